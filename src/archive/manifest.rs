@@ -1,0 +1,202 @@
+//! `manifest.jsonl.zst`: one JSON object a line, in the order of the tar.
+//!
+//! A header, then for every frame of the store the members that *end* in it
+//! (their data, streams included, is whole by then) followed by the frame
+//! itself, then an end line with the totals.
+
+use serde::{Deserialize, Serialize};
+
+/// One line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Line {
+    /// The first.
+    Header(Header),
+    /// A file, a folder or a further link.
+    Member(Box<Member>),
+    /// A frame of the store.
+    Frame(Frame),
+    /// The last.
+    End(Totals),
+}
+
+/// The first line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the format: 1.
+    pub format: u32,
+    /// The set's id, as in `rescue.json`.
+    pub set: String,
+}
+
+/// What a member is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberKind {
+    /// Has data (perhaps none).
+    File,
+    /// A folder, also one that is a junction.
+    Directory,
+    /// A further name of a file that came before ([`Member::link_to`]).
+    Link,
+}
+
+/// Where data starts: in which frame, at which byte of its plain contents. Data
+/// that does not end there goes on at byte 0 of the next frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct At {
+    /// The frame, from 0.
+    pub frame: u64,
+    /// Byte in the frame's plain contents.
+    pub offset: u64,
+}
+
+/// The bytes of one stream.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Data {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes as they stand in the set (zeros in the holes), hex.
+    pub sha256: String,
+    /// Where they start; `None` for no bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
+    /// Ranges that could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<HoleLine>,
+}
+
+/// A range of zeros that stands for bytes which could not be read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HoleLine {
+    /// Bytes from the start of the stream.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// For people.
+    pub reason: String,
+}
+
+/// A named stream.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NamedStream {
+    /// Its name, lone surrogates as U+FFFD.
+    pub name: String,
+    /// The name's WTF-8 bytes in base64, only where `name` is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_name: Option<String>,
+    /// Its bytes.
+    #[serde(flatten)]
+    pub data: Data,
+}
+
+/// The four times, as FILETIME ticks (100 ns since 1601-01-01 UTC). JSON
+/// readers must keep 64-bit integers whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct TimesLine {
+    /// Creation.
+    pub created: u64,
+    /// Last write.
+    pub modified: u64,
+    /// Last change of the record.
+    pub changed: u64,
+    /// Last access.
+    pub accessed: u64,
+}
+
+/// A loss, with the member that it struck.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LossLine {
+    /// [`crate::facts::LossKind::as_str`].
+    pub kind: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// A file, a folder or a link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// The path in the set, `C/StateStore/USMT/…`; lone surrogates as U+FFFD.
+    pub path: String,
+    /// The path's WTF-8 bytes in base64, only where `path` is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_path: Option<String>,
+    /// What it is.
+    pub kind: MemberKind,
+    /// For a link: the path of the member that holds the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_to: Option<String>,
+    /// [`Member::link_to`]'s WTF-8 bytes in base64, where that is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_link_to: Option<String>,
+    /// The unnamed stream; files only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    /// What the unnamed stream is: absent for plain data, `wof` (it was
+    /// Compact OS data and is plain here), `efs-raw` (the raw export form).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// File attributes (MS-FSCC 2.6).
+    #[serde(default)]
+    pub attributes: u32,
+    /// The four times.
+    #[serde(default)]
+    pub times: TimesLine,
+    /// Self-relative security descriptor, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<String>,
+    /// Reparse data with its header, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reparse: Option<String>,
+    /// Object id (16 or 64 bytes), base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
+    /// Extended attributes, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_attributes: Option<String>,
+    /// The DOS name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_name: Option<String>,
+    /// Named streams.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<NamedStream>,
+    /// What of it was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossLine>,
+}
+
+/// A frame of the store.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Frame {
+    /// Its number, from 0.
+    pub frame: u64,
+    /// In which volume, from 1 (always 1 for an unsplit store).
+    pub volume: u32,
+    /// Byte in that volume.
+    pub offset: u64,
+    /// Bytes, compressed.
+    pub size: u64,
+    /// Bytes, plain.
+    pub plain_size: u64,
+    /// SHA-256 of the compressed bytes, hex.
+    pub sha256: String,
+}
+
+/// The last line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Members that are files.
+    pub files: u64,
+    /// Members that are folders.
+    pub directories: u64,
+    /// Members that are further links.
+    pub links: u64,
+    /// Named streams.
+    pub streams: u64,
+    /// Bytes of all streams, named and unnamed.
+    pub bytes: u64,
+    /// Frames.
+    pub frames: u64,
+    /// Losses.
+    pub losses: u64,
+}

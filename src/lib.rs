@@ -1,0 +1,23 @@
+//! Lifeboat finds USMT migration stores on offline disks after a failed
+//! re-image, proves what state they are in, packs them onto a share or a USB
+//! disk, and puts them back so that `loadstate` restores them.
+//!
+//! The rooms, in the order the data flows: [`disk`] → [`ntfs`] → [`tree`] →
+//! [`store`] → [`health`] → [`archive`] → [`target`] → [`restore`] → [`cli`].
+//! `ARCHITECTURE.md` is the map. Two rules stand above all: the source is never
+//! written to, and loss is never green.
+//!
+//! The library reports through [`monitor::Monitor`]; only [`cli`] prints.
+
+pub mod archive;
+pub mod cli;
+pub mod disk;
+pub mod facts;
+pub mod health;
+pub mod monitor;
+pub mod name;
+pub mod ntfs;
+pub mod restore;
+pub mod store;
+pub mod target;
+pub mod tree;

@@ -1,0 +1,1 @@
+//! The set back onto a volume.

@@ -1,0 +1,190 @@
+//! One view of files, whichever way they are read: from a raw NTFS volume
+//! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
+
+use crate::facts::{Facts, Hole, Node, NodeId};
+use crate::monitor::Monitor;
+use crate::name::{NtName, NtPath};
+
+/// A name in a directory. DOS (8.3) names are no entries; see
+/// [`Facts::short_name`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The name.
+    pub name: NtName,
+    /// Whose name it is.
+    pub node: NodeId,
+}
+
+/// How a tree is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// From the volume's own structures on the device.
+    Raw,
+    /// Through the host's file API.
+    Host,
+    /// From memory.
+    Memory,
+}
+
+impl Via {
+    /// The stable name, as in `--via` and `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Host => "host",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// What a tree is a tree of.
+#[derive(Clone, Debug)]
+pub struct TreeInfo {
+    /// How it is read.
+    pub via: Via,
+    /// Where it was opened, for people: `disk.img, partition 2`, `/mnt/c`.
+    pub source: String,
+    /// File system, for people: `NTFS`, or what the host calls it.
+    pub file_system: String,
+    /// The volume's label; empty when it has none or nobody can say.
+    pub label: String,
+    /// The 64-bit NTFS serial number; `None` where the host does not tell.
+    pub serial: Option<u64>,
+    /// Bytes per cluster; 0 when not known.
+    pub cluster_bytes: u32,
+}
+
+/// Why a file could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// No such file in the tree.
+    #[error("{path}: not found on {source_name}")]
+    NotFound {
+        /// What was asked for.
+        path: String,
+        /// Of which tree.
+        source_name: String,
+    },
+    /// The volume's structures are damaged there.
+    #[error(transparent)]
+    Ntfs(#[from] crate::ntfs::NtfsError),
+    /// The host said no.
+    #[error("{path}: {error}")]
+    Host {
+        /// Which file.
+        path: String,
+        /// What the host said.
+        error: std::io::Error,
+    },
+    /// The stream exists, but its bytes are not to be had from here (EFS that
+    /// cannot be exported, a cloud placeholder).
+    #[error("{path}: {reason}")]
+    NoData {
+        /// Which file.
+        path: String,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// The bytes of one stream, in order. Ranges of the medium that cannot be read
+/// come as zeros and are listed by [`Stream::holes`]; an `Err` means that the
+/// rest of the stream cannot be had at all.
+pub trait Stream: Send {
+    /// Bytes in all. What is read may fall short of it on `Err` only.
+    fn len(&self) -> u64;
+
+    /// Whether the stream is empty.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next bytes; 0 at the end. Fills `buf` whole except at the end.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError>;
+
+    /// Passes over `bytes` without reading them where that is possible.
+    fn skip(&mut self, bytes: u64) -> Result<(), TreeError>;
+
+    /// The holes met so far, in order.
+    fn holes(&self) -> &[Hole];
+}
+
+/// The files of one volume or folder, read-only.
+///
+/// Links and reparse points are never followed. Nothing that implements this
+/// ever writes to what it reads.
+pub trait Tree: Send + Sync {
+    /// What it is a tree of.
+    fn info(&self) -> &TreeInfo;
+
+    /// The topmost directory.
+    fn root(&self) -> NodeId;
+
+    /// The cheap facts of a file.
+    fn node(&self, id: NodeId) -> Result<Node, TreeError>;
+
+    /// The names in a directory, in byte order; empty for a file. The raw tree
+    /// goes by the file records, so that what a broken index forgot is there.
+    fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError>;
+
+    /// The facts that need more reading. `name` tells which of several links
+    /// the DOS name is wanted for.
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError>;
+
+    /// Opens the unnamed stream (`None`) or a named one.
+    fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError>;
+
+    /// Every file or directory called one of `names` (ASCII case ignored), with
+    /// its path below the root. The raw tree answers from its sweep, without
+    /// walking; stops early when the monitor is cancelled.
+    fn find_named(
+        &self,
+        names: &[&str],
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<(NtPath, NodeId)>, TreeError> {
+        let mut found = Vec::new();
+        let mut pending = vec![(NtPath::root(), self.root())];
+        while let Some((path, dir)) = pending.pop() {
+            if monitor.is_cancelled() {
+                break;
+            }
+            // A directory that cannot be listed hides its own, not the others.
+            let Ok(entries) = self.children(dir) else { continue };
+            for entry in entries {
+                let Ok(node) = self.node(entry.node) else { continue };
+                let child = path.join(entry.name.clone());
+                if names.iter().any(|n| entry.name.eq_ignore_ascii_case(n)) {
+                    found.push((child.clone(), entry.node));
+                }
+                if node.is_plain_directory() {
+                    pending.push((child, entry.node));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The node at `path`; ASCII case is ignored where no name fits exactly.
+    fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
+        let mut at = self.root();
+        for name in path.names() {
+            let entries = self.children(at)?;
+            let exact = entries.iter().find(|e| e.name == *name);
+            let loose = || {
+                let text = name.as_str()?;
+                entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
+            };
+            match exact.or_else(loose) {
+                Some(entry) => at = entry.node,
+                None => {
+                    return Err(TreeError::NotFound {
+                        path: path.to_string(),
+                        source_name: self.info().source.clone(),
+                    });
+                }
+            }
+        }
+        Ok(at)
+    }
+}
