@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 /// Runs the program with the process's arguments.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     ExitCode::from(2)
 }
