@@ -6,6 +6,7 @@
 mod classify;
 mod drive;
 mod find;
+mod machine;
 mod places;
 mod tally;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use classify::{Markers, is_container_name};
 pub use drive::{Drive, DriveFrom};
 pub use find::find_stores;
+pub use machine::Machine;
 pub use places::Place;
 pub use tally::Tally;
 
