@@ -6,7 +6,7 @@
 use crate::monitor::{Monitor, Stage};
 use crate::store::{DriveFrom, Part, Role, Store, StoreKind};
 
-use super::{Finding, Severity, read_all};
+use super::{Finding, Severity, container, read_all};
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +62,11 @@ pub fn check_store(store: &Store, level: Level, monitor: &dyn Monitor) -> StoreR
     };
     check_parts(store, &mut say);
     for part in &store.parts {
-        check_markers(store.kind, part, &mut say);
+        match store.kind {
+            StoreKind::Compressed => container::check(part, level, monitor, &mut say),
+            StoreKind::HardLink | StoreKind::Uncompressed => check_markers(part, &mut say),
+            StoreKind::Estimate => {}
+        }
     }
     if level == Level::Full && store.kind.holds_data() {
         monitor.stage(Stage::Verify, &store.display());
@@ -125,12 +129,7 @@ fn check_parts(store: &Store, say: &mut dyn FnMut(Finding)) {
     }
 }
 
-fn check_markers(kind: StoreKind, part: &Part, say: &mut dyn FnMut(Finding)) {
-    match kind {
-        StoreKind::Compressed => return super::container::check(part, say),
-        StoreKind::Estimate => return,
-        StoreKind::HardLink | StoreKind::Uncompressed => {}
-    }
+fn check_markers(part: &Part, say: &mut dyn FnMut(Finding)) {
     let at = part.windows_path();
     let markers = &part.markers;
     if part.role != Role::Secondary {

@@ -4,6 +4,7 @@
 //! does not, the code says "inferred", and so do the messages built on it.
 
 mod classify;
+mod container;
 mod drive;
 mod find;
 mod machine;
@@ -13,6 +14,7 @@ mod tally;
 use std::sync::Arc;
 
 pub use classify::{Markers, is_container_name};
+pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
 pub use find::find_stores;
 pub use machine::Machine;
