@@ -50,8 +50,7 @@ fn parts_on(
     monitor: &dyn Monitor,
 ) -> Result<Vec<Found>, TreeError> {
     let tree = &volume.tree;
-    // The tree may itself be a store: a folder that a user named.
-    let mut folders = BTreeMap::from([(NtPath::root(), tree.root())]);
+    let mut folders = BTreeMap::new();
     for (path, node) in tree.find_named(&NAMES, monitor)? {
         let Ok(facts) = tree.node(node) else { continue };
         let is_usmt = path
@@ -74,7 +73,7 @@ fn parts_on(
     let mut found: Vec<Found> = Vec::new();
     for (path, node) in folders {
         // A user's own copy of a store, migrated as a file, is user data.
-        if found.iter().any(|f| is_below(&path, &f.part.tree_path)) {
+        if found.iter().any(|f| is_below(&path, &f.part.usmt_path)) {
             continue;
         }
         let Ok(markers) = Markers::read(&**tree, node) else { continue };
@@ -124,8 +123,7 @@ fn describe(
         volume: number,
         tree,
         volume_display: volume.display.clone(),
-        usmt_path: volume.below.names().iter().chain(path.names()).cloned().collect(),
-        tree_path: path,
+        usmt_path: path,
         usmt,
         role,
         drive: Drive { letter, from, fallback },

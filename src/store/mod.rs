@@ -19,7 +19,7 @@ pub use drive::{Drive, DriveFrom};
 pub use find::find_stores;
 pub use machine::Machine;
 pub use places::Place;
-pub use tally::Tally;
+pub use tally::{Survey, Tally};
 
 use crate::facts::NodeId;
 use crate::name::NtPath;
@@ -87,9 +87,6 @@ pub struct StoreVolume {
     /// The letter that it has on the machine that Lifeboat runs on. In WinPE
     /// that is not the letter it had in Windows.
     pub present_letter: Option<char>,
-    /// The folder that the tree shows, as seen from the volume's root, where a
-    /// mounted folder is not the root; nearly always the root.
-    pub below: NtPath,
 }
 
 /// One part of a store: a `USMT` folder on one volume.
@@ -101,10 +98,7 @@ pub struct Part {
     pub tree: Arc<dyn Tree>,
     /// That volume, for people.
     pub volume_display: String,
-    /// The `USMT` folder, below the root of the tree.
-    pub tree_path: NtPath,
-    /// The `USMT` folder, below the volume's root. The same as `tree_path`
-    /// but for a mounted folder that is not its volume's root.
+    /// The `USMT` folder, below the volume's root.
     pub usmt_path: NtPath,
     /// The `USMT` folder.
     pub usmt: NodeId,
