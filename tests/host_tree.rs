@@ -76,13 +76,10 @@ fn descriptor() -> Vec<u8> {
     sd
 }
 
-#[test]
-fn an_ntfs_3g_mount_shows_every_fact() {
-    if !ntfs_mount::available("an_ntfs_3g_mount_shows_every_fact") {
-        return;
-    }
-    let mut volume = Mounted::fresh(32);
-    let root = volume.path().to_owned();
+const OBJECT_ID: [u8; 16] = *b"lifeboat-object.";
+
+/// One file of every kind that ntfs-3g can make, in `StateStore/USMT`.
+fn make_store(root: &Path) {
     let store = root.join("StateStore/USMT");
     fs::create_dir_all(store.join("File/C$")).unwrap();
     let file = store.join("File/C$/a document.txt");
@@ -95,8 +92,7 @@ fn an_ntfs_3g_mount_shows_every_fact() {
     fs::write(&odd, vec![7; 70_000]).unwrap();
     set(&odd, "system.ntfs_dos_name", b"TRAILI~1");
     set(&odd, "system.ntfs_acl", &descriptor());
-    let object_id: Vec<u8> = (1..=16).collect();
-    set(&odd, "system.ntfs_object_id", &object_id);
+    set(&odd, "system.ntfs_object_id", &OBJECT_ID);
     set(&odd, "user.Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n");
     set(&odd, "user.a", b"");
     let times: Vec<u8> = (1u64..=4)
@@ -112,6 +108,16 @@ fn an_ntfs_3g_mount_shows_every_fact() {
     symlink("/nowhere", store.join("symlink")).unwrap();
     set(&odd, "system.ntfs_attrib_be", &0x23u32.to_be_bytes());
     set(&odd, "system.ntfs_times", &times);
+}
+
+#[test]
+fn an_ntfs_3g_mount_shows_every_fact() {
+    if !ntfs_mount::available("an_ntfs_3g_mount_shows_every_fact") {
+        return;
+    }
+    let mut volume = Mounted::fresh(32);
+    let root = volume.path().to_owned();
+    make_store(&root);
     volume.remount(&format!("ro,show_sys_files,{}", ntfs_mount::ALL_FACTS));
 
     let tree = HostTree::open(&root).unwrap();
@@ -163,7 +169,7 @@ fn an_ntfs_3g_mount_shows_every_fact() {
     assert_ne!(node.times.changed, FileTime(0));
     assert_eq!(facts.security, Some(descriptor()));
     assert_eq!(facts.short_name, Some("TRAILI~1".into()));
-    assert_eq!(facts.object_id.as_deref().map(|id| &id[..16]), Some(&*object_id));
+    assert_eq!(facts.object_id.as_deref().map(|id| &id[..16]), Some(&OBJECT_ID[..]));
     let streams: Vec<_> = facts.streams.iter().map(|s| (s.name.to_string(), s.size)).collect();
     assert_eq!(streams, [("Zone.Identifier".to_owned(), 26), ("a".to_owned(), 0)]);
     assert_eq!(
