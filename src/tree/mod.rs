@@ -8,6 +8,8 @@ use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
 
+pub mod host;
+
 /// A name in a directory. DOS (8.3) names are no entries; see
 /// [`Facts::short_name`].
 #[derive(Clone, PartialEq, Eq, Debug)]
