@@ -1,6 +1,9 @@
 //! An NTFS volume, read from its device: every structure has a file of its own.
 #![forbid(unsafe_code)]
 
+pub mod codec;
+pub mod wof;
+
 use std::io;
 
 /// Why a volume, a file or a piece of either cannot be read.
