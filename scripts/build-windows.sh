@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Builds lifeboat.exe on Linux, for Windows 7's WinPE to today's Windows.
 #
-#   build-windows.sh [--arch x86_64|i686] [--profile release|dev]
+#   build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]
+#
+# --lint looks at the Windows code with clippy instead, and builds nothing.
 #
 # The ordinary Windows targets of Rust need Windows 10. The win7 ones do not, but
 # come without a standard library, so this builds that too, from a toolchain's
@@ -14,12 +16,20 @@ source "$(dirname "$0")/lib.sh"
 
 arch=x86_64
 profile=release
+lint=''
 while [ $# -gt 0 ]; do
     case $1 in
-        --arch) arch=${2:-} && shift 2 ;;
-        --profile) profile=${2:-} && shift 2 ;;
-        *) die "unknown argument: $1" "build-windows.sh [--arch x86_64|i686] [--profile release|dev]" ;;
+        --arch=*) arch=${1#*=} ;;
+        --profile=*) profile=${1#*=} ;;
+        --arch | --profile)
+            [ $# -ge 2 ] || die "$1 needs a value"
+            [ "$1" = --arch ] && arch=$2 || profile=$2
+            shift
+            ;;
+        --lint) lint=1 ;;
+        *) die "unknown argument: $1" "build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]" ;;
     esac
+    shift
 done
 case $arch in x86_64 | i686) ;; *) die "no such architecture: $arch" "x86_64 or i686" ;; esac
 case $profile in
@@ -53,6 +63,16 @@ export RUSTC_BOOTSTRAP=1 # build-std is an unstable option of a stable cargo
 export "CC_$variable=$mingw-gcc" "AR_$variable=$mingw-ar"
 export "CFLAGS_$variable=-ffile-prefix-map=$cargo_home/registry/src=registry"
 unset RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER
+
+if [ -n "$lint" ]; then
+    clippy=$(dirname "$RUSTC")/cargo-clippy
+    [ -x "$clippy" ] || die "no clippy beside $RUSTC" "For Debian's rustc-web: apt-get install rust-web-clippy"
+    # It calls the cargo of CARGO, and the clippy-driver beside itself.
+    CARGO=$(command -v cargo) "$clippy" clippy --locked --lib --bins \
+        --release --target "$target" --target-dir target/windows -Zbuild-std=std,panic_abort \
+        -- "${LINT_LEVEL:--Dwarnings}"
+    exit
+fi
 
 cargo build --locked --profile "$profile" --bin lifeboat \
     --target "$target" --target-dir target/windows -Zbuild-std=std,panic_abort
