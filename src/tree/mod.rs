@@ -3,6 +3,7 @@
 
 pub mod host;
 pub mod memory;
+pub mod ntfs;
 pub mod within;
 
 use crate::facts::{Facts, Hole, Node, NodeId};
