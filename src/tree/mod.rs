@@ -1,6 +1,8 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
+pub mod memory;
+
 use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
