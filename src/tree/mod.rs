@@ -4,6 +4,7 @@
 pub mod host;
 pub mod memory;
 pub mod ntfs;
+pub mod source;
 pub mod within;
 
 use crate::facts::{Facts, Hole, Node, NodeId};

@@ -126,6 +126,7 @@ impl HostTree {
             short_name: self.dos_name(place)?,
             streams: self.streams(place)?,
             content,
+            damaged: Vec::new(),
         })
     }
 
