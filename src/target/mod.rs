@@ -5,10 +5,13 @@
 //! names. Writes go to explicit offsets, so that one can be repeated after a
 //! connection was lost.
 
+pub mod dest;
 pub mod directory;
+mod ledger;
 #[cfg(target_os = "linux")]
 mod linux;
 mod names;
+pub mod secret;
 pub mod trouble;
 #[cfg(windows)]
 mod windows;
