@@ -35,7 +35,10 @@ pub(crate) fn show(store: &Store, survey: &Survey, out: &Output) {
             part.role.as_str(),
             part.volume_display
         ));
-        out.result(&format!("           drive {}: {}", part.drive.name(), part.drive.from));
+        match part.drive.letter {
+            Some(letter) => out.result(&format!("           drive {letter}: {}", part.drive.from)),
+            None => out.result("           its drive letter in Windows is not known"),
+        }
     }
     for drive in &store.missing_drives {
         out.result(&format!("  MISSING  the part on drive {drive}: was not found"));

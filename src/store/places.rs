@@ -12,20 +12,20 @@ pub enum Place {
     /// `\Windows\StateStore`, `\Windows\Temp\StateStore`: where MDT moves a
     /// store after a failed restore or a clean-up.
     MovedByMdt,
-    /// `\SuperGrate\USMT`.
+    /// Below `\SuperGrate`.
     SuperGrate,
     /// Anywhere else.
     Elsewhere,
 }
 
 impl Place {
-    /// Judges the folder above `USMT` (`SuperGrate` too has one).
+    /// Judges the folder above `USMT`.
     pub fn of(store_path: &NtPath) -> Self {
         match store_path.to_string().to_ascii_lowercase().as_str() {
             "_smstasksequence/userstate" => Self::ConfigMgr,
             "statestore" | "_smstasksequence/statestore" | "minint/statestore" => Self::Mdt,
             "windows/statestore" | "windows/temp/statestore" => Self::MovedByMdt,
-            "supergrate" => Self::SuperGrate,
+            path if path.split('/').next() == Some("supergrate") => Self::SuperGrate,
             _ => Self::Elsewhere,
         }
     }
@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(place("STATESTORE"), Place::Mdt);
         assert_eq!(place("MININT/StateStore"), Place::Mdt);
         assert_eq!(place("Windows/Temp/StateStore"), Place::MovedByMdt);
+        assert_eq!(place("SuperGrate/USMT/dave"), Place::SuperGrate);
         assert_eq!(place("Data/StateStore"), Place::Elsewhere);
         assert_eq!(place(""), Place::Elsewhere);
     }

@@ -119,10 +119,9 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         Ok(Arc::new(tree) as Arc<dyn Tree>)
     };
     let tree = match (via, &mounted, volume.kind) {
-        (_, _, VolumeKind::BitLocker) => Err(volume.locked().map_or_else(
-            || "locked by BitLocker".to_owned(),
-            |error| format!("{error}. {}", error.advice()),
-        )),
+        (_, _, VolumeKind::BitLocker) => {
+            Err(volume.locked().map_or_else(|| "locked by BitLocker".into(), |e| e.advice()))
+        }
         (Some(Via::Host), Some(mount), _) => host(&mut findings, mount),
         (Some(Via::Host), None, _) => {
             Err("not mounted, so the file API cannot read it; leave out --via host".to_owned())
