@@ -6,7 +6,6 @@ pub(crate) struct Crc32([u32; 256]);
 
 /// GPT's: polynomial 0x04C11DB7.
 pub(crate) static CRC32: Crc32 = Crc32::new(0xEDB8_8320);
-#[cfg(test)]
 /// VHDX's: Castagnoli, polynomial 0x1EDC6F41.
 pub(crate) static CRC32C: Crc32 = Crc32::new(0x82F6_3B78);
 

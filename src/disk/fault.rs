@@ -78,6 +78,23 @@ pub enum Fault {
     },
     /// A dynamic disk (LDM): volumes are laid out in a database of their own.
     DynamicDisk,
+    /// The log of a VHDX held changes; they were applied in memory.
+    LogReplayed {
+        /// How many.
+        changes: usize,
+    },
+    /// The log of a VHDX holds changes, and they cannot be applied.
+    LogUnusable {
+        /// Why.
+        why: String,
+    },
+    /// A VHDX file is shorter than it should be.
+    ContainerCutShort {
+        /// Bytes that it should have.
+        needed: u64,
+        /// Bytes that it has.
+        have: u64,
+    },
     /// The volume's first sector is damaged; NTFS was known by the copy.
     BootSectorCopy {
         /// Byte on the volume where the copy stands.
@@ -136,6 +153,9 @@ impl Fault {
             Self::TooManyPartitions => ("partition-count", Warning),
             Self::AlsoBootSector { .. } => ("table-or-volume", Info),
             Self::DynamicDisk => ("dynamic-disk", Warning),
+            Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
+            Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
+            Self::ContainerCutShort { .. } => ("image-cut-short", Damage),
             Self::BootSectorCopy { .. } => ("boot-sector-copy", Warning),
             Self::StartUnreadable { .. } => ("volume-start-unreadable", Damage),
             Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
@@ -186,6 +206,18 @@ impl Fault {
             Self::DynamicDisk => "a dynamic disk (LDM): its volumes are listed in a database that \
                                   Lifeboat does not read"
                 .to_owned(),
+            Self::LogReplayed { changes } => format!(
+                "the image was not closed cleanly; the {changes} changes in its log were applied \
+                 in memory"
+            ),
+            Self::LogUnusable { why } => {
+                format!("the image was not closed cleanly, and its log cannot be used: {why}")
+            }
+            Self::ContainerCutShort { needed, have } => format!(
+                "the image file has {}, but should have {}",
+                size_text(*have),
+                size_text(*needed)
+            ),
             Self::BootSectorCopy { at } => {
                 format!("the boot sector is damaged; its copy at byte {at} is whole")
             }
@@ -206,6 +238,7 @@ impl Fault {
             Self::GptBackupBad { .. }
             | Self::MbrUnsigned
             | Self::OtherUnit { .. }
+            | Self::LogReplayed { .. }
             | Self::AlsoBootSector { .. } => (READS_ON, NOTHING),
             Self::GptFromBackup { .. } | Self::GptUnprotected => {
                 (READS_ON, "rescue first; repair nothing on this disk before")
@@ -220,9 +253,14 @@ impl Fault {
             ),
             Self::PartitionOutside { .. }
             | Self::PartitionCutShort { .. }
+            | Self::ContainerCutShort { .. }
             | Self::VolumeCutShort { .. } => (
                 "files that lie in the missing part cannot be read",
                 "if this is an image, copy it again; it may not be whole",
+            ),
+            Self::LogUnusable { .. } => (
+                "the last changes to the disk may be missing, files may look damaged",
+                "attach the image in Windows once and detach it: that applies the log",
             ),
             Self::PartitionBackwards { .. } => {
                 ("that volume is not read", "look at the disk with a partition tool")

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod cache;
+mod container;
 mod crc;
 mod error;
 mod fault;
@@ -13,6 +14,9 @@ mod mbr;
 mod memory;
 mod slice;
 mod table;
+mod vhd;
+mod vhdx;
+mod vhdx_log;
 mod volume;
 
 use std::io;
@@ -21,6 +25,7 @@ use std::sync::Arc;
 
 pub use bytes::Guid;
 pub use cache::Cached;
+pub use container::{Container, DiskFormat, open_container};
 pub use error::DiskError;
 pub use fault::Fault;
 pub use foreign::Foreign;
@@ -76,8 +81,12 @@ pub struct Disk {
     pub display: String,
     /// Where it was opened.
     pub path: PathBuf,
+    /// How its bytes are kept.
+    pub format: DiskFormat,
     /// Its bytes.
     pub device: Arc<dyn Device>,
+    /// What is wrong with the file that it is kept in.
+    pub faults: Vec<Fault>,
     /// Its partition table; [`TableKind::None`] when it is one volume.
     pub table: PartitionTable,
     /// Its volumes, in the order of the table.
@@ -112,9 +121,16 @@ pub struct Volume {
 }
 
 impl Disk {
-    /// Looks at what `device` holds. Never fails: what cannot be read is a
-    /// fault of the table or of a volume.
+    /// Looks at what a raw `device` holds. Never fails: what cannot be read is
+    /// a fault of the table or of a volume.
     pub fn probe(display: String, path: PathBuf, device: Arc<dyn Device>) -> Self {
+        let raw = Container { device, format: DiskFormat::Raw, faults: Vec::new() };
+        Self::probe_container(display, path, raw)
+    }
+
+    /// Looks at what a container holds.
+    pub fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
+        let Container { device, format, faults } = container;
         let (table, volumes) = match table::read_layout(&device) {
             Layout::Bare(identity) => {
                 let volume = Volume::new(&display, device.clone(), None, identity);
@@ -131,13 +147,14 @@ impl Disk {
                 (table, volumes)
             }
         };
-        Self { display, path, device, table, volumes }
+        Self { display, path, format, device, faults, table, volumes }
     }
 
-    /// What is wrong with the partition table and the volumes' edges.
+    /// What is wrong with its file, its partition table and its volumes' edges.
     pub fn findings(&self) -> Vec<Finding> {
-        let table = self.table.faults.iter().map(|fault| fault.finding(&self.display));
-        table.chain(self.volumes.iter().flat_map(Volume::findings)).collect()
+        let own = self.faults.iter().chain(&self.table.faults);
+        let own = own.map(|fault| fault.finding(&self.display));
+        own.chain(self.volumes.iter().flat_map(Volume::findings)).collect()
     }
 }
 
@@ -185,17 +202,22 @@ impl Volume {
     }
 }
 
-/// Opens a disk image: raw, of a disk or of one volume.
+/// Opens a disk image: raw, VHD or VHDX, of a disk or of one volume.
 pub fn open_image(path: &Path) -> Result<Disk, DiskError> {
-    let file = Arc::new(FileDevice::open(path)?);
-    if let Some(format) = Foreign::of(&*file) {
+    let file: Arc<dyn Device> = Arc::new(FileDevice::open(path)?);
+    if let Some(format) = Foreign::of(&file) {
         return Err(DiskError::Foreign { path: path.to_owned(), format });
     }
+    let container = open_container(&file, path)?.unwrap_or(Container {
+        device: file,
+        format: DiskFormat::Raw,
+        faults: Vec::new(),
+    });
     if Foreign::is_first_of_pieces(path) {
         let format = Foreign::SplitRaw;
         return Err(DiskError::Foreign { path: path.to_owned(), format });
     }
-    let disk = Disk::probe(path.display().to_string(), path.to_owned(), file);
+    let disk = Disk::probe_container(path.display().to_string(), path.to_owned(), container);
     if disk.table.kind == TableKind::None && disk.volumes.iter().all(is_nothing) {
         let why = "no partition table, and no file system that Lifeboat knows".to_owned();
         return Err(DiskError::NotAnImage { path: path.to_owned(), why });
