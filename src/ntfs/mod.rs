@@ -36,7 +36,7 @@ pub mod wof;
 pub(crate) use catalog::{Catalog, Entry as CatalogEntry, Folder, entry_flag};
 pub(crate) use file::{Body, File};
 pub(crate) use secure::Security;
-pub(crate) use sweep::{WOF_STREAM, sweep};
+pub(crate) use sweep::sweep;
 
 use std::io;
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::NtfsError;
 use super::attribute::Sizes;
 use super::attribute::{Attribute, Value, kind};
 use super::bytes::u32_at;
@@ -16,6 +15,7 @@ use super::record::{FileRef, Record, known};
 use super::runs::{self, Place};
 use super::standard_information::StandardInformation;
 use super::volume::Volume;
+use super::{NtfsError, wof};
 use crate::facts::attributes;
 use crate::monitor::{Monitor, Progress};
 
@@ -203,7 +203,7 @@ impl Sweep {
                         entry.take_data(&data);
                     }
                 }
-                kind::DATA if attribute.is_named(WOF_STREAM) => packed = data_facts(&attribute),
+                kind::DATA if attribute.is_named(wof::STREAM) => packed = data_facts(&attribute),
                 kind::REPARSE_POINT => entry.reparse_tag = reparse_tag(&attribute),
                 _ => {}
             }
@@ -215,7 +215,7 @@ impl Sweep {
         if entry.attributes & attributes::REPARSE_POINT != 0 && entry.reparse_tag == 0 {
             entry.reparse_tag = tag_of_name;
         }
-        if let Some(packed) = packed.filter(|_| entry.reparse_tag == TAG_WOF) {
+        if let Some(packed) = packed.filter(|_| entry.reparse_tag == wof::TAG) {
             entry.lcn = packed.lcn;
             entry.allocated = packed.allocated;
         }
@@ -288,11 +288,6 @@ fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
         }
     }
 }
-
-/// The stream that holds the data of a file compressed by WOF.
-pub(crate) const WOF_STREAM: &str = "WofCompressedData";
-/// `IO_REPARSE_TAG_WOF` (MS-FSCC 2.1.2.1).
-pub(super) const TAG_WOF: u32 = 0x8000_0017;
 
 fn reparse_tag(attribute: &Attribute<'_>) -> u32 {
     attribute.resident().and_then(|value| u32_at(value, 0)).unwrap_or(0)

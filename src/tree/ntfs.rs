@@ -18,8 +18,9 @@ use crate::ntfs::file_name::{FileName, Namespace};
 use crate::ntfs::record::{FileRef, known};
 use crate::ntfs::standard_information::StandardInformation;
 use crate::ntfs::volume::Volume;
+use crate::ntfs::wof;
 use crate::ntfs::{
-    Body, Catalog, CatalogEntry, File, Folder, NtfsError, Security, WOF_STREAM, entry_flag, sweep,
+    Body, Catalog, CatalogEntry, File, Folder, NtfsError, Security, entry_flag, sweep,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
@@ -269,7 +270,7 @@ fn streams(file: &File) -> Vec<StreamInfo> {
 }
 
 fn content(file: &File) -> Content {
-    let wof = NtName::from(WOF_STREAM);
+    let wof = NtName::from(wof::STREAM);
     if file.find(kind::DATA, Some(&wof)).is_some() {
         return Content::NotHere("compressed by Windows (Compact OS)".into());
     }
