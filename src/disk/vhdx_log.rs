@@ -227,7 +227,9 @@ impl Device for Patched {
         let there = self.file.len().saturating_sub(offset);
         let there = usize::try_from(there).unwrap_or(usize::MAX).min(buf.len());
         let (own, added) = buf.split_at_mut(there);
-        self.file.read_exact_at(offset, own)?;
+        if !own.is_empty() {
+            self.file.read_exact_at(offset, own)?;
+        }
         added.fill(0);
         for patch in touching {
             let from = patch.offset.max(offset);
