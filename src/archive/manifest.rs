@@ -311,7 +311,9 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
 
 /// WTF-8 as text, and the bytes in base64 where the text is not exact.
 pub fn to_text(wtf8: &[u8]) -> (String, Option<String>) {
-    if let Ok(text) = std::str::from_utf8(wtf8) { (text.to_owned(), None) } else {
+    if let Ok(text) = std::str::from_utf8(wtf8) {
+        (text.to_owned(), None)
+    } else {
         let text = match NtName::from_wtf8(wtf8) {
             Some(name) => name.to_string_lossy(),
             None => String::from_utf8_lossy(wtf8).into_owned(),

@@ -285,7 +285,9 @@ impl Builder {
             };
             for entry in above {
                 let key = (at, entry.name.clone());
-                at = if let Some(&known) = self.above.get(&key) { known } else {
+                at = if let Some(&known) = self.above.get(&key) {
+                    known
+                } else {
                     let node = tree.node(entry.node)?;
                     let new = self.add(number, Some(at), &entry.name, Ok(node))?;
                     self.order.push(new);
@@ -328,7 +330,9 @@ impl Builder {
                 self.entries[at as usize].trouble = Some(Trouble::Repeated);
                 continue;
             }
-            let mut children = if let Ok(children) = tree.children(node) { children } else {
+            let mut children = if let Ok(children) = tree.children(node) {
+                children
+            } else {
                 self.entries[at as usize].trouble = Some(Trouble::Unlistable);
                 continue;
             };

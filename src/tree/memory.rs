@@ -193,7 +193,9 @@ impl MemoryTree {
     pub fn dir(&mut self, path: impl Into<NtPath>) -> NodeId {
         let mut at = self.root();
         for name in path.into().names() {
-            at = if let Some(&child) = self.nodes[Self::index(at)].children.get(name) { child } else {
+            at = if let Some(&child) = self.nodes[Self::index(at)].children.get(name) {
+                child
+            } else {
                 let child = self.push(NodeKind::Directory, MemoryData::new([]));
                 self.nodes[Self::index(at)].children.insert(name.clone(), child);
                 child

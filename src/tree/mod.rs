@@ -1,13 +1,12 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
+pub mod host;
 pub mod memory;
 
 use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
-
-pub mod host;
 
 /// A name in a directory. DOS (8.3) names are no entries; see
 /// [`Facts::short_name`].
