@@ -13,7 +13,7 @@
 
 mod mounts;
 mod ntfs3g;
-mod xattrs;
+pub(crate) mod xattrs;
 
 use std::collections::VecDeque;
 use std::ffi::CString;
@@ -42,12 +42,14 @@ const ROOT_RECORD: u64 = 5;
 /// A symbolic link of the Linux subsystem (MS-FSCC 2.1.2.1). Its buffer is the
 /// number 2 and the target in UTF-8, as that subsystem writes it.
 const TAG_LX_SYMLINK: u32 = 0xA000_001D;
+/// Why a mount point below is empty.
+const FOREIGN: &str = "another file system is mounted here; it was not entered";
 /// Open folders that are kept at hand.
 const KEPT_FOLDERS: usize = 32;
 
 /// What the file system can tell.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flavour {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flavour {
     /// ntfs-3g; whether named streams can be listed.
     Ntfs3g { streams: bool },
     /// Anything else.
@@ -65,6 +67,20 @@ pub struct HostTree {
     table: Mutex<Table>,
     /// Folders opened last, the latest at the front.
     kept: Mutex<VecDeque<(u32, Arc<OwnedFd>)>>,
+}
+
+/// What the file system of an open folder can tell.
+pub(crate) fn flavour_of(folder: &OwnedFd) -> rustix::io::Result<Flavour> {
+    let statfs = rustix::fs::fstatfs(folder)?;
+    #[allow(clippy::unnecessary_cast)] // its width differs between architectures
+    let is_fuse = statfs.f_type as i64 == FUSE_SUPER_MAGIC;
+    let here = proc_path(folder, c".");
+    if !is_fuse || !matches!(get_xattr(&here, "system.ntfs_attrib_be", 4), Ok(Some(_))) {
+        return Ok(Flavour::Plain);
+    }
+    // Where streams are no attributes, any such name is "not supported".
+    let probe = get_xattr_raw(&here, "user.lifeboat.probe", 1);
+    Ok(Flavour::Ntfs3g { streams: !matches!(probe, Err(Errno::OPNOTSUPP)) })
 }
 
 /// A name in an open folder.
@@ -86,19 +102,8 @@ impl HostTree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
         let stat = statx(&root, c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+        let flavour = flavour_of(&root).map_err(failed)?;
         let statfs = rustix::fs::fstatfs(&root).map_err(failed)?;
-
-        #[allow(clippy::unnecessary_cast)] // its width differs between architectures
-        let is_fuse = statfs.f_type as i64 == FUSE_SUPER_MAGIC;
-        let here = proc_path(&root, c".");
-        let flavour = match get_xattr(&here, "system.ntfs_attrib_be", 4) {
-            Ok(Some(_)) if is_fuse => {
-                // Where streams are no attributes, any such name is "not supported".
-                let probe = get_xattr_raw(&here, "user.lifeboat.probe", 1);
-                Flavour::Ntfs3g { streams: !matches!(probe, Err(Errno::OPNOTSUPP)) }
-            }
-            _ => Flavour::Plain,
-        };
         let mount = mounts::of_device(stat.stx_dev_major, stat.stx_dev_minor);
         let is_ntfs = flavour != Flavour::Plain;
         let kind = mount.as_ref().map_or("unknown", |m| m.kind.as_str());
@@ -132,6 +137,7 @@ impl HostTree {
                 return vec!["owners and permissions, attributes, DOS names, named streams"];
             }
         };
+        limits.push("DOS names of files that have several names");
         limits.push("where on the disk a file lies");
         limits.push("data of EFS files, and of those behind reparse points unknown to ntfs-3g");
         limits
@@ -269,8 +275,11 @@ impl Tree for HostTree {
         let slot = self.slot(id)?;
         let place = self.place(slot)?;
         let stat = self.stat(&place)?;
-        if file_type(&stat) != FileType::Directory || self.is_foreign(&stat) {
+        if file_type(&stat) != FileType::Directory {
             return Ok(Vec::new());
+        }
+        if self.is_foreign(&stat) {
+            return Err(TreeError::NoData { path: self.shown(slot), reason: FOREIGN.to_owned() });
         }
         let folder = self.folder(slot)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -311,8 +320,8 @@ impl Tree for HostTree {
         let place = self.place(named.unwrap_or(first))?;
         let stat = self.stat(&place)?;
         if self.is_foreign(&stat) {
-            let reason = "another file system is mounted here; it was not entered".to_owned();
-            return Ok(Facts { content: Content::NotHere(reason), ..Facts::default() });
+            let content = Content::NotHere(FOREIGN.to_owned());
+            return Ok(Facts { content, ..Facts::default() });
         }
         match self.flavour {
             Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat),
