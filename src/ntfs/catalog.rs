@@ -107,6 +107,11 @@ pub(crate) enum Folder {
 }
 
 impl Folder {
+    /// The root directory.
+    pub(crate) fn root() -> Self {
+        Self::Record(ROOT)
+    }
+
     /// What a node identity means as a folder.
     pub(crate) fn from_id(id: NodeId) -> Self {
         let reference = FileRef(id.0);
@@ -170,6 +175,17 @@ impl Catalog {
         let reference = FileRef(id.0);
         let entry = self.entry(u32::try_from(reference.number()).ok()?)?;
         reference.fits(entry.sequence).then_some(entry)
+    }
+
+    /// All directories, by record number, with their names and what these are in.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = (&Entry, Vec<(FileRef, &[u8])>)> {
+        self.entries.iter().filter(|entry| entry.is_directory()).map(|entry| {
+            let named = self.links_of(entry.record).map(|link| {
+                let parent = FileRef::new(u64::from(link.parent), link.parent_sequence);
+                (parent, self.name_bytes(link))
+            });
+            (entry, named.collect())
+        })
     }
 
     /// The records that extend `record`.

@@ -1,5 +1,6 @@
 //! The bytes of a stream, read in large pieces straight from the device.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -70,6 +71,12 @@ pub struct DataReader {
     units: compression::Units,
 }
 
+impl fmt::Debug for DataReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataReader at {} of {}", self.position, self.len())
+    }
+}
+
 impl DataReader {
     /// At the start of the stream.
     pub fn new(volume: Arc<Volume>, source: Source) -> Self {
@@ -108,6 +115,19 @@ impl DataReader {
     /// The holes met so far.
     pub fn holes(&self) -> &[Hole] {
         self.holes.list()
+    }
+
+    /// Fills `buf` from `position` without keeping holes; `Some` says why part
+    /// of it is not true.
+    pub fn read_at(&mut self, position: u64, buf: &mut [u8]) -> Result<Option<String>, NtfsError> {
+        let kept = std::mem::take(&mut self.holes);
+        self.seek(position);
+        let n = self.read(buf);
+        let met = std::mem::replace(&mut self.holes, kept);
+        if n? < buf.len() {
+            return Ok(Some("it ends too early".into()));
+        }
+        Ok(met.0.into_iter().next().map(|hole| hole.reason))
     }
 
     /// The next bytes; fills `buf` whole except at the end. An error only

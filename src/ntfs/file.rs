@@ -158,7 +158,11 @@ impl File {
         }
     }
 
-    fn source(&self, volume: &Volume, attribute: &FileAttribute) -> Result<Source, NtfsError> {
+    pub(crate) fn source(
+        &self,
+        volume: &Volume,
+        attribute: &FileAttribute,
+    ) -> Result<Source, NtfsError> {
         let (sizes, unit, pieces) = match &attribute.body {
             Body::Resident(bytes) => return Ok(Source::Resident(bytes.clone())),
             Body::NonResident { sizes, unit, pieces } => (sizes, unit, pieces),

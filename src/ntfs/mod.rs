@@ -20,23 +20,36 @@ mod catalog;
 mod catalog_builder;
 pub mod codec;
 mod compression;
+mod content;
 pub mod data;
+mod deleted;
 pub mod device;
 mod file;
 pub mod file_name;
+mod findings;
 pub mod fixup;
+pub mod index;
+pub mod log_file;
 pub mod record;
 pub mod runs;
+mod same_names;
 pub mod secure;
 pub mod standard_information;
 mod sweep;
 pub mod volume;
+pub mod volume_information;
 pub mod wof;
+mod wof_data;
 
 pub(crate) use catalog::{Catalog, Entry as CatalogEntry, Folder, entry_flag};
-pub(crate) use file::{Body, File};
+pub(crate) use content::{Kind, kind_of};
+pub(crate) use deleted::list as list_deleted;
+pub use deleted::{DeletedFile, Readable};
+pub(crate) use file::{Body, File, FileAttribute};
+pub(crate) use findings::of_volume;
 pub(crate) use secure::Security;
 pub(crate) use sweep::sweep;
+pub(crate) use wof_data::WofData;
 
 use std::io;
 

@@ -15,7 +15,7 @@ use super::record::{FileRef, Record, known};
 use super::runs::{self, Place};
 use super::standard_information::StandardInformation;
 use super::volume::Volume;
-use super::{NtfsError, wof};
+use super::{NtfsError, same_names, wof};
 use crate::facts::attributes;
 use crate::monitor::{Monitor, Progress};
 
@@ -84,7 +84,7 @@ pub(crate) fn sweep(
             // The catalog numbers records with 32 bits, as NTFS itself does.
             let Ok(record) = u32::try_from(number) else { break };
             let at = volume.record_offset(number).unwrap_or(0);
-            sweep.record(record, bytes, at);
+            sweep.record(volume, record, bytes, at);
             number += 1;
         }
         let done = Progress {
@@ -104,8 +104,9 @@ pub(crate) fn sweep(
         (first..last).for_each(|record| sweep.report.unreadable.add(record));
     }
     let Sweep { builder, mut report, .. } = sweep;
-    let (catalog, mended) = builder.finish();
+    let (mut catalog, mended) = builder.finish();
     report.mended = mended;
+    report.mended.same_names = same_names::settle(volume, &mut catalog);
     Ok((catalog, report))
 }
 
@@ -127,17 +128,21 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn record(&mut self, number: u32, bytes: &mut [u8], at: u64) {
-        if !Record::has_signature(bytes) {
-            // A blank one was never used.
-            if bytes.starts_with(b"BAAD") {
-                self.report.bad.add(u64::from(number));
-            }
+    fn record(&mut self, volume: &Volume, number: u32, bytes: &mut [u8], at: u64) {
+        // A blank one was never used. `BAAD` is how Windows marks torn ones.
+        if !Record::has_signature(bytes) && !bytes.starts_with(b"BAAD") {
             return;
         }
-        let Ok(record) = Record::parse(bytes, at) else {
-            return self.report.bad.add(u64::from(number));
+        let mut again;
+        let record = match Record::parse(bytes, at) {
+            Ok(record) if !record.is_torn => Ok(record),
+            first => {
+                // On a mounted volume it may just have been written.
+                again = volume.read_record_again(u64::from(number)).unwrap_or_default();
+                Record::parse(&mut again, at).or(first)
+            }
         };
+        let Ok(record) = record else { return self.report.bad.add(u64::from(number)) };
         if record.number.is_some_and(|own| own != number) {
             return self.report.foreign.add(u64::from(number));
         }
@@ -264,7 +269,7 @@ impl Sweep {
 }
 
 /// The facts of a stream; `None` for its later pieces.
-fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
+pub(super) fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
     match attribute.value {
         Value::Resident(value) => Some(DataFacts {
             size: value.len() as u64,
