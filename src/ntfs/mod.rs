@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod efs;
 pub mod wof;
 
 use std::io;
