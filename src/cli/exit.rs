@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use lifeboat::archive::error::ArchiveError;
+use lifeboat::restore::RestoreError;
 use lifeboat::target::TargetError;
 use lifeboat::tree::source::SourceError;
 
@@ -91,6 +92,9 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
             _ => Exit::Failed,
         };
         return Failure::new(exit, error.to_string(), error.advice());
+    }
+    if let Some(error) = error.downcast_ref::<RestoreError>() {
+        return Failure::new(Exit::Failed, error.to_string(), error.advice());
     }
     Failure::new(Exit::Failed, format!("{error:#}"), "")
 }

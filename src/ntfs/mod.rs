@@ -24,6 +24,7 @@ mod content;
 pub mod data;
 mod deleted;
 pub mod device;
+pub mod efs;
 mod file;
 pub mod file_name;
 mod findings;
