@@ -3,32 +3,28 @@
 //! whatever is done in a folder changes its times, and a read-only file takes
 //! no more data. Folders' times come last of all.
 
+mod dress;
+mod pour;
+
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io;
 
-use sha2::{Digest, Sha256};
-
+use self::pour::{FileSink, Spill};
 use super::destination::Places;
 use super::error::RestoreError;
 use super::input::Input;
-use super::place::{Fact, FactKind, Kind, MISSED, SETTABLE};
+use super::place::{FactKind, Kind};
 use super::platform::{self, Root};
 use super::tally::Tally;
 use super::{Restored, Verdict, names};
-use crate::archive::hash::finish_hex;
-use crate::archive::manifest::{self, Data, Member, MemberKind, TimesLine, from_base64};
-use crate::facts::{FileTime, LossKind, Times, attributes};
+use crate::archive::manifest::{self, Data, Member, MemberKind};
+use crate::facts::{LossKind, attributes};
 use crate::monitor::{Monitor, Progress, Stage};
 use crate::name::NtName;
 
 /// Bytes that are read and written at a time.
-const CHUNK: usize = 1 << 20;
-/// Zeros of this length become a hole in files that had holes.
-const HOLE: usize = 64 << 10;
-/// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a
-/// set, and must not be covered by the reparse point again.
-const TAG_WOF: [u8; 4] = 0x8000_0017_u32.to_le_bytes();
+pub(super) const CHUNK: usize = 1 << 20;
 
 /// A member's place: which root, and the names below it.
 struct Place {
@@ -55,21 +51,6 @@ pub(super) struct Job<'a> {
     /// keep their facts.
     left: HashSet<u64>,
     hasher: RandomState,
-}
-
-/// Why a stream was not written whole.
-enum Spill {
-    /// The destination did not take it.
-    Write(io::Error),
-    /// Nothing more can be done at all.
-    Fatal(RestoreError),
-}
-
-/// How much of a stream was written.
-struct Poured {
-    bytes: u64,
-    /// What is wrong with it, if anything is.
-    trouble: Option<(LossKind, String)>,
 }
 
 impl<'a> Job<'a> {
@@ -184,16 +165,16 @@ impl<'a> Job<'a> {
             return Ok(false); // the root itself is the user's, with its facts
         }
         let mut result = self.root(place)?.make_folder(&place.at);
-        let is_made = result.as_ref().is_ok_and(|made| *made);
         if result.is_err() && self.may_replace(place) {
             let root = self.root(place)?;
             if root.kind(&place.at).is_ok_and(|kind| kind == Some(Kind::Other)) {
                 result = root.remove(&place.at).and_then(|()| root.make_folder(&place.at));
             }
         }
-        if let Err(error) = result {
-            return self.refused(member, place, &error);
-        }
+        let is_made = match result {
+            Ok(is_made) => is_made,
+            Err(error) => return self.refused(member, place, &error),
+        };
         self.done.directories += 1;
         if !is_made && !self.may_dress(member, place)? {
             return Ok(false);
@@ -416,136 +397,6 @@ impl<'a> Job<'a> {
         self.replace && !self.made.contains(&self.folded(place))
     }
 
-    /// Copies a stream, and compares it with its hash on the way.
-    fn pour(&mut self, data: &Data, sink: &mut dyn Write) -> Result<Poured, Spill> {
-        let input = self.input;
-        let mut hash = Sha256::new();
-        let mut bytes = 0;
-        let mut trouble = None;
-        if data.size > 0 {
-            let mut reader = input.open(data).map_err(|e| Spill::Fatal(e.into()))?;
-            let mut buffer = std::mem::take(&mut self.buffer);
-            while bytes < data.size {
-                self.go_on().map_err(Spill::Fatal)?;
-                let left = usize::try_from(data.size - bytes).unwrap_or(CHUNK).min(CHUNK);
-                let why = match reader.read(&mut buffer[..left]) {
-                    Ok(0) => "the set ends too early".to_owned(),
-                    Ok(n) => {
-                        hash.update(&buffer[..n]);
-                        sink.write_all(&buffer[..n]).map_err(Spill::Write)?;
-                        bytes += n as u64;
-                        self.progress.bytes += n as u64;
-                        self.monitor.progress(self.progress);
-                        continue;
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(e) => e.to_string(),
-                };
-                let detail = format!("zeros from byte {bytes} on: {why}");
-                trouble = Some((LossKind::Hole, detail));
-                break;
-            }
-            self.buffer = buffer;
-        }
-        if trouble.is_none() && data.size > 0 && finish_hex(hash) != data.sha256 {
-            let detail = "restored, but these are not the bytes that were saved (SHA-256 differs)";
-            trouble = Some((LossKind::Unreadable, detail.to_owned()));
-        }
-        Ok(Poured { bytes, trouble })
-    }
-
-    fn put_short_name(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
-        let Some(short) = &member.short_name else { return Ok(()) };
-        let short = NtName::from(short.as_str());
-        if names::check(&short).is_err() {
-            self.tally.lose(&member.path, LossKind::Name, "no file can have that DOS name");
-            return Ok(());
-        }
-        self.set(member, place, &[Fact::ShortName(&short)])
-    }
-
-    /// The second pass: the facts of files and folders, but for folders' times.
-    fn dress(&mut self, member: &Member) -> Result<(), RestoreError> {
-        let Some(place) = self.whole(member) else { return Ok(()) };
-        let damaged = std::cell::Cell::new(false);
-        let bytes = |text: &Option<String>| {
-            let bytes = from_base64(text.as_deref()?);
-            damaged.set(damaged.get() || bytes.is_none());
-            bytes
-        };
-        let security = bytes(&member.security);
-        let list = bytes(&member.extended_attributes);
-        let object_id = bytes(&member.object_id);
-        let reparse = bytes(&member.reparse).filter(|data| !data.starts_with(&TAG_WOF));
-        if damaged.get() {
-            self.tally.lose(
-                &member.path,
-                LossKind::Fact,
-                "some of its facts are damaged in the set",
-            );
-        }
-        let mut facts = Vec::with_capacity(6);
-        facts.extend(security.as_deref().map(Fact::Security));
-        facts.extend(list.as_deref().map(Fact::ExtendedAttributes));
-        facts.extend(object_id.as_deref().map(Fact::ObjectId));
-        facts.extend(reparse.as_deref().map(Fact::Reparse));
-        facts.push(Fact::Attributes(member.attributes & SETTABLE));
-        if member.kind == MemberKind::File {
-            facts.push(Fact::Times(times(member.times)));
-        }
-        self.set(member, &place, &facts)
-    }
-
-    fn date(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
-        self.set(member, place, &[Fact::Times(times(member.times))])
-    }
-
-    /// The place of a member that was put down and has facts of its own.
-    fn whole(&self, member: &Member) -> Option<Place> {
-        let place = self.find(member.exact_path().as_deref()).ok()?;
-        let is_whole = member.kind != MemberKind::Link && !self.left.contains(&self.exact(&place));
-        is_whole.then_some(place)
-    }
-
-    fn set(
-        &mut self,
-        member: &Member,
-        place: &Place,
-        facts: &[Fact<'_>],
-    ) -> Result<(), RestoreError> {
-        let shown = self.places.shown(place.root, &place.at);
-        let Some(opened) = self.places.roots.get_mut(place.root) else { return Ok(()) };
-        let (root, tally) = (&mut opened.root, &mut self.tally);
-        let mut wanted = Vec::with_capacity(facts.len());
-        for fact in facts {
-            let kind = fact.kind();
-            let is_missed = !matches!(fact, Fact::Attributes(bits) if bits & MISSED == 0);
-            match (root.holds(kind), is_missed) {
-                (true, _) => wanted.push(*fact),
-                (false, true) => tally.unheld(&member.path, kind),
-                (false, false) => {}
-            }
-            let is_born = matches!(fact, Fact::Times(t) if t.created != FileTime(0));
-            if is_born && !root.holds(FactKind::CreationTime) {
-                tally.unheld(&member.path, FactKind::CreationTime);
-            }
-        }
-        let mut fatal = None;
-        let result = root.set(&place.at, &wanted, &mut |kind, error| {
-            if platform::judge(&error) == Verdict::OneFile {
-                tally.fact_failed(&member.path, kind, &error);
-            } else {
-                fatal = Some(error);
-            }
-        });
-        if let Some(error) = fatal.or(result.err()) {
-            self.fatal_at(shown, &error)?;
-            let detail = format!("its facts could not be set: {error}");
-            self.tally.lose(&member.path, LossKind::Fact, detail);
-        }
-        Ok(())
-    }
-
     fn find(&self, path: Option<&[u8]>) -> Result<Place, String> {
         let path = path.ok_or("damaged text")?;
         let (drive, below) = names::split(path)?;
@@ -616,39 +467,4 @@ impl<'a> Job<'a> {
 
 fn is_there(result: &io::Result<()>) -> bool {
     result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AlreadyExists)
-}
-
-fn times(line: TimesLine) -> Times {
-    Times {
-        created: FileTime(line.created),
-        modified: FileTime(line.modified),
-        changed: FileTime(line.changed),
-        accessed: FileTime(line.accessed),
-    }
-}
-
-/// Writes a file from its start; zeros are left out where holes may be.
-struct FileSink<'a> {
-    file: &'a mut std::fs::File,
-    at: u64,
-    may_have_holes: bool,
-}
-
-impl Write for FileSink<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if !self.may_have_holes {
-            return self.file.write(data);
-        }
-        let to_border = HOLE - usize::try_from(self.at % HOLE as u64).unwrap_or(0);
-        let piece = &data[..data.len().min(to_border)];
-        if piece.iter().any(|b| *b != 0) {
-            platform::write_all_at(self.file, piece, self.at)?;
-        }
-        self.at += piece.len() as u64;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -14,6 +14,7 @@ pub mod loadstate;
 mod names;
 mod place;
 mod tally;
+mod verify;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -22,6 +23,7 @@ mod platform;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use input::{Input, Members};
+pub use verify::{Verified, verify_restored};
 
 use crate::monitor::Monitor;
 

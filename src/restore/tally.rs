@@ -24,7 +24,7 @@ pub(super) struct Tally<'a> {
     monitor: &'a dyn Monitor,
     /// Kind to how many files, and the first of them.
     unheld: BTreeMap<FactKind, (u64, String)>,
-    /// Fact and error to how many files beyond those that were named.
+    /// Fact and trouble to how many files beyond those that were named.
     failures: BTreeMap<(FactKind, String), u64>,
     /// New losses.
     pub(super) losses: u64,
@@ -60,10 +60,19 @@ impl<'a> Tally<'a> {
     /// This fact of this file could not be set. The same trouble with many files
     /// is named for the first of them, and counted.
     pub(super) fn fact_failed(&mut self, path: &str, fact: FactKind, error: &std::io::Error) {
-        let times = self.failures.entry((fact, error.to_string())).or_insert(0);
+        self.fact(path, fact, format!("could not be set: {error}"));
+    }
+
+    /// This fact of this file is not what it is in the set.
+    pub(super) fn fact_differs(&mut self, path: &str, fact: FactKind) {
+        self.fact(path, fact, "not as in the set".to_owned());
+    }
+
+    fn fact(&mut self, path: &str, fact: FactKind, what: String) {
+        let detail = format!("{}: {what}", fact.as_str());
+        let times = self.failures.entry((fact, what)).or_insert(0);
         *times += 1;
         if *times <= NAMED {
-            let detail = format!("{}: could not be set: {error}", fact.as_str());
             self.lose(path, LossKind::Fact, detail);
         }
     }
@@ -77,10 +86,9 @@ impl<'a> Tally<'a> {
             );
             self.lose(&first, LossKind::Fact, detail);
         }
-        for ((fact, error), times) in std::mem::take(&mut self.failures) {
+        for ((fact, what), times) in std::mem::take(&mut self.failures) {
             if let Some(more) = times.checked_sub(NAMED).filter(|more| *more > 0) {
-                let what = fact.as_str();
-                let detail = format!("{what}: could not be set for {more} more files: {error}");
+                let detail = format!("{}: {what}; the same for {more} more files", fact.as_str());
                 self.lose("", LossKind::Fact, detail);
             }
         }

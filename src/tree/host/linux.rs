@@ -143,6 +143,36 @@ impl HostTree {
         limits
     }
 
+    /// The node at a path, reached by its exact names without listing folders.
+    ///
+    /// # Errors
+    /// [`TreeError::Host`] when a name is not there or may not be looked at.
+    pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
+        let mut slot = ROOT;
+        for (i, name) in path.iter().enumerate() {
+            let folder = self.folder(slot)?;
+            let shown = || format!("{}/{name}", self.shown(slot));
+            let failed = |error: io::Error| TreeError::Host { path: shown(), error };
+            let c_name = CString::new(name.as_wtf8()).map_err(|e| failed(e.into()))?;
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+            let is_last = i + 1 == path.len();
+            let file = if is_last {
+                linked(&statx(&folder, &c_name, flags).map_err(|e| failed(e.into()))?)
+            } else {
+                None
+            };
+            slot = self.meet(slot, name.as_wtf8(), file)?;
+        }
+        Ok(NodeId(slot.into()))
+    }
+
+    /// The slot of a name that was met.
+    fn meet(&self, parent: u32, name: &[u8], file: Option<u128>) -> Result<u32, TreeError> {
+        self.table()
+            .meet(parent, name, file)
+            .ok_or_else(|| self.failed(parent, io::Error::other("more names than can be counted")))
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -298,12 +328,7 @@ impl Tree for HostTree {
             let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
             // What cannot be looked at is an entry all the same; node() says why.
             let stat = statx(&folder, name, flags).ok().filter(|s| !self.is_foreign(s));
-            let linked = stat.filter(|s| file_type(s) != FileType::Directory && s.stx_nlink > 1);
-            let file = linked.map(|s| u128::from(s.stx_ino));
-            let Some(child) = self.table().meet(slot, name.to_bytes(), file) else {
-                let text = "more names than can be counted";
-                return Err(self.failed(slot, io::Error::other(text)));
-            };
+            let child = self.meet(slot, name.to_bytes(), stat.as_ref().and_then(linked))?;
             let name = nt_name(name.to_bytes());
             entries.push(Entry { name, node: NodeId(child.into()) });
         }
@@ -412,6 +437,12 @@ fn lx_symlink(target: &[u8]) -> Vec<u8> {
     data.extend_from_slice(&[0, 0, 2, 0, 0, 0]);
     data.extend_from_slice(target);
     data
+}
+
+/// The identity of a file that has several names.
+fn linked(stat: &Statx) -> Option<u128> {
+    let may_have_more = file_type(stat) != FileType::Directory && stat.stx_nlink > 1;
+    may_have_more.then_some(stat.stx_ino.into())
 }
 
 fn file_time(t: &StatxTimestamp) -> FileTime {
