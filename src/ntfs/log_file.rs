@@ -115,8 +115,7 @@ pub(crate) mod tests {
         assert_eq!(state(&[0xFF; 8192]), LogState::Clean);
         assert_eq!(state(&[]), LogState::Clean);
         let good = page(5, 0, 0);
-        for (at, byte) in [(0x11, 0xFF), (0x10, 1), (0x19, 0xFF), (4, 0xFF), (510, 1)]
-        {
+        for (at, byte) in [(0x11, 0xFF), (0x10, 1), (0x19, 0xFF), (4, 0xFF), (510, 1)] {
             let mut bytes = good.clone();
             bytes[at] = byte;
             let found = state(&bytes);
