@@ -1,5 +1,29 @@
 //! The rescue set: plan, tar dialect, frames, manifest, writer, reader.
 //! `docs/format.md` specifies it.
+//!
+//! Writing: [`plan`] fixes the order, the producer reads members (`draft`) into
+//! [`tar_dialect`] and frames, others compress them, the `sink` writes them,
+//! `commit` publishes the set. [`journal`] is what makes a break harmless.
 
+mod commit;
+mod draft;
+pub mod error;
+pub mod frames;
+pub mod hash;
+mod holes;
+pub mod instructions;
+pub mod journal;
 pub mod manifest;
+mod options;
+mod patience;
+pub mod pax;
+pub mod plan;
+mod producer;
 pub mod rescue;
+pub mod sink;
+pub mod tar_dialect;
+pub mod ustar;
+pub mod writer;
+
+pub use commit::{RESCUE, SUMS};
+pub use error::ArchiveError;

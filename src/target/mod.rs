@@ -5,6 +5,22 @@
 //! names. Writes go to explicit offsets, so that one can be repeated after a
 //! connection was lost.
 
+pub mod dest;
+pub mod directory;
+mod ledger;
+#[cfg(target_os = "linux")]
+mod linux;
+mod names;
+pub mod secret;
+pub mod trouble;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+use linux as host;
+#[cfg(windows)]
+use windows as host;
+
 use std::fmt;
 
 /// One file or folder at a target.

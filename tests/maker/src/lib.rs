@@ -14,11 +14,13 @@
 //! # Ok(()) }
 //! ```
 
+pub mod container;
 pub mod content;
 pub mod disk;
 pub mod extended;
 pub mod fixtures;
 mod gpt;
+pub mod hive;
 mod mbr;
 pub mod mount;
 pub mod pack;

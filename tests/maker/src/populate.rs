@@ -136,15 +136,6 @@ fn build(root: &mut Root, tree: &TreeSpec) -> Result<()> {
         };
         removed.with_context(|| format!("cannot remove {path}"))?;
     }
-
-    // An 8.3 name changes its folder, so it comes before the folders' times.
-    for entry in tree.survivors() {
-        if let Some(name) = &entry.facts.dos_name {
-            let spot = root.at(&entry.path)?;
-            set(&spot, "system.ntfs_dos_name", name.as_bytes())
-                .with_context(|| format!("cannot give {} the DOS name {name}", entry.path))?;
-        }
-    }
     Ok(())
 }
 
@@ -164,13 +155,20 @@ fn make(root: &mut Root, entry: &Entry, filler: &mut Filler) -> Result<()> {
             } else {
                 write(&file, content)?;
             }
-            if let Some(efs) = &entry.facts.efs {
+            if let Some(efs) = &entry.facts.efs
+                && !content.is_empty()
+            {
                 // ntfs-3g takes the padding's length behind the ciphertext and
                 // cuts both off when it is given the `$EFS` attribute.
                 file.write_all_at(&efs.padding.to_le_bytes(), content.len())?;
             }
         }
         Kind::Link(file) => fs::hard_link(root.at(file)?, &spot)?,
+    }
+    // A file has one 8.3 name at most, and gets it before it has further links.
+    if let Some(name) = &entry.facts.dos_name {
+        set(&spot, "system.ntfs_dos_name", name.as_bytes())
+            .with_context(|| format!("DOS name {name}"))?;
     }
     for (name, content) in &entry.facts.streams {
         if content.len() <= LARGEST_XATTR {

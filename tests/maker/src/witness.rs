@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -66,7 +66,9 @@ fn compare_facts(
         match &file.kind {
             Kind::File(content) => {
                 let mut truth = content.clone();
-                if let Some(efs) = &facts.efs {
+                if let Some(efs) = &facts.efs
+                    && !truth.is_empty()
+                {
                     let padding = Content::Bytes(efs.padding.to_le_bytes().to_vec());
                     truth = Content::Joined(vec![truth, padding]);
                 }
@@ -93,7 +95,12 @@ fn compare_facts(
         ("system.ntfs_efsinfo", efs),
     ] {
         let Some(truth) = truth else { continue };
-        let value = xattr::get(spot, name)?.unwrap_or_default();
+        let value = match xattr::get(spot, name) {
+            Ok(value) => value.unwrap_or_default(),
+            // ntfs-3g does not tell the DOS name of a file with several links.
+            Err(error) if error.kind() == ErrorKind::TooManyLinks => continue,
+            Err(error) => return Err(error).context(name),
+        };
         // A bare object id comes back with its birth ids as zeros.
         if value != truth && !(name == "system.ntfs_object_id" && value.starts_with(truth)) {
             say(format!("{name} is {}, expected {}", hex(&value), hex(truth)));

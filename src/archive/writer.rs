@@ -1,0 +1,241 @@
+//! The pipeline: one thread reads, hashes and makes tar; others compress; one
+//! writes in order. The bytes do not depend on how many threads there are.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::commit::{self, SetNames};
+use super::error::ArchiveError;
+use super::frames::{Packer, TableWriter};
+use super::hash::sha256_hex;
+use super::journal::{self, Begin, Position, Written};
+pub use super::options::{OffloadOptions, Outcome, Resume};
+use super::patience::Patience;
+use super::plan::Plan;
+use super::producer::{FullFrame, Producer};
+use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
+use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
+use crate::monitor::{Monitor, Stage};
+use crate::target::Target;
+
+/// What wrote a set: this program and its version.
+pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
+
+/// Packs what is planned into a set at the target and publishes it.
+///
+/// What cannot be read is a loss, never an error. When it fails or is
+/// cancelled, a folder `….partial` with its journal stays.
+///
+/// # Errors
+/// The target fails for good; the user cancels; an option makes no sense.
+pub fn offload(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, ArchiveError> {
+    options.check()?;
+    let patience = Patience { bound: options.patience, monitor };
+    let max = target.max_file_size();
+    let split = match options.split {
+        Some(split) => Some(split.min(max)),
+        None => (max < u64::MAX).then_some(max),
+    };
+    let packing = Options {
+        level: options.level,
+        frame_bytes: options.frame_bytes,
+        split,
+        read_back: options.read_back,
+    };
+    let names = SetNames::new(plan, options);
+    let begin = Begin {
+        format: FORMAT,
+        program: PROGRAM.to_owned(),
+        set: names.id.clone(),
+        created: names.created.clone(),
+        plan: plan.digest(),
+        options: packing,
+    };
+    let dir = names.partial();
+    patience.insist(|| target.create_dir_all(&dir))?;
+    let mut journal = Growing::create(target, &dir, journal::NAME, patience)?;
+    append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
+    let start = Start {
+        volume: None,
+        volume_number: 1,
+        volumes: Vec::new(),
+        table: TableWriter::default(),
+        manifest: None,
+        manifest_table: TableWriter::default(),
+        frames: 0,
+        journal,
+    };
+    monitor.stage(Stage::Copy, &target.display(&names.folder));
+    let written = write(plan, target, options, monitor, &begin, &dir, start, Position::default())
+        .map_err(|error| name_the_set(error, target, &dir, monitor))?;
+    let rescue = describe(plan, options, &begin, &written);
+    let rescue = commit::publish(target, &names, rescue, &written, patience)
+        .map_err(|error| name_the_set(error, target, &dir, monitor))?;
+    Ok(Outcome { set: names.folder, losses: rescue.totals.losses, rescue, resumed_frames: 0 })
+}
+
+fn name_the_set(
+    error: ArchiveError,
+    target: &dyn Target,
+    dir: &str,
+    monitor: &dyn Monitor,
+) -> ArchiveError {
+    let stopped = match &error {
+        ArchiveError::Cancelled { .. } => true,
+        // Waiting for the target ends when the user wants to stop.
+        ArchiveError::Target(error) => error.is_passing() && monitor.is_cancelled(),
+        _ => false,
+    };
+    if stopped { ArchiveError::Cancelled { set: Some(target.display(dir)) } } else { error }
+}
+
+/// What `rescue.json` says, but for the files' hashes.
+fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
+    let parts = plan.parts().iter().map(|part| {
+        let info = part.tree.info();
+        let names = part.path.names().iter().map(ToString::to_string);
+        Part {
+            drive: part.drive.clone(),
+            drive_from: part.drive_from.clone(),
+            path: names.collect::<Vec<_>>().join("/"),
+            role: part.role.clone(),
+            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
+            volume_label: info.label.clone(),
+            file_system: info.file_system.clone(),
+            via: info.via.as_str().to_owned(),
+        }
+    });
+    let saved = written.totals.losses == 0;
+    Rescue {
+        format: FORMAT,
+        program: begin.program.clone(),
+        set: begin.set.clone(),
+        created: begin.created.clone(),
+        machine: options.machine.clone(),
+        what: options.what,
+        kind: options.kind.clone(),
+        parts: parts.collect(),
+        totals: written.totals,
+        end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
+        options: begin.options.clone(),
+        plan: begin.plan.clone(),
+        files: written.files.clone(),
+    }
+}
+
+/// Runs the pipeline from `position` to the end.
+#[allow(clippy::too_many_arguments)] // they are the whole state of a run
+fn write(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    monitor: &dyn Monitor,
+    begin: &Begin,
+    dir: &str,
+    start: Start<'_>,
+    position: Position,
+) -> Result<Written, ArchiveError> {
+    let patience = Patience { bound: options.patience, monitor };
+    let (threads, in_flight) = options.pipeline();
+    let first = start.frames;
+    let mut sink = Sink::new(target, dir, &begin.set, begin.options.split, patience, start)?;
+    let totals = thread::scope(|scope| {
+        let (free_to, free) = bounded::<Vec<u8>>(in_flight);
+        let (full_to, full) = bounded::<FullFrame>(in_flight);
+        let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
+        // What is in flight is bounded by these buffers: the producer waits for
+        // one, and one comes back only when its frame has been written.
+        for _ in 1..in_flight {
+            let _ = free_to.send(Vec::new());
+        }
+        let limit = options.frame_bytes;
+        let producer = scope.spawn(move || {
+            let emit = |frame| {
+                full_to.send(frame).map_err(|_| stopped())?;
+                free.recv().map_err(|_| stopped())
+            };
+            Producer::new(plan, monitor, limit, first, position, Vec::new(), emit)?.run()
+        });
+        let packers: Vec<_> = (0..threads)
+            .map(|_| {
+                let (full, packed_to) = (full.clone(), packed_to.clone());
+                scope.spawn(move || pack(options.level, &full, &packed_to))
+            })
+            .collect();
+        drop((full, packed_to));
+        let written = write_in_order(&mut sink, first, &packed, &free_to);
+        // Without these the others end: the target may have failed.
+        drop((packed, free_to));
+        let mut results = Vec::new();
+        for packer in packers {
+            results.push(packer.join().unwrap_or_else(|_| Err(died())));
+        }
+        let totals = producer.join().unwrap_or_else(|_| Err(died()));
+        // The target's error is the cause of the others.
+        written?;
+        results.into_iter().collect::<Result<(), _>>()?;
+        totals
+    })?;
+    sink.finish(totals)
+}
+
+/// Compresses frames until there are no more.
+fn pack(
+    level: i32,
+    full: &Receiver<FullFrame>,
+    packed_to: &Sender<PackedFrame>,
+) -> Result<(), ArchiveError> {
+    let mut packer = Packer::new(level)?;
+    for frame in full {
+        let mut bytes = Vec::new();
+        packer.pack(&frame.plain, &mut bytes)?;
+        let frame = PackedFrame {
+            number: frame.number,
+            plain_size: frame.plain.len() as u64,
+            sha256: sha256_hex(&bytes),
+            bytes,
+            plain: frame.plain,
+            lines: frame.lines,
+            checkpoint: frame.checkpoint,
+        };
+        if packed_to.send(frame).is_err() {
+            break; // the writer has failed and says why
+        }
+    }
+    Ok(())
+}
+
+fn write_in_order(
+    sink: &mut Sink<'_>,
+    first: u64,
+    packed: &Receiver<PackedFrame>,
+    free_to: &Sender<Vec<u8>>,
+) -> Result<(), ArchiveError> {
+    let mut waiting = BTreeMap::new();
+    let mut next = first;
+    for frame in packed {
+        waiting.insert(frame.number, frame);
+        while let Some(mut frame) = waiting.remove(&next) {
+            let buffer = std::mem::take(&mut frame.plain);
+            sink.frame(frame)?;
+            next += 1;
+            let _ = free_to.send(buffer); // the producer may have ended
+        }
+    }
+    Ok(())
+}
+
+fn stopped() -> ArchiveError {
+    ArchiveError::Internal { what: "the writer stopped".to_owned() }
+}
+
+fn died() -> ArchiveError {
+    ArchiveError::Internal { what: "a thread died".to_owned() }
+}
