@@ -112,19 +112,6 @@ step_shell() {
     shellcheck -x scripts/*.sh .ci/run
 }
 
-# Whether a fresh NTFS image can really be mounted and unmounted.
-can_mount() {
-    local dir
-    dir=$(mktemp -d)
-    (
-        cd "$dir" && mkdir mount && truncate -s 4M image &&
-            mkntfs -F -Q -q image && ntfs-3g image mount && fusermount -u mount
-    ) >/dev/null 2>&1
-    local result=$?
-    rm -rf "$dir"
-    return $result
-}
-
 run_step() {
     local name=$1 start=$SECONDS result=0
     printf '%s== %s ==%s\n' "$bold" "$name" "$plain"
