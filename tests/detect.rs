@@ -17,10 +17,11 @@ fn finds_what_is_there(fixture: &str) {
     assert_eq!(found.len(), truth.stores.len(), "{}", run.stdout);
     for store in &truth.stores {
         let first = &store.parts[0];
-        let path = format!("{}:\\{}", first.drive, first.folder.to_string().replace('/', "\\"));
+        // Where nobody can know the drive, something else stands for it.
+        let path = format!(":\\{}", first.folder.to_string().replace('/', "\\"));
         let one: &Value = found
             .iter()
-            .find(|s| s["path"].as_str().is_some_and(|p| p.eq_ignore_ascii_case(&path)))
+            .find(|s| s["path"].as_str().is_some_and(|p| p.ends_with(&path)))
             .unwrap_or_else(|| panic!("{path} was not found:\n{}", run.stdout));
         assert_eq!(one["parts"].as_array().unwrap().len(), store.parts.len(), "{one}");
         let drive = one["parts"][0]["drive"].as_str();

@@ -100,11 +100,6 @@ fn a_secondary_without_its_primary_is_saved_and_said_to_be_a_loss() {
 }
 
 #[test]
-fn every_kind_of_file_is_saved_or_named_as_lost() {
-    stock_tools_unpack("facts", 3);
-}
-
-#[test]
 fn the_same_source_gives_the_same_bytes() {
     let image = Guarded::fixture("hardlink-two");
     let store_of = |dest: &tempfile::TempDir| {
