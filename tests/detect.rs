@@ -15,11 +15,7 @@ fn finds_what_is_there(fixture: &str) {
     assert_eq!(found.len(), truth.stores.len(), "{}", run.stdout);
     for store in &truth.stores {
         let first = &store.parts[0];
-        let path = format!(
-            "{}:\\{}",
-            first.drive,
-            first.folder.to_string().replace('/', "\\")
-        );
+        let path = format!("{}:\\{}", first.drive, first.folder.to_string().replace('/', "\\"));
         let one: &Value = found
             .iter()
             .find(|s| s["path"].as_str().is_some_and(|p| p.eq_ignore_ascii_case(&path)))

@@ -68,4 +68,6 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: &Output
     Ok(if damaged { Exit::Losses } else { Exit::Done })
 }
 
-fn verify_set(_set: &str) -> Result<Exit> { anyhow::bail!("not yet") }
+fn verify_set(_set: &str) -> Result<Exit> {
+    anyhow::bail!("not yet")
+}

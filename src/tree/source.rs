@@ -139,9 +139,9 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         (None, Some(mount), kind) if kind.is_known() && kind != VolumeKind::Blank => {
             host(&mut findings, mount)
         }
-        (_, _, kind) => Err(format!(
-            "{kind} is not read from the disk: mount it read-only and name the folder"
-        )),
+        (_, _, kind) => {
+            Err(format!("{kind} is not read from the disk: mount it read-only and name the folder"))
+        }
     };
     let may_hold_stores = match volume.kind {
         VolumeKind::Ntfs | VolumeKind::BitLocker => true,

@@ -44,7 +44,8 @@ pub(crate) fn require<T>(what: &str, look: impl FnOnce() -> Option<T>) -> Option
         let file = std::fs::OpenOptions::new().create(true).append(true).open(list);
         // One write a line, so that tests that run side by side do not mix theirs.
         let line = format!("{test} (needs {what})\n");
-        file.and_then(|mut f| f.write_all(line.as_bytes())).expect("LIFEBOAT_SKIP_LIST is writable");
+        file.and_then(|mut f| f.write_all(line.as_bytes()))
+            .expect("LIFEBOAT_SKIP_LIST is writable");
     }
     None
 }
