@@ -14,6 +14,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod acceptance;
 pub mod container;
 pub mod content;
 pub mod disk;
@@ -27,6 +28,7 @@ pub mod pack;
 pub mod path;
 pub mod people;
 pub mod populate;
+pub mod random;
 pub mod reparse;
 pub mod rng;
 pub mod security;

@@ -64,6 +64,8 @@ pub struct Facts {
     /// On a folder: files made in it are LZNT1-compressed.
     pub compress: bool,
     /// Into how many pieces the data is broken on the disk; 0 and 1: as it comes.
+    /// Not for compressed files: ntfs-3g 2022.10.3 garbles them when they are
+    /// written in any order but from start to end.
     pub fragments: u32,
 }
 
@@ -155,6 +157,9 @@ impl Entry {
 /// are taken away again (whose records stay behind, deleted, on the disk).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TreeSpec {
+    /// How many files are made and removed before everything else, so that their
+    /// records are taken again.
+    pub churn: u32,
     /// In the order of making; parents before children.
     pub entries: Vec<Entry>,
     /// Names removed at the end, in this order; a folder after what was in it.
