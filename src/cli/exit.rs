@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use lifeboat::archive::error::ArchiveError;
 use lifeboat::restore::RestoreError;
 use lifeboat::target::TargetError;
+use lifeboat::target::dest::DestError;
 use lifeboat::tree::source::SourceError;
 
 /// How the program ends.
@@ -93,8 +94,17 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
         };
         return Failure::new(exit, error.to_string(), error.advice());
     }
+    if let Some(error) = error.downcast_ref::<DestError>() {
+        return Failure::new(Exit::Usage, error.to_string(), error.action());
+    }
     if let Some(error) = error.downcast_ref::<RestoreError>() {
-        return Failure::new(Exit::Failed, error.to_string(), error.advice());
+        let exit = match error {
+            RestoreError::Cancelled => Exit::Interrupted,
+            RestoreError::BadDestination { .. } | RestoreError::NoDestination { .. } => Exit::Usage,
+            error if error.is_destination() => Exit::Destination,
+            _ => Exit::Failed,
+        };
+        return Failure::new(exit, error.to_string(), error.advice());
     }
     Failure::new(Exit::Failed, format!("{error:#}"), "")
 }

@@ -4,6 +4,7 @@ mod args;
 mod detect;
 mod exit;
 mod log;
+mod offload;
 mod output;
 mod password;
 mod sets;
@@ -62,7 +63,7 @@ fn run(command: &Command, global: &Global, out: &Output) -> Exit {
     let result = match command {
         Command::Detect(args) => detect::run(args, global, out),
         Command::Verify(args) => verify::run(args, global, out),
-        Command::Offload(_) => Err(anyhow::anyhow!("not yet")),
+        Command::Offload(args) => offload::run(args, global, out),
         Command::List(_) => Err(anyhow::anyhow!("not yet")),
         Command::Extract(_) => Err(anyhow::anyhow!("not yet")),
         Command::Restore(_) => Err(anyhow::anyhow!("not yet")),

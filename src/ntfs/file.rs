@@ -56,6 +56,14 @@ impl FileAttribute {
         }
     }
 
+    /// The compression unit, as a power of two of clusters; 0 for none.
+    pub(crate) fn unit(&self) -> u8 {
+        match &self.body {
+            Body::Resident(_) => 0,
+            Body::NonResident { unit, .. } => *unit,
+        }
+    }
+
     /// Whether it is encrypted by EFS.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.flags & flag::ENCRYPTED != 0

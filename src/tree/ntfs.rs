@@ -9,7 +9,7 @@ mod stream;
 
 use std::sync::Arc;
 
-use stream::{Plain, Wof};
+use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
@@ -24,14 +24,12 @@ use crate::ntfs::standard_information::StandardInformation;
 use crate::ntfs::volume::Volume;
 use crate::ntfs::wof;
 use crate::ntfs::{
-    Body, Catalog, CatalogEntry, DeletedFile, File, FileAttribute, Folder, Kind, NtfsError,
-    Security, WofData, entry_flag, kind_of, list_deleted, of_volume, sweep,
+    Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind,
+    NtfsError, Security, WofData, entry_flag, kind_of, list_deleted, of_volume, sweep,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
-
-const EFS_LOST: &str = "encrypted by EFS, and cannot be exported";
 
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
@@ -197,7 +195,14 @@ impl Tree for NtfsTree {
         facts.content = match kind {
             Kind::Plain => Content::Data,
             Kind::Wof(algorithm) => Content::Wof(algorithm.as_str()),
-            Kind::Encrypted => Content::EfsLost(EFS_LOST.into()),
+            Kind::Encrypted => match EfsData::new(&self.volume, &file) {
+                Ok(_) => {
+                    // The export holds all streams.
+                    facts.streams.clear();
+                    Content::EfsRaw
+                }
+                Err(reason) => Content::EfsLost(reason),
+            },
             Kind::NotHere(reason) => Content::NotHere(reason),
         };
         Ok(facts)
@@ -207,8 +212,10 @@ impl Tree for NtfsTree {
         let file = self.file(self.entry(id)?)?;
         let what = || stream.map_or("the data".into(), |name| format!("the stream {name}"));
         let data = file.find(kind::DATA, stream).ok_or_else(|| file.missing(&what()))?;
-        if data.is_encrypted() {
-            return Err(self.no_data(id, EFS_LOST.into()));
+        if data.is_encrypted() && stream.is_some() {
+            return Err(
+                self.no_data(id, "encrypted by EFS: it is part of the file's export".into())
+            );
         }
         if stream.is_none() {
             match self.kind(&file) {
@@ -221,7 +228,14 @@ impl Tree for NtfsTree {
                     let reader = file.reader(&self.volume, packed)?;
                     return Ok(Box::new(Wof(WofData::new(algorithm, data.size(), reader))));
                 }
-                Kind::Plain | Kind::Encrypted => {}
+                Kind::Encrypted => {
+                    let export = EfsData::new(&self.volume, &file);
+                    return match export {
+                        Ok(export) => Ok(Box::new(Efs(export))),
+                        Err(reason) => Err(self.no_data(id, reason)),
+                    };
+                }
+                Kind::Plain => {}
             }
         }
         Ok(Box::new(Plain(file.reader(&self.volume, data)?)))

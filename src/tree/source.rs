@@ -113,9 +113,10 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         findings.append(&mut opened.findings);
         opened.tree
     };
-    let raw = |_findings: &mut Vec<Finding>| {
+    let raw = |findings: &mut Vec<Finding>| {
         let tree = NtfsTree::open(volume.device.clone(), volume.display.clone(), monitor)
             .map_err(|error| error.to_string())?;
+        findings.extend(tree.findings());
         Ok(Arc::new(tree) as Arc<dyn Tree>)
     };
     let tree = match (via, &mounted, volume.kind) {

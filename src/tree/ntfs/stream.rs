@@ -1,8 +1,8 @@
 //! Streams of the raw tree.
 
 use crate::facts::Hole;
-use crate::ntfs::WofData;
 use crate::ntfs::data::DataReader;
+use crate::ntfs::{EfsData, WofData};
 use crate::tree::{Stream, TreeError};
 
 /// A stream read as it is (LZNT1 unpacked).
@@ -31,6 +31,28 @@ impl Stream for Plain {
 pub(super) struct Wof(pub(super) WofData);
 
 impl Stream for Wof {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
+        Ok(self.0.read(buf)?)
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
+        self.0.skip(bytes);
+        Ok(())
+    }
+
+    fn holes(&self) -> &[Hole] {
+        self.0.holes()
+    }
+}
+
+/// The raw export form of an encrypted file.
+pub(super) struct Efs(pub(super) EfsData);
+
+impl Stream for Efs {
     fn len(&self) -> u64 {
         self.0.len()
     }
