@@ -6,13 +6,13 @@
 //! `commit` publishes the set. [`journal`] is what makes a break harmless.
 
 mod commit;
-mod data_reader;
+pub mod data_reader;
 mod draft;
 pub mod error;
 pub mod frames;
 pub mod hash;
 mod holes;
-mod in_order;
+pub mod in_order;
 mod index;
 pub mod instructions;
 pub mod journal;
@@ -29,6 +29,7 @@ pub mod sink;
 mod source;
 pub mod tar_dialect;
 mod tar_walk;
+pub mod turn;
 pub mod ustar;
 pub mod verify;
 mod volumes;

@@ -14,6 +14,7 @@ use super::manifest::Data;
 use super::rescue::{FORMAT, Rescue};
 use super::sink::PARTIAL;
 use super::source::{AnyOrder, Shared};
+use super::turn::Turn;
 use super::volumes::Volumes;
 use crate::target::Target;
 
@@ -69,6 +70,11 @@ impl SetReader {
     /// All members in the order of the set, frames being read ahead.
     pub fn in_order(&self) -> Result<InOrder, ArchiveError> {
         InOrder::new(self.lines(), &self.shared)
+    }
+
+    /// For streams in the order of the set, whoever keeps track of the members.
+    pub fn turn(&self) -> Turn {
+        Turn::new(&self.shared)
     }
 
     pub(super) fn target(&self) -> &Arc<dyn Target> {

@@ -13,6 +13,7 @@ mod job;
 pub mod loadstate;
 mod names;
 mod place;
+mod set;
 mod tally;
 mod verify;
 
@@ -23,6 +24,7 @@ mod platform;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use input::{Input, Members};
+pub use set::SetInput;
 pub use verify::{Verified, verify_restored};
 
 use crate::monitor::Monitor;
