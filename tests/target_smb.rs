@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use lifeboat::monitor::{Collect, Monitor};
 use lifeboat::target::dest::{Dest, SmbPlace};
 use lifeboat::target::open::{self, Missing};
+use lifeboat::target::preflight::preflight;
 use lifeboat::target::retry::RetryTarget;
 use lifeboat::target::secret::Secret;
 use lifeboat::target::smb::{SmbTarget, TIMEOUT};
@@ -475,4 +476,30 @@ fn several_targets_work_at_once() {
     }
     let sizes: Vec<u64> = target(&server).list("").unwrap().iter().map(|e| e.size).collect();
     assert_eq!(sizes, [1 << 20, 2 << 20, 3 << 20, 4 << 20]);
+}
+
+#[test]
+fn a_preflight_tells_room_speed_and_clock() {
+    let Some(server) = Smbd::start() else { return };
+    let target = target(&server);
+    let found = preflight(&target, Some(1 << 20)).unwrap();
+    assert!(found.write_speed > 1_000_000, "{found:?}");
+    assert_eq!(found.clock_ahead, Some(0));
+    assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 0);
+    assert_eq!(preflight(&target, Some(u64::MAX)).unwrap_err().trouble, Trouble::Full);
+}
+
+#[test]
+fn a_preflight_finds_what_a_rescue_would_trip_over() {
+    let Some(server) = Smbd::with(Options { read_only: true, ..Options::default() }) else {
+        return;
+    };
+    let start = Instant::now();
+    assert_eq!(preflight(&target(&server), None).unwrap_err().trouble, Trouble::Denied);
+    assert!(start.elapsed() < Duration::from_secs(10));
+
+    let options = Options { disk_bytes: Some(2 << 20), ..Options::default() };
+    let Some(server) = Smbd::with(options) else { return };
+    assert_eq!(preflight(&target(&server), None).unwrap_err().trouble, Trouble::Full);
+    assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 0);
 }

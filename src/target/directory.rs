@@ -20,6 +20,9 @@ pub struct DirectoryTarget {
     root: PathBuf,
     /// Bytes.
     max_file_size: u64,
+    /// Held for as long as the folder is used.
+    #[cfg(windows)]
+    logon: Option<host::Logon>,
 }
 
 impl DirectoryTarget {
@@ -41,7 +44,27 @@ impl DirectoryTarget {
         }
         // A file system that does not tell has no limit worth knowing.
         let max_file_size = host::max_file_size(&root).unwrap_or(u64::MAX);
-        Ok(Self { shown, root, max_file_size })
+        Ok(Self {
+            shown,
+            root,
+            max_file_size,
+            #[cfg(windows)]
+            logon: None,
+        })
+    }
+
+    /// Logs on at the server first. The password is used and not kept.
+    #[cfg(windows)]
+    pub fn open_with_logon(
+        place: &super::dest::SmbPlace,
+        account: &str,
+        password: &super::secret::Secret,
+        missing: Missing,
+    ) -> Result<Self, TargetError> {
+        let share = place.unc_share();
+        let logon = host::Logon::at(&share, account, password)
+            .map_err(|error| from_io(error, share, false))?;
+        Ok(Self { logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
     }
 
     /// Where `path` is, for the system.

@@ -12,6 +12,7 @@ mod ledger;
 mod linux;
 mod names;
 pub mod open;
+pub mod preflight;
 pub mod retry;
 pub mod secret;
 #[cfg(all(feature = "smb", target_os = "linux"))]
