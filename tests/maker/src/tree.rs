@@ -61,6 +61,9 @@ pub struct Facts {
     pub extended: Option<Vec<u8>>,
     /// Encrypted: the content is then the ciphertext, in 512-byte units.
     pub efs: Option<Efs>,
+    /// Compressed by Compact OS (WOF): what a reader must get, while the content
+    /// is one hole. See [`crate::wof`].
+    pub wof: Option<Content>,
     /// On a folder: files made in it are LZNT1-compressed.
     pub compress: bool,
     /// Into how many pieces the data is broken on the disk; 0 and 1: as it comes.
