@@ -17,7 +17,7 @@ usage:
   lifeboat-maker demo OUT.img [--megabytes N]    a laptop after a failed re-image (200 MB of data)
   lifeboat-maker random SEED OUT.img             a volume with a random tree
   lifeboat-maker many OUT.img --files N          a volume with very many files, for benches
-  lifeboat-maker pack DIR                        makes and packs every committed fixture";
+  lifeboat-maker pack DIR [NAME]...              makes and packs the committed fixtures";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -47,8 +47,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo", out, "--megabytes", megabytes] => demo(number(megabytes)?).make(Path::new(out)),
         ["random", seed, out] => random::random_volume(number(seed)?).make(Path::new(out)),
         ["many", out, "--files", files] => make_many(out, number(files)?),
-        ["pack", dir] => {
-            for (name, bytes) in pack::pack_all(Path::new(dir))? {
+        ["pack", dir, only @ ..] => {
+            for (name, bytes) in pack::pack_all(Path::new(dir), only)? {
                 println!("{bytes:8}  {name}");
             }
             Ok(())

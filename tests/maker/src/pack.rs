@@ -49,12 +49,16 @@ pub fn expected(name: &str) -> Result<Expected> {
     Ok(fixtures::by_name(name)?.expected())
 }
 
-/// Makes every fixture anew and packs it into `dir`. Says the packed size of each.
-pub fn pack_all(dir: &Path) -> Result<Vec<(&'static str, u64)>> {
+/// Makes every fixture anew (or those in `only`, where it names any) and packs it
+/// into `dir`. Says the packed size of each.
+pub fn pack_all(dir: &Path, only: &[&str]) -> Result<Vec<(&'static str, u64)>> {
     fs::create_dir_all(dir)?;
     let scratch = tempfile::tempdir()?;
     let mut sizes = Vec::new();
     for fixture in fixtures::all() {
+        if !only.is_empty() && !only.contains(&fixture.name) {
+            continue;
+        }
         let image = scratch.path().join("fixture.img");
         fixture.make(&image)?;
         let packed = dir.join(format!("{}.img.zst", fixture.name));

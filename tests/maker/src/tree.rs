@@ -222,6 +222,11 @@ impl TreeSpec {
         path.is_root() || self.known.contains_key(path)
     }
 
+    /// The entry made at `path`; it may be removed by now.
+    pub fn get(&self, path: &TreePath) -> Option<&Entry> {
+        self.known.get(path).map(|at| &self.entries[*at])
+    }
+
     /// What is there in the end: the entries whose names were not removed.
     pub fn survivors(&self) -> impl Iterator<Item = &Entry> {
         let gone: BTreeSet<&TreePath> = self.removed.iter().collect();

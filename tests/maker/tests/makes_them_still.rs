@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use lifeboat_maker::disk::copy_partition;
 use lifeboat_maker::fixtures::{self, Fixture};
-use lifeboat_maker::{fixture, is_available, pack, witness};
+use lifeboat_maker::tree::Kind;
+use lifeboat_maker::{expected, fixture, is_available, pack, witness};
 
 /// What differs between the image and the data it is made from.
 fn differences(fixture: &Fixture, image: &Path) -> Result<Vec<String>> {
@@ -47,6 +48,22 @@ fn the_maker_still_makes_them() {
             image.metadata().unwrap().len(),
             fixture(made.name).unwrap().metadata().unwrap().len()
         );
+    }
+}
+
+#[test]
+fn what_the_wipe_took_from_a_store_still_lies_on_the_disk() {
+    let image = std::fs::read(fixture("leftovers").unwrap()).unwrap();
+    let lost = expected("leftovers").unwrap().lost;
+    assert_eq!(lost.len(), 2);
+    let made = fixtures::by_name("leftovers").unwrap();
+    for file in lost {
+        let (_, volume) = made.disk.volumes().find(|(at, _)| *at == file.partition).unwrap();
+        let entry = volume.tree.get(&file.path).unwrap();
+        let Kind::File(content) = &volume.tree.file_of(entry).kind else { panic!("no file") };
+        let start = &content.to_vec().unwrap()[..512];
+        let is_there = image.chunks(512).any(|sector| sector == start);
+        assert!(is_there, "{} is overwritten", file.path);
     }
 }
 
