@@ -17,11 +17,13 @@
 pub mod acceptance;
 pub mod container;
 pub mod content;
+pub mod demo;
 pub mod disk;
 pub mod extended;
 pub mod fixtures;
 mod gpt;
 pub mod hive;
+pub mod many;
 mod mbr;
 pub mod mount;
 pub mod pack;
@@ -37,6 +39,7 @@ pub mod tree;
 pub mod volume;
 pub mod wipe;
 pub mod witness;
+pub mod wof;
 
 pub use mount::is_available;
 pub use pack::{expected, fixture, fixture_copy};

@@ -1,10 +1,11 @@
 //! Writes a [`TreeSpec`] into an NTFS image through ntfs-3g.
 //!
 //! The order matters. Names come first: everything that is made, linked or
-//! removed changes the times of its folder. Facts follow, children before
-//! parents, because a folder with reparse data cannot be entered any more;
-//! times after the other facts, reparse data last.
+//! removed changes the times of its folder. Facts follow, the times after the
+//! others. Reparse data is last, the deepest first: ntfs-3g shows a folder that
+//! has it as a link, which cannot be entered any more.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -232,11 +233,18 @@ fn facts(root: &mut Root, tree: &TreeSpec) -> Result<()> {
     for entry in tree.survivors() {
         reached.entry(&tree.file_of(entry).path).or_insert(&entry.path);
     }
-    for entry in tree.entries.iter().rev() {
+    let mut reparse_points = Vec::new();
+    for entry in &tree.entries {
         if let Some(path) = reached.get(&entry.path) {
             let spot = root.at(path)?;
             set_facts(&spot, entry).with_context(|| format!("cannot set facts of {path}"))?;
+            reparse_points.extend(entry.facts.reparse.as_ref().map(|data| (*path, data)));
         }
+    }
+    reparse_points.sort_by_key(|(path, _)| Reverse(path.names().count()));
+    for (path, data) in reparse_points {
+        set(&root.at(path)?, "system.ntfs_reparse_data", data)
+            .with_context(|| format!("cannot make {path} a reparse point"))?;
     }
     Ok(())
 }
@@ -259,11 +267,7 @@ fn set_facts(spot: &Spot, entry: &Entry) -> Result<()> {
     }
     let Times { created, modified, accessed } = facts.times;
     let times: Vec<u8> = [created, modified, accessed].map(u64::to_be_bytes).concat();
-    set(spot, "system.ntfs_times_be", &times)?;
-    match &facts.reparse {
-        Some(data) => set(spot, "system.ntfs_reparse_data", data),
-        None => Ok(()),
-    }
+    set(spot, "system.ntfs_times_be", &times)
 }
 
 /// Sets an extended attribute, of a link itself where it looks like one.

@@ -61,6 +61,9 @@ pub struct Facts {
     pub extended: Option<Vec<u8>>,
     /// Encrypted: the content is then the ciphertext, in 512-byte units.
     pub efs: Option<Efs>,
+    /// Compressed by Compact OS (WOF): what a reader must get, while the content
+    /// is one hole. See [`crate::wof`].
+    pub wof: Option<Content>,
     /// On a folder: files made in it are LZNT1-compressed.
     pub compress: bool,
     /// Into how many pieces the data is broken on the disk; 0 and 1: as it comes.
@@ -217,6 +220,11 @@ impl TreeSpec {
     /// Whether a folder or file was made at `path` (it may be removed by now).
     pub fn contains(&self, path: &TreePath) -> bool {
         path.is_root() || self.known.contains_key(path)
+    }
+
+    /// The entry made at `path`; it may be removed by now.
+    pub fn get(&self, path: &TreePath) -> Option<&Entry> {
+        self.known.get(path).map(|at| &self.entries[*at])
     }
 
     /// What is there in the end: the entries whose names were not removed.

@@ -35,7 +35,7 @@ pub fn differences(image: &Path, tree: &TreeSpec) -> Result<Vec<String>> {
 
 fn compare(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<()> {
     let mut inodes: BTreeMap<u64, &TreePath> = BTreeMap::new();
-    for entry in tree.survivors() {
+    for entry in visible(tree) {
         let spot = root.at(&entry.path)?;
         let file = tree.file_of(entry);
         let mut say = |what: String| found.push(format!("{}: {what}", entry.path));
@@ -53,6 +53,19 @@ fn compare(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<
         compare_facts(&spot, entry, file, &mut say).with_context(|| entry.path.to_string())?;
     }
     compare_names(root, tree, found)
+}
+
+/// What ntfs-3g lets one see: it shows a folder with reparse data as a link, so
+/// nothing below such a one.
+fn visible(tree: &TreeSpec) -> impl Iterator<Item = &Entry> {
+    let shut: Vec<&TreePath> = tree
+        .survivors()
+        .filter(|e| e.kind == Kind::Dir && e.facts.reparse.is_some())
+        .map(|e| &e.path)
+        .collect();
+    tree.survivors().filter(move |entry| {
+        !shut.iter().any(|folder| entry.path != **folder && entry.path.below(folder).is_some())
+    })
 }
 
 fn compare_facts(
@@ -161,21 +174,13 @@ fn compare_times_and_attributes(
 fn compare_names(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<()> {
     let mut names: BTreeMap<TreePath, BTreeSet<Vec<u8>>> = BTreeMap::new();
     names.entry(TreePath::root()).or_default();
-    let mut hidden = BTreeSet::new();
-    for entry in tree.survivors() {
+    for entry in visible(tree) {
         names.entry(entry.path.parent()).or_default().insert(entry.path.file_name().to_vec());
-        if entry.kind == Kind::Dir {
+        if entry.kind == Kind::Dir && entry.facts.reparse.is_none() {
             names.entry(entry.path.clone()).or_default();
-            if entry.facts.reparse.is_some() {
-                hidden.insert(entry.path.clone());
-            }
         }
     }
     for (folder, truth) in &names {
-        // A folder with reparse data looks like a link: nobody sees what is in it.
-        if hidden.iter().any(|h| folder.below(h).is_some()) {
-            continue;
-        }
         let mut there = BTreeSet::new();
         for name in fs::read_dir(root.at(folder)?)? {
             there.insert(name?.file_name().as_bytes().to_vec());
@@ -189,7 +194,7 @@ fn compare_names(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> R
 }
 
 fn compare_streams(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<()> {
-    for entry in tree.survivors().filter(|e| e.facts.reparse.is_none()) {
+    for entry in visible(tree).filter(|e| e.facts.reparse.is_none()) {
         for (name, content) in &entry.facts.streams {
             let spot = root.at(&entry.path)?;
             let mut path = spot.as_ref().as_os_str().to_owned();

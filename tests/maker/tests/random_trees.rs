@@ -1,6 +1,8 @@
 //! Random volumes hold what their seed says, as ntfs-3g reads them back.
 
+use lifeboat_maker::content::Content;
 use lifeboat_maker::random::random_volume;
+use lifeboat_maker::tree::Kind;
 use lifeboat_maker::{is_available, witness};
 
 /// More of them: `SEEDS=1..200 cargo test -p lifeboat-maker --test random_trees`.
@@ -41,9 +43,7 @@ fn the_witness_notices_every_kind_of_difference() {
         let mut tree = volume.tree.clone();
         let survivor = tree
             .survivors()
-            .find(|e| {
-                matches!(e.kind, lifeboat_maker::tree::Kind::File(_)) && e.facts.reparse.is_none()
-            })
+            .find(|e| matches!(e.kind, Kind::File(_)) && e.facts.reparse.is_none())
             .unwrap()
             .path
             .clone();
@@ -52,12 +52,8 @@ fn the_witness_notices_every_kind_of_difference() {
             0 => entry.facts.times.modified += 1,
             1 => entry.facts.security = Some(vec![1]),
             2 => entry.facts.attributes = Some(entry.facts.attributes.unwrap_or_default() ^ 2),
-            3 => _ = entry.stream("never written", lifeboat_maker::content::Content::text(1, 9)),
-            _ => {
-                entry.kind = lifeboat_maker::tree::Kind::File(
-                    lifeboat_maker::content::Content::text(99, 12345),
-                )
-            }
+            3 => _ = entry.stream("never written", Content::text(1, 9)),
+            _ => entry.kind = Kind::File(Content::text(99, 12345)),
         }
         wrong.push(tree);
     }
