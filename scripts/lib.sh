@@ -83,3 +83,16 @@ rustc_with_source() {
     done
     return 1
 }
+
+# Whether a fresh NTFS image can really be mounted and unmounted.
+can_mount() {
+    local dir
+    dir=$(mktemp -d)
+    (
+        cd "$dir" && mkdir mount && truncate -s 4M image &&
+            mkntfs -F -Q -q image && ntfs-3g image mount && fusermount -u mount
+    ) >/dev/null 2>&1
+    local result=$?
+    rm -rf "$dir"
+    return $result
+}

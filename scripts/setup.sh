@@ -39,11 +39,11 @@ need_build() {
 
 need_demo() {
     need_command mkntfs ntfs-3g
-    need_command fusermount3 fuse3
+    need_command fusermount fuse3
+    need_command sfdisk fdisk
     need_command smbd samba
     need_command pdbedit samba-common-bin
     need_command zstd zstd
-    need_command python3 python3
 }
 
 need_windows() {

@@ -4,7 +4,8 @@
 # documents' examples, a few seconds of fuzzing. Installs what is missing first.
 #
 #   test.sh                 all of it
-#   test.sh STEP...         only these: setup lint build windows test doc fuzz deny shell
+#   test.sh STEP...         only these: setup format lint build windows shell doc fuzz deny
+#                           test
 #
 # Ends non-zero if any step fails; a failed step does not keep the others from
 # being tried. Needs no terminal and no answers.
@@ -36,10 +37,13 @@ step_setup() {
     scripts/setup.sh test
 }
 
+step_format() {
+    cargo fmt --all --check
+}
+
 step_lint() {
     local level
     level=$(lint_level rustc)
-    cargo fmt --all --check
     cargo clippy --quiet --locked --workspace --all-targets -- "$level"
     cargo clippy --quiet --locked --no-default-features --all-targets -- "$level"
 }
@@ -108,19 +112,6 @@ step_shell() {
     shellcheck -x scripts/*.sh .ci/run
 }
 
-# Whether a fresh NTFS image can really be mounted and unmounted.
-can_mount() {
-    local dir
-    dir=$(mktemp -d)
-    (
-        cd "$dir" && mkdir mount && truncate -s 4M image &&
-            mkntfs -F -Q -q image && ntfs-3g image mount && fusermount -u mount
-    ) >/dev/null 2>&1
-    local result=$?
-    rm -rf "$dir"
-    return $result
-}
-
 run_step() {
     local name=$1 start=$SECONDS result=0
     printf '%s== %s ==%s\n' "$bold" "$name" "$plain"
@@ -141,7 +132,7 @@ if [ "${1:-}" = --only ]; then
 fi
 
 steps=("$@")
-[ $# -gt 0 ] || steps=(setup lint build windows shell doc fuzz deny test)
+[ $# -gt 0 ] || steps=(setup format lint build windows shell doc fuzz deny test)
 for name in "${steps[@]}"; do
     declare -F "step_$name" >/dev/null || die "no such step: $name" "see the top of scripts/test.sh"
 done

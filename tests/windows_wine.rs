@@ -61,7 +61,6 @@ fn without_a_console_it_says_how_to_use_it() {
 }
 
 #[test]
-#[ignore = "waits for the commands"]
 fn it_tells_its_version() {
     let Some(programs) = programs() else { return };
     let ran = programs.windows_ends(0, &["--version"]);
@@ -69,7 +68,6 @@ fn it_tells_its_version() {
 }
 
 #[test]
-#[ignore = "waits for the commands"]
 fn it_finds_the_same_stores() {
     let Some(programs) = programs() else { return };
     for fixture in lifeboat_maker::fixtures::all() {

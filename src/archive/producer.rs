@@ -284,6 +284,9 @@ impl<'a, E: Emit> Producer<'a, E> {
             Some(stream) => Ok(stream),
             None => self.open_again(index, from),
         };
+        if let Err(reason) = &source {
+            holes.rest(from, size, reason);
+        }
         let mut at = from;
         while at < size {
             if self.monitor.is_cancelled() {
@@ -319,12 +322,12 @@ impl<'a, E: Emit> Producer<'a, E> {
                 }
                 Err(reason) => {
                     self.buf.truncate(start);
+                    holes.rest(at, size, &reason);
                     source = Err(reason);
                 }
             }
-            match &source {
-                Ok(stream) => holes.see(stream.holes(), at),
-                Err(reason) => holes.rest(at, size, reason),
+            if let Ok(stream) = &source {
+                holes.see(stream.holes(), at);
             }
         }
         let sha256 = self.current.as_mut().and_then(|c| c.hash.take()).map(finish_hex);

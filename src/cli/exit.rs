@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use lifeboat::archive::error::ArchiveError;
+use lifeboat::restore::RestoreError;
 use lifeboat::target::TargetError;
+use lifeboat::target::dest::DestError;
 use lifeboat::tree::source::SourceError;
 
 /// How the program ends.
@@ -88,6 +90,18 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
         let exit = match error {
             ArchiveError::Cancelled { .. } => Exit::Interrupted,
             ArchiveError::Target(_) => Exit::Destination,
+            _ => Exit::Failed,
+        };
+        return Failure::new(exit, error.to_string(), error.advice());
+    }
+    if let Some(error) = error.downcast_ref::<DestError>() {
+        return Failure::new(Exit::Usage, error.to_string(), error.action());
+    }
+    if let Some(error) = error.downcast_ref::<RestoreError>() {
+        let exit = match error {
+            RestoreError::Cancelled => Exit::Interrupted,
+            RestoreError::BadDestination { .. } | RestoreError::NoDestination { .. } => Exit::Usage,
+            error if error.is_destination() => Exit::Destination,
             _ => Exit::Failed,
         };
         return Failure::new(exit, error.to_string(), error.advice());

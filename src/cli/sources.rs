@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::{Global, ViaArg};
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::Out;
 
 /// What was opened, and the stores in it.
 pub(crate) struct Found {
@@ -22,7 +22,7 @@ pub(crate) struct Found {
 /// Opens the sources (all that is attached if none) and finds the stores. Says
 /// which volumes cannot be looked into: a locked one must never read as "no
 /// store".
-pub(crate) fn find(sources: &[String], global: &Global, out: &Output) -> Result<Found> {
+pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,
@@ -41,8 +41,8 @@ pub(crate) fn find(sources: &[String], global: &Global, out: &Output) -> Result<
         opened.push(Source::open(spec, via, out)?);
     }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
-    let mut searched = Vec::new();
-    for volume in &volumes {
+    let mut found = Found { volumes, stores: Vec::new(), hidden };
+    for volume in &found.volumes {
         let (readable, reason) = match &volume.tree {
             Ok(_) => (true, None),
             Err(reason) => (false, Some(reason.to_string())),
@@ -63,27 +63,37 @@ pub(crate) fn find(sources: &[String], global: &Global, out: &Output) -> Result<
             out.finding(finding);
         }
         match &volume.tree {
-            Ok(tree) => searched.push(StoreVolume {
-                tree: tree.clone(),
-                display: volume.display.clone(),
-                present_letter: volume.letter,
-            }),
             Err(reason) if volume.may_hold_stores => {
-                hidden = true;
+                found.hidden = true;
                 out.note(&format!("{}: {reason}", volume.display));
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
+    let searched: Vec<StoreVolume> = found.searchable().collect();
     let (stores, failed) = find_stores(&searched, out);
     for (number, error) in failed {
-        hidden = true;
+        found.hidden = true;
         out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
     }
+    found.stores = stores;
     if out.is_cancelled() {
         return Err(interrupted().into());
     }
-    Ok(Found { volumes, stores, hidden })
+    Ok(found)
+}
+
+impl Found {
+    /// The volumes that can be looked into.
+    pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
+        self.volumes.iter().filter_map(|volume| {
+            Some(StoreVolume {
+                tree: volume.tree.as_ref().ok()?.clone(),
+                display: volume.display.clone(),
+                present_letter: volume.letter,
+            })
+        })
+    }
 }
 
 /// The stores that `--store` asks for, all if it asks for none.

@@ -9,6 +9,8 @@
 //! a file without any name is `$Orphans/nameless/record-<number>`. The
 //! folder `$Orphans` is listed in the root only when there is something in it.
 
+use std::collections::BTreeSet;
+
 use super::record::{FileRef, known};
 use crate::facts::{NodeId, Times};
 use crate::name::{NtName, NtPath};
@@ -107,6 +109,11 @@ pub(crate) enum Folder {
 }
 
 impl Folder {
+    /// The root directory.
+    pub(crate) fn root() -> Self {
+        Self::Record(ROOT)
+    }
+
     /// What a node identity means as a folder.
     pub(crate) fn from_id(id: NodeId) -> Self {
         let reference = FileRef(id.0);
@@ -172,6 +179,17 @@ impl Catalog {
         reference.fits(entry.sequence).then_some(entry)
     }
 
+    /// All directories, by record number, with their names and what these are in.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = (&Entry, Vec<(FileRef, &[u8])>)> {
+        self.entries.iter().filter(|entry| entry.is_directory()).map(|entry| {
+            let named = self.links_of(entry.record).map(|link| {
+                let parent = FileRef::new(u64::from(link.parent), link.parent_sequence);
+                (parent, self.name_bytes(link))
+            });
+            (entry, named.collect())
+        })
+    }
+
     /// The records that extend `record`.
     pub(crate) fn extensions(&self, record: u32) -> Vec<u64> {
         let from = self.extensions.partition_point(|(base, _)| *base < record);
@@ -200,6 +218,14 @@ impl Catalog {
         }
         children.sort();
         children
+    }
+
+    /// All names in a folder with their files' record numbers, hidden ones
+    /// included, the root's own left out.
+    pub(crate) fn names_in(&self, folder: Folder) -> BTreeSet<(NtName, u64)> {
+        let links = self.links_in(folder).iter().filter(|link| link.record != ROOT);
+        let name = |link: &Link| NtName::from_wtf8(self.name_bytes(link));
+        links.filter_map(|link| Some((name(link)?, u64::from(link.record)))).collect()
     }
 
     /// The node called `name` in a folder; ASCII case is ignored where no name

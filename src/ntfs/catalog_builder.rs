@@ -28,6 +28,8 @@ pub(crate) struct Mended {
     pub(crate) circles: u64,
     /// Files without a name.
     pub(crate) nameless: u64,
+    /// Files with the name of another one in the same directory.
+    pub(crate) same_names: u64,
 }
 
 /// Takes records in, gives the catalog out.
@@ -40,6 +42,7 @@ pub(super) struct Builder {
     foreign_data: Vec<(FileRef, DataFacts)>,
     /// Reparse tags from extension records.
     foreign_tags: Vec<(FileRef, u32)>,
+    scratch: Vec<u8>,
 }
 
 impl Builder {
@@ -58,12 +61,28 @@ impl Builder {
 
     /// A name. `owner` is the base record, and `None` in the base record itself.
     pub(super) fn add_name(&mut self, record: u32, owner: Option<FileRef>, name: &FileName<'_>) {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        push_utf16_as_wtf8(&utf16(name.name), &mut bytes);
+        self.add_wtf8_name(record, owner, name.parent, &bytes);
+        self.scratch = bytes;
+    }
+
+    /// The same, with the name as the arena keeps it.
+    pub(super) fn add_wtf8_name(
+        &mut self,
+        record: u32,
+        owner: Option<FileRef>,
+        parent: FileRef,
+        name: &[u8],
+    ) {
         let arena = &mut self.catalog.arena;
         let Ok(name_at) = u32::try_from(arena.len()) else { return };
-        push_utf16_as_wtf8(&utf16(name.name), arena);
-        let Ok(name_len) = u16::try_from(arena.len() - name_at as usize) else { return };
+        let Ok(name_len) = u16::try_from(name.len()) else { return };
+        arena.extend_from_slice(name);
+        let parent_sequence = parent.sequence();
         // Record numbers beyond 32 bits cannot be: such a directory is lost.
-        let parent = u32::try_from(name.parent.number()).unwrap_or(NAMELESS - 1);
+        let parent = u32::try_from(parent.number()).unwrap_or(NAMELESS - 1);
         if let Some(owner) = owner {
             let Ok(index) = u32::try_from(self.catalog.links.len()) else { return };
             self.foreign_links.push((index, owner));
@@ -72,7 +91,7 @@ impl Builder {
             parent,
             record,
             name_at,
-            parent_sequence: name.parent.sequence(),
+            parent_sequence,
             name_len,
             is_orphan: false,
         });
@@ -186,7 +205,7 @@ fn mark_orphans(catalog: &mut Catalog) {
     }
 }
 
-fn sort_links(catalog: &mut Catalog) {
+pub(super) fn sort_links(catalog: &mut Catalog) {
     let arena = std::mem::take(&mut catalog.arena);
     let name = |l: &Link| {
         let at = l.name_at as usize;
@@ -203,7 +222,7 @@ fn sort_links(catalog: &mut Catalog) {
     catalog.arena = arena;
 }
 
-fn index_records(catalog: &mut Catalog) {
+pub(super) fn index_records(catalog: &mut Catalog) {
     let links = &catalog.links;
     let count = u32::try_from(links.len()).unwrap_or(u32::MAX);
     catalog.by_record = Vec::new();

@@ -1,5 +1,6 @@
 //! The bytes of a stream, read in large pieces straight from the device.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ const WHAT: &str = "stream data";
 const MAX_HOLES: usize = 4096;
 
 /// Why there is a hole where no run tells of clusters.
-pub(super) const RUNS_END: &str = "its run list ends too early";
+pub(super) const NO_PLACE: &str = "no file record says where this part lies";
 
 /// The holes of a stream, in order.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +71,12 @@ pub struct DataReader {
     units: compression::Units,
 }
 
+impl fmt::Debug for DataReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataReader at {} of {}", self.position, self.len())
+    }
+}
+
 impl DataReader {
     /// At the start of the stream.
     pub fn new(volume: Arc<Volume>, source: Source) -> Self {
@@ -108,6 +115,19 @@ impl DataReader {
     /// The holes met so far.
     pub fn holes(&self) -> &[Hole] {
         self.holes.list()
+    }
+
+    /// Fills `buf` from `position` without keeping holes; `Some` says why part
+    /// of it is not true.
+    pub fn read_at(&mut self, position: u64, buf: &mut [u8]) -> Result<Option<String>, NtfsError> {
+        let kept = std::mem::take(&mut self.holes);
+        self.seek(position);
+        let n = self.read(buf);
+        let met = std::mem::replace(&mut self.holes, kept);
+        if n? < buf.len() {
+            return Ok(Some("it ends too early".into()));
+        }
+        Ok(met.0.into_iter().next().map(|hole| hole.reason))
     }
 
     /// The next bytes; fills `buf` whole except at the end. An error only
@@ -167,7 +187,7 @@ impl Clusters<'_> {
             let run = index.and_then(|i| self.runs.get(i));
             let Some((start, clusters, place)) = run else {
                 buf[done..].fill(0);
-                holes.add(at, (buf.len() - done) as u64, RUNS_END.into());
+                holes.add(at, (buf.len() - done) as u64, NO_PLACE.into());
                 return Ok(());
             };
             let into = at.saturating_sub(start.saturating_mul(cluster_bytes));
@@ -193,8 +213,7 @@ impl Clusters<'_> {
             Place::Sparse => part.fill(0),
             Place::Lost => {
                 part.fill(0);
-                let reason = "the file record that says where this part lies is damaged or gone";
-                holes.add(at, part.len() as u64, reason.into());
+                holes.add(at, part.len() as u64, NO_PLACE.into());
             }
             Place::Cluster(cluster) => {
                 // Absurd clusters lie past the end of every volume.

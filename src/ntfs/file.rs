@@ -56,6 +56,14 @@ impl FileAttribute {
         }
     }
 
+    /// The compression unit, as a power of two of clusters; 0 for none.
+    pub(crate) fn unit(&self) -> u8 {
+        match &self.body {
+            Body::Resident(_) => 0,
+            Body::NonResident { unit, .. } => *unit,
+        }
+    }
+
     /// Whether it is encrypted by EFS.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.flags & flag::ENCRYPTED != 0
@@ -158,7 +166,11 @@ impl File {
         }
     }
 
-    fn source(&self, volume: &Volume, attribute: &FileAttribute) -> Result<Source, NtfsError> {
+    pub(crate) fn source(
+        &self,
+        volume: &Volume,
+        attribute: &FileAttribute,
+    ) -> Result<Source, NtfsError> {
         let (sizes, unit, pieces) = match &attribute.body {
             Body::Resident(bytes) => return Ok(Source::Resident(bytes.clone())),
             Body::NonResident { sizes, unit, pieces } => (sizes, unit, pieces),

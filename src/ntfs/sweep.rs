@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::NtfsError;
 use super::attribute::Sizes;
 use super::attribute::{Attribute, Value, kind};
 use super::bytes::u32_at;
@@ -16,6 +15,7 @@ use super::record::{FileRef, Record, known};
 use super::runs::{self, Place};
 use super::standard_information::StandardInformation;
 use super::volume::Volume;
+use super::{NtfsError, same_names, wof};
 use crate::facts::attributes;
 use crate::monitor::{Monitor, Progress};
 
@@ -84,7 +84,7 @@ pub(crate) fn sweep(
             // The catalog numbers records with 32 bits, as NTFS itself does.
             let Ok(record) = u32::try_from(number) else { break };
             let at = volume.record_offset(number).unwrap_or(0);
-            sweep.record(record, bytes, at);
+            sweep.record(volume, record, bytes, at);
             number += 1;
         }
         let done = Progress {
@@ -104,8 +104,10 @@ pub(crate) fn sweep(
         (first..last).for_each(|record| sweep.report.unreadable.add(record));
     }
     let Sweep { builder, mut report, .. } = sweep;
-    let (catalog, mended) = builder.finish();
+    let (mut catalog, mended) = builder.finish();
     report.mended = mended;
+    report.mended.same_names = same_names::settle(volume, &mut catalog);
+    report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))
 }
 
@@ -127,19 +129,28 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn record(&mut self, number: u32, bytes: &mut [u8], at: u64) {
-        if !Record::has_signature(bytes) {
-            // A blank one was never used.
-            if bytes.starts_with(b"BAAD") {
-                self.report.bad.add(u64::from(number));
-            }
+    fn record(&mut self, volume: &Volume, number: u32, bytes: &mut [u8], at: u64) {
+        // A blank one was never used. `BAAD` is how Windows marks torn ones.
+        if !Record::has_signature(bytes) && !bytes.starts_with(b"BAAD") {
             return;
         }
-        let Ok(record) = Record::parse(bytes, at) else {
-            return self.report.bad.add(u64::from(number));
+        let mut again;
+        let record = match Record::parse(bytes, at) {
+            Ok(record) if !record.is_torn => Ok(record),
+            first => {
+                // On a mounted volume it may just have been written.
+                again = volume.read_record_again(u64::from(number)).unwrap_or_default();
+                Record::parse(&mut again, at).or(first)
+            }
         };
-        if record.number.is_some_and(|own| own != number) {
-            return self.report.foreign.add(u64::from(number));
+        let Ok(record) = record else { return self.report.bad.add(u64::from(number)) };
+        // The reserved records at the start may not have their number.
+        let is_reserved = |own| own == 0 && u64::from(number) < known::FIRST_USER;
+        if record.number.is_some_and(|own| own != number && !is_reserved(own)) {
+            if record.in_use {
+                self.report.foreign.add(u64::from(number));
+            }
+            return;
         }
         if !record.in_use {
             if record.base.is_none() && u64::from(number) >= known::FIRST_USER {
@@ -203,7 +214,7 @@ impl Sweep {
                         entry.take_data(&data);
                     }
                 }
-                kind::DATA if attribute.is_named(WOF_STREAM) => packed = data_facts(&attribute),
+                kind::DATA if attribute.is_named(wof::STREAM) => packed = data_facts(&attribute),
                 kind::REPARSE_POINT => entry.reparse_tag = reparse_tag(&attribute),
                 _ => {}
             }
@@ -215,7 +226,7 @@ impl Sweep {
         if entry.attributes & attributes::REPARSE_POINT != 0 && entry.reparse_tag == 0 {
             entry.reparse_tag = tag_of_name;
         }
-        if let Some(packed) = packed.filter(|_| entry.reparse_tag == TAG_WOF) {
+        if let Some(packed) = packed.filter(|_| entry.reparse_tag == wof::TAG) {
             entry.lcn = packed.lcn;
             entry.allocated = packed.allocated;
         }
@@ -264,7 +275,7 @@ impl Sweep {
 }
 
 /// The facts of a stream; `None` for its later pieces.
-fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
+pub(super) fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
     match attribute.value {
         Value::Resident(value) => Some(DataFacts {
             size: value.len() as u64,
@@ -288,11 +299,6 @@ fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
         }
     }
 }
-
-/// The stream that holds the data of a file compressed by WOF.
-pub(crate) const WOF_STREAM: &str = "WofCompressedData";
-/// `IO_REPARSE_TAG_WOF` (MS-FSCC 2.1.2.1).
-pub(super) const TAG_WOF: u32 = 0x8000_0017;
 
 fn reparse_tag(attribute: &Attribute<'_>) -> u32 {
     attribute.resident().and_then(|value| u32_at(value, 0)).unwrap_or(0)

@@ -13,6 +13,8 @@ use crate::disk::Device;
 
 const MFT: &str = "$MFT";
 const RECORD: &str = "file record";
+/// So many records have a copy in `$MFTMirr`.
+const MIRRORED: u64 = 4;
 
 /// What had to be done to open a volume whose first structures are damaged.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -113,17 +115,51 @@ impl Volume {
     }
 
     /// The bytes of a record, still with its fix-up in place, and where it
-    /// stands on the volume. Neighbours come out of a small cache.
+    /// stands on the volume. Neighbours come out of a small cache. One of the
+    /// first four that is bad comes from `$MFTMirr`.
     pub fn read_record(&self, number: u64) -> Result<(Vec<u8>, u64), NtfsError> {
-        let gone = || NtfsError::NotFound { what: RECORD.into(), record: number };
         if number >= self.records() {
-            return Err(gone());
+            return Err(NtfsError::NotFound { what: RECORD.into(), record: number });
         }
+        let read = self.read_own_record(number);
+        if number >= MIRRORED {
+            return read;
+        }
+        let is_good = |(bytes, at): &(Vec<u8>, u64)| {
+            Record::parse(&mut bytes.clone(), *at).is_ok_and(|record| !record.is_torn)
+        };
+        match read {
+            Ok(read) if is_good(&read) => Ok(read),
+            other => self.read_mirror(number).map_or(other, Ok),
+        }
+    }
+
+    /// The bytes of a record, read anew.
+    pub fn read_record_again(&self, number: u64) -> Result<Vec<u8>, NtfsError> {
+        let mut bytes = vec![0; self.record_bytes()];
+        self.read_mft(number.saturating_mul(bytes.len() as u64), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A record of `$MFTMirr`, if it is good.
+    pub fn read_mirror(&self, number: u64) -> Option<(Vec<u8>, u64)> {
+        let start = self.boot.cluster_offset(self.boot.mirror_cluster)?;
+        let at = start.checked_add(number.checked_mul(self.record_bytes() as u64)?)?;
+        let mut bytes = vec![0; self.record_bytes()];
+        self.medium.read("$MFTMirr", at, &mut bytes).ok()?;
+        let mut copy = bytes.clone();
+        let record = Record::parse(&mut copy, at).ok()?;
+        let is_it = record.number.is_none_or(|own| u64::from(own) == number);
+        (is_it && !record.is_torn).then_some((bytes, at))
+    }
+
+    /// `number` is one of [`Self::records`].
+    fn read_own_record(&self, number: u64) -> Result<(Vec<u8>, u64), NtfsError> {
         let size = self.record_bytes();
-        let start = number.checked_mul(size as u64).ok_or_else(gone)?;
-        let at = self.record_offset(number).ok_or_else(gone)?;
+        let start = number.saturating_mul(size as u64);
+        let at = self.record_offset(number).ok_or_else(|| no_clusters(start))?;
         let block = start / BLOCK_BYTES;
-        let in_block = usize::try_from(start % BLOCK_BYTES).map_err(|_| gone())?;
+        let in_block = usize::try_from(start % BLOCK_BYTES).unwrap_or(0);
         let block_start = block * BLOCK_BYTES;
         let length = BLOCK_BYTES.min(self.mft_bytes.saturating_sub(block_start));
         let cached = self.cache.get(block, || {
@@ -136,9 +172,7 @@ impl Volume {
             return Ok((bytes, at));
         }
         // A bad sector nearby must not cost this record.
-        let mut bytes = vec![0; size];
-        self.read_mft(start, &mut bytes)?;
-        Ok((bytes, at))
+        Ok((self.read_record_again(number)?, at))
     }
 
     /// Fills `buf` from byte `offset` of `$MFT`, or fails.
@@ -146,9 +180,7 @@ impl Volume {
         let mut done = 0;
         while done < buf.len() {
             let position = offset + done as u64;
-            let (at, there) = self.mft_byte(position).ok_or_else(|| {
-                damaged(MFT, position, "clusters for this part", "none (counted from its start)")
-            })?;
+            let (at, there) = self.mft_byte(position).ok_or_else(|| no_clusters(position))?;
             let n = usize::try_from(there).unwrap_or(usize::MAX).min(buf.len() - done);
             self.medium.read(RECORD, at, &mut buf[done..done + n])?;
             done += n;
@@ -190,8 +222,12 @@ impl Volume {
                         continue;
                     }
                     self.mft = runs;
+                    // Records behind the initialised size were never written.
                     // No more than the volume can hold, whatever is claimed.
-                    self.mft_bytes = sizes.size.min(self.medium.len());
+                    let least = known::FIRST_USER * u64::from(self.boot.record_bytes);
+                    let is_sane = (least..sizes.size).contains(&sizes.initialised);
+                    let bytes = if is_sane { sizes.initialised } else { sizes.size };
+                    self.mft_bytes = bytes.min(self.medium.len());
                     found = true;
                 }
                 _ => {}
@@ -248,10 +284,7 @@ impl Volume {
     fn add_piece(&mut self, first_vcn: u64, reference: FileRef) -> Result<(), NtfsError> {
         // Before all of `$MFT` is known, its records are read uncached.
         let number = reference.number();
-        let size = self.record_bytes();
-        let start = number.saturating_mul(size as u64);
-        let mut bytes = vec![0; size];
-        self.read_mft(start, &mut bytes)?;
+        let mut bytes = self.read_record_again(number)?;
         let at = self.record_offset(number).unwrap_or(0);
         let record = Record::parse(&mut bytes, at)?;
         let is_ours = record.in_use
@@ -271,6 +304,12 @@ impl Volume {
         }
         Err(damaged(MFT, at, "the clusters of $MFT", "none"))
     }
+}
+
+/// For a byte of `$MFT` that nobody knows the place of.
+fn no_clusters(position: u64) -> NtfsError {
+    let found = format!("none for byte {position} of $MFT");
+    NtfsError::Damaged { what: MFT, offset: 0, expected: "clusters".into(), found }
 }
 
 fn read_boot(device: &dyn Device, at: u64) -> Result<Boot, NtfsError> {

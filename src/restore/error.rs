@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::archive::error::ArchiveError;
+
 /// Why a restore cannot begin, or cannot go on. What only strikes one file is
 /// no error but a [`Loss`](crate::facts::Loss), and the rest goes on.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub enum RestoreError {
     },
     /// The set cannot be read.
     #[error(transparent)]
-    Set(Box<dyn std::error::Error + Send + Sync>),
+    Set(#[from] ArchiveError),
     /// The user stopped it.
     #[error("stopped before everything was restored")]
     Cancelled,
@@ -91,7 +93,9 @@ impl RestoreError {
                     .to_owned()
             }
             Self::Full { needed, free: Some(free), .. } => {
-                format!("{needed} bytes are needed, {free} are free: make room or use another disk.")
+                format!(
+                    "{needed} bytes are needed, {free} are free: make room or use another disk."
+                )
             }
             Self::Full { .. } => "Make room or use another disk; then run it again.".to_owned(),
             Self::InTheWay { .. } => {
@@ -103,7 +107,7 @@ impl RestoreError {
                 "Check cable and disk; then run the same command again: it replaces what it began."
                     .to_owned()
             }
-            Self::Set(_) => "Run `lifeboat verify` on the set to see what is wrong.".to_owned(),
+            Self::Set(error) => error.advice(),
             Self::Cancelled => {
                 "What is there is not whole: do not run loadstate on it. Run the same command \
                  again; it replaces what it began."

@@ -38,7 +38,7 @@ impl Root {
     /// Whether the file system has a place for such a fact.
     pub(super) fn holds(&self, fact: FactKind) -> bool {
         match (self.flavour, fact) {
-            (_, FactKind::Times | FactKind::HardLink) => true,
+            (_, FactKind::Times) => true,
             (Flavour::Plain, _) => false,
             (Flavour::Ntfs3g { streams }, FactKind::Stream) => streams,
             (Flavour::Ntfs3g { .. }, _) => true,
@@ -109,8 +109,7 @@ impl Root {
     pub(super) fn create(&mut self, at: &[NtName]) -> io::Result<File> {
         let (folder, name) = self.parent(at, true)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let fd =
-            rustix::fs::openat(&*folder, &*name, flags | OFlags::CLOEXEC, self.mode(false))?;
+        let fd = rustix::fs::openat(&*folder, &*name, flags | OFlags::CLOEXEC, self.mode(false))?;
         Ok(File::from(fd))
     }
 
@@ -121,15 +120,24 @@ impl Root {
         Ok(File::from(rustix::fs::openat(&*folder, &*name, flags, Mode::empty())?))
     }
 
+    /// Imports EFS's raw form, which Windows alone can do.
+    #[allow(clippy::unused_self)] // it is the same call on Windows
+    pub(super) fn import_encrypted(
+        &mut self,
+        _at: &[NtName],
+        _replace: bool,
+        _data: &mut dyn Read,
+    ) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "only Windows can do that"))
+    }
+
     /// Removes a file or link (never what it leads to), or an empty folder that
     /// carries reparse data.
     pub(super) fn remove(&mut self, at: &[NtName]) -> io::Result<()> {
         self.way.clear();
         let (folder, name) = self.parent(at, false)?;
         match rustix::fs::unlinkat(&*folder, &*name, AtFlags::empty()) {
-            Err(Errno::ISDIR) => {
-                Ok(rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR)?)
-            }
+            Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR)?),
             done => Ok(done?),
         }
     }
@@ -283,8 +291,7 @@ fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Re
             let mut now = [0; 32];
             rustix::fs::lgetxattr(&*path, "system.ntfs_times_be", &mut now[..])?;
             let Times { created, modified, changed, accessed } = times;
-            for (place, time) in
-                now.chunks_exact_mut(8).zip([created, modified, accessed, changed])
+            for (place, time) in now.chunks_exact_mut(8).zip([created, modified, accessed, changed])
             {
                 if time != FileTime(0) {
                     place.copy_from_slice(&time.0.to_be_bytes());
@@ -302,10 +309,8 @@ fn set_plain(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::R
         let is_known = time != FileTime(0);
         Timespec { tv_sec, tv_nsec: if is_known { nanos.into() } else { rustix::fs::UTIME_OMIT } }
     };
-    let stamps = Timestamps {
-        last_access: stamp(times.accessed),
-        last_modification: stamp(times.modified),
-    };
+    let stamps =
+        Timestamps { last_access: stamp(times.accessed), last_modification: stamp(times.modified) };
     rustix::fs::utimensat(folder, &**name, &stamps, AtFlags::SYMLINK_NOFOLLOW)
 }
 
@@ -320,11 +325,20 @@ pub(super) fn judge(error: &io::Error) -> super::Verdict {
         Some(Errno::NOSPC | Errno::DQUOT) => Verdict::Full,
         Some(Errno::ROFS) => Verdict::Denied,
         Some(
-            Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::STALE | Errno::HOSTDOWN
+            Errno::NODEV
+            | Errno::NXIO
+            | Errno::NOTCONN
+            | Errno::STALE
+            | Errno::HOSTDOWN
             | Errno::SHUTDOWN,
         ) => Verdict::Broken,
         _ => Verdict::OneFile,
     }
+}
+
+/// Writes all of `data` at a byte of the file.
+pub(super) fn write_all_at(file: &File, data: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, data, at)
 }
 
 /// Reads at most `most` bytes of a file.

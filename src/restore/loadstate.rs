@@ -23,7 +23,8 @@ pub const NEEDS: &str = "Run it in full Windows (loadstate refuses to run in Win
      with the same /i: files as at capture.";
 
 /// The part of the commands that is always the same.
-const COMMON: &str = "/i:migdocs.xml /i:migapp.xml /c /lac /v:5 /l:C:\\Windows\\Temp\\loadstate.log";
+const COMMON: &str =
+    "/i:migdocs.xml /i:migapp.xml /c /lac /v:5 /l:C:\\Windows\\Temp\\loadstate.log";
 
 /// The ways to restore a set's store, best first; none for a folder that is no
 /// store.

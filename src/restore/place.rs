@@ -42,7 +42,6 @@ pub(super) enum FactKind {
     CreationTime,
     Times,
     Stream,
-    HardLink,
 }
 
 impl FactKind {
@@ -58,7 +57,6 @@ impl FactKind {
             Self::CreationTime => "creation time",
             Self::Times => "times",
             Self::Stream => "named stream",
-            Self::HardLink => "hard link",
         }
     }
 }

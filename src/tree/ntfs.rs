@@ -5,21 +5,28 @@
 //! lost its directory stands in `$Orphans` (see the catalog's documentation).
 //! System files are not listed, but [`Tree::lookup`] finds them by name.
 
+mod stream;
+
 use std::sync::Arc;
+
+use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
-use crate::facts::{Content, Facts, Hole, Node, NodeId, NodeKind, StreamInfo, Times, attributes};
+use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, Times, attributes};
+use crate::health::Finding;
 use crate::monitor::{Monitor, Stage};
 use crate::name::{NtName, NtPath};
 use crate::ntfs::attribute::kind;
-use crate::ntfs::data::DataReader;
 use crate::ntfs::file_name::{FileName, Namespace};
 use crate::ntfs::record::{FileRef, known};
 use crate::ntfs::standard_information::StandardInformation;
 use crate::ntfs::volume::Volume;
+use crate::ntfs::wof;
 use crate::ntfs::{
-    Body, Catalog, CatalogEntry, File, Folder, NtfsError, Security, WOF_STREAM, entry_flag, sweep,
+    Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind,
+    NtfsError, Security, WofData, check_indexes, entry_flag, kind_of, list_deleted, of_volume,
+    sweep,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
@@ -31,6 +38,9 @@ pub struct NtfsTree {
     catalog: Catalog,
     security: Security,
     info: TreeInfo,
+    findings: Vec<Finding>,
+    /// One bit a record, see [`NtfsTree::deleted`].
+    deleted: Vec<u64>,
 }
 
 impl NtfsTree {
@@ -43,9 +53,10 @@ impl NtfsTree {
         monitor: &dyn Monitor,
     ) -> Result<Self, NtfsError> {
         monitor.stage(Stage::Scan, &source);
-        let (volume, _repairs) = Volume::open(device)?;
+        let (volume, repairs) = Volume::open(device)?;
         let volume = Arc::new(volume);
-        let (catalog, _report) = sweep(&volume, monitor)?;
+        let (catalog, report) = sweep(&volume, monitor)?;
+        let findings = of_volume(&source, &volume, &catalog, &repairs, &report);
         let info = TreeInfo {
             via: Via::Raw,
             source,
@@ -54,7 +65,36 @@ impl NtfsTree {
             serial: Some(volume.boot().serial),
             cluster_bytes: volume.boot().cluster_bytes,
         };
-        Ok(Self { volume, catalog, security: Security::default(), info })
+        Ok(Self {
+            volume,
+            catalog,
+            security: Security::default(),
+            info,
+            findings,
+            deleted: report.deleted,
+        })
+    }
+
+    /// What was found wrong with the volume while it was opened.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.findings.clone()
+    }
+
+    /// Where directory indexes disagree with the file records. Reads every
+    /// directory, so it takes a while on a large volume.
+    pub fn check_indexes(&self, monitor: &dyn Monitor) -> Vec<Finding> {
+        check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
+    }
+
+    /// Deleted files (and directories) whose path `wanted` likes, by path. Reads
+    /// their records again, so it costs about as much as opening the volume.
+    /// A file stands below `$Orphans` where its path is not known to the end.
+    pub fn deleted(
+        &self,
+        wanted: &dyn Fn(&NtPath) -> bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, NtfsError> {
+        list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)
     }
 
     /// Every path of a file: one for each hard link.
@@ -72,6 +112,16 @@ impl NtfsTree {
     fn file(&self, entry: &CatalogEntry) -> Result<File, NtfsError> {
         let extensions = || self.catalog.extensions(entry.record);
         File::load(&self.volume, u64::from(entry.record), &extensions)
+    }
+
+    fn kind(&self, file: &File) -> Kind {
+        let attributes = standard_information(file).map_or(0, |s| s.attributes);
+        kind_of(&self.volume, file, attributes)
+    }
+
+    fn no_data(&self, id: NodeId, reason: String) -> TreeError {
+        let path = self.paths(id).first().map(ToString::to_string).unwrap_or_default();
+        TreeError::NoData { path, reason }
     }
 
     fn position(&self, entry: &CatalogEntry) -> Option<u64> {
@@ -136,7 +186,7 @@ impl Tree for NtfsTree {
         facts.object_id = value(kind::OBJECT_ID, "object id");
         facts.extended_attributes = value(kind::EA, "extended attributes");
         let old_style = value(kind::SECURITY_DESCRIPTOR, "security descriptor");
-        facts.security = match security_id(&file) {
+        facts.security = match standard_information(&file).and_then(|s| s.security_id) {
             None => old_style,
             Some(security_id) => match self.security.get(&self.volume, security_id) {
                 Ok(descriptor) => Some(descriptor),
@@ -147,17 +197,55 @@ impl Tree for NtfsTree {
             },
         };
         facts.short_name = short_name(&file, name);
-        facts.streams = streams(&file);
-        facts.content = content(&file);
+        let kind = self.kind(&file);
+        facts.streams = streams(&file, &kind);
+        facts.content = match kind {
+            Kind::Plain => Content::Data,
+            Kind::Wof(algorithm) => Content::Wof(algorithm.as_str()),
+            Kind::Encrypted => match EfsData::new(&self.volume, &file) {
+                Ok(_) => {
+                    // The export holds all streams.
+                    facts.streams.clear();
+                    Content::EfsRaw
+                }
+                Err(reason) => Content::EfsLost(reason),
+            },
+            Kind::NotHere(reason) => Content::NotHere(reason),
+        };
         Ok(facts)
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
         let file = self.file(self.entry(id)?)?;
         let what = || stream.map_or("the data".into(), |name| format!("the stream {name}"));
-        let attribute = file.find(kind::DATA, stream).ok_or_else(|| file.missing(&what()))?;
-        let reader = file.reader(&self.volume, attribute)?;
-        Ok(Box::new(PlainStream(reader)))
+        let data = file.find(kind::DATA, stream).ok_or_else(|| file.missing(&what()))?;
+        if data.is_encrypted() && stream.is_some() {
+            return Err(
+                self.no_data(id, "encrypted by EFS: it is part of the file's export".into())
+            );
+        }
+        if stream.is_none() {
+            match self.kind(&file) {
+                Kind::NotHere(reason) => return Err(self.no_data(id, reason)),
+                Kind::Wof(algorithm) => {
+                    let packed = NtName::from(wof::STREAM);
+                    let packed = file
+                        .find(kind::DATA, Some(&packed))
+                        .ok_or_else(|| file.missing("the compressed data"))?;
+                    let reader = file.reader(&self.volume, packed)?;
+                    return Ok(Box::new(Wof(WofData::new(algorithm, data.size(), reader))));
+                }
+                Kind::Encrypted => {
+                    let export = EfsData::new(&self.volume, &file);
+                    return match export {
+                        Ok(export) => Ok(Box::new(Efs(export))),
+                        Err(reason) => Err(self.no_data(id, reason)),
+                    };
+                }
+                Kind::Plain => {}
+            }
+        }
+        Ok(Box::new(Plain(file.reader(&self.volume, data)?)))
     }
 
     fn find_named(
@@ -187,28 +275,6 @@ impl Tree for NtfsTree {
     }
 }
 
-/// A stream read as it is.
-struct PlainStream(DataReader);
-
-impl Stream for PlainStream {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
-        Ok(self.0.read(buf)?)
-    }
-
-    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
-        self.0.seek(self.0.position().saturating_add(bytes));
-        Ok(())
-    }
-
-    fn holes(&self) -> &[Hole] {
-        self.0.holes()
-    }
-}
-
 fn made_up(id: NodeId) -> Node {
     Node {
         id,
@@ -235,9 +301,9 @@ fn label(volume: &Arc<Volume>) -> Option<String> {
     }
 }
 
-fn security_id(file: &File) -> Option<u32> {
+fn standard_information(file: &File) -> Option<StandardInformation> {
     match &file.find(kind::STANDARD_INFORMATION, None)?.body {
-        Body::Resident(value) => StandardInformation::parse(value)?.security_id,
+        Body::Resident(value) => StandardInformation::parse(value),
         Body::NonResident { .. } => None,
     }
 }
@@ -259,22 +325,16 @@ fn short_name(file: &File, name: Option<&NtName>) -> Option<NtName> {
     found.map(|dos| dos.name())
 }
 
-fn streams(file: &File) -> Vec<StreamInfo> {
-    let named = file.all(kind::DATA).filter(|a| !a.name.is_empty());
+/// The named streams. The one with WOF's compressed data is not the user's.
+fn streams(file: &File, kind: &Kind) -> Vec<StreamInfo> {
+    let is_hidden = |a: &FileAttribute| {
+        a.name.is_empty()
+            || matches!(kind, Kind::Wof(_)) && a.name.as_wtf8() == wof::STREAM.as_bytes()
+    };
+    let named = file.all(kind::DATA).filter(|a| !is_hidden(a));
     let mut streams: Vec<_> =
         named.map(|a| StreamInfo { name: a.name.clone(), size: a.size() }).collect();
     streams.sort_by(|a, b| a.name.cmp(&b.name));
     streams.dedup_by(|a, b| a.name == b.name);
     streams
-}
-
-fn content(file: &File) -> Content {
-    let wof = NtName::from(WOF_STREAM);
-    if file.find(kind::DATA, Some(&wof)).is_some() {
-        return Content::NotHere("compressed by Windows (Compact OS)".into());
-    }
-    match file.find(kind::DATA, None) {
-        Some(data) if data.is_encrypted() => Content::EfsLost("encrypted".into()),
-        _ => Content::Data,
-    }
 }

@@ -1,5 +1,5 @@
 //! The decoders against data that other programs have compressed: wimlib's
-//! XPRESS and LZX, ntfs-3g's LZNT1. What those programs made of our own text is
+//! XPRESS and LZX, ntfs-3g's LZNT1 and its EFS files. What those programs made of our own text is
 //! kept in `vectors/`, for machines without them.
 
 // All of this is test code: what fails here is a failed test.
@@ -8,10 +8,14 @@
 #![allow(clippy::cast_possible_truncation)]
 
 #[cfg(target_os = "linux")]
+mod efs;
+#[cfg(target_os = "linux")]
 mod lznt1;
 mod lzx_by_hand;
 mod made;
 mod vectors;
+#[cfg(target_os = "linux")]
+mod volume;
 mod wim;
 mod wim_resource;
 

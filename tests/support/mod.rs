@@ -1,6 +1,7 @@
 //! What the tests of rescue sets share: trees that have everything, a folder to
 //! write to, and the tools of the machine.
 #![allow(dead_code)] // each test uses its part
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

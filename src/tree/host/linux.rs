@@ -13,7 +13,7 @@
 
 mod mounts;
 mod ntfs3g;
-mod xattrs;
+pub(crate) mod xattrs;
 
 use std::collections::VecDeque;
 use std::ffi::CString;
@@ -42,12 +42,14 @@ const ROOT_RECORD: u64 = 5;
 /// A symbolic link of the Linux subsystem (MS-FSCC 2.1.2.1). Its buffer is the
 /// number 2 and the target in UTF-8, as that subsystem writes it.
 const TAG_LX_SYMLINK: u32 = 0xA000_001D;
+/// Why a mount point below is empty.
+const FOREIGN: &str = "another file system is mounted here; it was not entered";
 /// Open folders that are kept at hand.
 const KEPT_FOLDERS: usize = 32;
 
 /// What the file system can tell.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flavour {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flavour {
     /// ntfs-3g; whether named streams can be listed.
     Ntfs3g { streams: bool },
     /// Anything else.
@@ -65,6 +67,20 @@ pub struct HostTree {
     table: Mutex<Table>,
     /// Folders opened last, the latest at the front.
     kept: Mutex<VecDeque<(u32, Arc<OwnedFd>)>>,
+}
+
+/// What the file system of an open folder can tell.
+pub(crate) fn flavour_of(folder: &OwnedFd) -> rustix::io::Result<Flavour> {
+    let statfs = rustix::fs::fstatfs(folder)?;
+    #[allow(clippy::unnecessary_cast)] // its width differs between architectures
+    let is_fuse = statfs.f_type as i64 == FUSE_SUPER_MAGIC;
+    let here = proc_path(folder, c".");
+    if !is_fuse || !matches!(get_xattr(&here, "system.ntfs_attrib_be", 4), Ok(Some(_))) {
+        return Ok(Flavour::Plain);
+    }
+    // Where streams are no attributes, any such name is "not supported".
+    let probe = get_xattr_raw(&here, "user.lifeboat.probe", 1);
+    Ok(Flavour::Ntfs3g { streams: !matches!(probe, Err(Errno::OPNOTSUPP)) })
 }
 
 /// A name in an open folder.
@@ -86,19 +102,8 @@ impl HostTree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
         let stat = statx(&root, c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+        let flavour = flavour_of(&root).map_err(failed)?;
         let statfs = rustix::fs::fstatfs(&root).map_err(failed)?;
-
-        #[allow(clippy::unnecessary_cast)] // its width differs between architectures
-        let is_fuse = statfs.f_type as i64 == FUSE_SUPER_MAGIC;
-        let here = proc_path(&root, c".");
-        let flavour = match get_xattr(&here, "system.ntfs_attrib_be", 4) {
-            Ok(Some(_)) if is_fuse => {
-                // Where streams are no attributes, any such name is "not supported".
-                let probe = get_xattr_raw(&here, "user.lifeboat.probe", 1);
-                Flavour::Ntfs3g { streams: !matches!(probe, Err(Errno::OPNOTSUPP)) }
-            }
-            _ => Flavour::Plain,
-        };
         let mount = mounts::of_device(stat.stx_dev_major, stat.stx_dev_minor);
         let is_ntfs = flavour != Flavour::Plain;
         let kind = mount.as_ref().map_or("unknown", |m| m.kind.as_str());
@@ -132,9 +137,40 @@ impl HostTree {
                 return vec!["owners and permissions, attributes, DOS names, named streams"];
             }
         };
+        limits.push("DOS names of files that have several names");
         limits.push("where on the disk a file lies");
         limits.push("data of EFS files, and of those behind reparse points unknown to ntfs-3g");
         limits
+    }
+
+    /// The node at a path, reached by its exact names without listing folders.
+    ///
+    /// # Errors
+    /// [`TreeError::Host`] when a name is not there or may not be looked at.
+    pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
+        let mut slot = ROOT;
+        for (i, name) in path.iter().enumerate() {
+            let folder = self.folder(slot)?;
+            let shown = || format!("{}/{name}", self.shown(slot));
+            let failed = |error: io::Error| TreeError::Host { path: shown(), error };
+            let c_name = CString::new(name.as_wtf8()).map_err(|e| failed(e.into()))?;
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+            let is_last = i + 1 == path.len();
+            let file = if is_last {
+                linked(&statx(&folder, &c_name, flags).map_err(|e| failed(e.into()))?)
+            } else {
+                None
+            };
+            slot = self.meet(slot, name.as_wtf8(), file)?;
+        }
+        Ok(NodeId(slot.into()))
+    }
+
+    /// The slot of a name that was met.
+    fn meet(&self, parent: u32, name: &[u8], file: Option<u128>) -> Result<u32, TreeError> {
+        self.table()
+            .meet(parent, name, file)
+            .ok_or_else(|| self.failed(parent, io::Error::other("more names than can be counted")))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -269,8 +305,11 @@ impl Tree for HostTree {
         let slot = self.slot(id)?;
         let place = self.place(slot)?;
         let stat = self.stat(&place)?;
-        if file_type(&stat) != FileType::Directory || self.is_foreign(&stat) {
+        if file_type(&stat) != FileType::Directory {
             return Ok(Vec::new());
+        }
+        if self.is_foreign(&stat) {
+            return Err(TreeError::NoData { path: self.shown(slot), reason: FOREIGN.to_owned() });
         }
         let folder = self.folder(slot)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -289,12 +328,7 @@ impl Tree for HostTree {
             let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
             // What cannot be looked at is an entry all the same; node() says why.
             let stat = statx(&folder, name, flags).ok().filter(|s| !self.is_foreign(s));
-            let linked = stat.filter(|s| file_type(s) != FileType::Directory && s.stx_nlink > 1);
-            let file = linked.map(|s| u128::from(s.stx_ino));
-            let Some(child) = self.table().meet(slot, name.to_bytes(), file) else {
-                let text = "more names than can be counted";
-                return Err(self.failed(slot, io::Error::other(text)));
-            };
+            let child = self.meet(slot, name.to_bytes(), stat.as_ref().and_then(linked))?;
             let name = nt_name(name.to_bytes());
             entries.push(Entry { name, node: NodeId(child.into()) });
         }
@@ -311,8 +345,8 @@ impl Tree for HostTree {
         let place = self.place(named.unwrap_or(first))?;
         let stat = self.stat(&place)?;
         if self.is_foreign(&stat) {
-            let reason = "another file system is mounted here; it was not entered".to_owned();
-            return Ok(Facts { content: Content::NotHere(reason), ..Facts::default() });
+            let content = Content::NotHere(FOREIGN.to_owned());
+            return Ok(Facts { content, ..Facts::default() });
         }
         match self.flavour {
             Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat),
@@ -403,6 +437,12 @@ fn lx_symlink(target: &[u8]) -> Vec<u8> {
     data.extend_from_slice(&[0, 0, 2, 0, 0, 0]);
     data.extend_from_slice(target);
     data
+}
+
+/// The identity of a file that has several names.
+fn linked(stat: &Statx) -> Option<u128> {
+    let may_have_more = file_type(stat) != FileType::Directory && stat.stx_nlink > 1;
+    may_have_more.then_some(stat.stx_ino.into())
 }
 
 fn file_time(t: &StatxTimestamp) -> FileTime {

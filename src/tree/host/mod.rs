@@ -12,7 +12,7 @@ mod stream;
 mod table;
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub(crate) mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::HostTree;
 

@@ -23,6 +23,27 @@ const TAG_NAME_SURROGATE: u32 = 0x2000_0000;
 /// Sockets, pipes and devices of the Linux subsystem, which have none either:
 /// `AF_UNIX`, `LX_FIFO`, `LX_CHR`, `LX_BLK` (MS-FSCC 2.1.2.1).
 const TAGS_SPECIAL: std::ops::RangeInclusive<u32> = 0x8000_0023..=0x8000_0026;
+/// What a mount says of a file's DOS name.
+#[derive(PartialEq, Eq)]
+enum DosName {
+    None,
+    Known(NtName),
+    /// There is one, but it is not shown.
+    Untold,
+}
+
+impl DosName {
+    fn known(self) -> Option<NtName> {
+        match self {
+            Self::Known(name) => Some(name),
+            Self::None | Self::Untold => None,
+        }
+    }
+}
+
+/// How many names of one file are asked for their DOS name. NTFS allows 1,024.
+const MOST_NAMES: usize = 64;
+
 impl HostTree {
     /// An extended attribute of the file itself, never of what it points to.
     fn attribute(
@@ -55,7 +76,7 @@ impl HostTree {
             kind => self.interix(place, stat, kind)?.map_or(stat.stx_size, |d| d.len() as u64),
         };
         let mut links = if is_dir { 1 } else { stat.stx_nlink };
-        if links > 1 && self.dos_name(place)?.is_some() {
+        if links > 1 && self.any_dos_name(place)? {
             links -= 1;
         }
         Ok(Node {
@@ -102,12 +123,36 @@ impl HostTree {
         })
     }
 
+    /// Whether one of a file's names that were met has a DOS name beside it; the
+    /// kernel counts that one too.
+    fn any_dos_name(&self, place: &Place) -> Result<bool, TreeError> {
+        if self.dos_name(place)? != DosName::None {
+            return Ok(true);
+        }
+        let others: Vec<_> = self.table().all_names(place.slot).take(MOST_NAMES).collect();
+        for slot in others.into_iter().filter(|slot| *slot != place.slot) {
+            // A name that is gone by now tells nothing.
+            let Ok(place) = self.place(slot) else { continue };
+            if self.dos_name(&place).is_ok_and(|name| name != DosName::None) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The DOS name where it is a name of its own. (A name that fits both
     /// namespaces is given too by ntfs-3g, and is no further name.)
-    pub(super) fn dos_name(&self, place: &Place) -> Result<Option<NtName>, TreeError> {
-        let name = self.attribute(place, "system.ntfs_dos_name", 256)?;
-        let name = name.filter(|n| !n.is_empty() && n.as_slice() != place.name.to_bytes());
-        Ok(name.as_deref().map(nt_name))
+    fn dos_name(&self, place: &Place) -> Result<DosName, TreeError> {
+        let path = proc_path(&place.folder, &place.name);
+        match get_xattr(&path, "system.ntfs_dos_name", 256) {
+            Ok(Some(name)) if !name.is_empty() && name.as_slice() != place.name.to_bytes() => {
+                Ok(DosName::Known(nt_name(&name)))
+            }
+            Ok(_) => Ok(DosName::None),
+            // What ntfs-3g says of a file with a DOS name and several others.
+            Err(Errno::MLINK) => Ok(DosName::Untold),
+            Err(e) => Err(self.failed(place.slot, e)),
+        }
     }
 
     pub(super) fn ntfs_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
@@ -123,7 +168,7 @@ impl HostTree {
             reparse,
             object_id: whole("system.ntfs_object_id")?,
             extended_attributes: whole("system.ntfs_ea")?,
-            short_name: self.dos_name(place)?,
+            short_name: self.dos_name(place)?.known(),
             streams: self.streams(place)?,
             content,
             damaged: Vec::new(),

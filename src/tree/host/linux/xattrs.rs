@@ -6,24 +6,24 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 /// The largest extended attribute that Linux hands out (xattr(7)).
-pub(super) const XATTR_SIZE_MAX: usize = 65_536;
+pub(crate) const XATTR_SIZE_MAX: usize = 65_536;
 /// A path by which attribute calls, which take no folder handle, reach a name
 /// in an open folder.
-pub(super) fn proc_path(folder: &OwnedFd, name: &CStr) -> CString {
+pub(crate) fn proc_path(folder: &OwnedFd, name: &CStr) -> CString {
     let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
     path.extend_from_slice(name.to_bytes());
     CString::new(path).unwrap_or_default() // a CStr holds no NUL
 }
 
 /// The attribute under which ntfs-3g shows a stream.
-pub(super) fn stream_attribute(name: &[u8]) -> CString {
+pub(crate) fn stream_attribute(name: &[u8]) -> CString {
     CString::new([b"user.", name].concat()).unwrap_or_default()
 }
 
 /// An attribute of at most `bytes`; `None` if the file has none of that name or
 /// the file system knows no such thing. (A buffer that is too small makes
 /// ntfs-3g cut the value or answer EIO, hence the size beforehand.)
-pub(super) fn get_xattr(
+pub(crate) fn get_xattr(
     path: &CString,
     name: &str,
     bytes: usize,
@@ -35,7 +35,7 @@ pub(super) fn get_xattr(
     }
 }
 
-pub(super) fn get_xattr_raw(
+pub(crate) fn get_xattr_raw(
     path: &CString,
     name: impl rustix::path::Arg + Copy,
     bytes: usize,
@@ -47,7 +47,7 @@ pub(super) fn get_xattr_raw(
 }
 
 /// The names of a file's attributes, each with a NUL.
-pub(super) fn list_xattr(path: &CString) -> rustix::io::Result<Vec<u8>> {
+pub(crate) fn list_xattr(path: &CString) -> rustix::io::Result<Vec<u8>> {
     let mut names = Vec::with_capacity(XATTR_SIZE_MAX);
     match rustix::fs::llistxattr(&**path, rustix::buffer::spare_capacity(&mut names)) {
         Ok(_) => {
