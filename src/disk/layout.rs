@@ -93,6 +93,29 @@ impl Disk {
         Self { display, path, format, hardware: None, device, faults, table, volumes }
     }
 
+    /// A volume that the system does not let be read as a disk.
+    #[cfg(windows)]
+    pub(crate) fn refused(display: String, path: PathBuf, error: &std::io::Error) -> Self {
+        let device: Arc<dyn Device> = Arc::new(super::MemoryDevice::new(Vec::new()));
+        let identity = Identity {
+            kind: VolumeKind::Refused,
+            label: None,
+            claimed_len: None,
+            faults: vec![Fault::Refused { error: error.to_string() }],
+        };
+        let volume = Volume::new(&display, device.clone(), None, identity);
+        Self {
+            display,
+            path,
+            format: DiskFormat::Attached,
+            hardware: None,
+            table: PartitionTable::none(&device),
+            device,
+            faults: Vec::new(),
+            volumes: vec![volume],
+        }
+    }
+
     /// What is wrong with its file, its partition table and its volumes' edges.
     pub fn findings(&self) -> Vec<Finding> {
         let own = self.faults.iter().chain(&self.table.faults);
@@ -148,8 +171,11 @@ impl Volume {
         let letter = self.letter.map(|letter| format!("{letter}: on "));
         // A volume that was named by its letter has it as its place.
         let letter = letter.filter(|_| self.partition.is_some()).unwrap_or_default();
-        let size = size_text(self.len);
-        self.display = format!("{letter}{} ({}, {size})", self.place, self.kind);
+        let size = match self.kind {
+            VolumeKind::Refused => String::new(),
+            _ => format!(", {}", size_text(self.len)),
+        };
+        self.display = format!("{letter}{} ({}{size})", self.place, self.kind);
     }
 
     /// What is wrong with its edges.

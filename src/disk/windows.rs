@@ -49,7 +49,7 @@ use super::aligned::SectorReader;
 use super::bytes::{u32_at, u64_at};
 
 /// Units enough for `\\?\Volume{GUID}\` and its NUL.
-const VOLUME_NAME: usize = 64;
+const VOLUME_NAME: u32 = 64;
 /// `GetDriveTypeW`: a drive for optical discs.
 const DRIVE_CDROM: u32 = 5;
 
@@ -82,9 +82,9 @@ pub(super) fn be_quiet() {
 
 /// All volumes that are no optical discs.
 pub(super) fn volumes() -> io::Result<Vec<SystemVolume>> {
-    let mut name = [0_u16; VOLUME_NAME];
+    let mut name = [0_u16; VOLUME_NAME as usize];
     // SAFETY: `name` has `VOLUME_NAME` units.
-    let found = unsafe { FindFirstVolumeW(name.as_mut_ptr(), VOLUME_NAME as u32) };
+    let found = unsafe { FindFirstVolumeW(name.as_mut_ptr(), VOLUME_NAME) };
     if found == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
@@ -95,7 +95,7 @@ pub(super) fn volumes() -> io::Result<Vec<SystemVolume>> {
             volumes.push(volume(&text(&name)));
         }
         // SAFETY: the search is open until it is dropped; `name` as above.
-        let more = unsafe { FindNextVolumeW(search.0, name.as_mut_ptr(), VOLUME_NAME as u32) };
+        let more = unsafe { FindNextVolumeW(search.0, name.as_mut_ptr(), VOLUME_NAME) };
         if more == 0 {
             let error = io::Error::last_os_error();
             let end = error.raw_os_error() == Some(ERROR_NO_MORE_FILES.cast_signed());
@@ -126,11 +126,10 @@ pub(super) fn volume(name: &str) -> SystemVolume {
 /// The volume behind a letter.
 pub(super) fn volume_of_letter(letter: char) -> io::Result<SystemVolume> {
     let root = wide(&format!("{letter}:\\"));
-    let mut name = [0_u16; VOLUME_NAME];
+    let mut name = [0_u16; VOLUME_NAME as usize];
     // SAFETY: `root` is NUL-terminated; `name` has `VOLUME_NAME` units.
-    let done = unsafe {
-        GetVolumeNameForVolumeMountPointW(root.as_ptr(), name.as_mut_ptr(), VOLUME_NAME as u32)
-    };
+    let done =
+        unsafe { GetVolumeNameForVolumeMountPointW(root.as_ptr(), name.as_mut_ptr(), VOLUME_NAME) };
     if done == 0 {
         return Err(io::Error::last_os_error());
     }
@@ -168,7 +167,7 @@ fn mounts(name: &[u16]) -> Vec<String> {
 }
 
 /// Whether a volume (NUL-terminated, backslash at the end) is an optical disc.
-fn is_optical(name: &[u16; VOLUME_NAME]) -> bool {
+fn is_optical(name: &[u16; VOLUME_NAME as usize]) -> bool {
     // SAFETY: Windows has just written the name, with its NUL.
     unsafe { GetDriveTypeW(name.as_ptr()) == DRIVE_CDROM }
 }

@@ -54,10 +54,13 @@ pub(super) fn open_device(path: &Path, name: &DeviceName) -> Result<Disk, DiskEr
             let mut known = volumes().unwrap_or_default();
             open_disk(*number, &mut known)
         }
-        DeviceName::Letter(letter) => match volume_of_letter(*letter) {
-            Ok(volume) => open_volume(path, &volume),
-            Err(error) => Err(DiskError::from_open(path, error)),
-        },
+        DeviceName::Letter(letter) => {
+            let root = PathBuf::from(format!("{letter}:\\"));
+            match volume_of_letter(*letter) {
+                Ok(volume) => open_volume(&root, &volume),
+                Err(error) => Err(DiskError::from_open(&root, error)),
+            }
+        }
         DeviceName::Volume(name) => open_volume(path, &volume(name)),
         DeviceName::Other(device) => {
             let (path_text, mounts, extents) = (device.clone(), Vec::new(), Vec::new());
@@ -97,12 +100,12 @@ fn open_volume(named: &Path, system: &SystemVolume) -> Result<Disk, DiskError> {
         Some(letter) => format!("{letter}:"),
         None => named.display().to_string(),
     };
-    let (device, hardware) = match open_raw(&system.path) {
+    let (device, hardware) = match open_system(system) {
         Ok(opened) => opened,
         Err(error) if is_locked_by_bitlocker(&error) => {
             return Err(DiskError::Locked { volume: display });
         }
-        Err(error) => return Err(DiskError::from_open(named, error)),
+        Err(error) => return refused(named, display, system, error),
     };
     // A refusal now is better than a volume of an unknown kind.
     let mut first = vec![0; usize::try_from(device.sector_size()).unwrap_or(512)];
@@ -111,7 +114,7 @@ fn open_volume(named: &Path, system: &SystemVolume) -> Result<Disk, DiskError> {
             return Err(DiskError::NoMedium { path: named.to_owned() });
         }
         Err(error) if !is_locked_by_bitlocker(&error) => {
-            return Err(DiskError::Io { path: named.to_owned(), doing: "reading it", error });
+            return refused(named, display, system, error);
         }
         _ => {}
     }
@@ -125,10 +128,26 @@ fn open_volume(named: &Path, system: &SystemVolume) -> Result<Disk, DiskError> {
     Ok(disk)
 }
 
+/// A volume that cannot be read as a disk. Where it is mounted its files can
+/// still be read, so that is a volume; elsewhere it is an error.
+fn refused(
+    named: &Path,
+    display: String,
+    system: &SystemVolume,
+    error: io::Error,
+) -> Result<Disk, DiskError> {
+    if system.mounts.is_empty() {
+        return Err(DiskError::from_open(named, error));
+    }
+    let mut disk = Disk::refused(display, named.to_owned(), &error);
+    disk.volumes.iter_mut().for_each(|volume| note(volume, system));
+    Ok(disk)
+}
+
 /// Reads a partition through the volume device that Windows has for it.
 fn adopt(volume: &mut super::Volume, system: &SystemVolume) {
     note(volume, system);
-    match open_raw(&system.path) {
+    match open_system(system) {
         Ok((device, _)) => {
             let device: Arc<dyn Device> = Arc::new(Live(device));
             let identity = identify(&device);
@@ -156,6 +175,15 @@ fn letter(volume: &SystemVolume) -> Option<char> {
     volume.mounts.iter().find_map(|mount| match mount.as_bytes() {
         [letter, b':', b'\\'] => Some(char::from(letter.to_ascii_uppercase())),
         _ => None,
+    })
+}
+
+/// Opens a volume by its GUID or, where that device refuses (Wine's does), by
+/// its letter.
+fn open_system(system: &SystemVolume) -> io::Result<(Arc<dyn Device>, Hardware)> {
+    open_raw(&system.path).or_else(|error| match letter(system) {
+        Some(letter) => open_raw(&format!(r"\\.\{letter}:")).map_err(|_| error),
+        None => Err(error),
     })
 }
 
@@ -194,7 +222,12 @@ mod tests {
     fn what_is_attached_is_opened_or_refused_by_name() {
         for result in attached() {
             match result {
-                Ok(disk) => assert!(!disk.display.is_empty() && !disk.device.is_empty()),
+                Ok(disk) if disk.device.is_empty() => {
+                    let [volume] = &disk.volumes[..] else { panic!("{}", disk.display) };
+                    assert_eq!(volume.kind, VolumeKind::Refused);
+                    assert!(!volume.mounts.is_empty());
+                }
+                Ok(disk) => disk.device.read_exact_at(0, &mut [0; 100]).unwrap(),
                 Err(error) => assert!(error.to_string().contains(": "), "{error}"),
             }
         }
