@@ -8,6 +8,7 @@ use super::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, read_table, table_size};
 use super::lines::Lines;
 use super::manifest::Line;
 use super::rescue::Rescue;
+use super::sink::MANIFEST;
 use super::volumes::Volumes;
 use crate::target::Target;
 
@@ -99,7 +100,7 @@ fn from_manifest(
     volumes: &Volumes,
 ) -> Result<Vec<Place>, ArchiveError> {
     let mut places: Vec<Place> = Vec::new();
-    for line in Lines::open(target, dir)? {
+    for line in Lines::open(&**target, &format!("{dir}/{MANIFEST}"))? {
         let Ok(Line::Frame(frame)) = line else { continue };
         let volume = (frame.volume as usize).checked_sub(1).and_then(|v| volumes.list().get(v));
         let sizes = (u32::try_from(frame.size), u32::try_from(frame.plain_size));

@@ -2,12 +2,10 @@
 //! frame of it costs its own lines.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use super::error::ArchiveError;
 use super::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, Unpacker, read_table, table_size};
 use super::manifest::Line;
-use super::sink::MANIFEST;
 use crate::target::{Target, TargetFile, Trouble};
 
 /// The longest line that is read, in bytes: one of a file with thousands of
@@ -38,11 +36,10 @@ enum Source {
 }
 
 impl Lines {
-    /// Opens the manifest of the set in `dir`.
-    pub(super) fn open(target: &Arc<dyn Target>, dir: &str) -> Result<Self, ArchiveError> {
-        let path = format!("{dir}/{MANIFEST}");
-        let shown = target.display(&path);
-        let mut file = target.open(&path).map_err(|error| match error.trouble {
+    /// Opens a set's manifest.
+    pub(super) fn open(target: &dyn Target, path: &str) -> Result<Self, ArchiveError> {
+        let shown = target.display(path);
+        let mut file = target.open(path).map_err(|error| match error.trouble {
             Trouble::NotFound => damaged(&shown, 0, "this file of the set is missing".into()),
             _ => error.into(),
         })?;

@@ -25,6 +25,7 @@ pub mod plan;
 mod producer;
 pub mod reader;
 pub mod rescue;
+mod resume;
 pub mod sink;
 mod source;
 pub mod tar_dialect;

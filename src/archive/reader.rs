@@ -12,7 +12,7 @@ use super::index::Index;
 use super::lines::Lines;
 use super::manifest::Data;
 use super::rescue::{FORMAT, Rescue};
-use super::sink::PARTIAL;
+use super::sink::{MANIFEST, PARTIAL};
 use super::source::{AnyOrder, Shared};
 use super::turn::Turn;
 use super::volumes::Volumes;
@@ -57,7 +57,7 @@ impl SetReader {
     /// The manifest's lines. An error in between costs the lines that it
     /// speaks of; what comes after it is read on.
     pub fn lines(&self) -> Result<Lines, ArchiveError> {
-        Lines::open(&self.target, &self.dir)
+        Lines::open(&*self.target, &format!("{}/{MANIFEST}", self.dir))
     }
 
     /// Reads some stream of some member. To read many in their order,
@@ -91,7 +91,7 @@ impl SetReader {
 }
 
 /// Reads and checks `rescue.json`.
-fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, ArchiveError> {
+pub(super) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, ArchiveError> {
     let path = format!("{dir}/{RESCUE}");
     let not_a_set = |what: &str| {
         Err(ArchiveError::NotASet { path: target.display(dir), what: what.to_owned() })

@@ -62,6 +62,12 @@ pub(crate) fn pack_watched(
     offload(&plan(tree), &target, options, monitor).unwrap()
 }
 
+/// A folder in memory where there is one: hundreds of sets are written there,
+/// and flushing them to a disk would be most of the work.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A folder as a target.
 pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
     Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap())
