@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -25,7 +26,8 @@ pub fn fixture(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("cannot read the fixture {}", packed_path.display()))?;
     // Named by its contents, so that a changed fixture is not taken for the old
     // one and two checkouts do not meet.
-    let cache = std::env::temp_dir().join("lifeboat-fixtures");
+    let user = Path::new("/proc/self").metadata()?.uid();
+    let cache = std::env::temp_dir().join(format!("lifeboat-fixtures-{user}"));
     let sum = hex(&Sha256::digest(&packed)[..8]);
     let image = cache.join(format!("{name}-{sum}.img"));
     if !image.exists() {

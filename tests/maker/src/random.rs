@@ -19,8 +19,8 @@ pub fn random_volume(seed: u64) -> VolumeSpec {
     }
     let clusters = [512, 1024, 2048, 4096, 4096, 4096, 8192, 65_536];
     volume.cluster = volume.sector.max(*rng.pick(&clusters));
-    let compress = volume.cluster <= 4096; // NTFS compresses no larger clusters
-    volume.tree = Grower { rng, tree: TreeSpec::new(), compress, names: 0 }.grow();
+    let cluster = volume.cluster;
+    volume.tree = Grower { rng, tree: TreeSpec::new(), cluster, names: 0 }.grow();
     volume
 }
 
@@ -32,7 +32,7 @@ pub fn random_tree(seed: u64) -> TreeSpec {
 struct Grower {
     rng: Rng,
     tree: TreeSpec,
-    compress: bool,
+    cluster: u32,
     names: u64,
 }
 
@@ -50,6 +50,9 @@ impl Grower {
         if self.rng.one_in(4) {
             self.crowded_folder();
         }
+        if self.cluster <= 4096 && self.rng.one_in(4) {
+            self.many_pieces();
+        }
         self.links(&folders, &files);
         self.reparse_points(&folders);
         self.deletions(&folders);
@@ -61,7 +64,7 @@ impl Grower {
         for _ in 0..self.rng.between(2, 20) {
             let path = self.rng.pick(&folders).join(self.name(false));
             self.tree.dir(&path);
-            let compress = self.compress && self.rng.one_in(5);
+            let compress = self.compresses() && self.rng.one_in(5);
             let stream = self.rng.one_in(6).then(|| (self.stream_name(), self.content(3000)));
             let facts = self.facts();
             let entry = self.tree.dir(&path);
@@ -138,6 +141,14 @@ impl Grower {
         }
     }
 
+    /// A file whose runs do not fit its record.
+    fn many_pieces(&mut self) {
+        let pieces = u32::try_from(self.rng.between(250, 450)).unwrap_or(250);
+        let len = u64::from(pieces * self.cluster) - self.rng.below(100);
+        let content = Content::noise(self.rng.next_u64(), len);
+        self.tree.file("many pieces.bin", content).fragments(pieces);
+    }
+
     fn links(&mut self, folders: &[TreePath], files: &[TreePath]) {
         for file in files {
             if self.rng.one_in(5) {
@@ -192,6 +203,11 @@ impl Grower {
         {
             self.tree.remove(folder);
         }
+    }
+
+    /// NTFS compresses no larger clusters.
+    fn compresses(&self) -> bool {
+        self.cluster <= 4096
     }
 
     fn is_compressed(&self, path: &TreePath) -> bool {

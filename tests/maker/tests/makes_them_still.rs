@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::Result;
+use lifeboat_maker::content::Content;
 use lifeboat_maker::disk::copy_partition;
 use lifeboat_maker::fixtures::{self, Fixture};
 use lifeboat_maker::tree::Kind;
-use lifeboat_maker::{expected, fixture, is_available, pack, witness};
+use lifeboat_maker::volume::VolumeSpec;
+use lifeboat_maker::{acceptance, demo, expected, fixture, is_available, pack, witness};
 
 /// What differs between the image and the data it is made from.
 fn differences(fixture: &Fixture, image: &Path) -> Result<Vec<String>> {
@@ -48,6 +50,38 @@ fn the_maker_still_makes_them() {
             image.metadata().unwrap().len(),
             fixture(made.name).unwrap().metadata().unwrap().len()
         );
+    }
+}
+
+#[test]
+fn the_larger_disks_hold_what_the_maker_says() {
+    if let Err(missing) = is_available() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let image = scratch.path().join("large.img");
+    for made in [acceptance::acceptance(), demo::demo(10)] {
+        made.make(&image).unwrap();
+        assert_eq!(differences(&made, &image).unwrap(), Vec::<String>::new(), "{}", made.name);
+    }
+}
+
+#[test]
+fn volumes_have_the_smallest_and_the_largest_clusters() {
+    if let Err(missing) = is_available() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let image = scratch.path().join("volume.img");
+    for (sector, cluster) in [(512, 512), (512, 2 << 20), (4096, 4096), (4096, 2 << 20)] {
+        let mut volume = VolumeSpec::new("clusters", 200 << 20);
+        (volume.sector, volume.cluster) = (sector, cluster);
+        volume.tree.file("a folder/a file.txt", Content::text(1, 5_000_000));
+        volume.make(&image).unwrap();
+        let found = witness::differences(&image, &volume.tree).unwrap();
+        assert_eq!(found, Vec::<String>::new(), "clusters of {cluster}");
     }
 }
 
