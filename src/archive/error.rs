@@ -18,6 +18,12 @@ pub enum ArchiveError {
         /// What does not fit, with the path.
         what: String,
     },
+    /// An option's value makes no sense.
+    #[error("{what}")]
+    BadOption {
+        /// Which, and why.
+        what: String,
+    },
     /// The source is not what it was when the set was begun.
     #[error("{set}: begun from a source that has changed since")]
     SourceChanged {
@@ -71,6 +77,7 @@ impl ArchiveError {
             Self::Target(error) => error.action.clone(),
             Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
             Self::Unfit { .. } => "Put them into sets of their own: run once for each.".into(),
+            Self::BadOption { .. } => "Give another value, or leave the option out.".into(),
             Self::SourceChanged { .. } => {
                 "Nothing was mixed. Run again without naming that set: a new one is begun beside it.".into()
             }

@@ -330,9 +330,7 @@ impl Builder {
                 self.entries[at as usize].trouble = Some(Trouble::Repeated);
                 continue;
             }
-            let mut children = if let Ok(children) = tree.children(node) {
-                children
-            } else {
+            let Ok(mut children) = tree.children(node) else {
                 self.entries[at as usize].trouble = Some(Trouble::Unlistable);
                 continue;
             };
