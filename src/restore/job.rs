@@ -182,7 +182,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn folder(&mut self, set: &mut dyn Ordered, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+    fn folder(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
         if place.at.is_empty() {
             return Ok(false); // the root itself is the user's, with its facts
         }
@@ -232,7 +237,12 @@ impl<'a> Job<'a> {
         Ok(false)
     }
 
-    fn file(&mut self, set: &mut dyn Ordered, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+    fn file(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
         let none = Data::default();
         let data = member.data.as_ref().unwrap_or(&none);
         match member.content.as_deref() {
@@ -305,7 +315,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn streams(&mut self, set: &mut dyn Ordered, member: &Member, place: &Place) -> Result<(), RestoreError> {
+    fn streams(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<(), RestoreError> {
         for stream in &member.streams {
             if !self.root(place)?.holds(FactKind::Stream) {
                 self.tally.unheld(&member.path, FactKind::Stream);
