@@ -241,9 +241,12 @@ fn drives(parts: &[PlanPart]) -> Result<Vec<Drive<'_>>, ArchiveError> {
 
 /// A file's name on its way into the order.
 struct Listed {
-    entry: u32,
     node: NodeId,
-    position: Option<u64>,
+    /// `u64::MAX` where it is not known: behind all others.
+    position: u64,
+    entry: u32,
+    /// Which of the names of one file it is.
+    link: u16,
     /// What goes first: USMT's own files, see [`marker_rank`].
     rank: u8,
 }
@@ -371,7 +374,8 @@ impl Builder {
                 Some(rank) if self.is_store_folder(parent, drive) => rank,
                 _ => u8::MAX,
             };
-            self.files.push(Listed { entry: index, node: entry.node, position, rank });
+            let position = position.unwrap_or(u64::MAX);
+            self.files.push(Listed { node: entry.node, position, entry: index, link: 0, rank });
         }
         Ok(index)
     }
@@ -470,6 +474,8 @@ impl Builder {
             for (i, file) in names.enumerate() {
                 // The first name speaks for all, so that they stay together.
                 (file.rank, file.position) = (rank, position);
+                // NTFS allows 1024 names (CreateHardLinkW, "Remarks").
+                file.link = u16::try_from(i).unwrap_or(u16::MAX);
                 let entry = &mut self.entries[file.entry as usize];
                 if i > 0 && entry.trouble != Some(Trouble::Unknown) {
                     entry.shape = Shape::Link;
@@ -482,9 +488,7 @@ impl Builder {
                 at += 1;
             }
         }
-        let position = |f: &Listed| (f.position.is_none(), f.position);
-        // Stable: the names of one file stay as sorted above.
-        files.sort_by_key(|f| (f.rank, position(f), f.node));
+        files.sort_unstable_by_key(|f| (f.rank, f.position, f.node, f.link, f.entry));
         self.order.extend(files.iter().map(|f| f.entry));
     }
 }
