@@ -296,7 +296,9 @@ pub fn free_port() -> u16 {
 /// Says by name which test cannot run here, and why.
 fn skip<T>(why: &str) -> Option<T> {
     let thread = std::thread::current();
-    eprintln!("skipped: {}: {why}", thread.name().unwrap_or("?"));
+    let name = thread.name().unwrap_or("?");
+    // Not by eprintln!, which cargo test shows for failed tests only.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
     None
 }
 
