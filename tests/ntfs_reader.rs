@@ -10,6 +10,8 @@
 
 #[path = "common/compare.rs"]
 mod compare;
+#[path = "common/made.rs"]
+mod made;
 #[path = "common/ntfs3g.rs"]
 mod ntfs3g;
 
@@ -17,11 +19,14 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use lifeboat::facts::{NodeKind, attributes};
+use lifeboat::facts::{NodeId, NodeKind, attributes};
 use lifeboat::monitor::Silent;
 use lifeboat::name::{NtName, NtPath};
+use lifeboat::ntfs::record::{FileRef, Record};
+use lifeboat::ntfs::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
+use made::{noise, prose};
 use ntfs3g::Image;
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
@@ -29,32 +34,6 @@ const RO: &str = "ro,streams_interface=xattr,permissions";
 
 fn open(image: &Image) -> NtfsTree {
     NtfsTree::open(image.device(), "test image".into(), &Silent).unwrap()
-}
-
-/// Bytes that do not compress, different for every seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-/// Text that compresses well but not to nothing.
-fn prose(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(length + 64);
-    let mut line = seed;
-    while bytes.len() < length {
-        bytes.extend_from_slice(format!("line {line} of the migration store\r\n").as_bytes());
-        line = line.wrapping_mul(31).wrapping_add(7) % 100_000;
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 fn everything(root: &Path) {
@@ -246,41 +225,68 @@ fn files_in_very_many_pieces_need_attribute_lists() {
     if !ntfs3g::can_mount("files_in_very_many_pieces_need_attribute_lists") {
         return;
     }
+    // Records of 1 KiB, and of 4 KiB.
     for layout in [&["-c", "512"][..], &["-s", "4096", "-c", "4096"]] {
-        let image = Image::make(64 << 20, layout);
-        let bytes = noise(77, 6 << 20);
+        let image = Image::make(96 << 20, layout);
+        let bytes = noise(77, 16 << 20);
         image.fill(RW, |root| {
-            // Two files grow in turns, so that neither is in one piece; and the
-            // first has enough names for records of their own.
-            let mut first = fs::File::create(root.join("first")).unwrap();
-            let mut second = fs::File::create(root.join("second")).unwrap();
-            for chunk in bytes.chunks(4096) {
-                for file in [&mut first, &mut second] {
-                    file.write_all(chunk).unwrap();
-                    file.sync_all().unwrap();
-                }
-            }
+            ntfs3g::shred_free_space(root, 2500);
+            fs::write(root.join("first"), &bytes).unwrap();
+            fs::write(root.join("second"), "second").unwrap();
+            // Enough names, and streams, for records of their own.
             for i in 0..40 {
                 let name = format!("a rather long name of the first file, number {i}");
                 fs::hard_link(root.join("first"), root.join(name)).unwrap();
             }
             for i in 0..40 {
-                xattr::set(root.join("second"), format!("user.stream {i}"), &noise(i, 200))
-                    .unwrap();
+                let name = format!("user.stream {i}");
+                xattr::set(root.join("second"), name, &noise(i, 200)).unwrap();
             }
         });
         let tree = open(&image);
-        let mount = image.mount(RO);
-        let compared = compare::with_mount(&tree, mount.path());
-        assert_eq!(
-            (compared.files, compared.links, compared.streams),
-            (42, 41, 40),
-            "{compared:?}"
-        );
-        drop(mount);
+        assert_eq!(tree.findings(), []);
         let first = tree.lookup(&"first".into()).unwrap();
         assert_eq!(tree.node(first).unwrap().links, 41);
+        assert!(extension_records(&image, first) > 3, "it was to be in many pieces");
+        let second = tree.lookup(&"second".into()).unwrap();
+        assert!(extension_records(&image, second) > 1, "it was to be in many pieces");
         compare::same_bytes(&compare::read_all(&tree, first, None), &bytes, Path::new("first"));
+        let mount = image.mount(RO);
+        let compared = compare::with_mount(&tree, mount.path());
+        assert_eq!((compared.links, compared.streams), (41, 40), "{compared:?}");
+    }
+}
+
+fn extension_records(image: &Image, id: NodeId) -> usize {
+    let (volume, _) = Volume::open(image.device()).unwrap();
+    let extends = |number: &u64| {
+        let (mut bytes, at) = volume.read_record(*number).unwrap();
+        Record::parse(&mut bytes, at).is_ok_and(|record| record.base == Some(FileRef(id.0)))
+    };
+    (0..volume.records()).filter(extends).count()
+}
+
+#[test]
+fn a_file_table_in_very_many_pieces_is_swept_whole() {
+    if !ntfs3g::can_mount("a_file_table_in_very_many_pieces_is_swept_whole") {
+        return;
+    }
+    let image = Image::make(64 << 20, &["-c", "512"]);
+    image.fill(RW, |root| {
+        ntfs3g::shred_free_space(root, 2500);
+        for i in 0..6000 {
+            fs::write(root.join(format!("new {i}")), format!("{i}")).unwrap();
+        }
+    });
+    let (volume, repairs) = Volume::open(image.device()).unwrap();
+    assert_eq!(repairs, []);
+    assert!(volume.mft().iter().count() > 100, "$MFT was to be in many pieces");
+    assert!(extension_records(&image, NodeId(FileRef::new(0, 1).0)) > 0);
+    let tree = open(&image);
+    assert_eq!(tree.findings(), []);
+    for i in 0..6000 {
+        let id = tree.lookup(&format!("new {i}").as_str().into()).unwrap();
+        assert_eq!(compare::read_all(&tree, id, None), format!("{i}").as_bytes());
     }
 }
 

@@ -301,7 +301,9 @@ fn damage_in_the_set_is_named_and_the_rest_goes_on() {
     set.file("C/changed", b"not what was saved");
     set.file("C/lost", b"");
     set.file("C/last", b"last");
-    set.break_data("C/cut", 6000);
+    set.break_data("C/cut", 6000..usize::MAX);
+    set.file("C/pierced", &[7; 10_000]);
+    set.break_data("C/pierced", 2000..6000);
     set.change_hash("C/changed");
     set.edit("C/lost", |m| {
         m.content = Some(manifest::MISSING.to_owned());
@@ -314,11 +316,15 @@ fn damage_in_the_set_is_named_and_the_rest_goes_on() {
         (LossKind::Hole, "C/cut".to_owned()),
         (LossKind::Unreadable, "C/changed".to_owned()),
         (LossKind::NotHere, "C/lost".to_owned()),
+        (LossKind::Hole, "C/pierced".to_owned()),
     ];
     assert_eq!(kinds, expected.iter().collect::<Vec<_>>());
-    assert_eq!((done.carried, done.files), (1, 4));
+    assert_eq!((done.carried, done.files), (1, 5));
     let cut = fs::read(dir.path().join("C/cut")).unwrap();
     assert!(cut.len() == 10_000 && cut[..6000] == [7; 6000] && cut[6000..] == [0; 4000]);
+    let pierced = fs::read(dir.path().join("C/pierced")).unwrap();
+    assert!(pierced.len() == 10_000 && pierced[..2000] == [7; 2000]);
+    assert!(pierced[2000..6000] == [0; 4000] && pierced[6000..] == [7; 4000]);
     assert!(!dir.path().join("C/lost").exists(), "an empty file would look like the real one");
     assert_eq!(fs::read(dir.path().join("C/last")).unwrap(), b"last");
 }

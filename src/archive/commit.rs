@@ -39,12 +39,13 @@ pub(super) struct SetNames {
 }
 
 impl SetNames {
-    /// Names after the machine and the time.
-    pub(super) fn new(plan: &Plan, options: &OffloadOptions) -> Self {
+    /// Names after the machine and the time. `attempt` is 0, and more where that
+    /// name is taken.
+    pub(super) fn new(plan: &Plan, options: &OffloadOptions, attempt: u32) -> Self {
         let FileTime(ticks) = options.created;
-        let machine = machine_name(&options.machine);
+        let machine = Self::machine(options);
         // A digest, not a random number: the same run gives the same set.
-        let seed = format!("{} {ticks} {machine}", plan.digest());
+        let seed = format!("{} {ticks} {machine} {attempt}", plan.digest());
         let id = sha256_hex(seed.as_bytes())[..8].to_owned();
         let (seconds, _) = options.created.to_unix();
         let time =
@@ -53,6 +54,11 @@ impl SetNames {
         let compact: String = created.chars().filter(char::is_ascii_alphanumeric).collect();
         let folder = format!("{machine}-{}-{id}", compact.to_ascii_lowercase().replace('z', "Z"));
         Self { id, created, folder }
+    }
+
+    /// What the names of a machine's sets begin with.
+    pub(super) fn machine(options: &OffloadOptions) -> String {
+        machine_name(&options.machine)
     }
 
     /// The folder's name while it is not whole.
@@ -72,7 +78,36 @@ fn machine_name(machine: &Machine) -> String {
     if name.is_empty() || device { "unknown".to_owned() } else { name.to_owned() }
 }
 
-/// Reads back, renames and publishes what was written. Returns `rescue.json`.
+/// Compares the written files with what was meant to be written: their sizes,
+/// and with `contents` every byte.
+pub(super) fn read_back(
+    target: &dyn Target,
+    dir: &str,
+    written: &Written,
+    contents: bool,
+    patience: Patience<'_>,
+) -> Result<(), ArchiveError> {
+    Step { target, dir, patience }.read_back(written, contents)
+}
+
+/// Gives the written files the names back that they had while they grew.
+pub(super) fn unname(
+    target: &dyn Target,
+    dir: &str,
+    written: &Written,
+    patience: Patience<'_>,
+) -> Result<(), ArchiveError> {
+    let step = Step { target, dir, patience };
+    for file in &written.files {
+        let path = step.path(&file.name);
+        if step.size(&path)?.is_some() {
+            rename_once(target, &path, &format!("{path}{PARTIAL}"), patience)?;
+        }
+    }
+    Ok(())
+}
+
+/// Renames and publishes what was written and read back. Returns `rescue.json`.
 pub(super) fn publish(
     target: &dyn Target,
     names: &SetNames,
@@ -86,7 +121,6 @@ pub(super) fn publish(
     let text = crlf(instructions::restore_txt(&rescue));
     let script = crlf(instructions::restore_cmd(&rescue));
 
-    step.read_back(written, rescue.options.read_back)?;
     for file in &written.files {
         step.rename(&file.name)?;
     }

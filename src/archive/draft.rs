@@ -132,15 +132,22 @@ fn open(
         return None;
     }
     let raw = facts.content == Content::EfsRaw;
-    if planned_size != size && !raw {
-        let what = format!("it had {planned_size} bytes when the work began and has {size} now");
-        member.lose(LossKind::Changed, what);
-    }
+    // A shorter one becomes a hole when its end is met.
+    let grown = |now: u64| {
+        let what = format!("it had {planned_size} bytes when the work began and has {now} now");
+        (!raw && now > planned_size).then_some(what)
+    };
     if planned_size == 0 && !raw {
+        if let Some(what) = grown(size) {
+            member.lose(LossKind::Changed, what);
+        }
         return None;
     }
     match planned.tree.open(planned.node, None) {
         Ok(stream) => {
+            if let Some(what) = grown(stream.len()) {
+                member.lose(LossKind::Changed, what);
+            }
             // The raw export has a size of its own.
             let size = if raw { stream.len() } else { planned_size };
             if size > 0 {

@@ -19,7 +19,11 @@ pub(super) struct Holes {
 }
 
 impl Holes {
-    pub(super) fn new(earlier: Vec<HoleLine>, from: u64) -> Self {
+    pub(super) fn new(mut earlier: Vec<HoleLine>, from: u64) -> Self {
+        // What was given up behind that place is tried again.
+        for hole in &mut earlier {
+            hole.length = hole.length.min(from.saturating_sub(hole.offset));
+        }
         Self { earlier, from, seen: Vec::new(), rest: None }
     }
 
@@ -103,6 +107,15 @@ mod tests {
             after.see(&[hole(0, 3), told], 100);
             assert_eq!(ranges(&after), [(10, 20)]);
         }
+    }
+
+    #[test]
+    fn a_lost_rest_is_the_same_after_an_interruption() {
+        let mut before = Holes::new(Vec::new(), 0);
+        before.rest(20, 100, "gone");
+        let mut after = Holes::new(before.lines(), 50);
+        after.rest(50, 100, "gone");
+        assert_eq!(after.lines(), before.lines());
     }
 
     #[test]

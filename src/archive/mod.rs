@@ -6,23 +6,34 @@
 //! `commit` publishes the set. [`journal`] is what makes a break harmless.
 
 mod commit;
+pub mod data_reader;
 mod draft;
 pub mod error;
 pub mod frames;
 pub mod hash;
 mod holes;
+pub mod in_order;
+mod index;
 pub mod instructions;
 pub mod journal;
+pub mod lines;
 pub mod manifest;
 mod options;
 mod patience;
 pub mod pax;
 pub mod plan;
 mod producer;
+pub mod reader;
 pub mod rescue;
+mod resume;
 pub mod sink;
+mod source;
 pub mod tar_dialect;
+mod tar_walk;
+pub mod turn;
 pub mod ustar;
+pub mod verify;
+mod volumes;
 pub mod writer;
 
 pub use commit::{RESCUE, SUMS};

@@ -11,9 +11,10 @@ use super::holes::Holes;
 use super::journal::{Inside, Position};
 use super::manifest::{At, Data, Line, Member, Totals};
 use super::plan::Plan;
+use super::resume::tell_losses;
 use super::tar_dialect::{self, END};
 use super::ustar::padding;
-use crate::facts::{Loss, LossKind};
+use crate::facts::LossKind;
 use crate::monitor::{Monitor, Progress};
 use crate::tree::{Stream, TreeError};
 
@@ -284,6 +285,9 @@ impl<'a, E: Emit> Producer<'a, E> {
             Some(stream) => Ok(stream),
             None => self.open_again(index, from),
         };
+        if let Err(reason) = &source {
+            holes.rest(from, size, reason);
+        }
         let mut at = from;
         while at < size {
             if self.monitor.is_cancelled() {
@@ -319,12 +323,12 @@ impl<'a, E: Emit> Producer<'a, E> {
                 }
                 Err(reason) => {
                     self.buf.truncate(start);
+                    holes.rest(at, size, &reason);
                     source = Err(reason);
                 }
             }
-            match &source {
-                Ok(stream) => holes.see(stream.holes(), at),
-                Err(reason) => holes.rest(at, size, reason),
+            if let Ok(stream) = &source {
+                holes.see(stream.holes(), at);
             }
         }
         let sha256 = self.current.as_mut().and_then(|c| c.hash.take()).map(finish_hex);
@@ -397,12 +401,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     /// Writes the present member's line, now that all of it is known.
     fn finish_member(&mut self) -> Result<(), ArchiveError> {
         let Some(Current { line, .. }) = self.current.take() else { return Ok(()) };
-        for loss in &line.losses {
-            if let Some(kind) = LossKind::from_name(&loss.kind) {
-                let (path, detail) = (line.path.clone(), loss.detail.clone());
-                self.monitor.loss(&Loss { path, kind, detail });
-            }
-        }
+        tell_losses(&line, self.monitor);
         self.totals.count(&line);
         self.progress.files = self.totals.files + self.totals.links;
         self.monitor.progress(self.progress);

@@ -6,6 +6,7 @@ use super::error::ArchiveError;
 use super::frames::{Packer, TableWriter};
 use super::hash::finish_hex;
 use super::journal::{self, Checkpoint, Position};
+use super::lines::MAX_LINE;
 use super::manifest::{Frame, Header, Line, Totals};
 use super::patience::Patience;
 use super::rescue::{FORMAT, SetFile};
@@ -66,6 +67,21 @@ impl<'a> Growing<'a> {
         Ok(Self { name: name.to_owned(), file, bytes: 0, hash: Sha256::new(), patience })
     }
 
+    /// A file that is there, cut to `bytes`, which have this hash.
+    pub(super) fn go_on(
+        target: &dyn Target,
+        dir: &str,
+        name: &str,
+        bytes: u64,
+        hash: Sha256,
+        patience: Patience<'a>,
+    ) -> Result<Self, ArchiveError> {
+        let path = format!("{dir}/{name}");
+        let mut file = patience.insist(|| target.open_rw(&path))?;
+        patience.insist(|| file.set_size(bytes))?;
+        Ok(Self { name: name.to_owned(), file, bytes, hash, patience })
+    }
+
     pub(super) fn append(&mut self, data: &[u8]) -> Result<(), ArchiveError> {
         self.patience.insist(|| self.file.write_all_at(self.bytes, data))?;
         self.hash.update(data);
@@ -104,6 +120,22 @@ pub(super) struct Start<'a> {
     pub(super) frames: u64,
     /// The journal, open at its end.
     pub(super) journal: Growing<'a>,
+}
+
+impl<'a> Start<'a> {
+    /// Nothing but a journal with its first line.
+    pub(super) fn new(journal: Growing<'a>) -> Self {
+        Self {
+            volume: None,
+            volume_number: 1,
+            volumes: Vec::new(),
+            table: TableWriter::default(),
+            manifest: None,
+            manifest_table: TableWriter::default(),
+            frames: 0,
+            journal,
+        }
+    }
 }
 
 /// Writes frames in their order.
@@ -163,6 +195,11 @@ impl<'a> Sink<'a> {
         })
     }
 
+    /// Frames written so far.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// Writes the next frame.
     pub(super) fn frame(&mut self, frame: PackedFrame) -> Result<(), ArchiveError> {
         self.append_whole(&frame.bytes)?;
@@ -197,12 +234,25 @@ impl<'a> Sink<'a> {
         self.volume.append(bytes)
     }
 
-    /// Packs the waiting lines into a frame of the manifest.
+    /// Packs the waiting lines into frames of the manifest; one is enough but
+    /// for files with absurdly many facts.
     fn flush_lines(&mut self) -> Result<(), ArchiveError> {
         let mut packed = Vec::new();
-        self.packer.pack(&self.lines, &mut packed)?;
-        self.manifest.append(&packed)?;
-        self.manifest_table.push(packed.len() as u64, self.lines.len() as u64)?;
+        let mut rest = &self.lines[..];
+        while !rest.is_empty() {
+            let end = if rest.len() <= MAX_LINE {
+                rest.len()
+            } else {
+                // A line of its own length at least: none is torn.
+                let line_end = |at: usize| rest[at..].iter().position(|&b| b == b'\n');
+                line_end(MAX_LINE / 2).map_or(rest.len(), |more| MAX_LINE / 2 + more + 1)
+            };
+            let (now, later) = rest.split_at(end);
+            self.packer.pack(now, &mut packed)?;
+            self.manifest.append(&packed)?;
+            self.manifest_table.push(packed.len() as u64, now.len() as u64)?;
+            rest = later;
+        }
         self.lines.clear();
         Ok(())
     }

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::commit::{self, SetNames};
 use super::error::ArchiveError;
-use super::frames::{Packer, TableWriter};
+use super::frames::Packer;
 use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
 pub use super::options::{OffloadOptions, Outcome, Resume};
@@ -16,9 +16,10 @@ use super::patience::Patience;
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
 use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
+use super::resume::{self, State, Unfinished};
 use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
 use crate::monitor::{Monitor, Stage};
-use crate::target::Target;
+use crate::target::{Target, Trouble};
 
 /// What wrote a set: this program and its version.
 pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
@@ -49,36 +50,110 @@ pub fn offload(
         split,
         read_back: options.read_back,
     };
-    let names = SetNames::new(plan, options);
-    let begin = Begin {
-        format: FORMAT,
-        program: PROGRAM.to_owned(),
-        set: names.id.clone(),
-        created: names.created.clone(),
-        plan: plan.digest(),
-        options: packing,
+    let run = Run { plan, target, options, patience };
+    let unfinished = resume::find(target, plan, options, &packing, patience)?;
+    let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
+        monitor.note(&format!("going on with {}", target.display(&names.partial())));
+        let result = run.go_on(&names, state);
+        (names, result)
+    } else {
+        let names = resume::new_names(target, plan, options, patience)?;
+        let result = run.begin(&names, packing);
+        (names, result)
     };
-    let dir = names.partial();
-    patience.insist(|| target.create_dir_all(&dir))?;
-    let mut journal = Growing::create(target, &dir, journal::NAME, patience)?;
-    append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
-    let start = Start {
-        volume: None,
-        volume_number: 1,
-        volumes: Vec::new(),
-        table: TableWriter::default(),
-        manifest: None,
-        manifest_table: TableWriter::default(),
-        frames: 0,
-        journal,
-    };
-    monitor.stage(Stage::Copy, &target.display(&names.folder));
-    let written = write(plan, target, options, monitor, &begin, &dir, start, Position::default())
-        .map_err(|error| name_the_set(error, target, &dir, monitor))?;
-    let rescue = describe(plan, options, &begin, &written);
-    let rescue = commit::publish(target, &names, rescue, &written, patience)
-        .map_err(|error| name_the_set(error, target, &dir, monitor))?;
-    Ok(Outcome { set: names.folder, losses: rescue.totals.losses, rescue, resumed_frames: 0 })
+    result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
+}
+
+/// What all steps of a run need.
+struct Run<'a> {
+    plan: &'a Plan,
+    target: &'a dyn Target,
+    options: &'a OffloadOptions,
+    patience: Patience<'a>,
+}
+
+impl Run<'_> {
+    /// From the first byte on.
+    fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, ArchiveError> {
+        let begin = Begin {
+            format: FORMAT,
+            program: PROGRAM.to_owned(),
+            set: names.id.clone(),
+            created: names.created.clone(),
+            plan: self.plan.digest(),
+            options: packing,
+        };
+        let (target, dir) = (self.target, names.partial());
+        self.patience.insist(|| target.create_dir_all(&dir))?;
+        let mut journal = Growing::create(target, &dir, journal::NAME, self.patience)?;
+        append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
+        self.copy(names, &begin, Start::new(journal), Position::default())
+    }
+
+    /// Where an earlier run was broken off.
+    fn go_on(&self, names: &SetNames, state: State) -> Result<Outcome, ArchiveError> {
+        let (target, dir) = (self.target, names.partial());
+        let (begin, checkpoints) = match state {
+            State::Named(rescue) => {
+                resume::tell_all_losses(target, &dir, self.patience)?;
+                commit::finish(target, names, self.patience)?;
+                let resumed_frames = rescue.totals.frames;
+                return Ok(outcome(names, *rescue, resumed_frames));
+            }
+            State::Written(begin, written, checkpoints) => {
+                match commit::read_back(target, &dir, &written, true, self.patience) {
+                    Ok(()) => {
+                        resume::tell_all_losses(target, &dir, self.patience)?;
+                        let resumed_frames = written.totals.frames;
+                        return self.publish(names, &begin, &written, resumed_frames);
+                    }
+                    Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
+                        // Damaged since: what still holds is found below.
+                        self.patience.monitor.note(&error.to_string());
+                        commit::unname(target, &dir, &written, self.patience)?;
+                        (begin, checkpoints)
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            State::Copying(begin, checkpoints) => (begin, checkpoints),
+        };
+        let split = begin.options.split.is_some();
+        let proven = resume::prove(target, &dir, split, &checkpoints, self.patience)?;
+        self.copy(names, &begin, proven.start, proven.position)
+    }
+
+    fn copy(
+        &self,
+        names: &SetNames,
+        begin: &Begin,
+        start: Start<'_>,
+        position: Position,
+    ) -> Result<Outcome, ArchiveError> {
+        let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
+        self.patience.monitor.stage(Stage::Copy, &target.display(&names.folder));
+        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.patience, start)?;
+        let written = self.pump(sink, begin, position)?;
+        commit::read_back(target, &dir, &written, begin.options.read_back, self.patience)?;
+        self.publish(names, begin, &written, resumed_frames)
+    }
+
+    fn publish(
+        &self,
+        names: &SetNames,
+        begin: &Begin,
+        written: &Written,
+        resumed_frames: u64,
+    ) -> Result<Outcome, ArchiveError> {
+        let rescue = describe(self.plan, self.options, begin, written);
+        let rescue = commit::publish(self.target, names, rescue, written, self.patience)?;
+        Ok(outcome(names, rescue, resumed_frames))
+    }
+}
+
+fn outcome(names: &SetNames, rescue: Rescue, resumed_frames: u64) -> Outcome {
+    let (set, losses) = (names.folder.clone(), rescue.totals.losses);
+    Outcome { set, rescue, losses, resumed_frames }
 }
 
 fn name_the_set(
@@ -130,60 +205,56 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
     }
 }
 
-/// Runs the pipeline from `position` to the end.
-#[allow(clippy::too_many_arguments)] // they are the whole state of a run
-fn write(
-    plan: &Plan,
-    target: &dyn Target,
-    options: &OffloadOptions,
-    monitor: &dyn Monitor,
-    begin: &Begin,
-    dir: &str,
-    start: Start<'_>,
-    position: Position,
-) -> Result<Written, ArchiveError> {
-    let patience = Patience { bound: options.patience, monitor };
-    let (threads, in_flight) = options.pipeline();
-    let first = start.frames;
-    let mut sink = Sink::new(target, dir, &begin.set, begin.options.split, patience, start)?;
-    let totals = thread::scope(|scope| {
-        let (free_to, free) = bounded::<Vec<u8>>(in_flight);
-        let (full_to, full) = bounded::<FullFrame>(in_flight);
-        let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
-        // What is in flight is bounded by these buffers: the producer waits for
-        // one, and one comes back only when its frame has been written.
-        for _ in 1..in_flight {
-            let _ = free_to.send(Vec::new());
-        }
-        let limit = options.frame_bytes;
-        let producer = scope.spawn(move || {
-            let emit = |frame| {
-                full_to.send(frame).map_err(|_| stopped())?;
-                free.recv().map_err(|_| stopped())
-            };
-            Producer::new(plan, monitor, limit, first, position, Vec::new(), emit)?.run()
-        });
-        let packers: Vec<_> = (0..threads)
-            .map(|_| {
-                let (full, packed_to) = (full.clone(), packed_to.clone());
-                scope.spawn(move || pack(options.level, &full, &packed_to))
-            })
-            .collect();
-        drop((full, packed_to));
-        let written = write_in_order(&mut sink, first, &packed, &free_to);
-        // Without these the others end: the target may have failed.
-        drop((packed, free_to));
-        let mut results = Vec::new();
-        for packer in packers {
-            results.push(packer.join().unwrap_or_else(|_| Err(died())));
-        }
-        let totals = producer.join().unwrap_or_else(|_| Err(died()));
-        // The target's error is the cause of the others.
-        written?;
-        results.into_iter().collect::<Result<(), _>>()?;
-        totals
-    })?;
-    sink.finish(totals)
+impl Run<'_> {
+    /// Runs the pipeline from `position` to the end.
+    fn pump(
+        &self,
+        mut sink: Sink<'_>,
+        begin: &Begin,
+        position: Position,
+    ) -> Result<Written, ArchiveError> {
+        let (plan, monitor) = (self.plan, self.patience.monitor);
+        let (threads, in_flight) = self.options.pipeline();
+        let Options { level, frame_bytes: limit, .. } = begin.options;
+        let first = sink.frames();
+        let totals = thread::scope(|scope| {
+            let (free_to, free) = bounded::<Vec<u8>>(in_flight);
+            let (full_to, full) = bounded::<FullFrame>(in_flight);
+            let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
+            // What is in flight is bounded by these buffers: the producer waits
+            // for one, and one comes back only when its frame has been written.
+            for _ in 1..in_flight {
+                let _ = free_to.send(Vec::new());
+            }
+            let producer = scope.spawn(move || {
+                let emit = |frame| {
+                    full_to.send(frame).map_err(|_| stopped())?;
+                    free.recv().map_err(|_| stopped())
+                };
+                Producer::new(plan, monitor, limit, first, position, Vec::new(), emit)?.run()
+            });
+            let packers: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (full, packed_to) = (full.clone(), packed_to.clone());
+                    scope.spawn(move || pack(level, &full, &packed_to))
+                })
+                .collect();
+            drop((full, packed_to));
+            let written = write_in_order(&mut sink, first, &packed, &free_to);
+            // Without these the others end: the target may have failed.
+            drop((packed, free_to));
+            let mut results = Vec::new();
+            for packer in packers {
+                results.push(packer.join().unwrap_or_else(|_| Err(died())));
+            }
+            let totals = producer.join().unwrap_or_else(|_| Err(died()));
+            // The target's error is the cause of the others.
+            written?;
+            results.into_iter().collect::<Result<(), _>>()?;
+            totals
+        })?;
+        sink.finish(totals)
+    }
 }
 
 /// Compresses frames until there are no more.

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::args::{Detect, Global};
 use super::exit::Exit;
-use super::output::Output;
+use super::output::Out;
 use super::{sources, units};
 
-pub(crate) fn run(args: &Detect, global: &Global, out: &Output) -> Result<Exit> {
+pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
     let found = sources::find(&args.sources, global, out)?;
     out.clear();
     let mut with_data = 0;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Detect, global: &Global, out: &Output) -> Result<Exit> 
 }
 
 /// Shows one store, to people and programs.
-pub(crate) fn show(store: &Store, survey: &Survey, out: &Output) {
+pub(crate) fn show(store: &Store, survey: &Survey, out: Out) {
     out.event("store", &describe(store, survey));
     out.result(&format!("Store {}: {}, {}", store.id, store.kind.as_str(), store.display()));
     out.result(&format!("  place    {}", store.place.describe()));

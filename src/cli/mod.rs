@@ -3,10 +3,13 @@
 mod args;
 mod detect;
 mod exit;
+mod extract;
+mod list;
 mod log;
 mod offload;
 mod output;
 mod password;
+mod restore;
 mod sets;
 mod sources;
 mod units;
@@ -20,7 +23,7 @@ use serde_json::json;
 
 use args::{Cli, Command, Global};
 use exit::Exit;
-use output::Output;
+use output::{Out, Output};
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
@@ -32,7 +35,7 @@ pub(crate) fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let out = match Output::new(&cli.global) {
+    let out = match Output::open(&cli.global) {
         Ok(out) => out,
         Err(error) => {
             let path = cli.global.log.unwrap_or_default();
@@ -50,7 +53,7 @@ pub(crate) fn main() -> ExitCode {
         }
         return Exit::Usage.into();
     };
-    let exit = run(command, &cli.global, &out);
+    let exit = run(command, &cli.global, out);
     out.clear();
     out.event(
         "summary",
@@ -59,14 +62,14 @@ pub(crate) fn main() -> ExitCode {
     exit.into()
 }
 
-fn run(command: &Command, global: &Global, out: &Output) -> Exit {
+fn run(command: &Command, global: &Global, out: Out) -> Exit {
     let result = match command {
         Command::Detect(args) => detect::run(args, global, out),
         Command::Verify(args) => verify::run(args, global, out),
         Command::Offload(args) => offload::run(args, global, out),
-        Command::List(_) => Err(anyhow::anyhow!("not yet")),
-        Command::Extract(_) => Err(anyhow::anyhow!("not yet")),
-        Command::Restore(_) => Err(anyhow::anyhow!("not yet")),
+        Command::List(args) => list::run(args, out),
+        Command::Extract(args) => extract::run(args, out),
+        Command::Restore(args) => restore::run(args, out),
     };
     match result {
         Ok(exit) => exit,

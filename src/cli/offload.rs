@@ -13,10 +13,10 @@ use serde_json::json;
 
 use super::args::{Global, Offload};
 use super::exit::Exit;
-use super::output::Output;
+use super::output::Out;
 use super::{sets, sources, units};
 
-pub(crate) fn run(args: &Offload, global: &Global, out: &Output) -> Result<Exit> {
+pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
     let target = sets::open_dest(&args.to, &args.logon, out)?;
     let mut found = sources::find(&args.sources, global, out)?;
@@ -46,7 +46,7 @@ fn save(
     machine: &Machine,
     args: &Offload,
     target: &dyn Target,
-    out: &Output,
+    out: Out,
 ) -> Result<Outcome> {
     out.stage(Stage::Plan, &store.display());
     let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
@@ -100,7 +100,7 @@ fn plan_part(part: &Part) -> Result<PlanPart> {
     })
 }
 
-fn show(outcome: &Outcome, target: &dyn Target, out: &Output) {
+fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
     let Rescue { totals, end_state, files, .. } = &outcome.rescue;
     let packed: u64 = files.iter().map(|file| file.size).sum();
     out.event(

@@ -23,6 +23,9 @@ static CANCELLED: AtomicBool = AtomicBool::new(false);
 /// How often a program gets a progress event.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// The one [`Output`] of the process; it lives as long as the process does.
+pub(crate) type Out = &'static Output;
+
 /// Where the words go.
 pub(crate) struct Output {
     json: bool,
@@ -41,7 +44,7 @@ struct State {
 
 impl Output {
     /// Opens the log and catches Ctrl-C.
-    pub(crate) fn new(global: &Global) -> std::io::Result<Self> {
+    pub(crate) fn open(global: &Global) -> std::io::Result<Out> {
         let log = match &global.log {
             Some(path) => {
                 Some(Mutex::new(Log::new(File::options().create(true).append(true).open(path)?)))
@@ -59,19 +62,14 @@ impl Output {
                 ProgressDrawTarget::hidden()
             },
         );
-        Ok(Self {
+        Ok(Box::leak(Box::new(Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             log,
             bar,
             state: Mutex::new(State { stage: "", last_event: None, losses: 0 }),
-        })
-    }
-
-    /// Whether programs are listening rather than people.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
+        })))
     }
 
     /// A result, for people: always printed, on standard output.

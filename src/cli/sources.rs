@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::{Global, ViaArg};
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::Out;
 
 /// What was opened, and the stores in it.
 pub(crate) struct Found {
@@ -22,7 +22,7 @@ pub(crate) struct Found {
 /// Opens the sources (all that is attached if none) and finds the stores. Says
 /// which volumes cannot be looked into: a locked one must never read as "no
 /// store".
-pub(crate) fn find(sources: &[String], global: &Global, out: &Output) -> Result<Found> {
+pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,

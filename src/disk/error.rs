@@ -118,6 +118,14 @@ impl DiskError {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { path },
             io::ErrorKind::PermissionDenied => Self::Denied { path },
             io::ErrorKind::ResourceBusy => Self::Busy { path },
+            // ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED: no device to read from.
+            _ if cfg!(windows) && matches!(error.raw_os_error(), Some(1 | 50)) => {
+                Self::Unsupported {
+                    path,
+                    what: format!("this system does not let it be read as a disk ({error})"),
+                    advice: "name a folder on it, or an image of it".to_owned(),
+                }
+            }
             // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
             _ if cfg!(windows) && matches!(error.raw_os_error(), Some(32 | 33)) => {
                 Self::Busy { path }

@@ -100,6 +100,11 @@ pub enum Fault {
         /// Byte on the volume where the copy stands.
         at: u64,
     },
+    /// The system does not let a volume be read as a disk.
+    Refused {
+        /// What it said.
+        error: String,
+    },
     /// The volume's first sectors could not be read.
     StartUnreadable {
         /// What the system said.
@@ -157,6 +162,7 @@ impl Fault {
             Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
             Self::ContainerCutShort { .. } => ("image-cut-short", Damage),
             Self::BootSectorCopy { .. } => ("boot-sector-copy", Warning),
+            Self::Refused { .. } => ("volume-refused", Warning),
             Self::StartUnreadable { .. } => ("volume-start-unreadable", Damage),
             Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
         }
@@ -221,6 +227,9 @@ impl Fault {
             Self::BootSectorCopy { at } => {
                 format!("the boot sector is damaged; its copy at byte {at} is whole")
             }
+            Self::Refused { error } => {
+                format!("the system does not let the volume be read as a disk: {error}")
+            }
             Self::StartUnreadable { error } => {
                 format!("the first sectors of the volume cannot be read: {error}")
             }
@@ -272,6 +281,10 @@ impl Fault {
             Self::BootSectorCopy { .. } => {
                 ("Windows does not mount it; Lifeboat reads it all the same", "rescue first")
             }
+            Self::Refused { .. } => (
+                "only what the system shows of its files can be read",
+                "run Lifeboat as Administrator or root",
+            ),
             Self::StartUnreadable { .. } => {
                 ("the disk is failing there", "image the disk with ddrescue and name the image")
             }

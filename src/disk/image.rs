@@ -39,6 +39,13 @@ impl FileDevice {
         Ok(Self { file, len, sector_size: 512, path: path.to_owned() })
     }
 
+    /// A file that is open already, of `len` bytes, read in pieces of
+    /// `sector_size` by the hardware: a Linux block device.
+    #[cfg(target_os = "linux")]
+    pub(super) fn from_parts(file: File, len: u64, sector_size: u32, path: PathBuf) -> Self {
+        Self { file, len, sector_size, path }
+    }
+
     /// Where it was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -67,7 +74,7 @@ fn read_exact_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<()> {
 /// `seek_read` moves the file's cursor, which nobody uses here; each call
 /// carries its own offset, so threads do not disturb each other.
 #[cfg(windows)]
-fn read_exact_at(file: &File, mut offset: u64, mut buf: &mut [u8]) -> io::Result<()> {
+pub(super) fn read_exact_at(file: &File, mut offset: u64, mut buf: &mut [u8]) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !buf.is_empty() {
         match file.seek_read(buf, offset) {

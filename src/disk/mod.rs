@@ -1,6 +1,7 @@
 //! What is attached: physical disks, images, partitions, and what each volume
 //! is by its own first bytes. Everything here is opened for reading only.
 
+mod aligned;
 mod bytes;
 mod cache;
 mod container;
@@ -9,7 +10,12 @@ mod error;
 mod fault;
 mod foreign;
 mod gpt;
+mod hardware;
 mod image;
+mod layout;
+#[cfg(target_os = "linux")]
+mod linux;
+mod live;
 mod mbr;
 mod memory;
 mod slice;
@@ -18,9 +24,14 @@ mod vhd;
 mod vhdx;
 mod vhdx_log;
 mod volume;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+mod windows_disks;
+mod windows_names;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use bytes::Guid;
@@ -29,15 +40,14 @@ pub use container::{Container, DiskFormat, open_container};
 pub use error::DiskError;
 pub use fault::Fault;
 pub use foreign::Foreign;
+pub use hardware::Hardware;
 pub use image::FileDevice;
+pub use layout::{Disk, Volume};
+pub use live::until_whole;
 pub use memory::MemoryDevice;
 pub use slice::Slice;
 pub use table::{Partition, PartitionTable, PartitionType, TableKind};
 pub use volume::{Identity, VolumeKind, identify};
-
-use crate::health::Finding;
-use bytes::size_text;
-use table::Layout;
 
 /// Something that is read by byte offset: a disk, an image, a partition of
 /// either. Reads may be of any offset and length; the implementation aligns.
@@ -57,6 +67,12 @@ pub trait Device: Send + Sync {
 
     /// The smallest piece that the hardware reads, in bytes (512 or 4096).
     fn sector_size(&self) -> u32;
+
+    /// Whether somebody else may be writing to it now: a mounted volume. What
+    /// contradicts itself there may be whole a moment later ([`until_whole`]).
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 /// A device behind a shared pointer is a device.
@@ -72,134 +88,45 @@ impl Device for Arc<dyn Device> {
     fn sector_size(&self) -> u32 {
         (**self).sector_size()
     }
-}
 
-/// A disk or an image, and the volumes on it.
-#[derive(Clone)]
-pub struct Disk {
-    /// For people: the path as it was named, `/dev/sda`, `disk.img`.
-    pub display: String,
-    /// Where it was opened.
-    pub path: PathBuf,
-    /// How its bytes are kept.
-    pub format: DiskFormat,
-    /// Its bytes.
-    pub device: Arc<dyn Device>,
-    /// What is wrong with the file that it is kept in.
-    pub faults: Vec<Fault>,
-    /// Its partition table; [`TableKind::None`] when it is one volume.
-    pub table: PartitionTable,
-    /// Its volumes, in the order of the table.
-    pub volumes: Vec<Volume>,
-}
-
-/// A volume: a partition, or a whole disk or image without partitions.
-#[derive(Clone)]
-pub struct Volume {
-    /// For people: `disk.img, partition 2 (NTFS, 238 GiB)`.
-    pub display: String,
-    /// The partition's number; 0 for a disk without partitions.
-    pub index: u32,
-    /// Its bytes, from its own first on.
-    pub device: Arc<dyn Device>,
-    /// What it is, by its own bytes.
-    pub kind: VolumeKind,
-    /// Byte on the disk.
-    pub offset: u64,
-    /// Bytes.
-    pub len: u64,
-    /// Its entry in the partition table.
-    pub partition: Option<Partition>,
-    /// Its drive letter here and now (Windows).
-    pub letter: Option<char>,
-    /// Where it is mounted here and now.
-    pub mounts: Vec<String>,
-    /// Its label, where it is cheap to know (not for NTFS).
-    pub label: Option<String>,
-    /// What is wrong with its edges.
-    pub faults: Vec<Fault>,
-}
-
-impl Disk {
-    /// Looks at what a raw `device` holds. Never fails: what cannot be read is
-    /// a fault of the table or of a volume.
-    pub fn probe(display: String, path: PathBuf, device: Arc<dyn Device>) -> Self {
-        let raw = Container { device, format: DiskFormat::Raw, faults: Vec::new() };
-        Self::probe_container(display, path, raw)
-    }
-
-    /// Looks at what a container holds.
-    pub fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
-        let Container { device, format, faults } = container;
-        let (table, volumes) = match table::read_layout(&device) {
-            Layout::Bare(identity) => {
-                let volume = Volume::new(&display, device.clone(), None, identity);
-                (PartitionTable::none(&device), vec![volume])
-            }
-            Layout::Table(table) => {
-                let volumes = table.partitions.iter().map(|partition| {
-                    let (offset, len) = (partition.offset, partition.len);
-                    let window: Arc<dyn Device> = Arc::new(Slice::new(device.clone(), offset, len));
-                    let identity = identify(&window);
-                    Volume::new(&display, window, Some(partition.clone()), identity)
-                });
-                let volumes = volumes.collect();
-                (table, volumes)
-            }
-        };
-        Self { display, path, format, device, faults, table, volumes }
-    }
-
-    /// What is wrong with its file, its partition table and its volumes' edges.
-    pub fn findings(&self) -> Vec<Finding> {
-        let own = self.faults.iter().chain(&self.table.faults);
-        let own = own.map(|fault| fault.finding(&self.display));
-        own.chain(self.volumes.iter().flat_map(Volume::findings)).collect()
+    fn is_live(&self) -> bool {
+        (**self).is_live()
     }
 }
 
-impl Volume {
-    fn new(
-        disk: &str,
-        device: Arc<dyn Device>,
-        partition: Option<Partition>,
-        identity: Identity,
-    ) -> Self {
-        let len = device.len();
-        let index = partition.as_ref().map_or(0, |p| p.number);
-        let what = format!("({}, {})", identity.kind, size_text(len));
-        let display = match &partition {
-            Some(_) => format!("{disk}, partition {index} {what}"),
-            None => format!("{disk} {what}"),
-        };
-        Self {
-            display,
-            index,
-            device,
-            kind: identity.kind,
-            offset: partition.as_ref().map_or(0, |p| p.offset),
-            len,
-            partition,
-            letter: None,
-            mounts: Vec::new(),
-            label: identity.label,
-            faults: identity.faults,
-        }
-    }
+/// Every disk of this machine that has a medium, each or why it cannot be read.
+/// Volumes that no disk accounts for are disks of their own.
+pub fn attached() -> Vec<Result<Disk, DiskError>> {
+    #[cfg(target_os = "linux")]
+    return linux::attached();
+    #[cfg(windows)]
+    return windows_disks::attached();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return Vec::new();
+}
 
-    /// What is wrong with its edges.
-    pub fn findings(&self) -> impl Iterator<Item = Finding> {
-        self.faults.iter().map(|fault| fault.finding(&self.display))
-    }
+/// Whether `name` is a disk or a volume of this machine, not a file: `/dev/sda1`;
+/// `C:`, `C:\`, `\\.\C:`, `\\?\Volume{…}`, `\\.\PhysicalDrive0`.
+pub fn names_a_device(name: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    return linux::is_device(name);
+    #[cfg(windows)]
+    return windows_names::DeviceName::parse(&name.to_string_lossy()).is_some();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return false;
+}
 
-    /// The error to give when its files are wanted and it is locked.
-    pub fn locked(&self) -> Option<DiskError> {
-        let volume = match self.letter {
-            Some(letter) => format!("{letter}:"),
-            None => self.display.clone(),
-        };
-        (self.kind == VolumeKind::BitLocker).then_some(DiskError::Locked { volume })
+/// Opens what a user names: a disk, a volume, or a disk image.
+pub fn open(name: &Path) -> Result<Disk, DiskError> {
+    #[cfg(target_os = "linux")]
+    if linux::is_device(name) {
+        return linux::open_device(name);
     }
+    #[cfg(windows)]
+    if let Some(device) = windows_names::DeviceName::parse(&name.to_string_lossy()) {
+        return windows_disks::open_device(name, &device);
+    }
+    open_image(name)
 }
 
 /// Opens a disk image: raw, VHD or VHDX, of a disk or of one volume.

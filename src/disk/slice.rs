@@ -44,6 +44,10 @@ impl Device for Slice {
     fn sector_size(&self) -> u32 {
         self.device.sector_size()
     }
+
+    fn is_live(&self) -> bool {
+        self.device.is_live()
+    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub enum VolumeKind {
     LinuxSwap,
     /// ISO 9660 or UDF: an optical disc, or an image of one.
     Optical,
+    /// The system does not let it be read as a disk, only through its files.
+    Refused,
     /// Zeros, as far as was looked: its start and its end.
     Blank,
     /// None of these.
@@ -70,6 +72,7 @@ impl VolumeKind {
             Self::Lvm => "lvm",
             Self::LinuxSwap => "linux-swap",
             Self::Optical => "optical",
+            Self::Refused => "refused",
             Self::Blank => "blank",
             Self::Unknown => "unknown",
         }
@@ -77,7 +80,7 @@ impl VolumeKind {
 
     /// Whether something stands there that was recognised.
     pub fn is_known(self) -> bool {
-        !matches!(self, Self::Blank | Self::Unknown)
+        !matches!(self, Self::Refused | Self::Blank | Self::Unknown)
     }
 
     /// Its name for people.
@@ -99,6 +102,7 @@ impl VolumeKind {
             Self::Lvm => "LVM",
             Self::LinuxSwap => "Linux swap",
             Self::Optical => "optical disc",
+            Self::Refused => "not readable as a disk",
             Self::Blank => "blank",
             Self::Unknown => "unknown",
         }

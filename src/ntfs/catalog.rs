@@ -9,6 +9,8 @@
 //! a file without any name is `$Orphans/nameless/record-<number>`. The
 //! folder `$Orphans` is listed in the root only when there is something in it.
 
+use std::collections::BTreeSet;
+
 use super::record::{FileRef, known};
 use crate::facts::{NodeId, Times};
 use crate::name::{NtName, NtPath};
@@ -216,6 +218,14 @@ impl Catalog {
         }
         children.sort();
         children
+    }
+
+    /// All names in a folder with their files' record numbers, hidden ones
+    /// included, the root's own left out.
+    pub(crate) fn names_in(&self, folder: Folder) -> BTreeSet<(NtName, u64)> {
+        let links = self.links_in(folder).iter().filter(|link| link.record != ROOT);
+        let name = |link: &Link| NtName::from_wtf8(self.name_bytes(link));
+        links.filter_map(|link| Some((name(link)?, u64::from(link.record)))).collect()
     }
 
     /// The node called `name` in a folder; ASCII case is ignored where no name

@@ -7,7 +7,7 @@
 
 use super::NtfsError;
 use super::codec::lznt1;
-use super::data::{Clusters, Holes, RUNS_END};
+use super::data::{Clusters, Holes, NO_PLACE};
 use super::runs::{Place, Run, RunList};
 use crate::facts::Hole;
 
@@ -49,7 +49,7 @@ impl Units {
             let part = self.plain.get(from..).unwrap_or_default();
             if part.is_empty() {
                 buf[done..].fill(0);
-                holes.add(at, (buf.len() - done) as u64, RUNS_END.into());
+                holes.add(at, (buf.len() - done) as u64, NO_PLACE.into());
                 return Ok(());
             }
             let n = part.len().min(buf.len() - done);

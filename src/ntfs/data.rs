@@ -19,7 +19,7 @@ const WHAT: &str = "stream data";
 const MAX_HOLES: usize = 4096;
 
 /// Why there is a hole where no run tells of clusters.
-pub(super) const RUNS_END: &str = "its run list ends too early";
+pub(super) const NO_PLACE: &str = "no file record says where this part lies";
 
 /// The holes of a stream, in order.
 #[derive(Clone, Debug, Default)]
@@ -187,7 +187,7 @@ impl Clusters<'_> {
             let run = index.and_then(|i| self.runs.get(i));
             let Some((start, clusters, place)) = run else {
                 buf[done..].fill(0);
-                holes.add(at, (buf.len() - done) as u64, RUNS_END.into());
+                holes.add(at, (buf.len() - done) as u64, NO_PLACE.into());
                 return Ok(());
             };
             let into = at.saturating_sub(start.saturating_mul(cluster_bytes));
@@ -213,8 +213,7 @@ impl Clusters<'_> {
             Place::Sparse => part.fill(0),
             Place::Lost => {
                 part.fill(0);
-                let reason = "the file record that says where this part lies is damaged or gone";
-                holes.add(at, part.len() as u64, reason.into());
+                holes.add(at, part.len() as u64, NO_PLACE.into());
             }
             Place::Cluster(cluster) => {
                 // Absurd clusters lie past the end of every volume.

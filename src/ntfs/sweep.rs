@@ -107,6 +107,7 @@ pub(crate) fn sweep(
     let (mut catalog, mended) = builder.finish();
     report.mended = mended;
     report.mended.same_names = same_names::settle(volume, &mut catalog);
+    report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))
 }
 
@@ -143,8 +144,13 @@ impl Sweep {
             }
         };
         let Ok(record) = record else { return self.report.bad.add(u64::from(number)) };
-        if record.number.is_some_and(|own| own != number) {
-            return self.report.foreign.add(u64::from(number));
+        // The reserved records at the start may not have their number.
+        let is_reserved = |own| own == 0 && u64::from(number) < known::FIRST_USER;
+        if record.number.is_some_and(|own| own != number && !is_reserved(own)) {
+            if record.in_use {
+                self.report.foreign.add(u64::from(number));
+            }
+            return;
         }
         if !record.in_use {
             if record.base.is_none() && u64::from(number) >= known::FIRST_USER {

@@ -222,8 +222,12 @@ impl Volume {
                         continue;
                     }
                     self.mft = runs;
+                    // Records behind the initialised size were never written.
                     // No more than the volume can hold, whatever is claimed.
-                    self.mft_bytes = sizes.size.min(self.medium.len());
+                    let least = known::FIRST_USER * u64::from(self.boot.record_bytes);
+                    let is_sane = (least..sizes.size).contains(&sizes.initialised);
+                    let bytes = if is_sane { sizes.initialised } else { sizes.size };
+                    self.mft_bytes = bytes.min(self.medium.len());
                     found = true;
                 }
                 _ => {}

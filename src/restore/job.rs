@@ -10,14 +10,15 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
-use self::pour::{FileSink, Spill};
+use self::pour::{FileSink, Pull, Spill};
 use super::destination::Places;
 use super::error::RestoreError;
-use super::input::Input;
+use super::input::{Input, Ordered};
 use super::place::{FactKind, Kind};
 use super::platform::{self, Root};
 use super::tally::Tally;
 use super::{Restored, Verdict, names};
+use crate::archive::error::ArchiveError;
 use crate::archive::manifest::{self, Data, Member, MemberKind};
 use crate::facts::{LossKind, attributes};
 use crate::monitor::{Monitor, Progress, Stage};
@@ -92,21 +93,20 @@ impl<'a> Job<'a> {
             self.made.insert(hash);
         }
         self.monitor.stage(Stage::Restore, &input.rescue().set);
-        for member in input.members()? {
-            self.go_on()?;
-            self.put(&member?)?;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, true)? {
+            self.put(&mut *set, &member)?;
         }
         self.monitor.stage(Stage::Facts, &input.rescue().set);
-        for member in input.members()? {
-            self.go_on()?;
-            self.dress(&member?)?;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            self.dress(&member)?;
         }
         // A marker that goes changes the times of the folder it stood in.
         let above = self.places.marked(input.rescue());
         let mut last = Vec::new();
-        for member in input.members()? {
-            self.go_on()?;
-            let member = member?;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
             let Some(place) = self.whole(&member) else { continue };
             if member.kind != MemberKind::Directory {
                 continue;
@@ -127,12 +127,34 @@ impl<'a> Job<'a> {
         Ok(done)
     }
 
+    /// The next member; damage of the manifest in between is named once.
+    fn next(
+        &mut self,
+        set: &mut dyn Ordered,
+        is_first_pass: bool,
+    ) -> Result<Option<Member>, RestoreError> {
+        loop {
+            self.go_on()?;
+            match set.next_member() {
+                None => return Ok(None),
+                Some(Ok(member)) => return Ok(Some(member)),
+                Some(Err(error @ ArchiveError::Damaged { .. })) => {
+                    if is_first_pass {
+                        let detail = format!("files may be missing here: {error}");
+                        self.tally.lose("", LossKind::Unreadable, detail);
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+
     fn go_on(&self) -> Result<(), RestoreError> {
         if self.monitor.is_cancelled() { Err(RestoreError::Cancelled) } else { Ok(()) }
     }
 
     /// The first pass: a folder, a file with its streams, or a link.
-    fn put(&mut self, member: &Member) -> Result<(), RestoreError> {
+    fn put(&mut self, set: &mut dyn Ordered, member: &Member) -> Result<(), RestoreError> {
         for loss in &member.losses {
             self.tally.carry(&member.path, &loss.kind, &loss.detail);
         }
@@ -145,8 +167,8 @@ impl<'a> Job<'a> {
             }
         };
         let whole = match member.kind {
-            MemberKind::Directory => self.folder(member, &place),
-            MemberKind::File => self.file(member, &place),
+            MemberKind::Directory => self.folder(set, member, &place),
+            MemberKind::File => self.file(set, member, &place),
             MemberKind::Link => self.link(member, &place),
         }?;
         if whole {
@@ -160,7 +182,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn folder(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+    fn folder(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
         if place.at.is_empty() {
             return Ok(false); // the root itself is the user's, with its facts
         }
@@ -180,7 +207,7 @@ impl<'a> Job<'a> {
             return Ok(false);
         }
         self.put_short_name(member, place)?;
-        self.streams(member, place)?;
+        self.streams(set, member, place)?;
         Ok(true)
     }
 
@@ -210,60 +237,67 @@ impl<'a> Job<'a> {
         Ok(false)
     }
 
-    fn file(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+    fn file(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
         let none = Data::default();
         let data = member.data.as_ref().unwrap_or(&none);
         match member.content.as_deref() {
             // Its loss stands in the set and was named; an empty file in its
             // place would look like the real one.
             Some(manifest::MISSING) => return Ok(false),
-            Some(manifest::EFS_RAW) => return self.encrypted_file(member, place, data),
+            Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
             _ => {}
         }
-        let mut file = match self.create(place) {
+        let file = match self.create(place) {
             Ok(file) => file,
             Err(error) => return self.refused(member, place, &error),
         };
         // Before links are made: ntfs-3g gives no DOS name to a linked file.
         self.put_short_name(member, place)?;
         let may_have_holes = member.attributes & attributes::SPARSE != 0;
-        let mut sink = FileSink { file: &mut file, at: 0, may_have_holes };
-        let poured = match self.pour(data, &mut sink) {
-            Ok(poured) => poured,
+        if may_have_holes {
+            platform::allow_holes(&file);
+        }
+        let mut sink = FileSink::new(&file, may_have_holes);
+        let poured = self.pour(set, data, &mut sink).and_then(|trouble| {
+            sink.finish().map_err(Spill::Write)?;
+            Ok(trouble)
+        });
+        drop(file);
+        let trouble = match poured {
+            Ok(trouble) => trouble,
             Err(Spill::Fatal(error)) => return Err(error),
             Err(Spill::Write(error)) => {
-                drop(file);
                 // What is there looks like the file and is not.
                 let _ = self.root(place)?.remove(&place.at);
                 return self.refused(member, place, &error);
             }
         };
-        let is_short = may_have_holes || poured.bytes < data.size;
-        if is_short && let Err(error) = file.set_len(data.size) {
-            return self.refused(member, place, &error);
-        }
-        drop(file);
-        if let Some((kind, detail)) = poured.trouble {
+        if let Some((kind, detail)) = trouble {
             self.tally.lose(&member.path, kind, detail);
         }
         self.progress.files += 1;
         self.done.files += 1;
         self.done.bytes += data.size;
-        self.streams(member, place)?;
+        self.streams(set, member, place)?;
         Ok(true)
     }
 
     /// A file whose data is EFS's raw export, which holds its streams too.
     fn encrypted_file(
         &mut self,
+        set: &mut dyn Ordered,
         member: &Member,
         place: &Place,
         data: &Data,
     ) -> Result<bool, RestoreError> {
-        let input = self.input;
         let replace = self.may_replace(place);
-        let mut reader = input.open(data)?;
-        match self.root(place)?.import_encrypted(&place.at, replace, &mut *reader) {
+        let mut bytes = Pull(set.data(data));
+        match self.root(place)?.import_encrypted(&place.at, replace, &mut bytes) {
             Ok(()) => {
                 self.progress.files += 1;
                 self.progress.bytes += data.size;
@@ -281,7 +315,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn streams(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
+    fn streams(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<(), RestoreError> {
         for stream in &member.streams {
             if !self.root(place)?.holds(FactKind::Stream) {
                 self.tally.unheld(&member.path, FactKind::Stream);
@@ -299,15 +338,15 @@ impl<'a> Job<'a> {
             };
             let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
             let written = begun.map_err(Spill::Write).and_then(|mut new| {
-                let poured = self.pour(&stream.data, &mut new)?;
+                let trouble = self.pour(set, &stream.data, &mut new)?;
                 new.finish().map_err(Spill::Write)?;
-                Ok(poured)
+                Ok(trouble)
             });
             match written {
-                Ok(poured) => {
+                Ok(trouble) => {
                     self.done.streams += 1;
                     self.done.bytes += stream.data.size;
-                    if let Some((kind, detail)) = poured.trouble {
+                    if let Some((kind, detail)) = trouble {
                         self.tally.lose(&path, kind, detail);
                     }
                 }

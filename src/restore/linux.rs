@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
+use super::Verdict;
 use super::place::{Fact, FactKind, Kind};
 use crate::facts::{FileTime, Times};
 use crate::name::NtName;
@@ -319,8 +320,7 @@ fn c_name(name: &NtName) -> io::Result<CString> {
 }
 
 /// What trouble an error of the destination is.
-pub(super) fn judge(error: &io::Error) -> super::Verdict {
-    use super::Verdict;
+pub(super) fn judge(error: &io::Error) -> Verdict {
     match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT) => Verdict::Full,
         Some(Errno::ROFS) => Verdict::Denied,
@@ -335,6 +335,14 @@ pub(super) fn judge(error: &io::Error) -> super::Verdict {
         _ => Verdict::OneFile,
     }
 }
+
+/// Whether the file system knows no such thing.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::OPNOTSUPP)
+}
+
+/// Lets a file have holes, which here needs no leave.
+pub(super) fn allow_holes(_file: &File) {}
 
 /// Writes all of `data` at a byte of the file.
 pub(super) fn write_all_at(file: &File, data: &[u8], at: u64) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //! or was put there. What the destination cannot hold is a named loss, and the
 //! rest goes on.
 
+mod descriptor;
 mod destination;
 mod error;
 mod input;
@@ -13,16 +14,22 @@ mod job;
 pub mod loadstate;
 mod names;
 mod place;
+mod set;
 mod tally;
 mod verify;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod platform;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod platform;
 
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use input::{Input, Members};
+pub use set::SetInput;
+pub use input::{Bytes, Input, Ordered};
 pub use verify::{Verified, verify_restored};
 
 use crate::monitor::Monitor;

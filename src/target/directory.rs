@@ -5,7 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ledger::Ledger;
-use super::trouble::{bytes_are_missing, from_io, in_the_way};
+use super::open::Missing;
+use super::trouble::{bytes_are_missing, from_io, in_the_way, no_folder_above};
+use crate::facts::FileTime;
+
 use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, host, names};
 
 /// A folder, through the host's file API.
@@ -17,32 +20,51 @@ pub struct DirectoryTarget {
     root: PathBuf,
     /// Bytes.
     max_file_size: u64,
+    /// Held for as long as the folder is used.
+    #[cfg(windows)]
+    logon: Option<host::Logon>,
 }
 
 impl DirectoryTarget {
-    /// Opens the folder at `path`; makes it if the folder above is there.
-    pub fn open(path: &Path) -> Result<Self, TargetError> {
+    /// Opens the folder at `path`. It is made only if the folder above is there.
+    pub fn open(path: &Path, missing: Missing) -> Result<Self, TargetError> {
         let shown = path.display().to_string();
         let fail = |error| from_io(error, shown.clone(), false);
         let root = host::usable(path).map_err(fail)?;
-        match std::fs::metadata(&root) {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => return Err(a_file_is_there(shown)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match make_folder(&root) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(TargetError {
-                        action: "check the path; the folder above it must be there".to_owned(),
-                        ..fail(error)
-                    });
-                }
-                Err(error) => return Err(fail(error)),
-            },
-            Err(error) => return Err(fail(error)),
+        match (std::fs::metadata(&root), missing) {
+            (Ok(meta), _) if meta.is_dir() => {}
+            (Ok(_), _) => return Err(a_file_is_there(shown)),
+            (Err(error), Missing::Make) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(&root).map_err(|error| match fail(error) {
+                    error if error.trouble == Trouble::NotFound => no_folder_above(error),
+                    error => error,
+                })?;
+            }
+            (Err(error), _) => return Err(fail(error)),
         }
         // A file system that does not tell has no limit worth knowing.
         let max_file_size = host::max_file_size(&root).unwrap_or(u64::MAX);
-        Ok(Self { shown, root, max_file_size })
+        Ok(Self {
+            shown,
+            root,
+            max_file_size,
+            #[cfg(windows)]
+            logon: None,
+        })
+    }
+
+    /// Logs on at the server first. The password is used and not kept.
+    #[cfg(windows)]
+    pub fn open_with_logon(
+        place: &super::dest::SmbPlace,
+        account: &str,
+        password: &super::secret::Secret,
+        missing: Missing,
+    ) -> Result<Self, TargetError> {
+        let share = place.unc_share();
+        let logon = host::Logon::at(&share, account, password)
+            .map_err(|error| from_io(error, share, false))?;
+        Ok(Self { logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
     }
 
     /// Where `path` is, for the system.
@@ -194,6 +216,14 @@ impl Target for DirectoryTarget {
 
     fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
         std::fs::remove_dir(self.at(path)?).map_err(|error| self.fail(path, error))
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+        let meta = std::fs::metadata(self.at(path)?).map_err(|error| self.fail(path, error))?;
+        let Ok(time) = meta.modified() else { return Ok(None) };
+        let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Ok(Some(FileTime::from_unix(seconds, since.subsec_nanos())))
     }
 
     fn space(&self) -> Result<Option<Space>, TargetError> {

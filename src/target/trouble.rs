@@ -81,6 +81,12 @@ pub(super) fn in_the_way(path: String, what: &str) -> TargetError {
     TargetError { trouble: InTheWay, path, what, action, source: None }
 }
 
+/// The error for a folder that cannot be made for want of the one above it.
+pub(super) fn no_folder_above(error: TargetError) -> TargetError {
+    let action = "check the path; the folder above it must be there".to_owned();
+    TargetError { action, ..error }
+}
+
 /// Bytes that were taken are not at `path` any more.
 pub(super) fn bytes_are_missing(path: String) -> TargetError {
     TargetError {

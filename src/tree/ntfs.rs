@@ -25,7 +25,8 @@ use crate::ntfs::volume::Volume;
 use crate::ntfs::wof;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind,
-    NtfsError, Security, WofData, entry_flag, kind_of, list_deleted, of_volume, sweep,
+    NtfsError, Security, WofData, check_indexes, entry_flag, kind_of, list_deleted, of_volume,
+    sweep,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
@@ -77,6 +78,12 @@ impl NtfsTree {
     /// What was found wrong with the volume while it was opened.
     pub fn findings(&self) -> Vec<Finding> {
         self.findings.clone()
+    }
+
+    /// Where directory indexes disagree with the file records. Reads every
+    /// directory, so it takes a while on a large volume.
+    pub fn check_indexes(&self, monitor: &dyn Monitor) -> Vec<Finding> {
+        check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
     }
 
     /// Deleted files (and directories) whose path `wanted` likes, by path. Reads

@@ -68,20 +68,20 @@ pub struct Source {
 impl Source {
     /// Opens a disk image, a device, a volume or a mounted folder.
     pub fn open(spec: &str, via: Option<Via>, monitor: &dyn Monitor) -> Result<Self, SourceError> {
-        if Path::new(spec).is_dir() {
+        if Path::new(spec).is_dir() && !disk::names_a_device(Path::new(spec)) {
             if via == Some(Via::Raw) {
                 return Err(SourceError::FolderRaw(spec.to_owned()));
             }
             return Ok(Self { display: spec.to_owned(), volumes: vec![folder(Path::new(spec))?] });
         }
-        Ok(Self::of_disk(disk::open_image(Path::new(spec))?, via, monitor))
+        Ok(Self::of_disk(disk::open(Path::new(spec))?, via, monitor))
     }
 
     /// Everything attached. Disks that cannot be opened are in the second list.
     pub fn attached(via: Option<Via>, monitor: &dyn Monitor) -> (Vec<Self>, Vec<SourceError>) {
         let mut sources = Vec::new();
         let mut errors = Vec::new();
-        for disk in Vec::<Result<Disk, DiskError>>::new() {
+        for disk in disk::attached() {
             match disk {
                 Ok(disk) => sources.push(Self::of_disk(disk, via, monitor)),
                 Err(error) => errors.push(error.into()),

@@ -10,7 +10,7 @@ use lifeboat::ntfs::codec::lznt1;
 use lifeboat::ntfs::wof::Algorithm;
 
 use crate::made;
-use crate::wim::{ALGORITHMS, read_all};
+use crate::wim_resource::{ALGORITHMS, read_all};
 
 fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/codecs/vectors", name].iter().collect()
@@ -53,19 +53,20 @@ fn a_kept_compression_unit_is_read() {
 #[test]
 #[ignore = "makes the vectors anew, with wimlib and ntfs-3g"]
 fn write_the_vectors() {
-    use crate::{lznt1 as on_disk, wim, wim_resource};
+    use crate::volume::{Mounted, Volume};
+    use crate::wim_resource;
 
     std::fs::create_dir_all(path("")).unwrap();
     for algorithm in ALGORITHMS {
-        let made = wim::capture(&[plain(algorithm)], &wim_resource::options(algorithm));
+        let made = wim_resource::capture(&[plain(algorithm)], &wim_resource::options(algorithm));
         let files = wim_resource::files(&made);
         std::fs::write(path(&format!("{}.bin", algorithm.as_str())), files[0].bytes).unwrap();
     }
-    let mounted = on_disk::Mounted::new("write_the_vectors", 16, "compression").unwrap();
+    let mounted = Mounted::new("write_the_vectors", 16, "compression").unwrap();
     let folder = mounted.packed_folder();
     std::fs::write(folder.join("file"), lznt1_plain()).unwrap();
     let (mut image, _dir) = mounted.into_image();
-    let units = on_disk::Volume::open(&mut image).units(&mut image, &["packed", "file"]).unwrap();
+    let units = Volume::open(&mut image).units(&mut image, &["packed", "file"]).unwrap();
     std::fs::write(path("LZNT1.bin"), &units.0[0]).unwrap();
 }
 

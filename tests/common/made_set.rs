@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::ops::Range;
 
 use lifeboat::archive::error::ArchiveError;
 use lifeboat::archive::hash::sha256_hex;
@@ -12,7 +12,7 @@ use lifeboat::archive::manifest::{
     At, Data, Member, MemberKind, NamedStream, TimesLine, Totals, to_text,
 };
 use lifeboat::archive::rescue::{EndState, Machine, Options, Part, Rescue, What};
-use lifeboat::restore::{Input, Members};
+use lifeboat::restore::{Bytes, Input, Ordered};
 
 /// The earliest time in such sets: in 2016.
 pub(crate) const TICKS: u64 = 131_000_000_000_000_000;
@@ -22,7 +22,7 @@ pub(crate) struct MadeSet {
     members: Vec<Member>,
     /// By [`At::frame`]; each stream has a number of its own.
     data: Vec<Vec<u8>>,
-    broken: HashMap<u64, usize>,
+    broken: HashMap<u64, Range<usize>>,
     ticks: Cell<u64>,
 }
 
@@ -116,10 +116,10 @@ impl MadeSet {
         member.data.as_mut().expect("a file")
     }
 
-    /// Reading that file fails from a byte on.
-    pub(crate) fn break_data(&mut self, path: &str, from: usize) {
+    /// Reading that file fails in a range.
+    pub(crate) fn break_data(&mut self, path: &str, range: Range<usize>) {
         let frame = self.data_of(path).at.expect("data").frame;
-        self.broken.insert(frame, from);
+        self.broken.insert(frame, range);
     }
 
     pub(crate) fn change_hash(&mut self, path: &str) {
@@ -154,25 +154,64 @@ impl Input for MadeSet {
         &self.rescue
     }
 
-    fn members(&self) -> Result<Members<'_>, ArchiveError> {
-        Ok(Box::new(self.members.iter().cloned().map(Ok)))
-    }
-
-    fn open<'a>(&'a self, data: &Data) -> Result<Box<dyn Read + 'a>, ArchiveError> {
-        let frame = data.at.expect("only data with bytes is opened").frame;
-        let bytes = self.data[usize::try_from(frame).unwrap()].as_slice();
-        match self.broken.get(&frame) {
-            Some(from) => Ok(Box::new(bytes[..*from].chain(Failing))),
-            None => Ok(Box::new(bytes)),
-        }
+    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError> {
+        Ok(Box::new(Turn { set: self, next: 0 }))
     }
 }
 
-struct Failing;
+struct Turn<'a> {
+    set: &'a MadeSet,
+    next: usize,
+}
 
-impl Read for Failing {
-    fn read(&mut self, _buf: &mut [u8]) -> io::Result<usize> {
-        Err(io::Error::other("frame 3 is damaged"))
+impl Ordered for Turn<'_> {
+    fn next_member(&mut self) -> Option<Result<Member, ArchiveError>> {
+        self.next += 1;
+        self.set.members.get(self.next - 1).cloned().map(Ok)
+    }
+
+    fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a> {
+        let frame = data.at.expect("only data with bytes is asked for").frame;
+        let bytes = self.set.data[usize::try_from(frame).unwrap()].as_slice();
+        let broken = self.set.broken.get(&frame).cloned().unwrap_or(0..0);
+        let is_right = sha256_hex(bytes) == data.sha256 || !broken.is_empty();
+        Box::new(Stored { bytes, at: 0, broken, is_right })
+    }
+}
+
+/// Damaged in one range.
+struct Stored<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    broken: Range<usize>,
+    is_right: bool,
+}
+
+fn damaged(what: &str) -> ArchiveError {
+    ArchiveError::Damaged { path: "store.tar.zst".to_owned(), offset: 7, what: what.to_owned() }
+}
+
+impl Bytes for Stored<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+        if self.broken.contains(&self.at) {
+            return Err(damaged("frame 3 is damaged"));
+        }
+        let good = if self.at < self.broken.start { self.broken.start } else { self.bytes.len() };
+        let n = buf.len().min(good - self.at);
+        buf[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
+        self.at += n;
+        if n == 0 && !self.is_right {
+            return Err(damaged("not the SHA-256 that the manifest says"));
+        }
+        Ok(n)
+    }
+
+    fn skip_damage(&mut self) -> u64 {
+        let end = self.broken.end.min(self.bytes.len());
+        let lost = end - self.at;
+        self.at = end;
+        self.broken = 0..0;
+        lost as u64
     }
 }
 

@@ -150,6 +150,29 @@ impl Image {
     }
 }
 
+/// Cuts all free space of a mounted volume into pieces of 8 KiB, `count` of
+/// them. What is written then is in that many pieces.
+pub(crate) fn shred_free_space(root: &Path, count: usize) {
+    use std::io::Write;
+    let folder = root.join("shreds");
+    std::fs::create_dir(&folder).unwrap();
+    let shred = |i: usize| folder.join(format!("{i}"));
+    for i in 0..count * 2 {
+        std::fs::write(shred(i), [0x5A; 8192]).unwrap();
+    }
+    let mut rest = File::create(root.join("rest")).unwrap();
+    let mut piece = vec![0xA5; 1 << 20];
+    while !piece.is_empty() {
+        if rest.write_all(&piece).is_err() {
+            piece.truncate(piece.len() / 2);
+        }
+    }
+    rest.sync_all().unwrap();
+    for i in 0..count {
+        std::fs::remove_file(shred(i * 2)).unwrap();
+    }
+}
+
 impl Mount {
     /// The mount point.
     pub(crate) fn path(&self) -> &Path {

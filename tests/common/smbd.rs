@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -170,11 +170,10 @@ impl Smbd {
     pub fn stop(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         // The daemon first, so that it forks no more children.
-        let mut pids = descendants(daemon.id());
+        let pids = descendants(daemon.id());
         let _ = daemon.kill();
         let _ = daemon.wait();
         signal("KILL", &pids);
-        pids.retain(|pid| is_alive(*pid));
         let end = Instant::now() + Duration::from_secs(5);
         while pids.iter().any(|pid| is_alive(*pid)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
@@ -320,8 +319,10 @@ fn signal(name: &str, pids: &[u32]) {
     let _ = Command::new("kill").arg("-s").arg(name).args(pids).stderr(Stdio::null()).status();
 }
 
+/// Whether a process still runs; one that only waits to be reaped does not.
 fn is_alive(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 /// The children of every thread of a process.

@@ -1,6 +1,7 @@
 //! What the tests of rescue sets share: trees that have everything, a folder to
 //! write to, and the tools of the machine.
 #![allow(dead_code)] // each test uses its part
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,13 +58,19 @@ pub(crate) fn pack_watched(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Outcome {
-    let target = DirectoryTarget::open(dir).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
     offload(&plan(tree), &target, options, monitor).unwrap()
+}
+
+/// A folder in memory where there is one: hundreds of sets are written there,
+/// and flushing them to a disk would be most of the work.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// A folder as a target.
 pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
-    Arc::new(DirectoryTarget::open(dir).unwrap())
+    Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap())
 }
 
 /// A store with every kind of file: sizes at the edges of blocks and frames,

@@ -6,7 +6,7 @@ use crate::facts::{FileTime, LossKind, Times};
 use crate::name::NtName;
 use crate::restore::error::RestoreError;
 use crate::restore::place::{Fact, FactKind, MISSED, SETTABLE};
-use crate::restore::{Verdict, names, platform};
+use crate::restore::{Verdict, descriptor, names, platform};
 
 /// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a
 /// set, and must not be covered by the reparse point again.
@@ -37,10 +37,12 @@ impl Job<'_> {
             bytes
         };
         let security = bytes(&member.security);
+        let is_whole = security.as_deref().is_none_or(descriptor::is_whole);
+        let security = security.filter(|_| is_whole);
         let list = bytes(&member.extended_attributes);
         let object_id = bytes(&member.object_id);
         let reparse = bytes(&member.reparse).filter(|data| !data.starts_with(&TAG_WOF));
-        if damaged.get() {
+        if damaged.get() || !is_whole {
             self.tally.lose(
                 &member.path,
                 LossKind::Fact,
@@ -95,7 +97,9 @@ impl Job<'_> {
         }
         let mut fatal = None;
         let result = root.set(&place.at, &wanted, &mut |kind, error| {
-            if platform::judge(&error) == Verdict::OneFile {
+            if platform::is_unsupported(&error) {
+                tally.unheld(&member.path, kind);
+            } else if platform::judge(&error) == Verdict::OneFile {
                 tally.fact_failed(&member.path, kind, &error);
             } else {
                 fatal = Some(error);

@@ -1,15 +1,15 @@
-//! A stream from the set into a file, compared with its hash on the way.
+//! A stream from the set into a file. The set's reader compares the bytes with
+//! their hash on the way.
 
-use std::io::{self, Write};
-
-use sha2::{Digest, Sha256};
+use std::io::{self, Read};
 
 use super::{CHUNK, Job};
-use crate::archive::hash::finish_hex;
+use crate::archive::error::ArchiveError;
 use crate::archive::manifest::Data;
 use crate::facts::LossKind;
 use crate::restore::error::RestoreError;
-use crate::restore::platform;
+use crate::restore::input::{Bytes, Ordered};
+use crate::restore::platform::{self, NewStream};
 
 /// Zeros of this length become a hole in files that had holes.
 const HOLE: usize = 64 << 10;
@@ -22,85 +22,145 @@ pub(super) enum Spill {
     Fatal(RestoreError),
 }
 
-/// How much of a stream was written.
-pub(super) struct Poured {
-    pub(super) bytes: u64,
-    /// What is wrong with it, if anything is.
-    pub(super) trouble: Option<(LossKind, String)>,
+/// What is wrong with a stream that was written, if anything is.
+pub(super) type Trouble = Option<(LossKind, String)>;
+
+/// What takes a stream, from its start to its end.
+pub(super) trait Sink {
+    /// Takes the next bytes.
+    fn put(&mut self, data: &[u8]) -> io::Result<()>;
+
+    /// Takes that many zeros next.
+    fn pass(&mut self, bytes: u64) -> io::Result<()>;
 }
 
 impl Job<'_> {
-    /// Copies a stream, and compares it with its hash on the way.
-    pub(super) fn pour(&mut self, data: &Data, sink: &mut dyn Write) -> Result<Poured, Spill> {
+    /// Copies a stream. Pieces that are damaged in the set become zeros.
+    pub(super) fn pour(
+        &mut self,
+        set: &mut dyn Ordered,
+        data: &Data,
+        sink: &mut dyn Sink,
+    ) -> Result<Trouble, Spill> {
         if data.size == 0 {
-            return Ok(Poured { bytes: 0, trouble: None });
+            return Ok(None);
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
-        let poured = self.pour_through(&mut buffer, data, sink);
+        let trouble = self.pour_through(&mut buffer, &mut *set.data(data), data.size, sink);
         self.buffer = buffer;
-        poured
+        trouble
     }
 
     fn pour_through(
         &mut self,
         buffer: &mut [u8],
-        data: &Data,
-        sink: &mut dyn Write,
-    ) -> Result<Poured, Spill> {
-        let input = self.input;
-        let mut reader = input.open(data).map_err(|e| Spill::Fatal(e.into()))?;
-        let mut hash = Sha256::new();
-        let mut bytes = 0;
-        while bytes < data.size {
+        bytes: &mut dyn Bytes,
+        size: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<Trouble, Spill> {
+        let mut at = 0;
+        let mut holes: Vec<String> = Vec::new();
+        loop {
             self.go_on().map_err(Spill::Fatal)?;
-            let left = usize::try_from(data.size - bytes).map_or(CHUNK, |left| left.min(CHUNK));
-            let why = match reader.read(&mut buffer[..left]) {
-                Ok(0) => "the set ends too early".to_owned(),
+            let passed = match bytes.read(buffer) {
+                Ok(0) => break,
                 Ok(n) => {
-                    hash.update(&buffer[..n]);
-                    sink.write_all(&buffer[..n]).map_err(Spill::Write)?;
-                    bytes += n as u64;
-                    self.progress.bytes += n as u64;
-                    self.monitor.progress(self.progress);
-                    continue;
+                    sink.put(&buffer[..n]).map_err(Spill::Write)?;
+                    n as u64
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => e.to_string(),
+                Err(error @ ArchiveError::Damaged { .. }) if at >= size => {
+                    return Ok(Some((LossKind::Unreadable, format!("restored, but: {error}"))));
+                }
+                Err(error @ ArchiveError::Damaged { .. }) => {
+                    let lost = match bytes.skip_damage() {
+                        0 => size - at,
+                        lost => lost.min(size - at),
+                    };
+                    sink.pass(lost).map_err(Spill::Write)?;
+                    holes.push(format!("zeros for {lost} bytes from byte {at} on: {error}"));
+                    lost
+                }
+                Err(error) => return Err(Spill::Fatal(error.into())),
             };
-            let detail = format!("zeros from byte {bytes} on: {why}");
-            return Ok(Poured { bytes, trouble: Some((LossKind::Hole, detail)) });
+            at += passed;
+            self.progress.bytes += passed;
+            self.monitor.progress(self.progress);
         }
-        let trouble = (finish_hex(hash) != data.sha256).then(|| {
-            let detail = "restored, but these are not the bytes that were saved (SHA-256 differs)";
-            (LossKind::Unreadable, detail.to_owned())
-        });
-        Ok(Poured { bytes, trouble })
+        if let [first, more @ ..] = holes.as_slice() {
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more holes)"),
+            };
+            return Ok(Some((LossKind::Hole, format!("{first}{more}"))));
+        }
+        let short = at < size; // the set's reader would have said so
+        Ok(short.then(|| (LossKind::Unreadable, format!("ends at byte {at} of {size}"))))
     }
 }
 
-/// Writes a file from its start; zeros are left out where holes may be.
+/// A file that is written from its start.
 pub(super) struct FileSink<'a> {
-    pub(super) file: &'a mut std::fs::File,
-    pub(super) at: u64,
-    pub(super) may_have_holes: bool,
+    file: &'a std::fs::File,
+    at: u64,
+    /// Whether the file may end before `at`.
+    is_short: bool,
+    /// Leaves zeros out.
+    may_have_holes: bool,
 }
 
-impl Write for FileSink<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if !self.may_have_holes {
-            return self.file.write(data);
-        }
-        let to_border = HOLE - usize::try_from(self.at % HOLE as u64).unwrap_or(0);
-        let piece = &data[..data.len().min(to_border)];
-        if piece.iter().any(|b| *b != 0) {
-            platform::write_all_at(self.file, piece, self.at)?;
-        }
-        self.at += piece.len() as u64;
-        Ok(piece.len())
+impl<'a> FileSink<'a> {
+    pub(super) fn new(file: &'a std::fs::File, may_have_holes: bool) -> Self {
+        Self { file, at: 0, is_short: false, may_have_holes }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// Gives the file its length, where zeros at its end were left out.
+    pub(super) fn finish(self) -> io::Result<()> {
+        if self.is_short { self.file.set_len(self.at) } else { Ok(()) }
+    }
+}
+
+impl Sink for FileSink<'_> {
+    fn put(&mut self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let mut piece = data;
+            if self.may_have_holes {
+                let to_border = HOLE - usize::try_from(self.at % HOLE as u64).unwrap_or(0);
+                piece = &data[..data.len().min(to_border)];
+            }
+            self.is_short = self.may_have_holes && piece.iter().all(|b| *b == 0);
+            if !self.is_short {
+                platform::write_all_at(self.file, piece, self.at)?;
+            }
+            self.at += piece.len() as u64;
+            data = &data[piece.len()..];
+        }
         Ok(())
+    }
+
+    fn pass(&mut self, bytes: u64) -> io::Result<()> {
+        let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
+        self.at = self.at.checked_add(bytes).ok_or_else(too_large)?;
+        self.is_short = true;
+        Ok(())
+    }
+}
+
+impl Sink for NewStream {
+    fn put(&mut self, data: &[u8]) -> io::Result<()> {
+        io::Write::write_all(self, data)
+    }
+
+    fn pass(&mut self, bytes: u64) -> io::Result<()> {
+        io::copy(&mut io::repeat(0).take(bytes), self).map(drop)
+    }
+}
+
+/// A stream of the set for a call that pulls its bytes; damage is an error.
+pub(super) struct Pull<'a>(pub(super) Box<dyn Bytes + 'a>);
+
+impl Read for Pull<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(io::Error::other)
     }
 }

@@ -16,6 +16,11 @@ pub(crate) mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::HostTree;
 
+#[cfg(windows)]
+pub(crate) mod windows;
+#[cfg(windows)]
+pub use windows::{HostTree, privileges};
+
 /// The algorithm's name in a WOF reparse buffer (MS-FSCC does not describe it;
 /// `WOF_EXTERNAL_INFO` and `FILE_PROVIDER_EXTERNAL_INFO_V1` of Microsoft's
 /// `ntifs.h` do). `reparse` has its header.

@@ -2,7 +2,7 @@
 //! machine (MBR) or of a UEFI one (GPT, UEFI 2.10 chapter 5).
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -186,12 +186,23 @@ impl DiskSpec {
                     let image = scratch.path().join("volume.img");
                     volume.make(&image)?;
                     set_hidden_sectors(&image, volume, extent.offset / u64::from(self.sector))?;
-                    copy_sparsely(&image, &disk, extent.offset)?;
+                    copy_sparsely(&mut File::open(&image)?, &disk, extent.offset)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Copies one partition out of a disk image into a file of its own: ntfs-3g, which
+/// takes no offset, mounts that.
+pub fn copy_partition(disk: &Path, extent: Extent, out: &Path) -> Result<()> {
+    let mut from = File::open(disk)?;
+    from.seek(SeekFrom::Start(extent.offset))?;
+    let to = File::create(out)?;
+    to.set_len(extent.bytes)?;
+    copy_sparsely(&mut from.take(extent.bytes), &to, 0)?;
+    Ok(())
 }
 
 /// A disk's sectors, for the tables.
@@ -226,19 +237,20 @@ fn set_hidden_sectors(image: &Path, volume: &VolumeSpec, before: u64) -> Result<
     Ok(())
 }
 
-/// Copies an image into a disk, leaving out what is zero.
-fn copy_sparsely(image: &Path, disk: &File, offset: u64) -> Result<()> {
-    let mut image = File::open(image)?;
+/// Writes what `from` gives at `offset` of a file, leaving blocks of zeros out.
+/// Gives the number of bytes.
+pub(crate) fn copy_sparsely(from: &mut dyn Read, to: &File, offset: u64) -> Result<u64> {
     let mut at = offset;
-    let mut block = vec![0; 64 * 1024];
+    let mut block = Vec::new();
     loop {
-        let size = image.read(&mut block)?;
-        if size == 0 {
-            return Ok(());
+        block.clear();
+        from.take(64 * 1024).read_to_end(&mut block)?;
+        if block.is_empty() {
+            return Ok(at - offset);
         }
-        if block[..size].iter().any(|b| *b != 0) {
-            disk.write_all_at(&block[..size], at)?;
+        if block.iter().any(|b| *b != 0) {
+            to.write_all_at(&block, at)?;
         }
-        at += size as u64;
+        at += block.len() as u64;
     }
 }

@@ -14,19 +14,23 @@
 //! # Ok(()) }
 //! ```
 
+pub mod acceptance;
 pub mod container;
 pub mod content;
+pub mod demo;
 pub mod disk;
 pub mod extended;
 pub mod fixtures;
 mod gpt;
 pub mod hive;
+pub mod many;
 mod mbr;
 pub mod mount;
 pub mod pack;
 pub mod path;
 pub mod people;
 pub mod populate;
+pub mod random;
 pub mod reparse;
 pub mod rng;
 pub mod security;
@@ -35,6 +39,7 @@ pub mod tree;
 pub mod volume;
 pub mod wipe;
 pub mod witness;
+pub mod wof;
 
 pub use mount::is_available;
 pub use pack::{expected, fixture, fixture_copy};

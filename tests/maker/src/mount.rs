@@ -1,5 +1,7 @@
 //! An image mounted through ntfs-3g, and unmounted again whatever happens.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -123,11 +125,16 @@ pub fn is_available() -> Result<(), String> {
             return Err(format!("{program} is not installed (package ntfs-3g or fuse)"));
         }
     }
-    // Setuid helpers open it for users who may not; that it exists is enough.
-    if !Path::new("/dev/fuse").exists() {
-        return Err("/dev/fuse is not there".to_owned());
+    match File::open("/dev/fuse") {
+        Ok(_) => Ok(()),
+        // Users who may not open it have setuid programs that do.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !is_root() => Ok(()),
+        Err(error) => Err(format!("/dev/fuse cannot be opened: {error}")),
     }
-    Ok(())
+}
+
+fn is_root() -> bool {
+    Path::new("/proc/self").metadata().is_ok_and(|own| own.uid() == 0)
 }
 
 /// Where a program is: on the path or where Debian keeps those of root.

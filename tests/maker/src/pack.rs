@@ -2,13 +2,15 @@
 //! unpacked once a machine into its folder for temporary files.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest, Sha256};
 
 use crate::content::hex;
+use crate::disk::copy_sparsely;
 use crate::fixtures::{self, Expected};
 
 /// Where the committed fixtures are.
@@ -24,7 +26,8 @@ pub fn fixture(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("cannot read the fixture {}", packed_path.display()))?;
     // Named by its contents, so that a changed fixture is not taken for the old
     // one and two checkouts do not meet.
-    let cache = std::env::temp_dir().join("lifeboat-fixtures");
+    let user = Path::new("/proc/self").metadata()?.uid();
+    let cache = std::env::temp_dir().join(format!("lifeboat-fixtures-{user}"));
     let sum = hex(&Sha256::digest(&packed)[..8]);
     let image = cache.join(format!("{name}-{sum}.img"));
     if !image.exists() {
@@ -39,8 +42,7 @@ pub fn fixture(name: &str) -> Result<PathBuf> {
 /// A committed fixture, unpacked into `dir` for a test to damage.
 pub fn fixture_copy(name: &str, dir: &Path) -> Result<PathBuf> {
     let image = dir.join(format!("{name}.img"));
-    let mut from = File::open(fixture(name)?)?;
-    write_sparsely(&mut from, &File::create(&image)?)?;
+    write_sparsely(&mut File::open(fixture(name)?)?, &File::create(&image)?)?;
     Ok(image)
 }
 
@@ -49,12 +51,16 @@ pub fn expected(name: &str) -> Result<Expected> {
     Ok(fixtures::by_name(name)?.expected())
 }
 
-/// Makes every fixture anew and packs it into `dir`. Says the packed size of each.
-pub fn pack_all(dir: &Path) -> Result<Vec<(&'static str, u64)>> {
+/// Makes every fixture anew (or those in `only`, where it names any) and packs it
+/// into `dir`. Says the packed size of each.
+pub fn pack_all(dir: &Path, only: &[&str]) -> Result<Vec<(&'static str, u64)>> {
     fs::create_dir_all(dir)?;
     let scratch = tempfile::tempdir()?;
     let mut sizes = Vec::new();
     for fixture in fixtures::all() {
+        if !only.is_empty() && !only.contains(&fixture.name) {
+            continue;
+        }
         let image = scratch.path().join("fixture.img");
         fixture.make(&image)?;
         let packed = dir.join(format!("{}.img.zst", fixture.name));
@@ -83,21 +89,7 @@ fn unpack(packed: &[u8], image: &File) -> Result<()> {
     write_sparsely(&mut decoder, image)
 }
 
-/// Writes what `from` gives, blocks of zeros as holes.
-fn write_sparsely(from: &mut dyn Read, mut image: &File) -> Result<()> {
-    let mut block = Vec::new();
-    let mut len = 0;
-    loop {
-        block.clear();
-        from.take(64 * 1024).read_to_end(&mut block)?;
-        if block.is_empty() {
-            image.set_len(len)?;
-            return Ok(());
-        }
-        if block.iter().any(|b| *b != 0) {
-            image.seek(SeekFrom::Start(len))?;
-            image.write_all(&block)?;
-        }
-        len += block.len() as u64;
-    }
+fn write_sparsely(from: &mut dyn Read, image: &File) -> Result<()> {
+    let bytes = copy_sparsely(from, image, 0)?;
+    Ok(image.set_len(bytes)?) // the zeros at the end
 }

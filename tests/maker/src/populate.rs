@@ -1,10 +1,11 @@
 //! Writes a [`TreeSpec`] into an NTFS image through ntfs-3g.
 //!
 //! The order matters. Names come first: everything that is made, linked or
-//! removed changes the times of its folder. Facts follow, children before
-//! parents, because a folder with reparse data cannot be entered any more;
-//! times after the other facts, reparse data last.
+//! removed changes the times of its folder. Facts follow, the times after the
+//! others. Reparse data is last, the deepest first: ntfs-3g shows a folder that
+//! has it as a link, which cannot be entered any more.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -116,11 +117,16 @@ fn below(folder: &File, name: &[u8]) -> PathBuf {
 
 /// Names and data.
 fn build(root: &mut Root, tree: &TreeSpec) -> Result<()> {
-    let mut filler = Filler::default();
-    for entry in &tree.entries {
-        make(root, entry, &mut filler).with_context(|| format!("cannot make {}", entry.path))?;
+    let passing = |number| TreePath::from(format!("passing {number}.tmp"));
+    for number in 0..tree.churn {
+        fs::write(root.at(&passing(number))?, b"soon gone")?;
     }
-    filler.remove(root)?;
+    for number in 0..tree.churn {
+        fs::remove_file(root.at(&passing(number))?)?;
+    }
+    for entry in &tree.entries {
+        make(root, entry).with_context(|| format!("cannot make {}", entry.path))?;
+    }
     root.close_folders();
 
     let folders: BTreeMap<&TreePath, bool> =
@@ -139,7 +145,7 @@ fn build(root: &mut Root, tree: &TreeSpec) -> Result<()> {
     Ok(())
 }
 
-fn make(root: &mut Root, entry: &Entry, filler: &mut Filler) -> Result<()> {
+fn make(root: &mut Root, entry: &Entry) -> Result<()> {
     let spot = root.at(&entry.path)?;
     match &entry.kind {
         Kind::Dir => {
@@ -151,7 +157,7 @@ fn make(root: &mut Root, entry: &Entry, filler: &mut Filler) -> Result<()> {
         Kind::File(content) => {
             let file = File::create_new(&spot)?;
             if entry.facts.fragments > 1 {
-                write_broken(root, &file, content, entry.facts.fragments, filler)?;
+                write_broken(&file, content, entry.facts.fragments)?;
             } else {
                 write(&file, content)?;
             }
@@ -187,53 +193,14 @@ fn write(file: &File, content: &Content) -> Result<()> {
     Ok(())
 }
 
-/// What stands between the pieces of a broken file, until it is removed.
-#[derive(Default)]
-struct Filler {
-    file: Option<(TreePath, File, u64)>,
-}
-
-impl Filler {
-    /// Takes the next cluster on the disk.
-    fn grow(&mut self, root: &mut Root) -> Result<()> {
-        const CLUSTER: u64 = 64 * 1024;
-        if self.file.is_none() {
-            let path = TreePath::from("filler.tmp");
-            let file = File::create_new(root.at(&path)?)?;
-            self.file = Some((path, file, 0));
-        }
-        if let Some((_, file, len)) = &mut self.file {
-            file.write_all_at(&[0xF1], *len)?;
-            file.sync_all()?;
-            *len += CLUSTER;
-        }
-        Ok(())
-    }
-
-    fn remove(self, root: &mut Root) -> Result<()> {
-        if let Some((path, file, _)) = self.file {
-            drop(file);
-            fs::remove_file(root.at(&path)?)?;
-        }
-        Ok(())
-    }
-}
-
-/// Writes `content` in `pieces` pieces that do not touch on the disk: after each,
-/// the cluster behind it is taken by something else.
-fn write_broken(
-    root: &mut Root,
-    file: &File,
-    content: &Content,
-    pieces: u32,
-    filler: &mut Filler,
-) -> Result<()> {
+/// Writes `content` in `pieces` pieces that do not follow each other on the disk:
+/// the last one first, since ntfs-3g takes free clusters in the order of asking.
+fn write_broken(file: &File, content: &Content, pieces: u32) -> Result<()> {
     let bytes = content.to_vec()?;
     let size = bytes.len().div_ceil(pieces as usize).max(1);
-    for (number, piece) in bytes.chunks(size).enumerate() {
+    for (number, piece) in bytes.chunks(size).enumerate().rev() {
         file.write_all_at(piece, (number * size) as u64)?;
         file.sync_all()?;
-        filler.grow(root)?;
     }
     Ok(())
 }
@@ -266,11 +233,18 @@ fn facts(root: &mut Root, tree: &TreeSpec) -> Result<()> {
     for entry in tree.survivors() {
         reached.entry(&tree.file_of(entry).path).or_insert(&entry.path);
     }
-    for entry in tree.entries.iter().rev() {
+    let mut reparse_points = Vec::new();
+    for entry in &tree.entries {
         if let Some(path) = reached.get(&entry.path) {
             let spot = root.at(path)?;
             set_facts(&spot, entry).with_context(|| format!("cannot set facts of {path}"))?;
+            reparse_points.extend(entry.facts.reparse.as_ref().map(|data| (*path, data)));
         }
+    }
+    reparse_points.sort_by_key(|(path, _)| Reverse(path.names().count()));
+    for (path, data) in reparse_points {
+        set(&root.at(path)?, "system.ntfs_reparse_data", data)
+            .with_context(|| format!("cannot make {path} a reparse point"))?;
     }
     Ok(())
 }
@@ -293,11 +267,7 @@ fn set_facts(spot: &Spot, entry: &Entry) -> Result<()> {
     }
     let Times { created, modified, accessed } = facts.times;
     let times: Vec<u8> = [created, modified, accessed].map(u64::to_be_bytes).concat();
-    set(spot, "system.ntfs_times_be", &times)?;
-    match &facts.reparse {
-        Some(data) => set(spot, "system.ntfs_reparse_data", data),
-        None => Ok(()),
-    }
+    set(spot, "system.ntfs_times_be", &times)
 }
 
 /// Sets an extended attribute, of a link itself where it looks like one.

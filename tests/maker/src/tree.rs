@@ -61,9 +61,14 @@ pub struct Facts {
     pub extended: Option<Vec<u8>>,
     /// Encrypted: the content is then the ciphertext, in 512-byte units.
     pub efs: Option<Efs>,
+    /// Compressed by Compact OS (WOF): what a reader must get, while the content
+    /// is one hole. See [`crate::wof`].
+    pub wof: Option<Content>,
     /// On a folder: files made in it are LZNT1-compressed.
     pub compress: bool,
     /// Into how many pieces the data is broken on the disk; 0 and 1: as it comes.
+    /// Not for compressed files: ntfs-3g 2022.10.3 garbles them when they are
+    /// written in any order but from start to end.
     pub fragments: u32,
 }
 
@@ -155,6 +160,9 @@ impl Entry {
 /// are taken away again (whose records stay behind, deleted, on the disk).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TreeSpec {
+    /// How many files are made and removed before everything else, so that their
+    /// records are taken again.
+    pub churn: u32,
     /// In the order of making; parents before children.
     pub entries: Vec<Entry>,
     /// Names removed at the end, in this order; a folder after what was in it.
@@ -212,6 +220,11 @@ impl TreeSpec {
     /// Whether a folder or file was made at `path` (it may be removed by now).
     pub fn contains(&self, path: &TreePath) -> bool {
         path.is_root() || self.known.contains_key(path)
+    }
+
+    /// The entry made at `path`; it may be removed by now.
+    pub fn get(&self, path: &TreePath) -> Option<&Entry> {
+        self.known.get(path).map(|at| &self.entries[*at])
     }
 
     /// What is there in the end: the entries whose names were not removed.

@@ -35,7 +35,7 @@ pub fn differences(image: &Path, tree: &TreeSpec) -> Result<Vec<String>> {
 
 fn compare(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<()> {
     let mut inodes: BTreeMap<u64, &TreePath> = BTreeMap::new();
-    for entry in tree.survivors() {
+    for entry in visible(tree) {
         let spot = root.at(&entry.path)?;
         let file = tree.file_of(entry);
         let mut say = |what: String| found.push(format!("{}: {what}", entry.path));
@@ -55,6 +55,19 @@ fn compare(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<
     compare_names(root, tree, found)
 }
 
+/// What ntfs-3g lets one see: it shows a folder with reparse data as a link, so
+/// nothing below such a one.
+fn visible(tree: &TreeSpec) -> impl Iterator<Item = &Entry> {
+    let shut: Vec<&TreePath> = tree
+        .survivors()
+        .filter(|e| e.kind == Kind::Dir && e.facts.reparse.is_some())
+        .map(|e| &e.path)
+        .collect();
+    tree.survivors().filter(move |entry| {
+        !shut.iter().any(|folder| entry.path != **folder && entry.path.below(folder).is_some())
+    })
+}
+
 fn compare_facts(
     spot: &Spot,
     entry: &Entry,
@@ -63,26 +76,7 @@ fn compare_facts(
 ) -> Result<()> {
     let facts = &file.facts;
     if facts.reparse.is_none() {
-        match &file.kind {
-            Kind::File(content) => {
-                let mut truth = content.clone();
-                if let Some(efs) = &facts.efs
-                    && !truth.is_empty()
-                {
-                    let padding = Content::Bytes(efs.padding.to_le_bytes().to_vec());
-                    truth = Content::Joined(vec![truth, padding]);
-                }
-                let (len, sum) = sum_of(spot.as_ref())?;
-                if (len, &sum) != (truth.len(), &truth.sha256()) {
-                    say(format!("{len} bytes, {sum}; expected {} bytes", truth.len()));
-                }
-            }
-            Kind::Dir | Kind::Link(_) => {
-                if !fs::metadata(spot)?.is_dir() {
-                    say("is not a folder".to_owned());
-                }
-            }
-        }
+        compare_data(spot, file, say)?;
     }
     let dos_name = entry.facts.dos_name.as_ref().map(String::as_bytes);
     let efs = facts.efs.as_ref().map(|efs| efs.info.as_slice());
@@ -107,6 +101,37 @@ fn compare_facts(
         }
     }
     compare_times_and_attributes(spot, file, say)
+}
+
+fn compare_data(spot: &Spot, file: &Entry, say: &mut dyn FnMut(String)) -> Result<()> {
+    let meta = fs::metadata(spot)?;
+    let Kind::File(content) = &file.kind else {
+        if !meta.is_dir() {
+            say("is not a folder".to_owned());
+        }
+        return Ok(());
+    };
+    let mut truth = content.clone();
+    if let Some(efs) = &file.facts.efs
+        && !truth.is_empty()
+    {
+        let padding = Content::Bytes(efs.padding.to_le_bytes().to_vec());
+        truth = Content::Joined(vec![truth, padding]);
+    }
+    if !meta.is_file() {
+        // A system file without bytes looks like a pipe to ntfs-3g, one with one
+        // byte like a socket (Interix had them so). Opening a pipe would wait for
+        // ever.
+        if truth.len() > 1 || file.facts.attributes.unwrap_or_default() & 0x4 == 0 {
+            say("is not a file".to_owned());
+        }
+        return Ok(());
+    }
+    let (len, sum) = sum_of(spot.as_ref())?;
+    if (len, &sum) != (truth.len(), &truth.sha256()) {
+        say(format!("{len} bytes, {sum}; expected {} bytes", truth.len()));
+    }
+    Ok(())
 }
 
 fn compare_times_and_attributes(
@@ -149,21 +174,13 @@ fn compare_times_and_attributes(
 fn compare_names(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<()> {
     let mut names: BTreeMap<TreePath, BTreeSet<Vec<u8>>> = BTreeMap::new();
     names.entry(TreePath::root()).or_default();
-    let mut hidden = BTreeSet::new();
-    for entry in tree.survivors() {
+    for entry in visible(tree) {
         names.entry(entry.path.parent()).or_default().insert(entry.path.file_name().to_vec());
-        if entry.kind == Kind::Dir {
+        if entry.kind == Kind::Dir && entry.facts.reparse.is_none() {
             names.entry(entry.path.clone()).or_default();
-            if entry.facts.reparse.is_some() {
-                hidden.insert(entry.path.clone());
-            }
         }
     }
     for (folder, truth) in &names {
-        // A folder with reparse data looks like a link: nobody sees what is in it.
-        if hidden.iter().any(|h| folder.below(h).is_some()) {
-            continue;
-        }
         let mut there = BTreeSet::new();
         for name in fs::read_dir(root.at(folder)?)? {
             there.insert(name?.file_name().as_bytes().to_vec());
@@ -177,7 +194,7 @@ fn compare_names(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> R
 }
 
 fn compare_streams(root: &mut Root, tree: &TreeSpec, found: &mut Vec<String>) -> Result<()> {
-    for entry in tree.survivors().filter(|e| e.facts.reparse.is_none()) {
+    for entry in visible(tree).filter(|e| e.facts.reparse.is_none()) {
         for (name, content) in &entry.facts.streams {
             let spot = root.at(&entry.path)?;
             let mut path = spot.as_ref().as_os_str().to_owned();
