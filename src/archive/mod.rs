@@ -6,13 +6,13 @@
 //! `commit` publishes the set. [`journal`] is what makes a break harmless.
 
 mod commit;
-pub mod data_reader;
+mod data_reader;
 mod draft;
 pub mod error;
 pub mod frames;
 pub mod hash;
 mod holes;
-pub mod in_order;
+mod in_order;
 mod index;
 pub mod instructions;
 pub mod journal;
@@ -30,7 +30,7 @@ pub mod sink;
 mod source;
 pub mod tar_dialect;
 mod tar_walk;
-pub mod turn;
+mod turn;
 pub mod ustar;
 pub mod verify;
 mod volumes;

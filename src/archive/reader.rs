@@ -14,7 +14,6 @@ use super::manifest::Data;
 use super::rescue::{FORMAT, Rescue};
 use super::sink::{MANIFEST, PARTIAL};
 use super::source::{AnyOrder, Shared};
-use super::turn::Turn;
 use super::volumes::Volumes;
 use crate::target::Target;
 
@@ -70,11 +69,6 @@ impl SetReader {
     /// All members in the order of the set, frames being read ahead.
     pub fn in_order(&self) -> Result<InOrder, ArchiveError> {
         InOrder::new(self.lines(), &self.shared)
-    }
-
-    /// For streams in the order of the set, whoever keeps track of the members.
-    pub fn turn(&self) -> Turn {
-        Turn::new(&self.shared)
     }
 
     pub(super) fn target(&self) -> &Arc<dyn Target> {

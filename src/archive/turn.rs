@@ -4,14 +4,12 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::data_reader::{DataReader, Frames};
 use super::error::ArchiveError;
-use super::manifest::Data;
 use super::source::{InTurn, Shared, Source};
 
 /// See the module. Streams are best asked for in the order of the set; going
 /// back is possible, and begins anew there.
-pub struct Turn {
+pub(super) struct Turn {
     shared: Arc<Shared>,
     /// The frame asked for last, and what reads ahead of it.
     ahead: RefCell<Option<(u64, InTurn)>>,
@@ -20,11 +18,6 @@ pub struct Turn {
 impl Turn {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Self { shared: Arc::clone(shared), ahead: RefCell::new(None) }
-    }
-
-    /// Reads one stream.
-    pub fn data(&self, data: &Data) -> DataReader<'_> {
-        DataReader::new(Arc::clone(&self.shared), Frames::Turn(self), data)
     }
 
     pub(super) fn frame(&self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError> {

@@ -1,9 +1,10 @@
 //! `lifeboat restore`.
 
 use anyhow::Result;
+use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::rescue::What;
 use lifeboat::restore::loadstate::ways;
-use lifeboat::restore::{Destinations, Options, SetInput, restore, verify_restored};
+use lifeboat::restore::{Destinations, Options, Restored, Verified, restore, verify_restored};
 use serde_json::json;
 
 use super::args::Restore;
@@ -13,10 +14,30 @@ use super::{sets, units};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let to = Destinations::parse(&args.to)?;
-    let input = SetInput::new(sets::open_set(&args.set, &args.logon, out)?);
+    let set = sets::open_set(&args.set, &args.logon, out)?;
     let options = Options { replace: args.replace };
-    let done = restore(&input, &to, options, out)?;
-    let verified = verify_restored(&input, &to, out)?;
+    let done = restore(&set, &to, options, out)?;
+    let verified = verify_restored(&set, &to, out)?;
+    let losses = show("Restored", done, verified, out);
+    advise(&set, out);
+    Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
+}
+
+/// What loadstate needs now.
+fn advise(set: &SetReader, out: Out) {
+    let rescue = set.rescue();
+    if rescue.what != What::Store {
+        out.say("This set is a folder, not a store: loadstate has no use for it.");
+        return;
+    }
+    if let Some(way) = ways(rescue).first() {
+        out.say("Next, elevated, in the full Windows (loadstate does not run in WinPE):");
+        out.say(&format!("  {}", way.command));
+    }
+}
+
+/// Says what was done; gives the number of losses, old ones included.
+pub(super) fn show(verb: &str, done: Restored, verified: Verified, out: Out) -> u64 {
     out.clear();
     let losses = done.losses + verified.losses;
     out.event(
@@ -35,7 +56,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     );
     out.result(&format!(
         "{}: {}, {}, {}; read back and compared",
-        if losses == 0 { "Restored" } else { "RESTORED WITH LOSSES" },
+        if losses == 0 { verb.to_owned() } else { format!("{} WITH LOSSES", verb.to_uppercase()) },
         units::count(done.files, "file", "files"),
         units::count(done.directories, "folder", "folders"),
         units::bytes(done.bytes),
@@ -49,20 +70,5 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
             units::count(done.carried, "loss", "losses")
         ));
     }
-    advise(&input, out);
-    Ok(if losses + done.carried > 0 { Exit::Losses } else { Exit::Done })
-}
-
-/// What loadstate needs now.
-fn advise(input: &SetInput, out: Out) {
-    use lifeboat::restore::Input;
-    let rescue = input.rescue();
-    if rescue.what != What::Store {
-        out.say("This set is a folder, not a store: loadstate has no use for it.");
-        return;
-    }
-    if let Some(way) = ways(rescue).first() {
-        out.say("Next, elevated, in the full Windows (loadstate does not run in WinPE):");
-        out.say(&format!("  {}", way.command));
-    }
+    losses + done.carried
 }

@@ -6,6 +6,7 @@
 //! or was put there. What the destination cannot hold is a named loss, and the
 //! rest goes on.
 
+mod chosen;
 mod descriptor;
 mod destination;
 mod error;
@@ -14,7 +15,6 @@ mod job;
 pub mod loadstate;
 mod names;
 mod place;
-mod set;
 mod tally;
 mod verify;
 
@@ -25,10 +25,9 @@ mod platform;
 #[path = "windows.rs"]
 mod platform;
 
+pub use chosen::Chosen;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
-pub use input::{Input, Members};
-pub use set::SetInput;
 pub use input::{Bytes, Input, Ordered};
 pub use verify::{Verified, verify_restored};
 
