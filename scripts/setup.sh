@@ -165,7 +165,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         fi
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-remove \
             --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-            "${packages[@]}" >/dev/null 2> >(grep -v '^debconf: ' >&2)
+            "${packages[@]}" >/dev/null 2> >(grep -v -e '^debconf: ' -e '^invoke-rc.d: ' >&2)
         if [ -n "$hold_services" ]; then
             as_root rm -f $policy
             trap - EXIT
