@@ -22,6 +22,7 @@ mod options;
 mod patience;
 pub mod pax;
 pub mod plan;
+mod plan_builder;
 mod producer;
 pub mod reader;
 pub mod rescue;
@@ -32,6 +33,7 @@ pub mod tar_dialect;
 mod tar_walk;
 pub mod ustar;
 pub mod verify;
+mod verify_files;
 mod volumes;
 pub mod writer;
 
