@@ -188,6 +188,15 @@ impl Smbd {
         pids.len()
     }
 
+    /// Ends every use of the share, as an administrator may; the connections
+    /// stay, and what is open on them is not known any more. Whether it worked.
+    pub fn close_share(&self) -> bool {
+        let Some(smbcontrol) = find("smbcontrol") else { return false };
+        let mut command = Command::new(smbcontrol);
+        command.arg("-s").arg(self.config_path()).args(["smbd", "close-share", "share"]);
+        command.status().is_ok_and(|status| status.success())
+    }
+
     /// Freezes everything: connections stay open and nobody answers.
     pub fn freeze(&self) {
         signal("STOP", &self.all());
