@@ -1,7 +1,7 @@
 //! An image mounted through ntfs-3g, and unmounted again whatever happens.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,8 @@ pub struct MountOptions {
 pub struct Mount {
     dir: tempfile::TempDir,
     driver: Option<Child>,
+    /// What ntfs-3g said.
+    said: File,
 }
 
 impl Mount {
@@ -43,17 +45,19 @@ impl Mount {
             "streams_interface=xattr"
         });
         // In the foreground, so that its end can be waited for: only then is
-        // everything in the image. Quiet, unless it fails.
+        // everything in the image. Its words go to a file: with a pipe that
+        // nobody empties it would stop for ever at the 65,537th byte.
+        let said = tempfile::tempfile()?;
         let driver = Command::new("ntfs-3g")
             .args(["-o", &words.join(",")])
             .arg(image)
             .arg(dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(said.try_clone()?)
             .spawn()
             .context("cannot run ntfs-3g")?;
-        let mut mount = Self { dir, driver: Some(driver) };
+        let mut mount = Self { dir, driver: Some(driver), said };
         mount.wait_until_there().with_context(|| format!("cannot mount {}", image.display()))?;
         Ok(mount)
     }
@@ -74,10 +78,12 @@ impl Mount {
         while self.path().metadata()?.dev() == outside {
             if let Some(child) = &mut self.driver
                 && child.try_wait()?.is_some()
-                && let Some(child) = self.driver.take()
             {
-                let said = child.wait_with_output()?.stderr;
-                bail!("ntfs-3g refused: {}", String::from_utf8_lossy(&said).trim());
+                self.driver = None;
+                let mut said = String::new();
+                self.said.rewind()?;
+                self.said.read_to_string(&mut said)?;
+                bail!("ntfs-3g refused: {}", said.trim());
             }
             ensure!(start.elapsed() < PATIENCE, "ntfs-3g did not mount within {PATIENCE:?}");
             sleep(Duration::from_millis(5));
