@@ -59,10 +59,12 @@ title() {
     printf '\n%s# %s%s\n' "$dim" "$1" "$plain"
 }
 
-# Shows a command line, then runs it.
+# Shows a command line, a long one in pieces, then runs it.
 show() {
-    printf '%s$ %s%s\n' "$bold" "$*" "$plain"
-    bash -o pipefail -c "$*"
+    local text=$1
+    [ ${#text} -le 96 ] || text=${text// --/ $'\\\n'    --}
+    printf '%s$ %s%s\n' "$bold" "$text" "$plain"
+    bash -o pipefail -c "$1"
 }
 
 # --- A disk after a failed re-image -----------------------------------------
@@ -72,7 +74,8 @@ if can_mount; then
     show "lifeboat-maker demo $image"
 else
     echo "NTFS cannot be mounted here (no /dev/fuse), so the committed image is taken"
-    show "zstd -q -d $root/tests/fixtures/hardlink-two.img.zst -o $image"
+    cp "$root/tests/fixtures/hardlink-two.img.zst" .
+    show "zstd -q -d hardlink-two.img.zst -o $image"
 fi
 chmod a-w $image
 show "sha256sum $image | tee disk.sha256"
