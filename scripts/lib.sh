@@ -84,6 +84,18 @@ rustc_with_source() {
     return 1
 }
 
+# Whether an image can be put behind a loop device, which can be read then.
+can_loop() {
+    local image device result
+    image=$(mktemp)
+    truncate -s 1M "$image"
+    device=$(losetup -f --show -r "$image" 2>/dev/null) && head -c 512 "$device" >/dev/null 2>&1
+    result=$?
+    [ -z "$device" ] || losetup -d "$device" 2>/dev/null || true
+    rm -f "$image"
+    return $result
+}
+
 # Whether a fresh NTFS image can really be mounted and unmounted; not with
 # LIFEBOAT_WITHOUT=fuse.
 can_mount() {

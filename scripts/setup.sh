@@ -64,6 +64,10 @@ need_test() {
     need_command smbclient smbclient
     need_command fls sleuthkit
     need_command sgdisk gdisk
+    need_command parted parted
+    need_command mkfs.vfat dosfstools
+    need_command mkfs.exfat exfatprogs
+    need_command qemu-img qemu-utils
     need_command shellcheck shellcheck
 }
 

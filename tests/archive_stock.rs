@@ -1,5 +1,6 @@
 //! A rescue set opens with the tools that every machine has: zstd, tar,
 //! sha256sum. Whoever has lost this program has not lost the data.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 mod support;

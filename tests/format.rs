@@ -65,7 +65,7 @@ fn expected(tree: &MemoryTree, index: usize) -> Value {
         "extended_attributes": blob(facts.extended_attributes),
         "short_name": facts.short_name.map(|name| name.to_string()),
         "content": null,
-        "streams": serde_json::Map::from_iter(streams),
+        "streams": streams.collect::<serde_json::Map<_, _>>(),
         "losses": [],
     });
     if kind == PlanKind::File {

@@ -373,6 +373,22 @@ fn a_killed_connection_is_made_again() {
 }
 
 #[test]
+fn a_file_that_the_server_forgot_is_opened_again() {
+    let Some(server) = Smbd::start() else { return };
+    let target = target(&server);
+    let bytes = pattern(6 << 20);
+    let mut file = target.create("f").unwrap();
+    let passed = write_through(&mut *file, &bytes, || {
+        assert!(server.close_share());
+        // The message is on its way when smbcontrol ends.
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    assert!(passed >= 1, "the share was not closed");
+    file.close().unwrap();
+    assert!(std::fs::read(server.share_path().join("f")).unwrap() == bytes);
+}
+
+#[test]
 fn a_server_that_lost_what_it_took_is_found_out() {
     let Some(server) = Smbd::start() else { return };
     let target = target(&server);

@@ -445,13 +445,17 @@ pub(crate) mod tests {
     #[test]
     fn other_kinds_are_known_by_their_bytes() {
         let to_go = Guid::from_digits(0x4967D63B_2E29_4AD8_8399_F6A339E3D001);
-        let cases: [(Vec<u8>, VolumeKind); 9] = [
+        let cases: [(Vec<u8>, VolumeKind); 13] = [
             (volume(&[(0, b"\xEB\x58\x90-FVE-FS-")]), VolumeKind::BitLocker),
             (volume(&[(3, b"MSWIN4.1"), (0x1A8, &to_go.0)]), VolumeKind::BitLocker),
             (volume(&[(3, b"EXFAT   ")]), VolumeKind::ExFat),
             (volume(&[(3, b"ReFS\0\0\0\0"), (16, b"FSRS")]), VolumeKind::ReFs),
             (volume(&[(0x20, b"NXSB")]), VolumeKind::Apfs),
             (volume(&[(0, b"LUKS\xBA\xBE")]), VolumeKind::Luks),
+            (volume(&[(0, b"XFSB")]), VolumeKind::Xfs),
+            (volume(&[(0x1_0040, b"_BHRfS_M")]), VolumeKind::Btrfs),
+            (volume(&[(0x218, b"LVM2 001"), (0x200, b"LABELONE")]), VolumeKind::Lvm),
+            (volume(&[(0x400, b"H+\0\x04")]), VolumeKind::HfsPlus),
             (volume(&[(0x8001, b"CD001")]), VolumeKind::Optical),
             (volume(&[]), VolumeKind::Blank),
             (volume(&[(700, b"?")]), VolumeKind::Unknown),

@@ -63,7 +63,12 @@ impl Builder {
     pub(super) fn add_name(&mut self, record: u32, owner: Option<FileRef>, name: &FileName<'_>) {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        push_utf16_as_wtf8(&utf16(name.name), &mut bytes);
+        // Nearly all names are ASCII.
+        if name.name.chunks_exact(2).all(|unit| unit[0] < 0x80 && unit[1] == 0) {
+            bytes.extend(name.name.iter().step_by(2));
+        } else {
+            push_utf16_as_wtf8(&utf16(name.name), &mut bytes);
+        }
         self.add_wtf8_name(record, owner, name.parent, &bytes);
         self.scratch = bytes;
     }
@@ -120,11 +125,8 @@ impl Builder {
         self.credit_extensions();
         let mut catalog = self.catalog;
         mark_orphans(&mut catalog);
+        name_each(&mut catalog, &mut mended);
         sort_links(&mut catalog);
-        drop_second_names(&mut catalog, &mut mended);
-        if add_nameless(&mut catalog, &mut mended) {
-            sort_links(&mut catalog);
-        }
         index_records(&mut catalog);
         if cut_circles(&mut catalog, &mut mended) {
             sort_links(&mut catalog);
@@ -196,9 +198,11 @@ fn mark_orphans(catalog: &mut Catalog) {
         // Neighbours in `$MFT` are mostly neighbours in a directory.
         let is_there = match last {
             Some((p, s, is_there)) if (p, s) == (parent, parent_sequence) => is_there,
-            _ => catalog.entry(parent).is_some_and(|e| {
-                e.is_directory() && FileRef::new(0, parent_sequence).fits(e.sequence)
-            }),
+            _ => match catalog.entry(parent) {
+                Some(e) => e.is_directory() && FileRef::new(0, parent_sequence).fits(e.sequence),
+                // A root that is lost still has its place.
+                None => parent == ROOT,
+            },
         };
         last = Some((parent, parent_sequence, is_there));
         catalog.links[i].is_orphan = !is_there;
@@ -232,39 +236,41 @@ pub(super) fn index_records(catalog: &mut Catalog) {
     catalog.by_record.sort_unstable_by_key(|i| (links[*i as usize].record, *i));
 }
 
-/// A directory has one name. With two, a walk could go round for ever.
-fn drop_second_names(catalog: &mut Catalog, mended: &mut Mended) {
-    let mut named = vec![0_u64; catalog.entries.len().div_ceil(64)];
-    let entries = &catalog.entries;
-    catalog.links.retain(|link| {
-        let Ok(i) = entries.binary_search_by_key(&link.record, |e| e.record) else { return false };
-        let is_first = named[i / 64] & 1 << (i % 64) == 0;
-        named[i / 64] |= 1 << (i % 64);
-        let keep = is_first || !entries[i].is_directory();
-        mended.second_names += u64::from(!keep);
-        keep
-    });
-}
-
-/// Gives every ordinary file without a name one among the orphans.
-fn add_nameless(catalog: &mut Catalog, mended: &mut Mended) -> bool {
-    let mut named = vec![0_u64; catalog.entries.len().div_ceil(64)];
-    for link in &catalog.links {
-        if let Ok(i) = catalog.entries.binary_search_by_key(&link.record, |e| e.record) {
-            named[i / 64] |= 1 << (i % 64);
+/// Drops the names of files that are not there, leaves one name to each
+/// directory (with two, a walk could go round for ever), and gives ordinary
+/// files without any a name among the orphans.
+fn name_each(catalog: &mut Catalog, mended: &mut Mended) {
+    // Nearly in that order already: the stable sort sees that.
+    catalog.links.sort_by_key(|link| link.record);
+    let (mut kept, mut next) = (0, 0);
+    let mut nameless = Vec::new();
+    for entry in &catalog.entries {
+        let rest = &catalog.links[next..];
+        let from = next + rest.iter().take_while(|link| link.record < entry.record).count();
+        let own = catalog.links[from..].iter().take_while(|link| link.record == entry.record);
+        let to = from + own.count();
+        let mut own = from..to;
+        if own.is_empty() && u64::from(entry.record) >= known::FIRST_USER {
+            nameless.push(entry.record);
         }
+        if entry.is_directory() && own.len() > 1 {
+            let is_good = |i: &usize| !catalog.links[*i].is_orphan;
+            let best = own.clone().find(is_good).unwrap_or(from);
+            mended.second_names += own.len() as u64 - 1;
+            own = best..best + 1;
+        }
+        catalog.links.copy_within(own.clone(), kept);
+        kept += own.len();
+        next = to;
     }
-    for (i, entry) in catalog.entries.iter().enumerate() {
-        let is_ordinary = u64::from(entry.record) >= known::FIRST_USER;
-        if !is_ordinary || named[i / 64] & 1 << (i % 64) != 0 {
-            continue;
-        }
-        let name = format!("record-{}", entry.record);
+    catalog.links.truncate(kept);
+    for record in nameless {
+        let name = format!("record-{record}");
         let Ok(name_at) = u32::try_from(catalog.arena.len()) else { break };
         catalog.arena.extend_from_slice(name.as_bytes());
         catalog.links.push(Link {
             parent: NAMELESS,
-            record: entry.record,
+            record,
             name_at,
             parent_sequence: 0,
             name_len: u16::try_from(name.len()).unwrap_or(0),
@@ -272,7 +278,6 @@ fn add_nameless(catalog: &mut Catalog, mended: &mut Mended) -> bool {
         });
         mended.nameless += 1;
     }
-    mended.nameless > 0
 }
 
 /// Follows every directory up to the root. The one that closes a circle, or is

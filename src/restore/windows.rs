@@ -22,7 +22,7 @@ use super::place::{Fact, FactKind, Kind};
 use crate::facts::{Times, attributes};
 use crate::name::NtName;
 use crate::tree::host::windows::nt::{self, How};
-use crate::tree::host::windows::{WHOLE_DESCRIPTOR, efs, privileges, streams_of};
+use crate::tree::host::windows::{WHOLE_DESCRIPTOR, efs, info, privileges, streams_of};
 
 /// A new file, for its data.
 const CREATE: How = How {
@@ -86,7 +86,7 @@ impl Root {
     pub(super) fn kind(&mut self, at: &[NtName]) -> io::Result<Option<Kind>> {
         let look = self
             .parent(at, false)
-            .and_then(|(folder, name)| nt::look(&nt::open_at(&folder, &name, How::LOOK)?));
+            .and_then(|(folder, name)| info::look(&nt::open_at(&folder, &name, How::LOOK)?));
         match look {
             Ok(look) if look.reparse_tag.is_some() => Ok(Some(Kind::Other)),
             Ok(look) if look.attributes & attributes::DIRECTORY != 0 => Ok(Some(Kind::Folder)),
@@ -148,11 +148,11 @@ impl Root {
         let (folder, name) = self.parent(at, false)?;
         let access = fs::DELETE | fs::FILE_WRITE_ATTRIBUTES;
         let file = nt::open_at(&folder, &name, How { access, ..How::LOOK })?;
-        if nt::look(&file)?.attributes & attributes::READONLY != 0 {
-            nt::set_basic(&file, Times::default(), attributes::NORMAL)?;
+        if info::look(&file)?.attributes & attributes::READONLY != 0 {
+            info::set_basic(&file, Times::default(), attributes::NORMAL)?;
         }
         // FILE_DISPOSITION_INFORMATION (MS-FSCC 2.4.11): goes with the last handle.
-        nt::set(&file, wdk::FileDispositionInformation, &[1])
+        info::set(&file, wdk::FileDispositionInformation, &[1])
     }
 
     /// A further name for a file.
@@ -161,7 +161,7 @@ impl Root {
         let access = fs::FILE_WRITE_ATTRIBUTES;
         let file = nt::open_at(&from, &from_name, How { access, ..How::LOOK })?;
         let (to, name) = self.parent(at, true)?;
-        nt::link(&file, &to, &name)
+        info::link(&file, &to, &name)
     }
 
     /// Begins a named stream of a file or folder that is there.
@@ -278,7 +278,7 @@ impl Write for NewStream {
 /// Opens a folder that is there; one with reparse data is none.
 fn enter(above: &OwnedHandle, name: &[u16]) -> io::Result<OwnedHandle> {
     let folder = nt::open_at(above, name, How::FOLDER)?;
-    match nt::look(&folder)?.reparse_tag {
+    match info::look(&folder)?.reparse_tag {
         Some(_) => Err(io::ErrorKind::NotADirectory.into()),
         None => Ok(folder),
     }
@@ -320,27 +320,27 @@ fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Re
 fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {
     match *fact {
         Fact::Security(descriptor) => set_security(file, descriptor),
-        Fact::Reparse(data) => nt::control(file, FSCTL_SET_REPARSE_POINT, data, 0).map(drop),
+        Fact::Reparse(data) => info::control(file, FSCTL_SET_REPARSE_POINT, data, 0).map(drop),
         Fact::ObjectId(id) => {
             // MS-FSCC 2.1.3.1: the id, then 48 birth bytes.
             let mut whole = [0; 64];
             whole.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
-            nt::control(file, FSCTL_SET_OBJECT_ID, &whole, 0).map(drop)
+            info::control(file, FSCTL_SET_OBJECT_ID, &whole, 0).map(drop)
         }
-        Fact::ExtendedAttributes(list) => nt::set_extended_attributes(file, list),
+        Fact::ExtendedAttributes(list) => info::set_extended_attributes(file, list),
         Fact::ShortName(short) => {
             // FILE_NAME_INFORMATION (MS-FSCC 2.1.7): bytes, name.
             let units = short.to_utf16();
             let bytes = u32::try_from(units.len() * 2).unwrap_or(u32::MAX);
             let mut value = bytes.to_le_bytes().to_vec();
             value.extend(units.into_iter().flat_map(u16::to_le_bytes));
-            nt::set(file, wdk::FileShortNameInformation, &value)
+            info::set(file, wdk::FileShortNameInformation, &value)
         }
         Fact::Attributes(bits) => {
             let bits = if bits == 0 { attributes::NORMAL } else { bits };
-            nt::set_basic(file, Times::default(), bits)
+            info::set_basic(file, Times::default(), bits)
         }
-        Fact::Times(times) => nt::set_basic(file, times, 0),
+        Fact::Times(times) => info::set_basic(file, times, 0),
     }
 }
 
@@ -360,9 +360,9 @@ fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
     let has_sacl = descriptor.get(2).is_some_and(|low| low & 0x10 != 0);
     let sacl = sec::SACL_SECURITY_INFORMATION;
     let whole = if has_sacl { WHOLE_DESCRIPTOR } else { WHOLE_DESCRIPTOR & !sacl };
-    let Err(refusal) = nt::set_security(file, whole, &descriptor) else { return Ok(()) };
+    let Err(refusal) = info::set_security(file, whole, &descriptor) else { return Ok(()) };
     for less in [WHOLE_DESCRIPTOR & !sacl, sec::DACL_SECURITY_INFORMATION] {
-        if nt::set_security(file, less, &descriptor).is_ok() {
+        if info::set_security(file, less, &descriptor).is_ok() {
             break;
         }
     }
@@ -401,7 +401,7 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
 /// Lets a file have holes; where that fails, its zeros are stored.
 pub(super) fn allow_holes(file: &File) {
     if let Ok(handle) = file.try_clone() {
-        let _ = nt::control(&handle.into(), FSCTL_SET_SPARSE, &[], 0);
+        let _ = info::control(&handle.into(), FSCTL_SET_SPARSE, &[], 0);
     }
 }
 

@@ -162,6 +162,7 @@ static ERRNO: &[Row] = &[
     always(5, Other, MEDIA, DISK),              // EIO
     always(6, Unreachable, GONE, PLUG),         // ENXIO
     always(11, Passing, BUSY, NETWORK),         // EAGAIN
+    always(12, Passing, "the server is short of memory", NETWORK), // ENOMEM
     always(13, Denied, DENIED, MAY_WRITE),      // EACCES
     always(16, Passing, IN_USE, OPEN_ELSEWHERE), // EBUSY
     always(17, InTheWay, EXISTS, REMOVE),       // EEXIST

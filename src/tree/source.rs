@@ -74,7 +74,15 @@ impl Source {
             }
             return Ok(Self { display: spec.to_owned(), volumes: vec![folder(Path::new(spec))?] });
         }
-        Ok(Self::of_disk(disk::open(Path::new(spec))?, via, monitor))
+        match disk::open(Path::new(spec)) {
+            Ok(disk) => Ok(Self::of_disk(disk, via, monitor)),
+            // A drive that is no disk of this machine: a share with a letter.
+            Err(error) if Path::new(spec).is_dir() && via != Some(Via::Raw) => {
+                monitor.note(&format!("{error}; reading it through {spec} instead"));
+                Ok(Self { display: spec.to_owned(), volumes: vec![folder(Path::new(spec))?] })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Everything attached. Disks that cannot be opened are in the second list.
@@ -91,8 +99,9 @@ impl Source {
     }
 
     fn of_disk(disk: Disk, via: Option<Via>, monitor: &dyn Monitor) -> Self {
+        let own = disk.faults.iter().chain(&disk.table.faults);
         let mut table_findings: Vec<Finding> =
-            disk.table.faults.iter().map(|fault| fault.finding(&disk.display)).collect();
+            own.map(|fault| fault.finding(&disk.display)).collect();
         let mut volumes: Vec<SourceVolume> =
             disk.volumes.into_iter().map(|volume| open_volume(volume, via, monitor)).collect();
         if let Some(first) = volumes.first_mut() {
@@ -108,6 +117,9 @@ impl Source {
 fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> SourceVolume {
     let mut findings: Vec<Finding> = volume.findings().collect();
     let mounted = volume.mounts.first().cloned();
+    if volume.kind == VolumeKind::Ntfs && via != Some(Via::Host) {
+        volume.note().iter().for_each(|note| monitor.note(note));
+    }
     let host = |findings: &mut Vec<Finding>, mount: &str| {
         let mut opened = folder(Path::new(mount)).map_err(|error| error.to_string())?;
         findings.append(&mut opened.findings);
@@ -137,7 +149,7 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
             }
             _ => Err(reason),
         }),
-        (None, Some(mount), kind) if kind.is_known() && kind != VolumeKind::Blank => {
+        (None, Some(mount), kind) if kind.is_known() || kind == VolumeKind::Refused => {
             host(&mut findings, mount)
         }
         (_, _, kind) => {
@@ -145,9 +157,13 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         }
     };
     let may_hold_stores = match volume.kind {
-        VolumeKind::Ntfs | VolumeKind::BitLocker => true,
+        VolumeKind::Ntfs
+        | VolumeKind::BitLocker
+        | VolumeKind::Refused
         // USMT writes compressed and uncompressed stores to these as well.
-        VolumeKind::Fat32 | VolumeKind::ExFat | VolumeKind::ReFs => true,
+        | VolumeKind::Fat32
+        | VolumeKind::ExFat
+        | VolumeKind::ReFs => true,
         _ => false,
     };
     SourceVolume {

@@ -188,6 +188,15 @@ impl Smbd {
         pids.len()
     }
 
+    /// Ends every use of the share, as an administrator may; the connections
+    /// stay, and what is open on them is not known any more. Whether it worked.
+    pub fn close_share(&self) -> bool {
+        let Some(smbcontrol) = find("smbcontrol") else { return false };
+        let mut command = Command::new(smbcontrol);
+        command.arg("-s").arg(self.config_path()).args(["smbd", "close-share", "share"]);
+        command.status().is_ok_and(|status| status.success())
+    }
+
     /// Freezes everything: connections stay open and nobody answers.
     pub fn freeze(&self) {
         signal("STOP", &self.all());
@@ -296,7 +305,9 @@ pub fn free_port() -> u16 {
 /// Says by name which test cannot run here, and why.
 fn skip<T>(why: &str) -> Option<T> {
     let thread = std::thread::current();
-    eprintln!("skipped: {}: {why}", thread.name().unwrap_or("?"));
+    let name = thread.name().unwrap_or("?");
+    // Not by eprintln!, which cargo test shows for failed tests only.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
     None
 }
 

@@ -38,6 +38,7 @@ const QUICK: Duration = Duration::from_secs(1);
 mod errno {
     pub(super) const EPERM: i32 = 1;
     pub(super) const ENOENT: i32 = 2;
+    pub(super) const EIO: i32 = 5;
     pub(super) const EBADF: i32 = 9;
     pub(super) const EACCES: i32 = 13;
     pub(super) const EEXIST: i32 = 17;
@@ -46,6 +47,7 @@ mod errno {
     pub(super) const EINVAL: i32 = 22;
     pub(super) const ETIMEDOUT: i32 = 110;
     pub(super) const EHOSTUNREACH: i32 = 113;
+    pub(super) const ESTALE: i32 = 116;
 }
 
 /// Keeps every other thread out of libsmbclient, whose contexts share state.
@@ -357,6 +359,7 @@ impl<'c> Session<'c> {
         self.connected()?;
         let client = self.client;
         let handle = self.handle(id)?;
+        let fresh = handle.file.is_none();
         let done = match handle.file.take() {
             Some(file) => Ok(file),
             None => client
@@ -375,6 +378,14 @@ impl<'c> Session<'c> {
             let moved = job(file)?;
             handle.position = offset.saturating_add(moved as u64);
             Ok((moved, start.elapsed()))
+        });
+        // A handle that the server no longer knows is an "invalid argument":
+        // open it again, once.
+        let stale = |error: &io::Error| is(error, errno::EINVAL) || is(error, errno::EBADF);
+        let done = done.map_err(|error| match stale(&error) {
+            true if fresh => io::Error::from_raw_os_error(errno::EIO),
+            true => io::Error::from_raw_os_error(errno::ESTALE),
+            false => error,
         });
         let (moved, took) = self.watched(done)?;
         if took > SLOW {

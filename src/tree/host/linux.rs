@@ -26,7 +26,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
-use self::ntfs3g::ntfs_content;
 use self::xattrs::{get_xattr, get_xattr_raw, proc_path};
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
@@ -367,12 +366,12 @@ impl Tree for HostTree {
                 return Err(TreeError::NoData { path: self.shown(place.slot), reason });
             }
         } else {
-            let node = self.ntfs_node(&place, &stat)?;
-            match ntfs_content(&node, None, kind) {
+            let shape = self.shape(&place)?;
+            match shape.content(kind) {
                 Content::EfsLost(reason) | Content::NotHere(reason) => {
                     return Err(TreeError::NoData { path: self.shown(place.slot), reason });
                 }
-                _ if node.reparse_tag.is_some() => {}
+                _ if shape.reparse.is_some() => {}
                 _ => bytes = self.interix(&place, &stat, kind)?.unwrap_or_default(),
             }
         }

@@ -8,6 +8,7 @@
 //! to leave one would take the right to write.
 
 pub(crate) mod efs;
+pub(crate) mod info;
 pub(crate) mod nt;
 pub mod privileges;
 
@@ -27,7 +28,8 @@ use windows_sys::Win32::System::Ioctl::{
 use windows_sys::Win32::System::SystemServices::ACCESS_SYSTEM_SECURITY;
 
 use self::efs::EfsStream;
-use self::nt::{How, Look};
+use self::info::Look;
+use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
 use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes};
@@ -83,15 +85,15 @@ impl HostTree {
         let root = nt::open_root(path).map_err(failed)?;
         let volume = nt::volume(&root).ok();
         // NTFS_VOLUME_DATA_BUFFER: serial number, …, bytes per cluster at 44.
-        let ntfs = nt::control(&root, FSCTL_GET_NTFS_VOLUME_DATA, &[], 96).unwrap_or_default();
-        let serial = nt::u64_at(&ntfs, 0).filter(|serial| *serial != 0);
+        let ntfs = info::control(&root, FSCTL_GET_NTFS_VOLUME_DATA, &[], 96).unwrap_or_default();
+        let serial = info::u64_at(&ntfs, 0).filter(|serial| *serial != 0);
         let info = TreeInfo {
             via: Via::Host,
             source,
             file_system: volume.as_ref().map_or("unknown", |v| &v.file_system).to_owned(),
             label: volume.as_ref().map_or_else(String::new, |v| v.label.clone()),
             serial,
-            cluster_bytes: nt::u32_at(&ntfs, 44).unwrap_or(0),
+            cluster_bytes: info::u32_at(&ntfs, 44).unwrap_or(0),
         };
         Ok(Self {
             info,
@@ -130,11 +132,11 @@ impl HostTree {
                     error,
                 };
                 let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
-                let look = nt::look(&file).map_err(failed)?;
+                let look = info::look(&file).map_err(failed)?;
                 let has_more = look.attributes & attributes::DIRECTORY == 0;
                 // MS-FSCC 2.4.26: the file's number on the volume.
-                let id = nt::query(&file, wdk::FileInternalInformation, 8).ok();
-                id.filter(|_| has_more).and_then(|id| nt::u64_at(&id, 0)).map(u128::from)
+                let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
+                id.filter(|_| has_more).and_then(|id| info::u64_at(&id, 0)).map(u128::from)
             } else {
                 None
             };
@@ -208,7 +210,7 @@ impl HostTree {
     fn enter(&self, above: &OwnedHandle, slot: u32) -> Result<OwnedHandle, TreeError> {
         let name = self.units(slot);
         let folder = nt::open_at(above, &name, How::FOLDER).map_err(|e| self.failed(slot, e))?;
-        match nt::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
+        match info::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
             Some(tag) if tag & TAG_NAME_SURROGATE != 0 => {
                 Err(self.failed(slot, io::ErrorKind::NotADirectory.into()))
             }
@@ -240,7 +242,7 @@ impl HostTree {
     }
 
     fn look(&self, place: &Place) -> Result<Look, TreeError> {
-        nt::look(&self.open_to_look(place)?).map_err(|e| self.failed(place.slot, e))
+        info::look(&self.open_to_look(place)?).map_err(|e| self.failed(place.slot, e))
     }
 
     /// Opens a file with as many rights to look as are granted.
@@ -332,20 +334,20 @@ impl Tree for HostTree {
         });
         let place = self.place(named.unwrap_or(first))?;
         let (file, which) = self.open_for_facts(&place)?;
-        let look = nt::look(&file).map_err(|e| self.failed(place.slot, e))?;
+        let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
         let is_dedup = look.reparse_tag == Some(TAG_DEDUP);
         let reparse = look.reparse_tag.filter(|_| !is_dedup).and_then(|_| {
-            let data = nt::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
+            let data = info::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
             data.ok().filter(|data| !data.is_empty())
         });
-        let object_id = nt::control(&file, FSCTL_GET_OBJECT_ID, &[], 64).ok();
+        let object_id = info::control(&file, FSCTL_GET_OBJECT_ID, &[], 64).ok();
         // Wine says that it succeeded, and gives nothing.
         let object_id = object_id.filter(|id| id.len() == 64 && id.iter().any(|b| *b != 0));
         Ok(Facts {
-            security: nt::security(&file, which).ok(),
+            security: info::security(&file, which).ok(),
             reparse,
             object_id,
-            extended_attributes: nt::extended_attributes(&file).unwrap_or(None),
+            extended_attributes: info::extended_attributes(&file).unwrap_or(None),
             short_name: short_name(&file, &place.name),
             streams: streams_of(&file).unwrap_or_default(),
             content: content(&look),
@@ -421,29 +423,29 @@ fn content(look: &Look) -> Content {
 
 /// The DOS name, where it is a name of its own (MS-FSCC 2.4.5).
 fn short_name(file: &OwnedHandle, name: &[u16]) -> Option<NtName> {
-    let answer = nt::query(file, wdk::FileAlternateNameInformation, 64).ok()?;
-    let bytes = nt::u32_at(&answer, 0)? as usize;
-    let short = nt::units(answer.get(4..)?.get(..bytes)?);
+    let answer = info::query(file, wdk::FileAlternateNameInformation, 64).ok()?;
+    let bytes = info::u32_at(&answer, 0)? as usize;
+    let short = info::units(answer.get(4..)?.get(..bytes)?);
     (!short.is_empty() && short != name).then(|| NtName::from_utf16(&short))
 }
 
 /// The named streams of an open file (MS-FSCC 2.4.44).
 pub(crate) fn streams_of(file: &OwnedHandle) -> io::Result<Vec<StreamInfo>> {
-    let answer = nt::query(file, wdk::FileStreamInformation, 4096)?;
+    let answer = info::query(file, wdk::FileStreamInformation, 4096)?;
     let mut streams = Vec::new();
     let mut at = 0;
     while let Some(entry) = answer.get(at..).filter(|entry| entry.len() >= 24) {
-        let bytes = nt::u32_at(entry, 4).unwrap_or(0) as usize;
-        let name = nt::units(entry.get(24..).and_then(|n| n.get(..bytes)).unwrap_or_default());
+        let bytes = info::u32_at(entry, 4).unwrap_or(0) as usize;
+        let name = info::units(entry.get(24..).and_then(|n| n.get(..bytes)).unwrap_or_default());
         // `:name:$DATA`, and `::$DATA` for the unnamed one.
         let colon = u16::from(b':');
         let name = name.strip_prefix(&[colon]).unwrap_or(&name);
         let end = name.iter().position(|u| *u == colon).unwrap_or(name.len());
         if end > 0 {
-            let size = nt::u64_at(entry, 8).unwrap_or(0);
+            let size = info::u64_at(entry, 8).unwrap_or(0);
             streams.push(StreamInfo { name: NtName::from_utf16(&name[..end]), size });
         }
-        match nt::u32_at(entry, 0) {
+        match info::u32_at(entry, 0) {
             Some(next) if next > 0 => at += next as usize,
             _ => break,
         }

@@ -56,23 +56,29 @@ impl HostTree {
             .map_err(|e| self.failed(at.slot, e))
     }
 
-    /// The node of a file on an ntfs-3g mount.
-    pub(super) fn ntfs_node(&self, place: &Place, stat: &Statx) -> Result<Node, TreeError> {
+    /// The attributes, and the reparse data where they say that there is some.
+    pub(super) fn shape(&self, place: &Place) -> Result<Shape, TreeError> {
         let four = self.attribute(place, "system.ntfs_attrib_be", 4)?;
         let four = four.and_then(|v| <[u8; 4]>::try_from(v).ok());
         let Some(bits) = four.map(u32::from_be_bytes) else {
             return Err(self.failed(place.slot, Errno::NODATA));
         };
-        let is_dir = bits & attributes::DIRECTORY != 0;
         let reparse = if bits & attributes::REPARSE_POINT == 0 {
             None
         } else {
             self.attribute(place, "system.ntfs_reparse_data", XATTR_SIZE_MAX)?
         };
+        Ok(Shape { bits, reparse })
+    }
+
+    /// The node of a file on an ntfs-3g mount.
+    pub(super) fn ntfs_node(&self, place: &Place, stat: &Statx) -> Result<Node, TreeError> {
+        let shape = self.shape(place)?;
+        let is_dir = shape.is_dir();
         let times = self.attribute(place, "system.ntfs_times_be", 32)?;
         let size = match file_type(stat) {
             FileType::RegularFile if !is_dir => stat.stx_size,
-            _ if is_dir || reparse.is_some() => 0,
+            _ if is_dir || shape.reparse.is_some() => 0,
             kind => self.interix(place, stat, kind)?.map_or(stat.stx_size, |d| d.len() as u64),
         };
         let mut links = if is_dir { 1 } else { stat.stx_nlink };
@@ -82,12 +88,12 @@ impl HostTree {
         Ok(Node {
             id: NodeId(place.slot.into()),
             kind: if is_dir { NodeKind::Directory } else { NodeKind::File },
-            attributes: bits,
+            attributes: shape.bits,
             times: times.map_or_else(Times::default, |t| ntfs_times(&t)),
             size,
             allocated: if is_dir { 0 } else { stat.stx_blocks.saturating_mul(512) },
             links,
-            reparse_tag: reparse.as_deref().and_then(reparse_tag),
+            reparse_tag: shape.tag(),
             position: None,
         })
     }
@@ -143,6 +149,9 @@ impl HostTree {
     /// The DOS name where it is a name of its own. (A name that fits both
     /// namespaces is given too by ntfs-3g, and is no further name.)
     fn dos_name(&self, place: &Place) -> Result<DosName, TreeError> {
+        if place.name.as_bytes() == b"." {
+            return Ok(DosName::None); // the tree's root, for which ntfs-3g has EPERM
+        }
         let path = proc_path(&place.folder, &place.name);
         match get_xattr(&path, "system.ntfs_dos_name", 256) {
             Ok(Some(name)) if !name.is_empty() && name.as_slice() != place.name.to_bytes() => {
@@ -157,19 +166,20 @@ impl HostTree {
 
     pub(super) fn ntfs_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
         let whole = |name| self.attribute(place, name, XATTR_SIZE_MAX);
-        let node = self.ntfs_node(place, stat)?;
-        let reparse = match node.reparse_tag {
-            Some(_) => whole("system.ntfs_reparse_data")?,
-            None => None,
-        };
-        let content = ntfs_content(&node, reparse.as_deref(), file_type(stat));
+        let shape = self.shape(place)?;
+        let content = shape.content(file_type(stat));
+        let mut streams = self.streams(place)?;
+        if matches!(content, Content::Wof(_)) {
+            // What the plain data was made of.
+            streams.retain(|s| s.name != "WofCompressedData".into());
+        }
         Ok(Facts {
             security: whole("system.ntfs_acl")?,
-            reparse,
+            reparse: shape.reparse,
             object_id: whole("system.ntfs_object_id")?,
             extended_attributes: whole("system.ntfs_ea")?,
             short_name: self.dos_name(place)?.known(),
-            streams: self.streams(place)?,
+            streams,
             content,
             damaged: Vec::new(),
         })
@@ -216,41 +226,57 @@ impl HostTree {
     }
 }
 
-/// What the unnamed stream of a file on an ntfs-3g mount is.
-pub(super) fn ntfs_content(node: &Node, reparse: Option<&[u8]>, kind: FileType) -> Content {
-    if node.kind == NodeKind::Directory {
-        return Content::Data;
+/// What decides how a file on an ntfs-3g mount is taken.
+pub(super) struct Shape {
+    bits: u32,
+    /// With its header.
+    pub(super) reparse: Option<Vec<u8>>,
+}
+
+impl Shape {
+    fn is_dir(&self) -> bool {
+        self.bits & attributes::DIRECTORY != 0
     }
-    if node.attributes & attributes::ENCRYPTED != 0 {
-        return Content::EfsLost(
-            "encrypted by EFS; a mount cannot export it, read the disk or image itself".to_owned(),
-        );
+
+    fn tag(&self) -> Option<u32> {
+        let tag = self.reparse.as_deref()?.get(..4)?;
+        Some(u32::from_le_bytes(tag.try_into().ok()?))
     }
-    match node.reparse_tag {
-        None if kind == FileType::Socket => Content::NotHere(
-            "one byte that this mount takes for a socket; read the disk or image itself".to_owned(),
-        ),
-        None => Content::Data,
-        Some(tag) if is_without_data(tag) => Content::Data,
-        // A plug-in of ntfs-3g reads it.
-        Some(TAG_WOF) if kind == FileType::RegularFile => {
-            Content::Wof(reparse.map_or("unknown algorithm", wof_algorithm))
+
+    /// What the unnamed stream is, when the kernel takes the file for `kind`.
+    pub(super) fn content(&self, kind: FileType) -> Content {
+        if self.is_dir() {
+            return Content::Data;
         }
-        Some(_) if kind == FileType::RegularFile => Content::Data,
-        Some(tag) => Content::NotHere(format!(
-            "behind a reparse point (tag 0x{tag:08X}) that this mount does not read; \
-             read the disk or image itself"
-        )),
+        if self.bits & attributes::ENCRYPTED != 0 {
+            return Content::EfsLost(
+                "encrypted by EFS; a mount cannot export it, read the disk or image itself"
+                    .to_owned(),
+            );
+        }
+        match (self.tag(), self.reparse.as_deref()) {
+            (None, _) if kind == FileType::Socket => Content::NotHere(
+                "one byte that this mount takes for a socket; read the disk or image itself"
+                    .to_owned(),
+            ),
+            (None, _) => Content::Data,
+            (Some(tag), _) if is_without_data(tag) => Content::Data,
+            // A plug-in of ntfs-3g reads it.
+            (Some(TAG_WOF), Some(data)) if kind == FileType::RegularFile => {
+                Content::Wof(wof_algorithm(data))
+            }
+            (Some(_), _) if kind == FileType::RegularFile => Content::Data,
+            (Some(tag), _) => Content::NotHere(format!(
+                "behind a reparse point (tag 0x{tag:08X}) that this mount does not read; \
+                 read the disk or image itself"
+            )),
+        }
     }
 }
 
 /// Whether files with this tag have no data of their own.
 fn is_without_data(tag: u32) -> bool {
     tag & TAG_NAME_SURROGATE != 0 || TAGS_SPECIAL.contains(&tag)
-}
-
-fn reparse_tag(data: &[u8]) -> Option<u32> {
-    Some(u32::from_le_bytes(data.get(..4)?.try_into().ok()?))
 }
 
 /// `system.ntfs_times_be`: creation, modification, access, change.

@@ -13,7 +13,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     CloseEncryptedFileRaw, OpenEncryptedFileRawW, ReadEncryptedFileRaw, WriteEncryptedFileRaw,
 };
 
-use super::nt::win32;
+use super::info::win32;
 use crate::facts::Hole;
 use crate::tree::{Stream, TreeError};
 
