@@ -59,10 +59,12 @@ title() {
     printf '\n%s# %s%s\n' "$dim" "$1" "$plain"
 }
 
-# Shows a command line, then runs it.
+# Shows a command line, a long one in pieces, then runs it.
 show() {
-    printf '%s$ %s%s\n' "$bold" "$*" "$plain"
-    bash -o pipefail -c "$*"
+    local text=$1
+    [ ${#text} -le 96 ] || text=${text// --/ $'\\\n'    --}
+    printf '%s$ %s%s\n' "$bold" "$text" "$plain"
+    bash -o pipefail -c "$1"
 }
 
 # --- A disk after a failed re-image -----------------------------------------
@@ -72,7 +74,8 @@ if can_mount; then
     show "lifeboat-maker demo $image"
 else
     echo "NTFS cannot be mounted here (no /dev/fuse), so the committed image is taken"
-    show "zstd -q -d $root/tests/fixtures/hardlink-two.img.zst -o $image"
+    cp "$root/tests/fixtures/hardlink-two.img.zst" .
+    show "zstd -q -d hardlink-two.img.zst -o $image"
 fi
 chmod a-w $image
 show "sha256sum $image | tee disk.sha256"
@@ -91,8 +94,7 @@ while
     (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
 do :; done
 mkdir -p share/rescue samba/{private,state,cache,lock,pid,ncalrpc,log}
-umask 077
-echo "$password" >password.txt
+(umask 077 && echo "$password" >password.txt)
 echo "$(id -un) = tech" >samba/users
 cat >samba/smb.conf <<CONF
 [global]
@@ -118,10 +120,12 @@ cat >samba/smb.conf <<CONF
 [share]
   path = $here/share
   read only = no
+  map archive = no
 CONF
 printf '%s\n%s\n' "$password" "$password" |
     pdbedit -s samba/smb.conf -t -a -u "$(id -un)" >/dev/null
-smbd -s samba/smb.conf -F --no-process-group -l samba/log </dev/null >samba/log/out 2>&1 &
+# In a process group of its own: when it ends, smbd ends all of its group.
+setsid smbd -s samba/smb.conf -F --no-process-group -l samba/log </dev/null >samba/log/out 2>&1 &
 smbd_pid=$!
 for attempt in {1..100}; do
     ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
@@ -148,64 +152,78 @@ show "ls -l share/rescue/$name"
 title "Is every byte of it right?"
 show "lifeboat verify $share/$name --level full --password-file password.txt"
 
-title "Put it back, from the share"
-show "lifeboat restore $share/$name --to restored --password-file password.txt"
+mkdir -p restored
+if can_mount; then
+    title "Put it back, from the share onto fresh NTFS volumes (made and mounted by ntfs-3g)"
+    for drive in C D; do
+        mkdir restored/$drive
+        truncate -s 1G new-$drive.img
+        mkntfs -F -Q -q -L "New $drive" new-$drive.img >mkntfs.log 2>&1 ||
+            die "mkntfs failed" "$(tail -n 3 mkntfs.log)"
+        ntfs-3g -o streams_interface=xattr,permissions,compression,efs_raw,show_sys_files \
+            new-$drive.img restored/$drive 2>/dev/null
+        mounted+=("$here/restored/$drive")
+    done
+    show "lifeboat restore $share/$name --to C=restored/C --to D=restored/D --password-file password.txt"
+else
+    title "Put it back, from the share into a folder; what only NTFS can hold is a named loss"
+    result=0
+    show "lifeboat restore $share/$name --to restored --password-file password.txt" || result=$?
+    echo "(exit code $result: done with losses)"
+    [ $result = 3 ] || exit 1
+fi
 
 # --- Witnesses ----------------------------------------------------------------
 title "Nobody needs Lifeboat to get at the files: sha256sum, zstd and tar alone"
 show "cd share/rescue/$name && sha256sum -c SHA256SUMS"
 mkdir unpacked
-show "zstd -dc share/rescue/$name/store.tar.zst | tar -x -C unpacked"
-show "zstd -dc share/rescue/$name/store.tar.zst | tar -t | sed -n 1,5p"
+show "zstd -dc share/rescue/$name/store.tar.zst | tar -x --warning=no-unknown-keyword -C unpacked"
+show "zstd -dc share/rescue/$name/store.tar.zst | tar -t --warning=no-unknown-keyword | sed -n 1,5p"
 
-# The files of a folder by SHA-256 and path, sorted.
+# The files of a folder by SHA-256 and path, sorted. A named stream, which tar
+# unpacks as a file `name:stream`, is none.
 sums() {
-    (cd "$1" && find . -type f -print0 | sort -z | xargs -0r sha256sum)
+    (cd "$1" && find . -type f ! -name '*:*' -print0 | sort -z | xargs -0r sha256sum)
 }
 
 title "The same files as on the disk, by another NTFS reader?"
-drives=()
-for folder in restored/*/; do
-    drives+=("$(basename "$folder")")
-done
 if can_mount; then
-    # Each partition cut out, mounted read-only by ntfs-3g; the restored drives
-    # are found again by the path of their store.
+    # Each partition is cut out and mounted read-only by ntfs-3g.
     sfdisk -q -l -o Start,Sectors $image | tail -n +2 | nl >partitions
     while read -r number start sectors; do
         dd if=$image of="part$number.img" bs=512 skip="$start" count="$sectors" conv=sparse status=none
         mkdir -p "mount$number"
         if ntfs-3g -o ro "part$number.img" "mount$number" 2>/dev/null; then
             mounted+=("$here/mount$number")
-            echo "partition $number: NTFS, mounted read-only by ntfs-3g"
+            (cd "mount$number/" && find . -type d -name USMT -prune) >stores
+            while read -r store; do
+                sums "mount$number/$store" >"disk-$number.sums"
+                echo "partition $number: $(wc -l <"disk-$number.sums") files in $store, as ntfs-3g reads them"
+            done <stores
         fi
     done <partitions
-    for drive in "${drives[@]}"; do
-        store=$(cd "restored/$drive" && find . -type d -name USMT -prune | head -n 1)
-        sums "restored/$drive/$store" >"restored-$drive.sums"
-        sums "unpacked/$drive/$store" >"unpacked-$drive.sums"
-        found=''
-        for mount in mount*; do
-            [ -d "$mount/$store" ] || continue
-            sums "$mount/$store" >"disk-$drive.sums"
-            if cmp -s "disk-$drive.sums" "restored-$drive.sums" &&
-                cmp -s "disk-$drive.sums" "unpacked-$drive.sums"; then
-                found=$mount
-                break
-            fi
-        done
-        [ -n "$found" ] || die "the files restored for drive $drive: are not those on the disk" \
-            "$(diff "disk-$drive.sums" "restored-$drive.sums" 2>&1 | head -n 5)"
-        echo "drive $drive: $(wc -l <"restored-$drive.sums") files, all as on the disk, restored and unpacked"
-    done
-else
-    for drive in "${drives[@]}"; do
-        cmp <(sums "restored/$drive") <(sums "unpacked/$drive") ||
-            die "restored and unpacked files differ on drive $drive:"
-        echo "drive $drive: $(find "restored/$drive" -type f | wc -l) files, restored and unpacked alike" \
-            "(no mount here to compare with the disk)"
-    done
 fi
+for drive in restored/*/; do
+    drive=$(basename "$drive")
+    store=$(cd "restored/$drive" && find . -type d -name USMT -prune | head -n 1)
+    sums "restored/$drive/$store" >restored.sums
+    sums "unpacked/$drive/$store" >unpacked.sums
+    cmp -s restored.sums unpacked.sums || die "drive $drive: restored and unpacked files differ" \
+        "$(diff restored.sums unpacked.sums | head -n 5)"
+    if can_mount; then
+        match=''
+        for sums in disk-*.sums; do
+            ! cmp -s "$sums" restored.sums || match=$sums
+        done
+        [ -n "$match" ] || die "drive $drive: the restored files are those of no partition" \
+            "$(diff --from-file=restored.sums disk-*.sums | head -n 5)"
+        match=${match#disk-}
+        echo "drive $drive: $(wc -l <restored.sums) files, restored and unpacked, the same as on partition ${match%.sums}"
+    else
+        echo "drive $drive: $(wc -l <restored.sums) files, the same restored and unpacked" \
+            "(nothing can be mounted here to compare with the disk)"
+    fi
+done
 
 title "And the disk?"
 show "sha256sum -c disk.sha256"

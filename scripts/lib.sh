@@ -96,9 +96,13 @@ can_loop() {
     return $result
 }
 
-# Whether a fresh NTFS image can really be mounted and unmounted.
+# Whether a fresh NTFS image can really be mounted and unmounted; not with
+# LIFEBOAT_WITHOUT=fuse.
 can_mount() {
     local dir
+    case " ${LIFEBOAT_WITHOUT:-} " in
+        *" fuse "*) return 1 ;;
+    esac
     dir=$(mktemp -d)
     (
         cd "$dir" && mkdir mount && truncate -s 4M image &&

@@ -76,7 +76,7 @@ step_test() {
     if ! can_mount; then
         echo "NTFS images cannot be mounted on this machine (a container without /dev/fuse?);"
         echo "the tests that mount one are passed over and listed at the end."
-        export LIFEBOAT_WITHOUT=fuse
+        export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} fuse"
     fi
     if ! can_loop; then
         echo "Loop devices cannot be made on this machine (not root, or a container);"

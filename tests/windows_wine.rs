@@ -45,12 +45,18 @@ impl Programs {
         ran
     }
 
+    /// Runs the Linux program; gives its exit code and what it printed.
+    fn linux(args: &[&str]) -> (i32, String, String) {
+        let out = Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(args).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+    }
+
     /// Runs the Linux program and demands its exit code; gives what it printed.
     fn linux_ends(code: i32, args: &[&str]) -> String {
-        let out = Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(args).output().unwrap();
-        let stderr = String::from_utf8_lossy(&out.stderr);
-        assert_eq!(out.status.code(), Some(code), "{args:?}\n{stderr}");
-        String::from_utf8(out.stdout).unwrap()
+        let (ended, stdout, stderr) = Self::linux(args);
+        assert_eq!(ended, code, "{args:?}\n{stdout}\n{stderr}");
+        stdout
     }
 }
 
@@ -77,15 +83,14 @@ fn it_finds_the_same_stores() {
         let (unix, windows) = (image.to_str().unwrap(), Wine::path(&image));
         let here = Programs::linux_ends(code, &["detect", "--json", unix]);
         let there = programs.windows_ends(code, &["detect", "--json", &windows]).stdout;
-        let stores = stores(&here, unix);
-        assert_eq!(stores.len(), fixture.stores.len(), "{}: {here}", fixture.name);
-        assert_eq!(stores, self::stores(&there, &windows), "{}", fixture.name);
+        let (here, there) = (stores(&here, unix), stores(&there, &windows));
+        assert!(here.len() >= fixture.stores.len(), "{}: {here:#?}", fixture.name);
+        assert_eq!(here, there, "{}", fixture.name);
         assert_eq!(before, sha256(&image), "{}: the image was changed", fixture.name);
     }
 }
 
 #[test]
-#[ignore = "waits for the commands"]
 fn its_sets_hold_the_same_bytes() {
     let Some(programs) = programs() else { return };
     for fixture in lifeboat_maker::fixtures::all() {
@@ -95,18 +100,21 @@ fn its_sets_hold_the_same_bytes() {
         let image = lifeboat_maker::fixture(fixture.name).unwrap();
         let before = sha256(&image);
         let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        Programs::linux_ends(0, &["offload", path(&image), "--to", path(here.path())]);
+        let args = ["offload", path(&image), "--to", path(here.path())];
+        let ended = Programs::linux(&args).0;
+        // A store that lacks a part is never saved without losses.
+        let lacking = fixture.stores.iter().any(|store| !store.has_all_parts);
+        assert!(ended == 3 || (ended == 0 && !lacking), "{}: {ended}", fixture.name);
         let to = Wine::path(there.path());
-        programs.windows_ends(0, &["offload", &Wine::path(&image), "--to", &to]);
+        programs.windows_ends(ended, &["offload", &Wine::path(&image), "--to", &to]);
         let (here, there) = (stored(here.path()), stored(there.path()));
-        assert_eq!(here.len(), fixture.stores.len(), "{}", fixture.name);
+        assert!(here.len() >= fixture.stores.len(), "{}: {here:?}", fixture.name);
         assert_eq!(here, there, "{}", fixture.name);
         assert_eq!(before, sha256(&image), "{}: the image was changed", fixture.name);
     }
 }
 
 #[test]
-#[ignore = "waits for the commands"]
 fn each_reads_the_others_set_and_puts_the_same_files_back() {
     let Some(programs) = programs() else { return };
     let scratch = TempDir::new().unwrap();
@@ -131,12 +139,13 @@ fn each_reads_the_others_set_and_puts_the_same_files_back() {
     programs.windows_ends(0, &["offload", &Wine::path(&image), "--to", &share.unc]);
     let set = only_set(&from_exe);
     Programs::linux_ends(0, &["verify", path(&set)]);
-    assert_eq!(Programs::linux_ends(0, &["list", path(&set)]), listed);
+    // The first line names the set, the others its files.
+    let files = |list: &str| list.split_once('\n').map(|(_, files)| files.to_owned());
+    assert_eq!(files(&Programs::linux_ends(0, &["list", path(&set)])), files(&listed));
     let by_linux = scratch.path().join("by-linux");
-    let program = env!("CARGO_BIN_EXE_lifeboat");
-    let restore = ["restore", path(&set), "--to", path(&by_linux)];
-    let code = Command::new(program).args(restore).status().unwrap().code();
-    assert!([Some(0), Some(3)].contains(&code), "{code:?}");
+    // 3: this file system refuses some facts too.
+    let ended = Programs::linux(&["restore", path(&set), "--to", path(&by_linux)]).0;
+    assert!([0, 3].contains(&ended), "{ended}");
 
     let (by_exe, by_linux) = (tree(&by_exe), tree(&by_linux));
     assert_eq!(by_exe, by_linux);
@@ -150,7 +159,6 @@ fn each_reads_the_others_set_and_puts_the_same_files_back() {
 }
 
 #[test]
-#[ignore = "waits for the commands"]
 fn a_damaged_set_is_never_green() {
     let Some(programs) = programs() else { return };
     let scratch = TempDir::new().unwrap();
@@ -162,7 +170,7 @@ fn a_damaged_set_is_never_green() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&store, bytes).unwrap();
-    let ran = programs.windows_ends(3, &["verify", &Wine::path(&set)]);
+    let ran = programs.windows_ends(3, &["verify", &Wine::path(&set), "--level", "full"]);
     assert!(
         ran.stdout.contains("store.tar.zst") || ran.stderr.contains("store.tar.zst"),
         "{ran:?}"
@@ -170,7 +178,6 @@ fn a_damaged_set_is_never_green() {
 }
 
 #[test]
-#[ignore = "waits for the commands"]
 fn errors_have_two_lines_and_the_same_exit_codes() {
     let Some(programs) = programs() else { return };
     let scratch = TempDir::new().unwrap();
