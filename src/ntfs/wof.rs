@@ -207,7 +207,8 @@ where
 {
     /// A reader for a file of `plain_size` bytes whose stream [`STREAM`] has
     /// `stream_size` bytes. `read_at` fills a buffer from a byte of that stream
-    /// on; it is never asked for bytes beyond its end.
+    /// on; it is never asked for bytes beyond its end. What cannot be read is an
+    /// error there, not zeros: those could decode to anything.
     pub fn new(algorithm: Algorithm, plain_size: u64, stream_size: u64, read_at: R) -> Self {
         Self {
             algorithm,

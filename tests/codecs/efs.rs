@@ -13,8 +13,8 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::lznt1::{Mounted, Volume};
 use crate::made;
+use crate::volume::{Mounted, Volume};
 
 /// What an encrypted file is on a volume.
 #[derive(PartialEq, Debug)]

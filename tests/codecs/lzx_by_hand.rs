@@ -7,7 +7,7 @@ use std::process::Command;
 
 use lifeboat::ntfs::codec::lzx;
 
-use crate::wim::capture;
+use crate::wim_resource::capture;
 use crate::{has, made};
 
 /// Writes bits from the highest of each 16-bit word down.

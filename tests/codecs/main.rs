@@ -14,6 +14,8 @@ mod lznt1;
 mod lzx_by_hand;
 mod made;
 mod vectors;
+#[cfg(target_os = "linux")]
+mod volume;
 mod wim;
 mod wim_resource;
 

@@ -1,64 +1,12 @@
 //! Chunks that wimlib has compressed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use lifeboat::ntfs::codec::xpress;
-use lifeboat::ntfs::wof::{Algorithm, Reader};
+use lifeboat::ntfs::wof::Algorithm;
 
-use crate::wim_resource::{chunk_bytes, chunks, files, options};
+use crate::wim_resource::{ALGORITHMS, capture, chunk_bytes, chunks, files, options, read_all};
 use crate::{has, made};
-
-pub(crate) const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::Xpress4k, Algorithm::Lzx, Algorithm::Xpress8k, Algorithm::Xpress16k];
-
-/// A WIM of these files.
-pub(crate) fn capture(contents: &[Vec<u8>], options: &[&str]) -> Vec<u8> {
-    let dir = tempfile::tempdir().unwrap();
-    let source = dir.path().join("files");
-    std::fs::create_dir(&source).unwrap();
-    for (number, bytes) in contents.iter().enumerate() {
-        std::fs::write(source.join(format!("{number:04}")), bytes).unwrap();
-    }
-    capture_dir(&source, &dir.path().join("made.wim"), options)
-}
-
-fn capture_dir(source: &Path, wim: &Path, options: &[&str]) -> Vec<u8> {
-    let status = Command::new("wimcapture")
-        .args([source, wim])
-        .args(options)
-        .args(["--no-acls", "--threads=1"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success(), "wimcapture {options:?}: {status}");
-    std::fs::read(wim).unwrap()
-}
-
-/// The plain bytes of a WOF stream, read in pieces of `step` bytes.
-pub(crate) fn read_all(
-    algorithm: Algorithm,
-    plain_size: u64,
-    stream: &[u8],
-    step: usize,
-) -> Vec<u8> {
-    let read_at = |at: u64, buf: &mut [u8]| {
-        let at = usize::try_from(at).unwrap();
-        buf.copy_from_slice(&stream[at..at + buf.len()]);
-        Ok::<(), std::convert::Infallible>(())
-    };
-    let mut reader = Reader::new(algorithm, plain_size, stream.len() as u64, read_at);
-    let mut plain = Vec::new();
-    let mut buf = vec![0; step];
-    loop {
-        match reader.read(&mut buf).unwrap() {
-            0 => return plain,
-            count => plain.extend_from_slice(&buf[..count]),
-        }
-    }
-}
 
 /// Every file comes out as it went in, with any size of reads; and the set of
 /// files did hold compressed and stored chunks.

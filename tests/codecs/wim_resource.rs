@@ -1,7 +1,10 @@
-//! As much of the WIM format as finds the compressed files in an image made by
-//! wimlib: the header, the blob table, and nothing else.
+//! WIM images made by wimlib, and as much of their format as finds the
+//! compressed files in them: the header, the blob table, and nothing else.
 
-use lifeboat::ntfs::wof::Algorithm;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lifeboat::ntfs::wof::{Algorithm, Reader};
 
 const RESOURCE_COMPRESSED: u8 = 4;
 const RESOURCE_METADATA: u8 = 2;
@@ -58,5 +61,55 @@ pub(crate) fn options(algorithm: Algorithm) -> [&'static str; 2] {
         Algorithm::Xpress8k => ["--compress=XPRESS", "--chunk-size=8K"],
         Algorithm::Xpress16k => ["--compress=XPRESS", "--chunk-size=16K"],
         Algorithm::Lzx => ["--compress=LZX", "--chunk-size=32K"],
+    }
+}
+
+pub(crate) const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Xpress4k, Algorithm::Lzx, Algorithm::Xpress8k, Algorithm::Xpress16k];
+
+/// A WIM of these files.
+pub(crate) fn capture(contents: &[Vec<u8>], options: &[&str]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("files");
+    std::fs::create_dir(&source).unwrap();
+    for (number, bytes) in contents.iter().enumerate() {
+        std::fs::write(source.join(format!("{number:04}")), bytes).unwrap();
+    }
+    capture_dir(&source, &dir.path().join("made.wim"), options)
+}
+
+fn capture_dir(source: &Path, wim: &Path, options: &[&str]) -> Vec<u8> {
+    let status = Command::new("wimcapture")
+        .args([source, wim])
+        .args(options)
+        .args(["--no-acls", "--threads=1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "wimcapture {options:?}: {status}");
+    std::fs::read(wim).unwrap()
+}
+
+/// The plain bytes of a WOF stream, read in pieces of `step` bytes.
+pub(crate) fn read_all(
+    algorithm: Algorithm,
+    plain_size: u64,
+    stream: &[u8],
+    step: usize,
+) -> Vec<u8> {
+    let read_at = |at: u64, buf: &mut [u8]| {
+        let at = usize::try_from(at).unwrap();
+        buf.copy_from_slice(&stream[at..at + buf.len()]);
+        Ok::<(), std::convert::Infallible>(())
+    };
+    let mut reader = Reader::new(algorithm, plain_size, stream.len() as u64, read_at);
+    let mut plain = Vec::new();
+    let mut buf = vec![0; step];
+    loop {
+        match reader.read(&mut buf).unwrap() {
+            0 => return plain,
+            count => plain.extend_from_slice(&buf[..count]),
+        }
     }
 }

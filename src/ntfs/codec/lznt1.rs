@@ -5,7 +5,11 @@
 //! stands for 4096 plain bytes; matches never reach before their chunk. A
 //! header of 0, or the end of the input, ends the row.
 
+use std::ops::Range;
+
 use super::{Codec, CodecError, copy_match};
+
+const CODEC: Codec = Codec::Lznt1;
 
 /// Plain bytes that a chunk stands for.
 pub const CHUNK: usize = 4096;
@@ -20,51 +24,104 @@ pub const CHUNK: usize = 4096;
 ///
 /// On an error `out` has the chunks that came before the bad one.
 pub fn decompress(input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), CodecError> {
+    row(input, &[], out, limit, |_, e| Err(e))
+}
+
+/// Plain bytes that could not be decoded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bad {
+    /// Which, counted from where decoding began; zeros stand there.
+    pub plain: Range<usize>,
+    /// Why.
+    pub error: CodecError,
+}
+
+/// Like [`decompress`], for input of which parts could not be read: goes on
+/// after a bad chunk as long as its header makes sense, with zeros in its place.
+/// `unreadable` are the bytes of `input` that stand for nothing (whatever is
+/// there may well decode); every chunk that has one of them is bad.
+///
+/// Returns what is missing, in order; where the row breaks off, that is all up
+/// to `limit`, and `out` is filled up with zeros.
+pub fn salvage(
+    input: &[u8],
+    unreadable: &[Range<usize>],
+    out: &mut Vec<u8>,
+    limit: usize,
+) -> Vec<Bad> {
+    let start = out.len();
+    let mut missing = Vec::new();
+    let broken = row(input, unreadable, out, limit, |plain, error| {
+        missing.push(Bad { plain, error });
+        Ok(())
+    });
+    if let Err(error) = broken {
+        let plain = (out.len() - start).next_multiple_of(CHUNK).min(limit)..limit;
+        out.resize(start + limit, 0);
+        missing.push(Bad { plain, error });
+    }
+    missing
+}
+
+/// Decodes the row of chunks. `bad` decides what an error in the body of a
+/// chunk means, which has its length and can be passed over.
+fn row(
+    input: &[u8],
+    unreadable: &[Range<usize>],
+    out: &mut Vec<u8>,
+    limit: usize,
+    mut bad: impl FnMut(Range<usize>, CodecError) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let check = |bytes: Range<usize>| {
+        let at = unreadable.iter().find(|r| r.start < bytes.end && bytes.start < r.end);
+        at.map_or(Ok(()), |r| Err(CodecError::Unreadable { codec: CODEC, at: r.start }))
+    };
     let start = out.len();
     let mut at = 0;
-    let mut result = Ok(());
     // A lone byte after the last chunk is no header: the cluster had no room
     // for the two zero bytes of the end mark.
     while let Some((header, body)) = input[at..].split_first_chunk::<2>() {
         let header = u16::from_le_bytes(*header);
         let done = out.len() - start;
-        if header == 0 || done >= limit {
+        let first = done.next_multiple_of(CHUNK);
+        if first >= limit {
             break;
         }
-        let begin = start + done.next_multiple_of(CHUNK);
-        if begin - start >= limit {
+        check(at..at + 2)?;
+        if header == 0 {
             break;
         }
+        let (body, is_compressed) = chunk_body(header, body, at)?;
+        let begin = start + first;
         // Room for the whole chunk, even where the limit cuts it; zeros fill
         // up the chunk before it.
         out.resize(begin + CHUNK, 0);
-        match chunk(header, body, at, &mut out[begin..]) {
-            Ok((taken, produced)) => {
-                out.truncate(begin + produced);
-                at += 2 + taken;
+        let room = &mut out[begin..];
+        let decoded = check(at + 2..at + 2 + body.len()).and_then(|()| {
+            if is_compressed {
+                return compressed(body, at + 2, room);
             }
+            room[..body.len()].copy_from_slice(body);
+            Ok(body.len())
+        });
+        at += 2 + body.len();
+        match decoded {
+            Ok(produced) => out.truncate(begin + produced),
             Err(e) => {
                 out.truncate(start + done);
-                result = Err(e);
-                break;
+                bad(first..limit.min(first + CHUNK), e)?;
+                out.resize(begin + CHUNK, 0);
             }
         }
+        // Where the row ends short of the limit, the short chunk stays short.
+        out.truncate(start.saturating_add(limit));
     }
-    // Where the row ends short of the limit, the short chunk stays short.
-    out.truncate(out.len().min(start.saturating_add(limit)));
-    result
+    Ok(())
 }
 
-/// Decodes one chunk whose header stands at byte `at` of the input; `body` is
-/// what follows the header, `out` has [`CHUNK`] bytes. Returns the bytes taken
-/// from `body` and put into `out`.
-fn chunk(
-    header: u16,
-    body: &[u8],
-    at: usize,
-    out: &mut [u8],
-) -> Result<(usize, usize), CodecError> {
-    const CODEC: Codec = Codec::Lznt1;
+/// The body of the chunk whose header stands at byte `at` of the input, out of
+/// what follows the header, and whether it is compressed.
+fn chunk_body(header: u16, rest: &[u8], at: usize) -> Result<(&[u8], bool), CodecError> {
     if header & 0x7000 != 0x3000 {
         return Err(CodecError::Invalid {
             codec: CODEC,
@@ -74,24 +131,17 @@ fn chunk(
         });
     }
     let size = usize::from(header & 0x0FFF) + 1;
-    let Some(body) = body.get(..size) else {
-        return Err(CodecError::Truncated {
-            codec: CODEC,
-            at: at + 2 + body.len(),
-            expected: "the rest of a chunk",
-        });
-    };
-    if header & 0x8000 == 0 {
-        out[..size].copy_from_slice(body);
-        return Ok((size, size));
-    }
-    compressed(body, at + 2, out).map(|produced| (size, produced))
+    let body = rest.get(..size).ok_or(CodecError::Truncated {
+        codec: CODEC,
+        at: at + 2 + rest.len(),
+        expected: "the rest of a chunk",
+    })?;
+    Ok((body, header & 0x8000 != 0))
 }
 
 /// Decodes the body of a compressed chunk, which stands at byte `at` of the
 /// input. Returns the number of plain bytes.
 fn compressed(body: &[u8], at: usize, out: &mut [u8]) -> Result<usize, CodecError> {
-    const CODEC: Codec = Codec::Lznt1;
     let mut from = 0;
     let mut to = 0;
     while from < body.len() {
@@ -260,6 +310,54 @@ mod tests {
             assert_eq!(got, Err(want));
             assert_eq!(out, b"abc");
         }
+    }
+
+    #[test]
+    fn a_bad_chunk_is_passed_over_where_its_header_stands() {
+        let stored = [0x02, 0x30, b'a', b'b', b'c'];
+        let bad = [0x03, 0xB0, 0x02, b'x', 0x00, 0x10]; // reaches before its start
+        let mut out = b"before".to_vec();
+        let missing = salvage(&[&stored[..], &bad, &stored].concat(), &[], &mut out, 65_536);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].plain, 4096..8192);
+        assert_eq!(
+            missing[0].error,
+            CodecError::Distance { codec: CODEC, at: 9, distance: 2, available: 1 }
+        );
+        let want = [&b"beforeabc"[..], &[0; 8189], b"abc"].concat();
+        assert!(out == want);
+
+        // Where the header is gone too, so is the rest.
+        let mut out = Vec::new();
+        let missing = salvage(&[&stored[..], &[0xFF; 9], &stored].concat(), &[], &mut out, 10_000);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].plain, 4096..10_000);
+        assert_eq!((&out[..3], out.len()), (&b"abc"[..], 10_000));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_missing_even_if_it_decodes() {
+        let input = [0x02, 0x30, b'a', b'b', b'c'].repeat(3);
+        for (unreadable, missing_plain) in [
+            (8..9, 4096..8192),   // in the second chunk
+            (5..6, 4096..20_000), // in its header
+            (6..11, 4096..20_000),
+            (13..99, 8192..12_288),
+        ] {
+            let mut out = Vec::new();
+            let missing = salvage(&input, std::slice::from_ref(&unreadable), &mut out, 20_000);
+            assert_eq!(missing.len(), 1);
+            assert_eq!(missing[0].plain, missing_plain.clone(), "{unreadable:?}");
+            assert_eq!(
+                missing[0].error,
+                CodecError::Unreadable { codec: CODEC, at: unreadable.start }
+            );
+            assert!(out[missing_plain].iter().all(|b| *b == 0));
+        }
+        // The end mark could not be read: nobody knows whether more followed.
+        let mut out = Vec::new();
+        let missing = salvage(&[0x00, 0x30, b'a', 0, 0, 0], &[3..4, 4..5], &mut out, 9000);
+        assert_eq!(missing[0].plain, 4096..9000);
     }
 
     #[test]

@@ -65,6 +65,14 @@ pub enum CodecError {
         /// What stands there.
         found: u32,
     },
+    /// Bytes that could not be read would be needed.
+    #[error("{codec} data, byte {at}: could not be read")]
+    Unreadable {
+        /// Of which format.
+        codec: Codec,
+        /// Byte of the input.
+        at: usize,
+    },
     /// A match copies from before the start of the plain data.
     #[error(
         "{codec} data, byte {at}: expected a match within the {available} bytes decoded, \
@@ -100,6 +108,7 @@ impl CodecError {
         match &mut self {
             Self::Truncated { at, .. }
             | Self::Invalid { at, .. }
+            | Self::Unreadable { at, .. }
             | Self::Distance { at, .. }
             | Self::Overrun { at, .. } => *at += bytes,
         }

@@ -36,7 +36,8 @@ pub struct EfsStream<R> {
     /// as it is on the volume. Is asked for whole sectors of 512 bytes, beyond
     /// the size too (see the module), never for holes or what is not valid. Of a
     /// plain stream it is asked for bytes up to its size, and gives zeros for
-    /// holes and invalid ones.
+    /// holes and invalid ones. Zeros in place of ciphertext that cannot be read
+    /// cost the sectors that they stand in, once decrypted: a hole to be told of.
     pub read_at: R,
 }
 

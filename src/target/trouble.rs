@@ -1,0 +1,367 @@
+//! What the system's error codes mean for a target: the kind of trouble, and
+//! the words for the technician. One row a code.
+//!
+//! Linux codes are those of asm-generic `errno.h` and `errno-base.h`; Windows
+//! codes those of `winerror.h` (MS-ERREF 2.2).
+
+use std::io;
+
+use super::{TargetError, Trouble};
+
+/// What one code means.
+#[derive(Debug)]
+pub struct Row {
+    /// The system's number.
+    pub code: i32,
+    /// What kind of trouble it is while a target is being opened.
+    pub trouble: Trouble,
+    /// What kind it is once the target has been open: a server that did answer
+    /// and is now unreachable may come back.
+    pub later: Trouble,
+    /// What happened.
+    pub what: &'static str,
+    /// What to do.
+    pub action: &'static str,
+}
+
+/// Whose numbers a code is from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Numbers {
+    /// `errno` of Linux, as libsmbclient uses it too.
+    Errno,
+    /// Win32's `GetLastError`.
+    Win32,
+}
+
+impl Numbers {
+    /// The numbers of the system that this program runs on.
+    pub const HERE: Self = if cfg!(windows) { Self::Win32 } else { Self::Errno };
+}
+
+/// The row of a code, if it has one.
+pub fn row(numbers: Numbers, code: i32) -> Option<&'static Row> {
+    let table = match numbers {
+        Numbers::Errno => ERRNO,
+        Numbers::Win32 => WIN32,
+    };
+    table.iter().find(|row| row.code == code)
+}
+
+/// An error of the host's file API as a target's. `opened` says whether the
+/// target has already answered once.
+pub fn from_io(error: io::Error, path: String, opened: bool) -> TargetError {
+    let found = error.raw_os_error().and_then(|code| row(Numbers::HERE, code));
+    let Some(row) = found else { return unnamed(error, path) };
+    TargetError {
+        trouble: if opened { row.later } else { row.trouble },
+        path,
+        what: row.what.to_owned(),
+        action: row.action.to_owned(),
+        source: Some(error),
+    }
+}
+
+/// An error without a row: by the kind that std gives it.
+fn unnamed(error: io::Error, path: String) -> TargetError {
+    let (trouble, action) = match error.kind() {
+        io::ErrorKind::NotFound => (Trouble::NotFound, CHECK_PATH),
+        io::ErrorKind::PermissionDenied => (Trouble::Denied, MAY_WRITE),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (Trouble::Full, MAKE_ROOM),
+        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => (Trouble::Passing, NETWORK),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => (Trouble::Unfit, BAD_NAME),
+        _ => (Trouble::Other, "check the destination, or use another one"),
+    };
+    let what = error.to_string();
+    TargetError { trouble, path, what, action: action.to_owned(), source: Some(error) }
+}
+
+/// Something else stands at `path`: `what` says so.
+pub(super) fn in_the_way(path: String, what: &str) -> TargetError {
+    let (what, action) = (what.to_owned(), REMOVE.to_owned());
+    TargetError { trouble: InTheWay, path, what, action, source: None }
+}
+
+/// The error for a folder that cannot be made for want of the one above it.
+pub(super) fn no_folder_above(error: TargetError) -> TargetError {
+    let action = "check the path; the folder above it must be there".to_owned();
+    TargetError { action, ..error }
+}
+
+/// Bytes that were taken are not at `path` any more.
+pub(super) fn bytes_are_missing(path: String) -> TargetError {
+    TargetError {
+        trouble: Trouble::Corrupted,
+        path,
+        what: "bytes that the destination had taken were lost there (a failed flush, a crash)"
+            .to_owned(),
+        action: "run the same command again: it checks what is there and goes on".to_owned(),
+        source: None,
+    }
+}
+
+/// A row whose meaning does not depend on the moment.
+const fn always(code: i32, trouble: Trouble, what: &'static str, action: &'static str) -> Row {
+    Row { code, trouble, later: trouble, what, action }
+}
+
+/// A row of the network: unreachable at first, passing once it has worked.
+const fn network(code: i32, what: &'static str, action: &'static str) -> Row {
+    Row { code, trouble: Trouble::Unreachable, later: Trouble::Passing, what, action }
+}
+
+const CHECK_PATH: &str = "check the path";
+const MAY_WRITE: &str = "use a user that may write there, or change the folder's permissions";
+const MAKE_ROOM: &str =
+    "make room there or use another destination, then run the same command again";
+const NETWORK: &str = "check the cable and the server; the same command goes on where it stopped";
+const SERVER: &str = "check the server's name, the cable and whether this PC has a network address";
+const SHARE: &str = "check the share's name and that the server shares it";
+const BAD_NAME: &str = "use a destination whose names are shorter and plain";
+const SPLIT: &str = "use --split 4000M, or a destination with NTFS or exFAT";
+const REMOVE: &str = "remove or rename what is there, or use another destination";
+const OPEN_ELSEWHERE: &str = "close what has it open (a virus scanner, a viewer)";
+const READ_ONLY: &str = "remove the write protection or use another destination";
+const DISK: &str = "check the disk and its cable, or use another destination";
+const PLUG: &str = "plug the disk in again, then run the same command again";
+const PASSWORD: &str =
+    "check user, domain and password, and the keyboard layout (WinPE starts with en-US)";
+const ACCOUNT: &str = "ask who runs the server, or use another user";
+const SIGNING: &str = "use a named user, not a guest; or allow SMB signing on the server";
+const TWO_USERS: &str =
+    "run `net use * /delete`, or give no user so that the connection that is there is used";
+
+use Trouble::{Denied, Full, InTheWay, Logon, NotFound, Other, Passing, Unfit, Unreachable};
+
+const FULL: &str = "the disk is full";
+const QUOTA: &str = "the user's disk quota is used up";
+const DENIED: &str = "access is denied";
+const IS_READ_ONLY: &str = "it can only be read";
+const NOT_FOUND: &str = "not found";
+const EXISTS: &str = "something of that name is there already";
+const NOT_A_FOLDER: &str = "a file stands where a folder is meant";
+const NOT_EMPTY: &str = "the folder is not empty";
+const TOO_LONG: &str = "the name or the path is too long";
+const TOO_LARGE: &str = "the file is larger than the file system there can hold";
+const BAD_CHARS: &str = "the file system there refuses the name";
+const IN_USE: &str = "another program has it open";
+const MEDIA: &str = "the disk there failed to read or write";
+const GONE: &str = "the disk there is gone";
+const LOST: &str = "the connection to the server was lost";
+const SILENT: &str = "the server did not answer in time";
+const NO_SERVER: &str = "the server cannot be reached";
+const REFUSED: &str = "the server refuses the connection (no file sharing on that port)";
+const NO_SHARE: &str = "the server has no such share";
+const BUSY: &str = "the server is busy";
+const BAD_PASSWORD: &str = "the user name or the password is wrong";
+
+/// Linux, and libsmbclient.
+static ERRNO: &[Row] = &[
+    always(1, Denied, DENIED, MAY_WRITE),       // EPERM
+    always(2, NotFound, NOT_FOUND, CHECK_PATH), // ENOENT
+    always(4, Passing, "the call was interrupted", "nothing: it is repeated"), // EINTR
+    always(5, Other, MEDIA, DISK),              // EIO
+    always(6, Unreachable, GONE, PLUG),         // ENXIO
+    always(11, Passing, BUSY, NETWORK),         // EAGAIN
+    always(12, Passing, "the server is short of memory", NETWORK), // ENOMEM
+    always(13, Denied, DENIED, MAY_WRITE),      // EACCES
+    always(16, Passing, IN_USE, OPEN_ELSEWHERE), // EBUSY
+    always(17, InTheWay, EXISTS, REMOVE),       // EEXIST
+    always(19, Unreachable, GONE, PLUG),        // ENODEV
+    always(20, InTheWay, NOT_A_FOLDER, REMOVE), // ENOTDIR
+    always(21, InTheWay, "a folder stands where a file is meant", REMOVE), // EISDIR
+    always(22, Unfit, BAD_CHARS, BAD_NAME),     // EINVAL
+    always(26, Passing, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
+    always(27, Unfit, TOO_LARGE, SPLIT),        // EFBIG
+    always(28, Full, FULL, MAKE_ROOM),          // ENOSPC
+    always(30, Denied, IS_READ_ONLY, READ_ONLY), // EROFS
+    always(32, Passing, LOST, NETWORK),         // EPIPE
+    always(36, Unfit, TOO_LONG, BAD_NAME),      // ENAMETOOLONG
+    always(39, InTheWay, NOT_EMPTY, REMOVE),    // ENOTEMPTY
+    always(40, Unfit, "links lead round in a circle", CHECK_PATH), // ELOOP
+    network(64, "this PC has no network", SERVER), // ENONET
+    always(70, Passing, LOST, NETWORK),         // ECOMM
+    always(84, Unfit, BAD_CHARS, BAD_NAME),     // EILSEQ
+    network(100, "the network is down", SERVER), // ENETDOWN
+    network(101, NO_SERVER, SERVER),            // ENETUNREACH
+    always(102, Passing, LOST, NETWORK),        // ENETRESET
+    always(103, Passing, LOST, NETWORK),        // ECONNABORTED
+    always(104, Passing, LOST, NETWORK),        // ECONNRESET
+    always(107, Passing, LOST, NETWORK),        // ENOTCONN
+    always(108, Passing, LOST, NETWORK),        // ESHUTDOWN
+    always(110, Passing, SILENT, NETWORK),      // ETIMEDOUT
+    network(111, REFUSED, SERVER),              // ECONNREFUSED
+    network(112, NO_SERVER, SERVER),            // EHOSTDOWN
+    network(113, NO_SERVER, SERVER),            // EHOSTUNREACH
+    always(116, Passing, LOST, NETWORK),        // ESTALE
+    always(121, Other, MEDIA, DISK),            // EREMOTEIO
+    always(122, Full, QUOTA, MAKE_ROOM),        // EDQUOT
+    always(123, Unreachable, GONE, PLUG),       // ENOMEDIUM
+    always(126, Logon, BAD_PASSWORD, PASSWORD), // ENOKEY (a kernel mount)
+    always(129, Logon, BAD_PASSWORD, PASSWORD), // EKEYREJECTED (a kernel mount)
+];
+
+/// Windows.
+static WIN32: &[Row] = &[
+    always(2, NotFound, NOT_FOUND, CHECK_PATH), // ERROR_FILE_NOT_FOUND
+    always(3, NotFound, NOT_FOUND, CHECK_PATH), // ERROR_PATH_NOT_FOUND
+    always(5, Denied, DENIED, MAY_WRITE),       // ERROR_ACCESS_DENIED
+    always(15, Unreachable, "there is no such drive", CHECK_PATH), // ERROR_INVALID_DRIVE
+    always(19, Denied, "the disk is write-protected", READ_ONLY), // ERROR_WRITE_PROTECT
+    always(20, Unreachable, GONE, PLUG),        // ERROR_BAD_UNIT
+    always(21, Unreachable, "the drive is not ready", PLUG), // ERROR_NOT_READY
+    always(23, Other, MEDIA, DISK),             // ERROR_CRC
+    always(29, Other, MEDIA, DISK),             // ERROR_WRITE_FAULT
+    always(30, Other, MEDIA, DISK),             // ERROR_READ_FAULT
+    always(31, Other, MEDIA, DISK),             // ERROR_GEN_FAILURE
+    always(32, Passing, IN_USE, OPEN_ELSEWHERE), // ERROR_SHARING_VIOLATION
+    always(33, Passing, "another program has locked part of it", OPEN_ELSEWHERE), // ERROR_LOCK_VIOLATION
+    always(39, Full, FULL, MAKE_ROOM), // ERROR_HANDLE_DISK_FULL
+    network(51, NO_SERVER, SERVER),    // ERROR_REM_NOT_LIST
+    network(53, NO_SERVER, SERVER),    // ERROR_BAD_NETPATH
+    always(54, Passing, "the network is busy", NETWORK), // ERROR_NETWORK_BUSY
+    network(55, "the share is no longer there", SHARE), // ERROR_DEV_NOT_EXIST
+    always(58, Passing, LOST, NETWORK), // ERROR_BAD_NET_RESP
+    always(59, Passing, "an unexpected network error occurred", NETWORK), // ERROR_UNEXP_NET_ERR
+    always(64, Passing, LOST, NETWORK), // ERROR_NETNAME_DELETED
+    always(65, Denied, DENIED, MAY_WRITE), // ERROR_NETWORK_ACCESS_DENIED
+    network(67, NO_SHARE, SHARE),      // ERROR_BAD_NET_NAME
+    always(70, Passing, "the server has been paused", NETWORK), // ERROR_SHARING_PAUSED
+    always(71, Passing, "the server takes no more connections at present", NETWORK), // ERROR_REQ_NOT_ACCEP
+    always(80, InTheWay, EXISTS, REMOVE), // ERROR_FILE_EXISTS
+    always(86, Logon, BAD_PASSWORD, PASSWORD), // ERROR_INVALID_PASSWORD
+    always(112, Full, FULL, MAKE_ROOM),   // ERROR_DISK_FULL
+    always(121, Passing, SILENT, NETWORK), // ERROR_SEM_TIMEOUT
+    always(123, Unfit, BAD_CHARS, BAD_NAME), // ERROR_INVALID_NAME
+    always(145, InTheWay, NOT_EMPTY, REMOVE), // ERROR_DIR_NOT_EMPTY
+    always(161, Unfit, BAD_CHARS, BAD_NAME), // ERROR_BAD_PATHNAME
+    always(170, Passing, IN_USE, OPEN_ELSEWHERE), // ERROR_BUSY
+    always(183, InTheWay, EXISTS, REMOVE), // ERROR_ALREADY_EXISTS
+    always(206, Unfit, TOO_LONG, BAD_NAME), // ERROR_FILENAME_EXCED_RANGE
+    always(223, Unfit, TOO_LARGE, SPLIT), // ERROR_FILE_TOO_LARGE
+    always(240, Passing, LOST, NETWORK),  // ERROR_VC_DISCONNECTED
+    always(267, InTheWay, NOT_A_FOLDER, REMOVE), // ERROR_DIRECTORY
+    always(
+        384,
+        Unreachable,
+        "the server speaks only SMB1, which this Windows no longer does",
+        "switch on SMB2 on the server, or use another server or a USB disk",
+    ), // ERROR_SMB1_NOT_AVAILABLE
+    always(433, Unreachable, GONE, PLUG), // ERROR_NO_SUCH_DEVICE
+    always(1117, Other, MEDIA, DISK),     // ERROR_IO_DEVICE
+    always(1130, Passing, "the server is short of memory", NETWORK), // ERROR_NOT_ENOUGH_SERVER_MEMORY
+    always(1167, Unreachable, GONE, PLUG),                           // ERROR_DEVICE_NOT_CONNECTED
+    network(1203, NO_SERVER, SERVER),                                // ERROR_NO_NET_OR_BAD_PATH
+    always(1219, Logon, "Windows is already connected to that server as another user", TWO_USERS), // ERROR_SESSION_CREDENTIAL_CONFLICT
+    always(
+        1222,
+        Unreachable,
+        "this Windows has no network client",
+        "in WinPE run wpeinit first; add the network driver to the boot image",
+    ), // ERROR_NO_NETWORK
+    network(1225, REFUSED, SERVER),       // ERROR_CONNECTION_REFUSED
+    network(1231, NO_SERVER, SERVER),     // ERROR_NETWORK_UNREACHABLE
+    network(1232, NO_SERVER, SERVER),     // ERROR_HOST_UNREACHABLE
+    network(1234, REFUSED, SERVER),       // ERROR_PORT_UNREACHABLE
+    always(1236, Passing, LOST, NETWORK), // ERROR_CONNECTION_ABORTED
+    always(1240, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_LOGIN_WKSTA_RESTRICTION
+    always(1272, Logon, "this Windows does not log on to servers as a guest", SIGNING), // ERROR_SMB_GUEST_LOGON_BLOCKED
+    always(1295, Full, QUOTA, MAKE_ROOM), // ERROR_DISK_QUOTA_EXCEEDED
+    network(1311, "no domain controller can be reached to check the password", SERVER), // ERROR_NO_LOGON_SERVERS
+    always(1326, Logon, BAD_PASSWORD, PASSWORD), // ERROR_LOGON_FAILURE
+    always(1327, Logon, "the account may not log on so (a blank password?)", ACCOUNT), // ERROR_ACCOUNT_RESTRICTION
+    always(1328, Logon, "the user may not log on at this hour", ACCOUNT), // ERROR_INVALID_LOGON_HOURS
+    always(1329, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_INVALID_WORKSTATION
+    always(1330, Logon, "the password has expired", ACCOUNT),             // ERROR_PASSWORD_EXPIRED
+    always(1331, Logon, "the account is disabled", ACCOUNT),              // ERROR_ACCOUNT_DISABLED
+    always(1385, Logon, "the user may not log on over the network", ACCOUNT), // ERROR_LOGON_TYPE_NOT_GRANTED
+    always(
+        1398,
+        Logon,
+        "the clocks of this PC and the server are too far apart",
+        "set this PC's clock (date, time; mind the time zone)",
+    ), // ERROR_TIME_SKEW
+    always(1450, Passing, "the system is short of resources", NETWORK), // ERROR_NO_SYSTEM_RESOURCES
+    always(1460, Passing, SILENT, NETWORK),                             // ERROR_TIMEOUT
+    always(1617, Unreachable, GONE, PLUG),                              // ERROR_DEVICE_REMOVED
+    always(1907, Logon, "the password must be changed first", ACCOUNT), // ERROR_PASSWORD_MUST_CHANGE
+    always(1909, Logon, "the account is locked out", ACCOUNT),          // ERROR_ACCOUNT_LOCKED_OUT
+    always(2202, Logon, "the user name is not a valid one", PASSWORD),  // ERROR_BAD_USERNAME
+    // STATUS_INVALID_SIGNATURE, which Windows 11 24H2 shows as it is when a
+    // server does not sign.
+    always(
+        0xC000_A000_u32.cast_signed(),
+        Logon,
+        "this Windows wants signed SMB, and the server does not sign",
+        SIGNING,
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(numbers: Numbers, code: i32) -> (Trouble, Trouble) {
+        let row = row(numbers, code).unwrap_or_else(|| panic!("{numbers:?} {code} has no row"));
+        (row.trouble, row.later)
+    }
+
+    #[test]
+    fn every_code_has_one_row_and_plain_words() {
+        for (numbers, table) in [(Numbers::Errno, ERRNO), (Numbers::Win32, WIN32)] {
+            for row in table {
+                let same = table.iter().filter(|other| other.code == row.code).count();
+                assert_eq!(same, 1, "{numbers:?} {}", row.code);
+                assert!(row.what.is_ascii() && !row.what.is_empty(), "{}", row.code);
+                assert!(row.action.is_ascii() && !row.action.is_empty(), "{}", row.code);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_full_by_every_name_it_has() {
+        for (numbers, code) in [
+            (Numbers::Errno, 28),
+            (Numbers::Errno, 122),
+            (Numbers::Win32, 39),
+            (Numbers::Win32, 112),
+            (Numbers::Win32, 1295),
+        ] {
+            assert_eq!(of(numbers, code), (Trouble::Full, Trouble::Full));
+        }
+    }
+
+    #[test]
+    fn what_may_go_away_is_passing_and_the_rest_is_not() {
+        for code in [32, 33, 59, 64, 121, 1236] {
+            assert_eq!(of(Numbers::Win32, code).0, Trouble::Passing, "{code}");
+        }
+        for code in [102, 104, 107, 110] {
+            assert_eq!(of(Numbers::Errno, code).0, Trouble::Passing, "{code}");
+        }
+        for code in [5, 19, 86, 384, 1219, 1222, 1272, 1326, 0xC000_A000_u32.cast_signed()] {
+            assert_ne!(of(Numbers::Win32, code).1, Trouble::Passing, "{code}");
+        }
+        for code in [1, 5, 13, 28, 30] {
+            assert_ne!(of(Numbers::Errno, code).1, Trouble::Passing, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_once_answered_may_come_back() {
+        for (numbers, code) in [
+            (Numbers::Win32, 53),
+            (Numbers::Win32, 67),
+            (Numbers::Errno, 111),
+            (Numbers::Errno, 113),
+        ] {
+            assert_eq!(of(numbers, code), (Trouble::Unreachable, Trouble::Passing));
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_keeps_what_the_system_says() {
+        let error = from_io(io::Error::from_raw_os_error(99_999), "X".into(), false);
+        assert_eq!(error.trouble, Trouble::Other);
+        assert!(error.what.contains("99999"), "{}", error.what);
+    }
+}

@@ -1,0 +1,174 @@
+//! What a directory target asks of Windows beyond std.
+#![allow(unsafe_code)] // a platform file: Win32 calls that std has no words for
+
+mod logon;
+
+pub(super) use logon::Logon;
+
+use std::fs::File;
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf, Prefix};
+
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_NO_BUFFERING, GetDiskFreeSpaceExW, GetVolumeInformationW, GetVolumePathNameW,
+    MOVEFILE_WRITE_THROUGH, MoveFileExW,
+};
+
+use super::Space;
+
+/// What stands between names when a path is shown.
+pub(super) const SEPARATOR: char = '\\';
+
+/// `path` from its root, as `\\?\C:\…` or `\\?\UNC\server\share\…`: so Windows
+/// takes it as it is, whatever its length.
+pub(super) fn usable(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut components = path.components();
+    let Some(Component::Prefix(prefix)) = components.next() else { return Ok(path) };
+    let mut verbatim = match prefix.kind() {
+        Prefix::Disk(letter) => format!(r"\\?\{}:", char::from(letter)).into(),
+        Prefix::UNC(server, share) => {
+            let mut start = std::ffi::OsString::from(r"\\?\UNC\");
+            start.push(server);
+            start.push(r"\");
+            start.push(share);
+            start
+        }
+        _ => return Ok(path), // verbatim already, or a device
+    };
+    verbatim.push(r"\");
+    let mut usable = PathBuf::from(verbatim);
+    usable.extend(components.filter(|part| !matches!(part, Component::RootDir)));
+    Ok(usable)
+}
+
+/// Writes all of `data` at `offset`.
+pub(super) fn write_all_at(file: &File, mut data: &[u8], mut offset: u64) -> io::Result<()> {
+    while !data.is_empty() {
+        let written = file.seek_write(data, offset)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        data = data.get(written..).unwrap_or_default();
+        offset = offset.saturating_add(written as u64);
+    }
+    Ok(())
+}
+
+/// Reads what there is at `offset`, at most `buf.len()` bytes.
+pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(buf, offset)
+}
+
+/// Renames; fails when `to` is there. Returns once the rename is on the medium.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (wide(from), wide(to));
+    // SAFETY: both are NUL-terminated and outlive the call.
+    let done = unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), MOVEFILE_WRITE_THROUGH) };
+    checked(done)
+}
+
+/// NTFS journals its folders, and flushing a file flushes its names: Windows
+/// has nothing to do here.
+pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Lets go of what the system keeps of a flushed file in memory, so that
+/// reading it back asks the medium: NTFS and FAT purge a file's cache when it
+/// is opened without buffering. Best effort.
+pub(super) fn drop_cache(_file: &File, path: &Path) {
+    let _ = std::fs::OpenOptions::new().read(true).custom_flags(FILE_FLAG_NO_BUFFERING).open(path);
+}
+
+/// Room for this user where `folder` is.
+pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
+    let (mut free, mut total) = (0, 0);
+    let folder = wide(&with_end(folder));
+    // SAFETY: `folder` is NUL-terminated; the numbers outlive the call; the
+    // third number may be left out.
+    let done = unsafe {
+        GetDiskFreeSpaceExW(folder.as_ptr(), &raw mut free, &raw mut total, std::ptr::null_mut())
+    };
+    checked(done)?;
+    Ok(Some(Space { free, total }))
+}
+
+/// The largest file that can be where `folder` is, in bytes. A share tells the
+/// server's file system.
+pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
+    let folder = wide(&with_end(folder));
+    let mut root = vec![0_u16; folder.len().saturating_add(4)];
+    let room = u32::try_from(root.len()).unwrap_or(u32::MAX);
+    // SAFETY: `folder` is NUL-terminated; `root` has `room` units.
+    checked(unsafe { GetVolumePathNameW(folder.as_ptr(), root.as_mut_ptr(), room) })?;
+    let mut name = [0_u16; 64];
+    // SAFETY: `root` is NUL-terminated by the call before; `name` has 64 units;
+    // the rest may be left out.
+    checked(unsafe {
+        GetVolumeInformationW(
+            root.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            name.as_mut_ptr(),
+            64,
+        )
+    })?;
+    let end = name.iter().position(|unit| *unit == 0).unwrap_or(name.len());
+    Ok(limit_of(&String::from_utf16_lossy(&name[..end])))
+}
+
+/// FAT keeps a file's size in 32 bits (MS-FATGEN, `DIR_FileSize`).
+fn limit_of(file_system: &str) -> u64 {
+    match file_system {
+        "FAT" | "FAT12" | "FAT16" | "FAT32" => u64::from(u32::MAX),
+        _ => u64::MAX,
+    }
+}
+
+/// With the `\` that the volume calls want at the end of a folder.
+fn with_end(folder: &Path) -> PathBuf {
+    folder.join("")
+}
+
+/// NUL-terminated, for Win32.
+fn wide(path: &Path) -> Vec<u16> {
+    path.as_os_str().encode_wide().chain([0]).collect()
+}
+
+/// The last error, if the call failed.
+fn checked(done: windows_sys::core::BOOL) -> io::Result<()> {
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_verbatim() {
+        for (given, verbatim) in [
+            (r"C:\a\b", r"\\?\C:\a\b"),
+            (r"C:\", r"\\?\C:\"),
+            (r"C:/a/b", r"\\?\C:\a\b"),
+            (r"\\server\share", r"\\?\UNC\server\share\"),
+            (r"\\server\share\dir", r"\\?\UNC\server\share\dir"),
+            (r"\\?\C:\a", r"\\?\C:\a"),
+            (r"\\?\UNC\server\share\a", r"\\?\UNC\server\share\a"),
+        ] {
+            assert_eq!(usable(Path::new(given)).unwrap(), Path::new(verbatim), "{given}");
+        }
+    }
+
+    #[test]
+    fn fat_holds_less_than_four_gigabytes() {
+        assert_eq!(limit_of("FAT32"), (4 << 30) - 1);
+        assert_eq!(limit_of("exFAT"), u64::MAX);
+        assert_eq!(limit_of("NTFS"), u64::MAX);
+    }
+}
