@@ -497,3 +497,21 @@ fn deleted_files_are_listed_with_what_is_left_of_them() {
         deleted.iter().filter(|file| file.readable == Readable::Nothing && !file.is_directory);
     assert!(gone.count() > 10, "{deleted:?}");
 }
+
+#[test]
+fn a_lost_root_record_loses_no_file() {
+    if !ntfs3g::can_mount("a_lost_root_record_loses_no_file") {
+        return;
+    }
+    let image = image();
+    let sound = walk(&open(&image));
+    let root = record_offset(&image, 5);
+    for bytes in [&[0; 1024][..], b"BAAD", &[0xFF; 1024]] {
+        image.overwrite(root, bytes);
+        let tree = open(&image);
+        assert_eq!(walk(&tree), sound);
+        assert!(tree.node(tree.root()).unwrap().is_plain_directory());
+        let found = tree.find_named(&["USMT"], &Silent).unwrap();
+        assert_eq!(found[0].0.to_string(), "StateStore/USMT");
+    }
+}

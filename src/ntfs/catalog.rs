@@ -221,11 +221,13 @@ impl Catalog {
     }
 
     /// All names in a folder with their files' record numbers, hidden ones
-    /// included, the root's own left out.
+    /// included.
     pub(crate) fn names_in(&self, folder: Folder) -> BTreeSet<(NtName, u64)> {
-        let links = self.links_in(folder).iter().filter(|link| link.record != ROOT);
         let name = |link: &Link| NtName::from_wtf8(self.name_bytes(link));
-        links.filter_map(|link| Some((name(link)?, u64::from(link.record)))).collect()
+        self.links_in(folder)
+            .iter()
+            .filter_map(|link| Some((name(link)?, u64::from(link.record))))
+            .collect()
     }
 
     /// The node called `name` in a folder; ASCII case is ignored where no name
@@ -239,7 +241,7 @@ impl Catalog {
             return self.lost_folders().into_iter().find(|f| f.name() == *name).map(Folder::id);
         }
         let links = self.links_in(folder);
-        let is_hidden = |link: &Link| is_root && (is_system(link.record) || link.record == ROOT);
+        let is_hidden = |link: &Link| is_root && is_system(link.record);
         let mut visible = links.iter().filter(|link| !is_hidden(link));
         let exact = visible.clone().find(|link| self.name_bytes(link) == name.as_wtf8());
         let loose = || visible.find(|l| self.name_bytes(l).eq_ignore_ascii_case(name.as_wtf8()));
@@ -309,7 +311,7 @@ impl Catalog {
         let mut link = *link;
         // The builder has cut all circles; the bound only says so twice.
         for _ in 0..=MAX_DEPTH {
-            if is_system(link.record) || link.record == ROOT {
+            if is_system(link.record) {
                 return None;
             }
             names.push(NtName::from_wtf8(self.name_bytes(&link))?);

@@ -198,11 +198,11 @@ fn mark_orphans(catalog: &mut Catalog) {
         // Neighbours in `$MFT` are mostly neighbours in a directory.
         let is_there = match last {
             Some((p, s, is_there)) if (p, s) == (parent, parent_sequence) => is_there,
-            _ => match catalog.entry(parent) {
-                Some(e) => e.is_directory() && FileRef::new(0, parent_sequence).fits(e.sequence),
-                // A root that is lost still has its place.
-                None => parent == ROOT,
-            },
+            // The root is where it is, whatever its record says.
+            _ if parent == ROOT => true,
+            _ => catalog.entry(parent).is_some_and(|e| {
+                e.is_directory() && FileRef::new(0, parent_sequence).fits(e.sequence)
+            }),
         };
         last = Some((parent, parent_sequence, is_there));
         catalog.links[i].is_orphan = !is_there;
@@ -236,7 +236,7 @@ pub(super) fn index_records(catalog: &mut Catalog) {
     catalog.by_record.sort_unstable_by_key(|i| (links[*i as usize].record, *i));
 }
 
-/// Drops the names of files that are not there, leaves one name to each
+/// Drops the names of files that are not there, and of the root; leaves one name to each
 /// directory (with two, a walk could go round for ever), and gives ordinary
 /// files without any a name among the orphans.
 fn name_each(catalog: &mut Catalog, mended: &mut Mended) {
@@ -252,6 +252,9 @@ fn name_each(catalog: &mut Catalog, mended: &mut Mended) {
         let mut own = from..to;
         if own.is_empty() && u64::from(entry.record) >= known::FIRST_USER {
             nameless.push(entry.record);
+        }
+        if entry.record == ROOT {
+            own = from..from; // it calls itself "."
         }
         if entry.is_directory() && own.len() > 1 {
             let is_good = |i: &usize| !catalog.links[*i].is_orphan;

@@ -11,6 +11,8 @@ use super::volume::Volume;
 use super::{NtfsError, attribute_list, damaged};
 use crate::name::NtName;
 
+/// So many damages are kept.
+const MAX_DAMAGE: usize = 32;
 /// A file in more records than this is not believed (NTFS stops at about 10,000).
 const MAX_RECORDS: usize = 16_384;
 
@@ -25,6 +27,12 @@ pub(crate) struct File {
     /// Why attributes may be missing.
     pub(crate) damage: Vec<String>,
 }
+
+/// The largest file that NTFS can hold (at 2 MiB clusters): 8 PiB.
+const MAX_STREAM_BYTES: u64 = 1 << 53;
+/// More attributes than that are not believed: each takes 26 bytes at least in
+/// an attribute list of 256 KiB at most.
+const MAX_ATTRIBUTES: usize = 16_384;
 
 /// One attribute, put together from its pieces.
 pub(crate) struct FileAttribute {
@@ -105,6 +113,7 @@ impl File {
         for reference in records {
             if let Err(error) = file.add_extension(volume, base, reference) {
                 file.damage.push(error.to_string());
+                file.damage.truncate(MAX_DAMAGE);
             }
         }
         file.sort_pieces();
@@ -185,6 +194,14 @@ impl File {
                 break;
             }
         }
+        // A run list that was cut short leaves a hole; a size far beyond it is
+        // no size, and nobody should read that many zeros.
+        let mapped = runs.clusters().saturating_mul(volume.cluster_bytes());
+        let absurd = sizes.size.saturating_sub(mapped) > volume.medium().len();
+        if absurd || sizes.size > MAX_STREAM_BYTES {
+            let found = format!("{} bytes, {mapped} of them in clusters", sizes.size);
+            return Err(damaged("attribute", self.at, "the size of a stream", found));
+        }
         // Encrypted data is never compressed, and keeps a unit all the same.
         let compressed = attribute.flags & flag::COMPRESSED != 0 && !attribute.is_encrypted();
         let unit_clusters = match (compressed, *unit) {
@@ -264,6 +281,12 @@ impl File {
     }
 
     fn add(&mut self, attribute: &Attribute<'_>) {
+        if self.attributes.len() >= MAX_ATTRIBUTES {
+            if self.damage.len() < MAX_DAMAGE {
+                self.damage.push("it claims to have more attributes than a file can have".into());
+            }
+            return;
+        }
         let name = attribute.name();
         let (kind, flags) = (attribute.kind, attribute.flags);
         let body = match attribute.value {

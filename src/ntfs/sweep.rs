@@ -165,11 +165,12 @@ impl Sweep {
     }
 
     fn base(&mut self, number: u32, record: &Record<'_>) {
+        let is_directory = record.is_directory || u64::from(number) == known::ROOT;
         let mut entry = Entry {
             record: number,
             sequence: record.sequence,
             lcn: NO_LCN,
-            flags: if record.is_directory { entry_flag::DIRECTORY } else { 0 },
+            flags: if is_directory { entry_flag::DIRECTORY } else { 0 },
             ..Entry::default()
         };
         let mut is_damaged = record.is_torn;
@@ -233,13 +234,13 @@ impl Sweep {
         if is_damaged {
             entry.flags |= entry_flag::DAMAGED;
             self.report.damaged.add(u64::from(number));
-            if !entry.has(entry_flag::HAS_DATA) && !record.is_directory {
+            if !entry.has(entry_flag::HAS_DATA) && !is_directory {
                 entry.size = named_size;
             }
         }
         // What the bit says must agree with what the file is.
         entry.attributes &= !attributes::DIRECTORY;
-        if record.is_directory {
+        if is_directory {
             entry.attributes |= attributes::DIRECTORY;
         }
         self.builder.add_entry(entry);
