@@ -126,8 +126,11 @@ fn facts_in(set: &Path) -> Vec<serde_json::Value> {
         .map(|mut member| {
             let fields = member.as_object_mut().unwrap();
             fields.remove("start");
-            // NTFS sets the change time itself when the last fact is set.
-            fields["times"].as_object_mut().unwrap().remove("changed");
+            // NTFS sets the change time itself when the last fact is set, and
+            // ntfs-3g the access time when the restored file is read back.
+            let times = fields["times"].as_object_mut().unwrap();
+            times.remove("changed");
+            times.remove("accessed");
             for data in fields.get_mut("data").into_iter() {
                 data.as_object_mut().unwrap().remove("at");
             }
@@ -136,7 +139,6 @@ fn facts_in(set: &Path) -> Vec<serde_json::Value> {
             {
                 stream.as_object_mut().unwrap().remove("at");
             }
-            // Which of several names comes first depends on where they lie.
             member
         })
         .collect();
