@@ -83,7 +83,7 @@ const ALGORITHMS: [(u32, Algorithm); 4] = [
 
 #[test]
 fn compact_os_files_read_as_their_plain_data() {
-    if !ntfs3g::can_mount("compact_os_files_read_as_their_plain_data") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = Image::make(64 << 20, &[]);
@@ -140,7 +140,7 @@ fn compact_os_files_read_as_their_plain_data() {
 
 #[test]
 fn compact_os_files_that_cannot_be_read_say_why() {
-    if !ntfs3g::can_mount("compact_os_files_that_cannot_be_read_say_why") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = Image::make(32 << 20, &[]);
@@ -176,7 +176,7 @@ fn not_here(tree: &NtfsTree, name: &str, expected: &str) {
 
 #[test]
 fn placeholders_are_never_read_as_zeros() {
-    if !ntfs3g::can_mount("placeholders_are_never_read_as_zeros") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let cases: [(&str, u32, &str); 6] = [
@@ -249,7 +249,7 @@ fn key_material(length: u32) -> Vec<u8> {
 
 #[test]
 fn encrypted_files_come_in_their_raw_export_form() {
-    if !ntfs3g::can_mount("encrypted_files_come_in_their_raw_export_form") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = Image::make(64 << 20, &[]);
@@ -316,7 +316,7 @@ fn import(export: &[u8]) -> (Vec<u8>, Vec<u8>, u64) {
 
 #[test]
 fn encrypted_files_without_keys_are_named_as_lost() {
-    if !ntfs3g::can_mount("encrypted_files_without_keys_are_named_as_lost") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = Image::make(32 << 20, &[]);

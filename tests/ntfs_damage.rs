@@ -71,11 +71,12 @@ fn read_with_holes(tree: &NtfsTree, path: &str) -> (Vec<u8>, Vec<Hole>) {
 
 /// Differs nowhere but in the holes, and these are zeros.
 fn same_but_for(bytes: &[u8], truth: &[u8], holes: &[Hole]) {
-    assert_eq!(bytes.len(), truth.len());
-    for (i, (byte, truth)) in bytes.iter().zip(truth).enumerate() {
-        let is_hole = holes.iter().any(|h| (h.offset..h.offset + h.length).contains(&(i as u64)));
-        assert_eq!(*byte, if is_hole { 0 } else { *truth }, "byte {i}");
+    let mut expected = truth.to_vec();
+    for hole in holes {
+        let from = usize::try_from(hole.offset).unwrap();
+        expected[from..from + usize::try_from(hole.length).unwrap()].fill(0);
     }
+    compare::same_bytes(bytes, &expected, Path::new("all but the holes"));
 }
 
 /// A small store among other files.
@@ -101,7 +102,7 @@ fn image() -> Image {
 
 #[test]
 fn a_sound_volume_has_no_findings() {
-    if !ntfs3g::can_mount("a_sound_volume_has_no_findings") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -112,7 +113,7 @@ fn a_sound_volume_has_no_findings() {
 
 #[test]
 fn a_bad_boot_sector_or_table_start_is_got_around() {
-    if !ntfs3g::can_mount("a_bad_boot_sector_or_table_start_is_got_around") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -140,7 +141,7 @@ fn a_bad_boot_sector_or_table_start_is_got_around() {
 
 #[test]
 fn without_both_boot_sectors_nothing_is_believed() {
-    if !ntfs3g::can_mount("without_both_boot_sectors_nothing_is_believed") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -152,7 +153,7 @@ fn without_both_boot_sectors_nothing_is_believed() {
 
 #[test]
 fn a_boot_sector_that_differs_from_its_copy_is_told() {
-    if !ntfs3g::can_mount("a_boot_sector_that_differs_from_its_copy_is_told") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -162,7 +163,7 @@ fn a_boot_sector_that_differs_from_its_copy_is_told() {
 
 #[test]
 fn torn_bad_and_foreign_records_cost_themselves_only() {
-    if !ntfs3g::can_mount("torn_bad_and_foreign_records_cost_themselves_only") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -202,7 +203,7 @@ fn torn_bad_and_foreign_records_cost_themselves_only() {
 
 #[test]
 fn a_directory_that_is_gone_leaves_its_files_findable() {
-    if !ntfs3g::can_mount("a_directory_that_is_gone_leaves_its_files_findable") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -241,7 +242,7 @@ fn a_directory_that_is_gone_leaves_its_files_findable() {
 
 #[test]
 fn circles_end() {
-    if !ntfs3g::can_mount("circles_end") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -260,7 +261,7 @@ fn circles_end() {
 
 #[test]
 fn two_files_of_one_name_are_told_apart_by_the_index() {
-    if !ntfs3g::can_mount("two_files_of_one_name_are_told_apart_by_the_index") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -287,7 +288,7 @@ fn two_files_of_one_name_are_told_apart_by_the_index() {
 
 #[test]
 fn the_records_win_over_a_broken_index() {
-    if !ntfs3g::can_mount("the_records_win_over_a_broken_index") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -311,7 +312,7 @@ fn the_records_win_over_a_broken_index() {
 
 #[test]
 fn bad_sectors_cost_themselves() {
-    if !ntfs3g::can_mount("bad_sectors_cost_themselves") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = Image::make(64 << 20, &[]);
@@ -362,15 +363,16 @@ fn bad_sectors_cost_themselves() {
 
 #[test]
 fn runs_past_the_end_and_lost_pieces_are_holes() {
-    if !ntfs3g::can_mount("runs_past_the_end_and_lost_pieces_are_holes") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = Image::make(64 << 20, &["-c", "512"]);
     let bytes = noise(3, 4 << 20);
+    let first_bytes = noise(4, 14 << 20);
     image.fill(RW, |root| {
         fs::write(root.join("one piece"), &bytes).unwrap();
         ntfs3g::shred_free_space(root, 2000);
-        fs::write(root.join("first"), &bytes).unwrap();
+        fs::write(root.join("first"), &first_bytes).unwrap();
     });
     let sound = open(&image);
     let record = |name: &str| number(sound.lookup(&name.into()).unwrap());
@@ -391,9 +393,9 @@ fn runs_past_the_end_and_lost_pieces_are_holes() {
     assert_eq!(tree.findings(), []);
 
     let (read, holes) = read_with_holes(&tree, "first");
-    assert!(!holes.is_empty() && holes[0].length < 4 << 20, "{holes:?}");
+    assert!(!holes.is_empty() && holes[0].length < 14 << 20, "{holes:?}");
     assert!(holes[0].reason.contains("file record"), "{holes:?}");
-    same_but_for(&read, &bytes, &holes);
+    same_but_for(&read, &first_bytes, &holes);
     let facts = tree.facts(tree.lookup(&"first".into()).unwrap(), None).unwrap();
     assert!(!facts.damaged.is_empty());
 
@@ -410,7 +412,7 @@ fn sound_records(image: &Image) -> u64 {
 
 #[test]
 fn a_table_with_bad_sectors_is_read_around_them() {
-    if !ntfs3g::can_mount("a_table_with_bad_sectors_is_read_around_them") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -431,7 +433,7 @@ fn a_table_with_bad_sectors_is_read_around_them() {
 
 #[test]
 fn dirty_unreplayed_and_hibernated_volumes_are_told() {
-    if !ntfs3g::can_mount("dirty_unreplayed_and_hibernated_volumes_are_told") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -469,7 +471,7 @@ fn restart_page(clients_in_use: u16, flags: u16) -> Vec<u8> {
 
 #[test]
 fn deleted_files_are_listed_with_what_is_left_of_them() {
-    if !ntfs3g::can_mount("deleted_files_are_listed_with_what_is_left_of_them") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();
@@ -500,7 +502,7 @@ fn deleted_files_are_listed_with_what_is_left_of_them() {
 
 #[test]
 fn a_lost_root_record_loses_no_file() {
-    if !ntfs3g::can_mount("a_lost_root_record_loses_no_file") {
+    if !ntfs3g::can_mount() {
         return;
     }
     let image = image();

@@ -1,6 +1,9 @@
 //! Real NTFS images: made by mkntfs, filled and shown through ntfs-3g.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
+#[path = "require.rs"]
+mod require;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -41,26 +44,9 @@ pub(crate) struct Mount {
     path: PathBuf,
 }
 
-/// Whether this machine can mount NTFS; says so by the test's name if not.
-pub(crate) fn can_mount(test: &str) -> bool {
-    let missing = [("/dev/fuse", Path::new("/dev/fuse").exists())]
-        .into_iter()
-        .chain(["mkntfs", "ntfs-3g"].map(|tool| (tool, has_tool(tool))))
-        .find(|(_, there)| !there);
-    if let Some((what, _)) = missing {
-        eprintln!("SKIPPED {test}: this machine has no {what}");
-    }
-    missing.is_none()
-}
-
-fn has_tool(tool: &str) -> bool {
-    Command::new(tool)
-        .arg("--help")
-        .env("PATH", path_with_sbin())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
+/// Whether this machine can mount NTFS; says that the test is skipped if not.
+pub(crate) fn can_mount() -> bool {
+    require::require("fuse", require::mounts).is_some()
 }
 
 fn path_with_sbin() -> String {
@@ -151,7 +137,7 @@ impl Image {
 }
 
 /// Cuts all free space of a mounted volume into pieces of 8 KiB, `count` of
-/// them. What is written then is in that many pieces.
+/// them, few of which touch. What is written then is in very many pieces.
 pub(crate) fn shred_free_space(root: &Path, count: usize) {
     use std::io::Write;
     let folder = root.join("shreds");
@@ -168,8 +154,16 @@ pub(crate) fn shred_free_space(root: &Path, count: usize) {
         }
     }
     rest.sync_all().unwrap();
-    for i in 0..count {
-        std::fs::remove_file(shred(i * 2)).unwrap();
+    // ntfs-3g does not put them side by side in order: any regular choice might
+    // free neighbours only.
+    let mut state = 1_u64;
+    let mut left = count;
+    for i in 0..count * 2 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if left > 0 && (state >> 60).is_multiple_of(2) {
+            std::fs::remove_file(shred(i)).unwrap();
+            left -= 1;
+        }
     }
 }
 
@@ -182,10 +176,16 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("fusermount").arg("-u").arg(&self.path).status();
-        // Only when ntfs-3g has ended is everything in the image.
         let start = Instant::now();
+        let mut is_unmounted = false;
+        // Only when ntfs-3g has ended is everything in the image.
         while !matches!(self.child.try_wait(), Ok(Some(_))) {
+            // Busy for a moment where another thread is just starting a process.
+            if !is_unmounted {
+                let mut unmount = Command::new("fusermount");
+                unmount.arg("-u").arg(&self.path).stderr(Stdio::null());
+                is_unmounted = unmount.status().is_ok_and(|status| status.success());
+            }
             if start.elapsed() > Duration::from_secs(30) {
                 let _ = self.child.kill();
             }
