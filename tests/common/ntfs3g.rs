@@ -1,6 +1,10 @@
 //! Real NTFS images: made by mkntfs, filled and shown through ntfs-3g.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
+#[path = "require.rs"]
+mod require;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -42,25 +46,8 @@ pub(crate) struct Mount {
 }
 
 /// Whether this machine can mount NTFS; says so by the test's name if not.
-pub(crate) fn can_mount(test: &str) -> bool {
-    let missing = [("/dev/fuse", Path::new("/dev/fuse").exists())]
-        .into_iter()
-        .chain(["mkntfs", "ntfs-3g"].map(|tool| (tool, has_tool(tool))))
-        .find(|(_, there)| !there);
-    if let Some((what, _)) = missing {
-        eprintln!("SKIPPED {test}: this machine has no {what}");
-    }
-    missing.is_none()
-}
-
-fn has_tool(tool: &str) -> bool {
-    Command::new(tool)
-        .arg("--help")
-        .env("PATH", path_with_sbin())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
+pub(crate) fn can_mount(_test: &str) -> bool {
+    require::require("fuse", require::mounts).is_some()
 }
 
 fn path_with_sbin() -> String {
