@@ -128,7 +128,7 @@ fn facts_in(set: &Path) -> Vec<serde_json::Value> {
             fields.remove("start");
             // NTFS sets the change time itself when the last fact is set.
             fields["times"].as_object_mut().unwrap().remove("changed");
-            for data in fields.get_mut("data").into_iter() {
+            if let Some(data) = fields.get_mut("data") {
                 data.as_object_mut().unwrap().remove("at");
             }
             for stream in
