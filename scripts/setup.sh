@@ -61,8 +61,9 @@ need_test() {
     need_windows
     need_command wine wine
     [ -x /usr/lib/wine/wine64 ] || need_command wine64 wine64
-    need_command smbclient smbclient
-    need_command fls sleuthkit
+    need_command wimcapture wimtools
+    need_command bsdtar libarchive-tools
+    need_command python3 python3
     need_command sgdisk gdisk
     need_command parted parted
     need_command mkfs.vfat dosfstools

@@ -131,7 +131,7 @@ fn facts_in(set: &Path) -> Vec<serde_json::Value> {
             let times = fields["times"].as_object_mut().unwrap();
             times.remove("changed");
             times.remove("accessed");
-            for data in fields.get_mut("data").into_iter() {
+            if let Some(data) = fields.get_mut("data") {
                 data.as_object_mut().unwrap().remove("at");
             }
             for stream in

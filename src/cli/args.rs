@@ -149,6 +149,8 @@ pub(crate) struct Offload {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
+    // Shown as it stands, so without the brackets of Markdown.
+    #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
     #[arg(long, value_name = "DEST")]
     pub(crate) to: String,

@@ -170,12 +170,12 @@ impl Monitor for Output {
                 return;
             }
             state.last_event = Some(now);
-            let stage = state.stage;
+            let now_doing = state.stage;
             drop(state);
             self.event(
                 "progress",
                 &json!({
-                    "stage": stage,
+                    "stage": now_doing,
                     "bytes": progress.bytes,
                     "total_bytes": progress.total_bytes,
                     "files": progress.files,

@@ -45,7 +45,7 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
     for volume in &found.volumes {
         let (readable, reason) = match &volume.tree {
             Ok(_) => (true, None),
-            Err(reason) => (false, Some(reason.to_string())),
+            Err(reason) => (false, Some(reason.clone())),
         };
         out.event(
             "volume",

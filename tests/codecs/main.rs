@@ -13,6 +13,9 @@ mod efs;
 mod lznt1;
 mod lzx_by_hand;
 mod made;
+#[allow(clippy::duplicate_mod)] // `volume` has its own, for the benches
+#[path = "../common/require.rs"]
+mod require;
 mod vectors;
 #[cfg(target_os = "linux")]
 mod volume;
@@ -20,11 +23,6 @@ mod wim;
 mod wim_resource;
 
 /// Whether a program is there; if not, says which test is skipped.
-fn has(program: &str, test: &str) -> bool {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
-    if !found {
-        println!("SKIPPED {test}: needs {program}");
-    }
-    found
+fn has(program: &str, _test: &str) -> bool {
+    require::require(program, || require::program(program)).is_some()
 }

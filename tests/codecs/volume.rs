@@ -1,6 +1,10 @@
 //! NTFS volumes that ntfs-3g writes, and another reader of them (the `ntfs`
 //! crate, which gives the runs but does not decode).
 
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
+#[path = "../common/require.rs"]
+mod require;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -11,8 +15,6 @@ use lifeboat::ntfs::codec::lznt1;
 use ntfs::attribute_value::NtfsAttributeValue;
 use ntfs::indexes::NtfsFileNameIndex;
 use ntfs::{Ntfs, NtfsFile};
-
-use crate::has;
 
 /// Bytes of a compression unit: 16 clusters of 4 KiB.
 pub(crate) const UNIT: usize = 65_536;
@@ -25,14 +27,8 @@ pub(crate) struct Mounted {
 
 impl Mounted {
     /// `None` where the machine cannot mount one; says so.
-    pub(crate) fn new(test: &str, megabytes: u64, options: &str) -> Option<Self> {
-        if !has("ntfs-3g", test) || !has("mkntfs", test) {
-            return None;
-        }
-        if File::options().read(true).write(true).open("/dev/fuse").is_err() {
-            println!("SKIPPED {test}: needs /dev/fuse");
-            return None;
-        }
+    pub(crate) fn new(_test: &str, megabytes: u64, options: &str) -> Option<Self> {
+        require::require("fuse", require::mounts)?;
         let dir = tempfile::tempdir().unwrap();
         let (image, mount) = (dir.path().join("ntfs.img"), dir.path().join("mnt"));
         File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
@@ -54,10 +50,8 @@ impl Mounted {
         let mut this = Self { ntfs_3g, dir };
         let begun = Instant::now();
         while !is_mounted(&mount) {
-            if let Some(status) = this.ntfs_3g.try_wait().unwrap() {
-                println!("SKIPPED {test}: ntfs-3g cannot mount here ({status})");
-                return None;
-            }
+            let status = this.ntfs_3g.try_wait().unwrap();
+            assert!(status.is_none(), "ntfs-3g ended by itself: {status:?}");
             assert!(begun.elapsed() < Duration::from_secs(50), "ntfs-3g does not mount");
             std::thread::sleep(Duration::from_millis(20));
         }

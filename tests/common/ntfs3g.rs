@@ -1,6 +1,7 @@
 //! Real NTFS images: made by mkntfs, filled and shown through ntfs-3g.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
 #[path = "require.rs"]
 mod require;
 

@@ -2,6 +2,10 @@
 #![allow(dead_code)] // not every test program uses all of it
 #![allow(clippy::unwrap_used)] // a helper that fails is a failed test
 
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
+#[path = "require.rs"]
+mod require;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,18 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) const ALL_FACTS: &str = "streams_interface=xattr,permissions,compression,efs_raw";
 
 /// Whether this machine can mount NTFS; says so by name when it cannot.
-pub(crate) fn available(test: &str) -> bool {
-    let has = |program: &str| {
-        let dirs = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&dirs)
-            .chain(["/sbin", "/usr/sbin"].map(PathBuf::from))
-            .any(|d| d.join(program).exists())
-    };
-    let able = has("ntfs-3g") && has("mkntfs") && Path::new("/dev/fuse").exists();
-    if !able {
-        eprintln!("SKIPPED {test}: needs ntfs-3g, mkntfs and /dev/fuse");
-    }
-    able
+pub(crate) fn available(_test: &str) -> bool {
+    require::require("fuse", require::mounts).is_some()
 }
 
 /// A mounted image; unmounted when dropped.

@@ -39,7 +39,11 @@ pub(crate) fn require<T>(what: &str, look: impl FnOnce() -> Option<T>) -> Option
             "{test} needs {what}, which is not here: run scripts/setup.sh test"
         );
     }
-    eprintln!("SKIPPED {test}: {what} is not here (scripts/setup.sh test installs it)");
+    // Not by eprintln!, which cargo test shows for failed tests only.
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED {test}: {what} is not here (scripts/setup.sh test installs what can be)"
+    );
     if let Some(list) = std::env::var_os("LIFEBOAT_SKIP_LIST") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(list);
         // One write a line, so that tests that run side by side do not mix theirs.
@@ -68,7 +72,7 @@ pub(crate) fn mounts() -> Option<()> {
     Path::new("/dev/fuse").exists().then_some(())
 }
 
-/// A Samba server and the tool for its users. As `"samba"`.
-pub(crate) fn samba() -> Option<(PathBuf, PathBuf)> {
-    program("smbd").zip(program("pdbedit"))
+/// Whether there is a Samba server and the tool for its users. As `"samba"`.
+pub(crate) fn samba() -> Option<()> {
+    program("smbd").and(program("pdbedit")).map(drop)
 }

@@ -3,6 +3,10 @@
 #![allow(dead_code)] // each test uses its part
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
+#[path = "../common/require.rs"]
+mod require;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -196,11 +200,7 @@ pub(crate) fn reparse(tag: u32, kernel: &str, people: &str) -> Vec<u8> {
 
 /// Whether the program is there; says so by name if not.
 pub(crate) fn have(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok();
-    if !there {
-        eprintln!("SKIPPED: this test needs {program}");
-    }
-    there
+    require::require(program, || require::program(program)).is_some()
 }
 
 /// Runs a line of shell in a folder; what it prints on standard output.

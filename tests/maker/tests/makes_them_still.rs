@@ -1,5 +1,8 @@
 //! The committed fixtures hold what the maker says, and it still makes them.
 
+#[path = "../../common/require.rs"]
+mod require;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -25,10 +28,7 @@ fn differences(fixture: &Fixture, image: &Path) -> Result<Vec<String>> {
 
 #[test]
 fn the_committed_fixtures_hold_what_the_maker_says() {
-    if let Err(missing) = is_available() {
-        println!("skipped: {missing}");
-        return;
-    }
+    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
     for made in fixtures::all() {
         let image = fixture(made.name).unwrap();
         assert_eq!(differences(&made, &image).unwrap(), Vec::<String>::new(), "{}", made.name);
@@ -37,10 +37,7 @@ fn the_committed_fixtures_hold_what_the_maker_says() {
 
 #[test]
 fn the_maker_still_makes_them() {
-    if let Err(missing) = is_available() {
-        println!("skipped: {missing}");
-        return;
-    }
+    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
     let scratch = tempfile::tempdir().unwrap();
     for made in fixtures::all() {
         let image = scratch.path().join("fixture.img");
@@ -55,10 +52,7 @@ fn the_maker_still_makes_them() {
 
 #[test]
 fn the_larger_disks_hold_what_the_maker_says() {
-    if let Err(missing) = is_available() {
-        println!("skipped: {missing}");
-        return;
-    }
+    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
     let scratch = tempfile::tempdir().unwrap();
     let image = scratch.path().join("large.img");
     for made in [acceptance::acceptance(), demo::demo(10)] {
@@ -69,10 +63,7 @@ fn the_larger_disks_hold_what_the_maker_says() {
 
 #[test]
 fn volumes_have_the_smallest_and_the_largest_clusters() {
-    if let Err(missing) = is_available() {
-        println!("skipped: {missing}");
-        return;
-    }
+    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
     let scratch = tempfile::tempdir().unwrap();
     let image = scratch.path().join("volume.img");
     for (sector, cluster) in [(512, 512), (512, 2 << 20), (4096, 4096), (4096, 2 << 20)] {
