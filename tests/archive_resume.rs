@@ -16,49 +16,62 @@ use lifeboat::monitor::{Collect, Monitor, Progress, Silent};
 use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
-use support::{contents, plan};
+use support::{contents, plan, scratch};
 
 /// A folder behind a program that dies: after so many steps nothing that would
 /// change the folder is done any more, and the step in which it dies is torn.
 struct Mortal {
     folder: DirectoryTarget,
-    steps: Arc<AtomicU64>,
-    last: u64,
+    life: Arc<Life>,
 }
 
 struct MortalFile {
     file: Box<dyn TargetFile>,
-    steps: Arc<AtomicU64>,
-    last: u64,
+    life: Arc<Life>,
 }
 
-fn dead() -> TargetError {
-    TargetError {
-        trouble: Trouble::Unreachable,
-        path: String::new(),
-        what: "dead".to_owned(),
-        action: String::new(),
-        source: None,
+struct Life {
+    steps: AtomicU64,
+    /// The step in which it dies.
+    last: u64,
+    /// Every so many steps there is trouble that passes.
+    hiccup: u64,
+}
+
+impl Life {
+    fn step(&self) -> Result<(), TargetError> {
+        let step = self.steps.fetch_add(1, SeqCst);
+        if step >= self.last {
+            return Err(trouble(Trouble::Unreachable, "dead"));
+        }
+        if step % self.hiccup == self.hiccup - 1 {
+            return Err(trouble(Trouble::Passing, "network name gone"));
+        }
+        Ok(())
+    }
+
+    fn is_last(&self) -> bool {
+        self.steps.load(SeqCst) == self.last
     }
 }
 
-/// Takes a step, if it is not beyond the last.
-fn step(steps: &AtomicU64, last: u64) -> Result<(), TargetError> {
-    if steps.fetch_add(1, SeqCst) < last { Ok(()) } else { Err(dead()) }
+fn trouble(trouble: Trouble, what: &str) -> TargetError {
+    let (path, what, action) = (String::new(), what.to_owned(), String::new());
+    TargetError { trouble, path, what, action, source: None }
 }
 
 impl Mortal {
     fn new(dir: &Path, last: u64) -> Self {
-        let folder = DirectoryTarget::open(dir).unwrap();
-        Self { folder, steps: Arc::default(), last }
+        Self::with_hiccups(dir, last, u64::MAX)
     }
 
-    fn step(&self) -> Result<(), TargetError> {
-        step(&self.steps, self.last)
+    fn with_hiccups(dir: &Path, last: u64, hiccup: u64) -> Self {
+        let folder = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
+        Self { folder, life: Arc::new(Life { steps: AtomicU64::new(0), last, hiccup }) }
     }
 
     fn file(&self, file: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
-        Box::new(MortalFile { file, steps: Arc::clone(&self.steps), last: self.last })
+        Box::new(MortalFile { file, life: Arc::clone(&self.life) })
     }
 }
 
@@ -73,11 +86,11 @@ impl Target for Mortal {
         self.folder.stat(path)
     }
     fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
-        self.step()?;
+        self.life.step()?;
         self.folder.create_dir_all(dir)
     }
     fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
-        self.step()?;
+        self.life.step()?;
         Ok(self.file(self.folder.create(path)?))
     }
     fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
@@ -87,15 +100,15 @@ impl Target for Mortal {
         self.folder.open(path)
     }
     fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
-        self.step()?;
+        self.life.step()?;
         self.folder.rename(from, to)
     }
     fn remove_file(&self, path: &str) -> Result<(), TargetError> {
-        self.step()?;
+        self.life.step()?;
         self.folder.remove_file(path)
     }
     fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
-        self.step()?;
+        self.life.step()?;
         self.folder.remove_dir(path)
     }
     fn space(&self) -> Result<Option<Space>, TargetError> {
@@ -105,11 +118,11 @@ impl Target for Mortal {
 
 impl TargetFile for MortalFile {
     fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        if self.steps.load(SeqCst) == self.last {
+        if self.life.is_last() {
             // The write in which it dies gets half of its way.
             self.file.write_all_at(offset, &data[..data.len() / 2])?;
         }
-        step(&self.steps, self.last)?;
+        self.life.step()?;
         self.file.write_all_at(offset, data)
     }
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
@@ -119,7 +132,7 @@ impl TargetFile for MortalFile {
         self.file.size()
     }
     fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
-        step(&self.steps, self.last)?;
+        self.life.step()?;
         self.file.set_size(bytes)
     }
     fn sync(&mut self) -> Result<(), TargetError> {
@@ -178,7 +191,7 @@ fn losses(monitor: Collect) -> Vec<Loss> {
 }
 
 fn reference(tree: &MemoryTree, options: &OffloadOptions) -> (Set, Vec<Loss>) {
-    let dir = support::scratch();
+    let dir = scratch();
     let monitor = Collect::default();
     offload(&plan(tree), &Mortal::new(dir.path(), u64::MAX), options, &monitor).unwrap();
     (contents(dir.path()), losses(monitor))
@@ -198,7 +211,7 @@ fn kill_everywhere(options: &OffloadOptions) {
     assert_eq!(all_losses.len(), 2);
     let mut resumed = 0;
     for last in 0.. {
-        let dir = support::scratch();
+        let dir = scratch();
         if offload(&plan, &Mortal::new(dir.path(), last), options, &Silent).is_ok() {
             assert!(last > 100, "{last} steps only");
             break;
@@ -231,7 +244,7 @@ fn killed_again_and_again_it_gets_there() {
     let tree = tree();
     let plan = plan(&tree);
     let (whole, all_losses) = reference(&tree, &options());
-    let dir = support::scratch();
+    let dir = scratch();
     let mut runs = 0;
     // Each run lives long enough for the next checkpoint.
     let told = loop {
@@ -245,6 +258,31 @@ fn killed_again_and_again_it_gets_there() {
     assert!(runs >= 3);
     assert!(contents(dir.path()) == whole);
     assert_eq!(told, all_losses);
+}
+
+#[test]
+fn trouble_that_passes_leaves_no_trace() {
+    let tree = tree();
+    let (whole, all_losses) = reference(&tree, &options());
+    let dir = scratch();
+    let monitor = Collect::default();
+    let target = Mortal::with_hiccups(dir.path(), u64::MAX, 25);
+    offload(&plan(&tree), &target, &options(), &monitor).unwrap();
+    same(&contents(dir.path()), &whole, "with hiccups");
+    let notes = monitor.notes.lock().unwrap().clone();
+    assert!(notes.len() > 3 && notes.iter().all(|note| note.contains("trying again")), "{notes:?}");
+    assert_eq!(losses(monitor), all_losses);
+
+    // Borne only so long.
+    let dir = scratch();
+    let target = Mortal::with_hiccups(dir.path(), u64::MAX, 1);
+    let options = OffloadOptions { patience: std::time::Duration::from_millis(600), ..options() };
+    let began = std::time::Instant::now();
+    match offload(&plan(&tree), &target, &options, &Silent) {
+        Err(ArchiveError::Target(error)) => assert_eq!(error.trouble, Trouble::Passing),
+        other => unreachable!("{other:?}"),
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
 }
 
 /// Stops after so many bytes.
@@ -264,7 +302,7 @@ impl Monitor for Stop {
 
 fn stop(tree: &MemoryTree, dir: &Path, after: u64) -> String {
     let stop = Stop { after, bytes: AtomicU64::new(0) };
-    let target = DirectoryTarget::open(dir).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
     match offload(&plan(tree), &target, &options(), &stop) {
         Err(ArchiveError::Cancelled { set: Some(set) }) => set,
         other => unreachable!("not cancelled: {other:?}"),
@@ -281,7 +319,7 @@ fn file(dir: &Path, name: &str) -> PathBuf {
 fn stopped_by_the_user_it_goes_on() {
     let tree = tree();
     let (whole, _) = reference(&tree, &options());
-    let dir = support::scratch();
+    let dir = scratch();
     let set = stop(&tree, dir.path(), 500_000);
     assert!(set.ends_with(".partial"));
     // Another clock and another number of threads make no difference.
@@ -289,7 +327,8 @@ fn stopped_by_the_user_it_goes_on() {
     let (outcome, _) = go_on(&tree, dir.path(), &later);
     assert!(outcome.resumed_frames >= 96);
     assert!(contents(dir.path()) == whole);
-    let folder: Arc<dyn Target> = Arc::new(DirectoryTarget::open(dir.path()).unwrap());
+    let folder: Arc<dyn Target> =
+        Arc::new(DirectoryTarget::open(dir.path(), lifeboat::target::open::Missing::Make).unwrap());
     let verified = verify_set(folder, &outcome.set, Level::Full, &Silent).unwrap();
     assert_eq!((verified.damage, verified.totals), (0, outcome.rescue.totals));
 }
@@ -297,7 +336,7 @@ fn stopped_by_the_user_it_goes_on() {
 #[test]
 fn a_changed_source_is_never_mixed_in() {
     let old = tree();
-    let dir = support::scratch();
+    let dir = scratch();
     let set = stop(&old, dir.path(), 500_000);
     let before = contents(dir.path());
     let mut new = tree();
@@ -306,7 +345,7 @@ fn a_changed_source_is_never_mixed_in() {
 
     let name = Path::new(&set).file_name().unwrap().to_str().unwrap().to_owned();
     let this = OffloadOptions { resume: Resume::This(name), ..options() };
-    let target = DirectoryTarget::open(dir.path()).unwrap();
+    let target = DirectoryTarget::open(dir.path(), lifeboat::target::open::Missing::Make).unwrap();
     let refused = offload(&plan(&new), &target, &this, &Silent);
     assert!(matches!(refused, Err(ArchiveError::SourceChanged { .. })), "{refused:?}");
     assert!(contents(dir.path()) == before);
@@ -337,7 +376,7 @@ fn what_rotted_meanwhile_is_written_again() {
         ("journal.jsonl", 800),
         ("journal.jsonl", 10),
     ] {
-        let dir = support::scratch();
+        let dir = scratch();
         stop(&tree, dir.path(), 500_000);
         let path = file(dir.path(), name);
         let mut bytes = std::fs::read(&path).unwrap();
@@ -360,7 +399,7 @@ fn a_set_that_rotted_before_it_was_published_is_mended() {
     let (whole, all_losses) = reference(&tree, &options());
     let mut mended = 0;
     for last in 200.. {
-        let dir = support::scratch();
+        let dir = scratch();
         if offload(&plan, &Mortal::new(dir.path(), last), &never(), &Silent).is_ok() {
             break;
         }

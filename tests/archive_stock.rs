@@ -1,15 +1,19 @@
 //! A rescue set opens with the tools that every machine has: zstd, tar,
 //! sha256sum. Whoever has lost this program has not lost the data.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use lifeboat::archive::manifest::{Data, Member, MemberKind, TimesLine};
+use lifeboat::archive::tar_dialect::member_header;
 use lifeboat::facts::NodeId;
 use lifeboat::name::NtName;
 use lifeboat::tree::Tree;
@@ -99,4 +103,53 @@ fn bsdtar_reads_it_without_complaint() {
     let said = sh(&out, "export LC_ALL=C.UTF-8; zstd -qdc ../store.tar.zst | bsdtar -xf - 2>&1");
     assert_eq!(said, "");
     compare(&tree, &out);
+}
+
+/// Headers as they are rarely seen: sizes beyond 8 GiB (in a file with a hole),
+/// paths of 32,767 units, times at the ends of what NTFS has.
+#[test]
+fn extremes_are_listed_by_every_tar() {
+    if !have("tar") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let size = (9_u64 << 30) + 5;
+    let long = format!("C/{}", "\u{E4}/\u{4E2D}".repeat(32_765 / 3));
+    let mut members = vec![Member::new(b"C/large", MemberKind::File)];
+    members[0].data = Some(Data { size, ..Data::default() });
+    members.push(Member::new(long.as_bytes(), MemberKind::Directory));
+    for ticks in [0, 1, u64::MAX] {
+        let mut member = Member::new(format!("C/{ticks}").as_bytes(), MemberKind::Directory);
+        let (created, modified, changed, accessed) = (ticks, ticks, ticks, ticks);
+        member.times = TimesLine { created, modified, changed, accessed };
+        members.push(member);
+    }
+    let mut tar = std::fs::File::create(dir.path().join("extremes.tar")).unwrap();
+    for member in &members {
+        tar.write_all(&member_header(member).unwrap()).unwrap();
+        if member.data.is_some() {
+            tar.seek_relative(i64::try_from(size.next_multiple_of(512)).unwrap()).unwrap();
+        }
+    }
+    tar.write_all(&[0; 1024]).unwrap();
+    drop(tar);
+    let expected: Vec<String> = ["C/large".to_owned(), format!("{long}/")]
+        .into_iter()
+        .chain([0, 1, u64::MAX].map(|ticks| format!("C/{ticks}/")))
+        .collect();
+    for list in ["tar -tf", "bsdtar -tf"] {
+        if have(list.split(' ').next().unwrap()) {
+            let line = format!("LC_ALL=C.UTF-8 {list} extremes.tar --quoting-style=literal");
+            let line = line.replace(
+                "bsdtar -tf extremes.tar --quoting-style=literal",
+                "bsdtar -tf extremes.tar",
+            );
+            let said = sh(dir.path(), &line);
+            assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{list}");
+        }
+    }
+    // And all of it but the large and the long is unpacked.
+    let unpack = "tar -xf extremes.tar --warning=no-unknown-keyword --warning=no-timestamp \
+                  C/0 C/1 C/18446744073709551615 && ls C | wc -l";
+    assert_eq!(sh(dir.path(), unpack).trim(), "3");
 }

@@ -36,7 +36,8 @@ fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReade
         take: vec!["StateStore".into()],
     };
     let plan = Plan::make(vec![part], &Silent).unwrap();
-    let target = Arc::new(DirectoryTarget::open(dir).unwrap());
+    let target =
+        Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap());
     let seen = Collect::default();
     let outcome = offload(&plan, &*target, options, &seen).unwrap();
     println!("packed with {:?}", seen.losses.into_inner().unwrap());

@@ -165,12 +165,17 @@ if not defined LIFEBOAT if exist "%~dp0..\lifeboat.exe" set "LIFEBOAT=%~dp0..\li
 if not defined LIFEBOAT for %%I in (lifeboat.exe) do set "LIFEBOAT=%%~$PATH:I"
 if not defined LIFEBOAT goto nolifeboat
 set "WINPE="
-reg query HKLM\SYSTEM\CurrentControlSet\Control\MiniNT >nul 2>&1 && set "WINPE=1"
-reg query HKU\S-1-5-19 >nul 2>&1 || goto noadmin
+reg query HKLM\SYSTEM\CurrentControlSet\Control\MiniNT >nul 2>&1
+if not errorlevel 1 set "WINPE=1"
+rem WinPE runs as SYSTEM. Elsewhere only an administrator may read this key.
+if defined WINPE goto allowed
+reg query HKU\S-1-5-19 >nul 2>&1
+if errorlevel 1 goto noadmin
+:allowed
 if not exist "%~dp0rescue.json" goto notwhole
 if /i "%~1"=="/y" goto go
 echo This puts the files of this set back to the drives and paths that they came
-echo from, on THIS computer. Files that are there already are not replaced.
+echo from, on THIS computer.
 set "ANSWER="
 set /p "ANSWER=Go on? Type y for yes: "
 if /i not "%ANSWER:~0,1%"=="y" goto stopped

@@ -22,6 +22,7 @@ mod options;
 mod patience;
 pub mod pax;
 pub mod plan;
+mod plan_builder;
 mod producer;
 pub mod reader;
 pub mod rescue;
@@ -30,8 +31,10 @@ pub mod sink;
 mod source;
 pub mod tar_dialect;
 mod tar_walk;
+mod turn;
 pub mod ustar;
 pub mod verify;
+mod verify_files;
 mod volumes;
 pub mod writer;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::error::ArchiveError;
 use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES};
 use super::rescue::{Machine, Rescue, What};
+use super::ustar::BLOCK;
 use crate::facts::FileTime;
 
 /// What to do with an unfinished set of the same source.
@@ -72,7 +73,9 @@ impl OffloadOptions {
         if !(1..=19).contains(&self.level) {
             return bad(format!("level {} is not between 1 and 19", self.level));
         }
-        if !(4096..=MAX_FRAME_BYTES).contains(&self.frame_bytes) {
+        // In whole blocks, so that every frame begins with one of the tar.
+        let blocks = self.frame_bytes.is_multiple_of(BLOCK as u64);
+        if !blocks || !(4096..=MAX_FRAME_BYTES).contains(&self.frame_bytes) {
             return bad(format!("frames of {} bytes are not possible", self.frame_bytes));
         }
         match self.split {

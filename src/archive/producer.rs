@@ -121,11 +121,16 @@ impl<'a, E: Emit> Producer<'a, E> {
     pub(super) fn run(mut self) -> Result<Totals, ArchiveError> {
         if let Some(current) = &self.current {
             let sent = current.sent;
-            self.send(None, sent)?;
+            let header = tar_dialect::member_header(&current.line).ok_or_else(unwritable)?;
+            self.send(&header, None, sent)?;
         }
         while self.member < self.plan.len() {
+            if self.monitor.is_cancelled() {
+                return Err(ArchiveError::Cancelled { set: None });
+            }
             let Draft { member, stream } = draft::member(self.plan, self.member)?;
-            let whole = tar_dialect::whole_size(&member).ok_or_else(unwritable)?;
+            let header = tar_dialect::member_header(&member).ok_or_else(unwritable)?;
+            let whole = tar_dialect::whole_size(&member, &header).ok_or_else(unwritable)?;
             let rest = (self.limit - self.buf.len()) as u64;
             if !self.buf.is_empty() && whole > rest {
                 self.cut(false)?;
@@ -133,7 +138,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             self.expect(&member);
             let line = Member { start: self.here(), ..member };
             self.current = Some(Current { line, sent: 0, hash: None });
-            self.send(stream, 0)?;
+            self.send(&header, stream, 0)?;
         }
         if self.limit - self.buf.len() < END {
             self.cut(false)?;
@@ -218,12 +223,16 @@ impl<'a, E: Emit> Producer<'a, E> {
 
     /// Sends the present member: headers, data, streams, without the first
     /// `skip` bytes of all that. `stream` is the data where it is open already.
-    fn send(&mut self, stream: Option<Box<dyn Stream>>, mut skip: u64) -> Result<(), ArchiveError> {
+    fn send(
+        &mut self,
+        header: &[u8],
+        stream: Option<Box<dyn Stream>>,
+        mut skip: u64,
+    ) -> Result<(), ArchiveError> {
         let line = self.line()?;
-        let header = tar_dialect::member_header(line).ok_or_else(unwritable)?;
         let size = line.data.as_ref().map_or(0, |data| data.size);
         let streams = line.streams.len();
-        self.send_header(&header, &mut skip)?;
+        self.send_header(header, &mut skip)?;
         self.send_data(None, size, stream, &mut skip)?;
         for index in 0..streams {
             let line = self.line()?;

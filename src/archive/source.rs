@@ -91,8 +91,8 @@ struct Unpacked {
     sha256: Option<String>,
 }
 
-/// Frames in their order, each asked for any number of times in a row and none
-/// before one that was asked for. Ends its threads when it is dropped.
+/// Frames in their order, read ahead; one before the last that was asked for is
+/// had too, but slowly. Ends its threads when it is dropped.
 pub(super) struct InTurn {
     shared: Arc<Shared>,
     ahead: Receiver<(u64, Ahead)>,
@@ -101,6 +101,8 @@ pub(super) struct InTurn {
     /// The hashes of frames that were passed, or what is wrong with them.
     hashes: VecDeque<(u64, Result<String, String>)>,
     hashing: bool,
+    /// For frames that were passed already.
+    back: Option<AnyOrder>,
     volume_hashes: Arc<Mutex<Vec<Option<String>>>>,
 }
 
@@ -123,7 +125,8 @@ impl InTurn {
         let (own, hashes) = (Arc::clone(shared), Arc::clone(&volume_hashes));
         thread::spawn(move || fetch(&own, first, hashing, &ahead_to, &jobs_to, &hashes));
         let shared = Arc::clone(shared);
-        Self { shared, ahead, now: None, hashes: VecDeque::new(), hashing, volume_hashes }
+        let hashes = VecDeque::new();
+        Self { shared, ahead, now: None, hashes, hashing, back: None, volume_hashes }
     }
 
     /// The hash of a packed frame, or what is wrong with it; once for each, in
@@ -184,7 +187,14 @@ impl Source for InTurn {
         match &self.now {
             Some((number, Ok(plain))) if *number == frame => Ok(Arc::clone(plain)),
             Some((number, Err(what))) if *number == frame => Err(self.shared.damaged(frame, what)),
-            _ => Err(self.shared.damaged(frame, "it was passed already")),
+            // Passed already: a set that lies about sizes leads too far ahead.
+            _ => {
+                let back = match self.back.take() {
+                    Some(back) => back,
+                    None => AnyOrder::new(Arc::clone(&self.shared))?,
+                };
+                self.back.insert(back).frame(frame)
+            }
         }
     }
 }

@@ -97,11 +97,11 @@ pub fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
     Some(assemble(&path, TypeFlag::File, stream.data.size, member.times.modified, b"", &records))
 }
 
-/// Bytes of a member in the tar: headers, data and streams, filled up.
-/// `None` when the line is damaged.
-pub fn whole_size(member: &Member) -> Option<u64> {
+/// Bytes of a member in the tar: its header, made already, data and streams, all
+/// filled up. `None` when the line is damaged.
+pub fn whole_size(member: &Member, header: &[u8]) -> Option<u64> {
     let filled = |size: u64| size.checked_add(padding(size) as u64);
-    let mut sum = member_header(member)?.len() as u64;
+    let mut sum = header.len() as u64;
     sum = sum.checked_add(filled(member.data.as_ref().map_or(0, |data| data.size))?)?;
     for stream in &member.streams {
         sum = sum.checked_add(stream_header(member, stream)?.len() as u64)?;

@@ -50,6 +50,7 @@ pub fn offload(
         split,
         read_back: options.read_back,
     };
+    warn_of_little_room(plan, target, monitor)?;
     let run = Run { plan, target, options, patience };
     let unfinished = resume::find(target, plan, options, &packing, patience)?;
     let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
@@ -62,6 +63,24 @@ pub fn offload(
         (names, result)
     };
     result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
+}
+
+/// Says so when the target may be too small. How well the files pack nobody
+/// knows, so this refuses nothing: a full target ends the run, to be gone on with.
+fn warn_of_little_room(
+    plan: &Plan,
+    target: &dyn Target,
+    monitor: &dyn Monitor,
+) -> Result<(), ArchiveError> {
+    let bytes = plan.totals().bytes;
+    if let Some(room) = target.space()?.filter(|room| room.free < bytes) {
+        monitor.note(&format!(
+            "{}: {} bytes are free, and the files have {bytes} before packing; it may not suffice",
+            target.display(""),
+            room.free
+        ));
+    }
+    Ok(())
 }
 
 /// What all steps of a run need.

@@ -6,6 +6,7 @@
 //! or was put there. What the destination cannot hold is a named loss, and the
 //! rest goes on.
 
+mod chosen;
 mod descriptor;
 mod destination;
 mod error;
@@ -24,6 +25,7 @@ mod platform;
 #[path = "windows.rs"]
 mod platform;
 
+pub use chosen::Chosen;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use input::{Bytes, Input, Ordered};

@@ -58,7 +58,7 @@ pub(crate) fn pack_watched(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Outcome {
-    let target = DirectoryTarget::open(dir).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
     offload(&plan(tree), &target, options, monitor).unwrap()
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// A folder as a target.
 pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
-    Arc::new(DirectoryTarget::open(dir).unwrap())
+    Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap())
 }
 
 /// A store with every kind of file: sizes at the edges of blocks and frames,

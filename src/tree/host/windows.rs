@@ -351,6 +351,7 @@ impl Tree for HostTree {
             short_name: short_name(&file, &place.name),
             streams: streams_of(&file).unwrap_or_default(),
             content: content(&look),
+            damaged: Vec::new(),
         })
     }
 

@@ -181,6 +181,7 @@ impl HostTree {
             short_name: self.dos_name(place)?.known(),
             streams,
             content,
+            damaged: Vec::new(),
         })
     }
 
