@@ -38,7 +38,7 @@ pub fn ways(rescue: &Rescue) -> Vec<Way> {
     let Some((drive, path)) = primary else { return Vec::new() };
     let is_letter = matches!(drive.as_bytes(), [b'A'..=b'Z' | b'a'..=b'z']);
     let drive = if is_letter { drive } else { "X" };
-    let store = quoted(&format!("{drive}:\\{path}"));
+    let store = written(&format!("{drive}:\\{path}"));
     let mut ways = match rescue.kind.as_str() {
         "hard-link" => hard_link(rescue, &store),
         "uncompressed" => vec![Way {
@@ -100,13 +100,18 @@ fn hard_link(rescue: &Rescue, store: &str) -> Vec<Way> {
     ways
 }
 
-/// A path as it must stand on a command line.
-fn quoted(path: &str) -> String {
-    let path = path.trim_end_matches('\\');
-    if path.contains([' ', '&', '(', ')', '^', ',', ';', '=']) {
-        return format!("\"{path}\"");
+/// A path as it must stand on a command line. A set can hold any text in its
+/// place, and this is copied and run: only harmless characters get there.
+fn written(path: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b" ._-\\:$~".contains(&b);
+    if !path.bytes().all(is_plain) {
+        return "<the folder that holds USMT>".to_owned();
     }
-    path.to_owned()
+    let path = match path.trim_end_matches('\\') {
+        drive if drive.len() == 2 => path, // `C:` alone would be another folder
+        shorter => shorter,
+    };
+    if path.contains(' ') { format!("\"{path}\"") } else { path.to_owned() }
 }
 
 /// What a return code of `loadstate` means, and what to do.
@@ -189,6 +194,12 @@ mod tests {
         let packed = ways(&set("compressed", &[("volume-1234", "s", "whole")]));
         assert!(packed[0].command.starts_with("loadstate X:\\s /i:"));
         assert!(packed[0].before[0].contains("drive letter"));
+        let hostile = ways(&set("uncompressed", &[("C", "a & del /q \"x", "whole")]));
+        assert!(
+            hostile[0].command.starts_with("loadstate <the folder that holds USMT> /nocompress")
+        );
+        let whole = ways(&set("uncompressed", &[("E", "", "whole")]));
+        assert!(whole[0].command.starts_with("loadstate E:\\ /nocompress"));
         assert_eq!(ways(&set("folder", &[("C", "Users", "folder")])), []);
         assert_eq!(ways(&set("hard-link", &[])), []);
     }
