@@ -43,7 +43,7 @@ pub use foreign::Foreign;
 pub use hardware::Hardware;
 pub use image::FileDevice;
 pub use layout::{Disk, Volume};
-pub use live::until_whole;
+pub use live::Patience;
 pub use memory::MemoryDevice;
 pub use slice::Slice;
 pub use table::{Partition, PartitionTable, PartitionType, TableKind};
@@ -69,7 +69,7 @@ pub trait Device: Send + Sync {
     fn sector_size(&self) -> u32;
 
     /// Whether somebody else may be writing to it now: a mounted volume. What
-    /// contradicts itself there may be whole a moment later ([`until_whole`]).
+    /// contradicts itself there may be whole a moment later ([`Patience`]).
     fn is_live(&self) -> bool {
         false
     }

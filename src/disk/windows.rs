@@ -16,8 +16,8 @@
 //!   exists can be named as a source like any volume.
 //! * Read as it is, and read again on contradiction: NTFS flushes a change
 //!   within seconds, and a structure caught half written fails its check
-//!   (fix-ups, checksums). [`super::until_whole`] reads such a structure again,
-//!   after growing waits, 2.5 s in all. **This is what is done.**
+//!   (fix-ups, checksums). [`super::Patience`] has such a structure read again,
+//!   after growing waits, a few seconds in all. **This is what is done.**
 //!
 //! A rescue runs where nobody works on the volume: WinPE after a failed
 //! deployment, a disk in another machine. There nothing changes under the

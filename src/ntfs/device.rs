@@ -34,6 +34,11 @@ impl Medium {
         self.len
     }
 
+    /// Whether somebody else may be writing to it now.
+    pub fn is_live(&self) -> bool {
+        self.device.is_live()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0

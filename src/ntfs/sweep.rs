@@ -16,6 +16,7 @@ use super::runs::{self, Place};
 use super::standard_information::StandardInformation;
 use super::volume::Volume;
 use super::{NtfsError, same_names, wof};
+use crate::disk::Patience;
 use crate::facts::attributes;
 use crate::monitor::{Monitor, Progress};
 
@@ -71,6 +72,7 @@ pub(crate) fn sweep(
     let mut sweep = Sweep {
         builder: Builder::with_capacity(records_in_use(volume)),
         report: Report::default(),
+        patience: Patience::default(),
     };
     sweep.report.deleted = vec![0; usize::try_from(total.div_ceil(64)).unwrap_or(0)];
     let mut buf = vec![0; (READ_BYTES / record_bytes).max(1) * record_bytes];
@@ -126,6 +128,7 @@ fn records_in_use(volume: &Arc<Volume>) -> usize {
 struct Sweep {
     builder: Builder,
     report: Report,
+    patience: Patience,
 }
 
 impl Sweep {
@@ -139,7 +142,14 @@ impl Sweep {
             Ok(record) if !record.is_torn => Ok(record),
             first => {
                 // On a mounted volume it may just have been written.
-                again = volume.read_record_again(u64::from(number)).unwrap_or_default();
+                again = Vec::new();
+                let _ = self.patience.until_whole(volume.medium().is_live(), || {
+                    again = volume.read_record_again(u64::from(number)).unwrap_or_default();
+                    match Record::parse(&mut again.clone(), at) {
+                        Ok(record) if !record.is_torn => Ok(()),
+                        _ => Err(()),
+                    }
+                });
                 Record::parse(&mut again, at).or(first)
             }
         };

@@ -41,6 +41,19 @@ pub(crate) struct Share {
     pub(crate) unc: String,
 }
 
+/// A drive letter, until this is dropped.
+pub(crate) struct Drive {
+    links: Vec<PathBuf>,
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        for link in &self.links {
+            let _ = fs::remove_file(link);
+        }
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.link);
@@ -115,6 +128,20 @@ impl Wine {
         symlink(std::path::absolute(folder).expect("the path is not empty"), &link)
             .expect("the prefix can be written to");
         Share { link, unc: format!("\\\\{host}\\share") }
+    }
+
+    /// Gives a folder a drive letter; the drive as a device is `device`, a disk
+    /// or an image. Tests that run side by side take different letters.
+    pub(crate) fn drive(&self, letter: char, folder: &Path, device: Option<&Path>) -> Drive {
+        let dosdevices = self.prefix.join("dosdevices");
+        let links = [(":", Some(folder)), ("::", device)].into_iter().filter_map(|(end, to)| {
+            let link = dosdevices.join(format!("{letter}{end}"));
+            let _ = fs::remove_file(&link); // left behind by a test that died
+            symlink(std::path::absolute(to?).expect("the path is not empty"), &link)
+                .expect("the prefix can be written to");
+            Some(link)
+        });
+        Drive { links: links.collect() }
     }
 
     /// Runs a program to its end.
