@@ -22,7 +22,8 @@ pub(crate) const UNIT: usize = 65_536;
 /// An NTFS image, mounted with compression for as long as this lives.
 pub(crate) struct Mounted {
     ntfs_3g: Child,
-    dir: tempfile::TempDir,
+    /// `None` once it is unmounted.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Mounted {
@@ -47,7 +48,7 @@ impl Mounted {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut this = Self { ntfs_3g, dir };
+        let mut this = Self { ntfs_3g, dir: Some(dir) };
         let begun = Instant::now();
         while !is_mounted(&mount) {
             let status = this.ntfs_3g.try_wait().unwrap();
@@ -59,7 +60,7 @@ impl Mounted {
     }
 
     pub(crate) fn root(&self) -> std::path::PathBuf {
-        self.dir.path().join("mnt")
+        self.dir.as_ref().unwrap().path().join("mnt")
     }
 
     /// A folder all whose files are compressed.
@@ -73,11 +74,21 @@ impl Mounted {
 
     /// Unmounts, waits until all is written, and opens the image.
     pub(crate) fn into_image(mut self) -> (File, tempfile::TempDir) {
-        let status = Command::new("umount").arg(self.root()).status().unwrap();
+        let dir = self.dir.take().unwrap();
+        let status = Command::new("umount").arg(dir.path().join("mnt")).status().unwrap();
         assert!(status.success(), "umount failed");
         self.ntfs_3g.wait().unwrap();
-        let image = File::open(self.dir.path().join("ntfs.img")).unwrap();
-        (image, self.dir)
+        (File::open(dir.path().join("ntfs.img")).unwrap(), dir)
+    }
+}
+
+/// A failed test leaves no mount behind.
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.dir {
+            let _ = Command::new("umount").arg("-l").arg(dir.path().join("mnt")).output();
+            let _ = self.ntfs_3g.wait();
+        }
     }
 }
 
