@@ -382,7 +382,7 @@ fn differencing_containers_are_refused_with_words() {
     let image = scratch.text("child.vhdx");
     run("qemu-img", &["create", "-f", "vhdx", &image, "64M"]);
     // File parameters are the metadata's first item, flags at its fifth byte;
-    // the metadata table is at 2 MiB in what qemu-img makes.
+    // the metadata table is at 3 MiB in what qemu-img makes.
     let bytes = fs::read(&image).unwrap();
     let guid = [0x37, 0x67, 0xA1, 0xCA, 0x36, 0xFA, 0x43, 0x4D];
     let entry = bytes.windows(8).position(|w| w == guid).unwrap();
@@ -693,9 +693,9 @@ fn write_the_seeds() {
             (80, 64 << 10),
             (80, 128 << 10),
             (112, 192 << 10),
-            (224, 2 * MIB),
-            (64, 2 * MIB + (64 << 10)),
-            (64, 3 * MIB),
+            (224, 3 * MIB),
+            (64, 3 * MIB + (64 << 10)),
+            (64, 2 * MIB),
             (256, 4 * MIB),
         ] {
             pieces.extend(peek(&image, at, len));

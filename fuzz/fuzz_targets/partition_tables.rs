@@ -46,7 +46,8 @@ fn seal(disk: &mut [u8], place: usize, unit: usize) {
     let start = start.saturating_mul(unit);
     let end = start.saturating_add(count.saturating_mul(bytes));
     let Some(crc) = disk.get(start..end).map(crc32) else { return };
-    disk[place + 0x58..][..4].copy_from_slice(&crc.to_le_bytes());
+    let Some(field) = disk.get_mut(place + 0x58..place + 0x5C) else { return };
+    field.copy_from_slice(&crc.to_le_bytes());
     disk[place + 0x10..][..4].fill(0);
     let Some(crc) = disk.get(place..place.saturating_add(header)).map(crc32) else { return };
     disk[place + 0x10..][..4].copy_from_slice(&crc.to_le_bytes());
