@@ -197,6 +197,9 @@ pub struct Facts {
     pub streams: Vec<StreamInfo>,
     /// What the unnamed stream is.
     pub content: Content,
+    /// Facts that the file has (or may have) but that could not be read, for
+    /// people: each is a [`LossKind::Fact`].
+    pub damaged: Vec<String>,
 }
 
 impl Default for Facts {
@@ -209,6 +212,7 @@ impl Default for Facts {
             short_name: None,
             streams: Vec::new(),
             content: Content::Data,
+            damaged: Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::facts::{FileTime, Hole, Loss};
 use lifeboat::monitor::{Collect, Monitor, Progress, Silent};
 use lifeboat::target::directory::DirectoryTarget;
+use lifeboat::target::open::Missing;
 use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{contents, plan, scratch};
@@ -66,7 +67,7 @@ impl Mortal {
     }
 
     fn with_hiccups(dir: &Path, last: u64, hiccup: u64) -> Self {
-        let folder = DirectoryTarget::open(dir).unwrap();
+        let folder = DirectoryTarget::open(dir, Missing::Make).unwrap();
         Self { folder, life: Arc::new(Life { steps: AtomicU64::new(0), last, hiccup }) }
     }
 
@@ -302,7 +303,7 @@ impl Monitor for Stop {
 
 fn stop(tree: &MemoryTree, dir: &Path, after: u64) -> String {
     let stop = Stop { after, bytes: AtomicU64::new(0) };
-    let target = DirectoryTarget::open(dir).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
     match offload(&plan(tree), &target, &options(), &stop) {
         Err(ArchiveError::Cancelled { set: Some(set) }) => set,
         other => unreachable!("not cancelled: {other:?}"),
@@ -327,7 +328,8 @@ fn stopped_by_the_user_it_goes_on() {
     let (outcome, _) = go_on(&tree, dir.path(), &later);
     assert!(outcome.resumed_frames >= 96);
     assert!(contents(dir.path()) == whole);
-    let folder: Arc<dyn Target> = Arc::new(DirectoryTarget::open(dir.path()).unwrap());
+    let folder: Arc<dyn Target> =
+        Arc::new(DirectoryTarget::open(dir.path(), lifeboat::target::open::Missing::Make).unwrap());
     let verified = verify_set(folder, &outcome.set, Level::Full, &Silent).unwrap();
     assert_eq!((verified.damage, verified.totals), (0, outcome.rescue.totals));
 }
@@ -344,7 +346,7 @@ fn a_changed_source_is_never_mixed_in() {
 
     let name = Path::new(&set).file_name().unwrap().to_str().unwrap().to_owned();
     let this = OffloadOptions { resume: Resume::This(name), ..options() };
-    let target = DirectoryTarget::open(dir.path()).unwrap();
+    let target = DirectoryTarget::open(dir.path(), lifeboat::target::open::Missing::Make).unwrap();
     let refused = offload(&plan(&new), &target, &this, &Silent);
     assert!(matches!(refused, Err(ArchiveError::SourceChanged { .. })), "{refused:?}");
     assert!(contents(dir.path()) == before);

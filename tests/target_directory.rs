@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use lifeboat::target::directory::DirectoryTarget;
+use lifeboat::target::open::Missing;
 use lifeboat::target::{Target, Trouble};
 
 fn target(folder: &Path) -> DirectoryTarget {
-    DirectoryTarget::open(folder).unwrap()
+    DirectoryTarget::open(folder, Missing::Make).unwrap()
 }
 
 /// Names that some way or other is known to stumble over.
@@ -123,7 +124,7 @@ fn what_stands_in_the_way_is_said() {
         target.open("d").err().unwrap(),
         target.create_dir_all("f").unwrap_err(),
         target.create_dir_all("f/below").unwrap_err(),
-        DirectoryTarget::open(&temp.path().join("f")).unwrap_err(),
+        DirectoryTarget::open(&temp.path().join("f"), Missing::Make).unwrap_err(),
     ] {
         assert_eq!(error.trouble, Trouble::InTheWay, "{error}");
         assert!(!error.action.is_empty());
@@ -135,9 +136,11 @@ fn what_stands_in_the_way_is_said() {
 #[test]
 fn only_the_last_folder_is_made_on_opening() {
     let temp = tempfile::tempdir().unwrap();
-    DirectoryTarget::open(&temp.path().join("new")).unwrap();
+    let refused = DirectoryTarget::open(&temp.path().join("new"), Missing::Fail).unwrap_err();
+    assert_eq!(refused.trouble, Trouble::NotFound);
+    DirectoryTarget::open(&temp.path().join("new"), Missing::Make).unwrap();
     assert!(temp.path().join("new").is_dir());
-    let error = DirectoryTarget::open(&temp.path().join("typo/new")).unwrap_err();
+    let error = DirectoryTarget::open(&temp.path().join("typo/new"), Missing::Make).unwrap_err();
     assert_eq!(error.trouble, Trouble::NotFound);
     assert!(error.action.contains("above"), "{}", error.action);
 }
@@ -166,7 +169,7 @@ fn there_is_room_and_somebody_knows_how_much() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_full_wherever_it_shows() {
-    let mut file = DirectoryTarget::open(Path::new("/dev")).unwrap().open_rw("full").unwrap();
+    let mut file = target(Path::new("/dev")).open_rw("full").unwrap();
     let error = file.write_all_at(0, &[1; 4096]).unwrap_err();
     assert_eq!(error.trouble, Trouble::Full);
     assert!(!error.is_passing());

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use super::error::ArchiveError;
 use super::hash::finish_hex;
 use super::manifest::{At, Data};
-use super::source::{AnyOrder, InTurn, Shared, Source};
+use super::source::{AnyOrder, Shared, Source};
+use super::turn::Turn;
 
 /// Where a reader's frames come from.
 pub(super) enum Frames<'a> {
@@ -16,7 +17,7 @@ pub(super) enum Frames<'a> {
     /// From one that others use before and after.
     Any(&'a mut AnyOrder),
     /// From those that are read ahead.
-    InTurn(&'a mut InTurn),
+    Turn(&'a Turn),
 }
 
 impl Source for Frames<'_> {
@@ -24,7 +25,7 @@ impl Source for Frames<'_> {
         match self {
             Self::Own(source) => source.frame(frame),
             Self::Any(source) => source.frame(frame),
-            Self::InTurn(source) => source.frame(frame),
+            Self::Turn(source) => source.frame(frame),
         }
     }
 }

@@ -7,14 +7,15 @@ use super::data_reader::{DataReader, Frames};
 use super::error::ArchiveError;
 use super::lines::Lines;
 use super::manifest::{At, Data, Line, Member};
-use super::source::{AnyOrder, InTurn, Shared};
+use super::source::{AnyOrder, Shared};
 use super::tar_walk;
+use super::turn::Turn;
 
 /// The members of a set in order, with their bytes.
 pub struct InOrder {
     shared: Arc<Shared>,
     lines: Option<Lines>,
-    in_turn: InTurn,
+    turn: Turn,
     /// For members that the manifest lost, whose streams must be looked for.
     any: AnyOrder,
     /// Lines were lost since the last member.
@@ -50,7 +51,7 @@ impl InOrder {
             shared: Arc::clone(shared),
             gap: lines.is_none(),
             lines,
-            in_turn: InTurn::new(shared, 0, false),
+            turn: Turn::new(shared),
             any: AnyOrder::new(Arc::clone(shared))?,
             last: None,
             filling: None,
@@ -117,11 +118,8 @@ impl InOrder {
     /// Reads a stream of the member that came last. Streams are to be read in
     /// order, the unnamed one first; any may be left out.
     pub fn data(&mut self, data: &Data) -> DataReader<'_> {
-        let frames = if self.from_gap {
-            Frames::Any(&mut self.any)
-        } else {
-            Frames::InTurn(&mut self.in_turn)
-        };
+        let frames =
+            if self.from_gap { Frames::Any(&mut self.any) } else { Frames::Turn(&self.turn) };
         DataReader::new(Arc::clone(&self.shared), frames, data)
     }
 }

@@ -31,6 +31,7 @@ pub mod sink;
 mod source;
 pub mod tar_dialect;
 mod tar_walk;
+mod turn;
 pub mod ustar;
 pub mod verify;
 mod verify_files;

@@ -4,7 +4,11 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::trouble::from_io;
+use super::ledger::Ledger;
+use super::open::Missing;
+use super::trouble::{bytes_are_missing, from_io, in_the_way, no_folder_above};
+use crate::facts::FileTime;
+
 use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, host, names};
 
 /// A folder, through the host's file API.
@@ -16,32 +20,51 @@ pub struct DirectoryTarget {
     root: PathBuf,
     /// Bytes.
     max_file_size: u64,
+    /// Held for as long as the folder is used.
+    #[cfg(windows)]
+    logon: Option<host::Logon>,
 }
 
 impl DirectoryTarget {
-    /// Opens the folder at `path`; makes it if the folder above is there.
-    pub fn open(path: &Path) -> Result<Self, TargetError> {
+    /// Opens the folder at `path`. It is made only if the folder above is there.
+    pub fn open(path: &Path, missing: Missing) -> Result<Self, TargetError> {
         let shown = path.display().to_string();
         let fail = |error| from_io(error, shown.clone(), false);
         let root = host::usable(path).map_err(fail)?;
-        match std::fs::metadata(&root) {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => return Err(a_file_is_there(shown)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match make_folder(&root) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(TargetError {
-                        action: "check the path; the folder above it must be there".to_owned(),
-                        ..fail(error)
-                    });
-                }
-                Err(error) => return Err(fail(error)),
-            },
-            Err(error) => return Err(fail(error)),
+        match (std::fs::metadata(&root), missing) {
+            (Ok(meta), _) if meta.is_dir() => {}
+            (Ok(_), _) => return Err(a_file_is_there(shown)),
+            (Err(error), Missing::Make) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(&root).map_err(|error| match fail(error) {
+                    error if error.trouble == Trouble::NotFound => no_folder_above(error),
+                    error => error,
+                })?;
+            }
+            (Err(error), _) => return Err(fail(error)),
         }
         // A file system that does not tell has no limit worth knowing.
         let max_file_size = host::max_file_size(&root).unwrap_or(u64::MAX);
-        Ok(Self { shown, root, max_file_size })
+        Ok(Self {
+            shown,
+            root,
+            max_file_size,
+            #[cfg(windows)]
+            logon: None,
+        })
+    }
+
+    /// Logs on at the server first. The password is used and not kept.
+    #[cfg(windows)]
+    pub fn open_with_logon(
+        place: &super::dest::SmbPlace,
+        account: &str,
+        password: &super::secret::Secret,
+        missing: Missing,
+    ) -> Result<Self, TargetError> {
+        let share = place.unc_share();
+        let logon = host::Logon::at(&share, account, password)
+            .map_err(|error| from_io(error, share, false))?;
+        Ok(Self { logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
     }
 
     /// Where `path` is, for the system.
@@ -75,9 +98,10 @@ impl DirectoryTarget {
             shown: self.display(path),
             access: access.again(),
             max_file_size: self.max_file_size,
+            ledger: Ledger::default(),
+            reopened: false,
+            flush_failed: false,
             name_unflushed: access == Access::Create,
-            unflushed: false,
-            doubt: false,
         }))
     }
 
@@ -194,6 +218,14 @@ impl Target for DirectoryTarget {
         std::fs::remove_dir(self.at(path)?).map_err(|error| self.fail(path, error))
     }
 
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+        let meta = std::fs::metadata(self.at(path)?).map_err(|error| self.fail(path, error))?;
+        let Ok(time) = meta.modified() else { return Ok(None) };
+        let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Ok(Some(FileTime::from_unix(seconds, since.subsec_nanos())))
+    }
+
     fn space(&self) -> Result<Option<Space>, TargetError> {
         host::space(&self.root).map_err(|error| self.fail("", error))
     }
@@ -236,30 +268,44 @@ struct DirectoryFile {
     access: Access,
     /// Bytes.
     max_file_size: u64,
+    /// What was written since the last flush.
+    ledger: Ledger,
+    /// The connection was lost since the last flush: what was written before
+    /// may be lost too, with the system's cache of it.
+    reopened: bool,
+    /// Linux forgets a failed flush: the next one says that all is well. This
+    /// remembers.
+    flush_failed: bool,
     /// Its name is not known to be on the medium.
     name_unflushed: bool,
-    /// Something was written since the last flush.
-    unflushed: bool,
-    /// Bytes that were taken may never reach the medium. Linux forgets a failed
-    /// flush: the next one says that all is well. This remembers.
-    doubt: bool,
 }
 
 impl DirectoryFile {
     /// Does `job` with the handle, opened again where that is needed.
     fn with<T>(&mut self, job: impl FnOnce(&File) -> io::Result<T>) -> Result<T, TargetError> {
-        let done = match self.file.take() {
+        let file = match self.file.take() {
             Some(file) => Ok(file),
-            None => self.access.open(&self.path),
-        }
-        .and_then(|file| job(self.file.insert(file)));
-        done.map_err(|error| {
+            None => self.access.open(&self.path).inspect(|_| self.reopened = true),
+        };
+        file.and_then(|file| job(self.file.insert(file))).map_err(|error| {
             let error = from_io(error, self.shown.clone(), true);
             if error.is_passing() {
                 self.file = None;
-                self.doubt |= self.unflushed;
             }
             error
+        })
+    }
+
+    fn check_size(&self, bytes: Option<u64>) -> Result<(), TargetError> {
+        if bytes.is_some_and(|bytes| bytes <= self.max_file_size) {
+            return Ok(());
+        }
+        Err(TargetError {
+            trouble: Trouble::Unfit,
+            path: self.shown.clone(),
+            what: "the file is larger than the file system there can hold".to_owned(),
+            action: "use --split 4000M, or a destination with NTFS or exFAT".to_owned(),
+            source: None,
         })
     }
 }
@@ -267,12 +313,9 @@ impl DirectoryFile {
 impl TargetFile for DirectoryFile {
     fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
         // Windows would call a FAT volume full where it is the file that is.
-        let end = offset.checked_add(data.len() as u64);
-        if end.is_none_or(|end| end > self.max_file_size) {
-            return Err(too_large(self.shown.clone()));
-        }
+        self.check_size(offset.checked_add(data.len() as u64))?;
         self.with(|file| host::write_all_at(file, data, offset))?;
-        self.unflushed = true;
+        self.ledger.put(self.ledger.piece(offset, data));
         Ok(())
     }
 
@@ -296,11 +339,9 @@ impl TargetFile for DirectoryFile {
     }
 
     fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
-        if bytes > self.max_file_size {
-            return Err(too_large(self.shown.clone()));
-        }
+        self.check_size(Some(bytes))?;
         self.with(|file| file.set_len(bytes))?;
-        self.unflushed = true;
+        self.ledger.resized(bytes);
         Ok(())
     }
 
@@ -308,19 +349,24 @@ impl TargetFile for DirectoryFile {
         if self.access == Access::Read {
             return Ok(());
         }
-        if let Err(error) = self.with(File::sync_all) {
-            self.doubt = true;
-            return Err(error);
+        self.with(File::sync_all).inspect_err(|error| self.flush_failed |= !error.is_passing())?;
+        if self.flush_failed {
+            return Err(bytes_are_missing(self.shown.clone()));
         }
-        if self.doubt {
-            return Err(bytes_may_be_missing(self.shown.clone()));
+        if self.reopened {
+            let ledger = std::mem::take(&mut self.ledger);
+            let kept = ledger.is_kept(|offset, buf| self.read_at(offset, buf));
+            self.ledger = ledger;
+            if !kept? {
+                return Err(bytes_are_missing(self.shown.clone()));
+            }
         }
-        let above = self.path.parent().filter(|_| self.name_unflushed);
         let path = self.path.clone();
-        if let Some(above) = above.map(Path::to_owned) {
-            self.with(|_| host::sync_folder(&above))?;
+        if let Some(above) = path.parent().filter(|_| self.name_unflushed) {
+            self.with(|_| host::sync_folder(above))?;
         }
-        (self.unflushed, self.name_unflushed) = (false, false);
+        (self.reopened, self.name_unflushed) = (false, false);
+        self.ledger.clear();
         self.with(|file| {
             host::drop_cache(file, &path);
             Ok(())
@@ -330,7 +376,7 @@ impl TargetFile for DirectoryFile {
     /// Flushes what is not flushed: some mounts (NFS, CIFS) hold back "disk
     /// full" until then.
     fn close(mut self: Box<Self>) -> Result<(), TargetError> {
-        if self.unflushed { self.sync() } else { Ok(()) }
+        if self.ledger.is_dirty() { self.sync() } else { Ok(()) }
     }
 }
 
@@ -345,41 +391,10 @@ fn entry_of(name: String, meta: &Metadata) -> TargetEntry {
     TargetEntry { name, is_dir, size: if is_dir { 0 } else { meta.len() } }
 }
 
-fn too_large(path: String) -> TargetError {
-    TargetError {
-        trouble: Trouble::Unfit,
-        path,
-        what: "the file is larger than the file system there can hold".to_owned(),
-        action: "use --split 4000M, or a destination with NTFS or exFAT".to_owned(),
-        source: None,
-    }
-}
-
-fn bytes_may_be_missing(path: String) -> TargetError {
-    TargetError {
-        trouble: Trouble::Corrupted,
-        path,
-        what: "a flush failed, or the connection was lost before one: bytes may be missing"
-            .to_owned(),
-        action: "run the same command again: it checks what is there and goes on".to_owned(),
-        source: None,
-    }
-}
-
 fn a_file_is_there(path: String) -> TargetError {
     in_the_way(path, "a file stands where a folder is meant")
 }
 
 fn a_folder_is_there(path: String) -> TargetError {
     in_the_way(path, "a folder stands where a file is meant")
-}
-
-fn in_the_way(path: String, what: &str) -> TargetError {
-    TargetError {
-        trouble: Trouble::InTheWay,
-        path,
-        what: what.to_owned(),
-        action: "remove or rename what is there, or use another destination".to_owned(),
-        source: None,
-    }
 }

@@ -5,10 +5,18 @@
 //! names. Writes go to explicit offsets, so that one can be repeated after a
 //! connection was lost.
 
+pub mod dest;
 pub mod directory;
+mod ledger;
 #[cfg(target_os = "linux")]
 mod linux;
 mod names;
+pub mod open;
+pub mod preflight;
+pub mod retry;
+pub mod secret;
+#[cfg(all(feature = "smb", target_os = "linux"))]
+pub mod smb;
 pub mod trouble;
 #[cfg(windows)]
 mod windows;
@@ -18,7 +26,11 @@ use linux as host;
 #[cfg(windows)]
 use windows as host;
 
+pub use open::open;
+
 use std::fmt;
+
+use crate::facts::FileTime;
 
 /// One file or folder at a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -152,6 +164,12 @@ pub trait Target: Send + Sync {
 
     /// Removes an empty folder.
     fn remove_dir(&self, path: &str) -> Result<(), TargetError>;
+
+    /// When `path` was last changed, by the target's own clock; `None` where
+    /// nobody can say.
+    fn modified(&self, _path: &str) -> Result<Option<FileTime>, TargetError> {
+        Ok(None)
+    }
 
     /// Room there; `None` where nobody can say.
     fn space(&self) -> Result<Option<Space>, TargetError>;

@@ -6,26 +6,33 @@ use super::{TargetError, Trouble};
 /// The names of `path`, from the top. Empty ones are passed over; one that
 /// would lead out of the target, or be more than one name, is refused.
 pub(super) fn split(path: &str) -> Result<Vec<&str>, TargetError> {
+    checked(path, |name| if cfg!(windows) { name.contains(['\\', ':']) } else { false })
+}
+
+/// As [`split`], for servers that may be Windows: they refuse some letters, and
+/// silently drop dots and spaces from the end of a name.
+#[cfg_attr(not(all(feature = "smb", target_os = "linux")), allow(dead_code))]
+pub(super) fn split_for_windows(path: &str) -> Result<Vec<&str>, TargetError> {
+    checked(path, |name| {
+        name.contains(['\\', ':', '*', '?', '"', '<', '>', '|'])
+            || name.bytes().any(|byte| byte < b' ')
+            || name.ends_with(['.', ' '])
+    })
+}
+
+fn checked(path: &str, refuse: impl Fn(&str) -> bool) -> Result<Vec<&str>, TargetError> {
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
-    match names.iter().find(|name| is_unfit(name)) {
+    let unfit = |name: &&str| matches!(*name, "." | "..") || name.contains('\0') || refuse(name);
+    match names.iter().copied().find(unfit) {
         None => Ok(names),
         Some(name) => Err(TargetError {
             trouble: Trouble::Unfit,
             path: path.to_owned(),
-            what: format!("{name:?} cannot be a name at a destination"),
+            what: format!("{name:?} cannot be a name there"),
             action: "use another name".to_owned(),
             source: None,
         }),
     }
-}
-
-/// `\` separates names for Windows and for SMB servers, and `:` opens a stream
-/// there; on other file systems they are letters like any other.
-fn is_unfit(name: &str) -> bool {
-    name == "."
-        || name == ".."
-        || name.contains('\0')
-        || (cfg!(windows) && name.contains(['\\', ':']))
 }
 
 #[cfg(test)]
@@ -39,5 +46,13 @@ mod tests {
         }
         assert_eq!(split("a//b/c..").unwrap(), ["a", "b", "c.."]);
         assert!(split("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn names_that_a_windows_server_would_change_are_refused() {
+        for path in ["a.", "a ", "a?", "a:b", "a\\b", "d*/x", "a\u{1}"] {
+            assert_eq!(split_for_windows(path).unwrap_err().trouble, Trouble::Unfit, "{path:?}");
+        }
+        assert_eq!(split_for_windows("%41/a#b/ c").unwrap(), ["%41", "a#b", " c"]);
     }
 }

@@ -75,6 +75,30 @@ fn unnamed(error: io::Error, path: String) -> TargetError {
     TargetError { trouble, path, what, action: action.to_owned(), source: Some(error) }
 }
 
+/// Something else stands at `path`: `what` says so.
+pub(super) fn in_the_way(path: String, what: &str) -> TargetError {
+    let (what, action) = (what.to_owned(), REMOVE.to_owned());
+    TargetError { trouble: InTheWay, path, what, action, source: None }
+}
+
+/// The error for a folder that cannot be made for want of the one above it.
+pub(super) fn no_folder_above(error: TargetError) -> TargetError {
+    let action = "check the path; the folder above it must be there".to_owned();
+    TargetError { action, ..error }
+}
+
+/// Bytes that were taken are not at `path` any more.
+pub(super) fn bytes_are_missing(path: String) -> TargetError {
+    TargetError {
+        trouble: Trouble::Corrupted,
+        path,
+        what: "bytes that the destination had taken were lost there (a failed flush, a crash)"
+            .to_owned(),
+        action: "run the same command again: it checks what is there and goes on".to_owned(),
+        source: None,
+    }
+}
+
 /// A row whose meaning does not depend on the moment.
 const fn always(code: i32, trouble: Trouble, what: &'static str, action: &'static str) -> Row {
     Row { code, trouble, later: trouble, what, action }

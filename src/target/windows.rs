@@ -1,6 +1,10 @@
 //! What a directory target asks of Windows beyond std.
 #![allow(unsafe_code)] // a platform file: Win32 calls that std has no words for
 
+mod logon;
+
+pub(super) use logon::Logon;
+
 use std::fs::File;
 use std::io;
 use std::os::windows::ffi::OsStrExt;

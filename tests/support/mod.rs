@@ -58,7 +58,7 @@ pub(crate) fn pack_watched(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Outcome {
-    let target = DirectoryTarget::open(dir).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
     offload(&plan(tree), &target, options, monitor).unwrap()
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// A folder as a target.
 pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
-    Arc::new(DirectoryTarget::open(dir).unwrap())
+    Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap())
 }
 
 /// A store with every kind of file: sizes at the edges of blocks and frames,
@@ -168,6 +168,8 @@ pub(crate) fn broken_store() -> MemoryTree {
     tree.edit(id).node.size = 900;
     let id = tree.file(at("cloud").as_str(), MemoryData::pattern(8, 1000));
     tree.edit(id).facts.content = Content::NotHere("cloud placeholder".to_owned());
+    let id = tree.file(at("half known").as_str(), MemoryData::pattern(8, 10));
+    tree.edit(id).facts.damaged = vec!["the DOS name cannot be read".to_owned()];
     let id = tree.file(at("unknowable").as_str(), MemoryData::new([]));
     tree.edit(id).unknowable = Some("torn record".to_owned());
     let id = tree.dir(at("unlistable").as_str());
@@ -176,7 +178,7 @@ pub(crate) fn broken_store() -> MemoryTree {
 }
 
 /// How many losses a set of [`broken_store`] has.
-pub(crate) const BROKEN_LOSSES: u64 = 10;
+pub(crate) const BROKEN_LOSSES: u64 = 11;
 
 /// Reparse data of a junction or a symbolic link (MS-FSCC 2.1.2.4, 2.1.2.5).
 pub(crate) fn reparse(tag: u32, kernel: &str, people: &str) -> Vec<u8> {

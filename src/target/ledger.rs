@@ -1,0 +1,213 @@
+//! What was written to a file since its last flush, so that after a lost
+//! connection the file can be asked whether it still has it all. A server that
+//! crashed may have taken bytes and lost them; nobody else would notice when
+//! reading back is switched off.
+
+use super::TargetError;
+
+/// More pieces than this are not remembered one by one. Whoever writes in order
+/// makes one piece, however often.
+const MAX_PIECES: usize = 4096;
+
+/// Bytes of a file read at a time when it is asked.
+const READ: usize = 1 << 20;
+
+/// A run of bytes that was written: from where to where, and their digest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    start: u64,
+    end: u64,
+    digest: Digest,
+}
+
+/// The pieces of one file.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pieces: Vec<Piece>,
+    /// More was written than is remembered.
+    overflowed: bool,
+    /// Something changed since the last flush, be it the size alone.
+    dirty: bool,
+}
+
+impl Ledger {
+    /// The piece that there will be when `data` has been written at `offset`.
+    /// May be worked out while the write is under way; [`Ledger::put`] keeps it.
+    pub(super) fn piece(&self, offset: u64, data: &[u8]) -> Piece {
+        let mut piece = match self.pieces.last() {
+            Some(last) if last.end == offset => *last,
+            _ => Piece { start: offset, end: offset, digest: Digest::default() },
+        };
+        piece.digest.update(data);
+        piece.end = piece.end.saturating_add(data.len() as u64);
+        piece
+    }
+
+    /// Takes in a piece once it has been written. What it overlaps is
+    /// forgotten: it was written over.
+    pub(super) fn put(&mut self, piece: Piece) {
+        self.dirty = true;
+        self.pieces.retain(|old| old.end <= piece.start || old.start >= piece.end);
+        if self.pieces.len() >= MAX_PIECES {
+            self.pieces.clear();
+            self.overflowed = true;
+        }
+        self.pieces.push(piece);
+    }
+
+    /// The file was cut or extended to `bytes`.
+    pub(super) fn resized(&mut self, bytes: u64) {
+        self.dirty = true;
+        self.pieces.retain(|piece| piece.end <= bytes);
+    }
+
+    /// Whether there is anything to flush.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// All of it is on the medium.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether the file, read by `read_at`, has everything that was written.
+    pub(super) fn is_kept(
+        &self,
+        mut read_at: impl FnMut(u64, &mut [u8]) -> Result<usize, TargetError>,
+    ) -> Result<bool, TargetError> {
+        if self.overflowed {
+            return Ok(false);
+        }
+        let mut buffer = vec![0; READ];
+        for piece in &self.pieces {
+            let mut digest = Digest::default();
+            let mut at = piece.start;
+            while at < piece.end {
+                let left = usize::try_from(piece.end - at).unwrap_or(READ).min(READ);
+                let part = &mut buffer[..left];
+                if read_at(at, part)? != left {
+                    return Ok(false);
+                }
+                digest.update(part);
+                at = at.saturating_add(left as u64);
+            }
+            if digest.value() != piece.digest.value() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A quick 64-bit digest, a few bytes a clock: it tells lost bytes from kept
+/// ones. Against a forger it is of no use, and none is here.
+#[derive(Clone, Copy, Debug, Default)]
+struct Digest {
+    state: u64,
+    /// The bytes that do not fill a word yet, and how many.
+    tail: [u8; 8],
+    tail_len: usize,
+}
+
+impl Digest {
+    fn update(&mut self, mut data: &[u8]) {
+        if self.tail_len > 0 {
+            let take = data.len().min(8 - self.tail_len);
+            let (head, rest) = data.split_at(take);
+            self.tail[self.tail_len..self.tail_len + take].copy_from_slice(head);
+            self.tail_len += take;
+            data = rest;
+            if self.tail_len < 8 {
+                return;
+            }
+            self.state = mixed(self.state, u64::from_le_bytes(self.tail));
+        }
+        let (words, rest) = data.as_chunks::<8>();
+        self.state = words.iter().fold(self.state, |h, word| mixed(h, u64::from_le_bytes(*word)));
+        self.tail = [0; 8];
+        self.tail[..rest.len()].copy_from_slice(rest);
+        self.tail_len = rest.len();
+    }
+
+    fn value(&self) -> u64 {
+        mixed(mixed(self.state, u64::from_le_bytes(self.tail)), self.tail_len as u64)
+    }
+}
+
+fn mixed(state: u64, word: u64) -> u64 {
+    (state ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn write(ledger: &mut Ledger, file: &mut Vec<u8>, offset: usize, data: &[u8]) {
+        ledger.put(ledger.piece(offset as u64, data));
+        let end = offset + data.len();
+        if file.len() < end {
+            file.resize(end, 0);
+        }
+        file[offset..end].copy_from_slice(data);
+    }
+
+    fn is_kept(ledger: &Ledger, file: &[u8]) -> bool {
+        let read = |at: u64, buf: &mut [u8]| {
+            let from = usize::try_from(at).unwrap().min(file.len());
+            let n = buf.len().min(file.len() - from);
+            buf[..n].copy_from_slice(&file[from..from + n]);
+            Ok(n)
+        };
+        ledger.is_kept(read).unwrap()
+    }
+
+    #[test]
+    fn a_lost_byte_is_noticed_and_a_kept_file_is_not() {
+        let (mut ledger, mut file) = (Ledger::default(), Vec::new());
+        for i in 0..100 {
+            let offset = file.len();
+            write(&mut ledger, &mut file, offset, &vec![i; 1000 + usize::from(i)]);
+        }
+        assert_eq!(ledger.pieces.len(), 1);
+        assert!(is_kept(&ledger, &file));
+        for at in [0, 5000, file.len() - 1] {
+            let mut lost = file.clone();
+            lost[at] ^= 1;
+            assert!(!is_kept(&ledger, &lost), "{at}");
+        }
+        let mut zeros = file.clone();
+        zeros[50_000..54_096].fill(0);
+        assert!(!is_kept(&ledger, &zeros));
+        assert!(!is_kept(&ledger, &file[..file.len() - 1]));
+    }
+
+    #[test]
+    fn what_is_not_remembered_is_not_vouched_for() {
+        let (mut ledger, mut file) = (Ledger::default(), Vec::new());
+        for i in 0..=MAX_PIECES {
+            write(&mut ledger, &mut file, i * 2, b"x");
+        }
+        assert!(!is_kept(&ledger, &file));
+        ledger.clear();
+        assert!(is_kept(&ledger, &file) && !ledger.is_dirty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_of_writes_and_cuts_is_kept(
+            steps in prop::collection::vec((0_usize..5000, prop::collection::vec(any::<u8>(), 0..3000), any::<bool>()), 1..30)
+        ) {
+            let (mut ledger, mut file) = (Ledger::default(), Vec::new());
+            for (offset, data, cut) in steps {
+                write(&mut ledger, &mut file, offset, &data);
+                if cut {
+                    file.resize(offset, 0);
+                    ledger.resized(offset as u64);
+                }
+                prop_assert!(is_kept(&ledger, &file));
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Real NTFS images: made by mkntfs, filled and shown through ntfs-3g.
+#![allow(dead_code, reason = "each test file uses some of these")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lifeboat::disk::Device;
+use tempfile::TempDir;
+
+/// An image file, read as a device.
+pub(crate) struct ImageDevice {
+    file: File,
+    len: u64,
+}
+
+impl Device for ImageDevice {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+    fn len(&self) -> u64 {
+        self.len
+    }
+    fn sector_size(&self) -> u32 {
+        512
+    }
+}
+
+/// An NTFS image in a scratch folder of its own.
+pub(crate) struct Image {
+    dir: TempDir,
+}
+
+/// A mounted image; unmounted when dropped.
+pub(crate) struct Mount {
+    child: Child,
+    path: PathBuf,
+}
+
+/// Whether this machine can mount NTFS; says so by the test's name if not.
+pub(crate) fn can_mount(test: &str) -> bool {
+    let missing = [("/dev/fuse", Path::new("/dev/fuse").exists())]
+        .into_iter()
+        .chain(["mkntfs", "ntfs-3g"].map(|tool| (tool, has_tool(tool))))
+        .find(|(_, there)| !there);
+    if let Some((what, _)) = missing {
+        eprintln!("SKIPPED {test}: this machine has no {what}");
+    }
+    missing.is_none()
+}
+
+fn has_tool(tool: &str) -> bool {
+    Command::new(tool)
+        .arg("--help")
+        .env("PATH", path_with_sbin())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
+}
+
+fn path_with_sbin() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}
+
+impl Image {
+    /// A fresh volume; `mkntfs` arguments such as `-c 65536` as they are typed.
+    pub(crate) fn make(bytes: u64, mkntfs: &[&str]) -> Self {
+        let image = Self { dir: TempDir::new().expect("a scratch folder") };
+        File::create(image.path()).unwrap().set_len(bytes).unwrap();
+        let output = Command::new("mkntfs")
+            .env("PATH", path_with_sbin())
+            .args(["-F", "-Q", "-L", "Lifeboat test"])
+            .args(mkntfs)
+            .arg(image.path())
+            .output()
+            .expect("mkntfs runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "mkntfs {mkntfs:?}: {said}");
+        image
+    }
+
+    /// The image file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("ntfs.img")
+    }
+
+    /// A place beside the image.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Mounts it with ntfs-3g and these options (`ro` among them or not).
+    pub(crate) fn mount(&self, options: &str) -> Mount {
+        let path = self.dir.path().join("mnt");
+        std::fs::create_dir_all(&path).unwrap();
+        let before = std::fs::metadata(&path).unwrap();
+        let child = Command::new("ntfs-3g")
+            .env("PATH", path_with_sbin())
+            .args(["-o", &format!("no_detach,{options}")])
+            .args([&self.path(), &path])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ntfs-3g runs");
+        let mut mount = Mount { child, path };
+        let start = Instant::now();
+        loop {
+            use std::os::unix::fs::MetadataExt;
+            let now = std::fs::metadata(&mount.path).unwrap();
+            if now.dev() != before.dev() {
+                return mount;
+            }
+            let ended = mount.child.try_wait().unwrap();
+            assert!(ended.is_none(), "ntfs-3g -o {options} refused: {ended:?}");
+            assert!(start.elapsed() < Duration::from_secs(20), "ntfs-3g does not come up");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Mounts it for writing, lets `fill` work, and unmounts it.
+    pub(crate) fn fill(&self, options: &str, fill: impl FnOnce(&Path)) {
+        let mount = self.mount(options);
+        fill(mount.path());
+    }
+
+    /// The image as a device.
+    pub(crate) fn device(&self) -> Arc<dyn Device> {
+        let file = File::open(self.path()).unwrap();
+        let len = file.metadata().unwrap().len();
+        Arc::new(ImageDevice { file, len })
+    }
+
+    /// Overwrites bytes of the image.
+    pub(crate) fn overwrite(&self, offset: u64, bytes: &[u8]) {
+        let file = File::options().write(true).open(self.path()).unwrap();
+        file.write_all_at(bytes, offset).unwrap();
+    }
+
+    /// Bytes of the image.
+    pub(crate) fn bytes(&self, offset: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        File::open(self.path()).unwrap().read_exact_at(&mut bytes, offset).unwrap();
+        bytes
+    }
+}
+
+/// Cuts all free space of a mounted volume into pieces of 8 KiB, `count` of
+/// them. What is written then is in that many pieces.
+pub(crate) fn shred_free_space(root: &Path, count: usize) {
+    use std::io::Write;
+    let folder = root.join("shreds");
+    std::fs::create_dir(&folder).unwrap();
+    let shred = |i: usize| folder.join(format!("{i}"));
+    for i in 0..count * 2 {
+        std::fs::write(shred(i), [0x5A; 8192]).unwrap();
+    }
+    let mut rest = File::create(root.join("rest")).unwrap();
+    let mut piece = vec![0xA5; 1 << 20];
+    while !piece.is_empty() {
+        if rest.write_all(&piece).is_err() {
+            piece.truncate(piece.len() / 2);
+        }
+    }
+    rest.sync_all().unwrap();
+    for i in 0..count {
+        std::fs::remove_file(shred(i * 2)).unwrap();
+    }
+}
+
+impl Mount {
+    /// The mount point.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("fusermount").arg("-u").arg(&self.path).status();
+        // Only when ntfs-3g has ended is everything in the image.
+        let start = Instant::now();
+        while !matches!(self.child.try_wait(), Ok(Some(_))) {
+            if start.elapsed() > Duration::from_secs(30) {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
