@@ -153,6 +153,7 @@ fn every_loss_is_named_and_nothing_stops() {
         ("cloud", LossKind::NotHere),
         ("efs", LossKind::Encrypted),
         ("fails", LossKind::Hole),
+        ("half known", LossKind::Fact),
         ("holes", LossKind::Hole),
         ("longer", LossKind::Changed),
         ("refuses", LossKind::Unreadable),

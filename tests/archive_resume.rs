@@ -14,6 +14,7 @@ use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::facts::{FileTime, Hole, Loss};
 use lifeboat::monitor::{Collect, Monitor, Progress, Silent};
 use lifeboat::target::directory::DirectoryTarget;
+use lifeboat::target::open::Missing;
 use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{contents, plan, scratch};
@@ -66,7 +67,7 @@ impl Mortal {
     }
 
     fn with_hiccups(dir: &Path, last: u64, hiccup: u64) -> Self {
-        let folder = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
+        let folder = DirectoryTarget::open(dir, Missing::Make).unwrap();
         Self { folder, life: Arc::new(Life { steps: AtomicU64::new(0), last, hiccup }) }
     }
 

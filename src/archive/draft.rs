@@ -184,7 +184,7 @@ fn set_facts(member: &mut Member, facts: &Facts) {
     member.object_id = keep("an object id", facts.object_id.as_ref(), MAX_OBJECT_ID);
     member.extended_attributes =
         keep("extended attributes", facts.extended_attributes.as_ref(), MAX_EXTENDED_ATTRIBUTES);
-    for what in lost {
+    for what in lost.into_iter().chain(facts.damaged.iter().cloned()) {
         member.lose(LossKind::Fact, what);
     }
     set_short_name(member, facts.short_name.as_ref());

@@ -7,8 +7,12 @@ use std::sync::Arc;
 use super::error::ArchiveError;
 use super::source::{InTurn, Shared, Source};
 
+/// Frames that are read though nobody asked for them, rather than begin anew
+/// behind them: what is read ahead anyhow.
+const NEAR: u64 = 8;
+
 /// See the module. Streams are best asked for in the order of the set; going
-/// back is possible, and begins anew there.
+/// back, or far ahead, is possible and begins anew there.
 pub(super) struct Turn {
     shared: Arc<Shared>,
     /// The frame asked for last, and what reads ahead of it.
@@ -23,7 +27,7 @@ impl Turn {
     pub(super) fn frame(&self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError> {
         let mut ahead = self.ahead.borrow_mut();
         let (last, in_turn) = match ahead.take() {
-            Some(state) if state.0 <= frame => ahead.insert(state),
+            Some(state) if state.0 <= frame && frame - state.0 <= NEAR => ahead.insert(state),
             _ => ahead.insert((frame, InTurn::new(&self.shared, frame, false))),
         };
         *last = frame;

@@ -172,6 +172,8 @@ pub(crate) fn broken_store() -> MemoryTree {
     tree.edit(id).node.size = 900;
     let id = tree.file(at("cloud").as_str(), MemoryData::pattern(8, 1000));
     tree.edit(id).facts.content = Content::NotHere("cloud placeholder".to_owned());
+    let id = tree.file(at("half known").as_str(), MemoryData::pattern(8, 10));
+    tree.edit(id).facts.damaged = vec!["the DOS name cannot be read".to_owned()];
     let id = tree.file(at("unknowable").as_str(), MemoryData::new([]));
     tree.edit(id).unknowable = Some("torn record".to_owned());
     let id = tree.dir(at("unlistable").as_str());
@@ -180,7 +182,7 @@ pub(crate) fn broken_store() -> MemoryTree {
 }
 
 /// How many losses a set of [`broken_store`] has.
-pub(crate) const BROKEN_LOSSES: u64 = 10;
+pub(crate) const BROKEN_LOSSES: u64 = 11;
 
 /// Reparse data of a junction or a symbolic link (MS-FSCC 2.1.2.4, 2.1.2.5).
 pub(crate) fn reparse(tag: u32, kernel: &str, people: &str) -> Vec<u8> {
