@@ -22,7 +22,7 @@ pub struct DirectoryTarget {
     max_file_size: u64,
     /// Held for as long as the folder is used.
     #[cfg(windows)]
-    logon: Option<host::Logon>,
+    _logon: Option<host::Logon>,
 }
 
 impl DirectoryTarget {
@@ -49,7 +49,7 @@ impl DirectoryTarget {
             root,
             max_file_size,
             #[cfg(windows)]
-            logon: None,
+            _logon: None,
         })
     }
 
@@ -64,7 +64,7 @@ impl DirectoryTarget {
         let share = place.unc_share();
         let logon = host::Logon::at(&share, account, password)
             .map_err(|error| from_io(error, share, false))?;
-        Ok(Self { logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
+        Ok(Self { _logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
     }
 
     /// Where `path` is, for the system.

@@ -72,6 +72,7 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 
 /// NTFS journals its folders, and flushing a file flushes its names: Windows
 /// has nothing to do here.
+#[allow(clippy::unnecessary_wraps)] // it can fail on Linux
 pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
@@ -101,9 +102,9 @@ pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
 pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     let folder = wide(&with_end(folder));
     let mut root = vec![0_u16; folder.len().saturating_add(4)];
-    let room = u32::try_from(root.len()).unwrap_or(u32::MAX);
-    // SAFETY: `folder` is NUL-terminated; `root` has `room` units.
-    checked(unsafe { GetVolumePathNameW(folder.as_ptr(), root.as_mut_ptr(), room) })?;
+    let units = u32::try_from(root.len()).unwrap_or(u32::MAX);
+    // SAFETY: `folder` is NUL-terminated; `root` has `units` units.
+    checked(unsafe { GetVolumePathNameW(folder.as_ptr(), root.as_mut_ptr(), units) })?;
     let mut name = [0_u16; 64];
     // SAFETY: `root` is NUL-terminated by the call before; `name` has 64 units;
     // the rest may be left out.

@@ -262,9 +262,9 @@ impl HostTree {
 
     /// A handle to list a folder's names with.
     fn open_to_list(&self, slot: u32) -> Result<OwnedHandle, TreeError> {
-        match self.table().parent(slot) {
-            None => return nt::open_root(&self.path).map_err(|e| self.failed(slot, e)),
-            Some(_) => {}
+        let is_root = self.table().parent(slot).is_none();
+        if is_root {
+            return nt::open_root(&self.path).map_err(|e| self.failed(slot, e));
         }
         let place = self.place(slot)?;
         self.enter(&place.folder, slot)
