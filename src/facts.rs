@@ -197,6 +197,9 @@ pub struct Facts {
     pub streams: Vec<StreamInfo>,
     /// What the unnamed stream is.
     pub content: Content,
+    /// Facts that the file has (or may have) but that could not be read, for
+    /// people: each is a [`LossKind::Fact`].
+    pub damaged: Vec<String>,
 }
 
 impl Default for Facts {
@@ -209,6 +212,7 @@ impl Default for Facts {
             short_name: None,
             streams: Vec::new(),
             content: Content::Data,
+            damaged: Vec::new(),
         }
     }
 }
@@ -250,6 +254,8 @@ pub enum LossKind {
     Fact,
     /// The name, path or kind cannot exist where it should be restored.
     Name,
+    /// It changed while it was read: what was saved may mix old and new.
+    Changed,
 }
 
 impl LossKind {
@@ -262,7 +268,23 @@ impl LossKind {
             Self::NotHere => "not-here",
             Self::Fact => "fact",
             Self::Name => "name",
+            Self::Changed => "changed",
         }
+    }
+
+    /// The kind of that stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Unreadable,
+            Self::Hole,
+            Self::Encrypted,
+            Self::NotHere,
+            Self::Fact,
+            Self::Name,
+            Self::Changed,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
     }
 }
 

@@ -3,14 +3,14 @@
 //! disk, and puts them back so that `loadstate` restores them.
 //!
 //! The rooms, in the order the data flows: [`disk`] → [`ntfs`] → [`tree`] →
-//! [`store`] → [`health`] → [`archive`] → [`target`] → [`restore`] → [`cli`].
+//! [`store`] → [`health`] → [`archive`] → [`target`] → [`restore`].
 //! `ARCHITECTURE.md` is the map. Two rules stand above all: the source is never
 //! written to, and loss is never green.
 //!
-//! The library reports through [`monitor::Monitor`]; only [`cli`] prints.
+//! The library reports through [`monitor::Monitor`]; only the
+//! binary (`src/cli`) prints.
 
 pub mod archive;
-pub mod cli;
 pub mod disk;
 pub mod facts;
 pub mod health;

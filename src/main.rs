@@ -1,5 +1,8 @@
-//! The `lifeboat` program: everything is in the library's [`lifeboat::cli`].
+//! The `lifeboat` program. The library does the work and never prints; the
+//! commands, their output and their exit codes are in [`cli`].
+
+mod cli;
 
 fn main() -> std::process::ExitCode {
-    lifeboat::cli::main()
+    cli::main()
 }

@@ -73,6 +73,27 @@ pub trait Monitor: Send + Sync {
     }
 }
 
+impl<M: Monitor + ?Sized> Monitor for &M {
+    fn stage(&self, stage: Stage, on: &str) {
+        (**self).stage(stage, on);
+    }
+    fn progress(&self, progress: Progress) {
+        (**self).progress(progress);
+    }
+    fn finding(&self, finding: &Finding) {
+        (**self).finding(finding);
+    }
+    fn loss(&self, loss: &Loss) {
+        (**self).loss(loss);
+    }
+    fn note(&self, text: &str) {
+        (**self).note(text);
+    }
+    fn is_cancelled(&self) -> bool {
+        (**self).is_cancelled()
+    }
+}
+
 /// Watches nothing.
 #[derive(Debug, Default)]
 pub struct Silent;

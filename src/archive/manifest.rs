@@ -4,7 +4,12 @@
 //! (their data, streams included, is whole by then) followed by the frame
 //! itself, then an end line with the totals.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+
+use crate::facts::{FileTime, LossKind, Times};
+use crate::name::NtName;
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,7 +48,7 @@ pub enum MemberKind {
 
 /// Where data starts: in which frame, at which byte of its plain contents. Data
 /// that does not end there goes on at byte 0 of the next frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct At {
     /// The frame, from 0.
     pub frame: u64,
@@ -123,6 +128,9 @@ pub struct Member {
     pub raw_path: Option<String>,
     /// What it is.
     pub kind: MemberKind,
+    /// Where its first tar header starts.
+    #[serde(default)]
+    pub start: At,
     /// For a link: the path of the member that holds the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_to: Option<String>,
@@ -133,7 +141,8 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
     /// What the unnamed stream is: absent for plain data, `wof` (it was
-    /// Compact OS data and is plain here), `efs-raw` (the raw export form).
+    /// Compact OS data and is plain here), `efs-raw` (the raw export form),
+    /// `missing` (no byte of it was to be had; the losses say why).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// File attributes (MS-FSCC 2.6).
@@ -199,4 +208,123 @@ pub struct Totals {
     pub frames: u64,
     /// Losses.
     pub losses: u64,
+}
+
+/// [`Member::content`] of a file of which no byte was to be had.
+pub const MISSING: &str = "missing";
+/// [`Member::content`] of Compact OS data that is plain here.
+pub const WOF: &str = "wof";
+/// [`Member::content`] of an EFS file in the raw export form.
+pub const EFS_RAW: &str = "efs-raw";
+
+impl Member {
+    /// A member of this path (WTF-8) and kind, of which nothing else is known.
+    pub fn new(path: &[u8], kind: MemberKind) -> Self {
+        let (path, raw_path) = to_text(path);
+        Self {
+            path,
+            raw_path,
+            kind,
+            start: At::default(),
+            link_to: None,
+            raw_link_to: None,
+            data: None,
+            content: None,
+            attributes: 0,
+            times: TimesLine::default(),
+            security: None,
+            reparse: None,
+            object_id: None,
+            extended_attributes: None,
+            short_name: None,
+            streams: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// The path's exact WTF-8 bytes; `None` when the line is damaged.
+    pub fn exact_path(&self) -> Option<Vec<u8>> {
+        exact(&self.path, self.raw_path.as_deref())
+    }
+
+    /// The exact WTF-8 bytes of the path that a link leads to.
+    pub fn exact_link_to(&self) -> Option<Vec<u8>> {
+        exact(self.link_to.as_deref()?, self.raw_link_to.as_deref())
+    }
+
+    /// Notes a loss.
+    pub fn lose(&mut self, kind: LossKind, detail: impl Into<String>) {
+        self.losses.push(LossLine { kind: kind.as_str().to_owned(), detail: detail.into() });
+    }
+}
+
+impl NamedStream {
+    /// The name's exact WTF-8 bytes; `None` when the line is damaged.
+    pub fn exact_name(&self) -> Option<Vec<u8>> {
+        exact(&self.name, self.raw_name.as_deref())
+    }
+}
+
+impl Totals {
+    /// Counts one more member that is whole.
+    pub fn count(&mut self, member: &Member) {
+        match member.kind {
+            MemberKind::File => self.files += 1,
+            MemberKind::Directory => self.directories += 1,
+            MemberKind::Link => self.links += 1,
+        }
+        self.streams += member.streams.len() as u64;
+        self.losses += member.losses.len() as u64;
+        let sizes = member.streams.iter().map(|s| &s.data).chain(&member.data).map(|d| d.size);
+        // Saturates only where a hostile manifest lies; verification tells.
+        self.bytes = sizes.fold(self.bytes, u64::saturating_add);
+    }
+}
+
+impl From<Times> for TimesLine {
+    fn from(t: Times) -> Self {
+        let Times { created, modified, changed, accessed } = t;
+        Self { created: created.0, modified: modified.0, changed: changed.0, accessed: accessed.0 }
+    }
+}
+
+impl From<TimesLine> for Times {
+    fn from(t: TimesLine) -> Self {
+        Self {
+            created: FileTime(t.created),
+            modified: FileTime(t.modified),
+            changed: FileTime(t.changed),
+            accessed: FileTime(t.accessed),
+        }
+    }
+}
+
+/// Bytes as the manifest and the tar headers write them.
+pub fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// What [`to_base64`] wrote; `None` if the text is not that.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// WTF-8 as text, and the bytes in base64 where the text is not exact.
+pub fn to_text(wtf8: &[u8]) -> (String, Option<String>) {
+    if let Ok(text) = std::str::from_utf8(wtf8) {
+        (text.to_owned(), None)
+    } else {
+        let text = match NtName::from_wtf8(wtf8) {
+            Some(name) => name.to_string_lossy(),
+            None => String::from_utf8_lossy(wtf8).into_owned(),
+        };
+        (text, Some(to_base64(wtf8)))
+    }
+}
+
+fn exact(text: &str, raw: Option<&str>) -> Option<Vec<u8>> {
+    match raw {
+        None => Some(text.as_bytes().to_vec()),
+        Some(raw) => from_base64(raw),
+    }
 }

@@ -1,5 +1,42 @@
 //! The rescue set: plan, tar dialect, frames, manifest, writer, reader.
 //! `docs/format.md` specifies it.
+//!
+//! Writing: [`plan`] fixes the order, the producer reads members (`draft`) into
+//! [`tar_dialect`] and frames, others compress them, the `sink` writes them,
+//! `commit` publishes the set. [`journal`] is what makes a break harmless.
 
+mod commit;
+mod data_reader;
+mod draft;
+pub mod error;
+pub mod frames;
+pub mod hash;
+mod holes;
+mod in_order;
+mod index;
+pub mod instructions;
+pub mod journal;
+pub mod lines;
 pub mod manifest;
+mod options;
+mod patience;
+pub mod pax;
+pub mod plan;
+mod plan_builder;
+mod producer;
+pub mod reader;
 pub mod rescue;
+mod resume;
+pub mod sink;
+mod source;
+pub mod tar_dialect;
+mod tar_walk;
+mod turn;
+pub mod ustar;
+pub mod verify;
+mod verify_files;
+mod volumes;
+pub mod writer;
+
+pub use commit::{RESCUE, SUMS};
+pub use error::ArchiveError;

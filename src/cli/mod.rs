@@ -1,8 +1,95 @@
-//! Commands, progress, JSON events. Only here is anything printed.
+//! Commands, progress, JSON events, exit codes. Only here is anything printed.
 
+mod args;
+mod detect;
+mod exit;
+mod extract;
+mod list;
+mod log;
+mod offload;
+mod output;
+mod password;
+mod restore;
+mod sets;
+mod sources;
+mod units;
+mod verify;
+
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+
+use args::{Cli, Command, Global};
+use exit::Exit;
+use output::{Out, Output};
+
 /// Runs the program with the process's arguments.
-pub fn main() -> ExitCode {
-    ExitCode::from(2)
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let out = match Output::open(&cli.global) {
+        Ok(out) => out,
+        Err(error) => {
+            let path = cli.global.log.unwrap_or_default();
+            eprintln!("error: {}: cannot write the log: {error}", path.display());
+            eprintln!("Name a file in a folder that can be written to, or leave out --log.");
+            return Exit::Failed.into();
+        }
+    };
+    let Some(command) = &cli.command else {
+        if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+            let _ = Cli::command().print_help();
+        } else {
+            eprintln!("error: no command was given");
+            eprintln!("Try: lifeboat --help");
+        }
+        return Exit::Usage.into();
+    };
+    let exit = run(command, &cli.global, out);
+    out.clear();
+    out.event(
+        "summary",
+        &json!({"command": command.name(), "exit_code": exit.code(), "result": exit.word()}),
+    );
+    exit.into()
+}
+
+fn run(command: &Command, global: &Global, out: Out) -> Exit {
+    let result = match command {
+        Command::Detect(args) => detect::run(args, global, out),
+        Command::Verify(args) => verify::run(args, global, out),
+        Command::Offload(args) => offload::run(args, global, out),
+        Command::List(args) => list::run(args, out),
+        Command::Extract(args) => extract::run(args, out),
+        Command::Restore(args) => restore::run(args, out),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(error) => {
+            let failure = exit::explain(&error);
+            out.error(&failure.what, &failure.action, failure.exit.code());
+            failure.exit
+        }
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Detect(_) => "detect",
+            Self::Verify(_) => "verify",
+            Self::Offload(_) => "offload",
+            Self::List(_) => "list",
+            Self::Extract(_) => "extract",
+            Self::Restore(_) => "restore",
+        }
+    }
 }

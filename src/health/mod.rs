@@ -1,6 +1,12 @@
 //! What is wrong with a source, a store or a set, and what that means.
 
+mod container;
+mod read_all;
+mod store;
+
 use std::fmt;
+
+pub use store::{Level, StoreReport, check_store};
 
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,4 +1,156 @@
 //! What USMT is: where stores live, which kind they are, their parts.
 //!
-//! Facts here come from the project's notes on USMT; those marked inferred are
-//! said to be so where they are used, in code and in messages.
+//! Facts here come from Microsoft's documentation where it speaks. Where it
+//! does not, the code says "inferred", and so do the messages built on it.
+
+mod classify;
+mod container;
+mod drive;
+mod find;
+mod machine;
+mod places;
+mod tally;
+
+use std::sync::Arc;
+
+pub use classify::{Markers, is_container_name};
+pub use container::{ContainerReport, Problem, check_container};
+pub use drive::{Drive, DriveFrom};
+pub use find::find_stores;
+pub use machine::Machine;
+pub use places::Place;
+pub use tally::{Survey, Tally};
+
+use crate::facts::NodeId;
+use crate::name::NtPath;
+use crate::tree::Tree;
+
+/// The kinds of migration store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreKind {
+    /// `scanstate /hardlink /nocompress`: plain files that were hard links.
+    HardLink,
+    /// `scanstate /nocompress`: plain files.
+    Uncompressed,
+    /// One `USMT.MIG` image.
+    Compressed,
+    /// `USMTSIZE.TXT` alone: what `scanstate /p` leaves. No data in it.
+    Estimate,
+}
+
+impl StoreKind {
+    /// The stable name, as in `--json` and `rescue.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HardLink => "hard-link",
+            Self::Uncompressed => "uncompressed",
+            Self::Compressed => "compressed",
+            Self::Estimate => "estimate",
+        }
+    }
+
+    /// Whether there is user data in such a store.
+    pub fn holds_data(self) -> bool {
+        self != Self::Estimate
+    }
+}
+
+/// What a part is to its store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The store has only this part, and needs no other.
+    Whole,
+    /// Holds `hardlink.main` and the catalog.
+    Primary,
+    /// Holds the files of another volume; useless without its primary.
+    Secondary,
+}
+
+impl Role {
+    /// The stable name, as in `--json` and `rescue.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+/// A volume that stores are looked for on.
+#[derive(Clone)]
+pub struct StoreVolume {
+    /// Its files.
+    pub tree: Arc<dyn Tree>,
+    /// For people: `disk.img, partition 2`.
+    pub display: String,
+    /// The letter that it has on the machine that Lifeboat runs on. In WinPE
+    /// that is not the letter it had in Windows.
+    pub present_letter: Option<char>,
+}
+
+/// One part of a store: a `USMT` folder on one volume.
+#[derive(Clone)]
+pub struct Part {
+    /// Its volume, by number in the list that was searched.
+    pub volume: usize,
+    /// That volume's files.
+    pub tree: Arc<dyn Tree>,
+    /// That volume, for people.
+    pub volume_display: String,
+    /// The `USMT` folder, below the volume's root.
+    pub usmt_path: NtPath,
+    /// The `USMT` folder.
+    pub usmt: NodeId,
+    /// What it is to its store.
+    pub role: Role,
+    /// The drive that it was on in Windows.
+    pub drive: Drive,
+    /// The files that tell what it is.
+    pub markers: Markers,
+}
+
+impl Part {
+    /// What `loadstate` is given: the folder above `USMT`.
+    pub fn store_path(&self) -> NtPath {
+        self.usmt_path.parent().unwrap_or_default()
+    }
+
+    /// The path as Windows saw it: `C:\StateStore\USMT`.
+    pub fn windows_path(&self) -> String {
+        self.usmt_path.on_drive(&self.drive.name())
+    }
+}
+
+/// A migration store, with all its parts that were found.
+#[derive(Clone)]
+pub struct Store {
+    /// Short and stable while the store stays where it is: for `--store`.
+    pub id: String,
+    /// Which kind.
+    pub kind: StoreKind,
+    /// Who put it there, judging by the path.
+    pub place: Place,
+    /// Primary (or only) part first, secondaries by path after it.
+    pub parts: Vec<Part>,
+    /// Drives that `hardlink.main` lists and no part was found for. Inferred:
+    /// the file's format is not documented.
+    pub missing_drives: Vec<String>,
+}
+
+impl Store {
+    /// The primary or only part; for secondaries alone the first of them.
+    pub fn first(&self) -> Option<&Part> {
+        self.parts.first()
+    }
+
+    /// Whether it consists of secondaries whose primary was not found.
+    pub fn lacks_primary(&self) -> bool {
+        self.kind == StoreKind::HardLink && self.parts.iter().all(|p| p.role == Role::Secondary)
+    }
+
+    /// Where it is, for people: the first part's path as Windows saw it.
+    pub fn display(&self) -> String {
+        self.first().map_or_else(String::new, Part::windows_path)
+    }
+}

@@ -1,6 +1,12 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
+pub mod host;
+pub mod memory;
+pub mod ntfs;
+pub mod source;
+pub mod within;
+
 use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
@@ -169,22 +175,28 @@ pub trait Tree: Send + Sync {
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
         let mut at = self.root();
         for name in path.names() {
-            let entries = self.children(at)?;
-            let exact = entries.iter().find(|e| e.name == *name);
-            let loose = || {
-                let text = name.as_str()?;
-                entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
-            };
-            match exact.or_else(loose) {
-                Some(entry) => at = entry.node,
-                None => {
-                    return Err(TreeError::NotFound {
-                        path: path.to_string(),
-                        source_name: self.info().source.clone(),
-                    });
+            at = self.lookup_in(at, name).map_err(|error| match error {
+                TreeError::NotFound { source_name, .. } => {
+                    TreeError::NotFound { path: path.to_string(), source_name }
                 }
-            }
+                other => other,
+            })?;
         }
         Ok(at)
+    }
+
+    /// The node called `name` in `folder`; ASCII case is ignored where no name
+    /// fits exactly.
+    fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        let entries = self.children(folder)?;
+        let exact = entries.iter().find(|e| e.name == *name);
+        let loose = || {
+            let text = name.as_str()?;
+            entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
+        };
+        exact.or_else(loose).map(|entry| entry.node).ok_or_else(|| TreeError::NotFound {
+            path: name.to_string(),
+            source_name: self.info().source.clone(),
+        })
     }
 }

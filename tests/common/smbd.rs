@@ -6,6 +6,10 @@
 #![allow(dead_code, unreachable_pub)] // no user of this file uses all of it
 #![allow(clippy::unwrap_used, clippy::panic)] // a server that fails to start fails the test
 
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
+#[path = "require.rs"]
+mod require;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -67,11 +71,7 @@ impl Smbd {
     /// Starts a server. `None`, and a line that says so, when this machine
     /// lacks what it takes: the calling test counts as skipped.
     pub fn with(options: Options) -> Option<Self> {
-        for program in ["smbd", "pdbedit"] {
-            if find(program).is_none() {
-                return skip(&format!("{program} is missing (apt-get install samba)"));
-            }
-        }
+        require::require("samba", require::samba)?;
         let folder = TempDir::with_prefix("lifeboat-smbd-").unwrap();
         for name in ["private", "state", "cache", "lock", "pid", "ncalrpc", "log", "share"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
@@ -85,7 +85,8 @@ impl Smbd {
                 .stderr(Stdio::null())
                 .status();
             if !mount.is_ok_and(|status| status.success()) {
-                return skip("only root may mount the memory disk that is to run full");
+                // Only root may mount the memory disk that is to run full.
+                return require::require("root", || None);
             }
             server.mounted = true;
         }
@@ -300,15 +301,6 @@ impl Drop for Smbd {
 /// A port of 127.0.0.1 on which nobody listens.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// Says by name which test cannot run here, and why.
-fn skip<T>(why: &str) -> Option<T> {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("?");
-    // Not by eprintln!, which cargo test shows for failed tests only.
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
-    None
 }
 
 /// A program, also where only root's PATH looks.

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Builds lifeboat.exe on Linux, for Windows 7's WinPE to today's Windows.
+#
+#   build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]
+#
+# --lint looks at the Windows code with clippy instead, and builds nothing.
+#
+# The ordinary Windows targets of Rust need Windows 10. The win7 ones do not, but
+# come without a standard library, so this builds that too, from a toolchain's
+# source: one of rustup's with rust-src if there is one, else the system's.
+# The same source, toolchain and mingw give the same bytes in any folder.
+# What it prints last: the exe, its size, its SHA-256. docs/building.md has more.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+arch=x86_64
+profile=release
+lint=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --arch=*) arch=${1#*=} ;;
+        --profile=*) profile=${1#*=} ;;
+        --arch | --profile)
+            [ $# -ge 2 ] || die "$1 needs a value"
+            [ "$1" = --arch ] && arch=$2 || profile=$2
+            shift
+            ;;
+        --lint) lint=1 ;;
+        *) die "unknown argument: $1" "build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]" ;;
+    esac
+    shift
+done
+case $arch in x86_64 | i686) ;; *) die "no such architecture: $arch" "x86_64 or i686" ;; esac
+case $profile in
+    release) folder=release ;;
+    dev) folder=debug ;;
+    *) die "no such profile: $profile" "release or dev" ;;
+esac
+
+"$root/scripts/setup.sh" windows "$arch"
+cd "$root"
+
+target=$arch-win7-windows-gnu
+variable=${target//-/_}
+mingw=$arch-w64-mingw32
+RUSTC=$(rustc_with_source)
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+echo "build-windows: $("$RUSTC" --version), $mingw-gcc $("$mingw-gcc" -dumpversion), $target"
+
+# No path of this machine in the exe, no time of day in its header.
+flags=(
+    "--remap-path-prefix=$root=lifeboat"
+    "--remap-path-prefix=$cargo_home/registry/src=registry"
+    "--remap-path-prefix=$("$RUSTC" --print sysroot)/lib/rustlib/src/rust=rust"
+    "-Clink-arg=-Wl,--no-insert-timestamp"
+)
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
+
+# Without CC_… and AR_… zstd would be compiled for Linux, and the link would fail.
+export RUSTC CARGO_ENCODED_RUSTFLAGS
+export RUSTC_BOOTSTRAP=1 # build-std is an unstable option of a stable cargo
+export "CC_$variable=$mingw-gcc" "AR_$variable=$mingw-ar"
+export "CFLAGS_$variable=-ffile-prefix-map=$cargo_home/registry/src=registry"
+unset RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER
+
+if [ -n "$lint" ]; then
+    clippy=$(dirname "$RUSTC")/cargo-clippy
+    [ -x "$clippy" ] || die "no clippy beside $RUSTC" "For Debian's rustc-web: apt-get install rust-web-clippy"
+    # It calls the cargo of CARGO, and the clippy-driver beside itself.
+    CARGO=$(command -v cargo) "$clippy" clippy --locked --lib --bins \
+        --release --target "$target" --target-dir target/windows -Zbuild-std=std,panic_abort \
+        -- "${LINT_LEVEL:--Dwarnings}"
+    exit
+fi
+
+cargo build --locked --profile "$profile" --bin lifeboat \
+    --target "$target" --target-dir target/windows -Zbuild-std=std,panic_abort
+
+exe=target/windows/$target/$folder/lifeboat.exe
+[ -f "$exe" ] || die "cargo succeeded, but there is no $exe"
+printf '%s\n  %s bytes\n  sha256 %s\n' "$exe" "$(stat -c %s "$exe")" "$(sha256sum "$exe" | cut -d ' ' -f 1)"

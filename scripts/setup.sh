@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Installs what a fresh Debian or Ubuntu lacks, and nothing that is there.
+#
+#   setup.sh build              to build the program
+#   setup.sh demo               and to run scripts/demo.sh
+#   setup.sh windows [i686]     to build lifeboat.exe
+#   setup.sh test               everything, Wine included
+#
+# Packages come by apt, as root or through sudo. Rust itself it never installs.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+mode=${1:-build}
+arch=${2:-x86_64}
+missing=()
+
+# need_package NAME: for what has no command to look for.
+need_package() {
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed || missing+=("$1")
+}
+
+# need_command COMMAND PACKAGE
+need_command() {
+    has "$1" || missing+=("$2")
+}
+
+need_build() {
+    need_command gcc build-essential
+    need_command pkg-config pkg-config
+    [ -f /usr/include/stdio.h ] || missing+=(libc6-dev)
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+    if has pkg-config; then
+        pkg-config --exists smbclient || missing+=(libsmbclient-dev)
+    else
+        missing+=(libsmbclient-dev)
+    fi
+}
+
+need_demo() {
+    need_command mkntfs ntfs-3g
+    need_command fusermount fuse3
+    need_command sfdisk fdisk
+    need_command smbd samba
+    need_command pdbedit samba-common-bin
+    need_command zstd zstd
+}
+
+need_windows() {
+    # The win32-threads flavour alone is half the download of the whole.
+    case $arch in
+        x86_64) need_command x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32 ;;
+        i686) need_command i686-w64-mingw32-gcc gcc-mingw-w64-i686-win32 ;;
+        *) die "no such architecture: $arch" "x86_64 or i686" ;;
+    esac
+    rustc_with_source >/dev/null || missing+=("rust source")
+}
+
+need_test() {
+    need_demo
+    need_windows
+    need_command wine wine
+    [ -x /usr/lib/wine/wine64 ] || need_command wine64 wine64
+    need_command wimcapture wimtools
+    need_command bsdtar libarchive-tools
+    need_command python3 python3
+    need_command sgdisk gdisk
+    need_command parted parted
+    need_command mkfs.vfat dosfstools
+    need_command mkfs.exfat exfatprogs
+    need_command qemu-img qemu-utils
+    need_command shellcheck shellcheck
+}
+
+case $mode in
+    build) need_build ;;
+    demo) need_build && need_demo ;;
+    windows) need_build && need_windows ;;
+    test) need_build && need_test ;;
+    *) die "no such mode: $mode" "build, demo, windows or test" ;;
+esac
+
+# --- Rust -------------------------------------------------------------------
+get_rust="Get it: https://rustup.rs, or on Debian 12: sudo apt-get install cargo-web rustc-web rustfmt-web rust-web-clippy"
+if ! has cargo || ! has rustc; then
+    die "no Rust toolchain; version $(msrv) or newer is needed." "$get_rust"
+fi
+at_least "$(rustc_version rustc)" "$(msrv)" ||
+    die "Rust $(rustc_version rustc) is too old; version $(msrv) or newer is needed." "$get_rust"
+
+# --- Packages ---------------------------------------------------------------
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif ! has sudo; then
+        die "not root, and no sudo to install: ${missing[*]}" "Have an administrator install them."
+    elif [ -t 0 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# The package's version that apt would install, nothing if there is none.
+candidate() {
+    apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'
+}
+
+# Which packages bring a rustc that is new enough, with its source.
+rust_source_packages() {
+    local version newest
+    version=$(candidate rust-web-src)
+    if [ -n "$version" ] && at_least "$version" "$(msrv)"; then
+        echo "rustc-web rust-web-src"
+        return
+    fi
+    newest=$(apt-cache pkgnames rustc-1. 2>/dev/null | grep -x 'rustc-1\.[0-9]*' | sort -V | tail -n 1)
+    if [ -n "$newest" ] && at_least "${newest#rustc-}" "$(msrv)"; then
+        echo "$newest rust-${newest#rustc-}-src"
+        return
+    fi
+    return 1
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+    has apt-get || die "this is neither Debian nor Ubuntu; missing: ${missing[*]}" \
+        "Install what brings these (Debian's package names), then run this again."
+    if [ "$(id -u)" != 0 ] && has sudo && [ ! -t 0 ]; then
+        sudo -n true 2>/dev/null || die "sudo asks for a password, and nobody is there to type it" \
+            "Run 'scripts/setup.sh $mode' in a terminal first."
+    fi
+    echo "setup: apt-get update, to install what is missing: ${missing[*]}"
+    as_root apt-get -qq update || echo "setup: apt-get update failed; going on with the lists that are there" >&2
+
+    packages=()
+    for name in "${missing[@]}"; do
+        if [ "$name" != "rust source" ]; then
+            packages+=("$name")
+        elif found=$(rust_source_packages); then
+            read -ra found <<<"$found"
+            packages+=("${found[@]}")
+        elif has rustup; then
+            echo "setup: rustup component add rust-src"
+            rustup component add rust-src || die "rust-src could not be added" \
+                "The Windows build needs the standard library's source for a rustc of $(msrv) or newer."
+        else
+            die "no package brings Rust's source for version $(msrv) or newer" \
+                "Install Rust by https://rustup.rs, then: rustup component add rust-src"
+        fi
+    done
+
+    if [ ${#packages[@]} -gt 0 ]; then
+        echo "setup: apt-get install ${packages[*]}"
+        # The samba package starts a file server on this machine. The tests start
+        # their own in a scratch folder, so this one is kept from starting, now
+        # (policy-rc.d) and at the next boot (disable).
+        policy=/usr/sbin/policy-rc.d
+        hold_services=''
+        case " ${packages[*]} " in
+            *" samba "*) [ -e $policy ] || hold_services=1 ;;
+        esac
+        if [ -n "$hold_services" ]; then
+            # shellcheck disable=SC2016 # the script's own text
+            as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh $policy
+            trap 'as_root rm -f $policy' EXIT
+        fi
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-remove \
+            --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+            "${packages[@]}" >/dev/null 2> >(grep -v -e '^debconf: ' -e '^invoke-rc.d: ' >&2)
+        if [ -n "$hold_services" ]; then
+            as_root rm -f $policy
+            trap - EXIT
+            if has systemctl; then
+                as_root systemctl disable --quiet smbd nmbd samba-ad-dc 2>/dev/null || true
+            fi
+            echo "setup: the samba package's own services were left switched off"
+        fi
+    fi
+fi
+
+# --- Tools from crates.io ---------------------------------------------------
+if [ "$mode" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
+    echo "setup: cargo install --locked cargo-nextest (several minutes, once)"
+    cargo install --quiet --locked cargo-nextest ||
+        echo "setup: cargo-nextest could not be installed; the tests will run with cargo test" >&2
+fi

@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# Checks everything: formatting, lints, builds for Linux and Windows, every test
+# (a real Samba server, real NTFS mounts, the real lifeboat.exe under Wine), the
+# documents' examples, a few seconds of fuzzing. Installs what is missing first.
+#
+#   test.sh                 all of it
+#   test.sh STEP...         only these: setup format lint build windows shell doc fuzz deny
+#                           test
+#
+# Ends non-zero if any step fails; a failed step does not keep the others from
+# being tried. Needs no terminal and no answers.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+# The compilers whose clippy the code is kept clean for. A newer one's new lints
+# are shown, and do not fail the run.
+clippy_versions='1.95 1.96'
+
+fuzz_seconds=${FUZZ_SECONDS:-5}
+skip_list=$root/target/skipped-tests.txt
+failed=()
+timings=()
+
+# Lints are errors for the compilers that are known.
+lint_level() {
+    local version
+    version=$(rustc_version "$1")
+    case " $clippy_versions " in
+        *" ${version%.*} "*) echo -Dwarnings ;;
+        *) echo -Wwarnings ;;
+    esac
+}
+
+step_setup() {
+    scripts/setup.sh test
+}
+
+step_format() {
+    cargo fmt --all --check
+}
+
+step_lint() {
+    local level
+    level=$(lint_level rustc)
+    cargo clippy --quiet --locked --workspace --all-targets -- "$level"
+    cargo clippy --quiet --locked --no-default-features --all-targets -- "$level"
+}
+
+step_build() {
+    cargo build --quiet --locked --workspace --all-targets
+    local minimum
+    minimum=$(msrv)
+    case $(rustc_version rustc) in
+        "$minimum".*) echo "built with the oldest compiler that is promised, $minimum" ;;
+        *)
+            if has rustup && rustup toolchain list | grep -q "^$minimum"; then
+                cargo "+$minimum" check --quiet --locked --all-targets --target-dir target/oldest
+            else
+                echo "rustc $minimum is not here: that it builds this is not checked"
+            fi
+            ;;
+    esac
+}
+
+step_windows() {
+    local rustc
+    scripts/build-windows.sh
+    rustc=$(rustc_with_source)
+    LINT_LEVEL=$(lint_level "$rustc") scripts/build-windows.sh --lint
+}
+
+step_test() {
+    export LIFEBOAT_REQUIRE_ALL=1 LIFEBOAT_SKIP_LIST=$skip_list
+    if ! can_mount; then
+        echo "NTFS images cannot be mounted on this machine (a container without /dev/fuse?);"
+        echo "the tests that mount one are passed over and listed at the end."
+        export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} fuse"
+    fi
+    if ! can_loop; then
+        echo "Loop devices cannot be made on this machine (not root, or a container);"
+        echo "the tests that read one are passed over and listed at the end."
+        export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} loop"
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        echo "The tests that only root can run are passed over and listed at the end."
+        export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} root"
+    fi
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --workspace --no-fail-fast --final-status-level slow
+    else
+        cargo test --quiet --locked --workspace --no-fail-fast --lib --bins --tests
+    fi
+}
+
+step_doc() {
+    cargo test --quiet --locked --workspace --doc
+    RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --locked --no-deps --document-private-items
+}
+
+step_fuzz() {
+    if [ -x scripts/fuzz.sh ]; then
+        scripts/fuzz.sh "$fuzz_seconds"
+    else
+        echo "no scripts/fuzz.sh"
+    fi
+}
+
+# tests/licences.rs has looked at the licences already; cargo-deny looks at more,
+# and takes longer to install than everything here takes to run.
+step_deny() {
+    if has cargo-deny; then
+        scripts/deny.sh
+    else
+        echo "cargo-deny is not installed: scripts/deny.sh installs and runs it"
+    fi
+}
+
+step_shell() {
+    shellcheck -x scripts/*.sh .ci/run
+}
+
+run_step() {
+    local name=$1 start=$SECONDS result=0
+    printf '%s== %s ==%s\n' "$bold" "$name" "$plain"
+    # In a shell of its own, with `set -e` in force: `if step_…` would turn that off.
+    "$BASH" "$0" --only "$name" </dev/null || result=$?
+    timings+=("$(printf '%-8s %4d s' "$name" $((SECONDS - start)))")
+    if [ $result -ne 0 ]; then
+        failed+=("$name")
+        printf '%s%s: the step %s failed (%s)%s\n' "$red" "${0##*/}" "$name" "$result" "$plain" >&2
+        # Nothing that follows could work.
+        [ "$name" != setup ] || return 1
+    fi
+}
+
+if [ "${1:-}" = --only ]; then
+    "step_$2"
+    exit
+fi
+
+steps=("$@")
+[ $# -gt 0 ] || steps=(setup format lint build windows shell doc fuzz deny test)
+for name in "${steps[@]}"; do
+    declare -F "step_$name" >/dev/null || die "no such step: $name" "see the top of scripts/test.sh"
+done
+rm -f "$skip_list"
+for name in "${steps[@]}"; do
+    run_step "$name" || break
+done
+
+printf '%s== summary ==%s\n' "$bold" "$plain"
+printf '%s\n' "${timings[@]}"
+if [ -s "$skip_list" ]; then
+    printf 'passed over, for want of something that this machine lacks:\n'
+    sort -u "$skip_list"
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '%sFAILED: %s%s\n' "$red" "${failed[*]}" "$plain"
+    exit 1
+fi
+printf 'all of it passed, in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))

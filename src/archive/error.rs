@@ -1,0 +1,98 @@
+//! Why a rescue set cannot be made or read, and what to do about it.
+
+use crate::target::TargetError;
+use crate::tree::TreeError;
+
+/// Why a rescue set cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The destination refused something.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// What was asked for cannot be found in the source.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// What was asked for cannot be put into one set.
+    #[error("{what}")]
+    Unfit {
+        /// What does not fit, with the path.
+        what: String,
+    },
+    /// An option's value makes no sense.
+    #[error("{what}")]
+    BadOption {
+        /// Which, and why.
+        what: String,
+    },
+    /// The source is not what it was when the set was begun.
+    #[error("{set}: begun from a source that has changed since")]
+    SourceChanged {
+        /// The unfinished set, in full.
+        set: String,
+    },
+    /// The user stopped it.
+    #[error("stopped before the set was whole")]
+    Cancelled {
+        /// The unfinished set's folder, in full, where one was begun.
+        set: Option<String>,
+    },
+    /// There is no whole set at that place.
+    #[error("{path}: {what}")]
+    NotASet {
+        /// Where.
+        path: String,
+        /// What is there instead.
+        what: String,
+    },
+    /// The set was written by a later program.
+    #[error("{path}: format {format} is newer than this program knows")]
+    TooNew {
+        /// Where.
+        path: String,
+        /// Its version.
+        format: u32,
+    },
+    /// A file of a set is damaged.
+    #[error("{path}, byte {offset}: {what}")]
+    Damaged {
+        /// Which file, in full.
+        path: String,
+        /// Byte in it, as near as can be told.
+        offset: u64,
+        /// Expected what, found what.
+        what: String,
+    },
+    /// Something inside this program went wrong.
+    #[error("{what}")]
+    Internal {
+        /// What.
+        what: String,
+    },
+}
+
+impl ArchiveError {
+    /// What to do, in plain words.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Target(error) => error.action.clone(),
+            Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
+            Self::Unfit { .. } => "Put them into sets of their own: run once for each.".into(),
+            Self::BadOption { .. } => "Give another value, or leave the option out.".into(),
+            Self::SourceChanged { .. } => {
+                "Nothing was mixed. Run again without naming that set: a new one is begun beside it.".into()
+            }
+            Self::Cancelled { set: Some(set) } => {
+                format!("Run the same command again: it goes on where it stopped, in {set}.")
+            }
+            Self::Cancelled { set: None } => "Run the same command again.".into(),
+            Self::NotASet { .. } => {
+                "Name the set's own folder. A folder that ends in .partial is unfinished: run the same offload again to finish it.".into()
+            }
+            Self::TooNew { .. } => "Use the lifeboat that wrote it, or a later one.".into(),
+            Self::Damaged { .. } => {
+                "Run `lifeboat verify` on the set to see which files are hit; fetch the file again from another copy if there is one.".into()
+            }
+            Self::Internal { .. } => "Run the command again; if it stays, keep the log and report it.".into(),
+        }
+    }
+}

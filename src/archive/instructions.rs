@@ -1,0 +1,304 @@
+//! `RESTORE.txt` and `restore.cmd`: what the technician, or the next task
+//! sequence, does with a set. Plain ASCII; nothing in them comes from the
+//! source unchecked, since one of them is run.
+
+use std::fmt::Write as _;
+
+use super::rescue::{EndState, Part, Rescue, What};
+
+/// What comes after the store path. The `/i:` files have to be the ones of the
+/// capture, which a store does not tell.
+const LOADSTATE_REST: &str =
+    r"/i:migdocs.xml /i:migapp.xml /c /lac /v:5 /l:C:\Windows\Temp\loadstate.log";
+
+/// `RESTORE.txt`, with `\n` between lines.
+pub fn restore_txt(rescue: &Rescue) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| {
+        text.push_str(&ascii(line));
+        text.push('\n');
+    };
+    line("THIS FOLDER IS A RESCUE SET, MADE BY LIFEBOAT");
+    line("");
+    line(&format!("Computer:  {}", machine(rescue)));
+    line(&format!("Made:      {} (clock of the rescuing machine)", rescue.created));
+    line(&format!("Holds:     {}", kind_for_people(rescue)));
+    for part in &rescue.parts {
+        line(&format!(
+            "           {} ({}; drive letter: {})",
+            place(part),
+            part.role,
+            part.drive_from
+        ));
+    }
+    let totals = rescue.totals;
+    line(&format!("Files:     {} in {} bytes", totals.files, totals.bytes));
+    line(&match rescue.end_state {
+        EndState::Saved => "Losses:    none".to_owned(),
+        EndState::SavedWithLosses => {
+            format!("Losses:    {}. `lifeboat list` on this folder names each.", totals.losses)
+        }
+    });
+    line("");
+    line("1. CHECK IT");
+    line("     lifeboat verify <this folder>");
+    line("");
+    line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
+    line("     restore.cmd");
+    line("   or by hand:");
+    line("     lifeboat restore <this folder> --in-place");
+    line("   Every part goes to the drive and path that it came from.");
+    line("");
+    for part in loadstate_steps(rescue) {
+        line(&part);
+    }
+    line("WITHOUT LIFEBOAT");
+    line("   Stock zstd and tar give every file's bytes (owners, rights and streams");
+    line("   need Lifeboat):");
+    let split = rescue.options.split.is_some();
+    line(if split {
+        "     cat store.tar.zst.* | zstd -dc | tar -x"
+    } else {
+        "     zstd -dc store.tar.zst | tar -x"
+    });
+    line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
+    if rescue.what == What::Store && rescue.kind != "compressed" {
+        line("   The users' files stand below USMT\\File\\<drive>$\\. Copied from there by");
+        line("   hand they are files only: the settings are lost.");
+    }
+    text
+}
+
+/// The third step: `loadstate`, by kind of store.
+fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |text: &str| lines.push(text.to_owned());
+    if rescue.what == What::Folder {
+        return lines;
+    }
+    line("3. RUN LOADSTATE, elevated, in the new Windows (it does not run in WinPE)");
+    let Some(command) = loadstate(rescue, flags(&rescue.kind)) else {
+        line("   The set has no primary part, or its path has letters that a script should");
+        line("   not hold: give loadstate the store path named above.");
+        line("");
+        return lines;
+    };
+    line(&format!("     {command}"));
+    line("   Name the same /i: files as at the capture.");
+    match rescue.kind.as_str() {
+        "hard-link" => {
+            line("   All parts must be back at their own drives and paths, on fixed NTFS");
+            line("   volumes.");
+            if rescue.parts.len() == 1 {
+                line("   If loadstate refuses the store (return code 27 or 38), this may help; it");
+                line("   is UNTESTED, and works on a copy: take hardlink.main out of the USMT");
+                line("   folder of the copy, then");
+                if let Some(command) = loadstate(rescue, "/nocompress") {
+                    line(&format!("     {command}"));
+                }
+            }
+        }
+        "compressed" => {
+            line("   An encrypted store needs /decrypt and its /key or /keyfile besides; the");
+            line("   key is not in the store.");
+        }
+        _ => {}
+    }
+    line("");
+    lines
+}
+
+fn flags(kind: &str) -> &'static str {
+    match kind {
+        "hard-link" => "/hardlink /nocompress",
+        "compressed" => "",
+        _ => "/nocompress",
+    }
+}
+
+/// The command for the primary part; `None` where there is none, or where its
+/// path should not stand in a script.
+fn loadstate(rescue: &Rescue, flags: &str) -> Option<String> {
+    let primary = |part: &&Part| part.role == "primary" || part.role == "whole";
+    let part = rescue.parts.iter().find(primary)?;
+    let place = place(part);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b" ._-\\:$~".contains(&b);
+    let letter = part.drive.len() == 1 && part.drive.as_bytes()[0].is_ascii_alphabetic();
+    if !letter || !place.bytes().all(plain) {
+        return None;
+    }
+    let place = if place.contains(' ') { format!("\"{place}\"") } else { place };
+    let words = ["loadstate", &place, flags, LOADSTATE_REST];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    Some(words.join(" "))
+}
+
+/// `restore.cmd`, with `\n` between lines.
+pub fn restore_cmd(rescue: &Rescue) -> String {
+    let mut script = String::from(SCRIPT_HEAD);
+    if rescue.what == What::Store {
+        script.push_str(
+            "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
+        );
+        script.push_str("if not defined WINPE echo Now run, elevated:\n");
+        match loadstate(rescue, flags(&rescue.kind)) {
+            Some(command) => {
+                let _ = writeln!(script, "echo   {command}");
+            }
+            None => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
+        }
+        script.push_str("echo with the same /i: files as at the capture. RESTORE.txt says more.\n");
+    }
+    script.push_str(SCRIPT_TAIL);
+    script
+}
+
+/// No parentheses around blocks: a path with `)` in it would end one.
+const SCRIPT_HEAD: &str = r#"@echo off
+rem Puts this rescue set back where its files came from. /y asks nothing.
+rem Exit codes are those of lifeboat restore: 0 done, 3 done with losses,
+rem 6 stopped, all others failed.
+setlocal DisableDelayedExpansion
+set "LIFEBOAT="
+if exist "%~dp0lifeboat.exe" set "LIFEBOAT=%~dp0lifeboat.exe"
+if not defined LIFEBOAT if exist "%~dp0..\lifeboat.exe" set "LIFEBOAT=%~dp0..\lifeboat.exe"
+if not defined LIFEBOAT for %%I in (lifeboat.exe) do set "LIFEBOAT=%%~$PATH:I"
+if not defined LIFEBOAT goto nolifeboat
+set "WINPE="
+reg query HKLM\SYSTEM\CurrentControlSet\Control\MiniNT >nul 2>&1
+if not errorlevel 1 set "WINPE=1"
+rem WinPE runs as SYSTEM. Elsewhere only an administrator may read this key.
+if defined WINPE goto allowed
+reg query HKU\S-1-5-19 >nul 2>&1
+if errorlevel 1 goto noadmin
+:allowed
+if not exist "%~dp0rescue.json" goto notwhole
+if /i "%~1"=="/y" goto go
+echo This puts the files of this set back to the drives and paths that they came
+echo from, on THIS computer.
+set "ANSWER="
+set /p "ANSWER=Go on? Type y for yes: "
+if /i not "%ANSWER:~0,1%"=="y" goto stopped
+:go
+"%LIFEBOAT%" restore "%~dp0." --in-place
+set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="0" goto done
+if "%CODE%"=="3" goto losses
+echo.
+echo Restoring failed with exit code %CODE%. What lifeboat said stands above.
+exit /b %CODE%
+:losses
+echo.
+echo Restored, but not everything. What is missing is named above.
+:done
+"#;
+
+const SCRIPT_TAIL: &str = r"exit /b %CODE%
+:nolifeboat
+echo lifeboat.exe was not found. Put it beside this script, or into the PATH.
+exit /b 1
+:noadmin
+echo This needs administrator rights. Open an elevated command prompt and run it there.
+exit /b 1
+:notwhole
+echo rescue.json is missing: this set is not whole. Finish the rescue first.
+exit /b 1
+:stopped
+echo Nothing was done.
+exit /b 6
+";
+
+fn place(part: &Part) -> String {
+    format!("{}:\\{}", part.drive, part.path.replace('/', "\\"))
+}
+
+fn machine(rescue: &Rescue) -> String {
+    let machine = &rescue.machine;
+    match (&machine.name, &machine.serial) {
+        (Some(name), Some(serial)) => format!("{name} (serial number {serial})"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => "not known".to_owned(),
+    }
+}
+
+fn kind_for_people(rescue: &Rescue) -> String {
+    match (rescue.what, rescue.kind.as_str()) {
+        (What::Folder, _) => "a folder (not a USMT store)".to_owned(),
+        (What::Store, kind) => format!("a USMT migration store ({kind})"),
+    }
+}
+
+/// Control characters and whatever is not ASCII become `?`; `rescue.json` has
+/// the exact names.
+fn ascii(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::manifest::Totals;
+    use crate::archive::rescue::{Machine, Options};
+
+    fn rescue(kind: &str, path: &str) -> Rescue {
+        let part = Part {
+            drive: "C".to_owned(),
+            drive_from: "the store's own folder names".to_owned(),
+            path: path.to_owned(),
+            role: "primary".to_owned(),
+            volume_serial: None,
+            volume_label: String::new(),
+            file_system: "NTFS".to_owned(),
+            via: "raw".to_owned(),
+        };
+        Rescue {
+            format: 1,
+            program: "lifeboat".to_owned(),
+            set: "00000000".to_owned(),
+            created: "2026-11-22T15:04:05Z".to_owned(),
+            machine: Machine::default(),
+            what: What::Store,
+            kind: kind.to_owned(),
+            parts: vec![part],
+            totals: Totals::default(),
+            end_state: EndState::Saved,
+            options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },
+            plan: String::new(),
+            files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_kind_gets_its_loadstate() {
+        let command = |kind| loadstate(&rescue(kind, "StateStore"), flags(kind)).unwrap();
+        assert!(
+            command("hard-link").starts_with(r"loadstate C:\StateStore /hardlink /nocompress /i:")
+        );
+        assert!(command("uncompressed").starts_with(r"loadstate C:\StateStore /nocompress /i:"));
+        assert!(command("compressed").starts_with(r"loadstate C:\StateStore /i:"));
+        assert!(restore_txt(&rescue("hard-link", "StateStore")).contains("UNTESTED"));
+        assert!(!restore_txt(&rescue("uncompressed", "StateStore")).contains("UNTESTED"));
+        let mut two = rescue("hard-link", "StateStore");
+        two.parts.push(Part {
+            drive: "D".to_owned(),
+            role: "secondary".to_owned(),
+            ..two.parts[0].clone()
+        });
+        assert!(!restore_txt(&two).contains("UNTESTED"), "never offered where a part is elsewhere");
+    }
+
+    #[test]
+    fn nothing_from_the_source_is_run() {
+        for path in ["a&calc", "a|b", "a%PATH%", "a\"b", "a^b", "a\nb", "a>b", "ä", "a!b", "a)b"] {
+            let rescue = rescue("hard-link", path);
+            assert!(loadstate(&rescue, "").is_none(), "{path}");
+            let script = restore_cmd(&rescue);
+            assert!(script.contains("echo   loadstate, as RESTORE.txt says\n"), "{path}");
+            let text = restore_txt(&rescue);
+            assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7F).contains(&b)), "{path}");
+        }
+        let spaced = loadstate(&rescue("compressed", "State Store"), "").unwrap();
+        assert!(spaced.starts_with("loadstate \"C:\\State Store\" /i:"));
+        assert!(restore_cmd(&rescue("hard-link", "S")).is_ascii());
+    }
+}

@@ -1,0 +1,433 @@
+//! The source becomes frames: the one thread that reads, hashes and makes tar.
+//!
+//! Every byte is read once, straight into the frame that it goes out in.
+
+use sha2::{Digest, Sha256};
+
+use super::draft::{self, Draft};
+use super::error::ArchiveError;
+use super::hash::{finish_hex, freeze, sha256_hex, thaw};
+use super::holes::Holes;
+use super::journal::{Inside, Position};
+use super::manifest::{At, Data, Line, Member, Totals};
+use super::plan::Plan;
+use super::resume::tell_losses;
+use super::tar_dialect::{self, END};
+use super::ustar::padding;
+use crate::facts::LossKind;
+use crate::monitor::{Monitor, Progress};
+use crate::tree::{Stream, TreeError};
+
+/// Frames after which a checkpoint stands at the latest: what an interrupted
+/// run has to do again at most (128 MiB of plain data).
+const CHECKPOINT_FRAMES: u64 = 32;
+/// Bytes of manifest lines after which one stands as well.
+const CHECKPOINT_LINES: usize = 1 << 20;
+/// Bytes to read at once.
+const CHUNK: usize = 1 << 20;
+
+/// A frame that is full.
+pub(super) struct FullFrame {
+    /// From 0.
+    pub(super) number: u64,
+    /// Its plain contents.
+    pub(super) plain: Vec<u8>,
+    /// The manifest's lines of the members that end in it.
+    pub(super) lines: Vec<u8>,
+    /// Where to go on behind it, if a checkpoint stands there.
+    pub(super) checkpoint: Option<Position>,
+}
+
+/// Takes a full frame and gives an empty buffer for the next.
+pub(super) trait Emit: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError> {}
+impl<F: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError>> Emit for F {}
+
+/// Reads the members of a plan into frames.
+pub(super) struct Producer<'a, E> {
+    plan: &'a Plan,
+    monitor: &'a dyn Monitor,
+    emit: E,
+    /// The plain size at which a frame is cut, in bytes.
+    limit: usize,
+    buf: Vec<u8>,
+    number: u64,
+    lines: Vec<u8>,
+    frames_since: u64,
+    lines_since: usize,
+    /// The next member, or the one that is being read.
+    member: usize,
+    current: Option<Current>,
+    totals: Totals,
+    progress: Progress,
+}
+
+/// The member that is being read.
+struct Current {
+    line: Member,
+    /// Bytes of it in the tar so far.
+    sent: u64,
+    /// The hash of the stream that is being read.
+    hash: Option<Sha256>,
+}
+
+impl<'a, E: Emit> Producer<'a, E> {
+    /// Goes on at `from` with frame `number`; `buf` is the first buffer.
+    pub(super) fn new(
+        plan: &'a Plan,
+        monitor: &'a dyn Monitor,
+        limit: u64,
+        number: u64,
+        from: Position,
+        buf: Vec<u8>,
+        emit: E,
+    ) -> Result<Self, ArchiveError> {
+        let damaged = || ArchiveError::Internal { what: "the journal makes no sense".to_owned() };
+        let current = match from.inside {
+            None => None,
+            Some(Inside { line, sent, hash }) => Some(Current {
+                line,
+                sent,
+                hash: match hash {
+                    None => None,
+                    Some(text) => Some(thaw(&text).ok_or_else(damaged)?),
+                },
+            }),
+        };
+        let totals = plan.totals();
+        let progress = Progress {
+            bytes: from.totals.bytes.saturating_add(current.as_ref().map_or(0, |c| c.sent)),
+            total_bytes: totals.bytes,
+            files: from.totals.files + from.totals.links,
+            total_files: totals.files + totals.links,
+        };
+        Ok(Self {
+            plan,
+            monitor,
+            emit,
+            limit: usize::try_from(limit).map_err(|_| damaged())?,
+            buf,
+            number,
+            lines: Vec::new(),
+            frames_since: 0,
+            lines_since: 0,
+            member: usize::try_from(from.member).map_err(|_| damaged())?,
+            current,
+            totals: from.totals,
+            progress,
+        })
+    }
+
+    /// Reads everything to the end; the counts of the whole set.
+    pub(super) fn run(mut self) -> Result<Totals, ArchiveError> {
+        if let Some(current) = &self.current {
+            let sent = current.sent;
+            let header = tar_dialect::member_header(&current.line).ok_or_else(unwritable)?;
+            self.send(&header, None, sent)?;
+        }
+        while self.member < self.plan.len() {
+            if self.monitor.is_cancelled() {
+                return Err(ArchiveError::Cancelled { set: None });
+            }
+            let Draft { member, stream } = draft::member(self.plan, self.member)?;
+            let header = tar_dialect::member_header(&member).ok_or_else(unwritable)?;
+            let whole = tar_dialect::whole_size(&member, &header).ok_or_else(unwritable)?;
+            let rest = (self.limit - self.buf.len()) as u64;
+            if !self.buf.is_empty() && whole > rest {
+                self.cut(false)?;
+            }
+            self.expect(&member);
+            let line = Member { start: self.here(), ..member };
+            self.current = Some(Current { line, sent: 0, hash: None });
+            self.send(&header, stream, 0)?;
+        }
+        if self.limit - self.buf.len() < END {
+            self.cut(false)?;
+        }
+        self.put(&[0; END])?;
+        self.cut(true)?;
+        Ok(self.totals)
+    }
+
+    /// Corrects the bytes to come by what is known of the member now.
+    fn expect(&mut self, member: &Member) {
+        let planned = self.plan.member(self.member).map_or(0, |planned| planned.size);
+        let streams = member.streams.iter().map(|stream| &stream.data);
+        let sizes = streams.chain(&member.data).map(|data| data.size);
+        let total = self.progress.total_bytes.saturating_sub(planned);
+        self.progress.total_bytes = sizes.fold(total, u64::saturating_add);
+    }
+
+    /// Where the next byte goes.
+    fn here(&self) -> At {
+        if self.buf.len() == self.limit {
+            At { frame: self.number + 1, offset: 0 }
+        } else {
+            At { frame: self.number, offset: self.buf.len() as u64 }
+        }
+    }
+
+    /// Sends the present frame off. After the last one nothing is to go on.
+    fn cut(&mut self, last: bool) -> Result<(), ArchiveError> {
+        self.frames_since += 1;
+        self.lines_since += self.lines.len();
+        let due = self.frames_since >= CHECKPOINT_FRAMES || self.lines_since >= CHECKPOINT_LINES;
+        let checkpoint = (due && !last).then(|| self.position());
+        if checkpoint.is_some() {
+            (self.frames_since, self.lines_since) = (0, 0);
+        }
+        let frame = FullFrame {
+            number: self.number,
+            plain: std::mem::take(&mut self.buf),
+            lines: std::mem::take(&mut self.lines),
+            checkpoint,
+        };
+        self.buf = (self.emit)(frame)?;
+        self.buf.clear();
+        self.buf.reserve_exact(self.limit);
+        self.number += 1;
+        Ok(())
+    }
+
+    fn position(&self) -> Position {
+        let inside = self.current.as_ref().map(|current| Inside {
+            line: current.line.clone(),
+            sent: current.sent,
+            hash: current.hash.as_ref().map(freeze),
+        });
+        Position { member: self.member as u64, inside, totals: self.totals }
+    }
+
+    /// Puts bytes of the present member, cutting frames as they fill.
+    fn put(&mut self, mut bytes: &[u8]) -> Result<(), ArchiveError> {
+        while !bytes.is_empty() {
+            if self.buf.len() == self.limit {
+                self.cut(false)?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(self.limit - self.buf.len()));
+            self.buf.extend_from_slice(now);
+            self.sent(now.len());
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        if let Some(current) = &mut self.current {
+            current.sent += bytes as u64;
+        }
+    }
+
+    fn line(&self) -> Result<&Member, ArchiveError> {
+        self.current.as_ref().map(|c| &c.line).ok_or_else(unwritable)
+    }
+
+    /// Sends the present member: headers, data, streams, without the first
+    /// `skip` bytes of all that. `stream` is the data where it is open already.
+    fn send(
+        &mut self,
+        header: &[u8],
+        stream: Option<Box<dyn Stream>>,
+        mut skip: u64,
+    ) -> Result<(), ArchiveError> {
+        let line = self.line()?;
+        let size = line.data.as_ref().map_or(0, |data| data.size);
+        let streams = line.streams.len();
+        self.send_header(header, &mut skip)?;
+        self.send_data(None, size, stream, &mut skip)?;
+        for index in 0..streams {
+            let line = self.line()?;
+            let stream = &line.streams[index];
+            let header = tar_dialect::stream_header(line, stream).ok_or_else(unwritable)?;
+            let size = stream.data.size;
+            self.send_header(&header, &mut skip)?;
+            self.send_data(Some(index), size, None, &mut skip)?;
+        }
+        self.finish_member()
+    }
+
+    fn send_header(&mut self, header: &[u8], skip: &mut u64) -> Result<(), ArchiveError> {
+        let passed = usize::try_from(*skip).map_or(header.len(), |skip| skip.min(header.len()));
+        *skip -= passed as u64;
+        self.put(&header[passed..])
+    }
+
+    /// Sends a stream's data and the zeros behind it.
+    fn send_data(
+        &mut self,
+        index: Option<usize>,
+        size: u64,
+        opened: Option<Box<dyn Stream>>,
+        skip: &mut u64,
+    ) -> Result<(), ArchiveError> {
+        if size == 0 {
+            return Ok(());
+        }
+        let passed = size.min(*skip);
+        *skip -= passed;
+        if passed < size {
+            self.copy(index, size, opened, passed)?;
+        }
+        let zeros = padding(size);
+        let passed = usize::try_from(*skip).map_or(zeros, |skip| skip.min(zeros));
+        *skip -= passed as u64;
+        self.put(&[0; 512][..zeros - passed])
+    }
+
+    /// Copies a stream from byte `from` to its announced end, whatever happens.
+    fn copy(
+        &mut self,
+        index: Option<usize>,
+        size: u64,
+        opened: Option<Box<dyn Stream>>,
+        from: u64,
+    ) -> Result<(), ArchiveError> {
+        if from == 0 {
+            let here = self.here();
+            self.data(index)?.at = Some(here);
+        }
+        if from == 0 || self.current.as_ref().is_some_and(|c| c.hash.is_none()) {
+            self.set_hash(Some(Sha256::new()));
+        }
+        let earlier = std::mem::take(&mut self.data(index)?.holes);
+        let mut holes = Holes::new(earlier, from);
+        let mut source = match opened {
+            Some(stream) => Ok(stream),
+            None => self.open_again(index, from),
+        };
+        if let Err(reason) = &source {
+            holes.rest(from, size, reason);
+        }
+        let mut at = from;
+        while at < size {
+            if self.monitor.is_cancelled() {
+                return Err(ArchiveError::Cancelled { set: None });
+            }
+            if self.buf.len() == self.limit {
+                self.data(index)?.holes = holes.lines();
+                self.cut(false)?;
+            }
+            let start = self.buf.len();
+            let room = (self.limit - start).min(CHUNK);
+            let room = usize::try_from(size - at).map_or(room, |left| left.min(room));
+            self.buf.resize(start + room, 0);
+            let read = match &mut source {
+                Ok(stream) => stream.read(&mut self.buf[start..]),
+                Err(_) => Ok(room), // the zeros that are there already
+            };
+            let read = match read {
+                Ok(0) => Err("it ends here, shorter than it was when the work began".to_owned()),
+                Ok(read) => Ok(read.min(room)),
+                Err(error) => Err(error.to_string()),
+            };
+            match read {
+                Ok(read) => {
+                    self.buf.truncate(start + read);
+                    if let Some(hash) = self.current.as_mut().and_then(|c| c.hash.as_mut()) {
+                        hash.update(&self.buf[start..]);
+                    }
+                    at += read as u64;
+                    self.sent(read);
+                    self.progress.bytes += read as u64;
+                    self.monitor.progress(self.progress);
+                }
+                Err(reason) => {
+                    self.buf.truncate(start);
+                    holes.rest(at, size, &reason);
+                    source = Err(reason);
+                }
+            }
+            if let Ok(stream) = &source {
+                holes.see(stream.holes(), at);
+            }
+        }
+        let sha256 = self.current.as_mut().and_then(|c| c.hash.take()).map(finish_hex);
+        let data = self.data(index)?;
+        data.holes = holes.lines();
+        data.sha256 = sha256.unwrap_or_default();
+        self.name_holes(index)
+    }
+
+    /// Opens the present member's stream for going on behind byte `from`.
+    fn open_again(&self, index: Option<usize>, from: u64) -> Result<Box<dyn Stream>, String> {
+        let member = self.plan.member(self.member).ok_or("it is not in the plan")?;
+        let say = |error: TreeError| error.to_string();
+        let name = match index {
+            None => None,
+            Some(index) => {
+                let facts = member.tree.facts(member.node, None).map_err(say)?;
+                let line = self.current.as_ref().map(|c| &c.line);
+                let stream = line.and_then(|line| line.streams.get(index));
+                let wanted = stream.and_then(super::manifest::NamedStream::exact_name);
+                let mut names = facts.streams.into_iter().map(|stream| stream.name);
+                // By the name that it has in the set.
+                Some(
+                    names
+                        .find(|name| Some(draft::stream_name(name)) == wanted)
+                        .ok_or("the stream is gone")?,
+                )
+            }
+        };
+        let mut stream = member.tree.open(member.node, name.as_ref()).map_err(say)?;
+        if from > 0 {
+            stream.skip(from).map_err(say)?;
+        }
+        Ok(stream)
+    }
+
+    fn data(&mut self, index: Option<usize>) -> Result<&mut Data, ArchiveError> {
+        let line = self.current.as_mut().map(|c| &mut c.line);
+        let data = line.and_then(|line| match index {
+            None => line.data.as_mut(),
+            Some(index) => line.streams.get_mut(index).map(|stream| &mut stream.data),
+        });
+        data.ok_or_else(unwritable)
+    }
+
+    fn set_hash(&mut self, hash: Option<Sha256>) {
+        if let Some(current) = &mut self.current {
+            current.hash = hash;
+        }
+    }
+
+    /// One loss for all the holes of a stream.
+    fn name_holes(&mut self, index: Option<usize>) -> Result<(), ArchiveError> {
+        let data = self.data(index)?;
+        let Some(first) = data.holes.first() else { return Ok(()) };
+        let bytes = data.holes.iter().fold(0_u64, |sum, hole| sum.saturating_add(hole.length));
+        let detail = format!(
+            "{bytes} of {} bytes could not be read and are zeros, the first at byte {}: {}",
+            data.size, first.offset, first.reason
+        );
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let detail = match index {
+            None => detail,
+            Some(index) => format!("stream {}: {detail}", current.line.streams[index].name),
+        };
+        current.line.lose(LossKind::Hole, detail);
+        Ok(())
+    }
+
+    /// Writes the present member's line, now that all of it is known.
+    fn finish_member(&mut self) -> Result<(), ArchiveError> {
+        let Some(Current { line, .. }) = self.current.take() else { return Ok(()) };
+        tell_losses(&line, self.monitor);
+        self.totals.count(&line);
+        self.progress.files = self.totals.files + self.totals.links;
+        self.monitor.progress(self.progress);
+        serde_json::to_writer(&mut self.lines, &Line::Member(Box::new(line)))
+            .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+        self.lines.push(b'\n');
+        self.member += 1;
+        Ok(())
+    }
+}
+
+/// The hash of no bytes, for streams that have none.
+pub(super) fn empty_data() -> Data {
+    Data { sha256: sha256_hex(b""), ..Data::default() }
+}
+
+/// Cannot happen: drafts are made from exact names.
+fn unwritable() -> ArchiveError {
+    ArchiveError::Internal { what: "a member that cannot be written down".to_owned() }
+}

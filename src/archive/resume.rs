@@ -1,0 +1,453 @@
+//! Goes on with an unfinished set: proves what the target holds, frame by
+//! frame, and gives back the state in which the break left the work. Nothing is
+//! believed that was not read back.
+
+use sha2::{Digest, Sha256};
+use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
+
+use super::commit::SetNames;
+use super::error::ArchiveError;
+use super::frames::{TableWriter, Unpacker};
+use super::hash::{finish_hex, sha256_hex};
+use super::journal::{self, Begin, Checkpoint, Position, Written};
+use super::lines::{Lines, MAX_LINE};
+use super::manifest::{Frame, Line, Member, Totals};
+use super::options::{OffloadOptions, Resume};
+use super::patience::Patience;
+use super::plan::Plan;
+use super::reader::read_rescue;
+use super::rescue::{Options, Rescue, SetFile};
+use super::sink::{Growing, MANIFEST, PARTIAL, Start, volume_name};
+use super::writer::PROGRAM;
+use crate::facts::{Loss, LossKind};
+use crate::monitor::{Monitor, Progress, Stage};
+use crate::target::{Target, TargetFile};
+
+/// The most of the manifest that lies between two checkpoints, in bytes.
+const MAX_SEGMENT: u64 = 256 << 20;
+
+/// An unfinished set.
+pub(super) struct Unfinished {
+    pub(super) names: SetNames,
+    pub(super) state: State,
+}
+
+/// How far it came.
+pub(super) enum State {
+    /// Frames were being written.
+    Copying(Box<Begin>, Vec<(Checkpoint, u64)>),
+    /// Store and manifest were written.
+    Written(Box<Begin>, Written, Vec<(Checkpoint, u64)>),
+    /// All but the folder's name was done.
+    Named(Box<Rescue>),
+}
+
+/// Looks for an unfinished set of this plan.
+pub(super) fn find(
+    target: &dyn Target,
+    plan: &Plan,
+    options: &OffloadOptions,
+    packing: &Options,
+    patience: Patience<'_>,
+) -> Result<Option<Unfinished>, ArchiveError> {
+    let wanted = match &options.resume {
+        Resume::Never => return Ok(None),
+        Resume::Auto => None,
+        Resume::This(name) => Some(name.trim_end_matches('/').trim_end_matches(PARTIAL)),
+    };
+    let mut found: Option<(String, Unfinished)> = None;
+    for entry in patience.insist(|| target.list(""))? {
+        let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
+            continue;
+        };
+        if wanted.is_some_and(|wanted| wanted != folder) {
+            continue;
+        }
+        let Some(unfinished) = look(target, folder, patience)? else { continue };
+        let (made_by, made_of, packed) = match &unfinished.state {
+            State::Copying(begin, _) | State::Written(begin, ..) => {
+                (&begin.program, &begin.plan, &begin.options)
+            }
+            State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options),
+        };
+        let same_packing = made_by == PROGRAM
+            && (packed.level, packed.frame_bytes, packed.split)
+                == (packing.level, packing.frame_bytes, packing.split);
+        if *made_of == plan.digest() && same_packing {
+            let created = unfinished.names.created.clone();
+            // The latest, should there be several.
+            if found.as_ref().is_none_or(|(earlier, _)| *earlier < created) {
+                found = Some((created, unfinished));
+            }
+        } else if wanted.is_some() {
+            return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
+        } else if folder.starts_with(&SetNames::machine(options)) {
+            patience.monitor.note(&format!(
+                "{}: unfinished, but of another source or other options; it stays as it is",
+                target.display(&entry.name)
+            ));
+        }
+    }
+    match (found, wanted) {
+        (Some((_, unfinished)), _) => Ok(Some(unfinished)),
+        (None, None) => Ok(None),
+        (None, Some(wanted)) => Err(ArchiveError::NotASet {
+            path: target.display(wanted),
+            what: "no unfinished set that could be gone on with".to_owned(),
+        }),
+    }
+}
+
+/// Names for a new set that no other one has, unfinished ones included.
+pub(super) fn new_names(
+    target: &dyn Target,
+    plan: &Plan,
+    options: &OffloadOptions,
+    patience: Patience<'_>,
+) -> Result<SetNames, ArchiveError> {
+    for attempt in 0..100 {
+        let names = SetNames::new(plan, options, attempt);
+        let there = |path: &str| patience.insist(|| target.stat(path)).map(|e| e.is_some());
+        if there(&names.folder)? {
+            continue;
+        }
+        // A folder in which nothing was begun is as good as none.
+        if !there(&names.partial())? || look(target, &names.folder, patience)?.is_none() {
+            return Ok(names);
+        }
+    }
+    Err(ArchiveError::Internal { what: "no name for the set is free".to_owned() })
+}
+
+/// What an unfinished set's folder says; `None` if that is nothing.
+fn look(
+    target: &dyn Target,
+    folder: &str,
+    patience: Patience<'_>,
+) -> Result<Option<Unfinished>, ArchiveError> {
+    let dir = format!("{folder}{PARTIAL}");
+    let names = |set: &str, created: &str| SetNames {
+        id: set.to_owned(),
+        created: created.to_owned(),
+        folder: folder.to_owned(),
+    };
+    let path = format!("{dir}/{}", journal::NAME);
+    let size = patience.insist(|| target.stat(&path))?.map_or(0, |entry| entry.size);
+    let mut bytes = vec![0; usize::try_from(size.min(journal::MAX_BYTES)).unwrap_or(0)];
+    if !bytes.is_empty() {
+        let mut file = patience.insist(|| target.open(&path))?;
+        let read = patience.insist(|| read_full(&mut *file, 0, &mut bytes))?;
+        bytes.truncate(read);
+    }
+    let mut lines = journal::read(&bytes).into_iter();
+    let Some((journal::Line::Begin(begin), end)) = lines.next() else {
+        return Ok(match read_rescue(target, &dir) {
+            Ok(rescue) => {
+                let names = names(&rescue.set, &rescue.created);
+                Some(Unfinished { names, state: State::Named(Box::new(rescue)) })
+            }
+            Err(_) => None,
+        });
+    };
+    let names = names(&begin.set, &begin.created);
+    // Where the journal is cut when none of its checkpoints holds.
+    let mut checkpoints = vec![(Checkpoint::default(), end)];
+    for (line, end) in lines {
+        match line {
+            journal::Line::Begin(_) => {}
+            journal::Line::Checkpoint(checkpoint) => checkpoints.push((*checkpoint, end)),
+            journal::Line::Written(written) => {
+                let state = State::Written(begin, written, checkpoints);
+                return Ok(Some(Unfinished { names, state }));
+            }
+        }
+    }
+    Ok(Some(Unfinished { names, state: State::Copying(begin, checkpoints) }))
+}
+
+/// Where the work goes on.
+pub(super) struct Proven<'a> {
+    pub(super) start: Start<'a>,
+    pub(super) position: Position,
+}
+
+/// Reads back what stands before each checkpoint and goes on at the last one
+/// that holds.
+pub(super) fn prove<'a>(
+    target: &dyn Target,
+    dir: &str,
+    split: bool,
+    checkpoints: &[(Checkpoint, u64)],
+    patience: Patience<'a>,
+) -> Result<Proven<'a>, ArchiveError> {
+    patience.monitor.stage(Stage::ReadBack, &target.display(dir));
+    let manifest_name = format!("{MANIFEST}{PARTIAL}");
+    let mut prover = Prover {
+        target,
+        dir,
+        split,
+        patience,
+        good: Good::default(),
+        open: None,
+        unpacker: Unpacker::new()?,
+        progress: Progress::default(),
+    };
+    // What was written, roughly: for the watcher's percentage.
+    prover.progress.total_bytes =
+        checkpoints.last().map_or(0, |(last, _)| last.position.totals.bytes);
+    let mut at = 0;
+    for (index, (checkpoint, _)) in checkpoints.iter().enumerate().skip(1) {
+        match prover.segment(&manifest_name, checkpoint) {
+            Ok(()) => at = index,
+            Err(ArchiveError::Damaged { path, offset, what }) => {
+                patience.monitor.note(&format!(
+                    "{path}, byte {offset}: {what}; what comes from there on is written again"
+                ));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Prover { good, .. } = prover;
+    let Some((checkpoint, journal_bytes)) = checkpoints.get(at) else {
+        return Err(ArchiveError::Internal { what: "a journal without a beginning".to_owned() });
+    };
+    let go_on = |name: &str, bytes, hash| Growing::go_on(target, dir, name, bytes, hash, patience);
+    let journal = go_on(journal::NAME, *journal_bytes, Sha256::new())?;
+    let (volume, manifest) = if checkpoint.frames == 0 {
+        (None, None) // begun anew: files that are there are emptied
+    } else {
+        let name = format!("{}{PARTIAL}", volume_name(checkpoint.volume, split));
+        let volume = go_on(&name, good.volume_bytes, good.volume_hash)?;
+        let manifest = go_on(&manifest_name, good.manifest_bytes, good.manifest_hash)?;
+        (Some(volume), Some(manifest))
+    };
+    let start = Start {
+        volume,
+        volume_number: checkpoint.volume.max(1),
+        volumes: good.volumes,
+        table: good.table,
+        manifest,
+        manifest_table: good.manifest_table,
+        frames: checkpoint.frames,
+        journal,
+    };
+    Ok(Proven { start, position: checkpoint.position.clone() })
+}
+
+/// What has been read back and found good.
+#[derive(Default)]
+struct Good {
+    frames: u64,
+    /// From 1; 0 before the first frame.
+    volume: u32,
+    volume_bytes: u64,
+    volume_hash: Sha256,
+    volumes: Vec<SetFile>,
+    table: TableWriter,
+    manifest_bytes: u64,
+    manifest_hash: Sha256,
+    manifest_table: TableWriter,
+    totals: Totals,
+}
+
+struct Prover<'a> {
+    target: &'a dyn Target,
+    dir: &'a str,
+    split: bool,
+    patience: Patience<'a>,
+    good: Good,
+    /// The volume that was read last.
+    open: Option<(u32, Box<dyn TargetFile>)>,
+    unpacker: Unpacker,
+    progress: Progress,
+}
+
+impl Prover<'_> {
+    /// Reads back what lies between the last good checkpoint and this one. Only
+    /// when all of it holds is it taken as good.
+    fn segment(&mut self, manifest: &str, checkpoint: &Checkpoint) -> Result<(), ArchiveError> {
+        let path = format!("{}/{manifest}", self.dir);
+        let start = self.good.manifest_bytes;
+        let shown = self.target.display(&path);
+        let damaged = |what: &str| {
+            let (path, what) = (shown.clone(), what.to_owned());
+            ArchiveError::Damaged { path, offset: start, what }
+        };
+        let length = checkpoint.manifest_bytes.checked_sub(start);
+        let length = length.filter(|&length| length <= MAX_SEGMENT);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal makes no sense"))?];
+        let mut file = self.open(&path)?;
+        let read = self.patience.insist(|| read_full(&mut *file, start, &mut bytes))?;
+        if read < bytes.len() {
+            return Err(damaged("the manifest ends before its checkpoint"));
+        }
+        let (members, frames, sizes) = self.lines(&path, start, &bytes)?;
+
+        let mut totals = self.good.totals;
+        for member in &members {
+            totals.count(member);
+        }
+        let count = self.good.frames + frames.len() as u64;
+        if totals != checkpoint.position.totals || count != checkpoint.frames {
+            return Err(damaged("manifest and journal do not agree"));
+        }
+        let mut volume = (self.good.volume, self.good.volume_bytes, self.good.volume_hash.clone());
+        let mut whole = Vec::new();
+        for (number, frame) in (self.good.frames..).zip(&frames) {
+            if frame.frame != number {
+                return Err(damaged("a frame is missing in the manifest"));
+            }
+            if frame.volume != volume.0 {
+                let (number, size, hash) =
+                    std::mem::replace(&mut volume, (frame.volume, 0, Sha256::new()));
+                if number > 0 {
+                    let name = volume_name(number, self.split);
+                    whole.push(SetFile { name, size, sha256: finish_hex(hash) });
+                }
+            }
+            let bytes = self.frame(frame, volume.1)?;
+            volume.2.update(&bytes);
+            volume.1 += bytes.len() as u64;
+        }
+        if (volume.0, volume.1) != (checkpoint.volume, checkpoint.volume_bytes) {
+            return Err(damaged("store and journal do not agree"));
+        }
+        for (packed, plain) in sizes {
+            self.good.manifest_table.push(packed, plain)?;
+        }
+        for frame in &frames {
+            self.good.table.push(frame.size, frame.plain_size)?;
+        }
+        let good = &mut self.good;
+        good.frames = count;
+        (good.volume, good.volume_bytes, good.volume_hash) = volume;
+        good.volumes.extend(whole);
+        good.manifest_bytes = checkpoint.manifest_bytes;
+        good.manifest_hash.update(&bytes);
+        good.totals = totals;
+        // The earlier run told its own watcher; this one has to know as well.
+        for member in &members {
+            tell_losses(member, self.patience.monitor);
+        }
+        Ok(())
+    }
+
+    /// The members and frames that a piece of the manifest speaks of, and the
+    /// sizes of its own frames.
+    #[allow(clippy::type_complexity)] // three lists, used once
+    fn lines(
+        &mut self,
+        path: &str,
+        start: u64,
+        mut bytes: &[u8],
+    ) -> Result<(Vec<Member>, Vec<Frame>, Vec<(u64, u64)>), ArchiveError> {
+        let (mut members, mut frames, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut plain = Vec::new();
+        while !bytes.is_empty() {
+            let no_frame = || self.damaged(path, start, "the manifest holds no frame there");
+            let size = find_frame_compressed_size(bytes).map_err(|_| no_frame())?;
+            let content = get_frame_content_size(bytes).ok().flatten().ok_or_else(no_frame)?;
+            let (frame, rest) = bytes.split_at_checked(size).ok_or_else(no_frame)?;
+            let unpacked = self.unpacker.unpack(frame, content, &mut plain);
+            unpacked.map_err(|what| self.damaged(path, start, &what))?;
+            for text in plain.split(|&b| b == b'\n').filter(|text| !text.is_empty()) {
+                let line = (text.len() <= MAX_LINE).then(|| serde_json::from_slice(text));
+                match line {
+                    Some(Ok(Line::Member(member))) => members.push(*member),
+                    Some(Ok(Line::Frame(frame))) => frames.push(frame),
+                    Some(Ok(Line::Header(_))) if start == 0 => {}
+                    _ => return Err(self.damaged(path, start, "a line of it makes no sense")),
+                }
+            }
+            sizes.push((size as u64, content));
+            bytes = rest;
+        }
+        Ok((members, frames, sizes))
+    }
+
+    /// Reads a frame of the store back; it must lie at `offset` of its volume.
+    fn frame(&mut self, frame: &Frame, offset: u64) -> Result<Vec<u8>, ArchiveError> {
+        if self.patience.monitor.is_cancelled() {
+            return Err(ArchiveError::Cancelled { set: None });
+        }
+        let path = format!("{}/{}{PARTIAL}", self.dir, volume_name(frame.volume, self.split));
+        let bound = zstd::zstd_safe::compress_bound(usize::try_from(frame.plain_size).unwrap_or(0));
+        let size = usize::try_from(frame.size).ok().filter(|&size| size <= bound);
+        let (Some(size), true) = (size, frame.offset == offset) else {
+            return Err(self.damaged(&path, offset, "the manifest makes no sense"));
+        };
+        if self.open.as_ref().is_none_or(|(number, _)| *number != frame.volume) {
+            self.open = Some((frame.volume, self.open(&path)?));
+        }
+        let mut bytes = vec![0; size];
+        let patience = self.patience;
+        let read = match &mut self.open {
+            Some((_, file)) => patience.insist(|| read_full(&mut **file, offset, &mut bytes))?,
+            None => 0,
+        };
+        if read < size || sha256_hex(&bytes) != frame.sha256 {
+            let what = format!("frame {} is not what was written", frame.frame);
+            return Err(self.damaged(&path, offset, &what));
+        }
+        self.progress.bytes = self.progress.bytes.saturating_add(frame.plain_size);
+        patience.monitor.progress(self.progress);
+        Ok(bytes)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, ArchiveError> {
+        if self.patience.insist(|| self.target.stat(path))?.is_none() {
+            return Err(self.damaged(path, 0, "this file is missing"));
+        }
+        Ok(self.patience.insist(|| self.target.open(path))?)
+    }
+
+    fn damaged(&self, path: &str, offset: u64, what: &str) -> ArchiveError {
+        let (path, what) = (self.target.display(path), what.to_owned());
+        ArchiveError::Damaged { path, offset, what }
+    }
+}
+
+/// Tells a member's losses.
+pub(super) fn tell_losses(member: &Member, monitor: &dyn Monitor) {
+    for loss in &member.losses {
+        if let Some(kind) = LossKind::from_name(&loss.kind) {
+            let (path, detail) = (member.path.clone(), loss.detail.clone());
+            monitor.loss(&Loss { path, kind, detail });
+        }
+    }
+}
+
+/// Tells the losses of a set whose manifest is whole.
+pub(super) fn tell_all_losses(
+    target: &dyn Target,
+    dir: &str,
+    patience: Patience<'_>,
+) -> Result<(), ArchiveError> {
+    let path = format!("{dir}/{MANIFEST}");
+    let partial = format!("{path}{PARTIAL}");
+    let named = patience.insist(|| target.stat(&path))?.is_some();
+    for line in Lines::open(target, if named { &path } else { &partial })? {
+        if let Line::Member(member) = line? {
+            tell_losses(&member, patience.monitor);
+        }
+    }
+    Ok(())
+}
+
+/// Reads until `buf` is full or the file ends.
+fn read_full(
+    file: &mut dyn TargetFile,
+    offset: u64,
+    buf: &mut [u8],
+) -> Result<usize, crate::target::TargetError> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read_at(offset + done as u64, &mut buf[done..])? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}

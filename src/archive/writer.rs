@@ -1,0 +1,331 @@
+//! The pipeline: one thread reads, hashes and makes tar; others compress; one
+//! writes in order. The bytes do not depend on how many threads there are.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::commit::{self, SetNames};
+use super::error::ArchiveError;
+use super::frames::Packer;
+use super::hash::sha256_hex;
+use super::journal::{self, Begin, Position, Written};
+pub use super::options::{OffloadOptions, Outcome, Resume};
+use super::patience::Patience;
+use super::plan::Plan;
+use super::producer::{FullFrame, Producer};
+use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
+use super::resume::{self, State, Unfinished};
+use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
+use crate::monitor::{Monitor, Stage};
+use crate::target::{Target, Trouble};
+
+/// What wrote a set: this program and its version.
+pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
+
+/// Packs what is planned into a set at the target and publishes it.
+///
+/// What cannot be read is a loss, never an error. When it fails or is
+/// cancelled, a folder `….partial` with its journal stays.
+///
+/// # Errors
+/// The target fails for good; the user cancels; an option makes no sense.
+pub fn offload(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, ArchiveError> {
+    options.check()?;
+    let patience = Patience { bound: options.patience, monitor };
+    let max = target.max_file_size();
+    let split = match options.split {
+        Some(split) => Some(split.min(max)),
+        None => (max < u64::MAX).then_some(max),
+    };
+    let packing = Options {
+        level: options.level,
+        frame_bytes: options.frame_bytes,
+        split,
+        read_back: options.read_back,
+    };
+    warn_of_little_room(plan, target, monitor)?;
+    let run = Run { plan, target, options, patience };
+    let unfinished = resume::find(target, plan, options, &packing, patience)?;
+    let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
+        monitor.note(&format!("going on with {}", target.display(&names.partial())));
+        let result = run.go_on(&names, state);
+        (names, result)
+    } else {
+        let names = resume::new_names(target, plan, options, patience)?;
+        let result = run.begin(&names, packing);
+        (names, result)
+    };
+    result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
+}
+
+/// Says so when the target may be too small. How well the files pack nobody
+/// knows, so this refuses nothing: a full target ends the run, to be gone on with.
+fn warn_of_little_room(
+    plan: &Plan,
+    target: &dyn Target,
+    monitor: &dyn Monitor,
+) -> Result<(), ArchiveError> {
+    let bytes = plan.totals().bytes;
+    if let Some(room) = target.space()?.filter(|room| room.free < bytes) {
+        monitor.note(&format!(
+            "{}: {} bytes are free, and the files have {bytes} before packing; it may not suffice",
+            target.display(""),
+            room.free
+        ));
+    }
+    Ok(())
+}
+
+/// What all steps of a run need.
+struct Run<'a> {
+    plan: &'a Plan,
+    target: &'a dyn Target,
+    options: &'a OffloadOptions,
+    patience: Patience<'a>,
+}
+
+impl Run<'_> {
+    /// From the first byte on.
+    fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, ArchiveError> {
+        let begin = Begin {
+            format: FORMAT,
+            program: PROGRAM.to_owned(),
+            set: names.id.clone(),
+            created: names.created.clone(),
+            plan: self.plan.digest(),
+            options: packing,
+        };
+        let (target, dir) = (self.target, names.partial());
+        self.patience.insist(|| target.create_dir_all(&dir))?;
+        let mut journal = Growing::create(target, &dir, journal::NAME, self.patience)?;
+        append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
+        self.copy(names, &begin, Start::new(journal), Position::default())
+    }
+
+    /// Where an earlier run was broken off.
+    fn go_on(&self, names: &SetNames, state: State) -> Result<Outcome, ArchiveError> {
+        let (target, dir) = (self.target, names.partial());
+        let (begin, checkpoints) = match state {
+            State::Named(rescue) => {
+                resume::tell_all_losses(target, &dir, self.patience)?;
+                commit::finish(target, names, self.patience)?;
+                let resumed_frames = rescue.totals.frames;
+                return Ok(outcome(names, *rescue, resumed_frames));
+            }
+            State::Written(begin, written, checkpoints) => {
+                match commit::read_back(target, &dir, &written, true, self.patience) {
+                    Ok(()) => {
+                        resume::tell_all_losses(target, &dir, self.patience)?;
+                        let resumed_frames = written.totals.frames;
+                        return self.publish(names, &begin, &written, resumed_frames);
+                    }
+                    Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
+                        // Damaged since: what still holds is found below.
+                        self.patience.monitor.note(&error.to_string());
+                        commit::unname(target, &dir, &written, self.patience)?;
+                        (begin, checkpoints)
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            State::Copying(begin, checkpoints) => (begin, checkpoints),
+        };
+        let split = begin.options.split.is_some();
+        let proven = resume::prove(target, &dir, split, &checkpoints, self.patience)?;
+        self.copy(names, &begin, proven.start, proven.position)
+    }
+
+    fn copy(
+        &self,
+        names: &SetNames,
+        begin: &Begin,
+        start: Start<'_>,
+        position: Position,
+    ) -> Result<Outcome, ArchiveError> {
+        let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
+        self.patience.monitor.stage(Stage::Copy, &target.display(&names.folder));
+        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.patience, start)?;
+        let written = self.pump(sink, begin, position)?;
+        commit::read_back(target, &dir, &written, begin.options.read_back, self.patience)?;
+        self.publish(names, begin, &written, resumed_frames)
+    }
+
+    fn publish(
+        &self,
+        names: &SetNames,
+        begin: &Begin,
+        written: &Written,
+        resumed_frames: u64,
+    ) -> Result<Outcome, ArchiveError> {
+        let rescue = describe(self.plan, self.options, begin, written);
+        let rescue = commit::publish(self.target, names, rescue, written, self.patience)?;
+        Ok(outcome(names, rescue, resumed_frames))
+    }
+}
+
+fn outcome(names: &SetNames, rescue: Rescue, resumed_frames: u64) -> Outcome {
+    let (set, losses) = (names.folder.clone(), rescue.totals.losses);
+    Outcome { set, rescue, losses, resumed_frames }
+}
+
+fn name_the_set(
+    error: ArchiveError,
+    target: &dyn Target,
+    dir: &str,
+    monitor: &dyn Monitor,
+) -> ArchiveError {
+    let stopped = match &error {
+        ArchiveError::Cancelled { .. } => true,
+        // Waiting for the target ends when the user wants to stop.
+        ArchiveError::Target(error) => error.is_passing() && monitor.is_cancelled(),
+        _ => false,
+    };
+    if stopped { ArchiveError::Cancelled { set: Some(target.display(dir)) } } else { error }
+}
+
+/// What `rescue.json` says, but for the files' hashes.
+fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
+    let parts = plan.parts().iter().map(|part| {
+        let info = part.tree.info();
+        let names = part.path.names().iter().map(ToString::to_string);
+        Part {
+            drive: part.drive.clone(),
+            drive_from: part.drive_from.clone(),
+            path: names.collect::<Vec<_>>().join("/"),
+            role: part.role.clone(),
+            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
+            volume_label: info.label.clone(),
+            file_system: info.file_system.clone(),
+            via: info.via.as_str().to_owned(),
+        }
+    });
+    let saved = written.totals.losses == 0;
+    Rescue {
+        format: FORMAT,
+        program: begin.program.clone(),
+        set: begin.set.clone(),
+        created: begin.created.clone(),
+        machine: options.machine.clone(),
+        what: options.what,
+        kind: options.kind.clone(),
+        parts: parts.collect(),
+        totals: written.totals,
+        end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
+        options: begin.options.clone(),
+        plan: begin.plan.clone(),
+        files: written.files.clone(),
+    }
+}
+
+impl Run<'_> {
+    /// Runs the pipeline from `position` to the end.
+    fn pump(
+        &self,
+        mut sink: Sink<'_>,
+        begin: &Begin,
+        position: Position,
+    ) -> Result<Written, ArchiveError> {
+        let (plan, monitor) = (self.plan, self.patience.monitor);
+        let (threads, in_flight) = self.options.pipeline();
+        let Options { level, frame_bytes: limit, .. } = begin.options;
+        let first = sink.frames();
+        let totals = thread::scope(|scope| {
+            let (free_to, free) = bounded::<Vec<u8>>(in_flight);
+            let (full_to, full) = bounded::<FullFrame>(in_flight);
+            let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
+            // What is in flight is bounded by these buffers: the producer waits
+            // for one, and one comes back only when its frame has been written.
+            for _ in 1..in_flight {
+                let _ = free_to.send(Vec::new());
+            }
+            let producer = scope.spawn(move || {
+                let emit = |frame| {
+                    full_to.send(frame).map_err(|_| stopped())?;
+                    free.recv().map_err(|_| stopped())
+                };
+                Producer::new(plan, monitor, limit, first, position, Vec::new(), emit)?.run()
+            });
+            let packers: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (full, packed_to) = (full.clone(), packed_to.clone());
+                    scope.spawn(move || pack(level, &full, &packed_to))
+                })
+                .collect();
+            drop((full, packed_to));
+            let written = write_in_order(&mut sink, first, &packed, &free_to);
+            // Without these the others end: the target may have failed.
+            drop((packed, free_to));
+            let mut results = Vec::new();
+            for packer in packers {
+                results.push(packer.join().unwrap_or_else(|_| Err(died())));
+            }
+            let totals = producer.join().unwrap_or_else(|_| Err(died()));
+            // The target's error is the cause of the others.
+            written?;
+            results.into_iter().collect::<Result<(), _>>()?;
+            totals
+        })?;
+        sink.finish(totals)
+    }
+}
+
+/// Compresses frames until there are no more.
+fn pack(
+    level: i32,
+    full: &Receiver<FullFrame>,
+    packed_to: &Sender<PackedFrame>,
+) -> Result<(), ArchiveError> {
+    let mut packer = Packer::new(level)?;
+    for frame in full {
+        let mut bytes = Vec::new();
+        packer.pack(&frame.plain, &mut bytes)?;
+        let frame = PackedFrame {
+            number: frame.number,
+            plain_size: frame.plain.len() as u64,
+            sha256: sha256_hex(&bytes),
+            bytes,
+            plain: frame.plain,
+            lines: frame.lines,
+            checkpoint: frame.checkpoint,
+        };
+        if packed_to.send(frame).is_err() {
+            break; // the writer has failed and says why
+        }
+    }
+    Ok(())
+}
+
+fn write_in_order(
+    sink: &mut Sink<'_>,
+    first: u64,
+    packed: &Receiver<PackedFrame>,
+    free_to: &Sender<Vec<u8>>,
+) -> Result<(), ArchiveError> {
+    let mut waiting = BTreeMap::new();
+    let mut next = first;
+    for frame in packed {
+        waiting.insert(frame.number, frame);
+        while let Some(mut frame) = waiting.remove(&next) {
+            let buffer = std::mem::take(&mut frame.plain);
+            sink.frame(frame)?;
+            next += 1;
+            let _ = free_to.send(buffer); // the producer may have ended
+        }
+    }
+    Ok(())
+}
+
+fn stopped() -> ArchiveError {
+    ArchiveError::Internal { what: "the writer stopped".to_owned() }
+}
+
+fn died() -> ArchiveError {
+    ArchiveError::Internal { what: "a thread died".to_owned() }
+}

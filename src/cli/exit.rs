@@ -1,0 +1,110 @@
+//! Exit codes: a contract with the scripts in boot images.
+
+use std::process::ExitCode;
+
+use lifeboat::archive::error::ArchiveError;
+use lifeboat::restore::RestoreError;
+use lifeboat::target::TargetError;
+use lifeboat::target::dest::DestError;
+use lifeboat::tree::source::SourceError;
+
+/// How the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    /// Done, nothing lost.
+    Done = 0,
+    /// Nothing usable was produced, or an error that is none of the others.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Done with losses, or verified with damage.
+    Losses = 3,
+    /// Nothing found.
+    NothingFound = 4,
+    /// The destination: unreachable, refused, full.
+    Destination = 5,
+    /// Interrupted; the same command goes on where it stopped.
+    Interrupted = 6,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The word in the summary event.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Losses => "losses",
+            Self::NothingFound => "nothing-found",
+            Self::Destination => "destination",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error of the program itself, in two lines: what happened, what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) what: String,
+    pub(crate) action: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, what: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), action: action.into() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Turns any error into exit code, what happened and what to do.
+pub(crate) fn explain(error: &anyhow::Error) -> Failure {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return Failure::new(failure.exit, failure.what.clone(), failure.action.clone());
+    }
+    if let Some(error) = error.downcast_ref::<SourceError>() {
+        return Failure::new(Exit::Failed, error.to_string(), error.advice());
+    }
+    if let Some(error) = error.downcast_ref::<TargetError>() {
+        return Failure::new(Exit::Destination, error.to_string(), error.action.clone());
+    }
+    if let Some(error) = error.downcast_ref::<ArchiveError>() {
+        let exit = match error {
+            ArchiveError::Cancelled { .. } => Exit::Interrupted,
+            ArchiveError::Target(_) => Exit::Destination,
+            _ => Exit::Failed,
+        };
+        return Failure::new(exit, error.to_string(), error.advice());
+    }
+    if let Some(error) = error.downcast_ref::<DestError>() {
+        return Failure::new(Exit::Usage, error.to_string(), error.action());
+    }
+    if let Some(error) = error.downcast_ref::<RestoreError>() {
+        let exit = match error {
+            RestoreError::Cancelled => Exit::Interrupted,
+            RestoreError::BadDestination { .. } | RestoreError::NoDestination { .. } => Exit::Usage,
+            error if error.is_destination() => Exit::Destination,
+            _ => Exit::Failed,
+        };
+        return Failure::new(exit, error.to_string(), error.advice());
+    }
+    Failure::new(Exit::Failed, format!("{error:#}"), "")
+}

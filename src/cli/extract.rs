@@ -1,0 +1,29 @@
+//! `lifeboat extract`.
+
+use anyhow::Result;
+use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};
+
+use super::args::Extract;
+use super::exit::{Exit, Failure};
+use super::output::Out;
+use super::restore::show;
+use super::sets;
+
+pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let name = set.display();
+    let chosen = Chosen::new(set, &args.paths)?;
+    if let Some(missing) = chosen.missing().first() {
+        return Err(Failure::new(
+            Exit::NothingFound,
+            format!("{name}: there is no {missing} in this set"),
+            "lifeboat list shows the paths in it.",
+        )
+        .into());
+    }
+    let to = Destinations::Under(args.to.clone());
+    let done = restore(&chosen, &to, Options { replace: args.replace }, out)?;
+    let verified = verify_restored(&chosen, &to, out)?;
+    let losses = show("Extracted", done, verified, out);
+    Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
+}

@@ -1,0 +1,60 @@
+//! `lifeboat list`.
+
+use anyhow::Result;
+use lifeboat::archive::manifest::{Line, Member, MemberKind};
+use lifeboat::monitor::Monitor;
+
+use super::args::List;
+use super::exit::Exit;
+use super::output::Out;
+use super::{sets, sources, units};
+use lifeboat::facts::FileTime;
+
+pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let rescue = set.rescue();
+    out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
+    out.say(&format!("{} ({}, {})", set.display(), rescue.kind, rescue.created));
+    let mut exit = Exit::Done;
+    for line in set.lines()? {
+        if out.is_cancelled() {
+            return Err(sources::interrupted().into());
+        }
+        match line {
+            Ok(Line::Member(member)) => show(&member, out),
+            Ok(_) => {}
+            Err(error) => {
+                // The lines behind a damaged piece are still good.
+                exit = Exit::Losses;
+                out.error(&error.to_string(), &error.advice(), exit.code());
+            }
+        }
+    }
+    out.say(&format!(
+        "{}, {}, {}; {}",
+        units::count(rescue.totals.files, "file", "files"),
+        units::count(rescue.totals.directories, "folder", "folders"),
+        units::bytes(rescue.totals.bytes),
+        units::count(rescue.totals.losses, "loss", "losses"),
+    ));
+    Ok(exit)
+}
+
+fn show(member: &Member, out: Out) {
+    out.event("member", member);
+    let modified = FileTime(member.times.modified);
+    let size = member.data.as_ref().map(|data| data.size);
+    let what = match (member.kind, size) {
+        (MemberKind::Directory, _) => "<DIR>".to_owned(),
+        (MemberKind::Link, _) => "<LINK>".to_owned(),
+        (MemberKind::File, size) => size.unwrap_or(0).to_string(),
+    };
+    out.result(&format!("{modified} {what:>15} {}", member.path));
+    for stream in &member.streams {
+        let size = stream.data.size;
+        out.result(&format!("{:20} {size:>15} {}:{}", "", member.path, stream.name));
+    }
+    for loss in &member.losses {
+        out.result(&format!("{:20} {:>15} {}", "", "LOST:", loss.detail));
+    }
+}

@@ -1,0 +1,291 @@
+//! Everything that is printed goes through here: text for people, or JSON
+//! events for programs; the progress bar; the log file.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lifeboat::facts::Loss;
+use lifeboat::health::Finding;
+use lifeboat::monitor::{Monitor, Progress, Stage};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::log::Log;
+
+/// Set by Ctrl-C; jobs stop at the next good moment.
+static CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// How often a program gets a progress event.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// The one [`Output`] of the process; it lives as long as the process does.
+pub(crate) type Out = &'static Output;
+
+/// Where the words go.
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    log: Option<Mutex<Log>>,
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: &'static str,
+    last_event: Option<Instant>,
+    losses: u64,
+}
+
+impl Output {
+    /// Opens the log and catches Ctrl-C.
+    pub(crate) fn open(global: &Global) -> std::io::Result<Out> {
+        let log = match &global.log {
+            Some(path) => {
+                Some(Mutex::new(Log::new(File::options().create(true).append(true).open(path)?)))
+            }
+            None => None,
+        };
+        // Without a handler Ctrl-C kills at once: nothing is lost by that.
+        let _ = ctrlc::set_handler(|| CANCELLED.store(true, Ordering::SeqCst));
+        let show_bar = !global.json && !global.quiet && std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if show_bar {
+                ProgressDrawTarget::stderr_with_hz(5)
+            } else {
+                ProgressDrawTarget::hidden()
+            },
+        );
+        Ok(Box::leak(Box::new(Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            log,
+            bar,
+            state: Mutex::new(State { stage: "", last_event: None, losses: 0 }),
+        })))
+    }
+
+    /// A result, for people: always printed, on standard output.
+    pub(crate) fn result(&self, text: &str) {
+        self.log(Importance::Info, text);
+        if !self.json {
+            // A closed pipe is not an error.
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stdout(), "{text}");
+            });
+        }
+    }
+
+    /// Something worth saying, for people: not with `--quiet`.
+    pub(crate) fn say(&self, text: &str) {
+        if self.quiet {
+            self.log(Importance::Info, text);
+        } else {
+            self.result(text);
+        }
+    }
+
+    /// An event, for programs. `value` must be a JSON object.
+    pub(crate) fn event(&self, message_type: &str, value: &impl Serialize) {
+        if !self.json {
+            return;
+        }
+        let mut object = serde_json::Map::new();
+        object.insert("message_type".into(), message_type.into());
+        if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
+            object.extend(fields);
+        }
+        let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
+    }
+
+    /// A failure: two lines on standard error, or an event.
+    pub(crate) fn error(&self, what: &str, action: &str, exit_code: u8) {
+        self.bar.finish_and_clear();
+        self.log(Importance::Error, what);
+        if !action.is_empty() {
+            self.log(Importance::Error, action);
+        }
+        if self.json {
+            self.event("error", &json!({"what": what, "action": action, "exit_code": exit_code}));
+        } else {
+            let _ = writeln!(std::io::stderr(), "error: {what}");
+            if !action.is_empty() {
+                let _ = writeln!(std::io::stderr(), "{action}");
+            }
+        }
+    }
+
+    /// Takes the progress bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn log(&self, importance: Importance, text: &str) {
+        if let Some(log) = &self.log
+            && let Ok(mut log) = log.lock()
+        {
+            log.write(importance, text);
+        }
+    }
+}
+
+/// How much a line of the log matters; CMTrace colours by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Importance {
+    Info = 1,
+    Warning = 2,
+    Error = 3,
+}
+
+impl Monitor for Output {
+    fn stage(&self, stage: Stage, on: &str) {
+        if let Ok(mut state) = self.state.lock() {
+            state.stage = stage.as_str();
+            state.last_event = None;
+        }
+        self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
+        self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
+        self.bar.reset();
+        self.bar.set_style(style(false));
+        self.bar.set_message(format!("{}: {on}", words(stage)));
+        if self.verbose && !self.json && !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{}: {on}", words(stage));
+            });
+        }
+    }
+
+    fn progress(&self, progress: Progress) {
+        if self.json {
+            let Ok(mut state) = self.state.lock() else { return };
+            let now = Instant::now();
+            if state.last_event.is_some_and(|last| now - last < PROGRESS_EVERY) {
+                return;
+            }
+            state.last_event = Some(now);
+            let now_doing = state.stage;
+            drop(state);
+            self.event(
+                "progress",
+                &json!({
+                    "stage": now_doing,
+                    "bytes": progress.bytes,
+                    "total_bytes": progress.total_bytes,
+                    "files": progress.files,
+                    "total_files": progress.total_files,
+                }),
+            );
+        } else if progress.total_bytes > 0 {
+            if self.bar.length() != Some(progress.total_bytes) {
+                self.bar.set_style(style(true));
+                self.bar.set_length(progress.total_bytes);
+            }
+            self.bar.set_position(progress.bytes);
+        } else {
+            self.bar.tick();
+        }
+    }
+
+    fn finding(&self, finding: &Finding) {
+        self.log(
+            Importance::Warning,
+            &format!("{} {}: {}: {}", finding.severity, finding.code, finding.path, finding.what),
+        );
+        self.event(
+            "finding",
+            &json!({
+                "code": finding.code,
+                "severity": finding.severity.as_str(),
+                "path": finding.path,
+                "what": finding.what,
+                "meaning": finding.meaning,
+                "action": finding.action,
+            }),
+        );
+        if !self.json {
+            self.bar.suspend(|| {
+                let mut out = std::io::stdout();
+                let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
+                for line in [
+                    format!("  {}", finding.path),
+                    format!("  {}", finding.what),
+                    format!("  It means: {}", finding.meaning),
+                    format!("  To do:    {}", finding.action),
+                ] {
+                    let _ = writeln!(out, "{line}");
+                }
+            });
+        }
+    }
+
+    fn loss(&self, loss: &Loss) {
+        let count = self.state.lock().map_or(0, |mut state| {
+            state.losses += 1;
+            state.losses
+        });
+        let text = format!("lost ({}): {}: {}", loss.kind, loss.path, loss.detail);
+        self.log(Importance::Error, &text);
+        self.event(
+            "loss",
+            &json!({"kind": loss.kind.as_str(), "path": loss.path, "detail": loss.detail}),
+        );
+        // The screen shows the first ones; the set, the log and JSON have all.
+        if !self.json && (self.verbose || count <= 20) {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            });
+        }
+        if !self.json && !self.verbose && count == 21 {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "lost: more; the manifest names them all");
+            });
+        }
+    }
+
+    fn note(&self, text: &str) {
+        self.log(Importance::Info, text);
+        self.event("note", &json!({"text": text}));
+        if !self.json && !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "note: {text}");
+            });
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        CANCELLED.load(Ordering::SeqCst)
+    }
+}
+
+fn words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Scan => "Reading the file table",
+        Stage::Detect => "Looking for stores",
+        Stage::Plan => "Planning",
+        Stage::Verify => "Checking",
+        Stage::Copy => "Saving",
+        Stage::ReadBack => "Reading back",
+        Stage::Restore => "Restoring",
+        Stage::Facts => "Setting times and permissions",
+    }
+}
+
+/// Plain ASCII: code page 437 and serial consoles have nothing else for sure.
+fn style(with_total: bool) -> ProgressStyle {
+    let template = if with_total {
+        "{wide_msg}\n[{bar:28}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+    } else {
+        "{spinner} {wide_msg}"
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .tick_chars("|/-\\ ")
+}

@@ -1,0 +1,104 @@
+//! Where a password comes from: `--password-file`, `LIFEBOAT_PASSWORD`, or a
+//! prompt on the terminal. Never the command line, never a log.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::terminal;
+
+use super::exit::{Exit, Failure};
+use super::sources;
+
+const VARIABLE: &str = "LIFEBOAT_PASSWORD";
+
+/// The password, if there is a way to have one without asking.
+pub(crate) fn given(file: Option<&Path>) -> Result<Option<String>> {
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                format!("{}: the password file cannot be read: {error}", path.display()),
+                "Name a text file whose first line is the password.",
+            )
+        })?;
+        return Ok(Some(text.lines().next().unwrap_or_default().to_owned()));
+    }
+    // An unset and an empty variable are the same: cmd cannot set an empty one.
+    Ok(std::env::var(VARIABLE).ok().filter(|password| !password.is_empty()))
+}
+
+/// Asks for `whom`'s password. F2 shows what is typed: in WinPE the keyboard is
+/// American until told otherwise, and a wrong `z` looks like any other star.
+pub(crate) fn ask(whom: &str) -> Result<String> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(
+            Exit::Destination,
+            format!("a password is needed for {whom}, and there is no terminal to ask on"),
+            "Use --password-file FILE, or set LIFEBOAT_PASSWORD.",
+        )
+        .into());
+    }
+    let _raw = RawMode::enter()?;
+    let mut typed = String::new();
+    let mut shown = false;
+    loop {
+        let stars = if shown { typed.clone() } else { "*".repeat(typed.chars().count()) };
+        let mut err = std::io::stderr();
+        let _ = write!(err, "\rPassword for {whom} (F2 shows it): {stars}  \x08\x08");
+        let _ = err.flush();
+        let Event::Key(key) = event::read()? else { continue };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        match key.code {
+            KeyCode::Enter => return Ok(typed),
+            KeyCode::Esc => return Err(sources::interrupted().into()),
+            KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                return Err(sources::interrupted().into());
+            }
+            KeyCode::F(2) => shown = !shown,
+            KeyCode::Backspace => {
+                typed.pop();
+            }
+            KeyCode::Char(c) => typed.push(c),
+            _ => {}
+        }
+    }
+}
+
+/// The terminal is given back whatever happens.
+struct RawMode;
+
+impl RawMode {
+    fn enter() -> Result<Self> {
+        terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = terminal::disable_raw_mode();
+        eprintln!();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_of_the_file_is_the_password() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3cret pass \r\nsecond line\n").unwrap();
+        assert_eq!(given(Some(file.path())).unwrap().as_deref(), Some("s3cret pass "));
+    }
+
+    #[test]
+    fn a_missing_password_file_is_a_usage_error() {
+        let error = given(Some(Path::new("/no/such/file"))).unwrap_err();
+        assert_eq!(error.downcast_ref::<Failure>().unwrap().exit, Exit::Usage);
+    }
+}

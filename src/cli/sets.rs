@@ -1,0 +1,145 @@
+//! Destinations and rescue sets as the user names them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use lifeboat::archive::reader::SetReader;
+use lifeboat::monitor::Monitor;
+use lifeboat::target::dest::{Dest, SmbPlace};
+use lifeboat::target::open::{Login, Missing, Options, open};
+use lifeboat::target::secret::Secret;
+use lifeboat::target::{Target, TargetError, Trouble};
+
+use super::args::Logon;
+use super::exit::{Exit, Failure};
+use super::output::Out;
+use super::password;
+
+/// Opens what stands after `offload --to`.
+pub(crate) fn open_dest(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn Target>> {
+    open_target(text.parse()?, logon, Missing::Make, out)
+}
+
+/// Opens the rescue set that `text` names.
+pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader> {
+    let (target, name) = find_set(text, logon, out)?;
+    Ok(SetReader::open(target, &name)?)
+}
+
+/// The place that a set is at, and the set's folder there.
+pub(crate) fn find_set(text: &str, logon: &Logon, out: Out) -> Result<(Arc<dyn Target>, String)> {
+    let (above, name) = split(text.parse()?).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format!("{text}: this is not the folder of a rescue set"),
+            "Name the set's own folder, which has rescue.json in it.",
+        )
+    })?;
+    Ok((open_target(above, logon, Missing::Fail, out)?, name))
+}
+
+/// The folder above, and the last name.
+fn split(dest: Dest) -> Option<(Dest, String)> {
+    match dest {
+        Dest::Folder(path) => {
+            // `.` and `..` have a last name only once they are resolved.
+            let path = path.canonicalize().or_else(|_| std::path::absolute(&path)).ok()?;
+            let name = path.file_name()?.to_str()?.to_owned();
+            Some((Dest::Folder(path.parent().map(PathBuf::from)?), name))
+        }
+        Dest::Smb(place) => {
+            let dir = place.dir.trim_end_matches('/');
+            let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+            let (above, name) = (above.to_owned(), name.to_owned());
+            (!name.is_empty()).then_some((Dest::Smb(SmbPlace { dir: above, ..place }), name))
+        }
+    }
+}
+
+fn open_target(dest: Dest, logon: &Logon, missing: Missing, out: Out) -> Result<Arc<dyn Target>> {
+    let dest = with_user(dest, logon);
+    let given = password::given(logon.password_file.as_deref())?;
+    let ask = |login: &Login| -> Result<Option<Secret>, TargetError> {
+        if let Some(password) = &given {
+            return Ok(Some(Secret::new(password.clone())));
+        }
+        out.clear();
+        password::ask(&format!("{} on {}", login.account, login.server))
+            .map(|p| Some(Secret::new(p)))
+            .map_err(|error| {
+                let action = error.downcast_ref::<Failure>().map(|f| f.action.clone());
+                TargetError {
+                    trouble: Trouble::Logon,
+                    path: login.server.clone(),
+                    what: error.to_string(),
+                    action: action.unwrap_or_default(),
+                    source: None,
+                }
+            })
+    };
+    let monitor: Arc<dyn Monitor> = Arc::new(out);
+    Ok(open(&dest, &ask, Options { missing, ..Options::default() }, &monitor)?)
+}
+
+/// `--user` for destinations that have no place for a user in their own text.
+fn with_user(dest: Dest, logon: &Logon) -> Dest {
+    let Some(user) = &logon.user else { return dest };
+    let (domain, user) = match user.split_once(['\\', ';']) {
+        Some((domain, user)) => (Some(domain.to_owned()), user.to_owned()),
+        None => (None, user.clone()),
+    };
+    let place = match dest {
+        Dest::Smb(place) => place,
+        Dest::Folder(path) => match unc_place(&path) {
+            Some(place) => place,
+            None => return Dest::Folder(path),
+        },
+    };
+    Dest::Smb(SmbPlace { domain, user: Some(user), ..place })
+}
+
+/// `\\server\share\dir` as a place on a share.
+fn unc_place(path: &Path) -> Option<SmbPlace> {
+    let text = path.to_str()?.strip_prefix(r"\\")?;
+    let mut names = text.split(['\\', '/']).filter(|name| !name.is_empty());
+    let (server, share) = (names.next()?, names.next()?);
+    (!matches!(server, "?" | ".")).then(|| SmbPlace {
+        domain: None,
+        user: None,
+        server: server.to_owned(),
+        port: None,
+        share: share.to_owned(),
+        dir: names.collect::<Vec<_>>().join("/"),
+    })
+}
+
+/// Whether `what` names a rescue set rather than a source.
+pub(crate) fn looks_like_set(what: &str) -> bool {
+    what.starts_with("smb://")
+        || Path::new(what).join("rescue.json").exists()
+        || what.trim_end_matches(['/', '\\']).ends_with(".partial")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_on_a_share_is_a_folder_in_the_folder_above() {
+        let (above, name) = split("smb://u@h/share/dir/PC-1".parse().unwrap()).unwrap();
+        assert_eq!(name, "PC-1");
+        assert_eq!(above, "smb://u@h/share/dir".parse().unwrap());
+        let (above, name) = split("smb://u@h/share/PC-1/".parse().unwrap()).unwrap();
+        assert_eq!((above, name.as_str()), ("smb://u@h/share".parse().unwrap(), "PC-1"));
+        assert!(split("smb://u@h/share".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn unc_paths_take_the_user_that_is_named() {
+        let place = unc_place(Path::new(r"\\server\share\a\b")).unwrap();
+        assert_eq!((place.server.as_str(), place.dir.as_str()), ("server", "a/b"));
+        assert!(unc_place(Path::new(r"\\?\C:\a")).is_none());
+        assert!(unc_place(Path::new(r"C:\a")).is_none());
+    }
+}

@@ -1,0 +1,306 @@
+//! What is wrong with a partition table or the edges of a volume, and how it
+//! is told to people.
+
+use super::bytes::size_text;
+use super::volume::VolumeKind;
+use crate::health::{Finding, Severity};
+
+/// Something wrong, or worth knowing, that did not stop the reading.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The first GPT header or its entries are damaged; the copy at the disk's
+    /// end was used.
+    GptFromBackup {
+        /// What was wrong with the first.
+        why: String,
+    },
+    /// The copy of the GPT at the disk's end is damaged or not there.
+    GptBackupBad {
+        /// What was wrong with it.
+        why: String,
+    },
+    /// Both GPTs are damaged; the better one was used as it is.
+    GptUnchecked {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A good GPT whose protective MBR is missing.
+    GptUnprotected,
+    /// An MBR that lacks its signature, used since volumes stand where it says.
+    MbrUnsigned,
+    /// The chain of logical partitions breaks off.
+    ChainBroken {
+        /// Byte on the disk of the link that is bad.
+        at: u64,
+        /// What is bad about it.
+        why: &'static str,
+    },
+    /// The table's first sector could not be read.
+    TableUnreadable {
+        /// What the system said.
+        error: String,
+    },
+    /// The table counts in other units than the disk's sectors.
+    OtherUnit {
+        /// Bytes per unit in the table.
+        unit: u32,
+    },
+    /// A partition starts past the end of the disk.
+    PartitionOutside {
+        /// Its number.
+        number: u32,
+    },
+    /// A partition ends past the end of the disk; it was cut off there.
+    PartitionCutShort {
+        /// Its number.
+        number: u32,
+        /// Bytes that are not there.
+        missing: u64,
+    },
+    /// A partition that ends before it starts.
+    PartitionBackwards {
+        /// Its number.
+        number: u32,
+    },
+    /// Two partitions share bytes.
+    Overlap {
+        /// The one that starts first.
+        first: u32,
+        /// The other.
+        second: u32,
+    },
+    /// More entries than any disk has; the rest was left out.
+    TooManyPartitions,
+    /// Sector 0 is a volume's boot sector and a partition table at once.
+    AlsoBootSector {
+        /// What the boot sector is of.
+        kind: VolumeKind,
+    },
+    /// A dynamic disk (LDM): volumes are laid out in a database of their own.
+    DynamicDisk,
+    /// The log of a VHDX held changes; they were applied in memory.
+    LogReplayed {
+        /// How many.
+        changes: usize,
+    },
+    /// The log of a VHDX holds changes, and they cannot be applied.
+    LogUnusable {
+        /// Why.
+        why: String,
+    },
+    /// A VHDX file is shorter than it should be.
+    ContainerCutShort {
+        /// Bytes that it should have.
+        needed: u64,
+        /// Bytes that it has.
+        have: u64,
+    },
+    /// The volume's first sector is damaged; NTFS was known by the copy.
+    BootSectorCopy {
+        /// Byte on the volume where the copy stands.
+        at: u64,
+    },
+    /// The system does not let a volume be read as a disk.
+    Refused {
+        /// What it said.
+        error: String,
+    },
+    /// The volume's first sectors could not be read.
+    StartUnreadable {
+        /// What the system said.
+        error: String,
+    },
+    /// The file system is longer than its partition or its image.
+    VolumeCutShort {
+        /// Bytes that it says it has.
+        claimed: u64,
+        /// Bytes that are there.
+        have: u64,
+    },
+}
+
+/// What the table's faults mean where nothing is lost by them.
+const READS_ON: &str = "the volumes are read all the same";
+/// What to do where nothing need be done.
+const NOTHING: &str = "nothing";
+
+impl Fault {
+    /// The fault as a finding about `path` (a disk or a volume, for people).
+    pub fn finding(&self, path: &str) -> Finding {
+        let (code, severity) = self.rank();
+        let (meaning, action) = self.consequence();
+        Finding {
+            code,
+            severity,
+            path: path.to_owned(),
+            what: self.what(),
+            meaning: meaning.to_owned(),
+            action: action.to_owned(),
+        }
+    }
+
+    /// The stable code, and how bad it is.
+    fn rank(&self) -> (&'static str, Severity) {
+        use Severity::{Damage, Info, Warning};
+        match self {
+            Self::GptFromBackup { .. } => ("gpt-from-backup", Warning),
+            Self::GptBackupBad { .. } => ("gpt-backup-bad", Info),
+            Self::GptUnchecked { .. } => ("gpt-unchecked", Warning),
+            Self::GptUnprotected => ("gpt-unprotected", Warning),
+            Self::MbrUnsigned => ("mbr-unsigned", Warning),
+            Self::ChainBroken { .. } => ("extended-chain", Warning),
+            Self::TableUnreadable { .. } => ("table-unreadable", Warning),
+            Self::OtherUnit { .. } => ("table-unit", Info),
+            Self::PartitionOutside { .. } => ("partition-outside", Warning),
+            Self::PartitionCutShort { .. } => ("partition-cut-short", Warning),
+            Self::PartitionBackwards { .. } => ("partition-backwards", Warning),
+            Self::Overlap { .. } => ("partition-overlap", Warning),
+            Self::TooManyPartitions => ("partition-count", Warning),
+            Self::AlsoBootSector { .. } => ("table-or-volume", Info),
+            Self::DynamicDisk => ("dynamic-disk", Warning),
+            Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
+            Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
+            Self::ContainerCutShort { .. } => ("image-cut-short", Damage),
+            Self::BootSectorCopy { .. } => ("boot-sector-copy", Warning),
+            Self::Refused { .. } => ("volume-refused", Warning),
+            Self::StartUnreadable { .. } => ("volume-start-unreadable", Damage),
+            Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
+        }
+    }
+
+    /// What was found.
+    fn what(&self) -> String {
+        match self {
+            Self::GptFromBackup { why } => format!(
+                "the partition table at the start is damaged ({why}); its copy at the end was used"
+            ),
+            Self::GptBackupBad { why } => {
+                format!("the copy of the partition table at the end is not usable ({why})")
+            }
+            Self::GptUnchecked { why } => {
+                format!("the partition table and its copy are damaged ({why}); used as it is")
+            }
+            Self::GptUnprotected => {
+                "the first sector is damaged; the GPT behind it is whole".to_owned()
+            }
+            Self::MbrUnsigned => "the partition table lacks its signature (55 AA)".to_owned(),
+            Self::ChainBroken { at, why } => {
+                format!("the list of logical partitions breaks off at byte {at}: {why}")
+            }
+            Self::TableUnreadable { error } => format!("the first sector cannot be read: {error}"),
+            Self::OtherUnit { unit } => {
+                format!("the partition table counts in sectors of {unit} bytes, the disk does not")
+            }
+            Self::PartitionOutside { number } => {
+                format!("partition {number} starts past the end of the disk; left out")
+            }
+            Self::PartitionCutShort { number, missing } => {
+                format!("partition {number} ends {} past the end of the disk", size_text(*missing))
+            }
+            Self::PartitionBackwards { number } => {
+                format!("partition {number} ends before it starts; left out")
+            }
+            Self::Overlap { first, second } => {
+                format!("partitions {first} and {second} share bytes")
+            }
+            Self::TooManyPartitions => {
+                "the table has more partitions than any disk; the rest was left out".to_owned()
+            }
+            Self::AlsoBootSector { kind } => {
+                format!("the start of the disk also shows an earlier use of it ({kind})")
+            }
+            Self::DynamicDisk => "a dynamic disk (LDM): its volumes are listed in a database that \
+                                  Lifeboat does not read"
+                .to_owned(),
+            Self::LogReplayed { changes } => format!(
+                "the image was not closed cleanly; the {changes} changes in its log were applied \
+                 in memory"
+            ),
+            Self::LogUnusable { why } => {
+                format!("the image was not closed cleanly, and its log cannot be used: {why}")
+            }
+            Self::ContainerCutShort { needed, have } => format!(
+                "the image file has {}, but should have {}",
+                size_text(*have),
+                size_text(*needed)
+            ),
+            Self::BootSectorCopy { at } => {
+                format!("the boot sector is damaged; its copy at byte {at} is whole")
+            }
+            Self::Refused { error } => {
+                format!("the system does not let the volume be read as a disk: {error}")
+            }
+            Self::StartUnreadable { error } => {
+                format!("the first sectors of the volume cannot be read: {error}")
+            }
+            Self::VolumeCutShort { claimed, have } => format!(
+                "the volume has {} by its own word, but only {} are there",
+                size_text(*claimed),
+                size_text(*have)
+            ),
+        }
+    }
+
+    /// What it means, and what to do.
+    fn consequence(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::GptBackupBad { .. }
+            | Self::MbrUnsigned
+            | Self::OtherUnit { .. }
+            | Self::LogReplayed { .. }
+            | Self::AlsoBootSector { .. } => (READS_ON, NOTHING),
+            Self::GptFromBackup { .. } | Self::GptUnprotected => {
+                (READS_ON, "rescue first; repair nothing on this disk before")
+            }
+            Self::GptUnchecked { .. } | Self::Overlap { .. } | Self::TooManyPartitions => (
+                "the borders of the volumes may be wrong",
+                "rescue first; then look at the disk with a partition tool",
+            ),
+            Self::ChainBroken { .. } | Self::TableUnreadable { .. } => (
+                "there may be volumes that are not listed",
+                "if a volume is missing, name it itself, or image the disk with ddrescue",
+            ),
+            Self::PartitionOutside { .. }
+            | Self::PartitionCutShort { .. }
+            | Self::ContainerCutShort { .. }
+            | Self::VolumeCutShort { .. } => (
+                "files that lie in the missing part cannot be read",
+                "if this is an image, copy it again; it may not be whole",
+            ),
+            Self::LogUnusable { .. } => (
+                "the last changes to the disk may be missing, files may look damaged",
+                "attach the image in Windows once and detach it: that applies the log",
+            ),
+            Self::PartitionBackwards { .. } => {
+                ("that volume is not read", "look at the disk with a partition tool")
+            }
+            Self::DynamicDisk => (
+                "volumes may be missing from the list, or be seen at the wrong place",
+                "attach the disk to Windows and name the drive",
+            ),
+            Self::BootSectorCopy { .. } => {
+                ("Windows does not mount it; Lifeboat reads it all the same", "rescue first")
+            }
+            Self::Refused { .. } => (
+                "only what the system shows of its files can be read",
+                "run Lifeboat as Administrator or root",
+            ),
+            Self::StartUnreadable { .. } => {
+                ("the disk is failing there", "image the disk with ddrescue and name the image")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_with_its_numbers() {
+        let finding = Fault::PartitionCutShort { number: 3, missing: 5 << 20 }.finding("disk.img");
+        assert_eq!(finding.code, "partition-cut-short");
+        assert_eq!(finding.path, "disk.img");
+        assert_eq!(finding.what, "partition 3 ends 5 MiB past the end of the disk");
+    }
+}

@@ -1,0 +1,51 @@
+//! What is known of the machine's own disks beyond their bytes.
+
+use super::bytes::size_text;
+
+/// A physical disk, as the system describes it. Empty where it does not tell.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hardware {
+    /// Vendor and model.
+    pub model: String,
+    /// Its serial number.
+    pub serial: String,
+    /// How it is attached: `usb`, `sata`, `nvme`, `virtio`, `scsi`, `mmc`…
+    pub transport: String,
+    /// Whether its medium can be taken out (USB sticks say so, USB disks not).
+    pub removable: bool,
+    /// Bytes in the smallest piece that can be addressed.
+    pub logical_sector: u32,
+    /// Bytes in the smallest piece that is written at once.
+    pub physical_sector: u32,
+    /// The file that a loop device shows; empty for all others.
+    pub backing: String,
+}
+
+impl Hardware {
+    /// In a few words: `Samsung SSD 860 (sata), 238 GiB`.
+    pub fn describe(&self, len: u64) -> String {
+        let mut words = match (&*self.model, &*self.backing) {
+            ("", "") => "disk".to_owned(),
+            ("", file) => file.to_owned(),
+            (model, _) => model.to_owned(),
+        };
+        if !self.transport.is_empty() {
+            words = format!("{words} ({})", self.transport);
+        }
+        format!("{words}, {}", size_text(len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_described_by_what_is_known() {
+        let mut hardware = Hardware::default();
+        assert_eq!(hardware.describe(1 << 30), "disk, 1 GiB");
+        hardware.model = "Samsung SSD 860".to_owned();
+        hardware.transport = "sata".to_owned();
+        assert_eq!(hardware.describe(238 << 30), "Samsung SSD 860 (sata), 238 GiB");
+    }
+}

@@ -1,0 +1,323 @@
+//! Where the parts of a set go: which folders, what stands there already, and
+//! the file that marks a restore which has not ended.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::Verdict;
+use super::error::RestoreError;
+use super::names;
+use super::platform::{self, Root};
+use crate::archive::rescue::{Part, Rescue};
+use crate::name::{NtName, NtPath};
+
+/// Stands beside the store's folder while a restore goes on.
+pub const MARKER: &str = "lifeboat-restore.partial";
+
+/// What was typed after `--to`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Destinations {
+    /// Every part below one folder: `DIR/C/…`, `DIR/D/…`.
+    Under(PathBuf),
+    /// Each drive's part below a root of its own: `ROOT/…`.
+    Drives(BTreeMap<String, PathBuf>),
+}
+
+impl Destinations {
+    /// Reads the values of `--to`: one folder, or `DRIVE=ROOT` for each drive.
+    ///
+    /// # Errors
+    /// [`RestoreError::BadDestination`] when they do not go together.
+    pub fn parse<S: AsRef<str>>(values: &[S]) -> Result<Self, RestoreError> {
+        let bad = |text: &str, what| RestoreError::BadDestination { text: text.to_owned(), what };
+        let mut drives = BTreeMap::new();
+        for value in values {
+            let value = value.as_ref();
+            if value.is_empty() {
+                return Err(bad(value, "is empty"));
+            }
+            let Some((drive, root)) = drive_and_root(value) else {
+                return match values {
+                    [_] => Ok(Self::Under(value.into())),
+                    _ => Err(bad(value, "several folders can only be given as DRIVE=ROOT")),
+                };
+            };
+            if root.is_empty() {
+                return Err(bad(value, "has no folder after the ="));
+            }
+            if drives.insert(drive, root.into()).is_some() {
+                return Err(bad(value, "names a drive a second time"));
+            }
+        }
+        if drives.is_empty() {
+            return Err(bad("", "is missing"));
+        }
+        Ok(Self::Drives(drives))
+    }
+}
+
+/// `C=ROOT` or `volume-1A2B=ROOT`; any other `=` belongs to a folder's name.
+fn drive_and_root(value: &str) -> Option<(String, &str)> {
+    let (drive, root) = value.split_once('=')?;
+    match drive.as_bytes() {
+        [letter] if letter.is_ascii_alphabetic() => Some((drive.to_ascii_uppercase(), root)),
+        _ if drive.starts_with("volume-") && !drive.contains(['/', '\\']) => {
+            Some((drive.to_owned(), root))
+        }
+        _ => None,
+    }
+}
+
+/// One open root, and how the user knows it.
+pub(super) struct Opened {
+    pub(super) root: Root,
+    pub(super) shown: PathBuf,
+}
+
+/// The open roots, and which drive goes where.
+pub(super) struct Places {
+    pub(super) roots: Vec<Opened>,
+    /// Drive to root, and the names between the root and the drive's own.
+    drives: BTreeMap<String, (usize, Vec<NtName>)>,
+}
+
+impl Places {
+    /// Opens the roots of a set's drives. `--to DIR` makes `DIR` where it is
+    /// missing; a drive's root must be there.
+    pub(super) fn open(to: &Destinations, rescue: &Rescue) -> Result<Self, RestoreError> {
+        let mut places = Self { roots: Vec::new(), drives: BTreeMap::new() };
+        for part in &rescue.parts {
+            let drive = &part.drive;
+            if places.drives.contains_key(drive) {
+                continue;
+            }
+            names::check(&NtName::from(drive.as_str())).map_err(|_| {
+                RestoreError::NoDestination { drive: drive.clone() } // a hostile set
+            })?;
+            let place = match to {
+                Destinations::Under(dir) => {
+                    if places.roots.is_empty() {
+                        make_dir(dir)?;
+                        places.roots.push(open_root(dir)?);
+                    }
+                    (0, vec![NtName::from(drive.as_str())])
+                }
+                Destinations::Drives(roots) => {
+                    let root = roots.iter().find(|(d, _)| d.eq_ignore_ascii_case(drive));
+                    let Some((_, root)) = root else {
+                        return Err(RestoreError::NoDestination { drive: drive.clone() });
+                    };
+                    places.roots.push(open_root(root)?);
+                    (places.roots.len() - 1, Vec::new())
+                }
+            };
+            places.drives.insert(drive.clone(), place);
+        }
+        Ok(places)
+    }
+
+    /// Where a path below a drive stands: its root, and the names below that.
+    pub(super) fn find(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
+        let (root, above) = self.drives.get(drive)?;
+        Some((*root, above.iter().chain(below.names()).cloned().collect()))
+    }
+
+    /// A path, as the user knows it.
+    pub(super) fn shown(&self, root: usize, at: &[NtName]) -> String {
+        let mut path = self.roots.get(root).map_or_else(PathBuf::new, |r| r.shown.clone());
+        path.extend(at.iter().map(NtName::to_string_lossy));
+        path.display().to_string()
+    }
+
+    /// Where the folder of a part goes; `None` for a hostile part.
+    pub(super) fn part(&self, part: &Part) -> Option<(usize, Vec<NtName>)> {
+        let path = format!("{}/{}", part.drive, part.path);
+        let (drive, below) = names::split(path.trim_end_matches('/').as_bytes()).ok()?;
+        self.find(&drive, &below)
+    }
+
+    /// Where the markers of a set stand: beside each part's folder.
+    fn markers(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
+        let mut markers: Vec<_> = rescue
+            .parts
+            .iter()
+            .filter_map(|part| {
+                let (root, mut at) = self.part(part)?;
+                // A part that is a whole drive has its marker inside.
+                if !part.path.is_empty() {
+                    at.pop();
+                }
+                at.push(NtName::from(MARKER));
+                Some((root, at))
+            })
+            .collect();
+        markers.sort();
+        markers.dedup();
+        markers
+    }
+
+    /// Whether an earlier restore of this very set was broken off here.
+    pub(super) fn is_begun(&mut self, rescue: &Rescue) -> bool {
+        let markers = self.markers(rescue);
+        !markers.is_empty()
+            && markers.iter().all(|(root, at)| {
+                let Some(opened) = self.roots.get_mut(*root) else { return false };
+                let text = opened.root.open_file(at).and_then(|f| platform::read_start(f, 4096));
+                let first = text.unwrap_or_default();
+                let first = first.split(|b| *b == b'\n').next().unwrap_or_default();
+                first == marker_line(rescue).as_bytes()
+            })
+    }
+
+    /// Refuses folders of parts that hold something already.
+    pub(super) fn refuse_what_is_there(&mut self, rescue: &Rescue) -> Result<(), RestoreError> {
+        for part in rescue.parts.iter().filter(|p| !p.path.is_empty()) {
+            let Some((root, at)) = self.part(part) else { continue };
+            let shown = self.shown(root, &at);
+            let Some(opened) = self.roots.get_mut(root) else { continue };
+            let names = match opened.root.list(&at, 100) {
+                Ok(Some(names)) => names,
+                Ok(None) => continue,
+                Err(error) => return Err(RestoreError::Denied { path: shown, error }),
+            };
+            if names.iter().any(|n| n.eq_ignore_ascii_case("USMT")) {
+                let what = "a USMT store is there already";
+                return Err(RestoreError::InTheWay { path: shown, what });
+            }
+            if !names.is_empty() {
+                let what = "the folder is there already, and not empty";
+                return Err(RestoreError::InTheWay { path: shown, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a set that cannot fit. Only where everything goes to one root:
+    /// otherwise it takes the writing to find out.
+    pub(super) fn refuse_too_much(&self, rescue: &Rescue) -> Result<(), RestoreError> {
+        let [only] = self.roots.as_slice() else { return Ok(()) };
+        let needed = rescue.totals.bytes;
+        match only.root.space() {
+            Some(free) if free < needed => Err(RestoreError::Full {
+                path: only.shown.display().to_string(),
+                needed,
+                free: Some(free),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The folders in which markers stand.
+    pub(super) fn marked(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
+        let mut folders = self.markers(rescue);
+        for (_, at) in &mut folders {
+            at.pop();
+        }
+        folders
+    }
+
+    /// Returns when everything is on the medium, as far as anybody can know.
+    pub(super) fn sync(&self) -> Result<(), RestoreError> {
+        for opened in &self.roots {
+            let path = || opened.shown.display().to_string();
+            opened.root.sync().map_err(|error| RestoreError::Broken { path: path(), error })?;
+        }
+        Ok(())
+    }
+
+    /// Puts the markers down. Returns the folders that had to be made for them.
+    pub(super) fn mark(
+        &mut self,
+        rescue: &Rescue,
+    ) -> Result<Vec<(usize, Vec<NtName>)>, RestoreError> {
+        let mut made = Vec::new();
+        let text = format!(
+            "{}\nlifeboat is putting files back here, or was stopped in the middle of it.\n\
+             What is beside this file is not whole: do not run loadstate on it.\n\
+             Run the same restore again; it removes this file when it has ended.\n",
+            marker_line(rescue)
+        );
+        for (root, at) in self.markers(rescue) {
+            let path = self.shown(root, &at);
+            let Some(opened) = self.roots.get_mut(root) else { continue };
+            for depth in 1..at.len() {
+                let folder = at[..depth].to_vec();
+                match opened.root.make_folder(&folder) {
+                    Ok(true) => made.push((root, folder)),
+                    Ok(false) => {}
+                    Err(error) => return Err(fatal(path, error)),
+                }
+            }
+            let marker = match opened.root.create(&at) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    opened.root.remove(&at).and_then(|()| opened.root.create(&at))
+                }
+                made => made,
+            };
+            marker
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .map_err(|error| fatal(path, error))?;
+        }
+        Ok(made)
+    }
+
+    /// Takes the markers away.
+    pub(super) fn unmark(&mut self, rescue: &Rescue) -> Result<(), RestoreError> {
+        for (root, at) in self.markers(rescue) {
+            let path = self.shown(root, &at);
+            let Some(opened) = self.roots.get_mut(root) else { continue };
+            opened.root.remove(&at).map_err(|error| fatal(path, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn marker_line(rescue: &Rescue) -> String {
+    format!("set {}", rescue.set)
+}
+
+fn make_dir(dir: &Path) -> Result<(), RestoreError> {
+    std::fs::create_dir_all(dir).map_err(|error| fatal(dir.display().to_string(), error))
+}
+
+fn open_root(path: &Path) -> Result<Opened, RestoreError> {
+    match Root::open(path) {
+        Ok(root) => Ok(Opened { root, shown: path.to_owned() }),
+        Err(error) => Err(fatal(path.display().to_string(), error)),
+    }
+}
+
+/// The error of a destination that nothing can be done without.
+fn fatal(path: String, error: io::Error) -> RestoreError {
+    match (platform::judge(&error), error.kind()) {
+        (Verdict::Full, _) => RestoreError::Full { path, needed: 0, free: None },
+        (Verdict::Broken, _) => RestoreError::Broken { path, error },
+        (Verdict::Denied, _) | (_, io::ErrorKind::PermissionDenied) => {
+            RestoreError::Denied { path, error }
+        }
+        _ => RestoreError::Missing { path, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_read() {
+        let under = |dir: &str| Destinations::Under(dir.into());
+        assert_eq!(Destinations::parse(&["/mnt/x"]).unwrap(), under("/mnt/x"));
+        assert_eq!(Destinations::parse(&["D:\\back"]).unwrap(), under("D:\\back"));
+        assert_eq!(Destinations::parse(&["some=dir"]).unwrap(), under("some=dir"));
+        assert_eq!(Destinations::parse(&["./C=x"]).unwrap(), under("./C=x"));
+        let drives = [("C", "/mnt/c"), ("D", "E:\\")];
+        let drives = drives.iter().map(|(d, r)| ((*d).to_owned(), r.into())).collect();
+        let parsed = Destinations::parse(&["c=/mnt/c", "D=E:\\"]).unwrap();
+        assert_eq!(parsed, Destinations::Drives(drives));
+        for bad in [&["C="][..], &[], &[""], &["a", "b"], &["C=a", "b"], &["C=a", "c=b"]] {
+            let error = Destinations::parse(bad).unwrap_err();
+            assert!(matches!(error, RestoreError::BadDestination { .. }), "{bad:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,509 @@
+//! The work itself, in two passes over the set: first everything that makes
+//! new files, links and folders, in the order of the set; then the facts, since
+//! whatever is done in a folder changes its times, and a read-only file takes
+//! no more data. Folders' times come last of all.
+
+mod dress;
+mod pour;
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+
+use self::pour::{FileSink, Pull, Spill};
+use super::destination::Places;
+use super::error::RestoreError;
+use super::input::{Input, Ordered};
+use super::place::{FactKind, Kind};
+use super::platform::{self, Root};
+use super::tally::Tally;
+use super::{Restored, Verdict, names};
+use crate::archive::error::ArchiveError;
+use crate::archive::manifest::{self, Data, Member, MemberKind};
+use crate::facts::{LossKind, attributes};
+use crate::monitor::{Monitor, Progress, Stage};
+use crate::name::NtName;
+
+/// Bytes that are read and written at a time.
+pub(super) const CHUNK: usize = 1 << 20;
+
+/// A member's place: which root, and the names below it.
+struct Place {
+    root: usize,
+    at: Vec<NtName>,
+}
+
+/// One restore.
+pub(super) struct Job<'a> {
+    input: &'a dyn Input,
+    monitor: &'a dyn Monitor,
+    places: &'a mut Places,
+    tally: Tally<'a>,
+    /// The folders of the set's parts.
+    parts: Vec<Place>,
+    /// Whether files that are there already are replaced.
+    replace: bool,
+    done: Restored,
+    progress: Progress,
+    buffer: Vec<u8>,
+    /// Hashes of the paths made, letter case aside.
+    made: HashSet<u64>,
+    /// Hashes of the paths that were not put down, or were there already and
+    /// keep their facts.
+    left: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(
+        input: &'a dyn Input,
+        places: &'a mut Places,
+        replace: bool,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
+        let totals = input.rescue().totals;
+        let parts = input.rescue().parts.iter().filter_map(|part| places.part(part));
+        let parts = parts.map(|(root, at)| Place { root, at }).collect();
+        Self {
+            input,
+            monitor,
+            places,
+            tally: Tally::new(monitor),
+            parts,
+            replace,
+            done: Restored::default(),
+            progress: Progress {
+                bytes: 0,
+                total_bytes: totals.bytes,
+                files: 0,
+                total_files: totals.files,
+            },
+            buffer: vec![0; CHUNK],
+            made: HashSet::new(),
+            left: HashSet::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Both passes, and the end of the markers.
+    pub(super) fn run(mut self) -> Result<Restored, RestoreError> {
+        let input = self.input;
+        for (root, at) in self.places.mark(input.rescue())? {
+            let hash = self.folded(&Place { root, at });
+            self.made.insert(hash);
+        }
+        self.monitor.stage(Stage::Restore, &input.rescue().set);
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, true)? {
+            self.put(&mut *set, &member)?;
+        }
+        self.monitor.stage(Stage::Facts, &input.rescue().set);
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            self.dress(&member)?;
+        }
+        // A marker that goes changes the times of the folder it stood in.
+        let above = self.places.marked(input.rescue());
+        let mut last = Vec::new();
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            let Some(place) = self.whole(&member) else { continue };
+            if member.kind != MemberKind::Directory {
+                continue;
+            }
+            if above.contains(&(place.root, place.at.clone())) {
+                last.push((member, place));
+            } else {
+                self.date(&member, &place)?;
+            }
+        }
+        self.places.sync()?;
+        self.places.unmark(input.rescue())?;
+        for (member, place) in last {
+            self.date(&member, &place)?;
+        }
+        let Self { tally, mut done, .. } = self;
+        (done.losses, done.carried) = tally.finish();
+        Ok(done)
+    }
+
+    /// The next member; damage of the manifest in between is named once.
+    fn next(
+        &mut self,
+        set: &mut dyn Ordered,
+        is_first_pass: bool,
+    ) -> Result<Option<Member>, RestoreError> {
+        loop {
+            self.go_on()?;
+            match set.next_member() {
+                None => return Ok(None),
+                Some(Ok(member)) => return Ok(Some(member)),
+                Some(Err(error @ ArchiveError::Damaged { .. })) => {
+                    if is_first_pass {
+                        let detail = format!("files may be missing here: {error}");
+                        self.tally.lose("", LossKind::Unreadable, detail);
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn go_on(&self) -> Result<(), RestoreError> {
+        if self.monitor.is_cancelled() { Err(RestoreError::Cancelled) } else { Ok(()) }
+    }
+
+    /// The first pass: a folder, a file with its streams, or a link.
+    fn put(&mut self, set: &mut dyn Ordered, member: &Member) -> Result<(), RestoreError> {
+        for loss in &member.losses {
+            self.tally.carry(&member.path, &loss.kind, &loss.detail);
+        }
+        let place = match self.find(member.exact_path().as_deref()) {
+            Ok(place) => place,
+            Err(why) => {
+                let detail = format!("not restored: its path holds {why}");
+                self.tally.lose(&member.path, LossKind::Name, detail);
+                return Ok(());
+            }
+        };
+        let whole = match member.kind {
+            MemberKind::Directory => self.folder(set, member, &place),
+            MemberKind::File => self.file(set, member, &place),
+            MemberKind::Link => self.link(member, &place),
+        }?;
+        if whole {
+            let hash = self.folded(&place);
+            self.made.insert(hash);
+        } else {
+            let hash = self.exact(&place);
+            self.left.insert(hash);
+        }
+        self.monitor.progress(self.progress);
+        Ok(())
+    }
+
+    fn folder(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
+        if place.at.is_empty() {
+            return Ok(false); // the root itself is the user's, with its facts
+        }
+        let mut result = self.root(place)?.make_folder(&place.at);
+        if result.is_err() && self.may_replace(place) {
+            let root = self.root(place)?;
+            if root.kind(&place.at).is_ok_and(|kind| kind == Some(Kind::Other)) {
+                result = root.remove(&place.at).and_then(|()| root.make_folder(&place.at));
+            }
+        }
+        let is_made = match result {
+            Ok(is_made) => is_made,
+            Err(error) => return self.refused(member, place, &error),
+        };
+        self.done.directories += 1;
+        if !is_made && !self.may_dress(member, place)? {
+            return Ok(false);
+        }
+        self.put_short_name(member, place)?;
+        self.streams(set, member, place)?;
+        Ok(true)
+    }
+
+    /// Whether a folder that was there already gets the facts of the set's one.
+    fn may_dress(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+        if self.made.contains(&self.folded(place)) {
+            return Ok(true);
+        }
+        let is_above = |part: &Place| {
+            part.root == place.root
+                && part.at.len() > place.at.len()
+                && part.at.starts_with(&place.at)
+        };
+        if self.parts.iter().any(is_above) {
+            return Ok(false); // it is no piece of what was rescued
+        }
+        if self.replace {
+            return Ok(true);
+        }
+        let names = self.root(place)?.list(&place.at, 1);
+        if names.is_ok_and(|names| names.is_none_or(|names| names.is_empty())) {
+            return Ok(true);
+        }
+        let detail = "the folder was there already; its permissions, times and attributes are \
+                      left as they were";
+        self.tally.lose(&member.path, LossKind::Fact, detail);
+        Ok(false)
+    }
+
+    fn file(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
+        let none = Data::default();
+        let data = member.data.as_ref().unwrap_or(&none);
+        match member.content.as_deref() {
+            // Its loss stands in the set and was named; an empty file in its
+            // place would look like the real one.
+            Some(manifest::MISSING) => return Ok(false),
+            Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
+            _ => {}
+        }
+        let file = match self.create(place) {
+            Ok(file) => file,
+            Err(error) => return self.refused(member, place, &error),
+        };
+        // Before links are made: ntfs-3g gives no DOS name to a linked file.
+        self.put_short_name(member, place)?;
+        let may_have_holes = member.attributes & attributes::SPARSE != 0;
+        if may_have_holes {
+            platform::allow_holes(&file);
+        }
+        let mut sink = FileSink::new(&file, may_have_holes);
+        let poured = self.pour(set, data, &mut sink).and_then(|trouble| {
+            sink.finish().map_err(Spill::Write)?;
+            Ok(trouble)
+        });
+        drop(file);
+        let trouble = match poured {
+            Ok(trouble) => trouble,
+            Err(Spill::Fatal(error)) => return Err(error),
+            Err(Spill::Write(error)) => {
+                // What is there looks like the file and is not.
+                let _ = self.root(place)?.remove(&place.at);
+                return self.refused(member, place, &error);
+            }
+        };
+        if let Some((kind, detail)) = trouble {
+            self.tally.lose(&member.path, kind, detail);
+        }
+        self.progress.files += 1;
+        self.done.files += 1;
+        self.done.bytes += data.size;
+        self.streams(set, member, place)?;
+        Ok(true)
+    }
+
+    /// A file whose data is EFS's raw export, which holds its streams too.
+    fn encrypted_file(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+        data: &Data,
+    ) -> Result<bool, RestoreError> {
+        let replace = self.may_replace(place);
+        let mut bytes = Pull(set.data(data));
+        match self.root(place)?.import_encrypted(&place.at, replace, &mut bytes) {
+            Ok(()) => {
+                self.progress.files += 1;
+                self.progress.bytes += data.size;
+                self.done.files += 1;
+                self.done.bytes += data.size;
+                Ok(true)
+            }
+            Err(error) => {
+                let detail = format!(
+                    "encrypted by EFS; it is whole in the set, but could not be put back: {error}"
+                );
+                self.tally.lose(&member.path, LossKind::Encrypted, detail);
+                Ok(false)
+            }
+        }
+    }
+
+    fn streams(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+    ) -> Result<(), RestoreError> {
+        for stream in &member.streams {
+            if !self.root(place)?.holds(FactKind::Stream) {
+                self.tally.unheld(&member.path, FactKind::Stream);
+                continue;
+            }
+            let path = format!("{}:{}", member.path, stream.name);
+            let name = stream.exact_name().and_then(|name| NtName::from_wtf8(&name));
+            let Some(name) = name.filter(|name| names::check(name).is_ok()) else {
+                self.tally.lose(
+                    &path,
+                    LossKind::Name,
+                    "not restored: no stream can have that name",
+                );
+                continue;
+            };
+            let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
+            let written = begun.map_err(Spill::Write).and_then(|mut new| {
+                let trouble = self.pour(set, &stream.data, &mut new)?;
+                new.finish().map_err(Spill::Write)?;
+                Ok(trouble)
+            });
+            match written {
+                Ok(trouble) => {
+                    self.done.streams += 1;
+                    self.done.bytes += stream.data.size;
+                    if let Some((kind, detail)) = trouble {
+                        self.tally.lose(&path, kind, detail);
+                    }
+                }
+                Err(Spill::Fatal(error)) => return Err(error),
+                Err(Spill::Write(error)) => {
+                    self.fatal(place, &error)?;
+                    let detail = format!("this named stream could not be written: {error}");
+                    self.tally.lose(&path, LossKind::Fact, detail);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+        let target = self.find(member.exact_link_to().as_deref());
+        let target = target.ok().filter(|t| t.root == place.root);
+        let Some(target) = target.filter(|t| !self.left.contains(&self.exact(t))) else {
+            let detail = "not restored: the file that it is a further name of was not";
+            self.tally.lose(&member.path, LossKind::Unreadable, detail);
+            return Ok(false);
+        };
+        let mut result = self.root(place)?.link(&target.at, &place.at);
+        if is_there(&result) && self.may_replace(place) {
+            let root = self.root(place)?;
+            result = root.remove(&place.at).and_then(|()| root.link(&target.at, &place.at));
+        }
+        if let Err(error) = result {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return self.refused(member, place, &error);
+            }
+            self.fatal(place, &error)?;
+            return self.copy_instead(member, &target, place, &error);
+        }
+        self.done.links += 1;
+        self.put_short_name(member, place)?;
+        Ok(true)
+    }
+
+    /// Where there are no hard links, a copy keeps the bytes at least.
+    fn copy_instead(
+        &mut self,
+        member: &Member,
+        from: &Place,
+        to: &Place,
+        error: &io::Error,
+    ) -> Result<bool, RestoreError> {
+        let copied = (|| {
+            let root = self.root(from).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+            let mut source = root.open_file(&from.at)?;
+            let mut copy = self.create(to)?;
+            io::copy(&mut source, &mut copy)
+        })();
+        match copied {
+            Ok(bytes) => {
+                let detail = format!("a hard link became a copy: {error}");
+                self.tally.lose(&member.path, LossKind::Fact, detail);
+                self.done.links += 1;
+                self.done.bytes += bytes;
+                Ok(true)
+            }
+            Err(error) => self.refused(member, to, &error),
+        }
+    }
+
+    /// Makes a new file; where one may be replaced, in its place and not into
+    /// it: it may have other names that are none of ours.
+    fn create(&mut self, place: &Place) -> io::Result<std::fs::File> {
+        let may_replace = self.may_replace(place);
+        let opened = self.places.roots.get_mut(place.root);
+        let root = &mut opened.ok_or(io::ErrorKind::NotFound)?.root;
+        match root.create(&place.at) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && may_replace => {
+                if root.kind(&place.at)? == Some(Kind::Folder) {
+                    return Err(e);
+                }
+                root.remove(&place.at)?;
+                root.create(&place.at)
+            }
+            made => made,
+        }
+    }
+
+    /// Whether what stands there may be taken away: never what this restore has
+    /// put there itself under a name that differs in case only.
+    fn may_replace(&self, place: &Place) -> bool {
+        self.replace && !self.made.contains(&self.folded(place))
+    }
+
+    fn find(&self, path: Option<&[u8]>) -> Result<Place, String> {
+        let path = path.ok_or("damaged text")?;
+        let (drive, below) = names::split(path)?;
+        let (root, at) = self
+            .places
+            .find(&drive, &below)
+            .ok_or_else(|| format!("the drive `{drive}`, which is no part of the set"))?;
+        Ok(Place { root, at })
+    }
+
+    fn root(&mut self, place: &Place) -> Result<&mut Root, RestoreError> {
+        let missing = || RestoreError::NoDestination { drive: String::new() };
+        Ok(&mut self.places.roots.get_mut(place.root).ok_or_else(missing)?.root)
+    }
+
+    /// A member that could not be put down: a loss, or the end of it all.
+    fn refused(
+        &mut self,
+        member: &Member,
+        place: &Place,
+        error: &io::Error,
+    ) -> Result<bool, RestoreError> {
+        self.fatal(place, error)?;
+        let detail = match error.kind() {
+            io::ErrorKind::AlreadyExists if self.made.contains(&self.folded(place)) => {
+                "not restored: another file of the set has this name but for upper and lower case"
+                    .to_owned()
+            }
+            io::ErrorKind::AlreadyExists => {
+                "not restored: something of that name is there already".to_owned()
+            }
+            _ => format!("not restored: {error}"),
+        };
+        self.tally.lose(&member.path, LossKind::Name, detail);
+        Ok(false)
+    }
+
+    fn fatal(&self, place: &Place, error: &io::Error) -> Result<(), RestoreError> {
+        self.fatal_at(self.places.shown(place.root, &place.at), error)
+    }
+
+    /// Fails if the error is not this one file's.
+    fn fatal_at(&self, path: String, error: &io::Error) -> Result<(), RestoreError> {
+        let copy = || match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        Err(match platform::judge(error) {
+            Verdict::OneFile => return Ok(()),
+            Verdict::Full => {
+                RestoreError::Full { path, needed: self.progress.total_bytes, free: None }
+            }
+            Verdict::Denied => RestoreError::Denied { path, error: copy() },
+            Verdict::Broken => RestoreError::Broken { path, error: copy() },
+        })
+    }
+
+    fn exact(&self, place: &Place) -> u64 {
+        self.hasher.hash_one((place.root, &place.at))
+    }
+
+    /// The same for names that differ in case only.
+    fn folded(&self, place: &Place) -> u64 {
+        let lower: Vec<_> = place.at.iter().map(|n| n.to_string_lossy().to_lowercase()).collect();
+        self.hasher.hash_one((place.root, lower))
+    }
+}
+
+fn is_there(result: &io::Result<()>) -> bool {
+    result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::AlreadyExists)
+}

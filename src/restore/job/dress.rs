@@ -1,0 +1,124 @@
+//! The facts of files and folders: set when all data is written.
+
+use super::{Job, Place};
+use crate::archive::manifest::{Member, MemberKind, TimesLine, from_base64};
+use crate::facts::{FileTime, LossKind, Times};
+use crate::name::NtName;
+use crate::restore::error::RestoreError;
+use crate::restore::place::{Fact, FactKind, MISSED, SETTABLE};
+use crate::restore::{Verdict, descriptor, names, platform};
+
+/// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a
+/// set, and must not be covered by the reparse point again.
+const TAG_WOF: [u8; 4] = 0x8000_0017_u32.to_le_bytes();
+
+impl Job<'_> {
+    pub(super) fn put_short_name(
+        &mut self,
+        member: &Member,
+        place: &Place,
+    ) -> Result<(), RestoreError> {
+        let Some(short) = &member.short_name else { return Ok(()) };
+        let short = NtName::from(short.as_str());
+        if names::check(&short).is_err() {
+            self.tally.lose(&member.path, LossKind::Name, "no file can have that DOS name");
+            return Ok(());
+        }
+        self.set(member, place, &[Fact::ShortName(&short)])
+    }
+
+    /// The second pass: the facts of files and folders, but for folders' times.
+    pub(super) fn dress(&mut self, member: &Member) -> Result<(), RestoreError> {
+        let Some(place) = self.whole(member) else { return Ok(()) };
+        let damaged = std::cell::Cell::new(false);
+        let bytes = |text: &Option<String>| {
+            let bytes = from_base64(text.as_deref()?);
+            damaged.set(damaged.get() || bytes.is_none());
+            bytes
+        };
+        let security = bytes(&member.security);
+        let is_whole = security.as_deref().is_none_or(descriptor::is_whole);
+        let security = security.filter(|_| is_whole);
+        let list = bytes(&member.extended_attributes);
+        let object_id = bytes(&member.object_id);
+        let reparse = bytes(&member.reparse).filter(|data| !data.starts_with(&TAG_WOF));
+        if damaged.get() || !is_whole {
+            self.tally.lose(
+                &member.path,
+                LossKind::Fact,
+                "some of its facts are damaged in the set",
+            );
+        }
+        let mut facts = Vec::with_capacity(6);
+        facts.extend(security.as_deref().map(Fact::Security));
+        facts.extend(list.as_deref().map(Fact::ExtendedAttributes));
+        facts.extend(object_id.as_deref().map(Fact::ObjectId));
+        facts.extend(reparse.as_deref().map(Fact::Reparse));
+        facts.push(Fact::Attributes(member.attributes & SETTABLE));
+        if member.kind == MemberKind::File {
+            facts.push(Fact::Times(times(member.times)));
+        }
+        self.set(member, &place, &facts)
+    }
+
+    pub(super) fn date(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
+        self.set(member, place, &[Fact::Times(times(member.times))])
+    }
+
+    /// The place of a member that was put down and has facts of its own.
+    pub(super) fn whole(&self, member: &Member) -> Option<Place> {
+        let place = self.find(member.exact_path().as_deref()).ok()?;
+        let is_whole = member.kind != MemberKind::Link && !self.left.contains(&self.exact(&place));
+        is_whole.then_some(place)
+    }
+
+    pub(super) fn set(
+        &mut self,
+        member: &Member,
+        place: &Place,
+        facts: &[Fact<'_>],
+    ) -> Result<(), RestoreError> {
+        let shown = self.places.shown(place.root, &place.at);
+        let Some(opened) = self.places.roots.get_mut(place.root) else { return Ok(()) };
+        let (root, tally) = (&mut opened.root, &mut self.tally);
+        let mut wanted = Vec::with_capacity(facts.len());
+        for fact in facts {
+            let kind = fact.kind();
+            let is_missed = !matches!(fact, Fact::Attributes(bits) if bits & MISSED == 0);
+            match (root.holds(kind), is_missed) {
+                (true, _) => wanted.push(*fact),
+                (false, true) => tally.unheld(&member.path, kind),
+                (false, false) => {}
+            }
+            let is_born = matches!(fact, Fact::Times(t) if t.created != FileTime(0));
+            if is_born && !root.holds(FactKind::CreationTime) {
+                tally.unheld(&member.path, FactKind::CreationTime);
+            }
+        }
+        let mut fatal = None;
+        let result = root.set(&place.at, &wanted, &mut |kind, error| {
+            if platform::is_unsupported(&error) {
+                tally.unheld(&member.path, kind);
+            } else if platform::judge(&error) == Verdict::OneFile {
+                tally.fact_failed(&member.path, kind, &error);
+            } else {
+                fatal = Some(error);
+            }
+        });
+        if let Some(error) = fatal.or(result.err()) {
+            self.fatal_at(shown, &error)?;
+            let detail = format!("its facts could not be set: {error}");
+            self.tally.lose(&member.path, LossKind::Fact, detail);
+        }
+        Ok(())
+    }
+}
+
+fn times(line: TimesLine) -> Times {
+    Times {
+        created: FileTime(line.created),
+        modified: FileTime(line.modified),
+        changed: FileTime(line.changed),
+        accessed: FileTime(line.accessed),
+    }
+}

@@ -1,0 +1,166 @@
+//! A stream from the set into a file. The set's reader compares the bytes with
+//! their hash on the way.
+
+use std::io::{self, Read};
+
+use super::{CHUNK, Job};
+use crate::archive::error::ArchiveError;
+use crate::archive::manifest::Data;
+use crate::facts::LossKind;
+use crate::restore::error::RestoreError;
+use crate::restore::input::{Bytes, Ordered};
+use crate::restore::platform::{self, NewStream};
+
+/// Zeros of this length become a hole in files that had holes.
+const HOLE: usize = 64 << 10;
+
+/// Why a stream was not written whole.
+pub(super) enum Spill {
+    /// The destination did not take it.
+    Write(io::Error),
+    /// Nothing more can be done at all.
+    Fatal(RestoreError),
+}
+
+/// What is wrong with a stream that was written, if anything is.
+pub(super) type Trouble = Option<(LossKind, String)>;
+
+/// What takes a stream, from its start to its end.
+pub(super) trait Sink {
+    /// Takes the next bytes.
+    fn put(&mut self, data: &[u8]) -> io::Result<()>;
+
+    /// Takes that many zeros next.
+    fn pass(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+impl Job<'_> {
+    /// Copies a stream. Pieces that are damaged in the set become zeros.
+    pub(super) fn pour(
+        &mut self,
+        set: &mut dyn Ordered,
+        data: &Data,
+        sink: &mut dyn Sink,
+    ) -> Result<Trouble, Spill> {
+        if data.size == 0 {
+            return Ok(None);
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(CHUNK, 0);
+        let trouble = self.pour_through(&mut buffer, &mut *set.data(data), data.size, sink);
+        self.buffer = buffer;
+        trouble
+    }
+
+    fn pour_through(
+        &mut self,
+        buffer: &mut [u8],
+        bytes: &mut dyn Bytes,
+        size: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<Trouble, Spill> {
+        let mut at = 0;
+        let mut holes: Vec<String> = Vec::new();
+        loop {
+            self.go_on().map_err(Spill::Fatal)?;
+            let passed = match bytes.read(buffer) {
+                Ok(0) => break,
+                Ok(n) => {
+                    sink.put(&buffer[..n]).map_err(Spill::Write)?;
+                    n as u64
+                }
+                Err(error @ ArchiveError::Damaged { .. }) if at >= size => {
+                    return Ok(Some((LossKind::Unreadable, format!("restored, but: {error}"))));
+                }
+                Err(error @ ArchiveError::Damaged { .. }) => {
+                    let lost = match bytes.skip_damage() {
+                        0 => size - at,
+                        lost => lost.min(size - at),
+                    };
+                    sink.pass(lost).map_err(Spill::Write)?;
+                    holes.push(format!("zeros for {lost} bytes from byte {at} on: {error}"));
+                    lost
+                }
+                Err(error) => return Err(Spill::Fatal(error.into())),
+            };
+            at += passed;
+            self.progress.bytes += passed;
+            self.monitor.progress(self.progress);
+        }
+        if let [first, more @ ..] = holes.as_slice() {
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more holes)"),
+            };
+            return Ok(Some((LossKind::Hole, format!("{first}{more}"))));
+        }
+        let short = at < size; // the set's reader would have said so
+        Ok(short.then(|| (LossKind::Unreadable, format!("ends at byte {at} of {size}"))))
+    }
+}
+
+/// A file that is written from its start.
+pub(super) struct FileSink<'a> {
+    file: &'a std::fs::File,
+    at: u64,
+    /// Whether the file may end before `at`.
+    is_short: bool,
+    /// Leaves zeros out.
+    may_have_holes: bool,
+}
+
+impl<'a> FileSink<'a> {
+    pub(super) fn new(file: &'a std::fs::File, may_have_holes: bool) -> Self {
+        Self { file, at: 0, is_short: false, may_have_holes }
+    }
+
+    /// Gives the file its length, where zeros at its end were left out.
+    pub(super) fn finish(self) -> io::Result<()> {
+        if self.is_short { self.file.set_len(self.at) } else { Ok(()) }
+    }
+}
+
+impl Sink for FileSink<'_> {
+    fn put(&mut self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let mut piece = data;
+            if self.may_have_holes {
+                let to_border = HOLE - usize::try_from(self.at % HOLE as u64).unwrap_or(0);
+                piece = &data[..data.len().min(to_border)];
+            }
+            self.is_short = self.may_have_holes && piece.iter().all(|b| *b == 0);
+            if !self.is_short {
+                platform::write_all_at(self.file, piece, self.at)?;
+            }
+            self.at += piece.len() as u64;
+            data = &data[piece.len()..];
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, bytes: u64) -> io::Result<()> {
+        let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
+        self.at = self.at.checked_add(bytes).ok_or_else(too_large)?;
+        self.is_short = true;
+        Ok(())
+    }
+}
+
+impl Sink for NewStream {
+    fn put(&mut self, data: &[u8]) -> io::Result<()> {
+        io::Write::write_all(self, data)
+    }
+
+    fn pass(&mut self, bytes: u64) -> io::Result<()> {
+        io::copy(&mut io::repeat(0).take(bytes), self).map(drop)
+    }
+}
+
+/// A stream of the set for a call that pulls its bytes; damage is an error.
+pub(super) struct Pull<'a>(pub(super) Box<dyn Bytes + 'a>);
+
+impl Read for Pull<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,357 @@
+//! Putting files down on Linux: below an open root, one name at a time, never
+//! through a link. NTFS facts go onto an ntfs-3g mount by its `system.ntfs_*`
+//! attributes; other file systems take times and nothing more.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
+use rustix::io::Errno;
+
+use super::Verdict;
+use super::place::{Fact, FactKind, Kind};
+use crate::facts::{FileTime, Times};
+use crate::name::NtName;
+use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
+use crate::tree::host::linux::{Flavour, flavour_of};
+
+/// A folder below which files are put.
+pub(super) struct Root {
+    top: Arc<OwnedFd>,
+    flavour: Flavour,
+    /// The folders on the way to the one used last, from the top.
+    way: Vec<(NtName, Arc<OwnedFd>)>,
+}
+
+impl Root {
+    /// Opens a folder that the user named.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(path, flags, Mode::empty())?;
+        let flavour = flavour_of(&top)?;
+        Ok(Self { top: Arc::new(top), flavour, way: Vec::new() })
+    }
+
+    /// Whether the file system has a place for such a fact.
+    pub(super) fn holds(&self, fact: FactKind) -> bool {
+        match (self.flavour, fact) {
+            (_, FactKind::Times) => true,
+            (Flavour::Plain, _) => false,
+            (Flavour::Ntfs3g { streams }, FactKind::Stream) => streams,
+            (Flavour::Ntfs3g { .. }, _) => true,
+        }
+    }
+
+    /// Bytes that may still be written.
+    pub(super) fn space(&self) -> Option<u64> {
+        let stat = rustix::fs::fstatvfs(&*self.top).ok()?;
+        stat.f_bavail.checked_mul(stat.f_frsize)
+    }
+
+    /// What stands there, if anything does.
+    pub(super) fn kind(&mut self, at: &[NtName]) -> io::Result<Option<Kind>> {
+        let (folder, name) = match self.parent(at, false) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        match rustix::fs::statat(&*folder, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => Kind::Folder,
+                FileType::RegularFile => Kind::File,
+                _ => Kind::Other,
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The first names in a folder, up to `most`; `None` if it is not there.
+    pub(super) fn list(&mut self, at: &[NtName], most: usize) -> io::Result<Option<Vec<NtName>>> {
+        let folder = match self.folder(at, false) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*folder, c".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::new(fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if names.len() == most {
+                break;
+            }
+            if name != b"." && name != b".." {
+                let text = || NtName::from(&*String::from_utf8_lossy(name));
+                names.push(NtName::from_wtf8(name).unwrap_or_else(text));
+            }
+        }
+        Ok(Some(names))
+    }
+
+    /// Makes a folder and those above it; fine if it is there. Says whether it
+    /// was made.
+    pub(super) fn make_folder(&mut self, at: &[NtName]) -> io::Result<bool> {
+        let (folder, name) = self.parent(at, true)?;
+        match rustix::fs::mkdirat(&*folder, &*name, self.mode(true)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => match self.kind(at)? {
+                Some(Kind::Folder) => Ok(false),
+                _ => Err(Errno::NOTDIR.into()),
+            },
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Makes a new file, and the folders above it.
+    pub(super) fn create(&mut self, at: &[NtName]) -> io::Result<File> {
+        let (folder, name) = self.parent(at, true)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(&*folder, &*name, flags | OFlags::CLOEXEC, self.mode(false))?;
+        Ok(File::from(fd))
+    }
+
+    /// Opens a file that is there, to read.
+    pub(super) fn open_file(&mut self, at: &[NtName]) -> io::Result<File> {
+        let (folder, name) = self.parent(at, false)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&*folder, &*name, flags, Mode::empty())?))
+    }
+
+    /// Imports EFS's raw form, which Windows alone can do.
+    #[allow(clippy::unused_self)] // it is the same call on Windows
+    pub(super) fn import_encrypted(
+        &mut self,
+        _at: &[NtName],
+        _replace: bool,
+        _data: &mut dyn Read,
+    ) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "only Windows can do that"))
+    }
+
+    /// Removes a file or link (never what it leads to), or an empty folder that
+    /// carries reparse data.
+    pub(super) fn remove(&mut self, at: &[NtName]) -> io::Result<()> {
+        self.way.clear();
+        let (folder, name) = self.parent(at, false)?;
+        match rustix::fs::unlinkat(&*folder, &*name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR)?),
+            done => Ok(done?),
+        }
+    }
+
+    /// A further name for a file.
+    pub(super) fn link(&mut self, file: &[NtName], at: &[NtName]) -> io::Result<()> {
+        let (from, from_name) = self.parent(file, false)?;
+        let (to, to_name) = self.parent(at, true)?;
+        rustix::fs::linkat(&*from, &*from_name, &*to, &*to_name, AtFlags::empty())?;
+        Ok(())
+    }
+
+    /// Begins a named stream of a file or folder that is there.
+    pub(super) fn stream(
+        &mut self,
+        at: &[NtName],
+        name: &NtName,
+        bytes: u64,
+    ) -> io::Result<NewStream> {
+        if bytes > XATTR_SIZE_MAX as u64 {
+            let text = "ntfs-3g takes named streams up to 64 KiB only";
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        let (folder, file) = self.parent(at, false)?;
+        Ok(NewStream {
+            path: proc_path(&folder, &file),
+            _folder: folder,
+            name: stream_attribute(name.as_wtf8()),
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Sets facts, in the order given; calls `failed` for each that cannot be
+    /// set. The file is reached without following it should it be a link.
+    pub(super) fn set(
+        &mut self,
+        at: &[NtName],
+        facts: &[Fact<'_>],
+        failed: &mut dyn FnMut(FactKind, io::Error),
+    ) -> io::Result<()> {
+        let (folder, name) = self.parent(at, false)?;
+        for fact in facts {
+            let result = match self.flavour {
+                Flavour::Ntfs3g { .. } => set_ntfs(&folder, &name, fact),
+                Flavour::Plain => set_plain(&folder, &name, fact),
+            };
+            if let Err(error) = result {
+                failed(fact.kind(), error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when everything is on the medium, as far as anybody can know.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*self.top, c".", flags, Mode::empty())?;
+        Ok(rustix::fs::syncfs(fd)?)
+    }
+
+    /// Where permissions cannot be kept, a user's files are at least not open
+    /// to everybody; on NTFS the descriptor follows.
+    fn mode(&self, is_folder: bool) -> Mode {
+        Mode::from_raw_mode(match (self.flavour, is_folder) {
+            (Flavour::Plain, false) => 0o600,
+            (Flavour::Plain, true) => 0o700,
+            (Flavour::Ntfs3g { .. }, false) => 0o666,
+            (Flavour::Ntfs3g { .. }, true) => 0o777,
+        })
+    }
+
+    /// The folder above the last name, and that name.
+    fn parent(&mut self, at: &[NtName], make: bool) -> io::Result<(Arc<OwnedFd>, CString)> {
+        match at.split_last() {
+            Some((name, above)) => Ok((self.folder(above, make)?, c_name(name)?)),
+            None => Ok((self.top.clone(), c".".to_owned())),
+        }
+    }
+
+    /// Opens a folder, making it and those above it if told to.
+    fn folder(&mut self, at: &[NtName], make: bool) -> io::Result<Arc<OwnedFd>> {
+        let known = self.way.iter().zip(at).take_while(|((have, _), want)| have == *want).count();
+        self.way.truncate(known);
+        for name in at.iter().skip(known) {
+            let above = self.way.last().map_or(&self.top, |(_, fd)| fd).clone();
+            let c_name = c_name(name)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let open = || rustix::fs::openat(&*above, &*c_name, flags, Mode::empty());
+            let fd = match open() {
+                Err(Errno::NOENT) if make => {
+                    rustix::fs::mkdirat(&*above, &*c_name, self.mode(true))?;
+                    open()?
+                }
+                result => result?,
+            };
+            self.way.push((name.clone(), Arc::new(fd)));
+        }
+        Ok(self.way.last().map_or(&self.top, |(_, fd)| fd).clone())
+    }
+}
+
+/// A named stream on its way to an ntfs-3g mount, which takes it whole.
+pub(super) struct NewStream {
+    /// Goes through the folder's handle, which must stay open.
+    path: CString,
+    _folder: Arc<OwnedFd>,
+    name: CString,
+    bytes: Vec<u8>,
+}
+
+impl NewStream {
+    pub(super) fn finish(self) -> io::Result<()> {
+        let Self { path, name, bytes, .. } = &self;
+        Ok(rustix::fs::lsetxattr(&**path, &**name, bytes, XattrFlags::empty())?)
+    }
+}
+
+impl Write for NewStream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + data.len() > XATTR_SIZE_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Result<()> {
+    let path = proc_path(folder, name);
+    let set = |attribute: &str, value: &[u8]| {
+        rustix::fs::lsetxattr(&*path, attribute, value, XattrFlags::empty())
+    };
+    match *fact {
+        Fact::Security(descriptor) => set("system.ntfs_acl", descriptor),
+        Fact::ObjectId(id) => set("system.ntfs_object_id", id),
+        Fact::ExtendedAttributes(list) => set("system.ntfs_ea", list),
+        Fact::ShortName(short) => set("system.ntfs_dos_name", short.as_wtf8()),
+        Fact::Attributes(bits) => set("system.ntfs_attrib_be", &bits.to_be_bytes()),
+        Fact::Reparse(data) => {
+            set("system.ntfs_reparse_data", data)?;
+            // What was a file or folder is a link to the kernel from now on. It
+            // finds that out by one failure, which is to be this one.
+            let _ = rustix::fs::statat(folder, &**name, AtFlags::SYMLINK_NOFOLLOW);
+            Ok(())
+        }
+        Fact::Times(times) => {
+            let mut now = [0; 32];
+            rustix::fs::lgetxattr(&*path, "system.ntfs_times_be", &mut now[..])?;
+            let Times { created, modified, changed, accessed } = times;
+            for (place, time) in now.chunks_exact_mut(8).zip([created, modified, accessed, changed])
+            {
+                if time != FileTime(0) {
+                    place.copy_from_slice(&time.0.to_be_bytes());
+                }
+            }
+            set("system.ntfs_times_be", &now)
+        }
+    }
+}
+
+fn set_plain(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Result<()> {
+    let Fact::Times(times) = fact else { return Err(Errno::OPNOTSUPP) };
+    let stamp = |time: FileTime| {
+        let (tv_sec, nanos) = time.to_unix();
+        let is_known = time != FileTime(0);
+        Timespec { tv_sec, tv_nsec: if is_known { nanos.into() } else { rustix::fs::UTIME_OMIT } }
+    };
+    let stamps =
+        Timestamps { last_access: stamp(times.accessed), last_modification: stamp(times.modified) };
+    rustix::fs::utimensat(folder, &**name, &stamps, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn c_name(name: &NtName) -> io::Result<CString> {
+    CString::new(name.as_wtf8()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// What trouble an error of the destination is.
+pub(super) fn judge(error: &io::Error) -> Verdict {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => Verdict::Full,
+        Some(Errno::ROFS) => Verdict::Denied,
+        Some(
+            Errno::NODEV
+            | Errno::NXIO
+            | Errno::NOTCONN
+            | Errno::STALE
+            | Errno::HOSTDOWN
+            | Errno::SHUTDOWN,
+        ) => Verdict::Broken,
+        _ => Verdict::OneFile,
+    }
+}
+
+/// Whether the file system knows no such thing.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::OPNOTSUPP)
+}
+
+/// Lets a file have holes, which here needs no leave.
+pub(super) fn allow_holes(_file: &File) {}
+
+/// Writes all of `data` at a byte of the file.
+pub(super) fn write_all_at(file: &File, data: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, data, at)
+}
+
+/// Reads at most `most` bytes of a file.
+pub(super) fn read_start(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,92 @@
+//! Which paths of a set may be written. A set may have been made or changed by
+//! anybody: a path is only followed when every name in it is a plain name.
+
+use crate::name::{NtName, NtPath};
+
+/// Splits the exact bytes of a member's path at `/`: the drive, and the names
+/// below it.
+///
+/// # Errors
+/// What is wrong with the path, for people.
+pub(super) fn split(path: &[u8]) -> Result<(String, NtPath), String> {
+    let mut names = Vec::new();
+    for piece in path.split(|b| *b == b'/') {
+        let name = NtName::from_wtf8(piece).ok_or("a name that is not Unicode")?;
+        check(&name)?;
+        names.push(name);
+    }
+    let drive = names.remove(0); // split() yields one piece at least
+    let drive = drive.as_str().ok_or("a drive that is not Unicode")?.to_owned();
+    Ok((drive, names.into_iter().collect()))
+}
+
+/// Refuses what is no plain name of a file.
+pub(super) fn check(name: &NtName) -> Result<(), String> {
+    let bytes = name.as_wtf8();
+    let has = |wanted: &[u8]| bytes.iter().any(|b| wanted.contains(b));
+    if bytes.is_empty() {
+        return Err("an empty name".to_owned());
+    }
+    if matches!(bytes, b"." | b"..") {
+        return Err(format!("the name `{name}`, which stands for another folder"));
+    }
+    if has(b"\0/") {
+        return Err("a name with a character that no file name can have".to_owned());
+    }
+    // To Windows `\` parts names and `:` opens a stream, even below a handle.
+    if cfg!(windows) && has(b"\\:") {
+        return Err(format!("the name `{name}`, which Windows would read as something else"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn plain_paths_are_split() {
+        let (drive, path) = split(b"C/StateStore/USMT/trailing dot. /\xED\xA0\x80").unwrap();
+        assert_eq!(drive, "C");
+        assert_eq!(path.names().len(), 4);
+        assert_eq!(split(b"C").unwrap(), ("C".to_owned(), NtPath::root()));
+    }
+
+    #[test]
+    fn hostile_paths_are_refused() {
+        for path in [
+            &b""[..],
+            b"/",
+            b"/etc/passwd",
+            b"C/",
+            b"C//x",
+            b"..",
+            b"C/..",
+            b"C/../../x",
+            b"C/a/./b",
+            b"../C/x",
+            b"C/nul\0l",
+            b"C/\xFF\xFE",
+            b"C/\xED\xA0\xBD\xED\xB8\x80",
+        ] {
+            assert!(split(path).is_err(), "{}", String::from_utf8_lossy(path));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_accepted_name_leads_elsewhere(path in "[./\\\\:a\u{0}]{0,12}") {
+            if let Ok((drive, below)) = split(path.as_bytes()) {
+                let drive = NtName::from(drive.as_str());
+                for name in std::iter::once(&drive).chain(below.names()) {
+                    let text = name.as_str().unwrap();
+                    prop_assert!(!text.is_empty() && text != "." && text != "..");
+                    prop_assert!(!text.contains(['/', '\0']));
+                }
+                let whole = drive.to_string() + if below.names().is_empty() { "" } else { "/" };
+                prop_assert_eq!(whole + &below.to_string(), path);
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a restore lost. A fact that a file system has no place for is one loss
+//! for all files together; everything else is named file by file.
+
+use std::collections::BTreeMap;
+
+use super::place::FactKind;
+use crate::facts::{Loss, LossKind};
+use crate::monitor::Monitor;
+
+const KINDS: [LossKind; 6] = [
+    LossKind::Unreadable,
+    LossKind::Hole,
+    LossKind::Encrypted,
+    LossKind::NotHere,
+    LossKind::Fact,
+    LossKind::Name,
+];
+
+/// How many files are named for one and the same trouble with a fact.
+const NAMED: u64 = 20;
+
+/// Counts losses and passes them on.
+pub(super) struct Tally<'a> {
+    monitor: &'a dyn Monitor,
+    /// Kind to how many files, and the first of them.
+    unheld: BTreeMap<FactKind, (u64, String)>,
+    /// Fact and trouble to how many files beyond those that were named.
+    failures: BTreeMap<(FactKind, String), u64>,
+    /// New losses.
+    pub(super) losses: u64,
+    /// Losses that the set itself records.
+    pub(super) carried: u64,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(monitor: &'a dyn Monitor) -> Self {
+        Self { monitor, unheld: BTreeMap::new(), failures: BTreeMap::new(), losses: 0, carried: 0 }
+    }
+
+    /// One file, or one of its facts, is lost.
+    pub(super) fn lose(&mut self, path: &str, kind: LossKind, detail: impl Into<String>) {
+        self.losses += 1;
+        self.monitor.loss(&Loss { path: path.to_owned(), kind, detail: detail.into() });
+    }
+
+    /// A loss that the set records.
+    pub(super) fn carry(&mut self, path: &str, kind: &str, detail: &str) {
+        // A word that a later program wrote is taken for the worst.
+        let kind = KINDS.into_iter().find(|k| k.as_str() == kind).unwrap_or(LossKind::Unreadable);
+        self.carried += 1;
+        let detail = format!("{detail} (when it was saved)");
+        self.monitor.loss(&Loss { path: path.to_owned(), kind, detail });
+    }
+
+    /// The destination has no place for this fact of this file.
+    pub(super) fn unheld(&mut self, path: &str, fact: FactKind) {
+        self.unheld.entry(fact).or_insert_with(|| (0, path.to_owned())).0 += 1;
+    }
+
+    /// This fact of this file could not be set. The same trouble with many files
+    /// is named for the first of them, and counted.
+    pub(super) fn fact_failed(&mut self, path: &str, fact: FactKind, error: &std::io::Error) {
+        self.fact(path, fact, format!("could not be set: {error}"));
+    }
+
+    /// This fact of this file is not what it is in the set.
+    pub(super) fn fact_differs(&mut self, path: &str, fact: FactKind) {
+        self.fact(path, fact, "not as in the set".to_owned());
+    }
+
+    fn fact(&mut self, path: &str, fact: FactKind, what: String) {
+        let detail = format!("{}: {what}", fact.as_str());
+        let times = self.failures.entry((fact, what)).or_insert(0);
+        *times += 1;
+        if *times <= NAMED {
+            self.lose(path, LossKind::Fact, detail);
+        }
+    }
+
+    /// Names what the destination had no place for.
+    pub(super) fn finish(mut self) -> (u64, u64) {
+        for (fact, (files, first)) in std::mem::take(&mut self.unheld) {
+            let what = fact.as_str();
+            let detail = format!(
+                "{what}: the destination cannot hold it; {files} lost in all, this the first"
+            );
+            self.lose(&first, LossKind::Fact, detail);
+        }
+        for ((fact, what), times) in std::mem::take(&mut self.failures) {
+            if let Some(more) = times.checked_sub(NAMED).filter(|more| *more > 0) {
+                let detail = format!("{}: {what}; the same for {more} more files", fact.as_str());
+                self.lose("", LossKind::Fact, detail);
+            }
+        }
+        (self.losses, self.carried)
+    }
+}

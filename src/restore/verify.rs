@@ -1,0 +1,255 @@
+//! A restored tree, read back and compared with its set.
+
+use sha2::{Digest, Sha256};
+
+use super::destination::{Destinations, Places};
+use super::error::RestoreError;
+use super::input::Input;
+use super::place::{FactKind, SETTABLE};
+use super::platform::Root;
+use super::tally::Tally;
+use super::{job, names};
+use crate::archive::error::ArchiveError;
+use crate::archive::hash::finish_hex;
+use crate::archive::manifest::{self, Data, Member, MemberKind, from_base64};
+use crate::facts::{FileTime, LossKind, Node, NodeKind};
+use crate::monitor::{Monitor, Progress, Stage};
+use crate::name::NtName;
+use crate::tree::host::HostTree;
+use crate::tree::{Stream, Tree, TreeError};
+
+/// What a read-back found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Verified {
+    /// Files compared.
+    pub files: u64,
+    /// Bytes compared.
+    pub bytes: u64,
+    /// Files, links, folders and facts that are not as they are in the set.
+    pub losses: u64,
+}
+
+/// Reads a restored tree back: every byte against the manifest's hashes, and
+/// every fact that the file system holds. What differs goes to `monitor` as a
+/// loss. The times of change and access are not compared: hosts keep their own
+/// of the one, and whoever looks changes the other.
+///
+/// # Errors
+/// The destination or the set cannot be read; the monitor was cancelled.
+pub fn verify_restored(
+    input: &dyn Input,
+    to: &Destinations,
+    monitor: &dyn Monitor,
+) -> Result<Verified, RestoreError> {
+    let rescue = input.rescue();
+    let places = Places::open(to, rescue)?;
+    let mut trees = Vec::new();
+    for opened in &places.roots {
+        trees.push(HostTree::open(&opened.shown).map_err(|error| RestoreError::Missing {
+            path: opened.shown.display().to_string(),
+            error: std::io::Error::other(error),
+        })?);
+    }
+    monitor.stage(Stage::ReadBack, &rescue.set);
+    let totals = rescue.totals;
+    let progress =
+        Progress { bytes: 0, total_bytes: totals.bytes, files: 0, total_files: totals.files };
+    let tally = Tally::new(monitor);
+    let mut check = Check { places, trees, monitor, tally, progress, buffer: vec![0; job::CHUNK] };
+    let mut set = input.in_order()?;
+    while let Some(member) = set.next_member() {
+        if monitor.is_cancelled() {
+            return Err(RestoreError::Cancelled);
+        }
+        match member {
+            Ok(member) => check.member(&member),
+            Err(error @ ArchiveError::Damaged { .. }) => {
+                let detail = format!("files may be missing here: {error}");
+                check.tally.lose("", LossKind::Unreadable, detail);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        monitor.progress(check.progress);
+    }
+    if monitor.is_cancelled() {
+        return Err(RestoreError::Cancelled);
+    }
+    let Check { tally, progress, .. } = check;
+    let (losses, _) = tally.finish();
+    Ok(Verified { files: progress.files, bytes: progress.bytes, losses })
+}
+
+struct Check<'a> {
+    places: Places,
+    trees: Vec<HostTree>,
+    monitor: &'a dyn Monitor,
+    tally: Tally<'a>,
+    progress: Progress,
+    buffer: Vec<u8>,
+}
+
+impl Check<'_> {
+    fn member(&mut self, member: &Member) {
+        if member.content.as_deref() == Some(manifest::MISSING) {
+            return;
+        }
+        let Some((root, at)) = self.find(member.exact_path()) else {
+            self.tally.lose(&member.path, LossKind::Name, "not restored: its path cannot be");
+            return;
+        };
+        if at.is_empty() {
+            return; // the root itself, which is the user's
+        }
+        if let Err(error) = self.compare(member, root, &at) {
+            self.tally.lose(&member.path, LossKind::Unreadable, format!("read back: {error}"));
+        }
+    }
+
+    fn find(&self, path: Option<Vec<u8>>) -> Option<(usize, Vec<NtName>)> {
+        let (drive, below) = names::split(&path?).ok()?;
+        self.places.find(&drive, &below)
+    }
+
+    fn compare(&mut self, member: &Member, root: usize, at: &[NtName]) -> Result<(), TreeError> {
+        let (Some(tree), Some(opened)) = (self.trees.get(root), self.places.roots.get(root)) else {
+            return Ok(());
+        };
+        let id = tree.at(at)?;
+        let node = tree.node(id)?;
+        let is_folder = member.kind == MemberKind::Directory;
+        if is_folder != (node.kind == NodeKind::Directory) {
+            let detail = "a folder stands where a file should be, or a file for a folder";
+            self.tally.lose(&member.path, LossKind::Name, detail);
+            return Ok(());
+        }
+        if member.kind == MemberKind::Link {
+            let first = self.find(member.exact_link_to());
+            let first = first.filter(|(r, _)| *r == root).and_then(|(_, at)| tree.at(&at).ok());
+            if first != Some(id) {
+                let detail = "a file of its own; it should be one more name of another";
+                self.tally.lose(&member.path, LossKind::Fact, detail);
+            }
+            return Ok(());
+        }
+        if member.content.as_deref() != Some(manifest::EFS_RAW) {
+            compare_facts(member, at, &node, tree, &opened.root, &mut self.tally)?;
+        }
+        let compares_data = !is_folder && member.content.as_deref() != Some(manifest::EFS_RAW);
+        if let Some(data) = member.data.as_ref().filter(|_| compares_data) {
+            let mut stream = tree.open(id, None)?;
+            self.progress.files += 1;
+            let same = Comparison {
+                buffer: &mut self.buffer,
+                monitor: self.monitor,
+                progress: &mut self.progress,
+            };
+            match same.of(&mut *stream, data)? {
+                Ok(()) => {}
+                Err(why) => self.tally.lose(&member.path, LossKind::Unreadable, why),
+            }
+        }
+        for named in member.streams.iter().filter(|_| opened.root.holds(FactKind::Stream)) {
+            let path = format!("{}:{}", member.path, named.name);
+            let name = named.exact_name().and_then(|name| NtName::from_wtf8(&name));
+            let same = Comparison {
+                buffer: &mut self.buffer,
+                monitor: self.monitor,
+                progress: &mut self.progress,
+            };
+            let same = match tree.open(id, name.as_ref()) {
+                Ok(mut stream) => same.of(&mut *stream, &named.data)?,
+                Err(error) => Err(error.to_string()),
+            };
+            match same {
+                Ok(()) => {}
+                Err(why) => self.tally.lose(&path, LossKind::Fact, why),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One stream against its hash.
+struct Comparison<'a> {
+    buffer: &'a mut [u8],
+    monitor: &'a dyn Monitor,
+    progress: &'a mut Progress,
+}
+
+impl Comparison<'_> {
+    /// What is wrong with the stream, if anything is. Ends early, and without a
+    /// word, when the monitor is cancelled.
+    fn of(self, stream: &mut dyn Stream, data: &Data) -> Result<Result<(), String>, TreeError> {
+        let bytes = stream.len();
+        if bytes != data.size {
+            return Ok(Err(format!("{bytes} bytes are there, {} should be", data.size)));
+        }
+        let mut hash = Sha256::new();
+        loop {
+            let n = stream.read(self.buffer)?;
+            if n == 0 {
+                break;
+            }
+            hash.update(&self.buffer[..n]);
+            self.progress.bytes += n as u64;
+            self.monitor.progress(*self.progress);
+            if self.monitor.is_cancelled() {
+                return Ok(Ok(()));
+            }
+        }
+        if let [hole, ..] = stream.holes() {
+            return Ok(Err(format!("unreadable at byte {}: {}", hole.offset, hole.reason)));
+        }
+        // A member whose line was lost has no hash to compare with.
+        let has_hash = bytes > 0 && !data.sha256.is_empty();
+        if has_hash && finish_hex(hash) != data.sha256 {
+            return Ok(Err("other bytes than were saved (SHA-256 differs)".to_owned()));
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn compare_facts(
+    member: &Member,
+    at: &[NtName],
+    node: &Node,
+    tree: &HostTree,
+    root: &Root,
+    tally: &mut Tally<'_>,
+) -> Result<(), TreeError> {
+    let facts = tree.facts(node.id, at.last())?;
+    let mut expect = |kind: FactKind, is_same: bool| {
+        if root.holds(kind) && !is_same {
+            tally.fact_differs(&member.path, kind);
+        }
+    };
+    let same = |wanted: &Option<String>, found: &Option<Vec<u8>>| match wanted {
+        Some(text) => from_base64(text) == *found,
+        None => true, // what a file has beyond the set is the file system's own
+    };
+    expect(FactKind::Security, same(&member.security, &facts.security));
+    let is_compact = member.content.as_deref() == Some(manifest::WOF);
+    expect(FactKind::Reparse, is_compact || same(&member.reparse, &facts.reparse));
+    // The birth ids beyond the first 16 bytes are the volume's affair.
+    let id = |bytes: &Vec<u8>| bytes.get(..16).map(<[u8]>::to_vec);
+    let wanted_id = member.object_id.as_deref().and_then(from_base64).and_then(|b| id(&b));
+    let found_id = facts.object_id.as_ref().and_then(id);
+    expect(FactKind::ObjectId, wanted_id.is_none() || wanted_id == found_id);
+    expect(
+        FactKind::ExtendedAttributes,
+        same(&member.extended_attributes, &facts.extended_attributes),
+    );
+    let found_short = facts.short_name.as_ref().and_then(NtName::as_str);
+    // A host does not tell the DOS name of a file with several names.
+    let can_tell = node.links == 1;
+    let wanted_short = member.short_name.as_deref().filter(|_| can_tell);
+    expect(FactKind::ShortName, wanted_short.is_none() || wanted_short == found_short);
+    expect(FactKind::Attributes, (member.attributes ^ node.attributes) & SETTABLE == 0);
+
+    // File systems other than NTFS round times, FAT to two seconds.
+    let slack = if root.holds(FactKind::CreationTime) { 0 } else { 20_000_000 };
+    let near = |wanted: u64, found: FileTime| wanted == 0 || wanted.abs_diff(found.0) <= slack;
+    expect(FactKind::Times, near(member.times.modified, node.times.modified));
+    expect(FactKind::CreationTime, near(member.times.created, node.times.created));
+    Ok(())
+}

@@ -1,0 +1,487 @@
+//! A mounted folder on Linux.
+//!
+//! Every file is reached from the root's handle, one name at a time and never
+//! through a link, so depth has no limit and nobody can lead us elsewhere. On
+//! an ntfs-3g mount all NTFS facts are had by its `system.ntfs_*` attributes,
+//! which `listxattr` does not show: they are asked for by name.
+//!
+//! Elsewhere (ext4, FAT, a share) a file has size, times and a name. There a
+//! symbolic link is a file with reparse data of the tag that Windows itself
+//! gives to such links (`IO_REPARSE_TAG_LX_SYMLINK`), and a socket, pipe or
+//! device is a file whose data is not here. Names that are not UTF-8 are shown
+//! with each foreign byte as the lone surrogate U+DC80 to U+DCFF.
+
+mod mounts;
+mod ntfs3g;
+pub(crate) mod xattrs;
+
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
+use rustix::io::Errno;
+
+use self::xattrs::{get_xattr, get_xattr_raw, proc_path};
+use super::stream::{BytesStream, FileStream};
+use super::table::{ROOT, Table};
+use crate::facts::{Content, Facts, FileTime, Node, NodeId, NodeKind, Times, attributes};
+use crate::name::NtName;
+use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
+
+/// `statfs` type of a FUSE mount (statfs(2)).
+const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
+/// File records below this number are NTFS's own; 5 is the root directory.
+const FIRST_USER_RECORD: u64 = 24;
+const ROOT_RECORD: u64 = 5;
+/// A symbolic link of the Linux subsystem (MS-FSCC 2.1.2.1). Its buffer is the
+/// number 2 and the target in UTF-8, as that subsystem writes it.
+const TAG_LX_SYMLINK: u32 = 0xA000_001D;
+/// Why a mount point below is empty.
+const FOREIGN: &str = "another file system is mounted here; it was not entered";
+/// Open folders that are kept at hand.
+const KEPT_FOLDERS: usize = 32;
+
+/// What the file system can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flavour {
+    /// ntfs-3g; whether named streams can be listed.
+    Ntfs3g { streams: bool },
+    /// Anything else.
+    Plain,
+}
+
+/// A folder of a mounted file system.
+pub struct HostTree {
+    info: TreeInfo,
+    flavour: Flavour,
+    device: (u32, u32),
+    /// Whether the root's entries include NTFS's own files.
+    is_volume_root: bool,
+    root: Arc<OwnedFd>,
+    table: Mutex<Table>,
+    /// Folders opened last, the latest at the front.
+    kept: Mutex<VecDeque<(u32, Arc<OwnedFd>)>>,
+}
+
+/// What the file system of an open folder can tell.
+pub(crate) fn flavour_of(folder: &OwnedFd) -> rustix::io::Result<Flavour> {
+    let statfs = rustix::fs::fstatfs(folder)?;
+    #[allow(clippy::unnecessary_cast)] // its width differs between architectures
+    let is_fuse = statfs.f_type as i64 == FUSE_SUPER_MAGIC;
+    let here = proc_path(folder, c".");
+    if !is_fuse || !matches!(get_xattr(&here, "system.ntfs_attrib_be", 4), Ok(Some(_))) {
+        return Ok(Flavour::Plain);
+    }
+    // Where streams are no attributes, any such name is "not supported".
+    let probe = get_xattr_raw(&here, "user.lifeboat.probe", 1);
+    Ok(Flavour::Ntfs3g { streams: !matches!(probe, Err(Errno::OPNOTSUPP)) })
+}
+
+/// A name in an open folder.
+struct Place {
+    folder: Arc<OwnedFd>,
+    name: CString,
+    slot: u32,
+}
+
+impl HostTree {
+    /// Opens a folder; a link that `path` itself is, or goes through, is
+    /// followed, since the user named it.
+    ///
+    /// # Errors
+    /// [`TreeError::Host`] when it is not a folder or may not be opened.
+    pub fn open(path: &Path) -> Result<Self, TreeError> {
+        let source = path.display().to_string();
+        let failed = |e: Errno| TreeError::Host { path: source.clone(), error: e.into() };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+        let stat = statx(&root, c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+        let flavour = flavour_of(&root).map_err(failed)?;
+        let statfs = rustix::fs::fstatfs(&root).map_err(failed)?;
+        let mount = mounts::of_device(stat.stx_dev_major, stat.stx_dev_minor);
+        let is_ntfs = flavour != Flavour::Plain;
+        let kind = mount.as_ref().map_or("unknown", |m| m.kind.as_str());
+        let info = TreeInfo {
+            via: Via::Host,
+            source,
+            file_system: if is_ntfs { "NTFS".to_owned() } else { kind.to_owned() },
+            label: mount.as_ref().map_or_else(String::new, mounts::Mount::label),
+            serial: mount.as_ref().filter(|_| is_ntfs).and_then(mounts::Mount::ntfs_serial),
+            cluster_bytes: if is_ntfs { statfs.f_bsize.try_into().unwrap_or(0) } else { 0 },
+        };
+        Ok(Self {
+            info,
+            flavour,
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            is_volume_root: is_ntfs && stat.stx_ino == ROOT_RECORD,
+            root: Arc::new(root),
+            table: Mutex::new(Table::new()),
+            kept: Mutex::new(VecDeque::new()),
+        })
+    }
+
+    /// What this way in cannot show of any file, for people; worth a note.
+    pub fn limits(&self) -> Vec<&'static str> {
+        let mut limits = match self.flavour {
+            Flavour::Ntfs3g { streams: true } => vec![],
+            Flavour::Ntfs3g { streams: false } => {
+                vec!["named streams (mount with streams_interface=xattr to see them)"]
+            }
+            Flavour::Plain => {
+                return vec!["owners and permissions, attributes, DOS names, named streams"];
+            }
+        };
+        limits.push("DOS names of files that have several names");
+        limits.push("where on the disk a file lies");
+        limits.push("data of EFS files, and of those behind reparse points unknown to ntfs-3g");
+        limits
+    }
+
+    /// The node at a path, reached by its exact names without listing folders.
+    ///
+    /// # Errors
+    /// [`TreeError::Host`] when a name is not there or may not be looked at.
+    pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
+        let mut slot = ROOT;
+        for (i, name) in path.iter().enumerate() {
+            let folder = self.folder(slot)?;
+            let shown = || format!("{}/{name}", self.shown(slot));
+            let failed = |error: io::Error| TreeError::Host { path: shown(), error };
+            let c_name = CString::new(name.as_wtf8()).map_err(|e| failed(e.into()))?;
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+            let is_last = i + 1 == path.len();
+            let file = if is_last {
+                linked(&statx(&folder, &c_name, flags).map_err(|e| failed(e.into()))?)
+            } else {
+                None
+            };
+            slot = self.meet(slot, name.as_wtf8(), file)?;
+        }
+        Ok(NodeId(slot.into()))
+    }
+
+    /// The slot of a name that was met.
+    fn meet(&self, parent: u32, name: &[u8], file: Option<u128>) -> Result<u32, TreeError> {
+        self.table()
+            .meet(parent, name, file)
+            .ok_or_else(|| self.failed(parent, io::Error::other("more names than can be counted")))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The slot behind an id that this tree gave out.
+    fn slot(&self, id: NodeId) -> Result<u32, TreeError> {
+        let slot = u32::try_from(id.0).ok().filter(|s| self.table().holds(*s));
+        slot.ok_or_else(|| TreeError::NotFound {
+            path: format!("file number {}", id.0),
+            source_name: self.info.source.clone(),
+        })
+    }
+
+    /// The path of a slot, for messages.
+    fn shown(&self, slot: u32) -> String {
+        let below = self.table().path(slot, b'/');
+        if below.is_empty() {
+            return self.info.source.clone();
+        }
+        format!("{}/{}", self.info.source.trim_end_matches('/'), String::from_utf8_lossy(&below))
+    }
+
+    fn failed(&self, slot: u32, error: impl Into<io::Error>) -> TreeError {
+        TreeError::Host { path: self.shown(slot), error: error.into() }
+    }
+
+    /// The folder's handle, from the nearest one at hand downwards.
+    fn folder(&self, slot: u32) -> Result<Arc<OwnedFd>, TreeError> {
+        let mut down = Vec::new();
+        let mut at = slot;
+        let mut handle = loop {
+            if at == ROOT {
+                break self.root.clone();
+            }
+            if let Some(handle) = self.kept(at) {
+                break handle;
+            }
+            let table = self.table();
+            let Ok(name) = CString::new(table.name(at)) else { break self.root.clone() };
+            down.push((at, name));
+            at = table.parent(at).unwrap_or(ROOT);
+        };
+        while let Some((at, name)) = down.pop() {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(&*handle, &*name, flags, Mode::empty())
+                .map_err(|e| self.failed(at, e))?;
+            handle = Arc::new(fd);
+            self.keep(at, &handle);
+        }
+        Ok(handle)
+    }
+
+    fn kept(&self, slot: u32) -> Option<Arc<OwnedFd>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(s, _)| *s == slot)?;
+        let found = kept.remove(at)?;
+        kept.push_front(found.clone());
+        Some(found.1)
+    }
+
+    fn keep(&self, slot: u32, handle: &Arc<OwnedFd>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.truncate(KEPT_FOLDERS - 1);
+        kept.push_front((slot, handle.clone()));
+    }
+
+    fn place(&self, slot: u32) -> Result<Place, TreeError> {
+        let (parent, name) = {
+            let table = self.table();
+            (table.parent(slot), CString::new(table.name(slot)))
+        };
+        match (parent, name) {
+            (Some(parent), Ok(name)) => Ok(Place { folder: self.folder(parent)?, name, slot }),
+            _ => Ok(Place { folder: self.root.clone(), name: c".".to_owned(), slot }),
+        }
+    }
+
+    fn stat(&self, place: &Place) -> Result<Statx, TreeError> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        statx(&place.folder, &place.name, flags).map_err(|e| self.failed(place.slot, e))
+    }
+
+    fn is_foreign(&self, stat: &Statx) -> bool {
+        (stat.stx_dev_major, stat.stx_dev_minor) != self.device
+    }
+
+    fn plain_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
+        let kind = file_type(stat);
+        let mut facts = Facts::default();
+        if kind == FileType::Symlink {
+            let target = rustix::fs::readlinkat(&*place.folder, &*place.name, Vec::new())
+                .map_err(|e| self.failed(place.slot, e))?;
+            facts.reparse = Some(lx_symlink(target.to_bytes()));
+        }
+        if let Some(reason) = plain_absence(kind) {
+            facts.content = Content::NotHere(reason);
+        }
+        Ok(facts)
+    }
+
+    /// Opens the unnamed stream.
+    fn open_data(&self, place: &Place) -> Result<Box<dyn Stream>, TreeError> {
+        // O_NONBLOCK: should a pipe have taken the file's place, do not hang.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = open_unnoticed(&place.folder, &place.name, flags)
+            .map_err(|e| self.failed(place.slot, e))?;
+        Ok(Box::new(FileStream::new(File::from(file), self.shown(place.slot))?))
+    }
+}
+
+impl Tree for HostTree {
+    fn info(&self) -> &TreeInfo {
+        &self.info
+    }
+
+    fn root(&self) -> NodeId {
+        NodeId(ROOT.into())
+    }
+
+    fn node(&self, id: NodeId) -> Result<Node, TreeError> {
+        let place = self.place(self.slot(id)?)?;
+        let stat = self.stat(&place)?;
+        if self.is_foreign(&stat) || self.flavour == Flavour::Plain {
+            return Ok(plain_node(id, &stat));
+        }
+        self.ntfs_node(&place, &stat)
+    }
+
+    fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
+        let slot = self.slot(id)?;
+        let place = self.place(slot)?;
+        let stat = self.stat(&place)?;
+        if file_type(&stat) != FileType::Directory {
+            return Ok(Vec::new());
+        }
+        if self.is_foreign(&stat) {
+            return Err(TreeError::NoData { path: self.shown(slot), reason: FOREIGN.to_owned() });
+        }
+        let folder = self.folder(slot)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = open_unnoticed(&folder, c".", flags).map_err(|e| self.failed(slot, e))?;
+        let mut entries = Vec::new();
+        for entry in Dir::new(fd).map_err(|e| self.failed(slot, e))? {
+            let entry = entry.map_err(|e| self.failed(slot, e))?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let at_top = slot == ROOT && self.is_volume_root;
+            if at_top && entry.ino() < FIRST_USER_RECORD && entry.ino() != ROOT_RECORD {
+                continue; // $MFT and its like, shown by show_sys_files
+            }
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+            // What cannot be looked at is an entry all the same; node() says why.
+            let stat = statx(&folder, name, flags).ok().filter(|s| !self.is_foreign(s));
+            let child = self.meet(slot, name.to_bytes(), stat.as_ref().and_then(linked))?;
+            let name = nt_name(name.to_bytes());
+            entries.push(Entry { name, node: NodeId(child.into()) });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+        let first = self.slot(id)?;
+        let named = name.and_then(|name| {
+            let table = self.table();
+            table.all_names(first).find(|slot| nt_name(table.name(*slot)) == *name)
+        });
+        let place = self.place(named.unwrap_or(first))?;
+        let stat = self.stat(&place)?;
+        if self.is_foreign(&stat) {
+            let content = Content::NotHere(FOREIGN.to_owned());
+            return Ok(Facts { content, ..Facts::default() });
+        }
+        match self.flavour {
+            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat),
+            Flavour::Plain => self.plain_facts(&place, &stat),
+        }
+    }
+
+    fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
+        let place = self.place(self.slot(id)?)?;
+        if let Some(name) = stream {
+            return self.open_named(&place, name);
+        }
+        let stat = self.stat(&place)?;
+        let kind = file_type(&stat);
+        let mut bytes = Vec::new();
+        if self.is_foreign(&stat) || self.flavour == Flavour::Plain {
+            if let Some(reason) = plain_absence(kind) {
+                return Err(TreeError::NoData { path: self.shown(place.slot), reason });
+            }
+        } else {
+            let shape = self.shape(&place)?;
+            match shape.content(kind) {
+                Content::EfsLost(reason) | Content::NotHere(reason) => {
+                    return Err(TreeError::NoData { path: self.shown(place.slot), reason });
+                }
+                _ if shape.reparse.is_some() => {}
+                _ => bytes = self.interix(&place, &stat, kind)?.unwrap_or_default(),
+            }
+        }
+        match kind {
+            FileType::RegularFile => self.open_data(&place),
+            FileType::Directory => Err(self.failed(place.slot, Errno::ISDIR)),
+            _ => Ok(Box::new(BytesStream::new(bytes))),
+        }
+    }
+}
+
+/// The node of a file of which the host knows no NTFS facts.
+fn plain_node(id: NodeId, stat: &Statx) -> Node {
+    let kind = file_type(stat);
+    let is_dir = kind == FileType::Directory;
+    let is_link = kind == FileType::Symlink;
+    let mut bits = 0;
+    if is_dir {
+        bits |= attributes::DIRECTORY;
+    } else if is_link {
+        bits |= attributes::REPARSE_POINT;
+    } else if stat.stx_mode & 0o222 == 0 {
+        bits |= attributes::READONLY;
+    }
+    let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    Node {
+        id,
+        kind: if is_dir { NodeKind::Directory } else { NodeKind::File },
+        attributes: if bits == 0 { attributes::NORMAL } else { bits },
+        times: Times {
+            // Zero where the host does not know, as in Windows' own calls.
+            created: if has_birth { file_time(&stat.stx_btime) } else { FileTime(0) },
+            modified: file_time(&stat.stx_mtime),
+            changed: file_time(&stat.stx_ctime),
+            accessed: file_time(&stat.stx_atime),
+        },
+        size: if kind == FileType::RegularFile { stat.stx_size } else { 0 },
+        allocated: if is_dir { 0 } else { stat.stx_blocks.saturating_mul(512) },
+        links: if is_dir { 1 } else { stat.stx_nlink },
+        reparse_tag: is_link.then_some(TAG_LX_SYMLINK),
+        position: None,
+    }
+}
+
+/// Why something that is neither file, folder nor link has no data.
+fn plain_absence(kind: FileType) -> Option<String> {
+    let what = match kind {
+        FileType::RegularFile | FileType::Directory | FileType::Symlink => return None,
+        FileType::Fifo => "a pipe",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Unknown => "something unknown",
+    };
+    Some(format!("{what}, not a file"))
+}
+
+/// Reparse data of a symbolic link: tag, length, 0, then version 2 and target.
+fn lx_symlink(target: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(target.len() + 4).unwrap_or(u16::MAX);
+    let mut data = TAG_LX_SYMLINK.to_le_bytes().to_vec();
+    data.extend_from_slice(&length.to_le_bytes());
+    data.extend_from_slice(&[0, 0, 2, 0, 0, 0]);
+    data.extend_from_slice(target);
+    data
+}
+
+/// The identity of a file that has several names.
+fn linked(stat: &Statx) -> Option<u128> {
+    let may_have_more = file_type(stat) != FileType::Directory && stat.stx_nlink > 1;
+    may_have_more.then_some(stat.stx_ino.into())
+}
+
+fn file_time(t: &StatxTimestamp) -> FileTime {
+    FileTime::from_unix(t.tv_sec, t.tv_nsec)
+}
+
+fn file_type(stat: &Statx) -> FileType {
+    FileType::from_raw_mode(stat.stx_mode.into())
+}
+
+fn statx(folder: &OwnedFd, name: &std::ffi::CStr, flags: AtFlags) -> rustix::io::Result<Statx> {
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    rustix::io::retry_on_intr(|| rustix::fs::statx(folder, name, flags, mask))
+}
+
+/// Opens for reading without leaving a new access time, where the host lets us
+/// (only a file's owner may ask for that).
+fn open_unnoticed(
+    folder: &OwnedFd,
+    name: &std::ffi::CStr,
+    flags: OFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let open = |flags| {
+        rustix::io::retry_on_intr(|| rustix::fs::openat(folder, name, flags, Mode::empty()))
+    };
+    match open(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => open(flags),
+        result => result,
+    }
+}
+
+/// A host's name; bytes that are not WTF-8 become U+DC80 to U+DCFF.
+fn nt_name(bytes: &[u8]) -> NtName {
+    if let Some(name) = NtName::from_wtf8(bytes) {
+        return name;
+    }
+    let mut units = Vec::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        units.extend(chunk.valid().encode_utf16());
+        units.extend(chunk.invalid().iter().map(|b| 0xDC00 | u16::from(*b)));
+    }
+    NtName::from_utf16(&units)
+}

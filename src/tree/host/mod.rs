@@ -1,0 +1,38 @@
+//! The second way in: a mounted folder, through the host's own file API. For
+//! volumes that are not NTFS, and wherever the raw device is refused.
+//!
+//! Links, junctions and other reparse points are never followed, and file
+//! systems mounted below are not entered: both are shown as what they are.
+//! Ids count the files as they are met; they hold for one `HostTree`.
+//!
+//! What a host cannot show is a missing fact, listed by `HostTree::limits`,
+//! and never a reason to stop.
+
+mod stream;
+mod table;
+
+#[cfg(target_os = "linux")]
+pub(crate) mod linux;
+#[cfg(target_os = "linux")]
+pub use linux::HostTree;
+
+#[cfg(windows)]
+pub(crate) mod windows;
+#[cfg(windows)]
+pub use windows::{HostTree, privileges};
+
+/// The algorithm's name in a WOF reparse buffer (MS-FSCC does not describe it;
+/// `WOF_EXTERNAL_INFO` and `FILE_PROVIDER_EXTERNAL_INFO_V1` of Microsoft's
+/// `ntifs.h` do). `reparse` has its header.
+#[cfg(target_os = "linux")]
+fn wof_algorithm(reparse: &[u8]) -> &'static str {
+    let word = |at: usize| reparse.get(at..at + 4).and_then(|b| b.try_into().ok());
+    // After the 8-byte header: version, provider (2: a file), version, algorithm.
+    match (word(12).map(u32::from_le_bytes), word(20).map(u32::from_le_bytes)) {
+        (Some(2), Some(0)) => "XPRESS4K",
+        (Some(2), Some(1)) => "LZX",
+        (Some(2), Some(2)) => "XPRESS8K",
+        (Some(2), Some(3)) => "XPRESS16K",
+        _ => "unknown algorithm",
+    }
+}

@@ -1,0 +1,456 @@
+//! A mounted folder on Windows, with backup rights.
+//!
+//! Every file is opened by its folder's handle and its own name, itself and not
+//! what it may lead to, and never fetched from a cloud. What Windows (or Wine)
+//! refuses to tell is a missing fact.
+//!
+//! Reading may leave a new access time where the volume keeps such times: not
+//! to leave one would take the right to write.
+
+pub(crate) mod efs;
+pub(crate) mod info;
+pub(crate) mod nt;
+pub mod privileges;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::windows::io::OwnedHandle;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use windows_sys::Wdk::Storage::FileSystem as wdk;
+use windows_sys::Win32::Security as sec;
+use windows_sys::Win32::Storage::FileSystem as fs;
+use windows_sys::Win32::System::Ioctl::{
+    FSCTL_GET_NTFS_VOLUME_DATA, FSCTL_GET_OBJECT_ID, FSCTL_GET_REPARSE_POINT,
+};
+use windows_sys::Win32::System::SystemServices::ACCESS_SYSTEM_SECURITY;
+
+use self::efs::EfsStream;
+use self::info::Look;
+use self::nt::How;
+use super::stream::{BytesStream, FileStream};
+use super::table::{ROOT, Table};
+use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes};
+use crate::name::NtName;
+use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
+
+/// Tags of MS-FSCC 2.1.2.1.
+const TAG_WOF: u32 = 0x8000_0017;
+const TAG_DEDUP: u32 = 0x8000_0013;
+/// Set in tags of links and junctions, which have no data.
+const TAG_NAME_SURROGATE: u32 = 0x2000_0000;
+/// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2).
+const MOST_REPARSE: usize = 16 << 10;
+/// Open folders that are kept at hand.
+const KEPT_FOLDERS: usize = 32;
+
+/// Owner, group and both access lists.
+pub(crate) const WHOLE_DESCRIPTOR: u32 = sec::OWNER_SECURITY_INFORMATION
+    | sec::GROUP_SECURITY_INFORMATION
+    | sec::DACL_SECURITY_INFORMATION
+    | sec::SACL_SECURITY_INFORMATION;
+
+/// A folder of a mounted volume.
+pub struct HostTree {
+    info: TreeInfo,
+    /// Whether the file system keeps what only NTFS and ReFS keep.
+    has_streams: bool,
+    path: PathBuf,
+    root: Arc<OwnedHandle>,
+    table: Mutex<Table>,
+    /// Folders opened last, the latest at the front.
+    kept: Mutex<VecDeque<(u32, Arc<OwnedHandle>)>>,
+}
+
+/// A name in an open folder; no name stands for the folder itself.
+struct Place {
+    folder: Arc<OwnedHandle>,
+    name: Vec<u16>,
+    slot: u32,
+}
+
+impl HostTree {
+    /// Opens a folder or a volume's root (`D:`, `\\?\Volume{…}\`); a link that
+    /// `path` itself is, or goes through, is followed, since the user named it.
+    /// Switches the backup privileges on.
+    ///
+    /// # Errors
+    /// [`TreeError::Host`] when it is not a folder or may not be opened.
+    pub fn open(path: &Path) -> Result<Self, TreeError> {
+        privileges::enable();
+        let source = path.display().to_string();
+        let failed = |error| TreeError::Host { path: source.clone(), error };
+        let root = nt::open_root(path).map_err(failed)?;
+        let volume = nt::volume(&root).ok();
+        // NTFS_VOLUME_DATA_BUFFER: serial number, …, bytes per cluster at 44.
+        let ntfs = info::control(&root, FSCTL_GET_NTFS_VOLUME_DATA, &[], 96).unwrap_or_default();
+        let serial = info::u64_at(&ntfs, 0).filter(|serial| *serial != 0);
+        let info = TreeInfo {
+            via: Via::Host,
+            source,
+            file_system: volume.as_ref().map_or("unknown", |v| &v.file_system).to_owned(),
+            label: volume.as_ref().map_or_else(String::new, |v| v.label.clone()),
+            serial,
+            cluster_bytes: info::u32_at(&ntfs, 44).unwrap_or(0),
+        };
+        Ok(Self {
+            info,
+            has_streams: streams_of(&root).is_ok(),
+            path: path.to_owned(),
+            root: Arc::new(root),
+            table: Mutex::new(Table::new()),
+            kept: Mutex::new(VecDeque::new()),
+        })
+    }
+
+    /// What this way in cannot show of any file, for people; worth a note.
+    pub fn limits(&self) -> Vec<&'static str> {
+        let mut limits = vec!["where on the disk a file lies"];
+        if !self.has_streams {
+            limits.push("named streams");
+        }
+        if !privileges::enable().is_empty() {
+            limits.push("what this user may not read (not all backup privileges are held)");
+        }
+        limits
+    }
+
+    /// The node at a path, reached by its exact names without listing folders.
+    ///
+    /// # Errors
+    /// [`TreeError::Host`] when a name is not there or may not be looked at.
+    pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
+        let mut slot = ROOT;
+        for (i, name) in path.iter().enumerate() {
+            let folder = self.folder(slot)?;
+            let is_last = i + 1 == path.len();
+            let file = if is_last {
+                let failed = |error| TreeError::Host {
+                    path: format!("{}\\{name}", self.shown(slot)),
+                    error,
+                };
+                let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
+                let look = info::look(&file).map_err(failed)?;
+                let has_more = look.attributes & attributes::DIRECTORY == 0;
+                // MS-FSCC 2.4.26: the file's number on the volume.
+                let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
+                id.filter(|_| has_more).and_then(|id| info::u64_at(&id, 0)).map(u128::from)
+            } else {
+                None
+            };
+            slot = self.meet(slot, name.as_wtf8(), file)?;
+        }
+        Ok(NodeId(slot.into()))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The slot of a name that was met.
+    fn meet(&self, parent: u32, name: &[u8], file: Option<u128>) -> Result<u32, TreeError> {
+        self.table()
+            .meet(parent, name, file)
+            .ok_or_else(|| self.failed(parent, io::Error::other("more names than can be counted")))
+    }
+
+    /// The slot behind an id that this tree gave out.
+    fn slot(&self, id: NodeId) -> Result<u32, TreeError> {
+        let slot = u32::try_from(id.0).ok().filter(|s| self.table().holds(*s));
+        slot.ok_or_else(|| TreeError::NotFound {
+            path: format!("file number {}", id.0),
+            source_name: self.info.source.clone(),
+        })
+    }
+
+    /// The path of a slot, for messages.
+    fn shown(&self, slot: u32) -> String {
+        let below = self.table().path(slot, b'\\');
+        if below.is_empty() {
+            return self.info.source.clone();
+        }
+        let source = self.info.source.trim_end_matches('\\');
+        format!("{source}\\{}", String::from_utf8_lossy(&below))
+    }
+
+    fn failed(&self, slot: u32, error: io::Error) -> TreeError {
+        TreeError::Host { path: self.shown(slot), error }
+    }
+
+    fn units(&self, slot: u32) -> Vec<u16> {
+        NtName::from_wtf8(self.table().name(slot)).map_or_else(Vec::new, |name| name.to_utf16())
+    }
+
+    /// The folder's handle, from the nearest one at hand downwards.
+    fn folder(&self, slot: u32) -> Result<Arc<OwnedHandle>, TreeError> {
+        let mut down = Vec::new();
+        let mut at = slot;
+        let mut handle = loop {
+            if at == ROOT {
+                break self.root.clone();
+            }
+            if let Some(handle) = self.kept(at) {
+                break handle;
+            }
+            down.push(at);
+            at = self.table().parent(at).unwrap_or(ROOT);
+        };
+        while let Some(at) = down.pop() {
+            handle = Arc::new(self.enter(&handle, at)?);
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.truncate(KEPT_FOLDERS - 1);
+            kept.push_front((at, handle.clone()));
+        }
+        Ok(handle)
+    }
+
+    /// Opens a folder below an open one; a junction is none.
+    fn enter(&self, above: &OwnedHandle, slot: u32) -> Result<OwnedHandle, TreeError> {
+        let name = self.units(slot);
+        let folder = nt::open_at(above, &name, How::FOLDER).map_err(|e| self.failed(slot, e))?;
+        match info::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
+            Some(tag) if tag & TAG_NAME_SURROGATE != 0 => {
+                Err(self.failed(slot, io::ErrorKind::NotADirectory.into()))
+            }
+            _ => Ok(folder),
+        }
+    }
+
+    fn kept(&self, slot: u32) -> Option<Arc<OwnedHandle>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(s, _)| *s == slot)?;
+        let found = kept.remove(at)?;
+        kept.push_front(found.clone());
+        Some(found.1)
+    }
+
+    fn place(&self, slot: u32) -> Result<Place, TreeError> {
+        let parent = self.table().parent(slot);
+        match parent {
+            Some(parent) => {
+                Ok(Place { folder: self.folder(parent)?, name: self.units(slot), slot })
+            }
+            None => Ok(Place { folder: self.root.clone(), name: Vec::new(), slot }),
+        }
+    }
+
+    fn open_to_look(&self, place: &Place) -> Result<OwnedHandle, TreeError> {
+        let how = How::LOOK;
+        nt::open_at(&place.folder, &place.name, how).map_err(|e| self.failed(place.slot, e))
+    }
+
+    fn look(&self, place: &Place) -> Result<Look, TreeError> {
+        info::look(&self.open_to_look(place)?).map_err(|e| self.failed(place.slot, e))
+    }
+
+    /// Opens a file with as many rights to look as are granted.
+    fn open_for_facts(&self, place: &Place) -> Result<(OwnedHandle, u32), TreeError> {
+        let without_sacl = WHOLE_DESCRIPTOR & !sec::SACL_SECURITY_INFORMATION;
+        for (access, which) in [
+            (fs::READ_CONTROL | fs::FILE_READ_EA | ACCESS_SYSTEM_SECURITY, WHOLE_DESCRIPTOR),
+            (fs::READ_CONTROL | fs::FILE_READ_EA, without_sacl),
+        ] {
+            let how = How { access, ..How::LOOK };
+            if let Ok(file) = nt::open_at(&place.folder, &place.name, how) {
+                return Ok((file, which));
+            }
+        }
+        Ok((self.open_to_look(place)?, without_sacl))
+    }
+
+    /// A handle to list a folder's names with.
+    fn open_to_list(&self, slot: u32) -> Result<OwnedHandle, TreeError> {
+        match self.table().parent(slot) {
+            None => return nt::open_root(&self.path).map_err(|e| self.failed(slot, e)),
+            Some(_) => {}
+        }
+        let place = self.place(slot)?;
+        self.enter(&place.folder, slot)
+    }
+}
+
+impl Tree for HostTree {
+    fn info(&self) -> &TreeInfo {
+        &self.info
+    }
+
+    fn root(&self) -> NodeId {
+        NodeId(ROOT.into())
+    }
+
+    fn node(&self, id: NodeId) -> Result<Node, TreeError> {
+        let slot = self.slot(id)?;
+        let look = self.look(&self.place(slot)?)?;
+        let is_dir = look.attributes & attributes::DIRECTORY != 0;
+        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        Ok(Node {
+            id,
+            kind: if is_dir { NodeKind::Directory } else { NodeKind::File },
+            attributes: look.attributes,
+            times: look.times,
+            size: if is_dir || is_link { 0 } else { look.size },
+            allocated: if is_dir { 0 } else { look.allocated },
+            links: if is_dir { 1 } else { look.links.max(1) },
+            reparse_tag: look.reparse_tag,
+            position: None,
+        })
+    }
+
+    fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
+        let slot = self.slot(id)?;
+        let look = self.look(&self.place(slot)?)?;
+        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        if look.attributes & attributes::DIRECTORY == 0 || (is_link && slot != ROOT) {
+            return Ok(Vec::new());
+        }
+        let folder = self.open_to_list(slot)?;
+        let mut entries = Vec::new();
+        let mut trouble = None;
+        let listing = nt::list(&folder, &mut |listed| {
+            let name = NtName::from_utf16(&listed.name);
+            let is_file = listed.attributes & attributes::DIRECTORY == 0;
+            let file = listed.id.filter(|_| is_file).map(u128::from);
+            match self.meet(slot, name.as_wtf8(), file) {
+                Ok(child) => entries.push(Entry { name, node: NodeId(child.into()) }),
+                Err(error) => trouble = Some(error),
+            }
+            trouble.is_none()
+        });
+        listing.map_err(|e| self.failed(slot, e))?;
+        if let Some(error) = trouble {
+            return Err(error);
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+        let first = self.slot(id)?;
+        let named = name.and_then(|name| {
+            let table = self.table();
+            table.all_names(first).find(|slot| table.name(*slot) == name.as_wtf8())
+        });
+        let place = self.place(named.unwrap_or(first))?;
+        let (file, which) = self.open_for_facts(&place)?;
+        let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
+        let is_dedup = look.reparse_tag == Some(TAG_DEDUP);
+        let reparse = look.reparse_tag.filter(|_| !is_dedup).and_then(|_| {
+            let data = info::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
+            data.ok().filter(|data| !data.is_empty())
+        });
+        let object_id = info::control(&file, FSCTL_GET_OBJECT_ID, &[], 64).ok();
+        // Wine says that it succeeded, and gives nothing.
+        let object_id = object_id.filter(|id| id.len() == 64 && id.iter().any(|b| *b != 0));
+        Ok(Facts {
+            security: info::security(&file, which).ok(),
+            reparse,
+            object_id,
+            extended_attributes: info::extended_attributes(&file).unwrap_or(None),
+            short_name: short_name(&file, &place.name),
+            streams: streams_of(&file).unwrap_or_default(),
+            content: content(&look),
+            damaged: Vec::new(),
+        })
+    }
+
+    fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
+        let place = self.place(self.slot(id)?)?;
+        let shown = self.shown(place.slot);
+        if let Some(stream) = stream {
+            let shown = format!("{shown}:{stream}");
+            let name = [&place.name, &[u16::from(b':')][..], &stream.to_utf16()].concat();
+            // Folders have named streams too, and those are no folders.
+            let file = nt::open_at(&place.folder, &name, How::READ)
+                .map_err(|error| TreeError::Host { path: shown.clone(), error })?;
+            return Ok(Box::new(FileStream::new(File::from(file), shown)?));
+        }
+        let look = self.look(&place)?;
+        if look.attributes & attributes::DIRECTORY != 0 {
+            return Err(self.failed(place.slot, io::ErrorKind::IsADirectory.into()));
+        }
+        match (content(&look), look.reparse_tag) {
+            (Content::EfsLost(reason) | Content::NotHere(reason), _) => {
+                Err(TreeError::NoData { path: shown, reason })
+            }
+            (Content::EfsRaw, _) => {
+                let file = self.open_to_look(&place)?;
+                let path = nt::final_path(&file).map_err(|e| self.failed(place.slot, e))?;
+                Ok(Box::new(EfsStream::open(path, shown)?))
+            }
+            (_, Some(tag)) if tag & TAG_NAME_SURROGATE != 0 => {
+                Ok(Box::new(BytesStream::new(Vec::new())))
+            }
+            (_, tag) => {
+                let open = match tag {
+                    Some(TAG_DEDUP) => nt::open_through,
+                    _ => nt::open_at,
+                };
+                let file = open(&place.folder, &place.name, How::READ)
+                    .map_err(|e| self.failed(place.slot, e))?;
+                Ok(Box::new(FileStream::new(File::from(file), shown)?))
+            }
+        }
+    }
+}
+
+/// What the unnamed stream of a file is.
+fn content(look: &Look) -> Content {
+    const ELSEWHERE: u32 =
+        attributes::OFFLINE | attributes::RECALL_ON_OPEN | attributes::RECALL_ON_DATA_ACCESS;
+    let bits = look.attributes;
+    if bits & attributes::DIRECTORY != 0 {
+        return Content::Data;
+    }
+    if bits & ELSEWHERE != 0 {
+        return Content::NotHere(
+            "its data is in a cloud or on remote storage, and was not fetched".to_owned(),
+        );
+    }
+    if bits & attributes::ENCRYPTED != 0 {
+        return Content::EfsRaw;
+    }
+    match look.reparse_tag {
+        // Where the driver for it runs, the tag does not show.
+        Some(TAG_WOF) => Content::NotHere(
+            "compressed as Compact OS does, and this Windows has no driver for that; \
+             read the disk itself"
+                .to_owned(),
+        ),
+        _ => Content::Data,
+    }
+}
+
+/// The DOS name, where it is a name of its own (MS-FSCC 2.4.5).
+fn short_name(file: &OwnedHandle, name: &[u16]) -> Option<NtName> {
+    let answer = info::query(file, wdk::FileAlternateNameInformation, 64).ok()?;
+    let bytes = info::u32_at(&answer, 0)? as usize;
+    let short = info::units(answer.get(4..)?.get(..bytes)?);
+    (!short.is_empty() && short != name).then(|| NtName::from_utf16(&short))
+}
+
+/// The named streams of an open file (MS-FSCC 2.4.44).
+pub(crate) fn streams_of(file: &OwnedHandle) -> io::Result<Vec<StreamInfo>> {
+    let answer = info::query(file, wdk::FileStreamInformation, 4096)?;
+    let mut streams = Vec::new();
+    let mut at = 0;
+    while let Some(entry) = answer.get(at..).filter(|entry| entry.len() >= 24) {
+        let bytes = info::u32_at(entry, 4).unwrap_or(0) as usize;
+        let name = info::units(entry.get(24..).and_then(|n| n.get(..bytes)).unwrap_or_default());
+        // `:name:$DATA`, and `::$DATA` for the unnamed one.
+        let colon = u16::from(b':');
+        let name = name.strip_prefix(&[colon]).unwrap_or(&name);
+        let end = name.iter().position(|u| *u == colon).unwrap_or(name.len());
+        if end > 0 {
+            let size = info::u64_at(entry, 8).unwrap_or(0);
+            streams.push(StreamInfo { name: NtName::from_utf16(&name[..end]), size });
+        }
+        match info::u32_at(entry, 0) {
+            Some(next) if next > 0 => at += next as usize,
+            _ => break,
+        }
+    }
+    streams.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(streams)
+}

@@ -1,0 +1,72 @@
+//! Streams of the raw tree.
+
+use crate::facts::Hole;
+use crate::ntfs::data::DataReader;
+use crate::ntfs::{EfsData, WofData};
+use crate::tree::{Stream, TreeError};
+
+/// A stream read as it is (LZNT1 unpacked).
+pub(super) struct Plain(pub(super) DataReader);
+
+impl Stream for Plain {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
+        Ok(self.0.read(buf)?)
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
+        self.0.seek(self.0.position().saturating_add(bytes));
+        Ok(())
+    }
+
+    fn holes(&self) -> &[Hole] {
+        self.0.holes()
+    }
+}
+
+/// The plain data of a file compressed by WOF.
+pub(super) struct Wof(pub(super) WofData);
+
+impl Stream for Wof {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
+        Ok(self.0.read(buf)?)
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
+        self.0.skip(bytes);
+        Ok(())
+    }
+
+    fn holes(&self) -> &[Hole] {
+        self.0.holes()
+    }
+}
+
+/// The raw export form of an encrypted file.
+pub(super) struct Efs(pub(super) EfsData);
+
+impl Stream for Efs {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
+        Ok(self.0.read(buf)?)
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
+        self.0.skip(bytes);
+        Ok(())
+    }
+
+    fn holes(&self) -> &[Hole] {
+        self.0.holes()
+    }
+}

@@ -1,0 +1,28 @@
+//! The decoders against data that other programs have compressed: wimlib's
+//! XPRESS and LZX, ntfs-3g's LZNT1 and its EFS files. What those programs made of our own text is
+//! kept in `vectors/`, for machines without them.
+
+// All of this is test code: what fails here is a failed test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+// Random numbers are cut to bytes.
+#![allow(clippy::cast_possible_truncation)]
+
+#[cfg(target_os = "linux")]
+mod efs;
+#[cfg(target_os = "linux")]
+mod lznt1;
+mod lzx_by_hand;
+mod made;
+#[allow(clippy::duplicate_mod)] // `volume` has its own, for the benches
+#[path = "../common/require.rs"]
+mod require;
+mod vectors;
+#[cfg(target_os = "linux")]
+mod volume;
+mod wim;
+mod wim_resource;
+
+/// Whether a program is there; if not, says which test is skipped.
+fn has(program: &str, _test: &str) -> bool {
+    require::require(program, || require::program(program)).is_some()
+}

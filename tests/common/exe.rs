@@ -1,0 +1,20 @@
+//! Where the Windows program is.
+#![allow(dead_code)] // every test crate uses a part of it
+
+use std::path::{Path, PathBuf};
+
+/// `LIFEBOAT_EXE`, or what `scripts/build-windows.sh` made last for 64 bits.
+pub(crate) fn find() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("LIFEBOAT_EXE") {
+        let named = PathBuf::from(named);
+        assert!(named.is_file(), "LIFEBOAT_EXE: {} is not there", named.display());
+        return Some(named);
+    }
+    let target =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/windows/x86_64-win7-windows-gnu");
+    ["release", "debug"]
+        .map(|profile| target.join(profile).join("lifeboat.exe"))
+        .into_iter()
+        .filter(|exe| exe.is_file())
+        .max_by_key(|exe| exe.metadata().and_then(|m| m.modified()).ok())
+}

@@ -1,0 +1,98 @@
+//! A fresh NTFS volume in an image file, mounted by ntfs-3g for one test.
+#![allow(dead_code)] // not every test program uses all of it
+#![allow(clippy::unwrap_used)] // a helper that fails is a failed test
+
+#[allow(clippy::duplicate_mod)] // some test crates have it too; it holds no state
+#[path = "require.rs"]
+mod require;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Every kind of fact set and shown, as the project's notes on ntfs-3g tell.
+pub(crate) const ALL_FACTS: &str = "streams_interface=xattr,permissions,compression,efs_raw";
+
+/// Whether this machine can mount NTFS; says so by name when it cannot.
+pub(crate) fn available(_test: &str) -> bool {
+    require::require("fuse", require::mounts).is_some()
+}
+
+/// A mounted image; unmounted when dropped.
+pub(crate) struct Mounted {
+    at: PathBuf,
+    _scratch: tempfile::TempDir,
+    image: PathBuf,
+    server: Option<Child>,
+}
+
+impl Mounted {
+    /// A new volume of `mib` MiB, mounted for writing with all facts.
+    pub(crate) fn fresh(mib: u64) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let image = scratch.path().join("volume.img");
+        std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        run(Command::new("mkntfs").args(["-F", "-Q", "-q", "-L", "LIFEBOAT"]).arg(&image));
+        let at = scratch.path().join("mount");
+        std::fs::create_dir(&at).unwrap();
+        let mut made = Self { at, _scratch: scratch, image, server: None };
+        made.mount(ALL_FACTS);
+        made
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.at
+    }
+
+    pub(crate) fn image(&self) -> &Path {
+        &self.image
+    }
+
+    fn mount(&mut self, options: &str) {
+        let server = Command::new("ntfs-3g")
+            .args(["-n", "-o", options])
+            .args([&self.image, &self.at])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = self.server.insert(server);
+        let below = std::fs::metadata(self.at.parent().unwrap()).unwrap().dev();
+        let until = Instant::now() + Duration::from_secs(20);
+        while std::fs::metadata(&self.at).unwrap().dev() == below {
+            assert!(server.try_wait().unwrap().is_none(), "ntfs-3g refused the image");
+            assert!(Instant::now() < until, "ntfs-3g did not mount the image");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Unmounts, and waits until ntfs-3g has closed the image.
+    pub(crate) fn unmount(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            run(Command::new("fusermount").arg("-u").arg(&self.at));
+            server.wait().unwrap();
+        }
+    }
+
+    /// Mounts it again with other options.
+    pub(crate) fn remount(&mut self, options: &str) {
+        self.unmount();
+        self.mount(options);
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = Command::new("fusermount").arg("-uz").arg(&self.at).status();
+            let _ = server.wait();
+        }
+    }
+}
+
+fn run(command: &mut Command) {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = command.env("PATH", format!("{path}:/sbin:/usr/sbin")).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,187 @@
+//! Runs a Windows program under Wine, as plain as it gets: no window, no
+//! console, a prefix of its own in the target folder.
+//!
+//! `docs/windows.md` lists what Wine cannot show.
+#![allow(dead_code)] // every test crate uses a part of it
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::require;
+
+/// Longer than anything here takes, on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Wine, ready to run programs.
+pub(crate) struct Wine {
+    program: PathBuf,
+    prefix: PathBuf,
+}
+
+/// How a program under Wine ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Its exit code.
+    pub(crate) code: i32,
+    /// What it printed, line ends as Unix has them.
+    pub(crate) stdout: String,
+    /// What it complained of, line ends as Unix has them.
+    pub(crate) stderr: String,
+}
+
+/// A folder that programs under Wine see as a share, until this is dropped.
+pub(crate) struct Share {
+    link: PathBuf,
+    /// `\\host\share`
+    pub(crate) unc: String,
+}
+
+/// A drive letter, until this is dropped.
+pub(crate) struct Drive {
+    links: Vec<PathBuf>,
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        for link in &self.links {
+            let _ = fs::remove_file(link);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.link);
+        let _ = self.link.parent().map(fs::remove_dir);
+    }
+}
+
+/// Wine with a prefix; `None` where it is not installed. The first call on a
+/// machine takes some 7 s and 700 MB below `target/tmp`; all tests share it.
+pub(crate) fn find() -> Option<Wine> {
+    // Debian's /usr/bin/wine is a script that grumbles when there is no 32-bit Wine.
+    let debian = Some(PathBuf::from("/usr/lib/wine/wine64")).filter(|file| file.is_file());
+    let program =
+        debian.or_else(|| require::program("wine64").or_else(|| require::program("wine")))?;
+    let version = Command::new(&program).arg("--version").output().ok()?;
+    let version =
+        String::from_utf8_lossy(&version.stdout).replace(|c: char| !c.is_alphanumeric(), "-");
+    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(version.trim_matches('-'));
+    let wine = Wine { program, prefix };
+    wine.prepare().expect("Wine's prefix can be made");
+    Some(wine)
+}
+
+impl Wine {
+    /// Makes the prefix, unless an earlier test did.
+    fn prepare(&self) -> io::Result<()> {
+        let lock = File::create(self.prefix.with_extension("lock"))?;
+        lock.lock()?; // until `lock` is dropped: one test makes it, the others wait
+        let ready = self.prefix.join("lifeboat-ready");
+        if ready.exists() {
+            return Ok(());
+        }
+        if self.prefix.exists() {
+            fs::remove_dir_all(&self.prefix)?; // the one who made it was interrupted
+        }
+        let mut boot = self.command();
+        let boot = boot.args(["wineboot", "--init"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = wait(boot.spawn()?)?;
+        assert!(status.success(), "wineboot: {status}");
+        fs::create_dir_all(self.prefix.join("dosdevices/unc"))?;
+        File::create(ready).map(drop)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env("WINEPREFIX", &self.prefix)
+            .env("WINEDEBUG", "-all")
+            // No .NET, no HTML, nothing in the user's menus.
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d")
+            .env("HOME", &self.prefix)
+            .env_remove("DISPLAY")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// How Windows programs call a file or folder of this machine.
+    pub(crate) fn path(path: &Path) -> String {
+        let path = std::path::absolute(path).expect("the path is not empty");
+        format!("Z:{}", path.to_str().expect("tests use plain names").replace('/', "\\"))
+    }
+
+    /// Shows a folder as a share, under a name that no other test has.
+    pub(crate) fn share(&self, folder: &Path) -> Share {
+        static SHARES: AtomicU32 = AtomicU32::new(0);
+        let number = SHARES.fetch_add(1, Ordering::Relaxed);
+        let host = format!("host-{}-{number}", std::process::id());
+        let dir = self.prefix.join("dosdevices/unc").join(&host);
+        fs::create_dir_all(&dir).expect("the prefix can be written to");
+        let link = dir.join("share");
+        let _ = fs::remove_file(&link); // left behind by a process of the same number
+        symlink(std::path::absolute(folder).expect("the path is not empty"), &link)
+            .expect("the prefix can be written to");
+        Share { link, unc: format!("\\\\{host}\\share") }
+    }
+
+    /// Gives a folder a drive letter; the drive as a device is `device`, a disk
+    /// or an image. Tests that run side by side take different letters.
+    pub(crate) fn drive(&self, letter: char, folder: &Path, device: Option<&Path>) -> Drive {
+        let dosdevices = self.prefix.join("dosdevices");
+        let links = [(":", Some(folder)), ("::", device)].into_iter().filter_map(|(end, to)| {
+            let link = dosdevices.join(format!("{letter}{end}"));
+            let _ = fs::remove_file(&link); // left behind by a test that died
+            symlink(std::path::absolute(to?).expect("the path is not empty"), &link)
+                .expect("the prefix can be written to");
+            Some(link)
+        });
+        Drive { links: links.collect() }
+    }
+
+    /// Runs a program to its end.
+    pub(crate) fn run(&self, exe: &Path, args: &[&str]) -> Ran {
+        // Files, not pipes: Wine's own services outlive the program for some
+        // seconds and would keep a pipe open.
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let (out, err) = (scratch.path().join("out"), scratch.path().join("err"));
+        let child = self
+            .command()
+            .arg(exe)
+            .args(args)
+            .stdout(File::create(&out).expect("a scratch file"))
+            .stderr(File::create(&err).expect("a scratch file"))
+            .spawn()
+            .expect("Wine starts");
+        let status = wait(child).expect("Wine can be waited for");
+        let text = |file| {
+            let bytes = fs::read(file).expect("a scratch file");
+            String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+        };
+        let (stdout, stderr) = (text(out), text(err));
+        let code = status.code();
+        let code = code.unwrap_or_else(|| panic!("{args:?} ended by {status}\n{stdout}\n{stderr}"));
+        Ran { code, stdout, stderr }
+    }
+}
+
+/// Waits, but not for ever.
+fn wait(mut child: Child) -> io::Result<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            panic!("no end after {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

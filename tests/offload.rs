@@ -1,0 +1,162 @@
+//! `lifeboat offload` packs what is in the image, byte for byte, into sets that
+//! stock tools unpack.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails is a failed test
+
+#[path = "common/lifeboat.rs"]
+mod program;
+#[path = "common/truth.rs"]
+mod truth;
+#[path = "common/unpack.rs"]
+mod unpack;
+
+use program::{Guarded, lifeboat};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Offloads a fixture; the sets, in the order of the program's report.
+fn offload(image: &Guarded, dest: &Path, code: i32, more: &[&str]) -> Vec<PathBuf> {
+    let mut args = vec!["offload", image.arg(), "--to", dest.to_str().unwrap(), "--json"];
+    args.extend(more);
+    let run = lifeboat(&args).expect(code);
+    run.events("set").iter().map(|set| PathBuf::from(set["set"].as_str().unwrap())).collect()
+}
+
+fn rescue_json(set: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(set.join("rescue.json")).unwrap()).unwrap()
+}
+
+/// Every store of the fixture, unpacked by stock zstd and tar, is the maker's.
+fn stock_tools_unpack(fixture: &str, code: i32) {
+    let image = Guarded::fixture(fixture);
+    let truth = lifeboat_maker::expected(fixture).unwrap();
+    let dest = tempfile::tempdir().unwrap();
+    let sets = offload(&image, dest.path(), code, &[]);
+    assert_eq!(unpack::sets_in(dest.path()).len(), sets.len());
+    assert_eq!(sets.len(), truth.stores.len());
+    for set in &sets {
+        unpack::sums_are_right(set);
+        let rescue = rescue_json(set);
+        let out = tempfile::tempdir().unwrap();
+        unpack::unpack(set, out.path());
+        // The set's parts say which store it is.
+        let part = &rescue["parts"][0];
+        let path = format!("{}/USMT", part["path"].as_str().unwrap());
+        let drive = part["drive"].as_str().unwrap();
+        let store = truth
+            .stores
+            .iter()
+            .find(|s| {
+                let folder = s.parts[0].folder.to_string();
+                folder == path || folder.rsplit_once('/').map(|(up, _)| up) == part["path"].as_str()
+            })
+            .unwrap_or_else(|| panic!("{path} is no store"));
+        // Where nobody can know the drive, the set has another word for it.
+        let wanted = store.parts[0].drive.to_string();
+        if drive != wanted {
+            std::fs::rename(out.path().join(drive), out.path().join(wanted)).unwrap();
+        }
+        truth::compare_store(&truth, store, out.path());
+    }
+}
+
+#[test]
+fn a_hard_link_store_on_one_volume() {
+    stock_tools_unpack("hardlink-one", 0);
+}
+
+#[test]
+fn a_hard_link_store_over_two_volumes_is_one_set() {
+    stock_tools_unpack("hardlink-two", 0);
+}
+
+#[test]
+fn an_uncompressed_store_on_4096_byte_sectors() {
+    stock_tools_unpack("uncompressed", 0);
+}
+
+#[test]
+fn compressed_stores_with_a_password_and_in_pieces() {
+    stock_tools_unpack("compressed", 0);
+}
+
+#[test]
+fn stores_among_leftovers_and_decoys() {
+    stock_tools_unpack("leftovers", 0);
+}
+
+#[test]
+fn an_interrupted_store_is_saved_all_the_same() {
+    stock_tools_unpack("interrupted", 0);
+}
+
+#[test]
+fn a_primary_without_its_secondary_is_saved_and_said_to_be_a_loss() {
+    stock_tools_unpack("primary-alone", 3);
+}
+
+#[test]
+fn a_secondary_without_its_primary_is_saved_and_said_to_be_a_loss() {
+    stock_tools_unpack("secondary-alone", 3);
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes() {
+    let image = Guarded::fixture("hardlink-two");
+    let store_of = |dest: &tempfile::TempDir| {
+        let sets = offload(&image, dest.path(), 0, &["--level", "5"]);
+        std::fs::read(sets[0].join("store.tar.zst")).unwrap()
+    };
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(store_of(&one), store_of(&two));
+}
+
+#[test]
+fn a_source_without_a_store_is_exit_4_in_two_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("folder");
+    std::fs::create_dir(&empty).unwrap();
+    for args in [
+        vec!["detect", empty.to_str().unwrap()],
+        vec!["verify", empty.to_str().unwrap()],
+        vec!["offload", empty.to_str().unwrap(), "--to", dir.path().to_str().unwrap()],
+    ] {
+        let run = lifeboat(&args).expect(4);
+        assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+        assert!(run.stderr.starts_with("error: no migration store"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_source_that_is_not_there_is_exit_1_in_two_lines() {
+    for command in ["detect", "verify"] {
+        let run = lifeboat(&[command, "/no/such/disk.img"]).expect(1);
+        assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+        assert!(run.stderr.contains("/no/such/disk.img"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_destination_that_is_a_file_is_exit_5_in_two_lines_and_leaves_it_alone() {
+    let image = Guarded::fixture("hardlink-one");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "precious").unwrap();
+    let dest = file.path().to_str().unwrap();
+    let run = lifeboat(&["offload", image.arg(), "--to", dest]).expect(5);
+    assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+    assert!(run.stderr.contains(dest), "{}", run.stderr);
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "precious");
+}
+
+#[test]
+fn a_store_can_be_chosen_by_id_or_by_path() {
+    let image = Guarded::fixture("leftovers");
+    let dest = tempfile::tempdir().unwrap();
+    let path = r"C:\_SMSTaskSequence\UserState";
+    let sets = offload(&image, dest.path(), 0, &["--store", path]);
+    assert_eq!(sets.len(), 1);
+    assert_eq!(rescue_json(&sets[0])["parts"][0]["path"], "_SMSTaskSequence/UserState");
+    let nothing = ["offload", image.arg(), "--to", dest.path().to_str().unwrap(), "--store", "0"];
+    let run = lifeboat(&nothing).expect(4);
+    assert!(run.stderr.contains("no store '0'"), "{}", run.stderr);
+}

@@ -1,0 +1,283 @@
+//! From a source through a rescue set to a disk and back to the eye.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic)] // in helpers too: a failed one is a failed test
+
+#[path = "common/made_set.rs"]
+mod made_set;
+#[path = "common/ntfs_mount.rs"]
+mod ntfs_mount;
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use lifeboat::archive::plan::{Plan, PlanPart};
+use lifeboat::archive::reader::SetReader;
+use lifeboat::archive::writer::{OffloadOptions, offload};
+use lifeboat::facts::{Content, Facts, FileTime, Loss, LossKind, NodeId, NodeKind};
+use lifeboat::monitor::{Collect, Silent};
+use lifeboat::name::NtPath;
+use lifeboat::restore::{Destinations, Options, restore, verify_restored};
+use lifeboat::target::directory::DirectoryTarget;
+use lifeboat::tree::Tree;
+use lifeboat::tree::host::HostTree;
+use ntfs_mount::Mounted;
+
+/// Packs a store of a tree, and opens the set.
+fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReader {
+    let part = PlanPart {
+        tree,
+        drive: "C".to_owned(),
+        drive_from: "the test".to_owned(),
+        path: "StateStore".into(),
+        role: "whole".to_owned(),
+        take: vec!["StateStore".into()],
+    };
+    let plan = Plan::make(vec![part], &Silent).unwrap();
+    let target =
+        Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap());
+    let seen = Collect::default();
+    let outcome = offload(&plan, &*target, options, &seen).unwrap();
+    println!("packed with {:?}", seen.losses.into_inner().unwrap());
+    SetReader::open(target, &outcome.set).unwrap()
+}
+
+fn onto(root: &Path) -> Destinations {
+    Destinations::Drives(BTreeMap::from([("C".to_owned(), root.to_owned())]))
+}
+
+fn restored(set: &SetReader, to: &Destinations) -> Vec<Loss> {
+    let seen = Collect::default();
+    let done = restore(set, to, Options::default(), &seen).unwrap();
+    let losses = seen.losses.into_inner().unwrap();
+    assert_eq!(done.losses + done.carried, losses.len() as u64);
+    losses
+}
+
+fn read_back(set: &SetReader, to: &Destinations) -> Vec<Loss> {
+    let seen = Collect::default();
+    let checked = verify_restored(set, to, &seen).unwrap();
+    let losses = seen.losses.into_inner().unwrap();
+    assert_eq!(checked.losses, losses.len() as u64);
+    losses
+}
+
+fn kinds_and_paths(losses: &[Loss]) -> Vec<(LossKind, &str)> {
+    losses.iter().map(|l| (l.kind, l.path.as_str())).collect()
+}
+
+/// Everything that a tree says of a file.
+#[derive(PartialEq, Debug)]
+struct Seen {
+    kind: NodeKind,
+    attributes: u32,
+    times: [FileTime; 3],
+    size: u64,
+    links: u32,
+    facts: Facts,
+    hashes: Vec<String>,
+}
+
+fn hash(tree: &dyn Tree, id: NodeId, stream: Option<&lifeboat::name::NtName>) -> String {
+    let Ok(mut stream) = tree.open(id, stream) else { return "none".to_owned() };
+    let mut bytes = vec![0; usize::try_from(stream.len()).unwrap()];
+    stream.read(&mut bytes).unwrap();
+    lifeboat::archive::hash::sha256_hex(&bytes)
+}
+
+/// A whole tree, by path, and which paths share a file.
+fn view(tree: &dyn Tree, top: &str) -> (BTreeMap<String, Seen>, Vec<Vec<String>>) {
+    let mut all = BTreeMap::new();
+    let mut groups: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
+    let mut pending = vec![NtPath::from(top)];
+    while let Some(path) = pending.pop() {
+        let id = tree.lookup(&path).unwrap();
+        let node = tree.node(id).unwrap();
+        let facts = tree.facts(id, path.file_name()).unwrap();
+        let mut hashes = vec![];
+        if node.kind == NodeKind::File {
+            hashes.push(hash(tree, id, None));
+        }
+        hashes.extend(facts.streams.iter().map(|s| hash(tree, id, Some(&s.name))));
+        groups.entry(id).or_default().push(path.to_string());
+        let inside = if node.is_plain_directory() { tree.children(id).unwrap() } else { vec![] };
+        pending.extend(inside.into_iter().map(|e| path.join(e.name)));
+        let times = [node.times.created, node.times.modified, node.times.accessed];
+        let seen = Seen {
+            kind: node.kind,
+            attributes: node.attributes,
+            times,
+            size: node.size,
+            links: node.links,
+            facts,
+            hashes,
+        };
+        all.insert(path.to_string(), seen);
+    }
+    let mut groups: Vec<_> = groups.into_values().filter(|g| g.len() > 1).collect();
+    for group in &mut groups {
+        group.sort();
+    }
+    groups.sort();
+    (all, groups)
+}
+
+/// A store on an NTFS volume, with all that ntfs-3g can make.
+fn make_store(root: &Path) {
+    let set = |path: &Path, attribute: &str, value: &[u8]| {
+        rustix::fs::lsetxattr(path, attribute, value, rustix::fs::XattrFlags::empty())
+            .unwrap_or_else(|e| panic!("{attribute} on {}: {e}", path.display()));
+    };
+    let usmt = root.join("StateStore/USMT");
+    let users = usmt.join("File/C$/Users/alice");
+    fs::create_dir_all(users.join("empty folder")).unwrap();
+    set(&usmt.join("File"), "system.ntfs_attrib_be", &0x12u32.to_be_bytes());
+    fs::write(usmt.join("hardlink.main"), b"C\t{0}\r\n").unwrap();
+    fs::write(usmt.join("status.~lg"), b"").unwrap();
+    for (n, size) in [0usize, 1, 511, 4097, 65_536, 300_000].into_iter().enumerate() {
+        let bytes: Vec<u8> = (0..size).map(|i| (i * (n + 3) / 5).to_le_bytes()[0]).collect();
+        let file = users.join(size.to_string());
+        fs::write(&file, bytes).unwrap();
+        set(&file, "system.ntfs_acl", &made_set::descriptor());
+        set(&file, "system.ntfs_attrib_be", &[0x20u32, 0x21, 0x26][n % 3].to_be_bytes());
+    }
+    fs::hard_link(users.join("511"), users.join("511 again")).unwrap();
+    let odd = users.join("trailing dot.");
+    fs::write(&odd, b"odd").unwrap();
+    set(&odd, "system.ntfs_dos_name", b"TRAILI~1");
+    set(&odd, "system.ntfs_object_id", b"0123456789abcdef");
+    set(&odd, "user.Zone.Identifier", b"[ZoneTransfer]");
+    set(&users, "user.on a folder", b"folder");
+    set(&users, "system.ntfs_dos_name", b"ALICE~1");
+    let junction = users.join("Application Data");
+    fs::create_dir(&junction).unwrap();
+    set(&junction, "system.ntfs_reparse_data", &made_set::junction_to("C:\\Users"));
+    let unknown = users.join("unknown tag");
+    fs::write(&unknown, b"").unwrap();
+    // A name surrogate, such as a symbolic link: no data behind it.
+    set(&unknown, "system.ntfs_reparse_data", &made_set::reparse(0xA000_0019, &[7; 40]));
+    let mut times = Vec::new();
+    for n in 1..=4u64 {
+        times.extend((130_000_000_000_000_000 + n * 77_777_777).to_be_bytes());
+    }
+    for path in [&usmt, &users, &odd, &usmt.join("hardlink.main")] {
+        set(path, "system.ntfs_times_be", &times);
+    }
+}
+
+#[test]
+fn from_ntfs_to_ntfs_nothing_is_lost() {
+    if !ntfs_mount::available("from_ntfs_to_ntfs_nothing_is_lost") {
+        return;
+    }
+    let mut old = Mounted::fresh(32);
+    make_store(old.path());
+    old.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
+    let before = fs::read(old.image()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let source = Arc::new(HostTree::open(old.path()).unwrap());
+    let (source_view, source_links) = view(&*source, "StateStore");
+    let set = packed(source, dir.path(), &support::options());
+    assert_eq!(set.rescue().totals.losses, 0);
+    old.unmount();
+    assert!(fs::read(old.image()).unwrap() == before, "the source was written to");
+
+    let mut new = Mounted::fresh(32);
+    let losses = restored(&set, &onto(new.path()));
+    assert!(losses.is_empty(), "{losses:?}");
+    let losses = read_back(&set, &onto(new.path()));
+    assert!(losses.is_empty(), "{losses:?}");
+    new.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
+    let (new_view, new_links) = view(&HostTree::open(new.path()).unwrap(), "StateStore");
+    assert_eq!(new_links, source_links);
+    assert_eq!(new_links.len(), 1);
+    let paths: Vec<_> = new_view.keys().collect();
+    assert_eq!(paths, source_view.keys().collect::<Vec<_>>());
+    for (path, seen) in new_view {
+        assert_eq!(seen, source_view[&path], "{path}");
+    }
+}
+
+#[test]
+fn every_byte_of_a_set_goes_onto_a_plain_folder() {
+    let tree = support::store();
+    let dir = support::scratch();
+    let set = packed(Arc::new(tree.clone()), dir.path(), &support::options());
+    let to = dir.path().join("to");
+    fs::create_dir(&to).unwrap();
+    let losses = restored(&set, &onto(&to));
+    // One loss a fact that this file system has no place for, and two damaged
+    // descriptors; no file and no byte.
+    assert!(losses.iter().all(|l| l.kind == LossKind::Fact), "{losses:?}");
+    assert_eq!(losses.len(), 9, "{losses:#?}");
+    let back = read_back(&set, &onto(&to));
+    assert!(back.is_empty(), "{back:?}");
+    let found = HostTree::open(&to).unwrap();
+    let (want, want_links) = view(&tree, "StateStore");
+    let (have, have_links) = view(&found, "StateStore");
+    assert_eq!(have_links, want_links);
+    let mut compared = 0;
+    for (path, seen) in &want {
+        let Some(other) = have.get(path) else { panic!("{path} is missing") };
+        assert_eq!(other.kind, seen.kind, "{path}");
+        assert_eq!(
+            other.hashes.first(),
+            seen.hashes.first().filter(|_| seen.kind == NodeKind::File)
+        );
+        compared += 1;
+    }
+    assert!(compared == have.len() && compared > 60, "{compared}");
+}
+
+#[test]
+fn what_a_set_lost_is_named_again_and_not_made_up() {
+    let tree = support::broken_store();
+    let dir = support::scratch();
+    let set = packed(Arc::new(tree), dir.path(), &support::options());
+    let to = dir.path().join("to");
+    fs::create_dir(&to).unwrap();
+    let seen = Collect::default();
+    let done = restore(&set, &onto(&to), Options::default(), &seen).unwrap();
+    assert_eq!(done.carried, set.rescue().totals.losses);
+    let folder = to.join("StateStore/USMT/File/D$");
+    for missing in ["efs", "cloud", "refuses", "unknowable", "efs raw"] {
+        assert!(!folder.join(missing).exists(), "{missing} must not look restored");
+    }
+    let encrypted = "C/StateStore/USMT/File/D$/efs raw";
+    let losses = seen.losses.into_inner().unwrap();
+    assert!(kinds_and_paths(&losses).contains(&(LossKind::Encrypted, encrypted)));
+    let holes = fs::read(folder.join("holes")).unwrap();
+    assert!(holes.len() == 300_000 && holes[100..612] == [0; 512]);
+    assert!(folder.join("unlistable").is_dir());
+}
+
+#[test]
+fn one_damaged_frame_costs_what_lies_in_it() {
+    let tree = support::store();
+    let dir = support::scratch();
+    let set = packed(Arc::new(tree.clone()), dir.path(), &support::options());
+    let name = set.display();
+    let store = Path::new(&name).join("store.tar.zst");
+    let mut bytes = fs::read(&store).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xFF;
+    fs::write(&store, bytes).unwrap();
+    let to = dir.path().join("to");
+    fs::create_dir(&to).unwrap();
+    let losses = restored(&set, &onto(&to));
+    let hit: Vec<_> = losses.iter().filter(|l| l.kind == LossKind::Hole).collect();
+    assert!(!hit.is_empty() && hit.len() < 4, "{losses:?}");
+    let found = HostTree::open(&to).unwrap();
+    let (want, _) = view(&tree, "StateStore");
+    let (have, _) = view(&found, "StateStore");
+    for (path, seen) in &want {
+        let is_hit = hit.iter().any(|l| l.path == format!("C/{path}"));
+        let same = have[path].hashes.first() == seen.hashes.first()
+            || seen.kind == NodeKind::Directory
+            || seen.facts.content != Content::Data;
+        assert!(same != is_hit, "{path}: {same}");
+        assert_eq!(have[path].size, seen.size, "{path}");
+    }
+}

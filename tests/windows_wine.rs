@@ -1,0 +1,271 @@
+//! `lifeboat.exe` does under Wine what `lifeboat` does here, on the same images:
+//! the same stores, the same bytes in the set, the same bytes put back, the same
+//! exit codes; and no image is changed by it.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers fail tests so
+
+#[path = "common/exe.rs"]
+mod exe;
+#[path = "common/require.rs"]
+mod require;
+#[path = "common/wine.rs"]
+mod wine;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use wine::{Ran, Wine};
+
+/// Both programs.
+struct Programs {
+    wine: Wine,
+    exe: PathBuf,
+}
+
+fn programs() -> Option<Programs> {
+    let exe = require::require("lifeboat.exe", exe::find)?;
+    let wine = require::require("wine", wine::find)?;
+    Some(Programs { wine, exe })
+}
+
+impl Programs {
+    fn windows(&self, args: &[&str]) -> Ran {
+        self.wine.run(&self.exe, args)
+    }
+
+    /// Runs the exe and demands its exit code.
+    fn windows_ends(&self, code: i32, args: &[&str]) -> Ran {
+        let ran = self.windows(args);
+        assert_eq!(ran.code, code, "{args:?}\n{}\n{}", ran.stdout, ran.stderr);
+        ran
+    }
+
+    /// Runs the Linux program; gives its exit code and what it printed.
+    fn linux(args: &[&str]) -> (i32, String, String) {
+        let out = Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(args).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+    }
+
+    /// Runs the Linux program and demands its exit code; gives what it printed.
+    fn linux_ends(code: i32, args: &[&str]) -> String {
+        let (ended, stdout, stderr) = Self::linux(args);
+        assert_eq!(ended, code, "{args:?}\n{stdout}\n{stderr}");
+        stdout
+    }
+}
+
+#[test]
+fn without_a_console_it_says_how_to_use_it() {
+    let Some(programs) = programs() else { return };
+    programs.windows_ends(2, &[]);
+}
+
+#[test]
+fn it_tells_its_version() {
+    let Some(programs) = programs() else { return };
+    let ran = programs.windows_ends(0, &["--version"]);
+    assert_eq!(ran.stdout, concat!("lifeboat ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn it_finds_the_same_stores() {
+    let Some(programs) = programs() else { return };
+    for fixture in lifeboat_maker::fixtures::all() {
+        let image = lifeboat_maker::fixture(fixture.name).unwrap();
+        let before = sha256(&image);
+        let code = if fixture.stores.is_empty() { 4 } else { 0 };
+        let (unix, windows) = (image.to_str().unwrap(), Wine::path(&image));
+        let here = Programs::linux_ends(code, &["detect", "--json", unix]);
+        let there = programs.windows_ends(code, &["detect", "--json", &windows]).stdout;
+        let (here, there) = (stores(&here, unix), stores(&there, &windows));
+        assert!(here.len() >= fixture.stores.len(), "{}: {here:#?}", fixture.name);
+        assert_eq!(here, there, "{}", fixture.name);
+        assert_eq!(before, sha256(&image), "{}: the image was changed", fixture.name);
+    }
+}
+
+#[test]
+fn its_sets_hold_the_same_bytes() {
+    let Some(programs) = programs() else { return };
+    for fixture in lifeboat_maker::fixtures::all() {
+        if fixture.stores.is_empty() {
+            continue;
+        }
+        let image = lifeboat_maker::fixture(fixture.name).unwrap();
+        let before = sha256(&image);
+        let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let args = ["offload", path(&image), "--to", path(here.path())];
+        let ended = Programs::linux(&args).0;
+        // A store that lacks a part is never saved without losses.
+        let lacking = fixture.stores.iter().any(|store| !store.has_all_parts);
+        assert!(ended == 3 || (ended == 0 && !lacking), "{}: {ended}", fixture.name);
+        let to = Wine::path(there.path());
+        programs.windows_ends(ended, &["offload", &Wine::path(&image), "--to", &to]);
+        let (here, there) = (stored(here.path()), stored(there.path()));
+        assert!(here.len() >= fixture.stores.len(), "{}: {here:?}", fixture.name);
+        assert_eq!(here, there, "{}", fixture.name);
+        assert_eq!(before, sha256(&image), "{}: the image was changed", fixture.name);
+    }
+}
+
+#[test]
+fn each_reads_the_others_set_and_puts_the_same_files_back() {
+    let Some(programs) = programs() else { return };
+    let scratch = TempDir::new().unwrap();
+    let image = lifeboat_maker::fixture("hardlink-one").unwrap();
+
+    // Packed on Linux, put back by the exe, through a share.
+    let from_linux = scratch.path().join("from-linux");
+    Programs::linux_ends(0, &["offload", path(&image), "--to", path(&from_linux)]);
+    let share = programs.wine.share(&from_linux);
+    let set = format!("{}\\{}", share.unc, name(&only_set(&from_linux)));
+    programs.windows_ends(0, &["verify", &set]);
+    let listed = programs.windows_ends(0, &["list", &set]).stdout;
+    let by_exe = scratch.path().join("by-exe");
+    let ran = programs.windows(&["restore", &set, "--to", &Wine::path(&by_exe)]);
+    // 3: Wine refuses some facts (docs/windows.md); the bytes must be there all the same.
+    assert!([0, 3].contains(&ran.code), "{ran:?}");
+
+    // Packed by the exe, onto a share; put back on Linux.
+    let from_exe = scratch.path().join("from-exe");
+    fs::create_dir(&from_exe).unwrap();
+    let share = programs.wine.share(&from_exe);
+    programs.windows_ends(0, &["offload", &Wine::path(&image), "--to", &share.unc]);
+    let set = only_set(&from_exe);
+    Programs::linux_ends(0, &["verify", path(&set)]);
+    // The first line names the set, the others its files.
+    let files = |list: &str| list.split_once('\n').map(|(_, files)| files.to_owned());
+    assert_eq!(files(&Programs::linux_ends(0, &["list", path(&set)])), files(&listed));
+    let by_linux = scratch.path().join("by-linux");
+    // 3: this file system refuses some facts too.
+    let ended = Programs::linux(&["restore", path(&set), "--to", path(&by_linux)]).0;
+    assert!([0, 3].contains(&ended), "{ended}");
+
+    let (by_exe, by_linux) = (tree(&by_exe), tree(&by_linux));
+    assert_eq!(by_exe, by_linux);
+    let truth = lifeboat_maker::expected("hardlink-one").unwrap();
+    let files = truth.files.iter().filter(|file| !file.is_dir);
+    let wanted: Vec<_> = files.map(|file| &file.sha256).collect();
+    assert!(!wanted.is_empty());
+    for sum in wanted {
+        assert!(by_exe.values().any(|found| found.as_ref() == Some(sum)), "{sum} is not back");
+    }
+}
+
+#[test]
+fn a_damaged_set_is_never_green() {
+    let Some(programs) = programs() else { return };
+    let scratch = TempDir::new().unwrap();
+    let image = lifeboat_maker::fixture("hardlink-one").unwrap();
+    Programs::linux_ends(0, &["offload", path(&image), "--to", path(scratch.path())]);
+    let set = only_set(scratch.path());
+    let store = set.join("store.tar.zst");
+    let mut bytes = fs::read(&store).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&store, bytes).unwrap();
+    let ran = programs.windows_ends(3, &["verify", &Wine::path(&set), "--level", "full"]);
+    assert!(
+        ran.stdout.contains("store.tar.zst") || ran.stderr.contains("store.tar.zst"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn errors_have_two_lines_and_the_same_exit_codes() {
+    let Some(programs) = programs() else { return };
+    let scratch = TempDir::new().unwrap();
+    let image = Wine::path(&lifeboat_maker::fixture("hardlink-one").unwrap());
+    let blank = scratch.path().join("blank.img");
+    fs::File::create(&blank).unwrap().set_len(8 << 20).unwrap();
+    let missing = Wine::path(&scratch.path().join("missing.img"));
+
+    programs.windows_ends(2, &["offload", &image]); // no --to
+    programs.windows_ends(2, &["no-such-command"]);
+    programs.windows_ends(4, &["detect", &Wine::path(&blank)]);
+
+    let ran = programs.windows_ends(1, &["detect", &missing]);
+    assert!(ran.stderr.contains("missing.img"), "{ran:?}");
+    assert_eq!(ran.stderr.trim_end().lines().count(), 2, "{ran:?}");
+
+    let ran = programs.windows_ends(5, &["offload", &image, "--to", "\\\\nobody\\share\\rescue"]);
+    assert!(ran.stderr.contains("\\\\nobody\\share"), "{ran:?}");
+    assert_eq!(ran.stderr.trim_end().lines().count(), 2, "{ran:?}");
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+fn sha256(file: &Path) -> String {
+    hex(&Sha256::digest(fs::read(file).unwrap()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The `store` events of a `--json` run, without the image's own path.
+fn stores(json: &str, image: &str) -> Vec<Value> {
+    let events = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut stores: Vec<_> = events.filter(|e| e["message_type"] == "store").collect();
+    for store in &mut stores {
+        forget(store, image);
+    }
+    stores
+}
+
+fn forget(value: &mut Value, image: &str) {
+    match value {
+        Value::String(text) => *text = text.replace(image, "IMAGE"),
+        Value::Array(values) => values.iter_mut().for_each(|v| forget(v, image)),
+        Value::Object(fields) => fields.values_mut().for_each(|v| forget(v, image)),
+        _ => {}
+    }
+}
+
+/// The sets in a folder, sorted.
+fn sets(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut sets: Vec<_> = entries.filter(|dir| dir.join("rescue.json").is_file()).collect();
+    sets.sort();
+    sets
+}
+
+fn only_set(folder: &Path) -> PathBuf {
+    let sets = sets(folder);
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    sets[0].clone()
+}
+
+/// SHA-256 of the stores of all sets in a folder, sorted.
+fn stored(folder: &Path) -> Vec<String> {
+    let mut sums: Vec<_> = sets(folder).iter().map(|s| sha256(&s.join("store.tar.zst"))).collect();
+    sums.sort();
+    sums
+}
+
+/// Everything below a folder: path, and SHA-256 where it is a file.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<String>> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            let below = entry.path().strip_prefix(folder).unwrap().to_owned();
+            (below, entry.file_type().is_file().then(|| sha256(entry.path())))
+        })
+        .collect()
+}
