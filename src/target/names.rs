@@ -3,6 +3,10 @@
 
 use super::{TargetError, Trouble};
 
+/// UTF-16 units that a name may have on NTFS, FAT and exFAT. (Windows calls a
+/// longer one "not found"; Linux counts bytes, and says so by itself.)
+const LONGEST: usize = 255;
+
 /// The names of `path`, from the top. Empty ones are passed over; one that
 /// would lead out of the target, or be more than one name, is refused.
 pub(super) fn split(path: &str) -> Result<Vec<&str>, TargetError> {
@@ -22,13 +26,21 @@ pub(super) fn split_for_windows(path: &str) -> Result<Vec<&str>, TargetError> {
 
 fn checked(path: &str, refuse: impl Fn(&str) -> bool) -> Result<Vec<&str>, TargetError> {
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
-    let unfit = |name: &&str| matches!(*name, "." | "..") || name.contains('\0') || refuse(name);
-    match names.iter().copied().find(unfit) {
+    let fault = names.iter().find_map(|name| {
+        if matches!(*name, "." | "..") || name.contains('\0') || refuse(name) {
+            Some(format!("{name:?} cannot be a name there"))
+        } else if name.encode_utf16().count() > LONGEST {
+            Some("the name is too long".to_owned())
+        } else {
+            None
+        }
+    });
+    match fault {
         None => Ok(names),
-        Some(name) => Err(TargetError {
+        Some(what) => Err(TargetError {
             trouble: Trouble::Unfit,
             path: path.to_owned(),
-            what: format!("{name:?} cannot be a name there"),
+            what,
             action: "use another name".to_owned(),
             source: None,
         }),
