@@ -25,7 +25,7 @@ pub struct Disk {
     pub device: Arc<dyn Device>,
     /// What is wrong with the file that it is kept in.
     pub faults: Vec<Fault>,
-    /// Its partition table; [`TableKind::None`] when it is one volume.
+    /// Its partition table; [`TableKind::None`](super::TableKind::None) when it is one volume.
     pub table: PartitionTable,
     /// Its volumes, in the order of the table.
     pub volumes: Vec<Volume>,

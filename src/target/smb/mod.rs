@@ -1,6 +1,6 @@
 //! A folder on an SMB share as a target, through libsmbclient.
 //!
-//! One thread owns the logon and the files ([`session`]); everybody else hands
+//! One thread owns the logon and the files (`session`); everybody else hands
 //! it jobs through a bounded queue and waits for the answers.
 
 mod file;
