@@ -68,7 +68,7 @@ fn restore_cmd_calls_lifeboat_and_passes_its_exit_code_on() {
         assert_eq!(code, wanted, "{said}");
         assert!(said.contains(words), "{said}");
         let called = said.lines().find(|line| line.starts_with("<restore>")).unwrap();
-        assert!(called.trim_end().ends_with(r"\.><--in-place>"), "{called}");
+        assert!(called.trim_end().ends_with(r"\.><--to><C=C:\>"), "{called}");
         let folder = set.file_name().unwrap().to_str().unwrap();
         assert!(called.contains(&format!("set (1) & more ^ !x!\\{folder}")), "{called}");
         let command = said.contains(r"  loadstate C:\StateStore /hardlink /nocompress /i:");

@@ -46,8 +46,10 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
     line("     restore.cmd");
     line("   or by hand:");
-    line("     lifeboat restore <this folder> --in-place");
-    line("   Every part goes to the drive and path that it came from.");
+    line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
+    line("   Every part goes to the drive and path that it came from. In WinPE drives");
+    line("   may have other letters: then by hand, with the root that each has now");
+    line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
     line("");
     for part in loadstate_steps(rescue) {
         line(&part);
@@ -133,9 +135,38 @@ fn loadstate(rescue: &Rescue, flags: &str) -> Option<String> {
     Some(words.join(" "))
 }
 
+/// The arguments that put every part back onto its own drive, and whether they
+/// can be used as they are: a drive that nobody knows has to be filled in.
+fn destinations(rescue: &Rescue) -> (String, bool) {
+    let mut known = true;
+    let arguments: Vec<String> = rescue
+        .parts
+        .iter()
+        .map(|part| match part.drive.as_bytes() {
+            [letter] if letter.is_ascii_alphabetic() => {
+                format!("--to {0}={0}:\\", part.drive.to_ascii_uppercase())
+            }
+            _ => {
+                known = false;
+                format!("--to {}=<its drive>", ascii(&part.drive))
+            }
+        })
+        .collect();
+    (arguments.join(" "), known)
+}
+
 /// `restore.cmd`, with `\n` between lines.
 pub fn restore_cmd(rescue: &Rescue) -> String {
-    let mut script = String::from(SCRIPT_HEAD);
+    let (to, known) = destinations(rescue);
+    let restore = if known {
+        format!("\"%LIFEBOAT%\" restore \"%~dp0.\" {to}")
+    } else {
+        "echo Nobody knows which drive a part of this set was on. RESTORE.txt says how\n\
+         echo to name it.\n\
+         exit /b 1"
+            .to_owned()
+    };
+    let mut script = SCRIPT_HEAD.replace("@RESTORE@", &restore);
     if rescue.what == What::Store {
         script.push_str(
             "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
@@ -180,7 +211,7 @@ set "ANSWER="
 set /p "ANSWER=Go on? Type y for yes: "
 if /i not "%ANSWER:~0,1%"=="y" goto stopped
 :go
-"%LIFEBOAT%" restore "%~dp0." --in-place
+@RESTORE@
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="0" goto done
 if "%CODE%"=="3" goto losses
