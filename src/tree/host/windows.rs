@@ -80,7 +80,7 @@ impl HostTree {
     /// [`TreeError::Host`] when it is not a folder or may not be opened.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
         privileges::enable();
-        let source = path.display().to_string();
+        let source = nt::shown(path);
         let failed = |error| TreeError::Host { path: source.clone(), error };
         let root = nt::open_root(path).map_err(failed)?;
         let volume = nt::volume(&root).ok();
