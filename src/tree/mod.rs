@@ -12,6 +12,9 @@ use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
 
+/// How many folders that cannot be searched are named.
+const MAX_UNLISTED: usize = 3;
+
 /// A name in a directory. DOS (8.3) names are no entries; see
 /// [`Facts::short_name`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,20 +146,33 @@ pub trait Tree: Send + Sync {
 
     /// Every file or directory called one of `names` (ASCII case ignored), with
     /// its path below the root. The raw tree answers from its sweep, without
-    /// walking; stops early when the monitor is cancelled.
+    /// walking; stops early when the monitor is cancelled. Folders that cannot be
+    /// looked into are noted.
     fn find_named(
         &self,
         names: &[&str],
         monitor: &dyn Monitor,
     ) -> Result<Vec<(NtPath, NodeId)>, TreeError> {
         let mut found = Vec::new();
+        let mut unlisted = Vec::new();
+        let mut more_unlisted = 0_u64;
         let mut pending = vec![(NtPath::root(), self.root())];
         while let Some((path, dir)) = pending.pop() {
             if monitor.is_cancelled() {
                 break;
             }
-            // A directory that cannot be listed hides its own, not the others.
-            let Ok(entries) = self.children(dir) else { continue };
+            let entries = match self.children(dir) {
+                Ok(entries) => entries,
+                // It hides its own, not the others.
+                Err(error) if unlisted.len() < MAX_UNLISTED => {
+                    unlisted.push(error.to_string());
+                    continue;
+                }
+                Err(_) => {
+                    more_unlisted += 1;
+                    continue;
+                }
+            };
             for entry in entries {
                 let Ok(node) = self.node(entry.node) else { continue };
                 let child = path.join(entry.name.clone());
@@ -167,6 +183,12 @@ pub trait Tree: Send + Sync {
                     pending.push((child, entry.node));
                 }
             }
+        }
+        for error in unlisted {
+            monitor.note(&format!("not searched: {error}"));
+        }
+        if more_unlisted > 0 {
+            monitor.note(&format!("not searched: {more_unlisted} more folders"));
         }
         found.sort();
         Ok(found)

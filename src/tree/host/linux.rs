@@ -143,6 +143,7 @@ impl HostTree {
         limits.push("DOS names of files that have several names");
         limits.push("where on the disk a file lies");
         limits.push("data of EFS files, and of those behind reparse points unknown to ntfs-3g");
+        limits.push("what is in folders that a cloud (OneDrive) looks after");
         limits
     }
 
@@ -356,7 +357,7 @@ impl Tree for HostTree {
         let place = self.place(slot)?;
         let stat = self.stat(&place)?;
         if file_type(&stat) != FileType::Directory {
-            return Ok(Vec::new());
+            return self.refuse_covered(&place, &stat).map(|()| Vec::new());
         }
         if self.is_foreign(&stat) {
             return Err(self.foreign(slot));
