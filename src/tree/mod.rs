@@ -1,6 +1,7 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
+pub mod brief;
 pub mod host;
 pub mod memory;
 pub mod ntfs;
@@ -210,15 +211,24 @@ pub trait Tree: Send + Sync {
     /// The node called `name` in `folder`; ASCII case is ignored where no name
     /// fits exactly.
     fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
-        let entries = self.children(folder)?;
-        let exact = entries.iter().find(|e| e.name == *name);
-        let loose = || {
-            let text = name.as_str()?;
-            entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
-        };
-        exact.or_else(loose).map(|entry| entry.node).ok_or_else(|| TreeError::NotFound {
-            path: name.to_string(),
-            source_name: self.info().source.clone(),
-        })
+        lookup_in_listing(self, folder, name)
     }
+}
+
+/// The node called `name` by a listing of the folder.
+fn lookup_in_listing<T: Tree + ?Sized>(
+    tree: &T,
+    folder: NodeId,
+    name: &NtName,
+) -> Result<NodeId, TreeError> {
+    let entries = tree.children(folder)?;
+    let exact = entries.iter().find(|e| e.name == *name);
+    let loose = || {
+        let text = name.as_str()?;
+        entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
+    };
+    exact.or_else(loose).map(|entry| entry.node).ok_or_else(|| TreeError::NotFound {
+        path: name.to_string(),
+        source_name: tree.info().source.clone(),
+    })
 }

@@ -183,23 +183,43 @@ impl HostTree {
     }
 
     pub(super) fn ntfs_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
-        let whole = |name| self.attribute(place, name, XATTR_SIZE_MAX);
+        let mut damaged = Vec::new();
+        let path = proc_path(&place.folder, &place.name);
+        let mut whole = |name, what: &str| {
+            get_xattr(&path, name, XATTR_SIZE_MAX).unwrap_or_else(|e| {
+                damaged.push(format!("{what}: {e}"));
+                None
+            })
+        };
+        let security = whole("system.ntfs_acl", "owner and permissions");
+        let object_id = whole("system.ntfs_object_id", "object id");
+        let extended_attributes = whole("system.ntfs_ea", "extended attributes");
         let shape = self.shape(place)?;
         let content = shape.content(file_type(stat));
-        let mut streams = self.streams(place)?;
+        let mut streams = self.streams(place).unwrap_or_else(|e| {
+            damaged.push(format!("named streams: {e}"));
+            Vec::new()
+        });
         if matches!(content, Content::Wof(_)) {
             // What the plain data was made of.
             streams.retain(|s| s.name != "WofCompressedData".into());
         }
+        let short_name = self.dos_name(place).map_or_else(
+            |e| {
+                damaged.push(format!("DOS name: {e}"));
+                None
+            },
+            DosName::known,
+        );
         Ok(Facts {
-            security: whole("system.ntfs_acl")?,
+            security,
             reparse: shape.reparse,
-            object_id: whole("system.ntfs_object_id")?,
-            extended_attributes: whole("system.ntfs_ea")?,
-            short_name: self.dos_name(place)?.known(),
+            object_id: object_id.and_then(super::super::object_id),
+            extended_attributes,
+            short_name,
             streams,
             content,
-            damaged: Vec::new(),
+            damaged,
         })
     }
 
