@@ -330,6 +330,16 @@ fn c_name(name: &NtName) -> io::Result<CString> {
     CString::new(name.as_wtf8()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
+/// Whether a file system of its own is mounted at `name` in `dir`. A link to one
+/// is none.
+pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(at), Ok(above)) = (dir.join(name).symlink_metadata(), dir.metadata()) else {
+        return false;
+    };
+    at.is_dir() && at.dev() != above.dev()
+}
+
 /// What trouble an error of the destination is.
 pub(super) fn judge(error: &io::Error) -> Verdict {
     match Errno::from_io_error(error) {

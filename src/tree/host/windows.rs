@@ -10,6 +10,7 @@
 pub(crate) mod efs;
 pub(crate) mod info;
 pub(crate) mod nt;
+pub(crate) mod placeholders;
 pub mod privileges;
 
 use std::collections::VecDeque;
@@ -32,15 +33,15 @@ use self::info::Look;
 use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
-use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes};
+use crate::facts::{
+    Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
+};
 use crate::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// Tags of MS-FSCC 2.1.2.1.
 const TAG_WOF: u32 = 0x8000_0017;
 const TAG_DEDUP: u32 = 0x8000_0013;
-/// Set in tags of links and junctions, which have no data.
-const TAG_NAME_SURROGATE: u32 = 0x2000_0000;
 /// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2).
 const MOST_REPARSE: usize = 16 << 10;
 /// Open folders that are kept at hand.
@@ -80,6 +81,7 @@ impl HostTree {
     /// [`TreeError::Host`] when it is not a folder or may not be opened.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
         privileges::enable();
+        placeholders::expose();
         let source = nt::shown(path);
         let failed = |error| TreeError::Host { path: source.clone(), error };
         let root = nt::open_root(path).map_err(failed)?;
@@ -213,7 +215,7 @@ impl HostTree {
         let name = self.units(slot);
         let folder = nt::open_at(above, &name, How::FOLDER).map_err(|e| self.failed(slot, e))?;
         match info::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
-            Some(tag) if tag & TAG_NAME_SURROGATE != 0 => {
+            Some(tag) if is_name_surrogate(tag) => {
                 Err(self.failed(slot, io::ErrorKind::NotADirectory.into()))
             }
             _ => Ok(folder),
@@ -286,7 +288,7 @@ impl Tree for HostTree {
         let slot = self.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
         let is_dir = look.attributes & attributes::DIRECTORY != 0;
-        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         Ok(Node {
             id,
             kind: if is_dir { NodeKind::Directory } else { NodeKind::File },
@@ -303,7 +305,7 @@ impl Tree for HostTree {
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
         let slot = self.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
-        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         if look.attributes & attributes::DIRECTORY == 0 || (is_link && slot != ROOT) {
             return Ok(Vec::new());
         }
@@ -400,9 +402,7 @@ impl Tree for HostTree {
                 let path = nt::final_path(&file).map_err(|e| self.failed(place.slot, e))?;
                 Ok(Box::new(EfsStream::open(path, shown)?))
             }
-            (_, Some(tag)) if tag & TAG_NAME_SURROGATE != 0 => {
-                Ok(Box::new(BytesStream::new(Vec::new())))
-            }
+            (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
             (_, tag) => {
                 let open = match tag {
                     Some(TAG_DEDUP) => nt::open_through,
