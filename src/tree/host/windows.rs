@@ -21,12 +21,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Wdk::Storage::FileSystem as wdk;
+use windows_sys::Win32::Foundation::ERROR_NOT_A_REPARSE_POINT;
 use windows_sys::Win32::Security as sec;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
     FSCTL_GET_NTFS_VOLUME_DATA, FSCTL_GET_OBJECT_ID, FSCTL_GET_REPARSE_POINT,
 };
-use windows_sys::Win32::System::SystemServices::ACCESS_SYSTEM_SECURITY;
+use windows_sys::Win32::System::SystemServices::{ACCESS_SYSTEM_SECURITY, FILE_PERSISTENT_ACLS};
 
 use self::efs::EfsStream;
 use self::info::Look;
@@ -56,8 +57,10 @@ pub(crate) const WHOLE_DESCRIPTOR: u32 = sec::OWNER_SECURITY_INFORMATION
 /// A folder of a mounted volume.
 pub struct HostTree {
     info: TreeInfo,
-    /// Whether the file system keeps what only NTFS and ReFS keep.
+    /// Whether the file system keeps what only NTFS and ReFS keep. (Windows makes
+    /// up descriptors for files on FAT.)
     has_streams: bool,
+    has_security: bool,
     path: PathBuf,
     root: Arc<OwnedHandle>,
     table: Mutex<Table>,
@@ -100,6 +103,7 @@ impl HostTree {
         Ok(Self {
             info,
             has_streams: streams_of(&root).is_ok(),
+            has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
             path: path.to_owned(),
             root: Arc::new(root),
             table: Mutex::new(Table::new()),
@@ -350,12 +354,15 @@ impl Tree for HostTree {
         let (file, which) = self.open_for_facts(&place)?;
         let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
         let mut damaged = Vec::new();
-        let security = told(info::security(&file, which), "owner and permissions", &mut damaged);
+        let security = if self.has_security {
+            told(info::security(&file, which), "owner and permissions", &mut damaged)
+        } else {
+            None
+        };
         // What the filter driver makes of it, not the file's own.
         let is_dedup = look.reparse_tag == Some(TAG_DEDUP);
         let reparse = look.reparse_tag.filter(|_| !is_dedup).and_then(|_| {
-            let data = info::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
-            told(data, "reparse data", &mut damaged)
+            told(reparse_data(&file), "reparse data", &mut damaged).filter(|data| !data.is_empty())
         });
         // Wine says that it succeeded, and gives nothing.
         let object_id =
@@ -366,12 +373,13 @@ impl Tree for HostTree {
             Err(_) if !self.has_streams => Vec::new(),
             streams => told(streams, "named streams", &mut damaged).unwrap_or_default(),
         };
+        let short_name = told(short_name(&file, &place.name), "DOS name", &mut damaged).flatten();
         Ok(Facts {
             security,
             reparse,
             object_id,
             extended_attributes,
-            short_name: short_name(&file, &place.name),
+            short_name,
             streams,
             content: content(&look),
             damaged,
@@ -417,16 +425,25 @@ impl Tree for HostTree {
 }
 
 /// A fact, or a word on what is lost. What the file system knows nothing of is
-/// no loss.
+/// no loss. (Some say so by refusing a parameter, which is always the same.)
 fn told<T>(fact: io::Result<T>, what: &str, damaged: &mut Vec<String>) -> Option<T> {
     match fact {
         Ok(fact) => Some(fact),
         Err(error) => {
-            if !info::is_unsupported(&error) {
+            let is_unknown = error.kind() == io::ErrorKind::InvalidInput;
+            if !is_unknown && !info::is_unsupported(&error) {
                 damaged.push(format!("{what}: {error}"));
             }
             None
         }
+    }
+}
+
+/// Empty where there is none after all (Wine says of a drive's root that it has).
+fn reparse_data(file: &OwnedHandle) -> io::Result<Vec<u8>> {
+    match info::control(file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE) {
+        Err(e) if e.raw_os_error() == Some(ERROR_NOT_A_REPARSE_POINT.cast_signed()) => Ok(vec![]),
+        answer => answer,
     }
 }
 
@@ -440,8 +457,9 @@ fn object_id(file: &OwnedHandle) -> io::Result<Vec<u8>> {
 /// Asked for only where the file says that it has some.
 fn extended_attributes(file: &OwnedHandle) -> io::Result<Option<Vec<u8>>> {
     // MS-FSCC 2.4.13: the size of the attributes.
-    match info::query(file, wdk::FileEaInformation, 4).map(|size| info::u32_at(&size, 0)) {
-        Ok(Some(1..)) => info::extended_attributes(file),
+    let size = info::query(file, wdk::FileEaInformation, 4)?;
+    match info::u32_at(&size, 0) {
+        Some(1..) => info::extended_attributes(file),
         _ => Ok(None),
     }
 }
@@ -474,11 +492,15 @@ fn content(look: &Look) -> Content {
 }
 
 /// The DOS name, where it is a name of its own (MS-FSCC 2.4.5).
-fn short_name(file: &OwnedHandle, name: &[u16]) -> Option<NtName> {
-    let answer = info::query(file, wdk::FileAlternateNameInformation, 64).ok()?;
-    let bytes = info::u32_at(&answer, 0)? as usize;
-    let short = info::units(answer.get(4..)?.get(..bytes)?);
-    (!short.is_empty() && short != name).then(|| NtName::from_utf16(&short))
+fn short_name(file: &OwnedHandle, name: &[u16]) -> io::Result<Option<NtName>> {
+    let answer = match info::query(file, wdk::FileAlternateNameInformation, 64) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        answer => answer?,
+    };
+    let bytes = info::u32_at(&answer, 0).unwrap_or(0) as usize;
+    let short = answer.get(4..).and_then(|text| text.get(..bytes)).map(info::units);
+    let short = short.filter(|short| !short.is_empty() && short != name);
+    Ok(short.map(|short| NtName::from_utf16(&short)))
 }
 
 /// The named streams of an open file (MS-FSCC 2.4.44).
