@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{self, Disk, DiskError, Volume, VolumeKind};
+use crate::disk::{self, Disk, DiskError, DiskFormat, Volume, VolumeKind};
 use crate::health::Finding;
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
@@ -53,6 +53,9 @@ pub struct SourceVolume {
     pub may_hold_stores: bool,
     /// The letter it has now.
     pub letter: Option<char>,
+    /// Whether it is on a disk of this machine. Not so an image, and nobody can
+    /// say of a folder.
+    pub attached: bool,
     /// What was noticed while opening.
     pub findings: Vec<Finding>,
 }
@@ -102,8 +105,14 @@ impl Source {
         let own = disk.faults.iter().chain(&disk.table.faults);
         let mut table_findings: Vec<Finding> =
             own.map(|fault| fault.finding(&disk.display)).collect();
+        // A loop device shows an image.
+        let attached = disk.format == DiskFormat::Attached
+            && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
         let mut volumes: Vec<SourceVolume> =
             disk.volumes.into_iter().map(|volume| open_volume(volume, via, monitor)).collect();
+        for volume in &mut volumes {
+            volume.attached = attached;
+        }
         if let Some(first) = volumes.first_mut() {
             table_findings.append(&mut first.findings);
             first.findings = table_findings;
@@ -172,6 +181,7 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         tree,
         may_hold_stores,
         letter: volume.letter,
+        attached: false,
         findings,
     }
 }
@@ -189,6 +199,7 @@ fn folder(path: &Path) -> Result<SourceVolume, SourceError> {
         display: path.display().to_string(),
         kind: tree.info().file_system.clone(),
         letter: letter_of(path),
+        attached: false,
         tree: Ok(tree),
         may_hold_stores: true,
         findings: Vec::new(),
