@@ -82,6 +82,7 @@ Examples:
 Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
+  lifeboat verify D: --usmt C:\\USMT\\amd64
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
     /// Save stores as rescue sets on a share or a disk
@@ -141,6 +142,10 @@ pub(crate) struct Verify {
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Option<String>,
+    /// Folder of USMT, whose usmtutils checks compressed stores too (Windows)
+    /// [default: where lifeboat is, then PATH]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) usmt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
