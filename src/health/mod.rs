@@ -1,11 +1,13 @@
 //! What is wrong with a source, a store or a set, and what that means.
 
 mod container;
+mod deleted;
 mod read_all;
 mod store;
 
 use std::fmt;
 
+pub use deleted::check_deleted_stores;
 pub use store::{Level, StoreReport, check_store};
 
 /// How bad a [`Finding`] is.

@@ -6,7 +6,7 @@
 use crate::monitor::{Monitor, Stage};
 use crate::store::{DriveFrom, Part, Role, Store, StoreKind};
 
-use super::{Finding, Severity, container, read_all};
+use super::{Finding, Severity, container, deleted, read_all};
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +67,7 @@ pub fn check_store(store: &Store, level: Level, monitor: &dyn Monitor) -> StoreR
             StoreKind::HardLink | StoreKind::Uncompressed => check_markers(part, &mut say),
             StoreKind::Estimate => {}
         }
+        deleted::check_part(part, monitor, &mut say);
     }
     if level == Level::Full && store.kind.holds_data() {
         monitor.stage(Stage::Verify, &store.display());

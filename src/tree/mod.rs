@@ -10,6 +10,7 @@ pub mod within;
 use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
+use crate::ntfs::DeletedFile;
 
 /// How many folders that cannot be searched are named.
 const MAX_UNLISTED: usize = 3;
@@ -142,6 +143,19 @@ pub trait Tree: Send + Sync {
 
     /// Opens the unnamed stream (`None`) or a named one.
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError>;
+
+    /// Deleted files (and directories) whose path `wanted` likes, by path. A file
+    /// stands below `$Orphans` where its path is not known to the end. Costs about
+    /// as much as opening the volume did; none where the tree cannot show them,
+    /// as only the raw one can.
+    fn deleted(
+        &self,
+        wanted: &dyn Fn(&NtPath) -> bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        let _ = (wanted, monitor);
+        Ok(Vec::new())
+    }
 
     /// Every file or directory called one of `names` (ASCII case ignored), with
     /// its path below the root. The raw tree answers from its sweep, without

@@ -86,17 +86,6 @@ impl NtfsTree {
         check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
     }
 
-    /// Deleted files (and directories) whose path `wanted` likes, by path. Reads
-    /// their records again, so it costs about as much as opening the volume.
-    /// A file stands below `$Orphans` where its path is not known to the end.
-    pub fn deleted(
-        &self,
-        wanted: &dyn Fn(&NtPath) -> bool,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, NtfsError> {
-        list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)
-    }
-
     /// Every path of a file: one for each hard link.
     pub fn paths(&self, id: NodeId) -> Vec<NtPath> {
         self.entry(id).map(|entry| self.catalog.paths(entry.record)).unwrap_or_default()
@@ -264,6 +253,14 @@ impl Tree for NtfsTree {
             monitor.note("Too many files have the names of a store; not all were looked at.");
         }
         Ok(found)
+    }
+
+    fn deleted(
+        &self,
+        wanted: &dyn Fn(&NtPath) -> bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
