@@ -7,7 +7,7 @@ use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
-use lifeboat::store::{Machine, Part, Store, StoreVolume};
+use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
 use serde_json::json;
 
@@ -32,11 +32,9 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     if stores.is_empty() {
         return Err(sources::nothing_found(&found).into());
     }
-    let volumes: Vec<StoreVolume> = found.searchable().collect();
-    let machine = Machine::find(&volumes);
     let mut exit = Exit::Done;
     for store in &stores {
-        let outcome = save(store, &machine, args, &*target, out)?;
+        let outcome = save(store, &found.machine, args, &*target, out)?;
         show(&outcome, &*target, out);
         if outcome.losses > 0 || store.lacks_primary() || !store.missing_drives.is_empty() {
             exit = Exit::Losses;
@@ -61,7 +59,7 @@ fn save(
     let options = OffloadOptions {
         machine: SetMachine {
             name: args.name.clone().or_else(|| machine.name.as_ref().map(|(name, _)| name.clone())),
-            serial: None,
+            serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
         },
         what: What::Store,
         kind: store.kind.as_str().to_owned(),

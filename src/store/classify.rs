@@ -46,7 +46,28 @@ pub fn is_container_name(name: &str) -> bool {
 
 const DISTRIBUTED: &str = "hardlink.distributed.";
 
+/// Which piece of a compressed store a name is: `USMT.MIG` is 0, `USMT.MIG01`
+/// is 1. `None` for what only begins like one.
+fn piece_number(name: &str) -> Option<u32> {
+    let digits = name.get("USMT.MIG".len()..).filter(|_| is_container_name(name))?;
+    match digits {
+        "" => Some(0),
+        _ if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
 impl Markers {
+    /// The pieces of a compressed store by their number, in order. What has
+    /// another ending (`USMT.MIG.bak`) is saved with the store, and is no piece.
+    pub fn pieces(&self) -> Vec<(u32, Marker)> {
+        let numbered =
+            self.containers.iter().filter_map(|(name, m)| Some((piece_number(name)?, *m)));
+        let mut pieces: Vec<_> = numbered.collect();
+        pieces.sort_unstable_by_key(|(number, _)| *number);
+        pieces
+    }
+
     /// Looks into `folder`.
     pub fn read(tree: &dyn Tree, folder: NodeId) -> Result<Self, TreeError> {
         let mut found = Self::default();

@@ -11,6 +11,7 @@ pub mod within;
 use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
+use crate::ntfs::DeletedFile;
 
 /// How many folders that cannot be searched are named.
 const MAX_UNLISTED: usize = 3;
@@ -192,6 +193,22 @@ pub trait Tree: Send + Sync {
         }
         found.sort();
         Ok(found)
+    }
+
+    /// Whether what NTFS holds about a file is damaged, so that its other facts
+    /// may be wrong or short. Only the raw tree sees that.
+    fn is_damaged(&self, _id: NodeId) -> bool {
+        false
+    }
+
+    /// The files below `folder` that were deleted, as far as the volume still
+    /// tells. Only the raw tree knows of any.
+    fn deleted_below(
+        &self,
+        _folder: &NtPath,
+        _monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        Ok(Vec::new())
     }
 
     /// The node at `path`; ASCII case is ignored where no name fits exactly.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::{self, Disk, DiskError, Volume, VolumeKind};
+use crate::disk::{self, Disk, DiskError, DiskFormat, Volume, VolumeKind};
 use crate::health::Finding;
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
@@ -55,6 +55,9 @@ pub struct SourceVolume {
     pub may_hold_stores: bool,
     /// The letter it has now.
     pub letter: Option<char>,
+    /// Whether it is on a disk of this machine. Not so an image, and nobody can
+    /// say of a folder.
+    pub attached: bool,
     /// What was noticed while opening.
     pub findings: Vec<Finding>,
     /// Why it is read the way it is, for people; empty where it is not read.
@@ -86,6 +89,7 @@ impl Source {
                 letter: letter_of(path),
                 tree: Ok(opened.tree),
                 may_hold_stores: true,
+                attached: false,
                 findings: Vec::new(),
                 why,
                 not_shown: opened.not_shown,
@@ -128,6 +132,12 @@ impl Source {
             .into_iter()
             .map(|volume| open_volume(volume, via, asked, monitor))
             .collect();
+        // A loop device shows an image.
+        let attached = disk.format == DiskFormat::Attached
+            && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
+        for volume in &mut volumes {
+            volume.attached = attached;
+        }
         if let Some(first) = volumes.first_mut() {
             table_findings.append(&mut first.findings);
             first.findings = table_findings;
@@ -207,6 +217,7 @@ fn open_volume(
         tree,
         may_hold_stores,
         letter: volume.letter,
+        attached: false,
         findings,
         why,
         not_shown,

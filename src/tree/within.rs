@@ -70,6 +70,10 @@ impl Tree for Within {
         self.inner.facts(id, name)
     }
 
+    fn is_damaged(&self, id: NodeId) -> bool {
+        self.inner.is_damaged(id)
+    }
+
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
         self.inner.open(id, stream)
     }
