@@ -15,6 +15,8 @@
 mod made;
 #[path = "common/ntfs3g.rs"]
 mod ntfs3g;
+#[path = "common/tiny_volume.rs"]
+mod tiny_volume;
 
 use std::fs;
 use std::io;
@@ -27,6 +29,9 @@ use lifeboat::monitor::Silent;
 use lifeboat::ntfs::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
+use lifeboat_maker::container::Container;
+use lifeboat_maker::content::Content;
+use lifeboat_maker::reparse;
 use made::{noise, prose};
 use ntfs3g::Image;
 
@@ -167,4 +172,65 @@ fn random_changes_are_survived() {
     }
     eprintln!("{opened} of {rounds} could be opened");
     assert!(opened as u64 > rounds / 2);
+}
+
+#[test]
+fn a_volume_made_by_hand_is_read() {
+    let volume = tiny_volume::make();
+    assert_eq!(volume.len(), 16_384);
+    let tree = NtfsTree::open(Arc::new(Memory(volume)), "tiny".into(), &Silent).unwrap();
+    assert_eq!(tree.info().label, "t");
+    let found = tree.find_named(&["USMT", "file"], &Silent).unwrap();
+    let paths: Vec<_> = found.iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(paths, ["USMT", "USMT/file"]);
+    let facts = tree.facts(found[1].1, None).unwrap();
+    assert_eq!(facts.streams.len(), 1);
+    assert!(matches!(facts.content, lifeboat::facts::Content::NotHere(_)));
+}
+
+#[test]
+#[ignore = "makes the fuzzer's seeds anew"]
+fn write_the_seeds() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        fs::create_dir_all(corpus.join(target)).unwrap();
+        fs::write(corpus.join(target).join(name), bytes).unwrap();
+    };
+    let tiny = tiny_volume::make();
+    write("ntfs_volume", "tiny", &tiny);
+    write("ntfs_boot", "tiny", &tiny[..512]);
+    write("ntfs_record", "tiny", &tiny[512 * 26..512 * 27]);
+    write("ntfs_runs", "sparse", &[0, 0x11, 1, 27, 0x01, 1, 0x11, 1, 1, 0]);
+    write("ntfs_runs", "pieces", &[1, 0x21, 9, 1, 1, 0, 0xEE, 0x12, 1, 2, 0x80, 0]);
+
+    // What mkntfs makes.
+    let image = Image::make(8 << 20, &["-c", "4096"]);
+    write("ntfs_boot", "mkntfs", &image.bytes(0, 512));
+    let (volume, _) = Volume::open(image.device()).unwrap();
+    for (number, name) in [(0, "mft"), (5, "root"), (9, "secure")] {
+        write("ntfs_record", name, &volume.read_record(number).unwrap().0);
+    }
+    let tree = NtfsTree::open(image.device(), "mkntfs".into(), &Silent).unwrap();
+    let secure = tree.lookup(&"$Secure".into()).unwrap();
+    let mut block = vec![0; 4096];
+    tree.open(secure, Some(&"$SDS".into())).unwrap().read(&mut block).unwrap();
+    write("ntfs_sds", "mkntfs", &block);
+
+    let wof = [1_u32, 2, 1, 0].map(u32::to_le_bytes).concat();
+    for (name, data) in [
+        ("junction", reparse::junction("C:\\a")),
+        ("symlink", reparse::symlink("C:\\a")),
+        ("cloud", reparse::microsoft(reparse::CLOUD_6, b"cloud")),
+        ("dedup", reparse::microsoft(reparse::DEDUP, b"dedup")),
+        ("wof", reparse::microsoft(0x8000_0017, &wof)),
+    ] {
+        write("reparse", name, &data);
+    }
+    for (name, is_encrypted) in [("plain", false), ("encrypted", true)] {
+        let mut container = Container::new(is_encrypted, 7);
+        container.add("File\\C:\\Users\\alice\\a.txt", &Content::text(1, 300)).unwrap();
+        let bytes = container.finish(&Content::text(2, 100)).unwrap();
+        // Pieces of 34 bytes, payloads unpacked.
+        write("mig", name, &[&[7], bytes.as_slice()].concat());
+    }
 }

@@ -157,8 +157,9 @@ pub(crate) struct Offload {
     // Shown as it stands, so without the brackets of Markdown.
     #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
+    /// [default: what lifeboat.toml beside the program says]
     #[arg(long, value_name = "DEST")]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Vec<String>,

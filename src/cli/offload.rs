@@ -12,13 +12,20 @@ use lifeboat::target::Target;
 use serde_json::json;
 
 use super::args::{Global, Offload};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
-    let target = sets::open_dest(&args.to, &args.logon, out)?;
+    let to = args.to.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no destination was named",
+            "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
+        )
+    })?;
+    let target = sets::open_dest(to, &args.logon, out)?;
     let mut found = sources::find(&args.sources, global, out)?;
     let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
     let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();

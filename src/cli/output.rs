@@ -98,6 +98,16 @@ impl Output {
         }
     }
 
+    /// A remark for those who want to know more: with `--verbose`, in JSON and in
+    /// the log.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose || self.json {
+            self.note(text);
+        } else {
+            self.log(Importance::Info, text);
+        }
+    }
+
     /// An event, for programs. `value` must be a JSON object.
     pub(crate) fn event(&self, message_type: &str, value: &impl Serialize) {
         if !self.json {

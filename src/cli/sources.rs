@@ -67,8 +67,11 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
                 "letter": volume.letter,
                 "label": volume.tree.as_ref().map(|t| t.info().label.clone()).ok(),
                 "via": volume.tree.as_ref().map(|t| t.info().via.as_str()).ok(),
+                "why": Some(&volume.why).filter(|why| !why.is_empty()),
+                "not_shown": volume.not_shown,
             }),
         );
+        say_which_way(volume, out);
         for finding in &volume.findings {
             out.finding(finding);
         }
@@ -93,6 +96,26 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
         return Err(interrupted().into());
     }
     Ok(found)
+}
+
+/// Which way a volume is read, and why: where it is not the usual one, or more
+/// was asked for.
+fn say_which_way(volume: &SourceVolume, out: Out) {
+    let Ok(tree) = &volume.tree else { return };
+    let way = match tree.info().via {
+        Via::Raw => "raw, from the disk itself",
+        Via::Host => "host, through the system's file API",
+        Via::Memory => "from memory",
+    };
+    let text = format!("{}: read {way} ({})", volume.display, volume.why);
+    if tree.info().via == Via::Host {
+        out.note(&text);
+    } else {
+        out.detail(&text);
+    }
+    if !volume.not_shown.is_empty() {
+        out.detail(&format!("that way does not show: {}", volume.not_shown.join("; ")));
+    }
 }
 
 impl Found {

@@ -15,7 +15,8 @@ mod verdict;
 use std::fmt;
 
 pub use codes::Code;
-pub use store::{Check, Level, StoreReport, check_store};
+pub use read_all::Onlooker;
+pub use store::{Check, Level, StoreReport, check_store, check_store_with};
 pub use usmtutils::Usmtutils;
 pub use verdict::Verdict;
 

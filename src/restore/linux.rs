@@ -133,12 +133,23 @@ impl Root {
     }
 
     /// Removes a file or link (never what it leads to), or an empty folder that
-    /// carries reparse data.
+    /// carries reparse data. One that is not empty loses its reparse data, and is
+    /// an ordinary folder then.
     pub(super) fn remove(&mut self, at: &[NtName]) -> io::Result<()> {
         self.way.clear();
         let (folder, name) = self.parent(at, false)?;
         match rustix::fs::unlinkat(&*folder, &*name, AtFlags::empty()) {
-            Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR)?),
+            Err(Errno::ISDIR | Errno::NOTEMPTY) => {}
+            done => return Ok(done?),
+        }
+        match rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::NOTDIR) => {
+                let path = proc_path(&folder, &name);
+                rustix::fs::lremovexattr(&*path, "system.ntfs_reparse_data")?;
+                // As when it is set: the kernel has to find out.
+                let _ = rustix::fs::statat(&*folder, &*name, AtFlags::SYMLINK_NOFOLLOW);
+                Ok(())
+            }
             done => Ok(done?),
         }
     }

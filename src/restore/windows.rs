@@ -21,6 +21,7 @@ use super::Verdict;
 use super::place::{Fact, FactKind, Kind};
 use crate::facts::{Times, attributes};
 use crate::name::NtName;
+pub(super) use crate::tree::host::windows::info::is_unsupported;
 use crate::tree::host::windows::nt::{self, How};
 use crate::tree::host::windows::{WHOLE_DESCRIPTOR, efs, info, privileges, streams_of};
 
@@ -388,14 +389,6 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
         ) => Verdict::Broken,
         _ => Verdict::OneFile,
     }
-}
-
-/// Whether the file system knows no such thing.
-pub(super) fn is_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(i32::cast_unsigned),
-        Some(w::ERROR_INVALID_FUNCTION | w::ERROR_NOT_SUPPORTED | w::ERROR_CALL_NOT_IMPLEMENTED)
-    )
 }
 
 /// Lets a file have holes; where that fails, its zeros are stored.

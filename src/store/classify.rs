@@ -75,7 +75,7 @@ impl Markers {
             let Ok(node) = tree.node(entry.node) else { continue };
             let Some(name) = entry.name.as_str() else { continue };
             if node.kind == NodeKind::Directory {
-                if name.eq_ignore_ascii_case("File") && node.reparse_tag.is_none() {
+                if name.eq_ignore_ascii_case("File") && node.is_plain_directory() {
                     found.file_folder = Some(entry.node);
                     found.file_drives = drives_in(tree, entry.node);
                 }

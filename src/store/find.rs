@@ -57,7 +57,7 @@ fn parts_on(
             .file_name()
             .is_some_and(|n| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3"));
         match facts.kind {
-            NodeKind::Directory if is_usmt && facts.reparse_tag.is_none() => {
+            NodeKind::Directory if is_usmt && facts.is_plain_directory() => {
                 folders.insert(path, node);
             }
             NodeKind::File if !is_usmt => {

@@ -106,6 +106,12 @@ impl NtfsTree {
         self.entry(id).map(|entry| self.catalog.paths(entry.record)).unwrap_or_default()
     }
 
+    /// Whether it is a folder of the orphans, or a root whose record is lost.
+    fn is_made_up(&self, id: NodeId) -> bool {
+        self.catalog.has_folder(Folder::from_id(id))
+            || id == NodeId(known::ROOT) && self.catalog.node(id).is_none()
+    }
+
     fn entry(&self, id: NodeId) -> Result<&CatalogEntry, TreeError> {
         self.catalog.node(id).ok_or_else(|| {
             let record = FileRef(id.0).number();
@@ -148,7 +154,7 @@ impl Tree for NtfsTree {
     }
 
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
-        if self.catalog.has_folder(Folder::from_id(id)) || id == NodeId(known::ROOT) {
+        if self.is_made_up(id) {
             return Ok(made_up(id));
         }
         let entry = self.entry(id)?;
@@ -167,16 +173,15 @@ impl Tree for NtfsTree {
     }
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
-        let folder = Folder::from_id(id);
-        if matches!(folder, Folder::Record(_)) && id != NodeId(known::ROOT) {
+        if !self.is_made_up(id) {
             self.entry(id)?;
         }
-        let children = self.catalog.children(folder);
+        let children = self.catalog.children(Folder::from_id(id));
         Ok(children.into_iter().map(|(name, node)| Entry { name, node }).collect())
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
-        if self.catalog.has_folder(Folder::from_id(id)) {
+        if self.is_made_up(id) {
             return Ok(Facts::default());
         }
         let file = self.file(self.entry(id)?)?;

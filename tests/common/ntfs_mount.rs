@@ -51,7 +51,8 @@ impl Mounted {
 
     fn mount(&mut self, options: &str) {
         let server = Command::new("ntfs-3g")
-            .args(["-n", "-o", options])
+            // In the foreground, so that its end is seen.
+            .args(["-n", "-o", &format!("no_detach,{options}")])
             .args([&self.image, &self.at])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -75,6 +76,21 @@ impl Mounted {
         }
     }
 
+    /// Stops ntfs-3g, as a server or a disk that does not answer: whoever looks at
+    /// the mount waits, until it is thawed or dropped.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let server = self.server.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &server]).status().unwrap().success());
+    }
+
     /// Mounts it again with other options.
     pub(crate) fn remount(&mut self, options: &str) {
         self.unmount();
@@ -85,6 +101,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         if let Some(mut server) = self.server.take() {
+            let _ = Command::new("kill").args(["-CONT", &server.id().to_string()]).status();
             let _ = Command::new("fusermount").arg("-uz").arg(&self.at).status();
             let _ = server.wait();
         }

@@ -80,7 +80,7 @@ impl HostTree {
     /// [`TreeError::Host`] when it is not a folder or may not be opened.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
         privileges::enable();
-        let source = path.display().to_string();
+        let source = nt::shown(path);
         let failed = |error| TreeError::Host { path: source.clone(), error };
         let root = nt::open_root(path).map_err(failed)?;
         let volume = nt::volume(&root).ok();
@@ -112,7 +112,7 @@ impl HostTree {
             limits.push("named streams");
         }
         if !privileges::enable().is_empty() {
-            limits.push("what this user may not read (not all backup privileges are held)");
+            limits.push("audit lists, and what this user may not read (backup rights are missing)");
         }
         limits
     }
@@ -123,26 +123,28 @@ impl HostTree {
     /// [`TreeError::Host`] when a name is not there or may not be looked at.
     pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
         let mut slot = ROOT;
-        for (i, name) in path.iter().enumerate() {
-            let folder = self.folder(slot)?;
-            let is_last = i + 1 == path.len();
-            let file = if is_last {
-                let failed = |error| TreeError::Host {
-                    path: format!("{}\\{name}", self.shown(slot)),
-                    error,
-                };
-                let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
-                let look = info::look(&file).map_err(failed)?;
-                let has_more = look.attributes & attributes::DIRECTORY == 0;
-                // MS-FSCC 2.4.26: the file's number on the volume.
-                let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
-                id.filter(|_| has_more).and_then(|id| info::u64_at(&id, 0)).map(u128::from)
-            } else {
-                None
-            };
-            slot = self.meet(slot, name.as_wtf8(), file)?;
+        for name in path {
+            slot = self.step(slot, name)?;
         }
         Ok(NodeId(slot.into()))
+    }
+
+    /// The slot of a name in a folder, as Windows finds it.
+    fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
+        let failed =
+            |error| TreeError::Host { path: format!("{}\\{name}", self.shown(slot)), error };
+        // Those would be a stream's name, or a path.
+        if name.is_empty() || name.as_wtf8().iter().any(|b| matches!(b, b':' | b'\\')) {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
+        let folder = self.folder(slot)?;
+        let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
+        let look = info::look(&file).map_err(failed)?;
+        let is_file = look.attributes & attributes::DIRECTORY == 0;
+        // MS-FSCC 2.4.26: the file's number on the volume.
+        let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
+        let id = id.filter(|_| is_file).and_then(|id| info::u64_at(&id, 0)).map(u128::from);
+        self.meet(slot, name.as_wtf8(), id)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -326,6 +328,16 @@ impl Tree for HostTree {
         Ok(entries)
     }
 
+    fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        match self.step(self.slot(folder)?, name) {
+            Ok(slot) => Ok(NodeId(slot.into())),
+            Err(TreeError::Host { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                crate::tree::lookup_in_listing(self, folder, name)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
         let first = self.slot(id)?;
         let named = name.and_then(|name| {
@@ -335,23 +347,32 @@ impl Tree for HostTree {
         let place = self.place(named.unwrap_or(first))?;
         let (file, which) = self.open_for_facts(&place)?;
         let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
+        let mut damaged = Vec::new();
+        let security = told(info::security(&file, which), "owner and permissions", &mut damaged);
+        // What the filter driver makes of it, not the file's own.
         let is_dedup = look.reparse_tag == Some(TAG_DEDUP);
         let reparse = look.reparse_tag.filter(|_| !is_dedup).and_then(|_| {
             let data = info::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
-            data.ok().filter(|data| !data.is_empty())
+            told(data, "reparse data", &mut damaged)
         });
-        let object_id = info::control(&file, FSCTL_GET_OBJECT_ID, &[], 64).ok();
         // Wine says that it succeeded, and gives nothing.
-        let object_id = object_id.filter(|id| id.len() == 64 && id.iter().any(|b| *b != 0));
+        let object_id =
+            told(object_id(&file), "object id", &mut damaged).and_then(super::object_id);
+        let extended_attributes =
+            told(extended_attributes(&file), "extended attributes", &mut damaged).flatten();
+        let streams = match streams_of(&file) {
+            Err(_) if !self.has_streams => Vec::new(),
+            streams => told(streams, "named streams", &mut damaged).unwrap_or_default(),
+        };
         Ok(Facts {
-            security: info::security(&file, which).ok(),
+            security,
             reparse,
             object_id,
-            extended_attributes: info::extended_attributes(&file).unwrap_or(None),
+            extended_attributes,
             short_name: short_name(&file, &place.name),
-            streams: streams_of(&file).unwrap_or_default(),
+            streams,
             content: content(&look),
-            damaged: Vec::new(),
+            damaged,
         })
     }
 
@@ -392,6 +413,36 @@ impl Tree for HostTree {
                 Ok(Box::new(FileStream::new(File::from(file), shown)?))
             }
         }
+    }
+}
+
+/// A fact, or a word on what is lost. What the file system knows nothing of is
+/// no loss.
+fn told<T>(fact: io::Result<T>, what: &str, damaged: &mut Vec<String>) -> Option<T> {
+    match fact {
+        Ok(fact) => Some(fact),
+        Err(error) => {
+            if !info::is_unsupported(&error) {
+                damaged.push(format!("{what}: {error}"));
+            }
+            None
+        }
+    }
+}
+
+fn object_id(file: &OwnedHandle) -> io::Result<Vec<u8>> {
+    match info::control(file, FSCTL_GET_OBJECT_ID, &[], 64) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+/// Asked for only where the file says that it has some.
+fn extended_attributes(file: &OwnedHandle) -> io::Result<Option<Vec<u8>>> {
+    // MS-FSCC 2.4.13: the size of the attributes.
+    match info::query(file, wdk::FileEaInformation, 4).map(|size| info::u32_at(&size, 0)) {
+        Ok(Some(1..)) => info::extended_attributes(file),
+        _ => Ok(None),
     }
 }
 
