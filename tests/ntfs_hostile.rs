@@ -25,12 +25,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat::disk::Device;
+use lifeboat::facts::Content;
 use lifeboat::monitor::Silent;
+use lifeboat::name::NtPath;
+use lifeboat::ntfs::Readable;
 use lifeboat::ntfs::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat_maker::container::Container;
-use lifeboat_maker::content::Content;
+use lifeboat_maker::content;
 use lifeboat_maker::reparse;
 use made::{noise, prose};
 use ntfs3g::Image;
@@ -177,7 +180,7 @@ fn random_changes_are_survived() {
 #[test]
 fn a_volume_made_by_hand_is_read() {
     let volume = tiny_volume::make();
-    assert_eq!(volume.len(), 16_384);
+    assert_eq!(volume.len(), 24_576);
     let tree = NtfsTree::open(Arc::new(Memory(volume)), "tiny".into(), &Silent).unwrap();
     assert_eq!(tree.info().label, "t");
     let found = tree.find_named(&["USMT", "file"], &Silent).unwrap();
@@ -185,7 +188,33 @@ fn a_volume_made_by_hand_is_read() {
     assert_eq!(paths, ["USMT", "USMT/file"]);
     let facts = tree.facts(found[1].1, None).unwrap();
     assert_eq!(facts.streams.len(), 1);
-    assert!(matches!(facts.content, lifeboat::facts::Content::NotHere(_)));
+    assert!(matches!(facts.content, Content::NotHere(_)));
+
+    let id = |path: &str| tree.lookup(&NtPath::from(path)).unwrap();
+    let read = |path: &str| {
+        let mut stream = tree.open(id(path), None).unwrap();
+        let mut bytes = vec![0; usize::try_from(stream.len()).unwrap()];
+        stream.read(&mut bytes).unwrap();
+        assert_eq!(stream.holes(), [], "{path}");
+        bytes
+    };
+    assert_eq!(read("USMT/listed"), [0x5A; 700]);
+    assert_eq!(read("USMT/packed"), [b'a'; 64]);
+    assert_eq!(read("USMT/compact"), [0x5A; 40]);
+    let kind = |path| tree.facts(id(path), None).unwrap().content;
+    assert_eq!(kind("USMT/compact"), Content::Wof("XPRESS4K"));
+    assert_eq!(kind("USMT/sealed"), Content::EfsRaw);
+    let facts = tree.facts(id("USMT/folder/in a folder"), None).unwrap();
+    assert_eq!(facts.damaged, [""; 0]);
+    assert_eq!(facts.short_name, Some("INAFOL~1".into()));
+    assert!(facts.object_id.is_some() && facts.extended_attributes.is_some());
+    let old_style = tree.facts(id("USMT/folder"), None).unwrap().security;
+    assert!(facts.security.is_some() && facts.security == old_style);
+    let wrong = tree.check_indexes(&Silent);
+    assert!(wrong.iter().all(|finding| finding.path != "USMT/folder"), "{wrong:?}");
+    let deleted = tree.deleted(&|_| true, &Silent).unwrap();
+    let deleted: Vec<_> = deleted.iter().map(|f| (f.path.to_string(), f.readable)).collect();
+    assert_eq!(deleted, [("USMT/gone".to_owned(), Readable::Part(512))]);
 }
 
 #[test]
@@ -199,7 +228,10 @@ fn write_the_seeds() {
     let tiny = tiny_volume::make();
     write("ntfs_volume", "tiny", &tiny);
     write("ntfs_boot", "tiny", &tiny[..512]);
-    write("ntfs_record", "tiny", &tiny[512 * 26..512 * 27]);
+    for number in [25, 27, 29, 30, 31, 32] {
+        let record = &tiny[512 * (1 + number)..512 * (2 + number)];
+        write("ntfs_record", &format!("tiny{number}"), record);
+    }
     write("ntfs_runs", "sparse", &[0, 0x11, 1, 27, 0x01, 1, 0x11, 1, 1, 0]);
     write("ntfs_runs", "pieces", &[1, 0x21, 9, 1, 1, 0, 0xEE, 0x12, 1, 2, 0x80, 0]);
 
@@ -228,8 +260,8 @@ fn write_the_seeds() {
     }
     for (name, is_encrypted) in [("plain", false), ("encrypted", true)] {
         let mut container = Container::new(is_encrypted, 7);
-        container.add("File\\C:\\Users\\alice\\a.txt", &Content::text(1, 300)).unwrap();
-        let bytes = container.finish(&Content::text(2, 100)).unwrap();
+        container.add("File\\C:\\Users\\alice\\a.txt", &content::Content::text(1, 300)).unwrap();
+        let bytes = container.finish(&content::Content::text(2, 100)).unwrap();
         // Pieces of 34 bytes, payloads unpacked.
         write("mig", name, &[&[7], bytes.as_slice()].concat());
     }

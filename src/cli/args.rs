@@ -51,7 +51,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// Read volumes from the raw device or through the system's file API
-    /// [default: raw where it can be]
+    /// [default: raw where it can be, and it says which way and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
     pub(crate) via: Option<ViaArg>,
 }
@@ -74,7 +74,8 @@ Examples:
   lifeboat detect
   lifeboat detect disk.img
   lifeboat detect /dev/sda --json
-  lifeboat detect /mnt/c /mnt/d")]
+  lifeboat detect /mnt/c /mnt/d
+  lifeboat --via host detect D:          through the file API, not the disk")]
     Detect(Detect),
     /// Check the stores in a source, or a rescue set
     #[command(after_help = "\

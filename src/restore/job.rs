@@ -8,6 +8,8 @@ pub(super) mod cover;
 mod dress;
 mod pour;
 
+pub(super) use dress::times;
+
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;

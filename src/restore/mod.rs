@@ -103,7 +103,8 @@ pub fn restore_verified(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<(Restored, Verified), RestoreError> {
-    put_back(input, to, options, monitor, || verify_restored(input, to, monitor))
+    let look = || verify::read_back(input, to, verify::AccessTimes::PutBack, monitor);
+    put_back(input, to, options, monitor, look)
 }
 
 fn put_back<T>(

@@ -67,7 +67,7 @@ pub struct SourceVolume {
 }
 
 /// How long a volume that nobody named is searched through the host.
-const UNNAMED: Duration = Duration::from_secs(60);
+const UNNAMED: Duration = Duration::from_mins(1);
 
 /// Something to look for stores in.
 pub struct Source {
@@ -262,13 +262,11 @@ fn folder(path: &Path) -> Result<Folder, SourceError> {
         let tree = Within::new(Arc::new(tree), &below, path.display().to_string()).ok()?;
         Some(Folder { tree: Arc::new(tree), not_shown })
     });
-    match within {
-        Some(folder) => Ok(folder),
-        None => {
-            let tree = HostTree::open(path)?;
-            Ok(Folder { not_shown: tree.limits(), tree: Arc::new(tree) })
-        }
+    if let Some(folder) = within {
+        return Ok(folder);
     }
+    let tree = HostTree::open(path)?;
+    Ok(Folder { not_shown: tree.limits(), tree: Arc::new(tree) })
 }
 
 /// The root of the volume that `path` lies on, and the way from there.
@@ -316,9 +314,9 @@ mod tests {
     use crate::monitor::{Collect, Silent};
 
     /// A volume of a kind that is known by its first sector, mounted at a folder.
-    fn volume(name: &[u8; 8], mount: Option<&Path>) -> Volume {
+    fn volume(name: [u8; 8], mount: Option<&Path>) -> Volume {
         let mut bytes = vec![0; 1 << 20];
-        bytes[3..11].copy_from_slice(name);
+        bytes[3..11].copy_from_slice(&name);
         let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes));
         let disk = Disk::probe("stick".to_owned(), "stick".into(), device);
         let mut volume = disk.volumes.into_iter().next().unwrap();
@@ -330,7 +328,7 @@ mod tests {
     fn what_is_not_ntfs_is_read_where_it_is_mounted() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("StateStore/USMT")).unwrap();
-        for (name, kind) in [(b"EXFAT   ", "exfat"), (b"ReFS\0\0\0\0", "refs")] {
+        for (name, kind) in [(*b"EXFAT   ", "exfat"), (*b"ReFS\0\0\0\0", "refs")] {
             for asked in [Asked::ByName, Asked::WithAll] {
                 let opened = open_volume(volume(name, Some(dir.path())), None, asked, &Silent);
                 let tree = opened.tree.unwrap();
@@ -368,7 +366,7 @@ mod tests {
     #[test]
     fn ntfs_that_cannot_be_read_raw_is_read_through_the_host_and_why_is_said() {
         let dir = tempfile::tempdir().unwrap();
-        let mut broken = volume(b"EXFAT   ", Some(dir.path()));
+        let mut broken = volume(*b"EXFAT   ", Some(dir.path()));
         broken.kind = VolumeKind::Ntfs; // by its type; its structures are not there
         let seen = Collect::default();
         let opened = open_volume(broken.clone(), None, Asked::ByName, &seen);

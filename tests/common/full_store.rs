@@ -40,6 +40,11 @@ pub(crate) fn make(root: &Path) {
     fs::write(&unknown, b"").unwrap();
     // A name surrogate, such as a symbolic link: no data behind it.
     set(&unknown, "system.ntfs_reparse_data", &reparse(0xA000_0019, &[7; 40]));
+    // To ntfs-3g a pipe and a link, since they are marked SYSTEM.
+    for (name, bytes) in [("pipe", &b""[..]), ("link", b"IntxLNK\x01t\0")] {
+        fs::write(users.join(name), bytes).unwrap();
+        set(&users.join(name), "system.ntfs_attrib_be", &0x24u32.to_be_bytes());
+    }
     let mut times = Vec::new();
     for n in 1..=4u64 {
         times.extend((130_000_000_000_000_000 + n * 77_777_777).to_be_bytes());

@@ -30,11 +30,16 @@ pub(crate) struct Mounted {
 impl Mounted {
     /// A new volume of `mib` MiB, mounted for writing with all facts.
     pub(crate) fn fresh(mib: u64) -> Self {
+        Self::fresh_at(mib, "mount")
+    }
+
+    /// The same, mounted at a folder of this name.
+    pub(crate) fn fresh_at(mib: u64, name: &str) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let image = scratch.path().join("volume.img");
         std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
         run(Command::new("mkntfs").args(["-F", "-Q", "-q", "-L", "LIFEBOAT"]).arg(&image));
-        let at = scratch.path().join("mount");
+        let at = scratch.path().join(name);
         std::fs::create_dir(&at).unwrap();
         let mut made = Self { at, _scratch: scratch, image, server: None };
         made.mount(ALL_FACTS);

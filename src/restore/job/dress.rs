@@ -117,7 +117,8 @@ impl Job<'_> {
     }
 }
 
-pub(super) fn times(line: TimesLine) -> Times {
+/// The times of a member.
+pub(in crate::restore) fn times(line: TimesLine) -> Times {
     Times {
         created: FileTime(line.created),
         modified: FileTime(line.modified),

@@ -10,6 +10,7 @@
 pub(crate) mod efs;
 pub(crate) mod info;
 pub(crate) mod nt;
+pub(crate) mod placeholders;
 pub mod privileges;
 
 use std::collections::VecDeque;
@@ -20,27 +21,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Wdk::Storage::FileSystem as wdk;
+use windows_sys::Win32::Foundation::ERROR_NOT_A_REPARSE_POINT;
 use windows_sys::Win32::Security as sec;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
     FSCTL_GET_NTFS_VOLUME_DATA, FSCTL_GET_OBJECT_ID, FSCTL_GET_REPARSE_POINT,
 };
-use windows_sys::Win32::System::SystemServices::ACCESS_SYSTEM_SECURITY;
+use windows_sys::Win32::System::SystemServices::{ACCESS_SYSTEM_SECURITY, FILE_PERSISTENT_ACLS};
 
 use self::efs::EfsStream;
 use self::info::Look;
 use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
-use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes};
+use crate::facts::{
+    Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
+};
 use crate::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// Tags of MS-FSCC 2.1.2.1.
 const TAG_WOF: u32 = 0x8000_0017;
 const TAG_DEDUP: u32 = 0x8000_0013;
-/// Set in tags of links and junctions, which have no data.
-const TAG_NAME_SURROGATE: u32 = 0x2000_0000;
 /// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2).
 const MOST_REPARSE: usize = 16 << 10;
 /// Open folders that are kept at hand.
@@ -55,8 +57,10 @@ pub(crate) const WHOLE_DESCRIPTOR: u32 = sec::OWNER_SECURITY_INFORMATION
 /// A folder of a mounted volume.
 pub struct HostTree {
     info: TreeInfo,
-    /// Whether the file system keeps what only NTFS and ReFS keep.
+    /// Whether the file system keeps what only NTFS and ReFS keep. (Windows makes
+    /// up descriptors for files on FAT.)
     has_streams: bool,
+    has_security: bool,
     path: PathBuf,
     root: Arc<OwnedHandle>,
     table: Mutex<Table>,
@@ -80,6 +84,7 @@ impl HostTree {
     /// [`TreeError::Host`] when it is not a folder or may not be opened.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
         privileges::enable();
+        placeholders::expose();
         let source = nt::shown(path);
         let failed = |error| TreeError::Host { path: source.clone(), error };
         let root = nt::open_root(path).map_err(failed)?;
@@ -98,6 +103,7 @@ impl HostTree {
         Ok(Self {
             info,
             has_streams: streams_of(&root).is_ok(),
+            has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
             path: path.to_owned(),
             root: Arc::new(root),
             table: Mutex::new(Table::new()),
@@ -213,7 +219,7 @@ impl HostTree {
         let name = self.units(slot);
         let folder = nt::open_at(above, &name, How::FOLDER).map_err(|e| self.failed(slot, e))?;
         match info::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
-            Some(tag) if tag & TAG_NAME_SURROGATE != 0 => {
+            Some(tag) if is_name_surrogate(tag) => {
                 Err(self.failed(slot, io::ErrorKind::NotADirectory.into()))
             }
             _ => Ok(folder),
@@ -286,7 +292,7 @@ impl Tree for HostTree {
         let slot = self.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
         let is_dir = look.attributes & attributes::DIRECTORY != 0;
-        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         Ok(Node {
             id,
             kind: if is_dir { NodeKind::Directory } else { NodeKind::File },
@@ -303,7 +309,7 @@ impl Tree for HostTree {
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
         let slot = self.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
-        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         if look.attributes & attributes::DIRECTORY == 0 || (is_link && slot != ROOT) {
             return Ok(Vec::new());
         }
@@ -348,12 +354,15 @@ impl Tree for HostTree {
         let (file, which) = self.open_for_facts(&place)?;
         let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
         let mut damaged = Vec::new();
-        let security = told(info::security(&file, which), "owner and permissions", &mut damaged);
+        let security = if self.has_security {
+            told(info::security(&file, which), "owner and permissions", &mut damaged)
+        } else {
+            None
+        };
         // What the filter driver makes of it, not the file's own.
         let is_dedup = look.reparse_tag == Some(TAG_DEDUP);
         let reparse = look.reparse_tag.filter(|_| !is_dedup).and_then(|_| {
-            let data = info::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
-            told(data, "reparse data", &mut damaged)
+            told(reparse_data(&file), "reparse data", &mut damaged).filter(|data| !data.is_empty())
         });
         // Wine says that it succeeded, and gives nothing.
         let object_id =
@@ -364,12 +373,13 @@ impl Tree for HostTree {
             Err(_) if !self.has_streams => Vec::new(),
             streams => told(streams, "named streams", &mut damaged).unwrap_or_default(),
         };
+        let short_name = told(short_name(&file, &place.name), "DOS name", &mut damaged).flatten();
         Ok(Facts {
             security,
             reparse,
             object_id,
             extended_attributes,
-            short_name: short_name(&file, &place.name),
+            short_name,
             streams,
             content: content(&look),
             damaged,
@@ -400,9 +410,7 @@ impl Tree for HostTree {
                 let path = nt::final_path(&file).map_err(|e| self.failed(place.slot, e))?;
                 Ok(Box::new(EfsStream::open(path, shown)?))
             }
-            (_, Some(tag)) if tag & TAG_NAME_SURROGATE != 0 => {
-                Ok(Box::new(BytesStream::new(Vec::new())))
-            }
+            (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
             (_, tag) => {
                 let open = match tag {
                     Some(TAG_DEDUP) => nt::open_through,
@@ -417,16 +425,25 @@ impl Tree for HostTree {
 }
 
 /// A fact, or a word on what is lost. What the file system knows nothing of is
-/// no loss.
+/// no loss. (Some say so by refusing a parameter, which is always the same.)
 fn told<T>(fact: io::Result<T>, what: &str, damaged: &mut Vec<String>) -> Option<T> {
     match fact {
         Ok(fact) => Some(fact),
         Err(error) => {
-            if !info::is_unsupported(&error) {
+            let is_unknown = error.kind() == io::ErrorKind::InvalidInput;
+            if !is_unknown && !info::is_unsupported(&error) {
                 damaged.push(format!("{what}: {error}"));
             }
             None
         }
+    }
+}
+
+/// Empty where there is none after all (Wine says of a drive's root that it has).
+fn reparse_data(file: &OwnedHandle) -> io::Result<Vec<u8>> {
+    match info::control(file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE) {
+        Err(e) if e.raw_os_error() == Some(ERROR_NOT_A_REPARSE_POINT.cast_signed()) => Ok(vec![]),
+        answer => answer,
     }
 }
 
@@ -440,8 +457,9 @@ fn object_id(file: &OwnedHandle) -> io::Result<Vec<u8>> {
 /// Asked for only where the file says that it has some.
 fn extended_attributes(file: &OwnedHandle) -> io::Result<Option<Vec<u8>>> {
     // MS-FSCC 2.4.13: the size of the attributes.
-    match info::query(file, wdk::FileEaInformation, 4).map(|size| info::u32_at(&size, 0)) {
-        Ok(Some(1..)) => info::extended_attributes(file),
+    let size = info::query(file, wdk::FileEaInformation, 4)?;
+    match info::u32_at(&size, 0) {
+        Some(1..) => info::extended_attributes(file),
         _ => Ok(None),
     }
 }
@@ -474,11 +492,15 @@ fn content(look: &Look) -> Content {
 }
 
 /// The DOS name, where it is a name of its own (MS-FSCC 2.4.5).
-fn short_name(file: &OwnedHandle, name: &[u16]) -> Option<NtName> {
-    let answer = info::query(file, wdk::FileAlternateNameInformation, 64).ok()?;
-    let bytes = info::u32_at(&answer, 0)? as usize;
-    let short = info::units(answer.get(4..)?.get(..bytes)?);
-    (!short.is_empty() && short != name).then(|| NtName::from_utf16(&short))
+fn short_name(file: &OwnedHandle, name: &[u16]) -> io::Result<Option<NtName>> {
+    let answer = match info::query(file, wdk::FileAlternateNameInformation, 64) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        answer => answer?,
+    };
+    let bytes = info::u32_at(&answer, 0).unwrap_or(0) as usize;
+    let short = answer.get(4..).and_then(|text| text.get(..bytes)).map(info::units);
+    let short = short.filter(|short| !short.is_empty() && short != name);
+    Ok(short.map(|short| NtName::from_utf16(&short)))
 }
 
 /// The named streams of an open file (MS-FSCC 2.4.44).

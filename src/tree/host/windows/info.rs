@@ -254,6 +254,7 @@ pub(crate) fn is_unsupported(error: &io::Error) -> bool {
             status::ERROR_INVALID_FUNCTION
                 | status::ERROR_NOT_SUPPORTED
                 | status::ERROR_CALL_NOT_IMPLEMENTED
+                | status::ERROR_EAS_NOT_SUPPORTED
         )
     )
 }
