@@ -121,6 +121,21 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
     }
 
+    /// How far another program is, by its own word.
+    pub(crate) fn percent(&self, what: &str, percent: u8) {
+        if self.json {
+            self.event("progress", &json!({"stage": "loadstate", "percent": percent}));
+            return;
+        }
+        if self.bar.length() != Some(100) {
+            self.bar.reset();
+            self.bar.set_style(plain_style("{wide_msg}\n[{bar:28}] {percent:>3}% {elapsed}"));
+            self.bar.set_length(100);
+        }
+        self.bar.set_message(what.to_owned());
+        self.bar.set_position(percent.into());
+    }
+
     /// A failure: two lines on standard error, or an event.
     pub(crate) fn error(&self, what: &str, action: &str, exit_code: u8) {
         self.bar.finish_and_clear();
@@ -330,6 +345,10 @@ fn style(with_total: bool) -> ProgressStyle {
     } else {
         "{spinner} {wide_msg}"
     };
+    plain_style(template)
+}
+
+fn plain_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")

@@ -4,6 +4,7 @@
 //! no more data. Folders' times come after that, and last of all the reparse data
 //! that covers folders with children ([`cover`]).
 
+mod again;
 pub(super) mod cover;
 mod dress;
 mod pour;
@@ -20,6 +21,7 @@ use super::error::RestoreError;
 use super::input::{Input, Ordered};
 use super::place::{FactKind, Kind};
 use super::platform::{self, Root};
+use super::stage::is_below;
 use super::tally::Tally;
 use super::{Restored, Verdict, names};
 use crate::archive::error::ArchiveError;
@@ -128,7 +130,9 @@ impl<'a> Job<'a> {
             }
         }
         self.places.sync()?;
-        self.places.unmark(input.rescue())?;
+        if self.places.stages.is_empty() {
+            self.places.unmark(input.rescue())?;
+        }
         for (member, place) in last {
             self.date(&member, &place)?;
         }
@@ -266,6 +270,14 @@ impl<'a> Job<'a> {
             Some(manifest::MISSING) => return Ok(false),
             Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
             _ => {}
+        }
+        if self.is_there_whole(member, place, data) {
+            self.progress.files += 1;
+            self.progress.bytes += data.size;
+            self.done.files += 1;
+            self.done.bytes += data.size;
+            self.streams(set, member, place)?;
+            return Ok(true);
         }
         let file = match self.create(place) {
             Ok(file) => file,
@@ -458,6 +470,13 @@ impl<'a> Job<'a> {
             .places
             .find(&drive, &below)
             .ok_or_else(|| format!("the drive `{drive}`, which is no part of the set"))?;
+        let is_inside = self
+            .parts
+            .iter()
+            .any(|part| part.root == root && (is_below(&at, &part.at) || is_below(&part.at, &at)));
+        if !is_inside {
+            return Err("a place outside the folders that the set is of".to_owned());
+        }
         Ok(Place { root, at })
     }
 

@@ -87,9 +87,9 @@ impl Source {
                 display: path.display().to_string(),
                 kind: opened.tree.info().file_system.clone(),
                 letter: letter_of(path),
-                attached: false,
                 tree: Ok(opened.tree),
                 may_hold_stores: true,
+                attached: false,
                 findings: Vec::new(),
                 why,
                 not_shown: opened.not_shown,
@@ -127,14 +127,14 @@ impl Source {
         let own = disk.faults.iter().chain(&disk.table.faults);
         let mut table_findings: Vec<Finding> =
             own.map(|fault| fault.finding(&disk.display)).collect();
-        // A loop device shows an image.
-        let attached = disk.format == DiskFormat::Attached
-            && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
         let mut volumes: Vec<SourceVolume> = disk
             .volumes
             .into_iter()
             .map(|volume| open_volume(volume, via, asked, monitor))
             .collect();
+        // A loop device shows an image.
+        let attached = disk.format == DiskFormat::Attached
+            && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
         for volume in &mut volumes {
             volume.attached = attached;
         }

@@ -92,6 +92,13 @@ struct Place {
     slot: u32,
 }
 
+/// The roots of NTFS volumes that ntfs-3g has mounted for writing.
+pub(crate) fn writable_ntfs_mounts() -> Vec<std::path::PathBuf> {
+    let mut points = mounts::writable_fuse();
+    points.retain(|point| HostTree::open(point).is_ok_and(|tree| tree.is_volume_root));
+    points
+}
+
 impl HostTree {
     /// Opens a folder; a link that `path` itself is, or goes through, is
     /// followed, since the user named it.
