@@ -283,12 +283,15 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
 /// Files that stood below the part's folder and were deleted. One whose path
 /// is taken again was replaced, not lost.
 fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    let files = match part.tree.deleted_below(&part.usmt_path, monitor) {
-        Ok(files) => files,
+    let (files, more) = match part.tree.deleted_below(&part.usmt_path, monitor) {
+        Ok(found) => found,
         Err(error) => {
             return monitor.note(&format!("deleted files cannot be looked for: {error}"));
         }
     };
+    if more > 0 {
+        say(DELETED_FILES.at(part.windows_path(), format!("{more} more files were deleted")));
+    }
     let lost = files.iter().filter(|file| {
         !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
     });

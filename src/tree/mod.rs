@@ -202,13 +202,14 @@ pub trait Tree: Send + Sync {
     }
 
     /// The files below `folder` that were deleted, as far as the volume still
-    /// tells. Only the raw tree knows of any.
+    /// tells, at most 10,000 of them; then how many more there are. Only the raw
+    /// tree knows of any.
     fn deleted_below(
         &self,
         _folder: &NtPath,
         _monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, TreeError> {
-        Ok(Vec::new())
+    ) -> Result<(Vec<DeletedFile>, u64), TreeError> {
+        Ok((Vec::new(), 0))
     }
 
     /// The node at `path`; ASCII case is ignored where no name fits exactly.

@@ -7,6 +7,7 @@
 
 mod stream;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use stream::{Efs, Plain, Wof};
@@ -35,6 +36,8 @@ const MAX_FACT_BYTES: usize = 256 << 10;
 /// Deleted files are looked through only where there are no more: each takes
 /// 100 bytes of memory beside the catalog.
 const MAX_DELETED: u64 = 500_000;
+/// As many deleted files of one folder are told.
+const MAX_DELETED_TOLD: u64 = 10_000;
 
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
@@ -278,17 +281,24 @@ impl Tree for NtfsTree {
         &self,
         folder: &NtPath,
         monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, TreeError> {
+    ) -> Result<(Vec<DeletedFile>, u64), TreeError> {
         let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
         if candidates > MAX_DELETED {
             monitor.note(&format!(
                 "{}: {candidates} file records are of deleted files, too many to look through",
                 self.info.source
             ));
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
-        let is_below = |path: &NtPath| path.names().starts_with(folder.names());
-        Ok(self.deleted(&is_below, monitor)?)
+        // Their paths take more memory than all the rest.
+        let seen = Cell::new(0_u64);
+        let is_wanted = |path: &NtPath| {
+            let is_below = path.names().starts_with(folder.names());
+            seen.set(seen.get() + u64::from(is_below));
+            is_below && seen.get() <= MAX_DELETED_TOLD
+        };
+        let found = self.deleted(&is_wanted, monitor)?;
+        Ok((found, seen.get().saturating_sub(MAX_DELETED_TOLD)))
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
