@@ -238,6 +238,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("volume-refused", Warning),
     ("volume-start-unreadable", Damage),
     ("volume-cut-short", Warning),
+    ("search-cut-short", Warning),
     ("ntfs-boot-copy", Warning),
     ("ntfs-mft-mirror", Warning),
     ("ntfs-mft-incomplete", Damage),

@@ -17,7 +17,8 @@ use std::fmt;
 
 pub use codes::Code;
 pub use deleted::check_deleted_stores;
-pub use store::{Check, Level, StoreReport, check_store};
+pub use read_all::Onlooker;
+pub use store::{Check, Level, StoreReport, check_store, check_store_with};
 pub use usmtutils::Usmtutils;
 pub use verdict::Verdict;
 

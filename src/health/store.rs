@@ -10,6 +10,7 @@ use crate::store::logs::UsmtRun;
 use crate::store::{Store, StoreKind};
 
 use super::codes::STORE_ENCRYPTED;
+use super::read_all::Onlooker;
 use super::{
     Finding, Severity, Usmtutils, Verdict, container, logs, metadata, parts, read_all, verdict,
 };
@@ -78,6 +79,16 @@ impl StoreReport {
 
 /// Looks at `store`; tells the monitor each finding as it comes.
 pub fn check_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> StoreReport {
+    check_store_with(store, check, None, monitor)
+}
+
+/// Like [`check_store`]; at [`Level::Full`] `onlooker` sees what is read.
+pub fn check_store_with(
+    store: &Store,
+    check: &Check<'_>,
+    onlooker: Option<&mut dyn Onlooker>,
+    monitor: &dyn Monitor,
+) -> StoreReport {
     let mut report = StoreReport::default();
     let mut told = Told { monitor, kept: Vec::new(), counts: BTreeMap::new() };
     let mut say = |finding: Finding| told.take(finding);
@@ -104,7 +115,7 @@ pub fn check_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> S
     }
     if check.level == Level::Full && store.kind.holds_data() {
         monitor.stage(Stage::Verify, &store.display());
-        read_all::read_store(store, monitor, &mut say, &mut report);
+        read_all::read_store(store, onlooker, monitor, &mut say, &mut report);
     }
     report.findings = told.finish();
     report

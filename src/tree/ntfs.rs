@@ -32,6 +32,10 @@ use crate::ntfs::{
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
 
+/// Deleted files are looked through only where there are no more: each takes
+/// 100 bytes of memory beside the catalog.
+const MAX_DELETED: u64 = 500_000;
+
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
     volume: Arc<Volume>,
@@ -264,6 +268,14 @@ impl Tree for NtfsTree {
         wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
     ) -> Result<Vec<DeletedFile>, TreeError> {
+        let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
+        if candidates > MAX_DELETED {
+            monitor.note(&format!(
+                "{}: {candidates} file records are of deleted files, too many to look through",
+                self.info.source
+            ));
+            return Ok(Vec::new());
+        }
         Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
