@@ -19,7 +19,6 @@ pub mod journal;
 pub mod lines;
 pub mod manifest;
 mod options;
-mod patience;
 pub mod pax;
 pub mod plan;
 mod plan_builder;

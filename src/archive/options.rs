@@ -1,7 +1,5 @@
 //! How a set is to be made, and what came of it.
 
-use std::time::Duration;
-
 use super::error::ArchiveError;
 use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES};
 use super::rescue::{Machine, Rescue, What};
@@ -44,8 +42,6 @@ pub struct OffloadOptions {
     pub resume: Resume,
     /// When the set is begun: names it. By the clock of the rescuing machine.
     pub created: FileTime,
-    /// How long to go on trying when the target makes passing trouble.
-    pub patience: Duration,
 }
 
 impl Default for OffloadOptions {
@@ -61,7 +57,6 @@ impl Default for OffloadOptions {
             read_back: true,
             resume: Resume::Auto,
             created: FileTime::now(),
-            patience: Duration::from_mins(2),
         }
     }
 }

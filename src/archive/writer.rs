@@ -12,7 +12,6 @@ use super::frames::Packer;
 use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
 pub use super::options::{OffloadOptions, Outcome, Resume};
-use super::patience::Patience;
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
 use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
@@ -38,7 +37,6 @@ pub fn offload(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, ArchiveError> {
     options.check()?;
-    let patience = Patience { bound: options.patience, monitor };
     let max = target.max_file_size();
     let split = match options.split {
         Some(split) => Some(split.min(max)),
@@ -51,14 +49,14 @@ pub fn offload(
         read_back: options.read_back,
     };
     warn_of_little_room(plan, target, monitor)?;
-    let run = Run { plan, target, options, patience };
-    let unfinished = resume::find(target, plan, options, &packing, patience)?;
+    let run = Run { plan, target, options, monitor };
+    let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
         monitor.note(&format!("going on with {}", target.display(&names.partial())));
         let result = run.go_on(&names, state);
         (names, result)
     } else {
-        let names = resume::new_names(target, plan, options, patience)?;
+        let names = resume::new_names(target, plan, options)?;
         let result = run.begin(&names, packing);
         (names, result)
     };
@@ -88,7 +86,7 @@ struct Run<'a> {
     plan: &'a Plan,
     target: &'a dyn Target,
     options: &'a OffloadOptions,
-    patience: Patience<'a>,
+    monitor: &'a dyn Monitor,
 }
 
 impl Run<'_> {
@@ -103,8 +101,8 @@ impl Run<'_> {
             options: packing,
         };
         let (target, dir) = (self.target, names.partial());
-        self.patience.insist(|| target.create_dir_all(&dir))?;
-        let mut journal = Growing::create(target, &dir, journal::NAME, self.patience)?;
+        target.create_dir_all(&dir)?;
+        let mut journal = Growing::create(target, &dir, journal::NAME)?;
         append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
         self.copy(names, &begin, Start::new(journal), Position::default())
     }
@@ -114,22 +112,22 @@ impl Run<'_> {
         let (target, dir) = (self.target, names.partial());
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
-                resume::tell_all_losses(target, &dir, self.patience)?;
-                commit::finish(target, names, self.patience)?;
+                resume::tell_all_losses(target, &dir, self.monitor)?;
+                commit::finish(target, names)?;
                 let resumed_frames = rescue.totals.frames;
                 return Ok(outcome(names, *rescue, resumed_frames));
             }
             State::Written(begin, written, checkpoints) => {
-                match commit::read_back(target, &dir, &written, true, self.patience) {
+                match commit::read_back(target, &dir, &written, true, self.monitor) {
                     Ok(()) => {
-                        resume::tell_all_losses(target, &dir, self.patience)?;
+                        resume::tell_all_losses(target, &dir, self.monitor)?;
                         let resumed_frames = written.totals.frames;
                         return self.publish(names, &begin, &written, resumed_frames);
                     }
                     Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
                         // Damaged since: what still holds is found below.
-                        self.patience.monitor.note(&error.to_string());
-                        commit::unname(target, &dir, &written, self.patience)?;
+                        self.monitor.note(&error.to_string());
+                        commit::unname(target, &dir, &written)?;
                         (begin, checkpoints)
                     }
                     Err(error) => return Err(error),
@@ -138,7 +136,7 @@ impl Run<'_> {
             State::Copying(begin, checkpoints) => (begin, checkpoints),
         };
         let split = begin.options.split.is_some();
-        let proven = resume::prove(target, &dir, split, &checkpoints, self.patience)?;
+        let proven = resume::prove(target, &dir, split, &checkpoints, self.monitor)?;
         self.copy(names, &begin, proven.start, proven.position)
     }
 
@@ -146,14 +144,14 @@ impl Run<'_> {
         &self,
         names: &SetNames,
         begin: &Begin,
-        start: Start<'_>,
+        start: Start,
         position: Position,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
-        self.patience.monitor.stage(Stage::Copy, &target.display(&names.folder));
-        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.patience, start)?;
+        self.monitor.stage(Stage::Copy, &target.display(&names.folder));
+        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, start)?;
         let written = self.pump(sink, begin, position)?;
-        commit::read_back(target, &dir, &written, begin.options.read_back, self.patience)?;
+        commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
         self.publish(names, begin, &written, resumed_frames)
     }
 
@@ -165,7 +163,7 @@ impl Run<'_> {
         resumed_frames: u64,
     ) -> Result<Outcome, ArchiveError> {
         let rescue = describe(self.plan, self.options, begin, written);
-        let rescue = commit::publish(self.target, names, rescue, written, self.patience)?;
+        let rescue = commit::publish(self.target, names, rescue, written)?;
         Ok(outcome(names, rescue, resumed_frames))
     }
 }
@@ -232,7 +230,7 @@ impl Run<'_> {
         begin: &Begin,
         position: Position,
     ) -> Result<Written, ArchiveError> {
-        let (plan, monitor) = (self.plan, self.patience.monitor);
+        let (plan, monitor) = (self.plan, self.monitor);
         let (threads, in_flight) = self.options.pipeline();
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let first = sink.frames();
