@@ -10,6 +10,7 @@ use super::error::ArchiveError;
 use super::hash::{finish_hex, sha256_hex};
 use super::instructions;
 use super::journal::{self, Written};
+use super::lock::Lock;
 use super::options::OffloadOptions;
 use super::plan::Plan;
 use super::rescue::{Machine, Rescue, SetFile};
@@ -51,7 +52,7 @@ impl SetNames {
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let created = time.format(&Rfc3339).unwrap_or_default();
         let compact: String = created.chars().filter(char::is_ascii_alphanumeric).collect();
-        let folder = format!("{machine}-{}-{id}", compact);
+        let folder = format!("{machine}-{compact}-{id}");
         Self { id, created, folder }
     }
 
@@ -111,6 +112,7 @@ pub(super) fn publish(
     names: &SetNames,
     mut rescue: Rescue,
     written: &Written,
+    lock: &Lock<'_>,
 ) -> Result<Rescue, ArchiveError> {
     let dir = names.partial();
     let step = Step { target, dir: &dir };
@@ -133,19 +135,24 @@ pub(super) fn publish(
     let sums: Vec<String> = sums.map(|(hash, name)| format!("{hash} *{name}\n")).collect();
     step.write_small(SUMS, sums.concat().as_bytes())?;
     step.write_small(RESCUE, &json)?;
-    finish(target, names)?;
+    finish(target, names, lock)?;
     Ok(rescue)
 }
 
-/// The last steps, when `rescue.json` stands: the journal goes, and the folder
-/// gets its name.
-pub(super) fn finish(target: &dyn Target, names: &SetNames) -> Result<(), ArchiveError> {
+/// The last steps, when `rescue.json` stands: the journal goes, the set is no
+/// longer ours, and the folder gets its name.
+pub(super) fn finish(
+    target: &dyn Target,
+    names: &SetNames,
+    lock: &Lock<'_>,
+) -> Result<(), ArchiveError> {
     let dir = names.partial();
     let step = Step { target, dir: &dir };
     let journal = step.path(journal::NAME);
     if step.size(&journal)?.is_some() {
         target.remove_file(&journal)?;
     }
+    lock.give_back()?;
     rename_once(target, &dir, &names.folder)
 }
 

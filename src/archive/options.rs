@@ -29,6 +29,9 @@ pub struct OffloadOptions {
     pub kind: String,
     /// The zstd level, 1 to 19.
     pub level: i32,
+    /// Whether the level was only chosen for speed: an unfinished set of another
+    /// level is then gone on with, at its own.
+    pub any_level: bool,
     /// Threads that compress; `None` for as many as the machine has.
     pub threads: Option<usize>,
     /// The plain size of a frame, in bytes.
@@ -38,6 +41,8 @@ pub struct OffloadOptions {
     pub split: Option<u64>,
     /// Whether to read the written files back and compare.
     pub read_back: bool,
+    /// Begin although the target looks too small.
+    pub despite_space: bool,
     /// What to do with an unfinished set.
     pub resume: Resume,
     /// When the set is begun: names it. By the clock of the rescuing machine.
@@ -51,10 +56,12 @@ impl Default for OffloadOptions {
             what: What::Store,
             kind: "hard-link".to_owned(),
             level: 3,
+            any_level: false,
             threads: None,
             frame_bytes: FRAME_BYTES,
             split: None,
             read_back: true,
+            despite_space: false,
             resume: Resume::Auto,
             created: FileTime::now(),
         }
@@ -83,12 +90,12 @@ impl OffloadOptions {
         }
     }
 
-    /// Threads that compress, and frames in flight, within 256 MiB.
-    pub(super) fn pipeline(&self) -> (usize, usize) {
+    /// Threads that compress at this level, and frames in flight, within 256 MiB.
+    pub(super) fn pipeline(&self, level: i32) -> (usize, usize) {
         const MIB: u64 = 1 << 20;
         // What zstd's tables take at a level, by its own estimate for 4 MiB
         // of input, rounded up.
-        let context = match self.level {
+        let context = match level {
             ..=6 => 8 * MIB,
             7..=12 => 40 * MIB,
             _ => 90 * MIB,

@@ -11,6 +11,7 @@ use super::frames::{TableWriter, Unpacker};
 use super::hash::{finish_hex, sha256_hex};
 use super::journal::{self, Begin, Checkpoint, Position, Written};
 use super::lines::{Lines, MAX_LINE};
+use super::lock;
 use super::manifest::{Frame, Line, Member, Totals};
 use super::options::{OffloadOptions, Resume};
 use super::plan::Plan;
@@ -55,6 +56,8 @@ pub(super) fn find(
         Resume::This(name) => Some(name.trim_end_matches('/').trim_end_matches(PARTIAL)),
     };
     let mut found: Option<(String, Unfinished)> = None;
+    let mut changed = None;
+    let source = plan.source_id();
     for entry in target.list("")? {
         let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
             continue;
@@ -62,16 +65,21 @@ pub(super) fn find(
         if wanted.is_some_and(|wanted| wanted != folder) {
             continue;
         }
-        let Some(unfinished) = look(target, folder)? else { continue };
-        let (made_by, made_of, packed) = match &unfinished.state {
-            State::Copying(begin, _) | State::Written(begin, ..) => {
-                (&begin.program, &begin.plan, &begin.options)
+        let Some(unfinished) = look(target, folder)? else {
+            if folder.starts_with(&SetNames::machine(options)) {
+                sweep(target, &entry.name);
             }
-            State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options),
+            continue;
+        };
+        let (made_by, made_of, packed, of) = match &unfinished.state {
+            State::Copying(begin, _) | State::Written(begin, ..) => {
+                (&begin.program, &begin.plan, &begin.options, Some(&begin.source))
+            }
+            State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options, None),
         };
         let same_packing = made_by == PROGRAM
-            && (packed.level, packed.frame_bytes, packed.split)
-                == (packing.level, packing.frame_bytes, packing.split);
+            && (options.any_level || packed.level == packing.level)
+            && (packed.frame_bytes, packed.split) == (packing.frame_bytes, packing.split);
         if *made_of == plan.digest() && same_packing {
             let created = unfinished.names.created.clone();
             // The latest, should there be several.
@@ -80,6 +88,8 @@ pub(super) fn find(
             }
         } else if wanted.is_some() {
             return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
+        } else if *made_of != plan.digest() && of == Some(&source) {
+            changed = Some(target.display(&entry.name));
         } else if folder.starts_with(&SetNames::machine(options)) {
             monitor.note(&format!(
                 "{}: unfinished, but of another source or other options; it stays as it is",
@@ -89,12 +99,31 @@ pub(super) fn find(
     }
     match (found, wanted) {
         (Some((_, unfinished)), _) => Ok(Some(unfinished)),
+        (None, None) if changed.is_some() => {
+            Err(ArchiveError::SourceChanged { set: changed.unwrap_or_default() })
+        }
         (None, None) => Ok(None),
         (None, Some(wanted)) => Err(ArchiveError::NotASet {
             path: target.display(wanted),
             what: "no unfinished set that could be gone on with".to_owned(),
         }),
     }
+}
+
+/// Removes the folder of a run that ended before it had begun: nothing is in it
+/// but a journal without a first line, and marks of the dead. Best effort.
+fn sweep(target: &dyn Target, dir: &str) {
+    let target = target.without_patience().unwrap_or(target);
+    let Ok(entries) = target.list(dir) else { return };
+    let is_idle = |name: &str| name == journal::NAME || lock::is_mark(name);
+    let idle = entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name));
+    if !idle || !lock::is_abandoned(target, dir) {
+        return;
+    }
+    for entry in entries {
+        let _ = target.remove_file(&format!("{dir}/{}", entry.name));
+    }
+    let _ = target.remove_dir(dir);
 }
 
 /// Names for a new set that no other one has, unfinished ones included.
@@ -118,7 +147,7 @@ pub(super) fn new_names(
 }
 
 /// What an unfinished set's folder says; `None` if that is nothing.
-fn look(target: &dyn Target, folder: &str) -> Result<Option<Unfinished>, ArchiveError> {
+pub(super) fn look(target: &dyn Target, folder: &str) -> Result<Option<Unfinished>, ArchiveError> {
     let dir = format!("{folder}{PARTIAL}");
     let names = |set: &str, created: &str| SetNames {
         id: set.to_owned(),
@@ -167,12 +196,12 @@ pub(super) struct Proven {
 
 /// Reads back what stands before each checkpoint and goes on at the last one
 /// that holds.
-pub(super) fn prove<'a>(
+pub(super) fn prove(
     target: &dyn Target,
     dir: &str,
     split: bool,
     checkpoints: &[(Checkpoint, u64)],
-    monitor: &'a dyn Monitor,
+    monitor: &dyn Monitor,
 ) -> Result<Proven, ArchiveError> {
     monitor.stage(Stage::ReadBack, &target.display(dir));
     let manifest_name = format!("{MANIFEST}{PARTIAL}");
@@ -255,6 +284,20 @@ struct Prover<'a> {
     open: Option<(u32, Box<dyn TargetFile>)>,
     unpacker: Unpacker,
     progress: Progress,
+}
+
+impl State {
+    /// Plain bytes that the target holds by the journal's account, and those of
+    /// the store's files so far.
+    pub(super) fn done(&self) -> u64 {
+        match self {
+            Self::Copying(_, checkpoints) => checkpoints.last().map_or(0, |(last, _)| {
+                let inside = last.position.inside.as_ref().map_or(0, |inside| inside.sent);
+                last.position.totals.bytes.saturating_add(inside)
+            }),
+            Self::Written(..) | Self::Named(_) => u64::MAX,
+        }
+    }
 }
 
 impl Prover<'_> {

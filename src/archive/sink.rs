@@ -151,6 +151,8 @@ pub(super) struct Sink<'a> {
     journal: Growing,
     /// Checkpoints since the last that is in the journal.
     checkpoints_since: usize,
+    /// Bytes of the frames of this run, plain and packed.
+    so_far: (u64, u64),
 }
 
 impl<'a> Sink<'a> {
@@ -187,6 +189,7 @@ impl<'a> Sink<'a> {
             frames: start.frames,
             journal: start.journal,
             checkpoints_since: 0,
+            so_far: (0, 0),
         })
     }
 
@@ -195,11 +198,18 @@ impl<'a> Sink<'a> {
         self.frames
     }
 
+    /// Bytes of the frames of this run, plain and packed.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        self.so_far
+    }
+
     /// Writes the next frame.
     pub(super) fn frame(&mut self, frame: PackedFrame) -> Result<(), ArchiveError> {
         self.append_whole(&frame.bytes)?;
         let size = frame.bytes.len() as u64;
         self.table.push(size, frame.plain_size)?;
+        self.so_far.0 += frame.plain_size;
+        self.so_far.1 += size;
         self.frames += 1;
         self.lines.extend_from_slice(&frame.lines);
         let line = Frame {

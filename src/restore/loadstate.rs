@@ -156,6 +156,7 @@ mod tests {
             role: role.to_owned(),
             volume_serial: None,
             volume_label: String::new(),
+            skipped: Vec::new(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
         };

@@ -8,6 +8,7 @@
 pub mod dest;
 pub mod directory;
 mod ledger;
+pub(crate) mod life;
 #[cfg(target_os = "linux")]
 mod linux;
 mod names;
