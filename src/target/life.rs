@@ -39,22 +39,9 @@ impl Life {
 
     /// Whether the process has surely ended. One that cannot be asked about may
     /// be at work.
-    #[cfg(target_os = "linux")]
     pub(crate) fn is_over(&self) -> bool {
-        use rustix::process::{Pid, test_kill_process};
         let same = |me: Self| me.boot == self.boot && me.namespace == self.namespace;
-        if !Self::mine().is_some_and(same) {
-            return false;
-        }
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        pid.is_none_or(gone) || started(self.pid).is_some_and(|started| started != self.started)
-    }
-
-    /// Nobody can tell.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn is_over(&self) -> bool {
-        false
+        Self::mine().is_some_and(same) && has_ended(self.pid, self.started)
     }
 
     /// Short, for a file's name: letters, digits and `-`.
@@ -79,6 +66,21 @@ impl Life {
         };
         place == here && Self { pid, started, ..me }.is_over()
     }
+}
+
+/// Whether no process of that number runs that began then.
+#[cfg(target_os = "linux")]
+fn has_ended(pid: u32, began: u64) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    number.is_none_or(gone) || started(pid).is_some_and(|started| started != began)
+}
+
+/// Nobody can tell.
+#[cfg(not(target_os = "linux"))]
+fn has_ended(_pid: u32, _began: u64) -> bool {
+    false
 }
 
 /// When a process began; `u64::MAX` for one that has ended and waits for its
