@@ -5,11 +5,7 @@
 use std::fmt::Write as _;
 
 use super::rescue::{EndState, Part, Rescue, What};
-
-/// What comes after the store path. The `/i:` files have to be the ones of the
-/// capture, which a store does not tell.
-const LOADSTATE_REST: &str =
-    r"/i:migdocs.xml /i:migapp.xml /c /lac /v:5 /l:C:\Windows\Temp\loadstate.log";
+use crate::store::loadstate::{Call, unsure, ways};
 
 /// `RESTORE.txt`, with `\n` between lines.
 pub fn restore_txt(rescue: &Rescue) -> String {
@@ -107,25 +103,25 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
         return lines;
     }
     line("3. RUN LOADSTATE, elevated, in the new Windows (it does not run in WinPE)");
-    let Some(command) = loadstate(rescue, flags(&rescue.kind)) else {
+    let [Some(command), other] = loadstate(rescue) else {
         line("   The set has no primary part, or its path has letters that a script should");
         line("   not hold: give loadstate the store path named above.");
         line("");
         return lines;
     };
     line(&format!("     {command}"));
-    line("   Name the same /i: files as at the capture.");
+    line("   Name the same /i: files as at the capture. Lifeboat can start and follow it:");
+    line("     lifeboat loadstate <this folder> --run");
     match rescue.kind.as_str() {
         "hard-link" => {
             line("   All parts must be back at their own drives and paths, on fixed NTFS");
             line("   volumes.");
-            if rescue.parts.len() == 1 {
-                line("   If loadstate refuses the store (return code 27 or 38), this may help; it");
-                line("   is UNTESTED, and works on a copy: take hardlink.main out of the USMT");
-                line("   folder of the copy, then");
-                if let Some(command) = loadstate(rescue, "/nocompress") {
-                    line(&format!("     {command}"));
-                }
+            if let Some(command) = other {
+                let tried = unsure::answer("B").words("It is UNTESTED.");
+                line("   If loadstate refuses the store (return code 27 or 38), this may help. It");
+                line("   works on a copy: take hardlink.main out of the USMT folder of the copy,");
+                line(&format!("   then the following. {tried}"));
+                line(&format!("     {command}"));
             }
         }
         "compressed" => {
@@ -138,29 +134,11 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
     lines
 }
 
-fn flags(kind: &str) -> &'static str {
-    match kind {
-        "hard-link" => "/hardlink /nocompress",
-        "compressed" => "",
-        _ => "/nocompress",
-    }
-}
-
-/// The command for the primary part; `None` where there is none, or where its
-/// path should not stand in a script.
-fn loadstate(rescue: &Rescue, flags: &str) -> Option<String> {
-    let primary = |part: &&Part| part.role == "primary" || part.role == "whole";
-    let part = rescue.parts.iter().find(primary)?;
-    let place = place(part);
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b" ._-\\:$~".contains(&b);
-    let letter = part.drive.len() == 1 && part.drive.as_bytes()[0].is_ascii_alphabetic();
-    if !letter || !place.bytes().all(plain) {
-        return None;
-    }
-    let place = if place.contains(' ') { format!("\"{place}\"") } else { place };
-    let words = ["loadstate", &place, flags, LOADSTATE_REST];
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    Some(words.join(" "))
+/// The commands for the best way and the second one; `None` where there is none,
+/// or where its path should not stand in a script.
+fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
+    let mut lines = ways(&rescue.kept()).into_iter().map(|way| way.line(&Call::default()));
+    [lines.next().flatten(), lines.next().flatten()]
 }
 
 /// The arguments that put every part back onto its own drive, and whether they
@@ -206,11 +184,11 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
             "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
         );
         script.push_str("if not defined WINPE echo Now run, elevated:\n");
-        match loadstate(rescue, flags(&rescue.kind)) {
-            Some(command) => {
+        match loadstate(rescue) {
+            [Some(command), _] => {
                 let _ = writeln!(script, "echo   {command}");
             }
-            None => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
+            [None, _] => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
         }
         script.push_str("echo with the same /i: files as at the capture. RESTORE.txt says more.\n");
     }
@@ -351,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_kind_gets_its_loadstate() {
-        let command = |kind| loadstate(&rescue(kind, "StateStore"), flags(kind)).unwrap();
+        let command = |kind| loadstate(&rescue(kind, "StateStore"))[0].clone().unwrap();
         assert!(
             command("hard-link").starts_with(r"loadstate C:\StateStore /hardlink /nocompress /i:")
         );
@@ -372,13 +350,13 @@ mod tests {
     fn nothing_from_the_source_is_run() {
         for path in ["a&calc", "a|b", "a%PATH%", "a\"b", "a^b", "a\nb", "a>b", "ä", "a!b", "a)b"] {
             let rescue = rescue("hard-link", path);
-            assert!(loadstate(&rescue, "").is_none(), "{path}");
+            assert_eq!(loadstate(&rescue), [None, None], "{path}");
             let script = restore_cmd(&rescue);
             assert!(script.contains("echo   loadstate, as RESTORE.txt says\n"), "{path}");
             let text = restore_txt(&rescue);
             assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7F).contains(&b)), "{path}");
         }
-        let spaced = loadstate(&rescue("compressed", "State Store"), "").unwrap();
+        let spaced = loadstate(&rescue("compressed", "State Store"))[0].clone().unwrap();
         assert!(spaced.starts_with("loadstate \"C:\\State Store\" /i:"));
         assert!(restore_cmd(&rescue("hard-link", "S")).is_ascii());
     }

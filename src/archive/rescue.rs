@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Totals;
+use crate::store::loadstate::{Kept, KeptPart};
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -38,6 +39,18 @@ pub struct Rescue {
     pub plan: String,
     /// The other files of the set.
     pub files: Vec<SetFile>,
+}
+
+impl Rescue {
+    /// The store in it, as `loadstate` is to find it again.
+    pub fn kept(&self) -> Kept {
+        let part = |part: &Part| KeptPart {
+            drive: part.drive.clone(),
+            path: part.path.clone(),
+            is_secondary: part.role == "secondary",
+        };
+        Kept { kind: self.kind.clone(), parts: self.parts.iter().map(part).collect() }
+    }
 }
 
 /// The machine that the store was found on.

@@ -66,7 +66,7 @@ pub(super) fn find(
             continue;
         }
         let Some(unfinished) = look(target, folder)? else {
-            if folder.starts_with(&SetNames::machine(options)) {
+            if folder.starts_with(&SetNames::machine(plan, options)) {
                 sweep(target, &entry.name);
             }
             continue;
@@ -90,7 +90,7 @@ pub(super) fn find(
             return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
         } else if *made_of != plan.digest() && of == Some(&source) {
             changed = Some(target.display(&entry.name));
-        } else if folder.starts_with(&SetNames::machine(options)) {
+        } else if folder.starts_with(&SetNames::machine(plan, options)) {
             monitor.note(&format!(
                 "{}: unfinished, but of another source or other options; it stays as it is",
                 target.display(&entry.name)

@@ -52,7 +52,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// Read volumes from the raw device or through the system's file API
-    /// [default: raw where it can be]
+    /// [default: raw where it can be, and it says which way and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
     pub(crate) via: Option<ViaArg>,
 }
@@ -75,13 +75,15 @@ Examples:
   lifeboat detect
   lifeboat detect disk.img
   lifeboat detect /dev/sda --json
-  lifeboat detect /mnt/c /mnt/d")]
+  lifeboat detect /mnt/c /mnt/d
+  lifeboat --via host detect D:          through the file API, not the disk")]
     Detect(Detect),
     /// Check the stores in a source, or a rescue set
     #[command(after_help = "\
 Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
+  lifeboat verify D: --usmt C:\\USMT\\amd64
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
     /// Save stores as rescue sets on a share or a disk
@@ -105,14 +107,32 @@ Examples:
     #[command(after_help = "\
 Examples:
   lifeboat extract SET --to out
-  lifeboat extract SET C/StateStore/USMT/catalog.mig --to out")]
+  lifeboat extract SET C/StateStore/USMT/catalog.mig --to out
+  lifeboat extract SET --of-user alice --to out   to out/C/Users/alice")]
     Extract(Extract),
     /// Put a rescue set back, so that loadstate restores it
     #[command(after_help = "\
 Examples:
+  lifeboat restore SET --in-place                 each part where it came from
+  lifeboat restore SET --in-place --to D=E:\\      but D:'s part goes onto E:
+  lifeboat restore SET --to C=C:\\ --to D=D:\\      each part on its own drive
   lifeboat restore SET --to /mnt/restore          parts at restore/C, restore/D
-  lifeboat restore SET --to C=C:\\ --to D=D:\\      each part on its own drive")]
+
+A store that is not whole yet has .lifeboat-partial behind its name; when it
+has been read back it takes its place. Interrupted, the same command goes on.")]
     Restore(Restore),
+    /// Show, write or run the loadstate command for a set or a store
+    #[command(after_help = "\
+Examples:
+  lifeboat loadstate SET                 which command, and why
+  lifeboat loadstate C:\\ --run          run it, in the new Windows, elevated
+  lifeboat loadstate SET --write migrate.cmd --i own.xml --i migapp.xml
+
+loadstate.exe is not part of Windows. It is looked for beside lifeboat.exe
+(and in a folder USMT there), in the ADK's default folders, and in PATH.
+--run ends with 0 when loadstate says 0, 3 when it restored with errors,
+6 when it was stopped, and 1 otherwise.")]
+    Loadstate(Loadstate),
 }
 
 #[derive(Args, Debug)]
@@ -142,6 +162,10 @@ pub(crate) struct Verify {
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Option<String>,
+    /// Folder of USMT, whose usmtutils checks compressed stores too (Windows)
+    /// [default: where lifeboat is, then PATH]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) usmt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -154,8 +178,9 @@ pub(crate) struct Offload {
     // Shown as it stands, so without the brackets of Markdown.
     #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
+    /// [default: what lifeboat.toml beside the program says]
     #[arg(long, value_name = "DEST")]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Vec<String>,
@@ -208,6 +233,9 @@ pub(crate) struct Extract {
     /// Files or folders in the set, as list shows them [default: all]
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<String>,
+    /// Only this user's files, at their own paths: DIR/C/Users/NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "paths")]
+    pub(crate) of_user: Option<String>,
     /// Folder to put them into
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
@@ -224,9 +252,15 @@ pub(crate) struct Restore {
     #[arg(value_name = "SET")]
     pub(crate) set: String,
     /// DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT
-    #[arg(long, value_name = "DIR|X=ROOT", required = true)]
+    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present = "in_place")]
     pub(crate) to: Vec<String>,
-    /// Overwrite a store that is there
+    /// Find each part's drive, and put it at the path that it came from
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Only the part of this drive, such as C
+    #[arg(long, value_name = "DRIVE")]
+    pub(crate) part: Option<String>,
+    /// Put it in the place of a store that is there, which is kept aside
     #[arg(long)]
     pub(crate) replace: bool,
     #[command(flatten)]
@@ -265,6 +299,67 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     // A week is for ever, and leaves room for sums.
     let seconds = number.checked_mul(seconds).filter(|secs| *secs <= 7 * 24 * 3600);
     seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is too long: at most 168h"))
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Loadstate {
+    /// A rescue set, or what holds the restored store: its folder or drives
+    #[arg(value_name = "SET|STORE", required = true)]
+    pub(crate) what: Vec<String>,
+    /// Only this store: its id or its path, as detect shows them
+    #[arg(long, value_name = "ID|PATH")]
+    pub(crate) store: Option<String>,
+    /// a: as Microsoft documents it; b: what may help if that fails
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub(crate) way: Option<WayArg>,
+    /// Migration file, as at the capture [default: migdocs.xml migapp.xml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) i: Vec<String>,
+    /// File that holds the key of an encrypted store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keyfile: Option<String>,
+    // Shown as it stands, so without the brackets of Markdown.
+    #[allow(clippy::doc_markdown)]
+    /// Its algorithm, such as AES_256 [default: loadstate's own]
+    #[arg(long, value_name = "ALG", requires = "keyfile")]
+    pub(crate) decrypt: Option<Algorithm>,
+    /// Folder that loadstate.exe is in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) usmt: Option<PathBuf>,
+    /// Also write the command as a script to FILE, which must not be there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Run it and follow it to its end
+    #[arg(long)]
+    pub(crate) run: bool,
+    #[command(flatten)]
+    pub(crate) logon: Logon,
+}
+
+/// The ways to restore a store.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WayArg {
+    /// As Microsoft documents it
+    A,
+    /// What may help if that fails
+    B,
+}
+
+/// What `loadstate` can decrypt ("Migration store encryption").
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Algorithm {
+    Aes,
+    #[value(name = "AES_128")]
+    Aes128,
+    #[value(name = "AES_192")]
+    Aes192,
+    #[value(name = "AES_256")]
+    Aes256,
+    #[value(name = "3DES")]
+    TripleDes,
+    #[value(name = "3DES_112")]
+    TripleDes112,
 }
 
 /// How to log on to a share.

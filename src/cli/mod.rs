@@ -6,12 +6,15 @@ mod exit;
 mod extract;
 mod folder;
 mod list;
+mod loadstate;
 mod log;
 mod offload;
 mod output;
 mod password;
+mod places;
 mod restore;
 mod sets;
+mod settings;
 mod sources;
 mod units;
 mod verify;
@@ -25,10 +28,11 @@ use serde_json::json;
 use args::{Cli, Command, Global};
 use exit::Exit;
 use output::{Out, Output};
+use settings::Settings;
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -36,6 +40,14 @@ pub(crate) fn main() -> ExitCode {
             return exit.into();
         }
     };
+    match Settings::load() {
+        Ok(settings) => settings.fill(&mut cli),
+        Err(failure) => {
+            eprintln!("error: {}", failure.what);
+            eprintln!("{}", failure.action);
+            return failure.exit.into();
+        }
+    }
     let out = match Output::open(&cli.global) {
         Ok(out) => out,
         Err(error) => {
@@ -71,6 +83,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::List(args) => list::run(args, out),
         Command::Extract(args) => extract::run(args, out),
         Command::Restore(args) => restore::run(args, out),
+        Command::Loadstate(args) => loadstate::run(args, global, out),
     };
     match result {
         Ok(exit) => exit,
@@ -91,6 +104,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Extract(_) => "extract",
             Self::Restore(_) => "restore",
+            Self::Loadstate(_) => "loadstate",
         }
     }
 }

@@ -8,20 +8,27 @@ use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
-use lifeboat::store::{Machine, Part, Store, StoreVolume};
+use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
 use lifeboat::target::preflight::preflight;
 use serde_json::json;
 
 use super::args::{Global, Level, Offload};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::folder::{self, Wanted};
 use super::output::Out;
 use super::{sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
-    let target = sets::open_dest(&args.to, &args.logon, args.retry_for, out)?;
+    let to = args.to.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no destination was named",
+            "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
+        )
+    })?;
+    let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
     let level = look_at(&*target, args, out)?;
     let job = Job { args, target: &*target, level, out };
     if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
@@ -78,14 +85,12 @@ impl Job<'_> {
         if stores.is_empty() {
             return Err(sources::nothing_found(&found).into());
         }
-        let volumes: Vec<StoreVolume> = found.searchable().collect();
-        let machine = Machine::find(&volumes);
         let mut exit = Exit::Done;
         for store in &stores {
             out.stage(Stage::Plan, &store.display());
             let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
             let kind = store.kind.as_str();
-            let outcome = self.save(parts?, What::Store, kind, &machine);
+            let outcome = self.save(parts?, What::Store, kind, &found.machine);
             out.clear();
             for drive in &store.missing_drives {
                 out.note(&format!(
@@ -111,12 +116,10 @@ impl Job<'_> {
     fn folders(&self, global: &Global) -> Result<Exit> {
         let (args, out) = (self.args, self.out);
         let found = sources::open(&args.sources, global, out)?;
-        let volumes: Vec<StoreVolume> = found.searchable().collect();
-        let machine = Machine::find(&volumes);
         let mut exit = Exit::Done;
         for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
             out.stage(Stage::Plan, &display);
-            let outcome = self.save(parts, What::Folder, "folder", &machine);
+            let outcome = self.save(parts, What::Folder, "folder", &found.machine);
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
@@ -140,7 +143,10 @@ impl Job<'_> {
         let defaults = OffloadOptions::default();
         let name = machine.name.as_ref().map(|(name, _)| name.clone());
         let options = OffloadOptions {
-            machine: SetMachine { name: args.name.clone().or(name), serial: None },
+            machine: SetMachine {
+                name: args.name.clone().or(name),
+                serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
+            },
             what,
             kind: kind.to_owned(),
             level: self.level,

@@ -230,7 +230,23 @@ pub(crate) fn set_extended_attributes(file: &OwnedHandle, list: &[u8]) -> io::Re
 
 /// Gives a file a further name in an open folder; fails if the name is taken.
 pub(crate) fn link(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io::Result<()> {
-    // FILE_LINK_INFORMATION (MS-FSCC 2.4.28.2): replace, folder, bytes, name.
+    // FILE_LINK_INFORMATION (MS-FSCC 2.4.28.2).
+    name_in(file, wdk::FileLinkInformation, folder, name)
+}
+
+/// Gives an open file or folder another name, which must be free.
+pub(crate) fn rename(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io::Result<()> {
+    // FILE_RENAME_INFORMATION (MS-FSCC 2.4.42.2) has the same fields.
+    name_in(file, wdk::FileRenameInformation, folder, name)
+}
+
+/// Replace (no), folder, bytes, name.
+fn name_in(
+    file: &OwnedHandle,
+    class: wdk::FILE_INFORMATION_CLASS,
+    folder: &OwnedHandle,
+    name: &[u16],
+) -> io::Result<()> {
     let mut value = Vec::with_capacity(24 + name.len() * 2);
     value.extend([0; size_of::<usize>()]);
     value.extend(folder.as_raw_handle().addr().to_ne_bytes());
@@ -238,12 +254,25 @@ pub(crate) fn link(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io
     value.extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
     // The kernel wants the whole structure, also where the name is short.
     value.resize(value.len().max(3 * size_of::<usize>()), 0);
-    set(file, wdk::FileLinkInformation, &value)
+    set(file, class, &value)
 }
 
 /// An error of Win32 by its number.
 pub(crate) fn win32(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
+}
+
+/// Whether the file system knows no such thing.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(i32::cast_unsigned),
+        Some(
+            status::ERROR_INVALID_FUNCTION
+                | status::ERROR_NOT_SUPPORTED
+                | status::ERROR_CALL_NOT_IMPLEMENTED
+                | status::ERROR_EAS_NOT_SUPPORTED
+        )
+    )
 }
 
 /// A status of NT as an error of Win32.
