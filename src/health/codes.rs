@@ -259,6 +259,8 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-index-damaged", Warning),
     ("ntfs-index-forgot", Warning),
     ("ntfs-index-stale", Warning),
+    ("deleted-store", Warning),
+    ("search-cut-short", Warning),
     ("set-has-losses", Warning),
     ("set-seek-table", Warning),
     ("set-file-missing", Damage),

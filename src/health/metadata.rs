@@ -14,6 +14,7 @@ use super::codes::{
     DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
     RECORD_DAMAGED, REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
 };
+use super::deleted::left;
 use super::many::Many;
 use super::{Finding, names};
 
@@ -283,7 +284,8 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
 /// Files that stood below the part's folder and were deleted. One whose path
 /// is taken again was replaced, not lost.
 fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    let files = match part.tree.deleted_below(&part.usmt_path, monitor) {
+    let is_below = |path: &NtPath| path.names().starts_with(part.usmt_path.names());
+    let files = match part.tree.deleted(&is_below, monitor) {
         Ok(files) => files,
         Err(error) => {
             return monitor.note(&format!("deleted files cannot be looked for: {error}"));
@@ -293,13 +295,8 @@ fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
         !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
     });
     for file in lost {
-        let left = match file.readable {
-            crate::ntfs::Readable::Whole => "its data may still be there".to_owned(),
-            crate::ntfs::Readable::Part(bytes) => format!("{bytes} bytes may still be there"),
-            crate::ntfs::Readable::Nothing => "its data is overwritten".to_owned(),
-            crate::ntfs::Readable::Unknown => "whether its data is there is not known".to_owned(),
-        };
-        let what = format!("was deleted ({} bytes; {left})", file.size);
+        let (size, left) = (file.size, left(file));
+        let what = format!("deleted by the wipe, or before it; {size} bytes, {left}");
         say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
     }
 }

@@ -32,10 +32,6 @@ use crate::ntfs::{
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
 
-/// Deleted files are looked through only where there are no more: each takes
-/// 100 bytes of memory beside the catalog.
-const MAX_DELETED: u64 = 500_000;
-
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
     volume: Arc<Volume>,
@@ -88,17 +84,6 @@ impl NtfsTree {
     /// directory, so it takes a while on a large volume.
     pub fn check_indexes(&self, monitor: &dyn Monitor) -> Vec<Finding> {
         check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
-    }
-
-    /// Deleted files (and directories) whose path `wanted` likes, by path. Reads
-    /// their records again, so it costs about as much as opening the volume.
-    /// A file stands below `$Orphans` where its path is not known to the end.
-    pub fn deleted(
-        &self,
-        wanted: &dyn Fn(&NtPath) -> bool,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, NtfsError> {
-        list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)
     }
 
     /// Every path of a file: one for each hard link.
@@ -274,21 +259,12 @@ impl Tree for NtfsTree {
         self.catalog.node(id).is_some_and(|entry| entry.has(entry_flag::DAMAGED))
     }
 
-    fn deleted_below(
+    fn deleted(
         &self,
-        folder: &NtPath,
+        wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
     ) -> Result<Vec<DeletedFile>, TreeError> {
-        let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
-        if candidates > MAX_DELETED {
-            monitor.note(&format!(
-                "{}: {candidates} file records are of deleted files, too many to look through",
-                self.info.source
-            ));
-            return Ok(Vec::new());
-        }
-        let is_below = |path: &NtPath| path.names().starts_with(folder.names());
-        Ok(self.deleted(&is_below, monitor)?)
+        Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
