@@ -41,6 +41,7 @@ fn saved(tree: Arc<dyn Tree>, dir: &Path) -> BTreeMap<String, Member> {
         path: "StateStore".into(),
         role: "whole".to_owned(),
         take: vec!["StateStore".into()],
+        skip: Vec::new(),
     };
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target = Arc::new(DirectoryTarget::open(dir, Missing::Fail).unwrap());
