@@ -147,7 +147,7 @@ fn decorate(path: &Path, number: usize, random: &mut Random) {
     }
     if random.below(6) == 0 {
         // FILE_FULL_EA_INFORMATION (MS-FSCC 2.4.16): next, flags, lengths, name.
-        let mut entry = vec![0, 0, 0, 0, 0, 4, 3, 0];
+        let mut entry = vec![16, 0, 0, 0, 0, 4, 3, 0]; // ntfs-3g wants the length in the last, too
         entry.extend(b"NAME\0val");
         set(path, "system.ntfs_ea", &entry);
     }
