@@ -1,6 +1,7 @@
 //! Opening what the user named, and finding the stores in it.
 
 use anyhow::Result;
+use lifeboat::health::check_deleted_stores;
 use lifeboat::monitor::Monitor;
 use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
 use lifeboat::tree::Via;
@@ -91,6 +92,7 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
     }
     found.logs = Logs::read(&searched, &stores, out);
     found.machine = Machine::find(&searched, &found.logs);
+    check_deleted_stores(&searched, &stores, out);
     found.stores = stores;
     if out.is_cancelled() {
         return Err(interrupted().into());

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use crate::facts::{Content, Node, NodeKind, attributes};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
-use crate::store::{Part, Role, Store, StoreKind, is_container_name};
+use crate::store::{Part, Role, Store, StoreKind};
 use crate::tree::{Entry, Via};
 
 use super::codes::{
-    DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
-    RECORD_DAMAGED, REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
+    ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG, RECORD_DAMAGED,
+    REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
 };
 use super::many::Many;
 use super::{Finding, names};
@@ -43,7 +43,6 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         walk.tell(say);
         looked.files += walk.looked.files;
         looked.profiles += walk.looked.profiles;
-        deleted(part, monitor, say);
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
     if store.kind != StoreKind::Compressed && has_primary && looked.profiles == 0 {
@@ -278,46 +277,4 @@ fn path_of(part: &Part, folder: &[NtName], name: &NtName) -> String {
 
 pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
     format!("cannot be read: {error}")
-}
-
-/// Files that stood below the part's folder and were deleted. One whose path
-/// is taken again was replaced, not lost.
-fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    let (files, more) = match part.tree.deleted_below(&part.usmt_path, monitor) {
-        Ok(found) => found,
-        Err(error) => {
-            return monitor.note(&format!("deleted files cannot be looked for: {error}"));
-        }
-    };
-    if more > 0 {
-        say(DELETED_FILES.at(part.windows_path(), format!("{more} more files were deleted")));
-    }
-    let lost = files.iter().filter(|file| {
-        !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
-    });
-    for file in lost {
-        let left = match file.readable {
-            crate::ntfs::Readable::Whole => "its data may still be there".to_owned(),
-            crate::ntfs::Readable::Part(bytes) => format!("{bytes} bytes may still be there"),
-            crate::ntfs::Readable::Nothing => "its data is overwritten".to_owned(),
-            crate::ntfs::Readable::Unknown => "whether its data is there is not known".to_owned(),
-        };
-        let what = format!("was deleted ({} bytes; {left})", file.size);
-        say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
-    }
-}
-
-/// Whether loadstate needs a file of the store. (What else USMT makes and
-/// deletes in its folder while it works is not known.)
-fn matters(part: &Part, path: &NtPath) -> bool {
-    const MARKERS: [&str; 3] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
-    let below = path.names().get(part.usmt_path.names().len()..).unwrap_or_default();
-    match below {
-        [name] => {
-            MARKERS.iter().any(|marker| name.eq_ignore_ascii_case(marker))
-                || name.as_str().is_some_and(is_container_name)
-        }
-        [file, ..] => file.eq_ignore_ascii_case("File"),
-        [] => false,
-    }
 }

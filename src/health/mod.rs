@@ -2,6 +2,7 @@
 
 pub mod codes;
 mod container;
+mod deleted;
 mod logs;
 mod many;
 mod metadata;
@@ -15,6 +16,7 @@ mod verdict;
 use std::fmt;
 
 pub use codes::Code;
+pub use deleted::check_deleted_stores;
 pub use read_all::Onlooker;
 pub use store::{Check, Level, StoreReport, check_store, check_store_with};
 pub use usmtutils::Usmtutils;

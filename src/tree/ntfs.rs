@@ -7,7 +7,6 @@
 
 mod stream;
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use stream::{Efs, Plain, Wof};
@@ -36,8 +35,6 @@ const MAX_FACT_BYTES: usize = 256 << 10;
 /// Deleted files are looked through only where there are no more: each takes
 /// 100 bytes of memory beside the catalog.
 const MAX_DELETED: u64 = 500_000;
-/// As many deleted files of one folder are told.
-const MAX_DELETED_TOLD: u64 = 10_000;
 
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
@@ -91,17 +88,6 @@ impl NtfsTree {
     /// directory, so it takes a while on a large volume.
     pub fn check_indexes(&self, monitor: &dyn Monitor) -> Vec<Finding> {
         check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
-    }
-
-    /// Deleted files (and directories) whose path `wanted` likes, by path. Reads
-    /// their records again, so it costs about as much as opening the volume.
-    /// A file stands below `$Orphans` where its path is not known to the end.
-    pub fn deleted(
-        &self,
-        wanted: &dyn Fn(&NtPath) -> bool,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, NtfsError> {
-        list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)
     }
 
     /// Every path of a file: one for each hard link.
@@ -277,28 +263,20 @@ impl Tree for NtfsTree {
         self.catalog.node(id).is_some_and(|entry| entry.has(entry_flag::DAMAGED))
     }
 
-    fn deleted_below(
+    fn deleted(
         &self,
-        folder: &NtPath,
+        wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
-    ) -> Result<(Vec<DeletedFile>, u64), TreeError> {
-        let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
-        if candidates > MAX_DELETED {
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        let records: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
+        if records > MAX_DELETED {
             monitor.note(&format!(
-                "{}: {candidates} file records are of deleted files, too many to look through",
+                "{}: {records} file records are of deleted files, too many to look through",
                 self.info.source
             ));
-            return Ok((Vec::new(), 0));
+            return Ok(Vec::new());
         }
-        // Their paths take more memory than all the rest.
-        let seen = Cell::new(0_u64);
-        let is_wanted = |path: &NtPath| {
-            let is_below = path.names().starts_with(folder.names());
-            seen.set(seen.get() + u64::from(is_below));
-            is_below && seen.get() <= MAX_DELETED_TOLD
-        };
-        let found = self.deleted(&is_wanted, monitor)?;
-        Ok((found, seen.get().saturating_sub(MAX_DELETED_TOLD)))
+        Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {

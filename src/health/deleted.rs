@@ -1,0 +1,178 @@
+//! What was deleted of a store, as far as the volume's records still tell. Only
+//! a volume that is read from the device shows that.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use super::Finding;
+use super::codes::{DELETED_FILE, DELETED_MORE, DELETED_STORE};
+use crate::monitor::Monitor;
+use crate::name::{NtName, NtPath};
+use crate::ntfs::{DeletedFile, Readable};
+use crate::store::{Part, Store, StoreVolume, is_container_name};
+use crate::tree::{Tree, TreeError};
+
+/// So many files of a store are named; the others are counted.
+const MAX_NAMED: usize = 20;
+
+/// As many deleted files are kept at once: their paths take much memory.
+const MAX_KEPT: u64 = 10_000;
+
+/// The deleted files below a part's folder. One whose path is taken again was
+/// replaced, not lost.
+pub(super) fn check_part(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
+    let is_below = |path: &NtPath| path.names().starts_with(part.usmt_path.names());
+    let Ok((mut files, more)) = some(&*part.tree, &is_below, monitor) else {
+        return; // it was stopped
+    };
+    files.retain(|file| {
+        !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
+    });
+    let drive = part.drive.name();
+    for file in files.iter().take(MAX_NAMED) {
+        let what =
+            format!("deleted by the wipe, or before it; {} bytes, {}", file.size, left(file));
+        say(DELETED_FILE.at(file.path.on_drive(&drive), what));
+    }
+    if files.len() > MAX_NAMED || more > 0 {
+        let rest = Count::of(files.get(MAX_NAMED..).unwrap_or_default());
+        let others =
+            if more > 0 { format!(", and {more} that were not looked at") } else { String::new() };
+        let what =
+            format!("deleted by the wipe, or before it: {}{others}", rest.text("more files"));
+        say(DELETED_MORE.at(part.windows_path(), what));
+    }
+}
+
+/// At most 10,000 deleted files whose path `wanted` likes, and how many more
+/// there are.
+fn some(
+    tree: &dyn Tree,
+    wanted: &dyn Fn(&NtPath) -> bool,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<DeletedFile>, u64), TreeError> {
+    let seen = Cell::new(0_u64);
+    let room = |path: &NtPath| {
+        let is_wanted = wanted(path);
+        seen.set(seen.get() + u64::from(is_wanted));
+        is_wanted && seen.get() <= MAX_KEPT
+    };
+    let files = tree.deleted(&room, monitor)?;
+    Ok((files, seen.get().saturating_sub(MAX_KEPT)))
+}
+
+/// Whether loadstate needs a file of the store. (What else USMT makes and
+/// deletes in its folder while it works is not known.)
+fn matters(part: &Part, path: &NtPath) -> bool {
+    let depth = part.usmt_path.names().len();
+    let is_file = path.names().get(depth).is_some_and(|name| name.eq_ignore_ascii_case("File"));
+    is_file || is_marker(path, depth)
+}
+
+/// Stores that were deleted whole, on volumes that have none (any more).
+pub fn check_deleted_stores(
+    volumes: &[StoreVolume],
+    stores: &[Store],
+    monitor: &dyn Monitor,
+) -> Vec<Finding> {
+    let has_part = |volume: usize| {
+        stores.iter().flat_map(|store| &store.parts).any(|part| part.volume == volume)
+    };
+    let mut findings = Vec::new();
+    for (_, volume) in volumes.iter().enumerate().filter(|(number, _)| !has_part(*number)) {
+        let wanted = |path: &NtPath| store_folder(path).is_some();
+        let Ok((files, _)) = some(&*volume.tree, &wanted, monitor) else { continue };
+        let mut folders: BTreeMap<Vec<NtName>, Vec<DeletedFile>> = BTreeMap::new();
+        for file in files {
+            if let Some(folder) = store_folder(&file.path) {
+                folders.entry(folder.to_vec()).or_default().push(file);
+            }
+        }
+        for (folder, mut files) in folders {
+            if !files.iter().any(|file| is_marker(&file.path, folder.len())) {
+                continue;
+            }
+            files.retain(|file| !file.is_directory);
+            let path: NtPath = folder.into_iter().collect();
+            let what = format!(
+                "a store was deleted here by the wipe, or before it: {}",
+                Count::of(&files).text("files")
+            );
+            let finding = DELETED_STORE.at(format!("{}: {path}", volume.display), what);
+            monitor.finding(&finding);
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+/// The path of the `USMT` folder that a path lies below.
+fn store_folder(path: &NtPath) -> Option<&[NtName]> {
+    let names = path.names();
+    let is_it = |n: &NtName| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3");
+    let at = names.iter().position(is_it)?;
+    (at + 1 < names.len()).then(|| &names[..=at])
+}
+
+/// Whether the file, `depth` folders down, says that its folder was a store.
+fn is_marker(path: &NtPath, depth: usize) -> bool {
+    let [name] = path.names().get(depth..).unwrap_or_default() else { return false };
+    let name = name.to_string_lossy().to_ascii_lowercase();
+    ["catalog.mig", "migstate.dat", "file"].contains(&name.as_str())
+        || name.starts_with("hardlink.")
+        || is_container_name(&name)
+}
+
+fn left(file: &DeletedFile) -> &'static str {
+    match file.readable {
+        Readable::Whole => "all still readable",
+        Readable::Part(_) => "readable in part",
+        Readable::Nothing => "overwritten",
+        Readable::Unknown => "nobody can say whether still readable",
+    }
+}
+
+/// How much there was, and what is left.
+#[derive(Default)]
+struct Count {
+    files: u64,
+    bytes: u64,
+    whole: u64,
+    part: u64,
+}
+
+impl Count {
+    fn of(files: &[DeletedFile]) -> Self {
+        let mut count = Self::default();
+        for file in files {
+            count.files += 1;
+            count.bytes = count.bytes.saturating_add(file.size);
+            count.whole += u64::from(file.readable == Readable::Whole);
+            count.part += u64::from(matches!(file.readable, Readable::Part(_)));
+        }
+        count
+    }
+
+    fn text(&self, files: &str) -> String {
+        let Self { files: number, bytes, whole, part } = self;
+        format!("{number} {files}, {bytes} bytes; {whole} still readable, {part} in part")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_told_by_its_markers() {
+        let folder = |path: &str| store_folder(&path.into()).map(<[NtName]>::len);
+        assert_eq!(folder("StateStore/usmt/catalog.mig"), Some(2));
+        assert_eq!(folder("StateStore/USMT/File/C$/USMT/a"), Some(2));
+        assert_eq!(folder("StateStore/USMT"), None);
+        assert_eq!(folder("StateStore/catalog.mig"), None);
+        assert!(is_marker(&"S/USMT/USMT.MIG01".into(), 2));
+        assert!(is_marker(&"S/USMT/hardlink.main".into(), 2));
+        assert!(!is_marker(&"S/USMT/File/catalog.mig".into(), 2));
+        assert!(!is_marker(&"S/USMT/readme.txt".into(), 2));
+    }
+}
