@@ -37,6 +37,7 @@ fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReade
         path: "StateStore".into(),
         role: "whole".to_owned(),
         take: vec!["StateStore".into()],
+        skip: Vec::new(),
     };
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target =

@@ -2,7 +2,7 @@
 //! and finds what the image holds: the same members with the same bytes. What Wine
 //! has no word for (docs/windows.md) is left out here, and by name.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic)] // in helpers too: a failed one is a failed test
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers fail tests so
 
 #[path = "common/exe.rs"]
 mod exe;
@@ -74,7 +74,7 @@ fn a_store_on_a_drive_is_the_store_in_its_image() {
     let dir = tempfile::tempdir().unwrap();
     let (by_exe, raw) = (dir.path().join("exe"), dir.path().join("raw"));
     fs::create_dir(&by_exe).unwrap();
-    let _drive = wine.drive('m', volume.path(), None);
+    let _drive = wine.letter('m', volume.path());
 
     let ran = wine.run(&exe, &["detect", "M:\\", "--via", "host", "--json"]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);

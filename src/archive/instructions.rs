@@ -39,14 +39,9 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("1. CHECK IT");
     line("     lifeboat verify <this folder>");
     line("");
-    line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
-    line("     restore.cmd");
-    line("   or by hand:");
-    line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
-    line("   Every part goes to the drive and path that it came from. In WinPE drives");
-    line("   may have other letters: then by hand, with the root that each has now");
-    line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
-    line("");
+    for part in steps(rescue) {
+        line(&part);
+    }
     for part in loadstate_steps(rescue) {
         line(&part);
     }
@@ -55,16 +50,49 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("   need Lifeboat):");
     let split = rescue.options.split.is_some();
     line(if split {
-        "     cat store.tar.zst.* | zstd -dc | tar -x"
+        "     cat store.tar.zst.* | zstd -dc |"
     } else {
-        "     zstd -dc store.tar.zst | tar -x"
+        "     zstd -dc store.tar.zst |"
     });
+    line("       tar -x --warning=no-unknown-keyword");
+    line("   (that option is for GNU tar, which else remarks on every file; leave it out");
+    line("   with others)");
     line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
     if rescue.what == What::Store && rescue.kind != "compressed" {
         line("   The users' files stand below USMT\\File\\<drive>$\\. Copied from there by");
         line("   hand they are files only: the settings are lost.");
     }
     text
+}
+
+/// The second step: restoring.
+fn steps(rescue: &Rescue) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |text: &str| lines.push(text.to_owned());
+    match rescue.what {
+        What::Store => {
+            line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
+            line("     restore.cmd");
+            line("   or by hand:");
+            line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
+            line("   Every part goes to the drive and path that it came from. In WinPE drives");
+            line("   may have other letters: then by hand, with the root that each has now");
+            line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
+        }
+        What::Folder => {
+            line("2. TAKE OUT WHAT IS WANTED, elevated");
+            line("   This is a folder, not a USMT store: loadstate has no use for it.");
+            line("     restore.cmd D:\\Rescued            all of it, into that folder");
+            line("   or by hand:");
+            line("     lifeboat restore <this folder> --to D:\\Rescued");
+            line("     lifeboat list <this folder>");
+            line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
+            line("   Back at its old place it would mix with what is there now: the new");
+            line("   Windows and its users. So it goes into a folder of its own.");
+        }
+    }
+    line("");
+    lines
 }
 
 /// The third step: `loadstate`, by kind of store.
@@ -144,7 +172,13 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
          exit /b 1"
             .to_owned()
     };
-    let mut script = SCRIPT_HEAD.replace("@RESTORE@", &restore);
+    let mut script = SCRIPT_HEAD.to_owned();
+    let (ask, restore) = match rescue.what {
+        What::Store => (ASK_STORE, restore.as_str()),
+        What::Folder => (ASK_FOLDER, "\"%LIFEBOAT%\" restore \"%~dp0.\" --to \"%DEST%\""),
+    };
+    script.push_str(ask);
+    script.push_str(&SCRIPT_GO.replace("@RESTORE@", restore));
     if rescue.what == What::Store {
         script.push_str(
             "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
@@ -164,7 +198,7 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
 
 /// No parentheses around blocks: a path with `)` in it would end one.
 const SCRIPT_HEAD: &str = r#"@echo off
-rem Puts this rescue set back where its files came from. /y asks nothing.
+rem Puts this rescue set back; RESTORE.txt says where to. /y asks nothing.
 rem Exit codes are those of lifeboat restore: 0 done, 3 done with losses,
 rem 6 stopped, all others failed.
 setlocal DisableDelayedExpansion
@@ -182,13 +216,28 @@ reg query HKU\S-1-5-19 >nul 2>&1
 if errorlevel 1 goto noadmin
 :allowed
 if not exist "%~dp0rescue.json" goto notwhole
-if /i "%~1"=="/y" goto go
+"#;
+
+/// A store goes back to where it was.
+const ASK_STORE: &str = r#"if /i "%~1"=="/y" goto go
 echo This puts the files of this set back to the drives and paths that they came
 echo from, on THIS computer.
 set "ANSWER="
 set /p "ANSWER=Go on? Type y for yes: "
 if /i not "%ANSWER:~0,1%"=="y" goto stopped
-:go
+"#;
+
+/// A folder goes where the user says.
+const ASK_FOLDER: &str = r#"set "DEST=%~1"
+if /i "%~1"=="/y" set "DEST=%~2"
+if defined DEST goto go
+echo This set is a folder, not a USMT store: loadstate has no use for it.
+set /p "DEST=Put it into which folder, such as D:\Rescued? "
+if not defined DEST goto stopped
+"#;
+
+/// The work.
+const SCRIPT_GO: &str = r#":go
 @RESTORE@
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="0" goto done
@@ -257,6 +306,7 @@ mod tests {
             role: "primary".to_owned(),
             volume_serial: None,
             volume_label: String::new(),
+            skipped: Vec::new(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
         };

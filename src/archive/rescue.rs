@@ -86,6 +86,9 @@ pub struct Part {
     pub path: String,
     /// `primary`, `secondary`, `whole` (a store with no other parts) or `folder`.
     pub role: String,
+    /// What was not taken, by rule: `pagefile.sys`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// The volume's serial number, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_serial: Option<String>,

@@ -1,6 +1,7 @@
 //! What may be typed. What it means is decided by the commands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -91,6 +92,7 @@ Examples:
   lifeboat offload --to E:\\rescue
   lifeboat offload disk.img --to smb://tech@server/rescue
   lifeboat offload \\\\.\\PhysicalDrive0 --to \\\\server\\rescue --user tech
+  lifeboat offload disk.img --path \\Users\\alice --to E:\\rescue
 
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Nothing is ever written to the source.")]
@@ -182,9 +184,13 @@ pub(crate) struct Offload {
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Vec<String>,
-    /// zstd level, 1 (fast) to 19 (small)
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
-    pub(crate) level: i32,
+    /// Not a store but this folder (may be repeated): \Users\alice; \ is the
+    /// whole volume
+    #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
+    pub(crate) path: Vec<String>,
+    /// zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
+    pub(crate) level: Level,
     /// Cut the store into files of at most SIZE bytes (such as 2G, 700M)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) split: Option<u64>,
@@ -197,6 +203,15 @@ pub(crate) struct Offload {
     /// Do not read the written set back (the set says so)
     #[arg(long)]
     pub(crate) no_read_back: bool,
+    /// How long to go on trying while DEST is away: 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
+    pub(crate) retry_for: Duration,
+    /// Begin although DEST looks too small
+    #[arg(long)]
+    pub(crate) despite_space: bool,
+    /// Plain size of a frame, in bytes; small ones are for tests
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub(crate) frame_bytes: Option<u64>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -250,6 +265,40 @@ pub(crate) struct Restore {
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) logon: Logon,
+}
+
+/// How strongly to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// As the destination's speed and the cores suggest.
+    Auto,
+    /// This zstd level.
+    Fixed(i32),
+}
+
+/// `auto`, or 1 to 19.
+fn parse_level(text: &str) -> Result<Level, String> {
+    match text.parse() {
+        Ok(level @ 1..=19) => Ok(Level::Fixed(level)),
+        _ if text.eq_ignore_ascii_case("auto") => Ok(Level::Auto),
+        _ => Err(format!("'{text}' is neither auto nor a level from 1 to 19")),
+    }
+}
+
+/// `30s`, `10m`, `2h`, or seconds.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is not a time such as 30s, 10m or 2h");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let seconds = match text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" | "s" | "sec" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    // A week is for ever, and leaves room for sums.
+    let seconds = number.checked_mul(seconds).filter(|secs| *secs <= 7 * 24 * 3600);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is too long: at most 168h"))
 }
 
 #[derive(Args, Debug)]
@@ -362,6 +411,23 @@ mod tests {
         texts.extend(command.get_subcommands_mut().map(|c| c.render_long_help().to_string()));
         for line in texts.iter().flat_map(|t| t.lines()) {
             assert!(line.len() <= 80 && line.is_ascii(), "{line}");
+        }
+    }
+
+    #[test]
+    fn levels_and_times_are_read() {
+        assert_eq!(parse_level("auto"), Ok(Level::Auto));
+        assert_eq!(parse_level("19"), Ok(Level::Fixed(19)));
+        for bad in ["0", "20", "-1", "fast", ""] {
+            assert!(parse_level(bad).is_err(), "{bad}");
+        }
+        let seconds = |text| parse_time(text).map(|time| time.as_secs());
+        assert_eq!(seconds("45"), Ok(45));
+        assert_eq!(seconds("30s"), Ok(30));
+        assert_eq!(seconds("10m"), Ok(600));
+        assert_eq!(seconds("2H"), Ok(7200));
+        for bad in ["", "m", "1d", "-1s", "169h", "99999999999999999999m"] {
+            assert!(parse_time(bad).is_err(), "{bad}");
         }
     }
 

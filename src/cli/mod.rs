@@ -4,6 +4,7 @@ mod args;
 mod detect;
 mod exit;
 mod extract;
+mod folder;
 mod list;
 mod loadstate;
 mod log;

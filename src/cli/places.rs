@@ -152,6 +152,7 @@ mod tests {
             path: "s".to_owned(),
             role: "whole".to_owned(),
             volume_serial: None,
+            skipped: Vec::new(),
             volume_label: "Old".to_owned(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),

@@ -135,18 +135,9 @@ codes! {
     SIZE_CONTRADICTS = "size-contradicts", Damage, Quick,
         "The end of the file is very probably not on the disk any more.",
         "Run verify --level full, which reads it; offload in any case.";
-    DELETED_FILE = "deleted-file", Damage, Quick,
-        "It is not in the store any more: loadstate will not bring it back.",
-        "Write nothing to this disk. Make an image of it; an undelete tool may get back what is \
-         readable.";
-    DELETED_MORE = "deleted-more", Damage, Quick,
-        "They are not in the store any more: loadstate will not bring them back.",
-        "Write nothing to this disk. Make an image of it; an undelete tool may get back what is \
-         readable.";
-    DELETED_STORE = "deleted-store", Warning, Quick,
-        "loadstate cannot use it. It may have been one part of a store.",
-        "Write nothing to this disk. Make an image of it; an undelete tool may get back what is \
-         readable.";
+    DELETED_FILES = "deleted-files", Damage, Quick,
+        "loadstate will miss them. The wipe got there, or somebody did.",
+        "Do not write to this disk. What was not overwritten can be undeleted.";
     ENCRYPTED_FILES = "encrypted-files", Info, Quick,
         "loadstate restores them as they are; only the user's key opens them.",
         "Nothing; they are saved in raw form. The user's certificate has to be kept as well.";
@@ -269,6 +260,8 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-index-damaged", Warning),
     ("ntfs-index-forgot", Warning),
     ("ntfs-index-stale", Warning),
+    ("deleted-store", Warning),
+    ("search-cut-short", Warning),
     ("set-has-losses", Warning),
     ("set-seek-table", Warning),
     ("set-file-missing", Damage),

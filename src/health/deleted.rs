@@ -1,73 +1,16 @@
-//! What was deleted of a store, as far as the volume's records still tell. Only
+//! Stores that were deleted whole, as far as the volume's records still tell. Only
 //! a volume that is read from the device shows that.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::Finding;
-use super::codes::{DELETED_FILE, DELETED_MORE, DELETED_STORE};
+use super::{Finding, Severity};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
 use crate::ntfs::{DeletedFile, Readable};
-use crate::store::{Part, Store, StoreVolume, is_container_name};
-use crate::tree::{Tree, TreeError};
+use crate::store::{Store, StoreVolume, is_container_name};
 
-/// So many files of a store are named; the others are counted.
-const MAX_NAMED: usize = 20;
-
-/// As many deleted files are kept at once: their paths take much memory.
-const MAX_KEPT: u64 = 10_000;
-
-/// The deleted files below a part's folder. One whose path is taken again was
-/// replaced, not lost.
-pub(super) fn check_part(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    let is_below = |path: &NtPath| path.names().starts_with(part.usmt_path.names());
-    let Ok((mut files, more)) = some(&*part.tree, &is_below, monitor) else {
-        return; // it was stopped
-    };
-    files.retain(|file| {
-        !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
-    });
-    let drive = part.drive.name();
-    for file in files.iter().take(MAX_NAMED) {
-        let what =
-            format!("deleted by the wipe, or before it; {} bytes, {}", file.size, left(file));
-        say(DELETED_FILE.at(file.path.on_drive(&drive), what));
-    }
-    if files.len() > MAX_NAMED || more > 0 {
-        let rest = Count::of(files.get(MAX_NAMED..).unwrap_or_default());
-        let others =
-            if more > 0 { format!(", and {more} that were not looked at") } else { String::new() };
-        let what =
-            format!("deleted by the wipe, or before it: {}{others}", rest.text("more files"));
-        say(DELETED_MORE.at(part.windows_path(), what));
-    }
-}
-
-/// At most 10,000 deleted files whose path `wanted` likes, and how many more
-/// there are.
-fn some(
-    tree: &dyn Tree,
-    wanted: &dyn Fn(&NtPath) -> bool,
-    monitor: &dyn Monitor,
-) -> Result<(Vec<DeletedFile>, u64), TreeError> {
-    let seen = Cell::new(0_u64);
-    let room = |path: &NtPath| {
-        let is_wanted = wanted(path);
-        seen.set(seen.get() + u64::from(is_wanted));
-        is_wanted && seen.get() <= MAX_KEPT
-    };
-    let files = tree.deleted(&room, monitor)?;
-    Ok((files, seen.get().saturating_sub(MAX_KEPT)))
-}
-
-/// Whether loadstate needs a file of the store. (What else USMT makes and
-/// deletes in its folder while it works is not known.)
-fn matters(part: &Part, path: &NtPath) -> bool {
-    let depth = part.usmt_path.names().len();
-    let is_file = path.names().get(depth).is_some_and(|name| name.eq_ignore_ascii_case("File"));
-    is_file || is_marker(path, depth)
-}
+const NO_WRITES: &str = "Write nothing to this disk. Make an image of it; an undelete tool may \
+                         get back what is readable.";
 
 /// Stores that were deleted whole, on volumes that have none (any more).
 pub fn check_deleted_stores(
@@ -81,7 +24,7 @@ pub fn check_deleted_stores(
     let mut findings = Vec::new();
     for (_, volume) in volumes.iter().enumerate().filter(|(number, _)| !has_part(*number)) {
         let wanted = |path: &NtPath| store_folder(path).is_some();
-        let Ok((files, _)) = some(&*volume.tree, &wanted, monitor) else { continue };
+        let Ok(files) = volume.tree.deleted(&wanted, monitor) else { continue };
         let mut folders: BTreeMap<Vec<NtName>, Vec<DeletedFile>> = BTreeMap::new();
         for file in files {
             if let Some(folder) = store_folder(&file.path) {
@@ -94,11 +37,17 @@ pub fn check_deleted_stores(
             }
             files.retain(|file| !file.is_directory);
             let path: NtPath = folder.into_iter().collect();
-            let what = format!(
-                "a store was deleted here by the wipe, or before it: {}",
-                Count::of(&files).text("files")
-            );
-            let finding = DELETED_STORE.at(format!("{}: {path}", volume.display), what);
+            let finding = Finding {
+                code: "deleted-store",
+                severity: Severity::Warning,
+                path: format!("{}: {path}", volume.display),
+                what: format!(
+                    "a store was deleted here by the wipe, or before it: {}",
+                    Count::of(&files).text("files")
+                ),
+                meaning: "loadstate cannot use it. It may have been one part of a store.".into(),
+                action: NO_WRITES.into(),
+            };
             monitor.finding(&finding);
             findings.push(finding);
         }
@@ -123,7 +72,8 @@ fn is_marker(path: &NtPath, depth: usize) -> bool {
         || is_container_name(&name)
 }
 
-fn left(file: &DeletedFile) -> &'static str {
+/// What can still be read of a file.
+pub(super) fn left(file: &DeletedFile) -> &'static str {
     match file.readable {
         Readable::Whole => "all still readable",
         Readable::Part(_) => "readable in part",

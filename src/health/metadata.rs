@@ -2,24 +2,28 @@
 //! can tell. Costs time in step with the number of files, and memory in step
 //! with the largest folder.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use crate::facts::{Content, Node, NodeKind, attributes};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
-use crate::store::{Part, Role, Store, StoreKind};
+use crate::store::{Part, Role, Store, StoreKind, is_container_name};
 use crate::tree::{Entry, Via};
 
 use super::codes::{
-    ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG, RECORD_DAMAGED,
-    REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
+    DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
+    RECORD_DAMAGED, REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
 };
+use super::deleted::left;
 use super::many::Many;
 use super::{Finding, names};
 
 /// The longest path that programs take which know of no longer ones, in UTF-16
 /// units without the zero at its end (`MAX_PATH`).
 const LONG_PATH: usize = 259;
+/// As many deleted files of one part are told.
+const MAX_DELETED: u64 = 10_000;
 /// A file whose data is in its record is smaller than the largest record.
 const RESIDENT_LIMIT: u64 = 4096;
 /// The reparse tag of Compact OS files: read as plain data.
@@ -43,6 +47,7 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         walk.tell(say);
         looked.files += walk.looked.files;
         looked.profiles += walk.looked.profiles;
+        deleted(part, monitor, say);
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
     if store.kind != StoreKind::Compressed && has_primary && looked.profiles == 0 {
@@ -277,4 +282,49 @@ fn path_of(part: &Part, folder: &[NtName], name: &NtName) -> String {
 
 pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
     format!("cannot be read: {error}")
+}
+
+/// Files that stood below the part's folder and were deleted. One whose path
+/// is taken again was replaced, not lost.
+fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
+    // Their paths take more memory than all the rest.
+    let seen = Cell::new(0_u64);
+    let is_below = |path: &NtPath| {
+        let is_below = path.names().starts_with(part.usmt_path.names());
+        seen.set(seen.get() + u64::from(is_below));
+        is_below && seen.get() <= MAX_DELETED
+    };
+    let files = match part.tree.deleted(&is_below, monitor) {
+        Ok(files) => files,
+        Err(error) => {
+            return monitor.note(&format!("deleted files cannot be looked for: {error}"));
+        }
+    };
+    let more = seen.get().saturating_sub(MAX_DELETED);
+    if more > 0 {
+        say(DELETED_FILES.at(part.windows_path(), format!("{more} more files were deleted")));
+    }
+    let lost = files.iter().filter(|file| {
+        !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
+    });
+    for file in lost {
+        let (size, left) = (file.size, left(file));
+        let what = format!("deleted by the wipe, or before it; {size} bytes, {left}");
+        say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
+    }
+}
+
+/// Whether loadstate needs a file of the store. (What else USMT makes and
+/// deletes in its folder while it works is not known.)
+fn matters(part: &Part, path: &NtPath) -> bool {
+    const MARKERS: [&str; 3] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
+    let below = path.names().get(part.usmt_path.names().len()..).unwrap_or_default();
+    match below {
+        [name] => {
+            MARKERS.iter().any(|marker| name.eq_ignore_ascii_case(marker))
+                || name.as_str().is_some_and(is_container_name)
+        }
+        [file, ..] => file.eq_ignore_ascii_case("File"),
+        [] => false,
+    }
 }

@@ -12,8 +12,7 @@ use crate::store::{Store, StoreKind};
 use super::codes::STORE_ENCRYPTED;
 use super::read_all::Onlooker;
 use super::{
-    Finding, Severity, Usmtutils, Verdict, container, deleted, logs, metadata, parts, read_all,
-    verdict,
+    Finding, Severity, Usmtutils, Verdict, container, logs, metadata, parts, read_all, verdict,
 };
 
 /// As many findings of one code are told; the rest is counted. A failing disk
@@ -103,7 +102,6 @@ pub fn check_store_with(
             StoreKind::HardLink | StoreKind::Uncompressed => parts::check_markers(part, &mut say),
             StoreKind::Estimate => {}
         }
-        deleted::check_part(part, monitor, &mut say);
     }
     if let Some((run, is_named)) = check.capture {
         logs::check(store, run, is_named, &mut say);

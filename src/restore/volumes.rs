@@ -155,6 +155,7 @@ mod tests {
             path: "StateStore".to_owned(),
             role: "whole".to_owned(),
             volume_serial: Some(format!("{serial:016x}")),
+            skipped: Vec::new(),
             volume_label: label.to_owned(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use classify::{Markers, is_container_name};
 pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
-pub use find::find_stores;
+pub use find::{drive_of, find_stores};
 pub use logs::Logs;
 pub use machine::Machine;
 pub use places::Place;

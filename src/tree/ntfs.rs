@@ -268,10 +268,10 @@ impl Tree for NtfsTree {
         wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
     ) -> Result<Vec<DeletedFile>, TreeError> {
-        let records: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
-        if records > MAX_DELETED {
+        let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
+        if candidates > MAX_DELETED {
             monitor.note(&format!(
-                "{}: {records} file records are of deleted files, too many to look through",
+                "{}: {candidates} file records are of deleted files, too many to look through",
                 self.info.source
             ));
             return Ok(Vec::new());

@@ -90,7 +90,7 @@ shows! {
         "StateStore/USMT/File/C$/Users/heidi/Documents/Plans/floor 1.dwg",
         |record| made::attribute(record, 0x80)[0x30..0x38].copy_from_slice(&9_000_000_u64.to_le_bytes()),
     );
-    files_that_the_wipe_got: "deleted-file", Quick, hard_link(), hard_link().with(|tree| {
+    files_that_the_wipe_got: "deleted-files", Quick, hard_link(), hard_link().with(|tree| {
         tree.remove(&"StateStore/USMT/File/C$/Users/heidi/Documents/Readme.txt".into());
     });
     encrypted_files: "encrypted-files", Quick, hard_link(), fixture("facts");
@@ -157,8 +157,6 @@ fn every_code_about_stores_is_shown_by_a_test() {
             | (When::Full, Some(Level::Full))
             | (When::Quick, Some(Level::Quick)) => {}
             (When::Quick, Some(Level::Full)) if code.name == "unreadable" => {}
-            // Shown by tests/deleted_stores.rs, and by the test below.
-            (When::Quick, None) if code.name.starts_with("deleted-") => {}
             other => panic!("{}: {other:?}", code.name),
         }
     }
@@ -201,7 +199,7 @@ fn sound_stores_have_nothing_worse_than_remarks() {
 
 /// What may be about very many files is bounded, and counts what it leaves out.
 #[test]
-fn deleted_files_are_named_up_to_a_bound_and_counted() {
+fn findings_of_one_code_are_bounded_and_counted() {
     let Some(()) = require::require("fuse", require::mounts) else { return };
     let made = hard_link().with(|tree| {
         for number in 0..1200 {
@@ -211,7 +209,7 @@ fn deleted_files_are_named_up_to_a_bound_and_counted() {
         tree.remove(&format!("{USMT}/File/C$/Users/heidi/gone").into());
     });
     let found = made.findings(Level::Quick);
-    let of = |code: &str| found.iter().filter(|f| f.code == code).collect::<Vec<_>>();
-    assert_eq!(of("deleted-file").len(), 20);
-    assert!(of("deleted-more")[0].what.contains(": 1180 more files, 0 bytes"), "{found:#?}");
+    let deleted: Vec<_> = found.iter().filter(|f| f.code == "deleted-files").collect();
+    assert_eq!(deleted.len(), 1001);
+    assert_eq!(deleted.last().unwrap().what, "200 more like it");
 }

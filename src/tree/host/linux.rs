@@ -426,7 +426,7 @@ impl Tree for HostTree {
             return Ok(Facts { content, ..Facts::default() });
         }
         match self.flavour {
-            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat),
+            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat, place.slot == first),
             Flavour::Plain => self.plain_facts(&place, &stat),
         }
     }
