@@ -23,6 +23,7 @@ use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::{OffloadOptions, offload};
 use lifeboat::facts::{Content, Loss, LossKind, NodeKind};
 use lifeboat::monitor::{Collect, Silent};
+use lifeboat::name::NtPath;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, verify_restored};
 use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::tree::Tree;
