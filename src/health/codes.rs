@@ -261,7 +261,6 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-index-forgot", Warning),
     ("ntfs-index-stale", Warning),
     ("deleted-store", Warning),
-    ("search-cut-short", Warning),
     ("set-has-losses", Warning),
     ("set-seek-table", Warning),
     ("set-file-missing", Damage),
