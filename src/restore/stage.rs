@@ -89,6 +89,9 @@ pub fn settle(
 ) -> Result<Vec<String>, RestoreError> {
     let rescue = input.rescue();
     let mut places = Places::open(to, rescue)?;
+    if places.stages.is_empty() {
+        return Ok(Vec::new()); // the restore itself has taken its marks away
+    }
     let mut kept = Vec::new();
     let stages = std::mem::take(&mut places.stages);
     for (root, at) in &stages.0 {
