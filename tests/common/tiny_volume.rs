@@ -6,7 +6,7 @@
 use lifeboat::ntfs::record::FileRef;
 
 const PIECE: usize = 512;
-const PIECES: u64 = 48;
+const PIECES: u8 = 48;
 /// Records: what is left of the pieces behind the boot sector and 11 of data.
 const RECORDS: u64 = 36;
 /// The first cluster of file data.
@@ -164,12 +164,12 @@ fn filled(of_folder: Option<&[u8]>, of_file: &[u8]) -> Vec<u8> {
     put(&mut boot, 3, b"NTFS    ");
     put(&mut boot, 0x0B, &512_u16.to_le_bytes());
     boot[0x0D] = 1;
-    put(&mut boot, 0x28, &PIECES.to_le_bytes());
+    put(&mut boot, 0x28, &u64::from(PIECES).to_le_bytes());
     put(&mut boot, 0x30, &1_u64.to_le_bytes());
     put(&mut boot, 0x38, &1_u64.to_le_bytes());
     boot[0x40] = 1;
     boot[0x44] = 1;
-    let mut volume = vec![0; usize::try_from(PIECES).unwrap() * PIECE];
+    let mut volume = vec![0; usize::from(PIECES) * PIECE];
     put(&mut volume, 0, &boot);
     let mut set = |number: u64, flags: u8, attributes: &[Vec<u8>]| {
         let at = usize::try_from(1 + number).unwrap() * PIECE;
@@ -206,10 +206,10 @@ fn filled(of_folder: Option<&[u8]>, of_file: &[u8]) -> Vec<u8> {
     volume
 }
 
-/// Puts a record with these attributes at its number, with flags.
-type Put<'a> = dyn FnMut(u64, u8, &[Vec<u8>]) + 'a;
+/// Puts a record down: its number, flags, attributes.
+type SetRecord<'a> = dyn FnMut(u64, u8, &[Vec<u8>]) + 'a;
 
-fn other_kinds(set: &mut Put<'_>) {
+fn other_kinds(set: &mut SetRecord<'_>) {
     set(9, 1, &[standard(6), named(5, "$Secure"), resident(0x80, "$SDS", &sds())]);
     // Bit 7 of the flags here: it extends the record behind it.
     set(26, 0x81, &[in_clusters(0x80, 0, 700, &[0x11, 2, DATA, 0])]);
