@@ -18,6 +18,7 @@ use super::producer::{FullFrame, Producer};
 use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
 use super::resume::{self, State, Unfinished};
 use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
+use super::witness::Witness;
 use crate::monitor::{Monitor, Stage};
 use crate::target::{Target, Trouble};
 
@@ -37,6 +38,20 @@ pub fn offload(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, ArchiveError> {
+    offload_with(plan, target, options, None, monitor)
+}
+
+/// Like [`offload`], with somebody who knows what the source held before.
+///
+/// # Errors
+/// Those of [`offload`].
+pub fn offload_with(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    witness: Option<&dyn Witness>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, ArchiveError> {
     options.check()?;
     let patience = Patience { bound: options.patience, monitor };
     let max = target.max_file_size();
@@ -51,7 +66,7 @@ pub fn offload(
         read_back: options.read_back,
     };
     warn_of_little_room(plan, target, monitor)?;
-    let run = Run { plan, target, options, patience };
+    let run = Run { plan, target, options, witness, patience };
     let unfinished = resume::find(target, plan, options, &packing, patience)?;
     let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
         monitor.note(&format!("going on with {}", target.display(&names.partial())));
@@ -88,6 +103,7 @@ struct Run<'a> {
     plan: &'a Plan,
     target: &'a dyn Target,
     options: &'a OffloadOptions,
+    witness: Option<&'a dyn Witness>,
     patience: Patience<'a>,
 }
 
@@ -138,7 +154,7 @@ impl Run<'_> {
             State::Copying(begin, checkpoints) => (begin, checkpoints),
         };
         let split = begin.options.split.is_some();
-        let proven = resume::prove(target, &dir, split, &checkpoints, self.patience)?;
+        let proven = resume::prove(target, &dir, split, &checkpoints, self.witness, self.patience)?;
         self.copy(names, &begin, proven.start, proven.position)
     }
 
@@ -192,20 +208,7 @@ fn name_the_set(
 
 /// What `rescue.json` says, but for the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
-    let parts = plan.parts().iter().map(|part| {
-        let info = part.tree.info();
-        let names = part.path.names().iter().map(ToString::to_string);
-        Part {
-            drive: part.drive.clone(),
-            drive_from: part.drive_from.clone(),
-            path: names.collect::<Vec<_>>().join("/"),
-            role: part.role.clone(),
-            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
-            volume_label: info.label.clone(),
-            file_system: info.file_system.clone(),
-            via: info.via.as_str().to_owned(),
-        }
-    });
+    let parts = plan.parts().iter().map(Part::of);
     let saved = written.totals.losses == 0;
     Rescue {
         format: FORMAT,
@@ -220,6 +223,7 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
         end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
         options: begin.options.clone(),
         plan: begin.plan.clone(),
+        seal: written.seal.clone(),
         files: written.files.clone(),
     }
 }
@@ -232,7 +236,7 @@ impl Run<'_> {
         begin: &Begin,
         position: Position,
     ) -> Result<Written, ArchiveError> {
-        let (plan, monitor) = (self.plan, self.patience.monitor);
+        let (plan, monitor, witness) = (self.plan, self.patience.monitor, self.witness);
         let (threads, in_flight) = self.options.pipeline();
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let first = sink.frames();
@@ -250,7 +254,8 @@ impl Run<'_> {
                     full_to.send(frame).map_err(|_| stopped())?;
                     free.recv().map_err(|_| stopped())
                 };
-                Producer::new(plan, monitor, limit, first, position, Vec::new(), emit)?.run()
+                let watch = (monitor, witness);
+                Producer::new(plan, watch, limit, first, position, Vec::new(), emit)?.run()
             });
             let packers: Vec<_> = (0..threads)
                 .map(|_| {
@@ -272,7 +277,7 @@ impl Run<'_> {
             results.into_iter().collect::<Result<(), _>>()?;
             totals
         })?;
-        sink.finish(totals)
+        sink.finish(totals, witness)
     }
 }
 

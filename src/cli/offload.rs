@@ -3,10 +3,12 @@
 use anyhow::Result;
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::rescue::{EndState, Machine as SetMachine, Rescue, What};
-use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
+use lifeboat::archive::witness::Witness;
+use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
+use lifeboat::seal::{self as sealing, Guard, Looked};
 use lifeboat::store::{Machine, Part, Store, StoreVolume};
 use lifeboat::target::Target;
 use serde_json::json;
@@ -14,7 +16,7 @@ use serde_json::json;
 use super::args::{Global, Offload};
 use super::exit::Exit;
 use super::output::Out;
-use super::{sets, sources, units};
+use super::{seal, sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
@@ -31,7 +33,14 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     for store in &stores {
         let outcome = save(store, &machine, args, &*target, out)?;
         show(&outcome, &*target, out);
-        if outcome.losses > 0 || store.lacks_primary() || !store.missing_drives.is_empty() {
+        let sealed = outcome.rescue.seal.as_ref();
+        let differs =
+            sealed.is_some_and(|sealed| seal::tell(&outcome.set, sealed, Looked::Bytes, out));
+        if differs
+            || outcome.losses > 0
+            || store.lacks_primary()
+            || !store.missing_drives.is_empty()
+        {
             exit = Exit::Losses;
         }
     }
@@ -64,7 +73,10 @@ fn save(
         resume: if args.fresh { Resume::Never } else { Resume::Auto },
         ..OffloadOptions::default()
     };
-    let outcome = offload(&plan, target, &options, out);
+    let mut guard = Guard::of(store, out);
+    let witness = guard.as_mut().map(|guard| guard.witness(out));
+    let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
+    let outcome = offload_with(&plan, target, &options, witness, out);
     out.clear();
     for drive in &store.missing_drives {
         out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
@@ -77,17 +89,16 @@ fn save(
 
 /// The `USMT` folder, and the files that stand beside it: task sequences and
 /// `lifeboat seal` leave theirs there. At a volume's root there is nothing that
-/// belongs to the store.
+/// belongs to the store but the seal.
 fn plan_part(part: &Part) -> Result<PlanPart> {
     let store_path = part.store_path();
     let mut take = vec![part.usmt_path.clone()];
-    if store_path != NtPath::root() {
-        let folder = part.tree.lookup(&store_path)?;
-        for entry in part.tree.children(folder)? {
-            let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
-            if is_file {
-                take.push(store_path.join(entry.name));
-            }
+    let folder = part.tree.lookup(&store_path)?;
+    for entry in part.tree.children(folder)? {
+        let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
+        let is_seal = entry.name.eq_ignore_ascii_case(sealing::NAME);
+        if is_file && (is_seal || store_path != NtPath::root()) {
+            take.push(store_path.join(entry.name));
         }
     }
     Ok(PlanPart {

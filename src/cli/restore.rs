@@ -5,12 +5,13 @@ use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::rescue::What;
 use lifeboat::restore::loadstate::ways;
 use lifeboat::restore::{Destinations, Options, Restored, Verified, restore, verify_restored};
+use lifeboat::seal::{Looked, check_set};
 use serde_json::json;
 
 use super::args::Restore;
 use super::exit::Exit;
 use super::output::Out;
-use super::{sets, units};
+use super::{seal, sets, units};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let to = Destinations::parse(&args.to)?;
@@ -18,9 +19,12 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let options = Options { replace: args.replace };
     let done = restore(&set, &to, options, out)?;
     let verified = verify_restored(&set, &to, out)?;
+    let sealed = check_set(&set, out)?;
     let losses = show("Restored", done, verified, out);
+    let differs =
+        sealed.is_some_and(|sealed| seal::tell(&set.display(), &sealed, Looked::Bytes, out));
     advise(&set, out);
-    Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
+    Ok(if losses > 0 || differs { Exit::Losses } else { Exit::Done })
 }
 
 /// What loadstate needs now.

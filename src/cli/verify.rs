@@ -1,15 +1,17 @@
 //! `lifeboat verify`.
 
 use anyhow::Result;
-use lifeboat::health::{Level, Severity, check_store};
+use lifeboat::archive::reader::SetReader;
+use lifeboat::health::{Level, Onlooker, Severity, check_store_with};
 use lifeboat::monitor::Monitor;
+use lifeboat::seal::{Guard, Looked, StoreCheck, check_set, verdict};
 use lifeboat::store::Survey;
 use serde_json::json;
 
 use super::args::{Global, LevelArg, Verify};
 use super::exit::Exit;
 use super::output::Out;
-use super::{detect, sets, sources};
+use super::{detect, seal, sets, sources};
 
 pub(crate) fn run(args: &Verify, global: &Global, out: Out) -> Result<Exit> {
     let (sets, sources): (Vec<_>, Vec<_>) =
@@ -45,13 +47,29 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
     for store in &stores {
         out.clear();
         detect::show(store, &Survey::of(store, out), out);
-        let report = check_store(store, level, out);
+        let mut guard = Guard::of(store, out);
+        let mut check = match &mut guard {
+            Some(guard) => Some(StoreCheck::begin(store, guard, level == Level::Full, out)?),
+            None => None,
+        };
+        let onlooker = check.as_mut().map(|check| check as &mut dyn Onlooker);
+        let report = check_store_with(store, level, onlooker, out);
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
         }
         out.clear();
         damaged |= report.worst() >= Some(Severity::Damage);
-        let verdict = report.verdict(level);
+        let sealed = check.map(StoreCheck::finish);
+        let looked = if level == Level::Full { Looked::Bytes } else { Looked::Metadata };
+        let verdict = match &sealed {
+            Some(sealed) => {
+                damaged |= sealed.differs();
+                let words = verdict(sealed, looked);
+                seal::event(&store.id, sealed, &words, out);
+                format!("{}; {words}", report.state())
+            }
+            None => report.verdict(level),
+        };
         out.event(
             "verdict",
             &json!({
@@ -75,7 +93,8 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
         LevelArg::Full => Level::Full,
     };
     let (target, name) = sets::find_set(set, &args.logon, out)?;
-    let verified = verify_set(target, &name, level, out)?;
+    let verified = verify_set(target.clone(), &name, level, out)?;
+    let sealed = check_set(&SetReader::open(target, &name)?, out)?;
     out.clear();
     let lost = verified.rescue.totals.losses;
     let verdict = match (verified.damage, level) {
@@ -99,5 +118,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
     if lost > 0 {
         out.result(&format!("  it was saved with {lost} losses; lifeboat list names each"));
     }
-    Ok(if verified.damage > 0 || lost > 0 { Exit::Losses } else { Exit::Done })
+    let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
+    let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));
+    Ok(if verified.damage > 0 || lost > 0 || differs { Exit::Losses } else { Exit::Done })
 }

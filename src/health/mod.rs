@@ -2,11 +2,13 @@
 
 mod container;
 mod read_all;
+pub mod seal;
 mod store;
 
 use std::fmt;
 
-pub use store::{Level, StoreReport, check_store};
+pub use read_all::Onlooker;
+pub use store::{Level, StoreReport, check_store, check_store_with};
 
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

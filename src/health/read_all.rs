@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::facts::{Content, NodeId, NodeKind};
+use crate::facts::{Content, Facts, NodeId, NodeKind};
 use crate::monitor::{Monitor, Progress};
 use crate::name::{NtName, NtPath};
 use crate::store::{Part, Store};
@@ -19,8 +19,23 @@ pub(super) struct Read {
 
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// Sees what is read of a store as it is read, so that nobody has to read it a
+/// second time.
+pub trait Onlooker {
+    /// A file's turn comes: the part's number in its store, the path below the
+    /// part's `USMT` folder.
+    fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Facts);
+    /// One of its streams begins; `None` for the unnamed one.
+    fn stream(&mut self, name: Option<&NtName>);
+    /// The next bytes of the stream.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// The stream was read whole. One with holes, or that fails, has no end.
+    fn end(&mut self);
+}
+
 pub(super) fn read_store(
     store: &Store,
+    mut onlooker: Option<&mut dyn Onlooker>,
     monitor: &dyn Monitor,
     say: &mut dyn FnMut(Finding),
 ) -> Read {
@@ -33,14 +48,19 @@ pub(super) fn read_store(
     };
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut read = Read::default();
-    for (part, listing) in &listings {
+    for (number, (part, listing)) in listings.iter().enumerate() {
         for file in &listing.files {
             if monitor.is_cancelled() {
                 return read;
             }
             let path = || part.drive_path(&listing.path_of(file));
             let before = read.bytes;
-            match read_file(&*part.tree, file.node, &mut buffer, &mut read.bytes) {
+            let mut look = onlooker.as_deref_mut().map(|onlooker| Look {
+                onlooker,
+                part: number,
+                below: listing.path_of(file),
+            });
+            match read_file(&*part.tree, file.node, look.as_mut(), &mut buffer, &mut read.bytes) {
                 Ok(troubles) => {
                     if troubles.iter().all(|t| !t.is_bad()) {
                         read.files += 1;
@@ -57,6 +77,13 @@ pub(super) fn read_store(
         }
     }
     read
+}
+
+/// An onlooker, and the file that it is to look at.
+struct Look<'a> {
+    onlooker: &'a mut dyn Onlooker,
+    part: usize,
+    below: NtPath,
 }
 
 /// A file to read.
@@ -159,11 +186,15 @@ enum Trouble {
 fn read_file(
     tree: &dyn Tree,
     node: NodeId,
+    mut look: Option<&mut Look<'_>>,
     buffer: &mut [u8],
     bytes: &mut u64,
 ) -> Result<Vec<Trouble>, TreeError> {
     let facts = tree.facts(node, None)?;
     let mut troubles = Vec::new();
+    if let Some(look) = &mut look {
+        look.onlooker.file(look.part, &look.below, node, &facts);
+    }
     match facts.content {
         Content::NotHere(reason) => return Ok(vec![Trouble::NotHere(reason)]),
         Content::EfsLost(reason) => return Ok(vec![Trouble::EncryptedLost(reason)]),
@@ -174,10 +205,18 @@ fn read_file(
     let named: &[_] = if facts.content == Content::EfsRaw { &[] } else { &facts.streams };
     for name in std::iter::once(None).chain(named.iter().map(|s| Some(&s.name))) {
         let mut stream = tree.open(node, name)?;
+        if let Some(look) = &mut look {
+            look.onlooker.stream(name);
+        }
         loop {
             match stream.read(buffer)? {
                 0 => break,
-                n => *bytes += n as u64,
+                n => {
+                    *bytes += n as u64;
+                    if let Some(look) = &mut look {
+                        look.onlooker.bytes(&buffer[..n]);
+                    }
+                }
             }
         }
         if let Some(first) = stream.holes().first() {
@@ -185,6 +224,8 @@ fn read_file(
                 bytes: stream.holes().iter().map(|h| h.length).sum(),
                 first: first.reason.clone(),
             });
+        } else if let Some(look) = &mut look {
+            look.onlooker.end();
         }
     }
     Ok(troubles)

@@ -6,6 +6,7 @@
 use crate::monitor::{Monitor, Stage};
 use crate::store::{DriveFrom, Part, Role, Store, StoreKind};
 
+use super::read_all::Onlooker;
 use super::{Finding, Severity, container, read_all};
 
 /// How closely to look.
@@ -34,14 +35,19 @@ impl StoreReport {
         self.findings.iter().map(|f| f.severity).max()
     }
 
-    /// What was proved, what is only plausible, what nobody can know.
-    pub fn verdict(&self, level: Level) -> String {
-        let state = match self.worst() {
+    /// The verdict's first words.
+    pub fn state(&self) -> &'static str {
+        match self.worst() {
             Some(Severity::Fatal) => "loadstate cannot use this store as it is",
             Some(Severity::Damage) => "damaged: some of it is lost",
             Some(Severity::Warning) => "plausible, with doubts (see above)",
             Some(Severity::Info) | None => "plausible",
-        };
+        }
+    }
+
+    /// What was proved, what is only plausible, what nobody can know.
+    pub fn verdict(&self, level: Level) -> String {
+        let state = self.state();
         match level {
             Level::Quick => format!("{state}; judged by metadata, no file was read"),
             Level::Full => format!(
@@ -55,6 +61,16 @@ impl StoreReport {
 
 /// Looks at `store`; tells the monitor each finding as it comes.
 pub fn check_store(store: &Store, level: Level, monitor: &dyn Monitor) -> StoreReport {
+    check_store_with(store, level, None, monitor)
+}
+
+/// Like [`check_store`]; at [`Level::Full`] `onlooker` sees what is read.
+pub fn check_store_with(
+    store: &Store,
+    level: Level,
+    onlooker: Option<&mut dyn Onlooker>,
+    monitor: &dyn Monitor,
+) -> StoreReport {
     let mut report = StoreReport::default();
     let mut say = |finding: Finding| {
         monitor.finding(&finding);
@@ -70,7 +86,7 @@ pub fn check_store(store: &Store, level: Level, monitor: &dyn Monitor) -> StoreR
     }
     if level == Level::Full && store.kind.holds_data() {
         monitor.stage(Stage::Verify, &store.display());
-        let read = read_all::read_store(store, monitor, &mut say);
+        let read = read_all::read_store(store, onlooker, monitor, &mut say);
         report.files_read = read.files;
         report.bytes_read = read.bytes;
     }

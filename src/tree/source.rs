@@ -53,6 +53,8 @@ pub struct SourceVolume {
     pub may_hold_stores: bool,
     /// The letter it has now.
     pub letter: Option<char>,
+    /// Where the host has its root mounted.
+    pub mount: Option<PathBuf>,
     /// What was noticed while opening.
     pub findings: Vec<Finding>,
 }
@@ -172,18 +174,21 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         tree,
         may_hold_stores,
         letter: volume.letter,
+        mount: mounted.map(PathBuf::from),
         findings,
     }
 }
 
 /// A mounted folder, seen from its volume's root where that can be read.
 fn folder(path: &Path) -> Result<SourceVolume, SourceError> {
-    let tree: Arc<dyn Tree> = match volume_root(path) {
-        Some((root, below)) => HostTree::open(&root)
-            .and_then(|tree| Within::new(Arc::new(tree), &below, path.display().to_string()))
-            .map(|tree| Arc::new(tree) as Arc<dyn Tree>)
-            .or_else(|_| HostTree::open(path).map(|tree| Arc::new(tree) as Arc<dyn Tree>))?,
-        None => Arc::new(HostTree::open(path)?),
+    let within = volume_root(path).and_then(|(root, below)| {
+        let tree = Arc::new(HostTree::open(&root).ok()?);
+        let tree = Within::new(tree, &below, path.display().to_string()).ok()?;
+        Some((Arc::new(tree) as Arc<dyn Tree>, root))
+    });
+    let (tree, mount) = match within {
+        Some(within) => within,
+        None => (Arc::new(HostTree::open(path)?) as Arc<dyn Tree>, path.to_owned()),
     };
     Ok(SourceVolume {
         display: path.display().to_string(),
@@ -191,6 +196,7 @@ fn folder(path: &Path) -> Result<SourceVolume, SourceError> {
         letter: letter_of(path),
         tree: Ok(tree),
         may_hold_stores: true,
+        mount: Some(mount),
         findings: Vec::new(),
     })
 }
