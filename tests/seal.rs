@@ -197,7 +197,7 @@ fn a_store_that_is_as_it_was_sealed_is_proved_by_every_hash() {
     assert_eq!(findings(&run), []);
     let date = sealed.events("sealed")[0]["created"].as_str().unwrap().replace('T', " ");
     let words = format!("every byte read, {hashes} hashes matched the seal of {date}");
-    assert!(verdict(&run).ends_with(&words), "{}", verdict(&run));
+    assert!(verdict(&run).contains(&words), "{}", verdict(&run));
     let event = &run.events("seal")[0];
     assert_eq!((&event["state"], &event["hashes_matched"]), (&"matches".into(), &hashes.into()));
     let run = volume.verify(0, "quick");
@@ -208,7 +208,7 @@ fn a_store_that_is_as_it_was_sealed_is_proved_by_every_hash() {
         lifeboat(&["verify", root.to_str().unwrap(), "--level", "full", "--json"]).expect(0)
     });
     assert_eq!(findings(&run), []);
-    assert!(verdict(&run).ends_with(&words), "{}", verdict(&run));
+    assert!(verdict(&run).contains(&words), "{}", verdict(&run));
 }
 
 /// Changes one file of each kind of change, none of which changes the others.
@@ -425,8 +425,9 @@ fn sealing_again_replaces_and_names_the_earlier_date() {
     });
     let again = volume.seal(0, &[]);
     assert_eq!(again.events("sealed")[0]["replaced"], first);
-    let run = volume.verify(0, "full");
+    let run = volume.verify(3, "full"); // for the deleted file, which is no affair of the seal
     assert_eq!(findings(&run), []);
+    assert_eq!(run.events("seal")[0]["state"], "matches");
     let left = volume.tree().lookup(&NtPath::from("StateStore/lifeboat.seal.partial"));
     assert!(left.is_err(), "the partial seal is gone");
 }
@@ -564,7 +565,7 @@ fn what_cannot_be_sealed_is_refused_in_two_lines() {
     drop(image);
     let read_only = MountOptions { read_only: true, ..MountOptions::default() };
     let mount = Mount::new(&volume.image(), read_only).unwrap();
-    let run = lifeboat(&["seal", mount.path().to_str().unwrap()]).expect(5);
+    let run = lifeboat(&["seal", mount.path().to_str().unwrap(), "--quiet"]).expect(5);
     assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
     assert!(run.stderr.contains("Mount the volume for writing"), "{}", run.stderr);
     mount.unmount().unwrap();

@@ -1,7 +1,7 @@
 //! `lifeboat.exe` reads a drive as a device under Wine: the way in that it takes
 //! on Windows (the volume by its letter, whole sectors), on a real NTFS volume.
 //! Wine has no volume devices by GUID; it has them by letter, when a letter with
-//! two colons leads to a disk or to an image of one.
+//! two colons leads to a disk or to an image of one (`common/wine.rs`).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers fail tests so
 
@@ -20,22 +20,20 @@ fn a_drive_is_read_as_a_device() {
     let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
     let Some(wine) = require::require("wine", wine::find) else { return };
     let Some(mkntfs) = require::require("mkntfs", || require::program("mkntfs")) else { return };
-    let scratch = tempfile::tempdir().unwrap();
-    let image = scratch.path().join("volume.img");
-    fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
+    // The folder that the drive shows is another thing than the device, and
+    // empty: what is found in the volume came from the device.
+    let drive = wine.drive();
+    let image = &drive.device;
+    fs::File::create(image).unwrap().set_len(40 << 20).unwrap();
     let made = Command::new(mkntfs)
         .args(["-F", "-Q", "-q"])
-        .arg(&image)
+        .arg(image)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
     assert!(made.unwrap().success());
-    let before = fs::read(&image).unwrap();
-    // The folder that the drive shows is another thing than the device, and
-    // empty: what is found in the volume came from the device.
-    let folder = scratch.path().join("folder");
-    fs::create_dir(&folder).unwrap();
-    let _drive = wine.drive('l', &folder, Some(&image));
+    let before = fs::read(image).unwrap();
+    assert!(fs::read_dir(&drive.folder).unwrap().next().is_none());
 
     for name in ["L:", r"L:\", r"\\.\L:"] {
         let ran = wine.run(&exe, &["detect", name, "--json"]);
@@ -45,7 +43,7 @@ fn a_drive_is_read_as_a_device() {
     }
     let ran = wine.run(&exe, &["detect", "L:", "--via", "raw"]);
     assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(fs::read(&image).unwrap() == before, "the volume was written to");
+    assert!(fs::read(image).unwrap() == before, "the volume was written to");
 }
 
 #[test]

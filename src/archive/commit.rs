@@ -43,7 +43,7 @@ impl SetNames {
     /// name is taken.
     pub(super) fn new(plan: &Plan, options: &OffloadOptions, attempt: u32) -> Self {
         let FileTime(ticks) = options.created;
-        let machine = Self::machine(options);
+        let machine = Self::machine(plan, options);
         // A digest, not a random number: the same run gives the same set.
         let seed = format!("{} {ticks} {machine} {attempt}", plan.digest());
         let id = sha256_hex(seed.as_bytes())[..8].to_owned();
@@ -57,8 +57,9 @@ impl SetNames {
     }
 
     /// What the names of a machine's sets begin with.
-    pub(super) fn machine(options: &OffloadOptions) -> String {
-        machine_name(&options.machine)
+    pub(super) fn machine(plan: &Plan, options: &OffloadOptions) -> String {
+        let volume = plan.parts().iter().find_map(|part| part.tree.info().serial);
+        machine_name(&options.machine, volume)
     }
 
     /// The folder's name while it is not whole.
@@ -67,15 +68,20 @@ impl SetNames {
     }
 }
 
-/// A name for folders: letters, digits and `-`, at most 40.
-fn machine_name(machine: &Machine) -> String {
+/// A name for folders: letters, digits and `-`, at most 40. Of a machine that
+/// nothing tells the name of, the volume's serial number.
+fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
     let known = machine.name.as_deref().or(machine.serial.as_deref()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = known.trim().chars().map(plain).take(40).collect();
     let name = name.trim_matches('-');
     // Names that Windows keeps for devices would be refused there.
     let device = ["con", "prn", "aux", "nul"].iter().any(|d| name.eq_ignore_ascii_case(d));
-    if name.is_empty() || device { "unknown".to_owned() } else { name.to_owned() }
+    match volume {
+        _ if !name.is_empty() && !device => name.to_owned(),
+        Some(serial) => format!("volume-{serial:016x}"),
+        None => "unknown".to_owned(),
+    }
 }
 
 /// Compares the written files with what was meant to be written: their sizes,
@@ -291,13 +297,16 @@ mod tests {
     #[test]
     fn machines_of_any_name_give_folders_of_plain_ones() {
         let named = |name: &str| {
-            machine_name(&Machine { name: Some(name.to_owned()), serial: Some("S".to_owned()) })
+            let machine = Machine { name: Some(name.to_owned()), serial: Some("S".to_owned()) };
+            machine_name(&machine, None)
         };
         assert_eq!(named("PC-0815"), "PC-0815");
         assert_eq!(named("../../etc"), "etc");
         assert_eq!(named("Büro: 2"), "B-ro--2");
         assert_eq!(named("nul"), "unknown");
         assert_eq!(named("\u{202E}"), "unknown");
-        assert_eq!(machine_name(&Machine { name: None, serial: Some("5CG1".to_owned()) }), "5CG1");
+        let serial = Machine { name: None, serial: Some("5CG1".to_owned()) };
+        assert_eq!(machine_name(&serial, Some(7)), "5CG1");
+        assert_eq!(machine_name(&Machine::default(), Some(0xAB)), "volume-00000000000000ab");
     }
 }

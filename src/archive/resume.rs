@@ -82,7 +82,7 @@ pub(super) fn find(
             }
         } else if wanted.is_some() {
             return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
-        } else if folder.starts_with(&SetNames::machine(options)) {
+        } else if folder.starts_with(&SetNames::machine(plan, options)) {
             patience.monitor.note(&format!(
                 "{}: unfinished, but of another source or other options; it stays as it is",
                 target.display(&entry.name)

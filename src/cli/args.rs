@@ -51,7 +51,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// Read volumes from the raw device or through the system's file API
-    /// [default: raw where it can be]
+    /// [default: raw where it can be, and it says which way and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
     pub(crate) via: Option<ViaArg>,
 }
@@ -74,13 +74,15 @@ Examples:
   lifeboat detect
   lifeboat detect disk.img
   lifeboat detect /dev/sda --json
-  lifeboat detect /mnt/c /mnt/d")]
+  lifeboat detect /mnt/c /mnt/d
+  lifeboat --via host detect D:          through the file API, not the disk")]
     Detect(Detect),
     /// Check the stores in a source or a copy, or a rescue set
     #[command(after_help = "\
 Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
+  lifeboat verify D: --usmt C:\\USMT\\amd64
   lifeboat verify E:\\copy-of-store        a store copied by hand
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
@@ -154,6 +156,10 @@ pub(crate) struct Verify {
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Option<String>,
+    /// Folder of USMT, whose usmtutils checks compressed stores too (Windows)
+    /// [default: where lifeboat is, then PATH]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) usmt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -179,8 +185,9 @@ pub(crate) struct Offload {
     // Shown as it stands, so without the brackets of Markdown.
     #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
+    /// [default: what lifeboat.toml beside the program says]
     #[arg(long, value_name = "DEST")]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Vec<String>,

@@ -1,7 +1,7 @@
 //! `lifeboat extract`.
 
 use anyhow::Result;
-use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};
+use lifeboat::restore::{Chosen, Destinations, Options, restore_verified};
 
 use super::args::Extract;
 use super::exit::{Exit, Failure};
@@ -22,8 +22,8 @@ pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
         .into());
     }
     let to = Destinations::Under(args.to.clone());
-    let done = restore(&chosen, &to, Options { replace: args.replace }, out)?;
-    let verified = verify_restored(&chosen, &to, out)?;
+    let options = Options { replace: args.replace };
+    let (done, verified) = restore_verified(&chosen, &to, options, out)?;
     let losses = show("Extracted", done, verified, out);
     Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
 }

@@ -12,6 +12,7 @@ mod password;
 mod restore;
 mod seal;
 mod sets;
+mod settings;
 mod sources;
 mod units;
 mod verify;
@@ -25,10 +26,11 @@ use serde_json::json;
 use args::{Cli, Command, Global};
 use exit::Exit;
 use output::{Out, Output};
+use settings::Settings;
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -36,6 +38,14 @@ pub(crate) fn main() -> ExitCode {
             return exit.into();
         }
     };
+    match Settings::load() {
+        Ok(settings) => settings.fill(&mut cli),
+        Err(failure) => {
+            eprintln!("error: {}", failure.what);
+            eprintln!("{}", failure.action);
+            return failure.exit.into();
+        }
+    }
     let out = match Output::open(&cli.global) {
         Ok(out) => out,
         Err(error) => {

@@ -9,29 +9,34 @@ use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
 use lifeboat::seal::{self as sealing, Guard, Looked};
-use lifeboat::store::{Machine, Part, Store, StoreVolume};
+use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
 use serde_json::json;
 
 use super::args::{Global, Offload};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{seal, sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
-    let target = sets::open_dest(&args.to, &args.logon, out)?;
+    let to = args.to.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no destination was named",
+            "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
+        )
+    })?;
+    let target = sets::open_dest(to, &args.logon, out)?;
     let mut found = sources::find(&args.sources, global, out)?;
     let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
     let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
     if stores.is_empty() {
         return Err(sources::nothing_found(&found).into());
     }
-    let volumes: Vec<StoreVolume> = found.searchable().collect();
-    let machine = Machine::find(&volumes);
     let mut exit = Exit::Done;
     for store in &stores {
-        let outcome = save(store, &machine, args, &*target, out)?;
+        let outcome = save(store, &found.machine, args, &*target, out)?;
         show(&outcome, &*target, out);
         let sealed = outcome.rescue.seal.as_ref();
         let differs =
@@ -63,7 +68,7 @@ fn save(
     let options = OffloadOptions {
         machine: SetMachine {
             name: args.name.clone().or_else(|| machine.name.as_ref().map(|(name, _)| name.clone())),
-            serial: None,
+            serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
         },
         what: What::Store,
         kind: store.kind.as_str().to_owned(),

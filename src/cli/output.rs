@@ -83,12 +83,28 @@ impl Output {
         }
     }
 
+    /// A result with a label before it, its lines no wider than a terminal.
+    pub(crate) fn field(&self, label: &str, text: &str) {
+        let label = format!("  {label:<8} ");
+        self.result(&wrapped(&label, &" ".repeat(label.len()), text));
+    }
+
     /// Something worth saying, for people: not with `--quiet`.
     pub(crate) fn say(&self, text: &str) {
         if self.quiet {
             self.log(Importance::Info, text);
         } else {
             self.result(text);
+        }
+    }
+
+    /// A remark for those who want to know more: with `--verbose`, in JSON and in
+    /// the log.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose || self.json {
+            self.note(text);
+        } else {
+            self.log(Importance::Info, text);
         }
     }
 
@@ -213,13 +229,14 @@ impl Monitor for Output {
             self.bar.suspend(|| {
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
-                for line in [
-                    format!("  {}", finding.path),
-                    format!("  {}", finding.what),
-                    format!("  It means: {}", finding.meaning),
-                    format!("  To do:    {}", finding.action),
+                // A path is for copying: it stays in one piece.
+                let _ = writeln!(out, "  {}", finding.path);
+                for (label, text) in [
+                    ("  ", &finding.what),
+                    ("  It means: ", &finding.meaning),
+                    ("  To do:    ", &finding.action),
                 ] {
-                    let _ = writeln!(out, "{line}");
+                    let _ = writeln!(out, "{}", wrapped(label, &" ".repeat(label.len()), text));
                 }
             });
         }
@@ -264,6 +281,35 @@ impl Monitor for Output {
     }
 }
 
+/// Columns that every terminal has.
+const COLUMNS: usize = 80;
+
+/// `text` behind `first`, further lines behind `rest`, broken at spaces so that
+/// no line is wider than 80 columns. A longer word (a path) stays in one piece:
+/// it can be copied.
+fn wrapped(first: &str, rest: &str, text: &str) -> String {
+    let mut lines = first.to_owned();
+    let mut column = first.chars().count();
+    let mut is_start = true;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if !is_start && column + 1 + width > COLUMNS {
+            lines.push('\n');
+            lines.push_str(rest);
+            column = rest.chars().count();
+            is_start = true;
+        }
+        if !is_start {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+        is_start = false;
+    }
+    lines
+}
+
 fn words(stage: Stage) -> &'static str {
     match stage {
         Stage::Scan => "Reading the file table",
@@ -289,4 +335,20 @@ fn style(with_total: bool) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
         .tick_chars("|/-\\ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_keep_their_words() {
+        let text = "word ".repeat(40) + "C:\\a\\very\\long\\path\\".repeat(6).as_str() + " end";
+        let shown = wrapped("  label    ", "           ", &text);
+        for line in shown.lines() {
+            assert!(line.chars().count() <= 80 || !line.trim().contains(' '), "{line}");
+        }
+        let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&shown)[1..], words(&text));
+    }
 }

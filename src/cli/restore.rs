@@ -4,7 +4,7 @@ use anyhow::Result;
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::rescue::What;
 use lifeboat::restore::loadstate::ways;
-use lifeboat::restore::{Destinations, Options, Restored, Verified, restore, verify_restored};
+use lifeboat::restore::{Destinations, Options, Restored, Verified, restore_verified};
 use lifeboat::seal::{Looked, check_set};
 use serde_json::json;
 
@@ -17,8 +17,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let to = Destinations::parse(&args.to)?;
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let options = Options { replace: args.replace };
-    let done = restore(&set, &to, options, out)?;
-    let verified = verify_restored(&set, &to, out)?;
+    let (done, verified) = restore_verified(&set, &to, options, out)?;
     let sealed = check_set(&set, out)?;
     let losses = show("Restored", done, verified, out);
     let differs =

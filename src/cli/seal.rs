@@ -8,7 +8,7 @@ use lifeboat::disk;
 use lifeboat::facts::FileTime;
 use lifeboat::name::{NtName, NtPath};
 use lifeboat::seal::{Looked, Made, SealOptions, seal_store, verdict};
-use lifeboat::store::{Machine, Store, StoreVolume};
+use lifeboat::store::{Machine, Store};
 use lifeboat::tree::source::SourceVolume;
 use serde_json::json;
 
@@ -34,17 +34,13 @@ pub(crate) fn run(args: &Seal, global: &Global, out: Out) -> Result<Exit> {
     if stores.is_empty() {
         return Err(nothing_to_seal(&found));
     }
-    let volumes: Vec<StoreVolume> = found.searchable().collect();
-    let machine = machine_name(&volumes);
+    let machine = machine(&found.machine);
     let readable: Vec<&SourceVolume> = found.volumes.iter().filter(|v| v.tree.is_ok()).collect();
     let mut exit = Exit::Done;
     for store in &stores {
         let folder = folder_of(store, &readable)?;
-        let options = SealOptions {
-            quick: args.quick,
-            machine: SetMachine { name: machine.clone(), serial: None },
-            created: FileTime::now(),
-        };
+        let options =
+            SealOptions { quick: args.quick, machine: machine.clone(), created: FileTime::now() };
         let made = seal_store(store, &folder, &options, out)?;
         out.clear();
         show(store, &made, args.quick, out);
@@ -92,13 +88,16 @@ fn folder_of(store: &Store, volumes: &[&SourceVolume]) -> Result<PathBuf> {
     Ok(mount.join(names))
 }
 
-/// The name of the machine; in a running Windows that cannot be read from the
-/// disk, since the system holds its hive. WinPE has a name that means nothing.
-fn machine_name(volumes: &[StoreVolume]) -> Option<String> {
+/// What is known of the machine. In a running Windows its name cannot be read
+/// from the disk, since the system holds its hive; WinPE's own means nothing.
+fn machine(found: &Machine) -> SetMachine {
     let variable = |name| std::env::var(name).ok();
     let in_windows = cfg!(windows) && variable("SystemDrive").is_some_and(|drive| drive != "X:");
     let own = || variable("COMPUTERNAME").filter(|_| in_windows);
-    Machine::find(volumes).name.map(|(name, _)| name).or_else(own)
+    SetMachine {
+        name: found.name.as_ref().map(|(name, _)| name.clone()).or_else(own),
+        serial: found.serial.as_ref().map(|(serial, _)| serial.clone()),
+    }
 }
 
 /// Whether all parts of the store were sealed; says what was not.

@@ -43,10 +43,17 @@ pub(crate) fn find_set(text: &str, logon: &Logon, out: Out) -> Result<(Arc<dyn T
 fn split(dest: Dest) -> Option<(Dest, String)> {
     match dest {
         Dest::Folder(path) => {
-            // `.` and `..` have a last name only once they are resolved.
-            let path = path.canonicalize().or_else(|_| std::path::absolute(&path)).ok()?;
+            // `.` and `..` have a last name only once they are resolved; any other
+            // path stays as it was typed.
+            let path = match path.file_name() {
+                Some(_) => path,
+                // (Windows' own way to a whole path would begin with \\?\.)
+                None if cfg!(windows) => std::path::absolute(&path).ok()?,
+                None => path.canonicalize().ok()?,
+            };
             let name = path.file_name()?.to_str()?.to_owned();
-            Some((Dest::Folder(path.parent().map(PathBuf::from)?), name))
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+            Some((Dest::Folder(above.map_or_else(|| ".".into(), PathBuf::from)), name))
         }
         Dest::Smb(place) => {
             let dir = place.dir.trim_end_matches('/');
@@ -133,6 +140,20 @@ mod tests {
         let (above, name) = split("smb://u@h/share/PC-1/".parse().unwrap()).unwrap();
         assert_eq!((above, name.as_str()), ("smb://u@h/share".parse().unwrap(), "PC-1"));
         assert!(split("smb://u@h/share".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_folder_stays_as_it_was_typed() {
+        for (typed, above, name) in
+            [("some/PC-1", "some", "PC-1"), ("PC-1/", ".", "PC-1"), ("../a/PC-1", "../a", "PC-1")]
+        {
+            let split = split(Dest::Folder(typed.into())).unwrap();
+            assert_eq!(split, (Dest::Folder(above.into()), name.to_owned()), "{typed}");
+        }
+        let here = std::env::current_dir().unwrap();
+        let (above, name) = split(Dest::Folder(".".into())).unwrap();
+        assert_eq!(above, Dest::Folder(here.parent().unwrap().into()));
+        assert_eq!(Some(name.as_str()), here.file_name().unwrap().to_str());
     }
 
     #[test]

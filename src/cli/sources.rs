@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lifeboat::monitor::Monitor;
-use lifeboat::store::{Store, StoreVolume, find_stores};
+use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
 use lifeboat::tree::Via;
 use lifeboat::tree::source::{Source, SourceVolume};
 use serde_json::json;
@@ -15,6 +15,10 @@ use super::output::Out;
 pub(crate) struct Found {
     pub(crate) volumes: Vec<SourceVolume>,
     pub(crate) stores: Vec<Store>,
+    /// What the logs tell.
+    pub(crate) logs: Logs,
+    /// Which computer it is.
+    pub(crate) machine: Machine,
     /// Whether a volume or disk could not be looked into.
     pub(crate) hidden: bool,
 }
@@ -41,7 +45,13 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
         opened.push(Source::open(spec, via, out)?);
     }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
-    let mut found = Found { volumes, stores: Vec::new(), hidden };
+    let mut found = Found {
+        volumes,
+        stores: Vec::new(),
+        logs: Logs::default(),
+        machine: Machine::default(),
+        hidden,
+    };
     for volume in &found.volumes {
         let (readable, reason) = match &volume.tree {
             Ok(_) => (true, None),
@@ -57,8 +67,11 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
                 "letter": volume.letter,
                 "label": volume.tree.as_ref().map(|t| t.info().label.clone()).ok(),
                 "via": volume.tree.as_ref().map(|t| t.info().via.as_str()).ok(),
+                "why": Some(&volume.why).filter(|why| !why.is_empty()),
+                "not_shown": volume.not_shown,
             }),
         );
+        say_which_way(volume, out);
         for finding in &volume.findings {
             out.finding(finding);
         }
@@ -76,11 +89,33 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
         found.hidden = true;
         out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
     }
+    found.logs = Logs::read(&searched, &stores, out);
+    found.machine = Machine::find(&searched, &found.logs);
     found.stores = stores;
     if out.is_cancelled() {
         return Err(interrupted().into());
     }
     Ok(found)
+}
+
+/// Which way a volume is read, and why: where it is not the usual one, or more
+/// was asked for.
+fn say_which_way(volume: &SourceVolume, out: Out) {
+    let Ok(tree) = &volume.tree else { return };
+    let way = match tree.info().via {
+        Via::Raw => "raw, from the disk itself",
+        Via::Host => "host, through the system's file API",
+        Via::Memory => "from memory",
+    };
+    let text = format!("{}: read {way} ({})", volume.display, volume.why);
+    if tree.info().via == Via::Host {
+        out.note(&text);
+    } else {
+        out.detail(&text);
+    }
+    if !volume.not_shown.is_empty() {
+        out.detail(&format!("that way does not show: {}", volume.not_shown.join("; ")));
+    }
 }
 
 impl Found {
@@ -91,6 +126,7 @@ impl Found {
                 tree: volume.tree.as_ref().ok()?.clone(),
                 display: volume.display.clone(),
                 present_letter: volume.letter,
+                attached: volume.attached,
             })
         })
     }

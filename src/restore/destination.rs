@@ -84,7 +84,8 @@ pub(super) struct Places {
 
 impl Places {
     /// Opens the roots of a set's drives. `--to DIR` makes `DIR` where it is
-    /// missing; a drive's root must be there.
+    /// missing; a drive's root must be there. A volume that is mounted at `DIR/C`
+    /// is a root of its own, with its own free space and what it can hold.
     pub(super) fn open(to: &Destinations, rescue: &Rescue) -> Result<Self, RestoreError> {
         let mut places = Self { roots: Vec::new(), drives: BTreeMap::new() };
         for part in &rescue.parts {
@@ -96,12 +97,18 @@ impl Places {
                 RestoreError::NoDestination { drive: drive.clone() } // a hostile set
             })?;
             let place = match to {
+                Destinations::Under(dir) if platform::is_mounted(dir, drive) => {
+                    places.roots.push(open_root(&dir.join(drive))?);
+                    (places.roots.len() - 1, Vec::new())
+                }
                 Destinations::Under(dir) => {
-                    if places.roots.is_empty() {
+                    let known = places.roots.iter().position(|root| root.shown == *dir);
+                    if known.is_none() {
                         make_dir(dir)?;
                         places.roots.push(open_root(dir)?);
                     }
-                    (0, vec![NtName::from(drive.as_str())])
+                    let root = known.unwrap_or(places.roots.len() - 1);
+                    (root, vec![NtName::from(drive.as_str())])
                 }
                 Destinations::Drives(roots) => {
                     let root = roots.iter().find(|(d, _)| d.eq_ignore_ascii_case(drive));

@@ -1,12 +1,16 @@
 //! The work itself, in two passes over the set: first everything that makes
 //! new files, links and folders, in the order of the set; then the facts, since
 //! whatever is done in a folder changes its times, and a read-only file takes
-//! no more data. Folders' times come last of all.
+//! no more data. Folders' times come after that, and last of all the reparse data
+//! that covers folders with children ([`cover`]).
 
+pub(super) mod cover;
 mod dress;
 mod pour;
 
-use std::collections::HashSet;
+pub(super) use dress::times;
+
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
@@ -51,6 +55,8 @@ pub(super) struct Job<'a> {
     /// Hashes of the paths that were not put down, or were there already and
     /// keep their facts.
     left: HashSet<u64>,
+    /// How deep the folders lie that are to be covered.
+    cover_depths: BTreeSet<usize>,
     hasher: RandomState,
 }
 
@@ -81,12 +87,13 @@ impl<'a> Job<'a> {
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
             left: HashSet::new(),
+            cover_depths: BTreeSet::new(),
             hasher: RandomState::new(),
         }
     }
 
-    /// Both passes, and the end of the markers.
-    pub(super) fn run(mut self) -> Result<Restored, RestoreError> {
+    /// Both passes, and the end of the markers. What is left is [`Self::cover`].
+    pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         for (root, at) in self.places.mark(input.rescue())? {
             let hash = self.folded(&Place { root, at });
@@ -111,6 +118,9 @@ impl<'a> Job<'a> {
             if member.kind != MemberKind::Directory {
                 continue;
             }
+            if cover::of(&member).is_some() {
+                self.cover_depths.insert(place.at.len());
+            }
             if above.contains(&(place.root, place.at.clone())) {
                 last.push((member, place));
             } else {
@@ -122,9 +132,14 @@ impl<'a> Job<'a> {
         for (member, place) in last {
             self.date(&member, &place)?;
         }
+        Ok(())
+    }
+
+    /// What was done, and what was lost.
+    pub(super) fn finish(self) -> Restored {
         let Self { tally, mut done, .. } = self;
         (done.losses, done.carried) = tally.finish();
-        Ok(done)
+        done
     }
 
     /// The next member; damage of the manifest in between is named once.

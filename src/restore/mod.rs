@@ -89,6 +89,31 @@ pub fn restore(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreError> {
+    put_back(input, to, options, monitor, || Ok(())).map(|(done, ())| done)
+}
+
+/// The same, read back and compared ([`verify_restored`]) as long as everything
+/// can be seen: some mounts show no children of a folder that a cloud looks after.
+///
+/// # Errors
+/// Those of both.
+pub fn restore_verified(
+    input: &dyn Input,
+    to: &Destinations,
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<(Restored, Verified), RestoreError> {
+    let look = || verify::read_back(input, to, verify::AccessTimes::PutBack, monitor);
+    put_back(input, to, options, monitor, look)
+}
+
+fn put_back<T>(
+    input: &dyn Input,
+    to: &Destinations,
+    options: Options,
+    monitor: &dyn Monitor,
+    look: impl FnOnce() -> Result<T, RestoreError>,
+) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
     let is_begun = places.is_begun(rescue);
@@ -98,5 +123,9 @@ pub fn restore(
         places.refuse_what_is_there(rescue)?;
         places.refuse_too_much(rescue)?;
     }
-    job::Job::new(input, &mut places, options.replace || is_begun, monitor).run()
+    let mut job = job::Job::new(input, &mut places, options.replace || is_begun, monitor);
+    job.run()?;
+    let seen = look()?;
+    job.cover()?;
+    Ok((job.finish(), seen))
 }

@@ -33,7 +33,7 @@ use crate::archive::manifest::{Member, Totals};
 use crate::archive::rescue::{Machine, Part};
 
 /// The file's name, in the folder above `USMT`.
-pub const NAME: &str = "lifeboat.seal";
+pub const NAME: &str = crate::tree::within::SHOWN_BESIDE;
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;

@@ -57,7 +57,7 @@ fn parts_on(
             .file_name()
             .is_some_and(|n| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3"));
         match facts.kind {
-            NodeKind::Directory if is_usmt && facts.reparse_tag.is_none() => {
+            NodeKind::Directory if is_usmt && facts.is_plain_directory() => {
                 folders.insert(path, node);
             }
             NodeKind::File if !is_usmt => {
@@ -123,6 +123,7 @@ fn describe(
         volume: number,
         tree,
         volume_display: volume.display.clone(),
+        present_letter: volume.present_letter,
         usmt_path: path,
         usmt,
         role,
@@ -161,6 +162,13 @@ fn group(found: Vec<Found>) -> Vec<Store> {
             })
         };
         let Some(home) = by_guid.or_else(by_path) else {
+            let beside = stores.iter_mut().find(|(store, _)| {
+                store.kind == StoreKind::HardLink
+                    && same_path(&store.parts[0].usmt_path, &part.usmt_path)
+            });
+            if let (Some((store, _)), Some(guid)) = (beside, guid) {
+                store.strangers.push((part.windows_path(), guid));
+            }
             alone.push(part);
             continue;
         };
@@ -182,6 +190,7 @@ fn group(found: Vec<Found>) -> Vec<Store> {
                 !store.parts.iter().any(|part| part.drive.letter == Some(*letter))
             });
             store.missing_drives = missing.map(String::from).collect();
+            store.knows_parts = !listed.is_empty();
             separate_drives(&mut store);
             store
         })
@@ -202,6 +211,8 @@ fn group(found: Vec<Found>) -> Vec<Store> {
         separate_drives(&mut store);
         store
     }));
+    // Known places first; what lies elsewhere is more often an old one.
+    stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
     stores
 }
 
@@ -244,5 +255,7 @@ fn store_of(kind: StoreKind, part: Part) -> Store {
         place: Place::of(&part.store_path()),
         parts: vec![part],
         missing_drives: Vec::new(),
+        strangers: Vec::new(),
+        knows_parts: false,
     }
 }

@@ -7,6 +7,7 @@ mod classify;
 mod container;
 mod drive;
 mod find;
+pub mod logs;
 mod machine;
 mod places;
 mod tally;
@@ -17,6 +18,7 @@ pub use classify::{Markers, is_container_name};
 pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
 pub use find::find_stores;
+pub use logs::Logs;
 pub use machine::Machine;
 pub use places::Place;
 pub use tally::{Survey, Tally};
@@ -87,6 +89,9 @@ pub struct StoreVolume {
     /// The letter that it has on the machine that Lifeboat runs on. In WinPE
     /// that is not the letter it had in Windows.
     pub present_letter: Option<char>,
+    /// Whether it is on a disk of the machine that Lifeboat runs on; not so an
+    /// image, which may be of any machine.
+    pub attached: bool,
 }
 
 /// One part of a store: a `USMT` folder on one volume.
@@ -98,6 +103,8 @@ pub struct Part {
     pub tree: Arc<dyn Tree>,
     /// That volume, for people.
     pub volume_display: String,
+    /// The letter that its volume has now, on the machine running Lifeboat.
+    pub present_letter: Option<char>,
     /// The `USMT` folder, below the volume's root.
     pub usmt_path: NtPath,
     /// The `USMT` folder.
@@ -120,6 +127,12 @@ impl Part {
     pub fn windows_path(&self) -> String {
         self.usmt_path.on_drive(&self.drive.name())
     }
+
+    /// A path below the `USMT` folder, as Windows saw it.
+    pub fn path_of(&self, below: &NtPath) -> String {
+        let whole: NtPath = self.usmt_path.names().iter().chain(below.names()).cloned().collect();
+        whole.on_drive(&self.drive.name())
+    }
 }
 
 /// A migration store, with all its parts that were found.
@@ -136,6 +149,12 @@ pub struct Store {
     /// Drives that `hardlink.main` lists and no part was found for. Inferred:
     /// the file's format is not documented.
     pub missing_drives: Vec<String>,
+    /// Secondary parts at the primary's path that `hardlink.main` does not list:
+    /// where, as Windows saw it, and their GUID. Each is a store of its own.
+    pub strangers: Vec<(String, String)>,
+    /// Whether `hardlink.main` told which parts there are (inferred: nobody has
+    /// published its format).
+    pub knows_parts: bool,
 }
 
 impl Store {

@@ -4,6 +4,7 @@
 //! `docs/windows.md` lists what Wine cannot show.
 #![allow(dead_code)] // every test crate uses a part of it
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
@@ -21,6 +22,17 @@ const PATIENCE: Duration = Duration::from_mins(3);
 pub(crate) struct Wine {
     program: PathBuf,
     prefix: PathBuf,
+}
+
+/// A drive letter that shows a folder, until this is dropped.
+pub(crate) struct Letter {
+    link: PathBuf,
+}
+
+impl Drop for Letter {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.link);
+    }
 }
 
 /// How a program under Wine ended.
@@ -41,17 +53,13 @@ pub(crate) struct Share {
     pub(crate) unc: String,
 }
 
-/// A drive letter, until this is dropped.
+/// The drive `L:`, for one test at a time.
 pub(crate) struct Drive {
-    links: Vec<PathBuf>,
-}
-
-impl Drop for Drive {
-    fn drop(&mut self) {
-        for link in &self.links {
-            let _ = fs::remove_file(link);
-        }
-    }
+    /// What programs see as `L:\`.
+    pub(crate) folder: PathBuf,
+    /// What programs see as the device `\\.\L:`.
+    pub(crate) device: PathBuf,
+    _one_at_a_time: File,
 }
 
 impl Drop for Share {
@@ -94,11 +102,22 @@ impl Wine {
         let status = wait(boot.spawn()?)?;
         assert!(status.success(), "wineboot: {status}");
         fs::create_dir_all(self.prefix.join("dosdevices/unc"))?;
+        self.add_drive()?;
+        // Wine's services outlive a program by seconds; the next ones see `L:`.
+        let server = require::program("wineserver");
+        let server = server.unwrap_or_else(|| self.program.with_file_name("wineserver"));
+        let ended = self.ours(server).arg("--wait").spawn()?;
+        assert!(wait(ended)?.success(), "wineserver --wait");
         File::create(ready).map(drop)
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        self.ours(&self.program)
+    }
+
+    /// A part of Wine, with the prefix of the tests.
+    fn ours(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command
             .env("WINEPREFIX", &self.prefix)
             .env("WINEDEBUG", "-all")
@@ -130,22 +149,45 @@ impl Wine {
         Share { link, unc: format!("\\\\{host}\\share") }
     }
 
-    /// Gives a folder a drive letter; the drive as a device is `device`, a disk
-    /// or an image. Tests that run side by side take different letters.
-    pub(crate) fn drive(&self, letter: char, folder: &Path, device: Option<&Path>) -> Drive {
+    /// The drive that programs see as a device too.
+    pub(crate) fn drive(&self) -> Drive {
+        let lock = File::create(self.prefix.with_extension("drive")).expect("the folder is ours");
+        lock.lock().expect("files can be locked");
+        let (folder, device) = self.drive_leads_to();
+        Drive { folder, device, _one_at_a_time: lock }
+    }
+
+    /// Shows a folder as a drive. Tests that run side by side take different letters.
+    pub(crate) fn letter(&self, letter: char, folder: &Path) -> Letter {
+        let link = self.prefix.join("dosdevices").join(format!("{letter}:"));
+        let _ = fs::remove_file(&link); // left behind by a test that died
+        symlink(std::path::absolute(folder).expect("the path is not empty"), &link)
+            .expect("the prefix can be written to");
+        Letter { link }
+    }
+
+    fn drive_leads_to(&self) -> (PathBuf, PathBuf) {
+        (self.prefix.join("drive_l"), self.prefix.join("drive_l.img"))
+    }
+
+    /// Makes `L:`. Wine learns of devices once, when its services start, so this
+    /// one is there before any test; the tests change what it leads to.
+    fn add_drive(&self) -> io::Result<()> {
+        let (folder, device) = self.drive_leads_to();
+        fs::create_dir(&folder)?;
+        File::create(&device)?.set_len(1 << 20)?;
         let dosdevices = self.prefix.join("dosdevices");
-        let links = [(":", Some(folder)), ("::", device)].into_iter().filter_map(|(end, to)| {
-            let link = dosdevices.join(format!("{letter}{end}"));
-            let _ = fs::remove_file(&link); // left behind by a test that died
-            symlink(std::path::absolute(to?).expect("the path is not empty"), &link)
-                .expect("the prefix can be written to");
-            Some(link)
-        });
-        Drive { links: links.collect() }
+        symlink(std::path::absolute(folder)?, dosdevices.join("l:"))?;
+        symlink(std::path::absolute(device)?, dosdevices.join("l::"))
     }
 
     /// Runs a program to its end.
     pub(crate) fn run(&self, exe: &Path, args: &[&str]) -> Ran {
+        self.run_with(exe, args, &[])
+    }
+
+    /// Runs a program to its end, with variables.
+    pub(crate) fn run_with(&self, exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Ran {
         // Files, not pipes: Wine's own services outlive the program for some
         // seconds and would keep a pipe open.
         let scratch = tempfile::tempdir().expect("a scratch folder");
@@ -154,6 +196,7 @@ impl Wine {
             .command()
             .arg(exe)
             .args(args)
+            .envs(env.iter().copied())
             .stdout(File::create(&out).expect("a scratch file"))
             .stderr(File::create(&err).expect("a scratch file"))
             .spawn()

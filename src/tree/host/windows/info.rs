@@ -246,6 +246,19 @@ pub(crate) fn win32(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
 }
 
+/// Whether the file system knows no such thing.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(i32::cast_unsigned),
+        Some(
+            status::ERROR_INVALID_FUNCTION
+                | status::ERROR_NOT_SUPPORTED
+                | status::ERROR_CALL_NOT_IMPLEMENTED
+                | status::ERROR_EAS_NOT_SUPPORTED
+        )
+    )
+}
+
 /// A status of NT as an error of Win32.
 pub(super) fn check(result: NTSTATUS) -> io::Result<()> {
     if result >= 0 {
