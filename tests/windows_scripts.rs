@@ -62,15 +62,15 @@ impl Stick {
 
 #[test]
 fn rescue_saves_where_the_settings_say_and_writes_a_log() {
-    let Some(stick) = Stick::new('m') else { return };
+    let Some(stick) = Stick::new('s') else { return };
     let image = Guarded::fixture("hardlink-one");
     let source = Wine::path(Path::new(image.arg()));
-    fs::write(stick.path("my tools/lifeboat.toml"), "to = 'M:\\sets'\nname = 'FRONTDESK'\n")
+    fs::write(stick.path("my tools/lifeboat.toml"), "to = 'S:\\sets'\nname = 'FRONTDESK'\n")
         .unwrap();
     let logs = stick.path("logs");
     fs::create_dir(&logs).unwrap();
 
-    let ran = stick.run("rescue.cmd", &[&source], &[("LOGS", "M:\\logs")]);
+    let ran = stick.run("rescue.cmd", &[&source], &[("LOGS", "S:\\logs")]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let sets = stick.sets("sets");
     let name = sets[0].file_name().unwrap().to_str().unwrap();

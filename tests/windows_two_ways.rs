@@ -2,7 +2,7 @@
 //! and finds what the image holds: the same members with the same bytes. What Wine
 //! has no word for (docs/windows.md) is left out here, and by name.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic)] // in helpers too: a failed one is a failed test
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers fail tests so
 
 #[path = "common/exe.rs"]
 mod exe;

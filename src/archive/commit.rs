@@ -10,13 +10,13 @@ use super::error::ArchiveError;
 use super::hash::{finish_hex, sha256_hex};
 use super::instructions;
 use super::journal::{self, Written};
+use super::lock::Lock;
 use super::options::OffloadOptions;
-use super::patience::Patience;
 use super::plan::Plan;
 use super::rescue::{Machine, Rescue, SetFile};
 use super::sink::{Growing, PARTIAL};
 use crate::facts::FileTime;
-use crate::monitor::{Progress, Stage};
+use crate::monitor::{Monitor, Progress, Stage};
 use crate::target::{Target, TargetError, Trouble};
 
 /// The file that makes a set whole.
@@ -52,7 +52,7 @@ impl SetNames {
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let created = time.format(&Rfc3339).unwrap_or_default();
         let compact: String = created.chars().filter(char::is_ascii_alphanumeric).collect();
-        let folder = format!("{machine}-{}-{id}", compact.to_ascii_lowercase().replace('z', "Z"));
+        let folder = format!("{machine}-{compact}-{id}");
         Self { id, created, folder }
     }
 
@@ -91,9 +91,9 @@ pub(super) fn read_back(
     dir: &str,
     written: &Written,
     contents: bool,
-    patience: Patience<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<(), ArchiveError> {
-    Step { target, dir, patience }.read_back(written, contents)
+    Step { target, dir }.read_back(written, contents, monitor)
 }
 
 /// Gives the written files the names back that they had while they grew.
@@ -101,13 +101,12 @@ pub(super) fn unname(
     target: &dyn Target,
     dir: &str,
     written: &Written,
-    patience: Patience<'_>,
 ) -> Result<(), ArchiveError> {
-    let step = Step { target, dir, patience };
+    let step = Step { target, dir };
     for file in &written.files {
         let path = step.path(&file.name);
         if step.size(&path)?.is_some() {
-            rename_once(target, &path, &format!("{path}{PARTIAL}"), patience)?;
+            rename_once(target, &path, &format!("{path}{PARTIAL}"))?;
         }
     }
     Ok(())
@@ -119,10 +118,10 @@ pub(super) fn publish(
     names: &SetNames,
     mut rescue: Rescue,
     written: &Written,
-    patience: Patience<'_>,
+    lock: &Lock<'_>,
 ) -> Result<Rescue, ArchiveError> {
     let dir = names.partial();
-    let step = Step { target, dir: &dir, patience };
+    let step = Step { target, dir: &dir };
     let crlf = |text: String| text.replace('\n', "\r\n").into_bytes();
     let text = crlf(instructions::restore_txt(&rescue));
     let script = crlf(instructions::restore_cmd(&rescue));
@@ -142,30 +141,30 @@ pub(super) fn publish(
     let sums: Vec<String> = sums.map(|(hash, name)| format!("{hash} *{name}\n")).collect();
     step.write_small(SUMS, sums.concat().as_bytes())?;
     step.write_small(RESCUE, &json)?;
-    finish(target, names, patience)?;
+    finish(target, names, lock)?;
     Ok(rescue)
 }
 
-/// The last steps, when `rescue.json` stands: the journal goes, and the folder
-/// gets its name.
+/// The last steps, when `rescue.json` stands: the journal goes, the set is no
+/// longer ours, and the folder gets its name.
 pub(super) fn finish(
     target: &dyn Target,
     names: &SetNames,
-    patience: Patience<'_>,
+    lock: &Lock<'_>,
 ) -> Result<(), ArchiveError> {
     let dir = names.partial();
-    let step = Step { target, dir: &dir, patience };
+    let step = Step { target, dir: &dir };
     let journal = step.path(journal::NAME);
     if step.size(&journal)?.is_some() {
-        patience.insist(|| target.remove_file(&journal))?;
+        target.remove_file(&journal)?;
     }
-    rename_once(target, &dir, &names.folder, patience)
+    lock.give_back()?;
+    rename_once(target, &dir, &names.folder)
 }
 
 struct Step<'a> {
     target: &'a dyn Target,
     dir: &'a str,
-    patience: Patience<'a>,
 }
 
 impl Step<'_> {
@@ -174,7 +173,7 @@ impl Step<'_> {
     }
 
     fn size(&self, path: &str) -> Result<Option<u64>, ArchiveError> {
-        Ok(self.patience.insist(|| self.target.stat(path))?.map(|entry| entry.size))
+        Ok(self.target.stat(path)?.map(|entry| entry.size))
     }
 
     /// Where a file is: under its final name or the one before.
@@ -185,10 +184,15 @@ impl Step<'_> {
     }
 
     /// Compares the files with what was meant to be written.
-    fn read_back(&self, written: &Written, contents: bool) -> Result<(), ArchiveError> {
+    fn read_back(
+        &self,
+        written: &Written,
+        contents: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<(), ArchiveError> {
         let total_bytes = written.files.iter().map(|file| file.size).sum();
         let mut progress = Progress { total_bytes, ..Progress::default() };
-        self.patience.monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
+        monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
         for file in &written.files {
             let path = self.place(&file.name)?;
             if self.size(&path)? != Some(file.size) {
@@ -197,22 +201,22 @@ impl Step<'_> {
             if !contents {
                 continue;
             }
-            let mut open = self.patience.insist(|| self.target.open(&path))?;
+            let mut open = self.target.open(&path)?;
             let mut hash = Sha256::new();
             let mut buf = vec![0; CHUNK];
             let mut at = 0;
             while at < file.size {
-                if self.patience.monitor.is_cancelled() {
+                if monitor.is_cancelled() {
                     return Err(ArchiveError::Cancelled { set: None });
                 }
-                let read = self.patience.insist(|| open.read_at(at, &mut buf))?;
+                let read = open.read_at(at, &mut buf)?;
                 if read == 0 {
                     break;
                 }
                 hash.update(&buf[..read]);
                 at += read as u64;
                 progress.bytes += read as u64;
-                self.patience.monitor.progress(progress);
+                monitor.progress(progress);
             }
             if finish_hex(hash) != file.sha256 {
                 return Err(self.differs(&path, "what is read back is not what was written"));
@@ -234,7 +238,7 @@ impl Step<'_> {
 
     fn rename(&self, name: &str) -> Result<(), ArchiveError> {
         let path = self.path(name);
-        rename_once(self.target, &format!("{path}{PARTIAL}"), &path, self.patience)
+        rename_once(self.target, &format!("{path}{PARTIAL}"), &path)
     }
 
     /// Writes a small file whole: temporary name, flush, read back, rename. One
@@ -247,10 +251,10 @@ impl Step<'_> {
             if self.holds(&path, bytes)? {
                 return Ok(file);
             }
-            self.patience.insist(|| self.target.remove_file(&path))?;
+            self.target.remove_file(&path)?;
         }
         let partial = format!("{name}{PARTIAL}");
-        let mut growing = Growing::create(self.target, self.dir, &partial, self.patience)?;
+        let mut growing = Growing::create(self.target, self.dir, &partial)?;
         growing.append(bytes)?;
         growing.finish()?;
         let partial = self.path(&partial);
@@ -264,27 +268,22 @@ impl Step<'_> {
     fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, ArchiveError> {
         // One byte more, so that a longer file is seen.
         let mut buf = vec![0; bytes.len() + 1];
-        let mut file = self.patience.insist(|| self.target.open(path))?;
-        let read = self.patience.insist(|| file.read_at(0, &mut buf))?;
+        let mut file = self.target.open(path)?;
+        let read = file.read_at(0, &mut buf)?;
         Ok(buf[..read] == *bytes)
     }
 }
 
 /// Renames; fine if it was done before, or if the answer got lost.
-fn rename_once(
-    target: &dyn Target,
-    from: &str,
-    to: &str,
-    patience: Patience<'_>,
-) -> Result<(), ArchiveError> {
+fn rename_once(target: &dyn Target, from: &str, to: &str) -> Result<(), ArchiveError> {
     let done = || {
-        let stat = |path: &str| patience.insist(|| target.stat(path));
+        let stat = |path: &str| target.stat(path);
         Ok::<_, TargetError>(stat(from)?.is_none() && stat(to)?.is_some())
     };
     if done()? {
         return Ok(());
     }
-    match patience.insist(|| target.rename(from, to)) {
+    match target.rename(from, to) {
         Err(_) if done()? => Ok(()),
         result => Ok(result?),
     }

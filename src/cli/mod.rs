@@ -4,11 +4,14 @@ mod args;
 mod detect;
 mod exit;
 mod extract;
+mod folder;
 mod list;
+mod loadstate;
 mod log;
 mod offload;
 mod output;
 mod password;
+mod places;
 mod restore;
 mod seal;
 mod sets;
@@ -82,6 +85,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::List(args) => list::run(args, out),
         Command::Extract(args) => extract::run(args, out),
         Command::Restore(args) => restore::run(args, out),
+        Command::Loadstate(args) => loadstate::run(args, global, out),
     };
     match result {
         Ok(exit) => exit,
@@ -103,6 +107,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Extract(_) => "extract",
             Self::Restore(_) => "restore",
+            Self::Loadstate(_) => "loadstate",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `lifeboat offload`.
 
 use anyhow::Result;
+use lifeboat::archive::level::auto_level;
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::rescue::{EndState, Machine as SetMachine, Rescue, What};
 use lifeboat::archive::witness::Witness;
@@ -11,10 +12,12 @@ use lifeboat::name::NtPath;
 use lifeboat::seal::{self as sealing, Guard, Looked};
 use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
+use lifeboat::target::preflight::preflight;
 use serde_json::json;
 
-use super::args::{Global, Offload};
+use super::args::{Global, Level, Offload};
 use super::exit::{Exit, Failure};
+use super::folder::{self, Wanted};
 use super::output::Out;
 use super::{seal, sets, sources, units};
 
@@ -27,69 +30,149 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
             "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
         )
     })?;
-    let target = sets::open_dest(to, &args.logon, out)?;
-    let mut found = sources::find(&args.sources, global, out)?;
-    let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
-    let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
-    if stores.is_empty() {
-        return Err(sources::nothing_found(&found).into());
-    }
-    let mut exit = Exit::Done;
-    for store in &stores {
-        let outcome = save(store, &found.machine, args, &*target, out)?;
-        show(&outcome, &*target, out);
-        let sealed = outcome.rescue.seal.as_ref();
-        let differs =
-            sealed.is_some_and(|sealed| seal::tell(&outcome.set, sealed, Looked::Bytes, out));
-        if differs
-            || outcome.losses > 0
-            || store.lacks_primary()
-            || !store.missing_drives.is_empty()
-        {
-            exit = Exit::Losses;
-        }
-    }
-    if found.hidden {
-        out.say("Some volumes could not be looked into (see above): a store may be there.");
-    }
-    Ok(exit)
+    let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+    let level = look_at(&*target, args, out)?;
+    let job = Job { args, target: &*target, level, out };
+    if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
 }
 
-fn save(
-    store: &Store,
-    machine: &Machine,
-    args: &Offload,
-    target: &dyn Target,
-    out: Out,
-) -> Result<Outcome> {
-    out.stage(Stage::Plan, &store.display());
-    let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
-    let plan = Plan::make(parts?, out)?;
-    let options = OffloadOptions {
-        machine: SetMachine {
-            name: args.name.clone().or_else(|| machine.name.as_ref().map(|(name, _)| name.clone())),
-            serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
-        },
-        what: What::Store,
-        kind: store.kind.as_str().to_owned(),
-        level: args.level,
-        split: args.split,
-        read_back: !args.no_read_back,
-        resume: if args.fresh { Resume::Never } else { Resume::Auto },
-        ..OffloadOptions::default()
+/// Tries the destination out; the level to compress at.
+fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<i32> {
+    let found = preflight(target, None)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let level = match args.level {
+        Level::Fixed(level) => level,
+        Level::Auto => auto_level(found.write_speed, cores),
     };
-    let mut guard = Guard::of(store, out);
-    let witness = guard.as_mut().map(|guard| guard.witness(out));
-    let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
-    let outcome = offload_with(&plan, target, &options, witness, out);
-    out.clear();
-    for drive in &store.missing_drives {
-        out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
+    out.event(
+        "destination",
+        &json!({
+            "destination": target.display(""),
+            "free_bytes": found.space.map(|space| space.free),
+            "bytes_per_second": found.write_speed,
+            "clock_ahead_seconds": found.clock_ahead,
+            "level": level,
+        }),
+    );
+    out.detail(&format!(
+        "{}: {} a second; compressing at level {level}",
+        target.display(""),
+        units::bytes(found.write_speed)
+    ));
+    if let Some(ahead) = found.clock_ahead.filter(|ahead| *ahead != 0) {
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let ahead = units::count(ahead.unsigned_abs(), "second", "seconds");
+        out.note(&format!(
+            "the destination's clock is {ahead} {side} this PC's, after which sets are named"
+        ));
     }
-    if store.lacks_primary() {
-        out.note("the primary part was not found and is not in the set");
+    Ok(level)
+}
+
+/// What all sets of a run have in common.
+struct Job<'a> {
+    args: &'a Offload,
+    target: &'a dyn Target,
+    level: i32,
+    out: Out,
+}
+
+impl Job<'_> {
+    /// Every store, or those that were asked for.
+    fn stores(&self, global: &Global) -> Result<Exit> {
+        let (args, out) = (self.args, self.out);
+        let mut found = sources::find(&args.sources, global, out)?;
+        let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
+        let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
+        if stores.is_empty() {
+            return Err(sources::nothing_found(&found).into());
+        }
+        let mut exit = Exit::Done;
+        for store in &stores {
+            out.stage(Stage::Plan, &store.display());
+            let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
+            let kind = store.kind.as_str();
+            let mut guard = Guard::of(store, out);
+            let witness = guard.as_mut().map(|guard| guard.witness(out));
+            let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
+            let outcome = self.save(parts?, What::Store, kind, &found.machine, witness);
+            out.clear();
+            for drive in &store.missing_drives {
+                out.note(&format!(
+                    "the part on drive {drive}: was not found and is not in the set"
+                ));
+            }
+            if store.lacks_primary() {
+                out.note("the primary part was not found and is not in the set");
+            }
+            let outcome = outcome?;
+            self.show(&outcome);
+            let sealed = outcome.rescue.seal.as_ref();
+            let differs = sealed.is_some_and(|s| seal::tell(&outcome.set, s, Looked::Bytes, out));
+            let is_whole = !store.lacks_primary() && store.missing_drives.is_empty();
+            if differs || outcome.losses > 0 || !is_whole {
+                exit = Exit::Losses;
+            }
+        }
+        if found.hidden {
+            out.say("Some volumes could not be looked into (see above): a store may be there.");
+        }
+        Ok(exit)
     }
-    Ok(outcome?)
+
+    /// Folders, stores or not.
+    fn folders(&self, global: &Global) -> Result<Exit> {
+        let (args, out) = (self.args, self.out);
+        let found = sources::open(&args.sources, global, out)?;
+        let mut exit = Exit::Done;
+        for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
+            out.stage(Stage::Plan, &display);
+            let outcome = self.save(parts, What::Folder, "folder", &found.machine, None);
+            out.clear();
+            let outcome = outcome?;
+            self.show(&outcome);
+            out.say("  This is a folder, not a store: loadstate has no use for it.");
+            if outcome.losses > 0 {
+                exit = Exit::Losses;
+            }
+        }
+        Ok(exit)
+    }
+
+    fn save(
+        &self,
+        parts: Vec<PlanPart>,
+        what: What,
+        kind: &str,
+        machine: &Machine,
+        witness: Option<&dyn Witness>,
+    ) -> Result<Outcome> {
+        let args = self.args;
+        let plan = Plan::make(parts, self.out)?;
+        let defaults = OffloadOptions::default();
+        let name = machine.name.as_ref().map(|(name, _)| name.clone());
+        let options = OffloadOptions {
+            machine: SetMachine {
+                name: args.name.clone().or(name),
+                serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
+            },
+            what,
+            kind: kind.to_owned(),
+            level: self.level,
+            any_level: args.level == Level::Auto,
+            frame_bytes: args.frame_bytes.unwrap_or(defaults.frame_bytes),
+            split: args.split,
+            read_back: !args.no_read_back,
+            despite_space: args.despite_space,
+            resume: if args.fresh { Resume::Never } else { Resume::Auto },
+            ..defaults
+        };
+        Ok(offload_with(&plan, self.target, &options, witness, self.out)?)
+    }
+
+    fn show(&self, outcome: &Outcome) {
+        show(outcome, self.target, self.out);
+    }
 }
 
 /// The `USMT` folder, and the files that stand beside it: task sequences and
@@ -113,6 +196,7 @@ fn plan_part(part: &Part) -> Result<PlanPart> {
         path: store_path,
         role: part.role.as_str().to_owned(),
         take,
+        skip: Vec::new(),
     })
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::Global;
+use super::exit::Exit;
 use super::log::Log;
 
 /// Set by Ctrl-C; jobs stop at the next good moment.
@@ -52,7 +53,13 @@ impl Output {
             None => None,
         };
         // Without a handler Ctrl-C kills at once: nothing is lost by that.
-        let _ = ctrlc::set_handler(|| CANCELLED.store(true, Ordering::SeqCst));
+        let _ = ctrlc::set_handler(|| {
+            if CANCELLED.swap(true, Ordering::SeqCst) {
+                // Pressed again: a server that does not answer holds it up. What
+                // is written is good up to the last checkpoint either way.
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+        });
         let show_bar = !global.json && !global.quiet && std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             None,
@@ -121,6 +128,21 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
     }
 
+    /// How far another program is, by its own word.
+    pub(crate) fn percent(&self, what: &str, percent: u8) {
+        if self.json {
+            self.event("progress", &json!({"stage": "loadstate", "percent": percent}));
+            return;
+        }
+        if self.bar.length() != Some(100) {
+            self.bar.reset();
+            self.bar.set_style(plain_style("{wide_msg}\n[{bar:28}] {percent:>3}% {elapsed}"));
+            self.bar.set_length(100);
+        }
+        self.bar.set_message(what.to_owned());
+        self.bar.set_position(percent.into());
+    }
+
     /// A failure: two lines on standard error, or an event.
     pub(crate) fn error(&self, what: &str, action: &str, exit_code: u8) {
         self.bar.finish_and_clear();
@@ -169,6 +191,7 @@ impl Monitor for Output {
         self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
         self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
         self.bar.reset();
+        self.bar.unset_length();
         self.bar.set_style(style(false));
         self.bar.set_message(format!("{}: {on}", words(stage)));
         if self.verbose && !self.json && !self.quiet {
@@ -199,11 +222,16 @@ impl Monitor for Output {
                 }),
             );
         } else if progress.total_bytes > 0 {
+            let begins = self.bar.length().is_none();
             if self.bar.length() != Some(progress.total_bytes) {
                 self.bar.set_style(style(true));
                 self.bar.set_length(progress.total_bytes);
             }
             self.bar.set_position(progress.bytes);
+            if begins {
+                // What an earlier run did was not done just now.
+                self.bar.reset_eta();
+            }
         } else {
             self.bar.tick();
         }
@@ -331,6 +359,10 @@ fn style(with_total: bool) -> ProgressStyle {
     } else {
         "{spinner} {wide_msg}"
     };
+    plain_style(template)
+}
+
+fn plain_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")

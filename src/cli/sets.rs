@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use lifeboat::archive::reader::SetReader;
@@ -16,9 +17,15 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::password;
 
-/// Opens what stands after `offload --to`.
-pub(crate) fn open_dest(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn Target>> {
-    open_target(text.parse()?, logon, Missing::Make, out)
+/// Opens what stands after `offload --to`. What may pass is tried again for
+/// `retry_for`.
+pub(crate) fn open_dest(
+    text: &str,
+    logon: &Logon,
+    retry_for: Duration,
+    out: Out,
+) -> Result<Arc<dyn Target>> {
+    open_target(text.parse()?, logon, Options { missing: Missing::Make, retry_for }, out)
 }
 
 /// Opens the rescue set that `text` names.
@@ -36,7 +43,8 @@ pub(crate) fn find_set(text: &str, logon: &Logon, out: Out) -> Result<(Arc<dyn T
             "Name the set's own folder, which has rescue.json in it.",
         )
     })?;
-    Ok((open_target(above, logon, Missing::Fail, out)?, name))
+    let options = Options { missing: Missing::Fail, ..Options::default() };
+    Ok((open_target(above, logon, options, out)?, name))
 }
 
 /// The folder above, and the last name.
@@ -64,7 +72,7 @@ fn split(dest: Dest) -> Option<(Dest, String)> {
     }
 }
 
-fn open_target(dest: Dest, logon: &Logon, missing: Missing, out: Out) -> Result<Arc<dyn Target>> {
+fn open_target(dest: Dest, logon: &Logon, options: Options, out: Out) -> Result<Arc<dyn Target>> {
     let dest = with_user(dest, logon);
     let given = password::given(logon.password_file.as_deref())?;
     let ask = |login: &Login| -> Result<Option<Secret>, TargetError> {
@@ -86,7 +94,7 @@ fn open_target(dest: Dest, logon: &Logon, missing: Missing, out: Out) -> Result<
             })
     };
     let monitor: Arc<dyn Monitor> = Arc::new(out);
-    Ok(open(&dest, &ask, Options { missing, ..Options::default() }, &monitor)?)
+    Ok(open(&dest, &ask, options, &monitor)?)
 }
 
 /// `--user` for destinations that have no place for a user in their own text.

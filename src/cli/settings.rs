@@ -108,6 +108,10 @@ impl Settings {
             Some(Command::List(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Extract(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Restore(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
+            Some(Command::Loadstate(args)) => {
+                let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
+                self.fill_logon(&mut args.logon, &what);
+            }
             Some(Command::Detect(_) | Command::Seal(_)) | None => {}
         }
     }

@@ -1,6 +1,7 @@
 //! Opening what the user named, and finding the stores in it.
 
 use anyhow::Result;
+use lifeboat::health::check_deleted_stores;
 use lifeboat::monitor::Monitor;
 use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
 use lifeboat::tree::Via;
@@ -23,10 +24,28 @@ pub(crate) struct Found {
     pub(crate) hidden: bool,
 }
 
-/// Opens the sources (all that is attached if none) and finds the stores. Says
-/// which volumes cannot be looked into: a locked one must never read as "no
-/// store".
+/// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
+    let mut found = open(sources, global, out)?;
+    let searched: Vec<StoreVolume> = found.searchable().collect();
+    let (stores, failed) = find_stores(&searched, out);
+    for (number, error) in failed {
+        found.hidden = true;
+        out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
+    }
+    found.logs = Logs::read(&searched, &stores, out);
+    found.machine = Machine::find(&searched, &found.logs);
+    check_deleted_stores(&searched, &stores, out);
+    found.stores = stores;
+    if out.is_cancelled() {
+        return Err(interrupted().into());
+    }
+    Ok(found)
+}
+
+/// Opens the sources (all that is attached if none). Says which volumes cannot
+/// be looked into: a locked one must never read as "no store".
+pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,
@@ -84,17 +103,7 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
         }
     }
     let searched: Vec<StoreVolume> = found.searchable().collect();
-    let (stores, failed) = find_stores(&searched, out);
-    for (number, error) in failed {
-        found.hidden = true;
-        out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
-    }
-    found.logs = Logs::read(&searched, &stores, out);
     found.machine = Machine::find(&searched, &found.logs);
-    found.stores = stores;
-    if out.is_cancelled() {
-        return Err(interrupted().into());
-    }
     Ok(found)
 }
 

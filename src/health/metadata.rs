@@ -2,6 +2,7 @@
 //! can tell. Costs time in step with the number of files, and memory in step
 //! with the largest folder.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use crate::facts::{Content, Node, NodeKind, attributes};
@@ -14,12 +15,15 @@ use super::codes::{
     DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
     RECORD_DAMAGED, REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
 };
+use super::deleted::left;
 use super::many::Many;
 use super::{Finding, names};
 
 /// The longest path that programs take which know of no longer ones, in UTF-16
 /// units without the zero at its end (`MAX_PATH`).
 const LONG_PATH: usize = 259;
+/// As many deleted files of one part are told.
+const MAX_DELETED: u64 = 10_000;
 /// A file whose data is in its record is smaller than the largest record.
 const RESIDENT_LIMIT: u64 = 4096;
 /// The reparse tag of Compact OS files: read as plain data.
@@ -283,23 +287,29 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
 /// Files that stood below the part's folder and were deleted. One whose path
 /// is taken again was replaced, not lost.
 fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    let files = match part.tree.deleted_below(&part.usmt_path, monitor) {
+    // Their paths take more memory than all the rest.
+    let seen = Cell::new(0_u64);
+    let is_below = |path: &NtPath| {
+        let is_below = path.names().starts_with(part.usmt_path.names());
+        seen.set(seen.get() + u64::from(is_below));
+        is_below && seen.get() <= MAX_DELETED
+    };
+    let files = match part.tree.deleted(&is_below, monitor) {
         Ok(files) => files,
         Err(error) => {
             return monitor.note(&format!("deleted files cannot be looked for: {error}"));
         }
     };
+    let more = seen.get().saturating_sub(MAX_DELETED);
+    if more > 0 {
+        say(DELETED_FILES.at(part.windows_path(), format!("{more} more files were deleted")));
+    }
     let lost = files.iter().filter(|file| {
         !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
     });
     for file in lost {
-        let left = match file.readable {
-            crate::ntfs::Readable::Whole => "its data may still be there".to_owned(),
-            crate::ntfs::Readable::Part(bytes) => format!("{bytes} bytes may still be there"),
-            crate::ntfs::Readable::Nothing => "its data is overwritten".to_owned(),
-            crate::ntfs::Readable::Unknown => "whether its data is there is not known".to_owned(),
-        };
-        let what = format!("was deleted ({} bytes; {left})", file.size);
+        let (size, left) = (file.size, left(file));
+        let what = format!("deleted by the wipe, or before it; {size} bytes, {left}");
         say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
     }
 }

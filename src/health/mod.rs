@@ -3,6 +3,7 @@
 pub mod codes;
 mod container;
 mod copy;
+mod deleted;
 mod logs;
 mod many;
 mod metadata;
@@ -17,6 +18,7 @@ mod verdict;
 use std::fmt;
 
 pub use codes::Code;
+pub use deleted::check_deleted_stores;
 pub use read_all::Onlooker;
 pub use store::{Check, Level, StoreReport, check_store, check_store_with};
 pub use usmtutils::Usmtutils;

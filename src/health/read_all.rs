@@ -179,6 +179,9 @@ fn read_file(
     bytes: &mut u64,
 ) -> Result<Read, TreeError> {
     let facts = tree.facts(node, None)?;
+    if let Some(look) = &mut look {
+        look.onlooker.file(look.part, &look.below, node, &facts);
+    }
     if matches!(facts.content, Content::NotHere(_) | Content::EfsLost(_)) {
         return Ok(Read::NotHere);
     }
@@ -194,14 +197,13 @@ fn read_file(
             look.onlooker.stream(name);
         }
         loop {
-            match stream.read(buffer)? {
-                0 => break,
-                n => {
-                    *bytes += n as u64;
-                    if let Some(look) = &mut look {
-                        look.onlooker.bytes(&buffer[..n]);
-                    }
-                }
+            let n = stream.read(buffer)?;
+            if n == 0 {
+                break;
+            }
+            *bytes += n as u64;
+            if let Some(look) = &mut look {
+                look.onlooker.bytes(&buffer[..n]);
             }
         }
         if let Some(first) = stream.holes().first() {

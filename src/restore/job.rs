@@ -4,8 +4,10 @@
 //! no more data. Folders' times come after that, and last of all the reparse data
 //! that covers folders with children ([`cover`]).
 
+mod again;
 pub(super) mod cover;
 mod dress;
+mod foresee;
 mod pour;
 
 pub(super) use dress::times;
@@ -20,6 +22,7 @@ use super::error::RestoreError;
 use super::input::{Input, Ordered};
 use super::place::{FactKind, Kind};
 use super::platform::{self, Root};
+use super::stage::is_below;
 use super::tally::Tally;
 use super::{Restored, Verdict, names};
 use crate::archive::error::ArchiveError;
@@ -95,6 +98,7 @@ impl<'a> Job<'a> {
     /// Both passes, and the end of the markers. What is left is [`Self::cover`].
     pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
+        self.foresee()?;
         for (root, at) in self.places.mark(input.rescue())? {
             let hash = self.folded(&Place { root, at });
             self.made.insert(hash);
@@ -128,7 +132,9 @@ impl<'a> Job<'a> {
             }
         }
         self.places.sync()?;
-        self.places.unmark(input.rescue())?;
+        if self.places.stages.is_empty() {
+            self.places.unmark(input.rescue())?;
+        }
         for (member, place) in last {
             self.date(&member, &place)?;
         }
@@ -260,12 +266,24 @@ impl<'a> Job<'a> {
     ) -> Result<bool, RestoreError> {
         let none = Data::default();
         let data = member.data.as_ref().unwrap_or(&none);
+        if let Some(why) = self.cannot_be(data) {
+            self.tally.lose(&member.path, LossKind::Unreadable, why);
+            return Ok(false);
+        }
         match member.content.as_deref() {
             // Its loss stands in the set and was named; an empty file in its
             // place would look like the real one.
             Some(manifest::MISSING) => return Ok(false),
             Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
             _ => {}
+        }
+        if self.is_there_whole(member, place, data) {
+            self.progress.files += 1;
+            self.progress.bytes = self.progress.bytes.saturating_add(data.size);
+            self.done.files += 1;
+            self.done.bytes = self.done.bytes.saturating_add(data.size);
+            self.streams(set, member, place)?;
+            return Ok(true);
         }
         let file = match self.create(place) {
             Ok(file) => file,
@@ -297,9 +315,16 @@ impl<'a> Job<'a> {
         }
         self.progress.files += 1;
         self.done.files += 1;
-        self.done.bytes += data.size;
+        self.done.bytes = self.done.bytes.saturating_add(data.size);
         self.streams(set, member, place)?;
         Ok(true)
+    }
+
+    /// Why a stream cannot be of this set, if it cannot: what a forged one says
+    /// must not fill a disk with zeros.
+    fn cannot_be(&self, data: &Data) -> Option<String> {
+        let most = self.input.most_bytes().filter(|most| data.size > *most)?;
+        Some(format!("not restored: it is to have {} bytes, the whole set has {most}", data.size))
     }
 
     /// A file whose data is EFS's raw export, which holds its streams too.
@@ -315,9 +340,9 @@ impl<'a> Job<'a> {
         match self.root(place)?.import_encrypted(&place.at, replace, &mut bytes) {
             Ok(()) => {
                 self.progress.files += 1;
-                self.progress.bytes += data.size;
+                self.progress.bytes = self.progress.bytes.saturating_add(data.size);
                 self.done.files += 1;
-                self.done.bytes += data.size;
+                self.done.bytes = self.done.bytes.saturating_add(data.size);
                 Ok(true)
             }
             Err(error) => {
@@ -351,6 +376,10 @@ impl<'a> Job<'a> {
                 );
                 continue;
             };
+            if let Some(why) = self.cannot_be(&stream.data) {
+                self.tally.lose(&path, LossKind::Unreadable, why);
+                continue;
+            }
             let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
             let written = begun.map_err(Spill::Write).and_then(|mut new| {
                 let trouble = self.pour(set, &stream.data, &mut new)?;
@@ -360,7 +389,7 @@ impl<'a> Job<'a> {
             match written {
                 Ok(trouble) => {
                     self.done.streams += 1;
-                    self.done.bytes += stream.data.size;
+                    self.done.bytes = self.done.bytes.saturating_add(stream.data.size);
                     if let Some((kind, detail)) = trouble {
                         self.tally.lose(&path, kind, detail);
                     }
@@ -420,7 +449,7 @@ impl<'a> Job<'a> {
                 let detail = format!("a hard link became a copy: {error}");
                 self.tally.lose(&member.path, LossKind::Fact, detail);
                 self.done.links += 1;
-                self.done.bytes += bytes;
+                self.done.bytes = self.done.bytes.saturating_add(bytes);
                 Ok(true)
             }
             Err(error) => self.refused(member, to, &error),
@@ -458,6 +487,13 @@ impl<'a> Job<'a> {
             .places
             .find(&drive, &below)
             .ok_or_else(|| format!("the drive `{drive}`, which is no part of the set"))?;
+        let is_inside = self
+            .parts
+            .iter()
+            .any(|part| part.root == root && (is_below(&at, &part.at) || is_below(&part.at, &at)));
+        if !is_inside {
+            return Err("a place outside the folders that the set is of".to_owned());
+        }
         Ok(Place { root, at })
     }
 

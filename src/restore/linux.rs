@@ -153,6 +153,25 @@ impl Root {
         }
     }
 
+    /// Gives a file or folder another name, which must be free.
+    pub(super) fn rename(&mut self, at: &[NtName], to: &[NtName]) -> io::Result<()> {
+        self.way.clear();
+        let (from, from_name) = self.parent(at, false)?;
+        let (to, to_name) = self.parent(to, false)?;
+        // FUSE knows no rename that refuses to replace; an empty folder is all
+        // that this one could replace, since it moves folders.
+        Ok(rustix::fs::renameat(&*from, &*from_name, &*to, &*to_name)?)
+    }
+
+    /// Whether a file has this DOS name, as far as can be known.
+    pub(super) fn has_short_name(&mut self, at: &[NtName], short: &NtName) -> bool {
+        let Ok((folder, name)) = self.parent(at, false) else { return false };
+        let mut found = [0; 64];
+        let path = proc_path(&folder, &name);
+        rustix::fs::lgetxattr(&*path, "system.ntfs_dos_name", &mut found[..])
+            .is_ok_and(|len| found.get(..len) == Some(short.as_wtf8()))
+    }
+
     /// A further name for a file.
     pub(super) fn link(&mut self, file: &[NtName], at: &[NtName]) -> io::Result<()> {
         let (from, from_name) = self.parent(file, false)?;

@@ -159,6 +159,22 @@ impl Root {
         info::set(&file, wdk::FileDispositionInformation, &[1])
     }
 
+    /// Gives a file or folder another name, which must be free.
+    pub(super) fn rename(&mut self, at: &[NtName], to: &[NtName]) -> io::Result<()> {
+        self.way.clear(); // a folder that is open further down cannot be moved
+        let (from, from_name) = self.parent(at, false)?;
+        let file = nt::open_at(&from, &from_name, How { access: fs::DELETE, ..How::LOOK })?;
+        let (to, name) = self.parent(to, false)?;
+        info::rename(&file, &to, &name)
+    }
+
+    /// Whether a file has this DOS name, as far as can be known: Windows gives a
+    /// file the one that it has again without complaint.
+    #[allow(clippy::unused_self)] // on Linux it does something
+    pub(super) fn has_short_name(&mut self, _at: &[NtName], _short: &NtName) -> bool {
+        true
+    }
+
     /// A further name for a file.
     pub(super) fn link(&mut self, file: &[NtName], at: &[NtName]) -> io::Result<()> {
         let (from, from_name) = self.parent(file, false)?;

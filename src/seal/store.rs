@@ -127,6 +127,7 @@ pub(super) fn plan_part(part: &Part) -> PlanPart {
         path: part.store_path(),
         role: part.role.as_str().to_owned(),
         take: vec![part.usmt_path.clone()],
+        skip: Vec::new(),
     }
 }
 

@@ -126,7 +126,7 @@ pub fn check_container(
         return Ok(report);
     }
     let Some(first) = find_first(head, chain.len) else {
-        report.problem(FIRST_RECORD, None, "no first record was found");
+        report.problem(FIRST_RECORD.min(chain.len), None, "no first record was found");
         return Ok(report);
     };
     report.has_password = first > FIRST_RECORD;
@@ -445,6 +445,7 @@ mod tests {
         for len in (9..whole.len()).step_by(37) {
             let report = check(&[&whole[..len]]);
             assert!(!report.chain_is_whole || !report.has_catalog, "{len}");
+            assert!(report.problems.iter().all(|p| p.offset <= len as u64), "{report:?}");
         }
     }
 

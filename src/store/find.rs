@@ -106,19 +106,10 @@ fn describe(
     // other kinds the folder does not tell where the store itself stood.
     let own = (kind == StoreKind::HardLink && markers.file_drives.len() == 1)
         .then(|| markers.file_drives[0]);
-    let (letter, from) = if let Some(letter) = own {
-        (Some(letter), DriveFrom::FileFolder)
-    } else if has_windows(volume) {
-        (Some('C'), DriveFrom::WindowsFolder)
-    } else if let Some(letter) = volume.present_letter {
-        (Some(letter), DriveFrom::Present)
-    } else {
-        (None, DriveFrom::Unknown)
-    };
-    let fallback = tree
-        .info()
-        .serial
-        .map_or_else(|| format!("volume-{}", number + 1), |serial| format!("volume-{serial:016x}"));
+    let mut drive = drive_of(number, volume);
+    if let Some(letter) = own {
+        (drive.letter, drive.from) = (Some(letter), DriveFrom::FileFolder);
+    }
     let part = Part {
         volume: number,
         tree,
@@ -127,10 +118,26 @@ fn describe(
         usmt_path: path,
         usmt,
         role,
-        drive: Drive { letter, from, fallback },
+        drive,
         markers,
     };
     Found { kind, part, listed }
+}
+
+/// The drive that volume `number` of a list was in Windows, as far as the volume
+/// itself tells.
+pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
+    let (letter, from) = if has_windows(volume) {
+        (Some('C'), DriveFrom::WindowsFolder)
+    } else if let Some(letter) = volume.present_letter {
+        (Some(letter), DriveFrom::Present)
+    } else {
+        (None, DriveFrom::Unknown)
+    };
+    let serial = volume.tree.info().serial;
+    let fallback = serial
+        .map_or_else(|| format!("volume-{}", number + 1), |serial| format!("volume-{serial:016x}"));
+    Drive { letter, from, fallback }
 }
 
 /// Whether a Windows, or what a wipe left of one, is on the volume.

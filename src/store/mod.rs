@@ -7,6 +7,7 @@ mod classify;
 mod container;
 mod drive;
 mod find;
+pub mod loadstate;
 pub mod logs;
 mod machine;
 mod places;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub use classify::{Markers, is_container_name};
 pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
-pub use find::find_stores;
+pub use find::{drive_of, find_stores};
 pub use logs::Logs;
 pub use machine::Machine;
 pub use places::Place;
@@ -166,6 +167,19 @@ impl Store {
     /// Whether it consists of secondaries whose primary was not found.
     pub fn lacks_primary(&self) -> bool {
         self.kind == StoreKind::HardLink && self.parts.iter().all(|p| p.role == Role::Secondary)
+    }
+
+    /// The store as `loadstate` is to find it.
+    pub fn kept(&self) -> loadstate::Kept {
+        let part = |part: &Part| loadstate::KeptPart {
+            drive: part.drive.name(),
+            path: part.store_path().to_string(),
+            is_secondary: part.role == Role::Secondary,
+        };
+        loadstate::Kept {
+            kind: self.kind.as_str().to_owned(),
+            parts: self.parts.iter().map(part).collect(),
+        }
     }
 
     /// Where it is, for people: the first part's path as Windows saw it.

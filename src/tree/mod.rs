@@ -145,6 +145,19 @@ pub trait Tree: Send + Sync {
     /// Opens the unnamed stream (`None`) or a named one.
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError>;
 
+    /// Deleted files (and directories) whose path `wanted` likes, by path. A file
+    /// stands below `$Orphans` where its path is not known to the end. Costs about
+    /// as much as opening the volume did; none where the tree cannot show them,
+    /// as only the raw one can.
+    fn deleted(
+        &self,
+        wanted: &dyn Fn(&NtPath) -> bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        let _ = (wanted, monitor);
+        Ok(Vec::new())
+    }
+
     /// Every file or directory called one of `names` (ASCII case ignored), with
     /// its path below the root. The raw tree answers from its sweep, without
     /// walking; stops early when the monitor is cancelled. Folders that cannot be
@@ -199,16 +212,6 @@ pub trait Tree: Send + Sync {
     /// may be wrong or short. Only the raw tree sees that.
     fn is_damaged(&self, _id: NodeId) -> bool {
         false
-    }
-
-    /// The files below `folder` that were deleted, as far as the volume still
-    /// tells. Only the raw tree knows of any.
-    fn deleted_below(
-        &self,
-        _folder: &NtPath,
-        _monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, TreeError> {
-        Ok(Vec::new())
     }
 
     /// The node at `path`; ASCII case is ignored where no name fits exactly.

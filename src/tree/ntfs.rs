@@ -90,17 +90,6 @@ impl NtfsTree {
         check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
     }
 
-    /// Deleted files (and directories) whose path `wanted` likes, by path. Reads
-    /// their records again, so it costs about as much as opening the volume.
-    /// A file stands below `$Orphans` where its path is not known to the end.
-    pub fn deleted(
-        &self,
-        wanted: &dyn Fn(&NtPath) -> bool,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, NtfsError> {
-        list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)
-    }
-
     /// Every path of a file: one for each hard link.
     pub fn paths(&self, id: NodeId) -> Vec<NtPath> {
         self.entry(id).map(|entry| self.catalog.paths(entry.record)).unwrap_or_default()
@@ -274,9 +263,9 @@ impl Tree for NtfsTree {
         self.catalog.node(id).is_some_and(|entry| entry.has(entry_flag::DAMAGED))
     }
 
-    fn deleted_below(
+    fn deleted(
         &self,
-        folder: &NtPath,
+        wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
     ) -> Result<Vec<DeletedFile>, TreeError> {
         let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
@@ -287,8 +276,7 @@ impl Tree for NtfsTree {
             ));
             return Ok(Vec::new());
         }
-        let is_below = |path: &NtPath| path.names().starts_with(folder.names());
-        Ok(self.deleted(&is_below, monitor)?)
+        Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {

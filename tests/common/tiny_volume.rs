@@ -169,7 +169,7 @@ fn filled(of_folder: Option<&[u8]>, of_file: &[u8]) -> Vec<u8> {
     put(&mut boot, 0x38, &1_u64.to_le_bytes());
     boot[0x40] = 1;
     boot[0x44] = 1;
-    let mut volume = vec![0; PIECES as usize * PIECE];
+    let mut volume = vec![0; usize::try_from(PIECES).unwrap() * PIECE];
     put(&mut volume, 0, &boot);
     let mut set = |number: u64, flags: u8, attributes: &[Vec<u8>]| {
         let at = usize::try_from(1 + number).unwrap() * PIECE;
@@ -206,7 +206,10 @@ fn filled(of_folder: Option<&[u8]>, of_file: &[u8]) -> Vec<u8> {
     volume
 }
 
-fn other_kinds(set: &mut dyn FnMut(u64, u8, &[Vec<u8>])) {
+/// Puts a record with these attributes at its number, with flags.
+type Put<'a> = dyn FnMut(u64, u8, &[Vec<u8>]) + 'a;
+
+fn other_kinds(set: &mut Put<'_>) {
     set(9, 1, &[standard(6), named(5, "$Secure"), resident(0x80, "$SDS", &sds())]);
     // Bit 7 of the flags here: it extends the record behind it.
     set(26, 0x81, &[in_clusters(0x80, 0, 700, &[0x11, 2, DATA, 0])]);

@@ -92,6 +92,13 @@ struct Place {
     slot: u32,
 }
 
+/// The roots of NTFS volumes that ntfs-3g has mounted for writing.
+pub(crate) fn writable_ntfs_mounts() -> Vec<std::path::PathBuf> {
+    let mut points = mounts::writable_fuse();
+    points.retain(|point| HostTree::open(point).is_ok_and(|tree| tree.is_volume_root));
+    points
+}
+
 impl HostTree {
     /// Opens a folder; a link that `path` itself is, or goes through, is
     /// followed, since the user named it.
@@ -419,7 +426,7 @@ impl Tree for HostTree {
             return Ok(Facts { content, ..Facts::default() });
         }
         match self.flavour {
-            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat),
+            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat, place.slot == first),
             Flavour::Plain => self.plain_facts(&place, &stat),
         }
     }

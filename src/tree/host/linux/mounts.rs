@@ -43,6 +43,23 @@ fn points_below(mountinfo: &[u8], top: &[u8]) -> HashSet<Vec<u8>> {
     below.filter(|path| !path.is_empty()).collect()
 }
 
+/// The roots of file systems that ntfs-3g may have mounted, for writing.
+pub(super) fn writable_fuse() -> Vec<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    text.split(|b| *b == b'\n').filter_map(fuse_point).collect()
+}
+
+fn fuse_point(line: &[u8]) -> Option<PathBuf> {
+    let mut fields = line.split(|b| *b == b' ');
+    let root = fields.nth(3)?;
+    let point = fields.next()?;
+    let is_writable = fields.next()?.split(|b| *b == b',').any(|option| option == b"rw");
+    fields.find(|f| *f == b"-")?;
+    let is_fuse = fields.next()?.starts_with(b"fuse");
+    let point = std::ffi::OsString::from_vec(unescape(point)).into();
+    (root == b"/" && is_writable && is_fuse).then_some(point)
+}
+
 /// A line is `id parent major:minor root point options [tags…] - kind source …`.
 fn parse(line: &[u8], device: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|b| *b == b' ');
@@ -126,7 +143,12 @@ mod tests {
         assert_eq!(mount.kind, "fuseblk");
         assert_eq!(mount.source, Path::new(r"/dev/sd\a x"));
         assert!(parse(line, b"0:3").is_none());
+        assert_eq!(fuse_point(line).unwrap(), Path::new("/mnt/a b"));
+        assert!(fuse_point(b"42 27 0:39 / /mnt ro - fuseblk /dev/sda rw").is_none());
+        assert!(fuse_point(b"42 27 0:39 / /mnt rw - ext4 /dev/sda rw").is_none());
+        assert!(fuse_point(b"42 27 0:39 /below /mnt rw - fuseblk /dev/sda rw").is_none());
         for cut in 0..line.len() {
+            let _ = fuse_point(&line[..cut]);
             let _ = parse(&line[..cut], b"0:39");
         }
         assert_eq!(points_below(line, b"/mnt/"), HashSet::from([b"a b".to_vec()]));

@@ -31,15 +31,6 @@ enum DosName {
     Untold,
 }
 
-impl DosName {
-    fn known(self) -> Option<NtName> {
-        match self {
-            Self::Known(name) => Some(name),
-            Self::None | Self::Untold => None,
-        }
-    }
-}
-
 /// How many names of one file are asked for their DOS name. NTFS allows 1,024.
 const MOST_NAMES: usize = 64;
 
@@ -182,7 +173,13 @@ impl HostTree {
         }
     }
 
-    pub(super) fn ntfs_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
+    /// All facts. Those of the file as a whole are told with each of its names.
+    pub(super) fn ntfs_facts(
+        &self,
+        place: &Place,
+        stat: &Statx,
+        is_first_name: bool,
+    ) -> Result<Facts, TreeError> {
         let mut damaged = Vec::new();
         let path = proc_path(&place.folder, &place.name);
         let mut whole = |name, what: &str| {
@@ -204,13 +201,23 @@ impl HostTree {
             // What the plain data was made of.
             streams.retain(|s| s.name != "WofCompressedData".into());
         }
-        let short_name = self.dos_name(place).map_or_else(
-            |e| {
+        let short_name = match self.dos_name(place) {
+            Ok(DosName::Known(name)) => Some(name),
+            Ok(DosName::None) => None,
+            // Which of its names it belongs to is not shown either: said once.
+            Ok(DosName::Untold) => {
+                if is_first_name {
+                    let what =
+                        "DOS name: the mount does not tell that of a file with several names";
+                    damaged.push(what.to_owned());
+                }
+                None
+            }
+            Err(e) => {
                 damaged.push(format!("DOS name: {e}"));
                 None
-            },
-            DosName::known,
-        );
+            }
+        };
         Ok(Facts {
             security,
             reparse: shape.reparse,
