@@ -3,7 +3,8 @@
 //! disk, and puts them back so that `loadstate` restores them.
 //!
 //! The rooms, in the order the data flows: [`disk`] → [`ntfs`] → [`tree`] →
-//! [`store`] → [`health`] → [`archive`] → [`target`] → [`restore`].
+//! [`store`] → [`health`] → [`archive`] → [`target`] → [`restore`]; [`seal`]
+//! guards a store between them.
 //! `ARCHITECTURE.md` is the map. Two rules stand above all: the source is never
 //! written to, and loss is never green.
 //!
@@ -18,6 +19,7 @@ pub mod monitor;
 pub mod name;
 pub mod ntfs;
 pub mod restore;
+pub mod seal;
 pub mod store;
 pub mod target;
 pub mod tree;

@@ -16,6 +16,8 @@ pub enum Stage {
     Plan,
     /// Reading every byte of a store or a set.
     Verify,
+    /// Writing down what a store holds.
+    Seal,
     /// Reading, packing and writing a set.
     Copy,
     /// Reading a written set back.
@@ -34,6 +36,7 @@ impl Stage {
             Self::Detect => "detect",
             Self::Plan => "plan",
             Self::Verify => "verify",
+            Self::Seal => "seal",
             Self::Copy => "copy",
             Self::ReadBack => "read-back",
             Self::Restore => "restore",

@@ -20,15 +20,15 @@ const MAX_EXTENDED_ATTRIBUTES: usize = 64 << 10;
 const MAX_OBJECT_ID: usize = 64;
 
 /// A member about to be read.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// Its line, without places, hashes and holes.
-    pub(super) member: Member,
+    pub(crate) member: Member,
     /// Its data, if it has any.
-    pub(super) stream: Option<Box<dyn Stream>>,
+    pub(crate) stream: Option<Box<dyn Stream>>,
 }
 
 /// Looks at a member of the plan. What cannot be known becomes a loss.
-pub(super) fn member(plan: &Plan, index: usize) -> Result<Draft, ArchiveError> {
+pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, ArchiveError> {
     let missing = || ArchiveError::Internal { what: format!("no member {index} in the plan") };
     let planned = plan.member(index).ok_or_else(missing)?;
     let kind = match planned.kind {
@@ -209,7 +209,7 @@ fn set_short_name(member: &mut Member, name: Option<&NtName>) {
 
 /// The name that a stream has in the set: its own, but for units that no path
 /// can hold.
-pub(super) fn stream_name(name: &NtName) -> Vec<u8> {
+pub(crate) fn stream_name(name: &NtName) -> Vec<u8> {
     let mut safe = Vec::with_capacity(name.as_wtf8().len());
     for &byte in name.as_wtf8() {
         match byte {

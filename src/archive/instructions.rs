@@ -323,6 +323,7 @@ mod tests {
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },
             plan: String::new(),
+            seal: None,
             files: Vec::new(),
         }
     }

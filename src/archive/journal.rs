@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::sha256_hex;
 use super::manifest::{Member, Totals};
-use super::rescue::{Options, SetFile};
+use super::rescue::{Options, SealOutcome, SetFile};
 
 /// The file's name.
 pub const NAME: &str = "journal.jsonl";
@@ -94,6 +94,9 @@ pub struct Written {
     pub files: Vec<SetFile>,
     /// Counts.
     pub totals: Totals,
+    /// What the store's seal said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealOutcome>,
 }
 
 #[derive(Serialize, Deserialize)]

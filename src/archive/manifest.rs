@@ -21,8 +21,24 @@ pub enum Line {
     Member(Box<Member>),
     /// A frame of the store.
     Frame(Frame),
+    /// A file or folder that the store's seal names and that is not there any
+    /// more. They stand before the last line.
+    SealMissing(SealMissing),
     /// The last.
     End(Totals),
+    /// Written by a later program; to be passed over.
+    #[serde(other)]
+    Other,
+}
+
+/// See [`Line::SealMissing`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealMissing {
+    /// Where it would be in the set; lone surrogates as U+FFFD.
+    pub path: String,
+    /// The path's WTF-8 bytes in base64, only where `path` is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_path: Option<String>,
 }
 
 /// The first line.
@@ -172,6 +188,10 @@ pub struct Member {
     /// What of it was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<LossLine>,
+    /// How it differs from what the store's seal says: `changed`, `added`,
+    /// `facts`; absent when it does not, or when there is no seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
 }
 
 /// A frame of the store.
@@ -239,6 +259,7 @@ impl Member {
             short_name: None,
             streams: Vec::new(),
             losses: Vec::new(),
+            seal: None,
         }
     }
 

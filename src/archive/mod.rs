@@ -7,7 +7,7 @@
 
 mod commit;
 mod data_reader;
-mod draft;
+pub(crate) mod draft;
 pub mod error;
 pub mod frames;
 pub mod hash;
@@ -37,7 +37,9 @@ pub mod ustar;
 pub mod verify;
 mod verify_files;
 mod volumes;
+pub mod witness;
 pub mod writer;
 
 pub use commit::{RESCUE, SUMS};
 pub use error::ArchiveError;
+pub(crate) use resume::tell_losses;

@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::resume::tell_losses;
 use super::tar_dialect::{self, END};
 use super::ustar::padding;
+use super::witness::Witness;
 use crate::facts::LossKind;
 use crate::monitor::{Monitor, Progress};
 use crate::tree::{Stream, TreeError};
@@ -46,6 +47,7 @@ impl<F: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError>> Emit for F {}
 pub(super) struct Producer<'a, E> {
     plan: &'a Plan,
     monitor: &'a dyn Monitor,
+    witness: Option<&'a dyn Witness>,
     emit: E,
     /// The plain size at which a frame is cut, in bytes.
     limit: usize,
@@ -74,7 +76,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     /// Goes on at `from` with frame `number`; `buf` is the first buffer.
     pub(super) fn new(
         plan: &'a Plan,
-        monitor: &'a dyn Monitor,
+        (monitor, witness): (&'a dyn Monitor, Option<&'a dyn Witness>),
         limit: u64,
         number: u64,
         from: Position,
@@ -103,6 +105,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(Self {
             plan,
             monitor,
+            witness,
             emit,
             limit: usize::try_from(limit).map_err(|_| damaged())?,
             buf,
@@ -409,7 +412,10 @@ impl<'a, E: Emit> Producer<'a, E> {
 
     /// Writes the present member's line, now that all of it is known.
     fn finish_member(&mut self) -> Result<(), ArchiveError> {
-        let Some(Current { line, .. }) = self.current.take() else { return Ok(()) };
+        let Some(Current { mut line, .. }) = self.current.take() else { return Ok(()) };
+        if let Some(witness) = self.witness {
+            witness.member(&mut line);
+        }
         tell_losses(&line, self.monitor);
         self.totals.count(&line);
         self.progress.files = self.totals.files + self.totals.links;

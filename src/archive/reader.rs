@@ -21,6 +21,7 @@ use crate::target::Target;
 const MAX_RESCUE: u64 = 32 << 20;
 
 /// A rescue set.
+#[derive(Clone)]
 pub struct SetReader {
     target: Arc<dyn Target>,
     dir: String,

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Totals;
+use super::plan::PlanPart;
 use crate::store::loadstate::{Kept, KeptPart};
 
 /// The version of the format that this program writes.
@@ -37,6 +38,10 @@ pub struct Rescue {
     pub options: Options,
     /// SHA-256 over the plan (what the source was), hex.
     pub plan: String,
+    /// What the store's seal said when the set was made; absent where there
+    /// was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealOutcome>,
     /// The other files of the set.
     pub files: Vec<SetFile>,
 }
@@ -101,6 +106,24 @@ pub struct Part {
     pub via: String,
 }
 
+impl Part {
+    /// A part of a plan, as it is written down.
+    pub(crate) fn of(part: &PlanPart) -> Self {
+        let info = part.tree.info();
+        Self {
+            drive: part.drive.clone(),
+            drive_from: part.drive_from.clone(),
+            path: part.path.to_string(),
+            role: part.role.clone(),
+            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
+            volume_label: info.label.clone(),
+            skipped: part.skip.iter().map(ToString::to_string).collect(),
+            file_system: info.file_system.clone(),
+            via: info.via.as_str().to_owned(),
+        }
+    }
+}
+
 /// How a rescue ended. A failed one leaves no `rescue.json`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -109,6 +132,69 @@ pub enum EndState {
     Saved,
     /// Something was lost; the manifest names it.
     SavedWithLosses,
+}
+
+/// What a comparison of a store with its seal came to.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SealOutcome {
+    /// Whether the seal could be used, and what it said.
+    pub state: SealState,
+    /// When the store was sealed, by the clock of that machine (RFC 3339);
+    /// empty where the seal is damaged.
+    #[serde(default)]
+    pub sealed: String,
+    /// A quick seal: it has no hashes.
+    #[serde(default)]
+    pub quick: bool,
+    /// Files, folders and named streams that were compared.
+    #[serde(default)]
+    pub compared: u64,
+    /// Hashes that were the same.
+    #[serde(default)]
+    pub hashes_matched: u64,
+    /// Hashes of the seal that nothing was compared with: the file could not be
+    /// read, or was not asked to be.
+    #[serde(default)]
+    pub hashes_unused: u64,
+    /// Files whose bytes, size or kind are not what was sealed.
+    #[serde(default)]
+    pub changed: u64,
+    /// Files that were written to since, by their time; whether their bytes are
+    /// the same is not known.
+    #[serde(default)]
+    pub touched: u64,
+    /// Files and folders that are not there any more.
+    #[serde(default)]
+    pub missing: u64,
+    /// Files and folders that were not there.
+    #[serde(default)]
+    pub added: u64,
+    /// Files and folders with the same bytes, but another time, owner, right
+    /// or attribute.
+    #[serde(default)]
+    pub facts: u64,
+}
+
+/// What a seal is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SealState {
+    /// All is as it was sealed.
+    #[default]
+    Matches,
+    /// Something is not.
+    Differs,
+    /// The seal itself is damaged, so nothing was compared.
+    Damaged,
+    /// The seal is of another store or another capture; nothing was compared.
+    Other,
+}
+
+impl SealOutcome {
+    /// Whether there is anything but agreement.
+    pub fn differs(&self) -> bool {
+        self.state != SealState::Matches
+    }
 }
 
 /// How a set was packed.

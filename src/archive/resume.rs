@@ -18,6 +18,7 @@ use super::plan::Plan;
 use super::reader::read_rescue;
 use super::rescue::{Options, Rescue, SetFile};
 use super::sink::{Growing, MANIFEST, PARTIAL, Start, volume_name};
+use super::witness::Witness;
 use super::writer::PROGRAM;
 use crate::facts::{Loss, LossKind};
 use crate::monitor::{Monitor, Progress, Stage};
@@ -201,6 +202,7 @@ pub(super) fn prove(
     dir: &str,
     split: bool,
     checkpoints: &[(Checkpoint, u64)],
+    witness: Option<&dyn Witness>,
     monitor: &dyn Monitor,
 ) -> Result<Proven, ArchiveError> {
     monitor.stage(Stage::ReadBack, &target.display(dir));
@@ -221,7 +223,17 @@ pub(super) fn prove(
     let mut at = 0;
     for (index, (checkpoint, _)) in checkpoints.iter().enumerate().skip(1) {
         match prover.segment(&manifest_name, checkpoint) {
-            Ok(()) => at = index,
+            Ok(members) => {
+                // The earlier run told its own watcher; this one has to know as
+                // well, and so has the witness.
+                for mut member in members {
+                    tell_losses(&member, monitor);
+                    if let Some(witness) = witness {
+                        witness.member(&mut member);
+                    }
+                }
+                at = index;
+            }
             Err(ArchiveError::Damaged { path, offset, what }) => {
                 monitor.note(&format!(
                     "{path}, byte {offset}: {what}; what comes from there on is written again"
@@ -301,9 +313,14 @@ impl State {
 }
 
 impl Prover<'_> {
-    /// Reads back what lies between the last good checkpoint and this one. Only
+    /// Reads back what lies between the last good checkpoint and this one, and
+    /// gives the members that end there. Only
     /// when all of it holds is it taken as good.
-    fn segment(&mut self, manifest: &str, checkpoint: &Checkpoint) -> Result<(), ArchiveError> {
+    fn segment(
+        &mut self,
+        manifest: &str,
+        checkpoint: &Checkpoint,
+    ) -> Result<Vec<Member>, ArchiveError> {
         let path = format!("{}/{manifest}", self.dir);
         let start = self.good.manifest_bytes;
         let shown = self.target.display(&path);
@@ -364,11 +381,7 @@ impl Prover<'_> {
         good.manifest_bytes = checkpoint.manifest_bytes;
         good.manifest_hash.update(&bytes);
         good.totals = totals;
-        // The earlier run told its own watcher; this one has to know as well.
-        for member in &members {
-            tell_losses(member, self.monitor);
-        }
-        Ok(())
+        Ok(members)
     }
 
     /// The members and frames that a piece of the manifest speaks of, and the
@@ -447,7 +460,7 @@ impl Prover<'_> {
 }
 
 /// Tells a member's losses.
-pub(super) fn tell_losses(member: &Member, monitor: &dyn Monitor) {
+pub(crate) fn tell_losses(member: &Member, monitor: &dyn Monitor) {
     for loss in &member.losses {
         if let Some(kind) = LossKind::from_name(&loss.kind) {
             let (path, detail) = (member.path.clone(), loss.detail.clone());

@@ -9,6 +9,7 @@ use super::journal::{self, Checkpoint, Position};
 use super::lines::MAX_LINE;
 use super::manifest::{Frame, Header, Line, Totals};
 use super::rescue::{FORMAT, SetFile};
+use super::witness::Witness;
 use crate::target::{Target, TargetFile};
 
 /// The store's name in the set; volumes have `.001` … behind it.
@@ -20,6 +21,9 @@ pub const PARTIAL: &str = ".partial";
 
 /// The level of the manifest: its lines are alike and pack well at any.
 const MANIFEST_LEVEL: i32 = 3;
+
+/// Bytes of lines in a frame of the manifest, where no checkpoint cuts it.
+const LINES: usize = 1 << 20;
 
 /// Bytes of journal that every checkpoint may cost in the long run.
 const JOURNAL_LINE: usize = 16 << 10;
@@ -287,7 +291,16 @@ impl<'a> Sink<'a> {
     }
 
     /// Ends store and manifest; what they are, and the counts.
-    pub(super) fn finish(mut self, totals: Totals) -> Result<journal::Written, ArchiveError> {
+    pub(super) fn finish(
+        mut self,
+        totals: Totals,
+        witness: Option<&dyn Witness>,
+    ) -> Result<journal::Written, ArchiveError> {
+        let mut say = |line: &Line| {
+            push_line(&mut self.lines, line)?;
+            if self.lines.len() > LINES { self.flush_lines() } else { Ok(()) }
+        };
+        let seal = witness.map(|witness| witness.finish(&mut say)).transpose()?;
         let totals = Totals { frames: self.frames, ..totals };
         let table = std::mem::take(&mut self.table).to_bytes();
         self.append_whole(&table)?;
@@ -298,7 +311,7 @@ impl<'a> Sink<'a> {
         let mut files = self.volumes;
         files.push(self.volume.finish()?);
         files.push(self.manifest.finish()?);
-        let written = journal::Written { files, totals };
+        let written = journal::Written { files, totals, seal };
         append_line(&mut self.journal, &journal::Line::Written(written.clone()))?;
         self.journal.finish()?;
         Ok(written)

@@ -204,6 +204,7 @@ impl Verifier<'_> {
                     // A member that ends later may need it once more.
                     walk.waiting.push_back((frame, members));
                 }
+                Ok(Line::SealMissing(_) | Line::Other) => {}
                 Ok(Line::End(totals)) => end = Some(totals),
                 Err(ArchiveError::Damaged { path, what, offset }) => {
                     let what = format!("byte {offset}: {what}");
@@ -430,7 +431,7 @@ fn outline(member: &Member) -> Member {
     let data = member.data.as_ref().map(|data| Data { size: data.size, ..Data::default() });
     let (start, streams, losses) = (At::default(), Vec::new(), Vec::new());
     let attributes = if member.kind == MemberKind::Link { 0 } else { member.attributes };
-    Member { start, data, attributes, streams, losses, ..member.clone() }
+    Member { start, data, attributes, streams, losses, seal: None, ..member.clone() }
 }
 
 fn holes_fit(holes: &[HoleLine], size: u64) -> bool {

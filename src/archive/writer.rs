@@ -18,6 +18,7 @@ use super::producer::{FullFrame, Producer};
 use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
 use super::resume::{self, State, Unfinished};
 use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
+use super::witness::Witness;
 use crate::monitor::{Monitor, Stage};
 use crate::target::preflight::{check_room, human};
 use crate::target::{Target, Trouble};
@@ -38,6 +39,20 @@ pub fn offload(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, ArchiveError> {
+    offload_with(plan, target, options, None, monitor)
+}
+
+/// Like [`offload`], with somebody who knows what the source held before.
+///
+/// # Errors
+/// Those of [`offload`].
+pub fn offload_with(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    witness: Option<&dyn Witness>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, ArchiveError> {
     options.check()?;
     let max = target.max_file_size();
     let split = match options.split {
@@ -50,7 +65,7 @@ pub fn offload(
         split,
         read_back: options.read_back,
     };
-    let run = Run { plan, target, options, monitor };
+    let run = Run { plan, target, options, witness, monitor };
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
         run.check_room(state.done())?;
@@ -72,6 +87,7 @@ struct Run<'a> {
     plan: &'a Plan,
     target: &'a dyn Target,
     options: &'a OffloadOptions,
+    witness: Option<&'a dyn Witness>,
     monitor: &'a dyn Monitor,
 }
 
@@ -171,7 +187,7 @@ impl Run<'_> {
             State::Copying(begin, checkpoints) => (begin, checkpoints),
         };
         let split = begin.options.split.is_some();
-        let proven = resume::prove(target, &dir, split, &checkpoints, self.monitor)?;
+        let proven = resume::prove(target, &dir, split, &checkpoints, self.witness, self.monitor)?;
         self.copy(names, &begin, proven.start, proven.position, lock)
     }
 
@@ -260,21 +276,7 @@ fn name_the_set(
 
 /// What `rescue.json` says, but for the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
-    let parts = plan.parts().iter().map(|part| {
-        let info = part.tree.info();
-        let names = part.path.names().iter().map(ToString::to_string);
-        Part {
-            drive: part.drive.clone(),
-            drive_from: part.drive_from.clone(),
-            path: names.collect::<Vec<_>>().join("/"),
-            role: part.role.clone(),
-            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
-            volume_label: info.label.clone(),
-            skipped: part.skip.iter().map(ToString::to_string).collect(),
-            file_system: info.file_system.clone(),
-            via: info.via.as_str().to_owned(),
-        }
-    });
+    let parts = plan.parts().iter().map(Part::of);
     let saved = written.totals.losses == 0;
     Rescue {
         format: FORMAT,
@@ -289,6 +291,7 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
         end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
         options: begin.options.clone(),
         plan: begin.plan.clone(),
+        seal: written.seal.clone(),
         files: written.files.clone(),
     }
 }
@@ -301,7 +304,7 @@ impl Run<'_> {
         begin: &Begin,
         position: Position,
     ) -> Result<Written, ArchiveError> {
-        let (plan, monitor) = (self.plan, self.monitor);
+        let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let (threads, in_flight) = self.options.pipeline(level);
         let before = position.totals.bytes;
@@ -320,7 +323,8 @@ impl Run<'_> {
                     full_to.send(frame).map_err(|_| stopped())?;
                     free.recv().map_err(|_| stopped())
                 };
-                Producer::new(plan, monitor, limit, first, position, Vec::new(), emit)?.run()
+                let watch = (monitor, witness);
+                Producer::new(plan, watch, limit, first, position, Vec::new(), emit)?.run()
             });
             let packers: Vec<_> = (0..threads)
                 .map(|_| {
@@ -342,7 +346,7 @@ impl Run<'_> {
             results.into_iter().collect::<Result<(), _>>()?;
             totals
         })?;
-        sink.finish(totals)
+        sink.finish(totals, witness)
     }
 }
 

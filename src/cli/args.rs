@@ -78,14 +78,28 @@ Examples:
   lifeboat detect /mnt/c /mnt/d
   lifeboat --via host detect D:          through the file API, not the disk")]
     Detect(Detect),
-    /// Check the stores in a source, or a rescue set
+    /// Check the stores in a source or a copy, or a rescue set
     #[command(after_help = "\
 Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
   lifeboat verify D: --usmt C:\\USMT\\amd64
+  lifeboat verify E:\\copy-of-store        a store copied by hand
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
+    /// Before the wipe: record what a store holds, in one file beside it
+    #[command(after_help = "\
+Examples:
+  lifeboat seal C:              hash every file of the stores on C:
+  lifeboat seal C: D:           a store with parts on two drives
+  lifeboat seal C: --quick      names, sizes and times alone, in seconds
+  lifeboat seal /mnt/c          on Linux, a volume mounted for writing
+
+This is the only command that writes to a source: one file, lifeboat.seal, in
+the folder above USMT. It needs the volume mounted. Run it after scanstate, in
+the running Windows or in WinPE before the wipe; sealing again replaces it.
+verify, offload and restore then name whatever changed since.")]
+    Seal(Seal),
     /// Save stores as rescue sets on a share or a disk
     #[command(after_help = "\
 Examples:
@@ -168,6 +182,19 @@ pub(crate) struct Verify {
     pub(crate) usmt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) logon: Logon,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Seal {
+    /// Drive, mounted folder, or device of a mounted volume
+    #[arg(value_name = "SOURCE", required = true)]
+    pub(crate) sources: Vec<String>,
+    /// Only this store: its id or its path, as detect shows them
+    #[arg(long, value_name = "ID|PATH")]
+    pub(crate) store: Vec<String>,
+    /// Without hashes: names, sizes and times alone
+    #[arg(long)]
+    pub(crate) quick: bool,
 }
 
 #[derive(Args, Debug)]

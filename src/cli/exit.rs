@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::archive::error::ArchiveError;
 use lifeboat::restore::RestoreError;
+use lifeboat::seal::SealError;
 use lifeboat::target::TargetError;
 use lifeboat::target::dest::DestError;
 use lifeboat::tree::source::SourceError;
@@ -91,6 +92,14 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
             ArchiveError::Cancelled { .. } => Exit::Interrupted,
             ArchiveError::Target(_) | ArchiveError::InUse { .. } => Exit::Destination,
             _ => Exit::Failed,
+        };
+        return Failure::new(exit, error.to_string(), error.advice());
+    }
+    if let Some(error) = error.downcast_ref::<SealError>() {
+        let exit = match error {
+            SealError::Cancelled => Exit::Interrupted,
+            SealError::Write { .. } | SealError::ReadBack { .. } => Exit::Destination,
+            SealError::Archive(_) | SealError::NoFolder { .. } => Exit::Failed,
         };
         return Failure::new(exit, error.to_string(), error.advice());
     }

@@ -13,6 +13,7 @@ mod output;
 mod password;
 mod places;
 mod restore;
+mod seal;
 mod sets;
 mod settings;
 mod sources;
@@ -79,6 +80,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
     let result = match command {
         Command::Detect(args) => detect::run(args, global, out),
         Command::Verify(args) => verify::run(args, global, out),
+        Command::Seal(args) => seal::run(args, global, out),
         Command::Offload(args) => offload::run(args, global, out),
         Command::List(args) => list::run(args, out),
         Command::Extract(args) => extract::run(args, out),
@@ -100,6 +102,7 @@ impl Command {
         match self {
             Self::Detect(_) => "detect",
             Self::Verify(_) => "verify",
+            Self::Seal(_) => "seal",
             Self::Offload(_) => "offload",
             Self::List(_) => "list",
             Self::Extract(_) => "extract",

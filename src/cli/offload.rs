@@ -4,10 +4,12 @@ use anyhow::Result;
 use lifeboat::archive::level::auto_level;
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::rescue::{EndState, Machine as SetMachine, Rescue, What};
-use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
+use lifeboat::archive::witness::Witness;
+use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
+use lifeboat::seal::{self as sealing, Guard, Looked};
 use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
 use lifeboat::target::preflight::preflight;
@@ -17,7 +19,7 @@ use super::args::{Global, Level, Offload};
 use super::exit::{Exit, Failure};
 use super::folder::{self, Wanted};
 use super::output::Out;
-use super::{sets, sources, units};
+use super::{seal, sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
@@ -90,7 +92,10 @@ impl Job<'_> {
             out.stage(Stage::Plan, &store.display());
             let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
             let kind = store.kind.as_str();
-            let outcome = self.save(parts?, What::Store, kind, &found.machine);
+            let mut guard = Guard::of(store, out);
+            let witness = guard.as_mut().map(|guard| guard.witness(out));
+            let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
+            let outcome = self.save(parts?, What::Store, kind, &found.machine, witness);
             out.clear();
             for drive in &store.missing_drives {
                 out.note(&format!(
@@ -102,7 +107,10 @@ impl Job<'_> {
             }
             let outcome = outcome?;
             self.show(&outcome);
-            if outcome.losses > 0 || store.lacks_primary() || !store.missing_drives.is_empty() {
+            let sealed = outcome.rescue.seal.as_ref();
+            let differs = sealed.is_some_and(|s| seal::tell(&outcome.set, s, Looked::Bytes, out));
+            let is_whole = !store.lacks_primary() && store.missing_drives.is_empty();
+            if differs || outcome.losses > 0 || !is_whole {
                 exit = Exit::Losses;
             }
         }
@@ -119,7 +127,7 @@ impl Job<'_> {
         let mut exit = Exit::Done;
         for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
             out.stage(Stage::Plan, &display);
-            let outcome = self.save(parts, What::Folder, "folder", &found.machine);
+            let outcome = self.save(parts, What::Folder, "folder", &found.machine, None);
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
@@ -137,6 +145,7 @@ impl Job<'_> {
         what: What,
         kind: &str,
         machine: &Machine,
+        witness: Option<&dyn Witness>,
     ) -> Result<Outcome> {
         let args = self.args;
         let plan = Plan::make(parts, self.out)?;
@@ -158,7 +167,7 @@ impl Job<'_> {
             resume: if args.fresh { Resume::Never } else { Resume::Auto },
             ..defaults
         };
-        Ok(offload(&plan, self.target, &options, self.out)?)
+        Ok(offload_with(&plan, self.target, &options, witness, self.out)?)
     }
 
     fn show(&self, outcome: &Outcome) {
@@ -168,17 +177,16 @@ impl Job<'_> {
 
 /// The `USMT` folder, and the files that stand beside it: task sequences and
 /// `lifeboat seal` leave theirs there. At a volume's root there is nothing that
-/// belongs to the store.
+/// belongs to the store but the seal.
 fn plan_part(part: &Part) -> Result<PlanPart> {
     let store_path = part.store_path();
     let mut take = vec![part.usmt_path.clone()];
-    if store_path != NtPath::root() {
-        let folder = part.tree.lookup(&store_path)?;
-        for entry in part.tree.children(folder)? {
-            let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
-            if is_file {
-                take.push(store_path.join(entry.name));
-            }
+    let folder = part.tree.lookup(&store_path)?;
+    for entry in part.tree.children(folder)? {
+        let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
+        let is_seal = entry.name.eq_ignore_ascii_case(sealing::NAME);
+        if is_file && (is_seal || store_path != NtPath::root()) {
+            take.push(store_path.join(entry.name));
         }
     }
     Ok(PlanPart {

@@ -344,6 +344,7 @@ fn words(stage: Stage) -> &'static str {
         Stage::Detect => "Looking for stores",
         Stage::Plan => "Planning",
         Stage::Verify => "Checking",
+        Stage::Seal => "Sealing",
         Stage::Copy => "Saving",
         Stage::ReadBack => "Reading back",
         Stage::Restore => "Restoring",

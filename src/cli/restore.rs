@@ -6,19 +6,21 @@ use lifeboat::archive::rescue::{Rescue, What};
 use lifeboat::restore::{
     Chosen, Destinations, Input, Options, Restored, Verified, restore_verified, settle,
 };
+use lifeboat::seal::{Looked, check_set};
 use lifeboat::store::loadstate::{Call, ways};
 use serde_json::json;
 
 use super::args::Restore;
 use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::{places, sets, units};
+use super::{places, seal, sets, units};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     // A wrong --to should not cost the way to the set.
     let named = if args.to.is_empty() { None } else { Some(Destinations::parse(&args.to)?) };
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let whole = set.rescue().clone();
+    let (sealed, shown) = (check_set(&set, out)?, set.display());
     let set: Box<dyn Input> = match &args.part {
         Some(drive) => Box::new(one_part(set, drive)?),
         None => Box::new(set),
@@ -41,8 +43,9 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         out.event("kept-aside", &json!({"path": kept}));
         out.result(&format!("  The store that was there is kept as {kept}"));
     }
+    let differs = sealed.is_some_and(|s| seal::tell(&shown, &s, Looked::Bytes, out));
     advise(&whole, rescue, out);
-    Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
+    Ok(if losses > 0 || differs { Exit::Losses } else { Exit::Done })
 }
 
 /// The part of one drive.

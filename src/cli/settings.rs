@@ -112,7 +112,7 @@ impl Settings {
                 let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
                 self.fill_logon(&mut args.logon, &what);
             }
-            Some(Command::Detect(_)) | None => {}
+            Some(Command::Detect(_) | Command::Seal(_)) | None => {}
         }
     }
 

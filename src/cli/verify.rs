@@ -1,15 +1,19 @@
 //! `lifeboat verify`.
 
 use anyhow::Result;
-use lifeboat::health::{Check, Level, Severity, StoreReport, Usmtutils, Verdict, check_store};
+use lifeboat::archive::reader::SetReader;
+use lifeboat::health::{
+    Check, Level, Onlooker, Severity, StoreReport, Usmtutils, Verdict, check_store_with,
+};
 use lifeboat::monitor::Monitor;
+use lifeboat::seal::{Guard, Looked, StoreCheck, check_set, verdict};
 use lifeboat::store::{Store, Survey};
 use serde_json::json;
 
 use super::args::{Global, LevelArg, Verify};
 use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::{detect, sets, sources};
+use super::{detect, seal, sets, sources};
 
 pub(crate) fn run(args: &Verify, global: &Global, out: Out) -> Result<Exit> {
     let (sets, sources): (Vec<_>, Vec<_>) =
@@ -55,12 +59,26 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
             capture: found.logs.capture_of(store, &found.stores),
             usmtutils: usmtutils.as_ref(),
         };
-        let report = check_store(store, &check, out);
+        let mut guard = Guard::of(store, out);
+        let mut sealed = match &mut guard {
+            Some(guard) => Some(StoreCheck::begin(store, guard, level == Level::Full, out)?),
+            None => None,
+        };
+        let onlooker = sealed.as_mut().map(|sealed| sealed as &mut dyn Onlooker);
+        let mut report = check_store_with(store, &check, onlooker, out);
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
         }
         out.clear();
         damaged |= report.worst() >= Some(Severity::Damage);
+        if let Some(sealed) = sealed.map(StoreCheck::finish) {
+            let looked = if level == Level::Full { Looked::Bytes } else { Looked::Metadata };
+            let words = verdict(&sealed, looked);
+            seal::event(&store.id, &sealed, &words, out);
+            damaged |= sealed.differs();
+            report.is_sealed = sealed.compared > 0;
+            report.proofs.push(words);
+        }
         show_verdict(store, &report, &report.verdict(store, level), out);
     }
     Ok(if damaged { Exit::Losses } else { Exit::Done })
@@ -114,7 +132,8 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
         LevelArg::Full => Level::Full,
     };
     let (target, name) = sets::find_set(set, &args.logon, out)?;
-    let verified = verify_set(target, &name, level, out)?;
+    let verified = verify_set(target.clone(), &name, level, out)?;
+    let sealed = check_set(&SetReader::open(target, &name)?, out)?;
     out.clear();
     let lost = verified.rescue.totals.losses;
     let verdict = match (verified.damage, level) {
@@ -138,5 +157,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
     if lost > 0 {
         out.result(&format!("  it was saved with {lost} losses; lifeboat list names each"));
     }
-    Ok(if verified.damage > 0 || lost > 0 { Exit::Losses } else { Exit::Done })
+    let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
+    let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));
+    Ok(if verified.damage > 0 || lost > 0 || differs { Exit::Losses } else { Exit::Done })
 }

@@ -216,6 +216,19 @@ codes! {
 /// Codes about disks, volumes and sets. Their words stand with the rooms that
 /// find them; here are the names and how bad each is.
 pub static ELSEWHERE: &[(&str, Severity)] = &[
+    ("copy-hardlink", Warning),
+    ("copy-facts", Warning),
+    ("seal-changed", Damage),
+    ("seal-missing", Damage),
+    ("seal-added", Warning),
+    ("seal-touched", Warning),
+    ("seal-facts", Warning),
+    ("seal-unread", Damage),
+    ("seal-part", Warning),
+    ("seal-damaged", Warning),
+    ("seal-other", Warning),
+    ("seal-quick", Info),
+    ("seal-moved", Info),
     ("gpt-from-backup", Warning),
     ("gpt-backup-bad", Info),
     ("gpt-unchecked", Warning),

@@ -2,6 +2,7 @@
 
 pub mod codes;
 mod container;
+mod copy;
 mod deleted;
 mod logs;
 mod many;
@@ -9,6 +10,7 @@ mod metadata;
 mod names;
 mod parts;
 mod read_all;
+pub mod seal;
 mod store;
 mod usmtutils;
 mod verdict;

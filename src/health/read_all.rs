@@ -185,6 +185,9 @@ fn read_file(
     if matches!(facts.content, Content::NotHere(_) | Content::EfsLost(_)) {
         return Ok(Read::NotHere);
     }
+    if let Some(look) = &mut look {
+        look.onlooker.file(look.part, &look.below, node, &facts);
+    }
     let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Facts).collect();
     // The raw export of an EFS file holds all its streams.
     let named: &[_] = if facts.content == Content::EfsRaw { &[] } else { &facts.streams };

@@ -12,7 +12,8 @@ use crate::store::{Store, StoreKind};
 use super::codes::STORE_ENCRYPTED;
 use super::read_all::Onlooker;
 use super::{
-    Finding, Severity, Usmtutils, Verdict, container, logs, metadata, parts, read_all, verdict,
+    Finding, Severity, Usmtutils, Verdict, container, copy, logs, metadata, parts, read_all,
+    verdict,
 };
 
 /// As many findings of one code are told; the rest is counted. A failing disk
@@ -93,6 +94,7 @@ pub fn check_store_with(
     let mut told = Told { monitor, kept: Vec::new(), counts: BTreeMap::new() };
     let mut say = |finding: Finding| told.take(finding);
     parts::check(store, &mut say);
+    copy::check(store, &mut say);
     for part in &store.parts {
         match store.kind {
             StoreKind::Compressed => {

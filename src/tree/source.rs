@@ -55,6 +55,8 @@ pub struct SourceVolume {
     pub may_hold_stores: bool,
     /// The letter it has now.
     pub letter: Option<char>,
+    /// Where the host has its root mounted.
+    pub mount: Option<PathBuf>,
     /// Whether it is on a disk of this machine. Not so an image, and nobody can
     /// say of a folder.
     pub attached: bool,
@@ -89,6 +91,7 @@ impl Source {
                 letter: letter_of(path),
                 tree: Ok(opened.tree),
                 may_hold_stores: true,
+                mount: Some(opened.root),
                 attached: false,
                 findings: Vec::new(),
                 why,
@@ -217,6 +220,7 @@ fn open_volume(
         tree,
         may_hold_stores,
         letter: volume.letter,
+        mount: mounted.map(PathBuf::from),
         attached: false,
         findings,
         why,
@@ -251,6 +255,8 @@ fn may_hold_stores(kind: VolumeKind) -> bool {
 /// A folder that was opened through the host.
 struct Folder {
     tree: Arc<dyn Tree>,
+    /// Where the host has the tree's root.
+    root: PathBuf,
     not_shown: Vec<&'static str>,
 }
 
@@ -260,13 +266,14 @@ fn folder(path: &Path) -> Result<Folder, SourceError> {
         let tree = HostTree::open(&root).ok()?;
         let not_shown = tree.limits();
         let tree = Within::new(Arc::new(tree), &below, path.display().to_string()).ok()?;
-        Some(Folder { tree: Arc::new(tree), not_shown })
+        Some(Folder { tree: Arc::new(tree), root, not_shown })
     });
     if let Some(folder) = within {
         return Ok(folder);
     }
     let tree = HostTree::open(path)?;
-    Ok(Folder { not_shown: tree.limits(), tree: Arc::new(tree) })
+    let root = path.to_owned();
+    Ok(Folder { not_shown: tree.limits(), root, tree: Arc::new(tree) })
 }
 
 /// The root of the volume that `path` lies on, and the way from there.

@@ -16,8 +16,13 @@ pub struct Within {
     /// They are never listed: beside the way there may be a million files, or a
     /// mounted share that does not answer.
     way: Vec<(NodeId, Entry)>,
+    /// Where a store's own folder was named: the seal in the folder above.
+    beside: Option<(NodeId, Entry)>,
     info: TreeInfo,
 }
+
+/// What belongs to a `USMT` folder and lies beside it.
+pub const SHOWN_BESIDE: &str = "lifeboat.seal";
 
 impl Within {
     /// Shows only what is in `folder`, and the way to it. `source` is what the
@@ -30,8 +35,14 @@ impl Within {
             way.push((at, Entry { name: name.clone(), node }));
             at = node;
         }
+        let is_store = |shown: &Entry| shown.name.eq_ignore_ascii_case("USMT");
+        let beside = way.last().filter(|(_, shown)| is_store(shown)).and_then(|(above, _)| {
+            let name = NtName::from(SHOWN_BESIDE);
+            let node = inner.lookup_in(*above, &name).ok()?;
+            Some((*above, Entry { name, node }))
+        });
         let info = TreeInfo { source, ..inner.info().clone() };
-        Ok(Self { inner, way, info })
+        Ok(Self { inner, way, beside, info })
     }
 
     fn shown_in(&self, folder: NodeId) -> Option<&Entry> {
@@ -54,7 +65,13 @@ impl Tree for Within {
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
         match self.shown_in(id) {
-            Some(shown) => Ok(vec![shown.clone()]),
+            Some(shown) => {
+                let beside = self.beside.iter().filter(|(above, _)| *above == id);
+                let mut entries: Vec<_> = beside.map(|(_, entry)| entry.clone()).collect();
+                entries.push(shown.clone());
+                entries.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(entries)
+            }
             None => self.inner.children(id),
         }
     }

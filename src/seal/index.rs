@@ -1,0 +1,228 @@
+//! What a seal says, in 64 bytes a file, so that a million fit into memory. The
+//! names are left out: they are compared by their hashes, and the seal is read
+//! once more where they have to be told.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::hashing::Hash;
+use super::parts::split;
+use super::read::{Seal, Unsound};
+use crate::archive::hash::from_hex;
+use crate::archive::manifest::{self, Data, Member, MemberKind, from_base64};
+use crate::facts::attributes;
+
+/// Files, folders and streams that one seal may name: 256 MiB of them.
+const MAX_ENTRIES: usize = 4 << 20;
+
+/// Files that only a store has, and that a new capture writes anew. The empty
+/// `status.~lg` tells nothing.
+pub(super) const MARKERS: [&str; 4] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG"];
+
+/// What is known of an [`Entry`], and what became of it.
+pub(super) mod flag {
+    /// A folder.
+    pub(crate) const FOLDER: u32 = 1;
+    /// A further name of a file.
+    pub(crate) const LINK: u32 = 1 << 1;
+    /// A named stream.
+    pub(crate) const STREAM: u32 = 1 << 2;
+    /// There is a hash.
+    pub(crate) const HASH: u32 = 1 << 3;
+    /// The bytes are an EFS export: whoever exports it decides how long it is.
+    pub(crate) const EFS: u32 = 1 << 4;
+    /// The size is not that of the file: an EFS export, or nothing was to be had.
+    pub(crate) const NO_SIZE: u32 = 1 << 5;
+    /// It is there.
+    pub(crate) const SEEN: u32 = 1 << 6;
+    /// Its bytes were compared.
+    pub(crate) const COMPARED: u32 = 1 << 7;
+    /// That its bytes differ was told.
+    pub(crate) const TOLD: u32 = 1 << 8;
+    /// It was written to at another time; its bytes may be the same.
+    pub(crate) const TIME: u32 = 1 << 9;
+    /// That its other facts differ was told.
+    pub(crate) const NOTED: u32 = 1 << 10;
+}
+
+/// Above the flags stands what [`rights`] makes of a descriptor.
+const RIGHTS_SHIFT: u32 = 11;
+
+/// A file, folder or stream as it was sealed.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    key: u64,
+    /// Bytes.
+    pub(super) size: u64,
+    /// FILETIME; 0 where that is not known.
+    pub(super) modified: u64,
+    /// Of no use without [`flag::HASH`].
+    pub(super) sha256: Hash,
+    /// What [`Index::facts`] makes of its other facts.
+    pub(super) facts: u32,
+    bits: u32,
+}
+
+impl Entry {
+    pub(super) fn is(&self, flag: u32) -> bool {
+        self.bits & flag != 0
+    }
+
+    pub(super) fn set(&mut self, flag: u32) {
+        self.bits |= flag;
+    }
+
+    /// Owner, group and access list; 0 where they are not known.
+    pub(super) fn rights(&self) -> u32 {
+        self.bits >> RIGHTS_SHIFT
+    }
+}
+
+/// All that a seal says.
+pub(super) struct Index {
+    entries: Vec<Entry>,
+    hasher: RandomState,
+    /// How many of [`MARKERS`] it names.
+    pub(super) markers: usize,
+}
+
+impl Index {
+    /// Reads the seal. `prefixes` are the folders of its parts.
+    pub(super) fn of(seal: &Seal, prefixes: &[Vec<u8>]) -> Result<Self, Unsound> {
+        let totals = seal.totals();
+        let sum = [totals.files, totals.directories, totals.links, totals.streams];
+        let sum = sum.into_iter().fold(0_u64, u64::saturating_add);
+        let damaged = |what: &str| Unsound::Damaged { line: 1, what: what.to_owned() };
+        let Some(count) = usize::try_from(sum).ok().filter(|&n| n <= MAX_ENTRIES) else {
+            return Err(damaged("it names more files than can be compared"));
+        };
+        let mut index =
+            Self { entries: Vec::with_capacity(count), hasher: RandomState::new(), markers: 0 };
+        // Links stand right behind the file that they are names of.
+        let mut file: Option<(Vec<u8>, Entry)> = None;
+        seal.members(|member| {
+            let no_path = || damaged("a path in it is none");
+            let path = member.exact_path().ok_or_else(no_path)?;
+            // Folders above a part are not the store.
+            let Some((part, below)) = split(prefixes, &path) else { return Ok(()) };
+            let mut entry = index.entry(part, below, &member);
+            if member.kind == MemberKind::Link {
+                let leads_to = member.exact_link_to();
+                if let Some((_, to)) =
+                    file.as_ref().filter(|(path, _)| Some(path) == leads_to.as_ref())
+                {
+                    entry = Entry { key: entry.key, bits: to.bits | flag::LINK, ..*to };
+                }
+            }
+            for stream in &member.streams {
+                let name = stream.exact_name().ok_or_else(no_path)?;
+                let key = index.key(part, below, Some(&name));
+                let own = Entry { key, modified: 0, facts: 0, bits: flag::STREAM, ..entry };
+                index.entries.push(with_data(own, &stream.data));
+            }
+            index.markers += usize::from(is_marker(below));
+            if member.kind == MemberKind::File {
+                file = Some((path, entry));
+            }
+            index.entries.push(entry);
+            Ok(())
+        })?;
+        index.entries.sort_unstable_by_key(|entry| entry.key);
+        if index.entries.windows(2).any(|pair| pair[0].key == pair[1].key) {
+            return Err(damaged("it names a file twice"));
+        }
+        Ok(index)
+    }
+
+    fn entry(&self, part: usize, below: &[u8], member: &Member) -> Entry {
+        let bits = match (member.kind, member.content.as_deref()) {
+            (MemberKind::Directory, _) => flag::FOLDER,
+            (MemberKind::Link, _) => flag::LINK,
+            (MemberKind::File, Some(manifest::EFS_RAW)) => flag::EFS | flag::NO_SIZE,
+            (MemberKind::File, Some(manifest::MISSING)) => flag::NO_SIZE,
+            (MemberKind::File, _) => 0,
+        };
+        let security = member.security.as_deref().and_then(from_base64);
+        let entry = Entry {
+            key: self.key(part, below, None),
+            size: 0,
+            modified: member.times.modified,
+            sha256: Hash::default(),
+            facts: self.member_facts(member),
+            bits: bits | self.rights(security.as_deref()) << RIGHTS_SHIFT,
+        };
+        match &member.data {
+            Some(data) if member.content.as_deref() != Some(manifest::MISSING) => {
+                with_data(entry, data)
+            }
+            _ => entry,
+        }
+    }
+
+    fn key(&self, part: usize, below: &[u8], stream: Option<&[u8]>) -> u64 {
+        self.hasher.hash_one((part, below, stream))
+    }
+
+    /// The file, folder or stream of that name.
+    pub(super) fn get(
+        &mut self,
+        part: usize,
+        below: &[u8],
+        stream: Option<&[u8]>,
+    ) -> Option<&mut Entry> {
+        let key = self.key(part, below, stream);
+        let at = self.entries.binary_search_by_key(&key, |entry| entry.key).ok()?;
+        self.entries.get_mut(at)
+    }
+
+    /// Attributes that somebody would miss, creation time and reparse data in
+    /// one number, good for comparing.
+    pub(super) fn facts(&self, attributes: u32, created: u64, reparse: Option<&[u8]>) -> u32 {
+        const MISSED: u32 = attributes::READONLY | attributes::HIDDEN | attributes::SYSTEM;
+        low(self.hasher.hash_one((attributes & MISSED, created, reparse)))
+    }
+
+    pub(super) fn member_facts(&self, member: &Member) -> u32 {
+        let reparse = member.reparse.as_deref().and_then(from_base64);
+        // Compact OS data is plain here, and its reparse data not a fact.
+        let reparse = reparse.filter(|_| member.content.as_deref() != Some(manifest::WOF));
+        self.facts(member.attributes, member.times.created, reparse.as_deref())
+    }
+
+    /// Owner, group and access list of a self-relative descriptor (MS-DTYP
+    /// 2.4.6) in one number of 21 bits; 0 where there is none. The rest (audit
+    /// list, order of the parts) depends on who asks for it.
+    pub(super) fn rights(&self, security: Option<&[u8]>) -> u32 {
+        let Some(bytes) = security else { return 0 };
+        let at = |field: usize| {
+            let raw = bytes.get(field..field + 4)?;
+            let at = u32::from_le_bytes(raw.try_into().ok()?);
+            bytes.get(usize::try_from(at).ok().filter(|at| *at > 0)?..)
+        };
+        let sid = |field| at(field).and_then(|sid| sid.get(..8 + 4 * usize::from(*sid.get(1)?)));
+        let list = |field| {
+            let list = at(field)?;
+            let size = u16::from_le_bytes(list.get(2..4)?.try_into().ok()?);
+            list.get(..usize::from(size))
+        };
+        let hash = low(self.hasher.hash_one((sid(4), sid(8), list(16))));
+        (hash >> RIGHTS_SHIFT).max(1)
+    }
+}
+
+pub(super) fn is_marker(below: &[u8]) -> bool {
+    MARKERS.iter().any(|marker| below.eq_ignore_ascii_case(marker.as_bytes()))
+}
+
+fn with_data(mut entry: Entry, data: &Data) -> Entry {
+    entry.size = data.size;
+    let hash = from_hex(&data.sha256).and_then(|hash| Hash::try_from(hash).ok());
+    if let Some(hash) = hash {
+        entry.sha256 = hash;
+        entry.set(flag::HASH);
+    }
+    entry
+}
+
+fn low(hash: u64) -> u32 {
+    u32::try_from(hash & u64::from(u32::MAX)).unwrap_or_default()
+}

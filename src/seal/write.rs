@@ -1,0 +1,485 @@
+//! Making a seal: the one thing that this program ever writes to a source.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use zstd::stream::write::Encoder;
+
+use super::hashing::{Hash, Hashers};
+use super::parts::{prefix, split};
+use super::read::Seal;
+use super::store::{folder_name, plan_part};
+use super::{End, FORMAT, Header, Line, NAME, SealPart};
+use crate::archive::draft::{self, Draft, stream_name};
+use crate::archive::error::ArchiveError;
+use crate::archive::hash::{finish_hex, to_hex};
+use crate::archive::manifest::{Data, HoleLine, Member, MemberKind, Totals, to_text};
+use crate::archive::plan::{Plan, PlanKind, PlanMember};
+use crate::archive::rescue::{Machine, Part as SetPart};
+use crate::archive::tell_losses;
+use crate::archive::writer::PROGRAM;
+use crate::facts::{FileTime, LossKind};
+use crate::monitor::{Monitor, Progress, Stage};
+use crate::store::Store;
+use crate::tree::{Stream, TreeError};
+
+/// Bytes to read at once.
+const CHUNK: usize = 1 << 20;
+/// The lines pack well at any level.
+const LEVEL: i32 = 3;
+/// Holes that are written down for one stream.
+const MAX_HOLES: usize = 100;
+/// The name of a seal that is not whole yet.
+const PARTIAL: &str = "lifeboat.seal.partial";
+
+/// Why a store cannot be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The store cannot be looked at.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The folder that the seal belongs into is not where it should be.
+    #[error("{}: the store's folder is not there", path.display())]
+    NoFolder {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The seal cannot be written.
+    #[error("{}: cannot be written: {error}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// What was read back is not what was written.
+    #[error("{}: read back, it is not what was written: {what}", path.display())]
+    ReadBack {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The monitor was cancelled.
+    #[error("stopped before the store was sealed; nothing was left behind")]
+    Cancelled,
+}
+
+impl SealError {
+    /// What to do, in plain words.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Archive(error) => error.advice(),
+            Self::NoFolder { .. } => {
+                "Name the drive or the folder that the volume is mounted at.".into()
+            }
+            Self::Write { error, .. } => match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "Mount the volume for writing, or seal in the running Windows.".into()
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "Run it as administrator (root); a seal is one file beside the store.".into()
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "Make a little room on that volume: a seal takes some 50 bytes a file.".into()
+                }
+                _ => "Check the volume; nothing was changed.".into(),
+            },
+            Self::ReadBack { .. } => "The disk may be failing: offload the store now.".into(),
+            Self::Cancelled => "Run the same command again; it starts over.".into(),
+        }
+    }
+}
+
+/// How a store is to be sealed.
+#[derive(Clone, Debug)]
+pub struct SealOptions {
+    /// Without reading the files: names, sizes and times alone.
+    pub quick: bool,
+    /// The machine that the store is of.
+    pub machine: Machine,
+    /// When: by the clock of this machine.
+    pub created: FileTime,
+}
+
+/// What was sealed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// The seal.
+    pub path: PathBuf,
+    /// When the store was sealed before; `None` where no sound seal was.
+    pub replaced: Option<String>,
+    /// When it was sealed now (RFC 3339).
+    pub created: String,
+    /// What it counts. Losses are files whose bytes could not be hashed.
+    pub totals: Totals,
+    /// Bytes of the seal itself.
+    pub seal_bytes: u64,
+    /// The hash in its last line.
+    pub sha256: String,
+}
+
+/// Seals a store: writes what is in all its parts into one file in `folder`,
+/// which is the one above the first part's `USMT` folder, as the host's file API
+/// has it. The file appears whole or not at all.
+///
+/// # Errors
+/// [`SealError`]; the store and an earlier seal are as they were.
+pub fn seal_store(
+    store: &Store,
+    folder: &Path,
+    options: &SealOptions,
+    monitor: &dyn Monitor,
+) -> Result<Made, SealError> {
+    let usmt = store.first().map(|part| folder.join(folder_name(part)));
+    let Some(first) = store.first().filter(|_| usmt.is_some_and(|usmt| usmt.is_dir())) else {
+        return Err(SealError::NoFolder { path: folder.to_owned() });
+    };
+    monitor.stage(Stage::Plan, &store.display());
+    let plan =
+        Plan::make(store.parts.iter().map(plan_part).collect(), monitor).map_err(|error| {
+            match error {
+                ArchiveError::Cancelled { .. } => SealError::Cancelled,
+                error => error.into(),
+            }
+        })?;
+    let earlier = Seal::beside(first).and_then(Result::ok);
+    let replaced = earlier.map(|seal| seal.header().created.clone());
+    let (seconds, _) = options.created.to_unix();
+    let created = OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default();
+    let parts = plan.parts().iter().zip(&store.parts);
+    let header = Header {
+        format: FORMAT,
+        program: PROGRAM.to_owned(),
+        created: created.clone(),
+        quick: options.quick,
+        machine: options.machine.clone(),
+        kind: store.kind.as_str().to_owned(),
+        parts: parts
+            .map(|(plan, part)| SealPart { part: SetPart::of(plan), folder: folder_name(part) })
+            .collect(),
+    };
+    monitor.stage(Stage::Seal, &store.display());
+    let partial = Partial::create(folder.join(PARTIAL))?;
+    let End { totals, sha256 } = write(&partial, &header, &plan, options.quick, monitor)?;
+    let path = folder.join(NAME);
+    let seal_bytes = partial.publish(&path, &sha256)?;
+    Ok(Made { path, replaced, created, totals, seal_bytes, sha256 })
+}
+
+/// The seal's file until it is whole; goes away when it does not become that.
+struct Partial {
+    path: PathBuf,
+    file: File,
+    published: bool,
+}
+
+impl Partial {
+    fn create(path: PathBuf) -> Result<Self, SealError> {
+        let fail = |error| SealError::Write { path: path.clone(), error };
+        // One that a broken run left, or a link that somebody put there.
+        if path.symlink_metadata().is_ok() {
+            fs::remove_file(&path).map_err(fail)?;
+        }
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(fail)?;
+        Ok(Self { path, file, published: false })
+    }
+
+    /// Flushes, reads back, compares and renames. Bytes of the file.
+    fn publish(mut self, to: &Path, sha256: &str) -> Result<u64, SealError> {
+        let fail = |error| SealError::Write { path: to.to_owned(), error };
+        self.file.sync_all().map_err(fail)?;
+        let bytes = self.file.metadata().map_err(fail)?.len();
+        let again = self.path.clone();
+        let read = Seal::prove(move || Ok(Box::new(File::open(&again)?) as Box<dyn Read>));
+        let wrong = |what| SealError::ReadBack { path: self.path.clone(), what };
+        match read {
+            Ok(seal) if seal.sha256() == sha256 => {}
+            Ok(_) => return Err(wrong("its SHA-256 is another".to_owned())),
+            Err(error) => return Err(wrong(error.to_string())),
+        }
+        fs::rename(&self.path, to).map_err(fail)?;
+        self.published = true;
+        // The new name is on the medium when the folder is; Windows has no such
+        // call and needs none on NTFS.
+        #[cfg(unix)]
+        if let Some(folder) = to.parent() {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn write(
+    partial: &Partial,
+    header: &Header,
+    plan: &Plan,
+    quick: bool,
+    monitor: &dyn Monitor,
+) -> Result<End, SealError> {
+    let fail = |error| SealError::Write { path: partial.path.clone(), error };
+    let mut encoder = Encoder::new(&partial.file, LEVEL).map_err(fail)?;
+    encoder.include_checksum(true).map_err(fail)?;
+    let total = plan.totals();
+    let prefixes: Vec<Vec<u8>> =
+        header.parts.iter().map(|p| prefix(&p.part.drive, &p.part.path, &p.folder)).collect();
+    let mut sealer = Sealer {
+        monitor,
+        out: LineWriter { encoder, text: Vec::new(), hash: Sha256::new() },
+        hashers: Hashers::new(),
+        pending: VecDeque::new(),
+        totals: Totals::default(),
+        progress: Progress {
+            total_bytes: if quick { 0 } else { total.bytes },
+            total_files: total.files + total.links,
+            ..Progress::default()
+        },
+        buffer: vec![0; CHUNK],
+    };
+    sealer.out.line(&Line::Seal(header.clone())).map_err(fail)?;
+    for number in 0..plan.len() {
+        if monitor.is_cancelled() {
+            return Err(SealError::Cancelled);
+        }
+        // The folders above are the way to the store, not the store.
+        if split(&prefixes, &plan.path(number)).is_none() {
+            continue;
+        }
+        if quick {
+            sealer.quick(plan, number);
+        } else {
+            sealer.member(plan, number)?;
+        }
+        sealer.flush(false).map_err(fail)?;
+    }
+    sealer.flush(true).map_err(fail)?;
+    if monitor.is_cancelled() {
+        return Err(SealError::Cancelled);
+    }
+    let Sealer { out, totals, .. } = sealer;
+    out.end(totals).map_err(fail)
+}
+
+/// Writes lines and hashes them as they go.
+struct LineWriter<'a> {
+    encoder: Encoder<'a, &'a File>,
+    text: Vec<u8>,
+    hash: Sha256,
+}
+
+impl LineWriter<'_> {
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        self.text.clear();
+        serde_json::to_writer(&mut self.text, line)?;
+        self.text.push(b'\n');
+        self.hash.update(&self.text);
+        self.encoder.write_all(&self.text)
+    }
+
+    fn end(mut self, totals: Totals) -> io::Result<End> {
+        let end = End { totals, sha256: finish_hex(self.hash.clone()) };
+        self.line(&Line::End(end.clone()))?;
+        self.encoder.finish()?;
+        Ok(end)
+    }
+}
+
+/// A member whose hashes are on their way.
+struct Pending {
+    member: Member,
+    hashes: usize,
+}
+
+struct Sealer<'a> {
+    monitor: &'a dyn Monitor,
+    out: LineWriter<'a>,
+    /// By the stream's place in [`Member::streams`], `None` for the unnamed one.
+    hashers: Hashers<Option<usize>>,
+    pending: VecDeque<Pending>,
+    totals: Totals,
+    progress: Progress,
+    buffer: Vec<u8>,
+}
+
+impl Sealer<'_> {
+    /// A member by its metadata alone.
+    fn quick(&mut self, plan: &Plan, number: usize) {
+        let Some(planned) = plan.member(number) else { return };
+        let kind = match planned.kind {
+            PlanKind::Directory => MemberKind::Directory,
+            PlanKind::File => MemberKind::File,
+            PlanKind::Link(_) => MemberKind::Link,
+        };
+        let mut member = Member::new(&plan.path(number), kind);
+        if let PlanKind::Link(to) = planned.kind {
+            let (text, raw) = to_text(&plan.path(to));
+            (member.link_to, member.raw_link_to) = (Some(text), raw);
+        } else {
+            match planned.tree.node(planned.node) {
+                Ok(node) => {
+                    member.attributes = node.attributes;
+                    member.times = node.times.into();
+                }
+                Err(error) => member.lose(LossKind::Unreadable, error.to_string()),
+            }
+            if kind == MemberKind::File {
+                member.data = Some(Data { size: planned.size, ..Data::default() });
+            }
+        }
+        self.count();
+        self.pending.push_back(Pending { member, hashes: 0 });
+    }
+
+    /// A member with all that is known of it; its streams are read.
+    fn member(&mut self, plan: &Plan, number: usize) -> Result<(), SealError> {
+        let Draft { mut member, stream } = draft::member(plan, number)?;
+        let mut hashes = 0;
+        let Some(planned) = plan.member(number) else { return Ok(()) };
+        if let (Some(mut stream), Some(data)) = (stream, &mut member.data) {
+            let read = self.read(&mut *stream, None, data);
+            hashes += usize::from(note(&mut member, None, read));
+        }
+        if !member.streams.is_empty() {
+            hashes += self.streams(&planned, &mut member);
+        }
+        if member.kind == MemberKind::File && has_changed(&planned, &member) {
+            member.lose(LossKind::Changed, "it was written to while it was sealed");
+        }
+        self.count();
+        tell_losses(&member, self.monitor);
+        self.pending.push_back(Pending { member, hashes });
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        self.progress.files += 1;
+        self.monitor.progress(self.progress);
+    }
+
+    /// Reads the named streams; how many hashes come of it.
+    fn streams(&mut self, planned: &PlanMember<'_>, member: &mut Member) -> usize {
+        let mut hashes = 0;
+        let names = planned.tree.facts(planned.node, None).map(|facts| facts.streams);
+        for number in 0..member.streams.len() {
+            let mut data = std::mem::take(&mut member.streams[number].data);
+            if data.size > 0 {
+                let wanted = member.streams[number].exact_name();
+                let found = names.iter().flatten().find(|s| Some(stream_name(&s.name)) == wanted);
+                let opened = found.map(|s| planned.tree.open(planned.node, Some(&s.name)));
+                let read = match opened {
+                    Some(Ok(mut stream)) => self.read(&mut *stream, Some(number), &mut data),
+                    Some(Err(error)) => Err(error),
+                    None => Ok(false),
+                };
+                hashes += usize::from(note(member, Some(number), read));
+            }
+            member.streams[number].data = data;
+        }
+        hashes
+    }
+
+    /// Reads a stream to its end and has it hashed; whether a hash will come.
+    fn read(
+        &mut self,
+        stream: &mut dyn Stream,
+        number: Option<usize>,
+        data: &mut Data,
+    ) -> Result<bool, TreeError> {
+        self.hashers.begin();
+        let mut bytes = 0;
+        loop {
+            let n = stream.read(&mut self.buffer)?;
+            if n == 0 {
+                break;
+            }
+            self.hashers.bytes(&self.buffer[..n]);
+            bytes += n as u64;
+            self.progress.bytes += n as u64;
+            self.monitor.progress(self.progress);
+            if self.monitor.is_cancelled() {
+                return Ok(false);
+            }
+        }
+        data.size = bytes;
+        data.holes = stream
+            .holes()
+            .iter()
+            .take(MAX_HOLES)
+            .map(|hole| HoleLine {
+                offset: hole.offset,
+                length: hole.length,
+                reason: hole.reason.clone(),
+            })
+            .collect();
+        // Zeros that stand for unreadable bytes are not what was there.
+        let whole = data.holes.is_empty();
+        if whole {
+            self.hashers.end(number);
+        }
+        Ok(whole)
+    }
+
+    /// Writes the members that are whole; with `wait` all of them.
+    fn flush(&mut self, wait: bool) -> io::Result<()> {
+        loop {
+            while self.pending.front().is_some_and(|pending| pending.hashes == 0) {
+                let Some(Pending { member, .. }) = self.pending.pop_front() else { break };
+                self.totals.count(&member);
+                self.out.line(&Line::Member(Box::new(member)))?;
+            }
+            let Some((stream, hash)) = self.hashers.take(wait) else { return Ok(()) };
+            // Hashes come in the order of the streams, so this is the front's.
+            if let Some(pending) = self.pending.front_mut() {
+                pending.hashes = pending.hashes.saturating_sub(1);
+                put(&mut pending.member, stream, &hash);
+            }
+        }
+    }
+}
+
+fn put(member: &mut Member, stream: Option<usize>, hash: &Hash) {
+    let data = match stream {
+        None => member.data.as_mut(),
+        Some(number) => member.streams.get_mut(number).map(|stream| &mut stream.data),
+    };
+    if let Some(data) = data {
+        data.sha256 = to_hex(hash);
+    }
+}
+
+/// Notes what could not be read; whether a hash will come.
+fn note(member: &mut Member, stream: Option<usize>, read: Result<bool, TreeError>) -> bool {
+    let what = match stream {
+        Some(number) => format!("stream {}: ", member.streams[number].name),
+        None => String::new(),
+    };
+    match read {
+        Ok(true) => return true,
+        Ok(false) => member.lose(LossKind::Hole, format!("{what}parts of it cannot be read")),
+        Err(error) => member.lose(LossKind::Unreadable, format!("{what}{error}")),
+    }
+    false
+}
+
+/// Whether somebody wrote to the file since it was looked at first.
+fn has_changed(planned: &PlanMember<'_>, member: &Member) -> bool {
+    let now = planned.tree.node(planned.node);
+    now.is_ok_and(|now| now.times.modified.0 != member.times.modified)
+}
