@@ -8,6 +8,7 @@ const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
 
 const AFTER_HELP: &str = "\
 Examples:
+  lifeboat                               on a terminal: guides through a rescue
   lifeboat detect                        every store on every attached volume
   lifeboat detect disk.img               ... in a disk image
   lifeboat verify disk.img --level full  read every byte of the stores
@@ -111,6 +112,16 @@ Examples:
   lifeboat restore SET --to /mnt/restore          parts at restore/C, restore/D
   lifeboat restore SET --to C=C:\\ --to D=D:\\      each part on its own drive")]
     Restore(Restore),
+    /// Be guided through a rescue, by keys; lifeboat alone does the same
+    #[command(after_help = "\
+Examples:
+  lifeboat guide
+  lifeboat guide disk.img
+  lifeboat guide --to \\\\server\\rescue --user DOMAIN\\tech
+
+It wants a terminal of 80x24 or more and no colours. LIFEBOAT_ASCII=1 draws
+with plain characters; consoles without VT sequences get those anyway.")]
+    Guide(Guide),
 }
 
 #[derive(Args, Debug)]
@@ -218,8 +229,20 @@ pub(crate) struct Restore {
     pub(crate) logon: Logon,
 }
 
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Guide {
+    /// Disk image, device, volume or mounted folder [default: all attached]
+    #[arg(value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Destination to begin with: it can be changed on the screen
+    #[arg(long, value_name = "DEST")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) logon: Logon,
+}
+
 /// How to log on to a share.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub(crate) struct Logon {
     /// User for a \\server\share destination: NAME or DOMAIN\NAME
     #[arg(long, value_name = "USER")]
@@ -227,6 +250,18 @@ pub(crate) struct Logon {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+}
+
+impl Offload {
+    /// What `lifeboat offload --to DEST` means: every default as it is there.
+    pub(crate) fn to(dest: &str, logon: &Logon) -> Option<Self> {
+        let to = format!("--to={dest}");
+        let cli = Cli::try_parse_from(["lifeboat", "offload", &to]).ok()?;
+        match cli.command {
+            Some(Command::Offload(offload)) => Some(Self { logon: logon.clone(), ..offload }),
+            _ => None,
+        }
+    }
 }
 
 /// `700M`, `2G`, `4294967295`: powers of 1024.
@@ -268,6 +303,13 @@ mod tests {
         for line in texts.iter().flat_map(|t| t.lines()) {
             assert!(line.len() <= 80 && line.is_ascii(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_guided_rescue_offloads_with_the_defaults() {
+        let made = Offload::to("--odd=E:\\rescue", &Logon::default()).unwrap();
+        assert_eq!((made.level, made.fresh, made.no_read_back), (3, false, false));
+        assert!(made.sources.is_empty() && made.store.is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod args;
 mod detect;
 mod exit;
 mod extract;
+mod guided;
 mod list;
 mod log;
 mod offload;
@@ -18,7 +19,7 @@ mod verify;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use serde_json::json;
 
 use args::{Cli, Command, Global};
@@ -44,22 +45,24 @@ pub(crate) fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let Some(command) = &cli.command else {
-        if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-            let _ = Cli::command().print_help();
-        } else {
-            eprintln!("error: no command was given");
-            eprintln!("Try: lifeboat --help");
-        }
+    let Some(command) = cli.command.or_else(guide_who_can_see) else {
+        eprintln!("error: no command was given");
+        eprintln!("Try: lifeboat --help");
         return Exit::Usage.into();
     };
-    let exit = run(command, &cli.global, out);
+    let exit = run(&command, &cli.global, out);
     out.clear();
     out.event(
         "summary",
         &json!({"command": command.name(), "exit_code": exit.code(), "result": exit.word()}),
     );
     exit.into()
+}
+
+/// On a terminal `lifeboat` alone is the guided rescue.
+fn guide_who_can_see() -> Option<Command> {
+    let sees = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    sees.then(|| Command::Guide(args::Guide::default()))
 }
 
 fn run(command: &Command, global: &Global, out: Out) -> Exit {
@@ -70,6 +73,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::List(args) => list::run(args, out),
         Command::Extract(args) => extract::run(args, out),
         Command::Restore(args) => restore::run(args, out),
+        Command::Guide(args) => guided::run(args, global, out),
     };
     match result {
         Ok(exit) => exit,
@@ -90,6 +94,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Extract(_) => "extract",
             Self::Restore(_) => "restore",
+            Self::Guide(_) => "guide",
         }
     }
 }

@@ -25,13 +25,12 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     if stores.is_empty() {
         return Err(sources::nothing_found(&found).into());
     }
-    let volumes: Vec<StoreVolume> = found.searchable().collect();
-    let machine = Machine::find(&volumes);
+    let machine = machine(&found);
     let mut exit = Exit::Done;
     for store in &stores {
         let outcome = save(store, &machine, args, &*target, out)?;
         show(&outcome, &*target, out);
-        if outcome.losses > 0 || store.lacks_primary() || !store.missing_drives.is_empty() {
+        if end_of(store, &outcome) != Exit::Done {
             exit = Exit::Losses;
         }
     }
@@ -41,7 +40,20 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     Ok(exit)
 }
 
-fn save(
+/// The machine that the stores are of.
+pub(crate) fn machine(found: &sources::Found) -> Machine {
+    let volumes: Vec<StoreVolume> = found.searchable().collect();
+    Machine::find(&volumes)
+}
+
+/// How saving one store ended: a part that is not there is a loss, too.
+pub(crate) fn end_of(store: &Store, outcome: &Outcome) -> Exit {
+    let lacks = store.lacks_primary() || !store.missing_drives.is_empty();
+    if outcome.losses > 0 || lacks { Exit::Losses } else { Exit::Done }
+}
+
+/// Saves one store.
+pub(crate) fn save(
     store: &Store,
     machine: &Machine,
     args: &Offload,
@@ -100,7 +112,8 @@ fn plan_part(part: &Part) -> Result<PlanPart> {
     })
 }
 
-fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
+/// Says what came of it.
+pub(crate) fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
     let Rescue { totals, end_state, files, .. } = &outcome.rescue;
     let packed: u64 = files.iter().map(|file| file.size).sum();
     out.event(

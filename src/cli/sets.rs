@@ -21,6 +21,23 @@ pub(crate) fn open_dest(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn T
     open_target(text.parse()?, logon, Missing::Make, out)
 }
 
+/// The same where the password was typed already: the guided rescue. If it is
+/// empty, the other ways to give one count.
+pub(crate) fn open_dest_with(
+    text: &str,
+    logon: &Logon,
+    typed: &str,
+    out: Out,
+) -> Result<Arc<dyn Target>> {
+    let password = match typed {
+        "" => password::given(logon.password_file.as_deref())?,
+        typed => Some(typed.to_owned()),
+    };
+    let tell = |_: &Login| Ok(password.clone().map(Secret::new));
+    let monitor: Arc<dyn Monitor> = Arc::new(out);
+    Ok(open(&with_user(text.parse()?, logon), &tell, Options::default(), &monitor)?)
+}
+
 /// Opens the rescue set that `text` names.
 pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader> {
     let (target, name) = find_set(text, logon, out)?;
