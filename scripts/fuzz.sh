@@ -44,12 +44,15 @@ for target in "${targets[@]}"; do
     learned=target/corpus/$target
     mkdir -p "$learned" "corpus/$target"
     echo "== $target, $seconds s"
+    # As long as the longest seed may be.
+    longest=$(find "corpus/$target" -type f -printf '%s\n' | sort -n | tail -1)
+    [ "${longest:-0}" -gt 16384 ] || longest=16384
     log=target/$target.log
     # No sanitizer: those need a nightly compiler, and there is no unsafe code to
     # watch. Overflow checks and debug assertions are on.
     cargo fuzz build -s none "$target"
     if cargo fuzz run -s none "$target" "$learned" "corpus/$target" -- \
-        -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=512 \
+        -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=512 \
         -print_final_stats=1 >"$log" 2>&1; then
         grep -E 'stat::number_of_executed_units|cov: ' "$log" | tail -2
     else

@@ -118,7 +118,7 @@ step_deny() {
 }
 
 step_shell() {
-    shellcheck -x scripts/*.sh .ci/run
+    shellcheck -x scripts/*.sh pe-build/*.sh .ci/run
 }
 
 run_step() {

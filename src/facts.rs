@@ -147,11 +147,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether it is a directory that can be descended into: a directory which
-    /// is also a reparse point (junction, mount point) never is.
+    /// Whether it is a directory with children of its own: any but those whose
+    /// reparse tag says that they stand for another place (junction, mount
+    /// point, link). A folder in the cloud (`OneDrive`) is one.
     pub fn is_plain_directory(&self) -> bool {
-        self.kind == NodeKind::Directory && self.reparse_tag.is_none()
+        self.kind == NodeKind::Directory && !self.reparse_tag.is_some_and(is_name_surrogate)
     }
+}
+
+/// Whether a reparse tag says that the file stands for another named place
+/// (its bit N, MS-FSCC 2.1.2.1). What has another tag is itself: a file with
+/// data, a folder with children.
+pub fn is_name_surrogate(tag: u32) -> bool {
+    tag & 0x2000_0000 != 0
 }
 
 /// A named stream (`file:name`).

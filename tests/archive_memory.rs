@@ -108,6 +108,7 @@ fn plan(folders: u64) -> Plan {
         path: "StateStore".into(),
         role: "whole".to_owned(),
         take: vec!["StateStore".into()],
+        skip: Vec::new(),
     };
     let plan = Plan::make(vec![part], &Silent).unwrap();
     assert_eq!(plan.totals().files, folders * FILES);

@@ -12,11 +12,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 
 use lifeboat::facts::{Content, FileTime, NodeId, NodeKind, attributes};
 use lifeboat::monitor::Silent;
 use lifeboat::name::{NtName, NtPath};
 use lifeboat::tree::host::HostTree;
+use lifeboat::tree::source::Source;
 use lifeboat::tree::{Tree, TreeError, Via};
 use made_set::{descriptor, junction_to, reparse};
 use ntfs_mount::Mounted;
@@ -322,11 +324,68 @@ fn other_file_systems_below_are_not_entered() {
 }
 
 #[test]
+fn a_mount_that_does_not_answer_holds_nobody_up() {
+    if !ntfs_mount::available("a_mount_that_does_not_answer_holds_nobody_up") {
+        return;
+    }
+    let volume = Mounted::fresh(16);
+    let beside = volume.path().parent().unwrap().join("beside");
+    fs::create_dir_all(beside.join("StateStore/USMT")).unwrap();
+    let whole = HostTree::open(beside.parent().unwrap()).unwrap();
+    volume.freeze();
+    std::thread::sleep(Duration::from_millis(1200)); // longer than the kernel remembers
+    let hung = within(Duration::from_millis(300), {
+        let mount = volume.path().to_owned();
+        move || drop(fs::read_dir(mount))
+    });
+    assert!(hung.is_none(), "the mount answers, so this test shows nothing");
+
+    let found = within(Duration::from_secs(20), {
+        let named = beside.to_str().unwrap().to_owned();
+        move || {
+            let source = Source::open(&named, None, &Silent).unwrap();
+            let tree = source.volumes[0].tree.as_ref().unwrap().clone();
+            let found = tree.find_named(&["usmt"], &Silent).unwrap();
+            // The whole path on the volume, and nothing of what lies beside it.
+            let way = NtPath::from(beside.to_str().unwrap());
+            assert_eq!(found[0].0, way.join("StateStore").join("USMT"));
+            for depth in 0..way.names().len() {
+                let above: NtPath = way.names()[..depth].iter().cloned().collect();
+                let above = tree.lookup(&above).unwrap();
+                assert_eq!(tree.children(above).unwrap().len(), 1);
+            }
+            assert!(tree.lookup(&"no such folder".into()).is_err());
+            found.len()
+        }
+    });
+    assert_eq!(found, Some(1), "in a folder beside the mount");
+    let found = within(Duration::from_secs(20), move || {
+        let mount = whole.lookup(&"mount".into()).unwrap();
+        assert!(whole.node(mount).unwrap().is_plain_directory());
+        assert!(matches!(whole.children(mount), Err(TreeError::NoData { .. })));
+        assert!(matches!(whole.facts(mount, None).unwrap().content, Content::NotHere(_)));
+        whole.find_named(&["usmt"], &Silent).unwrap().len()
+    });
+    assert_eq!(found, Some(1), "in the folder that holds the mount");
+    volume.thaw();
+}
+
+/// What `job` returns, if it does so in time.
+fn within<T: Send + 'static>(
+    time: Duration,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(job()));
+    result.recv_timeout(time).ok()
+}
+
+#[test]
 fn reading_leaves_no_access_time() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, b"abc").unwrap();
-    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let times = fs::FileTimes::new().set_accessed(long_ago);
     fs::File::options().write(true).open(&file).unwrap().set_times(times).unwrap();
     let tree = HostTree::open(dir.path()).unwrap();

@@ -298,6 +298,34 @@ fn encrypted_files_come_in_their_raw_export_form() {
     }
 }
 
+#[test]
+fn a_bad_last_sector_makes_an_export_no_longer() {
+    if !ntfs3g::can_mount() {
+        return;
+    }
+    let image = Image::make(64 << 20, &[]);
+    image.fill(RW, |root| {
+        let path = root.join("sealed");
+        fs::write(&path, [&noise(1, 1024)[..], &ntfs_3g_tail(600)].concat()).unwrap();
+        xattr::set(&path, "system.ntfs_efsinfo", &key_material(100)).unwrap();
+    });
+    let tree = open(&image);
+    let id = tree.lookup(&"sealed".into()).unwrap();
+    let whole = compare::read_all(&tree, id, None);
+    let at = tree.node(id).unwrap().position.unwrap() + 512;
+    let bad = std::iter::once(at..at + 512).collect();
+    let device = BadSectors { device: image.device(), bad };
+    let tree = NtfsTree::open(Arc::new(device), "failing".into(), &Silent).unwrap();
+    let mut stream = tree.open(id, None).unwrap();
+    let mut bytes = vec![0x55; 70_000];
+    assert_eq!(stream.read(&mut bytes).unwrap(), whole.len());
+    assert_eq!(stream.read(&mut bytes[whole.len()..]).unwrap(), 0);
+    let hole = stream.holes().last().unwrap();
+    assert_eq!(hole.offset + hole.length, whole.len() as u64);
+    let first = usize::try_from(stream.holes()[0].offset).unwrap();
+    assert!(first >= whole.len() - 1024 && bytes[..first] == whole[..first]);
+}
+
 fn import(export: &[u8]) -> (Vec<u8>, Vec<u8>, u64) {
     let (mut keys, mut bytes, mut end) = (Vec::new(), Vec::new(), 0);
     let mut import = EfsImport::new(export);

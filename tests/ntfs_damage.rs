@@ -513,6 +513,7 @@ fn a_lost_root_record_loses_no_file() {
         let tree = open(&image);
         assert_eq!(walk(&tree), sound);
         assert!(tree.node(tree.root()).unwrap().is_plain_directory());
+        assert!(tree.facts(tree.root(), None).is_ok());
         let found = tree.find_named(&["USMT"], &Silent).unwrap();
         assert_eq!(found[0].0.to_string(), "StateStore/USMT");
     }

@@ -15,6 +15,8 @@
 mod made;
 #[path = "common/ntfs3g.rs"]
 mod ntfs3g;
+#[path = "common/tiny_volume.rs"]
+mod tiny_volume;
 
 use std::fs;
 use std::io;
@@ -23,10 +25,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat::disk::Device;
+use lifeboat::facts::Content;
 use lifeboat::monitor::Silent;
+use lifeboat::name::NtPath;
+use lifeboat::ntfs::Readable;
 use lifeboat::ntfs::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
+use lifeboat_maker::container::Container;
+use lifeboat_maker::content;
+use lifeboat_maker::reparse;
 use made::{noise, prose};
 use ntfs3g::Image;
 
@@ -167,4 +175,94 @@ fn random_changes_are_survived() {
     }
     eprintln!("{opened} of {rounds} could be opened");
     assert!(opened as u64 > rounds / 2);
+}
+
+#[test]
+fn a_volume_made_by_hand_is_read() {
+    let volume = tiny_volume::make();
+    assert_eq!(volume.len(), 24_576);
+    let tree = NtfsTree::open(Arc::new(Memory(volume)), "tiny".into(), &Silent).unwrap();
+    assert_eq!(tree.info().label, "t");
+    let found = tree.find_named(&["USMT", "file"], &Silent).unwrap();
+    let paths: Vec<_> = found.iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(paths, ["USMT", "USMT/file"]);
+    let facts = tree.facts(found[1].1, None).unwrap();
+    assert_eq!(facts.streams.len(), 1);
+    assert!(matches!(facts.content, Content::NotHere(_)));
+
+    let id = |path: &str| tree.lookup(&NtPath::from(path)).unwrap();
+    let read = |path: &str| {
+        let mut stream = tree.open(id(path), None).unwrap();
+        let mut bytes = vec![0; usize::try_from(stream.len()).unwrap()];
+        stream.read(&mut bytes).unwrap();
+        assert_eq!(stream.holes(), [], "{path}");
+        bytes
+    };
+    assert_eq!(read("USMT/listed"), [0x5A; 700]);
+    assert_eq!(read("USMT/packed"), [b'a'; 64]);
+    assert_eq!(read("USMT/compact"), [0x5A; 40]);
+    let kind = |path| tree.facts(id(path), None).unwrap().content;
+    assert_eq!(kind("USMT/compact"), Content::Wof("XPRESS4K"));
+    assert_eq!(kind("USMT/sealed"), Content::EfsRaw);
+    let facts = tree.facts(id("USMT/folder/in a folder"), None).unwrap();
+    assert_eq!(facts.damaged, [""; 0]);
+    assert_eq!(facts.short_name, Some("INAFOL~1".into()));
+    assert!(facts.object_id.is_some() && facts.extended_attributes.is_some());
+    let old_style = tree.facts(id("USMT/folder"), None).unwrap().security;
+    assert!(facts.security.is_some() && facts.security == old_style);
+    let wrong = tree.check_indexes(&Silent);
+    assert!(wrong.iter().all(|finding| finding.path != "USMT/folder"), "{wrong:?}");
+    let deleted = tree.deleted(&|_| true, &Silent).unwrap();
+    let deleted: Vec<_> = deleted.iter().map(|f| (f.path.to_string(), f.readable)).collect();
+    assert_eq!(deleted, [("USMT/gone".to_owned(), Readable::Part(512))]);
+}
+
+#[test]
+#[ignore = "makes the fuzzer's seeds anew"]
+fn write_the_seeds() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        fs::create_dir_all(corpus.join(target)).unwrap();
+        fs::write(corpus.join(target).join(name), bytes).unwrap();
+    };
+    let tiny = tiny_volume::make();
+    write("ntfs_volume", "tiny", &tiny);
+    write("ntfs_boot", "tiny", &tiny[..512]);
+    for number in [25, 27, 29, 30, 31, 32] {
+        let record = &tiny[512 * (1 + number)..512 * (2 + number)];
+        write("ntfs_record", &format!("tiny{number}"), record);
+    }
+    write("ntfs_runs", "sparse", &[0, 0x11, 1, 27, 0x01, 1, 0x11, 1, 1, 0]);
+    write("ntfs_runs", "pieces", &[1, 0x21, 9, 1, 1, 0, 0xEE, 0x12, 1, 2, 0x80, 0]);
+
+    // What mkntfs makes.
+    let image = Image::make(8 << 20, &["-c", "4096"]);
+    write("ntfs_boot", "mkntfs", &image.bytes(0, 512));
+    let (volume, _) = Volume::open(image.device()).unwrap();
+    for (number, name) in [(0, "mft"), (5, "root"), (9, "secure")] {
+        write("ntfs_record", name, &volume.read_record(number).unwrap().0);
+    }
+    let tree = NtfsTree::open(image.device(), "mkntfs".into(), &Silent).unwrap();
+    let secure = tree.lookup(&"$Secure".into()).unwrap();
+    let mut block = vec![0; 4096];
+    tree.open(secure, Some(&"$SDS".into())).unwrap().read(&mut block).unwrap();
+    write("ntfs_sds", "mkntfs", &block);
+
+    let wof = [1_u32, 2, 1, 0].map(u32::to_le_bytes).concat();
+    for (name, data) in [
+        ("junction", reparse::junction("C:\\a")),
+        ("symlink", reparse::symlink("C:\\a")),
+        ("cloud", reparse::microsoft(reparse::CLOUD_6, b"cloud")),
+        ("dedup", reparse::microsoft(reparse::DEDUP, b"dedup")),
+        ("wof", reparse::microsoft(0x8000_0017, &wof)),
+    ] {
+        write("reparse", name, &data);
+    }
+    for (name, is_encrypted) in [("plain", false), ("encrypted", true)] {
+        let mut container = Container::new(is_encrypted, 7);
+        container.add("File\\C:\\Users\\alice\\a.txt", &content::Content::text(1, 300)).unwrap();
+        let bytes = container.finish(&content::Content::text(2, 100)).unwrap();
+        // Pieces of 34 bytes, payloads unpacked.
+        write("mig", name, &[&[7], bytes.as_slice()].concat());
+    }
 }

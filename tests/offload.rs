@@ -112,6 +112,35 @@ fn the_same_source_gives_the_same_bytes() {
 }
 
 #[test]
+fn the_destination_is_tried_out_and_a_level_chosen() {
+    let image = Guarded::fixture("hardlink-one");
+    let dest = tempfile::tempdir().unwrap();
+    // What a trial left that was killed long ago, and one that goes on elsewhere.
+    let now = lifeboat::facts::FileTime::now().0;
+    let old = dest.path().join(".lifeboat-probe-0-elsewhere-1-2-3");
+    let young = dest.path().join(format!(".lifeboat-probe-{now}-elsewhere-1-2-3"));
+    for folder in [&old, &young] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("a.partial"), "x").unwrap();
+    }
+    let to = dest.path().to_str().unwrap();
+    let run = lifeboat(&["offload", image.arg(), "--to", to, "--json"]).expect(0);
+    let tried = run.events("destination");
+    let level = tried[0]["level"].as_i64().unwrap();
+    assert!((1..=12).contains(&level), "{tried:?}");
+    assert!(tried[0]["bytes_per_second"].as_u64().unwrap() > 0, "{tried:?}");
+    let set = PathBuf::from(run.events("set")[0]["set"].as_str().unwrap());
+    assert_eq!(rescue_json(&set)["options"]["level"], level);
+    assert!(!old.exists() && young.exists());
+    std::fs::remove_dir_all(young).unwrap();
+    assert_eq!(unpack::sets_in(dest.path()), [set]);
+
+    let args = ["offload", image.arg(), "--to", to, "--level", "5", "--retry-for", "0", "--json"];
+    let run = lifeboat(&args).expect(0);
+    assert_eq!(run.events("destination")[0]["level"], 5);
+}
+
+#[test]
 fn a_source_without_a_store_is_exit_4_in_two_lines() {
     let dir = tempfile::tempdir().unwrap();
     let empty = dir.path().join("folder");

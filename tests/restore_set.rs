@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)] // in helpers too: a failed one is a failed test
 
+#[path = "common/full_store.rs"]
+mod full_store;
 #[path = "common/made_set.rs"]
 mod made_set;
 #[path = "common/ntfs_mount.rs"]
@@ -13,13 +15,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use lifeboat::archive::manifest::{Line, MemberKind};
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::{OffloadOptions, offload};
 use lifeboat::facts::{Content, Facts, FileTime, Loss, LossKind, NodeId, NodeKind};
 use lifeboat::monitor::{Collect, Silent};
 use lifeboat::name::NtPath;
-use lifeboat::restore::{Destinations, Options, restore, verify_restored};
+use lifeboat::restore::{Destinations, Options, restore, restore_verified, verify_restored};
 use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
@@ -34,6 +37,7 @@ fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReade
         path: "StateStore".into(),
         role: "whole".to_owned(),
         take: vec!["StateStore".into()],
+        skip: Vec::new(),
     };
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target =
@@ -124,56 +128,13 @@ fn view(tree: &dyn Tree, top: &str) -> (BTreeMap<String, Seen>, Vec<Vec<String>>
     (all, groups)
 }
 
-/// A store on an NTFS volume, with all that ntfs-3g can make.
-fn make_store(root: &Path) {
-    let set = |path: &Path, attribute: &str, value: &[u8]| {
-        rustix::fs::lsetxattr(path, attribute, value, rustix::fs::XattrFlags::empty())
-            .unwrap_or_else(|e| panic!("{attribute} on {}: {e}", path.display()));
-    };
-    let usmt = root.join("StateStore/USMT");
-    let users = usmt.join("File/C$/Users/alice");
-    fs::create_dir_all(users.join("empty folder")).unwrap();
-    set(&usmt.join("File"), "system.ntfs_attrib_be", &0x12u32.to_be_bytes());
-    fs::write(usmt.join("hardlink.main"), b"C\t{0}\r\n").unwrap();
-    fs::write(usmt.join("status.~lg"), b"").unwrap();
-    for (n, size) in [0usize, 1, 511, 4097, 65_536, 300_000].into_iter().enumerate() {
-        let bytes: Vec<u8> = (0..size).map(|i| (i * (n + 3) / 5).to_le_bytes()[0]).collect();
-        let file = users.join(size.to_string());
-        fs::write(&file, bytes).unwrap();
-        set(&file, "system.ntfs_acl", &made_set::descriptor());
-        set(&file, "system.ntfs_attrib_be", &[0x20u32, 0x21, 0x26][n % 3].to_be_bytes());
-    }
-    fs::hard_link(users.join("511"), users.join("511 again")).unwrap();
-    let odd = users.join("trailing dot.");
-    fs::write(&odd, b"odd").unwrap();
-    set(&odd, "system.ntfs_dos_name", b"TRAILI~1");
-    set(&odd, "system.ntfs_object_id", b"0123456789abcdef");
-    set(&odd, "user.Zone.Identifier", b"[ZoneTransfer]");
-    set(&users, "user.on a folder", b"folder");
-    set(&users, "system.ntfs_dos_name", b"ALICE~1");
-    let junction = users.join("Application Data");
-    fs::create_dir(&junction).unwrap();
-    set(&junction, "system.ntfs_reparse_data", &made_set::junction_to("C:\\Users"));
-    let unknown = users.join("unknown tag");
-    fs::write(&unknown, b"").unwrap();
-    // A name surrogate, such as a symbolic link: no data behind it.
-    set(&unknown, "system.ntfs_reparse_data", &made_set::reparse(0xA000_0019, &[7; 40]));
-    let mut times = Vec::new();
-    for n in 1..=4u64 {
-        times.extend((130_000_000_000_000_000 + n * 77_777_777).to_be_bytes());
-    }
-    for path in [&usmt, &users, &odd, &usmt.join("hardlink.main")] {
-        set(path, "system.ntfs_times_be", &times);
-    }
-}
-
 #[test]
 fn from_ntfs_to_ntfs_nothing_is_lost() {
     if !ntfs_mount::available("from_ntfs_to_ntfs_nothing_is_lost") {
         return;
     }
     let mut old = Mounted::fresh(32);
-    make_store(old.path());
+    full_store::make(old.path());
     old.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
     let before = fs::read(old.image()).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -198,6 +159,81 @@ fn from_ntfs_to_ntfs_nothing_is_lost() {
     for (path, seen) in new_view {
         assert_eq!(seen, source_view[&path], "{path}");
     }
+}
+
+/// Reading back is reading too: on a volume that keeps access times strictly,
+/// those of the set are there all the same at the end.
+#[test]
+fn access_times_are_those_of_the_set_after_the_read_back() {
+    if !ntfs_mount::available("access_times_are_those_of_the_set_after_the_read_back") {
+        return;
+    }
+    let tree = support::store();
+    let dir = support::scratch();
+    let set = packed(Arc::new(tree), dir.path(), &support::options());
+    let mut new = Mounted::fresh(64);
+    new.remount(&format!("atime,{}", ntfs_mount::ALL_FACTS));
+    let accessed = |volume: &Mounted| {
+        let tree = HostTree::open(volume.path()).unwrap();
+        let mut late = 0;
+        for line in set.lines().unwrap() {
+            let Line::Member(member) = line.unwrap() else { continue };
+            if member.kind != MemberKind::File || member.times.accessed == 0 {
+                continue;
+            }
+            let path = NtPath::from(member.path.strip_prefix("C/").unwrap());
+            let Ok(id) = tree.lookup(&path) else { continue };
+            late += u32::from(tree.node(id).unwrap().times.accessed.0 != member.times.accessed);
+        }
+        late
+    };
+    let seen = Collect::default();
+    let (done, verified) =
+        restore_verified(&set, &onto(new.path()), Options::default(), &seen).unwrap();
+    assert!(done.files > 20 && verified.files > 20, "{done:?} {verified:?}");
+    new.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
+    assert_eq!(accessed(&new), 0);
+    // The same without putting them back, which shows that reading changes them.
+    new.remount(&format!("atime,{}", ntfs_mount::ALL_FACTS));
+    read_back(&set, &onto(new.path()));
+    new.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
+    assert!(accessed(&new) > 10);
+}
+
+/// `--to DIR`, with a volume mounted at `DIR/C`: what that volume can hold counts,
+/// not what `DIR`'s file system can.
+#[test]
+fn a_volume_mounted_below_the_destination_is_judged_by_itself() {
+    if !ntfs_mount::available("a_volume_mounted_below_the_destination_is_judged_by_itself") {
+        return;
+    }
+    let mut old = Mounted::fresh(32);
+    full_store::make(old.path());
+    old.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
+    let dir = tempfile::tempdir().unwrap();
+    let source = Arc::new(HostTree::open(old.path()).unwrap());
+    let (source_view, _) = view(&*source, "StateStore");
+    let set = packed(source, dir.path(), &support::options());
+
+    let mut new = Mounted::fresh_at(32, "C");
+    let under = Destinations::Under(new.path().parent().unwrap().to_owned());
+    let seen = Collect::default();
+    let (done, verified) = restore_verified(&set, &under, Options::default(), &seen).unwrap();
+    assert_eq!((done.losses, verified.losses), (0, 0), "{:?}", seen.losses);
+    new.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
+    let (new_view, _) = view(&HostTree::open(new.path()).unwrap(), "StateStore");
+    for (path, seen) in &new_view {
+        assert_eq!(seen, &source_view[path], "{path}");
+    }
+    assert_eq!(new_view.len(), source_view.len());
+
+    // A link of that name is none: nothing goes where it leads.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let to = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), to.path().join("C")).unwrap();
+    let under = Destinations::Under(to.path().to_owned());
+    restore(&set, &under, Options::default(), &Silent).unwrap_err();
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
 
 #[test]

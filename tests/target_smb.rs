@@ -237,6 +237,17 @@ fn a_logon_that_fails_says_why_and_never_the_password() {
 }
 
 #[test]
+fn a_server_that_speaks_only_smb1_is_named_as_such() {
+    let lines = ["server min protocol = NT1", "server max protocol = NT1"];
+    let global = lines.map(String::from).to_vec();
+    let Some(server) = Smbd::with(Options { global, ..Options::default() }) else { return };
+    let error = open_url(&server.url(""), server.password()).unwrap_err();
+    assert_eq!(error.trouble, Trouble::Unreachable, "{error}");
+    assert!(error.what.contains("SMB1"), "{error}");
+    assert!(error.action.contains("SMB2"), "{}", error.action);
+}
+
+#[test]
 fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
     let Some(server) = Smbd::start() else { return };
     let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
@@ -516,6 +527,12 @@ fn a_preflight_finds_what_a_rescue_would_trip_over() {
 
     let options = Options { disk_bytes: Some(2 << 20), ..Options::default() };
     let Some(server) = Smbd::with(options) else { return };
-    assert_eq!(preflight(&target(&server), None).unwrap_err().trouble, Trouble::Full);
+    let target = target(&server);
+    assert_eq!(preflight(&target, Some(4 << 20)).unwrap_err().trouble, Trouble::Full);
+    // The last of a set may still fit: a small disk is tried with little.
+    preflight(&target, Some(1 << 20)).unwrap();
     assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 0);
+    let _ = std::fs::write(server.share_path().join("filler"), vec![0; 3 << 20]);
+    assert_eq!(preflight(&target, None).unwrap_err().trouble, Trouble::Full);
+    assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 1);
 }

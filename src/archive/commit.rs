@@ -10,13 +10,13 @@ use super::error::ArchiveError;
 use super::hash::{finish_hex, sha256_hex};
 use super::instructions;
 use super::journal::{self, Written};
+use super::lock::Lock;
 use super::options::OffloadOptions;
-use super::patience::Patience;
 use super::plan::Plan;
 use super::rescue::{Machine, Rescue, SetFile};
 use super::sink::{Growing, PARTIAL};
 use crate::facts::FileTime;
-use crate::monitor::{Progress, Stage};
+use crate::monitor::{Monitor, Progress, Stage};
 use crate::target::{Target, TargetError, Trouble};
 
 /// The file that makes a set whole.
@@ -43,7 +43,7 @@ impl SetNames {
     /// name is taken.
     pub(super) fn new(plan: &Plan, options: &OffloadOptions, attempt: u32) -> Self {
         let FileTime(ticks) = options.created;
-        let machine = Self::machine(options);
+        let machine = Self::machine(plan, options);
         // A digest, not a random number: the same run gives the same set.
         let seed = format!("{} {ticks} {machine} {attempt}", plan.digest());
         let id = sha256_hex(seed.as_bytes())[..8].to_owned();
@@ -52,13 +52,14 @@ impl SetNames {
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let created = time.format(&Rfc3339).unwrap_or_default();
         let compact: String = created.chars().filter(char::is_ascii_alphanumeric).collect();
-        let folder = format!("{machine}-{}-{id}", compact.to_ascii_lowercase().replace('z', "Z"));
+        let folder = format!("{machine}-{compact}-{id}");
         Self { id, created, folder }
     }
 
     /// What the names of a machine's sets begin with.
-    pub(super) fn machine(options: &OffloadOptions) -> String {
-        machine_name(&options.machine)
+    pub(super) fn machine(plan: &Plan, options: &OffloadOptions) -> String {
+        let volume = plan.parts().iter().find_map(|part| part.tree.info().serial);
+        machine_name(&options.machine, volume)
     }
 
     /// The folder's name while it is not whole.
@@ -67,15 +68,20 @@ impl SetNames {
     }
 }
 
-/// A name for folders: letters, digits and `-`, at most 40.
-fn machine_name(machine: &Machine) -> String {
+/// A name for folders: letters, digits and `-`, at most 40. Of a machine that
+/// nothing tells the name of, the volume's serial number.
+fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
     let known = machine.name.as_deref().or(machine.serial.as_deref()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = known.trim().chars().map(plain).take(40).collect();
     let name = name.trim_matches('-');
     // Names that Windows keeps for devices would be refused there.
     let device = ["con", "prn", "aux", "nul"].iter().any(|d| name.eq_ignore_ascii_case(d));
-    if name.is_empty() || device { "unknown".to_owned() } else { name.to_owned() }
+    match volume {
+        _ if !name.is_empty() && !device => name.to_owned(),
+        Some(serial) => format!("volume-{serial:016x}"),
+        None => "unknown".to_owned(),
+    }
 }
 
 /// Compares the written files with what was meant to be written: their sizes,
@@ -85,9 +91,9 @@ pub(super) fn read_back(
     dir: &str,
     written: &Written,
     contents: bool,
-    patience: Patience<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<(), ArchiveError> {
-    Step { target, dir, patience }.read_back(written, contents)
+    Step { target, dir }.read_back(written, contents, monitor)
 }
 
 /// Gives the written files the names back that they had while they grew.
@@ -95,13 +101,12 @@ pub(super) fn unname(
     target: &dyn Target,
     dir: &str,
     written: &Written,
-    patience: Patience<'_>,
 ) -> Result<(), ArchiveError> {
-    let step = Step { target, dir, patience };
+    let step = Step { target, dir };
     for file in &written.files {
         let path = step.path(&file.name);
         if step.size(&path)?.is_some() {
-            rename_once(target, &path, &format!("{path}{PARTIAL}"), patience)?;
+            rename_once(target, &path, &format!("{path}{PARTIAL}"))?;
         }
     }
     Ok(())
@@ -113,10 +118,10 @@ pub(super) fn publish(
     names: &SetNames,
     mut rescue: Rescue,
     written: &Written,
-    patience: Patience<'_>,
+    lock: &Lock<'_>,
 ) -> Result<Rescue, ArchiveError> {
     let dir = names.partial();
-    let step = Step { target, dir: &dir, patience };
+    let step = Step { target, dir: &dir };
     let crlf = |text: String| text.replace('\n', "\r\n").into_bytes();
     let text = crlf(instructions::restore_txt(&rescue));
     let script = crlf(instructions::restore_cmd(&rescue));
@@ -136,30 +141,30 @@ pub(super) fn publish(
     let sums: Vec<String> = sums.map(|(hash, name)| format!("{hash} *{name}\n")).collect();
     step.write_small(SUMS, sums.concat().as_bytes())?;
     step.write_small(RESCUE, &json)?;
-    finish(target, names, patience)?;
+    finish(target, names, lock)?;
     Ok(rescue)
 }
 
-/// The last steps, when `rescue.json` stands: the journal goes, and the folder
-/// gets its name.
+/// The last steps, when `rescue.json` stands: the journal goes, the set is no
+/// longer ours, and the folder gets its name.
 pub(super) fn finish(
     target: &dyn Target,
     names: &SetNames,
-    patience: Patience<'_>,
+    lock: &Lock<'_>,
 ) -> Result<(), ArchiveError> {
     let dir = names.partial();
-    let step = Step { target, dir: &dir, patience };
+    let step = Step { target, dir: &dir };
     let journal = step.path(journal::NAME);
     if step.size(&journal)?.is_some() {
-        patience.insist(|| target.remove_file(&journal))?;
+        target.remove_file(&journal)?;
     }
-    rename_once(target, &dir, &names.folder, patience)
+    lock.give_back()?;
+    rename_once(target, &dir, &names.folder)
 }
 
 struct Step<'a> {
     target: &'a dyn Target,
     dir: &'a str,
-    patience: Patience<'a>,
 }
 
 impl Step<'_> {
@@ -168,7 +173,7 @@ impl Step<'_> {
     }
 
     fn size(&self, path: &str) -> Result<Option<u64>, ArchiveError> {
-        Ok(self.patience.insist(|| self.target.stat(path))?.map(|entry| entry.size))
+        Ok(self.target.stat(path)?.map(|entry| entry.size))
     }
 
     /// Where a file is: under its final name or the one before.
@@ -179,10 +184,15 @@ impl Step<'_> {
     }
 
     /// Compares the files with what was meant to be written.
-    fn read_back(&self, written: &Written, contents: bool) -> Result<(), ArchiveError> {
+    fn read_back(
+        &self,
+        written: &Written,
+        contents: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<(), ArchiveError> {
         let total_bytes = written.files.iter().map(|file| file.size).sum();
         let mut progress = Progress { total_bytes, ..Progress::default() };
-        self.patience.monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
+        monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
         for file in &written.files {
             let path = self.place(&file.name)?;
             if self.size(&path)? != Some(file.size) {
@@ -191,22 +201,22 @@ impl Step<'_> {
             if !contents {
                 continue;
             }
-            let mut open = self.patience.insist(|| self.target.open(&path))?;
+            let mut open = self.target.open(&path)?;
             let mut hash = Sha256::new();
             let mut buf = vec![0; CHUNK];
             let mut at = 0;
             while at < file.size {
-                if self.patience.monitor.is_cancelled() {
+                if monitor.is_cancelled() {
                     return Err(ArchiveError::Cancelled { set: None });
                 }
-                let read = self.patience.insist(|| open.read_at(at, &mut buf))?;
+                let read = open.read_at(at, &mut buf)?;
                 if read == 0 {
                     break;
                 }
                 hash.update(&buf[..read]);
                 at += read as u64;
                 progress.bytes += read as u64;
-                self.patience.monitor.progress(progress);
+                monitor.progress(progress);
             }
             if finish_hex(hash) != file.sha256 {
                 return Err(self.differs(&path, "what is read back is not what was written"));
@@ -228,7 +238,7 @@ impl Step<'_> {
 
     fn rename(&self, name: &str) -> Result<(), ArchiveError> {
         let path = self.path(name);
-        rename_once(self.target, &format!("{path}{PARTIAL}"), &path, self.patience)
+        rename_once(self.target, &format!("{path}{PARTIAL}"), &path)
     }
 
     /// Writes a small file whole: temporary name, flush, read back, rename. One
@@ -241,10 +251,10 @@ impl Step<'_> {
             if self.holds(&path, bytes)? {
                 return Ok(file);
             }
-            self.patience.insist(|| self.target.remove_file(&path))?;
+            self.target.remove_file(&path)?;
         }
         let partial = format!("{name}{PARTIAL}");
-        let mut growing = Growing::create(self.target, self.dir, &partial, self.patience)?;
+        let mut growing = Growing::create(self.target, self.dir, &partial)?;
         growing.append(bytes)?;
         growing.finish()?;
         let partial = self.path(&partial);
@@ -258,27 +268,22 @@ impl Step<'_> {
     fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, ArchiveError> {
         // One byte more, so that a longer file is seen.
         let mut buf = vec![0; bytes.len() + 1];
-        let mut file = self.patience.insist(|| self.target.open(path))?;
-        let read = self.patience.insist(|| file.read_at(0, &mut buf))?;
+        let mut file = self.target.open(path)?;
+        let read = file.read_at(0, &mut buf)?;
         Ok(buf[..read] == *bytes)
     }
 }
 
 /// Renames; fine if it was done before, or if the answer got lost.
-fn rename_once(
-    target: &dyn Target,
-    from: &str,
-    to: &str,
-    patience: Patience<'_>,
-) -> Result<(), ArchiveError> {
+fn rename_once(target: &dyn Target, from: &str, to: &str) -> Result<(), ArchiveError> {
     let done = || {
-        let stat = |path: &str| patience.insist(|| target.stat(path));
+        let stat = |path: &str| target.stat(path);
         Ok::<_, TargetError>(stat(from)?.is_none() && stat(to)?.is_some())
     };
     if done()? {
         return Ok(());
     }
-    match patience.insist(|| target.rename(from, to)) {
+    match target.rename(from, to) {
         Err(_) if done()? => Ok(()),
         result => Ok(result?),
     }
@@ -291,13 +296,16 @@ mod tests {
     #[test]
     fn machines_of_any_name_give_folders_of_plain_ones() {
         let named = |name: &str| {
-            machine_name(&Machine { name: Some(name.to_owned()), serial: Some("S".to_owned()) })
+            let machine = Machine { name: Some(name.to_owned()), serial: Some("S".to_owned()) };
+            machine_name(&machine, None)
         };
         assert_eq!(named("PC-0815"), "PC-0815");
         assert_eq!(named("../../etc"), "etc");
         assert_eq!(named("Büro: 2"), "B-ro--2");
         assert_eq!(named("nul"), "unknown");
         assert_eq!(named("\u{202E}"), "unknown");
-        assert_eq!(machine_name(&Machine { name: None, serial: Some("5CG1".to_owned()) }), "5CG1");
+        let serial = Machine { name: None, serial: Some("5CG1".to_owned()) };
+        assert_eq!(machine_name(&serial, Some(7)), "5CG1");
+        assert_eq!(machine_name(&Machine::default(), Some(0xAB)), "volume-00000000000000ab");
     }
 }

@@ -30,6 +30,14 @@ pub enum ArchiveError {
         /// The unfinished set, in full.
         set: String,
     },
+    /// Another run is writing the set.
+    #[error("{set}: another run of lifeboat{by} is writing this set")]
+    InUse {
+        /// The unfinished set, in full.
+        set: String,
+        /// ` on HOST`, where that is known.
+        by: String,
+    },
     /// The user stopped it.
     #[error("stopped before the set was whole")]
     Cancelled {
@@ -79,7 +87,10 @@ impl ArchiveError {
             Self::Unfit { .. } => "Put them into sets of their own: run once for each.".into(),
             Self::BadOption { .. } => "Give another value, or leave the option out.".into(),
             Self::SourceChanged { .. } => {
-                "Nothing was mixed. Run again without naming that set: a new one is begun beside it.".into()
+                "Nothing was mixed. With --fresh a new set is begun beside it; it stays.".into()
+            }
+            Self::InUse { .. } => {
+                "Wait until it has ended. With --fresh a set of its own is begun beside it.".into()
             }
             Self::Cancelled { set: Some(set) } => {
                 format!("Run the same command again: it goes on where it stopped, in {set}.")

@@ -169,6 +169,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_does_not_shrink_is_stored() {
+        let mut state = 1_u64;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33).to_le_bytes()[0]
+        });
+        let plain: Vec<u8> = noise.take(4 << 20).collect();
+        for level in [1, 3, 7, 12, 19] {
+            let mut packed = Vec::new();
+            Packer::new(level).unwrap().pack(&plain, &mut packed).unwrap();
+            // RFC 8878, 3.1.1: a header of at most 18 bytes, a checksum, and 3 bytes
+            // for each block of at most 128 KiB, which is then stored as it is.
+            let more = packed.len() - plain.len();
+            assert!(more <= 18 + 4 + 3 * 33, "level {level}: {more} bytes more");
+        }
+    }
+
     proptest! {
         #[test]
         fn tables_come_back(sizes: Vec<(u32, u32)>) {

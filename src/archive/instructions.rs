@@ -5,11 +5,7 @@
 use std::fmt::Write as _;
 
 use super::rescue::{EndState, Part, Rescue, What};
-
-/// What comes after the store path. The `/i:` files have to be the ones of the
-/// capture, which a store does not tell.
-const LOADSTATE_REST: &str =
-    r"/i:migdocs.xml /i:migapp.xml /c /lac /v:5 /l:C:\Windows\Temp\loadstate.log";
+use crate::store::loadstate::{Call, unsure, ways};
 
 /// `RESTORE.txt`, with `\n` between lines.
 pub fn restore_txt(rescue: &Rescue) -> String {
@@ -43,14 +39,9 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("1. CHECK IT");
     line("     lifeboat verify <this folder>");
     line("");
-    line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
-    line("     restore.cmd");
-    line("   or by hand:");
-    line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
-    line("   Every part goes to the drive and path that it came from. In WinPE drives");
-    line("   may have other letters: then by hand, with the root that each has now");
-    line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
-    line("");
+    for part in steps(rescue) {
+        line(&part);
+    }
     for part in loadstate_steps(rescue) {
         line(&part);
     }
@@ -59,16 +50,49 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("   need Lifeboat):");
     let split = rescue.options.split.is_some();
     line(if split {
-        "     cat store.tar.zst.* | zstd -dc | tar -x"
+        "     cat store.tar.zst.* | zstd -dc |"
     } else {
-        "     zstd -dc store.tar.zst | tar -x"
+        "     zstd -dc store.tar.zst |"
     });
+    line("       tar -x --warning=no-unknown-keyword");
+    line("   (that option is for GNU tar, which else remarks on every file; leave it out");
+    line("   with others)");
     line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
     if rescue.what == What::Store && rescue.kind != "compressed" {
         line("   The users' files stand below USMT\\File\\<drive>$\\. Copied from there by");
         line("   hand they are files only: the settings are lost.");
     }
     text
+}
+
+/// The second step: restoring.
+fn steps(rescue: &Rescue) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |text: &str| lines.push(text.to_owned());
+    match rescue.what {
+        What::Store => {
+            line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
+            line("     restore.cmd");
+            line("   or by hand:");
+            line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
+            line("   Every part goes to the drive and path that it came from. In WinPE drives");
+            line("   may have other letters: then by hand, with the root that each has now");
+            line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
+        }
+        What::Folder => {
+            line("2. TAKE OUT WHAT IS WANTED, elevated");
+            line("   This is a folder, not a USMT store: loadstate has no use for it.");
+            line("     restore.cmd D:\\Rescued            all of it, into that folder");
+            line("   or by hand:");
+            line("     lifeboat restore <this folder> --to D:\\Rescued");
+            line("     lifeboat list <this folder>");
+            line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
+            line("   Back at its old place it would mix with what is there now: the new");
+            line("   Windows and its users. So it goes into a folder of its own.");
+        }
+    }
+    line("");
+    lines
 }
 
 /// The third step: `loadstate`, by kind of store.
@@ -79,25 +103,25 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
         return lines;
     }
     line("3. RUN LOADSTATE, elevated, in the new Windows (it does not run in WinPE)");
-    let Some(command) = loadstate(rescue, flags(&rescue.kind)) else {
+    let [Some(command), other] = loadstate(rescue) else {
         line("   The set has no primary part, or its path has letters that a script should");
         line("   not hold: give loadstate the store path named above.");
         line("");
         return lines;
     };
     line(&format!("     {command}"));
-    line("   Name the same /i: files as at the capture.");
+    line("   Name the same /i: files as at the capture. Lifeboat can start and follow it:");
+    line("     lifeboat loadstate <this folder> --run");
     match rescue.kind.as_str() {
         "hard-link" => {
             line("   All parts must be back at their own drives and paths, on fixed NTFS");
             line("   volumes.");
-            if rescue.parts.len() == 1 {
-                line("   If loadstate refuses the store (return code 27 or 38), this may help; it");
-                line("   is UNTESTED, and works on a copy: take hardlink.main out of the USMT");
-                line("   folder of the copy, then");
-                if let Some(command) = loadstate(rescue, "/nocompress") {
-                    line(&format!("     {command}"));
-                }
+            if let Some(command) = other {
+                let tried = unsure::answer("B").words("It is UNTESTED.");
+                line("   If loadstate refuses the store (return code 27 or 38), this may help. It");
+                line("   works on a copy: take hardlink.main out of the USMT folder of the copy,");
+                line(&format!("   then the following. {tried}"));
+                line(&format!("     {command}"));
             }
         }
         "compressed" => {
@@ -110,29 +134,11 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
     lines
 }
 
-fn flags(kind: &str) -> &'static str {
-    match kind {
-        "hard-link" => "/hardlink /nocompress",
-        "compressed" => "",
-        _ => "/nocompress",
-    }
-}
-
-/// The command for the primary part; `None` where there is none, or where its
-/// path should not stand in a script.
-fn loadstate(rescue: &Rescue, flags: &str) -> Option<String> {
-    let primary = |part: &&Part| part.role == "primary" || part.role == "whole";
-    let part = rescue.parts.iter().find(primary)?;
-    let place = place(part);
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b" ._-\\:$~".contains(&b);
-    let letter = part.drive.len() == 1 && part.drive.as_bytes()[0].is_ascii_alphabetic();
-    if !letter || !place.bytes().all(plain) {
-        return None;
-    }
-    let place = if place.contains(' ') { format!("\"{place}\"") } else { place };
-    let words = ["loadstate", &place, flags, LOADSTATE_REST];
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    Some(words.join(" "))
+/// The commands for the best way and the second one; `None` where there is none,
+/// or where its path should not stand in a script.
+fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
+    let mut lines = ways(&rescue.kept()).into_iter().map(|way| way.line(&Call::default()));
+    [lines.next().flatten(), lines.next().flatten()]
 }
 
 /// The arguments that put every part back onto its own drive, and whether they
@@ -166,17 +172,23 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
          exit /b 1"
             .to_owned()
     };
-    let mut script = SCRIPT_HEAD.replace("@RESTORE@", &restore);
+    let mut script = SCRIPT_HEAD.to_owned();
+    let (ask, restore) = match rescue.what {
+        What::Store => (ASK_STORE, restore.as_str()),
+        What::Folder => (ASK_FOLDER, "\"%LIFEBOAT%\" restore \"%~dp0.\" --to \"%DEST%\""),
+    };
+    script.push_str(ask);
+    script.push_str(&SCRIPT_GO.replace("@RESTORE@", restore));
     if rescue.what == What::Store {
         script.push_str(
             "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
         );
         script.push_str("if not defined WINPE echo Now run, elevated:\n");
-        match loadstate(rescue, flags(&rescue.kind)) {
-            Some(command) => {
+        match loadstate(rescue) {
+            [Some(command), _] => {
                 let _ = writeln!(script, "echo   {command}");
             }
-            None => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
+            [None, _] => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
         }
         script.push_str("echo with the same /i: files as at the capture. RESTORE.txt says more.\n");
     }
@@ -186,7 +198,7 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
 
 /// No parentheses around blocks: a path with `)` in it would end one.
 const SCRIPT_HEAD: &str = r#"@echo off
-rem Puts this rescue set back where its files came from. /y asks nothing.
+rem Puts this rescue set back; RESTORE.txt says where to. /y asks nothing.
 rem Exit codes are those of lifeboat restore: 0 done, 3 done with losses,
 rem 6 stopped, all others failed.
 setlocal DisableDelayedExpansion
@@ -204,13 +216,28 @@ reg query HKU\S-1-5-19 >nul 2>&1
 if errorlevel 1 goto noadmin
 :allowed
 if not exist "%~dp0rescue.json" goto notwhole
-if /i "%~1"=="/y" goto go
+"#;
+
+/// A store goes back to where it was.
+const ASK_STORE: &str = r#"if /i "%~1"=="/y" goto go
 echo This puts the files of this set back to the drives and paths that they came
 echo from, on THIS computer.
 set "ANSWER="
 set /p "ANSWER=Go on? Type y for yes: "
 if /i not "%ANSWER:~0,1%"=="y" goto stopped
-:go
+"#;
+
+/// A folder goes where the user says.
+const ASK_FOLDER: &str = r#"set "DEST=%~1"
+if /i "%~1"=="/y" set "DEST=%~2"
+if defined DEST goto go
+echo This set is a folder, not a USMT store: loadstate has no use for it.
+set /p "DEST=Put it into which folder, such as D:\Rescued? "
+if not defined DEST goto stopped
+"#;
+
+/// The work.
+const SCRIPT_GO: &str = r#":go
 @RESTORE@
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="0" goto done
@@ -279,6 +306,7 @@ mod tests {
             role: "primary".to_owned(),
             volume_serial: None,
             volume_label: String::new(),
+            skipped: Vec::new(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
         };
@@ -301,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_kind_gets_its_loadstate() {
-        let command = |kind| loadstate(&rescue(kind, "StateStore"), flags(kind)).unwrap();
+        let command = |kind| loadstate(&rescue(kind, "StateStore"))[0].clone().unwrap();
         assert!(
             command("hard-link").starts_with(r"loadstate C:\StateStore /hardlink /nocompress /i:")
         );
@@ -322,13 +350,13 @@ mod tests {
     fn nothing_from_the_source_is_run() {
         for path in ["a&calc", "a|b", "a%PATH%", "a\"b", "a^b", "a\nb", "a>b", "ä", "a!b", "a)b"] {
             let rescue = rescue("hard-link", path);
-            assert!(loadstate(&rescue, "").is_none(), "{path}");
+            assert_eq!(loadstate(&rescue), [None, None], "{path}");
             let script = restore_cmd(&rescue);
             assert!(script.contains("echo   loadstate, as RESTORE.txt says\n"), "{path}");
             let text = restore_txt(&rescue);
             assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7F).contains(&b)), "{path}");
         }
-        let spaced = loadstate(&rescue("compressed", "State Store"), "").unwrap();
+        let spaced = loadstate(&rescue("compressed", "State Store"))[0].clone().unwrap();
         assert!(spaced.starts_with("loadstate \"C:\\State Store\" /i:"));
         assert!(restore_cmd(&rescue("hard-link", "S")).is_ascii());
     }

@@ -42,6 +42,8 @@ pub struct Begin {
     pub created: String,
     /// The plan's digest.
     pub plan: String,
+    /// Which store or folder it is of, whatever is in it now.
+    pub source: String,
     /// How it is packed.
     pub options: Options,
 }

@@ -1,7 +1,5 @@
 //! How a set is to be made, and what came of it.
 
-use std::time::Duration;
-
 use super::error::ArchiveError;
 use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES};
 use super::rescue::{Machine, Rescue, What};
@@ -31,6 +29,9 @@ pub struct OffloadOptions {
     pub kind: String,
     /// The zstd level, 1 to 19.
     pub level: i32,
+    /// Whether the level was only chosen for speed: an unfinished set of another
+    /// level is then gone on with, at its own.
+    pub any_level: bool,
     /// Threads that compress; `None` for as many as the machine has.
     pub threads: Option<usize>,
     /// The plain size of a frame, in bytes.
@@ -40,12 +41,12 @@ pub struct OffloadOptions {
     pub split: Option<u64>,
     /// Whether to read the written files back and compare.
     pub read_back: bool,
+    /// Begin although the target looks too small.
+    pub despite_space: bool,
     /// What to do with an unfinished set.
     pub resume: Resume,
     /// When the set is begun: names it. By the clock of the rescuing machine.
     pub created: FileTime,
-    /// How long to go on trying when the target makes passing trouble.
-    pub patience: Duration,
 }
 
 impl Default for OffloadOptions {
@@ -55,13 +56,14 @@ impl Default for OffloadOptions {
             what: What::Store,
             kind: "hard-link".to_owned(),
             level: 3,
+            any_level: false,
             threads: None,
             frame_bytes: FRAME_BYTES,
             split: None,
             read_back: true,
+            despite_space: false,
             resume: Resume::Auto,
             created: FileTime::now(),
-            patience: Duration::from_mins(2),
         }
     }
 }
@@ -88,12 +90,12 @@ impl OffloadOptions {
         }
     }
 
-    /// Threads that compress, and frames in flight, within 256 MiB.
-    pub(super) fn pipeline(&self) -> (usize, usize) {
+    /// Threads that compress at this level, and frames in flight, within 256 MiB.
+    pub(super) fn pipeline(&self, level: i32) -> (usize, usize) {
         const MIB: u64 = 1 << 20;
         // What zstd's tables take at a level, by its own estimate for 4 MiB
         // of input, rounded up.
-        let context = match self.level {
+        let context = match level {
             ..=6 => 8 * MIB,
             7..=12 => 40 * MIB,
             _ => 90 * MIB,

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::error::ArchiveError;
 use super::hash::to_hex;
 use super::plan_builder::{self, Built};
@@ -28,6 +30,9 @@ pub struct PlanPart {
     pub role: String,
     /// Folders and files to take, below the volume's root.
     pub take: Vec<NtPath>,
+    /// What not to take of that, below the volume's root: skipped by rule, and
+    /// said so in the set.
+    pub skip: Vec<NtPath>,
 }
 
 /// What a planned member is.
@@ -155,6 +160,24 @@ impl Plan {
     /// node ids and positions. Another digest means another source.
     pub fn digest(&self) -> String {
         to_hex(&self.digest)
+    }
+
+    /// Which store or folder this is, whatever is in it: SHA-256 over drives,
+    /// volumes and paths of the parts, in hex.
+    pub fn source_id(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in &self.parts {
+            hash.update(b"\0part\0");
+            hash.update(part.drive.as_bytes());
+            hash.update(part.tree.info().serial.unwrap_or(0).to_le_bytes());
+            for name in part.path.names() {
+                hash.update(b"\0");
+                hash.update(name.as_wtf8());
+            }
+            hash.update(b"\0\0");
+            hash.update(part.role.as_bytes());
+        }
+        to_hex(&hash.finalize())
     }
 
     /// The member at a place of the order.

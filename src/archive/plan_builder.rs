@@ -7,10 +7,17 @@ use sha2::{Digest, Sha256};
 
 use super::error::ArchiveError;
 use super::plan::{Entry, PlanPart, PlanTotals, Shape, Trouble};
-use crate::facts::{Node, NodeId, NodeKind};
+use crate::facts::{Node, NodeId, NodeKind, Times};
 use crate::monitor::{Monitor, Progress, Stage};
 use crate::name::{NtName, NtPath};
 use crate::tree::{Tree, TreeError};
+
+/// The file system's own files in a volume's root (NTFS: records 0 to 11). They
+/// describe the volume; what they say of the files is in every set.
+const METADATA: [&str; 11] = [
+    "$MFT", "$MFTMirr", "$LogFile", "$Volume", "$AttrDef", "$Bitmap", "$Boot", "$BadClus",
+    "$Secure", "$UpCase", "$Extend",
+];
 
 /// What a plan is made of.
 pub(super) struct Built {
@@ -40,6 +47,13 @@ struct Drive<'a> {
     letter: &'a str,
     tree: &'a Arc<dyn Tree>,
     parts: Vec<&'a PlanPart>,
+}
+
+impl Drive<'_> {
+    /// Whether the whole volume is taken.
+    fn takes_all(&self) -> bool {
+        self.parts.iter().any(|part| part.take.contains(&NtPath::root()))
+    }
 }
 
 /// The parts by drive, in the order of each drive's first part.
@@ -88,6 +102,8 @@ struct Builder {
     files: Vec<Listed>,
     /// Folders of the present drive that were entered.
     entered: HashSet<NodeId>,
+    /// Files and folders of the present drive that are not taken.
+    skip: HashSet<NodeId>,
     /// Folders above those to take, by the folder above them and their name.
     above: HashMap<(u32, NtName), u32>,
 }
@@ -103,7 +119,10 @@ impl Builder {
         self.hash.update(tree.info().serial.unwrap_or(0).to_le_bytes());
         self.hash.update([u8::from(tree.info().serial.is_some())]);
 
-        let root = self.add(number, None, &drive.letter.into(), Ok(tree.node(tree.root())?))?;
+        self.skip = skipped(drive);
+
+        let root =
+            self.add_above(number, None, &drive.letter.into(), &tree.node(tree.root())?, drive)?;
         self.order.push(root);
         for take in canonical_takes(drive)? {
             let mut at = root;
@@ -117,7 +136,7 @@ impl Builder {
                     known
                 } else {
                     let node = tree.node(entry.node)?;
-                    let new = self.add(number, Some(at), &entry.name, Ok(node))?;
+                    let new = self.add_above(number, Some(at), &entry.name, &node, drive)?;
                     self.order.push(new);
                     self.above.insert(key, new);
                     new
@@ -165,6 +184,11 @@ impl Builder {
             children.sort_by(|a, b| a.name.cmp(&b.name));
             let first_directory = pending.len();
             for entry in &children {
+                let is_metadata =
+                    || METADATA.iter().any(|own| entry.name.eq_ignore_ascii_case(own));
+                if self.skip.contains(&entry.node) || (node == tree.root() && is_metadata()) {
+                    continue;
+                }
                 let child = self.child(tree, at, entry, &children, drive)?;
                 if self.is_directory(child) {
                     pending.push(child);
@@ -203,6 +227,22 @@ impl Builder {
             self.files.push(Listed { node: entry.node, position, entry: index, link: 0, rank });
         }
         Ok(index)
+    }
+
+    /// Adds a folder above what is taken. Its times are none of the plan's: they
+    /// change with what is not in the set.
+    fn add_above(
+        &mut self,
+        tree: u8,
+        parent: Option<u32>,
+        name: &NtName,
+        node: &Node,
+        drive: &Drive<'_>,
+    ) -> Result<u32, ArchiveError> {
+        let is_taken = parent.is_none() && drive.takes_all();
+        let times = if is_taken { node.times } else { Times::default() };
+        let (size, position) = if is_taken { (node.size, node.position) } else { (0, None) };
+        self.add(tree, parent, name, Ok(Node { times, size, position, ..*node }))
     }
 
     fn add(
@@ -332,6 +372,13 @@ fn canonical_takes(drive: &Drive<'_>) -> Result<Vec<Vec<crate::tree::Entry>>, Ar
     takes.sort_by_key(|take| names(take));
     takes.dedup_by(|later, earlier| names(later).starts_with(&names(earlier)));
     Ok(takes)
+}
+
+/// What is not to be taken, where it is there at all.
+fn skipped(drive: &Drive<'_>) -> HashSet<NodeId> {
+    let paths = drive.parts.iter().flat_map(|part| &part.skip);
+    let found = paths.filter_map(|path| resolve(&**drive.tree, path).ok()?.pop());
+    found.map(|entry| entry.node).collect()
 }
 
 fn resolve(tree: &dyn Tree, path: &NtPath) -> Result<Vec<crate::tree::Entry>, TreeError> {

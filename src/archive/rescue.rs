@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Totals;
+use crate::store::loadstate::{Kept, KeptPart};
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -40,6 +41,18 @@ pub struct Rescue {
     pub files: Vec<SetFile>,
 }
 
+impl Rescue {
+    /// The store in it, as `loadstate` is to find it again.
+    pub fn kept(&self) -> Kept {
+        let part = |part: &Part| KeptPart {
+            drive: part.drive.clone(),
+            path: part.path.clone(),
+            is_secondary: part.role == "secondary",
+        };
+        Kept { kind: self.kind.clone(), parts: self.parts.iter().map(part).collect() }
+    }
+}
+
 /// The machine that the store was found on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Machine {
@@ -73,6 +86,9 @@ pub struct Part {
     pub path: String,
     /// `primary`, `secondary`, `whole` (a store with no other parts) or `folder`.
     pub role: String,
+    /// What was not taken, by rule: `pagefile.sys`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// The volume's serial number, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_serial: Option<String>,

@@ -11,9 +11,9 @@ use super::frames::{TableWriter, Unpacker};
 use super::hash::{finish_hex, sha256_hex};
 use super::journal::{self, Begin, Checkpoint, Position, Written};
 use super::lines::{Lines, MAX_LINE};
+use super::lock;
 use super::manifest::{Frame, Line, Member, Totals};
 use super::options::{OffloadOptions, Resume};
-use super::patience::Patience;
 use super::plan::Plan;
 use super::reader::read_rescue;
 use super::rescue::{Options, Rescue, SetFile};
@@ -48,7 +48,7 @@ pub(super) fn find(
     plan: &Plan,
     options: &OffloadOptions,
     packing: &Options,
-    patience: Patience<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<Option<Unfinished>, ArchiveError> {
     let wanted = match &options.resume {
         Resume::Never => return Ok(None),
@@ -56,23 +56,30 @@ pub(super) fn find(
         Resume::This(name) => Some(name.trim_end_matches('/').trim_end_matches(PARTIAL)),
     };
     let mut found: Option<(String, Unfinished)> = None;
-    for entry in patience.insist(|| target.list(""))? {
+    let mut changed = None;
+    let source = plan.source_id();
+    for entry in target.list("")? {
         let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
             continue;
         };
         if wanted.is_some_and(|wanted| wanted != folder) {
             continue;
         }
-        let Some(unfinished) = look(target, folder, patience)? else { continue };
-        let (made_by, made_of, packed) = match &unfinished.state {
-            State::Copying(begin, _) | State::Written(begin, ..) => {
-                (&begin.program, &begin.plan, &begin.options)
+        let Some(unfinished) = look(target, folder)? else {
+            if folder.starts_with(&SetNames::machine(plan, options)) {
+                sweep(target, &entry.name);
             }
-            State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options),
+            continue;
+        };
+        let (made_by, made_of, packed, of) = match &unfinished.state {
+            State::Copying(begin, _) | State::Written(begin, ..) => {
+                (&begin.program, &begin.plan, &begin.options, Some(&begin.source))
+            }
+            State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options, None),
         };
         let same_packing = made_by == PROGRAM
-            && (packed.level, packed.frame_bytes, packed.split)
-                == (packing.level, packing.frame_bytes, packing.split);
+            && (options.any_level || packed.level == packing.level)
+            && (packed.frame_bytes, packed.split) == (packing.frame_bytes, packing.split);
         if *made_of == plan.digest() && same_packing {
             let created = unfinished.names.created.clone();
             // The latest, should there be several.
@@ -81,8 +88,10 @@ pub(super) fn find(
             }
         } else if wanted.is_some() {
             return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
-        } else if folder.starts_with(&SetNames::machine(options)) {
-            patience.monitor.note(&format!(
+        } else if *made_of != plan.digest() && of == Some(&source) {
+            changed = Some(target.display(&entry.name));
+        } else if folder.starts_with(&SetNames::machine(plan, options)) {
+            monitor.note(&format!(
                 "{}: unfinished, but of another source or other options; it stays as it is",
                 target.display(&entry.name)
             ));
@@ -90,6 +99,9 @@ pub(super) fn find(
     }
     match (found, wanted) {
         (Some((_, unfinished)), _) => Ok(Some(unfinished)),
+        (None, None) if changed.is_some() => {
+            Err(ArchiveError::SourceChanged { set: changed.unwrap_or_default() })
+        }
         (None, None) => Ok(None),
         (None, Some(wanted)) => Err(ArchiveError::NotASet {
             path: target.display(wanted),
@@ -98,21 +110,36 @@ pub(super) fn find(
     }
 }
 
+/// Removes the folder of a run that ended before it had begun: nothing is in it
+/// but a journal without a first line, and marks of the dead. Best effort.
+fn sweep(target: &dyn Target, dir: &str) {
+    let target = target.without_patience().unwrap_or(target);
+    let Ok(entries) = target.list(dir) else { return };
+    let is_idle = |name: &str| name == journal::NAME || lock::is_mark(name);
+    let idle = entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name));
+    if !idle || !lock::is_abandoned(target, dir) {
+        return;
+    }
+    for entry in entries {
+        let _ = target.remove_file(&format!("{dir}/{}", entry.name));
+    }
+    let _ = target.remove_dir(dir);
+}
+
 /// Names for a new set that no other one has, unfinished ones included.
 pub(super) fn new_names(
     target: &dyn Target,
     plan: &Plan,
     options: &OffloadOptions,
-    patience: Patience<'_>,
 ) -> Result<SetNames, ArchiveError> {
     for attempt in 0..100 {
         let names = SetNames::new(plan, options, attempt);
-        let there = |path: &str| patience.insist(|| target.stat(path)).map(|e| e.is_some());
+        let there = |path: &str| target.stat(path).map(|e| e.is_some());
         if there(&names.folder)? {
             continue;
         }
         // A folder in which nothing was begun is as good as none.
-        if !there(&names.partial())? || look(target, &names.folder, patience)?.is_none() {
+        if !there(&names.partial())? || look(target, &names.folder)?.is_none() {
             return Ok(names);
         }
     }
@@ -120,11 +147,7 @@ pub(super) fn new_names(
 }
 
 /// What an unfinished set's folder says; `None` if that is nothing.
-fn look(
-    target: &dyn Target,
-    folder: &str,
-    patience: Patience<'_>,
-) -> Result<Option<Unfinished>, ArchiveError> {
+pub(super) fn look(target: &dyn Target, folder: &str) -> Result<Option<Unfinished>, ArchiveError> {
     let dir = format!("{folder}{PARTIAL}");
     let names = |set: &str, created: &str| SetNames {
         id: set.to_owned(),
@@ -132,11 +155,11 @@ fn look(
         folder: folder.to_owned(),
     };
     let path = format!("{dir}/{}", journal::NAME);
-    let size = patience.insist(|| target.stat(&path))?.map_or(0, |entry| entry.size);
+    let size = target.stat(&path)?.map_or(0, |entry| entry.size);
     let mut bytes = vec![0; usize::try_from(size.min(journal::MAX_BYTES)).unwrap_or(0)];
     if !bytes.is_empty() {
-        let mut file = patience.insist(|| target.open(&path))?;
-        let read = patience.insist(|| read_full(&mut *file, 0, &mut bytes))?;
+        let mut file = target.open(&path)?;
+        let read = read_full(&mut *file, 0, &mut bytes)?;
         bytes.truncate(read);
     }
     let mut lines = journal::read(&bytes).into_iter();
@@ -166,27 +189,27 @@ fn look(
 }
 
 /// Where the work goes on.
-pub(super) struct Proven<'a> {
-    pub(super) start: Start<'a>,
+pub(super) struct Proven {
+    pub(super) start: Start,
     pub(super) position: Position,
 }
 
 /// Reads back what stands before each checkpoint and goes on at the last one
 /// that holds.
-pub(super) fn prove<'a>(
+pub(super) fn prove(
     target: &dyn Target,
     dir: &str,
     split: bool,
     checkpoints: &[(Checkpoint, u64)],
-    patience: Patience<'a>,
-) -> Result<Proven<'a>, ArchiveError> {
-    patience.monitor.stage(Stage::ReadBack, &target.display(dir));
+    monitor: &dyn Monitor,
+) -> Result<Proven, ArchiveError> {
+    monitor.stage(Stage::ReadBack, &target.display(dir));
     let manifest_name = format!("{MANIFEST}{PARTIAL}");
     let mut prover = Prover {
         target,
         dir,
         split,
-        patience,
+        monitor,
         good: Good::default(),
         open: None,
         unpacker: Unpacker::new()?,
@@ -200,7 +223,7 @@ pub(super) fn prove<'a>(
         match prover.segment(&manifest_name, checkpoint) {
             Ok(()) => at = index,
             Err(ArchiveError::Damaged { path, offset, what }) => {
-                patience.monitor.note(&format!(
+                monitor.note(&format!(
                     "{path}, byte {offset}: {what}; what comes from there on is written again"
                 ));
                 break;
@@ -212,7 +235,7 @@ pub(super) fn prove<'a>(
     let Some((checkpoint, journal_bytes)) = checkpoints.get(at) else {
         return Err(ArchiveError::Internal { what: "a journal without a beginning".to_owned() });
     };
-    let go_on = |name: &str, bytes, hash| Growing::go_on(target, dir, name, bytes, hash, patience);
+    let go_on = |name: &str, bytes, hash| Growing::go_on(target, dir, name, bytes, hash);
     let journal = go_on(journal::NAME, *journal_bytes, Sha256::new())?;
     let (volume, manifest) = if checkpoint.frames == 0 {
         (None, None) // begun anew: files that are there are emptied
@@ -255,12 +278,26 @@ struct Prover<'a> {
     target: &'a dyn Target,
     dir: &'a str,
     split: bool,
-    patience: Patience<'a>,
+    monitor: &'a dyn Monitor,
     good: Good,
     /// The volume that was read last.
     open: Option<(u32, Box<dyn TargetFile>)>,
     unpacker: Unpacker,
     progress: Progress,
+}
+
+impl State {
+    /// Plain bytes that the target holds by the journal's account, and those of
+    /// the store's files so far.
+    pub(super) fn done(&self) -> u64 {
+        match self {
+            Self::Copying(_, checkpoints) => checkpoints.last().map_or(0, |(last, _)| {
+                let inside = last.position.inside.as_ref().map_or(0, |inside| inside.sent);
+                last.position.totals.bytes.saturating_add(inside)
+            }),
+            Self::Written(..) | Self::Named(_) => u64::MAX,
+        }
+    }
 }
 
 impl Prover<'_> {
@@ -279,7 +316,7 @@ impl Prover<'_> {
         let length = length.and_then(|length| usize::try_from(length).ok());
         let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal makes no sense"))?];
         let mut file = self.open(&path)?;
-        let read = self.patience.insist(|| read_full(&mut *file, start, &mut bytes))?;
+        let read = read_full(&mut *file, start, &mut bytes)?;
         if read < bytes.len() {
             return Err(damaged("the manifest ends before its checkpoint"));
         }
@@ -329,7 +366,7 @@ impl Prover<'_> {
         good.totals = totals;
         // The earlier run told its own watcher; this one has to know as well.
         for member in &members {
-            tell_losses(member, self.patience.monitor);
+            tell_losses(member, self.monitor);
         }
         Ok(())
     }
@@ -369,7 +406,7 @@ impl Prover<'_> {
 
     /// Reads a frame of the store back; it must lie at `offset` of its volume.
     fn frame(&mut self, frame: &Frame, offset: u64) -> Result<Vec<u8>, ArchiveError> {
-        if self.patience.monitor.is_cancelled() {
+        if self.monitor.is_cancelled() {
             return Err(ArchiveError::Cancelled { set: None });
         }
         let path = format!("{}/{}{PARTIAL}", self.dir, volume_name(frame.volume, self.split));
@@ -382,9 +419,9 @@ impl Prover<'_> {
             self.open = Some((frame.volume, self.open(&path)?));
         }
         let mut bytes = vec![0; size];
-        let patience = self.patience;
+        let monitor = self.monitor;
         let read = match &mut self.open {
-            Some((_, file)) => patience.insist(|| read_full(&mut **file, offset, &mut bytes))?,
+            Some((_, file)) => read_full(&mut **file, offset, &mut bytes)?,
             None => 0,
         };
         if read < size || sha256_hex(&bytes) != frame.sha256 {
@@ -392,15 +429,15 @@ impl Prover<'_> {
             return Err(self.damaged(&path, offset, &what));
         }
         self.progress.bytes = self.progress.bytes.saturating_add(frame.plain_size);
-        patience.monitor.progress(self.progress);
+        monitor.progress(self.progress);
         Ok(bytes)
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, ArchiveError> {
-        if self.patience.insist(|| self.target.stat(path))?.is_none() {
+        if self.target.stat(path)?.is_none() {
             return Err(self.damaged(path, 0, "this file is missing"));
         }
-        Ok(self.patience.insist(|| self.target.open(path))?)
+        Ok(self.target.open(path)?)
     }
 
     fn damaged(&self, path: &str, offset: u64, what: &str) -> ArchiveError {
@@ -423,14 +460,14 @@ pub(super) fn tell_losses(member: &Member, monitor: &dyn Monitor) {
 pub(super) fn tell_all_losses(
     target: &dyn Target,
     dir: &str,
-    patience: Patience<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<(), ArchiveError> {
     let path = format!("{dir}/{MANIFEST}");
     let partial = format!("{path}{PARTIAL}");
-    let named = patience.insist(|| target.stat(&path))?.is_some();
+    let named = target.stat(&path)?.is_some();
     for line in Lines::open(target, if named { &path } else { &partial })? {
         if let Line::Member(member) = line? {
-            tell_losses(&member, patience.monitor);
+            tell_losses(&member, monitor);
         }
     }
     Ok(())

@@ -8,7 +8,6 @@ use super::hash::finish_hex;
 use super::journal::{self, Checkpoint, Position};
 use super::lines::MAX_LINE;
 use super::manifest::{Frame, Header, Line, Totals};
-use super::patience::Patience;
 use super::rescue::{FORMAT, SetFile};
 use crate::target::{Target, TargetFile};
 
@@ -49,25 +48,19 @@ pub fn volume_name(number: u32, split: bool) -> String {
 }
 
 /// A file that grows at its end, hashed as it grows.
-pub(super) struct Growing<'a> {
+pub(super) struct Growing {
     name: String,
     file: Box<dyn TargetFile>,
     pub(super) bytes: u64,
     hash: Sha256,
-    patience: Patience<'a>,
 }
 
-impl<'a> Growing<'a> {
+impl Growing {
     /// A new file of that name in `dir`.
-    pub(super) fn create(
-        target: &dyn Target,
-        dir: &str,
-        name: &str,
-        patience: Patience<'a>,
-    ) -> Result<Self, ArchiveError> {
+    pub(super) fn create(target: &dyn Target, dir: &str, name: &str) -> Result<Self, ArchiveError> {
         let path = format!("{dir}/{name}");
-        let file = patience.insist(|| target.create(&path))?;
-        Ok(Self { name: name.to_owned(), file, bytes: 0, hash: Sha256::new(), patience })
+        let file = target.create(&path)?;
+        Ok(Self { name: name.to_owned(), file, bytes: 0, hash: Sha256::new() })
     }
 
     /// A file that is there, cut to `bytes`, which have this hash.
@@ -77,23 +70,22 @@ impl<'a> Growing<'a> {
         name: &str,
         bytes: u64,
         hash: Sha256,
-        patience: Patience<'a>,
     ) -> Result<Self, ArchiveError> {
         let path = format!("{dir}/{name}");
-        let mut file = patience.insist(|| target.open_rw(&path))?;
-        patience.insist(|| file.set_size(bytes))?;
-        Ok(Self { name: name.to_owned(), file, bytes, hash, patience })
+        let mut file = target.open_rw(&path)?;
+        file.set_size(bytes)?;
+        Ok(Self { name: name.to_owned(), file, bytes, hash })
     }
 
     pub(super) fn append(&mut self, data: &[u8]) -> Result<(), ArchiveError> {
-        self.patience.insist(|| self.file.write_all_at(self.bytes, data))?;
+        self.file.write_all_at(self.bytes, data)?;
         self.hash.update(data);
         self.bytes += data.len() as u64;
         Ok(())
     }
 
     pub(super) fn sync(&mut self) -> Result<(), ArchiveError> {
-        Ok(self.patience.insist(|| self.file.sync())?)
+        Ok(self.file.sync()?)
     }
 
     /// Brings it to the medium and closes it. What it is, under its final name.
@@ -106,9 +98,9 @@ impl<'a> Growing<'a> {
 }
 
 /// What the sink begins with: nothing, or what an earlier run left.
-pub(super) struct Start<'a> {
+pub(super) struct Start {
     /// The volume that is being written; `None` before the first.
-    pub(super) volume: Option<Growing<'a>>,
+    pub(super) volume: Option<Growing>,
     /// Its number, from 1.
     pub(super) volume_number: u32,
     /// Volumes that are whole.
@@ -116,18 +108,18 @@ pub(super) struct Start<'a> {
     /// The store's frames so far.
     pub(super) table: TableWriter,
     /// The manifest; `None` before its first line.
-    pub(super) manifest: Option<Growing<'a>>,
+    pub(super) manifest: Option<Growing>,
     /// The manifest's frames so far.
     pub(super) manifest_table: TableWriter,
     /// Frames of the store so far.
     pub(super) frames: u64,
     /// The journal, open at its end.
-    pub(super) journal: Growing<'a>,
+    pub(super) journal: Growing,
 }
 
-impl<'a> Start<'a> {
+impl Start {
     /// Nothing but a journal with its first line.
-    pub(super) fn new(journal: Growing<'a>) -> Self {
+    pub(super) fn new(journal: Growing) -> Self {
         Self {
             volume: None,
             volume_number: 1,
@@ -146,20 +138,21 @@ pub(super) struct Sink<'a> {
     target: &'a dyn Target,
     dir: &'a str,
     split: Option<u64>,
-    patience: Patience<'a>,
-    volume: Growing<'a>,
+    volume: Growing,
     volume_number: u32,
     volumes: Vec<SetFile>,
     table: TableWriter,
-    manifest: Growing<'a>,
+    manifest: Growing,
     manifest_table: TableWriter,
     packer: Packer,
     /// Lines of the manifest that wait for their frame.
     lines: Vec<u8>,
     frames: u64,
-    journal: Growing<'a>,
+    journal: Growing,
     /// Checkpoints since the last that is in the journal.
     checkpoints_since: usize,
+    /// Bytes of the frames of this run, plain and packed.
+    so_far: (u64, u64),
 }
 
 impl<'a> Sink<'a> {
@@ -168,25 +161,23 @@ impl<'a> Sink<'a> {
         dir: &'a str,
         set: &str,
         split: Option<u64>,
-        patience: Patience<'a>,
-        start: Start<'a>,
+        start: Start,
     ) -> Result<Self, ArchiveError> {
         let mut lines = Vec::new();
         let manifest = if let Some(manifest) = start.manifest {
             manifest
         } else {
             push_line(&mut lines, &Line::Header(Header { format: FORMAT, set: set.into() }))?;
-            Growing::create(target, dir, &format!("{MANIFEST}{PARTIAL}"), patience)?
+            Growing::create(target, dir, &format!("{MANIFEST}{PARTIAL}"))?
         };
         let volume = match start.volume {
             Some(volume) => volume,
-            None => new_volume(target, dir, start.volume_number, split, patience)?,
+            None => new_volume(target, dir, start.volume_number, split)?,
         };
         Ok(Self {
             target,
             dir,
             split,
-            patience,
             volume,
             volume_number: start.volume_number,
             volumes: start.volumes,
@@ -198,6 +189,7 @@ impl<'a> Sink<'a> {
             frames: start.frames,
             journal: start.journal,
             checkpoints_since: 0,
+            so_far: (0, 0),
         })
     }
 
@@ -206,11 +198,18 @@ impl<'a> Sink<'a> {
         self.frames
     }
 
+    /// Bytes of the frames of this run, plain and packed.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        self.so_far
+    }
+
     /// Writes the next frame.
     pub(super) fn frame(&mut self, frame: PackedFrame) -> Result<(), ArchiveError> {
         self.append_whole(&frame.bytes)?;
         let size = frame.bytes.len() as u64;
         self.table.push(size, frame.plain_size)?;
+        self.so_far.0 += frame.plain_size;
+        self.so_far.1 += size;
         self.frames += 1;
         self.lines.extend_from_slice(&frame.lines);
         let line = Frame {
@@ -233,8 +232,7 @@ impl<'a> Sink<'a> {
         let after = self.volume.bytes.saturating_add(bytes.len() as u64);
         if self.volume.bytes > 0 && self.split.is_some_and(|split| after > split) {
             self.volume_number += 1;
-            let next =
-                new_volume(self.target, self.dir, self.volume_number, self.split, self.patience)?;
+            let next = new_volume(self.target, self.dir, self.volume_number, self.split)?;
             self.volumes.push(std::mem::replace(&mut self.volume, next).finish()?);
         }
         self.volume.append(bytes)
@@ -308,10 +306,7 @@ impl<'a> Sink<'a> {
 }
 
 /// Appends a line to the journal and brings it to the medium.
-pub(super) fn append_line(
-    journal: &mut Growing<'_>,
-    line: &journal::Line,
-) -> Result<(), ArchiveError> {
+pub(super) fn append_line(journal: &mut Growing, line: &journal::Line) -> Result<(), ArchiveError> {
     journal.append(&journal_line(line)?)?;
     journal.sync()
 }
@@ -320,15 +315,14 @@ fn journal_line(line: &journal::Line) -> Result<Vec<u8>, ArchiveError> {
     journal::to_bytes(line).map_err(|e| unwritable(&e))
 }
 
-fn new_volume<'a>(
+fn new_volume(
     target: &dyn Target,
     dir: &str,
     number: u32,
     split: Option<u64>,
-    patience: Patience<'a>,
-) -> Result<Growing<'a>, ArchiveError> {
+) -> Result<Growing, ArchiveError> {
     let name = format!("{}{PARTIAL}", volume_name(number, split.is_some()));
-    Growing::create(target, dir, &name, patience)
+    Growing::create(target, dir, &name)
 }
 
 fn push_line(lines: &mut Vec<u8>, line: &Line) -> Result<(), ArchiveError> {

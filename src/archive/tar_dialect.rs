@@ -218,7 +218,8 @@ pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {
     // The name for people, as the dialect has it; else the one for the kernel.
     let kernel = || {
         let name = name(8)?;
-        Some(name.strip_prefix(br"\??\").map_or(name.clone(), <[u8]>::to_vec))
+        let target = name.strip_prefix(br"\??\").map_or(name.clone(), <[u8]>::to_vec);
+        (!target.is_empty()).then_some(target)
     };
     Some(LinkTarget { target: name(12).or_else(kernel)?, mount_point })
 }
@@ -329,6 +330,15 @@ mod tests {
         all.extend([0; 2]);
         all.extend(data);
         all
+    }
+
+    /// A link of the tar has to lead somewhere.
+    #[test]
+    fn a_link_to_nothing_is_no_link() {
+        let target = |kernel, people| link_target(&reparse(0xA000_000C, kernel, people));
+        assert_eq!(target(r"\??\C:\a", "").unwrap().target, br"C:\a");
+        assert_eq!(target(r"\??\C:\a", "a").unwrap().target, b"a");
+        assert_eq!(target(r"\??\", ""), None);
     }
 
     /// Splits what the header functions made into records and header.

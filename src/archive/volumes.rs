@@ -1,17 +1,11 @@
 //! The store as one run of bytes, whatever volumes it lies in.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use super::error::ArchiveError;
-use super::patience::Patience;
 use super::rescue::Rescue;
 use super::sink::{STORE, volume_name};
-use crate::monitor::Silent;
 use crate::target::{Target, TargetError, TargetFile, Trouble};
-
-/// How long a target that makes passing trouble is borne.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One volume.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,8 +76,7 @@ impl Volumes {
     ) -> Result<(), ArchiveError> {
         let (index, at) = self.place(offset).unwrap_or_default();
         let path = &self.list[index].path;
-        let patience = Patience { bound: PATIENCE, monitor: &Silent };
-        match patience.insist(|| self.try_read(target, index, at, buf)) {
+        match self.try_read(target, index, at, buf) {
             Ok(true) => Ok(()),
             Ok(false) => Err(damaged(target, path, at, "the file ends before this")),
             // A file that is missing or a bad sector costs what is in it; a

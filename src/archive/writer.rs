@@ -11,14 +11,15 @@ use super::error::ArchiveError;
 use super::frames::Packer;
 use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
+use super::lock::{Fenced, Lock, beating};
 pub use super::options::{OffloadOptions, Outcome, Resume};
-use super::patience::Patience;
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
 use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
 use super::resume::{self, State, Unfinished};
 use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
 use crate::monitor::{Monitor, Stage};
+use crate::target::preflight::{check_room, human};
 use crate::target::{Target, Trouble};
 
 /// What wrote a set: this program and its version.
@@ -38,7 +39,6 @@ pub fn offload(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, ArchiveError> {
     options.check()?;
-    let patience = Patience { bound: options.patience, monitor };
     let max = target.max_file_size();
     let split = match options.split {
         Some(split) => Some(split.min(max)),
@@ -50,48 +50,55 @@ pub fn offload(
         split,
         read_back: options.read_back,
     };
-    warn_of_little_room(plan, target, monitor)?;
-    let run = Run { plan, target, options, patience };
-    let unfinished = resume::find(target, plan, options, &packing, patience)?;
+    let run = Run { plan, target, options, monitor };
+    let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
+        run.check_room(state.done())?;
         monitor.note(&format!("going on with {}", target.display(&names.partial())));
-        let result = run.go_on(&names, state);
+        let result = run.go_on(&names);
         (names, result)
     } else {
-        let names = resume::new_names(target, plan, options, patience)?;
+        run.check_room(0)?;
+        let names = resume::new_names(target, plan, options)?;
         let result = run.begin(&names, packing);
         (names, result)
     };
     result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
 }
 
-/// Says so when the target may be too small. How well the files pack nobody
-/// knows, so this refuses nothing: a full target ends the run, to be gone on with.
-fn warn_of_little_room(
-    plan: &Plan,
-    target: &dyn Target,
-    monitor: &dyn Monitor,
-) -> Result<(), ArchiveError> {
-    let bytes = plan.totals().bytes;
-    if let Some(room) = target.space()?.filter(|room| room.free < bytes) {
-        monitor.note(&format!(
-            "{}: {} bytes are free, and the files have {bytes} before packing; it may not suffice",
-            target.display(""),
-            room.free
-        ));
-    }
-    Ok(())
-}
-
 /// What all steps of a run need.
+#[derive(Clone, Copy)]
 struct Run<'a> {
     plan: &'a Plan,
     target: &'a dyn Target,
     options: &'a OffloadOptions,
-    patience: Patience<'a>,
+    monitor: &'a dyn Monitor,
 }
 
 impl Run<'_> {
+    /// Refuses a target that is surely too small, and warns of one that may be.
+    /// `done` bytes are there already. How well files pack nobody knows, so half
+    /// of them must fit; what USMT has compressed does not shrink at all.
+    fn check_room(&self, done: u64) -> Result<(), ArchiveError> {
+        let bytes = self.plan.totals().bytes.saturating_sub(done);
+        let surely = if self.options.kind == "compressed" { bytes } else { bytes / 2 };
+        let room = match check_room(self.target, surely) {
+            Err(error) if self.options.despite_space && error.trouble == Trouble::Full => {
+                self.target.space()?
+            }
+            checked => checked?,
+        };
+        if let Some(room) = room.filter(|room| room.free < bytes) {
+            self.monitor.note(&format!(
+                "{}: {} are free for {} of files; packed they may fit, or not",
+                self.target.display(""),
+                human(room.free),
+                human(bytes)
+            ));
+        }
+        Ok(())
+    }
+
     /// From the first byte on.
     fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, ArchiveError> {
         let begin = Begin {
@@ -100,36 +107,62 @@ impl Run<'_> {
             set: names.id.clone(),
             created: names.created.clone(),
             plan: self.plan.digest(),
+            source: self.plan.source_id(),
             options: packing,
         };
         let (target, dir) = (self.target, names.partial());
-        self.patience.insist(|| target.create_dir_all(&dir))?;
-        let mut journal = Growing::create(target, &dir, journal::NAME, self.patience)?;
-        append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
-        self.copy(names, &begin, Start::new(journal), Position::default())
+        target.create_dir_all(&dir)?;
+        let lock = match Lock::take(target, &dir, self.monitor) {
+            // Another run took the empty folder for one that was left behind.
+            Err(ArchiveError::Target(error)) if error.trouble == Trouble::NotFound => {
+                target.create_dir_all(&dir)?;
+                Lock::take(target, &dir, self.monitor)?
+            }
+            taken => taken?,
+        };
+        self.locked(&lock, |run| {
+            let mut journal = Growing::create(target, &dir, journal::NAME)?;
+            append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
+            run.copy(names, &begin, Start::new(journal), Position::default(), &lock)
+        })
     }
 
     /// Where an earlier run was broken off.
-    fn go_on(&self, names: &SetNames, state: State) -> Result<Outcome, ArchiveError> {
+    fn go_on(&self, names: &SetNames) -> Result<Outcome, ArchiveError> {
+        let (target, dir) = (self.target, names.partial());
+        let lock = Lock::take(target, &dir, self.monitor)?;
+        // Before it was ours another run may have gone on with it.
+        let Some(Unfinished { state, .. }) = resume::look(target, &names.folder)? else {
+            return Err(lock.lost());
+        };
+        self.locked(&lock, |run| run.go_on_from(names, state, &lock))
+    }
+
+    fn go_on_from(
+        &self,
+        names: &SetNames,
+        state: State,
+        lock: &Lock<'_>,
+    ) -> Result<Outcome, ArchiveError> {
         let (target, dir) = (self.target, names.partial());
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
-                resume::tell_all_losses(target, &dir, self.patience)?;
-                commit::finish(target, names, self.patience)?;
+                resume::tell_all_losses(target, &dir, self.monitor)?;
+                commit::finish(target, names, lock)?;
                 let resumed_frames = rescue.totals.frames;
                 return Ok(outcome(names, *rescue, resumed_frames));
             }
             State::Written(begin, written, checkpoints) => {
-                match commit::read_back(target, &dir, &written, true, self.patience) {
+                match commit::read_back(target, &dir, &written, true, self.monitor) {
                     Ok(()) => {
-                        resume::tell_all_losses(target, &dir, self.patience)?;
+                        resume::tell_all_losses(target, &dir, self.monitor)?;
                         let resumed_frames = written.totals.frames;
-                        return self.publish(names, &begin, &written, resumed_frames);
+                        return self.publish(names, &begin, &written, resumed_frames, lock);
                     }
                     Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
                         // Damaged since: what still holds is found below.
-                        self.patience.monitor.note(&error.to_string());
-                        commit::unname(target, &dir, &written, self.patience)?;
+                        self.monitor.note(&error.to_string());
+                        commit::unname(target, &dir, &written)?;
                         (begin, checkpoints)
                     }
                     Err(error) => return Err(error),
@@ -138,23 +171,36 @@ impl Run<'_> {
             State::Copying(begin, checkpoints) => (begin, checkpoints),
         };
         let split = begin.options.split.is_some();
-        let proven = resume::prove(target, &dir, split, &checkpoints, self.patience)?;
-        self.copy(names, &begin, proven.start, proven.position)
+        let proven = resume::prove(target, &dir, split, &checkpoints, self.monitor)?;
+        self.copy(names, &begin, proven.start, proven.position, lock)
+    }
+
+    /// Does `job` on a set that is ours, for as long as it is.
+    fn locked<T>(
+        &self,
+        lock: &Lock<'_>,
+        job: impl FnOnce(&Run<'_>) -> Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        let monitor = Fenced { monitor: self.monitor, lock };
+        let run = Run { monitor: &monitor, ..*self };
+        let result = beating(lock, || job(&run));
+        if lock.is_lost() { Err(lock.lost()) } else { result }
     }
 
     fn copy(
         &self,
         names: &SetNames,
         begin: &Begin,
-        start: Start<'_>,
+        start: Start,
         position: Position,
+        lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
-        self.patience.monitor.stage(Stage::Copy, &target.display(&names.folder));
-        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.patience, start)?;
+        self.monitor.stage(Stage::Copy, &target.display(&names.folder));
+        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, start)?;
         let written = self.pump(sink, begin, position)?;
-        commit::read_back(target, &dir, &written, begin.options.read_back, self.patience)?;
-        self.publish(names, begin, &written, resumed_frames)
+        commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
+        self.publish(names, begin, &written, resumed_frames, lock)
     }
 
     fn publish(
@@ -163,10 +209,32 @@ impl Run<'_> {
         begin: &Begin,
         written: &Written,
         resumed_frames: u64,
+        lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let rescue = describe(self.plan, self.options, begin, written);
-        let rescue = commit::publish(self.target, names, rescue, written, self.patience)?;
+        let rescue = commit::publish(self.target, names, rescue, written, lock)?;
         Ok(outcome(names, rescue, resumed_frames))
+    }
+
+    /// Says of a full target how much is missing there, going by how the files
+    /// packed so far.
+    fn how_much(&self, error: ArchiveError, before: u64, sink: &Sink<'_>) -> ArchiveError {
+        match error {
+            ArchiveError::Target(mut error) if error.trouble == Trouble::Full => {
+                let (plain, packed) = sink.so_far();
+                let left = self.plan.totals().bytes.saturating_sub(before.saturating_add(plain));
+                let needed = match u128::from(plain) {
+                    0 => left,
+                    plain => u64::try_from(u128::from(left) * u128::from(packed) / plain)
+                        .unwrap_or(u64::MAX),
+                };
+                let free = self.target.space().ok().flatten().map_or(0, |room| room.free);
+                let missing = human(needed.saturating_sub(free));
+                error.what = format!("{}; about {missing} more are needed", error.what);
+                ArchiveError::Target(error)
+            }
+            error => error,
+        }
     }
 }
 
@@ -202,6 +270,7 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
             role: part.role.clone(),
             volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
             volume_label: info.label.clone(),
+            skipped: part.skip.iter().map(ToString::to_string).collect(),
             file_system: info.file_system.clone(),
             via: info.via.as_str().to_owned(),
         }
@@ -232,9 +301,10 @@ impl Run<'_> {
         begin: &Begin,
         position: Position,
     ) -> Result<Written, ArchiveError> {
-        let (plan, monitor) = (self.plan, self.patience.monitor);
-        let (threads, in_flight) = self.options.pipeline();
+        let (plan, monitor) = (self.plan, self.monitor);
         let Options { level, frame_bytes: limit, .. } = begin.options;
+        let (threads, in_flight) = self.options.pipeline(level);
+        let before = position.totals.bytes;
         let first = sink.frames();
         let totals = thread::scope(|scope| {
             let (free_to, free) = bounded::<Vec<u8>>(in_flight);
@@ -268,7 +338,7 @@ impl Run<'_> {
             }
             let totals = producer.join().unwrap_or_else(|_| Err(died()));
             // The target's error is the cause of the others.
-            written?;
+            written.map_err(|error| self.how_much(error, before, &sink))?;
             results.into_iter().collect::<Result<(), _>>()?;
             totals
         })?;

@@ -1,6 +1,7 @@
 //! What may be typed. What it means is decided by the commands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -52,7 +53,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// Read volumes from the raw device or through the system's file API
-    /// [default: raw where it can be]
+    /// [default: raw where it can be, and it says which way and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
     pub(crate) via: Option<ViaArg>,
 }
@@ -75,13 +76,15 @@ Examples:
   lifeboat detect
   lifeboat detect disk.img
   lifeboat detect /dev/sda --json
-  lifeboat detect /mnt/c /mnt/d")]
+  lifeboat detect /mnt/c /mnt/d
+  lifeboat --via host detect D:          through the file API, not the disk")]
     Detect(Detect),
     /// Check the stores in a source, or a rescue set
     #[command(after_help = "\
 Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
+  lifeboat verify D: --usmt C:\\USMT\\amd64
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
     /// Save stores as rescue sets on a share or a disk
@@ -90,6 +93,7 @@ Examples:
   lifeboat offload --to E:\\rescue
   lifeboat offload disk.img --to smb://tech@server/rescue
   lifeboat offload \\\\.\\PhysicalDrive0 --to \\\\server\\rescue --user tech
+  lifeboat offload disk.img --path \\Users\\alice --to E:\\rescue
 
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Nothing is ever written to the source.")]
@@ -104,14 +108,32 @@ Examples:
     #[command(after_help = "\
 Examples:
   lifeboat extract SET --to out
-  lifeboat extract SET C/StateStore/USMT/catalog.mig --to out")]
+  lifeboat extract SET C/StateStore/USMT/catalog.mig --to out
+  lifeboat extract SET --of-user alice --to out   to out/C/Users/alice")]
     Extract(Extract),
     /// Put a rescue set back, so that loadstate restores it
     #[command(after_help = "\
 Examples:
+  lifeboat restore SET --in-place                 each part where it came from
+  lifeboat restore SET --in-place --to D=E:\\      but D:'s part goes onto E:
+  lifeboat restore SET --to C=C:\\ --to D=D:\\      each part on its own drive
   lifeboat restore SET --to /mnt/restore          parts at restore/C, restore/D
-  lifeboat restore SET --to C=C:\\ --to D=D:\\      each part on its own drive")]
+
+A store that is not whole yet has .lifeboat-partial behind its name; when it
+has been read back it takes its place. Interrupted, the same command goes on.")]
     Restore(Restore),
+    /// Show, write or run the loadstate command for a set or a store
+    #[command(after_help = "\
+Examples:
+  lifeboat loadstate SET                 which command, and why
+  lifeboat loadstate C:\\ --run          run it, in the new Windows, elevated
+  lifeboat loadstate SET --write migrate.cmd --i own.xml --i migapp.xml
+
+loadstate.exe is not part of Windows. It is looked for beside lifeboat.exe
+(and in a folder USMT there), in the ADK's default folders, and in PATH.
+--run ends with 0 when loadstate says 0, 3 when it restored with errors,
+6 when it was stopped, and 1 otherwise.")]
+    Loadstate(Loadstate),
     /// Be guided through a rescue, by keys; lifeboat alone does the same
     #[command(after_help = "\
 Examples:
@@ -151,6 +173,10 @@ pub(crate) struct Verify {
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Option<String>,
+    /// Folder of USMT, whose usmtutils checks compressed stores too (Windows)
+    /// [default: where lifeboat is, then PATH]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) usmt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -163,14 +189,19 @@ pub(crate) struct Offload {
     // Shown as it stands, so without the brackets of Markdown.
     #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
+    /// [default: what lifeboat.toml beside the program says]
     #[arg(long, value_name = "DEST")]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub(crate) store: Vec<String>,
-    /// zstd level, 1 (fast) to 19 (small)
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
-    pub(crate) level: i32,
+    /// Not a store but this folder (may be repeated): \Users\alice; \ is the
+    /// whole volume
+    #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
+    pub(crate) path: Vec<String>,
+    /// zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
+    pub(crate) level: Level,
     /// Cut the store into files of at most SIZE bytes (such as 2G, 700M)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) split: Option<u64>,
@@ -183,6 +214,15 @@ pub(crate) struct Offload {
     /// Do not read the written set back (the set says so)
     #[arg(long)]
     pub(crate) no_read_back: bool,
+    /// How long to go on trying while DEST is away: 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
+    pub(crate) retry_for: Duration,
+    /// Begin although DEST looks too small
+    #[arg(long)]
+    pub(crate) despite_space: bool,
+    /// Plain size of a frame, in bytes; small ones are for tests
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub(crate) frame_bytes: Option<u64>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -204,6 +244,9 @@ pub(crate) struct Extract {
     /// Files or folders in the set, as list shows them [default: all]
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<String>,
+    /// Only this user's files, at their own paths: DIR/C/Users/NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "paths")]
+    pub(crate) of_user: Option<String>,
     /// Folder to put them into
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
@@ -220,13 +263,114 @@ pub(crate) struct Restore {
     #[arg(value_name = "SET")]
     pub(crate) set: String,
     /// DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT
-    #[arg(long, value_name = "DIR|X=ROOT", required = true)]
+    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present = "in_place")]
     pub(crate) to: Vec<String>,
-    /// Overwrite a store that is there
+    /// Find each part's drive, and put it at the path that it came from
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Only the part of this drive, such as C
+    #[arg(long, value_name = "DRIVE")]
+    pub(crate) part: Option<String>,
+    /// Put it in the place of a store that is there, which is kept aside
     #[arg(long)]
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) logon: Logon,
+}
+
+/// How strongly to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// As the destination's speed and the cores suggest.
+    Auto,
+    /// This zstd level.
+    Fixed(i32),
+}
+
+/// `auto`, or 1 to 19.
+fn parse_level(text: &str) -> Result<Level, String> {
+    match text.parse() {
+        Ok(level @ 1..=19) => Ok(Level::Fixed(level)),
+        _ if text.eq_ignore_ascii_case("auto") => Ok(Level::Auto),
+        _ => Err(format!("'{text}' is neither auto nor a level from 1 to 19")),
+    }
+}
+
+/// `30s`, `10m`, `2h`, or seconds.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is not a time such as 30s, 10m or 2h");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let seconds = match text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" | "s" | "sec" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    // A week is for ever, and leaves room for sums.
+    let seconds = number.checked_mul(seconds).filter(|secs| *secs <= 7 * 24 * 3600);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is too long: at most 168h"))
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Loadstate {
+    /// A rescue set, or what holds the restored store: its folder or drives
+    #[arg(value_name = "SET|STORE", required = true)]
+    pub(crate) what: Vec<String>,
+    /// Only this store: its id or its path, as detect shows them
+    #[arg(long, value_name = "ID|PATH")]
+    pub(crate) store: Option<String>,
+    /// a: as Microsoft documents it; b: what may help if that fails
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub(crate) way: Option<WayArg>,
+    /// Migration file, as at the capture [default: migdocs.xml migapp.xml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) i: Vec<String>,
+    /// File that holds the key of an encrypted store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keyfile: Option<String>,
+    // Shown as it stands, so without the brackets of Markdown.
+    #[allow(clippy::doc_markdown)]
+    /// Its algorithm, such as AES_256 [default: loadstate's own]
+    #[arg(long, value_name = "ALG", requires = "keyfile")]
+    pub(crate) decrypt: Option<Algorithm>,
+    /// Folder that loadstate.exe is in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) usmt: Option<PathBuf>,
+    /// Also write the command as a script to FILE, which must not be there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Run it and follow it to its end
+    #[arg(long)]
+    pub(crate) run: bool,
+    #[command(flatten)]
+    pub(crate) logon: Logon,
+}
+
+/// The ways to restore a store.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WayArg {
+    /// As Microsoft documents it
+    A,
+    /// What may help if that fails
+    B,
+}
+
+/// What `loadstate` can decrypt ("Migration store encryption").
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Algorithm {
+    Aes,
+    #[value(name = "AES_128")]
+    Aes128,
+    #[value(name = "AES_192")]
+    Aes192,
+    #[value(name = "AES_256")]
+    Aes256,
+    #[value(name = "3DES")]
+    TripleDes,
+    #[value(name = "3DES_112")]
+    TripleDes112,
 }
 
 #[derive(Args, Debug, Clone, Default)]
@@ -237,6 +381,9 @@ pub(crate) struct Guide {
     /// Destination to begin with: it can be changed on the screen
     #[arg(long, value_name = "DEST")]
     pub(crate) to: Option<String>,
+    /// First part of the sets' names [default: the computer's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -306,9 +453,26 @@ mod tests {
     }
 
     #[test]
+    fn levels_and_times_are_read() {
+        assert_eq!(parse_level("auto"), Ok(Level::Auto));
+        assert_eq!(parse_level("19"), Ok(Level::Fixed(19)));
+        for bad in ["0", "20", "-1", "fast", ""] {
+            assert!(parse_level(bad).is_err(), "{bad}");
+        }
+        let seconds = |text| parse_time(text).map(|time| time.as_secs());
+        assert_eq!(seconds("45"), Ok(45));
+        assert_eq!(seconds("30s"), Ok(30));
+        assert_eq!(seconds("10m"), Ok(600));
+        assert_eq!(seconds("2H"), Ok(7200));
+        for bad in ["", "m", "1d", "-1s", "169h", "99999999999999999999m"] {
+            assert!(parse_time(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_guided_rescue_offloads_with_the_defaults() {
         let made = Offload::to("--odd=E:\\rescue", &Logon::default()).unwrap();
-        assert_eq!((made.level, made.fresh, made.no_read_back), (3, false, false));
+        assert_eq!((made.level, made.fresh, made.no_read_back), (Level::Auto, false, false));
         assert!(made.sources.is_empty() && made.store.is_empty());
     }
 

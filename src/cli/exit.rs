@@ -92,7 +92,7 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     if let Some(error) = error.downcast_ref::<ArchiveError>() {
         let exit = match error {
             ArchiveError::Cancelled { .. } => Exit::Interrupted,
-            ArchiveError::Target(_) => Exit::Destination,
+            ArchiveError::Target(_) | ArchiveError::InUse { .. } => Exit::Destination,
             _ => Exit::Failed,
         };
         return Failure::new(exit, error.to_string(), error.advice());

@@ -4,14 +4,18 @@ mod args;
 mod detect;
 mod exit;
 mod extract;
+mod folder;
 mod guided;
 mod list;
+mod loadstate;
 mod log;
 mod offload;
 mod output;
 mod password;
+mod places;
 mod restore;
 mod sets;
+mod settings;
 mod sources;
 mod units;
 mod verify;
@@ -25,10 +29,11 @@ use serde_json::json;
 use args::{Cli, Command, Global};
 use exit::Exit;
 use output::{Out, Output};
+use settings::Settings;
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -36,6 +41,15 @@ pub(crate) fn main() -> ExitCode {
             return exit.into();
         }
     };
+    cli.command = cli.command.take().or_else(guide_who_can_see);
+    match Settings::load() {
+        Ok(settings) => settings.fill(&mut cli),
+        Err(failure) => {
+            eprintln!("error: {}", failure.what);
+            eprintln!("{}", failure.action);
+            return failure.exit.into();
+        }
+    }
     let out = match Output::open(&cli.global) {
         Ok(out) => out,
         Err(error) => {
@@ -45,12 +59,12 @@ pub(crate) fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let Some(command) = cli.command.or_else(guide_who_can_see) else {
+    let Some(command) = &cli.command else {
         eprintln!("error: no command was given");
         eprintln!("Try: lifeboat --help");
         return Exit::Usage.into();
     };
-    let exit = run(&command, &cli.global, out);
+    let exit = run(command, &cli.global, out);
     out.clear();
     out.event(
         "summary",
@@ -74,6 +88,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::Extract(args) => extract::run(args, out),
         Command::Restore(args) => restore::run(args, out),
         Command::Guide(args) => guided::run(args, global, out),
+        Command::Loadstate(args) => loadstate::run(args, global, out),
     };
     match result {
         Ok(exit) => exit,
@@ -95,6 +110,7 @@ impl Command {
             Self::Extract(_) => "extract",
             Self::Restore(_) => "restore",
             Self::Guide(_) => "guide",
+            Self::Loadstate(_) => "loadstate",
         }
     }
 }

@@ -1,49 +1,70 @@
 //! `lifeboat offload`.
 
 use anyhow::Result;
+use lifeboat::archive::level::auto_level;
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::rescue::{EndState, Machine as SetMachine, Rescue, What};
 use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
-use lifeboat::store::{Machine, Part, Store, StoreVolume};
+use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
+use lifeboat::target::preflight::{Preflight, preflight};
 use serde_json::json;
 
-use super::args::{Global, Offload};
-use super::exit::Exit;
+use super::args::{Global, Level, Offload};
+use super::exit::{Exit, Failure};
+use super::folder::{self, Wanted};
 use super::output::Out;
 use super::{sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
-    let target = sets::open_dest(&args.to, &args.logon, out)?;
-    let mut found = sources::find(&args.sources, global, out)?;
-    let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
-    let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
-    if stores.is_empty() {
-        return Err(sources::nothing_found(&found).into());
-    }
-    let machine = machine(&found);
-    let mut exit = Exit::Done;
-    for store in &stores {
-        let outcome = save(store, &machine, args, &*target, out)?;
-        show(&outcome, &*target, out);
-        if end_of(store, &outcome) != Exit::Done {
-            exit = Exit::Losses;
-        }
-    }
-    if found.hidden {
-        out.say("Some volumes could not be looked into (see above): a store may be there.");
-    }
-    Ok(exit)
+    let to = args.to.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no destination was named",
+            "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
+        )
+    })?;
+    let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+    let (_, level) = look_at(&*target, args, out)?;
+    let job = Job { args, target: &*target, level, out };
+    if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
 }
 
-/// The machine that the stores are of.
-pub(crate) fn machine(found: &sources::Found) -> Machine {
-    let volumes: Vec<StoreVolume> = found.searchable().collect();
-    Machine::find(&volumes)
+/// Tries the destination out: what it can, and the level to compress at.
+pub(crate) fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<(Preflight, i32)> {
+    let found = preflight(target, None)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let level = match args.level {
+        Level::Fixed(level) => level,
+        Level::Auto => auto_level(found.write_speed, cores),
+    };
+    out.event(
+        "destination",
+        &json!({
+            "destination": target.display(""),
+            "free_bytes": found.space.map(|space| space.free),
+            "bytes_per_second": found.write_speed,
+            "clock_ahead_seconds": found.clock_ahead,
+            "level": level,
+        }),
+    );
+    out.detail(&format!(
+        "{}: {} a second; compressing at level {level}",
+        target.display(""),
+        units::bytes(found.write_speed)
+    ));
+    if let Some(ahead) = found.clock_ahead.filter(|ahead| *ahead != 0) {
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let ahead = units::count(ahead.unsigned_abs(), "second", "seconds");
+        out.note(&format!(
+            "the destination's clock is {ahead} {side} this PC's, after which sets are named"
+        ));
+    }
+    Ok((found, level))
 }
 
 /// How saving one store ended: a part that is not there is a loss, too.
@@ -52,39 +73,108 @@ pub(crate) fn end_of(store: &Store, outcome: &Outcome) -> Exit {
     if outcome.losses > 0 || lacks { Exit::Losses } else { Exit::Done }
 }
 
-/// Saves one store.
-pub(crate) fn save(
-    store: &Store,
-    machine: &Machine,
-    args: &Offload,
-    target: &dyn Target,
-    out: Out,
-) -> Result<Outcome> {
-    out.stage(Stage::Plan, &store.display());
-    let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
-    let plan = Plan::make(parts?, out)?;
-    let options = OffloadOptions {
-        machine: SetMachine {
-            name: args.name.clone().or_else(|| machine.name.as_ref().map(|(name, _)| name.clone())),
-            serial: None,
-        },
-        what: What::Store,
-        kind: store.kind.as_str().to_owned(),
-        level: args.level,
-        split: args.split,
-        read_back: !args.no_read_back,
-        resume: if args.fresh { Resume::Never } else { Resume::Auto },
-        ..OffloadOptions::default()
-    };
-    let outcome = offload(&plan, target, &options, out);
-    out.clear();
-    for drive in &store.missing_drives {
-        out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
+/// What all sets of a run have in common.
+pub(crate) struct Job<'a> {
+    pub(crate) args: &'a Offload,
+    pub(crate) target: &'a dyn Target,
+    /// The zstd level.
+    pub(crate) level: i32,
+    pub(crate) out: Out,
+}
+
+impl Job<'_> {
+    /// Every store, or those that were asked for.
+    fn stores(&self, global: &Global) -> Result<Exit> {
+        let (args, out) = (self.args, self.out);
+        let mut found = sources::find(&args.sources, global, out)?;
+        let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
+        let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
+        if stores.is_empty() {
+            return Err(sources::nothing_found(&found).into());
+        }
+        let mut exit = Exit::Done;
+        for store in &stores {
+            let outcome = self.store(store, &found.machine)?;
+            if end_of(store, &outcome) != Exit::Done {
+                exit = Exit::Losses;
+            }
+        }
+        if found.hidden {
+            out.say("Some volumes could not be looked into (see above): a store may be there.");
+        }
+        Ok(exit)
     }
-    if store.lacks_primary() {
-        out.note("the primary part was not found and is not in the set");
+
+    /// One store.
+    pub(crate) fn store(&self, store: &Store, machine: &Machine) -> Result<Outcome> {
+        let out = self.out;
+        out.stage(Stage::Plan, &store.display());
+        let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
+        let outcome = self.save(parts?, What::Store, store.kind.as_str(), machine);
+        out.clear();
+        for drive in &store.missing_drives {
+            out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
+        }
+        if store.lacks_primary() {
+            out.note("the primary part was not found and is not in the set");
+        }
+        let outcome = outcome?;
+        self.show(&outcome);
+        Ok(outcome)
     }
-    Ok(outcome?)
+
+    /// Folders, stores or not.
+    fn folders(&self, global: &Global) -> Result<Exit> {
+        let (args, out) = (self.args, self.out);
+        let found = sources::open(&args.sources, global, out)?;
+        let mut exit = Exit::Done;
+        for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
+            out.stage(Stage::Plan, &display);
+            let outcome = self.save(parts, What::Folder, "folder", &found.machine);
+            out.clear();
+            let outcome = outcome?;
+            self.show(&outcome);
+            out.say("  This is a folder, not a store: loadstate has no use for it.");
+            if outcome.losses > 0 {
+                exit = Exit::Losses;
+            }
+        }
+        Ok(exit)
+    }
+
+    fn save(
+        &self,
+        parts: Vec<PlanPart>,
+        what: What,
+        kind: &str,
+        machine: &Machine,
+    ) -> Result<Outcome> {
+        let args = self.args;
+        let plan = Plan::make(parts, self.out)?;
+        let defaults = OffloadOptions::default();
+        let name = machine.name.as_ref().map(|(name, _)| name.clone());
+        let options = OffloadOptions {
+            machine: SetMachine {
+                name: args.name.clone().or(name),
+                serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
+            },
+            what,
+            kind: kind.to_owned(),
+            level: self.level,
+            any_level: args.level == Level::Auto,
+            frame_bytes: args.frame_bytes.unwrap_or(defaults.frame_bytes),
+            split: args.split,
+            read_back: !args.no_read_back,
+            despite_space: args.despite_space,
+            resume: if args.fresh { Resume::Never } else { Resume::Auto },
+            ..defaults
+        };
+        Ok(offload(&plan, self.target, &options, self.out)?)
+    }
+
+    fn show(&self, outcome: &Outcome) {
+        show(outcome, self.target, self.out);
+    }
 }
 
 /// The `USMT` folder, and the files that stand beside it: task sequences and
@@ -109,11 +199,11 @@ fn plan_part(part: &Part) -> Result<PlanPart> {
         path: store_path,
         role: part.role.as_str().to_owned(),
         take,
+        skip: Vec::new(),
     })
 }
 
-/// Says what came of it.
-pub(crate) fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
+fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
     let Rescue { totals, end_state, files, .. } = &outcome.rescue;
     let packed: u64 = files.iter().map(|file| file.size).sum();
     out.event(

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::Global;
+use super::exit::Exit;
 use super::guided::Live;
 use super::log::Log;
 
@@ -56,7 +57,13 @@ impl Output {
             None => None,
         };
         // Without a handler Ctrl-C kills at once: nothing is lost by that.
-        let _ = ctrlc::set_handler(|| CANCELLED.store(true, Ordering::SeqCst));
+        let _ = ctrlc::set_handler(|| {
+            if CANCELLED.swap(true, Ordering::SeqCst) {
+                // Pressed again: a server that does not answer holds it up. What
+                // is written is good up to the last checkpoint either way.
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+        });
         let show_bar = !global.json && !global.quiet && std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             None,
@@ -112,12 +119,28 @@ impl Output {
         }
     }
 
+    /// A result with a label before it, its lines no wider than a terminal.
+    pub(crate) fn field(&self, label: &str, text: &str) {
+        let label = format!("  {label:<8} ");
+        self.result(&wrapped(&label, &" ".repeat(label.len()), text));
+    }
+
     /// Something worth saying, for people: not with `--quiet`.
     pub(crate) fn say(&self, text: &str) {
         if self.quiet {
             self.log(Importance::Info, text);
         } else {
             self.result(text);
+        }
+    }
+
+    /// A remark for those who want to know more: with `--verbose`, in JSON and in
+    /// the log.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose || self.json {
+            self.note(text);
+        } else {
+            self.log(Importance::Info, text);
         }
     }
 
@@ -132,6 +155,21 @@ impl Output {
             object.extend(fields);
         }
         let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
+    }
+
+    /// How far another program is, by its own word.
+    pub(crate) fn percent(&self, what: &str, percent: u8) {
+        if self.json {
+            self.event("progress", &json!({"stage": "loadstate", "percent": percent}));
+            return;
+        }
+        if self.bar.length() != Some(100) {
+            self.bar.reset();
+            self.bar.set_style(plain_style("{wide_msg}\n[{bar:28}] {percent:>3}% {elapsed}"));
+            self.bar.set_length(100);
+        }
+        self.bar.set_message(what.to_owned());
+        self.bar.set_position(percent.into());
     }
 
     /// A failure: two lines on standard error, or an event.
@@ -182,6 +220,7 @@ impl Monitor for Output {
         self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
         self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
         self.bar.reset();
+        self.bar.unset_length();
         self.bar.set_style(style(false));
         self.bar.set_message(format!("{}: {on}", words(stage)));
         self.live.stage(stage, on);
@@ -218,11 +257,16 @@ impl Monitor for Output {
                 }),
             );
         } else if progress.total_bytes > 0 {
+            let begins = self.bar.length().is_none();
             if self.bar.length() != Some(progress.total_bytes) {
                 self.bar.set_style(style(true));
                 self.bar.set_length(progress.total_bytes);
             }
             self.bar.set_position(progress.bytes);
+            if begins {
+                // What an earlier run did was not done just now.
+                self.bar.reset_eta();
+            }
         } else {
             self.bar.tick();
         }
@@ -248,13 +292,14 @@ impl Monitor for Output {
             self.bar.suspend(|| {
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
-                for line in [
-                    format!("  {}", finding.path),
-                    format!("  {}", finding.what),
-                    format!("  It means: {}", finding.meaning),
-                    format!("  To do:    {}", finding.action),
+                // A path is for copying: it stays in one piece.
+                let _ = writeln!(out, "  {}", finding.path);
+                for (label, text) in [
+                    ("  ", &finding.what),
+                    ("  It means: ", &finding.meaning),
+                    ("  To do:    ", &finding.action),
                 ] {
-                    let _ = writeln!(out, "{line}");
+                    let _ = writeln!(out, "{}", wrapped(label, &" ".repeat(label.len()), text));
                 }
             });
         }
@@ -306,6 +351,35 @@ pub(crate) fn is_interrupted() -> bool {
     CANCELLED.load(Ordering::SeqCst)
 }
 
+/// Columns that every terminal has.
+const COLUMNS: usize = 80;
+
+/// `text` behind `first`, further lines behind `rest`, broken at spaces so that
+/// no line is wider than 80 columns. A longer word (a path) stays in one piece:
+/// it can be copied.
+fn wrapped(first: &str, rest: &str, text: &str) -> String {
+    let mut lines = first.to_owned();
+    let mut column = first.chars().count();
+    let mut is_start = true;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if !is_start && column + 1 + width > COLUMNS {
+            lines.push('\n');
+            lines.push_str(rest);
+            column = rest.chars().count();
+            is_start = true;
+        }
+        if !is_start {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+        is_start = false;
+    }
+    lines
+}
+
 /// A stage, for people.
 pub(crate) fn words(stage: Stage) -> &'static str {
     match stage {
@@ -327,8 +401,28 @@ fn style(with_total: bool) -> ProgressStyle {
     } else {
         "{spinner} {wide_msg}"
     };
+    plain_style(template)
+}
+
+fn plain_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
         .tick_chars("|/-\\ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_keep_their_words() {
+        let text = "word ".repeat(40) + "C:\\a\\very\\long\\path\\".repeat(6).as_str() + " end";
+        let shown = wrapped("  label    ", "           ", &text);
+        for line in shown.lines() {
+            assert!(line.chars().count() <= 80 || !line.trim().contains(' '), "{line}");
+        }
+        let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&shown)[1..], words(&text));
+    }
 }

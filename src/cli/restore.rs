@@ -2,37 +2,81 @@
 
 use anyhow::Result;
 use lifeboat::archive::reader::SetReader;
-use lifeboat::archive::rescue::What;
-use lifeboat::restore::loadstate::ways;
-use lifeboat::restore::{Destinations, Options, Restored, Verified, restore, verify_restored};
+use lifeboat::archive::rescue::{Rescue, What};
+use lifeboat::restore::{
+    Chosen, Destinations, Input, Options, Restored, Verified, restore_verified, settle,
+};
+use lifeboat::store::loadstate::{Call, ways};
 use serde_json::json;
 
 use super::args::Restore;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::{sets, units};
+use super::{places, sets, units};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
-    let to = Destinations::parse(&args.to)?;
+    // A wrong --to should not cost the way to the set.
+    let named = if args.to.is_empty() { None } else { Some(Destinations::parse(&args.to)?) };
     let set = sets::open_set(&args.set, &args.logon, out)?;
+    let whole = set.rescue().clone();
+    let set: Box<dyn Input> = match &args.part {
+        Some(drive) => Box::new(one_part(set, drive)?),
+        None => Box::new(set),
+    };
+    let rescue = set.rescue();
+    let to = match named {
+        Some(to) if !args.in_place => to,
+        named => places::find(rescue, named, out)?,
+    };
+    // A folder goes among what is there; a store stands for itself.
+    let to = match rescue.what {
+        What::Store => Destinations::Staged(Box::new(to)),
+        What::Folder => to,
+    };
     let options = Options { replace: args.replace };
-    let done = restore(&set, &to, options, out)?;
-    let verified = verify_restored(&set, &to, out)?;
+    let (done, verified) = restore_verified(&*set, &to, options, out)?;
+    let kept = settle(&*set, &to, args.replace)?;
     let losses = show("Restored", done, verified, out);
-    advise(&set, out);
+    for kept in kept {
+        out.event("kept-aside", &json!({"path": kept}));
+        out.result(&format!("  The store that was there is kept as {kept}"));
+    }
+    advise(&whole, rescue, out);
     Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
 }
 
+/// The part of one drive.
+fn one_part(set: SetReader, drive: &str) -> Result<Chosen> {
+    let drive = drive.trim_end_matches(['\\', ':']);
+    let parts = &set.rescue().parts;
+    let there: Vec<String> = parts.iter().map(|part| part.drive.clone()).collect();
+    let Some(found) = there.iter().find(|there| there.eq_ignore_ascii_case(drive)) else {
+        return Err(Failure::new(
+            Exit::NothingFound,
+            format!("--part {drive}: the set has no part of this drive"),
+            format!("It has: {}.", there.join(", ")),
+        )
+        .into());
+    };
+    Ok(Chosen::part(set, found)?)
+}
+
 /// What loadstate needs now.
-fn advise(set: &SetReader, out: Out) {
-    let rescue = set.rescue();
-    if rescue.what != What::Store {
+fn advise(whole: &Rescue, restored: &Rescue, out: Out) {
+    if whole.what != What::Store {
         out.say("This set is a folder, not a store: loadstate has no use for it.");
         return;
     }
-    if let Some(way) = ways(rescue).first() {
+    if whole.parts.len() > restored.parts.len() {
+        let missing = whole.parts.iter().filter(|part| !restored.parts.contains(part));
+        let missing: Vec<&str> = missing.map(|part| part.drive.as_str()).collect();
+        out.say(&format!("loadstate needs the other parts too: --part {}", missing.join(", ")));
+        return;
+    }
+    if let Some(way) = ways(&whole.kept()).first() {
         out.say("Next, elevated, in the full Windows (loadstate does not run in WinPE):");
-        out.say(&format!("  {}", way.command));
+        out.say(&format!("  {}", way.command(&Call::default())));
+        out.say("  or: lifeboat loadstate SET --run");
     }
 }
 

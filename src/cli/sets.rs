@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use lifeboat::archive::reader::SetReader;
@@ -16,9 +17,15 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::password;
 
-/// Opens what stands after `offload --to`.
-pub(crate) fn open_dest(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn Target>> {
-    open_target(text.parse()?, logon, Missing::Make, out)
+/// Opens what stands after `offload --to`. What may pass is tried again for
+/// `retry_for`.
+pub(crate) fn open_dest(
+    text: &str,
+    logon: &Logon,
+    retry_for: Duration,
+    out: Out,
+) -> Result<Arc<dyn Target>> {
+    open_target(text.parse()?, logon, Options { missing: Missing::Make, retry_for }, out)
 }
 
 /// The same where the password was typed already: the guided rescue. If it is
@@ -27,6 +34,7 @@ pub(crate) fn open_dest_with(
     text: &str,
     logon: &Logon,
     typed: &str,
+    retry_for: Duration,
     out: Out,
 ) -> Result<Arc<dyn Target>> {
     let password = match typed {
@@ -35,7 +43,8 @@ pub(crate) fn open_dest_with(
     };
     let tell = |_: &Login| Ok(password.clone().map(Secret::new));
     let monitor: Arc<dyn Monitor> = Arc::new(out);
-    Ok(open(&with_user(text.parse()?, logon), &tell, Options::default(), &monitor)?)
+    let options = Options { missing: Missing::Make, retry_for };
+    Ok(open(&with_user(text.parse()?, logon), &tell, options, &monitor)?)
 }
 
 /// Opens the rescue set that `text` names.
@@ -53,17 +62,25 @@ pub(crate) fn find_set(text: &str, logon: &Logon, out: Out) -> Result<(Arc<dyn T
             "Name the set's own folder, which has rescue.json in it.",
         )
     })?;
-    Ok((open_target(above, logon, Missing::Fail, out)?, name))
+    let options = Options { missing: Missing::Fail, ..Options::default() };
+    Ok((open_target(above, logon, options, out)?, name))
 }
 
 /// The folder above, and the last name.
 fn split(dest: Dest) -> Option<(Dest, String)> {
     match dest {
         Dest::Folder(path) => {
-            // `.` and `..` have a last name only once they are resolved.
-            let path = path.canonicalize().or_else(|_| std::path::absolute(&path)).ok()?;
+            // `.` and `..` have a last name only once they are resolved; any other
+            // path stays as it was typed.
+            let path = match path.file_name() {
+                Some(_) => path,
+                // (Windows' own way to a whole path would begin with \\?\.)
+                None if cfg!(windows) => std::path::absolute(&path).ok()?,
+                None => path.canonicalize().ok()?,
+            };
             let name = path.file_name()?.to_str()?.to_owned();
-            Some((Dest::Folder(path.parent().map(PathBuf::from)?), name))
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+            Some((Dest::Folder(above.map_or_else(|| ".".into(), PathBuf::from)), name))
         }
         Dest::Smb(place) => {
             let dir = place.dir.trim_end_matches('/');
@@ -74,7 +91,7 @@ fn split(dest: Dest) -> Option<(Dest, String)> {
     }
 }
 
-fn open_target(dest: Dest, logon: &Logon, missing: Missing, out: Out) -> Result<Arc<dyn Target>> {
+fn open_target(dest: Dest, logon: &Logon, options: Options, out: Out) -> Result<Arc<dyn Target>> {
     let dest = with_user(dest, logon);
     let given = password::given(logon.password_file.as_deref())?;
     let ask = |login: &Login| -> Result<Option<Secret>, TargetError> {
@@ -96,7 +113,7 @@ fn open_target(dest: Dest, logon: &Logon, missing: Missing, out: Out) -> Result<
             })
     };
     let monitor: Arc<dyn Monitor> = Arc::new(out);
-    Ok(open(&dest, &ask, Options { missing, ..Options::default() }, &monitor)?)
+    Ok(open(&dest, &ask, options, &monitor)?)
 }
 
 /// `--user` for destinations that have no place for a user in their own text.
@@ -150,6 +167,20 @@ mod tests {
         let (above, name) = split("smb://u@h/share/PC-1/".parse().unwrap()).unwrap();
         assert_eq!((above, name.as_str()), ("smb://u@h/share".parse().unwrap(), "PC-1"));
         assert!(split("smb://u@h/share".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_folder_stays_as_it_was_typed() {
+        for (typed, above, name) in
+            [("some/PC-1", "some", "PC-1"), ("PC-1/", ".", "PC-1"), ("../a/PC-1", "../a", "PC-1")]
+        {
+            let split = split(Dest::Folder(typed.into())).unwrap();
+            assert_eq!(split, (Dest::Folder(above.into()), name.to_owned()), "{typed}");
+        }
+        let here = std::env::current_dir().unwrap();
+        let (above, name) = split(Dest::Folder(".".into())).unwrap();
+        assert_eq!(above, Dest::Folder(here.parent().unwrap().into()));
+        assert_eq!(Some(name.as_str()), here.file_name().unwrap().to_str());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Opening what the user named, and finding the stores in it.
 
 use anyhow::Result;
+use lifeboat::health::check_deleted_stores;
 use lifeboat::monitor::Monitor;
-use lifeboat::store::{Store, StoreVolume, find_stores};
+use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
 use lifeboat::tree::Via;
 use lifeboat::tree::source::{Source, SourceVolume};
 use serde_json::json;
@@ -15,14 +16,36 @@ use super::output::Out;
 pub(crate) struct Found {
     pub(crate) volumes: Vec<SourceVolume>,
     pub(crate) stores: Vec<Store>,
+    /// What the logs tell.
+    pub(crate) logs: Logs,
+    /// Which computer it is.
+    pub(crate) machine: Machine,
     /// Whether a volume or disk could not be looked into.
     pub(crate) hidden: bool,
 }
 
-/// Opens the sources (all that is attached if none) and finds the stores. Says
-/// which volumes cannot be looked into: a locked one must never read as "no
-/// store".
+/// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
+    let mut found = open(sources, global, out)?;
+    let searched: Vec<StoreVolume> = found.searchable().collect();
+    let (stores, failed) = find_stores(&searched, out);
+    for (number, error) in failed {
+        found.hidden = true;
+        out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
+    }
+    found.logs = Logs::read(&searched, &stores, out);
+    found.machine = Machine::find(&searched, &found.logs);
+    check_deleted_stores(&searched, &stores, out);
+    found.stores = stores;
+    if out.is_cancelled() {
+        return Err(interrupted().into());
+    }
+    Ok(found)
+}
+
+/// Opens the sources (all that is attached if none). Says which volumes cannot
+/// be looked into: a locked one must never read as "no store".
+pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,
@@ -41,7 +64,13 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
         opened.push(Source::open(spec, via, out)?);
     }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
-    let mut found = Found { volumes, stores: Vec::new(), hidden };
+    let mut found = Found {
+        volumes,
+        stores: Vec::new(),
+        logs: Logs::default(),
+        machine: Machine::default(),
+        hidden,
+    };
     for volume in &found.volumes {
         let (readable, reason) = match &volume.tree {
             Ok(_) => (true, None),
@@ -57,8 +86,11 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
                 "letter": volume.letter,
                 "label": volume.tree.as_ref().map(|t| t.info().label.clone()).ok(),
                 "via": volume.tree.as_ref().map(|t| t.info().via.as_str()).ok(),
+                "why": Some(&volume.why).filter(|why| !why.is_empty()),
+                "not_shown": volume.not_shown,
             }),
         );
+        say_which_way(volume, out);
         for finding in &volume.findings {
             out.finding(finding);
         }
@@ -71,16 +103,28 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
         }
     }
     let searched: Vec<StoreVolume> = found.searchable().collect();
-    let (stores, failed) = find_stores(&searched, out);
-    for (number, error) in failed {
-        found.hidden = true;
-        out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
-    }
-    found.stores = stores;
-    if out.is_cancelled() {
-        return Err(interrupted().into());
-    }
+    found.machine = Machine::find(&searched, &found.logs);
     Ok(found)
+}
+
+/// Which way a volume is read, and why: where it is not the usual one, or more
+/// was asked for.
+fn say_which_way(volume: &SourceVolume, out: Out) {
+    let Ok(tree) = &volume.tree else { return };
+    let way = match tree.info().via {
+        Via::Raw => "raw, from the disk itself",
+        Via::Host => "host, through the system's file API",
+        Via::Memory => "from memory",
+    };
+    let text = format!("{}: read {way} ({})", volume.display, volume.why);
+    if tree.info().via == Via::Host {
+        out.note(&text);
+    } else {
+        out.detail(&text);
+    }
+    if !volume.not_shown.is_empty() {
+        out.detail(&format!("that way does not show: {}", volume.not_shown.join("; ")));
+    }
 }
 
 impl Found {
@@ -91,6 +135,7 @@ impl Found {
                 tree: volume.tree.as_ref().ok()?.clone(),
                 display: volume.display.clone(),
                 present_letter: volume.letter,
+                attached: volume.attached,
             })
         })
     }

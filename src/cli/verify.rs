@@ -1,13 +1,13 @@
 //! `lifeboat verify`.
 
 use anyhow::Result;
-use lifeboat::health::{Level, Severity, check_store};
+use lifeboat::health::{Check, Level, Severity, StoreReport, Usmtutils, Verdict, check_store};
 use lifeboat::monitor::Monitor;
-use lifeboat::store::Survey;
+use lifeboat::store::{Store, Survey};
 use serde_json::json;
 
 use super::args::{Global, LevelArg, Verify};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{detect, sets, sources};
 
@@ -33,39 +33,78 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
         LevelArg::Quick => Level::Quick,
         LevelArg::Full => Level::Full,
     };
-    let mut found = sources::find(names, global, out)?;
+    let found = sources::find(names, global, out)?;
     let wanted: Vec<String> = args.store.iter().cloned().collect();
-    let stores = sources::choose(std::mem::take(&mut found.stores), &wanted)?;
+    let stores = sources::choose(found.stores.clone(), &wanted)?;
     if !stores.iter().any(|s| s.kind.holds_data()) {
         return Err(sources::nothing_found(&found).into());
     }
     // A damaged volume is damage, whatever the store looks like.
     let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
     let mut damaged = volumes >= Some(Severity::Damage);
+    let usmtutils = Usmtutils::find(args.usmt.as_deref());
+    if args.usmt.is_some() && usmtutils.is_none() {
+        return Err(no_usmtutils(args).into());
+    }
+    detect::show_machine(&found, out);
     for store in &stores {
         out.clear();
-        detect::show(store, &Survey::of(store, out), out);
-        let report = check_store(store, level, out);
+        detect::show(store, &Survey::of(store, out), &found, out);
+        let check = Check {
+            level,
+            capture: found.logs.capture_of(store, &found.stores),
+            usmtutils: usmtutils.as_ref(),
+        };
+        let report = check_store(store, &check, out);
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
         }
         out.clear();
         damaged |= report.worst() >= Some(Severity::Damage);
-        let verdict = report.verdict(level);
-        out.event(
-            "verdict",
-            &json!({
-                "store": store.id,
-                "worst": report.worst().map(Severity::as_str),
-                "findings": report.findings.len(),
-                "files_read": report.files_read,
-                "bytes_read": report.bytes_read,
-                "verdict": verdict,
-            }),
-        );
-        out.result(&format!("  verdict  {verdict}"));
+        show_verdict(store, &report, &report.verdict(store, level), out);
     }
     Ok(if damaged { Exit::Losses } else { Exit::Done })
+}
+
+fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out) {
+    out.event(
+        "verdict",
+        &json!({
+            "store": store.id,
+            "worst": report.worst().map(Severity::as_str),
+            "findings": report.findings.len(),
+            "files_seen": report.files_seen,
+            "files_read": report.files_read,
+            "bytes_read": report.bytes_read,
+            "verdict": verdict.sentence(),
+            "state": verdict.state,
+            "proved": verdict.proved,
+            "plausible": verdict.plausible,
+            "unknown": verdict.unknown,
+        }),
+    );
+    out.field("verdict", &verdict.state);
+    let lists = [
+        ("proved", &verdict.proved),
+        ("likely", &verdict.plausible),
+        ("unknown", &verdict.unknown),
+    ];
+    for (label, items) in lists {
+        for (number, item) in items.iter().enumerate() {
+            out.field(if number == 0 { label } else { "" }, item);
+        }
+    }
+}
+
+fn no_usmtutils(args: &Verify) -> Failure {
+    let dir = args.usmt.clone().unwrap_or_default();
+    if cfg!(windows) {
+        let what = format!("there is no usmtutils.exe in {}", dir.display());
+        Failure::new(Exit::Usage, what, "Name the folder that it is in, or leave out --usmt.")
+    } else {
+        let what = "--usmt needs Windows: usmtutils is a Windows program";
+        Failure::new(Exit::Usage, what, "Leave it out, or run lifeboat.exe.")
+    }
 }
 
 fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {

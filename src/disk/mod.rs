@@ -35,6 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use bytes::Guid;
+pub(crate) use bytes::size_text;
 pub use cache::Cached;
 pub use container::{Container, DiskFormat, open_container};
 pub use error::DiskError;

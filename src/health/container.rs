@@ -1,126 +1,104 @@
 //! The compressed store (`USMT.MIG`), as far as it is known. The words are
-//! "structure sound", never "verified": only Microsoft's own code knows more.
+//! "structure sound", never "verified": only Microsoft's own code knows more,
+//! and where that is at hand it is asked as well.
 
 use crate::monitor::Monitor;
 use crate::store::{ContainerReport, Part, check_container};
 
-use super::{Finding, Level, Severity};
+use super::codes::{
+    CONTAINER_DAMAGED, CONTAINER_EMPTY, CONTAINER_MISSING, CONTAINER_NO_CATALOG,
+    CONTAINER_PIECE_MISSING, CONTAINER_SOUND, CONTAINER_UNKNOWN, CONTAINER_UNREADABLE,
+    STORE_ENCRYPTED,
+};
+use super::metadata::unreadable;
+use super::{Check, Finding, Level};
 
 /// As many damaged records are named; the rest is counted.
 const NAMED_PROBLEMS: usize = 100;
 
-const ASK_USMTUTILS: &str = "Run usmtutils /verify on it where USMT is at hand.";
-
+/// Looks at the container of `part`; what was proved of it, for people.
 pub(super) fn check(
     part: &Part,
-    level: Level,
+    check: &Check<'_>,
     monitor: &dyn Monitor,
     say: &mut dyn FnMut(Finding),
-) {
-    let at = part.windows_path();
-    let mut finding = |code, severity, what: String, meaning: &str, action: &str| {
-        say(Finding {
-            code,
-            severity,
-            path: format!("{at}\\USMT.MIG"),
-            what,
-            meaning: meaning.into(),
-            action: action.into(),
-        });
-    };
-    let containers = &part.markers.containers;
-    let Some((_, first)) =
-        containers.iter().find(|(name, _)| name.eq_ignore_ascii_case("USMT.MIG"))
-    else {
-        return finding(
-            "container-missing",
-            Severity::Fatal,
-            "pieces of a compressed store are here, but not USMT.MIG itself".into(),
-            "loadstate starts with USMT.MIG.",
-            "Rescue the pieces; look for USMT.MIG on other volumes.",
-        );
+) -> Vec<String> {
+    let mut proofs = Vec::new();
+    let at = format!("{}\\USMT.MIG", part.windows_path());
+    let pieces = part.markers.pieces();
+    let Some((0, first)) = pieces.first() else {
+        let what = "pieces of a compressed store are here, but not USMT.MIG itself";
+        say(CONTAINER_MISSING.at(at, what));
+        return proofs;
     };
     if first.size == 0 {
-        return finding(
-            "container-empty",
-            Severity::Fatal,
-            "USMT.MIG is empty".into(),
-            "There is no user data in it.",
-            "Look for deleted files and for another store.",
-        );
+        say(CONTAINER_EMPTY.at(at, "USMT.MIG is empty"));
+        return proofs;
     }
-    let pieces: Result<Vec<_>, _> =
-        containers.iter().map(|(_, marker)| part.tree.open(marker.node, None)).collect();
-    match pieces.and_then(|pieces| check_container(pieces, level == Level::Full, monitor)) {
-        Err(error) => finding(
-            "unreadable",
-            Severity::Fatal,
-            format!("cannot be read: {error}"),
-            "loadstate needs it whole.",
-            "The disk may be failing: offload what can be read, now.",
-        ),
-        Ok(report) => judge(&report, containers.len(), level, &mut finding),
+    let last = pieces.last().map_or(0, |(number, _)| *number);
+    for missing in (1..last).filter(|n| pieces.iter().all(|(number, _)| number != n)) {
+        let what = format!("USMT.MIG{missing:02} is missing, USMT.MIG{last:02} is there");
+        say(CONTAINER_PIECE_MISSING.at(at.clone(), what));
     }
+    let streams: Result<Vec<_>, _> =
+        pieces.iter().map(|(_, marker)| part.tree.open(marker.node, None)).collect();
+    let full = check.level == Level::Full;
+    match streams.and_then(|streams| check_container(streams, full, monitor)) {
+        Err(error) => say(CONTAINER_UNREADABLE.at(at, unreadable(&error))),
+        Ok(report) => {
+            judge(&report, pieces.len(), &at, check, say);
+            if report.payloads_checked > 0 && report.problems.is_empty() {
+                proofs.push(format!(
+                    "the data of {} records unpacks, with the checksums that it carries",
+                    report.payloads_checked
+                ));
+            }
+        }
+    }
+    if let Some(usmtutils) = check.usmtutils {
+        proofs.extend(usmtutils.check(part, monitor, say));
+    }
+    proofs
 }
 
 fn judge(
     report: &ContainerReport,
     pieces: usize,
-    level: Level,
-    finding: &mut dyn FnMut(&'static str, Severity, String, &str, &str),
+    at: &str,
+    check: &Check<'_>,
+    say: &mut dyn FnMut(Finding),
 ) {
     if !report.is_known {
-        return finding(
-            "container-unknown",
-            Severity::Warning,
-            "does not begin as compressed stores are believed to".into(),
-            "Either it is damaged, or of a kind that is not known here (inferred).",
-            "Rescue it all the same. Run usmtutils /verify where USMT is at hand.",
-        );
+        let what = "does not begin as compressed stores are believed to";
+        return say(CONTAINER_UNKNOWN.at(at, what));
     }
     for problem in report.problems.iter().take(NAMED_PROBLEMS) {
         let record = problem.record.as_deref().unwrap_or("a record");
-        finding(
-            "container-damaged",
-            Severity::Damage,
-            format!("{record}, at byte {}: {}", problem.offset, problem.what),
-            "loadstate very probably stops there, or leaves that file out (inferred).",
-            ASK_USMTUTILS,
-        );
+        let what = format!("{record}, at byte {}: {}", problem.offset, problem.what);
+        say(CONTAINER_DAMAGED.at(at, what));
     }
     if let Some(more) = report.problems.len().checked_sub(NAMED_PROBLEMS).filter(|n| *n > 0) {
-        finding(
-            "container-damaged",
-            Severity::Damage,
-            format!("{more} more damaged records, at least"),
-            "loadstate very probably leaves those files out (inferred).",
-            ASK_USMTUTILS,
-        );
+        say(CONTAINER_DAMAGED.at(at, format!("{more} more damaged records, at least")));
     }
     if report.chain_is_whole && !report.has_catalog {
-        finding(
-            "container-no-catalog",
-            Severity::Damage,
-            format!("{} records, and none is CATALOG.IMG", report.records),
-            "A piece may be missing; without the catalog loadstate cannot use it (inferred).",
-            "Look for USMT.MIG01, USMT.MIG02 ... on other volumes.",
-        );
+        let what = format!("{} records, and none is CATALOG.IMG", report.records);
+        say(CONTAINER_NO_CATALOG.at(at, what));
+    }
+    let told_by_log = check.capture.is_some_and(|(run, named)| named && run.is_encrypted());
+    if report.has_password && !told_by_log {
+        let what = "its first record stands where it does in a store with a password (inferred)";
+        say(STORE_ENCRYPTED.at(at, what));
     }
     if report.problems.is_empty() && report.chain_is_whole && report.has_catalog {
         let pieces = if pieces > 1 { format!(" in {pieces} pieces") } else { String::new() };
         let payloads = if report.has_password {
             "the data is encrypted and was not checked".to_owned()
-        } else if level == Level::Full {
+        } else if check.level == Level::Full {
             format!("{} payloads unpack soundly", report.payloads_checked)
         } else {
             "the data was not unpacked (--level full does that)".to_owned()
         };
-        finding(
-            "container-sound",
-            Severity::Info,
-            format!("structure sound: {} records{pieces}; {payloads}", report.records),
-            "As far as the format is known (inferred), loadstate will take it.",
-            ASK_USMTUTILS,
-        );
+        let what = format!("structure sound: {} records{pieces}; {payloads}", report.records);
+        say(CONTAINER_SOUND.at(at, what));
     }
 }

@@ -1,12 +1,26 @@
 //! What is wrong with a source, a store or a set, and what that means.
 
+pub mod codes;
 mod container;
+mod deleted;
+mod logs;
+mod many;
+mod metadata;
+mod names;
+mod parts;
 mod read_all;
 mod store;
+mod usmtutils;
+mod verdict;
 
 use std::fmt;
 
-pub use store::{Level, StoreReport, check_store};
+pub use codes::Code;
+pub use deleted::check_deleted_stores;
+pub use read_all::Onlooker;
+pub use store::{Check, Level, StoreReport, check_store, check_store_with};
+pub use usmtutils::Usmtutils;
+pub use verdict::Verdict;
 
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -2,61 +2,90 @@
 
 use std::collections::HashSet;
 
-use crate::facts::{Content, NodeId, NodeKind};
+use crate::facts::{Content, Facts, NodeId, NodeKind};
 use crate::monitor::{Monitor, Progress};
 use crate::name::{NtName, NtPath};
 use crate::store::{Part, Store};
 use crate::tree::{Tree, TreeError};
 
-use super::{Finding, Severity};
-
-/// What was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Read {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-}
+use super::codes::{FACTS_LOST, HOLE, UNREADABLE};
+use super::{Finding, StoreReport, metadata};
 
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// Sees what is read of a store as it is read, so that nobody has to read it a
+/// second time.
+pub trait Onlooker {
+    /// A file's turn comes: the part's number in its store, the path below the
+    /// part's `USMT` folder.
+    fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Facts);
+    /// One of its streams begins; `None` for the unnamed one.
+    fn stream(&mut self, name: Option<&NtName>);
+    /// The next bytes of the stream.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// The stream was read whole. One with holes, or that fails, has no end.
+    fn end(&mut self);
+}
+
+/// Reads every file of `store`; counts into `report`.
 pub(super) fn read_store(
     store: &Store,
+    mut onlooker: Option<&mut dyn Onlooker>,
     monitor: &dyn Monitor,
     say: &mut dyn FnMut(Finding),
-) -> Read {
+    report: &mut StoreReport,
+) {
     let listings: Vec<(&Part, Listing)> =
-        store.parts.iter().map(|part| (part, Listing::of(part, monitor, say))).collect();
+        store.parts.iter().map(|part| (part, Listing::of(part, monitor))).collect();
     let mut progress = Progress {
         total_bytes: listings.iter().map(|(_, l)| l.bytes).sum(),
         total_files: listings.iter().map(|(_, l)| l.files.len() as u64).sum(),
         ..Progress::default()
     };
     let mut buffer = vec![0; BUFFER_BYTES];
-    let mut read = Read::default();
-    for (part, listing) in &listings {
+    for (number, (part, listing)) in listings.iter().enumerate() {
         for file in &listing.files {
             if monitor.is_cancelled() {
-                return read;
+                return;
             }
-            let path = || part.drive_path(&listing.path_of(file));
-            let before = read.bytes;
-            match read_file(&*part.tree, file.node, &mut buffer, &mut read.bytes) {
-                Ok(troubles) => {
-                    if troubles.iter().all(|t| !t.is_bad()) {
-                        read.files += 1;
-                    }
+            let path = || part.path_of(&listing.path_of(file));
+            let before = report.bytes_read;
+            let mut look = onlooker.as_deref_mut().map(|onlooker| Look {
+                onlooker,
+                part: number,
+                below: listing.path_of(file),
+            });
+            let bytes = &mut report.bytes_read;
+            match read_file(&*part.tree, file.node, look.as_mut(), &mut buffer, bytes) {
+                Ok(Read::NotHere) => report.files_skipped += 1,
+                Ok(Read::Done(troubles)) => {
+                    let count = if troubles.is_empty() {
+                        &mut report.files_read
+                    } else {
+                        &mut report.files_not_whole
+                    };
+                    *count += 1;
                     for trouble in troubles {
                         say(trouble.into_finding(path()));
                     }
                 }
-                Err(error) => say(unreadable(path(), &error)),
+                Err(error) => {
+                    report.files_not_whole += 1;
+                    say(UNREADABLE.at(path(), metadata::unreadable(&error)));
+                }
             }
             progress.files += 1;
-            progress.bytes += read.bytes - before;
+            progress.bytes += report.bytes_read - before;
             monitor.progress(progress);
         }
     }
-    read
+}
+
+/// An onlooker, and the file that it is to look at.
+struct Look<'a> {
+    onlooker: &'a mut dyn Onlooker,
+    part: usize,
+    below: NtPath,
 }
 
 /// A file to read.
@@ -76,7 +105,8 @@ struct Listing {
 }
 
 impl Listing {
-    fn of(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) -> Self {
+    /// What cannot be looked at was told by the look at the metadata.
+    fn of(part: &Part, monitor: &dyn Monitor) -> Self {
         let tree = &*part.tree;
         let mut listing = Self { folders: vec![(0, NtName::default())], files: vec![], bytes: 0 };
         let mut linked = HashSet::new();
@@ -85,22 +115,8 @@ impl Listing {
             if monitor.is_cancelled() {
                 break;
             }
-            let entries = match tree.children(folder) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    say(unreadable(part.drive_path(&listing.folder_path(number)), &error));
-                    continue;
-                }
-            };
-            for entry in entries {
-                let node = match tree.node(entry.node) {
-                    Ok(node) => node,
-                    Err(error) => {
-                        let path = listing.folder_path(number).join(entry.name);
-                        say(unreadable(part.drive_path(&path), &error));
-                        continue;
-                    }
-                };
+            for entry in tree.children(folder).unwrap_or_default() {
+                let Ok(node) = tree.node(entry.node) else { continue };
                 if node.kind == NodeKind::File {
                     if node.links > 1 && !linked.insert(node.id) {
                         continue;
@@ -140,44 +156,51 @@ impl Listing {
     }
 }
 
-impl Part {
-    /// A path below the `USMT` folder, as Windows saw it.
-    fn drive_path(&self, below: &NtPath) -> String {
-        let whole: NtPath = self.usmt_path.names().iter().chain(below.names()).cloned().collect();
-        whole.on_drive(&self.drive.name())
-    }
+/// What came of reading one file.
+enum Read {
+    /// Every stream was gone through.
+    Done(Vec<Trouble>),
+    /// Its data is not on this disk, or cannot be exported: the look at the
+    /// metadata has told so.
+    NotHere,
 }
 
 /// What is wrong with a file that could be opened.
 enum Trouble {
     Hole { bytes: u64, first: String },
-    Encrypted,
-    EncryptedLost(String),
-    NotHere(String),
+    Facts(String),
 }
 
 fn read_file(
     tree: &dyn Tree,
     node: NodeId,
+    mut look: Option<&mut Look<'_>>,
     buffer: &mut [u8],
     bytes: &mut u64,
-) -> Result<Vec<Trouble>, TreeError> {
+) -> Result<Read, TreeError> {
     let facts = tree.facts(node, None)?;
-    let mut troubles = Vec::new();
-    match facts.content {
-        Content::NotHere(reason) => return Ok(vec![Trouble::NotHere(reason)]),
-        Content::EfsLost(reason) => return Ok(vec![Trouble::EncryptedLost(reason)]),
-        Content::EfsRaw => troubles.push(Trouble::Encrypted),
-        Content::Data | Content::Wof(_) => {}
+    if let Some(look) = &mut look {
+        look.onlooker.file(look.part, &look.below, node, &facts);
     }
+    if matches!(facts.content, Content::NotHere(_) | Content::EfsLost(_)) {
+        return Ok(Read::NotHere);
+    }
+    let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Facts).collect();
     // The raw export of an EFS file holds all its streams.
     let named: &[_] = if facts.content == Content::EfsRaw { &[] } else { &facts.streams };
     for name in std::iter::once(None).chain(named.iter().map(|s| Some(&s.name))) {
         let mut stream = tree.open(node, name)?;
+        if let Some(look) = &mut look {
+            look.onlooker.stream(name);
+        }
         loop {
-            match stream.read(buffer)? {
-                0 => break,
-                n => *bytes += n as u64,
+            let n = stream.read(buffer)?;
+            if n == 0 {
+                break;
+            }
+            *bytes += n as u64;
+            if let Some(look) = &mut look {
+                look.onlooker.bytes(&buffer[..n]);
             }
         }
         if let Some(first) = stream.holes().first() {
@@ -185,58 +208,20 @@ fn read_file(
                 bytes: stream.holes().iter().map(|h| h.length).sum(),
                 first: first.reason.clone(),
             });
+        } else if let Some(look) = &mut look {
+            look.onlooker.end();
         }
     }
-    Ok(troubles)
+    Ok(Read::Done(troubles))
 }
 
 impl Trouble {
-    fn is_bad(&self) -> bool {
-        !matches!(self, Self::Encrypted)
-    }
-
     fn into_finding(self, path: String) -> Finding {
-        let (code, severity, what, meaning, action) = match self {
-            Self::Hole { bytes, first } => (
-                "hole",
-                Severity::Damage,
-                format!("{bytes} bytes cannot be read: {first}"),
-                "loadstate restores the file with zeros there, or fails on it.",
-                "The disk may be failing: offload now; the rest of the file is saved.",
-            ),
-            Self::Encrypted => (
-                "encrypted-file",
-                Severity::Info,
-                "encrypted (EFS)".to_owned(),
-                "loadstate restores it as it is; only its user's key opens it.",
-                "Nothing; it is saved in raw form.",
-            ),
-            Self::EncryptedLost(reason) => (
-                "encrypted-lost",
-                Severity::Damage,
-                format!("encrypted (EFS) and cannot be exported exactly: {reason}"),
-                "The file will be missing after loadstate.",
-                "Copy it in the full Windows, or attach the disk there.",
-            ),
-            Self::NotHere(reason) => (
-                "not-here",
-                Severity::Warning,
-                format!("its data is not on this disk: {reason}"),
-                "Only a placeholder can be restored.",
-                "Get the file from where the placeholder points (OneDrive, server).",
-            ),
-        };
-        Finding { code, severity, path, what, meaning: meaning.into(), action: action.into() }
-    }
-}
-
-fn unreadable(path: String, error: &TreeError) -> Finding {
-    Finding {
-        code: "unreadable",
-        severity: Severity::Damage,
-        path,
-        what: format!("cannot be read: {error}"),
-        meaning: "loadstate will miss it.".into(),
-        action: "The disk may be failing: offload what can be read, now.".into(),
+        match self {
+            Self::Hole { bytes, first } => {
+                HOLE.at(path, format!("{bytes} bytes cannot be read: {first}"))
+            }
+            Self::Facts(which) => FACTS_LOST.at(path, format!("cannot be read whole: {which}")),
+        }
     }
 }

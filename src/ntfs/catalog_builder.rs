@@ -215,7 +215,9 @@ pub(super) fn sort_links(catalog: &mut Catalog) {
         let at = l.name_at as usize;
         arena.get(at..at + usize::from(l.name_len)).unwrap_or_default()
     };
-    catalog.links.sort_unstable_by(|a, b| {
+    // They come in the order of the records, in which the files of a folder often
+    // follow each other: the stable sort makes use of that.
+    catalog.links.sort_by(|a, b| {
         let folders = a.folder_key().cmp(&b.folder_key());
         folders.then_with(|| name(a).cmp(name(b))).then_with(|| a.record.cmp(&b.record))
     });
@@ -229,11 +231,12 @@ pub(super) fn sort_links(catalog: &mut Catalog) {
 pub(super) fn index_records(catalog: &mut Catalog) {
     let links = &catalog.links;
     let count = u32::try_from(links.len()).unwrap_or(u32::MAX);
-    catalog.by_record = Vec::new();
-    catalog.by_record.reserve_exact(links.len());
-    catalog.by_record.extend(0..count);
     // By index among equals: names in a directory before orphaned ones.
-    catalog.by_record.sort_unstable_by_key(|i| (links[*i as usize].record, *i));
+    let key = |(i, link): (u32, &Link)| u64::from(link.record) << 32 | u64::from(i);
+    let mut keys: Vec<u64> = (0..count).zip(links).map(key).collect();
+    keys.sort_unstable();
+    // Keys without the record are the indexes.
+    catalog.by_record = keys.into_iter().map(|key| (key & 0xFFFF_FFFF) as u32).collect();
 }
 
 /// Drops the names of files that are not there, and of the root; leaves one name to each

@@ -84,8 +84,10 @@ impl EfsData {
                     // The sectors of the export are not those of the stream:
                     // going on by less than one costs no good one.
                     let at = self.export.position();
-                    let left = SECTOR - usize::try_from(at % SECTOR as u64).unwrap_or(0);
-                    let n = left.min(end - done);
+                    let left = SECTOR as u64 - at % SECTOR as u64;
+                    // The last sector may be longer than what is left of the export.
+                    let left = left.min(self.len().saturating_sub(at));
+                    let n = usize::try_from(left).unwrap_or(0).clamp(1, end - done);
                     buf[done..done + n].fill(0);
                     self.holes.add(at, n as u64, reason);
                     self.export.skip(n as u64);

@@ -1,7 +1,8 @@
 //! One pass over `$MFT` in large reads: what every file is called, where it
 //! belongs, and its cheap facts.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::{panic, thread};
 
 use super::attribute::Sizes;
 use super::attribute::{Attribute, Value, kind};
@@ -17,11 +18,14 @@ use super::standard_information::StandardInformation;
 use super::volume::Volume;
 use super::{NtfsError, same_names, wof};
 use crate::disk::Patience;
-use crate::facts::attributes;
+use crate::facts::{Hole, attributes};
 use crate::monitor::{Monitor, Progress};
 
-/// Bytes of one read of `$MFT`.
-const READ_BYTES: usize = 2 << 20;
+/// Bytes of one read of `$MFT`: large to a disk, and few enough to be in the
+/// processor's cache still when they are looked at.
+const READ_BYTES: usize = 1 << 20;
+/// Reads that are done before their turn: a disk need not wait for us.
+const READS_AHEAD: usize = 2;
 /// How many damaged records are kept by number, of each kind.
 const MAX_EXAMPLES: usize = 64;
 
@@ -68,21 +72,19 @@ pub(crate) fn sweep(
     let size = total.saturating_mul(record_bytes as u64);
     let sizes = Sizes { allocated: size, size, initialised: size };
     let source = Source::Clusters { runs: volume.mft().clone(), sizes, unit_clusters: 0 };
-    let mut reader = DataReader::new(Arc::clone(volume), source);
+    let reader = DataReader::new(Arc::clone(volume), source);
     let mut sweep = Sweep {
         builder: Builder::with_capacity(records_in_use(volume)),
         report: Report::default(),
         patience: Patience::default(),
     };
     sweep.report.deleted = vec![0; usize::try_from(total.div_ceil(64)).unwrap_or(0)];
-    let mut buf = vec![0; (READ_BYTES / record_bytes).max(1) * record_bytes];
     let mut number = 0;
-    while number < total {
+    let holes = read_ahead(reader, record_bytes, |block| {
         if monitor.is_cancelled() {
             return Err(NtfsError::Cancelled);
         }
-        let n = reader.read(&mut buf)?;
-        for bytes in buf[..n].chunks_exact_mut(record_bytes) {
+        for bytes in block.chunks_exact_mut(record_bytes) {
             // The catalog numbers records with 32 bits, as NTFS itself does.
             let Ok(record) = u32::try_from(number) else { break };
             let at = volume.record_offset(number).unwrap_or(0);
@@ -90,17 +92,15 @@ pub(crate) fn sweep(
             number += 1;
         }
         let done = Progress {
-            bytes: reader.position(),
+            bytes: number.saturating_mul(record_bytes as u64),
             total_bytes: size,
             files: number,
             total_files: total,
         };
         monitor.progress(done);
-        if n == 0 {
-            break;
-        }
-    }
-    for hole in reader.holes() {
+        Ok(())
+    })?;
+    for hole in holes {
         let first = hole.offset / record_bytes as u64;
         let last = (hole.offset + hole.length).div_ceil(record_bytes as u64).min(total);
         (first..last).for_each(|record| sweep.report.unreadable.add(record));
@@ -111,6 +111,42 @@ pub(crate) fn sweep(
     report.mended.same_names = same_names::settle(volume, &mut catalog);
     report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))
+}
+
+/// Gives `look` the stream in blocks of whole records, while another thread reads
+/// the next ones. Returns the holes.
+fn read_ahead(
+    mut reader: DataReader,
+    record_bytes: usize,
+    mut look: impl FnMut(&mut [u8]) -> Result<(), NtfsError>,
+) -> Result<Vec<Hole>, NtfsError> {
+    let block_bytes = (READ_BYTES / record_bytes).max(1) * record_bytes;
+    thread::scope(|scope| {
+        let (read, blocks) = mpsc::sync_channel(READS_AHEAD);
+        let (used, unused) = mpsc::channel::<Vec<u8>>();
+        let thread = scope.spawn(move || {
+            loop {
+                let mut block = unused.try_recv().unwrap_or_default();
+                block.resize(block_bytes, 0);
+                let result = reader.read(&mut block).map(|n| {
+                    block.truncate(n);
+                    block
+                });
+                let is_last = !result.as_ref().is_ok_and(|block| block.len() == block_bytes);
+                // Nobody listens any more where the work was stopped.
+                if read.send(result).is_err() || is_last {
+                    return reader.holes().to_vec();
+                }
+            }
+        });
+        for block in blocks {
+            let mut block = block?;
+            look(&mut block)?;
+            // The thread may have ended.
+            let _ = used.send(block);
+        }
+        Ok(thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+    })
 }
 
 /// How many records `$MFT`'s own bitmap counts, to ask for the right amount of

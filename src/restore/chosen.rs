@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{Data, Line, Member, MemberKind, Totals};
+use crate::archive::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
 use crate::archive::reader::{InOrder, SetReader};
-use crate::archive::rescue::Rescue;
+use crate::archive::rescue::{Part, Rescue, What};
 
 use super::{Bytes, Input, Ordered};
 
@@ -21,6 +21,9 @@ pub struct Chosen {
     /// The files that chosen links lead to and that are not chosen themselves.
     /// The first such link becomes the file, the others lead to it.
     homeless: HashSet<String>,
+    /// Beginnings of paths, and what stands in their place; what none of them
+    /// fits is left out. Empty when paths stay as they are.
+    moves: Vec<(String, String)>,
 }
 
 impl Chosen {
@@ -35,7 +38,8 @@ impl Chosen {
             .map(|path| path.as_ref().replace('\\', "/").trim_matches('/').to_owned())
             .collect();
         let rescue = set.rescue().clone();
-        let mut chosen = Self { set, rescue, paths, missing: Vec::new(), homeless: HashSet::new() };
+        let (missing, homeless) = (Vec::new(), HashSet::new());
+        let mut chosen = Self { set, rescue, paths, missing, homeless, moves: Vec::new() };
         let mut met = HashSet::new();
         let mut totals = Totals::default();
         for line in chosen.set.lines()? {
@@ -66,6 +70,62 @@ impl Chosen {
         Ok(chosen)
     }
 
+    /// The part of one drive, as the set calls it.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn part(set: SetReader, drive: &str) -> Result<Self, ArchiveError> {
+        let mut chosen = Self::new(set, &[drive])?;
+        chosen.rescue.parts.retain(|part| part.drive == drive);
+        Ok(chosen)
+    }
+
+    /// One user's files, as plain files at their own drive and path: what stands
+    /// at `...\USMT\File\C$\Users\alice` comes as `C/Users/alice`. Empty where the
+    /// set has none; letter case does not count.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn user(set: SetReader, name: &str) -> Result<Self, ArchiveError> {
+        let mut homes: Vec<(String, String)> = Vec::new();
+        for line in set.lines()? {
+            let member = match line {
+                Ok(Line::Member(member)) => member,
+                Ok(_) | Err(ArchiveError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some((home, own)) = home_of(&member.path, name)
+                && !homes.iter().any(|(known, _)| known == home)
+            {
+                homes.push((home.to_owned(), own));
+            }
+        }
+        // No path at all would choose everything.
+        let paths = homes.iter().map(|(home, _)| home.clone());
+        let paths: Vec<String> = if homes.is_empty() { vec!["/".into()] } else { paths.collect() };
+        let mut chosen = Self::new(set, &paths)?;
+        let part = |own: &String| {
+            let (drive, path) = own.split_once('/')?;
+            Some(Part {
+                drive: drive.to_owned(),
+                drive_from: "the store's own folder names".to_owned(),
+                path: path.to_owned(),
+                role: "folder".to_owned(),
+                ..chosen.rescue.parts.first()?.clone()
+            })
+        };
+        chosen.rescue.parts = homes.iter().filter_map(|(_, own)| part(own)).collect();
+        chosen.rescue.what = What::Folder;
+        chosen.missing = Vec::new();
+        chosen.moves = homes;
+        Ok(chosen)
+    }
+
+    /// Whether nothing at all was chosen.
+    pub fn is_empty(&self) -> bool {
+        self.rescue.parts.is_empty()
+    }
+
     /// The paths that nothing in the set has.
     pub fn missing(&self) -> &[String] {
         &self.missing
@@ -73,6 +133,29 @@ impl Chosen {
 
     fn takes(&self, path: &str) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|chosen| is_at_or_below(path, chosen))
+    }
+
+    /// A member with the paths that it is to have.
+    fn moved(&self, mut member: Member) -> Member {
+        if self.moves.is_empty() {
+            return member;
+        }
+        let exact = member.exact_path();
+        if let Some(path) = exact.and_then(|path| self.moved_path(&path)) {
+            (member.path, member.raw_path) = to_text(&path);
+        }
+        if let Some(path) = member.exact_link_to().and_then(|path| self.moved_path(&path)) {
+            let (text, raw) = to_text(&path);
+            (member.link_to, member.raw_link_to) = (Some(text), raw);
+        }
+        member
+    }
+
+    fn moved_path(&self, path: &[u8]) -> Option<Vec<u8>> {
+        self.moves.iter().find_map(|(from, to)| {
+            let rest = path.strip_prefix(from.as_bytes())?;
+            (rest.is_empty() || rest.starts_with(b"/")).then(|| [to.as_bytes(), rest].concat())
+        })
     }
 
     fn leads_to_chosen(&self, path: &str) -> bool {
@@ -90,6 +173,24 @@ fn count(totals: &mut Totals, member: &Member) {
     totals.bytes = streams.fold(totals.bytes, |sum, data| sum.saturating_add(data.size));
     totals.streams += member.streams.len() as u64;
     totals.losses += member.losses.len() as u64;
+}
+
+/// `C/StateStore/USMT/File/C$/Users/alice`, and `C/Users/alice`, for a path there
+/// or below.
+fn home_of<'a>(path: &'a str, user: &str) -> Option<(&'a str, String)> {
+    let names: Vec<&str> = path.split('/').collect();
+    let at = names.windows(5).position(|names| {
+        let [usmt, file, drive, users, name] = names else { return false };
+        usmt.eq_ignore_ascii_case("USMT")
+            && file.eq_ignore_ascii_case("File")
+            && matches!(drive.as_bytes(), [letter, b'$'] if letter.is_ascii_alphabetic())
+            && ["Users", "Documents and Settings"].iter().any(|n| users.eq_ignore_ascii_case(n))
+            && name.to_lowercase() == user.to_lowercase()
+    })?;
+    let [drive, users, name] = names.get(at + 2..at + 5)? else { return None };
+    let length = names.get(..at + 5)?.join("/").len();
+    let own = format!("{}/{users}/{name}", drive.trim_end_matches('$').to_ascii_uppercase());
+    Some((path.get(..length)?, own))
 }
 
 fn is_at_or_below(path: &str, above: &str) -> bool {
@@ -155,10 +256,12 @@ impl Ordered for ChosenInOrder<'_> {
             if self.chosen.homeless.contains(&member.path) {
                 self.homes.insert(member.path.clone(), Home::Waiting(Box::new(member)));
             } else if self.chosen.takes(&member.path) {
-                return Some(Ok(self.rehouse(member)));
-            } else if member.kind == MemberKind::Directory
+                return Some(Ok(self.chosen.moved(self.rehouse(member))));
+            } else if self.chosen.moves.is_empty()
+                && member.kind == MemberKind::Directory
                 && self.chosen.leads_to_chosen(&member.path)
             {
+                // Above what was moved there is nothing of the set's.
                 return Some(Ok(member));
             }
         }

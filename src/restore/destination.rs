@@ -9,6 +9,7 @@ use super::Verdict;
 use super::error::RestoreError;
 use super::names;
 use super::platform::{self, Root};
+use super::stage::Stages;
 use crate::archive::rescue::{Part, Rescue};
 use crate::name::{NtName, NtPath};
 
@@ -22,6 +23,9 @@ pub enum Destinations {
     Under(PathBuf),
     /// Each drive's part below a root of its own: `ROOT/…`.
     Drives(BTreeMap<String, PathBuf>),
+    /// One of these, but each part's folder has another name until
+    /// [`settle`](super::settle) gives it its own.
+    Staged(Box<Self>),
 }
 
 impl Destinations {
@@ -80,13 +84,23 @@ pub(super) struct Places {
     pub(super) roots: Vec<Opened>,
     /// Drive to root, and the names between the root and the drive's own.
     drives: BTreeMap<String, (usize, Vec<NtName>)>,
+    /// The folders of parts that get their name at the end.
+    pub(super) stages: Stages,
 }
 
 impl Places {
     /// Opens the roots of a set's drives. `--to DIR` makes `DIR` where it is
-    /// missing; a drive's root must be there.
+    /// missing; a drive's root must be there. A volume that is mounted at `DIR/C`
+    /// is a root of its own, with its own free space and what it can hold.
     pub(super) fn open(to: &Destinations, rescue: &Rescue) -> Result<Self, RestoreError> {
-        let mut places = Self { roots: Vec::new(), drives: BTreeMap::new() };
+        if let Destinations::Staged(to) = to {
+            let mut places = Self::open(to, rescue)?;
+            let folders = rescue.parts.iter().filter_map(|part| places.part(part));
+            places.stages = Stages::new(folders.collect());
+            return Ok(places);
+        }
+        let mut places =
+            Self { roots: Vec::new(), drives: BTreeMap::new(), stages: Stages::default() };
         for part in &rescue.parts {
             let drive = &part.drive;
             if places.drives.contains_key(drive) {
@@ -96,12 +110,18 @@ impl Places {
                 RestoreError::NoDestination { drive: drive.clone() } // a hostile set
             })?;
             let place = match to {
+                Destinations::Under(dir) if platform::is_mounted(dir, drive) => {
+                    places.roots.push(open_root(&dir.join(drive))?);
+                    (places.roots.len() - 1, Vec::new())
+                }
                 Destinations::Under(dir) => {
-                    if places.roots.is_empty() {
+                    let known = places.roots.iter().position(|root| root.shown == *dir);
+                    if known.is_none() {
                         make_dir(dir)?;
                         places.roots.push(open_root(dir)?);
                     }
-                    (0, vec![NtName::from(drive.as_str())])
+                    let root = known.unwrap_or(places.roots.len() - 1);
+                    (root, vec![NtName::from(drive.as_str())])
                 }
                 Destinations::Drives(roots) => {
                     let root = roots.iter().find(|(d, _)| d.eq_ignore_ascii_case(drive));
@@ -111,6 +131,7 @@ impl Places {
                     places.roots.push(open_root(root)?);
                     (places.roots.len() - 1, Vec::new())
                 }
+                Destinations::Staged(_) => continue, // seen to above
             };
             places.drives.insert(drive.clone(), place);
         }
@@ -119,6 +140,12 @@ impl Places {
 
     /// Where a path below a drive stands: its root, and the names below that.
     pub(super) fn find(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
+        let (root, at) = self.find_settled(drive, below)?;
+        Some((root, self.stages.redirect(root, at)))
+    }
+
+    /// Where it stands in the end.
+    fn find_settled(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, above) = self.drives.get(drive)?;
         Some((*root, above.iter().chain(below.names()).cloned().collect()))
     }
@@ -170,10 +197,21 @@ impl Places {
             })
     }
 
-    /// Refuses folders of parts that hold something already.
-    pub(super) fn refuse_what_is_there(&mut self, rescue: &Rescue) -> Result<(), RestoreError> {
-        for part in rescue.parts.iter().filter(|p| !p.path.is_empty()) {
-            let Some((root, at)) = self.part(part) else { continue };
+    /// Refuses folders of parts that hold something already; of parts in a
+    /// stage, both their folders, or with `may_replace` the stage alone.
+    pub(super) fn refuse_what_is_there(
+        &mut self,
+        rescue: &Rescue,
+        may_replace: bool,
+    ) -> Result<(), RestoreError> {
+        let parts = || rescue.parts.iter().filter(|p| !p.path.is_empty());
+        let mut folders: Vec<_> = parts().filter_map(|part| self.part(part)).collect();
+        if !self.stages.is_empty() && !may_replace {
+            let stages = std::mem::take(&mut self.stages);
+            folders.extend(parts().filter_map(|part| self.part(part)));
+            self.stages = stages;
+        }
+        for (root, at) in folders {
             let shown = self.shown(root, &at);
             let Some(opened) = self.roots.get_mut(root) else { continue };
             let names = match opened.root.list(&at, 100) {

@@ -1,12 +1,17 @@
 //! The work itself, in two passes over the set: first everything that makes
 //! new files, links and folders, in the order of the set; then the facts, since
 //! whatever is done in a folder changes its times, and a read-only file takes
-//! no more data. Folders' times come last of all.
+//! no more data. Folders' times come after that, and last of all the reparse data
+//! that covers folders with children ([`cover`]).
 
+mod again;
+pub(super) mod cover;
 mod dress;
 mod pour;
 
-use std::collections::HashSet;
+pub(super) use dress::times;
+
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
@@ -16,6 +21,7 @@ use super::error::RestoreError;
 use super::input::{Input, Ordered};
 use super::place::{FactKind, Kind};
 use super::platform::{self, Root};
+use super::stage::is_below;
 use super::tally::Tally;
 use super::{Restored, Verdict, names};
 use crate::archive::error::ArchiveError;
@@ -51,6 +57,8 @@ pub(super) struct Job<'a> {
     /// Hashes of the paths that were not put down, or were there already and
     /// keep their facts.
     left: HashSet<u64>,
+    /// How deep the folders lie that are to be covered.
+    cover_depths: BTreeSet<usize>,
     hasher: RandomState,
 }
 
@@ -81,12 +89,13 @@ impl<'a> Job<'a> {
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
             left: HashSet::new(),
+            cover_depths: BTreeSet::new(),
             hasher: RandomState::new(),
         }
     }
 
-    /// Both passes, and the end of the markers.
-    pub(super) fn run(mut self) -> Result<Restored, RestoreError> {
+    /// Both passes, and the end of the markers. What is left is [`Self::cover`].
+    pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         for (root, at) in self.places.mark(input.rescue())? {
             let hash = self.folded(&Place { root, at });
@@ -111,6 +120,9 @@ impl<'a> Job<'a> {
             if member.kind != MemberKind::Directory {
                 continue;
             }
+            if cover::of(&member).is_some() {
+                self.cover_depths.insert(place.at.len());
+            }
             if above.contains(&(place.root, place.at.clone())) {
                 last.push((member, place));
             } else {
@@ -118,13 +130,20 @@ impl<'a> Job<'a> {
             }
         }
         self.places.sync()?;
-        self.places.unmark(input.rescue())?;
+        if self.places.stages.is_empty() {
+            self.places.unmark(input.rescue())?;
+        }
         for (member, place) in last {
             self.date(&member, &place)?;
         }
+        Ok(())
+    }
+
+    /// What was done, and what was lost.
+    pub(super) fn finish(self) -> Restored {
         let Self { tally, mut done, .. } = self;
         (done.losses, done.carried) = tally.finish();
-        Ok(done)
+        done
     }
 
     /// The next member; damage of the manifest in between is named once.
@@ -251,6 +270,14 @@ impl<'a> Job<'a> {
             Some(manifest::MISSING) => return Ok(false),
             Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
             _ => {}
+        }
+        if self.is_there_whole(member, place, data) {
+            self.progress.files += 1;
+            self.progress.bytes += data.size;
+            self.done.files += 1;
+            self.done.bytes += data.size;
+            self.streams(set, member, place)?;
+            return Ok(true);
         }
         let file = match self.create(place) {
             Ok(file) => file,
@@ -443,6 +470,13 @@ impl<'a> Job<'a> {
             .places
             .find(&drive, &below)
             .ok_or_else(|| format!("the drive `{drive}`, which is no part of the set"))?;
+        let is_inside = self
+            .parts
+            .iter()
+            .any(|part| part.root == root && (is_below(&at, &part.at) || is_below(&part.at, &at)));
+        if !is_inside {
+            return Err("a place outside the folders that the set is of".to_owned());
+        }
         Ok(Place { root, at })
     }
 

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::Verdict;
 use super::place::{Fact, FactKind, Kind};
-use crate::facts::{FileTime, Times};
+use crate::facts::{FileTime, Times, attributes};
 use crate::name::NtName;
 use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
 use crate::tree::host::linux::{Flavour, flavour_of};
@@ -133,14 +133,43 @@ impl Root {
     }
 
     /// Removes a file or link (never what it leads to), or an empty folder that
-    /// carries reparse data.
+    /// carries reparse data. One that is not empty loses its reparse data, and is
+    /// an ordinary folder then.
     pub(super) fn remove(&mut self, at: &[NtName]) -> io::Result<()> {
         self.way.clear();
         let (folder, name) = self.parent(at, false)?;
         match rustix::fs::unlinkat(&*folder, &*name, AtFlags::empty()) {
-            Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR)?),
+            Err(Errno::ISDIR | Errno::NOTEMPTY) => {}
+            done => return Ok(done?),
+        }
+        match rustix::fs::unlinkat(&*folder, &*name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::NOTDIR) => {
+                let path = proc_path(&folder, &name);
+                rustix::fs::lremovexattr(&*path, "system.ntfs_reparse_data")?;
+                notice_new_kind(&folder, &name);
+                Ok(())
+            }
             done => Ok(done?),
         }
+    }
+
+    /// Gives a file or folder another name, which must be free.
+    pub(super) fn rename(&mut self, at: &[NtName], to: &[NtName]) -> io::Result<()> {
+        self.way.clear();
+        let (from, from_name) = self.parent(at, false)?;
+        let (to, to_name) = self.parent(to, false)?;
+        // FUSE knows no rename that refuses to replace; an empty folder is all
+        // that this one could replace, since it moves folders.
+        Ok(rustix::fs::renameat(&*from, &*from_name, &*to, &*to_name)?)
+    }
+
+    /// Whether a file has this DOS name, as far as can be known.
+    pub(super) fn has_short_name(&mut self, at: &[NtName], short: &NtName) -> bool {
+        let Ok((folder, name)) = self.parent(at, false) else { return false };
+        let mut found = [0; 64];
+        let path = proc_path(&folder, &name);
+        rustix::fs::lgetxattr(&*path, "system.ntfs_dos_name", &mut found[..])
+            .is_ok_and(|len| found.get(..len) == Some(short.as_wtf8()))
     }
 
     /// A further name for a file.
@@ -280,12 +309,16 @@ fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Re
         Fact::ObjectId(id) => set("system.ntfs_object_id", id),
         Fact::ExtendedAttributes(list) => set("system.ntfs_ea", list),
         Fact::ShortName(short) => set("system.ntfs_dos_name", short.as_wtf8()),
-        Fact::Attributes(bits) => set("system.ntfs_attrib_be", &bits.to_be_bytes()),
+        Fact::Attributes(bits) => {
+            set("system.ntfs_attrib_be", &bits.to_be_bytes())?;
+            if bits & attributes::SYSTEM != 0 {
+                notice_new_kind(folder, name); // to ntfs-3g it may be a pipe now
+            }
+            Ok(())
+        }
         Fact::Reparse(data) => {
             set("system.ntfs_reparse_data", data)?;
-            // What was a file or folder is a link to the kernel from now on. It
-            // finds that out by one failure, which is to be this one.
-            let _ = rustix::fs::statat(folder, &**name, AtFlags::SYMLINK_NOFOLLOW);
+            notice_new_kind(folder, name);
             Ok(())
         }
         Fact::Times(times) => {
@@ -303,6 +336,12 @@ fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Re
     }
 }
 
+/// What was a file or folder may be a link or a pipe to the kernel from now on. It
+/// finds that out by one failure, which is to be this one.
+fn notice_new_kind(folder: &OwnedFd, name: &CString) {
+    let _ = rustix::fs::statat(folder, &**name, AtFlags::SYMLINK_NOFOLLOW);
+}
+
 fn set_plain(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Result<()> {
     let Fact::Times(times) = fact else { return Err(Errno::OPNOTSUPP) };
     let stamp = |time: FileTime| {
@@ -317,6 +356,16 @@ fn set_plain(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::R
 
 fn c_name(name: &NtName) -> io::Result<CString> {
     CString::new(name.as_wtf8()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// Whether a file system of its own is mounted at `name` in `dir`. A link to one
+/// is none.
+pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(at), Ok(above)) = (dir.join(name).symlink_metadata(), dir.metadata()) else {
+        return false;
+    };
+    at.is_dir() && at.dev() != above.dev()
 }
 
 /// What trouble an error of the destination is.

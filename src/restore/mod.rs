@@ -15,8 +15,10 @@ mod job;
 pub mod loadstate;
 mod names;
 mod place;
+mod stage;
 mod tally;
 mod verify;
+pub mod volumes;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -29,6 +31,7 @@ pub use chosen::Chosen;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use input::{Bytes, Input, Ordered};
+pub use stage::{ASIDE, PARTIAL, settle};
 pub use verify::{Verified, verify_restored};
 
 use crate::monitor::Monitor;
@@ -77,8 +80,9 @@ enum Verdict {
 /// lost goes to `monitor` and is counted.
 ///
 /// While it goes on, [`MARKER`] stands beside each part's folder; it stays when
-/// the restore fails. A further restore of the same set to the same place
-/// replaces what the first began.
+/// the restore fails, and with [`Destinations::Staged`] until [`settle`]. A
+/// further restore of the same set to the same place replaces what the first
+/// began; in a stage it keeps the files that are there and whole.
 ///
 /// # Errors
 /// The destination is missing, refuses, is full, or holds a store already; the
@@ -89,14 +93,45 @@ pub fn restore(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreError> {
+    put_back(input, to, options, monitor, || Ok(())).map(|(done, ())| done)
+}
+
+/// The same, read back and compared ([`verify_restored`]) as long as everything
+/// can be seen: some mounts show no children of a folder that a cloud looks after.
+///
+/// # Errors
+/// Those of both.
+pub fn restore_verified(
+    input: &dyn Input,
+    to: &Destinations,
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<(Restored, Verified), RestoreError> {
+    let look = || verify::read_back(input, to, verify::AccessTimes::PutBack, monitor);
+    put_back(input, to, options, monitor, look)
+}
+
+fn put_back<T>(
+    input: &dyn Input,
+    to: &Destinations,
+    options: Options,
+    monitor: &dyn Monitor,
+    look: impl FnOnce() -> Result<T, RestoreError>,
+) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
     let is_begun = places.is_begun(rescue);
+    let is_staged = !places.stages.is_empty();
     if is_begun {
-        monitor.note("an earlier restore of this set was broken off here; it is done again");
-    } else if !options.replace {
-        places.refuse_what_is_there(rescue)?;
+        monitor.note("an earlier restore of this set was broken off here; it goes on");
+    } else if is_staged || !options.replace {
+        places.refuse_what_is_there(rescue, options.replace)?;
         places.refuse_too_much(rescue)?;
     }
-    job::Job::new(input, &mut places, options.replace || is_begun, monitor).run()
+    let replace = if is_staged { is_begun } else { options.replace || is_begun };
+    let mut job = job::Job::new(input, &mut places, replace, monitor);
+    job.run()?;
+    let seen = look()?;
+    job.cover()?;
+    Ok((job.finish(), seen))
 }

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
-use super::place::{FactKind, SETTABLE};
+use super::place::{Fact, FactKind, SETTABLE};
 use super::platform::Root;
 use super::tally::Tally;
 use super::{job, names};
@@ -41,6 +41,24 @@ pub fn verify_restored(
     to: &Destinations,
     monitor: &dyn Monitor,
 ) -> Result<Verified, RestoreError> {
+    read_back(input, to, AccessTimes::Left, monitor)
+}
+
+/// Reading a file may leave a new access time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum AccessTimes {
+    /// That is left as it is.
+    Left,
+    /// The set's times are put on again: this is a part of the restore.
+    PutBack,
+}
+
+pub(super) fn read_back(
+    input: &dyn Input,
+    to: &Destinations,
+    access_times: AccessTimes,
+    monitor: &dyn Monitor,
+) -> Result<Verified, RestoreError> {
     let rescue = input.rescue();
     let places = Places::open(to, rescue)?;
     let mut trees = Vec::new();
@@ -55,7 +73,8 @@ pub fn verify_restored(
     let progress =
         Progress { bytes: 0, total_bytes: totals.bytes, files: 0, total_files: totals.files };
     let tally = Tally::new(monitor);
-    let mut check = Check { places, trees, monitor, tally, progress, buffer: vec![0; job::CHUNK] };
+    let buffer = vec![0; job::CHUNK];
+    let mut check = Check { places, trees, access_times, monitor, tally, progress, buffer };
     let mut set = input.in_order()?;
     while let Some(member) = set.next_member() {
         if monitor.is_cancelled() {
@@ -82,6 +101,7 @@ pub fn verify_restored(
 struct Check<'a> {
     places: Places,
     trees: Vec<HostTree>,
+    access_times: AccessTimes,
     monitor: &'a dyn Monitor,
     tally: Tally<'a>,
     progress: Progress,
@@ -165,7 +185,22 @@ impl Check<'_> {
                 Err(why) => self.tally.lose(&path, LossKind::Fact, why),
             }
         }
+        if self.access_times == AccessTimes::PutBack && !is_folder {
+            self.put_times_back(member, root, at);
+        }
         Ok(())
+    }
+
+    fn put_times_back(&mut self, member: &Member, root: usize, at: &[NtName]) {
+        let Some(opened) = self.places.roots.get_mut(root) else { return };
+        let tally = &mut self.tally;
+        let times = [Fact::Times(job::times(member.times))];
+        let set = opened.root.set(at, &times, &mut |kind, error| {
+            tally.fact_failed(&member.path, kind, &error);
+        });
+        if let Err(error) = set {
+            self.tally.fact_failed(&member.path, FactKind::Times, &error);
+        }
     }
 }
 
@@ -229,7 +264,9 @@ fn compare_facts(
     };
     expect(FactKind::Security, same(&member.security, &facts.security));
     let is_compact = member.content.as_deref() == Some(manifest::WOF);
-    expect(FactKind::Reparse, is_compact || same(&member.reparse, &facts.reparse));
+    // What covers a folder is compared when it is set.
+    let is_later = is_compact || job::cover::of(member).is_some();
+    expect(FactKind::Reparse, is_later || same(&member.reparse, &facts.reparse));
     // The birth ids beyond the first 16 bytes are the volume's affair.
     let id = |bytes: &Vec<u8>| bytes.get(..16).map(<[u8]>::to_vec);
     let wanted_id = member.object_id.as_deref().and_then(from_base64).and_then(|b| id(&b));

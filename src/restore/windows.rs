@@ -19,10 +19,13 @@ use windows_sys::Win32::System::SystemServices as flags;
 
 use super::Verdict;
 use super::place::{Fact, FactKind, Kind};
-use crate::facts::{Times, attributes};
+use crate::facts::{Times, attributes, is_name_surrogate};
 use crate::name::NtName;
+pub(super) use crate::tree::host::windows::info::is_unsupported;
 use crate::tree::host::windows::nt::{self, How};
-use crate::tree::host::windows::{WHOLE_DESCRIPTOR, efs, info, privileges, streams_of};
+use crate::tree::host::windows::{
+    WHOLE_DESCRIPTOR, efs, info, placeholders, privileges, streams_of,
+};
 
 /// A new file, for its data.
 const CREATE: How = How {
@@ -51,6 +54,7 @@ impl Root {
     /// Opens a folder that the user named. Switches the backup privileges on.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         privileges::enable();
+        placeholders::expose();
         let top = nt::open_root(path)?;
         let volume = nt::volume(&top).ok();
         Ok(Self {
@@ -88,7 +92,7 @@ impl Root {
             .parent(at, false)
             .and_then(|(folder, name)| info::look(&nt::open_at(&folder, &name, How::LOOK)?));
         match look {
-            Ok(look) if look.reparse_tag.is_some() => Ok(Some(Kind::Other)),
+            Ok(look) if look.reparse_tag.is_some_and(is_name_surrogate) => Ok(Some(Kind::Other)),
             Ok(look) if look.attributes & attributes::DIRECTORY != 0 => Ok(Some(Kind::Folder)),
             Ok(_) => Ok(Some(Kind::File)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -153,6 +157,22 @@ impl Root {
         }
         // FILE_DISPOSITION_INFORMATION (MS-FSCC 2.4.11): goes with the last handle.
         info::set(&file, wdk::FileDispositionInformation, &[1])
+    }
+
+    /// Gives a file or folder another name, which must be free.
+    pub(super) fn rename(&mut self, at: &[NtName], to: &[NtName]) -> io::Result<()> {
+        self.way.clear(); // a folder that is open further down cannot be moved
+        let (from, from_name) = self.parent(at, false)?;
+        let file = nt::open_at(&from, &from_name, How { access: fs::DELETE, ..How::LOOK })?;
+        let (to, name) = self.parent(to, false)?;
+        info::rename(&file, &to, &name)
+    }
+
+    /// Whether a file has this DOS name, as far as can be known: Windows gives a
+    /// file the one that it has again without complaint.
+    #[allow(clippy::unused_self)] // on Linux it does something
+    pub(super) fn has_short_name(&mut self, _at: &[NtName], _short: &NtName) -> bool {
+        true
     }
 
     /// A further name for a file.
@@ -275,12 +295,13 @@ impl Write for NewStream {
     }
 }
 
-/// Opens a folder that is there; one with reparse data is none.
+/// Opens a folder that is there; a link or junction is none. (One that a cloud
+/// looks after has reparse data too, and is a folder like others.)
 fn enter(above: &OwnedHandle, name: &[u16]) -> io::Result<OwnedHandle> {
     let folder = nt::open_at(above, name, How::FOLDER)?;
     match info::look(&folder)?.reparse_tag {
-        Some(_) => Err(io::ErrorKind::NotADirectory.into()),
-        None => Ok(folder),
+        Some(tag) if is_name_surrogate(tag) => Err(io::ErrorKind::NotADirectory.into()),
+        _ => Ok(folder),
     }
 }
 
@@ -369,6 +390,15 @@ fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
     Err(refusal)
 }
 
+/// Whether a volume is mounted at `name` in `dir`. A junction to a folder is no
+/// mounted volume, though its reparse tag is the same.
+pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
+    let target = std::fs::read_link(dir.join(name)).unwrap_or_default();
+    let target = target.to_string_lossy();
+    // As it is written in the reparse data, or as Rust shows it.
+    [r"\??\Volume{", r"\\?\Volume{", "Volume{"].iter().any(|start| target.starts_with(start))
+}
+
 /// What trouble an error of the destination is.
 pub(super) fn judge(error: &io::Error) -> Verdict {
     match error.raw_os_error().map(i32::cast_unsigned) {
@@ -388,14 +418,6 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
         ) => Verdict::Broken,
         _ => Verdict::OneFile,
     }
-}
-
-/// Whether the file system knows no such thing.
-pub(super) fn is_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(i32::cast_unsigned),
-        Some(w::ERROR_INVALID_FUNCTION | w::ERROR_NOT_SUPPORTED | w::ERROR_CALL_NOT_IMPLEMENTED)
-    )
 }
 
 /// Lets a file have holes; where that fails, its zeros are stored.

@@ -46,7 +46,28 @@ pub fn is_container_name(name: &str) -> bool {
 
 const DISTRIBUTED: &str = "hardlink.distributed.";
 
+/// Which piece of a compressed store a name is: `USMT.MIG` is 0, `USMT.MIG01`
+/// is 1. `None` for what only begins like one.
+fn piece_number(name: &str) -> Option<u32> {
+    let digits = name.get("USMT.MIG".len()..).filter(|_| is_container_name(name))?;
+    match digits {
+        "" => Some(0),
+        _ if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
 impl Markers {
+    /// The pieces of a compressed store by their number, in order. What has
+    /// another ending (`USMT.MIG.bak`) is saved with the store, and is no piece.
+    pub fn pieces(&self) -> Vec<(u32, Marker)> {
+        let numbered =
+            self.containers.iter().filter_map(|(name, m)| Some((piece_number(name)?, *m)));
+        let mut pieces: Vec<_> = numbered.collect();
+        pieces.sort_unstable_by_key(|(number, _)| *number);
+        pieces
+    }
+
     /// Looks into `folder`.
     pub fn read(tree: &dyn Tree, folder: NodeId) -> Result<Self, TreeError> {
         let mut found = Self::default();
@@ -54,7 +75,7 @@ impl Markers {
             let Ok(node) = tree.node(entry.node) else { continue };
             let Some(name) = entry.name.as_str() else { continue };
             if node.kind == NodeKind::Directory {
-                if name.eq_ignore_ascii_case("File") && node.reparse_tag.is_none() {
+                if name.eq_ignore_ascii_case("File") && node.is_plain_directory() {
                     found.file_folder = Some(entry.node);
                     found.file_drives = drives_in(tree, entry.node);
                 }

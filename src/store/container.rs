@@ -15,6 +15,7 @@
 //!
 //! No checksum is described beyond zlib's own Adler-32.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use flate2::read::ZlibDecoder;
@@ -64,11 +65,33 @@ pub struct ContainerReport {
     pub plain_bytes: u64,
     /// Whether the chain of records ends exactly at the container's end.
     pub chain_is_whole: bool,
+    /// Records and their packed bytes by the user whose file they are, judging
+    /// by the names (`File\C:\Users\alice\...`); at most 1,000 users.
+    pub users: BTreeMap<String, (u64, u64)>,
     /// The problems, at most 1,000.
     pub problems: Vec<Problem>,
 }
 
+/// As many users are told apart; a container of rubbish may have any number.
+const USER_LIMIT: usize = 1000;
+
 impl ContainerReport {
+    fn count(&mut self, name: &str, bytes: u64) {
+        let names: Vec<&str> = name.splitn(5, '\\').collect();
+        let [file, drive, users, user, _] = *names else { return };
+        let is_users =
+            ["Users", "Documents and Settings"].iter().any(|u| users.eq_ignore_ascii_case(u));
+        let is_drive = matches!(drive.as_bytes(), [_, b':' | b'$']);
+        if !file.eq_ignore_ascii_case("File") || !is_drive || !is_users {
+            return;
+        }
+        if self.users.contains_key(user) || self.users.len() < USER_LIMIT {
+            let (records, packed) = self.users.entry(user.to_owned()).or_default();
+            *records += 1;
+            *packed = packed.saturating_add(bytes);
+        }
+    }
+
     fn problem(&mut self, offset: u64, record: Option<&str>, what: impl Into<String>) {
         if self.problems.len() < PROBLEM_LIMIT {
             self.problems.push(Problem {
@@ -103,7 +126,7 @@ pub fn check_container(
         return Ok(report);
     }
     let Some(first) = find_first(head, chain.len) else {
-        report.problem(FIRST_RECORD, None, "no first record was found");
+        report.problem(FIRST_RECORD.min(chain.len), None, "no first record was found");
         return Ok(report);
     };
     report.has_password = first > FIRST_RECORD;
@@ -177,6 +200,7 @@ fn record(
         name.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
     let name = String::from_utf16_lossy(&units).trim_end_matches('\0').to_owned();
     report.records += 1;
+    report.count(&name, u64::from(header.size - header.name_bytes));
     report.has_catalog |= name.eq_ignore_ascii_case("CATALOG.IMG");
     let end = start + header.end();
     if end > chain.len {
@@ -400,6 +424,9 @@ mod tests {
         assert!(!report.has_password);
         assert_eq!((report.records, report.payloads_checked), (3, 3));
         assert_eq!(report.plain_bytes, 200_008);
+        let users: Vec<_> =
+            report.users.iter().map(|(name, (files, _))| (&**name, *files)).collect();
+        assert_eq!(users, [("alice", 1)]);
         assert_eq!(report.problems, []);
     }
 
@@ -418,6 +445,7 @@ mod tests {
         for len in (9..whole.len()).step_by(37) {
             let report = check(&[&whole[..len]]);
             assert!(!report.chain_is_whole || !report.has_catalog, "{len}");
+            assert!(report.problems.iter().all(|p| p.offset <= len as u64), "{report:?}");
         }
     }
 

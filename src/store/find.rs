@@ -57,7 +57,7 @@ fn parts_on(
             .file_name()
             .is_some_and(|n| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3"));
         match facts.kind {
-            NodeKind::Directory if is_usmt && facts.reparse_tag.is_none() => {
+            NodeKind::Directory if is_usmt && facts.is_plain_directory() => {
                 folders.insert(path, node);
             }
             NodeKind::File if !is_usmt => {
@@ -106,30 +106,38 @@ fn describe(
     // other kinds the folder does not tell where the store itself stood.
     let own = (kind == StoreKind::HardLink && markers.file_drives.len() == 1)
         .then(|| markers.file_drives[0]);
-    let (letter, from) = if let Some(letter) = own {
-        (Some(letter), DriveFrom::FileFolder)
-    } else if has_windows(volume) {
+    let mut drive = drive_of(number, volume);
+    if let Some(letter) = own {
+        (drive.letter, drive.from) = (Some(letter), DriveFrom::FileFolder);
+    }
+    let part = Part {
+        volume: number,
+        tree,
+        volume_display: volume.display.clone(),
+        present_letter: volume.present_letter,
+        usmt_path: path,
+        usmt,
+        role,
+        drive,
+        markers,
+    };
+    Found { kind, part, listed }
+}
+
+/// The drive that volume `number` of a list was in Windows, as far as the volume
+/// itself tells.
+pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
+    let (letter, from) = if has_windows(volume) {
         (Some('C'), DriveFrom::WindowsFolder)
     } else if let Some(letter) = volume.present_letter {
         (Some(letter), DriveFrom::Present)
     } else {
         (None, DriveFrom::Unknown)
     };
-    let fallback = tree
-        .info()
-        .serial
+    let serial = volume.tree.info().serial;
+    let fallback = serial
         .map_or_else(|| format!("volume-{}", number + 1), |serial| format!("volume-{serial:016x}"));
-    let part = Part {
-        volume: number,
-        tree,
-        volume_display: volume.display.clone(),
-        usmt_path: path,
-        usmt,
-        role,
-        drive: Drive { letter, from, fallback },
-        markers,
-    };
-    Found { kind, part, listed }
+    Drive { letter, from, fallback }
 }
 
 /// Whether a Windows, or what a wipe left of one, is on the volume.
@@ -161,6 +169,13 @@ fn group(found: Vec<Found>) -> Vec<Store> {
             })
         };
         let Some(home) = by_guid.or_else(by_path) else {
+            let beside = stores.iter_mut().find(|(store, _)| {
+                store.kind == StoreKind::HardLink
+                    && same_path(&store.parts[0].usmt_path, &part.usmt_path)
+            });
+            if let (Some((store, _)), Some(guid)) = (beside, guid) {
+                store.strangers.push((part.windows_path(), guid));
+            }
             alone.push(part);
             continue;
         };
@@ -182,6 +197,7 @@ fn group(found: Vec<Found>) -> Vec<Store> {
                 !store.parts.iter().any(|part| part.drive.letter == Some(*letter))
             });
             store.missing_drives = missing.map(String::from).collect();
+            store.knows_parts = !listed.is_empty();
             separate_drives(&mut store);
             store
         })
@@ -202,6 +218,8 @@ fn group(found: Vec<Found>) -> Vec<Store> {
         separate_drives(&mut store);
         store
     }));
+    // Known places first; what lies elsewhere is more often an old one.
+    stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
     stores
 }
 
@@ -244,5 +262,7 @@ fn store_of(kind: StoreKind, part: Part) -> Store {
         place: Place::of(&part.store_path()),
         parts: vec![part],
         missing_drives: Vec::new(),
+        strangers: Vec::new(),
+        knows_parts: false,
     }
 }

@@ -7,6 +7,8 @@ mod classify;
 mod container;
 mod drive;
 mod find;
+pub mod loadstate;
+pub mod logs;
 mod machine;
 mod places;
 mod tally;
@@ -16,7 +18,8 @@ use std::sync::Arc;
 pub use classify::{Markers, is_container_name};
 pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
-pub use find::find_stores;
+pub use find::{drive_of, find_stores};
+pub use logs::Logs;
 pub use machine::Machine;
 pub use places::Place;
 pub use tally::{Survey, Tally};
@@ -87,6 +90,9 @@ pub struct StoreVolume {
     /// The letter that it has on the machine that Lifeboat runs on. In WinPE
     /// that is not the letter it had in Windows.
     pub present_letter: Option<char>,
+    /// Whether it is on a disk of the machine that Lifeboat runs on; not so an
+    /// image, which may be of any machine.
+    pub attached: bool,
 }
 
 /// One part of a store: a `USMT` folder on one volume.
@@ -98,6 +104,8 @@ pub struct Part {
     pub tree: Arc<dyn Tree>,
     /// That volume, for people.
     pub volume_display: String,
+    /// The letter that its volume has now, on the machine running Lifeboat.
+    pub present_letter: Option<char>,
     /// The `USMT` folder, below the volume's root.
     pub usmt_path: NtPath,
     /// The `USMT` folder.
@@ -120,6 +128,12 @@ impl Part {
     pub fn windows_path(&self) -> String {
         self.usmt_path.on_drive(&self.drive.name())
     }
+
+    /// A path below the `USMT` folder, as Windows saw it.
+    pub fn path_of(&self, below: &NtPath) -> String {
+        let whole: NtPath = self.usmt_path.names().iter().chain(below.names()).cloned().collect();
+        whole.on_drive(&self.drive.name())
+    }
 }
 
 /// A migration store, with all its parts that were found.
@@ -136,6 +150,12 @@ pub struct Store {
     /// Drives that `hardlink.main` lists and no part was found for. Inferred:
     /// the file's format is not documented.
     pub missing_drives: Vec<String>,
+    /// Secondary parts at the primary's path that `hardlink.main` does not list:
+    /// where, as Windows saw it, and their GUID. Each is a store of its own.
+    pub strangers: Vec<(String, String)>,
+    /// Whether `hardlink.main` told which parts there are (inferred: nobody has
+    /// published its format).
+    pub knows_parts: bool,
 }
 
 impl Store {
@@ -147,6 +167,19 @@ impl Store {
     /// Whether it consists of secondaries whose primary was not found.
     pub fn lacks_primary(&self) -> bool {
         self.kind == StoreKind::HardLink && self.parts.iter().all(|p| p.role == Role::Secondary)
+    }
+
+    /// The store as `loadstate` is to find it.
+    pub fn kept(&self) -> loadstate::Kept {
+        let part = |part: &Part| loadstate::KeptPart {
+            drive: part.drive.name(),
+            path: part.store_path().to_string(),
+            is_secondary: part.role == Role::Secondary,
+        };
+        loadstate::Kept {
+            kind: self.kind.as_str().to_owned(),
+            parts: self.parts.iter().map(part).collect(),
+        }
     }
 
     /// Where it is, for people: the first part's path as Windows saw it.

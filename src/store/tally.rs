@@ -7,7 +7,7 @@ use crate::monitor::Monitor;
 use crate::name::NtName;
 use crate::tree::{Tree, TreeError};
 
-use super::Store;
+use super::{ContainerReport, Part, Store, StoreKind, check_container};
 
 /// Files, folders and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,9 +36,11 @@ impl Tally {
 pub struct Survey {
     /// All of it, markers and catalog included.
     pub total: Tally,
-    /// By profile folder below `File\X$\Users`; `Public` and the like too. Empty
-    /// for a compressed store, whose files are inside its container.
+    /// By profile folder below `File\X$\Users`; `Public` and the like too. Of a
+    /// compressed store by the names in its container: the bytes are packed.
     pub users: BTreeMap<String, Tally>,
+    /// What a compressed store's container tells of itself.
+    pub container: Option<ContainerReport>,
 }
 
 /// Where in a store a folder stands.
@@ -62,6 +64,13 @@ impl Survey {
     /// Looks over all parts of `store`.
     pub fn of(store: &Store, monitor: &dyn Monitor) -> Self {
         let mut survey = Self::default();
+        if store.kind == StoreKind::Compressed {
+            survey.container = store.parts.first().and_then(|part| look_into(part, monitor));
+            for (name, (files, bytes)) in survey.container.iter().flat_map(|c| &c.users) {
+                let tally = Tally { files: *files, bytes: *bytes, ..Tally::default() };
+                survey.users.insert(name.clone(), tally);
+            }
+        }
         for part in &store.parts {
             if survey.walk(&*part.tree, part.usmt, monitor).is_err() {
                 survey.total.unreadable += 1;
@@ -120,6 +129,18 @@ impl Survey {
         }
         Ok(())
     }
+}
+
+/// The names of a container's records, without their data.
+fn look_into(part: &Part, monitor: &dyn Monitor) -> Option<ContainerReport> {
+    let pieces: Result<Vec<_>, _> = part
+        .markers
+        .pieces()
+        .into_iter()
+        .map(|(_, marker)| part.tree.open(marker.node, None))
+        .collect();
+    let report = check_container(pieces.ok()?, false, monitor).ok()?;
+    report.is_known.then_some(report)
 }
 
 impl Place {

@@ -8,6 +8,7 @@
 pub mod dest;
 pub mod directory;
 mod ledger;
+pub(crate) mod life;
 #[cfg(target_os = "linux")]
 mod linux;
 mod names;
@@ -18,6 +19,7 @@ pub mod secret;
 #[cfg(all(feature = "smb", target_os = "linux"))]
 pub mod smb;
 pub mod trouble;
+mod watch;
 #[cfg(windows)]
 mod windows;
 
@@ -177,5 +179,11 @@ pub trait Target: Send + Sync {
     /// The largest file that it can hold, in bytes (FAT32: 4 GiB - 1).
     fn max_file_size(&self) -> u64 {
         u64::MAX
+    }
+
+    /// The same place without repetitions, for calls that are not worth waiting
+    /// for; `None` where nothing is repeated anyway.
+    fn without_patience(&self) -> Option<&dyn Target> {
+        None
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::life::Life;
 use super::{Space, Target, TargetError, Trouble};
 use crate::facts::FileTime;
 
@@ -14,6 +15,12 @@ const STEP: usize = 1 << 20;
 
 /// Measuring ends after this, however little was written.
 const LONGEST: Duration = Duration::from_secs(3);
+
+/// What the folder for the trial is called, with a time and a process behind.
+const PROBE_NAME: &str = ".lifeboat-probe-";
+
+/// A trial takes seconds: one that was begun so long ago was killed.
+const OLD_SECS: i64 = 24 * 3600;
 
 /// Clocks this close are called equal: FAT's tick is two seconds.
 const SAME_CLOCK_SECS: i64 = 5;
@@ -36,14 +43,11 @@ pub struct Preflight {
 /// writes, flushes, reads back, renames, removes. Leaves nothing behind.
 /// `needed` is what will be written, in bytes, if that is known.
 pub fn preflight(target: &dyn Target, needed: Option<u64>) -> Result<Preflight, TargetError> {
-    let space = target.space()?;
-    if let (Some(needed), Some(space)) = (needed, space)
-        && space.free < needed
-    {
-        return Err(no_room(target, needed, space));
-    }
+    let space = check_room(target, needed.unwrap_or(0))?;
+    remove_old(target);
     // Two rescues may start at the same time at the same destination.
-    let probe = format!(".lifeboat-probe-{}-{}", std::process::id(), FileTime::now().0);
+    let life = Life::mine().map_or_else(|| std::process::id().to_string(), |life| life.tag());
+    let probe = format!("{PROBE_NAME}{}-{life}", FileTime::now().0);
     let tried = try_out(target, &probe);
     let removed = remove(target, &probe);
     let (write_speed, clock_ahead) = tried?;
@@ -51,27 +55,60 @@ pub fn preflight(target: &dyn Target, needed: Option<u64>) -> Result<Preflight, 
     Ok(Preflight { space, max_file_size: target.max_file_size(), write_speed, clock_ahead })
 }
 
+/// Room there; refused where it is less than `needed` bytes.
+pub fn check_room(target: &dyn Target, needed: u64) -> Result<Option<Space>, TargetError> {
+    let space = target.space()?;
+    match space {
+        Some(space) if space.free < needed => Err(no_room(target, needed, space)),
+        space => Ok(space),
+    }
+}
+
+/// Removes what trials left that were killed in the middle: those of processes
+/// of this machine that have ended, and those of long ago. Best effort.
+fn remove_old(target: &dyn Target) {
+    let now = FileTime::now().to_unix().0;
+    for entry in target.list("").unwrap_or_default() {
+        let Some(rest) = entry.name.strip_prefix(PROBE_NAME).filter(|_| entry.is_dir) else {
+            continue;
+        };
+        let Some((time, tag)) = rest.split_once('-') else { continue };
+        let made = time.parse().map(|ticks| FileTime(ticks).to_unix().0);
+        let is_old = made.is_ok_and(|made| now.saturating_sub(made) > OLD_SECS);
+        if is_old || Life::is_tag_of_the_dead(tag) {
+            let _ = remove(target, &entry.name);
+        }
+    }
+}
+
 /// The speed, and the clocks.
 fn try_out(target: &dyn Target, probe: &str) -> Result<(u64, Option<i64>), TargetError> {
     target.create_dir_all(probe)?;
+    // A disk that is all but full may still take the last of a set.
+    let most = target.space()?.map_or(PROBE, |space| (space.free / 4).min(PROBE));
+    let step = if most < STEP as u64 { 4096 } else { STEP };
     let (partial, whole) = (format!("{probe}/a.partial"), format!("{probe}/a"));
     let before = FileTime::now();
     let mut file = target.create(&partial)?;
     // Bytes that no compressing file system or link makes small.
-    let bytes = noise(STEP);
+    let bytes = noise(step);
     let start = Instant::now();
     let mut written = 0;
-    while written < PROBE && (written == 0 || start.elapsed() < LONGEST) {
+    while written < most && (written == 0 || start.elapsed() < LONGEST) {
         file.write_all_at(written, &bytes)?;
-        written += STEP as u64;
+        written += step as u64;
     }
     file.sync()?;
     let took = start.elapsed();
     let after = FileTime::now();
 
-    let mut back = vec![0; STEP];
-    let read = file.read_at(written - STEP as u64, &mut back)?;
-    if read != STEP || back != bytes || file.size()? != written {
+    if written == 0 {
+        file.write_all_at(0, &bytes)?; // says what is wrong with it
+        written = step as u64;
+    }
+    let mut back = vec![0; step];
+    let read = file.read_at(written - step as u64, &mut back)?;
+    if read != step || back != bytes || file.size()? != written {
         return Err(not_kept(target.display(&partial)));
     }
     file.close()?;
@@ -135,7 +172,7 @@ fn no_room(target: &dyn Target, needed: u64, space: Space) -> TargetError {
     TargetError {
         trouble: Trouble::Full,
         path: target.display(""),
-        what: format!("{} are needed and {} are free", human(needed), human(space.free)),
+        what: format!("at least {} are needed and {} are free", human(needed), human(space.free)),
         action: "make room there, or use another destination".to_owned(),
         source: None,
     }
@@ -164,7 +201,7 @@ fn cannot_remove(error: TargetError) -> TargetError {
 }
 
 /// Bytes for people: `1.5 GB`.
-fn human(bytes: u64) -> String {
+pub(crate) fn human(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] =
         [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000)];
     for (unit, size) in UNITS {
@@ -197,7 +234,7 @@ mod tests {
         let target = DirectoryTarget::open(temp.path(), Missing::Fail).unwrap();
         let error = preflight(&target, Some(u64::MAX)).unwrap_err();
         assert_eq!(error.trouble, Trouble::Full);
-        assert!(error.what.starts_with("18446744.0 TB are needed and "), "{error}");
+        assert!(error.what.starts_with("at least 18446744.0 TB are needed"), "{error}");
     }
 
     #[test]

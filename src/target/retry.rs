@@ -1,9 +1,11 @@
 //! Patience: what may go away by itself is tried again, with growing waits and
-//! within a bound. What will not is reported at once.
+//! within a bound. What will not is reported at once. A call that does not come
+//! back is told of.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::watch::{STALLED, Watch};
 use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use crate::facts::FileTime;
 use crate::monitor::Monitor;
@@ -30,11 +32,21 @@ impl RetryTarget {
     /// failed, and not at all once `monitor` is cancelled; `monitor` is told
     /// what is waited for.
     pub fn new(inner: Arc<dyn Target>, retry_for: Duration, monitor: Arc<dyn Monitor>) -> Self {
-        Self { inner, patience: Patience { monitor, retry_for } }
+        Self { inner, patience: Patience::new(monitor, retry_for) }
     }
 
-    fn file(&self, inner: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
-        Box::new(RetryFile { inner, patience: self.patience.clone() })
+    fn file(&self, path: &str, inner: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
+        let shown = self.inner.display(path).into();
+        Box::new(RetryFile { inner, shown, patience: self.patience.clone() })
+    }
+
+    /// Repeats a call about `path`.
+    fn repeat<T>(
+        &self,
+        path: &str,
+        job: impl FnMut(bool) -> Result<T, TargetError>,
+    ) -> Result<T, TargetError> {
+        self.patience.repeat(&self.inner.display(path).into(), job)
     }
 }
 
@@ -44,31 +56,31 @@ impl Target for RetryTarget {
     }
 
     fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
-        self.patience.repeat(|_| self.inner.list(dir))
+        self.repeat(dir, |_| self.inner.list(dir))
     }
 
     fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
-        self.patience.repeat(|_| self.inner.stat(path))
+        self.repeat(path, |_| self.inner.stat(path))
     }
 
     fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
-        self.patience.repeat(|_| self.inner.create_dir_all(dir))
+        self.repeat(dir, |_| self.inner.create_dir_all(dir))
     }
 
     fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
-        Ok(self.file(self.patience.repeat(|_| self.inner.create(path))?))
+        Ok(self.file(path, self.repeat(path, |_| self.inner.create(path))?))
     }
 
     fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
-        Ok(self.file(self.patience.repeat(|_| self.inner.open_rw(path))?))
+        Ok(self.file(path, self.repeat(path, |_| self.inner.open_rw(path))?))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
-        Ok(self.file(self.patience.repeat(|_| self.inner.open(path))?))
+        Ok(self.file(path, self.repeat(path, |_| self.inner.open(path))?))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
-        self.patience.repeat(|again| match self.inner.rename(from, to) {
+        self.repeat(from, |again| match self.inner.rename(from, to) {
             // The call before may have been done, and only its answer lost.
             Err(error)
                 if again
@@ -83,23 +95,27 @@ impl Target for RetryTarget {
     }
 
     fn remove_file(&self, path: &str) -> Result<(), TargetError> {
-        self.patience.repeat(|again| gone_is_gone(again, self.inner.remove_file(path)))
+        self.repeat(path, |again| gone_is_gone(again, self.inner.remove_file(path)))
     }
 
     fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
-        self.patience.repeat(|again| gone_is_gone(again, self.inner.remove_dir(path)))
+        self.repeat(path, |again| gone_is_gone(again, self.inner.remove_dir(path)))
     }
 
     fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
-        self.patience.repeat(|_| self.inner.modified(path))
+        self.repeat(path, |_| self.inner.modified(path))
     }
 
     fn space(&self) -> Result<Option<Space>, TargetError> {
-        self.patience.repeat(|_| self.inner.space())
+        self.repeat("", |_| self.inner.space())
     }
 
     fn max_file_size(&self) -> u64 {
         self.inner.max_file_size()
+    }
+
+    fn without_patience(&self) -> Option<&dyn Target> {
+        Some(&*self.inner)
     }
 }
 
@@ -113,34 +129,36 @@ fn gone_is_gone(again: bool, done: Result<(), TargetError>) -> Result<(), Target
 
 struct RetryFile {
     inner: Box<dyn TargetFile>,
+    shown: Arc<str>,
     patience: Patience,
 }
 
 impl TargetFile for RetryFile {
     fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        self.patience.repeat(|_| self.inner.write_all_at(offset, data))
+        self.patience.repeat(&self.shown, |_| self.inner.write_all_at(offset, data))
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
-        self.patience.repeat(|_| self.inner.read_at(offset, buf))
+        self.patience.repeat(&self.shown, |_| self.inner.read_at(offset, buf))
     }
 
     fn size(&mut self) -> Result<u64, TargetError> {
-        self.patience.repeat(|_| self.inner.size())
+        self.patience.repeat(&self.shown, |_| self.inner.size())
     }
 
     fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
-        self.patience.repeat(|_| self.inner.set_size(bytes))
+        self.patience.repeat(&self.shown, |_| self.inner.set_size(bytes))
     }
 
     fn sync(&mut self) -> Result<(), TargetError> {
-        self.patience.repeat(|_| self.inner.sync())
+        self.patience.repeat(&self.shown, |_| self.inner.sync())
     }
 
     /// Closing cannot be repeated, so what it would do is done before.
     fn close(mut self: Box<Self>) -> Result<(), TargetError> {
         self.sync()?;
-        self.inner.close()
+        let Self { inner, shown, patience } = *self;
+        patience.watch.during(&shown, || inner.close())
     }
 }
 
@@ -148,15 +166,23 @@ impl TargetFile for RetryFile {
 struct Patience {
     monitor: Arc<dyn Monitor>,
     retry_for: Duration,
+    watch: Arc<Watch>,
 }
 
 impl Patience {
-    /// Does `job` until it succeeds, fails for good, or patience ends. `job` is
-    /// told whether it is being repeated.
+    fn new(monitor: Arc<dyn Monitor>, retry_for: Duration) -> Self {
+        let watch = Arc::new(Watch::new(Arc::clone(&monitor), STALLED));
+        Self { monitor, retry_for, watch }
+    }
+
+    /// Does `job`, which is about `path`, until it succeeds, fails for good, or
+    /// patience ends. `job` is told whether it is being repeated.
     fn repeat<T>(
         &self,
+        path: &Arc<str>,
         mut job: impl FnMut(bool) -> Result<T, TargetError>,
     ) -> Result<T, TargetError> {
+        let mut job = |again| self.watch.during(path, || job(again));
         let mut error = match job(false) {
             Err(error) if error.is_passing() => error,
             done => return done,
@@ -235,14 +261,14 @@ mod tests {
 
     fn patience(retry_for: Duration) -> (Patience, Arc<Collect>) {
         let monitor = Arc::new(Collect::default());
-        (Patience { monitor: Arc::clone(&monitor) as _, retry_for }, monitor)
+        (Patience::new(Arc::clone(&monitor) as _, retry_for), monitor)
     }
 
     #[test]
     fn what_passes_is_repeated_and_told() {
         let (patience, monitor) = patience(RETRY_FOR);
         let mut calls = 0;
-        let done = patience.repeat(|again| {
+        let done = patience.repeat(&"there".into(), |again| {
             calls += 1;
             assert_eq!(again, calls > 1);
             if calls < 3 { Err(error(Trouble::Passing)) } else { Ok(calls) }
@@ -259,7 +285,7 @@ mod tests {
         let (patience, monitor) = patience(RETRY_FOR);
         for trouble in [Trouble::Full, Trouble::Denied, Trouble::Logon, Trouble::Other] {
             let mut calls = 0;
-            let failed = patience.repeat(|_| -> Result<(), _> {
+            let failed = patience.repeat(&"there".into(), |_| -> Result<(), _> {
                 calls += 1;
                 Err(error(trouble))
             });
@@ -272,14 +298,15 @@ mod tests {
     fn patience_ends() {
         let (some, _) = patience(Duration::from_millis(600));
         let start = Instant::now();
-        let failed = some.repeat(|_| -> Result<(), _> { Err(error(Trouble::Passing)) });
+        let failed =
+            some.repeat(&"there".into(), |_| -> Result<(), _> { Err(error(Trouble::Passing)) });
         let failed = failed.unwrap_err();
         assert!(failed.is_passing() && failed.what.contains("tried for 600 ms"), "{failed}");
         assert!(start.elapsed() < Duration::from_secs(5));
 
         let (none, monitor) = patience(Duration::ZERO);
         let mut calls = 0;
-        let failed = none.repeat(|_| -> Result<(), _> {
+        let failed = none.repeat(&"there".into(), |_| -> Result<(), _> {
             calls += 1;
             Err(error(Trouble::Passing))
         });
@@ -299,10 +326,10 @@ mod tests {
                 self.0.load(Ordering::Relaxed)
             }
         }
-        let patience = Patience { monitor: Arc::new(Stopped::default()), retry_for: RETRY_FOR };
+        let patience = Patience::new(Arc::new(Stopped::default()), RETRY_FOR);
         let start = Instant::now();
         let mut calls = 0;
-        let failed = patience.repeat(|_| -> Result<(), _> {
+        let failed = patience.repeat(&"there".into(), |_| -> Result<(), _> {
             calls += 1;
             Err(error(Trouble::Passing))
         });

@@ -1,6 +1,7 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
+pub mod brief;
 pub mod host;
 pub mod memory;
 pub mod ntfs;
@@ -10,6 +11,10 @@ pub mod within;
 use crate::facts::{Facts, Hole, Node, NodeId};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
+use crate::ntfs::DeletedFile;
+
+/// How many folders that cannot be searched are named.
+const MAX_UNLISTED: usize = 3;
 
 /// A name in a directory. DOS (8.3) names are no entries; see
 /// [`Facts::short_name`].
@@ -140,22 +145,48 @@ pub trait Tree: Send + Sync {
     /// Opens the unnamed stream (`None`) or a named one.
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError>;
 
+    /// Deleted files (and directories) whose path `wanted` likes, by path. A file
+    /// stands below `$Orphans` where its path is not known to the end. Costs about
+    /// as much as opening the volume did; none where the tree cannot show them,
+    /// as only the raw one can.
+    fn deleted(
+        &self,
+        wanted: &dyn Fn(&NtPath) -> bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        let _ = (wanted, monitor);
+        Ok(Vec::new())
+    }
+
     /// Every file or directory called one of `names` (ASCII case ignored), with
     /// its path below the root. The raw tree answers from its sweep, without
-    /// walking; stops early when the monitor is cancelled.
+    /// walking; stops early when the monitor is cancelled. Folders that cannot be
+    /// looked into are noted.
     fn find_named(
         &self,
         names: &[&str],
         monitor: &dyn Monitor,
     ) -> Result<Vec<(NtPath, NodeId)>, TreeError> {
         let mut found = Vec::new();
+        let mut unlisted = Vec::new();
+        let mut more_unlisted = 0_u64;
         let mut pending = vec![(NtPath::root(), self.root())];
         while let Some((path, dir)) = pending.pop() {
             if monitor.is_cancelled() {
                 break;
             }
-            // A directory that cannot be listed hides its own, not the others.
-            let Ok(entries) = self.children(dir) else { continue };
+            let entries = match self.children(dir) {
+                Ok(entries) => entries,
+                // It hides its own, not the others.
+                Err(error) if unlisted.len() < MAX_UNLISTED => {
+                    unlisted.push(error.to_string());
+                    continue;
+                }
+                Err(_) => {
+                    more_unlisted += 1;
+                    continue;
+                }
+            };
             for entry in entries {
                 let Ok(node) = self.node(entry.node) else { continue };
                 let child = path.join(entry.name.clone());
@@ -167,8 +198,20 @@ pub trait Tree: Send + Sync {
                 }
             }
         }
+        for error in unlisted {
+            monitor.note(&format!("not searched: {error}"));
+        }
+        if more_unlisted > 0 {
+            monitor.note(&format!("not searched: {more_unlisted} more folders"));
+        }
         found.sort();
         Ok(found)
+    }
+
+    /// Whether what NTFS holds about a file is damaged, so that its other facts
+    /// may be wrong or short. Only the raw tree sees that.
+    fn is_damaged(&self, _id: NodeId) -> bool {
+        false
     }
 
     /// The node at `path`; ASCII case is ignored where no name fits exactly.
@@ -188,15 +231,24 @@ pub trait Tree: Send + Sync {
     /// The node called `name` in `folder`; ASCII case is ignored where no name
     /// fits exactly.
     fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
-        let entries = self.children(folder)?;
-        let exact = entries.iter().find(|e| e.name == *name);
-        let loose = || {
-            let text = name.as_str()?;
-            entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
-        };
-        exact.or_else(loose).map(|entry| entry.node).ok_or_else(|| TreeError::NotFound {
-            path: name.to_string(),
-            source_name: self.info().source.clone(),
-        })
+        lookup_in_listing(self, folder, name)
     }
+}
+
+/// The node called `name` by a listing of the folder.
+fn lookup_in_listing<T: Tree + ?Sized>(
+    tree: &T,
+    folder: NodeId,
+    name: &NtName,
+) -> Result<NodeId, TreeError> {
+    let entries = tree.children(folder)?;
+    let exact = entries.iter().find(|e| e.name == *name);
+    let loose = || {
+        let text = name.as_str()?;
+        entries.iter().find(|e| e.name.eq_ignore_ascii_case(text))
+    };
+    exact.or_else(loose).map(|entry| entry.node).ok_or_else(|| TreeError::NotFound {
+        path: name.to_string(),
+        source_name: tree.info().source.clone(),
+    })
 }

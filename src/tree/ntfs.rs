@@ -32,6 +32,10 @@ use crate::ntfs::{
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
 
+/// Deleted files are looked through only where there are no more: each takes
+/// 100 bytes of memory beside the catalog.
+const MAX_DELETED: u64 = 500_000;
+
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
     volume: Arc<Volume>,
@@ -86,20 +90,15 @@ impl NtfsTree {
         check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
     }
 
-    /// Deleted files (and directories) whose path `wanted` likes, by path. Reads
-    /// their records again, so it costs about as much as opening the volume.
-    /// A file stands below `$Orphans` where its path is not known to the end.
-    pub fn deleted(
-        &self,
-        wanted: &dyn Fn(&NtPath) -> bool,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<DeletedFile>, NtfsError> {
-        list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)
-    }
-
     /// Every path of a file: one for each hard link.
     pub fn paths(&self, id: NodeId) -> Vec<NtPath> {
         self.entry(id).map(|entry| self.catalog.paths(entry.record)).unwrap_or_default()
+    }
+
+    /// Whether it is a folder of the orphans, or a root whose record is lost.
+    fn is_made_up(&self, id: NodeId) -> bool {
+        self.catalog.has_folder(Folder::from_id(id))
+            || id == NodeId(known::ROOT) && self.catalog.node(id).is_none()
     }
 
     fn entry(&self, id: NodeId) -> Result<&CatalogEntry, TreeError> {
@@ -144,7 +143,7 @@ impl Tree for NtfsTree {
     }
 
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
-        if self.catalog.has_folder(Folder::from_id(id)) || id == NodeId(known::ROOT) {
+        if self.is_made_up(id) {
             return Ok(made_up(id));
         }
         let entry = self.entry(id)?;
@@ -163,16 +162,15 @@ impl Tree for NtfsTree {
     }
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
-        let folder = Folder::from_id(id);
-        if matches!(folder, Folder::Record(_)) && id != NodeId(known::ROOT) {
+        if !self.is_made_up(id) {
             self.entry(id)?;
         }
-        let children = self.catalog.children(folder);
+        let children = self.catalog.children(Folder::from_id(id));
         Ok(children.into_iter().map(|(name, node)| Entry { name, node }).collect())
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
-        if self.catalog.has_folder(Folder::from_id(id)) {
+        if self.is_made_up(id) {
             return Ok(Facts::default());
         }
         let file = self.file(self.entry(id)?)?;
@@ -259,6 +257,26 @@ impl Tree for NtfsTree {
             monitor.note("Too many files have the names of a store; not all were looked at.");
         }
         Ok(found)
+    }
+
+    fn is_damaged(&self, id: NodeId) -> bool {
+        self.catalog.node(id).is_some_and(|entry| entry.has(entry_flag::DAMAGED))
+    }
+
+    fn deleted(
+        &self,
+        wanted: &dyn Fn(&NtPath) -> bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<DeletedFile>, TreeError> {
+        let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
+        if candidates > MAX_DELETED {
+            monitor.note(&format!(
+                "{}: {candidates} file records are of deleted files, too many to look through",
+                self.info.source
+            ));
+            return Ok(Vec::new());
+        }
+        Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {

@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::disk::{self, Disk, DiskError, Volume, VolumeKind};
+use crate::disk::{self, Disk, DiskError, DiskFormat, Volume, VolumeKind};
 use crate::health::Finding;
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
 
+use super::brief::Brief;
 use super::host::HostTree;
 use super::ntfs::NtfsTree;
 use super::within::Within;
@@ -53,9 +55,19 @@ pub struct SourceVolume {
     pub may_hold_stores: bool,
     /// The letter it has now.
     pub letter: Option<char>,
+    /// Whether it is on a disk of this machine. Not so an image, and nobody can
+    /// say of a folder.
+    pub attached: bool,
     /// What was noticed while opening.
     pub findings: Vec<Finding>,
+    /// Why it is read the way it is, for people; empty where it is not read.
+    pub why: String,
+    /// What that way does not show of any file, for people.
+    pub not_shown: Vec<&'static str>,
 }
+
+/// How long a volume that nobody named is searched through the host.
+const UNNAMED: Duration = Duration::from_mins(1);
 
 /// Something to look for stores in.
 pub struct Source {
@@ -68,19 +80,32 @@ pub struct Source {
 impl Source {
     /// Opens a disk image, a device, a volume or a mounted folder.
     pub fn open(spec: &str, via: Option<Via>, monitor: &dyn Monitor) -> Result<Self, SourceError> {
-        if Path::new(spec).is_dir() && !disk::names_a_device(Path::new(spec)) {
+        let path = Path::new(spec);
+        let through_host = |why| {
+            let opened = folder(path)?;
+            let volume = SourceVolume {
+                display: path.display().to_string(),
+                kind: opened.tree.info().file_system.clone(),
+                letter: letter_of(path),
+                tree: Ok(opened.tree),
+                may_hold_stores: true,
+                attached: false,
+                findings: Vec::new(),
+                why,
+                not_shown: opened.not_shown,
+            };
+            Ok(Self { display: spec.to_owned(), volumes: vec![volume] })
+        };
+        if path.is_dir() && !disk::names_a_device(path) {
             if via == Some(Via::Raw) {
                 return Err(SourceError::FolderRaw(spec.to_owned()));
             }
-            return Ok(Self { display: spec.to_owned(), volumes: vec![folder(Path::new(spec))?] });
+            return through_host("a folder was named".to_owned());
         }
-        match disk::open(Path::new(spec)) {
-            Ok(disk) => Ok(Self::of_disk(disk, via, monitor)),
+        match disk::open(path) {
+            Ok(disk) => Ok(Self::of_disk(disk, via, Asked::ByName, monitor)),
             // A drive that is no disk of this machine: a share with a letter.
-            Err(error) if Path::new(spec).is_dir() && via != Some(Via::Raw) => {
-                monitor.note(&format!("{error}; reading it through {spec} instead"));
-                Ok(Self { display: spec.to_owned(), volumes: vec![folder(Path::new(spec))?] })
-            }
+            Err(error) if path.is_dir() && via != Some(Via::Raw) => through_host(error.to_string()),
             Err(error) => Err(error.into()),
         }
     }
@@ -91,19 +116,28 @@ impl Source {
         let mut errors = Vec::new();
         for disk in disk::attached() {
             match disk {
-                Ok(disk) => sources.push(Self::of_disk(disk, via, monitor)),
+                Ok(disk) => sources.push(Self::of_disk(disk, via, Asked::WithAll, monitor)),
                 Err(error) => errors.push(error.into()),
             }
         }
         (sources, errors)
     }
 
-    fn of_disk(disk: Disk, via: Option<Via>, monitor: &dyn Monitor) -> Self {
+    fn of_disk(disk: Disk, via: Option<Via>, asked: Asked, monitor: &dyn Monitor) -> Self {
         let own = disk.faults.iter().chain(&disk.table.faults);
         let mut table_findings: Vec<Finding> =
             own.map(|fault| fault.finding(&disk.display)).collect();
-        let mut volumes: Vec<SourceVolume> =
-            disk.volumes.into_iter().map(|volume| open_volume(volume, via, monitor)).collect();
+        let mut volumes: Vec<SourceVolume> = disk
+            .volumes
+            .into_iter()
+            .map(|volume| open_volume(volume, via, asked, monitor))
+            .collect();
+        // A loop device shows an image.
+        let attached = disk.format == DiskFormat::Attached
+            && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
+        for volume in &mut volumes {
+            volume.attached = attached;
+        }
         if let Some(first) = volumes.first_mut() {
             table_findings.append(&mut first.findings);
             first.findings = table_findings;
@@ -112,59 +146,70 @@ impl Source {
     }
 }
 
+/// Whether the user named a source, or wants all that is attached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ByName,
+    WithAll,
+}
+
 /// Opens one volume: NTFS from the device, what is not NTFS or refuses through
 /// the host, where the host has it mounted.
-fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> SourceVolume {
+fn open_volume(
+    volume: Volume,
+    via: Option<Via>,
+    asked: Asked,
+    monitor: &dyn Monitor,
+) -> SourceVolume {
     let mut findings: Vec<Finding> = volume.findings().collect();
-    let mounted = volume.mounts.first().cloned();
+    let mut not_shown = Vec::new();
+    let mounted = mount_of(&volume);
+    let may_hold_stores = may_hold_stores(volume.kind);
     if volume.kind == VolumeKind::Ntfs && via != Some(Via::Host) {
         volume.note().iter().for_each(|note| monitor.note(note));
     }
-    let host = |findings: &mut Vec<Finding>, mount: &str| {
-        let mut opened = folder(Path::new(mount)).map_err(|error| error.to_string())?;
-        findings.append(&mut opened.findings);
-        opened.tree
+    let mut host = |mount: &str, why: String| {
+        let opened = folder(Path::new(mount)).map_err(|error| error.to_string())?;
+        not_shown = opened.not_shown;
+        let tree = match asked {
+            Asked::ByName => opened.tree,
+            Asked::WithAll => Arc::new(Brief::new(opened.tree, UNNAMED)),
+        };
+        Ok((tree, format!("{why}; through {mount}")))
     };
     let raw = |findings: &mut Vec<Finding>| {
         let tree = NtfsTree::open(volume.device.clone(), volume.display.clone(), monitor)
             .map_err(|error| error.to_string())?;
         findings.extend(tree.findings());
-        Ok(Arc::new(tree) as Arc<dyn Tree>)
+        let why = if via.is_some() { "asked for by --via raw" } else { "NTFS" };
+        Ok((Arc::new(tree) as Arc<dyn Tree>, why.to_owned()))
     };
-    let tree = match (via, &mounted, volume.kind) {
+    let opened = match (via, &mounted, volume.kind) {
         (_, _, VolumeKind::BitLocker) => {
             Err(volume.locked().map_or_else(|| "locked by BitLocker".into(), |e| e.advice()))
         }
-        (Some(Via::Host), Some(mount), _) => host(&mut findings, mount),
+        (Some(Via::Host), Some(mount), _) => host(mount, "asked for by --via host".to_owned()),
         (Some(Via::Host), None, _) => {
             Err("not mounted, so the file API cannot read it; leave out --via host".to_owned())
         }
         (_, mount, VolumeKind::Ntfs) => raw(&mut findings).or_else(|reason| match mount {
-            Some(mount) if via.is_none() => {
-                monitor.note(&format!(
-                    "{}: {reason}; reading it through {mount} instead",
-                    volume.display
-                ));
-                host(&mut findings, mount)
-            }
+            Some(mount) if via.is_none() => host(mount, reason),
             _ => Err(reason),
         }),
-        (None, Some(mount), kind) if kind.is_known() || kind == VolumeKind::Refused => {
-            host(&mut findings, mount)
+        (None, Some(mount), kind) if kind.is_known() && asked == Asked::ByName => {
+            host(mount, format!("{kind}, not NTFS"))
+        }
+        (None, Some(mount), kind) if may_hold_stores => host(mount, kind.to_string()),
+        (None, Some(mount), kind) => {
+            Err(format!("{kind} is no place for a store; name {mount} to look there"))
         }
         (_, _, kind) => {
             Err(format!("{kind} is not read from the disk: mount it read-only and name the folder"))
         }
     };
-    let may_hold_stores = match volume.kind {
-        VolumeKind::Ntfs
-        | VolumeKind::BitLocker
-        | VolumeKind::Refused
-        // USMT writes compressed and uncompressed stores to these as well.
-        | VolumeKind::Fat32
-        | VolumeKind::ExFat
-        | VolumeKind::ReFs => true,
-        _ => false,
+    let (tree, why) = match opened {
+        Ok((tree, why)) => (Ok(tree), why),
+        Err(reason) => (Err(reason), String::new()),
     };
     SourceVolume {
         kind: volume.kind.as_str().to_owned(),
@@ -172,27 +217,56 @@ fn open_volume(volume: Volume, via: Option<Via>, monitor: &dyn Monitor) -> Sourc
         tree,
         may_hold_stores,
         letter: volume.letter,
+        attached: false,
         findings,
+        why,
+        not_shown,
     }
 }
 
-/// A mounted folder, seen from its volume's root where that can be read.
-fn folder(path: &Path) -> Result<SourceVolume, SourceError> {
-    let tree: Arc<dyn Tree> = match volume_root(path) {
-        Some((root, below)) => HostTree::open(&root)
-            .and_then(|tree| Within::new(Arc::new(tree), &below, path.display().to_string()))
-            .map(|tree| Arc::new(tree) as Arc<dyn Tree>)
-            .or_else(|_| HostTree::open(path).map(|tree| Arc::new(tree) as Arc<dyn Tree>))?,
-        None => Arc::new(HostTree::open(path)?),
+/// Where the host shows a volume's files. Windows shows those of a volume
+/// without a letter too.
+fn mount_of(volume: &Volume) -> Option<String> {
+    let guid = || {
+        let path = volume.path.as_ref().filter(|_| cfg!(windows))?.to_str()?;
+        path.starts_with(r"\\?\Volume{").then(|| format!("{path}\\"))
     };
-    Ok(SourceVolume {
-        display: path.display().to_string(),
-        kind: tree.info().file_system.clone(),
-        letter: letter_of(path),
-        tree: Ok(tree),
-        may_hold_stores: true,
-        findings: Vec::new(),
-    })
+    volume.mounts.first().cloned().or_else(guid)
+}
+
+/// Whether USMT can have put a store there, or nobody knows.
+fn may_hold_stores(kind: VolumeKind) -> bool {
+    matches!(
+        kind,
+        VolumeKind::Ntfs
+            | VolumeKind::BitLocker
+            | VolumeKind::Refused
+            // USMT writes compressed and uncompressed stores to these as well.
+            | VolumeKind::Fat32
+            | VolumeKind::ExFat
+            | VolumeKind::ReFs
+    )
+}
+
+/// A folder that was opened through the host.
+struct Folder {
+    tree: Arc<dyn Tree>,
+    not_shown: Vec<&'static str>,
+}
+
+/// A mounted folder, seen from its volume's root where that can be read.
+fn folder(path: &Path) -> Result<Folder, SourceError> {
+    let within = volume_root(path).and_then(|(root, below)| {
+        let tree = HostTree::open(&root).ok()?;
+        let not_shown = tree.limits();
+        let tree = Within::new(Arc::new(tree), &below, path.display().to_string()).ok()?;
+        Some(Folder { tree: Arc::new(tree), not_shown })
+    });
+    if let Some(folder) = within {
+        return Ok(folder);
+    }
+    let tree = HostTree::open(path)?;
+    Ok(Folder { not_shown: tree.limits(), tree: Arc::new(tree) })
 }
 
 /// The root of the volume that `path` lies on, and the way from there.
@@ -230,5 +304,74 @@ fn letter_of(path: &Path) -> Option<char> {
             Some(char::from(letter.to_ascii_uppercase()))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Device, MemoryDevice};
+    use crate::monitor::{Collect, Silent};
+
+    /// A volume of a kind that is known by its first sector, mounted at a folder.
+    fn volume(name: [u8; 8], mount: Option<&Path>) -> Volume {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[3..11].copy_from_slice(&name);
+        let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes));
+        let disk = Disk::probe("stick".to_owned(), "stick".into(), device);
+        let mut volume = disk.volumes.into_iter().next().unwrap();
+        volume.mounts.extend(mount.map(|mount| mount.display().to_string()));
+        volume
+    }
+
+    #[test]
+    fn what_is_not_ntfs_is_read_where_it_is_mounted() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("StateStore/USMT")).unwrap();
+        for (name, kind) in [(*b"EXFAT   ", "exfat"), (*b"ReFS\0\0\0\0", "refs")] {
+            for asked in [Asked::ByName, Asked::WithAll] {
+                let opened = open_volume(volume(name, Some(dir.path())), None, asked, &Silent);
+                let tree = opened.tree.unwrap();
+                assert_eq!((opened.kind.as_str(), tree.info().via), (kind, Via::Host));
+                assert_eq!(tree.find_named(&["usmt"], &Silent).unwrap().len(), 1);
+                assert!(opened.why.contains("through"), "{}", opened.why);
+                assert!(!opened.not_shown.is_empty());
+            }
+            let lone = open_volume(volume(name, None), None, Asked::ByName, &Silent);
+            let reason = lone.tree.err().unwrap();
+            assert!(lone.may_hold_stores && reason.contains("mount it"), "{reason}");
+            let raw =
+                open_volume(volume(name, Some(dir.path())), Some(Via::Raw), Asked::ByName, &Silent);
+            assert!(raw.tree.is_err(), "there is no other reader than the host's");
+        }
+    }
+
+    #[test]
+    fn a_volume_of_another_system_is_searched_when_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let xfs = || {
+            let mut bytes = vec![0; 1 << 20];
+            bytes[..4].copy_from_slice(b"XFSB");
+            let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes));
+            let disk = Disk::probe("stick".to_owned(), "stick".into(), device);
+            let mut volume = disk.volumes.into_iter().next().unwrap();
+            volume.mounts.push(dir.path().display().to_string());
+            volume
+        };
+        assert!(open_volume(xfs(), None, Asked::ByName, &Silent).tree.is_ok());
+        let unnamed = open_volume(xfs(), None, Asked::WithAll, &Silent);
+        assert!(unnamed.tree.is_err() && !unnamed.may_hold_stores);
+    }
+
+    #[test]
+    fn ntfs_that_cannot_be_read_raw_is_read_through_the_host_and_why_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut broken = volume(*b"EXFAT   ", Some(dir.path()));
+        broken.kind = VolumeKind::Ntfs; // by its type; its structures are not there
+        let seen = Collect::default();
+        let opened = open_volume(broken.clone(), None, Asked::ByName, &seen);
+        assert_eq!(opened.tree.unwrap().info().via, Via::Host);
+        assert!(opened.why.len() > "; through ".len(), "{}", opened.why);
+        assert!(open_volume(broken, Some(Via::Raw), Asked::ByName, &seen).tree.is_err());
     }
 }

@@ -12,8 +12,10 @@ use super::{Entry, Stream, Tree, TreeError, TreeInfo};
 /// See the module.
 pub struct Within {
     inner: Arc<dyn Tree>,
-    /// The folders on the way, each with the one name that is shown in it.
-    way: Vec<(NodeId, NtName)>,
+    /// The folders on the way, each with the one entry that is shown in it.
+    /// They are never listed: beside the way there may be a million files, or a
+    /// mounted share that does not answer.
+    way: Vec<(NodeId, Entry)>,
     info: TreeInfo,
 }
 
@@ -24,11 +26,16 @@ impl Within {
         let mut way = Vec::new();
         let mut at = inner.root();
         for name in folder.names() {
-            way.push((at, name.clone()));
-            at = inner.lookup_in(at, name)?;
+            let node = inner.lookup_in(at, name)?;
+            way.push((at, Entry { name: name.clone(), node }));
+            at = node;
         }
         let info = TreeInfo { source, ..inner.info().clone() };
         Ok(Self { inner, way, info })
+    }
+
+    fn shown_in(&self, folder: NodeId) -> Option<&Entry> {
+        self.way.iter().find(|(on_the_way, _)| *on_the_way == folder).map(|(_, shown)| shown)
     }
 }
 
@@ -46,15 +53,25 @@ impl Tree for Within {
     }
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
-        let mut entries = self.inner.children(id)?;
-        if let Some((_, shown)) = self.way.iter().find(|(folder, _)| *folder == id) {
-            entries.retain(|entry| entry.name == *shown);
+        match self.shown_in(id) {
+            Some(shown) => Ok(vec![shown.clone()]),
+            None => self.inner.children(id),
         }
-        Ok(entries)
+    }
+
+    fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        match self.shown_in(folder) {
+            Some(_) => super::lookup_in_listing(self, folder, name),
+            None => self.inner.lookup_in(folder, name),
+        }
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
         self.inner.facts(id, name)
+    }
+
+    fn is_damaged(&self, id: NodeId) -> bool {
+        self.inner.is_damaged(id)
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {

@@ -36,6 +36,7 @@ impl MadeSet {
             role: "whole".to_owned(),
             volume_serial: None,
             volume_label: String::new(),
+            skipped: Vec::new(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
         };

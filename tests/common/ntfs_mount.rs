@@ -30,11 +30,16 @@ pub(crate) struct Mounted {
 impl Mounted {
     /// A new volume of `mib` MiB, mounted for writing with all facts.
     pub(crate) fn fresh(mib: u64) -> Self {
+        Self::fresh_at(mib, "mount")
+    }
+
+    /// The same, mounted at a folder of this name.
+    pub(crate) fn fresh_at(mib: u64, name: &str) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let image = scratch.path().join("volume.img");
         std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
         run(Command::new("mkntfs").args(["-F", "-Q", "-q", "-L", "LIFEBOAT"]).arg(&image));
-        let at = scratch.path().join("mount");
+        let at = scratch.path().join(name);
         std::fs::create_dir(&at).unwrap();
         let mut made = Self { at, _scratch: scratch, image, server: None };
         made.mount(ALL_FACTS);
@@ -51,7 +56,8 @@ impl Mounted {
 
     fn mount(&mut self, options: &str) {
         let server = Command::new("ntfs-3g")
-            .args(["-n", "-o", options])
+            // In the foreground, so that its end is seen.
+            .args(["-n", "-o", &format!("no_detach,{options}")])
             .args([&self.image, &self.at])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -75,6 +81,21 @@ impl Mounted {
         }
     }
 
+    /// Stops ntfs-3g, as a server or a disk that does not answer: whoever looks at
+    /// the mount waits, until it is thawed or dropped.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let server = self.server.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &server]).status().unwrap().success());
+    }
+
     /// Mounts it again with other options.
     pub(crate) fn remount(&mut self, options: &str) {
         self.unmount();
@@ -85,6 +106,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         if let Some(mut server) = self.server.take() {
+            let _ = Command::new("kill").args(["-CONT", &server.id().to_string()]).status();
             let _ = Command::new("fusermount").arg("-uz").arg(&self.at).status();
             let _ = server.wait();
         }

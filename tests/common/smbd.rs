@@ -189,6 +189,22 @@ impl Smbd {
         pids.len()
     }
 
+    /// Gives the user another password.
+    pub fn set_password(&mut self, password: &str) {
+        self.options.password = password.into();
+        self.configure();
+    }
+
+    /// Changes the memory disk under the share while it is used: `ro`, `rw`,
+    /// `size=…`. Whether it worked: not to `ro` while files are open to write.
+    pub fn remount(&self, options: &str) -> bool {
+        assert!(self.mounted, "the share has no disk of its own");
+        let options = format!("remount,{options}");
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &options]).arg(self.share_path()).stderr(Stdio::null());
+        mount.status().unwrap().success()
+    }
+
     /// Ends every use of the share, as an administrator may; the connections
     /// stay, and what is open on them is not known any more. Whether it worked.
     pub fn close_share(&self) -> bool {

@@ -24,6 +24,17 @@ pub(crate) struct Wine {
     prefix: PathBuf,
 }
 
+/// A drive letter that shows a folder, until this is dropped.
+pub(crate) struct Letter {
+    link: PathBuf,
+}
+
+impl Drop for Letter {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.link);
+    }
+}
+
 /// How a program under Wine ended.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -157,6 +168,15 @@ impl Wine {
         Drive { folder, device, _one_at_a_time: lock }
     }
 
+    /// Shows a folder as a drive. Tests that run side by side take different letters.
+    pub(crate) fn letter(&self, letter: char, folder: &Path) -> Letter {
+        let link = self.prefix.join("dosdevices").join(format!("{letter}:"));
+        let _ = fs::remove_file(&link); // left behind by a test that died
+        symlink(std::path::absolute(folder).expect("the path is not empty"), &link)
+            .expect("the prefix can be written to");
+        Letter { link }
+    }
+
     fn drive_leads_to(&self) -> (PathBuf, PathBuf) {
         (self.prefix.join("drive_l"), self.prefix.join("drive_l.img"))
     }
@@ -174,6 +194,11 @@ impl Wine {
 
     /// Runs a program to its end.
     pub(crate) fn run(&self, exe: &Path, args: &[&str]) -> Ran {
+        self.run_with(exe, args, &[])
+    }
+
+    /// Runs a program to its end, with variables.
+    pub(crate) fn run_with(&self, exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Ran {
         // Files, not pipes: Wine's own services outlive the program for some
         // seconds and would keep a pipe open.
         let scratch = tempfile::tempdir().expect("a scratch folder");
@@ -182,6 +207,7 @@ impl Wine {
             .command()
             .arg(exe)
             .args(args)
+            .envs(env.iter().copied())
             .stdout(File::create(&out).expect("a scratch file"))
             .stderr(File::create(&err).expect("a scratch file"))
             .spawn()

@@ -42,6 +42,7 @@ pub(crate) fn part(tree: &MemoryTree, drive: &str, path: &str, take: &[&str]) ->
         path: path.into(),
         role: "primary".to_owned(),
         take: take.iter().map(|&path| path.into()).collect(),
+        skip: Vec::new(),
     }
 }
 

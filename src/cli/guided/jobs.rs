@@ -6,17 +6,18 @@ use std::sync::mpsc::Sender;
 
 use anyhow::Result;
 use lifeboat::archive::writer::Outcome;
-use lifeboat::health::{Finding, Level, check_store};
+use lifeboat::health::{Check, Finding, Level, check_store};
 use lifeboat::monitor::Monitor;
 use lifeboat::store::{Machine, Store, Survey};
 use lifeboat::target::Target;
 use lifeboat::target::dest::{Dest, DestError};
-use lifeboat::target::preflight::{Preflight, preflight};
+use lifeboat::target::preflight::Preflight;
 
-use super::super::args::{Global, Logon, Offload};
+use super::super::args::{Global, Offload};
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
 use super::super::{offload, sets, sources};
+use super::app::Wish;
 use super::places::{PARTIAL, Places};
 
 /// What a job came to.
@@ -30,6 +31,8 @@ pub(super) enum Done {
 pub(super) struct Seen {
     pub(super) store: Store,
     pub(super) survey: Survey,
+    /// When, if the logs tell.
+    pub(super) captured: Option<String>,
     /// Of the quick check.
     pub(super) findings: Vec<Finding>,
 }
@@ -52,6 +55,8 @@ pub(super) struct Found {
 pub(super) struct Checked {
     pub(super) target: Arc<dyn Target>,
     pub(super) args: Arc<Offload>,
+    /// The zstd level.
+    pub(super) level: i32,
     pub(super) report: Preflight,
     /// Folders of unfinished sets there.
     pub(super) begun: Vec<String>,
@@ -93,14 +98,17 @@ pub(super) fn start(tell: &Sender<Done>, job: impl FnOnce() -> Done + Send + 'st
 pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
     let find = || -> Result<Box<Found>> {
         let mut found = sources::find(sources, global, out)?;
-        let machine = offload::machine(&found);
-        let stores = std::mem::take(&mut found.stores);
+        let machine = std::mem::take(&mut found.machine);
+        let stores = found.stores.clone();
         let places = Places::find(&stores, sources);
         let mut seen = Vec::new();
         for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
             let survey = Survey::of(&store, out);
-            let findings = check_store(&store, Level::Quick, out).findings;
-            seen.push(Seen { store, survey, findings });
+            let capture = found.logs.capture_of(&store, &found.stores);
+            let check = Check { level: Level::Quick, capture, usmtutils: None };
+            let findings = check_store(&store, &check, out).findings;
+            let captured = capture.and_then(|(run, _)| run.time()).map(|time| time.to_string());
+            seen.push(Seen { store, survey, captured, findings });
         }
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
@@ -129,22 +137,25 @@ pub(super) fn destination(typed: &str) -> String {
 }
 
 /// Opens the destination and tries everything that writing a set needs.
-pub(super) fn check(to: &str, logon: &Logon, password: &str, out: Out) -> Done {
+pub(super) fn check(wish: &Wish, name: Option<&str>, out: Out) -> Done {
+    let Wish { to, logon, password } = wish;
     let check = || -> Result<Checked> {
-        let args = Offload::to(to, logon).ok_or_else(|| {
+        let mut args = Offload::to(to, logon).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
                 format!("{to}: not a destination"),
                 "Name a folder or a share.",
             )
         })?;
-        let target = sets::open_dest_with(to, logon, password, out)?;
-        // How well it packs nobody knows, so little room refuses nothing here.
-        let report = preflight(&*target, None)?;
+        args.name = name.map(str::to_owned);
+        // How well it packs nobody knows, and the page with the figures was seen.
+        args.despite_space = true;
+        let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
+        let (report, level) = offload::look_at(&*target, &args, out)?;
         let entries = target.list("")?.into_iter().filter(|entry| entry.is_dir);
         let begun = entries.map(|entry| entry.name).filter(|name| name.ends_with(PARTIAL));
         let begun = begun.collect();
-        Ok(Checked { target, args: Arc::new(args), report, begun })
+        Ok(Checked { target, args: Arc::new(args), level, report, begun })
     };
     Done::Checked(check().map_err(|error| explain(&error)))
 }
@@ -152,11 +163,11 @@ pub(super) fn check(to: &str, logon: &Logon, password: &str, out: Out) -> Done {
 /// Saves one store after the other.
 pub(super) fn save(order: &Order, out: Out) -> Done {
     let mut saved = Saved::default();
-    let (args, target) = (&*order.to.args, &*order.to.target);
+    let Checked { args, target, level, .. } = &order.to;
+    let job = offload::Job { args, target: &**target, level: *level, out };
     for (number, store) in &order.stores {
-        match offload::save(store, &order.machine, args, target, out) {
+        match job.store(store, &order.machine) {
             Ok(outcome) => {
-                offload::show(&outcome, target, out);
                 let end = offload::end_of(store, &outcome);
                 saved.sets.push((*number, outcome, end));
             }

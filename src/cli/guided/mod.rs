@@ -60,6 +60,8 @@ pub(crate) fn run(args: &Guide, global: &Global, out: Out) -> Result<Exit> {
 struct Guided<'a> {
     app: App,
     sources: Vec<String>,
+    /// First part of the sets' names, if it was given.
+    name: Option<String>,
     global: &'a Global,
     out: Out,
     /// Of the job that runs; an earlier one speaks to nobody.
@@ -70,7 +72,8 @@ struct Guided<'a> {
 impl<'a> Guided<'a> {
     fn new(args: &Guide, global: &'a Global, out: Out) -> Self {
         let (tell, told) = channel();
-        Self { app: App::new(args), sources: args.sources.clone(), global, out, tell, told }
+        let (sources, name) = (args.sources.clone(), args.name.clone());
+        Self { app: App::new(args), sources, name, global, out, tell, told }
     }
 
     /// Until it is left.
@@ -137,7 +140,8 @@ impl<'a> Guided<'a> {
                 self.start(move || jobs::find(&sources, &global, out));
             }
             Effect::Check(wish) => {
-                self.start(move || jobs::check(&wish.to, &wish.logon, &wish.password, out));
+                let name = self.name.clone();
+                self.start(move || jobs::check(&wish, name.as_deref(), out));
             }
             Effect::Save(order) => self.start(move || jobs::save(&order, out)),
         }

@@ -1,6 +1,6 @@
 //! The facts of files and folders: set when all data is written.
 
-use super::{Job, Place};
+use super::{Job, Place, cover};
 use crate::archive::manifest::{Member, MemberKind, TimesLine, from_base64};
 use crate::facts::{FileTime, LossKind, Times};
 use crate::name::NtName;
@@ -41,7 +41,9 @@ impl Job<'_> {
         let security = security.filter(|_| is_whole);
         let list = bytes(&member.extended_attributes);
         let object_id = bytes(&member.object_id);
-        let reparse = bytes(&member.reparse).filter(|data| !data.starts_with(&TAG_WOF));
+        // What would cover children comes when these are dressed.
+        let reparse = bytes(&member.reparse)
+            .filter(|data| !data.starts_with(&TAG_WOF) && !cover::is_cover(member.kind, data));
         if damaged.get() || !is_whole {
             self.tally.lose(
                 &member.path,
@@ -61,6 +63,7 @@ impl Job<'_> {
         self.set(member, &place, &facts)
     }
 
+    /// The times of a folder.
     pub(super) fn date(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
         self.set(member, place, &[Fact::Times(times(member.times))])
     }
@@ -114,7 +117,8 @@ impl Job<'_> {
     }
 }
 
-fn times(line: TimesLine) -> Times {
+/// The times of a member.
+pub(in crate::restore) fn times(line: TimesLine) -> Times {
     Times {
         created: FileTime(line.created),
         modified: FileTime(line.modified),

@@ -217,6 +217,14 @@ fn refused(error: io::Error, server: String, place: &SmbPlace) -> TargetError {
             "no server of that name is known on this network".to_owned(),
             "check the name, or write the server's address: smb://user@192.0.2.1/share".to_owned(),
         ),
+        // EPIPE, ENETRESET, ECONNABORTED, ECONNRESET: it listens, and hangs up when
+        // it is asked for SMB2 or newer.
+        Some(32 | 102..=104) => (
+            Trouble::Unreachable,
+            "the server ends the connection at once: it may speak only SMB1, which is not used"
+                .to_owned(),
+            "switch on SMB2 on the server, or use another server or a USB disk".to_owned(),
+        ),
         // Nothing has worked yet, so nothing says that waiting would help.
         _ if base.is_passing() => (Trouble::Unreachable, base.what, base.action),
         _ => return base,

@@ -48,6 +48,8 @@ mod errno {
     pub(super) const ETIMEDOUT: i32 = 110;
     pub(super) const EHOSTUNREACH: i32 = 113;
     pub(super) const ESTALE: i32 = 116;
+    /// Stands for a logon that is refused when the connection is made again.
+    pub(super) const EKEYREJECTED: i32 = 129;
 }
 
 /// Keeps every other thread out of libsmbclient, whose contexts share state.
@@ -408,7 +410,9 @@ impl<'c> Session<'c> {
                 self.lost = false;
                 Ok(())
             }
-            Err(error) if is(&error, errno::EACCES) || is(&error, errno::EPERM) => Err(error),
+            Err(error) if is(&error, errno::EACCES) || is(&error, errno::EPERM) => {
+                Err(io::Error::from_raw_os_error(errno::EKEYREJECTED))
+            }
             Err(error) if is_loss(&error) => Err(error),
             Err(_) => Err(io::Error::from_raw_os_error(errno::EHOSTUNREACH)),
         }

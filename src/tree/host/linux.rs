@@ -15,7 +15,7 @@ mod mounts;
 mod ntfs3g;
 pub(crate) mod xattrs;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -63,6 +63,9 @@ pub struct HostTree {
     /// Whether the root's entries include NTFS's own files.
     is_volume_root: bool,
     root: Arc<OwnedFd>,
+    /// Where other file systems are mounted, below the root. They are never
+    /// touched: one that does not answer would hold us up for good.
+    mount_points: HashSet<Vec<u8>>,
     table: Mutex<Table>,
     /// Folders opened last, the latest at the front.
     kept: Mutex<VecDeque<(u32, Arc<OwnedFd>)>>,
@@ -87,6 +90,13 @@ struct Place {
     folder: Arc<OwnedFd>,
     name: CString,
     slot: u32,
+}
+
+/// The roots of NTFS volumes that ntfs-3g has mounted for writing.
+pub(crate) fn writable_ntfs_mounts() -> Vec<std::path::PathBuf> {
+    let mut points = mounts::writable_fuse();
+    points.retain(|point| HostTree::open(point).is_ok_and(|tree| tree.is_volume_root));
+    points
 }
 
 impl HostTree {
@@ -119,6 +129,7 @@ impl HostTree {
             flavour,
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             is_volume_root: is_ntfs && stat.stx_ino == ROOT_RECORD,
+            mount_points: mounts::below(&root),
             root: Arc::new(root),
             table: Mutex::new(Table::new()),
             kept: Mutex::new(VecDeque::new()),
@@ -139,6 +150,7 @@ impl HostTree {
         limits.push("DOS names of files that have several names");
         limits.push("where on the disk a file lies");
         limits.push("data of EFS files, and of those behind reparse points unknown to ntfs-3g");
+        limits.push("what is in folders that a cloud (OneDrive) looks after");
         limits
     }
 
@@ -148,21 +160,61 @@ impl HostTree {
     /// [`TreeError::Host`] when a name is not there or may not be looked at.
     pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
         let mut slot = ROOT;
-        for (i, name) in path.iter().enumerate() {
-            let folder = self.folder(slot)?;
-            let shown = || format!("{}/{name}", self.shown(slot));
-            let failed = |error: io::Error| TreeError::Host { path: shown(), error };
-            let c_name = CString::new(name.as_wtf8()).map_err(|e| failed(e.into()))?;
-            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-            let is_last = i + 1 == path.len();
-            let file = if is_last {
-                linked(&statx(&folder, &c_name, flags).map_err(|e| failed(e.into()))?)
-            } else {
-                None
-            };
-            slot = self.meet(slot, name.as_wtf8(), file)?;
+        for name in path {
+            slot = self.step(slot, name)?;
         }
         Ok(NodeId(slot.into()))
+    }
+
+    /// The slot of an exact name in a folder.
+    fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
+        let failed = |error: io::Error| TreeError::Host {
+            path: format!("{}/{name}", self.shown(slot)),
+            error,
+        };
+        if matches!(name.as_wtf8(), b"" | b"." | b"..") || name.as_wtf8().contains(&b'/') {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
+        if self.is_mount_point(slot, None) {
+            return Err(self.foreign(slot));
+        }
+        if self.is_mount_point(slot, Some(name.as_wtf8())) {
+            return self.meet(slot, name.as_wtf8(), None);
+        }
+        let folder = self.folder(slot)?;
+        let c_name = CString::new(name.as_wtf8()).map_err(|e| failed(e.into()))?;
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let stat = statx(&folder, &c_name, flags).map_err(|e| failed(e.into()))?;
+        if self.is_own_file(slot, stat.stx_ino) {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
+        let file = if self.is_foreign(&stat) { None } else { linked(&stat) };
+        self.meet(slot, name.as_wtf8(), file)
+    }
+
+    /// Whether a file in a folder is one of NTFS's own: `$MFT` and its like.
+    fn is_own_file(&self, folder: u32, record: u64) -> bool {
+        let at_top = folder == ROOT && self.is_volume_root;
+        at_top && record < FIRST_USER_RECORD && record != ROOT_RECORD
+    }
+
+    /// Whether something is mounted at a slot, or at a name in it.
+    fn is_mount_point(&self, slot: u32, name: Option<&[u8]>) -> bool {
+        if self.mount_points.is_empty() {
+            return false;
+        }
+        let mut path = self.table().path(slot, b'/');
+        if let Some(name) = name {
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+        }
+        self.mount_points.contains(&path)
+    }
+
+    fn foreign(&self, slot: u32) -> TreeError {
+        TreeError::NoData { path: self.shown(slot), reason: FOREIGN.to_owned() }
     }
 
     /// The slot of a name that was met.
@@ -292,7 +344,11 @@ impl Tree for HostTree {
     }
 
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
-        let place = self.place(self.slot(id)?)?;
+        let slot = self.slot(id)?;
+        if self.is_mount_point(slot, None) {
+            return Ok(foreign_node(id));
+        }
+        let place = self.place(slot)?;
         let stat = self.stat(&place)?;
         if self.is_foreign(&stat) || self.flavour == Flavour::Plain {
             return Ok(plain_node(id, &stat));
@@ -302,13 +358,16 @@ impl Tree for HostTree {
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
         let slot = self.slot(id)?;
+        if self.is_mount_point(slot, None) {
+            return Err(self.foreign(slot));
+        }
         let place = self.place(slot)?;
         let stat = self.stat(&place)?;
         if file_type(&stat) != FileType::Directory {
-            return Ok(Vec::new());
+            return self.refuse_covered(&place, &stat).map(|()| Vec::new());
         }
         if self.is_foreign(&stat) {
-            return Err(TreeError::NoData { path: self.shown(slot), reason: FOREIGN.to_owned() });
+            return Err(self.foreign(slot));
         }
         let folder = self.folder(slot)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -320,13 +379,18 @@ impl Tree for HostTree {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            let at_top = slot == ROOT && self.is_volume_root;
-            if at_top && entry.ino() < FIRST_USER_RECORD && entry.ino() != ROOT_RECORD {
-                continue; // $MFT and its like, shown by show_sys_files
+            if self.is_own_file(slot, entry.ino()) {
+                continue; // shown by show_sys_files
             }
-            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-            // What cannot be looked at is an entry all the same; node() says why.
-            let stat = statx(&folder, name, flags).ok().filter(|s| !self.is_foreign(s));
+            // Only a file can have several names. What cannot be looked at is an
+            // entry all the same; node() says why.
+            let is_folder = entry.file_type() == FileType::Directory;
+            let stat = if is_folder || self.is_mount_point(slot, Some(name.to_bytes())) {
+                None
+            } else {
+                let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+                statx(&folder, name, flags).ok().filter(|s| !self.is_foreign(s))
+            };
             let child = self.meet(slot, name.to_bytes(), stat.as_ref().and_then(linked))?;
             let name = nt_name(name.to_bytes());
             entries.push(Entry { name, node: NodeId(child.into()) });
@@ -335,8 +399,22 @@ impl Tree for HostTree {
         Ok(entries)
     }
 
+    fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        match self.step(self.slot(folder)?, name) {
+            Ok(slot) => Ok(NodeId(slot.into())),
+            Err(TreeError::Host { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                crate::tree::lookup_in_listing(self, folder, name)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
         let first = self.slot(id)?;
+        if self.is_mount_point(first, None) {
+            let content = Content::NotHere(FOREIGN.to_owned());
+            return Ok(Facts { content, ..Facts::default() });
+        }
         let named = name.and_then(|name| {
             let table = self.table();
             table.all_names(first).find(|slot| nt_name(table.name(*slot)) == *name)
@@ -348,13 +426,17 @@ impl Tree for HostTree {
             return Ok(Facts { content, ..Facts::default() });
         }
         match self.flavour {
-            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat),
+            Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat, place.slot == first),
             Flavour::Plain => self.plain_facts(&place, &stat),
         }
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
-        let place = self.place(self.slot(id)?)?;
+        let slot = self.slot(id)?;
+        if self.is_mount_point(slot, None) {
+            return Err(self.foreign(slot));
+        }
+        let place = self.place(slot)?;
         if let Some(name) = stream {
             return self.open_named(&place, name);
         }
@@ -380,6 +462,21 @@ impl Tree for HostTree {
             FileType::Directory => Err(self.failed(place.slot, Errno::ISDIR)),
             _ => Ok(Box::new(BytesStream::new(bytes))),
         }
+    }
+}
+
+/// The node of a mount point, which is not even looked at.
+fn foreign_node(id: NodeId) -> Node {
+    Node {
+        id,
+        kind: NodeKind::Directory,
+        attributes: attributes::DIRECTORY,
+        times: Times::default(),
+        size: 0,
+        allocated: 0,
+        links: 1,
+        reparse_tag: None,
+        position: None,
     }
 }
 

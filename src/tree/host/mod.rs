@@ -21,6 +21,15 @@ pub(crate) mod windows;
 #[cfg(windows)]
 pub use windows::{HostTree, privileges};
 
+/// An object id as the file record has it: hosts fill the 48 birth bytes
+/// (MS-FSCC 2.1.3) up with zeros where there are none. `None` for no id at all.
+fn object_id(mut told: Vec<u8>) -> Option<Vec<u8>> {
+    if told.get(16..).is_some_and(|birth| birth.iter().all(|b| *b == 0)) {
+        told.truncate(16);
+    }
+    told.iter().any(|b| *b != 0).then_some(told)
+}
+
 /// The algorithm's name in a WOF reparse buffer (MS-FSCC does not describe it;
 /// `WOF_EXTERNAL_INFO` and `FILE_PROVIDER_EXTERNAL_INFO_V1` of Microsoft's
 /// `ntifs.h` do). `reparse` has its header.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use crate::facts::Hole;
 use crate::tree::{Stream, TreeError};
@@ -17,14 +18,46 @@ pub(super) struct FileStream {
     length: u64,
     at: u64,
     holes: Vec<Hole>,
+    /// What the host says has data on the disk, at or after `at`: the rest need
+    /// not be read to know that it is zeros.
+    data: Range<u64>,
 }
 
 impl FileStream {
     pub(super) fn new(file: File, path: String) -> Result<Self, TreeError> {
         match file.metadata() {
-            Ok(meta) => Ok(Self { file, path, length: meta.len(), at: 0, holes: Vec::new() }),
+            Ok(meta) => {
+                let length = meta.len();
+                let data = if is_sparse(&meta) { 0..0 } else { 0..length };
+                Ok(Self { file, path, length, at: 0, holes: Vec::new(), data })
+            }
             Err(error) => Err(TreeError::Host { path, error }),
         }
+    }
+
+    /// Reads into the whole of `buf`; leaves out what the host has no data for.
+    fn fill(&mut self, buf: &mut [u8]) -> Result<(), TreeError> {
+        let mut done = 0;
+        while done < buf.len() {
+            if self.at >= self.data.end {
+                let next = next_data(&self.file, self.at, self.length);
+                // Where the host does not tell, everything may be data.
+                self.data = next.unwrap_or(self.at..self.length);
+            }
+            let is_data = self.at >= self.data.start;
+            let until = if is_data { self.data.end } else { self.data.start };
+            let left = usize::try_from(until - self.at).unwrap_or(usize::MAX);
+            let n = left.min(buf.len() - done);
+            let piece = &mut buf[done..done + n];
+            if is_data {
+                self.fill_with_data(piece)?;
+            } else {
+                piece.fill(0);
+                self.at += n as u64;
+            }
+            done += n;
+        }
+        Ok(())
     }
 
     fn failed(&self, error: io::Error) -> TreeError {
@@ -32,7 +65,7 @@ impl FileStream {
     }
 
     /// Reads into the whole of `buf`, piece by piece where the medium fails.
-    fn fill(&mut self, buf: &mut [u8]) -> Result<(), TreeError> {
+    fn fill_with_data(&mut self, buf: &mut [u8]) -> Result<(), TreeError> {
         let mut done = 0;
         while done < buf.len() {
             match read_at(&self.file, &mut buf[done..], self.at) {
@@ -179,9 +212,97 @@ fn is_medium_error(error: &io::Error) -> bool {
     }
 }
 
+/// Whether a file may have ranges without data.
+#[cfg(unix)]
+fn is_sparse(meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    meta.blocks().saturating_mul(512) < meta.len()
+}
+
+#[cfg(windows)]
+fn is_sparse(meta: &std::fs::Metadata) -> bool {
+    use std::os::windows::fs::MetadataExt;
+    meta.file_attributes() & crate::facts::attributes::SPARSE != 0
+}
+
+/// The next range with data at or after `at`; `length..length` if there is none,
+/// `None` if the host does not tell. Never an empty range before `length`.
+#[cfg(unix)]
+fn next_data(file: &File, at: u64, length: u64) -> Option<Range<u64>> {
+    use rustix::fs::{SeekFrom, seek};
+    let start = match seek(file, SeekFrom::Data(at)) {
+        Ok(start) => start,
+        Err(rustix::io::Errno::NXIO) => return Some(length..length),
+        Err(_) => return None,
+    };
+    let end = seek(file, SeekFrom::Hole(start)).ok()?.min(length);
+    (start >= at && start < end).then_some(start..end)
+}
+
+#[cfg(windows)]
+fn next_data(file: &File, at: u64, length: u64) -> Option<Range<u64>> {
+    super::windows::info::next_allocated(file, at, length)
+}
+
 fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_at(file, buf, offset);
     #[cfg(windows)]
     return std::os::windows::fs::FileExt::seek_read(file, buf, offset);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn files_with_holes_are_read_as_they_are(
+            pieces in prop::collection::vec((0..400_u64, 1..9000_usize, 1..=255_u8), 0..8),
+            end in 0..40_000_u64,
+            chunk in 1..70_000_usize,
+            skip in 0..200_000_u64,
+        ) {
+            let mut file = tempfile::tempfile().unwrap();
+            let mut at = 0;
+            for (gap, bytes, value) in pieces {
+                at += gap * 1000;
+                io::Seek::seek(&mut file, io::SeekFrom::Start(at)).unwrap();
+                io::Write::write_all(&mut file, &vec![value; bytes]).unwrap();
+                at += bytes as u64;
+            }
+            file.set_len(at + end).unwrap();
+            let mut whole = vec![1; usize::try_from(at + end).unwrap()];
+            let mut done = 0;
+            while done < whole.len() {
+                done += read_at(&file, &mut whole[done..], done as u64).unwrap();
+            }
+            let mut stream = FileStream::new(file, "a file".to_owned()).unwrap();
+            stream.skip(skip).unwrap();
+            let from = whole.len().min(usize::try_from(skip).unwrap());
+            let mut seen = Vec::new();
+            let mut buffer = vec![2; chunk];
+            loop {
+                let n = stream.read(&mut buffer).unwrap();
+                if n == 0 { break }
+                seen.extend_from_slice(&buffer[..n]);
+            }
+            prop_assert!(seen == whole[from..], "{} bytes of {}", seen.len(), whole.len() - from);
+            prop_assert!(stream.holes().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_hole_is_not_read() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 40).unwrap();
+        if next_data(&file, 0, 1 << 40) != Some(1 << 40..1 << 40) {
+            return; // a file system that does not tell
+        }
+        let mut stream = FileStream::new(file, "a file".to_owned()).unwrap();
+        stream.skip((1 << 40) - 5).unwrap();
+        assert_eq!(stream.read(&mut [1; 9]).unwrap(), 5);
+        assert_eq!(stream.data, 1 << 40..1 << 40, "nothing was read from the disk");
+    }
 }

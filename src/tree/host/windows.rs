@@ -10,6 +10,7 @@
 pub(crate) mod efs;
 pub(crate) mod info;
 pub(crate) mod nt;
+pub(crate) mod placeholders;
 pub mod privileges;
 
 use std::collections::VecDeque;
@@ -20,27 +21,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Wdk::Storage::FileSystem as wdk;
+use windows_sys::Win32::Foundation::ERROR_NOT_A_REPARSE_POINT;
 use windows_sys::Win32::Security as sec;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
     FSCTL_GET_NTFS_VOLUME_DATA, FSCTL_GET_OBJECT_ID, FSCTL_GET_REPARSE_POINT,
 };
-use windows_sys::Win32::System::SystemServices::ACCESS_SYSTEM_SECURITY;
+use windows_sys::Win32::System::SystemServices::{ACCESS_SYSTEM_SECURITY, FILE_PERSISTENT_ACLS};
 
 use self::efs::EfsStream;
 use self::info::Look;
 use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
-use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes};
+use crate::facts::{
+    Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
+};
 use crate::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// Tags of MS-FSCC 2.1.2.1.
 const TAG_WOF: u32 = 0x8000_0017;
 const TAG_DEDUP: u32 = 0x8000_0013;
-/// Set in tags of links and junctions, which have no data.
-const TAG_NAME_SURROGATE: u32 = 0x2000_0000;
 /// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2).
 const MOST_REPARSE: usize = 16 << 10;
 /// Open folders that are kept at hand.
@@ -55,8 +57,10 @@ pub(crate) const WHOLE_DESCRIPTOR: u32 = sec::OWNER_SECURITY_INFORMATION
 /// A folder of a mounted volume.
 pub struct HostTree {
     info: TreeInfo,
-    /// Whether the file system keeps what only NTFS and ReFS keep.
+    /// Whether the file system keeps what only NTFS and ReFS keep. (Windows makes
+    /// up descriptors for files on FAT.)
     has_streams: bool,
+    has_security: bool,
     path: PathBuf,
     root: Arc<OwnedHandle>,
     table: Mutex<Table>,
@@ -80,7 +84,8 @@ impl HostTree {
     /// [`TreeError::Host`] when it is not a folder or may not be opened.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
         privileges::enable();
-        let source = path.display().to_string();
+        placeholders::expose();
+        let source = nt::shown(path);
         let failed = |error| TreeError::Host { path: source.clone(), error };
         let root = nt::open_root(path).map_err(failed)?;
         let volume = nt::volume(&root).ok();
@@ -98,6 +103,7 @@ impl HostTree {
         Ok(Self {
             info,
             has_streams: streams_of(&root).is_ok(),
+            has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
             path: path.to_owned(),
             root: Arc::new(root),
             table: Mutex::new(Table::new()),
@@ -112,7 +118,7 @@ impl HostTree {
             limits.push("named streams");
         }
         if !privileges::enable().is_empty() {
-            limits.push("what this user may not read (not all backup privileges are held)");
+            limits.push("audit lists, and what this user may not read (backup rights are missing)");
         }
         limits
     }
@@ -123,26 +129,28 @@ impl HostTree {
     /// [`TreeError::Host`] when a name is not there or may not be looked at.
     pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
         let mut slot = ROOT;
-        for (i, name) in path.iter().enumerate() {
-            let folder = self.folder(slot)?;
-            let is_last = i + 1 == path.len();
-            let file = if is_last {
-                let failed = |error| TreeError::Host {
-                    path: format!("{}\\{name}", self.shown(slot)),
-                    error,
-                };
-                let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
-                let look = info::look(&file).map_err(failed)?;
-                let has_more = look.attributes & attributes::DIRECTORY == 0;
-                // MS-FSCC 2.4.26: the file's number on the volume.
-                let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
-                id.filter(|_| has_more).and_then(|id| info::u64_at(&id, 0)).map(u128::from)
-            } else {
-                None
-            };
-            slot = self.meet(slot, name.as_wtf8(), file)?;
+        for name in path {
+            slot = self.step(slot, name)?;
         }
         Ok(NodeId(slot.into()))
+    }
+
+    /// The slot of a name in a folder, as Windows finds it.
+    fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
+        let failed =
+            |error| TreeError::Host { path: format!("{}\\{name}", self.shown(slot)), error };
+        // Those would be a stream's name, or a path.
+        if name.is_empty() || name.as_wtf8().iter().any(|b| matches!(b, b':' | b'\\')) {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
+        let folder = self.folder(slot)?;
+        let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
+        let look = info::look(&file).map_err(failed)?;
+        let is_file = look.attributes & attributes::DIRECTORY == 0;
+        // MS-FSCC 2.4.26: the file's number on the volume.
+        let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
+        let id = id.filter(|_| is_file).and_then(|id| info::u64_at(&id, 0)).map(u128::from);
+        self.meet(slot, name.as_wtf8(), id)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -211,7 +219,7 @@ impl HostTree {
         let name = self.units(slot);
         let folder = nt::open_at(above, &name, How::FOLDER).map_err(|e| self.failed(slot, e))?;
         match info::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
-            Some(tag) if tag & TAG_NAME_SURROGATE != 0 => {
+            Some(tag) if is_name_surrogate(tag) => {
                 Err(self.failed(slot, io::ErrorKind::NotADirectory.into()))
             }
             _ => Ok(folder),
@@ -284,7 +292,7 @@ impl Tree for HostTree {
         let slot = self.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
         let is_dir = look.attributes & attributes::DIRECTORY != 0;
-        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         Ok(Node {
             id,
             kind: if is_dir { NodeKind::Directory } else { NodeKind::File },
@@ -301,7 +309,7 @@ impl Tree for HostTree {
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
         let slot = self.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
-        let is_link = look.reparse_tag.is_some_and(|tag| tag & TAG_NAME_SURROGATE != 0);
+        let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         if look.attributes & attributes::DIRECTORY == 0 || (is_link && slot != ROOT) {
             return Ok(Vec::new());
         }
@@ -326,6 +334,16 @@ impl Tree for HostTree {
         Ok(entries)
     }
 
+    fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        match self.step(self.slot(folder)?, name) {
+            Ok(slot) => Ok(NodeId(slot.into())),
+            Err(TreeError::Host { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                crate::tree::lookup_in_listing(self, folder, name)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
         let first = self.slot(id)?;
         let named = name.and_then(|name| {
@@ -335,23 +353,36 @@ impl Tree for HostTree {
         let place = self.place(named.unwrap_or(first))?;
         let (file, which) = self.open_for_facts(&place)?;
         let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
+        let mut damaged = Vec::new();
+        let security = if self.has_security {
+            told(info::security(&file, which), "owner and permissions", &mut damaged)
+        } else {
+            None
+        };
+        // What the filter driver makes of it, not the file's own.
         let is_dedup = look.reparse_tag == Some(TAG_DEDUP);
         let reparse = look.reparse_tag.filter(|_| !is_dedup).and_then(|_| {
-            let data = info::control(&file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE);
-            data.ok().filter(|data| !data.is_empty())
+            told(reparse_data(&file), "reparse data", &mut damaged).filter(|data| !data.is_empty())
         });
-        let object_id = info::control(&file, FSCTL_GET_OBJECT_ID, &[], 64).ok();
         // Wine says that it succeeded, and gives nothing.
-        let object_id = object_id.filter(|id| id.len() == 64 && id.iter().any(|b| *b != 0));
+        let object_id =
+            told(object_id(&file), "object id", &mut damaged).and_then(super::object_id);
+        let extended_attributes =
+            told(extended_attributes(&file), "extended attributes", &mut damaged).flatten();
+        let streams = match streams_of(&file) {
+            Err(_) if !self.has_streams => Vec::new(),
+            streams => told(streams, "named streams", &mut damaged).unwrap_or_default(),
+        };
+        let short_name = told(short_name(&file, &place.name), "DOS name", &mut damaged).flatten();
         Ok(Facts {
-            security: info::security(&file, which).ok(),
+            security,
             reparse,
             object_id,
-            extended_attributes: info::extended_attributes(&file).unwrap_or(None),
-            short_name: short_name(&file, &place.name),
-            streams: streams_of(&file).unwrap_or_default(),
+            extended_attributes,
+            short_name,
+            streams,
             content: content(&look),
-            damaged: Vec::new(),
+            damaged,
         })
     }
 
@@ -379,9 +410,7 @@ impl Tree for HostTree {
                 let path = nt::final_path(&file).map_err(|e| self.failed(place.slot, e))?;
                 Ok(Box::new(EfsStream::open(path, shown)?))
             }
-            (_, Some(tag)) if tag & TAG_NAME_SURROGATE != 0 => {
-                Ok(Box::new(BytesStream::new(Vec::new())))
-            }
+            (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
             (_, tag) => {
                 let open = match tag {
                     Some(TAG_DEDUP) => nt::open_through,
@@ -392,6 +421,46 @@ impl Tree for HostTree {
                 Ok(Box::new(FileStream::new(File::from(file), shown)?))
             }
         }
+    }
+}
+
+/// A fact, or a word on what is lost. What the file system knows nothing of is
+/// no loss. (Some say so by refusing a parameter, which is always the same.)
+fn told<T>(fact: io::Result<T>, what: &str, damaged: &mut Vec<String>) -> Option<T> {
+    match fact {
+        Ok(fact) => Some(fact),
+        Err(error) => {
+            let is_unknown = error.kind() == io::ErrorKind::InvalidInput;
+            if !is_unknown && !info::is_unsupported(&error) {
+                damaged.push(format!("{what}: {error}"));
+            }
+            None
+        }
+    }
+}
+
+/// Empty where there is none after all (Wine says of a drive's root that it has).
+fn reparse_data(file: &OwnedHandle) -> io::Result<Vec<u8>> {
+    match info::control(file, FSCTL_GET_REPARSE_POINT, &[], MOST_REPARSE) {
+        Err(e) if e.raw_os_error() == Some(ERROR_NOT_A_REPARSE_POINT.cast_signed()) => Ok(vec![]),
+        answer => answer,
+    }
+}
+
+fn object_id(file: &OwnedHandle) -> io::Result<Vec<u8>> {
+    match info::control(file, FSCTL_GET_OBJECT_ID, &[], 64) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+/// Asked for only where the file says that it has some.
+fn extended_attributes(file: &OwnedHandle) -> io::Result<Option<Vec<u8>>> {
+    // MS-FSCC 2.4.13: the size of the attributes.
+    let size = info::query(file, wdk::FileEaInformation, 4)?;
+    match info::u32_at(&size, 0) {
+        Some(1..) => info::extended_attributes(file),
+        _ => Ok(None),
     }
 }
 
@@ -423,11 +492,15 @@ fn content(look: &Look) -> Content {
 }
 
 /// The DOS name, where it is a name of its own (MS-FSCC 2.4.5).
-fn short_name(file: &OwnedHandle, name: &[u16]) -> Option<NtName> {
-    let answer = info::query(file, wdk::FileAlternateNameInformation, 64).ok()?;
-    let bytes = info::u32_at(&answer, 0)? as usize;
-    let short = info::units(answer.get(4..)?.get(..bytes)?);
-    (!short.is_empty() && short != name).then(|| NtName::from_utf16(&short))
+fn short_name(file: &OwnedHandle, name: &[u16]) -> io::Result<Option<NtName>> {
+    let answer = match info::query(file, wdk::FileAlternateNameInformation, 64) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        answer => answer?,
+    };
+    let bytes = info::u32_at(&answer, 0).unwrap_or(0) as usize;
+    let short = answer.get(4..).and_then(|text| text.get(..bytes)).map(info::units);
+    let short = short.filter(|short| !short.is_empty() && short != name);
+    Ok(short.map(|short| NtName::from_utf16(&short)))
 }
 
 /// The named streams of an open file (MS-FSCC 2.4.44).

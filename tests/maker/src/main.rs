@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use lifeboat_maker::demo::demo;
-use lifeboat_maker::many::many;
+use lifeboat_maker::many::{Where, many};
 use lifeboat_maker::{fixtures, is_available, pack, random};
 
 const USAGE: &str = "\
@@ -16,7 +16,8 @@ usage:
   lifeboat-maker make NAME OUT.img               one of them
   lifeboat-maker demo OUT.img [--megabytes N]    a laptop after a failed re-image (200 MB of data)
   lifeboat-maker random SEED OUT.img             a volume with a random tree
-  lifeboat-maker many OUT.img --files N          a volume with very many files, for benches
+  lifeboat-maker many OUT.img --files N [--in-store]
+                                                 a volume with very many files, for benches
   lifeboat-maker pack DIR [NAME]...              makes and packs the committed fixtures";
 
 fn main() -> ExitCode {
@@ -46,7 +47,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo", out] => demo(200).make(Path::new(out)),
         ["demo", out, "--megabytes", megabytes] => demo(number(megabytes)?).make(Path::new(out)),
         ["random", seed, out] => random::random_volume(number(seed)?).make(Path::new(out)),
-        ["many", out, "--files", files] => make_many(out, number(files)?),
+        ["many", out, "--files", files] => make_many(out, number(files)?, Where::Windows),
+        ["many", out, "--files", files, "--in-store"] => {
+            make_many(out, number(files)?, Where::Store)
+        }
         ["pack", dir, only @ ..] => {
             for (name, bytes) in pack::pack_all(Path::new(dir), only)? {
                 println!("{bytes:8}  {name}");
@@ -57,9 +61,9 @@ fn run(words: &[&str]) -> Result<()> {
     }
 }
 
-fn make_many(out: &str, files: u64) -> Result<()> {
+fn make_many(out: &str, files: u64, place: Where) -> Result<()> {
     let start = Instant::now();
-    many(Path::new(out), files, |made| {
+    many(Path::new(out), files, place, |made| {
         if made % 10_000 == 0 {
             eprint!("\r{made} of {files} files");
             let _ = std::io::stderr().flush();

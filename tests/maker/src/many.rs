@@ -1,6 +1,6 @@
 //! Volumes with very many files, for benches: a Windows folder of the size that
 //! real ones have, written through ntfs-3g like everything else, and one small
-//! store to find in it.
+//! store to find in it; or, with [`Where::Store`], a store of that many files.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -19,8 +19,26 @@ use crate::volume::VolumeSpec;
 /// Files in one folder.
 const IN_FOLDER: u64 = 250;
 
+/// Where the many files are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Where {
+    /// In the Windows folder.
+    Windows,
+    /// In the store.
+    Store,
+}
+
+impl Where {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Windows => "Windows/WinSxS",
+            Self::Store => "StateStore/USMT/File/C$/Users/alice/AppData/Local/Cache",
+        }
+    }
+}
+
 /// Makes a bare volume with `files` files and a hard-link store.
-pub fn many(path: &Path, files: u64, mut progress: impl FnMut(u64)) -> Result<()> {
+pub fn many(path: &Path, files: u64, place: Where, mut progress: impl FnMut(u64)) -> Result<()> {
     // A record of 1 KiB each, an index entry, a cluster for every eighth.
     let mut volume = VolumeSpec::new("Many", (64 << 20) + files * 2200);
     let alice = Person::new("alice", 1104, 1);
@@ -33,7 +51,7 @@ pub fn many(path: &Path, files: u64, mut progress: impl FnMut(u64)) -> Result<()
     populate(path, &volume.tree)?;
 
     let mount = Mount::new(path, MountOptions::default())?;
-    let done = write_files(mount.path(), files, &mut progress);
+    let done = write_files(&mount.path().join(place.folder()), files, &mut progress);
     mount.unmount()?;
     done
 }
@@ -45,7 +63,7 @@ fn write_files(root: &Path, files: u64, progress: &mut impl FnMut(u64)) -> Resul
         if number % IN_FOLDER == 0 {
             let id = rng.next_u64();
             folder = root.join(format!(
-                "Windows/WinSxS/{:02x}/amd64_microsoft-windows-component_{id:016x}_10.0.19041.1_none",
+                "{:02x}/amd64_microsoft-windows-component_{id:016x}_10.0.19041.1_none",
                 id >> 56
             ));
             fs::create_dir_all(&folder)?;

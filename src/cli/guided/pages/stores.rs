@@ -152,6 +152,9 @@ fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look
         );
         lines.push((format!("{:<12}{text}", "User"), Look::Plain));
     }
+    if let Some(time) = &seen.captured {
+        lines.push((format!("{:<12}{time}, by the machine's clock", "Captured"), Look::Plain));
+    }
     if let Some((name, from)) = &found.machine.name {
         lines.push((format!("{:<12}{name}, from {from}", "Machine"), Look::Plain));
     }

@@ -1,8 +1,10 @@
 //! What `/proc/self/mountinfo` (proc(5)) says of the file system that a folder
 //! is on.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,42 @@ pub(super) fn of_device(major: u32, minor: u32) -> Option<Mount> {
     let text = fs::read("/proc/self/mountinfo").ok()?;
     let device = format!("{major}:{minor}");
     text.split(|b| *b == b'\n').find_map(|line| parse(line, device.as_bytes()))
+}
+
+/// Where something is mounted below an open folder, each path from there.
+pub(super) fn below(folder: &OwnedFd) -> HashSet<Vec<u8>> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let top = fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap_or_default();
+    let mut top = top.into_os_string().into_vec();
+    if top.last() != Some(&b'/') {
+        top.push(b'/');
+    }
+    points_below(&text, &top)
+}
+
+/// `top` ends with a slash.
+fn points_below(mountinfo: &[u8], top: &[u8]) -> HashSet<Vec<u8>> {
+    let lines = mountinfo.split(|b| *b == b'\n');
+    let points = lines.filter_map(|line| line.split(|b| *b == b' ').nth(4));
+    let below = points.filter_map(|point| Some(unescape(point).strip_prefix(top)?.to_vec()));
+    below.filter(|path| !path.is_empty()).collect()
+}
+
+/// The roots of file systems that ntfs-3g may have mounted, for writing.
+pub(super) fn writable_fuse() -> Vec<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    text.split(|b| *b == b'\n').filter_map(fuse_point).collect()
+}
+
+fn fuse_point(line: &[u8]) -> Option<PathBuf> {
+    let mut fields = line.split(|b| *b == b' ');
+    let root = fields.nth(3)?;
+    let point = fields.next()?;
+    let is_writable = fields.next()?.split(|b| *b == b',').any(|option| option == b"rw");
+    fields.find(|f| *f == b"-")?;
+    let is_fuse = fields.next()?.starts_with(b"fuse");
+    let point = std::ffi::OsString::from_vec(unescape(point)).into();
+    (root == b"/" && is_writable && is_fuse).then_some(point)
 }
 
 /// A line is `id parent major:minor root point options [tags…] - kind source …`.
@@ -105,9 +143,17 @@ mod tests {
         assert_eq!(mount.kind, "fuseblk");
         assert_eq!(mount.source, Path::new(r"/dev/sd\a x"));
         assert!(parse(line, b"0:3").is_none());
+        assert_eq!(fuse_point(line).unwrap(), Path::new("/mnt/a b"));
+        assert!(fuse_point(b"42 27 0:39 / /mnt ro - fuseblk /dev/sda rw").is_none());
+        assert!(fuse_point(b"42 27 0:39 / /mnt rw - ext4 /dev/sda rw").is_none());
+        assert!(fuse_point(b"42 27 0:39 /below /mnt rw - fuseblk /dev/sda rw").is_none());
         for cut in 0..line.len() {
+            let _ = fuse_point(&line[..cut]);
             let _ = parse(&line[..cut], b"0:39");
         }
+        assert_eq!(points_below(line, b"/mnt/"), HashSet::from([b"a b".to_vec()]));
+        assert_eq!(points_below(line, b"/"), HashSet::from([b"mnt/a b".to_vec()]));
+        assert!(points_below(line, b"/mnt/a b/").is_empty());
         assert_eq!(unescape(br"\04"), br"\04");
         assert_eq!(unescape_hex(br"A\x20B\x2"), r"A B\x2");
     }

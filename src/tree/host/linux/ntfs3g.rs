@@ -10,6 +10,7 @@ use super::xattrs::{
 use super::{Flavour, HostTree, Place, file_type, nt_name};
 use crate::facts::{
     Content, Facts, FileTime, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
+    is_name_surrogate,
 };
 use crate::name::NtName;
 use crate::tree::host::stream::BytesStream;
@@ -18,8 +19,6 @@ use crate::tree::{Stream, TreeError};
 
 /// Compact OS and its like (MS-FSCC 2.1.2.1).
 const TAG_WOF: u32 = 0x8000_0017;
-/// Set in tags of links and junctions, which have no data (MS-FSCC 2.1.2.1).
-const TAG_NAME_SURROGATE: u32 = 0x2000_0000;
 /// Sockets, pipes and devices of the Linux subsystem, which have none either:
 /// `AF_UNIX`, `LX_FIFO`, `LX_CHR`, `LX_BLK` (MS-FSCC 2.1.2.1).
 const TAGS_SPECIAL: std::ops::RangeInclusive<u32> = 0x8000_0023..=0x8000_0026;
@@ -30,15 +29,6 @@ enum DosName {
     Known(NtName),
     /// There is one, but it is not shown.
     Untold,
-}
-
-impl DosName {
-    fn known(self) -> Option<NtName> {
-        match self {
-            Self::Known(name) => Some(name),
-            Self::None | Self::Untold => None,
-        }
-    }
 }
 
 /// How many names of one file are asked for their DOS name. NTFS allows 1,024.
@@ -69,6 +59,25 @@ impl HostTree {
             self.attribute(place, "system.ntfs_reparse_data", XATTR_SIZE_MAX)?
         };
         Ok(Shape { bits, reparse })
+    }
+
+    /// Fails for a folder with children that the mount shows as a dead link,
+    /// since it does not know its reparse tag.
+    pub(super) fn refuse_covered(&self, place: &Place, stat: &Statx) -> Result<(), TreeError> {
+        if self.flavour == Flavour::Plain || self.is_foreign(stat) {
+            return Ok(());
+        }
+        let shape = self.shape(place)?;
+        match shape.tag().filter(|tag| shape.is_dir() && !is_name_surrogate(*tag)) {
+            None => Ok(()),
+            Some(tag) => Err(TreeError::NoData {
+                path: self.shown(place.slot),
+                reason: format!(
+                    "this mount cannot show what is in the folder (reparse tag 0x{tag:08X}); \
+                     read the disk or image itself"
+                ),
+            }),
+        }
     }
 
     /// The node of a file on an ntfs-3g mount.
@@ -164,24 +173,60 @@ impl HostTree {
         }
     }
 
-    pub(super) fn ntfs_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
-        let whole = |name| self.attribute(place, name, XATTR_SIZE_MAX);
+    /// All facts. Those of the file as a whole are told with each of its names.
+    pub(super) fn ntfs_facts(
+        &self,
+        place: &Place,
+        stat: &Statx,
+        is_first_name: bool,
+    ) -> Result<Facts, TreeError> {
+        let mut damaged = Vec::new();
+        let path = proc_path(&place.folder, &place.name);
+        let mut whole = |name, what: &str| {
+            get_xattr(&path, name, XATTR_SIZE_MAX).unwrap_or_else(|e| {
+                damaged.push(format!("{what}: {e}"));
+                None
+            })
+        };
+        let security = whole("system.ntfs_acl", "owner and permissions");
+        let object_id = whole("system.ntfs_object_id", "object id");
+        let extended_attributes = whole("system.ntfs_ea", "extended attributes");
         let shape = self.shape(place)?;
         let content = shape.content(file_type(stat));
-        let mut streams = self.streams(place)?;
+        let mut streams = self.streams(place).unwrap_or_else(|e| {
+            damaged.push(format!("named streams: {e}"));
+            Vec::new()
+        });
         if matches!(content, Content::Wof(_)) {
             // What the plain data was made of.
             streams.retain(|s| s.name != "WofCompressedData".into());
         }
+        let short_name = match self.dos_name(place) {
+            Ok(DosName::Known(name)) => Some(name),
+            Ok(DosName::None) => None,
+            // Which of its names it belongs to is not shown either: said once.
+            Ok(DosName::Untold) => {
+                if is_first_name {
+                    let what =
+                        "DOS name: the mount does not tell that of a file with several names";
+                    damaged.push(what.to_owned());
+                }
+                None
+            }
+            Err(e) => {
+                damaged.push(format!("DOS name: {e}"));
+                None
+            }
+        };
         Ok(Facts {
-            security: whole("system.ntfs_acl")?,
+            security,
             reparse: shape.reparse,
-            object_id: whole("system.ntfs_object_id")?,
-            extended_attributes: whole("system.ntfs_ea")?,
-            short_name: self.dos_name(place)?.known(),
+            object_id: object_id.and_then(super::super::object_id),
+            extended_attributes,
+            short_name,
             streams,
             content,
-            damaged: Vec::new(),
+            damaged,
         })
     }
 
@@ -276,7 +321,7 @@ impl Shape {
 
 /// Whether files with this tag have no data of their own.
 fn is_without_data(tag: u32) -> bool {
-    tag & TAG_NAME_SURROGATE != 0 || TAGS_SPECIAL.contains(&tag)
+    is_name_surrogate(tag) || TAGS_SPECIAL.contains(&tag)
 }
 
 /// `system.ntfs_times_be`: creation, modification, access, change.

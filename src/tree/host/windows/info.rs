@@ -2,8 +2,10 @@
 #![allow(unsafe_code)] // calls of ntdll and kernel32
 
 use std::ffi::c_void;
+use std::fs::File;
 use std::io;
 use std::mem::size_of;
+use std::ops::Range;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 
@@ -11,6 +13,7 @@ use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as status;
 use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError};
 use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK};
+use windows_sys::Win32::System::Ioctl::FSCTL_QUERY_ALLOCATED_RANGES;
 
 use crate::facts::{FileTime, Times};
 
@@ -150,6 +153,26 @@ pub(crate) fn control(
     Ok(buffer.bytes(got as usize).to_vec())
 }
 
+/// The next allocated range of a sparse file at or after `at`, up to `length`;
+/// `length..length` if there is none, `None` if the file system does not tell.
+pub(crate) fn next_allocated(file: &File, at: u64, length: u64) -> Option<Range<u64>> {
+    // FILE_ALLOCATED_RANGE_BUFFER (MS-FSCC 2.3.54): offset, bytes.
+    let left = length.checked_sub(at)?;
+    let wanted = [at.to_le_bytes(), left.to_le_bytes()].concat();
+    let file = file.try_clone().ok()?.into();
+    // Room for many, since a too small answer would be an error; the first counts.
+    let answer = control(&file, FSCTL_QUERY_ALLOCATED_RANGES, &wanted, 16 << 10);
+    let answer = match answer {
+        Err(e) if e.raw_os_error() == Some(status::ERROR_MORE_DATA.cast_signed()) => return None,
+        answer => answer.ok()?,
+    };
+    let (Some(start), Some(bytes)) = (u64_at(&answer, 0), u64_at(&answer, 8)) else {
+        return Some(length..length);
+    };
+    let (start, end) = (start.max(at), start.saturating_add(bytes).min(length));
+    (start < end).then_some(start..end)
+}
+
 /// The self-relative security descriptor, in the parts that `which` names.
 pub(crate) fn security(file: &OwnedHandle, which: u32) -> io::Result<Vec<u8>> {
     let mut length = 1024;
@@ -230,7 +253,23 @@ pub(crate) fn set_extended_attributes(file: &OwnedHandle, list: &[u8]) -> io::Re
 
 /// Gives a file a further name in an open folder; fails if the name is taken.
 pub(crate) fn link(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io::Result<()> {
-    // FILE_LINK_INFORMATION (MS-FSCC 2.4.28.2): replace, folder, bytes, name.
+    // FILE_LINK_INFORMATION (MS-FSCC 2.4.28.2).
+    name_in(file, wdk::FileLinkInformation, folder, name)
+}
+
+/// Gives an open file or folder another name, which must be free.
+pub(crate) fn rename(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io::Result<()> {
+    // FILE_RENAME_INFORMATION (MS-FSCC 2.4.42.2) has the same fields.
+    name_in(file, wdk::FileRenameInformation, folder, name)
+}
+
+/// Replace (no), folder, bytes, name.
+fn name_in(
+    file: &OwnedHandle,
+    class: wdk::FILE_INFORMATION_CLASS,
+    folder: &OwnedHandle,
+    name: &[u16],
+) -> io::Result<()> {
     let mut value = Vec::with_capacity(24 + name.len() * 2);
     value.extend([0; size_of::<usize>()]);
     value.extend(folder.as_raw_handle().addr().to_ne_bytes());
@@ -238,12 +277,25 @@ pub(crate) fn link(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io
     value.extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
     // The kernel wants the whole structure, also where the name is short.
     value.resize(value.len().max(3 * size_of::<usize>()), 0);
-    set(file, wdk::FileLinkInformation, &value)
+    set(file, class, &value)
 }
 
 /// An error of Win32 by its number.
 pub(crate) fn win32(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
+}
+
+/// Whether the file system knows no such thing.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(i32::cast_unsigned),
+        Some(
+            status::ERROR_INVALID_FUNCTION
+                | status::ERROR_NOT_SUPPORTED
+                | status::ERROR_CALL_NOT_IMPLEMENTED
+                | status::ERROR_EAS_NOT_SUPPORTED
+        )
+    )
 }
 
 /// A status of NT as an error of Win32.

@@ -77,6 +77,19 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedHandle> {
     Ok(file.into())
 }
 
+/// A path as people write it, without the prefix that keeps Windows from
+/// changing it.
+pub(crate) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if let Some(share) = text.strip_prefix(r"\\?\UNC\") {
+        return format!(r"\\{share}");
+    }
+    match text.strip_prefix(r"\\?\") {
+        Some(rest) if rest.as_bytes().get(1) == Some(&b':') => rest.to_owned(),
+        _ => text,
+    }
+}
+
 /// `C:` alone is wherever the shell stands on that drive; here it is the drive.
 pub(crate) fn whole_drive(path: &Path) -> PathBuf {
     match path.to_str().map(str::as_bytes) {

@@ -1,36 +1,16 @@
-//! Which computer a source is of, read from what is left of its Windows.
+//! The computer's name in the registry of an offline Windows.
 
 use regf::RegistryHive;
 
 use crate::name::NtPath;
+use crate::store::drive::read_small;
 use crate::tree::Tree;
-
-use super::StoreVolume;
-use super::drive::read_small;
 
 /// A SYSTEM hive is 10 to 30 MB; what is far larger is none.
 const HIVE_LIMIT_BYTES: usize = 64 << 20;
 
-/// What is known of the computer.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Machine {
-    /// Its name, and where that was found, for people.
-    pub name: Option<(String, String)>,
-}
-
-impl Machine {
-    /// Looks on all volumes; the first that tells a name wins.
-    pub fn find(volumes: &[StoreVolume]) -> Self {
-        let name = volumes.iter().find_map(|volume| {
-            let name = name_in_hive(&*volume.tree)?;
-            Some((name, format!("the SYSTEM hive on {}", volume.display)))
-        });
-        Self { name }
-    }
-}
-
 /// `ComputerName` from `\Windows\System32\config\SYSTEM`.
-fn name_in_hive(tree: &dyn Tree) -> Option<String> {
+pub(super) fn name_in_hive(tree: &dyn Tree) -> Option<String> {
     let node = tree.lookup(&NtPath::from("Windows/System32/config/SYSTEM")).ok()?;
     computer_name(read_small(tree, node, HIVE_LIMIT_BYTES)?)
 }

@@ -1,0 +1,26 @@
+//! A log of any encoding: it becomes lines, none of them longer than the text,
+//! and what they tell is bounded.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat::store::logs::{Logs, decode, lines};
+
+fuzz_target!(|data: &[u8]| {
+    let text = decode(data);
+    let mut total = 0;
+    for line in lines(&text) {
+        total += line.text.len();
+        if let Some(time) = line.time {
+            assert!(time.to_string().len() >= 19);
+            let _ = time.to_filetime();
+        }
+    }
+    assert!(total <= text.len(), "no byte is in two lines");
+    for name in ["scanstate.log", "loadstate.log", "smsts.log", "BDD.log"] {
+        let logs = Logs::of_text(name, &text);
+        assert!(logs.runs.len() <= 100 && logs.wipe.len() <= 200);
+        for line in &logs.wipe {
+            assert!(line.text.len() <= 4096 && !line.text.contains(char::is_control));
+        }
+    }
+});

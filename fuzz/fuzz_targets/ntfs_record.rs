@@ -1,0 +1,42 @@
+//! Any bytes as a file record: header, attributes, and the values that can be
+//! read without a volume. Walking ends, and no slice is longer than the record.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat::ntfs::attribute::Value;
+use lifeboat::ntfs::file_name::FileName;
+use lifeboat::ntfs::record::Record;
+use lifeboat::ntfs::runs::RunList;
+use lifeboat::ntfs::standard_information::StandardInformation;
+use lifeboat::ntfs::volume_information::VolumeInformation;
+use lifeboat::ntfs::{attribute_list, index, log_file, wof};
+
+fuzz_target!(|data: &[u8]| {
+    let mut bytes = data.to_vec();
+    let Ok(record) = Record::parse(&mut bytes, 4096) else { return };
+    for attribute in record.attributes() {
+        let Ok(attribute) = attribute else { break };
+        attribute.name();
+        match attribute.value {
+            Value::Resident(value) => {
+                assert!(value.len() < data.len());
+                StandardInformation::parse(value);
+                VolumeInformation::parse(value);
+                log_file::state(value);
+                let _ = wof::parse_reparse(value);
+                if let Some(name) = FileName::parse(value) {
+                    assert!(!name.name().is_empty());
+                }
+                let (entries, _) = attribute_list::parse(value, 0);
+                assert!(entries.len() * 0x1A <= value.len());
+                let mut names = Vec::new();
+                let _ = index::entries(value, &mut names);
+                assert!(names.len() * 0x52 <= value.len());
+            }
+            Value::NonResident(value) => {
+                let mut runs = RunList::default();
+                let _ = runs.push_piece(value.first_vcn, value.runs, attribute.at);
+            }
+        }
+    }
+});

@@ -1,0 +1,257 @@
+#!/usr/bin/env bash
+# Puts Lifeboat into a boot.wim: any WinPE, ConfigMgr's and MDT's too. Linux, with
+# wimlib; on Windows build.cmd does it with the ADK.
+#
+#   inject.sh BOOT.WIM [options]       put it in, or bring it up to date
+#   inject.sh BOOT.WIM --undo          take it out again
+#
+#   --exe FILE        the program [default: what scripts/build-windows.sh made]
+#   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
+#   --add DIR         further files for \Lifeboat
+#   --image N         which image in the file [default: the one that boots]
+#   --start yes|no    whether it starts by itself, from startnet.cmd [default: no
+#                     where winpeshl.ini starts something else, as ConfigMgr's does]
+#   --arch x64|x86    what the boot image is, where it does not say so itself
+#   --dry-run         only say what would be done
+#
+# What goes in: \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat`
+# works at any prompt, F8's too), and a line in startnet.cmd. Nothing else in the
+# image changes. Run again, it puts in the same; --undo leaves what was there before.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/../scripts/lib.sh"
+
+# Names in boot images are written in any case.
+export WIMLIB_IMAGEX_IGNORE_CASE=1
+system32=/Windows/System32
+mark='rem added by Lifeboat'
+
+wim='' image='' settings='' add='' start='' arch='' dry_run='' undo=''
+exe=$root/target/windows/x86_64-win7-windows-gnu/release/lifeboat.exe
+exe_named=''
+
+usage() {
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --dry-run) dry_run=1; shift; continue ;;
+        --undo) undo=1; shift; continue ;;
+        --exe | --settings | --add | --image | --start | --arch)
+            [ $# -ge 2 ] || die "$1 wants a value" "inject.sh --help"
+            case $1 in
+                --exe) exe=$2 exe_named=1 ;;
+                --settings) settings=$2 ;;
+                --add) add=$2 ;;
+                --image) image=$2 ;;
+                --start) start=$2 ;;
+                --arch) arch=$2 ;;
+            esac
+            shift 2
+            ;;
+        -*) die "$1 is not an option" "inject.sh --help" ;;
+        *)
+            [ -z "$wim" ] || die "$1: one boot image at a time"
+            wim=$1
+            shift
+            ;;
+    esac
+done
+
+[ -n "$wim" ] || die "no boot image was named" "inject.sh BOOT.WIM"
+[ -f "$wim" ] || die "$wim: there is no such file" "Name a boot.wim."
+case $start in '' | yes | no) ;; *) die "--start $start" "It is yes or no." ;; esac
+case $arch in '' | x64 | x86) ;; *) die "--arch $arch" "It is x64 or x86." ;; esac
+has wimlib-imagex || die "wimlib is not installed" "apt-get install wimtools"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+wimlib-imagex info "$wim" >"$work/info" 2>"$work/error" ||
+    die "$wim: this is not a WIM file that wimlib reads" "$(tail -n 1 "$work/error")"
+
+# The image that boots; a file with one image may not name it.
+if [ -z "$image" ]; then
+    image=$(sed -n 's/^Boot Index: *//p' "$work/info")
+    if [ "${image:-0}" = 0 ]; then
+        [ "$(sed -n 's/^Image Count: *//p' "$work/info")" = 1 ] ||
+            die "$wim holds several images, and none is marked as the one that boots" \
+                "Name it: --image N ($(grep -c '^Index:' "$work/info") images)."
+        image=1
+    fi
+fi
+wimlib-imagex info "$wim" "$image" >"$work/info" 2>"$work/error" ||
+    die "$wim: there is no image $image in it"
+
+in_image() {
+    wimlib-imagex dir "$wim" "$image" --path="$1" >/dev/null 2>&1
+}
+
+# take PATH NAME: a file or folder out of the image, times and all, to $work/NAME.
+take() {
+    mkdir "$work/$2.d"
+    wimlib-imagex extract "$wim" "$image" "$1" --dest-dir="$work/$2.d" --no-acls \
+        >"$work/out" 2>"$work/error" ||
+        die "$wim: $1 cannot be read" "$(tail -n 1 "$work/error")"
+    mv "$work/$2.d"/* "$work/$2"
+}
+
+in_image $system32 ||
+    die "$wim, image $image: there is no \\Windows\\System32 in it" "Is this a boot image?"
+
+# The architectures must fit: a 64-bit WinPE runs no 32-bit programs.
+pe_machine() {
+    local header
+    header=$(od -An -tu4 -j60 -N4 "$1" | tr -d ' ')
+    case $(od -An -tx2 -j$((header + 4)) -N2 "$1" 2>/dev/null | tr -d ' ') in
+        8664) echo x64 ;;
+        014c) echo x86 ;;
+        aa64) echo arm64 ;;
+        *) echo unknown ;;
+    esac
+}
+case $(sed -n 's/^Architecture: *//p' "$work/info") in
+    x86_64) image_arch=x64 ;;
+    x86) image_arch=x86 ;;
+    ARM64) image_arch=arm64 ;;
+    *) image_arch=$arch ;;
+esac
+
+# What the image's startnet.cmd was before Lifeboat.
+had_startnet=1
+if ! in_image $system32/startnet.cmd; then
+    had_startnet=''
+    printf 'wpeinit\r\n' >"$work/startnet.now"
+else
+    take $system32/startnet.cmd startnet.now
+fi
+hook="call %SystemDrive%\\Lifeboat\\start.cmd & $mark"
+hooked() {
+    cat "$1"
+    # A last line without an end would swallow ours.
+    [ -z "$(tail -c 1 "$1")" ] || printf '\r\n'
+    printf '%s\r\n' "$hook"
+}
+cp -p "$work/startnet.now" "$work/startnet.before"
+if in_image /Lifeboat/before/startnet.cmd; then
+    take /Lifeboat/before/startnet.cmd startnet.kept
+    if hooked "$work/startnet.kept" | cmp -s - "$work/startnet.now"; then
+        cp -p "$work/startnet.kept" "$work/startnet.before"
+    else # somebody has changed it since: keep that, but for our line
+        grep -avF "$mark" "$work/startnet.now" >"$work/startnet.before" || true
+    fi
+elif in_image /Lifeboat/before/no-startnet; then
+    had_startnet=''
+    printf 'wpeinit\r\n' >"$work/startnet.before"
+fi
+
+was_there=''
+commands=$work/commands
+: >"$commands"
+if in_image /Lifeboat; then
+    in_image /Lifeboat/lifeboat.exe ||
+        die "$wim, image $image: there is a \\Lifeboat that this script did not make" \
+            "Take it out of the image, or rename it there."
+    was_there=1
+    echo "delete --recursive /Lifeboat" >>"$commands"
+    echo "delete --force $system32/lifeboat.cmd" >>"$commands"
+elif [ -n "$undo" ]; then
+    echo "$wim, image $image: Lifeboat is not in it; nothing to do"
+    exit 0
+fi
+
+# startnet FILE: becomes the image's startnet.cmd, unless it is that already.
+startnet() {
+    cmp -s "$1" "$work/startnet.now" && in_image $system32/startnet.cmd && return
+    echo "delete --force $system32/startnet.cmd" >>"$commands"
+    echo "add '$1' $system32/startnet.cmd" >>"$commands"
+}
+
+if [ -n "$undo" ]; then
+    if [ -n "$had_startnet" ]; then
+        startnet "$work/startnet.before"
+    else
+        echo "delete --force $system32/startnet.cmd" >>"$commands"
+    fi
+else
+    [ -f "$exe" ] || if [ -n "$exe_named" ]; then
+        die "$exe: there is no such file"
+    else
+        die "lifeboat.exe has not been built" "Run scripts/build-windows.sh, or name it: --exe FILE"
+    fi
+    exe_arch=$(pe_machine "$exe")
+    [ "$exe_arch" != unknown ] || die "$exe: this is not a Windows program"
+    [ -n "$image_arch" ] ||
+        die "$wim, image $image: it does not say for which processors it is" \
+            "Say so: --arch x64 or --arch x86."
+    [ "$exe_arch" = "$image_arch" ] ||
+        die "the boot image is for $image_arch, the program for $exe_arch" \
+            "Build or name the other program: --exe FILE"
+    [ -z "$settings" ] || [ -f "$settings" ] || die "$settings: there is no such file"
+    [ -z "$add" ] || [ -d "$add" ] || die "$add: there is no such folder"
+
+    mkdir -p "$work/Lifeboat/before"
+    cp -rp "$root/pe-build/image/Lifeboat/." "$work/Lifeboat"
+    find "$root/scripts/task-sequence" -maxdepth 1 -type f \( -name '*.cmd' -o -name '*.vbs' \) \
+        -exec cp -p {} "$work/Lifeboat" ';'
+    [ -z "$add" ] || cp -rp "$add/." "$work/Lifeboat"
+    cp -p "$exe" "$work/Lifeboat/lifeboat.exe"
+    [ -z "$settings" ] || cp -p "$settings" "$work/Lifeboat/lifeboat.toml"
+    printf '@"%%SystemDrive%%\\Lifeboat\\lifeboat.exe" %%*\r\n' >"$work/lifeboat.cmd"
+    # cmd wants its own line ends; git and editors may have made them Unix's.
+    find "$work/Lifeboat" -name '*.cmd' -exec sed -i 's/\r*$/\r/' {} +
+
+    if [ -z "$start" ]; then
+        start=yes
+        if in_image $system32/winpeshl.ini; then
+            start=no
+            echo "winpeshl.ini starts something else in this image: Lifeboat waits to be called."
+        fi
+    fi
+    if [ -n "$had_startnet" ]; then
+        cp -p "$work/startnet.before" "$work/Lifeboat/before/startnet.cmd"
+    else
+        : >"$work/Lifeboat/before/no-startnet"
+    fi
+    if [ "$start" = yes ]; then
+        hooked "$work/startnet.before" >"$work/startnet.new"
+        startnet "$work/startnet.new"
+    elif [ -n "$had_startnet" ]; then
+        startnet "$work/startnet.before"
+    fi
+    # The same files with the same times: a second run has nothing to do.
+    find "$work/Lifeboat" -not -path '*/before/startnet.cmd' -newer "$exe" -exec touch -r "$exe" {} +
+    touch -r "$exe" "$work/lifeboat.cmd"
+    if [ -n "$was_there" ] && ! grep -q startnet.cmd "$commands"; then
+        take /Lifeboat there
+        if diff -r "$work/Lifeboat" "$work/there" >/dev/null; then
+            echo "$wim, image $image: this Lifeboat is in it already; nothing to do"
+            exit 0
+        fi
+    fi
+    echo "add '$work/Lifeboat' /Lifeboat" >>"$commands"
+    echo "add '$work/lifeboat.cmd' $system32/lifeboat.cmd" >>"$commands"
+fi
+
+echo "$wim, image $image:"
+if [ -n "$undo" ]; then
+    echo "  - \\Lifeboat"
+    echo "  - \\Windows\\System32\\lifeboat.cmd"
+else
+    (cd "$work" && find Lifeboat -type f | sort | tr / '\134' | sed 's/^/  + \\/')
+    echo "  + \\Windows\\System32\\lifeboat.cmd"
+fi
+if grep -q startnet.cmd "$commands"; then
+    echo "  ~ \\Windows\\System32\\startnet.cmd"
+fi
+if [ -n "$dry_run" ]; then
+    echo "Nothing was changed (--dry-run)."
+    exit 0
+fi
+wimlib-imagex update "$wim" "$image" <"$commands" >"$work/out" 2>"$work/error" ||
+    die "$wim: it could not be changed" "$(tail -n 1 "$work/error")"
+wimlib-imagex verify "$wim" >"$work/out" 2>"$work/error" ||
+    die "$wim: it is damaged" "$(tail -n 1 "$work/error")"
+echo "Done; the file was verified."

@@ -1,0 +1,46 @@
+@echo off
+rem RESTORE AND LOADSTATE: after re-imaging, in the new Windows, elevated: puts this
+rem PC's newest rescue set back in its place, then runs loadstate.
+rem
+rem ConfigMgr: a step "Run Command Line" in place of "Restore User State", from a
+rem   package with these scripts and lifeboat.exe, loadstate.exe from the USMT
+rem   package:  cmd /c restore.cmd \\server\rescue
+rem MDT: the same, in place of "Restore User State".
+rem By hand: restore.cmd \\server\rescue   or, for one set:
+rem   restore.cmd \\server\rescue\PC-0815-20260101T000000Z-1a2b3c4d
+rem
+rem Settings: the first argument, else LifeboatTo, else LIFEBOAT_TO: the folder with
+rem   the sets, or a set. It must be open to this session (net use) or take its user
+rem   and password from lifeboat.toml. Sets are looked for by the name of the PC:
+rem   LifeboatName, else the computer's name.
+rem   LIFEBOAT_LOADSTATE=no restores alone.
+rem Exit codes: lifeboat's; 4 there is no set of this PC.
+setlocal EnableExtensions DisableDelayedExpansion
+call "%~dp0prepare.cmd" restore
+if errorlevel 1 exit /b 1
+set "SETS=%~1"
+if not defined SETS set "SETS=%LIFEBOAT_TO%"
+if not defined SETS goto nowhere
+if not defined LIFEBOAT_NAME set "LIFEBOAT_NAME=%COMPUTERNAME%"
+set "SET="
+if exist "%SETS%\rescue.json" set "SET=%SETS%"
+rem Names end in the time: the last one in order is the newest. A set without
+rem rescue.json is not whole.
+if not defined SET for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%LIFEBOAT_NAME%-*" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
+if not defined SET goto nothing
+echo Restoring %SET%
+"%LIFEBOAT%" restore "%SET%" --in-place
+set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="3" echo Restored with losses: see above and the log.
+if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
+if /i "%LIFEBOAT_LOADSTATE%"=="no" exit /b %CODE%
+"%LIFEBOAT%" loadstate "%SET%" --run
+set "AFTER=%ERRORLEVEL%"
+if not "%AFTER%"=="0" set "CODE=%AFTER%"
+exit /b %CODE%
+:nowhere
+echo Where are the rescue sets? restore.cmd \\server\rescue
+exit /b 2
+:nothing
+echo %SETS%: there is no whole rescue set of %LIFEBOAT_NAME% in it.
+exit /b 4

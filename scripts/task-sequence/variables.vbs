@@ -1,0 +1,31 @@
+' Prints the task sequence's variables that Lifeboat knows as NAME=value lines;
+' the .cmd files beside this one read them. Only COM shows these variables to a
+' program, and cmd has no COM. Outside a task sequence it prints nothing.
+'
+' A value goes from here to the calling cmd's memory, never into a file.
+Option Explicit
+Dim sequence, known, pair, value
+
+On Error Resume Next
+Set sequence = CreateObject("Microsoft.SMS.TSEnvironment")
+If Err.Number <> 0 Then WScript.Quit 0
+
+' The variable of the task sequence, and what the scripts call it. Where several
+' give the same, the last one that is set wins.
+known = Array( _
+    "_SMSTSMachineName LIFEBOAT_NAME", "OSDComputerName LIFEBOAT_NAME", _
+    "LifeboatTo LIFEBOAT_TO", "LifeboatUser LIFEBOAT_USER", _
+    "LifeboatPassword LIFEBOAT_PASSWORD", "LifeboatName LIFEBOAT_NAME", _
+    "_SMSTSLogPath LOGS", _
+    "StatePath STORE", "OSDStateStorePath STORE", _
+    "LifeboatStore STORE", "LifeboatSeal SEAL", "LifeboatMigrationXml MIGXML")
+
+For Each pair In known
+    pair = Split(pair)
+    value = sequence(pair(0))
+    ' A name that WinPE made up is nobody's.
+    If pair(1) = "LIFEBOAT_NAME" And UCase(Left(value, 3)) = "MIN" Then
+        If UCase(Left(value, 7)) = "MININT-" Or UCase(value) = "MINWINPC" Then value = ""
+    End If
+    If value <> "" Then WScript.Echo pair(1) & "=" & value
+Next

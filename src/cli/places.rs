@@ -1,0 +1,178 @@
+//! Which volumes `restore --in-place` puts the parts of a set onto.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use lifeboat::archive::rescue::{Part, Rescue};
+use lifeboat::monitor::Monitor;
+use lifeboat::restore::Destinations;
+use lifeboat::restore::loadstate::{Around, is_windows_pe};
+use lifeboat::restore::volumes::{Fit, Volume, attached, fit};
+use serde_json::json;
+
+use super::exit::{Exit, Failure};
+use super::output::Out;
+
+/// Finds a root for each drive of the set; those that `named` has are taken.
+pub(crate) fn find(rescue: &Rescue, named: Option<Destinations>, out: Out) -> Result<Destinations> {
+    let mut roots = match named {
+        None => BTreeMap::new(),
+        Some(Destinations::Drives(roots)) => roots,
+        Some(_) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--in-place and --to DIR do not go together",
+                "Leave one out; --to C=ROOT names the root of one drive.",
+            )
+            .into());
+        }
+    };
+    let variable = |name: &str| std::env::var_os(name);
+    let is_pe = is_windows_pe(&Around { variable: &variable, program: None });
+    let volumes = attached();
+    let mut unsure = Vec::new();
+    for part in &rescue.parts {
+        if roots.keys().any(|drive| drive.eq_ignore_ascii_case(&part.drive)) {
+            continue;
+        }
+        // A volume that is another part's cannot be this one's.
+        let free: Vec<Volume> = volumes
+            .iter()
+            .filter(|volume| !roots.values().any(|root| *root == volume.root))
+            .cloned()
+            .collect();
+        let root = match fit(part, &free, cfg!(windows) && !is_pe) {
+            Fit::Sure(number, why) => {
+                say(part, &free[number], why, out);
+                Some(free[number].root.clone())
+            }
+            Fit::Unsure(among) => {
+                let among: Vec<&Volume> = among.iter().map(|number| &free[*number]).collect();
+                ask(part, &among, out)
+            }
+        };
+        match root {
+            Some(root) => drop(roots.insert(part.drive.clone(), root)),
+            None => unsure.push(part),
+        }
+    }
+    if unsure.is_empty() { Ok(Destinations::Drives(roots)) } else { Err(refuse(&unsure, &volumes)) }
+}
+
+fn say(part: &Part, volume: &Volume, why: &str, out: Out) {
+    out.event(
+        "place",
+        &json!({"drive": part.drive, "root": volume.root.display().to_string(), "why": why}),
+    );
+    out.say(&format!("The part of {}: goes to {}: {why}", part.drive, volume.describe()));
+}
+
+/// Asks on a terminal; `None` where there is none, or nobody knows.
+fn ask(part: &Part, among: &[&Volume], out: Out) -> Option<PathBuf> {
+    let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !is_asked || among.is_empty() || out.is_cancelled() {
+        return None;
+    }
+    out.clear();
+    let mut to = std::io::stderr();
+    let number = choose(part, among, &mut std::io::stdin().lock(), &mut to)?;
+    let volume = among.get(number)?;
+    say(part, volume, "you said so", out);
+    Some(volume.root.clone())
+}
+
+fn choose(
+    part: &Part,
+    among: &[&Volume],
+    from: &mut dyn BufRead,
+    to: &mut dyn Write,
+) -> Option<usize> {
+    let label = match part.volume_label.as_str() {
+        "" => String::new(),
+        label => format!(" (label \"{label}\")"),
+    };
+    writeln!(to, "Where does the part of drive {}:{label} go?", part.drive).ok()?;
+    for (number, volume) in among.iter().enumerate() {
+        writeln!(to, "  {}  {}", number + 1, volume.describe()).ok()?;
+    }
+    for _ in 0..3 {
+        write!(to, "Number, or nothing to stop: ").and_then(|()| to.flush()).ok()?;
+        let mut line = String::new();
+        from.read_line(&mut line).ok()?;
+        match line.trim() {
+            "" => return None,
+            text => match text.parse::<usize>() {
+                Ok(number) if (1..=among.len()).contains(&number) => return Some(number - 1),
+                _ => writeln!(to, "That is none of the numbers.").ok()?,
+            },
+        }
+    }
+    None
+}
+
+fn refuse(unsure: &[&Part], volumes: &[Volume]) -> anyhow::Error {
+    let drives: Vec<String> = unsure.iter().map(|part| format!("{}:", part.drive)).collect();
+    let options: Vec<String> =
+        unsure.iter().map(|part| format!("--to {}=ROOT", part.drive)).collect();
+    let there: Vec<String> = volumes.iter().map(Volume::describe).collect();
+    let there = if there.is_empty() {
+        "No volume is mounted for writing (on Linux: by ntfs-3g).".to_owned()
+    } else {
+        format!("There are: {}.", there.join("; "))
+    };
+    Failure::new(
+        Exit::Usage,
+        format!("--in-place: not sure which volume is {}", drives.join(", ")),
+        format!("Say where: {}. {there}", options.join(" ")),
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(root: &str) -> Volume {
+        Volume {
+            root: root.into(),
+            letter: None,
+            label: "Data".to_owned(),
+            serial: None,
+            is_ntfs: true,
+            has_windows: false,
+        }
+    }
+
+    fn answered(text: &str) -> (Option<usize>, String) {
+        let part = Part {
+            drive: "D".to_owned(),
+            drive_from: String::new(),
+            path: "s".to_owned(),
+            role: "whole".to_owned(),
+            volume_serial: None,
+            skipped: Vec::new(),
+            volume_label: "Old".to_owned(),
+            file_system: "NTFS".to_owned(),
+            via: "raw".to_owned(),
+        };
+        let volumes = [volume("E:\\"), volume("F:\\")];
+        let mut shown = Vec::new();
+        let among: Vec<&Volume> = volumes.iter().collect();
+        let number = choose(&part, &among, &mut text.as_bytes(), &mut shown);
+        (number, String::from_utf8(shown).unwrap())
+    }
+
+    #[test]
+    fn an_answer_is_a_number_of_the_list() {
+        let (number, shown) = answered("2\n");
+        assert_eq!(number, Some(1));
+        assert!(shown.contains("drive D: (label \"Old\")"), "{shown}");
+        assert!(shown.contains("  1  E:\\ \"Data\", NTFS\n"), "{shown}");
+        assert_eq!(answered("0\nx\n1\n").0, Some(0));
+        assert_eq!(answered("9\n9\n9\n1\n").0, None, "three tries");
+        assert_eq!(answered("\n2\n").0, None);
+        assert_eq!(answered("").0, None);
+    }
+}

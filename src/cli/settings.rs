@@ -1,0 +1,200 @@
+//! What stands in the boot image or the environment, so that nobody has to type
+//! it at 2 a.m.: `lifeboat.toml` beside the program, and `LIFEBOAT_…` variables.
+//!
+//! The command line comes first, then the environment, then the file.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::args::{Cli, Command, Logon};
+use super::exit::{Exit, Failure};
+
+/// Names another file than `lifeboat.toml` beside the program.
+const VARIABLE: &str = "LIFEBOAT_SETTINGS";
+const FILE: &str = "lifeboat.toml";
+/// Far more than any such file is long.
+const LONGEST: u64 = 1 << 20;
+
+/// The file's contents.
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    /// Where rescue sets go, and are looked for.
+    pub(crate) to: Option<String>,
+    /// Who logs on there.
+    user: Option<String>,
+    /// The file with the password; beside the settings, if it is not absolute.
+    password_file: Option<PathBuf>,
+    /// First part of the sets' names.
+    name: Option<String>,
+    /// The log.
+    log: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads the file, if there is one.
+    pub(crate) fn load() -> Result<Self, Failure> {
+        let named = variable(VARIABLE).map(PathBuf::from);
+        let is_named = named.is_some();
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join(FILE));
+        match named.or_else(beside) {
+            Some(path) if is_named || path.is_file() => Self::read(&path),
+            _ => Ok(Self::default()),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let unreadable = |error: std::io::Error| {
+            let what = format!("{shown}: the settings cannot be read: {error}");
+            Failure::new(Exit::Usage, what, format!("Mend the file, or unset {VARIABLE}."))
+        };
+        if path.metadata().map_err(unreadable)?.len() > LONGEST {
+            let what = format!("{shown}: this is no settings file: it is too long");
+            return Err(Failure::new(Exit::Usage, what, "Is it the right file?"));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let mut settings = Self::parse(&text).map_err(|(what, action)| {
+            Failure::new(Exit::Usage, format!("{shown}: {what}"), action)
+        })?;
+        if let (Some(file), Some(folder)) = (&mut settings.password_file, path.parent()) {
+            *file = folder.join(&*file); // an absolute path stays what it is
+        }
+        Ok(settings)
+    }
+
+    /// What is wrong and what to do, if the text is not in order.
+    fn parse(text: &str) -> Result<Self, (String, String)> {
+        // Notepad begins a file with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}');
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let what = error.message().lines().next().unwrap_or_default();
+            let action = "It wants lines such as: to = '\\\\server\\share\\folder'";
+            (format!("line {line}: {what}"), action.to_owned())
+        })?;
+        // In double quotes `\r` is a line end: a share named so is never found.
+        let Self { to, user, password_file, name: _, log } = &settings;
+        let paths = [password_file, log].map(|path| path.as_deref().and_then(Path::to_str));
+        let texts = [to.as_deref(), user.as_deref()];
+        let is_short = |to: &String| to.starts_with('\\') && !to.starts_with("\\\\");
+        if paths.into_iter().chain(texts).any(is_mangled) || to.as_ref().is_some_and(is_short) {
+            let what = "a backslash in double quotes does not stand for itself";
+            let action = "Put such values into single quotes: to = '\\\\server\\share'";
+            return Err((what.to_owned(), action.to_owned()));
+        }
+        Ok(settings)
+    }
+
+    /// Fills in what the command line leaves open.
+    pub(crate) fn fill(&self, cli: &mut Cli) {
+        let log = variable("LIFEBOAT_LOG").map(PathBuf::from).or_else(|| self.log.clone());
+        cli.global.log = cli.global.log.take().or(log);
+        match &mut cli.command {
+            Some(Command::Offload(args)) => {
+                let to = variable("LIFEBOAT_TO").or_else(|| self.to.clone());
+                args.to = args.to.take().or(to);
+                let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
+                args.name = args.name.take().or(name);
+                let to = args.to.clone().unwrap_or_default();
+                self.fill_logon(&mut args.logon, &[&to]);
+            }
+            Some(Command::Verify(args)) => {
+                let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
+                self.fill_logon(&mut args.logon, &what);
+            }
+            Some(Command::List(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
+            Some(Command::Extract(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
+            Some(Command::Restore(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
+            Some(Command::Loadstate(args)) => {
+                let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
+                self.fill_logon(&mut args.logon, &what);
+            }
+            Some(Command::Guide(args)) => {
+                let to = variable("LIFEBOAT_TO").or_else(|| self.to.clone());
+                args.to = args.to.take().or(to);
+                let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
+                args.name = args.name.take().or(name);
+                let to = args.to.clone().unwrap_or_default();
+                self.fill_logon(&mut args.logon, &[&to]);
+            }
+            Some(Command::Detect(_)) | None => {}
+        }
+    }
+
+    /// A user and password of the file go to the file's own destination and to
+    /// no other server; the environment's are the caller's business.
+    fn fill_logon(&self, logon: &mut Logon, places: &[&str]) {
+        let is_ours = !places.is_empty() && places.iter().all(|place| self.is_below_to(place));
+        if logon.user.is_none() {
+            logon.user =
+                variable("LIFEBOAT_USER").or_else(|| self.user.clone().filter(|_| is_ours));
+        }
+        if logon.password_file.is_none() {
+            let file = self.password_file.clone();
+            logon.password_file = variable("LIFEBOAT_PASSWORD_FILE")
+                .map(PathBuf::from)
+                .or_else(|| file.filter(|_| is_ours && variable("LIFEBOAT_PASSWORD").is_none()));
+        }
+    }
+
+    fn is_below_to(&self, place: &str) -> bool {
+        let plain = |text: &str| text.to_lowercase().replace('\\', "/");
+        let Some(to) = self.to.as_deref().map(plain) else { return false };
+        let to = to.trim_end_matches('/');
+        plain(place).strip_prefix(to).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+fn is_mangled(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.contains(char::is_control))
+}
+
+/// An unset and an empty variable are the same: cmd cannot set an empty one.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notepad_s_files_are_read() {
+        let text = "\u{feff}to = '\\\\server\\rescue'\r\nuser = 'CORP\\svc'\r\n# a note\r\n";
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.to.as_deref(), Some(r"\\server\rescue"));
+        assert_eq!(settings.user.as_deref(), Some(r"CORP\svc"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let (what, action) = Settings::parse("to = 'x'\nuzer = 'y'\n").unwrap_err();
+        assert!(what.starts_with("line 2: ") && what.contains("uzer"), "{what}");
+        assert!(action.contains("to = '"), "{action}");
+        // Each of them parses, and means another place than the one that was typed.
+        for text in [
+            r#"to = "\\server\rescue""#,
+            r#"to = "\\server\\rescue""#,
+            r#"password-file = "X:\notes""#,
+        ] {
+            let (what, _) = Settings::parse(text).unwrap_err();
+            assert!(what.contains("backslash"), "{text}: {what}");
+        }
+        assert!(Settings::parse(r#"to = "\\\\server\\rescue""#).is_ok());
+    }
+
+    #[test]
+    fn a_password_goes_nowhere_else() {
+        let settings = Settings::parse("to = '\\\\server\\rescue'").unwrap();
+        for ours in [r"\\SERVER\Rescue", r"\\server\rescue\", r"\\server\rescue\PC-1"] {
+            assert!(settings.is_below_to(ours), "{ours}");
+        }
+        for other in [r"\\server2\rescue", r"\\server\rescue2\PC-1", "", r"E:\"] {
+            assert!(!settings.is_below_to(other), "{other}");
+        }
+        assert!(!Settings::default().is_below_to(r"\\server\rescue"));
+    }
+}

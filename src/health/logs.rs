@@ -1,0 +1,55 @@
+//! A store beside the logs that tell of its capture. Logs may be of another
+//! run, and clocks may have been wrong: nothing here is more than a doubt.
+
+use crate::facts::FileTime;
+use crate::store::logs::UsmtRun;
+use crate::store::{Part, Role, Store};
+
+use super::Finding;
+use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STORE_NEWER, STORE_OLDER};
+
+/// USMT's logs have no time zone; zones differ from UTC by 14 hours at most,
+/// and by one more in summer. What is farther apart is another run.
+const SAME_RUN_SECONDS: u64 = 26 * 60 * 60;
+
+/// `is_named`: whether the run's command line names the store.
+pub(super) fn check(store: &Store, run: &UsmtRun, is_named: bool, say: &mut dyn FnMut(Finding)) {
+    let Some((what_time, written)) = written(store) else { return };
+    let Some(logged) = run.time() else { return };
+    let apart = |a: FileTime, b: FileTime| a.0.saturating_sub(b.0) / 10_000_000 > SAME_RUN_SECONDS;
+    let told = format!("{} tells of a capture at {logged} (its own clock)", run.log);
+    let store_told = format!("{what_time} was written at {written}");
+    let logged = logged.to_filetime();
+    if apart(written, logged) {
+        return say(STORE_NEWER.at(store.display(), format!("{store_told}; {told}")));
+    }
+    if apart(logged, written) {
+        return say(STORE_OLDER.at(store.display(), format!("{store_told}; {told}")));
+    }
+    let whose = if is_named { "" } else { " (whether it is this store's is not said)" };
+    if let Some(failure) = &run.failure {
+        let what = format!("{} says{whose}: {failure}", run.log);
+        say(CAPTURE_FAILED.at(store.display(), what));
+    } else if run.completed.is_none() && run.started.is_some() {
+        let what = format!("{} does not tell of the capture's end{whose}", run.log);
+        say(CAPTURE_UNFINISHED.at(store.display(), what));
+    }
+}
+
+/// When the store was last written, judging by the file that USMT writes last.
+fn written(store: &Store) -> Option<(&'static str, FileTime)> {
+    let part: &Part = store.parts.iter().find(|part| part.role != Role::Secondary)?;
+    let markers = &part.markers;
+    let container = markers.containers.first().map(|(_, marker)| *marker);
+    let last = [
+        ("status.~lg", markers.status),
+        ("MIGSTATE.DAT", markers.migstate),
+        ("catalog.mig", markers.catalog),
+        ("USMT.MIG", container),
+    ];
+    let times = last.into_iter().filter_map(|(name, marker)| {
+        let node = part.tree.node(marker?.node).ok()?;
+        Some((name, node.times.modified))
+    });
+    times.max_by_key(|(_, time)| *time)
+}

@@ -1,0 +1,330 @@
+//! One look at every file of a store by metadata alone: what `--level quick`
+//! can tell. Costs time in step with the number of files, and memory in step
+//! with the largest folder.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use crate::facts::{Content, Node, NodeKind, attributes};
+use crate::monitor::Monitor;
+use crate::name::{NtName, NtPath};
+use crate::store::{Part, Role, Store, StoreKind, is_container_name};
+use crate::tree::{Entry, Via};
+
+use super::codes::{
+    DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
+    RECORD_DAMAGED, REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
+};
+use super::deleted::left;
+use super::many::Many;
+use super::{Finding, names};
+
+/// The longest path that programs take which know of no longer ones, in UTF-16
+/// units without the zero at its end (`MAX_PATH`).
+const LONG_PATH: usize = 259;
+/// As many deleted files of one part are told.
+const MAX_DELETED: u64 = 10_000;
+/// A file whose data is in its record is smaller than the largest record.
+const RESIDENT_LIMIT: u64 = 4096;
+/// The reparse tag of Compact OS files: read as plain data.
+const WOF: u32 = 0x8000_0017;
+
+/// What was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Looked {
+    /// Files, by their names.
+    pub(super) files: u64,
+    /// Profiles below `File\X$\Users`.
+    pub(super) profiles: u64,
+}
+
+/// Looks at every file of `store`.
+pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) -> Looked {
+    let mut looked = Looked::default();
+    for part in &store.parts {
+        let mut walk = Walk::new(part);
+        walk.run(monitor, say);
+        walk.tell(say);
+        looked.files += walk.looked.files;
+        looked.profiles += walk.looked.profiles;
+        deleted(part, monitor, say);
+    }
+    let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
+    if store.kind != StoreKind::Compressed && has_primary && looked.profiles == 0 {
+        say(NO_USERS.at(store.display(), "no user's profile is in it (File\\X$\\Users)"));
+    }
+    looked
+}
+
+/// Where in a store a folder stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Usmt,
+    File,
+    Drive,
+    Users,
+    Below,
+}
+
+/// A folder that is being gone through.
+struct Level {
+    entries: std::vec::IntoIter<Entry>,
+    place: Place,
+    /// UTF-16 units of the path that the folder had before the capture, with
+    /// the backslash at its end.
+    units: usize,
+}
+
+struct Walk<'a> {
+    part: &'a Part,
+    /// Names from the `USMT` folder down to the present folder.
+    path: Vec<NtName>,
+    looked: Looked,
+    /// Files with several names that were looked into: each once.
+    seen: HashSet<crate::facts::NodeId>,
+    encrypted: Many,
+    not_here: Many,
+    reparse: Many,
+    names: Many,
+    long: Many,
+}
+
+impl<'a> Walk<'a> {
+    fn new(part: &'a Part) -> Self {
+        Self {
+            part,
+            path: Vec::new(),
+            looked: Looked::default(),
+            seen: HashSet::new(),
+            encrypted: Many::new(&ENCRYPTED_FILES),
+            not_here: Many::new(&NOT_HERE),
+            reparse: Many::new(&REPARSE_POINTS),
+            names: Many::new(&NAMES_REFUSED),
+            long: Many::new(&PATHS_LONG),
+        }
+    }
+
+    fn run(&mut self, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
+        let tree = &*self.part.tree;
+        let top = match tree.children(self.part.usmt) {
+            Ok(entries) => entries,
+            Err(error) => return say(UNREADABLE.at(self.part.windows_path(), unreadable(&error))),
+        };
+        let units = self.part.windows_path().encode_utf16().count() + 1;
+        let mut levels = vec![Level { entries: top.into_iter(), place: Place::Usmt, units }];
+        while let Some(level) = levels.last_mut() {
+            let Some(entry) = level.entries.next() else {
+                levels.pop();
+                self.path.pop();
+                continue;
+            };
+            let (place, units) = (level.place, level.units);
+            let node = match tree.node(entry.node) {
+                Ok(node) => node,
+                Err(error) => {
+                    say(UNREADABLE.at(self.path_of(&entry.name), unreadable(&error)));
+                    continue;
+                }
+            };
+            self.name(&entry.name, units);
+            if tree.is_damaged(entry.node) && self.is_new(&node) {
+                let what = "its file record is damaged";
+                say(RECORD_DAMAGED.at(self.path_of(&entry.name), what));
+            }
+            if node.kind == NodeKind::File {
+                self.looked.files += 1;
+                self.file(&entry, &node, say);
+                continue;
+            }
+            if node.reparse_tag.is_some() {
+                self.reparse.add(|| path_of(self.part, &self.path, &entry.name));
+            }
+            let inside = place.inside(&entry.name);
+            self.looked.profiles += u64::from(place == Place::Users && is_somebody(&entry.name));
+            if !node.is_plain_directory() || monitor.is_cancelled() {
+                continue;
+            }
+            match tree.children(entry.node) {
+                Ok(entries) => {
+                    let units = match inside {
+                        // `File\C$` stands for `C:`.
+                        Place::Drive => 3,
+                        _ => units + entry.name.to_utf16().len() + 1,
+                    };
+                    levels.push(Level { entries: entries.into_iter(), place: inside, units });
+                    self.path.push(entry.name);
+                }
+                Err(error) => say(UNREADABLE.at(self.path_of(&entry.name), unreadable(&error))),
+            }
+        }
+    }
+
+    fn path_of(&self, name: &NtName) -> String {
+        path_of(self.part, &self.path, name)
+    }
+
+    /// Whether a file has not been looked into under another of its names.
+    fn is_new(&mut self, node: &Node) -> bool {
+        node.links <= 1 || self.seen.insert(node.id)
+    }
+
+    fn name(&mut self, name: &NtName, units: usize) {
+        if let Some(why) = names::refused(name) {
+            self.names.add(|| format!("{} ({why})", path_of(self.part, &self.path, name)));
+        }
+        // The length in bytes is at least that in units: most need no counting.
+        if units + name.as_wtf8().len() > LONG_PATH && units + name.to_utf16().len() > LONG_PATH {
+            self.long.add(|| path_of(self.part, &self.path, name));
+        }
+    }
+
+    fn file(&mut self, entry: &Entry, node: &Node, say: &mut dyn FnMut(Finding)) {
+        if let Some(what) = self.contradiction(node) {
+            say(SIZE_CONTRADICTS.at(self.path_of(&entry.name), what));
+        }
+        let reparse = node.reparse_tag.is_some_and(|tag| tag != WOF);
+        let special = node.attributes & attributes::ENCRYPTED != 0 || node.reparse_tag.is_some();
+        if !special || !self.is_new(node) {
+            return;
+        }
+        let path = || path_of(self.part, &self.path, &entry.name);
+        match self.part.tree.facts(entry.node, None).map(|facts| facts.content) {
+            Ok(Content::EfsRaw) => self.encrypted.add(path),
+            Ok(Content::EfsLost(reason)) => {
+                let what = format!("encrypted (EFS) and cannot be exported exactly: {reason}");
+                say(ENCRYPTED_LOST.at(path(), what));
+            }
+            Ok(Content::NotHere(reason)) => {
+                self.not_here.add(|| format!("{} ({reason})", path()));
+            }
+            Ok(Content::Data | Content::Wof(_)) if reparse => self.reparse.add(path),
+            Ok(Content::Data | Content::Wof(_)) => {}
+            Err(error) => say(UNREADABLE.at(path(), unreadable(&error))),
+        }
+    }
+
+    /// Sizes that cannot all be true. Only NTFS itself tells exact ones.
+    fn contradiction(&self, node: &Node) -> Option<String> {
+        const THIN: u32 = attributes::SPARSE | attributes::COMPRESSED | attributes::OFFLINE;
+        let info = self.part.tree.info();
+        if info.via != Via::Raw || node.attributes & THIN != 0 || node.reparse_tag.is_some() {
+            return None;
+        }
+        let (size, allocated) = (node.size, node.allocated);
+        if allocated == 0 {
+            return (size >= RESIDENT_LIMIT)
+                .then(|| format!("it has {size} bytes by its size, and no place on the disk"));
+        }
+        (allocated < size).then(|| {
+            format!("it has {size} bytes by its size, and only {allocated} bytes on the disk")
+        })
+    }
+
+    fn tell(&self, say: &mut dyn FnMut(Finding)) {
+        let at = self.part.windows_path();
+        let all = [
+            self.encrypted.finding(&at, "file is encrypted (EFS)", "files are encrypted (EFS)"),
+            self.not_here.finding(
+                &at,
+                "file is a placeholder, its data is not on this disk",
+                "files are placeholders, their data is not on this disk",
+            ),
+            self.reparse.finding(
+                &at,
+                "reparse point (junction, link or the like)",
+                "reparse points (junctions, links and the like)",
+            ),
+            self.names.finding(
+                &at,
+                "name is one that Win32 refuses",
+                "names are such that Win32 refuses them",
+            ),
+            self.long.finding(
+                &at,
+                "file or folder had a path of more than 259 characters",
+                "files and folders had paths of more than 259 characters",
+            ),
+        ];
+        all.into_iter().flatten().for_each(say);
+    }
+}
+
+impl Place {
+    /// What the folder `name` in this one is.
+    fn inside(self, name: &NtName) -> Self {
+        match self {
+            Self::Usmt if name.eq_ignore_ascii_case("File") => Self::File,
+            Self::File if matches!(name.as_wtf8(), [letter, b'$'] if letter.is_ascii_alphabetic()) => {
+                Self::Drive
+            }
+            Self::Drive
+                if name.eq_ignore_ascii_case("Users")
+                    || name.eq_ignore_ascii_case("Documents and Settings") =>
+            {
+                Self::Users
+            }
+            _ => Self::Below,
+        }
+    }
+}
+
+/// Whether a folder in `Users` is a person's: Windows makes these by itself.
+fn is_somebody(name: &NtName) -> bool {
+    ["Public", "Default", "Default User", "All Users", "DefaultAppPool"]
+        .iter()
+        .all(|own| !name.eq_ignore_ascii_case(own))
+}
+
+fn path_of(part: &Part, folder: &[NtName], name: &NtName) -> String {
+    let below: NtPath = folder.iter().cloned().chain([name.clone()]).collect();
+    part.path_of(&below)
+}
+
+pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
+    format!("cannot be read: {error}")
+}
+
+/// Files that stood below the part's folder and were deleted. One whose path
+/// is taken again was replaced, not lost.
+fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
+    // Their paths take more memory than all the rest.
+    let seen = Cell::new(0_u64);
+    let is_below = |path: &NtPath| {
+        let is_below = path.names().starts_with(part.usmt_path.names());
+        seen.set(seen.get() + u64::from(is_below));
+        is_below && seen.get() <= MAX_DELETED
+    };
+    let files = match part.tree.deleted(&is_below, monitor) {
+        Ok(files) => files,
+        Err(error) => {
+            return monitor.note(&format!("deleted files cannot be looked for: {error}"));
+        }
+    };
+    let more = seen.get().saturating_sub(MAX_DELETED);
+    if more > 0 {
+        say(DELETED_FILES.at(part.windows_path(), format!("{more} more files were deleted")));
+    }
+    let lost = files.iter().filter(|file| {
+        !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
+    });
+    for file in lost {
+        let (size, left) = (file.size, left(file));
+        let what = format!("deleted by the wipe, or before it; {size} bytes, {left}");
+        say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
+    }
+}
+
+/// Whether loadstate needs a file of the store. (What else USMT makes and
+/// deletes in its folder while it works is not known.)
+fn matters(part: &Part, path: &NtPath) -> bool {
+    const MARKERS: [&str; 3] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
+    let below = path.names().get(part.usmt_path.names().len()..).unwrap_or_default();
+    match below {
+        [name] => {
+            MARKERS.iter().any(|marker| name.eq_ignore_ascii_case(marker))
+                || name.as_str().is_some_and(is_container_name)
+        }
+        [file, ..] => file.eq_ignore_ascii_case("File"),
+        [] => false,
+    }
+}

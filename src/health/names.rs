@@ -1,0 +1,58 @@
+//! Names that Win32 refuses. NTFS takes any name; a program that goes through
+//! the plain Win32 API cannot open these (Microsoft, "Naming Files, Paths, and
+//! Namespaces").
+
+use crate::name::NtName;
+
+/// Why Win32 does not take a name, for people; `None` where it does.
+pub(super) fn refused(name: &NtName) -> Option<&'static str> {
+    let Some(text) = name.as_str() else { return Some("it is not Unicode") };
+    if text.ends_with('.') {
+        return Some("it ends with a dot");
+    }
+    if text.ends_with(' ') {
+        return Some("it ends with a space");
+    }
+    if text.bytes().any(|b| b < b' ' || b"<>:\"/\\|?*".contains(&b)) {
+        return Some("it has a character that Win32 refuses");
+    }
+    let stem = text.split('.').next().unwrap_or_default().trim_end();
+    is_device(stem).then_some("it is the name of a device")
+}
+
+fn is_device(stem: &str) -> bool {
+    let is = |device: &str| stem.eq_ignore_ascii_case(device);
+    let numbered = |port: &str| {
+        let digit = stem.get(..3).filter(|start| start.eq_ignore_ascii_case(port));
+        digit.is_some() && matches!(stem.as_bytes().get(3..), Some([b'1'..=b'9']))
+    };
+    is("CON") || is("PRN") || is("AUX") || is("NUL") || numbered("COM") || numbered("LPT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_as_win32_does() {
+        for bad in
+            ["a.", "a ", "a:b", "a\\b", "a\u{1}", "CON", "con.txt", "Aux .x", "LPT9", "com1.a.b"]
+        {
+            assert!(refused(&NtName::from(bad)).is_some(), "{bad}");
+        }
+        assert!(refused(&NtName::from_utf16(&[0x61, 0xD800])).is_some());
+        for good in [
+            "a",
+            ".a",
+            "a b.c",
+            "CONX",
+            "COM0",
+            "COM10",
+            "LPT",
+            "\u{661}\u{661}\u{661}1",
+            "\u{1F389}",
+        ] {
+            assert_eq!(refused(&NtName::from(good)), None, "{good}");
+        }
+    }
+}

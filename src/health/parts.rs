@@ -1,0 +1,98 @@
+//! Are all parts of a store there, where they belong, with their markers?
+
+use crate::store::{DriveFrom, Part, Role, Store, StoreKind};
+
+use super::Finding;
+use super::codes::{
+    CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
+    HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PRIMARY_MISSING, SECONDARY_FOREIGN,
+    SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING, STATUS_NOT_EMPTY, STORE_PATH_LONG,
+};
+
+/// The longest store path that loadstate takes, in characters (its code 12).
+const LONGEST_STORE_PATH: usize = 256;
+
+/// The store as a whole.
+pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
+    if store.kind == StoreKind::Estimate {
+        let what = "only USMTSIZE.TXT: an estimate that scanstate /p left";
+        return say(ESTIMATE_ONLY.at(store.display(), what));
+    }
+    if store.lacks_primary() {
+        let what = "a secondary part of a hard-link store; its primary was not found";
+        say(PRIMARY_MISSING.at(store.display(), what));
+    }
+    for drive in &store.missing_drives {
+        let what = format!(
+            "hardlink.main names a part on drive {drive}:, which was not found (the file's \
+             format is inferred)"
+        );
+        say(SECONDARY_MISSING.at(store.display(), what));
+    }
+    for (path, guid) in &store.strangers {
+        let what = format!(
+            "a secondary part that hardlink.main does not list stands at this store's path \
+             (its GUID is {guid})"
+        );
+        say(SECONDARY_FOREIGN.at(path, what));
+    }
+    let primary = store.parts.iter().find(|part| part.role == Role::Primary);
+    for part in &store.parts {
+        // Any other kind may be given to loadstate from anywhere.
+        if store.kind == StoreKind::HardLink && part.drive.from == DriveFrom::Unknown {
+            let what = format!("nobody knows which drive {} was", part.volume_display);
+            say(DRIVE_UNKNOWN.at(part.windows_path(), what));
+        }
+        let length = part.store_path().on_drive(&part.drive.name()).encode_utf16().count();
+        if length > LONGEST_STORE_PATH {
+            let what = format!("the store path has {length} characters");
+            say(STORE_PATH_LONG.at(part.windows_path(), what));
+        }
+        let Some(primary) = primary.filter(|_| part.role == Role::Secondary) else { continue };
+        let (own, first) = (part.usmt_path.to_string(), primary.usmt_path.to_string());
+        if !own.eq_ignore_ascii_case(&first) {
+            let what = format!("the primary part is at {}", primary.windows_path());
+            say(SECONDARY_MISPLACED.at(part.windows_path(), what));
+        }
+    }
+    if let Some(marker) = primary.and_then(|part| part.markers.hardlink_main)
+        && !store.knows_parts
+    {
+        let what = match marker.size {
+            0 => "hardlink.main is empty",
+            _ => "hardlink.main does not read as lines of a drive and a GUID (inferred)",
+        };
+        say(HARDLINK_MAIN_UNREADABLE.at(store.display() + "\\hardlink.main", what));
+    }
+}
+
+/// The files that make a folder a store that is not compressed.
+pub(super) fn check_markers(part: &Part, say: &mut dyn FnMut(Finding)) {
+    let at = part.windows_path();
+    let markers = &part.markers;
+    if part.role != Role::Secondary {
+        for (marker, missing, empty, name) in [
+            (markers.catalog, &CATALOG_MISSING, &CATALOG_EMPTY, "catalog.mig"),
+            (markers.migstate, &MIGSTATE_MISSING, &MIGSTATE_EMPTY, "MIGSTATE.DAT"),
+        ] {
+            let (code, state) = match marker {
+                None => (missing, "missing"),
+                Some(marker) if marker.size == 0 => (empty, "empty"),
+                Some(_) => continue,
+            };
+            say(code.at(format!("{at}\\{name}"), format!("{name} is {state}")));
+        }
+        let status = format!("{at}\\status.~lg");
+        match markers.status {
+            None => say(STATUS_MISSING.at(status, "status.~lg is missing")),
+            Some(marker) if marker.size > 0 => {
+                let what = format!("status.~lg has {} bytes", marker.size);
+                say(STATUS_NOT_EMPTY.at(status, what));
+            }
+            Some(_) => {}
+        }
+    }
+    if markers.file_folder.is_none() {
+        say(FILE_FOLDER_MISSING.at(format!("{at}\\File"), "the File folder is missing"));
+    }
+}

@@ -1,0 +1,201 @@
+//! Microsoft's own verifier of compressed stores, where it is at hand:
+//! `usmtutils /verify:all FILE` prints `name TAB OK|CORRUPTED` for each file and
+//! ends with 42 for corruption (Microsoft, "`UsmtUtils` syntax", "Return codes").
+//! It is a Windows program and reads through Windows, so it is asked only there,
+//! and only about a volume that has a drive letter.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::monitor::Monitor;
+use crate::store::Part;
+use crate::store::logs::decode;
+
+use super::Finding;
+use super::codes::{USMTUTILS_CORRUPTED, USMTUTILS_FAILED, USMTUTILS_SOUND};
+
+const PROGRAM: &str = "usmtutils.exe";
+/// Its code for a store with corrupted files.
+const CORRUPTED: i32 = 42;
+/// More of its report is not kept.
+const REPORT_BYTES: usize = 64 << 20;
+const POLL: Duration = Duration::from_millis(50);
+
+/// The program, and how to run it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Usmtutils {
+    program: PathBuf,
+}
+
+impl Usmtutils {
+    /// Looks for it in `folder`, else beside this program and in `PATH`. `None`
+    /// where it is not at hand, or cannot run: on anything but Windows.
+    pub fn find(folder: Option<&Path>) -> Option<Self> {
+        if !cfg!(windows) {
+            return None;
+        }
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = match folder {
+            // As USMT is delivered: a folder for each architecture.
+            Some(folder) => vec![folder.to_owned(), folder.join("amd64"), folder.join("x86")],
+            None => beside().into_iter().chain(std::env::split_paths(&path)).collect(),
+        };
+        let program = folders.into_iter().map(|f| f.join(PROGRAM)).find(|file| file.is_file())?;
+        Some(Self { program: std::path::absolute(&program).unwrap_or(program) })
+    }
+
+    /// Asks it about the container of `part`; what was proved, for people.
+    pub(super) fn check(
+        &self,
+        part: &Part,
+        monitor: &dyn Monitor,
+        say: &mut dyn FnMut(Finding),
+    ) -> Option<String> {
+        let at = format!("{}\\USMT.MIG", part.windows_path());
+        let Some(letter) = part.present_letter else {
+            monitor.note(&format!(
+                "{at}: usmtutils was not asked: the volume has no drive letter here"
+            ));
+            return None;
+        };
+        let file = format!("{}\\USMT.MIG", part.usmt_path.on_drive(&letter.to_string()));
+        match self.run(&file, monitor) {
+            Err(error) => {
+                say(USMTUTILS_FAILED.at(at, format!("{}: {error}", self.program.display())));
+                None
+            }
+            Ok(None) => None,
+            Ok(Some((status, report))) => judge(&at, status.code(), &Report::parse(&report), say),
+        }
+    }
+
+    /// Its exit code and what it printed; `None` when the user stopped it.
+    fn run(
+        &self,
+        file: &str,
+        monitor: &dyn Monitor,
+    ) -> std::io::Result<Option<(ExitStatus, String)>> {
+        let mut child = Command::new(&self.program)
+            .arg("/verify:all")
+            .arg(file)
+            // Should it write a log, then not onto the source.
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let reader = child.stdout.take().map(|mut out| thread::spawn(move || read_all(&mut out)));
+        let status = wait(&mut child, monitor)?;
+        let printed = reader.and_then(|r| r.join().ok()).unwrap_or_default();
+        Ok(status.map(|status| (status, decode(&printed))))
+    }
+}
+
+fn wait(child: &mut Child, monitor: &dyn Monitor) -> std::io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if monitor.is_cancelled() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// All that is printed, so that the program never waits; kept up to a bound.
+fn read_all(out: &mut dyn Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 8 << 10];
+    loop {
+        match out.read(&mut buffer) {
+            Ok(0) | Err(_) => return kept,
+            Ok(n) if kept.len() < REPORT_BYTES => kept.extend_from_slice(&buffer[..n]),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// What it printed, taken apart.
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Report {
+    sound: u64,
+    corrupted: Vec<String>,
+}
+
+impl Report {
+    fn parse(text: &str) -> Self {
+        let mut report = Self::default();
+        for (name, word) in text.lines().filter_map(|line| line.trim_end().rsplit_once('\t')) {
+            match word.trim() {
+                "OK" => report.sound += 1,
+                "CORRUPTED" => report.corrupted.push(name.trim().to_owned()),
+                _ => {}
+            }
+        }
+        report
+    }
+}
+
+fn judge(
+    at: &str,
+    code: Option<i32>,
+    report: &Report,
+    say: &mut dyn FnMut(Finding),
+) -> Option<String> {
+    for name in &report.corrupted {
+        say(USMTUTILS_CORRUPTED.at(at, format!("{name}: CORRUPTED")));
+    }
+    let files = report.sound;
+    match code {
+        Some(0) if report.corrupted.is_empty() => {
+            say(USMTUTILS_SOUND.at(at, format!("usmtutils /verify:all: {files} files OK")));
+            Some(format!("Microsoft's usmtutils calls {files} files OK"))
+        }
+        Some(0) => None,
+        Some(CORRUPTED) => {
+            if report.corrupted.is_empty() {
+                say(USMTUTILS_CORRUPTED.at(at, "usmtutils ended with code 42: corrupted files"));
+            }
+            None
+        }
+        Some(other) => {
+            say(USMTUTILS_FAILED.at(at, format!("usmtutils ended with code {other}")));
+            None
+        }
+        None => {
+            say(USMTUTILS_FAILED.at(at, "usmtutils was ended from outside"));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(code: i32, report: &str) -> (Vec<&'static str>, bool) {
+        let mut found = Vec::new();
+        let proof = judge("x", Some(code), &Report::parse(report), &mut |f| found.push(f.code));
+        (found, proof.is_some())
+    }
+
+    #[test]
+    fn its_report_and_its_code_become_findings() {
+        let mixed =
+            "Verifying\r\nFile\\C:\\a b.txt\tOK\r\nFile\\C:\\c\tCORRUPTED\r\nCatalog\tOK\r\n";
+        assert_eq!(codes(42, mixed), (vec!["usmtutils-corrupted"], false));
+        assert_eq!(codes(0, "a\tOK\r\nb\tOK\r\n"), (vec!["usmtutils-sound"], true));
+        assert_eq!(codes(0, mixed), (vec!["usmtutils-corrupted"], false));
+        assert_eq!(codes(42, ""), (vec!["usmtutils-corrupted"], false));
+        assert_eq!(codes(37, ""), (vec!["usmtutils-failed"], false));
+        let report = Report::parse(mixed);
+        assert_eq!((report.sound, &*report.corrupted), (2, &["File\\C:\\c".to_owned()][..]));
+    }
+}

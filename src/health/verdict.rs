@@ -1,0 +1,84 @@
+//! What a check comes down to: what was proved, what is only plausible, what
+//! nobody can know. The three are never mixed.
+
+use crate::disk::size_text;
+use crate::store::{Store, StoreKind};
+
+use super::{Level, Severity, StoreReport};
+
+/// The end of a check, for people and programs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Verdict {
+    /// In a few words.
+    pub state: String,
+    /// What was looked at to the end, and found so.
+    pub proved: Vec<String>,
+    /// What very probably is so.
+    pub plausible: Vec<String>,
+    /// What cannot be known from here.
+    pub unknown: Vec<String>,
+}
+
+impl Verdict {
+    /// In one sentence.
+    pub fn sentence(&self) -> String {
+        let list = |words: &str, items: &[String]| match items {
+            [] => String::new(),
+            items => format!("; {words}: {}", items.join(", ")),
+        };
+        format!(
+            "{}{}{}{}",
+            self.state,
+            list("proved", &self.proved),
+            list("plausible", &self.plausible),
+            list("unknown", &self.unknown)
+        )
+    }
+}
+
+pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
+    let state = match report.worst() {
+        Some(Severity::Fatal) => "loadstate cannot use this store as it is",
+        Some(Severity::Damage) => "damaged: some of it is lost",
+        Some(Severity::Warning) => "plausible, with doubts (see above)",
+        Some(Severity::Info) | None => "plausible",
+    };
+    let mut verdict = Verdict { state: state.to_owned(), ..Verdict::default() };
+    if !store.kind.holds_data() {
+        "no user data: an estimate".clone_into(&mut verdict.state);
+        return verdict;
+    }
+    verdict.proved.clone_from(&report.proofs);
+    if level == Level::Full {
+        let size = size_text(report.bytes_read);
+        let (files, skipped) = (report.files_read, report.files_skipped);
+        verdict.proved.push(match report.files_not_whole {
+            0 => format!("every byte of {} was read ({size})", count(files)),
+            bad => format!("{} were read to the end ({size}), {bad} could not be", count(files)),
+        });
+        if skipped > 0 {
+            verdict.unknown.push(format!("what was in {}, which is not here", count(skipped)));
+        }
+    } else {
+        verdict.proved.push(format!("{} are listed; no file was read", count(report.files_seen)));
+        verdict.unknown.push("whether the files can be read (--level full reads them)".into());
+    }
+    if report.worst() < Some(Severity::Damage) {
+        let words = match store.kind {
+            StoreKind::Compressed => "that loadstate takes it: its structure is sound",
+            _ => "that loadstate takes it: parts and markers are as they should be",
+        };
+        verdict.plausible.push(words.into());
+    }
+    if !report.is_sealed {
+        verdict
+            .unknown
+            .push("whether the bytes are those of the capture (there is no seal)".into());
+    }
+    verdict.unknown.push("whether every user was captured".into());
+    verdict
+}
+
+fn count(files: u64) -> String {
+    if files == 1 { "1 file".into() } else { format!("{files} files") }
+}

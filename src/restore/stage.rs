@@ -1,0 +1,175 @@
+//! A store that is being put back stands beside its place, under a name that no
+//! `loadstate` is given, until all of it is there and has been read back. Then
+//! it takes its place by a rename; what stood there is kept aside.
+
+use super::destination::{Destinations, Places};
+use super::error::RestoreError;
+use super::input::Input;
+use super::place::{Fact, Kind};
+use crate::facts::Times;
+use crate::name::NtName;
+use crate::tree::Tree;
+use crate::tree::host::HostTree;
+
+/// What a store's folder is called beside its name while it is not whole.
+pub const PARTIAL: &str = ".lifeboat-partial";
+/// What a store that was replaced is called beside its name.
+pub const ASIDE: &str = ".before-lifeboat";
+
+/// The folders that stand under another name for now.
+#[derive(Default)]
+pub(super) struct Stages(Vec<(usize, Vec<NtName>)>);
+
+impl Stages {
+    /// Folders (root, names below it) that get their name at the end only. One
+    /// within another goes with it; a root has no other name.
+    pub(super) fn new(mut folders: Vec<(usize, Vec<NtName>)>) -> Self {
+        folders.retain(|(_, at)| !at.is_empty());
+        folders.sort_by_key(|(_, at)| at.len());
+        let mut chosen: Vec<(usize, Vec<NtName>)> = Vec::new();
+        for (root, at) in folders {
+            if !chosen.iter().any(|(r, above)| *r == root && is_below(&at, above)) {
+                chosen.push((root, at));
+            }
+        }
+        Self(chosen)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where a path stands for now.
+    pub(super) fn redirect(&self, root: usize, mut at: Vec<NtName>) -> Vec<NtName> {
+        let stage = self.0.iter().find(|(r, folder)| *r == root && is_below(&at, folder));
+        if let Some((_, folder)) = stage
+            && let Some(last) = folder.len().checked_sub(1)
+            && let Some(name) = at.get_mut(last)
+        {
+            *name = with_ending(&folder[last], PARTIAL);
+        }
+        at
+    }
+}
+
+/// Whether a path is this folder or below it; letter case does not count, as it
+/// does not on NTFS.
+pub(super) fn is_below(at: &[NtName], folder: &[NtName]) -> bool {
+    at.len() >= folder.len() && at.iter().zip(folder).all(|(a, b)| is_same(a, b))
+}
+
+fn is_same(a: &NtName, b: &NtName) -> bool {
+    a == b || a.to_string_lossy().to_lowercase() == b.to_string_lossy().to_lowercase()
+}
+
+fn with_ending(name: &NtName, ending: &str) -> NtName {
+    let bytes = [name.as_wtf8(), ending.as_bytes()].concat();
+    NtName::from_wtf8(&bytes).unwrap_or_else(|| NtName::from(ending))
+}
+
+/// Gives a store that was restored to [`Destinations::Staged`] its own name. What
+/// stands there is kept aside with `replace`; the paths of what was kept so are
+/// returned. Without stages this does nothing.
+///
+/// # Errors
+/// Something is in the way, or the destination fails: the store then keeps its
+/// other name, and the same restore may be run again.
+pub fn settle(
+    input: &dyn Input,
+    to: &Destinations,
+    replace: bool,
+) -> Result<Vec<String>, RestoreError> {
+    let rescue = input.rescue();
+    let mut places = Places::open(to, rescue)?;
+    let mut kept = Vec::new();
+    let stages = std::mem::take(&mut places.stages);
+    for (root, at) in &stages.0 {
+        let now = stages.redirect(*root, at.clone());
+        let shown = places.shown(*root, at);
+        let times = times_of(&places, *root, at);
+        let Some(opened) = places.roots.get_mut(*root) else { continue };
+        let folder = &mut opened.root;
+        let failed = |error| RestoreError::Broken { path: shown.clone(), error };
+        if folder.kind(&now).map_err(failed)? != Some(Kind::Folder) {
+            continue; // a part of which nothing could be put down: its loss was named
+        }
+        if folder.kind(at).map_err(failed)?.is_some() {
+            let is_empty = matches!(folder.list(at, 1), Ok(Some(names)) if names.is_empty());
+            if is_empty {
+                folder.remove(at).map_err(failed)?;
+            } else if replace {
+                let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
+                let Some(aside) = aside else {
+                    let what = "too many earlier stores are kept beside it";
+                    return Err(RestoreError::InTheWay { path: shown, what });
+                };
+                folder.rename(at, &aside).map_err(failed)?;
+                kept.push((*root, aside));
+            } else {
+                let what = "something stands where the store belongs";
+                return Err(RestoreError::InTheWay { path: shown, what });
+            }
+        }
+        folder.rename(&now, at).map_err(failed)?;
+        if let Some(times) = times {
+            // A rename changes the times of the folder that it happens in.
+            let above = at.split_last().map_or(&[][..], |(_, above)| above);
+            let _ = folder.set(above, &[Fact::Times(times)], &mut |_, _| {});
+        }
+    }
+    places.unmark(rescue)?;
+    places.sync()?;
+    Ok(kept.iter().map(|(root, at)| places.shown(*root, at)).collect())
+}
+
+/// `StateStore.before-lifeboat`, or the first such name that is free.
+fn free_name(at: &[NtName], mut is_free: impl FnMut(&[NtName]) -> bool) -> Option<Vec<NtName>> {
+    let (name, above) = at.split_last()?;
+    (1..100).find_map(|number| {
+        let ending = if number == 1 { ASIDE.to_owned() } else { format!("{ASIDE}-{number}") };
+        let mut aside = above.to_vec();
+        aside.push(with_ending(name, &ending));
+        is_free(&aside).then_some(aside)
+    })
+}
+
+/// The times of the folder above; none for a root, which is the user's.
+fn times_of(places: &Places, root: usize, at: &[NtName]) -> Option<Times> {
+    let (_, above) = at.split_last()?;
+    if above.is_empty() {
+        return None;
+    }
+    let tree = HostTree::open(&places.roots.get(root)?.shown).ok()?;
+    Some(tree.node(tree.at(above).ok()?).ok()?.times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Vec<NtName> {
+        text.split('/').filter(|name| !name.is_empty()).map(NtName::from).collect()
+    }
+
+    #[test]
+    fn only_what_is_in_a_stage_stands_elsewhere() {
+        let folders = ["a/Store", "", "a/store/inner", "b"].map(path);
+        let stages = Stages::new(folders.into_iter().map(|at| (0, at)).collect());
+        let at = |text| stages.redirect(0, path(text));
+        assert_eq!(at("a/Store"), path("a/Store.lifeboat-partial"));
+        assert_eq!(at("a/store/inner/x"), path("a/Store.lifeboat-partial/inner/x"));
+        assert_eq!(at("b/x"), path("b.lifeboat-partial/x"));
+        for plain in ["", "a", "a/Store2", "a/Store.lifeboat-partial", "c/b"] {
+            assert_eq!(at(plain), path(plain));
+        }
+        assert_eq!(stages.redirect(1, path("b/x")), path("b/x"), "another root");
+    }
+
+    #[test]
+    fn nothing_that_is_kept_aside_is_overwritten() {
+        let taken = [path("a/S.before-lifeboat"), path("a/S.before-lifeboat-2")];
+        let free = free_name(&path("a/S"), |at| !taken.contains(&at.to_vec()));
+        assert_eq!(free, Some(path("a/S.before-lifeboat-3")));
+        assert_eq!(free_name(&path("a/S"), |_| false), None);
+    }
+}

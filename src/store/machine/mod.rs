@@ -1,0 +1,47 @@
+//! Which computer a source is of: by the registry of its Windows, by the logs,
+//! by the firmware, by the volume.
+
+mod hive;
+#[cfg(target_os = "linux")]
+mod linux;
+mod smbios;
+#[cfg(windows)]
+mod windows;
+
+use super::{Logs, StoreVolume};
+
+/// What is known of the computer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Machine {
+    /// Its name, and where that was found, for people.
+    pub name: Option<(String, String)>,
+    /// Its serial number from the firmware, and where that was found. Only of
+    /// the machine that Lifeboat runs on, when the source is a disk of it.
+    pub serial: Option<(String, String)>,
+}
+
+impl Machine {
+    /// Looks on all volumes, then into the logs; the first that tells a name
+    /// wins. Where none does, the firmware's serial number tells the machine
+    /// apart, if all the volumes are on disks of this one.
+    pub fn find(volumes: &[StoreVolume], logs: &Logs) -> Self {
+        let registry = volumes.iter().find_map(|volume| {
+            let name = hive::name_in_hive(&*volume.tree)?;
+            Some((name, format!("the SYSTEM hive on {}", volume.display)))
+        });
+        let name = registry.or_else(|| logs.computer.clone());
+        let attached = !volumes.is_empty() && volumes.iter().all(|volume| volume.attached);
+        let serial = attached.then(firmware_serial).flatten();
+        Self { name, serial: serial.map(|s| (s, "the firmware of this machine".to_owned())) }
+    }
+}
+
+fn firmware_serial() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    let told = linux::product_serial();
+    #[cfg(windows)]
+    let told = windows::smbios().as_deref().and_then(smbios::system_serial);
+    #[cfg(not(any(target_os = "linux", windows)))]
+    let told: Option<String> = None;
+    told.and_then(|serial| smbios::sound(&serial))
+}

@@ -1,0 +1,125 @@
+//! Which process left something at a target, and whether it can still be at
+//! work. On Linux that can be told of processes of this machine; of all others
+//! nobody knows, and one has to watch what they do.
+
+use serde::{Deserialize, Serialize};
+
+/// A process, for as long as the machine is not started again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Life {
+    /// Which start of which machine.
+    pub(crate) boot: String,
+    /// Which view of its processes: containers have their own.
+    namespace: String,
+    pid: u32,
+    /// When it began, in ticks since the boot: numbers are used again.
+    started: u64,
+}
+
+impl Life {
+    /// This process; `None` where the system does not tell.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn mine() -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        let pid = std::process::id();
+        Some(Self {
+            boot: boot.trim().to_owned(),
+            namespace: namespace.to_string_lossy().into_owned(),
+            pid,
+            started: started(pid)?,
+        })
+    }
+
+    /// Windows numbers neither its starts nor its processes for ever.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn mine() -> Option<Self> {
+        None
+    }
+
+    /// Whether the process has surely ended. One that cannot be asked about may
+    /// be at work.
+    pub(crate) fn is_over(&self) -> bool {
+        let same = |me: Self| me.boot == self.boot && me.namespace == self.namespace;
+        Self::mine().is_some_and(same) && has_ended(self.pid, self.started)
+    }
+
+    /// Short, for a file's name: letters, digits and `-`.
+    pub(crate) fn tag(&self) -> String {
+        let boot: String = self.boot.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+        let space: String = self.namespace.chars().filter(char::is_ascii_digit).collect();
+        format!("{boot}-{space}-{}-{}", self.pid, self.started)
+    }
+
+    /// Whether what has this tag was left by a process of this machine that has
+    /// surely ended.
+    pub(crate) fn is_tag_of_the_dead(tag: &str) -> bool {
+        let Some(me) = Self::mine() else { return false };
+        let own = me.tag();
+        let split = |tag: &str| {
+            let (rest, started) = tag.rsplit_once('-')?;
+            let (place, pid) = rest.rsplit_once('-')?;
+            Some((place.to_owned(), pid.parse::<u32>().ok()?, started.parse::<u64>().ok()?))
+        };
+        let (Some((place, pid, started)), Some((here, ..))) = (split(tag), split(&own)) else {
+            return false;
+        };
+        place == here && Self { pid, started, ..me }.is_over()
+    }
+}
+
+/// Whether no process of that number runs that began then.
+#[cfg(target_os = "linux")]
+fn has_ended(pid: u32, began: u64) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    number.is_none_or(gone) || started(pid).is_some_and(|started| started != began)
+}
+
+/// Nobody can tell.
+#[cfg(not(target_os = "linux"))]
+fn has_ended(_pid: u32, _began: u64) -> bool {
+    false
+}
+
+/// When a process began; `u64::MAX` for one that has ended and waits for its
+/// parent to take notice (proc(5), `/proc/pid/stat`, fields 3 and 22).
+#[cfg(target_os = "linux")]
+fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, even `)`.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    if fields.starts_with(['Z', 'X']) {
+        return Some(u64::MAX);
+    }
+    fields.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dead_are_told_from_the_living() {
+        let me = Life::mine().unwrap();
+        assert!(!me.is_over() && !Life::is_tag_of_the_dead(&me.tag()));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let began = started(child.id()).unwrap();
+        let other = Life { pid: child.id(), started: began, ..me.clone() };
+        assert!(!other.is_over() && !Life::is_tag_of_the_dead(&other.tag()));
+        child.kill().unwrap();
+        while started(child.id()) != Some(u64::MAX) {
+            std::thread::yield_now();
+        }
+        assert!(other.is_over(), "nobody has taken notice yet");
+        child.wait().unwrap();
+        assert!(other.is_over() && Life::is_tag_of_the_dead(&other.tag()));
+        // A number that is used again is another process.
+        assert!(Life { started: me.started + 1, ..me.clone() }.is_over());
+        // Of another machine nobody knows.
+        let there = Life { boot: "elsewhere".to_owned(), ..other };
+        assert!(!there.is_over() && !Life::is_tag_of_the_dead(&there.tag()));
+        assert!(!Life::is_tag_of_the_dead("nonsense"));
+    }
+}
