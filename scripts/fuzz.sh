@@ -32,26 +32,30 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     cargo install cargo-fuzz --locked
 fi
 
+# No sanitizer: those need a nightly compiler, and there is no unsafe code to
+# watch. Overflow checks and debug assertions are on.
 if [ $# -gt 0 ]; then
     targets=("$@")
+    for target in "${targets[@]}"; do
+        cargo fuzz build -s none "$target"
+    done
 else
     mapfile -t targets < <(cargo fuzz list)
+    cargo fuzz build -s none
 fi
+built=target/$(rustc -vV | sed -n 's/^host: //p')/release
 
 found=()
 for target in "${targets[@]}"; do
     # What the fuzzer learns stays out of the committed seeds.
     learned=target/corpus/$target
-    mkdir -p "$learned" "corpus/$target"
+    mkdir -p "$learned" "corpus/$target" "artifacts/$target"
     echo "== $target, $seconds s"
     # As long as the longest seed may be.
     longest=$(find "corpus/$target" -type f -printf '%s\n' | sort -n | tail -1)
     [ "${longest:-0}" -gt 16384 ] || longest=16384
     log=target/$target.log
-    # No sanitizer: those need a nightly compiler, and there is no unsafe code to
-    # watch. Overflow checks and debug assertions are on.
-    cargo fuzz build -s none "$target"
-    if cargo fuzz run -s none "$target" "$learned" "corpus/$target" -- \
+    if "$built/$target" "$learned" "corpus/$target" -artifact_prefix="artifacts/$target/" \
         -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=512 \
         -print_final_stats=1 >"$log" 2>&1; then
         grep -E 'stat::number_of_executed_units|cov: ' "$log" | tail -2

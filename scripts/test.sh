@@ -18,7 +18,7 @@ cd "$root"
 # are shown, and do not fail the run.
 clippy_versions='1.95 1.96'
 
-fuzz_seconds=${FUZZ_SECONDS:-5}
+fuzz_seconds=${FUZZ_SECONDS:-3}
 skip_list=$root/target/skipped-tests.txt
 failed=()
 timings=()

@@ -9,6 +9,8 @@ mod made_set;
 #[path = "common/ntfs_mount.rs"]
 mod ntfs_mount;
 mod support;
+#[path = "common/view.rs"]
+mod view;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +21,7 @@ use lifeboat::archive::manifest::{Line, MemberKind};
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::{OffloadOptions, offload};
-use lifeboat::facts::{Content, Facts, FileTime, Loss, LossKind, NodeId, NodeKind};
+use lifeboat::facts::{Content, Loss, LossKind, NodeKind};
 use lifeboat::monitor::{Collect, Silent};
 use lifeboat::name::NtPath;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, verify_restored};
@@ -27,6 +29,7 @@ use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use ntfs_mount::Mounted;
+use view::view;
 
 /// Packs a store of a tree, and opens the set.
 fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReader {
@@ -70,62 +73,6 @@ fn read_back(set: &SetReader, to: &Destinations) -> Vec<Loss> {
 
 fn kinds_and_paths(losses: &[Loss]) -> Vec<(LossKind, &str)> {
     losses.iter().map(|l| (l.kind, l.path.as_str())).collect()
-}
-
-/// Everything that a tree says of a file.
-#[derive(PartialEq, Debug)]
-struct Seen {
-    kind: NodeKind,
-    attributes: u32,
-    times: [FileTime; 3],
-    size: u64,
-    links: u32,
-    facts: Facts,
-    hashes: Vec<String>,
-}
-
-fn hash(tree: &dyn Tree, id: NodeId, stream: Option<&lifeboat::name::NtName>) -> String {
-    let Ok(mut stream) = tree.open(id, stream) else { return "none".to_owned() };
-    let mut bytes = vec![0; usize::try_from(stream.len()).unwrap()];
-    stream.read(&mut bytes).unwrap();
-    lifeboat::archive::hash::sha256_hex(&bytes)
-}
-
-/// A whole tree, by path, and which paths share a file.
-fn view(tree: &dyn Tree, top: &str) -> (BTreeMap<String, Seen>, Vec<Vec<String>>) {
-    let mut all = BTreeMap::new();
-    let mut groups: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
-    let mut pending = vec![NtPath::from(top)];
-    while let Some(path) = pending.pop() {
-        let id = tree.lookup(&path).unwrap();
-        let node = tree.node(id).unwrap();
-        let facts = tree.facts(id, path.file_name()).unwrap();
-        let mut hashes = vec![];
-        if node.kind == NodeKind::File {
-            hashes.push(hash(tree, id, None));
-        }
-        hashes.extend(facts.streams.iter().map(|s| hash(tree, id, Some(&s.name))));
-        groups.entry(id).or_default().push(path.to_string());
-        let inside = if node.is_plain_directory() { tree.children(id).unwrap() } else { vec![] };
-        pending.extend(inside.into_iter().map(|e| path.join(e.name)));
-        let times = [node.times.created, node.times.modified, node.times.accessed];
-        let seen = Seen {
-            kind: node.kind,
-            attributes: node.attributes,
-            times,
-            size: node.size,
-            links: node.links,
-            facts,
-            hashes,
-        };
-        all.insert(path.to_string(), seen);
-    }
-    let mut groups: Vec<_> = groups.into_values().filter(|g| g.len() > 1).collect();
-    for group in &mut groups {
-        group.sort();
-    }
-    groups.sort();
-    (all, groups)
 }
 
 #[test]

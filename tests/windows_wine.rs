@@ -158,6 +158,49 @@ fn each_reads_the_others_set_and_puts_the_same_files_back() {
     }
 }
 
+/// The store that stands on a drive goes back to that drive, beside its place
+/// first; what stood there is kept.
+#[test]
+fn a_store_goes_back_in_place_by_its_drive_letter() {
+    let Some(programs) = programs() else { return };
+    let drive = programs.wine.drive();
+    let scratch = TempDir::new().unwrap();
+    let usmt = scratch.path().join("StateStore/USMT");
+    fs::create_dir_all(usmt.join("File/L$/Users/alice")).unwrap();
+    for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg", "hardlink.main"] {
+        fs::write(usmt.join(name), name).unwrap();
+    }
+    fs::write(usmt.join("File/L$/Users/alice/a.txt"), "alice").unwrap();
+    let sets = scratch.path().join("sets");
+    let store = scratch.path().join("StateStore");
+    let ended = Programs::linux(&["offload", path(&store), "--to", path(&sets)]).0;
+    assert!([0, 3].contains(&ended), "{ended}");
+    let set = Wine::path(&only_set(&sets));
+    // The folder that it was in when it was saved is part of its path.
+    let below = store.strip_prefix("/").unwrap();
+    let place = drive.folder.join(below);
+    let top = drive.folder.join(below.iter().next().unwrap());
+    let _ = fs::remove_dir_all(&top);
+    let ran = programs.windows(&["restore", &set, "--in-place", "--json"]);
+    assert!([0, 3].contains(&ran.code), "{ran:?}");
+    assert!(ran.stdout.contains(r#""root":"L:\\""#), "{ran:?}");
+    let file = place.join("USMT/File/L$/Users/alice/a.txt");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "alice", "{ran:?}");
+    programs.windows_ends(5, &["restore", &set, "--in-place"]);
+    fs::write(&file, "changed").unwrap();
+    let ran = programs.windows(&["restore", &set, "--in-place", "--replace"]);
+    assert!([0, 3].contains(&ran.code), "{ran:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "alice");
+    let kept = place.with_file_name("StateStore.before-lifeboat");
+    let kept = kept.join("USMT/File/L$/Users/alice/a.txt");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "changed");
+    let names = fs::read_dir(place.parent().unwrap()).unwrap();
+    let mut names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["StateStore", "StateStore.before-lifeboat"]);
+    fs::remove_dir_all(&top).unwrap();
+}
+
 #[test]
 fn a_damaged_set_is_never_green() {
     let Some(programs) = programs() else { return };

@@ -9,8 +9,9 @@ use lifeboat::ntfs::wof::{Algorithm, Reader, parse_reparse};
 fuzz_target!(|data: &[u8]| {
     let _ = parse_reparse(data);
     let Some((head, stream)) = data.split_first_chunk::<6>() else { return };
-    let algorithm = [Algorithm::Xpress4k, Algorithm::Lzx, Algorithm::Xpress8k, Algorithm::Xpress16k]
-        [usize::from(head[0] % 4)];
+    let algorithm =
+        [Algorithm::Xpress4k, Algorithm::Lzx, Algorithm::Xpress8k, Algorithm::Xpress16k]
+            [usize::from(head[0] % 4)];
     let mut size = [0; 8];
     size[..5].copy_from_slice(&head[1..]);
     let size = u64::from_le_bytes(size);

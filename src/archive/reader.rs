@@ -53,6 +53,11 @@ impl SetReader {
         self.target.display(&self.dir)
     }
 
+    /// Plain bytes of all frames, by the set's own tables.
+    pub fn plain_bytes(&self) -> u64 {
+        self.shared.index.places.iter().map(|place| u64::from(place.plain)).sum()
+    }
+
     /// The manifest's lines. An error in between costs the lines that it
     /// speaks of; what comes after it is read on.
     pub fn lines(&self) -> Result<Lines, ArchiveError> {

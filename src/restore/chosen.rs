@@ -202,6 +202,10 @@ impl Input for Chosen {
         &self.rescue
     }
 
+    fn most_bytes(&self) -> Option<u64> {
+        Some(self.set.plain_bytes())
+    }
+
     fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError> {
         let all = self.set.in_order()?;
         Ok(Box::new(ChosenInOrder { chosen: self, all, homes: HashMap::new() }))

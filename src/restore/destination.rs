@@ -141,7 +141,10 @@ impl Places {
     /// Where a path below a drive stands: its root, and the names below that.
     pub(super) fn find(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, at) = self.find_settled(drive, below)?;
-        Some((root, self.stages.redirect(root, at)))
+        let now = self.stages.redirect(root, at.clone());
+        // What is in a stage only gets there by its own name.
+        let is_alias = now == at && self.stages.has_stage(root, &at);
+        (!is_alias).then_some((root, now))
     }
 
     /// Where it stands in the end.

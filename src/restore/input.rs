@@ -10,6 +10,11 @@ pub trait Input {
     /// What the set is a set of.
     fn rescue(&self) -> &Rescue;
 
+    /// More bytes than this no stream of it can have; `None` where nobody knows.
+    fn most_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Its members from the first to the last, in the order of the set.
     ///
     /// # Errors
@@ -45,6 +50,10 @@ pub trait Bytes {
 impl Input for SetReader {
     fn rescue(&self) -> &Rescue {
         self.rescue()
+    }
+
+    fn most_bytes(&self) -> Option<u64> {
+        Some(self.plain_bytes())
     }
 
     fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError> {

@@ -7,6 +7,7 @@
 mod again;
 pub(super) mod cover;
 mod dress;
+mod foresee;
 mod pour;
 
 pub(super) use dress::times;
@@ -97,6 +98,7 @@ impl<'a> Job<'a> {
     /// Both passes, and the end of the markers. What is left is [`Self::cover`].
     pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
+        self.foresee()?;
         for (root, at) in self.places.mark(input.rescue())? {
             let hash = self.folded(&Place { root, at });
             self.made.insert(hash);
@@ -264,6 +266,10 @@ impl<'a> Job<'a> {
     ) -> Result<bool, RestoreError> {
         let none = Data::default();
         let data = member.data.as_ref().unwrap_or(&none);
+        if let Some(why) = self.cannot_be(data) {
+            self.tally.lose(&member.path, LossKind::Unreadable, why);
+            return Ok(false);
+        }
         match member.content.as_deref() {
             // Its loss stands in the set and was named; an empty file in its
             // place would look like the real one.
@@ -273,9 +279,9 @@ impl<'a> Job<'a> {
         }
         if self.is_there_whole(member, place, data) {
             self.progress.files += 1;
-            self.progress.bytes += data.size;
+            self.progress.bytes = self.progress.bytes.saturating_add(data.size);
             self.done.files += 1;
-            self.done.bytes += data.size;
+            self.done.bytes = self.done.bytes.saturating_add(data.size);
             self.streams(set, member, place)?;
             return Ok(true);
         }
@@ -309,9 +315,16 @@ impl<'a> Job<'a> {
         }
         self.progress.files += 1;
         self.done.files += 1;
-        self.done.bytes += data.size;
+        self.done.bytes = self.done.bytes.saturating_add(data.size);
         self.streams(set, member, place)?;
         Ok(true)
+    }
+
+    /// Why a stream cannot be of this set, if it cannot: what a forged one says
+    /// must not fill a disk with zeros.
+    fn cannot_be(&self, data: &Data) -> Option<String> {
+        let most = self.input.most_bytes().filter(|most| data.size > *most)?;
+        Some(format!("not restored: it is to have {} bytes, the whole set has {most}", data.size))
     }
 
     /// A file whose data is EFS's raw export, which holds its streams too.
@@ -327,9 +340,9 @@ impl<'a> Job<'a> {
         match self.root(place)?.import_encrypted(&place.at, replace, &mut bytes) {
             Ok(()) => {
                 self.progress.files += 1;
-                self.progress.bytes += data.size;
+                self.progress.bytes = self.progress.bytes.saturating_add(data.size);
                 self.done.files += 1;
-                self.done.bytes += data.size;
+                self.done.bytes = self.done.bytes.saturating_add(data.size);
                 Ok(true)
             }
             Err(error) => {
@@ -363,6 +376,10 @@ impl<'a> Job<'a> {
                 );
                 continue;
             };
+            if let Some(why) = self.cannot_be(&stream.data) {
+                self.tally.lose(&path, LossKind::Unreadable, why);
+                continue;
+            }
             let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
             let written = begun.map_err(Spill::Write).and_then(|mut new| {
                 let trouble = self.pour(set, &stream.data, &mut new)?;
@@ -372,7 +389,7 @@ impl<'a> Job<'a> {
             match written {
                 Ok(trouble) => {
                     self.done.streams += 1;
-                    self.done.bytes += stream.data.size;
+                    self.done.bytes = self.done.bytes.saturating_add(stream.data.size);
                     if let Some((kind, detail)) = trouble {
                         self.tally.lose(&path, kind, detail);
                     }
@@ -432,7 +449,7 @@ impl<'a> Job<'a> {
                 let detail = format!("a hard link became a copy: {error}");
                 self.tally.lose(&member.path, LossKind::Fact, detail);
                 self.done.links += 1;
-                self.done.bytes += bytes;
+                self.done.bytes = self.done.bytes.saturating_add(bytes);
                 Ok(true)
             }
             Err(error) => self.refused(member, to, &error),

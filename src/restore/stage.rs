@@ -39,6 +39,14 @@ impl Stages {
         self.0.is_empty()
     }
 
+    /// Whether a path is in a folder that has another name only for now.
+    pub(super) fn has_stage(&self, root: usize, at: &[NtName]) -> bool {
+        self.0.iter().any(|(r, folder)| {
+            let stage = self.redirect(*r, folder.clone());
+            *r == root && is_below(at, &stage)
+        })
+    }
+
     /// Where a path stands for now.
     pub(super) fn redirect(&self, root: usize, mut at: Vec<NtName>) -> Vec<NtName> {
         let stage = self.0.iter().find(|(r, folder)| *r == root && is_below(&at, folder));
@@ -162,6 +170,8 @@ mod tests {
         for plain in ["", "a", "a/Store2", "a/Store.lifeboat-partial", "c/b"] {
             assert_eq!(at(plain), path(plain));
         }
+        assert!(stages.has_stage(0, &path("a/store.LIFEBOAT-partial/x")));
+        assert!(!stages.has_stage(0, &path("a/Store/x")));
         assert_eq!(stages.redirect(1, path("b/x")), path("b/x"), "another root");
     }
 

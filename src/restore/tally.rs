@@ -1,7 +1,7 @@
 //! What a restore lost. A fact that a file system has no place for is one loss
 //! for all files together; everything else is named file by file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::FactKind;
 use crate::facts::{Loss, LossKind};
@@ -24,6 +24,8 @@ pub(super) struct Tally<'a> {
     monitor: &'a dyn Monitor,
     /// Kind to how many files, and the first of them.
     unheld: BTreeMap<FactKind, (u64, String)>,
+    /// The kinds that were told before the work began.
+    foretold: BTreeSet<FactKind>,
     /// Fact and trouble to how many files beyond those that were named.
     failures: BTreeMap<(FactKind, String), u64>,
     /// New losses.
@@ -34,7 +36,14 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub(super) fn new(monitor: &'a dyn Monitor) -> Self {
-        Self { monitor, unheld: BTreeMap::new(), failures: BTreeMap::new(), losses: 0, carried: 0 }
+        Self {
+            monitor,
+            unheld: BTreeMap::new(),
+            foretold: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            losses: 0,
+            carried: 0,
+        }
     }
 
     /// One file, or one of its facts, is lost.
@@ -54,7 +63,9 @@ impl<'a> Tally<'a> {
 
     /// The destination has no place for this fact of this file.
     pub(super) fn unheld(&mut self, path: &str, fact: FactKind) {
-        self.unheld.entry(fact).or_insert_with(|| (0, path.to_owned())).0 += 1;
+        if !self.foretold.contains(&fact) {
+            self.unheld.entry(fact).or_insert_with(|| (0, path.to_owned())).0 += 1;
+        }
     }
 
     /// This fact of this file could not be set. The same trouble with many files
@@ -77,15 +88,21 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Names what the destination had no place for.
-    pub(super) fn finish(mut self) -> (u64, u64) {
+    /// Names what the destination has no place for, and no more of these kinds.
+    pub(super) fn foretell(&mut self) {
         for (fact, (files, first)) in std::mem::take(&mut self.unheld) {
             let what = fact.as_str();
             let detail = format!(
                 "{what}: the destination cannot hold it; {files} lost in all, this the first"
             );
             self.lose(&first, LossKind::Fact, detail);
+            self.foretold.insert(fact);
         }
+    }
+
+    /// Names what was not foretold.
+    pub(super) fn finish(mut self) -> (u64, u64) {
+        self.foretell();
         for ((fact, what), times) in std::mem::take(&mut self.failures) {
             if let Some(more) = times.checked_sub(NAMED).filter(|more| *more > 0) {
                 let detail = format!("{}: {what}; the same for {more} more files", fact.as_str());

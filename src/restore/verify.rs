@@ -226,7 +226,7 @@ impl Comparison<'_> {
                 break;
             }
             hash.update(&self.buffer[..n]);
-            self.progress.bytes += n as u64;
+            self.progress.bytes = self.progress.bytes.saturating_add(n as u64);
             self.monitor.progress(*self.progress);
             if self.monitor.is_cancelled() {
                 return Ok(Ok(()));

@@ -8,7 +8,7 @@ use super::{CHUNK, Job, Place};
 use crate::archive::hash::finish_hex;
 use crate::archive::manifest::{Data, Member};
 use crate::name::NtName;
-use crate::restore::place::Kind;
+use crate::restore::place::{FactKind, Kind};
 
 impl Job<'_> {
     /// Whether an earlier try put this very file here, whole. Only in a stage:
@@ -36,6 +36,7 @@ impl Job<'_> {
             return Ok(false);
         }
         if let Some(short) = &member.short_name
+            && root.holds(FactKind::ShortName)
             && !root.has_short_name(&place.at, &NtName::from(short.as_str()))
         {
             return Ok(false);
@@ -54,6 +55,6 @@ impl Job<'_> {
                 n => hash.update(&buffer[..n]),
             }
         }
-        Ok(data.size == 0 || finish_hex(hash) == data.sha256)
+        Ok(finish_hex(hash) == data.sha256 || (data.size == 0 && data.sha256.is_empty()))
     }
 }

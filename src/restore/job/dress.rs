@@ -10,7 +10,7 @@ use crate::restore::{Verdict, descriptor, names, platform};
 
 /// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a
 /// set, and must not be covered by the reparse point again.
-const TAG_WOF: [u8; 4] = 0x8000_0017_u32.to_le_bytes();
+pub(super) const TAG_WOF: [u8; 4] = 0x8000_0017_u32.to_le_bytes();
 
 impl Job<'_> {
     pub(super) fn put_short_name(

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use super::{CHUNK, Job};
 use crate::archive::error::ArchiveError;
+use crate::archive::hash::sha256_hex;
 use crate::archive::manifest::Data;
 use crate::facts::LossKind;
 use crate::restore::error::RestoreError;
@@ -43,7 +44,9 @@ impl Job<'_> {
         sink: &mut dyn Sink,
     ) -> Result<Trouble, Spill> {
         if data.size == 0 {
-            return Ok(None);
+            let is_so = data.sha256.is_empty() || data.sha256 == sha256_hex(b"");
+            let what = "empty, yet the set has a hash of other bytes for it";
+            return Ok((!is_so).then(|| (LossKind::Unreadable, what.to_owned())));
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
@@ -84,7 +87,7 @@ impl Job<'_> {
                 Err(error) => return Err(Spill::Fatal(error.into())),
             };
             at += passed;
-            self.progress.bytes += passed;
+            self.progress.bytes = self.progress.bytes.saturating_add(passed);
             self.monitor.progress(self.progress);
         }
         if let [first, more @ ..] = holes.as_slice() {

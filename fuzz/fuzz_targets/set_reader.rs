@@ -1,0 +1,182 @@
+//! A rescue set: options, the manifest's plain bytes, the tar's plain bytes. They are
+//! packed as a set has them (so that the fuzzer need not learn zstd), and read as a
+//! restore does. No stream yields more than it says, nor, without an error, less;
+//! and reading comes to an end.
+#![no_main]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat::archive::reader::SetReader;
+use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+
+/// Bytes that are read of any set, in all.
+const MOST: u64 = 64 << 20;
+
+/// A folder in memory.
+struct Folder(HashMap<String, Arc<Vec<u8>>>);
+
+struct File(Arc<Vec<u8>>);
+
+fn no(path: &str) -> TargetError {
+    TargetError {
+        trouble: Trouble::NotFound,
+        path: path.to_owned(),
+        what: "not here".to_owned(),
+        action: String::new(),
+        source: None,
+    }
+}
+
+impl TargetFile for File {
+    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), TargetError> {
+        Err(no(""))
+    }
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
+        let n = buf.len().min(self.0.len() - from);
+        buf[..n].copy_from_slice(&self.0[from..from + n]);
+        Ok(n)
+    }
+    fn size(&mut self) -> Result<u64, TargetError> {
+        Ok(self.0.len() as u64)
+    }
+    fn set_size(&mut self, _: u64) -> Result<(), TargetError> {
+        Err(no(""))
+    }
+    fn sync(&mut self) -> Result<(), TargetError> {
+        Ok(())
+    }
+    fn close(self: Box<Self>) -> Result<(), TargetError> {
+        Ok(())
+    }
+}
+
+impl Target for Folder {
+    fn display(&self, path: &str) -> String {
+        path.to_owned()
+    }
+    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+        Err(no(dir))
+    }
+    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+        Ok(self.0.get(path).map(|bytes| TargetEntry {
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            is_dir: false,
+            size: bytes.len() as u64,
+        }))
+    }
+    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+        Err(no(dir))
+    }
+    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        Err(no(path))
+    }
+    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        Err(no(path))
+    }
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        let bytes = self.0.get(path).ok_or_else(|| no(path))?;
+        Ok(Box::new(File(Arc::clone(bytes))))
+    }
+    fn rename(&self, from: &str, _: &str) -> Result<(), TargetError> {
+        Err(no(from))
+    }
+    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+        Err(no(path))
+    }
+    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+        Err(no(path))
+    }
+    fn space(&self) -> Result<Option<Space>, TargetError> {
+        Ok(None)
+    }
+}
+
+/// A frame that is stored, not packed (RFC 8878 3.1.1): what it holds stays for
+/// the fuzzer to see.
+fn frame(plain: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x28, 0xB5, 0x2F, 0xFD, 0xA0];
+    out.extend(u32::try_from(plain.len()).unwrap_or(0).to_le_bytes());
+    let mut pieces = plain.chunks(100_000).peekable();
+    if pieces.peek().is_none() {
+        out.extend([1, 0, 0]);
+    }
+    while let Some(piece) = pieces.next() {
+        let last = u32::from(pieces.peek().is_none());
+        let head = last | u32::try_from(piece.len()).unwrap_or(0) << 3;
+        out.extend(&head.to_le_bytes()[..3]);
+        out.extend(piece);
+    }
+    out
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [options, cut, rest @ ..] = input else { return };
+    let at = rest.len() * usize::from(*cut) / 256;
+    let (manifest, tar) = rest.split_at(at);
+    // Two frames, so that members lie across.
+    let half = tar.len() / 2 / 512 * 512;
+    let (first, second) = tar.split_at(half);
+    let frames = [frame(first), frame(second)];
+    let mut store = frames.concat();
+    if options & 1 == 0 {
+        store.extend([0x5E, 0x2A, 0x4D, 0x18, 25, 0, 0, 0]);
+        for (packed, plain) in frames.iter().zip([first, second]) {
+            store.extend(u32::try_from(packed.len()).unwrap_or(0).to_le_bytes());
+            store.extend(u32::try_from(plain.len()).unwrap_or(0).to_le_bytes());
+        }
+        store.extend([2, 0, 0, 0, 0, 0xB1, 0xEA, 0x92, 0x8F]);
+    }
+    let rescue = format!(
+        r#"{{"format":1,"program":"x","set":"0badc0de","created":"","machine":{{}},"what":"store",
+        "kind":"uncompressed","parts":[{{"drive":"C","drive_from":"","path":"S","role":"whole",
+        "volume_label":"","file_system":"NTFS","via":"raw"}}],"totals":{{"files":1,
+        "directories":0,"links":0,"streams":0,"bytes":4,"frames":2,"losses":0}},
+        "end_state":"saved","options":{{"level":1,"frame_bytes":4194304,"read_back":true}},
+        "plan":"","files":[{{"name":"store.tar.zst","size":{},"sha256":""}}]}}"#,
+        store.len()
+    );
+    let mut files = HashMap::new();
+    files.insert("s/rescue.json".to_owned(), Arc::new(rescue.into_bytes()));
+    files.insert("s/store.tar.zst".to_owned(), Arc::new(store));
+    if options & 2 == 0 {
+        files.insert("s/manifest.jsonl.zst".to_owned(), Arc::new(frame(manifest)));
+    }
+    let Ok(set) = SetReader::open(Arc::new(Folder(files)), "s") else { return };
+    let Ok(mut members) = set.in_order() else { return };
+    let mut left = MOST;
+    let mut buffer = vec![0; 64 << 10];
+    while let Some(member) = members.next_member() {
+        let Ok(member) = member else { continue };
+        let _ = (member.exact_path(), member.exact_link_to());
+        for data in member.data.iter().chain(member.streams.iter().map(|s| &s.data)) {
+            let mut reader = members.data(data);
+            let (mut got, mut skips) = (0_u64, 0);
+            loop {
+                match reader.read(&mut buffer) {
+                    Ok(0) => {
+                        assert_eq!(got, data.size, "an end without an error");
+                        break;
+                    }
+                    Ok(n) => got += n as u64,
+                    Err(_) if got >= data.size => break,
+                    Err(_) => {
+                        let skipped = reader.skip_damage();
+                        skips += 1;
+                        if skipped == 0 || skips > 100 {
+                            break;
+                        }
+                        got = got.saturating_add(skipped);
+                    }
+                }
+                assert!(got <= data.size, "{got} of {}", data.size);
+                left = left.saturating_sub(1 << 10);
+                if left == 0 {
+                    return;
+                }
+            }
+        }
+    }
+});
