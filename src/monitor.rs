@@ -64,6 +64,8 @@ pub trait Monitor: Send + Sync {
     fn stage(&self, _stage: Stage, _on: &str) {}
     /// The present stage went on. Called often; a watcher throttles for itself.
     fn progress(&self, _progress: Progress) {}
+    /// The file that is worked on now: its path in the set. Called once a file.
+    fn file(&self, _path: &str) {}
     /// Something about the health of a source, a store or a set.
     fn finding(&self, _finding: &Finding) {}
     /// Something was lost.
@@ -82,6 +84,9 @@ impl<M: Monitor + ?Sized> Monitor for &M {
     }
     fn progress(&self, progress: Progress) {
         (**self).progress(progress);
+    }
+    fn file(&self, path: &str) {
+        (**self).file(path);
     }
     fn finding(&self, finding: &Finding) {
         (**self).finding(finding);

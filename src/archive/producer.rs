@@ -123,6 +123,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     /// Reads everything to the end; the counts of the whole set.
     pub(super) fn run(mut self) -> Result<Totals, ArchiveError> {
         if let Some(current) = &self.current {
+            self.monitor.file(&current.line.path);
             let sent = current.sent;
             let header = tar_dialect::member_header(&current.line).ok_or_else(unwritable)?;
             self.send(&header, None, sent)?;
@@ -139,6 +140,7 @@ impl<'a, E: Emit> Producer<'a, E> {
                 self.cut(false)?;
             }
             self.expect(&member);
+            self.monitor.file(&member.path);
             let line = Member { start: self.here(), ..member };
             self.current = Some(Current { line, sent: 0, hash: None });
             self.send(&header, stream, 0)?;

@@ -9,6 +9,7 @@ const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
 
 const AFTER_HELP: &str = "\
 Examples:
+  lifeboat                               on a terminal: guides through a rescue
   lifeboat detect                        every store on every attached volume
   lifeboat detect disk.img               ... in a disk image
   lifeboat verify disk.img --level full  read every byte of the stores
@@ -147,6 +148,16 @@ loadstate.exe is not part of Windows. It is looked for beside lifeboat.exe
 --run ends with 0 when loadstate says 0, 3 when it restored with errors,
 6 when it was stopped, and 1 otherwise.")]
     Loadstate(Loadstate),
+    /// Be guided through a rescue, by keys; lifeboat alone does the same
+    #[command(after_help = "\
+Examples:
+  lifeboat guide
+  lifeboat guide disk.img
+  lifeboat guide --to \\\\server\\rescue --user DOMAIN\\tech
+
+It wants a terminal of 80x24 or more and no colours. LIFEBOAT_ASCII=1 draws
+with plain characters; consoles without VT sequences get those anyway.")]
+    Guide(Guide),
 }
 
 #[derive(Args, Debug)]
@@ -389,8 +400,23 @@ pub(crate) enum Algorithm {
     TripleDes112,
 }
 
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Guide {
+    /// Disk image, device, volume or mounted folder [default: all attached]
+    #[arg(value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Destination to begin with: it can be changed on the screen
+    #[arg(long, value_name = "DEST")]
+    pub(crate) to: Option<String>,
+    /// First part of the sets' names [default: the computer's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) logon: Logon,
+}
+
 /// How to log on to a share.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub(crate) struct Logon {
     /// User for a \\server\share destination: NAME or DOMAIN\NAME
     #[arg(long, value_name = "USER")]
@@ -398,6 +424,18 @@ pub(crate) struct Logon {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+}
+
+impl Offload {
+    /// What `lifeboat offload --to DEST` means: every default as it is there.
+    pub(crate) fn to(dest: &str, logon: &Logon) -> Option<Self> {
+        let to = format!("--to={dest}");
+        let cli = Cli::try_parse_from(["lifeboat", "offload", &to]).ok()?;
+        match cli.command {
+            Some(Command::Offload(offload)) => Some(Self { logon: logon.clone(), ..offload }),
+            _ => None,
+        }
+    }
 }
 
 /// `700M`, `2G`, `4294967295`: powers of 1024.
@@ -456,6 +494,13 @@ mod tests {
         for bad in ["", "m", "1d", "-1s", "169h", "99999999999999999999m"] {
             assert!(parse_time(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_guided_rescue_offloads_with_the_defaults() {
+        let made = Offload::to("--odd=E:\\rescue", &Logon::default()).unwrap();
+        assert_eq!((made.level, made.fresh, made.no_read_back), (Level::Auto, false, false));
+        assert!(made.sources.is_empty() && made.store.is_empty());
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use lifeboat::archive::error::ArchiveError;
 use lifeboat::restore::RestoreError;
 use lifeboat::seal::SealError;
-use lifeboat::target::TargetError;
 use lifeboat::target::dest::DestError;
+use lifeboat::target::{TargetError, Trouble};
 use lifeboat::tree::source::SourceError;
 
 /// How the program ends.
@@ -55,16 +55,18 @@ impl From<Exit> for ExitCode {
 }
 
 /// An error of the program itself, in two lines: what happened, what to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) what: String,
     pub(crate) action: String,
+    /// What the destination complained of, if it did.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), action: action.into() }
+        Self { exit, what: what.into(), action: action.into(), trouble: None }
     }
 }
 
@@ -79,13 +81,14 @@ impl std::error::Error for Failure {}
 /// Turns any error into exit code, what happened and what to do.
 pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        return Failure::new(failure.exit, failure.what.clone(), failure.action.clone());
+        return failure.clone();
     }
     if let Some(error) = error.downcast_ref::<SourceError>() {
         return Failure::new(Exit::Failed, error.to_string(), error.advice());
     }
     if let Some(error) = error.downcast_ref::<TargetError>() {
-        return Failure::new(Exit::Destination, error.to_string(), error.action.clone());
+        let failure = Failure::new(Exit::Destination, error.to_string(), error.action.clone());
+        return Failure { trouble: Some(error.trouble), ..failure };
     }
     if let Some(error) = error.downcast_ref::<ArchiveError>() {
         let exit = match error {

@@ -5,6 +5,7 @@ mod detect;
 mod exit;
 mod extract;
 mod folder;
+mod guided;
 mod list;
 mod loadstate;
 mod log;
@@ -23,7 +24,7 @@ mod verify;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use serde_json::json;
 
 use args::{Cli, Command, Global};
@@ -41,6 +42,7 @@ pub(crate) fn main() -> ExitCode {
             return exit.into();
         }
     };
+    cli.command = cli.command.take().or_else(guide_who_can_see);
     match Settings::load() {
         Ok(settings) => settings.fill(&mut cli),
         Err(failure) => {
@@ -59,12 +61,8 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let Some(command) = &cli.command else {
-        if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-            let _ = Cli::command().print_help();
-        } else {
-            eprintln!("error: no command was given");
-            eprintln!("Try: lifeboat --help");
-        }
+        eprintln!("error: no command was given");
+        eprintln!("Try: lifeboat --help");
         return Exit::Usage.into();
     };
     let exit = run(command, &cli.global, out);
@@ -76,6 +74,12 @@ pub(crate) fn main() -> ExitCode {
     exit.into()
 }
 
+/// On a terminal `lifeboat` alone is the guided rescue.
+fn guide_who_can_see() -> Option<Command> {
+    let sees = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    sees.then(|| Command::Guide(args::Guide::default()))
+}
+
 fn run(command: &Command, global: &Global, out: Out) -> Exit {
     let result = match command {
         Command::Detect(args) => detect::run(args, global, out),
@@ -85,6 +89,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::List(args) => list::run(args, out),
         Command::Extract(args) => extract::run(args, out),
         Command::Restore(args) => restore::run(args, out),
+        Command::Guide(args) => guided::run(args, global, out),
         Command::Loadstate(args) => loadstate::run(args, global, out),
     };
     match result {
@@ -107,6 +112,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Extract(_) => "extract",
             Self::Restore(_) => "restore",
+            Self::Guide(_) => "guide",
             Self::Loadstate(_) => "loadstate",
         }
     }

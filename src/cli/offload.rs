@@ -12,7 +12,7 @@ use lifeboat::name::NtPath;
 use lifeboat::seal::{self as sealing, Guard, Looked};
 use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
-use lifeboat::target::preflight::preflight;
+use lifeboat::target::preflight::{Preflight, preflight};
 use serde_json::json;
 
 use super::args::{Global, Level, Offload};
@@ -31,13 +31,13 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
         )
     })?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
-    let level = look_at(&*target, args, out)?;
+    let (_, level) = look_at(&*target, args, out)?;
     let job = Job { args, target: &*target, level, out };
     if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
 }
 
-/// Tries the destination out; the level to compress at.
-fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<i32> {
+/// Tries the destination out: what it can, and the level to compress at.
+pub(crate) fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<(Preflight, i32)> {
     let found = preflight(target, None)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let level = match args.level {
@@ -66,15 +66,16 @@ fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<i32> {
             "the destination's clock is {ahead} {side} this PC's, after which sets are named"
         ));
     }
-    Ok(level)
+    Ok((found, level))
 }
 
 /// What all sets of a run have in common.
-struct Job<'a> {
-    args: &'a Offload,
-    target: &'a dyn Target,
-    level: i32,
-    out: Out,
+pub(crate) struct Job<'a> {
+    pub(crate) args: &'a Offload,
+    pub(crate) target: &'a dyn Target,
+    /// The zstd level.
+    pub(crate) level: i32,
+    pub(crate) out: Out,
 }
 
 impl Job<'_> {
@@ -89,28 +90,7 @@ impl Job<'_> {
         }
         let mut exit = Exit::Done;
         for store in &stores {
-            out.stage(Stage::Plan, &store.display());
-            let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
-            let kind = store.kind.as_str();
-            let mut guard = Guard::of(store, out);
-            let witness = guard.as_mut().map(|guard| guard.witness(out));
-            let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
-            let outcome = self.save(parts?, What::Store, kind, &found.machine, witness);
-            out.clear();
-            for drive in &store.missing_drives {
-                out.note(&format!(
-                    "the part on drive {drive}: was not found and is not in the set"
-                ));
-            }
-            if store.lacks_primary() {
-                out.note("the primary part was not found and is not in the set");
-            }
-            let outcome = outcome?;
-            self.show(&outcome);
-            let sealed = outcome.rescue.seal.as_ref();
-            let differs = sealed.is_some_and(|s| seal::tell(&outcome.set, s, Looked::Bytes, out));
-            let is_whole = !store.lacks_primary() && store.missing_drives.is_empty();
-            if differs || outcome.losses > 0 || !is_whole {
+            if self.store(store, &found.machine)?.1 != Exit::Done {
                 exit = Exit::Losses;
             }
         }
@@ -118,6 +98,32 @@ impl Job<'_> {
             out.say("Some volumes could not be looked into (see above): a store may be there.");
         }
         Ok(exit)
+    }
+
+    /// One store. A part that is not there is a loss, too, and so is what is not
+    /// as it was sealed.
+    pub(crate) fn store(&self, store: &Store, machine: &Machine) -> Result<(Outcome, Exit)> {
+        let out = self.out;
+        out.stage(Stage::Plan, &store.display());
+        let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
+        let mut guard = Guard::of(store, out);
+        let witness = guard.as_mut().map(|guard| guard.witness(out));
+        let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
+        let outcome = self.save(parts?, What::Store, store.kind.as_str(), machine, witness);
+        out.clear();
+        for drive in &store.missing_drives {
+            out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
+        }
+        if store.lacks_primary() {
+            out.note("the primary part was not found and is not in the set");
+        }
+        let outcome = outcome?;
+        self.show(&outcome);
+        let sealed = outcome.rescue.seal.as_ref();
+        let differs = sealed.is_some_and(|s| seal::tell(&outcome.set, s, Looked::Bytes, out));
+        let is_whole = !store.lacks_primary() && store.missing_drives.is_empty();
+        let is_done = is_whole && !differs && outcome.losses == 0;
+        Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
     }
 
     /// Folders, stores or not.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::args::Global;
 use super::exit::Exit;
+use super::guided::Live;
 use super::log::Log;
 
 /// Set by Ctrl-C; jobs stop at the next good moment.
@@ -35,6 +36,9 @@ pub(crate) struct Output {
     log: Option<Mutex<Log>>,
     bar: ProgressBar,
     state: Mutex<State>,
+    /// What the guided rescue shows. While it does, nothing else is printed.
+    live: Live,
+    on_screen: AtomicBool,
 }
 
 struct State {
@@ -76,13 +80,38 @@ impl Output {
             log,
             bar,
             state: Mutex::new(State { stage: "", last_event: None, losses: 0 }),
+            live: Live::default(),
+            on_screen: AtomicBool::new(false),
         })))
+    }
+
+    /// The guided rescue takes the screen, or gives it back.
+    pub(crate) fn take_screen(&self, taken: bool) {
+        self.on_screen.store(taken, Ordering::SeqCst);
+        if taken {
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// What the guided rescue shows.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Whether text for people is printed line by line.
+    fn prints(&self) -> bool {
+        !self.json && !self.on_screen.load(Ordering::SeqCst)
+    }
+
+    /// Whether events go to programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 
     /// A result, for people: always printed, on standard output.
     pub(crate) fn result(&self, text: &str) {
         self.log(Importance::Info, text);
-        if !self.json {
+        if self.prints() {
             // A closed pipe is not an error.
             self.bar.suspend(|| {
                 let _ = writeln!(std::io::stdout(), "{text}");
@@ -152,7 +181,7 @@ impl Output {
         }
         if self.json {
             self.event("error", &json!({"what": what, "action": action, "exit_code": exit_code}));
-        } else {
+        } else if self.prints() {
             let _ = writeln!(std::io::stderr(), "error: {what}");
             if !action.is_empty() {
                 let _ = writeln!(std::io::stderr(), "{action}");
@@ -194,14 +223,20 @@ impl Monitor for Output {
         self.bar.unset_length();
         self.bar.set_style(style(false));
         self.bar.set_message(format!("{}: {on}", words(stage)));
-        if self.verbose && !self.json && !self.quiet {
+        self.live.stage(stage, on);
+        if self.verbose && self.prints() && !self.quiet {
             self.bar.suspend(|| {
                 let _ = writeln!(std::io::stderr(), "{}: {on}", words(stage));
             });
         }
     }
 
+    fn file(&self, path: &str) {
+        self.live.file(path);
+    }
+
     fn progress(&self, progress: Progress) {
+        self.live.progress(progress);
         if self.json {
             let Ok(mut state) = self.state.lock() else { return };
             let now = Instant::now();
@@ -253,7 +288,7 @@ impl Monitor for Output {
                 "action": finding.action,
             }),
         );
-        if !self.json {
+        if self.prints() {
             self.bar.suspend(|| {
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
@@ -281,13 +316,14 @@ impl Monitor for Output {
             "loss",
             &json!({"kind": loss.kind.as_str(), "path": loss.path, "detail": loss.detail}),
         );
+        self.live.loss(loss);
         // The screen shows the first ones; the set, the log and JSON have all.
-        if !self.json && (self.verbose || count <= 20) {
+        if self.prints() && (self.verbose || count <= 20) {
             self.bar.suspend(|| {
                 let _ = writeln!(std::io::stderr(), "{text}");
             });
         }
-        if !self.json && !self.verbose && count == 21 {
+        if self.prints() && !self.verbose && count == 21 {
             self.bar.suspend(|| {
                 let _ = writeln!(std::io::stderr(), "lost: more; the manifest names them all");
             });
@@ -297,7 +333,8 @@ impl Monitor for Output {
     fn note(&self, text: &str) {
         self.log(Importance::Info, text);
         self.event("note", &json!({"text": text}));
-        if !self.json && !self.quiet {
+        self.live.note(text);
+        if self.prints() && !self.quiet {
             self.bar.suspend(|| {
                 let _ = writeln!(std::io::stderr(), "note: {text}");
             });
@@ -305,8 +342,13 @@ impl Monitor for Output {
     }
 
     fn is_cancelled(&self) -> bool {
-        CANCELLED.load(Ordering::SeqCst)
+        is_interrupted() || self.live.is_stopped()
     }
+}
+
+/// Whether Ctrl-C came as a signal, or the console or the system ends.
+pub(crate) fn is_interrupted() -> bool {
+    CANCELLED.load(Ordering::SeqCst)
 }
 
 /// Columns that every terminal has.
@@ -338,7 +380,8 @@ fn wrapped(first: &str, rest: &str, text: &str) -> String {
     lines
 }
 
-fn words(stage: Stage) -> &'static str {
+/// A stage, for people.
+pub(crate) fn words(stage: Stage) -> &'static str {
     match stage {
         Stage::Scan => "Reading the file table",
         Stage::Detect => "Looking for stores",

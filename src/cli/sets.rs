@@ -28,6 +28,25 @@ pub(crate) fn open_dest(
     open_target(text.parse()?, logon, Options { missing: Missing::Make, retry_for }, out)
 }
 
+/// The same where the password was typed already: the guided rescue. If it is
+/// empty, the other ways to give one count.
+pub(crate) fn open_dest_with(
+    text: &str,
+    logon: &Logon,
+    typed: &str,
+    retry_for: Duration,
+    out: Out,
+) -> Result<Arc<dyn Target>> {
+    let password = match typed {
+        "" => password::given(logon.password_file.as_deref())?,
+        typed => Some(typed.to_owned()),
+    };
+    let tell = |_: &Login| Ok(password.clone().map(Secret::new));
+    let monitor: Arc<dyn Monitor> = Arc::new(out);
+    let options = Options { missing: Missing::Make, retry_for };
+    Ok(open(&with_user(text.parse()?, logon), &tell, options, &monitor)?)
+}
+
 /// Opens the rescue set that `text` names.
 pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader> {
     let (target, name) = find_set(text, logon, out)?;

@@ -112,6 +112,14 @@ impl Settings {
                 let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
                 self.fill_logon(&mut args.logon, &what);
             }
+            Some(Command::Guide(args)) => {
+                let to = variable("LIFEBOAT_TO").or_else(|| self.to.clone());
+                args.to = args.to.take().or(to);
+                let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
+                args.name = args.name.take().or(name);
+                let to = args.to.clone().unwrap_or_default();
+                self.fill_logon(&mut args.logon, &[&to]);
+            }
             Some(Command::Detect(_) | Command::Seal(_)) | None => {}
         }
     }

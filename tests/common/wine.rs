@@ -129,6 +129,17 @@ impl Wine {
         command
     }
 
+    /// What a shell types to run a program with a console: variables, Wine, the
+    /// program.
+    pub(crate) fn shell_line(&self, exe: &Path) -> String {
+        let command = self.command();
+        let variables = command
+            .get_envs()
+            .filter_map(|(name, value)| Some(format!("{}='{}'", name.to_str()?, value?.to_str()?)));
+        let variables: Vec<String> = variables.collect();
+        format!("{} '{}' '{}'", variables.join(" "), self.program.display(), exe.display())
+    }
+
     /// How Windows programs call a file or folder of this machine.
     pub(crate) fn path(path: &Path) -> String {
         let path = std::path::absolute(path).expect("the path is not empty");

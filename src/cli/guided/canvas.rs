@@ -1,0 +1,354 @@
+//! What the pages draw with: text that stays in its place, bars, lists, the
+//! frame around every page. Nothing here writes outside the screen, whatever its
+//! size, and nothing but ASCII and code page 437.
+
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+
+/// The screen that pages are made for.
+pub(super) const WIDTH: u16 = 80;
+/// ... and its lines: serial consoles have one less than Windows' 25.
+pub(super) const HEIGHT: u16 = 24;
+/// Below this nothing useful fits.
+const LEAST: (u16, u16) = (60, 16);
+
+/// Characters beyond ASCII that every console with code page 437 has, as far as
+/// they stand in names and in what is drawn here.
+const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥áíóúñÑªº¿¬½¼¡«»ßµ±÷°·²─│█░";
+
+/// The characters that lines and bars are drawn with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Glyphs {
+    line: char,
+    full: char,
+    empty: char,
+    /// Whether code page 437 is there, or ASCII alone.
+    more_than_ascii: bool,
+}
+
+impl Glyphs {
+    /// Plain characters.
+    pub(super) const ASCII: Self =
+        Self { line: '-', full: '#', empty: '.', more_than_ascii: false };
+    /// Those of code page 437.
+    pub(super) const LINES: Self =
+        Self { line: '─', full: '█', empty: '░', more_than_ascii: true };
+
+    /// A character as it can be shown.
+    fn fit(self, c: char) -> char {
+        if matches!(c, ' '..='~') || (self.more_than_ascii && CP437.contains(c)) { c } else { '?' }
+    }
+}
+
+/// How a text looks. Never the only sign of anything: many consoles show no
+/// colour, and Windows' old one neither bold nor inverse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Look {
+    Plain,
+    Good,
+    Doubtful,
+    Bad,
+    /// The line that the cursor is on.
+    Chosen,
+}
+
+impl Look {
+    fn style(self) -> Style {
+        let style = Style::new();
+        match self {
+            Self::Plain => style,
+            Self::Good => style.fg(Color::LightGreen),
+            Self::Doubtful => style.fg(Color::LightYellow),
+            Self::Bad => style.fg(Color::LightRed),
+            Self::Chosen => style.add_modifier(Modifier::REVERSED),
+        }
+    }
+}
+
+/// A screen to draw on.
+pub(super) struct Canvas<'a> {
+    buffer: &'a mut Buffer,
+    glyphs: Glyphs,
+    colours: bool,
+    /// The next line of the page.
+    line: u16,
+}
+
+impl<'a> Canvas<'a> {
+    pub(super) fn new(buffer: &'a mut Buffer, glyphs: Glyphs) -> Self {
+        // https://no-color.org
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { buffer, glyphs, colours, line: 2 }
+    }
+
+    pub(super) fn width(&self) -> u16 {
+        self.buffer.area.width
+    }
+
+    fn height(&self) -> u16 {
+        self.buffer.area.height
+    }
+
+    /// Says so where nothing would fit; whether that is so.
+    pub(super) fn is_too_small(&mut self) -> bool {
+        let small = self.width() < LEAST.0 || self.height() < LEAST.1;
+        if small {
+            self.put(0, 0, "Lifeboat: this window is too small.", Look::Plain);
+            self.put(0, 1, &format!("Make it {WIDTH}x{HEIGHT} or more."), Look::Plain);
+        }
+        small
+    }
+
+    /// Text at a place; what does not fit is left out. Gives the column behind.
+    pub(super) fn put(&mut self, x: u16, y: u16, text: &str, look: Look) -> u16 {
+        let style = if self.colours || look == Look::Chosen { look.style() } else { Style::new() };
+        let mut at = x;
+        for c in text.chars() {
+            // Windows' old console scrolls when its last cell is written to.
+            let last = at.saturating_add(1) >= self.width() && y.saturating_add(1) >= self.height();
+            match self.buffer.cell_mut((at, y)) {
+                Some(cell) if !last => {
+                    cell.set_char(self.glyphs.fit(c)).set_style(style);
+                }
+                _ => break,
+            }
+            at = at.saturating_add(1);
+        }
+        at
+    }
+
+    /// What every page has: where one is, and what the keys do.
+    pub(super) fn frame(&mut self, title: &str, keys: &[(&str, &str)]) {
+        let name = concat!("Lifeboat ", env!("CARGO_PKG_VERSION"), " - guided rescue");
+        self.put(1, 0, name, Look::Plain);
+        let at = self.width().saturating_sub(columns(title).saturating_add(1));
+        self.put(at, 0, title, Look::Plain);
+        self.rule(1);
+        self.rule(self.height().saturating_sub(2));
+        let (mut x, y) = (1, self.height().saturating_sub(1));
+        for (key, does) in keys {
+            x = self.put(x, y, key, Look::Chosen);
+            x = self.put(x.saturating_add(1), y, does, Look::Plain).saturating_add(3);
+        }
+    }
+
+    fn rule(&mut self, y: u16) {
+        let line: String = std::iter::repeat_n(self.glyphs.line, self.width().into()).collect();
+        self.put(0, y, &line, Look::Plain);
+    }
+
+    /// Lines of the page that are left.
+    pub(super) fn room(&self) -> u16 {
+        self.height().saturating_sub(2).saturating_sub(self.line)
+    }
+
+    /// One line of the page, cut where the screen ends.
+    pub(super) fn line(&mut self, text: &str, look: Look) {
+        self.at(1, text, look);
+        self.next();
+    }
+
+    /// Text on the present line, which stays the present one. Gives the column
+    /// behind.
+    pub(super) fn at(&mut self, x: u16, text: &str, look: Look) -> u16 {
+        if self.room() == 0 {
+            return x;
+        }
+        let room = usize::from(self.width().saturating_sub(x.saturating_add(1)));
+        self.put(x, self.line, &cut(text, room), look)
+    }
+
+    /// Goes to the next line.
+    pub(super) fn next(&mut self) {
+        self.line = self.line.saturating_add(1);
+    }
+
+    /// A text over as many lines as it takes.
+    pub(super) fn text(&mut self, indent: u16, text: &str, look: Look) {
+        let width = usize::from(self.width().saturating_sub(indent.saturating_add(1)));
+        for line in wrap(text, width) {
+            self.at(indent, &line, look);
+            self.next();
+        }
+    }
+
+    /// What is being typed, on the present line: letters as they are, since a
+    /// wrong one would look like any other question mark.
+    pub(super) fn typed(&mut self, x: u16, text: &str) {
+        if self.room() == 0 {
+            return;
+        }
+        for (x, c) in (x..).zip(text.chars()) {
+            let shown = !c.is_control() && u32::from(c) < 0x250;
+            if let Some(cell) = self.buffer.cell_mut((x, self.line)) {
+                cell.set_char(if shown { c } else { '?' });
+            }
+        }
+    }
+
+    /// A name and what it is, over as many lines as that takes.
+    pub(super) fn pair(&mut self, name: &str, text: &str, look: Look) {
+        const INDENT: u16 = 13;
+        self.at(1, name, Look::Plain);
+        self.text(INDENT, text, look);
+    }
+
+    /// A bar that is full so far.
+    pub(super) fn bar_text(&self, width: u16, permille: u64) -> String {
+        let full = u64::from(width) * permille.min(1000) / 1000;
+        (0..u64::from(width))
+            .map(|at| if at < full { self.glyphs.full } else { self.glyphs.empty })
+            .collect()
+    }
+
+    /// The same on the present line.
+    pub(super) fn bar(&mut self, x: u16, width: u16, permille: u64) {
+        let bar = self.bar_text(width, permille);
+        self.at(x, &bar, Look::Plain);
+    }
+
+    /// A line to choose: a sign, since not every console shows it inverse.
+    pub(super) fn choice(&mut self, chosen: bool, text: &str) {
+        let sign = if chosen { "> " } else { "  " };
+        let look = if chosen { Look::Chosen } else { Look::Plain };
+        self.line(&format!("{sign}{text}"), look);
+    }
+
+    /// A question over the page.
+    pub(super) fn question(&mut self, lines: &[&str]) {
+        let inner = lines.iter().map(|line| columns(line)).max().unwrap_or(0);
+        let width = inner.saturating_add(6).min(self.width());
+        let height = u16::try_from(lines.len()).unwrap_or(0).saturating_add(4);
+        let x = (self.width() - width) / 2;
+        let y = self.height().saturating_sub(height) / 2;
+        let edge = format!("+{}+", "-".repeat(usize::from(width.saturating_sub(2))));
+        let blank = format!("|{}|", " ".repeat(usize::from(width.saturating_sub(2))));
+        for row in 0..height {
+            let text = if row == 0 || row + 1 == height { &edge } else { &blank };
+            self.put(x, y + row, text, Look::Plain);
+        }
+        for (row, text) in (y + 2..).zip(lines) {
+            self.put(x + 3, row, text, Look::Plain);
+        }
+    }
+
+    /// Shows where typing goes on, on the present line.
+    pub(super) fn cursor(&mut self, x: u16) {
+        if let Some(cell) = self.buffer.cell_mut((x, self.line)) {
+            // A sign of its own: not every console shows it inverse.
+            if cell.symbol() == " " {
+                cell.set_char('_');
+            }
+            cell.set_style(Look::Chosen.style());
+        }
+    }
+}
+
+/// Columns that a text takes: what is drawn has one a character.
+fn columns(text: &str) -> u16 {
+    u16::try_from(text.chars().count()).unwrap_or(u16::MAX)
+}
+
+/// The text, or its ends with `...` between: the end of a path tells the most.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return text.to_owned();
+    }
+    let keep = width.saturating_sub(3);
+    let (head, tail) = (keep / 3, keep - keep / 3);
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(count - tail).collect();
+    format!("{start}...{end}").chars().take(width).collect()
+}
+
+/// Breaks a text between words, and words that are too long anywhere.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let mut word: Vec<char> = word.chars().collect();
+        let used = line.chars().count();
+        if used > 0 && used + 1 + word.len() > width {
+            lines.push(std::mem::take(&mut line));
+        } else if used > 0 {
+            line.push(' ');
+        }
+        while word.len() > width {
+            lines.push(word.drain(..width).collect());
+        }
+        line.extend(word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// Which part of a list is seen: `room` of `count` lines, so that `chosen` is
+/// among them.
+pub(super) fn window(count: usize, room: usize, chosen: usize) -> std::ops::Range<usize> {
+    let first = (chosen + 1).saturating_sub(room).min(count);
+    first..count.min(first.saturating_add(room))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::layout::Rect;
+
+    #[test]
+    fn nothing_is_written_outside_whatever_the_size() {
+        for (width, height) in [(0, 0), (1, 1), (2, 40), (59, 24), (80, 24), (80, 25)] {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+            let mut canvas = Canvas::new(&mut buffer, Glyphs::LINES);
+            canvas.is_too_small();
+            canvas.frame("a title", &[("Enter", "goes on"), ("Esc", "quits")]);
+            for _ in 0..50 {
+                canvas.text(3, "some words that are longer than the line has room for", Look::Bad);
+                canvas.bar(4, 30, 5000);
+                canvas.cursor(79);
+                canvas.choice(true, "chosen");
+            }
+            canvas.question(&["A question?", "Yes or no"]);
+            canvas.put(u16::MAX, u16::MAX, "far", Look::Good);
+        }
+    }
+
+    #[test]
+    fn the_last_cell_stays_empty() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 2));
+        let mut canvas = Canvas::new(&mut buffer, Glyphs::ASCII);
+        canvas.put(0, 1, "abcdef", Look::Plain);
+        assert_eq!(buffer.cell((2, 1)).unwrap().symbol(), "c");
+        assert_eq!(buffer.cell((3, 1)).unwrap().symbol(), " ");
+    }
+
+    #[test]
+    fn what_the_console_lacks_is_a_question_mark() {
+        assert_eq!(Glyphs::LINES.fit('ä'), 'ä');
+        assert_eq!(Glyphs::ASCII.fit('ä'), '?');
+        for c in ['\n', '\x1b', '\u{202e}', '日', '\u{301}'] {
+            assert_eq!((Glyphs::LINES.fit(c), Glyphs::ASCII.fit(c)), ('?', '?'));
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_in_the_middle_and_wrapped_between_words() {
+        assert_eq!(cut("C/StateStore/USMT/catalog.mig", 16), "C/St...talog.mig");
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("anything", 2), "..");
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert!(wrap("", 5).is_empty());
+    }
+
+    #[test]
+    fn a_list_shows_what_is_chosen() {
+        assert_eq!(window(3, 10, 2), 0..3);
+        assert_eq!(window(30, 10, 5), 0..10);
+        assert_eq!(window(30, 10, 29), 20..30);
+        assert_eq!(window(0, 10, 0), 0..0);
+    }
+}

@@ -1,0 +1,152 @@
+//! The terminal, taken and given back: raw mode, the other screen, the cursor.
+//! It is given back whatever happens: at the end, on an error, in a panic.
+//!
+//! Consoles without VT sequences (WinPE 3 to 5): `crossterm` asks Windows once
+//! whether the console takes them, and where it does not, every command goes
+//! through the console's own functions instead. Command by command, as of
+//! crossterm 0.29:
+//!
+//! | used here | without VT sequences |
+//! |---|---|
+//! | `MoveTo`, `Hide`, `Show`, `Clear(All)` | done by the console's functions |
+//! | `SetColors`, `SetForegroundColor`, `SetBackgroundColor` | done: 16 colours |
+//! | `SetAttribute` | does nothing: no inverse, no bold, so nothing depends on them |
+//! | `Print` | the text itself, which Rust's standard library writes as UTF-16 |
+//! | `SetUnderlineColor` | an error; ratatui sends it with its feature `underline-color`, which is off |
+//! | `EnterAlternateScreen` | shows another buffer while standard output goes on writing to the first: so it is not used there, and the screen is cleared instead |
+
+use std::io::{self, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+
+/// Whether the terminal is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it is ours.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    /// Takes the terminal. From now on a panic gives it back before it speaks.
+    pub(super) fn take() -> io::Result<Self> {
+        let speak = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            give_back();
+            speak(info);
+        }));
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        // What fails from here on gives it back, too.
+        let guard = Guard;
+        if knows_sequences() {
+            execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        } else {
+            execute!(io::stdout(), Clear(ClearType::All), cursor::Hide)?;
+        }
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        std::mem::forget(guard);
+        Ok(Self { terminal })
+    }
+
+    /// Shows what `paint` paints. Only what changed is sent.
+    pub(super) fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
+        self.terminal.draw(|frame| paint(frame.buffer_mut())).map(drop)
+    }
+
+    /// Forgets what was sent: the next picture is sent in full.
+    pub(super) fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back when it could not be taken in full.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    let _ = if knows_sequences() {
+        execute!(out, LeaveAlternateScreen, cursor::Show)
+    } else {
+        execute!(out, Clear(ClearType::All), cursor::MoveTo(0, 0), cursor::Show)
+    };
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// Whether the terminal takes VT sequences.
+#[cfg(windows)]
+pub(super) fn knows_sequences() -> bool {
+    crossterm::ansi_support::supports_ansi()
+}
+
+/// Whether the terminal takes VT sequences.
+#[cfg(not(windows))]
+pub(super) fn knows_sequences() -> bool {
+    true
+}
+
+/// Whether lines can be drawn with the characters of code page 437, or ASCII
+/// alone is sure: by `LIFEBOAT_ASCII`, on a serial console, on a console without
+/// VT sequences, and where the locale has no other characters.
+pub(super) fn draws_lines() -> bool {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if variable("LIFEBOAT_ASCII").is_some_and(|value| value != "0") {
+        return false;
+    }
+    if cfg!(windows) {
+        return knows_sequences();
+    }
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
+    speaks_unicode(locale.as_deref(), variable("TERM").as_deref())
+}
+
+/// By the locale, and by a terminal that is no serial one.
+fn speaks_unicode(locale: Option<&str>, term: Option<&str>) -> bool {
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    let serial = ["vt", "ansi", "dumb", "unknown"];
+    (locale.ends_with("utf-8") || locale.ends_with("utf8"))
+        && term.is_some_and(|term| !serial.iter().any(|start| term.starts_with(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_consoles_and_old_locales_get_ascii() {
+        assert!(speaks_unicode(Some("de_DE.UTF-8"), Some("linux")));
+        assert!(speaks_unicode(Some("C.utf8"), Some("xterm-256color")));
+        for (locale, term) in [
+            (Some("C.UTF-8"), Some("vt220")),
+            (Some("C.UTF-8"), Some("ansi")),
+            (Some("C.UTF-8"), None),
+            (Some("de_DE"), Some("linux")),
+            (None, Some("linux")),
+        ] {
+            assert!(!speaks_unicode(locale, term), "{locale:?} {term:?}");
+        }
+    }
+}
