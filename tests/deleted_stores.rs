@@ -25,8 +25,14 @@ fn volume(dir: &Path, change: impl FnOnce(&Path)) -> Option<Guarded> {
     let usmt = mount.path().join(USMT);
     let docs = usmt.join("File/C$/Users/alice");
     fs::create_dir_all(&docs).unwrap();
-    for name in ["hardlink.main", "catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
-        fs::write(usmt.join(name), name).unwrap();
+    let guid = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
+    for (name, text) in [
+        ("hardlink.main", guid),
+        ("catalog.mig", "catalog"),
+        ("MIGSTATE.DAT", "state"),
+        ("status.~lg", ""),
+    ] {
+        fs::write(usmt.join(name), text).unwrap();
     }
     for number in 0..30 {
         fs::write(docs.join(format!("{number:02}.txt")), vec![b'x'; 5000]).unwrap();
@@ -83,5 +89,5 @@ fn a_store_that_was_deleted_whole_is_told() {
     let finding = &run.events("finding")[0];
     assert!(finding["path"].as_str().unwrap().ends_with(": StateStore/USMT"), "{finding}");
     let what = finding["what"].as_str().unwrap();
-    assert!(what.contains("34 files, 150046 bytes; 34 still readable"), "{what}");
+    assert!(what.contains("34 files, 150054 bytes; 34 still readable"), "{what}");
 }

@@ -129,20 +129,18 @@ fn options(help: &str) -> BTreeSet<String> {
 fn every_command_and_option_is_documented() {
     let page = read("docs/commands.md");
     let there: BTreeSet<&str> = code(&page).flat_map(|w| w.split([' ', '\\'])).collect();
-    let (now, later) = page.split_once("## Not there yet").unwrap();
     let commands = commands();
     assert!(commands.iter().any(|c| c == "offload"), "{commands:?}");
     for command in &commands {
-        assert!(now.contains(&format!("lifeboat {command} ")), "{command} is not in commands.md");
+        assert!(page.contains(&format!("lifeboat {command} ")), "{command} is not in commands.md");
         let options = options(&help(&[command]));
         assert!(options.contains("--json"), "{command}: {options:?}");
         for option in options {
             assert!(there.contains(option.as_str()), "{command} {option} is not in commands.md");
-            assert!(!later.contains(&format!("{option}`")), "{option} is there: move it up");
         }
     }
     // And nothing is promised that is not there.
-    for line in now.lines().filter(|line| line.starts_with("lifeboat ")) {
+    for line in page.lines().filter(|line| line.starts_with("lifeboat ")) {
         let command = line.split_whitespace().nth(1).unwrap();
         assert!(commands.iter().any(|c| c == command), "there is no {command}");
     }

@@ -19,7 +19,6 @@ mod smbd;
 mod tmux;
 
 use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use lifeboat_maker::mount::{Mount, MountOptions};
@@ -237,25 +236,36 @@ fn losses_are_listed_and_scroll() {
     desk.ended(3);
 }
 
-/// A desk whose image has a store that takes seconds to save, and no room:
-/// zeros. `None` where no volume can be made.
-fn desk_with_large_store(bytes: u64) -> Option<Desk> {
+/// A desk whose image has a store that takes seconds to save at level 19: text
+/// of random letters. `None` where no volume can be made.
+fn desk_with_slow_store(bytes: usize) -> Option<Desk> {
     require::require("fuse", || lifeboat_maker::is_available().ok())?;
     let folder = TempDir::new().unwrap();
     let image = folder.path().join("disk.img");
-    VolumeSpec::new("Windows", 64 << 20).format(&image).unwrap();
+    VolumeSpec::new("Windows", 160 << 20).format(&image).unwrap();
     let mount = Mount::new(&image, MountOptions::default()).unwrap();
     let usmt = mount.path().join("StateStore/USMT");
     let home = usmt.join("File/C$/Users/alice");
     fs::create_dir_all(&home).unwrap();
-    for name in ["hardlink.main", "catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
-        fs::write(usmt.join(name), name).unwrap();
+    let guid = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
+    for (name, text) in [
+        ("hardlink.main", guid),
+        ("catalog.mig", "catalog"),
+        ("MIGSTATE.DAT", "state"),
+        ("status.~lg", ""),
+    ] {
+        fs::write(usmt.join(name), text).unwrap();
     }
     for number in 0..4 {
-        let mut file = File::create(home.join(format!("video-{number}.mkv"))).unwrap();
-        // ntfs-3g leaves a hole where a write skips ahead.
-        file.seek(SeekFrom::Start(bytes / 4)).unwrap();
-        file.write_all(b"the end").unwrap();
+        let mut seed = 0x9E37_79B9_7F4A_7C15_u64 + number;
+        let mut letter = || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            b"etaoin shrdlucm\n"[(seed >> 60) as usize]
+        };
+        let text: Vec<u8> = (0..bytes / 4).map(|_| letter()).collect();
+        fs::write(home.join(format!("video-{number}.mkv")), text).unwrap();
     }
     mount.unmount().unwrap();
     Desk::with(folder, None)
@@ -273,8 +283,8 @@ fn under_way(desk: &Desk) -> String {
 
 #[test]
 fn stopped_and_started_again_it_goes_on() {
-    let Some(desk) = desk_with_large_store(1 << 30) else { return };
-    desk.start("guide disk.img --to usb");
+    let Some(desk) = desk_with_slow_store(48 << 20) else { return };
+    desk.start("guide disk.img --to usb --level 9");
     desk.go_to_usb();
     desk.terminal.press(&["Enter"]);
     let live = under_way(&desk);
@@ -307,8 +317,8 @@ fn stopped_and_started_again_it_goes_on() {
 
 #[test]
 fn resizing_and_signals_leave_a_sane_terminal() {
-    let Some(desk) = desk_with_large_store(6 << 30) else { return };
-    desk.start("guide disk.img --to usb");
+    let Some(desk) = desk_with_slow_store(96 << 20) else { return };
+    desk.start("guide disk.img --to usb --level 9");
     desk.go_to_usb();
     desk.terminal.press(&["Enter"]);
     under_way(&desk);

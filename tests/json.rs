@@ -132,6 +132,10 @@ fn every_line_of_every_command_fits_the_schema() {
             checker.check(&lifeboat(&["extract", set, "--to", &out, "--json"]));
         }
     }
+    // A folder that is a store is sealed, and then compared.
+    let sealed = to("hardlink-one-0");
+    checker.run(0, &["seal", &sealed]);
+    checker.check(&lifeboat(&["verify", &sealed, "--json"]));
     // What fails speaks the same language.
     checker.run(1, &["detect", "no-such-image"]);
     checker.run(2, &["guide"]);

@@ -306,9 +306,10 @@ pub(crate) struct Restore {
 }
 
 /// How strongly to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Level {
     /// As the destination's speed and the cores suggest.
+    #[default]
     Auto,
     /// This zstd level.
     Fixed(i32),
@@ -411,6 +412,9 @@ pub(crate) struct Guide {
     /// First part of the sets' names [default: the computer's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// zstd level, 1 (fast) to 19 (small); auto: as the destination is
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
+    pub(crate) level: Level,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }

@@ -13,7 +13,7 @@ use lifeboat::target::Target;
 use lifeboat::target::dest::{Dest, DestError};
 use lifeboat::target::preflight::Preflight;
 
-use super::super::args::{Global, Offload};
+use super::super::args::{Global, Level as ZstdLevel, Offload};
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
 use super::super::{offload, sets, sources};
@@ -137,7 +137,7 @@ pub(super) fn destination(typed: &str) -> String {
 }
 
 /// Opens the destination and tries everything that writing a set needs.
-pub(super) fn check(wish: &Wish, name: Option<&str>, out: Out) -> Done {
+pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out) -> Done {
     let Wish { to, logon, password } = wish;
     let check = || -> Result<Checked> {
         let mut args = Offload::to(to, logon).ok_or_else(|| {
@@ -148,6 +148,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, out: Out) -> Done {
             )
         })?;
         args.name = name.map(str::to_owned);
+        args.level = level;
         // How well it packs nobody knows, and the page with the figures was seen.
         args.despite_space = true;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;

@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::Result;
 use crossterm::event::{self, Event};
 
-use super::args::{Global, Guide};
+use super::args::{Global, Guide, Level};
 use super::exit::{Exit, Failure};
 use super::output::{Out, is_interrupted};
 use app::{App, Effect, Page};
@@ -62,6 +62,7 @@ struct Guided<'a> {
     sources: Vec<String>,
     /// First part of the sets' names, if it was given.
     name: Option<String>,
+    level: Level,
     global: &'a Global,
     out: Out,
     /// Of the job that runs; an earlier one speaks to nobody.
@@ -73,7 +74,7 @@ impl<'a> Guided<'a> {
     fn new(args: &Guide, global: &'a Global, out: Out) -> Self {
         let (tell, told) = channel();
         let (sources, name) = (args.sources.clone(), args.name.clone());
-        Self { app: App::new(args), sources, name, global, out, tell, told }
+        Self { app: App::new(args), sources, name, level: args.level, global, out, tell, told }
     }
 
     /// Until it is left.
@@ -140,8 +141,8 @@ impl<'a> Guided<'a> {
                 self.start(move || jobs::find(&sources, &global, out));
             }
             Effect::Check(wish) => {
-                let name = self.name.clone();
-                self.start(move || jobs::check(&wish, name.as_deref(), out));
+                let (name, level) = (self.name.clone(), self.level);
+                self.start(move || jobs::check(&wish, name.as_deref(), level, out));
             }
             Effect::Save(order) => self.start(move || jobs::save(&order, out)),
         }
