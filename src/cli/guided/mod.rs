@@ -47,6 +47,7 @@ pub(crate) fn run(args: &Guide, global: &Global, out: Out) -> Result<Exit> {
         .into());
     }
     let glyphs = if terminal::draws_lines() { Glyphs::LINES } else { Glyphs::ASCII };
+    std::thread::spawn(end_with_the_terminal);
     let mut guided = Guided::new(args, global, out);
     let screen = Screen::take()?;
     out.take_screen(true);
@@ -55,6 +56,16 @@ pub(crate) fn run(args: &Guide, global: &Global, out: Out) -> Result<Exit> {
     let exit = ended?;
     guided.last_words(exit);
     Ok(exit)
+}
+
+/// A terminal that is gone (a closed window, a lost connection) sends no more
+/// keys, and reading it comes back at once for ever. What was saved so far goes on
+/// when the program is started again.
+fn end_with_the_terminal() {
+    while std::io::stdin().is_terminal() {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 
 struct Guided<'a> {
