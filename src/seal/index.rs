@@ -44,7 +44,7 @@ pub(super) mod flag {
     pub(crate) const NOTED: u32 = 1 << 10;
 }
 
-/// Above the flags stands what [`rights`] makes of a descriptor.
+/// Above the flags stands what `rights` makes of a descriptor.
 const RIGHTS_SHIFT: u32 = 11;
 
 /// A file, folder or stream as it was sealed.

@@ -8,8 +8,8 @@
 //! Anybody who may write to the store may write a seal as well: it guards
 //! against accidents, not against forgers.
 //!
-//! Making one: [`write`]. Reading: [`read`] proves it whole before a line of it is
-//! believed; [`compare`] holds present files against it, wherever these come from.
+//! Making one: `write`. Reading: `read` proves it whole before a line of it is
+//! believed; `compare` holds present files against it, wherever these come from.
 
 mod compare;
 mod hashing;

@@ -2,8 +2,8 @@
 //! wipe, and of the computer. They are the only witnesses of what happened, and
 //! they may be of another run: what they say is passed on in their own words.
 //!
-//! [`text`] gets a log's text, [`lines`] takes it apart, [`usmt`] and
-//! [`sequence`] know what the lines mean.
+//! `text` gets a log's text, `lines` takes it apart, `usmt` and
+//! `sequence` know what the lines mean.
 
 mod lines;
 mod sequence;
