@@ -2,6 +2,8 @@
 //! extension records to their base, and finds the names that lost their
 //! directory.
 
+use std::thread;
+
 use super::bytes::utf16;
 use super::catalog::{Catalog, Entry, Link, MAX_DEPTH, NAMELESS, ROOT, entry_flag};
 use super::file_name::FileName;
@@ -209,18 +211,31 @@ fn mark_orphans(catalog: &mut Catalog) {
     }
 }
 
+/// Links from which on sorting takes longer than starting a thread.
+const WORTH_A_THREAD: usize = 20_000;
+
 pub(super) fn sort_links(catalog: &mut Catalog) {
     let arena = std::mem::take(&mut catalog.arena);
     let name = |l: &Link| {
         let at = l.name_at as usize;
         arena.get(at..at + usize::from(l.name_len)).unwrap_or_default()
     };
-    // They come in the order of the records, in which the files of a folder often
-    // follow each other: the stable sort makes use of that.
-    catalog.links.sort_by(|a, b| {
+    let order = |a: &Link, b: &Link| {
         let folders = a.folder_key().cmp(&b.folder_key());
         folders.then_with(|| name(a).cmp(name(b))).then_with(|| a.record.cmp(&b.record))
-    });
+    };
+    // Two halves at once; the sort of the whole then only merges two runs.
+    if catalog.links.len() >= WORTH_A_THREAD {
+        let middle = catalog.links.len() / 2;
+        let (first, second) = catalog.links.split_at_mut(middle);
+        thread::scope(|scope| {
+            scope.spawn(|| first.sort_by(order));
+            second.sort_by(order);
+        });
+    }
+    // They come in the order of the records, in which the files of a folder often
+    // follow each other: the stable sort makes use of that.
+    catalog.links.sort_by(order);
     // The same name of the same file, told twice (by a stale extension).
     catalog.links.dedup_by(|a, b| {
         a.record == b.record && a.folder_key() == b.folder_key() && name(a) == name(b)

@@ -16,9 +16,6 @@ use crate::rng::Rng;
 use crate::store::{self, Capture};
 use crate::volume::VolumeSpec;
 
-/// Files in one folder.
-const IN_FOLDER: u64 = 250;
-
 /// Where the many files are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Where {
@@ -35,12 +32,23 @@ impl Where {
             Self::Store => "StateStore/USMT/File/C$/Users/alice/AppData/Local/Cache",
         }
     }
+
+    /// Files in one folder. A Windows folder of today is nearly all small ones:
+    /// somebody counted 277,286 files in 97,319 folders below his `C:\Windows`.
+    fn in_folder(self) -> u64 {
+        match self {
+            Self::Windows => 3,
+            Self::Store => 250,
+        }
+    }
 }
 
 /// Makes a bare volume with `files` files and a hard-link store.
 pub fn many(path: &Path, files: u64, place: Where, mut progress: impl FnMut(u64)) -> Result<()> {
-    // A record of 1 KiB each, an index entry, a cluster for every eighth.
-    let mut volume = VolumeSpec::new("Many", (64 << 20) + files * 2200);
+    // A record of 1 KiB each, an index entry, a cluster for every eighth; a record
+    // and a block of its index for each folder.
+    let folders = files / place.in_folder();
+    let mut volume = VolumeSpec::new("Many", (64 << 20) + files * 2200 + folders * 6000);
     let alice = Person::new("alice", 1104, 1);
     alice.small_profile(&mut volume.tree);
     let usmt = TreePath::from("StateStore/USMT");
@@ -51,16 +59,22 @@ pub fn many(path: &Path, files: u64, place: Where, mut progress: impl FnMut(u64)
     populate(path, &volume.tree)?;
 
     let mount = Mount::new(path, MountOptions::default())?;
-    let done = write_files(&mount.path().join(place.folder()), files, &mut progress);
+    let done =
+        write_files(&mount.path().join(place.folder()), files, place.in_folder(), &mut progress);
     mount.unmount()?;
     done
 }
 
-fn write_files(root: &Path, files: u64, progress: &mut impl FnMut(u64)) -> Result<()> {
+fn write_files(
+    root: &Path,
+    files: u64,
+    in_folder: u64,
+    progress: &mut impl FnMut(u64),
+) -> Result<()> {
     let mut rng = Rng::new(files);
     let mut folder = root.to_owned();
     for number in 0..files {
-        if number % IN_FOLDER == 0 {
+        if number % in_folder == 0 {
             let id = rng.next_u64();
             folder = root.join(format!(
                 "{:02x}/amd64_microsoft-windows-component_{id:016x}_10.0.19041.1_none",
