@@ -303,13 +303,12 @@ impl Step<'_> {
     /// that is there already with these bytes stays.
     fn write_small(&self, name: &str, bytes: &[u8]) -> Result<SetFile, ArchiveError> {
         let path = self.path(name);
-        let file =
-            SetFile {
-                name: name.to_owned(),
-                size: bytes.len() as u64,
-                sha256: sha256_hex(bytes),
-                plain_size: None,
-            };
+        let file = SetFile {
+            name: name.to_owned(),
+            size: bytes.len() as u64,
+            sha256: sha256_hex(bytes),
+            plain_size: None,
+        };
         if self.size(&path)?.is_some() {
             if self.holds(&path, bytes)? {
                 return Ok(file);

@@ -53,8 +53,7 @@ impl Growing {
             file.write_all_at(0, &header)?;
             hash.update(&header);
             let written = header.len() as u64;
-            sealer =
-                Some(Sealer { cipher, written, next: 0, waiting: Vec::new(), settled: None });
+            sealer = Some(Sealer { cipher, written, next: 0, waiting: Vec::new(), settled: None });
         }
         Ok(Self { name: name.to_owned(), file, bytes: 0, hash, sealer })
     }

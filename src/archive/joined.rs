@@ -115,12 +115,7 @@ impl<T: Reach> Joined<T> {
     }
 
     /// Reads what one piece has at a byte of it.
-    fn read_piece(
-        &mut self,
-        index: usize,
-        at: u64,
-        buf: &mut [u8],
-    ) -> Result<usize, TargetError> {
+    fn read_piece(&mut self, index: usize, at: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
         let unfinished = self.unfinished && index + 1 == self.pieces.len();
         let Piece { path, plain } = &self.pieces[index].0;
         let last = plain.saturating_sub(1) / CHUNK as u64;

@@ -205,7 +205,6 @@ pub fn how_locked(target: &dyn Target, dir: &str) -> Result<Option<String>, Arch
 
 /// The error of a set for which no key was given.
 pub(super) fn locked(target: &dyn Target, dir: &str, how: &str) -> ArchiveError {
-    let error =
-        if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };
+    let error = if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };
     crypt(target, &format!("{dir}/{RESCUE}"), error)
 }

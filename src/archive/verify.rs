@@ -82,11 +82,7 @@ pub fn verify_set_with(
     verify(&set, level, monitor)
 }
 
-fn verify(
-    set: &SetReader,
-    level: Level,
-    monitor: &dyn Monitor,
-) -> Result<Verified, ArchiveError> {
+fn verify(set: &SetReader, level: Level, monitor: &dyn Monitor) -> Result<Verified, ArchiveError> {
     monitor.stage(Stage::Verify, &set.display());
     let mut verifier = Verifier {
         set,

@@ -16,7 +16,7 @@ use super::lock::{Fenced, Lock, beating};
 pub use super::options::{OffloadOptions, Outcome, Resume};
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
-use super::rescue::{EndState, Encrypted, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue};
+use super::rescue::{Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue};
 use super::resume::{self, State, Unfinished};
 use super::sink::{PackedFrame, Sink, Start, append_line};
 use super::witness::Witness;
@@ -203,8 +203,7 @@ impl Run<'_> {
         };
         let split = begin.options.split.is_some();
         let (key, witness) = (self.key, self.witness);
-        let proven =
-            resume::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
+        let proven = resume::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
         self.copy(names, &begin, proven.start, proven.position, lock)
     }
 

@@ -96,7 +96,8 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
             ArchiveError::Cancelled { .. } => Exit::Interrupted,
             ArchiveError::Target(_) | ArchiveError::InUse { .. } => Exit::Destination,
             ArchiveError::Crypt {
-                error: CryptError::NoPassphrase | CryptError::NoIdentity, ..
+                error: CryptError::NoPassphrase | CryptError::NoIdentity,
+                ..
             } => Exit::Usage,
             _ => Exit::Failed,
         };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lifeboat::archive::how_locked;
-use lifeboat::crypt::key::{check_passphrase, parse_identities, parse_recipients};
+use lifeboat::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
 use lifeboat::crypt::{CryptError, Encryption, Keys, Locks};
 use lifeboat::target::Target;
 use lifeboat::target::secret::Secret;
@@ -123,7 +123,7 @@ fn ask(what: &str) -> Result<Secret> {
     password::prompt(what).map(Secret::new)
 }
 
-fn identities(unlock: &Unlock) -> Result<Vec<age::x25519::Identity>> {
+fn identities(unlock: &Unlock) -> Result<Vec<Identity>> {
     let mut all = Vec::new();
     for path in &unlock.identity {
         let list = parse_identities(&text_of(path)?).map_err(|error| {

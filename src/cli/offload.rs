@@ -224,6 +224,7 @@ fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
             "totals": totals,
             "set_bytes": packed,
             "resumed_frames": outcome.resumed_frames,
+            "encryption": outcome.rescue.encryption.as_ref().map(|encryption| &encryption.how),
         }),
     );
     let word = match end_state {

@@ -84,7 +84,8 @@ impl Settings {
         })?;
         // In double quotes `\r` is a line end: a share named so is never found.
         let Self { to, user, password_file, passphrase_file, log, .. } = &settings;
-        let paths = [password_file, passphrase_file, log].map(|path| path.as_deref().and_then(Path::to_str));
+        let paths = [password_file, passphrase_file, log]
+            .map(|path| path.as_deref().and_then(Path::to_str));
         let texts = [to.as_deref(), user.as_deref()];
         let is_short = |to: &String| to.starts_with('\\') && !to.starts_with("\\\\");
         if paths.into_iter().chain(texts).any(is_mangled) || to.as_ref().is_some_and(is_short) {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::Read;
 
 use age::secrecy::{ExposeSecret, SecretString};
-use age::{DecryptError, Decryptor, Encryptor, Identity, scrypt, x25519};
+pub use age::x25519::{Identity, Recipient};
+use age::{DecryptError, Decryptor, Encryptor, scrypt, x25519};
 
 use super::CryptError;
 use crate::target::secret::Secret;
@@ -76,16 +77,14 @@ impl Keys {
             let passphrase = self.passphrase.as_ref().ok_or(CryptError::NoPassphrase)?;
             let mut identity = scrypt::Identity::new(secret(passphrase));
             identity.set_max_work_factor(MAX_WORK);
-            sealed.decrypt(std::iter::once(&identity as &dyn Identity))
+            sealed.decrypt(std::iter::once(&identity as &dyn age::Identity))
         } else {
-            sealed.decrypt(self.identities.iter().map(|identity| identity as &dyn Identity))
+            sealed.decrypt(self.identities.iter().map(|identity| identity as &dyn age::Identity))
         };
         let reader = result.map_err(|error| match error {
             DecryptError::ExcessiveWork { required, .. } => CryptError::TooMuchWork(required),
             // Of one that is damaged there the same is to be seen.
-            DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed
-                if of_passphrase =>
-            {
+            DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed if of_passphrase => {
                 CryptError::WrongPassphrase
             }
             DecryptError::NoMatchingKeys if !of_passphrase => CryptError::NoIdentity,
@@ -119,10 +118,8 @@ impl SetKey {
     /// # Errors
     /// There is no recipient.
     pub fn lock(&self, set: &str, locks: &Locks) -> Result<Vec<u8>, CryptError> {
-        let text = format!(
-            "# key of the rescue set {set}\n{}\n",
-            self.0.to_string().expose_secret()
-        );
+        let text =
+            format!("# key of the rescue set {set}\n{}\n", self.0.to_string().expose_secret());
         let encryptor = match locks {
             Locks::Passphrase(passphrase) => {
                 let mut recipient = scrypt::Recipient::new(secret(passphrase));
@@ -154,7 +151,7 @@ impl SetKey {
     pub fn open(&self, file: &[u8]) -> Result<Vec<u8>, CryptError> {
         let damaged = || CryptError::Damaged("it does not decrypt with the set's key");
         let sealed = Decryptor::new_buffered(file).map_err(|_| damaged())?;
-        let identities = std::iter::once(&self.0 as &dyn Identity);
+        let identities = std::iter::once(&self.0 as &dyn age::Identity);
         let mut reader = sealed.decrypt(identities).map_err(|_| damaged())?.take(MAX_SMALL);
         let mut plain = Vec::new();
         reader.read_to_end(&mut plain).map_err(|_| damaged())?;

@@ -54,9 +54,13 @@ impl CryptError {
             }
             Self::NoPassphrase => "Give it: --passphrase-file FILE, or LIFEBOAT_PASSPHRASE.",
             Self::NoIdentity => "Name the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
-            Self::TooMuchWork(_) => "Open key.age with age itself and name what comes out: --identity.",
+            Self::TooMuchWork(_) => {
+                "Open key.age with age itself and name what comes out: --identity."
+            }
             Self::Damaged(_) => "Fetch the file again from another copy of the set.",
-            Self::WeakPassphrase(_) => "Take another: four or five words that nobody else has together.",
+            Self::WeakPassphrase(_) => {
+                "Take another: four or five words that nobody else has together."
+            }
             Self::NotAKey(_) => {
                 "Recipients begin with age1, identities with AGE-SECRET-KEY-1; age-keygen makes both."
             }
