@@ -12,6 +12,7 @@
 //! binary (`src/cli`) prints.
 
 pub mod archive;
+pub mod crypt;
 pub mod disk;
 pub mod facts;
 pub mod health;

@@ -18,8 +18,9 @@ use object::read::pe::{ImageNtHeaders, Import, PeFile, PeFile32, PeFile64};
 /// The DLLs that the exe may import, and why they are there in the barest boot
 /// image (WinPE 3, Windows 7). That they are is common knowledge, tried on no
 /// WinPE; `docs/windows.md` tells how to try it.
-const DLLS: [(&str, &str); 7] = [
+const DLLS: [(&str, &str); 8] = [
     ("advapi32.dll", "privileges, security descriptors, EFS; a part of every Windows"),
+    ("bcrypt.dll", "BCryptGenRandom, the keys of encrypted sets; since Vista, lsass needs it"),
     ("kernel32.dll", "the base API; a part of every Windows"),
     ("mpr.dll", "WNetAddConnection2W, which `net use` calls too"),
     ("msvcrt.dll", "the C runtime that is a part of Windows itself, unlike the UCRT"),

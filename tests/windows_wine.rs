@@ -312,3 +312,33 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<String>> {
         })
         .collect()
 }
+
+/// The exe's random numbers and its encryption: each reads what the other encrypted.
+#[test]
+fn each_reads_what_the_other_encrypted() {
+    let Some(programs) = programs() else { return };
+    let scratch = TempDir::new().unwrap();
+    let image = lifeboat_maker::fixture("hardlink-one").unwrap();
+    let secret = scratch.path().join("passphrase.txt");
+    fs::write(&secret, "correct horse battery staple\r\n").unwrap();
+    let here = ["--passphrase-file", path(&secret)];
+    let there = ["--passphrase-file", &Wine::path(&secret)];
+
+    let from_exe = scratch.path().join("from-exe");
+    let to = Wine::path(&from_exe);
+    let args = ["offload", &Wine::path(&image), "--to", &to, there[0], there[1]];
+    programs.windows_ends(0, &args);
+    let set = only_set(&from_exe);
+    Programs::linux_ends(0, &["verify", path(&set), "--level", "full", here[0], here[1]]);
+
+    let from_linux = scratch.path().join("from-linux");
+    let args = ["offload", path(&image), "--to", path(&from_linux), here[0], here[1]];
+    Programs::linux_ends(0, &args);
+    let set = Wine::path(&only_set(&from_linux));
+    let args = ["verify", &set, "--level", "full", there[0], there[1]];
+    programs.windows_ends(0, &args);
+    // Two runs of one program with the same keys would betray a dead source of
+    // random numbers: no two sets may begin alike behind the age header.
+    let key = |dest: &Path| fs::read(only_set(dest).join("key.age")).unwrap();
+    assert!(key(&from_exe) != key(&from_linux));
+}

@@ -1,6 +1,7 @@
 //! A rescue set: options, the manifest's plain bytes, the tar's plain bytes. They are
 //! packed as a set has them (so that the fuzzer need not learn zstd), and read as a
-//! restore does. No stream yields more than it says, nor, without an error, less;
+//! restore does; the same set encrypted, too, in pieces that may lie of their size.
+//! No stream yields more than it says, nor, without an error, less;
 //! and reading comes to an end.
 #![no_main]
 
@@ -9,6 +10,9 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use lifeboat::archive::reader::SetReader;
+use lifeboat::crypt::key::parse_identities;
+use lifeboat::crypt::stream::{CHUNK, begin};
+use lifeboat::crypt::{Keys, Locks, SetKey};
 use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 
 /// Bytes that are read of any set, in all.
@@ -112,6 +116,54 @@ fn frame(plain: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A piece of an encrypted store or manifest.
+fn encrypted(key: &SetKey, plain: &[u8]) -> Vec<u8> {
+    let (mut file, cipher) = begin(key).expect("a key");
+    let chunks: Vec<_> = plain.chunks(CHUNK).collect();
+    for (number, chunk) in chunks.iter().enumerate() {
+        cipher.seal(number as u64, number + 1 == chunks.len(), chunk, &mut file);
+    }
+    file
+}
+
+/// Nobody's secret: it is in the open here.
+const IDENTITY: &str = include_str!("../corpus/age_file.identity");
+
+/// The set in `files` encrypted, and what opens it. `odd` decides what it lies about.
+fn encrypt(files: &mut HashMap<String, Arc<Vec<u8>>>, rescue: &str, odd: u8) -> Keys {
+    let identities = parse_identities(IDENTITY).unwrap_or_default();
+    let locks = Locks::Recipients(identities.iter().map(|one| one.to_public()).collect());
+    let key = SetKey::generate();
+    let locked = key.lock("0badc0de", &locks).expect("a recipient");
+    files.insert("s/key.age".to_owned(), Arc::new(locked));
+    let mut list = Vec::new();
+    for name in ["store.tar.zst", "manifest.jsonl.zst"] {
+        let Some(plain) = files.remove(&format!("s/{name}")) else { continue };
+        let (one, two) = plain.split_at(plain.len() * usize::from(odd >> 3) / 31);
+        for (number, piece) in (1..).zip([one, two]) {
+            let lie = if odd & number == number { u64::from(odd) << (odd & 31) } else { 0 };
+            let said = (piece.len() as u64).wrapping_add(lie);
+            let name = format!("{name}.{number:03}.age");
+            list.push(format!(
+                r#"{{"name":"{name}","size":1,"sha256":"","plain_size":{said}}}"#
+            ));
+            files.insert(format!("s/{name}"), Arc::new(encrypted(&key, piece)));
+        }
+    }
+    let mut text = rescue.replacen(
+        r#""format":1,"#,
+        r#""format":2,"encryption":{"files":"age-encryption.org/v1","how":"recipients"},"#,
+        1,
+    );
+    // "files" of what it is encrypted with stands there first.
+    if let Some(at) = text.rfind(r#""files":["#) {
+        text.truncate(at);
+    }
+    text.push_str(&format!(r#""files":[{}]}}"#, list.join(",")));
+    files.insert("s/rescue.json".to_owned(), Arc::new(text.into_bytes()));
+    Keys { passphrase: None, identities }
+}
+
 fuzz_target!(|input: &[u8]| {
     let [options, cut, rest @ ..] = input else { return };
     let at = rest.len() * usize::from(*cut) / 256;
@@ -139,12 +191,16 @@ fuzz_target!(|input: &[u8]| {
         store.len()
     );
     let mut files = HashMap::new();
-    files.insert("s/rescue.json".to_owned(), Arc::new(rescue.into_bytes()));
+    files.insert("s/rescue.json".to_owned(), Arc::new(rescue.clone().into_bytes()));
     files.insert("s/store.tar.zst".to_owned(), Arc::new(store));
     if options & 2 == 0 {
         files.insert("s/manifest.jsonl.zst".to_owned(), Arc::new(frame(manifest)));
     }
-    let Ok(set) = SetReader::open(Arc::new(Folder(files)), "s") else { return };
+    let mut keys = Keys::default();
+    if options & 4 != 0 {
+        keys = encrypt(&mut files, &rescue, options.rotate_left(3) ^ *cut);
+    }
+    let Ok(set) = SetReader::open_with(Arc::new(Folder(files)), "s", &keys) else { return };
     let Ok(mut members) = set.in_order() else { return };
     let mut left = MOST;
     let mut buffer = vec![0; 64 << 10];

@@ -7,14 +7,18 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::ArchiveError;
+use super::growing::{Growing, crypt};
 use super::hash::{finish_hex, sha256_hex};
 use super::instructions;
 use super::journal::{self, Written};
 use super::lock::Lock;
+use super::opened::{AGE, DETAILS, KEY, redacted, small_file};
 use super::options::OffloadOptions;
 use super::plan::Plan;
 use super::rescue::{Machine, Rescue, SetFile};
-use super::sink::{Growing, PARTIAL};
+use super::sink::PARTIAL;
+use crate::crypt::key::MAX_SMALL;
+use crate::crypt::{Locks, SetKey};
 use crate::facts::FileTime;
 use crate::monitor::{Monitor, Progress, Stage};
 use crate::target::{Target, TargetError, Trouble};
@@ -112,23 +116,44 @@ pub(super) fn unname(
     Ok(())
 }
 
-/// Renames and publishes what was written and read back. Returns `rescue.json`.
+/// Writes the key of a new set, locked.
+pub(super) fn write_key(
+    target: &dyn Target,
+    dir: &str,
+    set: &str,
+    key: &SetKey,
+    locks: &Locks,
+) -> Result<(), ArchiveError> {
+    let bytes = key.lock(set, locks).map_err(|error| crypt(target, dir, error))?;
+    Step { target, dir }.write_small(KEY, &bytes).map(drop)
+}
+
+/// Renames and publishes what was written and read back. Returns what the set
+/// says of itself: to everybody, or to who has its key.
 pub(super) fn publish(
     target: &dyn Target,
     names: &SetNames,
-    mut rescue: Rescue,
+    inner: &Rescue,
     written: &Written,
+    key: Option<&SetKey>,
     lock: &Lock<'_>,
 ) -> Result<Rescue, ArchiveError> {
     let dir = names.partial();
     let step = Step { target, dir: &dir };
     let crlf = |text: String| text.replace('\n', "\r\n").into_bytes();
-    let text = crlf(instructions::restore_txt(&rescue));
-    let script = crlf(instructions::restore_cmd(&rescue));
 
     for file in &written.files {
         step.rename(&file.name)?;
     }
+    let mut rescue = inner.clone();
+    if let Some(key) = key {
+        rescue = redacted(inner);
+        step.remove_leftovers()?;
+        rescue.files.push(step.present(KEY)?);
+        rescue.files.push(step.details(inner, key)?);
+    }
+    let text = crlf(instructions::restore_txt(&rescue));
+    let script = crlf(instructions::restore_cmd(&rescue));
     for (name, bytes) in [("RESTORE.txt", text), ("restore.cmd", script)] {
         rescue.files.push(step.write_small(name, &bytes)?);
     }
@@ -142,7 +167,7 @@ pub(super) fn publish(
     step.write_small(SUMS, sums.concat().as_bytes())?;
     step.write_small(RESCUE, &json)?;
     finish(target, names, lock)?;
-    Ok(rescue)
+    Ok(Rescue { files: rescue.files, ..inner.clone() })
 }
 
 /// The last steps, when `rescue.json` stands: the journal goes, the set is no
@@ -236,6 +261,39 @@ impl Step<'_> {
         })
     }
 
+    /// What a small file that is there is.
+    fn present(&self, name: &str) -> Result<SetFile, ArchiveError> {
+        let path = self.path(name);
+        let bytes = small_file(self.target, &path, MAX_SMALL)?;
+        let bytes = bytes.ok_or_else(|| self.differs(&path, "it was written and is gone"))?;
+        let (size, sha256) = (bytes.len() as u64, sha256_hex(&bytes));
+        Ok(SetFile { name: name.to_owned(), size, sha256, plain_size: None })
+    }
+
+    /// Writes what only the holder of the key is told. Encrypted again it would be
+    /// other bytes, so one that is there and says the same stays.
+    fn details(&self, inner: &Rescue, key: &SetKey) -> Result<SetFile, ArchiveError> {
+        let path = self.path(DETAILS);
+        let plain = serde_json::to_vec_pretty(inner)
+            .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+        let there = small_file(self.target, &path, MAX_SMALL)?;
+        if there.is_some_and(|sealed| key.open(&sealed).is_ok_and(|there| there == plain)) {
+            return self.present(DETAILS);
+        }
+        let sealed = key.seal(&plain).map_err(|error| crypt(self.target, &path, error))?;
+        self.write_small(DETAILS, &sealed)
+    }
+
+    /// Removes files of the store that a run left and another did without.
+    fn remove_leftovers(&self) -> Result<(), ArchiveError> {
+        for entry in self.target.list(self.dir)? {
+            if entry.name.ends_with(&format!("{AGE}{PARTIAL}")) {
+                self.target.remove_file(&self.path(&entry.name))?;
+            }
+        }
+        Ok(())
+    }
+
     fn rename(&self, name: &str) -> Result<(), ArchiveError> {
         let path = self.path(name);
         rename_once(self.target, &format!("{path}{PARTIAL}"), &path)
@@ -245,8 +303,12 @@ impl Step<'_> {
     /// that is there already with these bytes stays.
     fn write_small(&self, name: &str, bytes: &[u8]) -> Result<SetFile, ArchiveError> {
         let path = self.path(name);
-        let file =
-            SetFile { name: name.to_owned(), size: bytes.len() as u64, sha256: sha256_hex(bytes) };
+        let file = SetFile {
+            name: name.to_owned(),
+            size: bytes.len() as u64,
+            sha256: sha256_hex(bytes),
+            plain_size: None,
+        };
         if self.size(&path)?.is_some() {
             if self.holds(&path, bytes)? {
                 return Ok(file);
@@ -254,7 +316,7 @@ impl Step<'_> {
             self.target.remove_file(&path)?;
         }
         let partial = format!("{name}{PARTIAL}");
-        let mut growing = Growing::create(self.target, self.dir, &partial)?;
+        let mut growing = Growing::create(self.target, self.dir, &partial, None)?;
         growing.append(bytes)?;
         growing.finish()?;
         let partial = self.path(&partial);

@@ -1,5 +1,6 @@
 //! Why a rescue set cannot be made or read, and what to do about it.
 
+use crate::crypt::CryptError;
 use crate::target::TargetError;
 use crate::tree::TreeError;
 
@@ -70,6 +71,14 @@ pub enum ArchiveError {
         /// Expected what, found what.
         what: String,
     },
+    /// Something cannot be encrypted or decrypted.
+    #[error("{path}: {error}")]
+    Crypt {
+        /// Which file, in full.
+        path: String,
+        /// Why.
+        error: CryptError,
+    },
     /// Something inside this program went wrong.
     #[error("{what}")]
     Internal {
@@ -103,6 +112,7 @@ impl ArchiveError {
             Self::Damaged { .. } => {
                 "Run `lifeboat verify` on the set to see which files are hit; fetch the file again from another copy if there is one.".into()
             }
+            Self::Crypt { error, .. } => error.advice().into(),
             Self::Internal { .. } => "Run the command again; if it stays, keep the log and report it.".into(),
         }
     }

@@ -8,7 +8,7 @@ use super::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, read_table, table_size};
 use super::lines::Lines;
 use super::manifest::Line;
 use super::rescue::Rescue;
-use super::sink::MANIFEST;
+use super::sink::{MANIFEST, MOST_PADDING};
 use super::volumes::Volumes;
 use crate::target::Target;
 
@@ -89,7 +89,9 @@ fn is_possible(place: Place, volumes: &Volumes) -> bool {
     let whole = volumes.place(place.offset).is_some_and(|(volume, at)| {
         at.saturating_add(u64::from(place.packed)) <= volumes.list()[volume].size
     });
-    plain <= MAX_FRAME_BYTES && bound.is_ok_and(|bound| place.packed as usize <= bound) && whole
+    plain <= MAX_FRAME_BYTES
+        && bound.is_ok_and(|bound| place.packed as usize <= bound + MOST_PADDING)
+        && whole
 }
 
 /// By the frame lines. A frame whose line is lost has no place; it and what is

@@ -20,12 +20,24 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line(&format!("Made:      {} (clock of the rescuing machine)", rescue.created));
     line(&format!("Holds:     {}", kind_for_people(rescue)));
     for part in &rescue.parts {
+        if rescue.encryption.is_some() {
+            line(&format!("           the part of drive {}: ({})", part.drive, part.role));
+            continue;
+        }
         line(&format!(
             "           {} ({}; drive letter: {})",
             place(part),
             part.role,
             part.drive_from
         ));
+    }
+    if let Some(encryption) = &rescue.encryption {
+        line("Encrypted: yes. Whose files these are, and which, nobody sees without the key.");
+        line(if encryption.how == "passphrase" {
+            "           Lifeboat asks for the passphrase (or: --passphrase-file FILE)."
+        } else {
+            "           Add to each command below the secret key: --identity FILE."
+        });
     }
     let totals = rescue.totals;
     line(&format!("Files:     {} in {} bytes", totals.files, totals.bytes));
@@ -46,6 +58,10 @@ pub fn restore_txt(rescue: &Rescue) -> String {
         line(&part);
     }
     line("WITHOUT LIFEBOAT");
+    if rescue.encryption.is_some() {
+        by_hand(&mut line);
+        return text;
+    }
     line("   Stock zstd and tar give every file's bytes (owners, rights and streams");
     line("   need Lifeboat):");
     let split = rescue.options.split.is_some();
@@ -63,6 +79,17 @@ pub fn restore_txt(rescue: &Rescue) -> String {
         line("   hand they are files only: the settings are lost.");
     }
     text
+}
+
+/// What stock tools do with an encrypted set.
+fn by_hand(line: &mut dyn FnMut(&str)) {
+    line("   Stock age, zstd and tar give every file's bytes (owners, rights and streams");
+    line("   need Lifeboat). If key.age was locked to a recipient: age -d -i FILE key.age");
+    line("     age -d key.age > key.txt");
+    line("     for f in store.tar.zst.*.age; do age -d -i key.txt $f; done | zstd -dc |");
+    line("       tar -x --warning=no-unknown-keyword");
+    line("   key.txt opens the set: delete it afterwards.");
+    line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
 }
 
 /// The second step: restoring.
@@ -103,6 +130,13 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
         return lines;
     }
     line("3. RUN LOADSTATE, elevated, in the new Windows (it does not run in WinPE)");
+    if rescue.encryption.is_some() {
+        line("     lifeboat loadstate <this folder> --run");
+        line("   Without --run it shows the command. Name the same /i: files as at the");
+        line("   capture: --i FILE.");
+        line("");
+        return lines;
+    }
     let [Some(command), other] = loadstate(rescue) else {
         line("   The set has no primary part, or its path has letters that a script should");
         line("   not hold: give loadstate the store path named above.");
@@ -137,6 +171,9 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
 /// The commands for the best way and the second one; `None` where there is none,
 /// or where its path should not stand in a script.
 fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
+    if rescue.encryption.is_some() {
+        return [None, None]; // the path is not to be seen
+    }
     let mut lines = ways(&rescue.kept()).into_iter().map(|way| way.line(&Call::default()));
     [lines.next().flatten(), lines.next().flatten()]
 }
@@ -323,6 +360,7 @@ mod tests {
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },
             plan: String::new(),
+            encryption: None,
             seal: None,
             files: Vec::new(),
         }

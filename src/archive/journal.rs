@@ -4,11 +4,14 @@
 //! Each line carries its own hash: a line that was torn by the break, or that
 //! rotted since, is not believed, and the one before it counts.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::hash::sha256_hex;
 use super::manifest::{Member, Totals};
 use super::rescue::{Options, SealOutcome, SetFile};
+use crate::crypt::{CryptError, SetKey};
 
 /// The file's name.
 pub const NAME: &str = "journal.jsonl";
@@ -61,6 +64,30 @@ pub struct Checkpoint {
     pub volume_bytes: u64,
     /// Bytes written to the manifest.
     pub manifest_bytes: u64,
+    /// Of an encrypted set, how its bytes lie in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+}
+
+/// The files of an encrypted set at a checkpoint. Of each kind the last is
+/// being written; all of them consist of whole chunks there.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Files of the store that are whole.
+    pub store: Vec<SetFile>,
+    /// Bytes in the present one, plain.
+    pub store_bytes: u64,
+    /// The hash of the present one but for its last chunk, in the middle of its
+    /// work.
+    pub store_hash: String,
+    /// Plain bytes since the store was last cut because of its size.
+    pub since_cut: u64,
+    /// Files of the manifest that are whole.
+    pub manifest: Vec<SetFile>,
+    /// Bytes in the present one, plain.
+    pub manifest_bytes: u64,
+    /// Its hash, as above.
+    pub manifest_hash: String,
 }
 
 /// How far the source has been read.
@@ -113,6 +140,34 @@ pub fn to_bytes(line: &Line) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
+/// A line as it is appended to the journal of an encrypted set: each is an age
+/// file of its own, so that nothing is written twice under one key.
+///
+/// # Errors
+/// None that is known of.
+pub fn to_sealed(line: &[u8], key: &SetKey) -> Result<Vec<u8>, CryptError> {
+    let mut text = BASE64_STANDARD.encode(key.seal(line)?).into_bytes();
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The lines of an encrypted journal, as [`read`] gives them.
+pub fn read_sealed(bytes: &[u8], key: &SetKey) -> Vec<(Line, u64)> {
+    let mut lines = Vec::new();
+    let mut end = 0;
+    for text in bytes.split_inclusive(|&b| b == b'\n') {
+        let whole = || {
+            let sealed = BASE64_STANDARD.decode(text.strip_suffix(b"\n")?).ok()?;
+            let plain = key.open(&sealed).ok()?;
+            read(&plain).into_iter().next().map(|(line, _)| line)
+        };
+        let Some(line) = whole() else { break };
+        end += text.len() as u64;
+        lines.push((line, end));
+    }
+    lines
+}
+
 /// The lines of a journal up to the first that is not whole, each with the
 /// byte at which it ends.
 pub fn read(bytes: &[u8]) -> Vec<(Line, u64)> {
@@ -151,6 +206,14 @@ mod tests {
         bytes.extend(to_bytes(&second).unwrap());
         let end = bytes.len();
         assert_eq!(read(&bytes), [(first.clone(), middle as u64), (second, end as u64)]);
+        let key = SetKey::generate();
+        let mut sealed = to_sealed(&bytes[..middle], &key).unwrap();
+        let first_end = sealed.len() as u64;
+        sealed.extend(to_sealed(&bytes[middle..], &key).unwrap());
+        assert_eq!(read_sealed(&sealed, &key).len(), 2);
+        sealed.pop();
+        assert_eq!(read_sealed(&sealed, &key), [(first.clone(), first_end)]);
+        assert!(read_sealed(&sealed, &SetKey::generate()).is_empty());
         for cut in middle..end {
             assert_eq!(read(&bytes[..cut]), [(first.clone(), middle as u64)], "{cut}");
         }

@@ -6,7 +6,7 @@ use std::io::Read;
 use super::error::ArchiveError;
 use super::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, Unpacker, read_table, table_size};
 use super::manifest::Line;
-use crate::target::{Target, TargetFile, Trouble};
+use crate::target::{Target, TargetError, TargetFile, Trouble};
 
 /// The longest line that is read, in bytes: one of a file with thousands of
 /// streams and holes is a tenth of that.
@@ -72,7 +72,13 @@ impl Lines {
                 self.at = 0;
                 self.plain.clear();
                 let mut bytes = vec![0; packed as usize];
-                let read = file.read_at(offset, &mut bytes)?;
+                let read = match file.read_at(offset, &mut bytes) {
+                    // A part that does not decrypt costs its own lines.
+                    Err(error) if is_damage(&error) => {
+                        return Err(damaged(&self.path, offset, error.what));
+                    }
+                    read => read?,
+                };
                 bytes.truncate(read);
                 unpacker
                     .unpack(&bytes, u64::from(plain), &mut self.plain)
@@ -139,14 +145,19 @@ type Frames = Vec<(u64, u32, u32)>;
 fn frames(file: &mut dyn TargetFile, size: u64) -> Result<Option<Frames>, ArchiveError> {
     let mut footer = [0; TABLE_FOOTER];
     let Some(at) = size.checked_sub(TABLE_FOOTER as u64) else { return Ok(None) };
-    if file.read_at(at, &mut footer)? != TABLE_FOOTER {
-        return Ok(None);
+    match file.read_at(at, &mut footer) {
+        Ok(TABLE_FOOTER) => {}
+        Err(error) if !is_damage(&error) => return Err(error.into()),
+        _ => return Ok(None),
     }
     let Some(table) = table_size(&footer, size).filter(|&table| table <= MAX_TABLE) else {
         return Ok(None);
     };
     let mut bytes = vec![0; usize::try_from(table).unwrap_or(0)];
-    let read = file.read_at(size - table, &mut bytes)?;
+    let read = match file.read_at(size - table, &mut bytes) {
+        Err(error) if is_damage(&error) => return Ok(None),
+        read => read?,
+    };
     let Some(sizes) = read_table(&bytes[..read]) else { return Ok(None) };
     let mut offset = 0;
     let mut frames = Vec::with_capacity(sizes.len());
@@ -159,6 +170,11 @@ fn frames(file: &mut dyn TargetFile, size: u64) -> Result<Option<Frames>, Archiv
         }
     }
     Ok((offset + table == size).then_some(frames))
+}
+
+/// Whether an encrypted file is damaged there or missing, rather than out of reach.
+fn is_damage(error: &TargetError) -> bool {
+    matches!(error.trouble, Trouble::Corrupted | Trouble::NotFound)
 }
 
 fn damaged(path: &str, offset: u64, what: String) -> ArchiveError {

@@ -4,6 +4,7 @@ use super::error::ArchiveError;
 use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES};
 use super::rescue::{Machine, Rescue, What};
 use super::ustar::BLOCK;
+use crate::crypt::Encryption;
 use crate::facts::FileTime;
 
 /// What to do with an unfinished set of the same source.
@@ -45,6 +46,8 @@ pub struct OffloadOptions {
     pub despite_space: bool,
     /// What to do with an unfinished set.
     pub resume: Resume,
+    /// How to encrypt it; `None` for a plain set.
+    pub encryption: Option<Encryption>,
     /// When the set is begun: names it. By the clock of the rescuing machine.
     pub created: FileTime,
 }
@@ -63,6 +66,7 @@ impl Default for OffloadOptions {
             read_back: true,
             despite_space: false,
             resume: Resume::Auto,
+            encryption: None,
             created: FileTime::now(),
         }
     }

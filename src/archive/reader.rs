@@ -11,10 +11,12 @@ pub use super::in_order::InOrder;
 use super::index::Index;
 use super::lines::Lines;
 use super::manifest::Data;
-use super::rescue::{FORMAT, Rescue};
+use super::opened::{Opened, details, locked, open_key};
+use super::rescue::{FORMAT_ENCRYPTED, Rescue};
 use super::sink::{MANIFEST, PARTIAL};
 use super::source::{AnyOrder, Shared};
 use super::volumes::Volumes;
+use crate::crypt::{CryptError, Keys};
 use crate::target::Target;
 
 /// The largest `rescue.json` that is read, in bytes: one of 100,000 volumes.
@@ -27,21 +29,62 @@ pub struct SetReader {
     dir: String,
     rescue: Rescue,
     shared: Arc<Shared>,
+    /// It is encrypted and was opened without its key.
+    closed: bool,
 }
 
 impl SetReader {
     /// Opens the set in the folder `path` of the target.
     ///
     /// # Errors
-    /// No set is there, it is not whole, or it is of a later format. A damaged
+    /// No set is there, it is not whole, it is encrypted, or it is of a later format. A damaged
     /// store or manifest is no error here; reading what is hit will be one.
     pub fn open(target: Arc<dyn Target>, path: &str) -> Result<Self, ArchiveError> {
+        Self::open_with(target, path, &Keys::default())
+    }
+
+    /// Opens the set in the folder `path` of the target, which may be encrypted.
+    ///
+    /// # Errors
+    /// Those of [`SetReader::open`], and none of the keys opens it.
+    pub fn open_with(
+        target: Arc<dyn Target>,
+        path: &str,
+        keys: &Keys,
+    ) -> Result<Self, ArchiveError> {
         let dir = path.trim_end_matches('/').to_owned();
-        let rescue = read_rescue(&*target, &dir)?;
+        let mut rescue = read_rescue(&*target, &dir)?;
+        let mut target = target;
+        if let Some(encryption) = &rescue.encryption {
+            let Some(key) = open_key(&*target, &dir, keys)? else {
+                return Err(locked(&*target, &dir, &encryption.how));
+            };
+            rescue = match details(&*target, &dir, &key, &rescue) {
+                // The files are in the set all the same.
+                Err(ArchiveError::Crypt { error: CryptError::Damaged(_), .. }) => rescue,
+                details => details?,
+            };
+            target = Arc::new(Opened::new(target, key, &dir, &rescue));
+        }
         let volumes = Volumes::of(&rescue, &dir)?;
         let index = Index::load(&target, &dir, &rescue, &volumes)?;
         let shared = Arc::new(Shared { target: Arc::clone(&target), volumes, index });
-        Ok(Self { target, dir, rescue, shared })
+        Ok(Self { target, dir, rescue, shared, closed: false })
+    }
+
+    /// Opens what can be seen of an encrypted set without its key.
+    pub(super) fn open_closed(target: Arc<dyn Target>, path: &str) -> Result<Self, ArchiveError> {
+        let dir = path.trim_end_matches('/').to_owned();
+        let rescue = read_rescue(&*target, &dir)?;
+        let volumes = Volumes::of(&rescue, &dir)?;
+        let index = Index { places: Vec::new(), from_table: true };
+        let shared = Arc::new(Shared { target: Arc::clone(&target), volumes, index });
+        Ok(Self { target, dir, rescue, shared, closed: true })
+    }
+
+    /// Whether it is encrypted and was opened without its key.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// What the set says of itself.
@@ -118,7 +161,7 @@ pub(super) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, Arch
     };
     // The version first: a later format may have other fields.
     let version: Version = serde_json::from_slice(&bytes).map_err(damaged)?;
-    if version.format > FORMAT {
+    if version.format > FORMAT_ENCRYPTED {
         return Err(ArchiveError::TooNew { path: target.display(dir), format: version.format });
     }
     serde_json::from_slice(&bytes).map_err(damaged)

@@ -10,6 +10,8 @@ use crate::store::loadstate::{Kept, KeptPart};
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
+/// The version of an encrypted set, and the latest that this program reads.
+pub const FORMAT_ENCRYPTED: u32 = 2;
 
 /// The whole of `rescue.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,8 +38,13 @@ pub struct Rescue {
     pub end_state: EndState,
     /// How it was packed.
     pub options: Options,
-    /// SHA-256 over the plan (what the source was), hex.
+    /// SHA-256 over the plan (what the source was), hex; of an encrypted set
+    /// only for who has its key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub plan: String,
+    /// How it is encrypted; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encrypted>,
     /// What the store's seal said when the set was made; absent where there
     /// was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +63,15 @@ impl Rescue {
         };
         Kept { kind: self.kind.clone(), parts: self.parts.iter().map(part).collect() }
     }
+}
+
+/// How a set is encrypted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Encrypted {
+    /// The format of its files: `age-encryption.org/v1`.
+    pub files: String,
+    /// What opens its `key.age`: `passphrase` or `recipients`.
+    pub how: String,
 }
 
 /// The machine that the store was found on.
@@ -220,4 +236,7 @@ pub struct SetFile {
     pub size: u64,
     /// SHA-256, hex.
     pub sha256: String,
+    /// Plain bytes in it, where it is a piece of an encrypted store or manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_size: Option<u64>,
 }

@@ -8,21 +8,26 @@ use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 use super::commit::SetNames;
 use super::error::ArchiveError;
 use super::frames::{TableWriter, Unpacker};
+use super::growing::Growing;
 use super::hash::{finish_hex, sha256_hex};
+use super::joined::read_full;
 use super::journal::{self, Begin, Checkpoint, Position, Written};
 use super::lines::{Lines, MAX_LINE};
 use super::lock;
 use super::manifest::{Frame, Line, Member, Totals};
+use super::opened::{details, is_key, open_key};
 use super::options::{OffloadOptions, Resume};
 use super::plan::Plan;
 use super::reader::read_rescue;
 use super::rescue::{Options, Rescue, SetFile};
-use super::sink::{Growing, MANIFEST, PARTIAL, Start, volume_name};
+use super::resume_sealed as sealed;
+use super::sink::{MANIFEST, MOST_PADDING, PARTIAL, STORE, Start, volume_name};
 use super::witness::Witness;
 use super::writer::PROGRAM;
+use crate::crypt::{Keys, SetKey};
 use crate::facts::{Loss, LossKind};
 use crate::monitor::{Monitor, Progress, Stage};
-use crate::target::{Target, TargetFile};
+use crate::target::{Target, TargetFile, Trouble};
 
 /// The most of the manifest that lies between two checkpoints, in bytes.
 const MAX_SEGMENT: u64 = 256 << 20;
@@ -31,6 +36,8 @@ const MAX_SEGMENT: u64 = 256 << 20;
 pub(super) struct Unfinished {
     pub(super) names: SetNames,
     pub(super) state: State,
+    /// The key, if it is encrypted.
+    pub(super) key: Option<SetKey>,
 }
 
 /// How far it came.
@@ -41,6 +48,8 @@ pub(super) enum State {
     Written(Box<Begin>, Written, Vec<(Checkpoint, u64)>),
     /// All but the folder's name was done.
     Named(Box<Rescue>),
+    /// It is encrypted and nobody here has its key: why it does not open.
+    Closed(String),
 }
 
 /// Looks for an unfinished set of this plan.
@@ -59,6 +68,7 @@ pub(super) fn find(
     let mut found: Option<(String, Unfinished)> = None;
     let mut changed = None;
     let source = plan.source_id();
+    let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
     for entry in target.list("")? {
         let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
             continue;
@@ -66,7 +76,7 @@ pub(super) fn find(
         if wanted.is_some_and(|wanted| wanted != folder) {
             continue;
         }
-        let Some(unfinished) = look(target, folder)? else {
+        let Some(unfinished) = look(target, folder, keys)? else {
             if folder.starts_with(&SetNames::machine(plan, options)) {
                 sweep(target, &entry.name);
             }
@@ -77,8 +87,19 @@ pub(super) fn find(
                 (&begin.program, &begin.plan, &begin.options, Some(&begin.source))
             }
             State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options, None),
+            State::Closed(why) => {
+                if wanted.is_some() || folder.starts_with(&SetNames::machine(plan, options)) {
+                    monitor.note(&format!(
+                        "{}: unfinished and encrypted: {why}; it stays as it is. What opens it \
+                         (the same passphrase, or --identity) lets the run go on there.",
+                        target.display(&entry.name)
+                    ));
+                }
+                continue;
+            }
         };
         let same_packing = made_by == PROGRAM
+            && unfinished.key.is_some() == options.encryption.is_some()
             && (options.any_level || packed.level == packing.level)
             && (packed.frame_bytes, packed.split) == (packing.frame_bytes, packing.split);
         if *made_of == plan.digest() && same_packing {
@@ -116,7 +137,7 @@ pub(super) fn find(
 fn sweep(target: &dyn Target, dir: &str) {
     let target = target.without_patience().unwrap_or(target);
     let Ok(entries) = target.list(dir) else { return };
-    let is_idle = |name: &str| name == journal::NAME || lock::is_mark(name);
+    let is_idle = |name: &str| name == journal::NAME || is_key(name) || lock::is_mark(name);
     let idle = entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name));
     if !idle || !lock::is_abandoned(target, dir) {
         return;
@@ -133,6 +154,7 @@ pub(super) fn new_names(
     plan: &Plan,
     options: &OffloadOptions,
 ) -> Result<SetNames, ArchiveError> {
+    let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
     for attempt in 0..100 {
         let names = SetNames::new(plan, options, attempt);
         let there = |path: &str| target.stat(path).map(|e| e.is_some());
@@ -140,7 +162,7 @@ pub(super) fn new_names(
             continue;
         }
         // A folder in which nothing was begun is as good as none.
-        if !there(&names.partial())? || look(target, &names.folder)?.is_none() {
+        if !there(&names.partial())? || look(target, &names.folder, keys)?.is_none() {
             return Ok(names);
         }
     }
@@ -148,12 +170,24 @@ pub(super) fn new_names(
 }
 
 /// What an unfinished set's folder says; `None` if that is nothing.
-pub(super) fn look(target: &dyn Target, folder: &str) -> Result<Option<Unfinished>, ArchiveError> {
+pub(super) fn look(
+    target: &dyn Target,
+    folder: &str,
+    keys: Option<&Keys>,
+) -> Result<Option<Unfinished>, ArchiveError> {
     let dir = format!("{folder}{PARTIAL}");
     let names = |set: &str, created: &str| SetNames {
         id: set.to_owned(),
         created: created.to_owned(),
         folder: folder.to_owned(),
+    };
+    let key = match open_key(target, &dir, keys.unwrap_or(&Keys::default())) {
+        Ok(key) => key,
+        Err(ArchiveError::Crypt { error, .. }) => {
+            let state = State::Closed(error.to_string());
+            return Ok(Some(Unfinished { names: names("", ""), state, key: None }));
+        }
+        Err(error) => return Err(error),
     };
     let path = format!("{dir}/{}", journal::NAME);
     let size = target.stat(&path)?.map_or(0, |entry| entry.size);
@@ -163,12 +197,19 @@ pub(super) fn look(target: &dyn Target, folder: &str) -> Result<Option<Unfinishe
         let read = read_full(&mut *file, 0, &mut bytes)?;
         bytes.truncate(read);
     }
-    let mut lines = journal::read(&bytes).into_iter();
+    let lines = match &key {
+        Some(key) => journal::read_sealed(&bytes, key),
+        None => journal::read(&bytes),
+    };
+    let mut lines = lines.into_iter();
     let Some((journal::Line::Begin(begin), end)) = lines.next() else {
         return Ok(match read_rescue(target, &dir) {
-            Ok(rescue) => {
+            Ok(mut rescue) => {
+                if let Some(key) = &key {
+                    rescue = details(target, &dir, key, &rescue)?;
+                }
                 let names = names(&rescue.set, &rescue.created);
-                Some(Unfinished { names, state: State::Named(Box::new(rescue)) })
+                Some(Unfinished { names, state: State::Named(Box::new(rescue)), key })
             }
             Err(_) => None,
         });
@@ -182,11 +223,11 @@ pub(super) fn look(target: &dyn Target, folder: &str) -> Result<Option<Unfinishe
             journal::Line::Checkpoint(checkpoint) => checkpoints.push((*checkpoint, end)),
             journal::Line::Written(written) => {
                 let state = State::Written(begin, written, checkpoints);
-                return Ok(Some(Unfinished { names, state }));
+                return Ok(Some(Unfinished { names, state, key }));
             }
         }
     }
-    Ok(Some(Unfinished { names, state: State::Copying(begin, checkpoints) }))
+    Ok(Some(Unfinished { names, state: State::Copying(begin, checkpoints), key }))
 }
 
 /// Where the work goes on.
@@ -201,6 +242,7 @@ pub(super) fn prove(
     target: &dyn Target,
     dir: &str,
     split: bool,
+    key: Option<&SetKey>,
     checkpoints: &[(Checkpoint, u64)],
     witness: Option<&dyn Witness>,
     monitor: &dyn Monitor,
@@ -210,7 +252,9 @@ pub(super) fn prove(
     let mut prover = Prover {
         target,
         dir,
-        split,
+        // The manifest of an encrypted set counts no volumes.
+        split: split && key.is_none(),
+        sealed: sealed::Layout::of(target, dir, key, checkpoints),
         monitor,
         good: Good::default(),
         open: None,
@@ -243,12 +287,30 @@ pub(super) fn prove(
             Err(error) => return Err(error),
         }
     }
-    let Prover { good, .. } = prover;
+    let Prover { good, sealed: layout, .. } = prover;
     let Some((checkpoint, journal_bytes)) = checkpoints.get(at) else {
         return Err(ArchiveError::Internal { what: "a journal without a beginning".to_owned() });
     };
     let go_on = |name: &str, bytes, hash| Growing::go_on(target, dir, name, bytes, hash);
     let journal = go_on(journal::NAME, *journal_bytes, Sha256::new())?;
+    if let Some(layout) = layout {
+        let closed = layout.close(checkpoint)?;
+        let start = Start {
+            volume: None,
+            volume_number: super::sink::next_number(&closed.store),
+            volumes: closed.store,
+            table: good.table,
+            manifest: None,
+            manifest_table: good.manifest_table,
+            frames: checkpoint.frames,
+            journal,
+            store_bytes: good.volume_bytes,
+            since_cut: closed.since_cut,
+            manifests: closed.manifest,
+            manifest_bytes: good.manifest_bytes,
+        };
+        return Ok(Proven { start, position: checkpoint.position.clone() });
+    }
     let (volume, manifest) = if checkpoint.frames == 0 {
         (None, None) // begun anew: files that are there are emptied
     } else {
@@ -266,6 +328,10 @@ pub(super) fn prove(
         manifest_table: good.manifest_table,
         frames: checkpoint.frames,
         journal,
+        store_bytes: 0,
+        since_cut: 0,
+        manifests: Vec::new(),
+        manifest_bytes: 0,
     };
     Ok(Proven { start, position: checkpoint.position.clone() })
 }
@@ -290,10 +356,12 @@ struct Prover<'a> {
     target: &'a dyn Target,
     dir: &'a str,
     split: bool,
+    /// Where the bytes of an encrypted set lie.
+    sealed: Option<sealed::Layout<'a>>,
     monitor: &'a dyn Monitor,
     good: Good,
     /// The volume that was read last.
-    open: Option<(u32, Box<dyn TargetFile>)>,
+    open: Option<(u32, Box<dyn TargetFile + 'a>)>,
     unpacker: Unpacker,
     progress: Progress,
 }
@@ -307,12 +375,12 @@ impl State {
                 let inside = last.position.inside.as_ref().map_or(0, |inside| inside.sent);
                 last.position.totals.bytes.saturating_add(inside)
             }),
-            Self::Written(..) | Self::Named(_) => u64::MAX,
+            Self::Written(..) | Self::Named(_) | Self::Closed(_) => u64::MAX,
         }
     }
 }
 
-impl Prover<'_> {
+impl<'a> Prover<'a> {
     /// Reads back what lies between the last good checkpoint and this one, and
     /// gives the members that end there. Only
     /// when all of it holds is it taken as good.
@@ -333,7 +401,7 @@ impl Prover<'_> {
         let length = length.and_then(|length| usize::try_from(length).ok());
         let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal makes no sense"))?];
         let mut file = self.open(&path)?;
-        let read = read_full(&mut *file, start, &mut bytes)?;
+        let read = self.read(&mut *file, &path, start, &mut bytes)?;
         if read < bytes.len() {
             return Err(damaged("the manifest ends before its checkpoint"));
         }
@@ -358,7 +426,8 @@ impl Prover<'_> {
                     std::mem::replace(&mut volume, (frame.volume, 0, Sha256::new()));
                 if number > 0 {
                     let name = volume_name(number, self.split);
-                    whole.push(SetFile { name, size, sha256: finish_hex(hash) });
+                    let (sha256, plain_size) = (finish_hex(hash), None);
+                    whole.push(SetFile { name, size, sha256, plain_size });
                 }
             }
             let bytes = self.frame(frame, volume.1)?;
@@ -398,6 +467,16 @@ impl Prover<'_> {
         while !bytes.is_empty() {
             let no_frame = || self.damaged(path, start, "the manifest holds no frame there");
             let size = find_frame_compressed_size(bytes).map_err(|_| no_frame())?;
+            if is_skippable(bytes) {
+                // What fills an encrypted manifest up belongs to the frame before.
+                let rest = bytes.get(size..).ok_or_else(no_frame)?;
+                match sizes.last_mut() {
+                    Some((packed, _)) => *packed += size as u64,
+                    None => return Err(no_frame()),
+                }
+                bytes = rest;
+                continue;
+            }
             let content = get_frame_content_size(bytes).ok().flatten().ok_or_else(no_frame)?;
             let (frame, rest) = bytes.split_at_checked(size).ok_or_else(no_frame)?;
             let unpacked = self.unpacker.unpack(frame, content, &mut plain);
@@ -424,7 +503,8 @@ impl Prover<'_> {
         }
         let path = format!("{}/{}{PARTIAL}", self.dir, volume_name(frame.volume, self.split));
         let bound = zstd::zstd_safe::compress_bound(usize::try_from(frame.plain_size).unwrap_or(0));
-        let size = usize::try_from(frame.size).ok().filter(|&size| size <= bound);
+        let size = usize::try_from(frame.size).ok();
+        let size = size.filter(|&size| size <= bound + MOST_PADDING);
         let (Some(size), true) = (size, frame.offset == offset) else {
             return Err(self.damaged(&path, offset, "the manifest makes no sense"));
         };
@@ -433,10 +513,12 @@ impl Prover<'_> {
         }
         let mut bytes = vec![0; size];
         let monitor = self.monitor;
-        let read = match &mut self.open {
-            Some((_, file)) => read_full(&mut **file, offset, &mut bytes)?,
+        let mut open = self.open.take();
+        let read = match &mut open {
+            Some((_, file)) => self.read(&mut **file, &path, offset, &mut bytes)?,
             None => 0,
         };
+        self.open = open;
         if read < size || sha256_hex(&bytes) != frame.sha256 {
             let what = format!("frame {} is not what was written", frame.frame);
             return Err(self.damaged(&path, offset, &what));
@@ -446,7 +528,31 @@ impl Prover<'_> {
         Ok(bytes)
     }
 
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, ArchiveError> {
+    /// Reads; what does not decrypt is damage.
+    fn read(
+        &self,
+        file: &mut dyn TargetFile,
+        path: &str,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, ArchiveError> {
+        match read_full(file, offset, buf) {
+            Err(error)
+                if self.sealed.is_some()
+                    && matches!(error.trouble, Trouble::Corrupted | Trouble::NotFound) =>
+            {
+                Err(self.damaged(path, offset, &error.what))
+            }
+            read => Ok(read?),
+        }
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile + 'a>, ArchiveError> {
+        if let Some(sealed) = &self.sealed {
+            let is_store = path == format!("{}/{STORE}{PARTIAL}", self.dir);
+            let joined = if is_store { sealed.store() } else { sealed.manifest() };
+            return Ok(Box::new(joined));
+        }
         if self.target.stat(path)?.is_none() {
             return Err(self.damaged(path, 0, "this file is missing"));
         }
@@ -473,8 +579,14 @@ pub(crate) fn tell_losses(member: &Member, monitor: &dyn Monitor) {
 pub(super) fn tell_all_losses(
     target: &dyn Target,
     dir: &str,
+    files: &[SetFile],
+    key: Option<&SetKey>,
     monitor: &dyn Monitor,
 ) -> Result<(), ArchiveError> {
+    if let Some(key) = key {
+        let tell = |member: &Member| tell_losses(member, monitor);
+        return sealed::members(target, dir, files, key, tell);
+    }
     let path = format!("{dir}/{MANIFEST}");
     let partial = format!("{path}{PARTIAL}");
     let named = target.stat(&path)?.is_some();
@@ -486,18 +598,7 @@ pub(super) fn tell_all_losses(
     Ok(())
 }
 
-/// Reads until `buf` is full or the file ends.
-fn read_full(
-    file: &mut dyn TargetFile,
-    offset: u64,
-    buf: &mut [u8],
-) -> Result<usize, crate::target::TargetError> {
-    let mut done = 0;
-    while done < buf.len() {
-        match file.read_at(offset + done as u64, &mut buf[done..])? {
-            0 => break,
-            read => done += read,
-        }
-    }
-    Ok(done)
+/// Whether a skippable frame begins there (RFC 8878, 3.1.2).
+fn is_skippable(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|magic| u32::from_le_bytes(*magic) & !15 == 0x184D_2A50)
 }

@@ -1,16 +1,18 @@
 //! Packed frames become files at the target: volumes, manifest, journal.
 
-use sha2::{Digest, Sha256};
-
 use super::error::ArchiveError;
 use super::frames::{Packer, TableWriter};
-use super::hash::finish_hex;
-use super::journal::{self, Checkpoint, Position};
+use super::growing::{Growing, crypt};
+use super::hash::sha256_hex;
+use super::journal::{self, Checkpoint, Position, Sealed};
 use super::lines::MAX_LINE;
 use super::manifest::{Frame, Header, Line, Totals};
-use super::rescue::{FORMAT, SetFile};
+use super::opened::piece_name;
+use super::rescue::{FORMAT, FORMAT_ENCRYPTED, SetFile};
 use super::witness::Witness;
-use crate::target::{Target, TargetFile};
+use crate::crypt::SetKey;
+use crate::crypt::stream::{CHUNK, MAX_HEADER, SEALED};
+use crate::target::Target;
 
 /// The store's name in the set; volumes have `.001` … behind it.
 pub const STORE: &str = "store.tar.zst";
@@ -51,56 +53,6 @@ pub fn volume_name(number: u32, split: bool) -> String {
     if split { format!("{STORE}.{number:03}") } else { STORE.to_owned() }
 }
 
-/// A file that grows at its end, hashed as it grows.
-pub(super) struct Growing {
-    name: String,
-    file: Box<dyn TargetFile>,
-    pub(super) bytes: u64,
-    hash: Sha256,
-}
-
-impl Growing {
-    /// A new file of that name in `dir`.
-    pub(super) fn create(target: &dyn Target, dir: &str, name: &str) -> Result<Self, ArchiveError> {
-        let path = format!("{dir}/{name}");
-        let file = target.create(&path)?;
-        Ok(Self { name: name.to_owned(), file, bytes: 0, hash: Sha256::new() })
-    }
-
-    /// A file that is there, cut to `bytes`, which have this hash.
-    pub(super) fn go_on(
-        target: &dyn Target,
-        dir: &str,
-        name: &str,
-        bytes: u64,
-        hash: Sha256,
-    ) -> Result<Self, ArchiveError> {
-        let path = format!("{dir}/{name}");
-        let mut file = target.open_rw(&path)?;
-        file.set_size(bytes)?;
-        Ok(Self { name: name.to_owned(), file, bytes, hash })
-    }
-
-    pub(super) fn append(&mut self, data: &[u8]) -> Result<(), ArchiveError> {
-        self.file.write_all_at(self.bytes, data)?;
-        self.hash.update(data);
-        self.bytes += data.len() as u64;
-        Ok(())
-    }
-
-    pub(super) fn sync(&mut self) -> Result<(), ArchiveError> {
-        Ok(self.file.sync()?)
-    }
-
-    /// Brings it to the medium and closes it. What it is, under its final name.
-    pub(super) fn finish(mut self) -> Result<SetFile, ArchiveError> {
-        self.sync()?;
-        self.file.close()?;
-        let name = self.name.strip_suffix(PARTIAL).unwrap_or(&self.name).to_owned();
-        Ok(SetFile { name, size: self.bytes, sha256: finish_hex(self.hash) })
-    }
-}
-
 /// What the sink begins with: nothing, or what an earlier run left.
 pub(super) struct Start {
     /// The volume that is being written; `None` before the first.
@@ -119,6 +71,14 @@ pub(super) struct Start {
     pub(super) frames: u64,
     /// The journal, open at its end.
     pub(super) journal: Growing,
+    /// Plain bytes of the store so far, in all its files.
+    pub(super) store_bytes: u64,
+    /// Those since it was last cut because of its size.
+    pub(super) since_cut: u64,
+    /// Files of the manifest that are whole.
+    pub(super) manifests: Vec<SetFile>,
+    /// Plain bytes in them.
+    pub(super) manifest_bytes: u64,
 }
 
 impl Start {
@@ -133,6 +93,10 @@ impl Start {
             manifest_table: TableWriter::default(),
             frames: 0,
             journal,
+            store_bytes: 0,
+            since_cut: 0,
+            manifests: Vec::new(),
+            manifest_bytes: 0,
         }
     }
 }
@@ -141,12 +105,21 @@ impl Start {
 pub(super) struct Sink<'a> {
     target: &'a dyn Target,
     dir: &'a str,
+    /// Encrypts what is written.
+    key: Option<&'a SetKey>,
     split: Option<u64>,
     volume: Growing,
     volume_number: u32,
     volumes: Vec<SetFile>,
     table: TableWriter,
+    /// Plain bytes of the store in earlier files.
+    store_before: u64,
+    /// Those of them since it was last cut because of its size.
+    since_cut: u64,
     manifest: Growing,
+    manifests: Vec<SetFile>,
+    /// Plain bytes of the manifest in earlier files.
+    manifest_before: u64,
     manifest_table: TableWriter,
     packer: Packer,
     /// Lines of the manifest that wait for their frame.
@@ -165,28 +138,41 @@ impl<'a> Sink<'a> {
         dir: &'a str,
         set: &str,
         split: Option<u64>,
+        key: Option<&'a SetKey>,
         start: Start,
     ) -> Result<Self, ArchiveError> {
         let mut lines = Vec::new();
         let manifest = if let Some(manifest) = start.manifest {
             manifest
         } else {
-            push_line(&mut lines, &Line::Header(Header { format: FORMAT, set: set.into() }))?;
-            Growing::create(target, dir, &format!("{MANIFEST}{PARTIAL}"))?
+            if start.manifest_bytes == 0 {
+                let format = if key.is_some() { FORMAT_ENCRYPTED } else { FORMAT };
+                push_line(&mut lines, &Line::Header(Header { format, set: set.into() }))?;
+            }
+            let name = match key {
+                Some(_) => piece_name(MANIFEST, next_number(&start.manifests)),
+                None => MANIFEST.to_owned(),
+            };
+            Growing::create(target, dir, &format!("{name}{PARTIAL}"), key)?
         };
         let volume = match start.volume {
             Some(volume) => volume,
-            None => new_volume(target, dir, start.volume_number, split)?,
+            None => new_volume(target, dir, start.volume_number, split, key)?,
         };
         Ok(Self {
             target,
             dir,
-            split,
+            key,
+            split: split.map(|split| if key.is_some() { plain_limit(split) } else { split }),
             volume,
             volume_number: start.volume_number,
             volumes: start.volumes,
             table: start.table,
+            store_before: start.store_bytes,
+            since_cut: start.since_cut,
             manifest,
+            manifests: start.manifests,
+            manifest_before: start.manifest_bytes,
             manifest_table: start.manifest_table,
             packer: Packer::new(MANIFEST_LEVEL)?,
             lines,
@@ -208,8 +194,15 @@ impl<'a> Sink<'a> {
     }
 
     /// Writes the next frame.
-    pub(super) fn frame(&mut self, frame: PackedFrame) -> Result<(), ArchiveError> {
-        self.append_whole(&frame.bytes)?;
+    pub(super) fn frame(&mut self, mut frame: PackedFrame) -> Result<(), ArchiveError> {
+        let pad = self.key.is_some() && frame.checkpoint.is_some();
+        let most = frame.bytes.len() + if pad { MOST_PADDING } else { 0 };
+        self.make_room(most as u64)?;
+        if pad {
+            fill_up(&self.volume, &mut frame.bytes);
+            frame.sha256 = sha256_hex(&frame.bytes);
+        }
+        self.volume.append(&frame.bytes)?;
         let size = frame.bytes.len() as u64;
         self.table.push(size, frame.plain_size)?;
         self.so_far.0 += frame.plain_size;
@@ -218,8 +211,8 @@ impl<'a> Sink<'a> {
         self.lines.extend_from_slice(&frame.lines);
         let line = Frame {
             frame: frame.number,
-            volume: self.volume_number,
-            offset: self.volume.bytes - size,
+            volume: self.volume(),
+            offset: self.in_volume() - size,
             size,
             plain_size: frame.plain_size,
             sha256: frame.sha256,
@@ -231,20 +224,36 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Appends to the store what must not be torn between two volumes.
-    fn append_whole(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
-        let after = self.volume.bytes.saturating_add(bytes.len() as u64);
-        if self.volume.bytes > 0 && self.split.is_some_and(|split| after > split) {
+    /// The volume of the present frame, as the manifest counts: an encrypted
+    /// store is one there, since a break begins a new file of it.
+    fn volume(&self) -> u32 {
+        if self.key.is_some() { 1 } else { self.volume_number }
+    }
+
+    /// Bytes in that volume.
+    fn in_volume(&self) -> u64 {
+        self.volume.bytes + if self.key.is_some() { self.store_before } else { 0 }
+    }
+
+    /// Begins a new volume where so many bytes would not fit into this one: they
+    /// must not be torn.
+    fn make_room(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        let here = self.since_cut + self.volume.bytes;
+        if here > 0 && self.split.is_some_and(|split| here.saturating_add(bytes) > split) {
             self.volume_number += 1;
-            let next = new_volume(self.target, self.dir, self.volume_number, self.split)?;
+            self.store_before += self.volume.bytes;
+            self.since_cut = 0;
+            let number = self.volume_number;
+            let next = new_volume(self.target, self.dir, number, self.split, self.key)?;
             self.volumes.push(std::mem::replace(&mut self.volume, next).finish()?);
         }
-        self.volume.append(bytes)
+        Ok(())
     }
 
     /// Packs the waiting lines into frames of the manifest; one is enough but
     /// for files with absurdly many facts.
-    fn flush_lines(&mut self) -> Result<(), ArchiveError> {
+    /// With `whole` the manifest consists of whole chunks then, if it is encrypted.
+    fn flush_lines(&mut self, whole: bool) -> Result<(), ArchiveError> {
         let mut packed = Vec::new();
         let mut rest = &self.lines[..];
         while !rest.is_empty() {
@@ -257,6 +266,9 @@ impl<'a> Sink<'a> {
             };
             let (now, later) = rest.split_at(end);
             self.packer.pack(now, &mut packed)?;
+            if whole && later.is_empty() {
+                fill_up(&self.manifest, &mut packed);
+            }
             self.manifest.append(&packed)?;
             self.manifest_table.push(packed.len() as u64, now.len() as u64)?;
             rest = later;
@@ -268,16 +280,22 @@ impl<'a> Sink<'a> {
     /// Ends the manifest's frame, brings everything to the medium, and says so
     /// in the journal.
     fn checkpoint(&mut self, position: Position) -> Result<(), ArchiveError> {
-        self.flush_lines()?;
+        self.flush_lines(true)?;
         self.checkpoints_since += 1;
+        let sealed = match self.key {
+            Some(_) => Some(self.sealed()?),
+            None => None,
+        };
         let checkpoint = Checkpoint {
             position,
             frames: self.frames,
-            volume: self.volume_number,
-            volume_bytes: self.volume.bytes,
-            manifest_bytes: self.manifest.bytes,
+            volume: self.volume(),
+            volume_bytes: self.in_volume(),
+            manifest_bytes: self.manifest_before + self.manifest.bytes,
+            sealed,
         };
-        let line = journal_line(&journal::Line::Checkpoint(Box::new(checkpoint)))?;
+        let line = journal::Line::Checkpoint(Box::new(checkpoint));
+        let line = journal_line(self.target, self.dir, &line, self.key)?;
         // In the middle of a file with thousands of holes the line is long. The
         // journal must not outgrow what it serves, so some are left out.
         if line.len() > JOURNAL_LINE.saturating_mul(self.checkpoints_since) {
@@ -290,6 +308,21 @@ impl<'a> Sink<'a> {
         self.journal.sync()
     }
 
+    /// How an encrypted set lies in files now. What is written is settled first.
+    fn sealed(&mut self) -> Result<Sealed, ArchiveError> {
+        self.volume.sync()?;
+        self.manifest.sync()?;
+        Ok(Sealed {
+            store: self.volumes.clone(),
+            store_bytes: self.volume.bytes,
+            store_hash: self.volume.frozen(),
+            since_cut: self.since_cut + self.volume.bytes,
+            manifest: self.manifests.clone(),
+            manifest_bytes: self.manifest.bytes,
+            manifest_hash: self.manifest.frozen(),
+        })
+    }
+
     /// Ends store and manifest; what they are, and the counts.
     pub(super) fn finish(
         mut self,
@@ -298,34 +331,79 @@ impl<'a> Sink<'a> {
     ) -> Result<journal::Written, ArchiveError> {
         let mut say = |line: &Line| {
             push_line(&mut self.lines, line)?;
-            if self.lines.len() > LINES { self.flush_lines() } else { Ok(()) }
+            if self.lines.len() > LINES { self.flush_lines(false) } else { Ok(()) }
         };
         let seal = witness.map(|witness| witness.finish(&mut say)).transpose()?;
         let totals = Totals { frames: self.frames, ..totals };
         let table = std::mem::take(&mut self.table).to_bytes();
-        self.append_whole(&table)?;
+        self.make_room(table.len() as u64)?;
+        self.volume.append(&table)?;
         push_line(&mut self.lines, &Line::End(totals))?;
-        self.flush_lines()?;
+        self.flush_lines(false)?;
         let table = std::mem::take(&mut self.manifest_table).to_bytes();
         self.manifest.append(&table)?;
         let mut files = self.volumes;
         files.push(self.volume.finish()?);
+        files.append(&mut self.manifests);
         files.push(self.manifest.finish()?);
         let written = journal::Written { files, totals, seal };
-        append_line(&mut self.journal, &journal::Line::Written(written.clone()))?;
+        let line = journal::Line::Written(written.clone());
+        append_line(&mut self.journal, self.target, self.dir, &line, self.key)?;
         self.journal.finish()?;
         Ok(written)
     }
 }
 
 /// Appends a line to the journal and brings it to the medium.
-pub(super) fn append_line(journal: &mut Growing, line: &journal::Line) -> Result<(), ArchiveError> {
-    journal.append(&journal_line(line)?)?;
+pub(super) fn append_line(
+    journal: &mut Growing,
+    target: &dyn Target,
+    dir: &str,
+    line: &journal::Line,
+    key: Option<&SetKey>,
+) -> Result<(), ArchiveError> {
+    journal.append(&journal_line(target, dir, line, key)?)?;
     journal.sync()
 }
 
-fn journal_line(line: &journal::Line) -> Result<Vec<u8>, ArchiveError> {
-    journal::to_bytes(line).map_err(|e| unwritable(&e))
+fn journal_line(
+    target: &dyn Target,
+    dir: &str,
+    line: &journal::Line,
+    key: Option<&SetKey>,
+) -> Result<Vec<u8>, ArchiveError> {
+    let line = journal::to_bytes(line).map_err(|e| unwritable(&e))?;
+    let Some(key) = key else { return Ok(line) };
+    journal::to_sealed(&line, key).map_err(|error| crypt(target, dir, error))
+}
+
+/// Appends a skippable frame (RFC 8878, 3.1.2), so that behind `bytes` the file
+/// consists of whole chunks. A plain file needs none.
+fn fill_up(file: &Growing, bytes: &mut Vec<u8>) {
+    const HEADER: usize = 8;
+    let mut missing = file.to_whole_chunk(bytes.len() as u64);
+    if missing == 0 {
+        return;
+    }
+    if missing < HEADER {
+        missing += CHUNK;
+    }
+    bytes.extend(0x184D_2A50_u32.to_le_bytes());
+    bytes.extend(u32::try_from(missing - HEADER).unwrap_or(0).to_le_bytes());
+    bytes.resize(bytes.len() + missing - HEADER, 0);
+}
+
+/// What [`fill_up`] appends at most.
+pub(super) const MOST_PADDING: usize = CHUNK + 8;
+
+/// How many plain bytes an encrypted file of at most `size` bytes holds.
+fn plain_limit(size: u64) -> u64 {
+    size.saturating_sub(MAX_HEADER as u64) / SEALED as u64 * CHUNK as u64
+}
+
+/// The number of the file behind these.
+pub(super) fn next_number(whole: &[SetFile]) -> u32 {
+    u32::try_from(whole.len()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn new_volume(
@@ -333,9 +411,13 @@ fn new_volume(
     dir: &str,
     number: u32,
     split: Option<u64>,
+    key: Option<&SetKey>,
 ) -> Result<Growing, ArchiveError> {
-    let name = format!("{}{PARTIAL}", volume_name(number, split.is_some()));
-    Growing::create(target, dir, &name)
+    let name = match key {
+        Some(_) => piece_name(STORE, number),
+        None => volume_name(number, split.is_some()),
+    };
+    Growing::create(target, dir, &format!("{name}{PARTIAL}"), key)
 }
 
 fn push_line(lines: &mut Vec<u8>, line: &Line) -> Result<(), ArchiveError> {

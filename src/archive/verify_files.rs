@@ -53,7 +53,7 @@ impl Verifier<'_> {
     pub(super) fn small_files(&mut self) -> Result<(), ArchiveError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
-            if is_plain(&file.name) && !file.name.starts_with(STORE) && file.name != MANIFEST {
+            if is_plain(&file.name) && !is_large(&file.name) {
                 self.small_file(file)?;
             }
         }
@@ -112,11 +112,30 @@ impl Verifier<'_> {
             self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not name it");
             return Ok(());
         };
-        let Ok(mut open) = self.set.target().open(&self.path(MANIFEST)) else { return Ok(()) };
+        self.hash_of(file)
+    }
+
+    /// The hashes of the files of an encrypted store and manifest, as they lie there.
+    pub(super) fn encrypted_files(&mut self) -> Result<(), ArchiveError> {
+        for file in &self.set.rescue().files {
+            if is_plain(&file.name) && is_large(&file.name) {
+                self.hash_of(file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The hash of a large file.
+    fn hash_of(&mut self, file: &SetFile) -> Result<(), ArchiveError> {
+        let name = &file.name;
+        let Ok(mut open) = self.set.target().open(&self.path(name)) else { return Ok(()) };
         let mut hash = Sha256::new();
         let mut chunk = vec![0; 1 << 20];
         let mut at = 0;
         while at < file.size {
+            if self.monitor.is_cancelled() {
+                return Err(ArchiveError::Cancelled { set: None });
+            }
             match open.read_at(at, &mut chunk)? {
                 0 => break,
                 read => {
@@ -126,10 +145,15 @@ impl Verifier<'_> {
             }
         }
         if finish_hex(hash) != file.sha256 {
-            self.tell("set-file-hash", self.shown(MANIFEST), "its SHA-256 is another");
+            self.tell("set-file-hash", self.shown(name), "its SHA-256 is another");
         }
         Ok(())
     }
+}
+
+/// Whether it is a file of the store or the manifest.
+fn is_large(name: &str) -> bool {
+    name.starts_with(STORE) || name.starts_with(MANIFEST)
 }
 
 /// Whether a name is one of a file in the set's own folder.

@@ -28,6 +28,14 @@ pub(super) struct Volumes {
 impl Volumes {
     /// Those that `rescue.json` names; they need not be there.
     pub(super) fn of(rescue: &Rescue, dir: &str) -> Result<Self, ArchiveError> {
+        if rescue.encryption.is_some() {
+            // Its files are put together where they are decrypted.
+            let named = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
+            let sizes = named.filter_map(|file| file.plain_size);
+            let size = sizes.fold(0, u64::saturating_add);
+            let list = vec![Volume { path: format!("{dir}/{STORE}"), start: 0, size }];
+            return Ok(Self { list, open: Mutex::new(None) });
+        }
         let split = rescue.options.split.is_some();
         let mut list = Vec::new();
         let mut start = 0_u64;

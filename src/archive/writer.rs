@@ -9,16 +9,18 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::commit::{self, SetNames};
 use super::error::ArchiveError;
 use super::frames::Packer;
+use super::growing::Growing;
 use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
 use super::lock::{Fenced, Lock, beating};
 pub use super::options::{OffloadOptions, Outcome, Resume};
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
-use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
+use super::rescue::{Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue};
 use super::resume::{self, State, Unfinished};
-use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
+use super::sink::{PackedFrame, Sink, Start, append_line};
 use super::witness::Witness;
+use crate::crypt::SetKey;
 use crate::monitor::{Monitor, Stage};
 use crate::target::preflight::{check_room, human};
 use crate::target::{Target, Trouble};
@@ -65,9 +67,9 @@ pub fn offload_with(
         split,
         read_back: options.read_back,
     };
-    let run = Run { plan, target, options, witness, monitor };
+    let run = Run { plan, target, options, witness, monitor, key: None };
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
-    let (names, result) = if let Some(Unfinished { names, state }) = unfinished {
+    let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
         monitor.note(&format!("going on with {}", target.display(&names.partial())));
         let result = run.go_on(&names);
@@ -75,7 +77,8 @@ pub fn offload_with(
     } else {
         run.check_room(0)?;
         let names = resume::new_names(target, plan, options)?;
-        let result = run.begin(&names, packing);
+        let key = options.encryption.as_ref().map(|_| SetKey::generate());
+        let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
         (names, result)
     };
     result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
@@ -89,6 +92,8 @@ struct Run<'a> {
     options: &'a OffloadOptions,
     witness: Option<&'a dyn Witness>,
     monitor: &'a dyn Monitor,
+    /// Encrypts the set.
+    key: Option<&'a SetKey>,
 }
 
 impl Run<'_> {
@@ -118,7 +123,7 @@ impl Run<'_> {
     /// From the first byte on.
     fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, ArchiveError> {
         let begin = Begin {
-            format: FORMAT,
+            format: if self.key.is_some() { FORMAT_ENCRYPTED } else { FORMAT },
             program: PROGRAM.to_owned(),
             set: names.id.clone(),
             created: names.created.clone(),
@@ -137,8 +142,12 @@ impl Run<'_> {
             taken => taken?,
         };
         self.locked(&lock, |run| {
-            let mut journal = Growing::create(target, &dir, journal::NAME)?;
-            append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
+            if let (Some(key), Some(encryption)) = (run.key, &run.options.encryption) {
+                commit::write_key(target, &dir, &begin.set, key, &encryption.locks)?;
+            }
+            let mut journal = Growing::create(target, &dir, journal::NAME, None)?;
+            let line = journal::Line::Begin(Box::new(begin.clone()));
+            append_line(&mut journal, target, &dir, &line, run.key)?;
             run.copy(names, &begin, Start::new(journal), Position::default(), &lock)
         })
     }
@@ -148,10 +157,13 @@ impl Run<'_> {
         let (target, dir) = (self.target, names.partial());
         let lock = Lock::take(target, &dir, self.monitor)?;
         // Before it was ours another run may have gone on with it.
-        let Some(Unfinished { state, .. }) = resume::look(target, &names.folder)? else {
+        let keys = self.options.encryption.as_ref().map(|encryption| &encryption.keys);
+        let found = resume::look(target, &names.folder, keys)?;
+        let Some(Unfinished { state, key, .. }) = found else {
             return Err(lock.lost());
         };
-        self.locked(&lock, |run| run.go_on_from(names, state, &lock))
+        let run = Run { key: key.as_ref(), ..*self };
+        run.locked(&lock, |run| run.go_on_from(names, state, &lock))
     }
 
     fn go_on_from(
@@ -163,7 +175,7 @@ impl Run<'_> {
         let (target, dir) = (self.target, names.partial());
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
-                resume::tell_all_losses(target, &dir, self.monitor)?;
+                resume::tell_all_losses(target, &dir, &rescue.files, self.key, self.monitor)?;
                 commit::finish(target, names, lock)?;
                 let resumed_frames = rescue.totals.frames;
                 return Ok(outcome(names, *rescue, resumed_frames));
@@ -171,7 +183,8 @@ impl Run<'_> {
             State::Written(begin, written, checkpoints) => {
                 match commit::read_back(target, &dir, &written, true, self.monitor) {
                     Ok(()) => {
-                        resume::tell_all_losses(target, &dir, self.monitor)?;
+                        let (files, key) = (&written.files, self.key);
+                        resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
                         let resumed_frames = written.totals.frames;
                         return self.publish(names, &begin, &written, resumed_frames, lock);
                     }
@@ -185,9 +198,12 @@ impl Run<'_> {
                 }
             }
             State::Copying(begin, checkpoints) => (begin, checkpoints),
+            // Its key was had a moment ago.
+            State::Closed(_) => return Err(lock.lost()),
         };
         let split = begin.options.split.is_some();
-        let proven = resume::prove(target, &dir, split, &checkpoints, self.witness, self.monitor)?;
+        let (key, witness) = (self.key, self.witness);
+        let proven = resume::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
         self.copy(names, &begin, proven.start, proven.position, lock)
     }
 
@@ -213,7 +229,7 @@ impl Run<'_> {
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
-        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, start)?;
+        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
         let written = self.pump(sink, begin, position)?;
         commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
         self.publish(names, begin, &written, resumed_frames, lock)
@@ -228,7 +244,7 @@ impl Run<'_> {
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let rescue = describe(self.plan, self.options, begin, written);
-        let rescue = commit::publish(self.target, names, rescue, written, lock)?;
+        let rescue = commit::publish(self.target, names, &rescue, written, self.key, lock)?;
         Ok(outcome(names, rescue, resumed_frames))
     }
 
@@ -279,7 +295,7 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
     let parts = plan.parts().iter().map(Part::of);
     let saved = written.totals.losses == 0;
     Rescue {
-        format: FORMAT,
+        format: begin.format,
         program: begin.program.clone(),
         set: begin.set.clone(),
         created: begin.created.clone(),
@@ -291,6 +307,10 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
         end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
         options: begin.options.clone(),
         plan: begin.plan.clone(),
+        encryption: options.encryption.as_ref().map(|encryption| Encrypted {
+            files: "age-encryption.org/v1".to_owned(),
+            how: encryption.locks.word().to_owned(),
+        }),
         seal: written.seal.clone(),
         files: written.files.clone(),
     }

@@ -241,6 +241,15 @@ pub(crate) struct Offload {
     /// Do not read the written set back (the set says so)
     #[arg(long)]
     pub(crate) no_read_back: bool,
+    /// Encrypt the set with a passphrase, which is asked for
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+    /// Encrypt the set to this age recipient (may be repeated): age1...
+    #[arg(long, value_name = "AGE1", conflicts_with = "passphrase_file")]
+    pub(crate) recipient: Vec<String>,
+    /// File with recipients, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
+    pub(crate) recipients_file: Vec<PathBuf>,
     /// How long to go on trying while DEST is away: 30s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
     pub(crate) retry_for: Duration,
@@ -428,6 +437,22 @@ pub(crate) struct Logon {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
+}
+
+/// What opens an encrypted set.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Unlock {
+    /// File whose first line is the passphrase of an encrypted set
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// File with the secret key of a recipient of an encrypted set
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Recipients that the settings demand.
+    #[arg(skip)]
+    pub(crate) recipients: Vec<String>,
 }
 
 impl Offload {

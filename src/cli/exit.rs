@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use lifeboat::archive::error::ArchiveError;
+use lifeboat::crypt::CryptError;
 use lifeboat::restore::RestoreError;
 use lifeboat::seal::SealError;
 use lifeboat::target::dest::DestError;
@@ -94,6 +95,10 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
         let exit = match error {
             ArchiveError::Cancelled { .. } => Exit::Interrupted,
             ArchiveError::Target(_) | ArchiveError::InUse { .. } => Exit::Destination,
+            ArchiveError::Crypt {
+                error: CryptError::NoPassphrase | CryptError::NoIdentity,
+                ..
+            } => Exit::Usage,
             _ => Exit::Failed,
         };
         return Failure::new(exit, error.to_string(), error.advice());

@@ -6,6 +6,7 @@ mod exit;
 mod extract;
 mod folder;
 mod guided;
+mod keys;
 mod list;
 mod loadstate;
 mod log;

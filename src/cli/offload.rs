@@ -6,6 +6,7 @@ use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::rescue::{EndState, Machine as SetMachine, Rescue, What};
 use lifeboat::archive::witness::Witness;
 use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload_with};
+use lifeboat::crypt::Encryption;
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
@@ -19,7 +20,7 @@ use super::args::{Global, Level, Offload};
 use super::exit::{Exit, Failure};
 use super::folder::{self, Wanted};
 use super::output::Out;
-use super::{seal, sets, sources, units};
+use super::{keys, seal, sets, sources, units};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
@@ -30,9 +31,11 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
             "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
         )
     })?;
+    // So with a passphrase that is no good.
+    let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
     let (_, level) = look_at(&*target, args, out)?;
-    let job = Job { args, target: &*target, level, out };
+    let job = Job { args, target: &*target, level, encryption, out };
     if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Job<'a> {
     pub(crate) target: &'a dyn Target,
     /// The zstd level.
     pub(crate) level: i32,
+    /// How the sets are encrypted, if they are.
+    pub(crate) encryption: Option<Encryption>,
     pub(crate) out: Out,
 }
 
@@ -170,6 +175,7 @@ impl Job<'_> {
             split: args.split,
             read_back: !args.no_read_back,
             despite_space: args.despite_space,
+            encryption: self.encryption.clone(),
             resume: if args.fresh { Resume::Never } else { Resume::Auto },
             ..defaults
         };
@@ -218,6 +224,7 @@ fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
             "totals": totals,
             "set_bytes": packed,
             "resumed_frames": outcome.resumed_frames,
+            "encryption": outcome.rescue.encryption.as_ref().map(|encryption| &encryption.how),
         }),
     );
     let word = match end_state {
@@ -237,6 +244,14 @@ fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
             "  {}: the manifest names each",
             units::count(totals.losses, "loss", "losses")
         ));
+    }
+    if let Some(encryption) = &outcome.rescue.encryption {
+        let key = if encryption.how == "passphrase" {
+            "Without the passphrase nobody reads it: not you either."
+        } else {
+            "Only who has a recipient's identity reads it."
+        };
+        out.result(&format!("  encrypted. {key}"));
     }
     out.say("  Next: RESTORE.txt in that folder says how to put it back.");
 }

@@ -32,7 +32,7 @@ pub(crate) fn given(file: Option<&Path>) -> Result<Option<String>> {
 /// Asks for `whom`'s password. F2 shows what is typed: in WinPE the keyboard is
 /// American until told otherwise, and a wrong `z` looks like any other star.
 pub(crate) fn ask(whom: &str) -> Result<String> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !can_ask() {
         return Err(Failure::new(
             Exit::Destination,
             format!("a password is needed for {whom}, and there is no terminal to ask on"),
@@ -40,13 +40,23 @@ pub(crate) fn ask(whom: &str) -> Result<String> {
         )
         .into());
     }
+    prompt(&format!("Password for {whom}"))
+}
+
+/// Whether there is somebody to ask.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks for a secret on the terminal.
+pub(crate) fn prompt(what: &str) -> Result<String> {
     let _raw = RawMode::enter()?;
     let mut typed = String::new();
     let mut shown = false;
     loop {
         let stars = if shown { typed.clone() } else { "*".repeat(typed.chars().count()) };
         let mut err = std::io::stderr();
-        let _ = write!(err, "\rPassword for {whom} (F2 shows it): {stars}  \x08\x08");
+        let _ = write!(err, "\r{what} (F2 shows it): {stars}  \x08\x08");
         let _ = err.flush();
         let Event::Key(key) = event::read()? else { continue };
         if key.kind == KeyEventKind::Release {

@@ -15,7 +15,7 @@ use lifeboat::target::{Target, TargetError, Trouble};
 use super::args::Logon;
 use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::password;
+use super::{keys, password};
 
 /// Opens what stands after `offload --to`. What may pass is tried again for
 /// `retry_for`.
@@ -50,7 +50,8 @@ pub(crate) fn open_dest_with(
 /// Opens the rescue set that `text` names.
 pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader> {
     let (target, name) = find_set(text, logon, out)?;
-    Ok(SetReader::open(target, &name)?)
+    let keys = keys::for_set(&*target, &name, &logon.unlock, out)?;
+    Ok(SetReader::open_with(target, &name, &keys)?)
 }
 
 /// The place that a set is at, and the set's folder there.

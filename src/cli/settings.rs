@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::args::{Cli, Command, Logon};
+use super::args::{Cli, Command, Logon, Unlock};
 use super::exit::{Exit, Failure};
 
 /// Names another file than `lifeboat.toml` beside the program.
@@ -26,6 +26,10 @@ pub(crate) struct Settings {
     user: Option<String>,
     /// The file with the password; beside the settings, if it is not absolute.
     password_file: Option<PathBuf>,
+    /// The file with the passphrase of encrypted sets; beside the settings.
+    passphrase_file: Option<PathBuf>,
+    /// Whom new sets are encrypted to.
+    recipient: Option<String>,
     /// First part of the sets' names.
     name: Option<String>,
     /// The log.
@@ -58,8 +62,11 @@ impl Settings {
         let mut settings = Self::parse(&text).map_err(|(what, action)| {
             Failure::new(Exit::Usage, format!("{shown}: {what}"), action)
         })?;
-        if let (Some(file), Some(folder)) = (&mut settings.password_file, path.parent()) {
-            *file = folder.join(&*file); // an absolute path stays what it is
+        let files = [&mut settings.password_file, &mut settings.passphrase_file];
+        for file in files.into_iter().flatten() {
+            if let Some(folder) = path.parent() {
+                *file = folder.join(&*file); // an absolute path stays what it is
+            }
         }
         Ok(settings)
     }
@@ -76,8 +83,9 @@ impl Settings {
             (format!("line {line}: {what}"), action.to_owned())
         })?;
         // In double quotes `\r` is a line end: a share named so is never found.
-        let Self { to, user, password_file, name: _, log } = &settings;
-        let paths = [password_file, log].map(|path| path.as_deref().and_then(Path::to_str));
+        let Self { to, user, password_file, passphrase_file, log, .. } = &settings;
+        let paths = [password_file, passphrase_file, log]
+            .map(|path| path.as_deref().and_then(Path::to_str));
         let texts = [to.as_deref(), user.as_deref()];
         let is_short = |to: &String| to.starts_with('\\') && !to.starts_with("\\\\");
         if paths.into_iter().chain(texts).any(is_mangled) || to.as_ref().is_some_and(is_short) {
@@ -94,12 +102,17 @@ impl Settings {
         cli.global.log = cli.global.log.take().or(log);
         match &mut cli.command {
             Some(Command::Offload(args)) => {
+                let own = args.logon.unlock.passphrase_file.is_some();
                 let to = variable("LIFEBOAT_TO").or_else(|| self.to.clone());
                 args.to = args.to.take().or(to);
                 let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
                 args.name = args.name.take().or(name);
                 let to = args.to.clone().unwrap_or_default();
                 self.fill_logon(&mut args.logon, &[&to]);
+                let is_named = !args.recipient.is_empty() || !args.recipients_file.is_empty();
+                if !is_named {
+                    self.fill_recipients(&mut args.logon.unlock, own);
+                }
             }
             Some(Command::Verify(args)) => {
                 let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
@@ -118,7 +131,9 @@ impl Settings {
                 let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
                 args.name = args.name.take().or(name);
                 let to = args.to.clone().unwrap_or_default();
+                let own = args.logon.unlock.passphrase_file.is_some();
                 self.fill_logon(&mut args.logon, &[&to]);
+                self.fill_recipients(&mut args.logon.unlock, own);
             }
             Some(Command::Detect(_) | Command::Seal(_)) | None => {}
         }
@@ -127,6 +142,13 @@ impl Settings {
     /// A user and password of the file go to the file's own destination and to
     /// no other server; the environment's are the caller's business.
     fn fill_logon(&self, logon: &mut Logon, places: &[&str]) {
+        // A passphrase is sent nowhere.
+        if logon.unlock.passphrase_file.is_none() {
+            let file = variable("LIFEBOAT_PASSPHRASE_FILE").map(PathBuf::from);
+            let own = || self.passphrase_file.clone();
+            let is_set = variable(super::keys::VARIABLE).is_some();
+            logon.unlock.passphrase_file = file.or_else(|| own().filter(|_| !is_set));
+        }
         let is_ours = !places.is_empty() && places.iter().all(|place| self.is_below_to(place));
         if logon.user.is_none() {
             logon.user =
@@ -137,6 +159,18 @@ impl Settings {
             logon.password_file = variable("LIFEBOAT_PASSWORD_FILE")
                 .map(PathBuf::from)
                 .or_else(|| file.filter(|_| is_ours && variable("LIFEBOAT_PASSWORD").is_none()));
+        }
+    }
+
+    /// Whom a new set is encrypted to where the command line does not say how
+    /// (`own`: it names a passphrase). They come before a passphrase of the
+    /// settings, which then only opens sets.
+    fn fill_recipients(&self, unlock: &mut Unlock, own: bool) {
+        if let Some(recipient) =
+            variable("LIFEBOAT_RECIPIENT").or_else(|| self.recipient.clone()).filter(|_| !own)
+        {
+            unlock.recipients = vec![recipient];
+            unlock.passphrase_file = None;
         }
     }
 

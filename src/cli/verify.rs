@@ -13,7 +13,7 @@ use serde_json::json;
 use super::args::{Global, LevelArg, Verify};
 use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::{detect, seal, sets, sources};
+use super::{detect, keys, seal, sets, sources};
 
 pub(crate) fn run(args: &Verify, global: &Global, out: Out) -> Result<Exit> {
     let (sets, sources): (Vec<_>, Vec<_>) =
@@ -126,17 +126,27 @@ fn no_usmtutils(args: &Verify) -> Failure {
 }
 
 fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
-    use lifeboat::archive::verify::{Level, verify_set};
+    use lifeboat::archive::verify::{Level, verify_set_with};
     let level = match args.level {
         LevelArg::Quick => Level::Quick,
         LevelArg::Full => Level::Full,
     };
     let (target, name) = sets::find_set(set, &args.logon, out)?;
-    let verified = verify_set(target.clone(), &name, level, out)?;
-    let sealed = check_set(&SetReader::open(target, &name)?, out)?;
+    let keys = keys::if_any(&*target, &name, &args.logon.unlock, out)?;
+    let verified = verify_set_with(target.clone(), &name, keys.as_ref(), level, out)?;
+    let sealed = match &keys {
+        Some(keys) => check_set(&SetReader::open_with(target, &name, keys)?, out)?,
+        None => None,
+    };
     out.clear();
     let lost = verified.rescue.totals.losses;
     let verdict = match (verified.damage, level) {
+        (0, Level::Full) if keys.is_none() => {
+            "every file has its hash; encrypted, and without its key nobody knows what is in it"
+        }
+        (0, Level::Quick) if keys.is_none() => {
+            "plausible: all files are there with their sizes; encrypted, and no key was given"
+        }
         (0, Level::Full) => "whole: every byte read, every hash as the set says",
         (0, Level::Quick) => "plausible: all files are there with their sizes; none was read",
         _ => "DAMAGED: see above",

@@ -53,6 +53,7 @@ impl MadeSet {
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1 << 20, split: None, read_back: true },
             plan: String::new(),
+            encryption: None,
             seal: None,
             files: Vec::new(),
         };

@@ -16,7 +16,7 @@ use lifeboat::target::preflight::Preflight;
 use super::super::args::{Global, Level as ZstdLevel, Offload};
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
-use super::super::{offload, sets, sources};
+use super::super::{keys, offload, sets, sources};
 use super::app::Wish;
 use super::places::{PARTIAL, Places};
 
@@ -165,7 +165,15 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
 pub(super) fn save(order: &Order, out: Out) -> Done {
     let mut saved = Saved::default();
     let Checked { args, target, level, .. } = &order.to;
-    let job = offload::Job { args, target: &**target, level: *level, out };
+    let encryption = match keys::encryption(args, out) {
+        Ok(encryption) => encryption,
+        Err(error) => {
+            saved.failure = Some(explain(&error));
+            out.live().end();
+            return Done::Saved(Box::new(saved));
+        }
+    };
+    let job = offload::Job { args, target: &**target, level: *level, encryption, out };
     for (number, store) in &order.stores {
         match job.store(store, &order.machine) {
             Ok((outcome, end)) => saved.sets.push((*number, outcome, end)),

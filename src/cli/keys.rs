@@ -1,0 +1,165 @@
+//! What a set is encrypted with, and what opens one: passphrases and keys from a
+//! prompt, a file or a variable. Never from the command line, never in a log.
+
+use std::path::Path;
+
+use anyhow::Result;
+use lifeboat::archive::how_locked;
+use lifeboat::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
+use lifeboat::crypt::{CryptError, Encryption, Keys, Locks};
+use lifeboat::target::Target;
+use lifeboat::target::secret::Secret;
+
+use super::args::{Offload, Unlock};
+use super::exit::{Exit, Failure};
+use super::output::Out;
+use super::password;
+
+/// Holds a passphrase.
+pub(crate) const VARIABLE: &str = "LIFEBOAT_PASSPHRASE";
+/// Larger files of keys are none.
+const LONGEST: u64 = 1 << 20;
+
+/// How `offload` is to encrypt; `None` where nothing asks for it. Wherever a
+/// passphrase or recipient was given, by whatever way, that is asking for it.
+pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>> {
+    let unlock = &args.logon.unlock;
+    let mut recipients = args.recipient.concat_lines();
+    for file in &args.recipients_file {
+        recipients.push_str(&text_of(file)?);
+        recipients.push('\n');
+    }
+    if recipients.is_empty() && unlock.passphrase_file.is_none() {
+        recipients = unlock.recipients.concat_lines();
+    }
+    if !recipients.is_empty() {
+        let list = parse_recipients(&recipients).map_err(|error| usage(&error))?;
+        if list.is_empty() {
+            let none = CryptError::NotAKey("the recipients file names none".to_owned());
+            return Err(usage(&none).into());
+        }
+        let keys = Keys { passphrase: None, identities: identities(unlock)? };
+        return Ok(Some(Encryption { locks: Locks::Recipients(list), keys }));
+    }
+    let passphrase = match given(unlock)? {
+        Some(passphrase) => passphrase,
+        None if args.encrypt => {
+            out.clear();
+            let first = ask("Passphrase for the set")?;
+            check_passphrase(&first).map_err(|error| usage(&error))?;
+            if ask("The same once more")? != first {
+                let what = "the two passphrases differ";
+                return Err(Failure::new(Exit::Usage, what, "Run it again.").into());
+            }
+            first
+        }
+        None => return Ok(None),
+    };
+    check_passphrase(&passphrase).map_err(|error| usage(&error))?;
+    let keys = Keys { passphrase: Some(passphrase.clone()), identities: Vec::new() };
+    Ok(Some(Encryption { locks: Locks::Passphrase(passphrase), keys }))
+}
+
+/// What opens the set in `dir`: nothing for a plain one.
+pub(crate) fn for_set(target: &dyn Target, dir: &str, unlock: &Unlock, out: Out) -> Result<Keys> {
+    Ok(find(target, dir, unlock, out, true)?.unwrap_or_default())
+}
+
+/// The same for `verify`, which can do without: `None` where there is no key
+/// and no way to ask for one.
+pub(crate) fn if_any(
+    target: &dyn Target,
+    dir: &str,
+    unlock: &Unlock,
+    out: Out,
+) -> Result<Option<Keys>> {
+    find(target, dir, unlock, out, false)
+}
+
+fn find(
+    target: &dyn Target,
+    dir: &str,
+    unlock: &Unlock,
+    out: Out,
+    needed: bool,
+) -> Result<Option<Keys>> {
+    let Some(how) = how_locked(target, dir)? else { return Ok(Some(Keys::default())) };
+    let mut keys = Keys { passphrase: None, identities: identities(unlock)? };
+    if how == "recipients" {
+        return Ok((needed || !keys.identities.is_empty()).then_some(keys));
+    }
+    keys.passphrase = given(unlock)?;
+    if keys.passphrase.is_none() {
+        if !needed && !password::can_ask() {
+            return Ok(None);
+        }
+        out.clear();
+        let enter = if needed { "" } else { "; Enter alone: without" };
+        let typed = ask(&format!("Passphrase of {}{enter}", target.display(dir)))?;
+        if !needed && typed.expose().is_empty() {
+            return Ok(None);
+        }
+        keys.passphrase = Some(typed);
+    }
+    Ok(Some(keys))
+}
+
+/// The passphrase, if there is a way to have one without asking.
+fn given(unlock: &Unlock) -> Result<Option<Secret>> {
+    if let Some(path) = &unlock.passphrase_file {
+        let text = text_of(path)?;
+        let text = text.trim_start_matches('\u{feff}');
+        return Ok(Some(Secret::new(text.lines().next().unwrap_or_default())));
+    }
+    Ok(std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new))
+}
+
+fn ask(what: &str) -> Result<Secret> {
+    if !password::can_ask() {
+        let what = "a passphrase is needed, and there is no terminal to ask on";
+        let action = "Use --passphrase-file FILE, or set LIFEBOAT_PASSPHRASE.";
+        return Err(Failure::new(Exit::Usage, what, action).into());
+    }
+    password::prompt(what).map(Secret::new)
+}
+
+fn identities(unlock: &Unlock) -> Result<Vec<Identity>> {
+    let mut all = Vec::new();
+    for path in &unlock.identity {
+        let list = parse_identities(&text_of(path)?).map_err(|error| {
+            let what = format!("{}: {error}", path.display());
+            let action = "Name the file that age-keygen wrote; one that is itself encrypted \
+                          has to be decrypted with age first.";
+            Failure::new(Exit::Usage, what, action)
+        })?;
+        all.extend(list);
+    }
+    Ok(all)
+}
+
+fn text_of(path: &Path) -> Result<String> {
+    let read = || {
+        if path.metadata()?.len() > LONGEST {
+            return Err(std::io::Error::other("it is far too long"));
+        }
+        std::fs::read_to_string(path)
+    };
+    Ok(read().map_err(|error| {
+        let what = format!("{}: this file cannot be read: {error}", path.display());
+        Failure::new(Exit::Usage, what, "Name a text file with the passphrase or keys.")
+    })?)
+}
+
+fn usage(error: &CryptError) -> Failure {
+    Failure::new(Exit::Usage, error.to_string(), error.advice())
+}
+
+trait ConcatLines {
+    fn concat_lines(&self) -> String;
+}
+
+impl ConcatLines for Vec<String> {
+    fn concat_lines(&self) -> String {
+        self.iter().map(|text| format!("{text}\n")).collect()
+    }
+}
