@@ -96,6 +96,13 @@ pub enum NtfsError {
     Cancelled,
 }
 
+impl NtfsError {
+    /// Whether the device is no longer there: nothing further will come from it.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if crate::disk::is_gone(error))
+    }
+}
+
 /// Shorthand for [`NtfsError::Damaged`].
 pub(crate) fn damaged(
     what: &'static str,
