@@ -22,7 +22,7 @@ use super::witness::Witness;
 use super::writer::PROGRAM;
 use crate::facts::{Loss, LossKind};
 use crate::monitor::{Monitor, Progress, Stage};
-use crate::target::{Target, TargetFile};
+use crate::target::{Target, TargetFile, Trouble as TargetTrouble};
 
 /// The most of the manifest that lies between two checkpoints, in bytes.
 const MAX_SEGMENT: u64 = 256 << 20;
@@ -66,7 +66,17 @@ pub(super) fn find(
         if wanted.is_some_and(|wanted| wanted != folder) {
             continue;
         }
-        let Some(unfinished) = look(target, folder)? else {
+        let looked = match look(target, folder) {
+            // Somebody else's, behind rights of their own: no business of ours.
+            Err(ArchiveError::Target(error))
+                if wanted.is_none() && error.trouble == TargetTrouble::Denied =>
+            {
+                monitor.note(&format!("{error}; that unfinished set is passed over"));
+                continue;
+            }
+            looked => looked?,
+        };
+        let Some(unfinished) = looked else {
             if folder.starts_with(&SetNames::machine(plan, options)) {
                 sweep(target, &entry.name);
             }
