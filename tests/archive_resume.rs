@@ -25,6 +25,8 @@ use support::{contents, plan, scratch};
 struct Mortal {
     folder: DirectoryTarget,
     life: Arc<Life>,
+    /// What this user may not look into.
+    denied: Option<String>,
 }
 
 struct MortalFile {
@@ -69,7 +71,11 @@ impl Mortal {
 
     fn with_hiccups(dir: &Path, last: u64, hiccup: u64) -> Self {
         let folder = DirectoryTarget::open(dir, Missing::Make).unwrap();
-        Self { folder, life: Arc::new(Life { steps: AtomicU64::new(0), last, hiccup }) }
+        Self {
+            folder,
+            life: Arc::new(Life { steps: AtomicU64::new(0), last, hiccup }),
+            denied: None,
+        }
     }
 
     fn file(&self, file: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
@@ -85,6 +91,9 @@ impl Target for Mortal {
         self.folder.list(dir)
     }
     fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+        if self.denied.as_ref().is_some_and(|denied| path.starts_with(denied)) {
+            return Err(trouble(Trouble::Denied, "access is denied"));
+        }
         self.folder.stat(path)
     }
     fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
@@ -480,4 +489,20 @@ fn a_set_that_rotted_before_it_was_published_is_mended() {
         mended += 1;
     }
     assert!(mended > 5);
+}
+
+#[test]
+fn an_unfinished_set_of_somebody_else_is_passed_over() {
+    let dir = scratch();
+    std::fs::create_dir(dir.path().join("theirs.partial")).unwrap();
+    let target =
+        Mortal { denied: Some("theirs.partial/".to_owned()), ..Mortal::new(dir.path(), u64::MAX) };
+    let monitor = Collect::default();
+    offload(&plan(&tree()), &target, &options(), &monitor).unwrap();
+    let notes = monitor.notes.lock().unwrap().join("\n");
+    assert!(notes.contains("passed over"), "{notes}");
+    // Asked for by name it is an error.
+    let this = OffloadOptions { resume: Resume::This("theirs".to_owned()), ..options() };
+    let error = offload(&plan(&tree()), &target, &this, &Silent).unwrap_err();
+    assert!(error.to_string().contains("access is denied"), "{error}");
 }

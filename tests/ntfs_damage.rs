@@ -48,7 +48,9 @@ fn walk(tree: &NtfsTree) -> Vec<String> {
     let mut paths = Vec::new();
     let mut pending = vec![(NtPath::root(), tree.root())];
     while let Some((path, id)) = pending.pop() {
-        for entry in tree.children(id).unwrap() {
+        // Of a file whose record is damaged there is only the name.
+        let entries = if tree.node(id).is_ok() { tree.children(id).unwrap() } else { Vec::new() };
+        for entry in entries {
             let path = path.join(entry.name);
             paths.push(path.to_string());
             pending.push((path, entry.node));
@@ -140,6 +142,23 @@ fn a_bad_boot_sector_or_table_start_is_got_around() {
 }
 
 #[test]
+fn a_boot_sector_that_leads_nowhere_is_no_better_than_none() {
+    if !ntfs3g::can_mount() {
+        return;
+    }
+    let image = image();
+    let sound = walk(&open(&image));
+    // It looks like one, but neither $MFT nor its mirror is where it says.
+    image.overwrite(0x30, &[[0x77, 1, 0, 0, 0, 0, 0, 0], [0x99, 1, 0, 0, 0, 0, 0, 0]].concat());
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-boot-copy"]);
+    assert_eq!(walk(&tree), sound);
+    // Sizes that make no sense together.
+    image.overwrite(0x0D, &[1]);
+    assert_eq!(walk(&open(&image)), sound);
+}
+
+#[test]
 fn without_both_boot_sectors_nothing_is_believed() {
     if !ntfs3g::can_mount() {
         return;
@@ -189,16 +208,66 @@ fn torn_bad_and_foreign_records_cost_themselves_only() {
     assert!(what[1].starts_with("2 file records cannot be understood"), "{what:?}");
     assert!(what[1].contains(&format!("record {}", record("file 2"))), "{what:?}");
 
-    let mut expected = walk(&sound);
-    for name in ["file 1", "file 2", "file 3"] {
-        expected.retain(|path| *path != format!("{FILES}/{name}"));
+    // The folder's index still has the names of those that are gone.
+    assert_eq!(walk(&tree), walk(&sound));
+    for (name, why) in [
+        ("file 1", "torn"),
+        ("file 2", "expected \"FILE\", found \"BAAD\""),
+        ("file 3", "the file not found in file record"),
+    ] {
+        let id = tree.lookup(&format!("{FILES}/{name}").as_str().into()).unwrap();
+        let error = tree.node(id).unwrap_err().to_string();
+        assert!(error.contains(why), "{name}: {error}");
+        assert!(tree.facts(id, None).is_err() && tree.open(id, None).is_err());
     }
-    assert_eq!(walk(&tree), expected);
     let (bytes, holes) = read_with_holes(&tree, &format!("{FILES}/file 0"));
     assert_eq!(holes, []);
     compare::same_bytes(&bytes, &noise(0, 10_000), Path::new("file 0"));
     let id = tree.lookup(&format!("{FILES}/file 0").as_str().into()).unwrap();
     assert!(tree.facts(id, None).unwrap().damaged[0].contains("torn"));
+}
+
+#[test]
+fn a_folder_whose_record_is_bad_keeps_its_files_and_its_name() {
+    if !ntfs3g::can_mount() {
+        return;
+    }
+    let image = image();
+    let sound = open(&image);
+    let folder = "StateStore/USMT/File/C$/Users";
+    let lost = number(sound.lookup(&folder.into()).unwrap());
+    image.overwrite(record_offset(&image, lost), b"BAAD");
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-record-bad", "ntfs-orphans"]);
+    let paths = walk(&tree);
+    assert!(walk(&sound).iter().all(|path| paths.contains(path)), "{paths:?}");
+    let id = tree.lookup(&folder.into()).unwrap();
+    assert!(tree.node(id).unwrap().is_plain_directory() && tree.is_damaged(id));
+    assert!(tree.facts(id, None).unwrap().damaged[0].contains("own record is lost"));
+    let path = format!("{FILES}/file 7");
+    compare::same_bytes(&read_with_holes(&tree, &path).0, &noise(7, 10_000), Path::new(&path));
+}
+
+#[test]
+fn an_index_that_leads_back_up_makes_no_circle() {
+    if !ntfs3g::can_mount() {
+        return;
+    }
+    let image = image();
+    let sound = open(&image);
+    // The folder's record is lost, and an index below it names that very folder.
+    let upper = sound.lookup(&"StateStore/USMT".into()).unwrap();
+    let lower = number(sound.lookup(&"StateStore/USMT/File/C$".into()).unwrap());
+    patch_record(&image, lower, |record| {
+        let entry = damage::value(record, kind::INDEX_ROOT, 0) + 0x20;
+        record[entry..entry + 8].copy_from_slice(&upper.0.to_le_bytes());
+    });
+    image.overwrite(record_offset(&image, number(upper)), b"BAAD");
+    let tree = open(&image);
+    let paths = walk(&tree);
+    assert!(paths.contains(&format!("{FILES}/small")), "{paths:?}");
+    // At its place, and among the orphans.
+    assert_eq!(paths.iter().filter(|path| path.ends_with("alice/small")).count(), 2);
 }
 
 #[test]

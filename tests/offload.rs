@@ -10,8 +10,16 @@ mod truth;
 #[path = "common/unpack.rs"]
 mod unpack;
 
+use lifeboat::facts::{NodeId, NodeKind};
+use lifeboat::monitor::Silent;
+use lifeboat::name::NtPath;
+use lifeboat::ntfs::record::FileRef;
+use lifeboat::ntfs::volume::Volume;
+use lifeboat::tree::Tree;
+use lifeboat::tree::ntfs::NtfsTree;
 use program::{Guarded, lifeboat};
 use serde_json::Value;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Offloads a fixture; the sets, in the order of the program's report.
@@ -98,6 +106,75 @@ fn a_primary_without_its_secondary_is_saved_and_said_to_be_a_loss() {
 #[test]
 fn a_secondary_without_its_primary_is_saved_and_said_to_be_a_loss() {
     stock_tools_unpack("secondary-alone", 3);
+}
+
+/// Every file and folder below `at`, with its path.
+fn below(tree: &NtfsTree, at: &NtPath) -> Vec<(NtPath, NodeId)> {
+    let mut found = vec![(at.clone(), tree.lookup(at).unwrap())];
+    let mut next = 0;
+    while let Some((path, id)) = found.get(next).cloned() {
+        let children = tree.children(id).unwrap();
+        found.extend(children.into_iter().map(|e| (path.join(e.name), e.node)));
+        next += 1;
+    }
+    found
+}
+
+/// A file whose record is bad is known to its folder's index alone; a folder
+/// whose record is bad, also to its files.
+#[test]
+fn what_lost_its_file_record_is_saved_or_named_as_a_loss() {
+    let image = tempfile::tempdir().unwrap();
+    let path = image.path().join("disk.img");
+    std::fs::copy(lifeboat_maker::fixture("hardlink-one").unwrap(), &path).unwrap();
+    let disk = lifeboat::disk::open_image(&path).unwrap();
+    let store = NtPath::from("StateStore/USMT/File");
+    let (volume, tree) = disk
+        .volumes
+        .iter()
+        .filter_map(|v| Some((v, NtfsTree::open(v.device.clone(), String::new(), &Silent).ok()?)))
+        .find(|(_, tree)| tree.lookup(&store).is_ok())
+        .unwrap();
+    let inside = below(&tree, &store);
+    let is_file = |id: NodeId| tree.node(id).unwrap().kind == NodeKind::File;
+    let (lost_file, file) = inside.iter().find(|(_, id)| is_file(*id)).unwrap();
+    let folder_of = |path: &NtPath| path.parent().unwrap();
+    let (kept_file, _) = inside
+        .iter()
+        .rfind(|(path, id)| is_file(*id) && folder_of(path) != folder_of(lost_file))
+        .unwrap();
+    let folder = tree.lookup(&folder_of(kept_file)).unwrap();
+    let (opened, _) = Volume::open(volume.device.clone()).unwrap();
+    let raw = std::fs::File::options().write(true).open(&path).unwrap();
+    for id in [*file, folder] {
+        let at = opened.record_offset(FileRef(id.0).number()).unwrap();
+        raw.write_all_at(b"BAAD", volume.offset + at).unwrap();
+    }
+
+    let image = Guarded::new(&path);
+    let dest = tempfile::tempdir().unwrap();
+    let args = ["offload", image.arg(), "--to", dest.path().to_str().unwrap(), "--json"];
+    let run = lifeboat(&args).expect(3);
+    let losses: Vec<(String, String)> = run
+        .events("loss")
+        .iter()
+        .map(|l| (l["kind"].as_str().unwrap().into(), l["path"].as_str().unwrap().into()))
+        .collect();
+    let loss = |kind: &str, path: &NtPath| (kind.to_owned(), format!("C/{path}"));
+    assert!(losses.contains(&loss("unreadable", lost_file)), "{losses:?}");
+    assert!(losses.contains(&loss("fact", &folder_of(kept_file))), "{losses:?}");
+    assert_eq!(losses.len(), 2, "{losses:?}");
+    assert_eq!(run.events("set")[0]["end_state"], "saved-with-losses");
+    // What is in the folder whose record is bad is in the set all the same.
+    let set = &unpack::sets_in(dest.path())[0];
+    let out = tempfile::tempdir().unwrap();
+    unpack::unpack(set, out.path());
+    let mut truth = Vec::new();
+    let id = tree.lookup(kept_file).unwrap();
+    let mut stream = tree.open(id, None).unwrap();
+    truth.resize(usize::try_from(stream.len()).unwrap(), 0);
+    stream.read(&mut truth).unwrap();
+    assert!(std::fs::read(out.path().join(format!("C/{kept_file}"))).unwrap() == truth);
 }
 
 #[test]

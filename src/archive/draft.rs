@@ -7,7 +7,7 @@ use super::plan::{Plan, PlanKind, PlanMember, Trouble};
 use super::producer::empty_data;
 use crate::facts::{Content, Facts, LossKind, Node, NodeKind};
 use crate::name::NtName;
-use crate::tree::Stream;
+use crate::tree::{Stream, TreeError};
 
 /// A security descriptor: owner and group of 68 bytes and two lists of up to
 /// 64 KiB each (MS-DTYP 2.4.5, 2.4.6).
@@ -28,6 +28,9 @@ pub(crate) struct Draft {
 }
 
 /// Looks at a member of the plan. What cannot be known becomes a loss.
+///
+/// # Errors
+/// [`ArchiveError::SourceGone`]: that is no loss of this member.
 pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, ArchiveError> {
     let missing = || ArchiveError::Internal { what: format!("no member {index} in the plan") };
     let planned = plan.member(index).ok_or_else(missing)?;
@@ -53,7 +56,7 @@ pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, ArchiveError> {
             }
             None
         }
-        _ => look(&mut member, &planned, name.as_ref()),
+        _ => look(&mut member, &planned, name.as_ref())?,
     };
     Ok(Draft { member, stream })
 }
@@ -63,7 +66,7 @@ fn look(
     member: &mut Member,
     planned: &PlanMember<'_>,
     name: Option<&NtName>,
-) -> Option<Box<dyn Stream>> {
+) -> Result<Option<Box<dyn Stream>>, ArchiveError> {
     let is_file = member.kind == MemberKind::File;
     if is_file {
         member.data = Some(empty_data());
@@ -71,11 +74,12 @@ fn look(
     let node = match planned.tree.node(planned.node) {
         Ok(node) => node,
         Err(error) => {
+            let error = still_there(error)?;
             member.lose(LossKind::Unreadable, format!("nothing but the name is known: {error}"));
             if is_file {
                 member.content = Some(manifest::MISSING.to_owned());
             }
-            return None;
+            return Ok(None);
         }
     };
     member.attributes = node.attributes;
@@ -83,7 +87,7 @@ fn look(
     match planned.trouble {
         Some(Trouble::Unlistable) => {
             let why = match planned.tree.children(planned.node) {
-                Err(error) => error.to_string(),
+                Err(error) => still_there(error)?.to_string(),
                 Ok(_) => "it could not be listed when the work began".to_owned(),
             };
             member.lose(LossKind::Unreadable, format!("what is in this folder is lost: {why}"));
@@ -99,18 +103,24 @@ fn look(
     }
     if (node.kind == NodeKind::File) != is_file {
         member.lose(LossKind::Changed, "it became a file or a folder while the work went on");
-        return None;
+        return Ok(None);
     }
     let facts = match planned.tree.facts(planned.node, name) {
         Ok(facts) => facts,
         Err(error) => {
+            let error = still_there(error)?;
             let what = "owner, rights, streams and other facts are lost";
             member.lose(LossKind::Fact, format!("{what}: {error}"));
             Facts::default()
         }
     };
     set_facts(member, &facts);
-    if is_file { open(member, planned, &node, &facts) } else { None }
+    if is_file { open(member, planned, &node, &facts) } else { Ok(None) }
+}
+
+/// The error of one file; not that of a source that is gone.
+pub(crate) fn still_there(error: TreeError) -> Result<TreeError, ArchiveError> {
+    if error.is_gone() { Err(ArchiveError::SourceGone(error)) } else { Ok(error) }
 }
 
 /// Opens the unnamed stream and fixes how many bytes it will have.
@@ -119,7 +129,7 @@ fn open(
     planned: &PlanMember<'_>,
     node: &Node,
     facts: &Facts,
-) -> Option<Box<dyn Stream>> {
+) -> Result<Option<Box<dyn Stream>>, ArchiveError> {
     let (planned_size, size) = (planned.size, node.size);
     let lost = match &facts.content {
         Content::EfsLost(why) => Some((LossKind::Encrypted, why.clone())),
@@ -129,7 +139,7 @@ fn open(
     if let Some((kind, why)) = lost {
         member.lose(kind, format!("{size} bytes were not saved: {why}"));
         member.content = Some(manifest::MISSING.to_owned());
-        return None;
+        return Ok(None);
     }
     let raw = facts.content == Content::EfsRaw;
     // A shorter one becomes a hole when its end is met.
@@ -141,7 +151,7 @@ fn open(
         if let Some(what) = grown(size) {
             member.lose(LossKind::Changed, what);
         }
-        return None;
+        return Ok(None);
     }
     match planned.tree.open(planned.node, None) {
         Ok(stream) => {
@@ -158,13 +168,14 @@ fn open(
                 Content::Wof(_) => Some(manifest::WOF.to_owned()),
                 _ => None,
             };
-            Some(stream)
+            Ok(Some(stream))
         }
         Err(error) => {
+            let error = still_there(error)?;
             let what = format!("{size} bytes could not be read: {error}");
             member.lose(LossKind::Unreadable, what);
             member.content = Some(manifest::MISSING.to_owned());
-            None
+            Ok(None)
         }
     }
 }

@@ -13,6 +13,10 @@ pub enum ArchiveError {
     /// What was asked for cannot be found in the source.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// The source is no longer there: a disk that was unplugged, a mount that
+    /// ended. Going on would make losses of files that are still on it.
+    #[error("the source is gone: {0}")]
+    SourceGone(TreeError),
     /// What was asked for cannot be put into one set.
     #[error("{what}")]
     Unfit {
@@ -93,6 +97,9 @@ impl ArchiveError {
         match self {
             Self::Target(error) => error.action.clone(),
             Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
+            Self::SourceGone(_) => {
+                "Attach the disk again and run the same command: it goes on where it stopped.".into()
+            }
             Self::Unfit { .. } => "Put them into sets of their own: run once for each.".into(),
             Self::BadOption { .. } => "Give another value, or leave the option out.".into(),
             Self::SourceChanged { .. } => {

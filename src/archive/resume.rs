@@ -76,7 +76,17 @@ pub(super) fn find(
         if wanted.is_some_and(|wanted| wanted != folder) {
             continue;
         }
-        let Some(unfinished) = look(target, folder, keys)? else {
+        let looked = match look(target, folder, keys) {
+            // Somebody else's, behind rights of their own: no business of ours.
+            Err(ArchiveError::Target(error))
+                if wanted.is_none() && error.trouble == Trouble::Denied =>
+            {
+                monitor.note(&format!("{error}; that unfinished set is passed over"));
+                continue;
+            }
+            looked => looked?,
+        };
+        let Some(unfinished) = looked else {
             if folder.starts_with(&SetNames::machine(plan, options)) {
                 sweep(target, &entry.name);
             }

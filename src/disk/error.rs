@@ -193,6 +193,22 @@ pub(crate) fn is_locked_by_bitlocker(error: &io::Error) -> bool {
         && error.raw_os_error().is_some_and(|code| code.cast_unsigned() == FVE_E_LOCKED_VOLUME)
 }
 
+/// Whether the error says that the whole device is no longer there, so that no
+/// further read from it will succeed.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    let Some(code) = error.raw_os_error() else { return false };
+    if cfg!(windows) {
+        // NOT_READY, DEV_NOT_EXIST, NO_SUCH_DEVICE, FILE_INVALID (the volume was
+        // dismounted under the handle), NO_MEDIA_IN_DRIVE, DEVICE_NOT_CONNECTED,
+        // DEVICE_REMOVED.
+        matches!(code, 21 | 55 | 433 | 1006 | 1112 | 1167 | 1617) || is_locked_by_bitlocker(error)
+    } else {
+        // ENXIO, ENODEV, ENOTCONN (a FUSE mount whose program has ended),
+        // ENOMEDIUM.
+        matches!(code, 6 | 19 | 107 | 123)
+    }
+}
+
 /// Whether there is no medium: `ENOMEDIUM`, `ERROR_NOT_READY`,
 /// `ERROR_NO_MEDIA_IN_DRIVE`.
 fn is_no_medium(error: &io::Error) -> bool {

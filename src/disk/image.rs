@@ -14,6 +14,9 @@ pub struct FileDevice {
     len: u64,
     sector_size: u32,
     path: PathBuf,
+    /// A block device, which may be unplugged.
+    #[cfg(target_os = "linux")]
+    is_block: bool,
 }
 
 impl FileDevice {
@@ -36,14 +39,50 @@ impl FileDevice {
         if len == 0 {
             return Err(DiskError::Empty { path: path.to_owned() });
         }
-        Ok(Self { file, len, sector_size: 512, path: path.to_owned() })
+        Ok(Self {
+            file,
+            len,
+            sector_size: 512,
+            path: path.to_owned(),
+            #[cfg(target_os = "linux")]
+            is_block: false,
+        })
     }
 
     /// A file that is open already, of `len` bytes, read in pieces of
     /// `sector_size` by the hardware: a Linux block device.
     #[cfg(target_os = "linux")]
     pub(super) fn from_parts(file: File, len: u64, sector_size: u32, path: PathBuf) -> Self {
-        Self { file, len, sector_size, path }
+        Self { file, len, sector_size, path, is_block: true }
+    }
+
+    /// A block device that was unplugged fails each read as a bad sector does, or
+    /// seems to end: that it has become shorter, or that the kernel does not list
+    /// it any more, tells it from both. `ENODEV` then.
+    #[cfg(target_os = "linux")]
+    fn or_gone(&self, error: io::Error) -> io::Error {
+        use std::io::{Seek, SeekFrom};
+        use std::os::unix::fs::{FileTypeExt, MetadataExt};
+        if !self.is_block {
+            return error;
+        }
+        // Nobody uses the cursor: reads are positional.
+        let is_shorter = || (&self.file).seek(SeekFrom::End(0)).is_ok_and(|len| len < self.len);
+        let is_unlisted = || {
+            let Ok(meta) = self.file.metadata() else { return false };
+            let (major, minor) = (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev()));
+            let listed = Path::new("/sys/dev/block");
+            meta.file_type().is_block_device()
+                && listed.is_dir()
+                && !listed.join(format!("{major}:{minor}")).exists()
+        };
+        if is_shorter() || is_unlisted() { rustix::io::Errno::NODEV.into() } else { error }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self)] // on Linux it does something
+    fn or_gone(&self, error: io::Error) -> io::Error {
+        error
     }
 
     /// Where it was opened.
@@ -54,7 +93,7 @@ impl FileDevice {
 
 impl Device for FileDevice {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&self.file, offset, buf)
+        read_exact_at(&self.file, offset, buf).map_err(|error| self.or_gone(error))
     }
 
     fn len(&self) -> u64 {
@@ -108,6 +147,26 @@ mod tests {
         let past = device.read_exact_at(4301, &mut buf).unwrap_err();
         assert_eq!(past.kind(), io::ErrorKind::UnexpectedEof);
         assert!(device.read_exact_at(u64::MAX, &mut buf).is_err());
+    }
+
+    /// What happens to a block device's size when it is unplugged.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_that_shrinks_is_gone_and_a_file_that_does_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk.raw");
+        std::fs::write(&path, [7; 5000]).unwrap();
+        let open = || File::open(&path).unwrap();
+        let device = FileDevice::from_parts(open(), 5000, 512, path.clone());
+        let image = FileDevice::open(&path).unwrap();
+        device.read_exact_at(0, &mut [0; 512]).unwrap();
+        let past = device.read_exact_at(4999, &mut [0; 2]).unwrap_err();
+        assert!(!crate::disk::is_gone(&past), "only a read past the end: {past}");
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        let error = device.read_exact_at(0, &mut [0; 512]).unwrap_err();
+        assert!(crate::disk::is_gone(&error), "{error}");
+        let error = image.read_exact_at(0, &mut [0; 512]).unwrap_err();
+        assert!(!crate::disk::is_gone(&error), "{error}");
     }
 
     #[test]

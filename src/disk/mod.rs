@@ -39,6 +39,7 @@ pub(crate) use bytes::size_text;
 pub use cache::Cached;
 pub use container::{Container, DiskFormat, open_container};
 pub use error::DiskError;
+pub(crate) use error::is_gone;
 pub use fault::Fault;
 pub use foreign::Foreign;
 pub use hardware::Hardware;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::NtfsError;
-use crate::disk::Device;
+use crate::disk::{Device, is_gone};
 
 /// After a failed read, pieces of this size are tried, and sectors in those
 /// that fail too.
@@ -110,22 +110,6 @@ impl Medium {
             done = end;
         }
         Ok(())
-    }
-}
-
-/// Whether the error says that the device itself is no longer there.
-fn is_gone(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        // ENXIO, ENODEV, ENOMEDIUM.
-        #[cfg(unix)]
-        Some(6 | 19 | 123) => true,
-        // NOT_READY, DEV_NOT_EXIST, NO_MEDIA_IN_DRIVE, DEVICE_NOT_CONNECTED, FVE_LOCKED_VOLUME.
-        #[cfg(windows)]
-        Some(code) => {
-            matches!(code, 21 | 55 | 1112 | 1167)
-                || u32::from_ne_bytes(code.to_ne_bytes()) == 0x8031_0000
-        }
-        _ => false,
     }
 }
 

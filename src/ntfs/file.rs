@@ -26,6 +26,8 @@ pub(crate) struct File {
     pub(crate) attributes: Vec<FileAttribute>,
     /// Why attributes may be missing.
     pub(crate) damage: Vec<String>,
+    /// Bytes of values and run lists so far.
+    held: usize,
 }
 
 /// The largest file that NTFS can hold (at 2 MiB clusters): 8 PiB.
@@ -33,6 +35,9 @@ const MAX_STREAM_BYTES: u64 = 1 << 53;
 /// More attributes than that are not believed: each takes 26 bytes at least in
 /// an attribute list of 256 KiB at most.
 const MAX_ATTRIBUTES: usize = 16_384;
+/// Bytes of values and run lists in all records: more than the 1.5 million runs
+/// take at which NTFS stops, and little enough to hold.
+const MAX_BYTES: usize = 32 << 20;
 
 /// One attribute, put together from its pieces.
 pub(crate) struct FileAttribute {
@@ -88,7 +93,7 @@ impl File {
     ) -> Result<Self, NtfsError> {
         let (mut bytes, at) = volume.read_record(number)?;
         let record = Record::parse(&mut bytes, at)?;
-        let mut file = Self { number, at, attributes: Vec::new(), damage: Vec::new() };
+        let mut file = Self { number, at, attributes: Vec::new(), damage: Vec::new(), held: 0 };
         file.add_record(&record);
         let Some(list) = file.find(kind::ATTRIBUTE_LIST, None) else { return Ok(file) };
         let base = FileRef::new(number, record.sequence);
@@ -112,6 +117,9 @@ impl File {
         }
         for reference in records {
             if let Err(error) = file.add_extension(volume, base, reference) {
+                if error.is_gone() {
+                    return Err(error);
+                }
                 file.damage.push(error.to_string());
                 file.damage.truncate(MAX_DAMAGE);
             }
@@ -281,7 +289,11 @@ impl File {
     }
 
     fn add(&mut self, attribute: &Attribute<'_>) {
-        if self.attributes.len() >= MAX_ATTRIBUTES {
+        self.held = self.held.saturating_add(match attribute.value {
+            Value::Resident(bytes) => bytes.len(),
+            Value::NonResident(value) => value.runs.len(),
+        });
+        if self.attributes.len() >= MAX_ATTRIBUTES || self.held > MAX_BYTES {
             if self.damage.len() < MAX_DAMAGE {
                 self.damage.push("it claims to have more attributes than a file can have".into());
             }

@@ -33,6 +33,7 @@ pub mod fixup;
 pub mod index;
 mod index_check;
 pub mod log_file;
+mod lost_names;
 pub mod record;
 pub mod runs;
 mod same_names;
@@ -52,6 +53,7 @@ pub(crate) use efs_data::EfsData;
 pub(crate) use file::{Body, File, FileAttribute};
 pub(crate) use findings::of_volume;
 pub(crate) use index_check::check as check_indexes;
+pub(crate) use lost_names::{is_lost_folder, lost_names};
 pub(crate) use secure::Security;
 pub(crate) use sweep::sweep;
 pub(crate) use wof_data::WofData;
@@ -94,6 +96,13 @@ pub enum NtfsError {
     /// The user stopped the work.
     #[error("stopped before the volume was read")]
     Cancelled,
+}
+
+impl NtfsError {
+    /// Whether the device is no longer there: nothing further will come from it.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if crate::disk::is_gone(error))
+    }
 }
 
 /// Shorthand for [`NtfsError::Damaged`].

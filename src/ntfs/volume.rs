@@ -50,17 +50,31 @@ pub struct Volume {
 
 impl Volume {
     /// Reads the boot sector (or its copy) and finds `$MFT` (by its own record
-    /// or the mirror's). Also says what was wrong on the way.
+    /// or the mirror's). Also says what was wrong on the way. A boot sector that
+    /// leads to no `$MFT` is as bad as none.
     pub fn open(device: Arc<dyn Device>) -> Result<(Self, Vec<Repair>), NtfsError> {
-        let mut repairs = Vec::new();
-        let boot = match read_boot(&*device, 0) {
-            Ok(boot) => boot,
-            Err(error) => {
-                let Some((boot, at)) = boot_copy(&*device) else { return Err(error) };
-                repairs.push(Repair::BootCopy { why: error.to_string(), at });
-                boot
-            }
+        let first = read_boot(&*device, 0);
+        let told = first.as_ref().ok().copied();
+        let error = match first.and_then(|boot| Self::with_boot(device.clone(), boot)) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
         };
+        for (boot, at) in boot_copies(&*device, told.as_ref()) {
+            // The same once more would lead nowhere else.
+            if told == Some(boot) {
+                continue;
+            }
+            if let Ok((volume, mut repairs)) = Self::with_boot(device.clone(), boot) {
+                repairs.insert(0, Repair::BootCopy { why: error.to_string(), at });
+                return Ok((volume, repairs));
+            }
+        }
+        Err(error)
+    }
+
+    /// Finds `$MFT` where `boot` says that it is.
+    fn with_boot(device: Arc<dyn Device>, boot: Boot) -> Result<(Self, Vec<Repair>), NtfsError> {
+        let mut repairs = Vec::new();
         // The copy of the boot sector belongs to the volume too.
         let bytes = boot.volume_bytes().saturating_add(u64::from(boot.sector_bytes));
         let mut volume = Self {
@@ -322,14 +336,14 @@ fn read_boot(device: &dyn Device, at: u64) -> Result<Boot, NtfsError> {
     Boot::parse(&sector, at)
 }
 
-/// The copy of the boot sector: in the last sector, whatever its size is, or
-/// (Windows NT 3.51) in the middle of the volume.
-fn boot_copy(device: &dyn Device) -> Option<(Boot, u64)> {
+/// The copies of the boot sector that can be read: behind the sectors that
+/// `first` counts, in the last sector, whatever its size is, or (Windows NT
+/// 3.51) in the middle of the volume.
+fn boot_copies(device: &dyn Device, first: Option<&Boot>) -> Vec<(Boot, u64)> {
     let len = device.len();
     let last = [512, 4096, 1024, 2048].map(|sector: u64| len.checked_sub(sector));
     let middle = Some((len / 512 / 2) * 512);
-    last.into_iter()
-        .chain([middle])
-        .flatten()
-        .find_map(|at| Some((read_boot(device, at).ok()?, at)))
+    let mut places: Vec<u64> = first.map(Boot::volume_bytes).into_iter().collect();
+    places.extend(last.into_iter().chain([middle]).flatten().filter(|at| *at > 0));
+    places.into_iter().filter_map(|at| Some((read_boot(device, at).ok()?, at))).collect()
 }

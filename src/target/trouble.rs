@@ -247,10 +247,14 @@ static WIN32: &[Row] = &[
         "switch on SMB2 on the server, or use another server or a USB disk",
     ), // ERROR_SMB1_NOT_AVAILABLE
     always(433, Unreachable, GONE, PLUG), // ERROR_NO_SUCH_DEVICE
+    always(1006, Unreachable, GONE, PLUG), // ERROR_FILE_INVALID: dismounted under the handle
+    always(1110, Unreachable, "another disk is in the drive", PLUG), // ERROR_MEDIA_CHANGED
     always(1117, Other, MEDIA, DISK),     // ERROR_IO_DEVICE
     always(1130, Passing, "the server is short of memory", NETWORK), // ERROR_NOT_ENOUGH_SERVER_MEMORY
     always(1167, Unreachable, GONE, PLUG),                           // ERROR_DEVICE_NOT_CONNECTED
+    network(1201, NO_SERVER, SERVER),                                // ERROR_CONNECTION_UNAVAIL
     network(1203, NO_SERVER, SERVER),                                // ERROR_NO_NET_OR_BAD_PATH
+    network(1208, "the network client refuses, and does not say why", SERVER), // ERROR_EXTENDED_ERROR
     always(1219, Logon, "Windows is already connected to that server as another user", TWO_USERS), // ERROR_SESSION_CREDENTIAL_CONFLICT
     always(
         1222,
@@ -264,16 +268,25 @@ static WIN32: &[Row] = &[
     network(1234, REFUSED, SERVER),       // ERROR_PORT_UNREACHABLE
     always(1236, Passing, LOST, NETWORK), // ERROR_CONNECTION_ABORTED
     always(1240, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_LOGIN_WKSTA_RESTRICTION
+    network(1256, NO_SERVER, SERVER),                                     // ERROR_HOST_DOWN
     always(1272, Logon, "this Windows does not log on to servers as a guest", SIGNING), // ERROR_SMB_GUEST_LOGON_BLOCKED
     always(1295, Full, QUOTA, MAKE_ROOM), // ERROR_DISK_QUOTA_EXCEEDED
     network(1311, "no domain controller can be reached to check the password", SERVER), // ERROR_NO_LOGON_SERVERS
+    always(1312, Logon, "this logon of Windows cannot log on to servers", ACCOUNT), // ERROR_NO_SUCH_LOGON_SESSION
     always(1326, Logon, BAD_PASSWORD, PASSWORD), // ERROR_LOGON_FAILURE
     always(1327, Logon, "the account may not log on so (a blank password?)", ACCOUNT), // ERROR_ACCOUNT_RESTRICTION
     always(1328, Logon, "the user may not log on at this hour", ACCOUNT), // ERROR_INVALID_LOGON_HOURS
     always(1329, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_INVALID_WORKSTATION
     always(1330, Logon, "the password has expired", ACCOUNT),             // ERROR_PASSWORD_EXPIRED
     always(1331, Logon, "the account is disabled", ACCOUNT),              // ERROR_ACCOUNT_DISABLED
+    network(1355, "the domain is not known or cannot be reached", SERVER), // ERROR_NO_SUCH_DOMAIN
     always(1385, Logon, "the user may not log on over the network", ACCOUNT), // ERROR_LOGON_TYPE_NOT_GRANTED
+    always(
+        1396,
+        Logon,
+        "the server goes by another name than the one that was given",
+        "name the server by its own full name, or by its address",
+    ), // ERROR_WRONG_TARGET_NAME
     always(
         1398,
         Logon,
@@ -283,8 +296,10 @@ static WIN32: &[Row] = &[
     always(1450, Passing, "the system is short of resources", NETWORK), // ERROR_NO_SYSTEM_RESOURCES
     always(1460, Passing, SILENT, NETWORK),                             // ERROR_TIMEOUT
     always(1617, Unreachable, GONE, PLUG),                              // ERROR_DEVICE_REMOVED
+    always(1793, Logon, "the account has expired", ACCOUNT),            // ERROR_ACCOUNT_EXPIRED
     always(1907, Logon, "the password must be changed first", ACCOUNT), // ERROR_PASSWORD_MUST_CHANGE
     always(1909, Logon, "the account is locked out", ACCOUNT),          // ERROR_ACCOUNT_LOCKED_OUT
+    always(2250, Passing, LOST, NETWORK),                               // ERROR_NOT_CONNECTED
     always(2202, Logon, "the user name is not a valid one", PASSWORD),  // ERROR_BAD_USERNAME
     // STATUS_INVALID_SIGNATURE, which Windows 11 24H2 shows as it is when a
     // server does not sign.
@@ -332,13 +347,28 @@ mod tests {
 
     #[test]
     fn what_may_go_away_is_passing_and_the_rest_is_not() {
-        for code in [32, 33, 59, 64, 121, 1236] {
+        for code in [32, 33, 59, 64, 121, 1236, 2250] {
             assert_eq!(of(Numbers::Win32, code).0, Trouble::Passing, "{code}");
         }
         for code in [102, 104, 107, 110] {
             assert_eq!(of(Numbers::Errno, code).0, Trouble::Passing, "{code}");
         }
-        for code in [5, 19, 86, 384, 1219, 1222, 1272, 1326, 0xC000_A000_u32.cast_signed()] {
+        for code in [
+            5,
+            19,
+            86,
+            384,
+            1006,
+            1110,
+            1219,
+            1222,
+            1272,
+            1312,
+            1326,
+            1396,
+            1793,
+            0xC000_A000_u32.cast_signed(),
+        ] {
             assert_ne!(of(Numbers::Win32, code).1, Trouble::Passing, "{code}");
         }
         for code in [1, 5, 13, 28, 30] {
@@ -351,6 +381,9 @@ mod tests {
         for (numbers, code) in [
             (Numbers::Win32, 53),
             (Numbers::Win32, 67),
+            (Numbers::Win32, 1208),
+            (Numbers::Win32, 1256),
+            (Numbers::Win32, 1355),
             (Numbers::Errno, 111),
             (Numbers::Errno, 113),
         ] {

@@ -98,6 +98,18 @@ pub enum TreeError {
     },
 }
 
+impl TreeError {
+    /// Whether the whole source is no longer there (a disk that was unplugged):
+    /// that is no loss of this one file, and nothing further will come.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Ntfs(error) => error.is_gone(),
+            Self::Host { error, .. } => crate::disk::is_gone(error),
+            Self::NotFound { .. } | Self::NoData { .. } => false,
+        }
+    }
+}
+
 /// The bytes of one stream, in order. Ranges of the medium that cannot be read
 /// come as zeros and are listed by [`Stream::holes`]; an `Err` means that the
 /// rest of the stream cannot be had at all.

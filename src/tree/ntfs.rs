@@ -4,6 +4,10 @@
 //! further facts from its records; its bytes straight from the device. What
 //! lost its directory stands in `$Orphans` (see the catalog's documentation).
 //! System files are not listed, but [`Tree::lookup`] finds them by name.
+//!
+//! Where records are damaged, folders list also what their index alone still
+//! tells ([`crate::ntfs::lost_names`]): a file of which nothing but its name is
+//! left must not be missing without a word.
 
 mod stream;
 
@@ -19,22 +23,18 @@ use crate::monitor::{Monitor, Stage};
 use crate::name::{NtName, NtPath};
 use crate::ntfs::attribute::kind;
 use crate::ntfs::file_name::{FileName, Namespace};
-use crate::ntfs::record::{FileRef, known};
+use crate::ntfs::record::{FileRef, Record, known};
 use crate::ntfs::standard_information::StandardInformation;
-use crate::ntfs::volume::Volume;
+use crate::ntfs::volume::{Repair, Volume};
 use crate::ntfs::wof;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind,
-    NtfsError, Security, WofData, check_indexes, entry_flag, kind_of, list_deleted, of_volume,
-    sweep,
+    NtfsError, Security, WofData, check_indexes, entry_flag, is_lost_folder, kind_of, list_deleted,
+    lost_names, of_volume, sweep,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
-
-/// Deleted files are looked through only where there are no more: each takes
-/// 100 bytes of memory beside the catalog.
-const MAX_DELETED: u64 = 500_000;
 
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
@@ -45,6 +45,8 @@ pub struct NtfsTree {
     findings: Vec<Finding>,
     /// One bit a record, see [`NtfsTree::deleted`].
     deleted: Vec<u64>,
+    /// Records are damaged: files may be known by their names in indexes alone.
+    may_lack: bool,
 }
 
 impl NtfsTree {
@@ -61,6 +63,11 @@ impl NtfsTree {
         let volume = Arc::new(volume);
         let (catalog, report) = sweep(&volume, monitor)?;
         let findings = of_volume(&source, &volume, &catalog, &repairs, &report);
+        let mended = &report.mended;
+        let tallies = [&report.damaged, &report.bad, &report.foreign, &report.unreadable];
+        let may_lack = mended.orphans + mended.nameless > 0
+            || tallies.iter().any(|tally| tally.count > 0)
+            || repairs.iter().any(|repair| matches!(repair, Repair::MftIncomplete { .. }));
         let info = TreeInfo {
             via: Via::Raw,
             source,
@@ -76,6 +83,7 @@ impl NtfsTree {
             info,
             findings,
             deleted: report.deleted,
+            may_lack,
         })
     }
 
@@ -104,8 +112,24 @@ impl NtfsTree {
     fn entry(&self, id: NodeId) -> Result<&CatalogEntry, TreeError> {
         self.catalog.node(id).ok_or_else(|| {
             let record = FileRef(id.0).number();
-            NtfsError::NotFound { what: "the file".into(), record }.into()
+            let not_found = NtfsError::NotFound { what: "the file".into(), record };
+            // A name may have led here whose record is damaged: then that says more.
+            let why = self
+                .volume
+                .read_record(record)
+                .and_then(|(mut bytes, at)| Record::parse(&mut bytes, at).map(drop));
+            why.err().unwrap_or(not_found).into()
         })
+    }
+
+    /// What the folder's index alone still tells of.
+    fn lost_in(&self, folder: Folder) -> Vec<(NtName, NodeId)> {
+        match folder {
+            Folder::Record(record) if self.may_lack => {
+                lost_names(&self.volume, &self.catalog, record)
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn file(&self, entry: &CatalogEntry) -> Result<File, NtfsError> {
@@ -165,20 +189,34 @@ impl Tree for NtfsTree {
         if !self.is_made_up(id) {
             self.entry(id)?;
         }
-        let children = self.catalog.children(Folder::from_id(id));
+        let folder = Folder::from_id(id);
+        let mut children = self.catalog.children(folder);
+        let lost = self.lost_in(folder);
+        if !lost.is_empty() {
+            children.extend(lost);
+            children.sort();
+        }
         Ok(children.into_iter().map(|(name, node)| Entry { name, node }).collect())
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
         if self.is_made_up(id) {
-            return Ok(Facts::default());
+            let lost = "the folder's own record is lost, and with it owner, permissions and times";
+            let damaged = is_lost_folder(id).then(|| lost.to_owned());
+            return Ok(Facts { damaged: damaged.into_iter().collect(), ..Facts::default() });
         }
         let file = self.file(self.entry(id)?)?;
         let mut facts = Facts { damaged: file.damage.clone(), ..Facts::default() };
+        // A device that is gone is no loss of a fact.
+        let mut gone = None;
         let mut value = |kind: u32, what: &str| {
             let attribute = file.find(kind, None)?;
-            let value = file.value(&self.volume, attribute, MAX_FACT_BYTES);
-            value.map_err(|error| facts.damaged.push(format!("{what}: {error}"))).ok()
+            match file.value(&self.volume, attribute, MAX_FACT_BYTES) {
+                Ok(value) => return Some(value),
+                Err(error) if error.is_gone() => gone = Some(error),
+                Err(error) => facts.damaged.push(format!("{what}: {error}")),
+            }
+            None
         };
         facts.reparse = value(kind::REPARSE_POINT, "reparse data");
         facts.object_id = value(kind::OBJECT_ID, "object id");
@@ -188,12 +226,16 @@ impl Tree for NtfsTree {
             None => old_style,
             Some(security_id) => match self.security.get(&self.volume, security_id) {
                 Ok(descriptor) => Some(descriptor),
+                Err(error) if error.is_gone() => return Err(error.into()),
                 Err(error) => {
                     facts.damaged.push(format!("owner and permissions: {error}"));
                     old_style
                 }
             },
         };
+        if let Some(error) = gone {
+            return Err(error.into());
+        }
         facts.short_name = short_name(&file, name);
         let kind = self.kind(&file);
         facts.streams = streams(&file, &kind);
@@ -261,6 +303,7 @@ impl Tree for NtfsTree {
 
     fn is_damaged(&self, id: NodeId) -> bool {
         self.catalog.node(id).is_some_and(|entry| entry.has(entry_flag::DAMAGED))
+            || is_lost_folder(id)
     }
 
     fn deleted(
@@ -268,21 +311,18 @@ impl Tree for NtfsTree {
         wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
     ) -> Result<Vec<DeletedFile>, TreeError> {
-        let candidates: u64 = self.deleted.iter().map(|word| u64::from(word.count_ones())).sum();
-        if candidates > MAX_DELETED {
-            monitor.note(&format!(
-                "{}: {candidates} file records are of deleted files, too many to look through",
-                self.info.source
-            ));
-            return Ok(Vec::new());
-        }
         Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
         let mut at = self.root();
         for name in path.names() {
-            at = self.catalog.child_named(Folder::from_id(at), name).ok_or_else(|| {
+            let folder = Folder::from_id(at);
+            let lost = || {
+                let mut lost = self.lost_in(folder).into_iter();
+                lost.find(|(own, _)| own == name).map(|(_, node)| node)
+            };
+            at = self.catalog.child_named(folder, name).or_else(lost).ok_or_else(|| {
                 TreeError::NotFound {
                     path: path.to_string(),
                     source_name: self.info.source.clone(),

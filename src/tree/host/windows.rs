@@ -407,8 +407,21 @@ impl Tree for HostTree {
             }
             (Content::EfsRaw, _) => {
                 let file = self.open_to_look(&place)?;
-                let path = nt::final_path(&file).map_err(|e| self.failed(place.slot, e))?;
-                Ok(Box::new(EfsStream::open(path, shown)?))
+                // By its drive, as every program names files to EFS; a volume
+                // without one has its GUID alone.
+                let paths = [nt::drive_path(&file), nt::final_path(&file)];
+                let mut refused = None;
+                for path in paths {
+                    let opened = path
+                        .map_err(|error| self.failed(place.slot, error))
+                        .and_then(|path| EfsStream::open(path, shown.clone()));
+                    match opened {
+                        Ok(stream) => return Ok(Box::new(stream)),
+                        Err(error) => refused = refused.or(Some(error)),
+                    }
+                }
+                Err(refused
+                    .unwrap_or_else(|| self.failed(place.slot, io::ErrorKind::Unsupported.into())))
             }
             (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
             (_, tag) => {

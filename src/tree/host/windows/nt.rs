@@ -279,13 +279,22 @@ pub(crate) fn volume(file: &OwnedHandle) -> io::Result<Volume> {
 /// The path of an open file for the few calls that take only paths, by volume
 /// GUID, ending in NUL.
 pub(crate) fn final_path(file: &OwnedHandle) -> io::Result<Vec<u16>> {
+    path_by(file, fs::VOLUME_NAME_GUID | fs::FILE_NAME_NORMALIZED)
+}
+
+/// The same by drive letter (`\\?\C:\…`) or share (`\\?\UNC\…`), where the
+/// volume has one.
+pub(crate) fn drive_path(file: &OwnedHandle) -> io::Result<Vec<u16>> {
+    path_by(file, fs::VOLUME_NAME_DOS | fs::FILE_NAME_NORMALIZED)
+}
+
+fn path_by(file: &OwnedHandle, form: fs::GETFINALPATHNAMEBYHANDLE_FLAGS) -> io::Result<Vec<u16>> {
     let mut path = vec![0u16; 1024];
     loop {
         let room = u32::try_from(path.len()).unwrap_or(u32::MAX);
-        let by_guid = fs::VOLUME_NAME_GUID | fs::FILE_NAME_NORMALIZED;
         // SAFETY: the text has room for as many units as said.
         let got = unsafe {
-            fs::GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), room, by_guid)
+            fs::GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), room, form)
         };
         match got as usize {
             0 => return Err(io::Error::last_os_error()),
