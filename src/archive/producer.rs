@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::draft::{self, Draft};
+use super::draft::{self, Draft, still_there};
 use super::error::ArchiveError;
 use super::hash::{finish_hex, freeze, sha256_hex, thaw};
 use super::holes::Holes;
@@ -278,7 +278,9 @@ impl<'a, E: Emit> Producer<'a, E> {
         self.put(&[0; 512][..zeros - passed])
     }
 
-    /// Copies a stream from byte `from` to its announced end, whatever happens.
+    /// Copies a stream from byte `from` to its announced end, whatever happens to
+    /// it. A source that is gone altogether ends the run: what is on it still is
+    /// no loss.
     fn copy(
         &mut self,
         index: Option<usize>,
@@ -297,7 +299,10 @@ impl<'a, E: Emit> Producer<'a, E> {
         let mut holes = Holes::new(earlier, from);
         let mut source = match opened {
             Some(stream) => Ok(stream),
-            None => self.open_again(index, from),
+            None => match self.open_again(index, from) {
+                Ok(stream) => Ok(stream),
+                Err(error) => Err(still_there(error)?.to_string()),
+            },
         };
         if let Err(reason) = &source {
             holes.rest(from, size, reason);
@@ -322,7 +327,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             let read = match read {
                 Ok(0) => Err("it ends here, shorter than it was when the work began".to_owned()),
                 Ok(read) => Ok(read.min(room)),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(still_there(error)?.to_string()),
             };
             match read {
                 Ok(read) => {
@@ -353,28 +358,28 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// Opens the present member's stream for going on behind byte `from`.
-    fn open_again(&self, index: Option<usize>, from: u64) -> Result<Box<dyn Stream>, String> {
-        let member = self.plan.member(self.member).ok_or("it is not in the plan")?;
-        let say = |error: TreeError| error.to_string();
+    fn open_again(&self, index: Option<usize>, from: u64) -> Result<Box<dyn Stream>, TreeError> {
+        let line = self.current.as_ref().map(|c| &c.line);
+        let lacks = |reason: &str| TreeError::NoData {
+            path: line.map_or_else(String::new, |line| line.path.clone()),
+            reason: reason.to_owned(),
+        };
+        let member = self.plan.member(self.member).ok_or_else(|| lacks("it is not in the plan"))?;
         let name = match index {
             None => None,
             Some(index) => {
-                let facts = member.tree.facts(member.node, None).map_err(say)?;
-                let line = self.current.as_ref().map(|c| &c.line);
+                let facts = member.tree.facts(member.node, None)?;
                 let stream = line.and_then(|line| line.streams.get(index));
                 let wanted = stream.and_then(super::manifest::NamedStream::exact_name);
                 let mut names = facts.streams.into_iter().map(|stream| stream.name);
                 // By the name that it has in the set.
-                Some(
-                    names
-                        .find(|name| Some(draft::stream_name(name)) == wanted)
-                        .ok_or("the stream is gone")?,
-                )
+                let found = names.find(|name| Some(draft::stream_name(name)) == wanted);
+                Some(found.ok_or_else(|| lacks("the stream is gone"))?)
             }
         };
-        let mut stream = member.tree.open(member.node, name.as_ref()).map_err(say)?;
+        let mut stream = member.tree.open(member.node, name.as_ref())?;
         if from > 0 {
-            stream.skip(from).map_err(say)?;
+            stream.skip(from)?;
         }
         Ok(stream)
     }
