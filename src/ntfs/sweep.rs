@@ -26,6 +26,9 @@ use crate::monitor::{Monitor, Progress};
 const READ_BYTES: usize = 1 << 20;
 /// Reads that are done before their turn: a disk need not wait for us.
 const READS_AHEAD: usize = 2;
+/// Files for which memory is asked at once. A hint comes from a bitmap that may
+/// say anything; beyond this the lists grow as files are met.
+const MOST_AT_ONCE: usize = 1 << 20;
 /// How many damaged records are kept by number, of each kind.
 const MAX_EXAMPLES: usize = 64;
 
@@ -74,11 +77,10 @@ pub(crate) fn sweep(
     let source = Source::Clusters { runs: volume.mft().clone(), sizes, unit_clusters: 0 };
     let reader = DataReader::new(Arc::clone(volume), source);
     let mut sweep = Sweep {
-        builder: Builder::with_capacity(records_in_use(volume)),
+        builder: Builder::with_capacity(records_in_use(volume).min(MOST_AT_ONCE)),
         report: Report::default(),
         patience: Patience::default(),
     };
-    sweep.report.deleted = vec![0; usize::try_from(total.div_ceil(64)).unwrap_or(0)];
     let mut number = 0;
     let holes = read_ahead(reader, record_bytes, |block| {
         if monitor.is_cancelled() {
@@ -152,7 +154,8 @@ fn read_ahead(
 /// How many records `$MFT`'s own bitmap counts, to ask for the right amount of
 /// memory at once. A guess is good enough: 0 where it cannot be read.
 fn records_in_use(volume: &Arc<Volume>) -> usize {
-    let limit = usize::try_from(volume.records() / 8 + 4096).unwrap_or(usize::MAX);
+    // A bitmap of 64 million records has 8 MiB.
+    let limit = usize::try_from(volume.records() / 8 + 4096).unwrap_or(usize::MAX).min(8 << 20);
     let bitmap = File::load(volume, known::MFT, &Vec::new).and_then(|mft| {
         let bitmap = mft.find(kind::BITMAP, None).ok_or_else(|| mft.missing("$BITMAP"))?;
         mft.value(volume, bitmap, limit)
@@ -200,7 +203,12 @@ impl Sweep {
         }
         if !record.in_use {
             if record.base.is_none() && u64::from(number) >= known::FIRST_USER {
-                self.report.deleted[number as usize / 64] |= 1 << (number % 64);
+                // Grows as they are met: a table may claim to be of any size.
+                let word = number as usize / 64;
+                if self.report.deleted.len() <= word {
+                    self.report.deleted.resize(word + 1, 0);
+                }
+                self.report.deleted[word] |= 1 << (number % 64);
             }
             return;
         }
