@@ -100,7 +100,7 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Want
         }
     }
     if let Some(at) = met.iter().position(|met| !met) {
-        let action = if found.hidden {
+        let action = if !found.closed.is_empty() {
             "Some volumes could not be looked into (see above): it may be there."
         } else {
             r"Write it from the volume's root: \Users\alice, or \ for all of it."

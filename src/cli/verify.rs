@@ -57,6 +57,7 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
         let check = Check {
             level,
             capture: found.logs.capture_of(store, &found.stores),
+            closed: &found.closed,
             usmtutils: usmtutils.as_ref(),
         };
         let mut guard = Guard::of(store, out);
@@ -136,6 +137,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
     let sealed = check_set(&SetReader::open(target, &name)?, out)?;
     out.clear();
     let lost = verified.rescue.totals.losses;
+    let lacks = &verified.rescue.lacks;
     let verdict = match (verified.damage, level) {
         (0, Level::Full) => "whole: every byte read, every hash as the set says",
         (0, Level::Quick) => "plausible: all files are there with their sizes; none was read",
@@ -150,14 +152,19 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
             "damage": verified.damage,
             "members_hit": verified.members_hit,
             "losses": lost,
+            "lacks": lacks,
         }),
     );
     out.result(&format!("Set {set}"));
     out.result(&format!("  verdict  {verdict}"));
+    for lack in lacks {
+        out.field("MISSING", lack);
+    }
     if lost > 0 {
         out.result(&format!("  it was saved with {lost} losses; lifeboat list names each"));
     }
     let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
     let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));
-    Ok(if verified.damage > 0 || lost > 0 || differs { Exit::Losses } else { Exit::Done })
+    let is_all = lost == 0 && lacks.is_empty();
+    Ok(if verified.damage > 0 || !is_all || differs { Exit::Losses } else { Exit::Done })
 }
