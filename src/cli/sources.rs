@@ -1,13 +1,15 @@
 //! Opening what the user named, and finding the stores in it.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use lifeboat::health::{Finding, Severity, check_deleted_stores};
 use lifeboat::monitor::{Monitor, Progress, Stage};
 use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
-use lifeboat::tree::Via;
-use lifeboat::tree::source::{Source, SourceVolume};
+use lifeboat::target::Target;
+use lifeboat::target::tree::{NOT_SHOWN, TargetTree};
+use lifeboat::tree::source::{Source, SourceError, SourceVolume};
+use lifeboat::tree::{Tree, Via};
 use serde_json::json;
 
 use super::args::{Global, ViaArg};
@@ -28,7 +30,28 @@ pub(crate) struct Found {
 
 /// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
-    let mut found = open(sources, global, out)?;
+    search(open(sources, global, out)?, out)
+}
+
+/// Finds the stores in a folder at a target: copied there by hand.
+pub(crate) fn find_at(target: Arc<dyn Target>, dir: &str, out: Out) -> Result<Found> {
+    let tree = TargetTree::open(target, dir, "a share")?;
+    let volume = SourceVolume {
+        display: tree.info().source.clone(),
+        kind: tree.info().file_system.clone(),
+        tree: Ok(Arc::new(tree)),
+        may_hold_stores: true,
+        letter: None,
+        mount: None,
+        attached: false,
+        findings: Vec::new(),
+        why: "a folder on a share".to_owned(),
+        not_shown: NOT_SHOWN.to_vec(),
+    };
+    search(announce(vec![volume], Vec::new(), out), out)
+}
+
+fn search(mut found: Found, out: Out) -> Result<Found> {
     let searched: Vec<StoreVolume> = found.searchable().collect();
     let search = Search { out, cut: Mutex::default() };
     let (stores, failed) = find_stores(&searched, &search);
@@ -64,7 +87,12 @@ pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Foun
     for spec in sources {
         opened.push(Source::open(spec, via, out)?);
     }
-    let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
+    let volumes = opened.into_iter().flat_map(|s| s.volumes).collect();
+    Ok(announce(volumes, errors, out))
+}
+
+/// Says what was opened and what was not.
+fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> Found {
     let mut found = Found {
         volumes,
         stores: Vec::new(),
@@ -111,7 +139,7 @@ pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Foun
     }
     let searched: Vec<StoreVolume> = found.searchable().collect();
     found.machine = Machine::find(&searched, &found.logs);
-    Ok(found)
+    found
 }
 
 /// Which way a volume is read, and why: where it is not the usual one, or more

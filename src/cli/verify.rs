@@ -33,15 +33,19 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 }
 
 fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) -> Result<Exit> {
+    verify_found(&sources::find(names, global, out)?, args, out)
+}
+
+/// The stores in what was found.
+fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit> {
     let level = match args.level {
         LevelArg::Quick => Level::Quick,
         LevelArg::Full => Level::Full,
     };
-    let found = sources::find(names, global, out)?;
     let wanted: Vec<String> = args.store.iter().cloned().collect();
     let stores = sources::choose(found.stores.clone(), &wanted)?;
     if !stores.iter().any(|s| s.kind.holds_data()) {
-        return Err(sources::nothing_found(&found).into());
+        return Err(sources::nothing_found(found).into());
     }
     // A damaged volume is damage, whatever the store looks like.
     let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
@@ -50,10 +54,10 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
     if args.usmt.is_some() && usmtutils.is_none() {
         return Err(no_usmtutils(args).into());
     }
-    detect::show_machine(&found, out);
+    detect::show_machine(found, out);
     for store in &stores {
         out.clear();
-        detect::show(store, &Survey::of(store, out), &found, out);
+        detect::show(store, &Survey::of(store, out), found, out);
         let check = Check {
             level,
             capture: found.logs.capture_of(store, &found.stores),
@@ -133,6 +137,9 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
         LevelArg::Full => Level::Full,
     };
     let (target, name) = sets::find_set(set, &args.logon, out)?;
+    if let Some(folder) = sets::copied_store(&*target, &name)? {
+        return verify_found(&sources::find_at(target, folder, out)?, args, out);
+    }
     let verified = verify_set(target.clone(), &name, level, out)?;
     let sealed = check_set(&SetReader::open(target, &name)?, out)?;
     out.clear();
