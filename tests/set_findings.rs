@@ -78,7 +78,11 @@ const HARMS: &[(&str, Harm)] = &[
     ("set-file-missing", |set| fs::remove_file(set.join("RESTORE.txt")).unwrap()),
     ("set-file-size", |set| change(set.join("RESTORE.txt"), |bytes| bytes.push(b'\n'))),
     ("set-file-name", |set| {
-        edit_rescue(set, |rescue| rescue["files"][0]["name"] = "../store".into())
+        edit_rescue(set, |rescue| {
+            let files = rescue["files"].as_array_mut().unwrap();
+            let note = files.iter_mut().find(|file| file["name"] == "RESTORE.txt").unwrap();
+            note["name"] = "../RESTORE.txt".into();
+        })
     }),
     ("set-file-hash", |set| flip_the_middle(set.join("restore.cmd"))),
     ("set-frame-damaged", |set| flip_the_middle(set.join("store.tar.zst"))),

@@ -575,6 +575,11 @@ impl<'a> Job<'a> {
         self.told.contains(&self.piece(root, at, piece))
     }
 
+    /// Whether a path of the set leads nowhere, which was told of.
+    pub(super) fn refuses(&self, path: Option<&[u8]>) -> bool {
+        self.find(path).is_err()
+    }
+
     /// Whether that was not put down, or was there already and keeps its facts.
     pub(super) fn has_left(&self, root: usize, at: &[NtName]) -> bool {
         self.left.contains(&self.hasher.hash_one((root, at)))

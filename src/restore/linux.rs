@@ -50,8 +50,9 @@ impl Root {
         }
     }
 
-    /// Finds out whether files can be compressed. ntfs-3g does that if it was
-    /// told so when it mounted the volume, which only a new file shows.
+    /// Finds out whether files can be compressed. ntfs-3g does that unless it
+    /// was told not to when it mounted the volume, or the volume's clusters are too
+    /// large: only a new file shows it.
     pub(super) fn try_packing(&mut self) {
         let Flavour::Ntfs3g { .. } = self.flavour else { return };
         let Ok(folder) = CString::new(format!("lifeboat-{}.partial", std::process::id())) else {

@@ -109,10 +109,10 @@ impl Check<'_> {
         if member.content.as_deref() == Some(manifest::MISSING) {
             return;
         }
+        if self.job.is_some_and(|job| job.refuses(member.exact_path().as_deref())) {
+            return;
+        }
         let Some((root, at)) = self.find(member.exact_path()) else {
-            if self.job.is_some() {
-                return;
-            }
             self.tally.lose(&member.path, LossKind::Name, "not restored: its path cannot be");
             return;
         };
