@@ -65,15 +65,15 @@ fn edit_manifest(set: &Path, edit: impl Fn(Value) -> Option<Value>) {
         let plain = zstd::decode_all(&bytes[..]).unwrap();
         let lines = std::str::from_utf8(&plain).unwrap().lines();
         let kept = lines.filter_map(|line| edit(serde_json::from_str(line).unwrap()));
-        let text: String = kept.map(|line| format!("{line}\n")).collect();
-        *bytes = zstd::encode_all(text.as_bytes(), 3).unwrap();
+        let text: Vec<String> = kept.map(|line| line.to_string() + "\n").collect();
+        *bytes = zstd::encode_all(text.concat().as_bytes(), 3).unwrap();
     });
 }
 
 /// A code, and the harm that shows it.
 const HARMS: &[(&str, Harm)] = &[
     ("set-seek-table", |set| {
-        change(set.join("store.tar.zst"), |bytes| *bytes.last_mut().unwrap() ^= 1)
+        change(set.join("store.tar.zst"), |bytes| *bytes.last_mut().unwrap() ^= 1);
     }),
     ("set-file-missing", |set| fs::remove_file(set.join("RESTORE.txt")).unwrap()),
     ("set-file-size", |set| change(set.join("RESTORE.txt"), |bytes| bytes.push(b'\n'))),
@@ -82,7 +82,7 @@ const HARMS: &[(&str, Harm)] = &[
             let files = rescue["files"].as_array_mut().unwrap();
             let note = files.iter_mut().find(|file| file["name"] == "RESTORE.txt").unwrap();
             note["name"] = "../RESTORE.txt".into();
-        })
+        });
     }),
     ("set-file-hash", |set| flip_the_middle(set.join("restore.cmd"))),
     ("set-frame-damaged", |set| flip_the_middle(set.join("store.tar.zst"))),

@@ -249,10 +249,10 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
 /// Nothing was found: says what that does and does not mean.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count();
-    let action = if !found.closed.is_empty() {
-        "Some volumes could not be looked into (see above): a store may be there."
-    } else {
+    let action = if found.closed.is_empty() {
         "Is the right disk attached? lifeboat detect without a source looks at all."
+    } else {
+        "Some volumes could not be looked into (see above): a store may be there."
     };
     Failure::new(
         Exit::NothingFound,

@@ -133,26 +133,25 @@ impl Tree for TargetTree {
             Some(slot) => slot.children,
             None => return Err(self.unknown()),
         };
-        let range = match known {
-            Some(range) => range,
-            None => {
-                let entries = self.target.list(&path).map_err(|error| self.failed(&path, error))?;
-                let mut met = self.met();
-                let too_many = |_| self.failed(&path, full());
-                let first = u32::try_from(met.len()).map_err(too_many)?;
-                let count = u32::try_from(entries.len()).map_err(too_many)?;
-                met.extend(entries.into_iter().map(|entry| Slot {
-                    parent: number(id),
-                    name: entry.name.into(),
-                    size: entry.size,
-                    is_dir: entry.is_dir,
-                    children: None,
-                }));
-                if let Some(slot) = met.get_mut(number(id)) {
-                    slot.children = Some((first, count));
-                }
-                (first, count)
+        let range = if let Some(range) = known {
+            range
+        } else {
+            let entries = self.target.list(&path).map_err(|error| self.failed(&path, error))?;
+            let mut met = self.met();
+            let too_many = |_| self.failed(&path, full());
+            let first = u32::try_from(met.len()).map_err(too_many)?;
+            let count = u32::try_from(entries.len()).map_err(too_many)?;
+            met.extend(entries.into_iter().map(|entry| Slot {
+                parent: number(id),
+                name: entry.name.into(),
+                size: entry.size,
+                is_dir: entry.is_dir,
+                children: None,
+            }));
+            if let Some(slot) = met.get_mut(number(id)) {
+                slot.children = Some((first, count));
             }
+            (first, count)
         };
         let met = self.met();
         let numbers = u64::from(range.0)..u64::from(range.0) + u64::from(range.1);
