@@ -1,10 +1,13 @@
-//! What a quick check of very many files costs: time and memory of
-//! `lifeboat verify` on stores of 10,000, 100,000 … files.
+//! What very many files cost: time and memory of `lifeboat verify --level quick`
+//! on stores of 10,000, 100,000 … files, and of `lifeboat seal`, in full and
+//! `--quick`.
 //!
 //! `cargo bench --bench many [-- FILES|IMAGE...]` (10000 100000 if none is
 //! given). A number makes the image in a scratch folder first, by mkntfs and
 //! ntfs-3g: a million files take some minutes and 2.3 GB. An image may also be
-//! one that `lifeboat-maker many OUT --files N --in-store` made.
+//! one that `lifeboat-maker many OUT --files N --in-store` made; it is only
+//! verified. To be sealed, the volume is mounted by ntfs-3g and read through it,
+//! which is most of that time.
 #![allow(clippy::unwrap_used)] // a bench that cannot run has no result
 
 #[cfg(not(target_os = "linux"))]
@@ -24,6 +27,7 @@ mod real {
     use std::time::{Duration, Instant};
 
     use lifeboat_maker::many::{Where, many};
+    use lifeboat_maker::mount::{Mount, MountOptions};
 
     const ROUNDS: usize = 3;
 
@@ -31,7 +35,7 @@ mod real {
         // cargo adds `--bench`.
         let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
         let words = if words.is_empty() { vec!["10000".into(), "100000".into()] } else { words };
-        println!("{:>24} {:>9} {:>10} {:>12}", "store", "seconds", "MiB", "us a file");
+        println!("{:>24} {:>14} {:>9} {:>10} {:>12}", "store", "", "seconds", "MiB", "us a file");
         for word in words {
             let dir = tempfile::tempdir().unwrap();
             let (image, files) = match word.parse::<u64>() {
@@ -42,23 +46,33 @@ mod real {
                 }
                 Err(_) => (PathBuf::from(&word), None),
             };
-            // The first round brings the image into memory; the best one counts.
-            let runs: Vec<(Duration, u64)> = (0..ROUNDS).map(|_| verify(&image)).collect();
-            let best = runs.iter().map(|run| run.0).min().unwrap();
-            let memory = runs.iter().map(|run| run.1).max().unwrap();
-            let each = files.map_or(String::new(), |files| {
-                format!("{}", best.as_micros() / u128::from(files.max(1)))
-            });
-            println!("{word:>24} {:>9.2} {:>10} {each:>12}", best.as_secs_f64(), memory >> 10);
+            let show = |what: &str, args: &[&str], on: &Path| {
+                // The first round brings the image into memory; the best one counts.
+                let runs: Vec<(Duration, u64)> = (0..ROUNDS).map(|_| run(args, on)).collect();
+                let best = runs.iter().map(|run| run.0).min().unwrap();
+                let memory = runs.iter().map(|run| run.1).max().unwrap() >> 10;
+                let each = files.map_or(String::new(), |files| {
+                    format!("{}", best.as_micros() / u128::from(files.max(1)))
+                });
+                let seconds = best.as_secs_f64();
+                println!("{word:>24} {what:>14} {seconds:>9.2} {memory:>10} {each:>12}");
+            };
+            show("verify quick", &["verify", "--level", "quick"], &image);
+            if files.is_some() {
+                let mount = Mount::new(&image, MountOptions::default()).unwrap();
+                show("seal --quick", &["seal", "--quick"], mount.path());
+                show("seal", &["seal"], mount.path());
+                mount.unmount().unwrap();
+            }
         }
     }
 
     /// Wall time, and the most memory in KiB.
-    fn verify(image: &Path) -> (Duration, u64) {
+    fn run(args: &[&str], on: &Path) -> (Duration, u64) {
         let start = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
-            .args(["verify", "--level", "quick"])
-            .arg(image)
+            .args(args)
+            .arg(on)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -70,7 +84,8 @@ mod real {
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let now = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
             peak = peak.max(now.unwrap_or(0));
-            if child.try_wait().unwrap().is_some() {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success(), "lifeboat {args:?}: {status}");
                 return (start.elapsed(), peak);
             }
             std::thread::sleep(Duration::from_millis(2));

@@ -150,7 +150,8 @@ fn every_line_of_every_command_fits_the_schema() {
 fn the_schema_refuses_what_is_wrong() {
     let checker = Checker::new();
     let good: Value = serde_json::from_str(
-        r#"{"message_type": "summary", "command": "detect", "exit_code": 0, "result": "done"}"#,
+        r#"{"message_type": "summary", "command": "detect", "exit_code": 0, "result": "done",
+            "warnings": 0, "losses": 0}"#,
     )
     .unwrap();
     checker.fits(&good).unwrap();

@@ -16,7 +16,8 @@ use lifeboat::archive::manifest::{self, MemberKind, to_base64};
 use lifeboat::facts::{FileTime, LossKind};
 use lifeboat::monitor::{Collect, Monitor, Silent};
 use lifeboat::restore::{
-    Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, verify_restored,
+    Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, restore_verified,
+    verify_restored,
 };
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
@@ -459,6 +460,112 @@ fn every_fact_comes_back_on_an_ntfs_3g_mount() {
     let (node, _) = look(&compact);
     assert_eq!((node.reparse_tag, node.size), (None, 10));
     assert_eq!(look(dir).1.streams[0].name, "on a folder".into());
+}
+
+/// The attributes of a file on an ntfs-3g mount.
+fn attributes_of(path: &Path) -> u32 {
+    let bits = xattr::get(path, "system.ntfs_attrib_be").unwrap().unwrap();
+    u32::from_be_bytes(bits.try_into().unwrap())
+}
+
+#[test]
+fn compressed_files_are_compressed_again_where_that_can_be() {
+    if !ntfs_mount::available("compressed_files_are_compressed_again_where_that_can_be") {
+        return;
+    }
+    const COMPRESSED: u32 = 0x800;
+    let mut set = MadeSet::store("uncompressed", &[("C", "StateStore")]);
+    for folder in ["C", "C/StateStore", "C/StateStore/packed", "C/StateStore/loose"] {
+        set.folder(folder);
+    }
+    set.edit("C/StateStore/packed", |m| m.attributes |= COMPRESSED);
+    let text = "the same words again and again. ".repeat(10_000);
+    let files = [
+        ("packed", "a", true),
+        ("packed", "b", false),
+        ("loose", "a", true),
+        ("loose", "b", false),
+    ];
+    for (folder, name, is_packed) in files {
+        let path = format!("C/StateStore/{folder}/{name}");
+        set.file(&path, text.as_bytes());
+        set.edit(&path, |m| m.attributes = if is_packed { 0x820 } else { 0x20 });
+    }
+    set.file("C/StateStore/packed/empty", b"");
+    set.edit("C/StateStore/packed/empty", |m| m.attributes = 0x820);
+    let mut volume = Mounted::fresh(32);
+    for (options, can_pack) in
+        [(ntfs_mount::ALL_FACTS, true), ("streams_interface=xattr,nocompression", false)]
+    {
+        volume.remount(options);
+        let to = volume.path().join(format!("to {can_pack}"));
+        fs::create_dir(&to).unwrap();
+        let to_drive = drives(&[("C", &to)]);
+        let (_, losses) = restored(&set, &to_drive, false);
+        // One loss for the kind, told with its count, and all bytes are there.
+        let wanted = (LossKind::Fact, "C/StateStore/packed".to_owned());
+        assert_eq!(losses, if can_pack { vec![] } else { vec![wanted] });
+        for (folder, name, is_packed) in files {
+            let path = to.join("StateStore").join(folder).join(name);
+            assert!(fs::read(&path).unwrap() == text.as_bytes());
+            let is_so = attributes_of(&path) & COMPRESSED != 0;
+            assert_eq!(is_so, is_packed && can_pack, "{folder}/{name}");
+            let takes = fs::metadata(&path).unwrap().blocks() * 512;
+            assert_eq!(takes < text.len() as u64 / 2, is_so, "{folder}/{name} takes {takes}");
+        }
+        let folder = |name: &str| attributes_of(&to.join("StateStore").join(name)) & COMPRESSED;
+        assert_eq!(folder("packed") != 0, can_pack);
+        assert_eq!(folder("loose"), 0);
+        let names: Vec<_> = fs::read_dir(&to).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["StateStore"], "what was tried out is gone");
+        let (_, losses) = read_back(&set, &to_drive);
+        assert_eq!(losses, []);
+    }
+    volume.unmount();
+}
+
+/// What the restore has told of is not told again by its read-back.
+#[test]
+fn what_could_not_be_restored_is_counted_once() {
+    let once = |set: &MadeSet, to: &Destinations, expected: &[(LossKind, &str)]| {
+        let seen = Collect::default();
+        let (done, checked) = restore_verified(set, to, Options::default(), &seen).unwrap();
+        let losses = seen.losses.into_inner().unwrap();
+        let mut told: Vec<_> = losses.iter().map(|l| (l.kind, l.path.as_str())).collect();
+        told.sort();
+        assert_eq!(told, expected, "{losses:#?}");
+        assert_eq!((done.losses, checked.losses), (expected.len() as u64, 0));
+    };
+    let file = |name: &str| format!("C/StateStore/USMT/File/{name}");
+    let mut set = small_store();
+    set.file(&file("secret.docx"), b"Windows' raw form");
+    set.edit(&file("secret.docx"), |m| m.content = Some(manifest::EFS_RAW.to_owned()));
+    set.link(&file("secret link"), &file("secret.docx"));
+    set.file(&file("damaged"), &[7; 10_000]);
+    set.break_data(&file("damaged"), 100..600);
+    set.file("C/Elsewhere/x", b"outside");
+    let dir = tempfile::tempdir().unwrap();
+    let expected = [
+        (LossKind::Unreadable, file("secret link")),
+        (LossKind::Hole, file("damaged")),
+        (LossKind::Encrypted, file("secret.docx")),
+        (LossKind::Fact, "C".to_owned()), // all creation times together
+        (LossKind::Name, "C/Elsewhere/x".to_owned()),
+    ];
+    let expected = expected.each_ref().map(|(kind, path)| (*kind, path.as_str()));
+    once(&set, &under(dir.path()), &expected);
+
+    if !ntfs_mount::available("what_could_not_be_restored_is_counted_once") {
+        return;
+    }
+    let mut set = small_store();
+    set.stream(&file("4096"), "large", &[1; 100_000]); // more than ntfs-3g takes
+    set.edit(&file("513"), |m| m.extended_attributes = Some(to_base64(b"no list of attributes")));
+    let mut volume = Mounted::fresh(32);
+    let expected = [(LossKind::Fact, file("4096:large")), (LossKind::Fact, file("513"))];
+    let expected = expected.each_ref().map(|(kind, path)| (*kind, path.as_str()));
+    once(&set, &drives(&[("C", volume.path())]), &expected);
+    volume.unmount();
 }
 
 #[test]

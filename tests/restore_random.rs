@@ -173,11 +173,10 @@ fn raw(image: &Path) -> NtfsTree {
     NtfsTree::open(device, "random".to_owned(), &Silent).unwrap()
 }
 
-/// What a Linux restore promises: all but how data is laid out (compressed, or
-/// with holes), and the times of access and of change, which reading back and
+/// What a Linux restore promises: all but where data has holes, and the times of access and of change, which reading back and
 /// NTFS itself move on.
 fn promised(mut seen: Seen) -> Seen {
-    seen.attributes &= !(attributes::SPARSE | attributes::COMPRESSED | attributes::NORMAL);
+    seen.attributes &= !(attributes::SPARSE | attributes::NORMAL);
     seen.times[2] = FileTime(0);
     // The birth ids behind the first 16 bytes are the volume's affair.
     if let Some(id) = &mut seen.facts.object_id {

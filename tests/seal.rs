@@ -637,3 +637,32 @@ fn stock_tools_can_check_a_seal() {
     assert_eq!(end["type"], "end");
     assert_eq!(end["sha256"], sum.split(' ').next().unwrap());
 }
+
+/// Real seals for the fuzzer: whole, without their last line, and packed.
+#[test]
+#[ignore = "writes fuzz/corpus/seal"]
+fn write_the_seeds() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/seal");
+    fs::create_dir_all(&corpus).unwrap();
+    for (name, more) in [("full", &[][..]), ("quick", &["--quick"])] {
+        let dir = tempfile::tempdir().unwrap();
+        let alice = dir.path().join("StateStore/USMT/File/C$/Users/alice");
+        fs::create_dir_all(&alice).unwrap();
+        for marker in ["catalog.mig", "MIGSTATE.DAT", "hardlink.main", "status.~lg"] {
+            fs::write(dir.path().join("StateStore/USMT").join(marker), marker).unwrap();
+        }
+        fs::write(alice.join("a.txt"), "alice").unwrap();
+        fs::hard_link(alice.join("a.txt"), alice.join("b.txt")).unwrap();
+        let run = lifeboat(&[&["seal", dir.path().to_str().unwrap(), "--json"], more].concat());
+        let totals = &run.events("sealed")[0]["totals"];
+        let count = |field: &str| u8::try_from(totals[field].as_u64().unwrap()).unwrap();
+        let counts = ["files", "directories", "links", "bytes"].map(count);
+        let packed = fs::read(dir.path().join(SEAL)).unwrap();
+        let plain = zstd::decode_all(&packed[..]).unwrap();
+        let end = plain[..plain.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+        let seed = |option: u8, bytes: &[u8]| [&[option][..], &counts, bytes].concat();
+        fs::write(corpus.join(name), seed(0, &plain)).unwrap();
+        fs::write(corpus.join(format!("{name}-lines")), seed(1, &plain[..end])).unwrap();
+        fs::write(corpus.join(format!("{name}-packed")), seed(2, &packed)).unwrap();
+    }
+}

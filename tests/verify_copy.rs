@@ -7,6 +7,10 @@
 mod program;
 #[path = "common/require.rs"]
 mod require;
+#[cfg(feature = "smb")]
+#[allow(clippy::duplicate_mod, dead_code)] // it asks for what it needs by itself
+#[path = "common/smbd.rs"]
+mod smbd;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,6 +91,54 @@ fn a_copy_is_found_in_any_folder_and_compared_with_its_seal() {
         f["code"] == "seal-changed" && f["path"].as_str().unwrap().ends_with(r"\cat.png")
     });
     assert!(changed.is_some(), "{}", run.stdout);
+}
+
+/// The same on a real share, which nobody has mounted.
+#[test]
+#[cfg(feature = "smb")]
+fn a_copy_on_a_share_is_verified_by_its_url() {
+    let Some(()) = require::require("fuse", require::mounts) else { return };
+    let Some(server) = smbd::Smbd::start() else { return };
+    let (_scratch, from) = copied();
+    copy(&from, &server.share_path().join("copies/PC12"));
+    // What the copy lacks by itself, seen from here: streams.
+    let changed = verify(&from, 3).events("seal")[0]["changed"].as_u64().unwrap();
+    let verify = |dir: &str, level: &str, code: i32| {
+        let args = ["verify", &server.url(dir), "--level", level, "--json"];
+        program::lifeboat_with(&args, &[("LIFEBOAT_PASSWORD", server.password())]).expect(code)
+    };
+    for dir in ["copies", "copies/PC12", "copies/PC12/USMT"] {
+        let run = verify(dir, "full", 3);
+        assert_eq!(run.events("store").len(), 1, "{}", run.stdout);
+        let seal = &run.events("seal")[0];
+        assert!(seal["hashes_matched"].as_u64().unwrap() > 30, "{seal}");
+        assert_eq!(
+            (&seal["missing"], &seal["changed"]),
+            (&seal["added"], &changed.into()),
+            "{seal}"
+        );
+        // A server shows names that Win32 refuses under others.
+        for finding in run.events("finding").iter().filter(|f| f["code"] == "seal-missing") {
+            let path = finding["path"].as_str().unwrap();
+            assert!(path.ends_with(['.', ' ']) || path.ends_with(r"\CON"), "{path}");
+        }
+        let codes = codes(&run);
+        for code in ["copy-facts", "copy-hardlink"] {
+            assert!(codes.iter().any(|c| c == code), "{code} in {codes:?}");
+        }
+    }
+    let run = verify("copies/PC12", "quick", 3);
+    assert_eq!(run.events("seal")[0]["touched"], 0, "{}", run.stdout);
+    let photo = server.share_path().join("copies/PC12/USMT/File/C$/Users/alice/Pictures/cat.png");
+    let mut bytes = fs::read(&photo).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&photo, bytes).unwrap();
+    let run = verify("copies/PC12", "full", 3);
+    assert_eq!(run.events("seal")[0]["changed"], changed + 1, "{}", run.stdout);
+    // A folder without a store is none; what is not there is not there.
+    fs::create_dir(server.share_path().join("empty")).unwrap();
+    verify("empty", "quick", 4);
+    verify("nothing", "quick", 1);
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub fn restore_txt(rescue: &Rescue) -> String {
             part.drive_from
         ));
     }
+    for lack in &rescue.lacks {
+        line(&format!("MISSING:   {lack}"));
+    }
     if let Some(encryption) = &rescue.encryption {
         line("Encrypted: yes. Whose files these are, and which, nobody sees without the key.");
         line(if encryption.how == "passphrase" {
@@ -42,8 +45,8 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     let totals = rescue.totals;
     line(&format!("Files:     {} in {} bytes", totals.files, totals.bytes));
     line(&match rescue.end_state {
-        EndState::Saved => "Losses:    none".to_owned(),
-        EndState::SavedWithLosses => {
+        _ if totals.losses == 0 => "Losses:    none".to_owned(),
+        EndState::Saved | EndState::SavedWithLosses => {
             format!("Losses:    {}. `lifeboat list` on this folder names each.", totals.losses)
         }
     });
@@ -356,6 +359,7 @@ mod tests {
             what: What::Store,
             kind: kind.to_owned(),
             parts: vec![part],
+            lacks: Vec::new(),
             totals: Totals::default(),
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },

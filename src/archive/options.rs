@@ -28,6 +28,9 @@ pub struct OffloadOptions {
     pub what: What,
     /// `hard-link`, `uncompressed`, `compressed` or `folder`.
     pub kind: String,
+    /// What of the store is not in the plan, for people; the set says so, and
+    /// is one with losses then.
+    pub lacks: Vec<String>,
     /// The zstd level, 1 to 19.
     pub level: i32,
     /// Whether the level was only chosen for speed: an unfinished set of another
@@ -58,6 +61,7 @@ impl Default for OffloadOptions {
             machine: Machine::default(),
             what: What::Store,
             kind: "hard-link".to_owned(),
+            lacks: Vec::new(),
             level: 3,
             any_level: false,
             threads: None,

@@ -32,6 +32,9 @@ pub struct Rescue {
     pub kind: String,
     /// Its parts.
     pub parts: Vec<Part>,
+    /// What of the store is not in the set, or may not be, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
     /// Counts.
     pub totals: Totals,
     /// How it ended.
@@ -146,7 +149,7 @@ impl Part {
 pub enum EndState {
     /// Everything was saved.
     Saved,
-    /// Something was lost; the manifest names it.
+    /// Something was lost; the manifest names it, or `lacks` does.
     SavedWithLosses,
 }
 

@@ -129,6 +129,11 @@ fn find(code: &'static str, path: String, what: String) -> Finding {
             "What was lost when the set was made is not in it.",
             "`lifeboat list` names each loss.",
         ),
+        "set-lacks-part" => (
+            Severity::Warning,
+            "loadstate fails with code 38 when a part of the store is missing.",
+            "Look for that part, and rescue it too, before its disk is wiped.",
+        ),
         "set-seek-table" => (
             Severity::Warning,
             "Nothing is lost: the manifest tells the same.",

@@ -41,7 +41,10 @@ impl Verifier<'_> {
             let what = "the table that finds the frames is damaged";
             self.tell("set-seek-table", self.shown(STORE), what);
         }
-        if rescue.end_state == EndState::SavedWithLosses {
+        for lack in &rescue.lacks {
+            self.tell("set-lacks-part", self.set.display(), lack.clone());
+        }
+        if rescue.end_state == EndState::SavedWithLosses && rescue.totals.losses > 0 {
             let what = format!("saved with {} losses", rescue.totals.losses);
             self.tell("set-has-losses", self.set.display(), what);
         }

@@ -293,7 +293,7 @@ fn name_the_set(
 /// What `rescue.json` says, but for the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
     let parts = plan.parts().iter().map(Part::of);
-    let saved = written.totals.losses == 0;
+    let saved = written.totals.losses == 0 && options.lacks.is_empty();
     Rescue {
         format: begin.format,
         program: begin.program.clone(),
@@ -303,6 +303,7 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
         what: options.what,
         kind: options.kind.clone(),
         parts: parts.collect(),
+        lacks: options.lacks.clone(),
         totals: written.totals,
         end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
         options: begin.options.clone(),

@@ -100,10 +100,10 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Want
         }
     }
     if let Some(at) = met.iter().position(|met| !met) {
-        let action = if found.hidden {
-            "Some volumes could not be looked into (see above): it may be there."
-        } else {
+        let action = if found.closed.is_empty() {
             r"Write it from the volume's root: \Users\alice, or \ for all of it."
+        } else {
+            "Some volumes could not be looked into (see above): it may be there."
         };
         let what = format!("no volume has the folder '{}'", typed[at].text);
         return Err(Failure::new(Exit::NothingFound, what, action).into());

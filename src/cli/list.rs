@@ -15,6 +15,9 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
     let rescue = set.rescue();
     out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
     out.say(&format!("{} ({}, {})", set.display(), rescue.kind, rescue.created));
+    for lack in &rescue.lacks {
+        out.field("MISSING", lack);
+    }
     let mut exit = Exit::Done;
     for line in set.lines()? {
         if out.is_cancelled() {

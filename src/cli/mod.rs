@@ -26,7 +26,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde_json::json;
 
 use args::{Cli, Command, Global};
 use exit::Exit;
@@ -68,10 +67,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let exit = run(command, &cli.global, out);
     out.clear();
-    out.event(
-        "summary",
-        &json!({"command": command.name(), "exit_code": exit.code(), "result": exit.word()}),
-    );
+    out.summary(command.name(), exit);
     exit.into()
 }
 

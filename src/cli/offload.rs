@@ -8,6 +8,7 @@ use lifeboat::archive::witness::Witness;
 use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use lifeboat::crypt::Encryption;
 use lifeboat::facts::NodeKind;
+use lifeboat::health::missing_parts;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
 use lifeboat::seal::{self as sealing, Guard, Looked};
@@ -95,39 +96,43 @@ impl Job<'_> {
         }
         let mut exit = Exit::Done;
         for store in &stores {
-            if self.store(store, &found.machine)?.1 != Exit::Done {
+            if self.store(store, &found.machine, &found.closed)?.1 != Exit::Done {
                 exit = Exit::Losses;
             }
         }
-        if found.hidden {
-            out.say("Some volumes could not be looked into (see above): a store may be there.");
+        if !found.closed.is_empty() {
+            out.result("Some volumes could not be looked into (see above): a store may be there.");
         }
         Ok(exit)
     }
 
-    /// One store. A part that is not there is a loss, too, and so is what is not
-    /// as it was sealed.
-    pub(crate) fn store(&self, store: &Store, machine: &Machine) -> Result<(Outcome, Exit)> {
+    /// One store. A part that is not there is a loss, too, and so is one of which
+    /// nobody can know because of volumes that could not be looked into
+    /// (`closed`), and what is not as it was sealed.
+    pub(crate) fn store(
+        &self,
+        store: &Store,
+        machine: &Machine,
+        closed: &[String],
+    ) -> Result<(Outcome, Exit)> {
         let out = self.out;
         out.stage(Stage::Plan, &store.display());
         let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
         let mut guard = Guard::of(store, out);
         let witness = guard.as_mut().map(|guard| guard.witness(out));
         let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
-        let outcome = self.save(parts?, What::Store, store.kind.as_str(), machine, witness);
+        for finding in missing_parts(store, closed) {
+            out.finding(&finding);
+        }
+        let lacks: Vec<String> = store.lacks(closed).iter().map(ToString::to_string).collect();
+        let kind = (What::Store, store.kind.as_str());
+        let outcome = self.save(parts?, kind, lacks, machine, witness);
         out.clear();
-        for drive in &store.missing_drives {
-            out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
-        }
-        if store.lacks_primary() {
-            out.note("the primary part was not found and is not in the set");
-        }
         let outcome = outcome?;
         self.show(&outcome);
         let sealed = outcome.rescue.seal.as_ref();
         let differs = sealed.is_some_and(|s| seal::tell(&outcome.set, s, Looked::Bytes, out));
-        let is_whole = !store.lacks_primary() && store.missing_drives.is_empty();
-        let is_done = is_whole && !differs && outcome.losses == 0;
+        let is_done = outcome.rescue.end_state == EndState::Saved && !differs;
         Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
     }
 
@@ -138,7 +143,8 @@ impl Job<'_> {
         let mut exit = Exit::Done;
         for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
             out.stage(Stage::Plan, &display);
-            let outcome = self.save(parts, What::Folder, "folder", &found.machine, None);
+            let outcome =
+                self.save(parts, (What::Folder, "folder"), Vec::new(), &found.machine, None);
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
@@ -153,8 +159,8 @@ impl Job<'_> {
     fn save(
         &self,
         parts: Vec<PlanPart>,
-        what: What,
-        kind: &str,
+        (what, kind): (What, &str),
+        lacks: Vec<String>,
         machine: &Machine,
         witness: Option<&dyn Witness>,
     ) -> Result<Outcome> {
@@ -169,6 +175,7 @@ impl Job<'_> {
             },
             what,
             kind: kind.to_owned(),
+            lacks,
             level: self.level,
             any_level: args.level == Level::Auto,
             frame_bytes: args.frame_bytes.unwrap_or(defaults.frame_bytes),
@@ -222,6 +229,7 @@ fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
             "name": outcome.set,
             "end_state": end_state,
             "totals": totals,
+            "lacks": outcome.rescue.lacks,
             "set_bytes": packed,
             "resumed_frames": outcome.resumed_frames,
             "encryption": outcome.rescue.encryption.as_ref().map(|encryption| &encryption.how),
@@ -239,6 +247,9 @@ fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
         units::bytes(totals.bytes),
         units::bytes(packed)
     ));
+    for lack in &outcome.rescue.lacks {
+        out.field("MISSING", lack);
+    }
     if totals.losses > 0 {
         out.result(&format!(
             "  {}: the manifest names each",

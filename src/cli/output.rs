@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat::facts::Loss;
-use lifeboat::health::Finding;
+use lifeboat::health::{Finding, Severity};
 use lifeboat::monitor::{Monitor, Progress, Stage};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -44,6 +44,8 @@ pub(crate) struct Output {
 struct State {
     stage: &'static str,
     last_event: Option<Instant>,
+    /// Findings that are a warning or worse.
+    doubts: u64,
     losses: u64,
 }
 
@@ -79,7 +81,7 @@ impl Output {
             verbose: global.verbose,
             log,
             bar,
-            state: Mutex::new(State { stage: "", last_event: None, losses: 0 }),
+            state: Mutex::new(State { stage: "", last_event: None, doubts: 0, losses: 0 }),
             live: Live::default(),
             on_screen: AtomicBool::new(false),
         })))
@@ -96,6 +98,21 @@ impl Output {
     /// What the guided rescue shows.
     pub(crate) fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// The last event: how it ended, and what was told on the way.
+    pub(crate) fn summary(&self, command: &str, exit: Exit) {
+        let (doubts, losses) = self.state.lock().map_or((0, 0), |s| (s.doubts, s.losses));
+        self.event(
+            "summary",
+            &json!({
+                "command": command,
+                "exit_code": exit.code(),
+                "result": exit.word(),
+                "warnings": doubts,
+                "losses": losses,
+            }),
+        );
     }
 
     /// Whether text for people is printed line by line.
@@ -273,6 +290,11 @@ impl Monitor for Output {
     }
 
     fn finding(&self, finding: &Finding) {
+        if finding.severity >= Severity::Warning
+            && let Ok(mut state) = self.state.lock()
+        {
+            state.doubts += 1;
+        }
         self.log(
             Importance::Warning,
             &format!("{} {}: {}: {}", finding.severity, finding.code, finding.path, finding.what),

@@ -44,8 +44,11 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         out.result(&format!("  The store that was there is kept as {kept}"));
     }
     let differs = sealed.is_some_and(|s| seal::tell(&shown, &s, Looked::Bytes, out));
+    for lack in &rescue.lacks {
+        out.field("MISSING", lack);
+    }
     advise(&whole, rescue, out);
-    Ok(if losses > 0 || differs { Exit::Losses } else { Exit::Done })
+    Ok(if losses > 0 || differs || !rescue.lacks.is_empty() { Exit::Losses } else { Exit::Done })
 }
 
 /// The part of one drive.

@@ -6,9 +6,11 @@ use anyhow::Result;
 use lifeboat::archive::rescue::{Machine as SetMachine, SealOutcome};
 use lifeboat::disk;
 use lifeboat::facts::FileTime;
+use lifeboat::health::missing_parts;
+use lifeboat::monitor::Monitor;
 use lifeboat::name::{NtName, NtPath};
 use lifeboat::seal::{Looked, Made, SealOptions, seal_store, verdict};
-use lifeboat::store::{Machine, Store};
+use lifeboat::store::{Lack, Machine, Store};
 use lifeboat::tree::source::SourceVolume;
 use serde_json::json;
 
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &Seal, global: &Global, out: Out) -> Result<Exit> {
         let made = seal_store(store, &folder, &options, out)?;
         out.clear();
         show(store, &made, args.quick, out);
-        if made.totals.losses > 0 || !is_whole(store, out) {
+        if made.totals.losses > 0 || !is_whole(store, &found.closed, out) {
             exit = Exit::Losses;
         }
     }
@@ -101,15 +103,25 @@ fn machine(found: &Machine) -> SetMachine {
 }
 
 /// Whether all parts of the store were sealed; says what was not.
-fn is_whole(store: &Store, out: Out) -> bool {
-    for drive in &store.missing_drives {
-        out.result(&format!("  MISSING  the part on drive {drive}: was not found, nor sealed"));
-        out.result(&format!("  To do    name its drive as well: lifeboat seal ... {drive}:"));
+fn is_whole(store: &Store, closed: &[String], out: Out) -> bool {
+    for finding in missing_parts(store, closed) {
+        out.finding(&finding);
     }
-    if store.lacks_primary() {
-        out.result("  MISSING  the primary part (hardlink.main) was not found, nor sealed");
+    for lack in store.lacks(closed) {
+        match lack {
+            Lack::Drive(drive) => {
+                let what = format!("the part on drive {drive}: was not found, nor sealed");
+                out.field("MISSING", &what);
+                out.field("To do", &format!("name its drive as well: lifeboat seal ... {drive}:"));
+            }
+            Lack::Primary => {
+                let what = "the primary part (hardlink.main) was not found, nor sealed";
+                out.field("MISSING", what);
+            }
+            Lack::Unknown(_) => out.field("MISSING", "perhaps a part: see above"),
+        }
     }
-    store.missing_drives.is_empty() && !store.lacks_primary()
+    store.lacks(closed).is_empty()
 }
 
 fn show(store: &Store, made: &Made, quick: bool, out: Out) {

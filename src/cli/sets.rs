@@ -149,12 +149,24 @@ fn unc_place(path: &Path) -> Option<SmbPlace> {
     })
 }
 
+/// The folder at a target to look for a store in, where the one that was named
+/// is no rescue set, nor an unfinished one. A store is known by its `USMT` folder,
+/// so where that was named it is the one above.
+pub(crate) fn copied_store<'a>(target: &dyn Target, name: &'a str) -> Result<Option<&'a str>> {
+    let is_folder = target.stat(name)?.is_some_and(|entry| entry.is_dir);
+    let is_set = name.ends_with(".partial") || target.stat(&format!("{name}/{RESCUE}"))?.is_some();
+    let folder = if name.eq_ignore_ascii_case("USMT") { "" } else { name };
+    Ok((is_folder && !is_set).then_some(folder))
+}
+
 /// Whether `what` names a rescue set rather than a source.
 pub(crate) fn looks_like_set(what: &str) -> bool {
     what.starts_with("smb://")
         || Path::new(what).join("rescue.json").exists()
         || what.trim_end_matches(['/', '\\']).ends_with(".partial")
 }
+
+const RESCUE: &str = "rescue.json";
 
 #[cfg(test)]
 mod tests {

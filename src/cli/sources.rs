@@ -1,11 +1,15 @@
 //! Opening what the user named, and finding the stores in it.
 
+use std::sync::{Arc, Mutex};
+
 use anyhow::Result;
-use lifeboat::health::check_deleted_stores;
-use lifeboat::monitor::Monitor;
+use lifeboat::health::{Finding, Severity, check_deleted_stores};
+use lifeboat::monitor::{Monitor, Progress, Stage};
 use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
-use lifeboat::tree::Via;
-use lifeboat::tree::source::{Source, SourceVolume};
+use lifeboat::target::Target;
+use lifeboat::target::tree::{NOT_SHOWN, TargetTree};
+use lifeboat::tree::source::{Source, SourceError, SourceVolume};
+use lifeboat::tree::{Tree, Via};
 use serde_json::json;
 
 use super::args::{Global, ViaArg};
@@ -20,18 +24,41 @@ pub(crate) struct Found {
     pub(crate) logs: Logs,
     /// Which computer it is.
     pub(crate) machine: Machine,
-    /// Whether a volume or disk could not be looked into.
-    pub(crate) hidden: bool,
+    /// Volumes and disks that could not be looked into, or not to their end.
+    pub(crate) closed: Vec<String>,
 }
 
 /// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
-    let mut found = open(sources, global, out)?;
+    search(open(sources, global, out)?, out)
+}
+
+/// Finds the stores in a folder at a target: copied there by hand.
+pub(crate) fn find_at(target: Arc<dyn Target>, dir: &str, out: Out) -> Result<Found> {
+    let tree = TargetTree::open(target, dir, "a share")?;
+    let volume = SourceVolume {
+        display: tree.info().source.clone(),
+        kind: tree.info().file_system.clone(),
+        tree: Ok(Arc::new(tree)),
+        may_hold_stores: true,
+        letter: None,
+        mount: None,
+        attached: false,
+        findings: Vec::new(),
+        why: "a folder on a share".to_owned(),
+        not_shown: NOT_SHOWN.to_vec(),
+    };
+    search(announce(vec![volume], Vec::new(), out), out)
+}
+
+fn search(mut found: Found, out: Out) -> Result<Found> {
     let searched: Vec<StoreVolume> = found.searchable().collect();
-    let (stores, failed) = find_stores(&searched, out);
+    let search = Search { out, cut: Mutex::default() };
+    let (stores, failed) = find_stores(&searched, &search);
+    found.closed.extend(search.cut.into_inner().unwrap_or_default());
     for (number, error) in failed {
-        found.hidden = true;
-        out.note(&format!("{}: cannot be searched: {error}", searched[number].display));
+        let display = &searched[number].display;
+        found.close(display, &format!("cannot be searched: {error}"), out);
     }
     found.logs = Logs::read(&searched, &stores, out);
     found.machine = Machine::find(&searched, &found.logs);
@@ -51,26 +78,32 @@ pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Foun
         ViaArg::Host => Via::Host,
     });
     let mut opened = Vec::new();
-    let mut hidden = false;
+    let mut errors = Vec::new();
     if sources.is_empty() {
-        let (attached, errors) = Source::attached(via, out);
-        for error in errors {
-            hidden = true;
-            out.note(&format!("{error}; {}", error.advice()));
-        }
+        let attached;
+        (attached, errors) = Source::attached(via, out);
         opened.extend(attached);
     }
     for spec in sources {
         opened.push(Source::open(spec, via, out)?);
     }
-    let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
+    let volumes = opened.into_iter().flat_map(|s| s.volumes).collect();
+    Ok(announce(volumes, errors, out))
+}
+
+/// Says what was opened and what was not.
+fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> Found {
     let mut found = Found {
         volumes,
         stores: Vec::new(),
         logs: Logs::default(),
         machine: Machine::default(),
-        hidden,
+        closed: Vec::new(),
     };
+    for error in errors {
+        found.close(&error.to_string(), &error.advice(), out);
+    }
+    let mut closed = Vec::new();
     for volume in &found.volumes {
         let (readable, reason) = match &volume.tree {
             Ok(_) => (true, None),
@@ -96,15 +129,17 @@ pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Foun
         }
         match &volume.tree {
             Err(reason) if volume.may_hold_stores => {
-                found.hidden = true;
-                out.note(&format!("{}: {reason}", volume.display));
+                closed.push((volume.display.clone(), reason.clone()));
             }
             Ok(_) | Err(_) => {}
         }
     }
+    for (display, reason) in closed {
+        found.close(&display, &reason, out);
+    }
     let searched: Vec<StoreVolume> = found.searchable().collect();
     found.machine = Machine::find(&searched, &found.logs);
-    Ok(found)
+    found
 }
 
 /// Which way a volume is read, and why: where it is not the usual one, or more
@@ -128,6 +163,20 @@ fn say_which_way(volume: &SourceVolume, out: Out) {
 }
 
 impl Found {
+    /// Says that a volume or disk cannot be looked into, and remembers it.
+    fn close(&mut self, display: &str, reason: &str, out: Out) {
+        out.finding(&Finding {
+            code: "volume-closed",
+            severity: Severity::Warning,
+            path: display.to_owned(),
+            what: format!("not looked into: {reason}"),
+            meaning: "A store, or a part of one, may be there.".to_owned(),
+            action: "Make it readable and run this again, before anything is wiped.".to_owned(),
+        });
+        out.live().note(&format!("{display}: {reason}"));
+        self.closed.push(display.to_owned());
+    }
+
     /// The volumes that can be looked into.
     pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
         self.volumes.iter().filter_map(|volume| {
@@ -138,6 +187,36 @@ impl Found {
                 attached: volume.attached,
             })
         })
+    }
+}
+
+/// Watches the search: a volume that was not searched to its end is as good as
+/// closed.
+struct Search {
+    out: Out,
+    cut: Mutex<Vec<String>>,
+}
+
+impl Monitor for Search {
+    fn stage(&self, stage: Stage, on: &str) {
+        self.out.stage(stage, on);
+    }
+    fn progress(&self, progress: Progress) {
+        self.out.progress(progress);
+    }
+    fn finding(&self, finding: &Finding) {
+        if finding.code == "search-cut-short"
+            && let Ok(mut cut) = self.cut.lock()
+        {
+            cut.push(finding.path.clone());
+        }
+        self.out.finding(finding);
+    }
+    fn note(&self, text: &str) {
+        self.out.note(text);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.out.is_cancelled()
     }
 }
 
@@ -170,10 +249,10 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
 /// Nothing was found: says what that does and does not mean.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count();
-    let action = if found.hidden {
-        "Some volumes could not be looked into (see above): a store may be there."
-    } else {
+    let action = if found.closed.is_empty() {
         "Is the right disk attached? lifeboat detect without a source looks at all."
+    } else {
+        "Some volumes could not be looked into (see above): a store may be there."
     };
     Failure::new(
         Exit::NothingFound,

@@ -33,15 +33,19 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 }
 
 fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) -> Result<Exit> {
+    verify_found(&sources::find(names, global, out)?, args, out)
+}
+
+/// The stores in what was found.
+fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit> {
     let level = match args.level {
         LevelArg::Quick => Level::Quick,
         LevelArg::Full => Level::Full,
     };
-    let found = sources::find(names, global, out)?;
     let wanted: Vec<String> = args.store.iter().cloned().collect();
     let stores = sources::choose(found.stores.clone(), &wanted)?;
     if !stores.iter().any(|s| s.kind.holds_data()) {
-        return Err(sources::nothing_found(&found).into());
+        return Err(sources::nothing_found(found).into());
     }
     // A damaged volume is damage, whatever the store looks like.
     let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
@@ -50,13 +54,14 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
     if args.usmt.is_some() && usmtutils.is_none() {
         return Err(no_usmtutils(args).into());
     }
-    detect::show_machine(&found, out);
+    detect::show_machine(found, out);
     for store in &stores {
         out.clear();
-        detect::show(store, &Survey::of(store, out), &found, out);
+        detect::show(store, &Survey::of(store, out), found, out);
         let check = Check {
             level,
             capture: found.logs.capture_of(store, &found.stores),
+            closed: &found.closed,
             usmtutils: usmtutils.as_ref(),
         };
         let mut guard = Guard::of(store, out);
@@ -132,6 +137,9 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
         LevelArg::Full => Level::Full,
     };
     let (target, name) = sets::find_set(set, &args.logon, out)?;
+    if let Some(folder) = sets::copied_store(&*target, &name)? {
+        return verify_found(&sources::find_at(target, folder, out)?, args, out);
+    }
     let keys = keys::if_any(&*target, &name, &args.logon.unlock, out)?;
     let verified = verify_set_with(target.clone(), &name, keys.as_ref(), level, out)?;
     let sealed = match &keys {
@@ -140,6 +148,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
     };
     out.clear();
     let lost = verified.rescue.totals.losses;
+    let lacks = &verified.rescue.lacks;
     let verdict = match (verified.damage, level) {
         (0, Level::Full) if keys.is_none() => {
             "every file has its hash; encrypted, and without its key nobody knows what is in it"
@@ -160,14 +169,19 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
             "damage": verified.damage,
             "members_hit": verified.members_hit,
             "losses": lost,
+            "lacks": lacks,
         }),
     );
     out.result(&format!("Set {set}"));
     out.result(&format!("  verdict  {verdict}"));
+    for lack in lacks {
+        out.field("MISSING", lack);
+    }
     if lost > 0 {
         out.result(&format!("  it was saved with {lost} losses; lifeboat list names each"));
     }
     let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
     let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));
-    Ok(if verified.damage > 0 || lost > 0 || differs { Exit::Losses } else { Exit::Done })
+    let is_all = lost == 0 && lacks.is_empty();
+    Ok(if verified.damage > 0 || !is_all || differs { Exit::Losses } else { Exit::Done })
 }

@@ -86,6 +86,9 @@ codes! {
     SECONDARY_MISSING = "secondary-missing", Fatal, Quick,
         "loadstate fails with code 38 when a part is missing.",
         "Attach or unlock the volume that was that drive, and run this again.";
+    PARTS_UNKNOWN = "parts-unknown", Warning, Quick,
+        "loadstate fails with code 38 when a part is missing.",
+        "Unlock or attach the volumes that could not be looked into, and run this again.";
     SECONDARY_MISPLACED = "secondary-misplaced", Damage, Quick,
         "loadstate looks for each part at the primary's path on its own drive (inferred).",
         "Rescue both parts. Before loadstate, put this one at the primary's path.";
@@ -250,6 +253,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("boot-sector-copy", Warning),
     ("volume-refused", Warning),
     ("volume-start-unreadable", Damage),
+    ("volume-closed", Warning),
     ("volume-cut-short", Warning),
     ("search-cut-short", Warning),
     ("ntfs-boot-copy", Warning),
@@ -275,6 +279,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-index-stale", Warning),
     ("deleted-store", Warning),
     ("set-has-losses", Warning),
+    ("set-lacks-part", Warning),
     ("set-seek-table", Warning),
     ("set-file-missing", Damage),
     ("set-file-size", Damage),

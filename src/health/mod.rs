@@ -19,6 +19,7 @@ use std::fmt;
 
 pub use codes::Code;
 pub use deleted::check_deleted_stores;
+pub use parts::missing_parts;
 pub use read_all::Onlooker;
 pub use store::{Check, Level, StoreReport, check_store, check_store_with};
 pub use usmtutils::Usmtutils;

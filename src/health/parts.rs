@@ -1,34 +1,57 @@
 //! Are all parts of a store there, where they belong, with their markers?
 
-use crate::store::{DriveFrom, Part, Role, Store, StoreKind};
+use crate::store::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 
 use super::Finding;
 use super::codes::{
     CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
-    HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PRIMARY_MISSING, SECONDARY_FOREIGN,
-    SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING, STATUS_NOT_EMPTY, STORE_PATH_LONG,
+    HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN, PRIMARY_MISSING,
+    SECONDARY_FOREIGN, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING, STATUS_NOT_EMPTY,
+    STORE_PATH_LONG,
 };
 
 /// The longest store path that loadstate takes, in characters (its code 12).
 const LONGEST_STORE_PATH: usize = 256;
 
+/// What of a store is not here, or may not be: one finding for each [`Lack`],
+/// and one where nothing tells which parts there are. `closed` are the volumes
+/// that could not be looked into, for people.
+pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
+    let finding = |lack: &Lack| match lack {
+        Lack::Primary => {
+            let what = "a secondary part of a hard-link store; its primary was not found";
+            PRIMARY_MISSING.at(store.display(), what)
+        }
+        Lack::Drive(drive) => {
+            let what = format!(
+                "hardlink.main names a part on drive {drive}:, which was not found (the file's \
+                 format is inferred)"
+            );
+            SECONDARY_MISSING.at(store.display(), what)
+        }
+        Lack::Unknown(_) => PARTS_UNKNOWN.at(store.display(), lack.to_string()),
+    };
+    let mut found: Vec<Finding> = store.lacks(closed).iter().map(finding).collect();
+    let primary = store.parts.iter().find(|part| part.role == Role::Primary);
+    if let Some(marker) = primary.and_then(|part| part.markers.hardlink_main)
+        && !store.knows_parts
+    {
+        let what = match marker.size {
+            0 => "hardlink.main is empty",
+            _ => "hardlink.main does not read as lines of a drive and a GUID (inferred)",
+        };
+        found.push(HARDLINK_MAIN_UNREADABLE.at(store.display() + "\\hardlink.main", what));
+    }
+    found
+}
+
 /// The store as a whole.
-pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
+pub(super) fn check(store: &Store, closed: &[String], say: &mut dyn FnMut(Finding)) {
     if store.kind == StoreKind::Estimate {
         let what = "only USMTSIZE.TXT: an estimate that scanstate /p left";
         return say(ESTIMATE_ONLY.at(store.display(), what));
     }
-    if store.lacks_primary() {
-        let what = "a secondary part of a hard-link store; its primary was not found";
-        say(PRIMARY_MISSING.at(store.display(), what));
-    }
-    for drive in &store.missing_drives {
-        let what = format!(
-            "hardlink.main names a part on drive {drive}:, which was not found (the file's \
-             format is inferred)"
-        );
-        say(SECONDARY_MISSING.at(store.display(), what));
-    }
+    missing_parts(store, closed).into_iter().for_each(&mut *say);
     for (path, guid) in &store.strangers {
         let what = format!(
             "a secondary part that hardlink.main does not list stands at this store's path \
@@ -54,15 +77,6 @@ pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
             let what = format!("the primary part is at {}", primary.windows_path());
             say(SECONDARY_MISPLACED.at(part.windows_path(), what));
         }
-    }
-    if let Some(marker) = primary.and_then(|part| part.markers.hardlink_main)
-        && !store.knows_parts
-    {
-        let what = match marker.size {
-            0 => "hardlink.main is empty",
-            _ => "hardlink.main does not read as lines of a drive and a GUID (inferred)",
-        };
-        say(HARDLINK_MAIN_UNREADABLE.at(store.display() + "\\hardlink.main", what));
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Check<'a> {
     /// command line names the store
     /// ([`Logs::capture_of`](crate::store::Logs::capture_of)).
     pub capture: Option<(&'a UsmtRun, bool)>,
+    /// Volumes that could not be looked into, for people: a part of the store
+    /// may be there.
+    pub closed: &'a [String],
     /// Microsoft's own verifier, where it is at hand and can run.
     pub usmtutils: Option<&'a Usmtutils>,
 }
@@ -93,7 +96,7 @@ pub fn check_store_with(
     let mut report = StoreReport::default();
     let mut told = Told { monitor, kept: Vec::new(), counts: BTreeMap::new() };
     let mut say = |finding: Finding| told.take(finding);
-    parts::check(store, &mut say);
+    parts::check(store, check.closed, &mut say);
     copy::check(store, &mut say);
     for part in &store.parts {
         match store.kind {

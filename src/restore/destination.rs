@@ -290,9 +290,9 @@ impl Places {
                     Err(error) => return Err(fatal(path, error)),
                 }
             }
-            let marker = match opened.root.create(&at) {
+            let marker = match opened.root.create(&at, false) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                    opened.root.remove(&at).and_then(|()| opened.root.create(&at))
+                    opened.root.remove(&at).and_then(|()| opened.root.create(&at, false))
                 }
                 made => made,
             };

@@ -8,19 +8,21 @@ mod again;
 pub(super) mod cover;
 mod dress;
 mod foresee;
+mod pack;
 mod pour;
 
 pub(super) use dress::times;
+pub(super) use pack::is_packed;
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
-use self::pour::{FileSink, Pull, Spill};
+use self::pour::{FileSink, Pull, Spill, Zeros};
 use super::destination::Places;
 use super::error::RestoreError;
 use super::input::{Input, Ordered};
-use super::place::{FactKind, Kind};
+use super::place::{FactKind, Kind, Piece};
 use super::platform::{self, Root};
 use super::stage::is_below;
 use super::tally::Tally;
@@ -58,6 +60,8 @@ pub(super) struct Job<'a> {
     /// Hashes of the paths that were not put down, or were there already and
     /// keep their facts.
     left: HashSet<u64>,
+    /// Hashes of the pieces of files that were put down and are told of as lost.
+    told: HashSet<u64>,
     /// How deep the folders lie that are to be covered.
     cover_depths: BTreeSet<usize>,
     hasher: RandomState,
@@ -90,6 +94,7 @@ impl<'a> Job<'a> {
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
             left: HashSet::new(),
+            told: HashSet::new(),
             cover_depths: BTreeSet::new(),
             hasher: RandomState::new(),
         }
@@ -227,6 +232,7 @@ impl<'a> Job<'a> {
         if !is_made && !self.may_dress(member, place)? {
             return Ok(false);
         }
+        self.pack_folder(member, place);
         self.put_short_name(member, place)?;
         self.streams(set, member, place)?;
         Ok(true)
@@ -285,17 +291,22 @@ impl<'a> Job<'a> {
             self.streams(set, member, place)?;
             return Ok(true);
         }
-        let file = match self.create(place) {
+        let is_packed = self.is_to_be_packed(member, place);
+        let file = match self.create(place, is_packed) {
             Ok(file) => file,
             Err(error) => return self.refused(member, place, &error),
         };
         // Before links are made: ntfs-3g gives no DOS name to a linked file.
         self.put_short_name(member, place)?;
-        let may_have_holes = member.attributes & attributes::SPARSE != 0;
-        if may_have_holes {
+        let zeros = match member.attributes & attributes::SPARSE {
+            _ if is_packed => Zeros::Written, // ntfs-3g packs what is written in order
+            0 => Zeros::Plain,
+            _ => Zeros::Holes,
+        };
+        if zeros == Zeros::Holes {
             platform::allow_holes(&file);
         }
-        let mut sink = FileSink::new(&file, may_have_holes);
+        let mut sink = FileSink::new(&file, zeros);
         let poured = self.pour(set, data, &mut sink).and_then(|trouble| {
             sink.finish().map_err(Spill::Write)?;
             Ok(trouble)
@@ -312,6 +323,7 @@ impl<'a> Job<'a> {
         };
         if let Some((kind, detail)) = trouble {
             self.tally.lose(&member.path, kind, detail);
+            self.tell(place, Piece::Data);
         }
         self.progress.files += 1;
         self.done.files += 1;
@@ -378,6 +390,7 @@ impl<'a> Job<'a> {
             };
             if let Some(why) = self.cannot_be(&stream.data) {
                 self.tally.lose(&path, LossKind::Unreadable, why);
+                self.tell(place, Piece::Stream(&name));
                 continue;
             }
             let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
@@ -392,6 +405,7 @@ impl<'a> Job<'a> {
                     self.done.bytes = self.done.bytes.saturating_add(stream.data.size);
                     if let Some((kind, detail)) = trouble {
                         self.tally.lose(&path, kind, detail);
+                        self.tell(place, Piece::Stream(&name));
                     }
                 }
                 Err(Spill::Fatal(error)) => return Err(error),
@@ -399,6 +413,7 @@ impl<'a> Job<'a> {
                     self.fatal(place, &error)?;
                     let detail = format!("this named stream could not be written: {error}");
                     self.tally.lose(&path, LossKind::Fact, detail);
+                    self.tell(place, Piece::Stream(&name));
                 }
             }
         }
@@ -441,13 +456,14 @@ impl<'a> Job<'a> {
         let copied = (|| {
             let root = self.root(from).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
             let mut source = root.open_file(&from.at)?;
-            let mut copy = self.create(to)?;
+            let mut copy = self.create(to, false)?;
             io::copy(&mut source, &mut copy)
         })();
         match copied {
             Ok(bytes) => {
                 let detail = format!("a hard link became a copy: {error}");
                 self.tally.lose(&member.path, LossKind::Fact, detail);
+                self.tell(to, Piece::Link);
                 self.done.links += 1;
                 self.done.bytes = self.done.bytes.saturating_add(bytes);
                 Ok(true)
@@ -458,17 +474,17 @@ impl<'a> Job<'a> {
 
     /// Makes a new file; where one may be replaced, in its place and not into
     /// it: it may have other names that are none of ours.
-    fn create(&mut self, place: &Place) -> io::Result<std::fs::File> {
+    fn create(&mut self, place: &Place, is_packed: bool) -> io::Result<std::fs::File> {
         let may_replace = self.may_replace(place);
         let opened = self.places.roots.get_mut(place.root);
         let root = &mut opened.ok_or(io::ErrorKind::NotFound)?.root;
-        match root.create(&place.at) {
+        match root.create(&place.at, is_packed) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && may_replace => {
                 if root.kind(&place.at)? == Some(Kind::Folder) {
                     return Err(e);
                 }
                 root.remove(&place.at)?;
-                root.create(&place.at)
+                root.create(&place.at, is_packed)
             }
             made => made,
         }
@@ -542,6 +558,36 @@ impl<'a> Job<'a> {
             Verdict::Denied => RestoreError::Denied { path, error: copy() },
             Verdict::Broken => RestoreError::Broken { path, error: copy() },
         })
+    }
+
+    /// Remembers that this piece of a file was told of as lost.
+    fn tell(&mut self, place: &Place, piece: Piece<'_>) {
+        let hash = self.piece(place.root, &place.at, piece);
+        self.told.insert(hash);
+    }
+
+    fn piece(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> u64 {
+        self.hasher.hash_one((root, at, piece))
+    }
+
+    /// Whether this piece of what stands there was told of as lost.
+    pub(super) fn has_told(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> bool {
+        self.told.contains(&self.piece(root, at, piece))
+    }
+
+    /// Whether a path of the set leads nowhere, which was told of.
+    pub(super) fn refuses(&self, path: Option<&[u8]>) -> bool {
+        self.find(path).is_err()
+    }
+
+    /// Whether that was not put down, or was there already and keeps its facts.
+    pub(super) fn has_left(&self, root: usize, at: &[NtName]) -> bool {
+        self.left.contains(&self.hasher.hash_one((root, at)))
+    }
+
+    /// Whether what is compressed there was made so.
+    pub(super) fn packs(&self, root: usize) -> bool {
+        self.places.roots.get(root).is_some_and(|opened| opened.root.holds(FactKind::Compression))
     }
 
     fn exact(&self, place: &Place) -> u64 {

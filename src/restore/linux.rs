@@ -2,7 +2,7 @@
 //! through a link. NTFS facts go onto an ntfs-3g mount by its `system.ntfs_*`
 //! attributes; other file systems take times and nothing more.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -23,6 +23,9 @@ use crate::tree::host::linux::{Flavour, flavour_of};
 pub(super) struct Root {
     top: Arc<OwnedFd>,
     flavour: Flavour,
+    /// Whether new files are compressed in folders that are; not before it was
+    /// tried.
+    packs: bool,
     /// The folders on the way to the one used last, from the top.
     way: Vec<(NtName, Arc<OwnedFd>)>,
 }
@@ -33,7 +36,7 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty())?;
         let flavour = flavour_of(&top)?;
-        Ok(Self { top: Arc::new(top), flavour, way: Vec::new() })
+        Ok(Self { top: Arc::new(top), flavour, packs: false, way: Vec::new() })
     }
 
     /// Whether the file system has a place for such a fact.
@@ -42,8 +45,42 @@ impl Root {
             (_, FactKind::Times) => true,
             (Flavour::Plain, _) => false,
             (Flavour::Ntfs3g { streams }, FactKind::Stream) => streams,
+            (Flavour::Ntfs3g { .. }, FactKind::Compression) => self.packs,
             (Flavour::Ntfs3g { .. }, _) => true,
         }
+    }
+
+    /// Finds out whether files can be compressed. ntfs-3g does that unless it
+    /// was told not to when it mounted the volume, or the volume's clusters are too
+    /// large: only a new file shows it.
+    pub(super) fn try_packing(&mut self) {
+        let Flavour::Ntfs3g { .. } = self.flavour else { return };
+        let Ok(folder) = CString::new(format!("lifeboat-{}.partial", std::process::id())) else {
+            return;
+        };
+        if rustix::fs::mkdirat(&*self.top, &*folder, self.mode(true)).is_err() {
+            return; // the restore itself will say what is wrong
+        }
+        let tried = || -> io::Result<bool> {
+            add_attribute(&self.top, &folder, attributes::COMPRESSED)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let inside = rustix::fs::openat(&*self.top, &*folder, flags, Mode::empty())?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(&inside, c"x", flags, self.mode(false))?;
+            let _ = rustix::io::write(&file, &[0; 64])?;
+            drop(file);
+            let bits = attributes_of(&inside, c"x");
+            rustix::fs::unlinkat(&inside, c"x", AtFlags::empty())?;
+            Ok(bits? & attributes::COMPRESSED != 0)
+        };
+        self.packs = tried().unwrap_or(false);
+        let _ = rustix::fs::unlinkat(&*self.top, &*folder, AtFlags::REMOVEDIR);
+    }
+
+    /// Marks a folder so that what is made in it is compressed.
+    pub(super) fn pack_folder(&mut self, at: &[NtName]) -> io::Result<()> {
+        let (folder, name) = self.parent(at, false)?;
+        Ok(add_attribute(&folder, &name, attributes::COMPRESSED)?)
     }
 
     /// Bytes that may still be written.
@@ -106,11 +143,26 @@ impl Root {
         }
     }
 
-    /// Makes a new file, and the folders above it.
-    pub(super) fn create(&mut self, at: &[NtName]) -> io::Result<File> {
+    /// Makes a new file, and the folders above it; a compressed one if that is
+    /// asked for. What is compressed follows from the folder here, which gets its
+    /// own mark back.
+    pub(super) fn create(&mut self, at: &[NtName], is_packed: bool) -> io::Result<File> {
         let (folder, name) = self.parent(at, true)?;
+        let was = if self.packs { Some(attributes_of(&folder, c".")?) } else { None };
+        let other = was.filter(|bits| (bits & attributes::COMPRESSED != 0) != is_packed);
+        if let Some(bits) = other {
+            set_attributes(&folder, c".", bits ^ attributes::COMPRESSED)?;
+        }
+        let made = self.create_in(&folder, &name);
+        if let Some(bits) = other {
+            set_attributes(&folder, c".", bits)?;
+        }
+        made
+    }
+
+    fn create_in(&self, folder: &OwnedFd, name: &CString) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let fd = rustix::fs::openat(&*folder, &*name, flags | OFlags::CLOEXEC, self.mode(false))?;
+        let fd = rustix::fs::openat(folder, &**name, flags | OFlags::CLOEXEC, self.mode(false))?;
         Ok(File::from(fd))
     }
 
@@ -334,6 +386,23 @@ fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Re
             set("system.ntfs_times_be", &now)
         }
     }
+}
+
+/// The attributes (MS-FSCC 2.6) of what stands in a folder.
+fn attributes_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u32> {
+    let mut bits = [0; 4];
+    rustix::fs::lgetxattr(&*proc_path(folder, name), "system.ntfs_attrib_be", &mut bits[..])?;
+    Ok(u32::from_be_bytes(bits))
+}
+
+fn set_attributes(folder: &OwnedFd, name: &CStr, bits: u32) -> rustix::io::Result<()> {
+    let value = bits.to_be_bytes();
+    let path = proc_path(folder, name);
+    rustix::fs::lsetxattr(&*path, "system.ntfs_attrib_be", &value, XattrFlags::empty())
+}
+
+fn add_attribute(folder: &OwnedFd, name: &CStr, bit: u32) -> rustix::io::Result<()> {
+    set_attributes(folder, name, attributes_of(folder, name)? | bit)
 }
 
 /// What was a file or folder may be a link or a pipe to the kernel from now on. It

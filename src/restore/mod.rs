@@ -93,7 +93,7 @@ pub fn restore(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreError> {
-    put_back(input, to, options, monitor, || Ok(())).map(|(done, ())| done)
+    put_back(input, to, options, monitor, |_| Ok(())).map(|(done, ())| done)
 }
 
 /// The same, read back and compared ([`verify_restored`]) as long as everything
@@ -107,7 +107,7 @@ pub fn restore_verified(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<(Restored, Verified), RestoreError> {
-    let look = || verify::read_back(input, to, verify::AccessTimes::PutBack, monitor);
+    let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), monitor);
     put_back(input, to, options, monitor, look)
 }
 
@@ -116,7 +116,7 @@ fn put_back<T>(
     to: &Destinations,
     options: Options,
     monitor: &dyn Monitor,
-    look: impl FnOnce() -> Result<T, RestoreError>,
+    look: impl FnOnce(&job::Job<'_>) -> Result<T, RestoreError>,
 ) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
@@ -131,7 +131,7 @@ fn put_back<T>(
     let replace = if is_staged { is_begun } else { options.replace || is_begun };
     let mut job = job::Job::new(input, &mut places, replace, monitor);
     job.run()?;
-    let seen = look()?;
+    let seen = look(&job)?;
     job.cover()?;
     Ok((job.finish(), seen))
 }

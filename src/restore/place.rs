@@ -31,7 +31,7 @@ pub(super) const SETTABLE: u32 = 0x1 | 0x2 | 0x4 | 0x20 | 0x100 | 0x1000 | 0x200
 pub(super) const MISSED: u32 = 0x1 | 0x2 | 0x4;
 
 /// Kinds of facts, as far as a file system holds them or not.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum FactKind {
     Security,
     Reparse,
@@ -42,6 +42,7 @@ pub(super) enum FactKind {
     CreationTime,
     Times,
     Stream,
+    Compression,
 }
 
 impl FactKind {
@@ -57,8 +58,21 @@ impl FactKind {
             Self::CreationTime => "creation time",
             Self::Times => "times",
             Self::Stream => "named stream",
+            Self::Compression => "compression (the bytes are whole, and take more room)",
         }
     }
+}
+
+/// Something of a file that may be lost on its way. What was told of once is
+/// not told of again by the read-back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Piece<'a> {
+    /// The bytes of its unnamed stream.
+    Data,
+    Stream(&'a NtName),
+    Fact(FactKind),
+    /// That it is one more name of another file.
+    Link,
 }
 
 impl Fact<'_> {

@@ -5,14 +5,15 @@ use sha2::{Digest, Sha256};
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
-use super::place::{Fact, FactKind, SETTABLE};
+use super::job::Job;
+use super::place::{Fact, FactKind, Piece, SETTABLE};
 use super::platform::Root;
 use super::tally::Tally;
 use super::{job, names};
 use crate::archive::error::ArchiveError;
 use crate::archive::hash::finish_hex;
 use crate::archive::manifest::{self, Data, Member, MemberKind, from_base64};
-use crate::facts::{FileTime, LossKind, Node, NodeKind};
+use crate::facts::{Facts, FileTime, LossKind, Node, NodeKind, attributes};
 use crate::monitor::{Monitor, Progress, Stage};
 use crate::name::NtName;
 use crate::tree::host::HostTree;
@@ -41,22 +42,16 @@ pub fn verify_restored(
     to: &Destinations,
     monitor: &dyn Monitor,
 ) -> Result<Verified, RestoreError> {
-    read_back(input, to, AccessTimes::Left, monitor)
+    read_back(input, to, None, monitor)
 }
 
-/// Reading a file may leave a new access time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum AccessTimes {
-    /// That is left as it is.
-    Left,
-    /// The set's times are put on again: this is a part of the restore.
-    PutBack,
-}
-
+/// The same. As a part of a restore (`job`) it does not tell again what that has
+/// told, and puts the set's times on again, since reading a file may leave a new
+/// access time.
 pub(super) fn read_back(
     input: &dyn Input,
     to: &Destinations,
-    access_times: AccessTimes,
+    job: Option<&Job<'_>>,
     monitor: &dyn Monitor,
 ) -> Result<Verified, RestoreError> {
     let rescue = input.rescue();
@@ -74,7 +69,7 @@ pub(super) fn read_back(
         Progress { bytes: 0, total_bytes: totals.bytes, files: 0, total_files: totals.files };
     let tally = Tally::new(monitor);
     let buffer = vec![0; job::CHUNK];
-    let mut check = Check { places, trees, access_times, monitor, tally, progress, buffer };
+    let mut check = Check { places, trees, job, monitor, tally, progress, buffer };
     let mut set = input.in_order()?;
     while let Some(member) = set.next_member() {
         if monitor.is_cancelled() {
@@ -82,6 +77,7 @@ pub(super) fn read_back(
         }
         match member {
             Ok(member) => check.member(&member),
+            Err(ArchiveError::Damaged { .. }) if job.is_some() => {}
             Err(error @ ArchiveError::Damaged { .. }) => {
                 let detail = format!("files may be missing here: {error}");
                 check.tally.lose("", LossKind::Unreadable, detail);
@@ -101,7 +97,7 @@ pub(super) fn read_back(
 struct Check<'a> {
     places: Places,
     trees: Vec<HostTree>,
-    access_times: AccessTimes,
+    job: Option<&'a Job<'a>>,
     monitor: &'a dyn Monitor,
     tally: Tally<'a>,
     progress: Progress,
@@ -113,12 +109,16 @@ impl Check<'_> {
         if member.content.as_deref() == Some(manifest::MISSING) {
             return;
         }
+        if self.job.is_some_and(|job| job.refuses(member.exact_path().as_deref())) {
+            return;
+        }
         let Some((root, at)) = self.find(member.exact_path()) else {
             self.tally.lose(&member.path, LossKind::Name, "not restored: its path cannot be");
             return;
         };
-        if at.is_empty() {
-            return; // the root itself, which is the user's
+        let is_left = self.job.is_some_and(|job| job.has_left(root, &at));
+        if at.is_empty() || is_left {
+            return; // the root itself, which is the user's; what was told of
         }
         if let Err(error) = self.compare(member, root, &at) {
             self.tally.lose(&member.path, LossKind::Unreadable, format!("read back: {error}"));
@@ -145,14 +145,27 @@ impl Check<'_> {
         if member.kind == MemberKind::Link {
             let first = self.find(member.exact_link_to());
             let first = first.filter(|(r, _)| *r == root).and_then(|(_, at)| tree.at(&at).ok());
-            if first != Some(id) {
+            if first != Some(id) && !self.has_told(root, at, Piece::Link) {
                 let detail = "a file of its own; it should be one more name of another";
                 self.tally.lose(&member.path, LossKind::Fact, detail);
             }
             return Ok(());
         }
         if member.content.as_deref() != Some(manifest::EFS_RAW) {
-            compare_facts(member, at, &node, tree, &opened.root, &mut self.tally)?;
+            let facts = tree.facts(node.id, at.last())?;
+            let (job, tally) = (self.job, &mut self.tally);
+            compare_facts(member, &node, &facts, &opened.root, &mut |kind| {
+                if !job.is_some_and(|job| job.has_told(root, at, Piece::Fact(kind))) {
+                    tally.fact_differs(&member.path, kind);
+                }
+            });
+            if job.is_some_and(|job| job.packs(root))
+                && job::is_packed(member)
+                && node.attributes & attributes::COMPRESSED == 0
+                && !self.has_told(root, at, Piece::Fact(FactKind::Compression))
+            {
+                self.tally.fact_differs(&member.path, FactKind::Compression);
+            }
         }
         let compares_data = !is_folder && member.content.as_deref() != Some(manifest::EFS_RAW);
         if let Some(data) = member.data.as_ref().filter(|_| compares_data) {
@@ -164,8 +177,10 @@ impl Check<'_> {
                 progress: &mut self.progress,
             };
             match same.of(&mut *stream, data)? {
-                Ok(()) => {}
-                Err(why) => self.tally.lose(&member.path, LossKind::Unreadable, why),
+                Err(why) if !self.has_told(root, at, Piece::Data) => {
+                    self.tally.lose(&member.path, LossKind::Unreadable, why);
+                }
+                Ok(()) | Err(_) => {}
             }
         }
         for named in member.streams.iter().filter(|_| opened.root.holds(FactKind::Stream)) {
@@ -180,15 +195,20 @@ impl Check<'_> {
                 Ok(mut stream) => same.of(&mut *stream, &named.data)?,
                 Err(error) => Err(error.to_string()),
             };
+            let has_told = name.is_some_and(|name| self.has_told(root, at, Piece::Stream(&name)));
             match same {
-                Ok(()) => {}
-                Err(why) => self.tally.lose(&path, LossKind::Fact, why),
+                Err(why) if !has_told => self.tally.lose(&path, LossKind::Fact, why),
+                Ok(()) | Err(_) => {}
             }
         }
-        if self.access_times == AccessTimes::PutBack && !is_folder {
+        if self.job.is_some() && !is_folder {
             self.put_times_back(member, root, at);
         }
         Ok(())
+    }
+
+    fn has_told(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> bool {
+        self.job.is_some_and(|job| job.has_told(root, at, piece))
     }
 
     fn put_times_back(&mut self, member: &Member, root: usize, at: &[NtName]) {
@@ -244,18 +264,18 @@ impl Comparison<'_> {
     }
 }
 
+/// Names the facts that are not as they are in the set, as far as the file
+/// system holds them.
 fn compare_facts(
     member: &Member,
-    at: &[NtName],
     node: &Node,
-    tree: &HostTree,
+    facts: &Facts,
     root: &Root,
-    tally: &mut Tally<'_>,
-) -> Result<(), TreeError> {
-    let facts = tree.facts(node.id, at.last())?;
+    differs: &mut dyn FnMut(FactKind),
+) {
     let mut expect = |kind: FactKind, is_same: bool| {
         if root.holds(kind) && !is_same {
-            tally.fact_differs(&member.path, kind);
+            differs(kind);
         }
     };
     let same = |wanted: &Option<String>, found: &Option<Vec<u8>>| match wanted {
@@ -288,5 +308,4 @@ fn compare_facts(
     let near = |wanted: u64, found: FileTime| wanted == 0 || wanted.abs_diff(found.0) <= slack;
     expect(FactKind::Times, near(member.times.modified, node.times.modified));
     expect(FactKind::CreationTime, near(member.times.created, node.times.created));
-    Ok(())
 }

@@ -13,12 +13,12 @@ use windows_sys::Win32::Foundation as w;
 use windows_sys::Win32::Security as sec;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
-    FSCTL_SET_OBJECT_ID, FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE,
+    FSCTL_SET_COMPRESSION, FSCTL_SET_OBJECT_ID, FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE,
 };
 use windows_sys::Win32::System::SystemServices as flags;
 
 use super::Verdict;
-use super::place::{Fact, FactKind, Kind};
+use super::place::{Fact, FactKind, Kind, SETTABLE};
 use crate::facts::{Times, attributes, is_name_surrogate};
 use crate::name::NtName;
 pub(super) use crate::tree::host::windows::info::is_unsupported;
@@ -78,7 +78,19 @@ impl Root {
             FactKind::ExtendedAttributes => has(flags::FILE_SUPPORTS_EXTENDED_ATTRIBUTES),
             FactKind::ShortName => self.is_ntfs,
             FactKind::Stream => self.has_streams && has(flags::FILE_NAMED_STREAMS),
+            FactKind::Compression => has(flags::FILE_FILE_COMPRESSION),
         }
+    }
+
+    /// Here the volume itself says whether files can be compressed.
+    #[allow(clippy::unused_self)] // on Linux it does something
+    pub(super) fn try_packing(&mut self) {}
+
+    /// Folders are marked with their attributes, when all is in them: so nothing
+    /// takes after them.
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // on Linux it does something
+    pub(super) fn pack_folder(&mut self, _at: &[NtName]) -> io::Result<()> {
+        Ok(())
     }
 
     /// Bytes that may still be written.
@@ -134,10 +146,16 @@ impl Root {
         }
     }
 
-    /// Makes a new file, and the folders above it.
-    pub(super) fn create(&mut self, at: &[NtName]) -> io::Result<File> {
+    /// Makes a new file, and the folders above it; a compressed one if that is
+    /// asked for. Where that fails the read-back says so.
+    pub(super) fn create(&mut self, at: &[NtName], is_packed: bool) -> io::Result<File> {
         let (folder, name) = self.parent(at, true)?;
-        Ok(File::from(nt::open_at(&folder, &name, CREATE)?))
+        let more = if is_packed { fs::FILE_READ_DATA } else { 0 };
+        let file = nt::open_at(&folder, &name, How { access: CREATE.access | more, ..CREATE })?;
+        if is_packed {
+            let _ = compress(&file);
+        }
+        Ok(File::from(file))
     }
 
     /// Opens a file that is there, to read.
@@ -238,6 +256,11 @@ impl Root {
             if let Err(error) = set(&file, fact) {
                 failed(fact.kind(), error);
             }
+            if packs(fact)
+                && let Err(error) = compress(&file)
+            {
+                failed(FactKind::Compression, error);
+            }
         }
         Ok(())
     }
@@ -321,6 +344,7 @@ fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Re
             Fact::ExtendedAttributes(_) => fs::FILE_WRITE_EA,
             Fact::ObjectId(_) | Fact::Reparse(_) => fs::FILE_WRITE_DATA,
             Fact::ShortName(_) => fs::DELETE,
+            Fact::Attributes(_) if packs(fact) => fs::FILE_READ_DATA | fs::FILE_WRITE_DATA,
             Fact::Attributes(_) | Fact::Times(_) => 0,
         };
     }
@@ -336,6 +360,11 @@ fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Re
         }
     }
     Err(refusal.unwrap_or_else(|| io::ErrorKind::PermissionDenied.into()))
+}
+
+/// Whether a folder is to be marked as compressed.
+fn packs(fact: &Fact<'_>) -> bool {
+    matches!(fact, Fact::Attributes(bits) if bits & attributes::COMPRESSED != 0)
 }
 
 fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {
@@ -358,6 +387,7 @@ fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {
             info::set(file, wdk::FileShortNameInformation, &value)
         }
         Fact::Attributes(bits) => {
+            let bits = bits & SETTABLE; // compression has a call of its own
             let bits = if bits == 0 { attributes::NORMAL } else { bits };
             info::set_basic(file, Times::default(), bits)
         }
@@ -425,6 +455,12 @@ pub(super) fn allow_holes(file: &File) {
     if let Ok(handle) = file.try_clone() {
         let _ = info::control(&handle.into(), FSCTL_SET_SPARSE, &[], 0);
     }
+}
+
+/// Has NTFS compress what is written from now on, or in a folder what is made
+/// from now on (MS-FSCC 2.3.67: `COMPRESSION_FORMAT_DEFAULT` is 1).
+fn compress(file: &OwnedHandle) -> io::Result<()> {
+    info::control(file, FSCTL_SET_COMPRESSION, &1_u16.to_le_bytes(), 0).map(drop)
 }
 
 /// Writes all of `data` at a byte of the file.

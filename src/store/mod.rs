@@ -13,6 +13,7 @@ mod machine;
 mod places;
 mod tally;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use classify::{Markers, is_container_name};
@@ -136,6 +137,43 @@ impl Part {
     }
 }
 
+/// What a store lacks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lack {
+    /// The part with `hardlink.main` and the catalog.
+    Primary,
+    /// The part that was on this drive, which `hardlink.main` lists (inferred).
+    Drive(String),
+    /// Nobody can know: `hardlink.main` does not tell which parts there are, and
+    /// these volumes could not be looked into.
+    Unknown(Vec<String>),
+}
+
+/// As many volumes are named where all of them may hold something.
+const NAMED_VOLUMES: usize = 3;
+
+impl fmt::Display for Lack {
+    /// As it is said of a set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Primary => f.write_str("the primary part was not found and is not in the set"),
+            Self::Drive(drive) => {
+                write!(f, "the part on drive {drive}: was not found and is not in the set")
+            }
+            Self::Unknown(closed) => {
+                let named: Vec<&str> = closed.iter().take(NAMED_VOLUMES).map(|v| &**v).collect();
+                let others = if closed.len() > NAMED_VOLUMES { " and others" } else { "" };
+                write!(
+                    f,
+                    "a part may be missing: hardlink.main does not tell, and {}{others} could not \
+                     be looked into",
+                    named.join(", ")
+                )
+            }
+        }
+    }
+}
+
 /// A migration store, with all its parts that were found.
 #[derive(Clone)]
 pub struct Store {
@@ -167,6 +205,21 @@ impl Store {
     /// Whether it consists of secondaries whose primary was not found.
     pub fn lacks_primary(&self) -> bool {
         self.kind == StoreKind::HardLink && self.parts.iter().all(|p| p.role == Role::Secondary)
+    }
+
+    /// What of the store is not among its parts, or may not be. `closed` are the
+    /// volumes that could not be looked into, for people.
+    pub fn lacks(&self, closed: &[String]) -> Vec<Lack> {
+        if self.kind != StoreKind::HardLink {
+            return Vec::new(); // any other kind has one part
+        }
+        if self.lacks_primary() {
+            return vec![Lack::Primary];
+        }
+        if !self.knows_parts && !closed.is_empty() {
+            return vec![Lack::Unknown(closed.to_vec())];
+        }
+        self.missing_drives.iter().cloned().map(Lack::Drive).collect()
     }
 
     /// The store as `loadstate` is to find it.

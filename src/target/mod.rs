@@ -18,6 +18,7 @@ pub mod retry;
 pub mod secret;
 #[cfg(all(feature = "smb", target_os = "linux"))]
 pub mod smb;
+pub mod tree;
 pub mod trouble;
 mod watch;
 #[cfg(windows)]

@@ -49,6 +49,7 @@ impl MadeSet {
             what: if kind == "folder" { What::Folder } else { What::Store },
             kind: kind.to_owned(),
             parts: parts.iter().map(part).collect(),
+            lacks: Vec::new(),
             totals: Totals::default(),
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1 << 20, split: None, read_back: true },

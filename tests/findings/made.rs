@@ -39,11 +39,12 @@ pub(crate) struct Made {
     patch: Option<(String, Box<dyn Fn(&mut Vec<u8>)>)>,
     torn: Option<String>,
     bad: Option<String>,
+    closed: Vec<String>,
 }
 
 impl Made {
     fn of(volumes: Vec<TreeSpec>) -> Self {
-        Self { volumes, fixture: None, patch: None, torn: None, bad: None }
+        Self { volumes, fixture: None, patch: None, torn: None, bad: None, closed: Vec::new() }
     }
 
     /// With something else in its first volume.
@@ -77,6 +78,12 @@ impl Made {
     /// With a disk that cannot read the data of `path`.
     pub(crate) fn with_bad_sectors(mut self, path: &str) -> Self {
         self.bad = Some(path.to_owned());
+        self
+    }
+
+    /// With a volume beside it that cannot be looked into.
+    pub(crate) fn beside_a_closed_volume(mut self) -> Self {
+        self.closed.push("disk 1, partition 2 (BitLocker)".to_owned());
         self
     }
 
@@ -119,7 +126,12 @@ impl Made {
         let logs = Logs::read(&volumes, &stores, &Silent);
         let check = |store| {
             let capture = logs.capture_of(store, &stores);
-            check_store(store, &Check { level, capture, usmtutils: None }, &Silent).findings
+            check_store(
+                store,
+                &Check { level, capture, closed: &self.closed, usmtutils: None },
+                &Silent,
+            )
+            .findings
         };
         stores.iter().flat_map(check).collect()
     }

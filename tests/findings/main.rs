@@ -58,6 +58,9 @@ shows! {
         made::two("StateStore/USMT", 3);
     a_list_of_parts_that_says_nothing: "hardlink-main-unreadable", Quick, hard_link(),
         hard_link().with(|tree| put(tree, "StateStore/USMT/hardlink.main", ""));
+    parts_that_may_be_where_nobody_can_look: "parts-unknown", Quick,
+        hard_link().beside_a_closed_volume(),
+        hard_link().with(|tree| put(tree, "StateStore/USMT/hardlink.main", "")).beside_a_closed_volume();
     a_part_of_no_known_drive: "drive-unknown", Quick, hard_link(), hard_link().with(|tree| {
         tree.bytes("StateStore/USMT/File/D$/a.txt", "two drives: neither tells");
     });

@@ -383,6 +383,7 @@ impl App {
                     let order = Order {
                         stores: stores.collect(),
                         machine: found.machine.clone(),
+                        closed: found.closed.clone(),
                         to: to.clone(),
                     };
                     self.page = Page::Saving;
@@ -437,6 +438,7 @@ mod tests {
             stores: Vec::new(),
             machine: Machine::default(),
             places,
+            closed: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
             looked_into: 1,

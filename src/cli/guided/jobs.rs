@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use anyhow::Result;
 use lifeboat::archive::writer::Outcome;
-use lifeboat::health::{Check, Finding, Level, check_store};
+use lifeboat::health::{Check, Finding, check_store};
 use lifeboat::monitor::Monitor;
 use lifeboat::store::{Machine, Store, Survey};
 use lifeboat::target::Target;
@@ -41,6 +41,8 @@ pub(super) struct Seen {
 pub(super) struct Found {
     pub(super) stores: Vec<Seen>,
     pub(super) machine: Machine,
+    /// Volumes that could not be looked into.
+    pub(super) closed: Vec<String>,
     pub(super) places: Places,
     /// What is wrong with the volumes.
     pub(super) findings: Vec<Finding>,
@@ -67,6 +69,8 @@ pub(super) struct Order {
     /// With its number in the list that was found.
     pub(super) stores: Vec<(usize, Store)>,
     pub(super) machine: Machine,
+    /// Volumes that could not be looked into.
+    pub(super) closed: Vec<String>,
     pub(super) to: Checked,
 }
 
@@ -105,7 +109,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
             let survey = Survey::of(&store, out);
             let capture = found.logs.capture_of(&store, &found.stores);
-            let check = Check { level: Level::Quick, capture, usmtutils: None };
+            let check = Check { capture, closed: &found.closed, ..Check::default() };
             let findings = check_store(&store, &check, out).findings;
             let captured = capture.and_then(|(run, _)| run.time()).map(|time| time.to_string());
             seen.push(Seen { store, survey, captured, findings });
@@ -116,6 +120,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         Ok(Box::new(Found {
             stores: seen,
             machine,
+            closed: found.closed,
             places,
             looked_into: found.volumes.iter().filter(|volume| volume.tree.is_ok()).count(),
             findings: found.volumes.into_iter().flat_map(|volume| volume.findings).collect(),
@@ -175,7 +180,7 @@ pub(super) fn save(order: &Order, out: Out) -> Done {
     };
     let job = offload::Job { args, target: &**target, level: *level, encryption, out };
     for (number, store) in &order.stores {
-        match job.store(store, &order.machine) {
+        match job.store(store, &order.machine, &order.closed) {
             Ok((outcome, end)) => saved.sets.push((*number, outcome, end)),
             Err(error) => {
                 saved.failure = Some(explain(&error));

@@ -2,10 +2,10 @@
 
 use super::{Job, Place, cover};
 use crate::archive::manifest::{Member, MemberKind, TimesLine, from_base64};
-use crate::facts::{FileTime, LossKind, Times};
+use crate::facts::{FileTime, LossKind, Times, attributes};
 use crate::name::NtName;
 use crate::restore::error::RestoreError;
-use crate::restore::place::{Fact, FactKind, MISSED, SETTABLE};
+use crate::restore::place::{Fact, FactKind, MISSED, Piece, SETTABLE};
 use crate::restore::{Verdict, descriptor, names, platform};
 
 /// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a
@@ -56,7 +56,11 @@ impl Job<'_> {
         facts.extend(list.as_deref().map(Fact::ExtendedAttributes));
         facts.extend(object_id.as_deref().map(Fact::ObjectId));
         facts.extend(reparse.as_deref().map(Fact::Reparse));
-        facts.push(Fact::Attributes(member.attributes & SETTABLE));
+        // Of a folder ntfs-3g takes compression for one attribute of many.
+        let is_packed =
+            member.kind == MemberKind::Directory && self.is_to_be_packed(member, &place);
+        let packed = if is_packed { attributes::COMPRESSED } else { 0 };
+        facts.push(Fact::Attributes(member.attributes & SETTABLE | packed));
         if member.kind == MemberKind::File {
             facts.push(Fact::Times(times(member.times)));
         }
@@ -99,7 +103,9 @@ impl Job<'_> {
             }
         }
         let mut fatal = None;
+        let mut failed = Vec::new();
         let result = root.set(&place.at, &wanted, &mut |kind, error| {
+            failed.push(kind);
             if platform::is_unsupported(&error) {
                 tally.unheld(&member.path, kind);
             } else if platform::judge(&error) == Verdict::OneFile {
@@ -108,10 +114,16 @@ impl Job<'_> {
                 fatal = Some(error);
             }
         });
+        for kind in failed {
+            self.tell(place, Piece::Fact(kind));
+        }
         if let Some(error) = fatal.or(result.err()) {
             self.fatal_at(shown, &error)?;
             let detail = format!("its facts could not be set: {error}");
             self.tally.lose(&member.path, LossKind::Fact, detail);
+            for fact in facts {
+                self.tell(place, Piece::Fact(fact.kind()));
+            }
         }
         Ok(())
     }

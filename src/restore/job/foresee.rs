@@ -2,7 +2,7 @@
 //! before the first file is written: whoever reads it can still take another
 //! disk.
 
-use super::{Job, Place};
+use super::{Job, Place, pack};
 use crate::archive::manifest::{self, Member, MemberKind, from_base64};
 use crate::restore::descriptor;
 use crate::restore::error::RestoreError;
@@ -13,10 +13,16 @@ impl Job<'_> {
     pub(super) fn foresee(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         let mut set = input.in_order()?;
+        let mut tried = false;
         while let Some(member) = self.next(&mut *set, false)? {
             let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
             if !self.is_dressed(&member, &place) {
                 continue;
+            }
+            if pack::is_packed(&member) && !std::mem::replace(&mut tried, true) {
+                for opened in &mut self.places.roots {
+                    opened.root.try_packing();
+                }
             }
             for (fact, count) in facts_of(&member) {
                 if !self.root(&place)?.holds(fact) {
@@ -65,6 +71,7 @@ fn facts_of(member: &Member) -> impl Iterator<Item = (FactKind, usize)> {
         (FactKind::Attributes, own(member.attributes & MISSED != 0)),
         (FactKind::CreationTime, own(member.times.created != 0)),
         (FactKind::Stream, member.streams.len()),
+        (FactKind::Compression, own(pack::is_packed(member))),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)

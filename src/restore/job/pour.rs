@@ -108,13 +108,23 @@ pub(super) struct FileSink<'a> {
     at: u64,
     /// Whether the file may end before `at`.
     is_short: bool,
-    /// Leaves zeros out.
-    may_have_holes: bool,
+    zeros: Zeros,
+}
+
+/// What becomes of zeros.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Zeros {
+    /// They are written like other bytes; those for damaged pieces are left out.
+    Plain,
+    /// They are left out where they are many: the file had holes.
+    Holes,
+    /// They are written, all of them.
+    Written,
 }
 
 impl<'a> FileSink<'a> {
-    pub(super) fn new(file: &'a std::fs::File, may_have_holes: bool) -> Self {
-        Self { file, at: 0, is_short: false, may_have_holes }
+    pub(super) fn new(file: &'a std::fs::File, zeros: Zeros) -> Self {
+        Self { file, at: 0, is_short: false, zeros }
     }
 
     /// Gives the file its length, where zeros at its end were left out.
@@ -125,13 +135,14 @@ impl<'a> FileSink<'a> {
 
 impl Sink for FileSink<'_> {
     fn put(&mut self, mut data: &[u8]) -> io::Result<()> {
+        let may_have_holes = self.zeros == Zeros::Holes;
         while !data.is_empty() {
             let mut piece = data;
-            if self.may_have_holes {
+            if may_have_holes {
                 let to_border = HOLE - usize::try_from(self.at % HOLE as u64).unwrap_or(0);
                 piece = &data[..data.len().min(to_border)];
             }
-            self.is_short = self.may_have_holes && piece.iter().all(|b| *b == 0);
+            self.is_short = may_have_holes && piece.iter().all(|b| *b == 0);
             if !self.is_short {
                 platform::write_all_at(self.file, piece, self.at)?;
             }
@@ -142,6 +153,16 @@ impl Sink for FileSink<'_> {
     }
 
     fn pass(&mut self, bytes: u64) -> io::Result<()> {
+        if self.zeros == Zeros::Written {
+            let zeros = vec![0; HOLE];
+            let mut left = bytes;
+            while left > 0 {
+                let piece = usize::try_from(left).map_or(HOLE, |left| left.min(HOLE));
+                self.put(&zeros[..piece])?;
+                left -= piece as u64;
+            }
+            return Ok(());
+        }
         let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
         self.at = self.at.checked_add(bytes).ok_or_else(too_large)?;
         self.is_short = true;

@@ -37,8 +37,8 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     canvas.next();
     canvas.line(word, look);
     canvas.next();
-    for (number, outcome, _) in &app.saved.sets {
-        set(*number, outcome, app, canvas);
+    for (_, outcome, _) in &app.saved.sets {
+        set(outcome, app, canvas);
     }
     if !app.saved.sets.is_empty() {
         canvas.pair("In", &app.to, Look::Plain);
@@ -71,7 +71,7 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
 }
 
 /// A set that was saved, and what it lacks.
-fn set(number: usize, outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
+fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
     canvas.pair("Set", &outcome.set, Look::Plain);
     if app.saved.sets.len() <= FEW {
         let (totals, files) = (&outcome.rescue.totals, &outcome.rescue.files);
@@ -85,14 +85,8 @@ fn set(number: usize, outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
         );
         canvas.pair("", &text, Look::Plain);
     }
-    let Some(seen) = app.found.as_ref().and_then(|found| found.stores.get(number)) else { return };
-    for drive in &seen.store.missing_drives {
-        let text = format!("the part on drive {drive}: was not found and is not in the set");
-        canvas.pair("MISSING", &text, Look::Bad);
-    }
-    if seen.store.lacks_primary() {
-        let text = "the primary part was not found and is not in the set";
-        canvas.pair("MISSING", text, Look::Bad);
+    for lack in &outcome.rescue.lacks {
+        canvas.pair("MISSING", lack, Look::Bad);
     }
 }
 

@@ -194,6 +194,7 @@ mod tests {
             stores: Vec::new(),
             machine: lifeboat::store::Machine::default(),
             places: found,
+            closed: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
             looked_into: 1,
