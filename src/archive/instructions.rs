@@ -143,7 +143,7 @@ fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
 
 /// The arguments that put every part back onto its own drive, and whether they
 /// can be used as they are: a drive that nobody knows has to be filled in.
-fn destinations(rescue: &Rescue) -> (String, bool) {
+pub(crate) fn destinations(rescue: &Rescue) -> (String, bool) {
     let mut known = true;
     let arguments: Vec<String> = rescue
         .parts
@@ -324,6 +324,8 @@ mod tests {
             options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },
             plan: String::new(),
             seal: None,
+            missing: Vec::new(),
+            timings: None,
             files: Vec::new(),
         }
     }

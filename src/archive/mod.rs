@@ -40,6 +40,6 @@ mod volumes;
 pub mod witness;
 pub mod writer;
 
-pub use commit::{RESCUE, SUMS};
+pub use commit::{REPORT, RESCUE, SUMS};
 pub use error::ArchiveError;
 pub(crate) use resume::tell_losses;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -12,13 +13,14 @@ use super::frames::Packer;
 use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
 use super::lock::{Fenced, Lock, beating};
-pub use super::options::{OffloadOptions, Outcome, Resume};
+pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
-use super::rescue::{EndState, FORMAT, Options, Part, Rescue};
+use super::rescue::{EndState, FORMAT, Options, Part, Rescue, Timings};
 use super::resume::{self, State, Unfinished};
 use super::sink::{Growing, PackedFrame, Sink, Start, append_line};
 use super::witness::Witness;
+use crate::facts::FileTime;
 use crate::monitor::{Monitor, Stage};
 use crate::target::preflight::{check_room, human};
 use crate::target::{Target, Trouble};
@@ -139,7 +141,8 @@ impl Run<'_> {
         self.locked(&lock, |run| {
             let mut journal = Growing::create(target, &dir, journal::NAME)?;
             append_line(&mut journal, &journal::Line::Begin(Box::new(begin.clone())))?;
-            run.copy(names, &begin, Start::new(journal), Position::default(), &lock)
+            let start = (Start::new(journal), Position::default());
+            run.copy(names, &begin, start, Timings::default(), &lock)
         })
     }
 
@@ -161,6 +164,8 @@ impl Run<'_> {
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir) = (self.target, names.partial());
+        let begun = Instant::now();
+        let mut timings = Timings { resumed: true, ..Timings::default() };
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
                 resume::tell_all_losses(target, &dir, self.monitor)?;
@@ -172,8 +177,10 @@ impl Run<'_> {
                 match commit::read_back(target, &dir, &written, true, self.monitor) {
                     Ok(()) => {
                         resume::tell_all_losses(target, &dir, self.monitor)?;
+                        timings.read_back_ms = Some(millis(begun.elapsed()));
                         let resumed_frames = written.totals.frames;
-                        return self.publish(names, &begin, &written, resumed_frames, lock);
+                        let written = (&written, resumed_frames);
+                        return self.publish(names, &begin, written, timings, lock);
                     }
                     Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
                         // Damaged since: what still holds is found below.
@@ -188,7 +195,8 @@ impl Run<'_> {
         };
         let split = begin.options.split.is_some();
         let proven = resume::prove(target, &dir, split, &checkpoints, self.witness, self.monitor)?;
-        self.copy(names, &begin, proven.start, proven.position, lock)
+        timings.prove_ms = Some(millis(begun.elapsed()));
+        self.copy(names, &begin, (proven.start, proven.position), timings, lock)
     }
 
     /// Does `job` on a set that is ours, for as long as it is.
@@ -207,28 +215,40 @@ impl Run<'_> {
         &self,
         names: &SetNames,
         begin: &Begin,
-        start: Start,
-        position: Position,
+        (start, position): (Start, Position),
+        mut timings: Timings,
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
         let sink = Sink::new(target, &dir, &begin.set, begin.options.split, start)?;
-        let written = self.pump(sink, begin, position)?;
+        let begun = Instant::now();
+        let (written, packed) = self.pump(sink, begin, position)?;
+        timings.copy_ms = Some(millis(begun.elapsed()));
+        timings.copied_bytes = packed;
+        let begun = Instant::now();
         commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
-        self.publish(names, begin, &written, resumed_frames, lock)
+        timings.read_back_ms = begin.options.read_back.then(|| millis(begun.elapsed()));
+        self.publish(names, begin, (&written, resumed_frames), timings, lock)
     }
 
     fn publish(
         &self,
         names: &SetNames,
         begin: &Begin,
-        written: &Written,
-        resumed_frames: u64,
+        (written, resumed_frames): (&Written, u64),
+        timings: Timings,
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
-        let rescue = describe(self.plan, self.options, begin, written);
-        let rescue = commit::publish(self.target, names, rescue, written, lock)?;
+        let mut rescue = describe(self.plan, self.options, begin, written);
+        let report = self.options.report;
+        rescue.timings = report.map(|_| Timings {
+            ended: commit::rfc3339(FileTime::now()),
+            plan_ms: millis(self.plan.took()),
+            ..timings
+        });
+        let place = (self.target, lock);
+        let rescue = commit::publish(place, names, rescue, written, report, self.monitor)?;
         Ok(outcome(names, rescue, resumed_frames))
     }
 
@@ -252,6 +272,10 @@ impl Run<'_> {
             error => error,
         }
     }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn outcome(names: &SetNames, rescue: Rescue, resumed_frames: u64) -> Outcome {
@@ -292,18 +316,21 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
         options: begin.options.clone(),
         plan: begin.plan.clone(),
         seal: written.seal.clone(),
+        missing: options.missing.clone(),
+        timings: None,
         files: written.files.clone(),
     }
 }
 
 impl Run<'_> {
-    /// Runs the pipeline from `position` to the end.
+    /// Runs the pipeline from `position` to the end. What was written, and how
+    /// many plain bytes this run packed.
     fn pump(
         &self,
         mut sink: Sink<'_>,
         begin: &Begin,
         position: Position,
-    ) -> Result<Written, ArchiveError> {
+    ) -> Result<(Written, u64), ArchiveError> {
         let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let (threads, in_flight) = self.options.pipeline(level);
@@ -346,7 +373,8 @@ impl Run<'_> {
             results.into_iter().collect::<Result<(), _>>()?;
             totals
         })?;
-        sink.finish(totals, witness)
+        let (packed, _) = sink.so_far();
+        Ok((sink.finish(totals, witness)?, packed))
     }
 }
 

@@ -9,6 +9,7 @@ use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use lifeboat::facts::NodeKind;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
+use lifeboat::report;
 use lifeboat::seal::{self as sealing, Guard, Looked};
 use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
@@ -109,7 +110,8 @@ impl Job<'_> {
         let mut guard = Guard::of(store, out);
         let witness = guard.as_mut().map(|guard| guard.witness(out));
         let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
-        let outcome = self.save(parts?, What::Store, store.kind.as_str(), machine, witness);
+        let what = (What::Store, store.kind.as_str(), &store.missing_drives[..]);
+        let outcome = self.save(parts?, what, machine, witness);
         out.clear();
         for drive in &store.missing_drives {
             out.note(&format!("the part on drive {drive}: was not found and is not in the set"));
@@ -133,7 +135,8 @@ impl Job<'_> {
         let mut exit = Exit::Done;
         for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
             out.stage(Stage::Plan, &display);
-            let outcome = self.save(parts, What::Folder, "folder", &found.machine, None);
+            let what = (What::Folder, "folder", &[][..]);
+            let outcome = self.save(parts, what, &found.machine, None);
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
@@ -148,8 +151,7 @@ impl Job<'_> {
     fn save(
         &self,
         parts: Vec<PlanPart>,
-        what: What,
-        kind: &str,
+        (what, kind, missing): (What, &str, &[String]),
         machine: &Machine,
         witness: Option<&dyn Witness>,
     ) -> Result<Outcome> {
@@ -171,6 +173,8 @@ impl Job<'_> {
             read_back: !args.no_read_back,
             despite_space: args.despite_space,
             resume: if args.fresh { Resume::Never } else { Resume::Auto },
+            missing: missing.to_vec(),
+            report: Some(report::make),
             ..defaults
         };
         Ok(offload_with(&plan, self.target, &options, witness, self.out)?)

@@ -54,6 +54,8 @@ impl MadeSet {
             options: Options { level: 3, frame_bytes: 1 << 20, split: None, read_back: true },
             plan: String::new(),
             seal: None,
+            missing: Vec::new(),
+            timings: None,
             files: Vec::new(),
         };
         Self {
