@@ -242,9 +242,7 @@ impl<'a> Place<'a> {
         }
         let is_home = kind == MemberKind::Directory;
         match self.names[..] {
-            [_, users, name] if is_home && is_users(users) => {
-                Some(name)
-            }
+            [_, users, name] if is_home && is_users(users) => Some(name),
             [_, users, name, _, ..] if is_users(users) => Some(name),
             _ => None,
         }
