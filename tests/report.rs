@@ -79,7 +79,8 @@ fn every_set_has_a_report_that_tells_its_losses_and_the_sums_cover_it() {
     assert!(sums.contains(" *report.html\n"), "{sums}");
     let manifest = sha256_of(&set.join("manifest.jsonl.zst"));
     assert!(page.matches(&manifest).count() == 2, "the hash, and in the list of files");
-    lifeboat(&["verify", set.to_str().unwrap(), "--level", "full"]).expect(0);
+    let whole = lifeboat(&["verify", set.to_str().unwrap(), "--level", "full", "--json"]).expect(3);
+    assert_eq!(whole.events("verdict")[0]["damage"], 0, "{}", whole.stdout);
     // Timings: all stages, and not in any set before they are over.
     let timings = &rescue["timings"];
     assert_eq!(timings["resumed"], false);

@@ -256,9 +256,11 @@ fn picture(what: &str, groups: &[Group], sheet: &mut Sheet) -> String {
                 }
             }
             html.push_str(&format!(
-                "<span class=\"t{} {}\" title=\"{}\">{words}</span>\n",
+                "<span class=\"t{} {}{}\" title=\"{}\">{words}</span>\n",
                 tile.kind,
                 sheet.place(rect, WIDTH, HEIGHT),
+                // Room around words would make a sliver wider than it is.
+                if legible { " w" } else { "" },
                 escape(&tile.title),
             ));
         }

@@ -43,9 +43,9 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
     if lost > 0 || rescue.end_state == EndState::SavedWithLosses {
         let losses = count(lost, "loss", "losses");
         let reason = if lost == 1 {
-            "It is named below, with its reason. Everything else was saved."
+            "The loss is named below, with its reason. Everything else was saved."
         } else {
-            "They are named below, with their reasons. Everything else was saved."
+            "The losses are named below, with their reasons. Everything else was saved."
         };
         say(Tone::Warn, &format!("Saved, with {losses}"), reason.to_owned());
     }
