@@ -154,7 +154,7 @@ fn place(part: &Part) -> String {
         _ => "read through the system".to_owned(),
     });
     if !part.drive_from.is_empty() {
-        more.push(format!("drive letter from {}", escape(&shorten(&part.drive_from, 90))));
+        more.push(format!("drive letter: {}", escape(&shorten(&part.drive_from, 90))));
     }
     let mut html = format!(
         "<b>{}</b><br><span class=\"quiet\">{}",
