@@ -185,9 +185,10 @@ pub(super) fn files_and_folders(totals: &Totals) -> String {
 pub(super) fn loss(kind: Option<LossKind>) -> (&'static str, &'static str) {
     match kind {
         Some(LossKind::Unreadable) => ("Not saved", "could not be read at all"),
-        Some(LossKind::NotHere) => {
-            ("Was not on the disk", "a placeholder: the data is in the cloud, on a server or in a deduplicated store")
-        }
+        Some(LossKind::NotHere) => (
+            "Was not on the disk",
+            "a placeholder: the data is in the cloud, on a server or in a deduplicated store",
+        ),
         Some(LossKind::Encrypted) => {
             ("Encrypted", "encrypted for its user (EFS), and could not be exported exactly")
         }
