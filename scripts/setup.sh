@@ -66,6 +66,8 @@ need_test() {
     need_command python3 python3
     need_command age age
     need_command tmux tmux
+    need_command chromium chromium
+    need_command pdftotext poppler-utils
     need_command sgdisk gdisk
     need_command parted parted
     need_command mkfs.vfat dosfstools

@@ -4,7 +4,7 @@
 //!
 //! The rooms, in the order the data flows: [`disk`] → [`ntfs`] → [`tree`] →
 //! [`store`] → [`health`] → [`archive`] → [`target`] → [`restore`]; [`seal`]
-//! guards a store between them.
+//! guards a store between them, [`report`] tells people what a set holds.
 //! `ARCHITECTURE.md` is the map. Two rules stand above all: the source is never
 //! written to, and loss is never green.
 //!
@@ -19,6 +19,7 @@ pub mod health;
 pub mod monitor;
 pub mod name;
 pub mod ntfs;
+pub mod report;
 pub mod restore;
 pub mod seal;
 pub mod store;

@@ -128,6 +128,8 @@ fn every_line_of_every_command_fits_the_schema() {
             checker.check(&lifeboat(&["restore", set, "--to", &out, "--json"]));
             checker.check(&lifeboat(&["restore", set, "--to", &out, "--replace", "--json"]));
             checker.check(&lifeboat(&["loadstate", set, "--json"]));
+            let page = to(&format!("{}-{number}.html", fixture.name));
+            checker.run(0, &["report", set, "--to", &page]);
             let out = to(&format!("{}-{number}-extract", fixture.name));
             checker.check(&lifeboat(&["extract", set, "--to", &out, "--json"]));
         }

@@ -135,6 +135,8 @@ fn killed_at_any_moment_it_becomes_the_same_set() {
         "RESTORE.txt.partial",
         "RESTORE.txt",
         "restore.cmd",
+        "report.html.partial",
+        "report.html",
         "SHA256SUMS.partial",
         "SHA256SUMS",
         "rescue.json.partial",

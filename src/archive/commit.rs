@@ -11,12 +11,13 @@ use super::growing::{Growing, crypt};
 use super::hash::{finish_hex, sha256_hex};
 use super::instructions;
 use super::journal::{self, Written};
+use super::lines::Lines;
 use super::lock::Lock;
 use super::opened::{AGE, DETAILS, KEY, redacted, small_file};
-use super::options::OffloadOptions;
+use super::options::{MakeReport, OffloadOptions};
 use super::plan::Plan;
 use super::rescue::{Machine, Rescue, SetFile};
-use super::sink::PARTIAL;
+use super::sink::{MANIFEST, PARTIAL};
 use crate::crypt::key::MAX_SMALL;
 use crate::crypt::{Locks, SetKey};
 use crate::facts::FileTime;
@@ -27,6 +28,9 @@ use crate::target::{Target, TargetError, Trouble};
 pub const RESCUE: &str = "rescue.json";
 /// The hashes of all the set's files, for `sha256sum -c`.
 pub const SUMS: &str = "SHA256SUMS";
+
+/// The page for people.
+pub const REPORT: &str = "report.html";
 
 /// Bytes to read back at once.
 const CHUNK: usize = 1 << 20;
@@ -51,10 +55,7 @@ impl SetNames {
         // A digest, not a random number: the same run gives the same set.
         let seed = format!("{} {ticks} {machine} {attempt}", plan.digest());
         let id = sha256_hex(seed.as_bytes())[..8].to_owned();
-        let (seconds, _) = options.created.to_unix();
-        let time =
-            OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let created = time.format(&Rfc3339).unwrap_or_default();
+        let created = rfc3339(options.created);
         let compact: String = created.chars().filter(char::is_ascii_alphanumeric).collect();
         let folder = format!("{machine}-{compact}-{id}");
         Self { id, created, folder }
@@ -70,6 +71,13 @@ impl SetNames {
     pub(super) fn partial(&self) -> String {
         format!("{}{PARTIAL}", self.folder)
     }
+}
+
+/// Whole seconds, UTC.
+pub(super) fn rfc3339(time: FileTime) -> String {
+    let (seconds, _) = time.to_unix();
+    let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
 }
 
 /// A name for folders: letters, digits and `-`, at most 40. Of a machine that
@@ -128,15 +136,17 @@ pub(super) fn write_key(
     Step { target, dir }.write_small(KEY, &bytes).map(drop)
 }
 
-/// Renames and publishes what was written and read back. Returns what the set
-/// says of itself: to everybody, or to who has its key.
+/// Renames and publishes what was written and read back, and a report, if one
+/// is asked for and the set is plain. Returns what the set says of itself: to
+/// everybody, or to who has its key.
 pub(super) fn publish(
-    target: &dyn Target,
+    (target, lock): (&dyn Target, &Lock<'_>),
     names: &SetNames,
     inner: &Rescue,
     written: &Written,
     key: Option<&SetKey>,
-    lock: &Lock<'_>,
+    report: Option<MakeReport>,
+    monitor: &dyn Monitor,
 ) -> Result<Rescue, ArchiveError> {
     let dir = names.partial();
     let step = Step { target, dir: &dir };
@@ -156,6 +166,15 @@ pub(super) fn publish(
     let script = crlf(instructions::restore_cmd(&rescue));
     for (name, bytes) in [("RESTORE.txt", text), ("restore.cmd", script)] {
         rescue.files.push(step.write_small(name, &bytes)?);
+    }
+    // It names users and files, which an encrypted set does not.
+    let report = report.filter(|_| key.is_none());
+    let page = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
+    if let Some(page) = page {
+        rescue.files.push(step.write_small(REPORT, &page)?);
+    } else if step.size(&step.path(REPORT))?.is_some() {
+        // A run that was broken off here left one.
+        target.remove_file(&step.path(REPORT))?;
     }
     let mut json = serde_json::to_vec_pretty(&rescue)
         .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
@@ -206,6 +225,31 @@ impl Step<'_> {
         let path = self.path(name);
         let there = self.size(&path)?.is_some();
         Ok(if there { path } else { format!("{path}{PARTIAL}") })
+    }
+
+    /// The report on what was written. That none can be made must not cost the
+    /// rescue: it is said, and the set has none.
+    fn report(
+        &self,
+        make: MakeReport,
+        rescue: &Rescue,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let page = Lines::open(self.target, &self.path(MANIFEST)).and_then(|lines| {
+            let mut lines = lines.map(|line| match line {
+                _ if monitor.is_cancelled() => Err(ArchiveError::Cancelled { set: None }),
+                line => line,
+            });
+            make(rescue, &mut lines)
+        });
+        match page {
+            Ok(page) => Ok(Some(page)),
+            Err(error @ ArchiveError::Cancelled { .. }) => Err(error),
+            Err(error) => {
+                monitor.note(&format!("the set has no {REPORT}: {error}"));
+                Ok(None)
+            }
+        }
     }
 
     /// Compares the files with what was meant to be written.

@@ -183,7 +183,7 @@ fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
 
 /// The arguments that put every part back onto its own drive, and whether they
 /// can be used as they are: a drive that nobody knows has to be filled in.
-fn destinations(rescue: &Rescue) -> (String, bool) {
+pub(crate) fn destinations(rescue: &Rescue) -> (String, bool) {
     let mut known = true;
     let arguments: Vec<String> = rescue
         .parts
@@ -366,6 +366,8 @@ mod tests {
             plan: String::new(),
             encryption: None,
             seal: None,
+            missing: Vec::new(),
+            timings: None,
             files: Vec::new(),
         }
     }

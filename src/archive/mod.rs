@@ -44,7 +44,7 @@ mod volumes;
 pub mod witness;
 pub mod writer;
 
-pub use commit::{RESCUE, SUMS};
+pub use commit::{REPORT, RESCUE, SUMS};
 pub use error::ArchiveError;
 pub use opened::{AGE, DETAILS, KEY, how_locked};
 pub(crate) use resume::tell_losses;

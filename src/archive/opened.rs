@@ -179,6 +179,8 @@ pub(super) fn redacted(inner: &Rescue) -> Rescue {
     let mut outer = inner.clone();
     outer.plan.clear();
     outer.seal = None;
+    // They may name volumes.
+    outer.lacks.fill("a part of the store: who has the key is told which".to_owned());
     for part in &mut outer.parts {
         // Its letter, if it is one: restore.cmd needs it.
         let letter = part.drive.len() == 1 && part.drive.is_ascii();

@@ -2,6 +2,7 @@
 
 use super::error::ArchiveError;
 use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES};
+use super::manifest::Line;
 use super::rescue::{Machine, Rescue, What};
 use super::ustar::BLOCK;
 use crate::crypt::Encryption;
@@ -18,6 +19,13 @@ pub enum Resume {
     /// Go on with the one in this folder, or fail.
     This(String),
 }
+
+/// Makes the page for people that stands in a set: from what the set says of
+/// itself, and from the lines of its manifest.
+pub type MakeReport = fn(
+    &Rescue,
+    &mut dyn Iterator<Item = Result<Line, ArchiveError>>,
+) -> Result<Vec<u8>, ArchiveError>;
 
 /// How a set is to be made.
 #[derive(Clone, Debug)]
@@ -51,6 +59,9 @@ pub struct OffloadOptions {
     pub resume: Resume,
     /// How to encrypt it; `None` for a plain set.
     pub encryption: Option<Encryption>,
+    /// What makes the set's `report.html`; `None` for a set without one. It
+    /// names users and files, so it must not stand in a set that hides them.
+    pub report: Option<MakeReport>,
     /// When the set is begun: names it. By the clock of the rescuing machine.
     pub created: FileTime,
 }
@@ -71,6 +82,7 @@ impl Default for OffloadOptions {
             despite_space: false,
             resume: Resume::Auto,
             encryption: None,
+            report: None,
             created: FileTime::now(),
         }
     }

@@ -4,6 +4,7 @@
 //! member costs 36 bytes and its name: a million fit into 100 MiB.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -98,6 +99,7 @@ pub struct Plan {
     order: Vec<u32>,
     totals: PlanTotals,
     digest: [u8; 32],
+    took: Duration,
 }
 
 /// A member as it is kept in memory.
@@ -131,9 +133,11 @@ impl Plan {
     /// # Errors
     /// A path to take that is not there; parts that do not fit together.
     pub fn make(parts: Vec<PlanPart>, monitor: &dyn Monitor) -> Result<Self, ArchiveError> {
+        let begun = Instant::now();
         let Built { trees, entries, names, order, totals, digest } =
             plan_builder::build(&parts, monitor)?;
-        Ok(Self { parts, trees, entries, names, order, totals, digest })
+        let took = begun.elapsed();
+        Ok(Self { parts, trees, entries, names, order, totals, digest, took })
     }
 
     /// The parts it was made from.
@@ -154,6 +158,11 @@ impl Plan {
     /// Counts.
     pub fn totals(&self) -> PlanTotals {
         self.totals
+    }
+
+    /// How long it took to make.
+    pub fn took(&self) -> Duration {
+        self.took
     }
 
     /// SHA-256 over what the source was, in hex: paths, kinds, sizes, times,

@@ -52,8 +52,36 @@ pub struct Rescue {
     /// was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<SealOutcome>,
+    /// How long it took; only in a set with a report, which tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timings: Option<Timings>,
     /// The other files of the set.
     pub files: Vec<SetFile>,
+}
+
+/// How long the run took that made the set whole, by the rescuing machine's
+/// clock.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Timings {
+    /// When the files were written and read back (RFC 3339, UTC).
+    pub ended: String,
+    /// Whether it went on with what an interrupted run had left.
+    pub resumed: bool,
+    /// Milliseconds to look at the source and fix the order.
+    pub plan_ms: u64,
+    /// Milliseconds to prove what an interrupted run had left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prove_ms: Option<u64>,
+    /// Milliseconds to read, pack and write; absent if an interrupted run had
+    /// done all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_ms: Option<u64>,
+    /// Plain bytes, tar headers included, that were packed in that time.
+    #[serde(default)]
+    pub copied_bytes: u64,
+    /// Milliseconds to read the written files back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back_ms: Option<u64>,
 }
 
 impl Rescue {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -13,14 +14,17 @@ use super::growing::Growing;
 use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
 use super::lock::{Fenced, Lock, beating};
-pub use super::options::{OffloadOptions, Outcome, Resume};
+pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
-use super::rescue::{Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue};
+use super::rescue::{
+    Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue, Timings,
+};
 use super::resume::{self, State, Unfinished};
 use super::sink::{PackedFrame, Sink, Start, append_line};
 use super::witness::Witness;
 use crate::crypt::SetKey;
+use crate::facts::FileTime;
 use crate::monitor::{Monitor, Stage};
 use crate::target::preflight::{check_room, human};
 use crate::target::{Target, Trouble};
@@ -148,7 +152,8 @@ impl Run<'_> {
             let mut journal = Growing::create(target, &dir, journal::NAME, None)?;
             let line = journal::Line::Begin(Box::new(begin.clone()));
             append_line(&mut journal, target, &dir, &line, run.key)?;
-            run.copy(names, &begin, Start::new(journal), Position::default(), &lock)
+            let start = (Start::new(journal), Position::default());
+            run.copy(names, &begin, start, Timings::default(), &lock)
         })
     }
 
@@ -173,6 +178,8 @@ impl Run<'_> {
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir) = (self.target, names.partial());
+        let begun = Instant::now();
+        let mut timings = Timings { resumed: true, ..Timings::default() };
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
                 resume::tell_all_losses(target, &dir, &rescue.files, self.key, self.monitor)?;
@@ -185,8 +192,10 @@ impl Run<'_> {
                     Ok(()) => {
                         let (files, key) = (&written.files, self.key);
                         resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
+                        timings.read_back_ms = Some(millis(begun.elapsed()));
                         let resumed_frames = written.totals.frames;
-                        return self.publish(names, &begin, &written, resumed_frames, lock);
+                        let written = (&written, resumed_frames);
+                        return self.publish(names, &begin, written, timings, lock);
                     }
                     Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
                         // Damaged since: what still holds is found below.
@@ -204,7 +213,8 @@ impl Run<'_> {
         let split = begin.options.split.is_some();
         let (key, witness) = (self.key, self.witness);
         let proven = resume::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
-        self.copy(names, &begin, proven.start, proven.position, lock)
+        timings.prove_ms = Some(millis(begun.elapsed()));
+        self.copy(names, &begin, (proven.start, proven.position), timings, lock)
     }
 
     /// Does `job` on a set that is ours, for as long as it is.
@@ -223,28 +233,40 @@ impl Run<'_> {
         &self,
         names: &SetNames,
         begin: &Begin,
-        start: Start,
-        position: Position,
+        (start, position): (Start, Position),
+        mut timings: Timings,
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
         let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
-        let written = self.pump(sink, begin, position)?;
+        let begun = Instant::now();
+        let (written, packed) = self.pump(sink, begin, position)?;
+        timings.copy_ms = Some(millis(begun.elapsed()));
+        timings.copied_bytes = packed;
+        let begun = Instant::now();
         commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
-        self.publish(names, begin, &written, resumed_frames, lock)
+        timings.read_back_ms = begin.options.read_back.then(|| millis(begun.elapsed()));
+        self.publish(names, begin, (&written, resumed_frames), timings, lock)
     }
 
     fn publish(
         &self,
         names: &SetNames,
         begin: &Begin,
-        written: &Written,
-        resumed_frames: u64,
+        (written, resumed_frames): (&Written, u64),
+        timings: Timings,
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
-        let rescue = describe(self.plan, self.options, begin, written);
-        let rescue = commit::publish(self.target, names, &rescue, written, self.key, lock)?;
+        let mut rescue = describe(self.plan, self.options, begin, written);
+        let report = self.options.report.filter(|_| self.key.is_none());
+        rescue.timings = report.map(|_| Timings {
+            ended: commit::rfc3339(FileTime::now()),
+            plan_ms: millis(self.plan.took()),
+            ..timings
+        });
+        let (place, key) = ((self.target, lock), self.key);
+        let rescue = commit::publish(place, names, &rescue, written, key, report, self.monitor)?;
         Ok(outcome(names, rescue, resumed_frames))
     }
 
@@ -268,6 +290,10 @@ impl Run<'_> {
             error => error,
         }
     }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn outcome(names: &SetNames, rescue: Rescue, resumed_frames: u64) -> Outcome {
@@ -313,18 +339,20 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
             how: encryption.locks.word().to_owned(),
         }),
         seal: written.seal.clone(),
+        timings: None,
         files: written.files.clone(),
     }
 }
 
 impl Run<'_> {
-    /// Runs the pipeline from `position` to the end.
+    /// Runs the pipeline from `position` to the end. What was written, and how
+    /// many plain bytes this run packed.
     fn pump(
         &self,
         mut sink: Sink<'_>,
         begin: &Begin,
         position: Position,
-    ) -> Result<Written, ArchiveError> {
+    ) -> Result<(Written, u64), ArchiveError> {
         let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let (threads, in_flight) = self.options.pipeline(level);
@@ -367,7 +395,8 @@ impl Run<'_> {
             results.into_iter().collect::<Result<(), _>>()?;
             totals
         })?;
-        sink.finish(totals, witness)
+        let (packed, _) = sink.so_far();
+        Ok((sink.finish(totals, witness)?, packed))
     }
 }
 

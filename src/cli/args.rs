@@ -118,6 +118,15 @@ Examples:
   lifeboat list E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
   lifeboat list smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d --json")]
     List(List),
+    /// Make a set's report again: one HTML page on what is in it
+    #[command(after_help = "\
+Examples:
+  lifeboat report E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
+  lifeboat report SET --to D:\\for-the-director.html
+
+Every set has one already, report.html, unless it was made without. The page
+names users and files: keep it where the set may be kept.")]
+    Report(Report),
     /// Take single files or folders out of a rescue set
     #[command(after_help = "\
 Examples:
@@ -268,6 +277,18 @@ pub(crate) struct List {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
     pub(crate) set: String,
+    #[command(flatten)]
+    pub(crate) logon: Logon,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Report {
+    /// The rescue set: folder or URL
+    #[arg(value_name = "SET")]
+    pub(crate) set: String,
+    /// Page to write, which must not be there [default: SET's name.html here]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }

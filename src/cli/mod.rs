@@ -14,6 +14,7 @@ mod offload;
 mod output;
 mod password;
 mod places;
+mod report;
 mod restore;
 mod seal;
 mod sets;
@@ -84,6 +85,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::Seal(args) => seal::run(args, global, out),
         Command::Offload(args) => offload::run(args, global, out),
         Command::List(args) => list::run(args, out),
+        Command::Report(args) => report::run(args, out),
         Command::Extract(args) => extract::run(args, out),
         Command::Restore(args) => restore::run(args, out),
         Command::Guide(args) => guided::run(args, global, out),
@@ -107,6 +109,7 @@ impl Command {
             Self::Seal(_) => "seal",
             Self::Offload(_) => "offload",
             Self::List(_) => "list",
+            Self::Report(_) => "report",
             Self::Extract(_) => "extract",
             Self::Restore(_) => "restore",
             Self::Guide(_) => "guide",

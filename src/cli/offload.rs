@@ -11,6 +11,7 @@ use lifeboat::facts::NodeKind;
 use lifeboat::health::missing_parts;
 use lifeboat::monitor::{Monitor, Stage};
 use lifeboat::name::NtPath;
+use lifeboat::report;
 use lifeboat::seal::{self as sealing, Guard, Looked};
 use lifeboat::store::{Machine, Part, Store};
 use lifeboat::target::Target;
@@ -184,6 +185,7 @@ impl Job<'_> {
             despite_space: args.despite_space,
             encryption: self.encryption.clone(),
             resume: if args.fresh { Resume::Never } else { Resume::Auto },
+            report: Some(report::make),
             ..defaults
         };
         Ok(offload_with(&plan, self.target, &options, witness, self.out)?)

@@ -119,6 +119,7 @@ impl Settings {
                 self.fill_logon(&mut args.logon, &what);
             }
             Some(Command::List(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
+            Some(Command::Report(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Extract(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Restore(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Loadstate(args)) => {

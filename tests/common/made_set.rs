@@ -56,6 +56,8 @@ impl MadeSet {
             plan: String::new(),
             encryption: None,
             seal: None,
+            missing: Vec::new(),
+            timings: None,
             files: Vec::new(),
         };
         Self {

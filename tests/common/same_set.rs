@@ -1,5 +1,9 @@
 //! Compares the sets of two runs: everything but the id, the time, and what
-//! depends on those must be the same, byte for byte.
+//! depends on those must be the same, byte for byte. That is: all of the store;
+//! the manifest but for the id; the other files but for id, times, hashes and
+//! sizes (the manifest's depend on the id), and how long the run took, which
+//! stands in `rescue.json` under `timings` and in `report.html` in elements
+//! that say so.
 #![allow(dead_code)] // every test crate uses a part of it
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails is a failed test
 
@@ -46,11 +50,38 @@ pub(crate) fn read(folder: &Path, when: &str) -> Set {
                 String::from_utf8(plain).unwrap().replacen(id, "ID", 1).into_bytes()
             }
             name if name.starts_with("store.tar.zst") => bytes,
+            "rescue.json" => {
+                let mut rescue = rescue.clone();
+                let timings = rescue.as_object_mut().unwrap().remove("timings");
+                assert!(timings.is_some(), "{when}: a set with a report says how long it took");
+                let text = serde_json::to_string_pretty(&rescue).unwrap();
+                without_hashes(&text, id, created)
+            }
+            "report.html" => without_hashes(&without_run(&bytes, when), id, created),
             _ => without_hashes(&String::from_utf8(bytes).unwrap(), id, created),
         };
         files.insert(name, bytes);
     }
     files
+}
+
+/// A report without what is of the run: stages and how long they took, times,
+/// sizes that depend on the id.
+fn without_run(page: &[u8], when: &str) -> String {
+    let page = std::str::from_utf8(page).unwrap();
+    let (before, timings) = page.split_once("<table class=\"list\" data-timings>").unwrap();
+    let (timings, after) = timings.split_once("</table>").unwrap();
+    assert!(timings.contains("Looking at the source"), "{when}: {timings}");
+    let mut text = format!("{before}{after}");
+    for (open, close) in [("<time", "</time>"), (" data-run>", "<")] {
+        let mut pieces = text.split(open);
+        let mut kept = pieces.next().unwrap().to_owned();
+        for piece in pieces {
+            kept.push_str(piece.split_once(close).unwrap().1);
+        }
+        text = kept;
+    }
+    text
 }
 
 /// A text without id and time, and without hashes and sizes: those of the

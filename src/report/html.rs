@@ -1,0 +1,173 @@
+//! Text into HTML, numbers into words. All that comes from a disk or a set goes
+//! through [`escape`] (or [`name`]) here and nowhere else.
+
+use std::fmt::Write as _;
+
+use super::treemap::float;
+
+/// Text as HTML, fit for an element and for an attribute in double quotes.
+///
+/// What would hide or turn around other text (control characters, marks of
+/// direction, what has no width) stands as its number, such as `[U+202E]`.
+pub(super) fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            '`' => html.push_str("&#96;"),
+            c if is_hidden(c) => {
+                let _ = write!(html, "[U+{:04X}]", u32::from(c));
+            }
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+/// Somebody else's text as an element of its own, so that letters written from
+/// right to left turn nothing around but themselves.
+pub(super) fn name(text: &str) -> String {
+    format!("<bdi>{}</bdi>", escape(text))
+}
+
+/// Control characters and those of general category Cf that move text about or
+/// have no width. The joiners (U+200C, U+200D) are letters of real names.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}'
+            | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{FFFE}' | '\u{FFFF}'
+            | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}')
+}
+
+/// At most `max` characters: beginning and end, with an ellipsis between.
+pub(super) fn shorten(text: &str, max: usize) -> String {
+    if text.len() <= max || text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let tail = max / 3;
+    let head = max.saturating_sub(tail + 1);
+    let mut short: String = text.chars().take(head).collect();
+    short.push('…');
+    let end: Vec<char> = text.chars().rev().take(tail).collect();
+    short.extend(end.iter().rev());
+    short
+}
+
+/// `1,234,567`.
+pub(super) fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 file`, `1,200 files`.
+pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{} {many}", number(n)) }
+}
+
+/// `48.2 GiB`; exact below 1,000 bytes.
+pub(super) fn bytes(n: u64) -> String {
+    if n < 1000 {
+        return count(n, "byte", "bytes");
+    }
+    let mut value = float(n) / 1024.0;
+    for unit in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 999.95 {
+            return format!("{value:.1} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} PiB")
+}
+
+/// `12 %`, `under 1 %`.
+pub(super) fn share(part: u64, whole: u64) -> String {
+    let percent = float(part) / float(whole.max(1)) * 100.0;
+    if part > 0 && percent < 1.0 { "under 1 %".to_owned() } else { format!("{percent:.0} %") }
+}
+
+/// `1 h 02 min 03 s`, `4.2 s`.
+pub(super) fn duration(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..60 => format!("{:.1} s", float(millis) / 1000.0),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min {:02} s", seconds / 3600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+/// `104.3 MiB a second`; nothing where too little was done to tell.
+pub(super) fn rate(bytes_done: u64, millis: u64) -> Option<String> {
+    if millis == 0 || bytes_done == 0 {
+        return None;
+    }
+    let a_second = u128::from(bytes_done) * 1000 / u128::from(millis);
+    Some(format!("{} a second", bytes(u64::try_from(a_second).unwrap_or(u64::MAX))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_gets_out_of_its_element_or_attribute() {
+        let hostile = "</bdi><script>alert('1')</script>\" onload=`x` & more";
+        let html = escape(hostile);
+        assert!(!html.contains(['<', '>', '"', '\'', '`']), "{html}");
+        assert!(html.starts_with("&lt;/bdi&gt;&lt;script&gt;alert(&#39;1&#39;)"));
+        assert!(html.ends_with("&amp; more"));
+    }
+
+    #[test]
+    fn what_turns_text_around_or_hides_stands_as_its_number() {
+        assert_eq!(escape("invoice\u{202E}fdp.exe"), "invoice[U+202E]fdp.exe");
+        assert_eq!(escape("a\u{0}b\u{1B}[2Jc\nd\u{85}"), "a[U+0000]b[U+001B][2Jc[U+000A]d[U+0085]");
+        for c in ['\u{200F}', '\u{2066}', '\u{2069}', '\u{FEFF}', '\u{E0041}', '\u{200B}'] {
+            assert!(escape(&c.to_string()).starts_with("[U+"), "{c:?}");
+        }
+        // Real names stay as they are, a lost surrogate too.
+        for name in ["Zoë", "علي", "日本語", "👩‍👧", "a\u{FFFD}b"] {
+            assert_eq!(escape(name), name);
+        }
+    }
+
+    #[test]
+    fn long_texts_keep_beginning_and_end() {
+        assert_eq!(shorten("C/Users/alice", 20), "C/Users/alice");
+        let long = format!("C/{}/end.docx", "é".repeat(500));
+        let short = shorten(&long, 30);
+        assert_eq!(short.chars().count(), 30);
+        assert!(short.starts_with("C/é") && short.ends_with("/end.docx") && short.contains('…'));
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(bytes(1), "1 byte");
+        assert_eq!(bytes(1_048_525), "1.0 MiB");
+        assert_eq!(bytes(52_000_000_000), "48.4 GiB");
+        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
+        assert_eq!(share(1, 1000), "under 1 %");
+        assert_eq!(share(0, 0), "0 %");
+        assert_eq!(share(1, 2), "50 %");
+        assert_eq!(duration(4_240), "4.2 s");
+        assert_eq!(duration(3_723_000), "1 h 02 min 03 s");
+        assert_eq!(rate(u64::MAX, 1).unwrap(), "16384.0 PiB a second");
+        assert_eq!(rate(10, 0), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! The page's part on what was lost: each kind with what it means, the first
+//! losses of each by name, and where all the others stand.
+
+use super::figures::Figures;
+use super::html::{count, escape, name, number};
+use super::words;
+use crate::archive::rescue::Rescue;
+
+/// Losses that are listed, whatever their kinds.
+const MAX_ROWS: usize = 200;
+/// Bytes of rows that are listed: hostile names grow sixfold when escaped.
+const MAX_ROW_BYTES: usize = 72 << 10;
+
+/// The section, as HTML.
+pub(super) fn section(rescue: &Rescue, figures: &Figures) -> String {
+    let mut html = String::from("<section>\n<h2>What was lost</h2>\n");
+    let lost = rescue.totals.losses.max(figures.lost());
+    if lost == 0 {
+        html.push_str(if rescue.lacks.is_empty() && figures.damaged == 0 {
+            "<p>Nothing. Every file that was found could be read to its end, and every fact about it \
+             was kept.</p>\n"
+        } else {
+            "<p>Of what was found, nothing. What was not found is named at the top.</p>\n"
+        });
+        html.push_str("</section>\n");
+        return html;
+    }
+    html.push_str("<table class=\"list\">\n<tr><th>What happened</th><th>How often</th></tr>\n");
+    for (kind, losses) in &figures.losses {
+        let (title, meaning) = words::loss(*kind);
+        html.push_str(&format!(
+            "<tr><td><b>{title}</b><span class=\"quiet\">: {meaning}</span></td><td>{}</td></tr>\n",
+            number(losses.count)
+        ));
+    }
+    html.push_str("</table>\n");
+    let (rows, shown) = rows(figures);
+    if shown > 0 {
+        html.push_str(&format!(
+            "<table class=\"losses\">\n<tr><th>File, as the set names it</th><th>Why</th></tr>\n\
+             {rows}</table>\n"
+        ));
+    }
+    if shown < lost {
+        html.push_str(&format!(
+            "<p class=\"more\"><b>And {} more.</b> <code>lifeboat list &lt;this folder&gt;</code> \
+             names every one of them; without Lifeboat, \
+             <code>zstd -dc manifest.jsonl.zst | grep &#39;&quot;losses&quot;&#39;</code>.</p>\n",
+            count(lost - shown, "loss", "losses")
+        ));
+    }
+    html.push_str("</section>\n");
+    html
+}
+
+/// The rows, and how many there are. Every kind gets its share, so that many
+/// small losses do not hide a grave one.
+fn rows(figures: &Figures) -> (String, u64) {
+    let (mut html, mut shown) = (String::new(), 0);
+    let kinds = figures.losses.len();
+    for (number, (kind, losses)) in figures.losses.iter().enumerate() {
+        let (title, _) = words::loss(*kind);
+        let room = MAX_ROWS.saturating_sub(shown) / (kinds - number);
+        let until = MAX_ROW_BYTES / kinds * (number + 1);
+        for lost in losses.shown.iter().take(room) {
+            let row = format!(
+                "<tr><td class=\"path\">{}</td><td><b>{title}</b>{}{}</td></tr>\n",
+                name(&lost.path),
+                if lost.detail.is_empty() { "" } else { ": " },
+                escape(&lost.detail)
+            );
+            if html.len() + row.len() > until {
+                break;
+            }
+            html.push_str(&row);
+            shown += 1;
+        }
+    }
+    (html, shown as u64)
+}

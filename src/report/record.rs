@@ -1,0 +1,126 @@
+//! The page's last part, for the technician: how long it took, the set's files
+//! with their hashes, and what vouches for all of them.
+
+use super::html::{bytes, duration, escape, number, rate, shorten};
+use super::words;
+use crate::archive::rescue::{Rescue, Timings};
+use crate::archive::sink::MANIFEST;
+
+/// Files of the set that are listed: volumes of a split store can be many.
+const MAX_FILES: usize = 40;
+
+/// The section, as HTML.
+pub(super) fn section(rescue: &Rescue) -> String {
+    let mut html = String::from("<section>\n<h2>For the record</h2>\n");
+    html.push_str(&vouching(rescue));
+    html.push_str(&timings(rescue));
+    html.push_str(&files(rescue));
+    html.push_str("</section>\n");
+    html
+}
+
+/// The one hash that all others hang on.
+fn vouching(rescue: &Rescue) -> String {
+    let Some(manifest) = rescue.files.iter().find(|file| file.name == MANIFEST) else {
+        return String::new();
+    };
+    format!(
+        "<h3>The hash</h3>\n<p class=\"hash\"><code>{}</code></p>\n\
+         <p class=\"quiet\">SHA-256 of {MANIFEST}. That file holds the hash of every single file \
+         and of every piece of the store, so whoever has these 64 digits on paper can prove that \
+         the set is the one of this report.</p>\n\
+         <pre>sha256sum -c SHA256SUMS</pre>\n",
+        escape(&shorten(&manifest.sha256, 80))
+    )
+}
+
+fn timings(rescue: &Rescue) -> String {
+    let mut html = String::from("<h3>Timings</h3>\n");
+    let Some(timings) = &rescue.timings else {
+        html.push_str(
+            "<p class=\"quiet\">This set does not say how long it took: it was made without a \
+             report.</p>\n",
+        );
+        return html;
+    };
+    html.push_str(
+        "<table class=\"list\" data-timings>\n<tr><th>Stage</th><th>Time</th><th>Rate</th></tr>\n",
+    );
+    for (stage, millis, done) in stages(rescue, timings) {
+        html.push_str(&format!(
+            "<tr><td>{stage}</td><td data-run>{}</td><td data-run>{}</td></tr>\n",
+            duration(millis),
+            rate(done, millis).unwrap_or_default()
+        ));
+    }
+    html.push_str("</table>\n");
+    let resumed = if timings.resumed {
+        "This rescue was interrupted and went on later; the times are those of the last run. "
+    } else {
+        ""
+    };
+    html.push_str(&format!(
+        "<p class=\"quiet\">Begun <time>{}</time>, ended <time>{}</time>. <span data-run>{resumed}</span>\
+         By the clock of the rescuing machine, which in WinPE may be wrong.</p>\n",
+        words::date(&rescue.created),
+        words::date(&timings.ended)
+    ));
+    html
+}
+
+/// Name, milliseconds and bytes of each stage.
+fn stages(rescue: &Rescue, timings: &Timings) -> Vec<(&'static str, u64, u64)> {
+    let written = rescue
+        .files
+        .iter()
+        .filter(|file| file.name.ends_with(".zst") || file.name.contains(".zst."));
+    let written = written.fold(0_u64, |sum, file| sum.saturating_add(file.size));
+    let mut stages = vec![("Looking at the source and planning", timings.plan_ms, 0)];
+    if let Some(millis) = timings.prove_ms {
+        stages.push(("Proving what the interrupted run had left", millis, 0));
+    }
+    if let Some(millis) = timings.copy_ms {
+        stages.push(("Reading, packing and writing", millis, timings.copied_bytes));
+    }
+    if let Some(millis) = timings.read_back_ms {
+        stages.push(("Reading back and comparing", millis, written));
+    }
+    stages
+}
+
+fn files(rescue: &Rescue) -> String {
+    let mut html = String::from(
+        "<h3>The set\u{2019}s files</h3>\n<table class=\"files\">\n\
+         <tr><th>File</th><th>Size</th><th>SHA-256</th></tr>\n",
+    );
+    for file in rescue.files.iter().take(MAX_FILES) {
+        html.push_str(&format!(
+            "<tr><td>{}</td><td data-run>{}</td><td><code>{}</code></td></tr>\n",
+            escape(&shorten(&file.name, 60)),
+            bytes(file.size),
+            escape(&shorten(&file.sha256, 80))
+        ));
+    }
+    html.push_str("</table>\n");
+    let more = rescue.files.len().saturating_sub(MAX_FILES);
+    if more > 0 {
+        let more = number(more as u64);
+        html.push_str(&format!(
+            "<p class=\"quiet\">And {more} more: SHA256SUMS has them all.</p>\n"
+        ));
+    }
+    let options = &rescue.options;
+    html.push_str(&format!(
+        "<p class=\"quiet\">Packed with zstd at level {}, in {} frames of at most {}{}. Plan \
+         <code>{}</code>.</p>\n",
+        options.level,
+        number(rescue.totals.frames),
+        bytes(options.frame_bytes),
+        options
+            .split
+            .map(|split| format!(", in volumes of at most {}", bytes(split)))
+            .unwrap_or_default(),
+        escape(&shorten(&rescue.plan, 80)),
+    ));
+    html
+}

@@ -1,0 +1,54 @@
+//! The page's style sheet: the fixed part, and a rule for everything that has a
+//! size of its own. Elements carry no `style` attribute, so that the page's
+//! policy can allow this one sheet by its hash and nothing else.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::treemap::Rect;
+use crate::archive::manifest::to_base64;
+
+/// A sheet in the making.
+pub(super) struct Sheet {
+    css: String,
+    rules: usize,
+}
+
+impl Sheet {
+    pub(super) fn new() -> Self {
+        // A page's line ends are LF once it is parsed, and the hash is over those.
+        Self { css: include_str!("page.css").replace('\r', ""), rules: 0 }
+    }
+
+    /// The class of an element that lies there in an area of `width` by
+    /// `height`, in percent of it.
+    pub(super) fn place(&mut self, rect: Rect, width: f64, height: f64) -> String {
+        let percent = |part: f64, whole: f64| (part / whole * 100.0).clamp(0.0, 100.0);
+        self.rule(&format!(
+            "left:{:.3}%;top:{:.3}%;width:{:.3}%;height:{:.3}%",
+            percent(rect.left, width),
+            percent(rect.top, height),
+            percent(rect.width, width),
+            percent(rect.height, height)
+        ))
+    }
+
+    /// The class of an element of a width in percent.
+    pub(super) fn width(&mut self, percent: f64) -> String {
+        self.rule(&format!("width:{:.3}%", percent.clamp(0.0, 100.0)))
+    }
+
+    fn rule(&mut self, declarations: &str) -> String {
+        let class = format!("r{}", self.rules);
+        self.rules += 1;
+        let _ = writeln!(self.css, ".{class}{{{declarations}}}");
+        class
+    }
+
+    /// The sheet, and the source expression that allows it (CSP Level 3, 2.3.1).
+    pub(super) fn finish(self) -> (String, String) {
+        let hash = format!("'sha256-{}'", to_base64(&Sha256::digest(self.css.as_bytes())));
+        (self.css, hash)
+    }
+}

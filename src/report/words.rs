@@ -1,0 +1,252 @@
+//! What the report says in words, apart from how it is set.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::figures::Figures;
+use super::html::{count, escape};
+use crate::archive::manifest::Totals;
+use crate::archive::rescue::{EndState, Machine, Rescue, SealState, What};
+use crate::facts::{FileTime, LossKind};
+use crate::seal::{Looked, verdict as seal_verdict};
+
+/// How the page looks on the whole. Loss is never green.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tone {
+    /// Everything was saved, and that was proved.
+    Good,
+    /// Everything was saved as far as anybody knows.
+    Plain,
+    /// Something was lost, or may have been.
+    Warn,
+}
+
+/// The page's first sentence, and what else has to be known.
+pub(super) struct Verdict {
+    pub(super) tone: Tone,
+    pub(super) title: String,
+    /// As HTML, the gravest first.
+    pub(super) reasons: Vec<String>,
+}
+
+/// Judges a set.
+pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
+    let mut verdict =
+        Verdict { tone: Tone::Good, title: "Everything was saved".to_owned(), reasons: Vec::new() };
+    let mut say = |tone: Tone, title: &str, reason: String| {
+        if verdict.reasons.is_empty() {
+            (verdict.tone, verdict.title) = (tone, title.to_owned());
+        }
+        verdict.reasons.push(reason);
+    };
+    let lost = rescue.totals.losses.max(figures.lost());
+    if lost > 0 || rescue.end_state == EndState::SavedWithLosses {
+        let losses = count(lost, "loss", "losses");
+        let reason = if lost == 1 {
+            "The loss is named below, with its reason. Everything else was saved."
+        } else {
+            "The losses are named below, with their reasons. Everything else was saved."
+        };
+        say(Tone::Warn, &format!("Saved, with {losses}"), reason.to_owned());
+    }
+    if rescue.lacks.is_empty() && lacks_primary(rescue) {
+        say(
+            Tone::Warn,
+            "Saved, but the store is not whole",
+            "Its primary part was not found and is not in the set: without it \
+             <code>loadstate</code> cannot use the store."
+                .to_owned(),
+        );
+    }
+    for lack in rescue.lacks.iter().take(26) {
+        let lack = escape(&super::html::shorten(&sentence(lack), 300));
+        say(Tone::Warn, "Saved, but the store is not whole", format!("{lack}."));
+    }
+    if let Some(seal) = rescue.seal.as_ref().filter(|seal| seal.differs()) {
+        let title = match seal.state {
+            SealState::Differs => "Saved, but not as it was sealed",
+            _ => "Saved, but its seal proves nothing",
+        };
+        say(Tone::Warn, title, format!("{}.", escape(&sentence(&seal_words(rescue)))));
+    }
+    if figures.damaged > 0 {
+        say(
+            Tone::Warn,
+            "The list of this set is damaged",
+            format!(
+                "{} of the set's manifest could not be read; the figures here do not hold what \
+                 stood there. <code>lifeboat verify</code> says more.",
+                count(figures.damaged, "piece", "pieces")
+            ),
+        );
+    }
+    if !rescue.options.read_back {
+        say(
+            Tone::Plain,
+            "Saved, but not read back",
+            "The written files were not read back: whether the destination holds what was written \
+             is not proved. <code>lifeboat verify</code> does that."
+                .to_owned(),
+        );
+    }
+    verdict
+}
+
+/// Whether the store's primary part is missing.
+fn lacks_primary(rescue: &Rescue) -> bool {
+    rescue.kind == "hard-link"
+        && !rescue.parts.is_empty()
+        && rescue.parts.iter().all(|part| part.role == "secondary")
+}
+
+/// What the seal said; empty where there is none.
+pub(super) fn seal_words(rescue: &Rescue) -> String {
+    rescue.seal.as_ref().map(|seal| seal_verdict(seal, Looked::Bytes)).unwrap_or_default()
+}
+
+/// With a capital at its beginning.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `22 November 2026, 15:04 UTC` for a time of RFC 3339; whatever else stands
+/// there as it is.
+pub(super) fn date(rfc3339: &str) -> String {
+    match OffsetDateTime::parse(rfc3339, &Rfc3339) {
+        Ok(time) => {
+            let time = time.to_offset(time::UtcOffset::UTC);
+            format!(
+                "{} {} {}, {:02}:{:02} UTC",
+                time.day(),
+                time.month(),
+                time.year(),
+                time.hour(),
+                time.minute()
+            )
+        }
+        Err(_) => escape(&super::html::shorten(rfc3339, 40)),
+    }
+}
+
+/// The same for a file's time.
+pub(super) fn file_date(time: FileTime) -> String {
+    let (seconds, _) = time.to_unix();
+    let time = OffsetDateTime::from_unix_timestamp(seconds).ok();
+    let text = time.and_then(|time| time.format(&Rfc3339).ok());
+    text.map_or_else(|| escape(&time_as_it_is(seconds)), |text| date(&text))
+}
+
+fn time_as_it_is(seconds: i64) -> String {
+    format!("{seconds} seconds after 1970")
+}
+
+/// The computer, for headings.
+pub(super) fn machine(machine: &Machine) -> String {
+    let known = machine.name.as_deref().or(machine.serial.as_deref()).map(str::trim);
+    known.filter(|name| !name.is_empty()).unwrap_or("A computer without a known name").to_owned()
+}
+
+/// What kind of thing the set holds.
+pub(super) fn holds(rescue: &Rescue) -> &'static str {
+    match (rescue.what, rescue.kind.as_str()) {
+        (What::Folder, _) => "A folder as it was; loadstate has no use for it",
+        (What::Store, "hard-link") => "USMT migration store, hard-link",
+        (What::Store, "uncompressed") => "USMT migration store, uncompressed",
+        (What::Store, "compressed") => "USMT migration store, compressed",
+        (What::Store, _) => "USMT migration store",
+    }
+}
+
+/// What a part is to its store.
+pub(super) fn role(role: &str) -> &'static str {
+    match role {
+        "primary" => "primary part",
+        "secondary" => "secondary part",
+        "whole" => "the whole store",
+        _ => "folder",
+    }
+}
+
+/// `1,234 files in 56 folders`.
+pub(super) fn files_and_folders(totals: &Totals) -> String {
+    format!(
+        "{} in {}",
+        count(totals.files, "file", "files"),
+        count(totals.directories, "folder", "folders")
+    )
+}
+
+/// A kind of loss: its name, and what it means.
+pub(super) fn loss(kind: Option<LossKind>) -> (&'static str, &'static str) {
+    match kind {
+        Some(LossKind::Unreadable) => ("Not saved", "could not be read at all"),
+        Some(LossKind::NotHere) => (
+            "Was not on the disk",
+            "a placeholder: the data is in the cloud, on a server or in a deduplicated store",
+        ),
+        Some(LossKind::Encrypted) => {
+            ("Encrypted", "encrypted for its user (EFS), and could not be exported exactly")
+        }
+        Some(LossKind::Hole) => {
+            ("Saved with gaps", "parts could not be read; zeros stand in their place")
+        }
+        Some(LossKind::Changed) => {
+            ("Changed meanwhile", "changed while it was read; old and new may be mixed")
+        }
+        Some(LossKind::Name) => ("Renamed", "saved under another name"),
+        Some(LossKind::Fact) => {
+            ("A detail is missing", "all bytes were saved; a time, right or the like was not")
+        }
+        None => ("Other", "of a kind that this version does not know"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::rescue::SealOutcome;
+    use crate::report::tests::store_set;
+
+    fn none() -> Figures {
+        Figures::gather(&store_set(&["C"]), &mut std::iter::empty()).unwrap()
+    }
+
+    fn tone(change: impl FnOnce(&mut Rescue)) -> (Tone, String) {
+        let mut rescue = store_set(&["C"]);
+        change(&mut rescue);
+        let verdict = verdict(&rescue, &none());
+        (verdict.tone, verdict.title)
+    }
+
+    #[test]
+    fn loss_is_never_green() {
+        assert_eq!(tone(|_| {}), (Tone::Good, "Everything was saved".to_owned()));
+        let (lost, title) = tone(|set| set.totals.losses = 2);
+        assert_eq!((lost, title.as_str()), (Tone::Warn, "Saved, with 2 losses"));
+        assert_eq!(tone(|set| set.end_state = EndState::SavedWithLosses).0, Tone::Warn);
+        assert_eq!(tone(|set| set.lacks.push("the part on drive D: was not found".to_owned())).0, Tone::Warn);
+        assert_eq!(tone(|set| set.parts[0].role = "secondary".to_owned()).0, Tone::Warn);
+        for state in [SealState::Differs, SealState::Damaged, SealState::Other] {
+            let seal = SealOutcome { state, ..SealOutcome::default() };
+            assert_eq!(tone(|set| set.seal = Some(seal)).0, Tone::Warn);
+        }
+        assert_eq!(tone(|set| set.seal = Some(SealOutcome::default())).0, Tone::Good);
+        assert_eq!(tone(|set| set.options.read_back = false).0, Tone::Plain);
+        let worst = tone(|set| {
+            set.options.read_back = false;
+            set.totals.losses = 1;
+        });
+        assert_eq!(worst, (Tone::Warn, "Saved, with 1 loss".to_owned()));
+        let figures = Figures { damaged: 1, ..none() };
+        assert_eq!(verdict(&store_set(&["C"]), &figures).tone, Tone::Warn);
+    }
+
+    #[test]
+    fn dates_are_written_out_and_nonsense_is_harmless() {
+        assert_eq!(date("2026-11-22T05:04:59Z"), "22 November 2026, 05:04 UTC");
+        assert_eq!(date("<b>now</b>"), "&lt;b&gt;now&lt;/b&gt;");
+        assert_eq!(file_date(FileTime::from_unix(0, 0)), "1 January 1970, 00:00 UTC");
+        assert!(!file_date(FileTime(u64::MAX)).is_empty());
+    }
+}
