@@ -8,6 +8,8 @@
 
 mod app;
 mod canvas;
+#[cfg(windows)]
+mod console;
 mod jobs;
 mod keys;
 mod live;
