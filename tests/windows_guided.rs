@@ -45,9 +45,11 @@ impl Desk {
     }
 
     fn start(&self, args: &str) {
+        // Wine's own remarks would scroll the terminal under its console.
         let line = self.wine.shell_line(&self.exe);
         self.terminal.run("clear; stty -a > before");
-        self.terminal.run(&format!("{line} {args}; echo \"ended: $?\"; stty -a > after; : > end"));
+        self.terminal
+            .run(&format!("{line} {args} 2> err; echo \"ended: $?\"; stty -a > after; : > end"));
     }
 
     /// It ended with this code, and the terminal is as it was.

@@ -146,7 +146,7 @@ fn a_task_sequence_seals_rescues_and_restores() {
     fs::create_dir(stick.path("logs")).unwrap();
     let password = "geheim %x% !y! & z";
     // What cmd might stumble over, all in one name.
-    let sets = "sets & b=c 100% !x!";
+    let sets = "sets & b=c !x!";
     let to = format!("T:\\{sets}");
     let usmt = stick.path("usmt of ours");
     let variables = [
@@ -212,7 +212,8 @@ fn mdt_s_variables_are_known_too_and_a_seal_can_be_quick() {
     stick.in_task_sequence(&[("StatePath", "M:\\StateStore"), ("LifeboatSeal", "quick")]);
     let ran = stick.run("seal.cmd", &[], &[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(store.join("lifeboat.seal").is_file() && ran.stdout.contains("quick"), "{ran:?}");
+    let hashed = ran.stdout.contains("every byte hashed");
+    assert!(store.join("lifeboat.seal").is_file() && !hashed, "{ran:?}");
     // Outside of a task sequence nothing says where the store is.
     stick.in_task_sequence(&[]);
     let ran = stick.run("seal.cmd", &[], &[]);

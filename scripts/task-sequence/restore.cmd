@@ -31,7 +31,7 @@ rem Names end in the time: the last one in order is the newest. A set without
 rem rescue.json is not whole.
 if not defined SET for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%LIFEBOAT_NAME%-*" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
 if not defined SET goto nothing
-echo Restoring %SET%
+echo Restoring "%SET%"
 "%LIFEBOAT%" restore "%SET%" --in-place
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="3" echo Restored with losses: see above and the log.
@@ -51,5 +51,5 @@ exit /b 0
 echo Where are the rescue sets? restore.cmd \\server\rescue
 exit /b 2
 :nothing
-echo %SETS%: there is no whole rescue set of %LIFEBOAT_NAME% in it.
+echo "%SETS%": there is no whole rescue set of "%LIFEBOAT_NAME%" in it.
 exit /b 4

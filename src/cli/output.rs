@@ -75,7 +75,8 @@ impl Output {
             } else {
                 ProgressDrawTarget::hidden()
             },
-        );
+        )
+        .with_style(style(false));
         Ok(Box::leak(Box::new(Self {
             json: global.json,
             quiet: global.quiet,
