@@ -19,6 +19,7 @@ mod wine;
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use program::lifeboat;
 use tempfile::TempDir;
@@ -76,7 +77,10 @@ fn a_console_without_sequences_shows_every_page() {
     let page = |title: &str, last: &str| {
         terminal.wait(title, |screen| {
             let whole = screen.lines().last().is_some_and(|line| line.trim_end().ends_with(last));
-            whole && screen.contains(title) && !screen.contains("Leave?")
+            let shown = whole && screen.contains(title) && !screen.contains("Leave?");
+            // ... and nothing changes any more.
+            std::thread::sleep(Duration::from_millis(if shown { 500 } else { 0 }));
+            shown && terminal.screen() == *screen
         })
     };
     let stores = page("2 of 5", "Go on   Esc Leave");
