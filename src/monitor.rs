@@ -26,6 +26,8 @@ pub enum Stage {
     Restore,
     /// Setting permissions and times.
     Facts,
+    /// Telling what a set holds.
+    List,
 }
 
 impl Stage {
@@ -41,6 +43,7 @@ impl Stage {
             Self::ReadBack => "read-back",
             Self::Restore => "restore",
             Self::Facts => "facts",
+            Self::List => "list",
         }
     }
 }

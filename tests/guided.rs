@@ -10,8 +10,9 @@
 mod golden;
 #[path = "common/lifeboat.rs"]
 mod program;
-#[path = "common/require.rs"]
-mod require;
+#[cfg(feature = "smb")]
+#[path = "common/relay.rs"]
+mod relay;
 #[cfg(feature = "smb")]
 #[path = "common/smbd.rs"]
 mod smbd;
@@ -21,8 +22,6 @@ mod tmux;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use lifeboat_maker::mount::{Mount, MountOptions};
-use lifeboat_maker::volume::VolumeSpec;
 use program::{Guarded, lifeboat};
 use tempfile::TempDir;
 use tmux::Tmux;
@@ -150,6 +149,7 @@ fn plain_characters_are_enough() {
     for (name, env) in [
         ("the variable", "LIFEBOAT_ASCII=1"),
         ("a serial console", "TERM=vt220"),
+        ("an old serial console", "TERM=vt100"),
         ("a locale without UTF-8", "LC_ALL=C"),
     ] {
         let Some(desk) = Desk::new("hardlink-one") else { return };
@@ -236,122 +236,230 @@ fn losses_are_listed_and_scroll() {
     desk.ended(3);
 }
 
-/// A desk whose image has a store that takes seconds to save at level 19: text
-/// of random letters. `None` where no volume can be made.
-fn desk_with_slow_store(bytes: usize) -> Option<Desk> {
-    require::require("fuse", || lifeboat_maker::is_available().ok())?;
-    let folder = TempDir::new().unwrap();
-    let image = folder.path().join("disk.img");
-    VolumeSpec::new("Windows", 160 << 20).format(&image).unwrap();
-    let mount = Mount::new(&image, MountOptions::default()).unwrap();
-    let usmt = mount.path().join("StateStore/USMT");
-    let home = usmt.join("File/C$/Users/alice");
-    fs::create_dir_all(&home).unwrap();
-    let guid = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
-    for (name, text) in [
-        ("hardlink.main", guid),
-        ("catalog.mig", "catalog"),
-        ("MIGSTATE.DAT", "state"),
-        ("status.~lg", ""),
-    ] {
-        fs::write(usmt.join(name), text).unwrap();
-    }
-    for number in 0..4 {
-        let mut seed = 0x9E37_79B9_7F4A_7C15_u64 + number;
-        let mut letter = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            b"etaoin shrdlucm\n"[(seed >> 60) as usize]
-        };
-        let text: Vec<u8> = (0..bytes / 4).map(|_| letter()).collect();
-        fs::write(home.join(format!("video-{number}.mkv")), text).unwrap();
-    }
-    mount.unmount().unwrap();
-    Desk::with(folder, None)
+/// A desk with a store and a share behind a network that can be slow.
+#[cfg(feature = "smb")]
+struct Slow {
+    desk: Desk,
+    network: relay::Relay,
+    server: smbd::Smbd,
 }
 
-/// The page of a running rescue, once it has come some way.
-fn under_way(desk: &Desk) -> String {
-    desk.terminal.wait("a rescue under way", |screen| {
-        let all = screen.lines().find(|line| line.trim_start().starts_with("All "));
-        let percent = all.and_then(|line| line.split('%').next()?.split_whitespace().last());
-        percent.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (2..60).contains(&n))
-            && screen.contains("video-")
-    })
+#[cfg(feature = "smb")]
+impl Slow {
+    /// With a store in a folder, of more bytes than any machine keeps in flight,
+    /// that do not pack: saving it takes as long as the network wants.
+    fn new() -> Option<Self> {
+        const FILES: u64 = 4;
+        const BYTES: usize = 40 << 20;
+        let folder = TempDir::new().unwrap();
+        let usmt = folder.path().join("disk/StateStore/USMT");
+        let home = usmt.join("File/C$/Users/alice");
+        fs::create_dir_all(&home).unwrap();
+        let guid = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
+        for (name, text) in [
+            ("hardlink.main", guid),
+            ("catalog.mig", "catalog"),
+            ("MIGSTATE.DAT", "state"),
+            ("status.~lg", ""),
+        ] {
+            fs::write(usmt.join(name), text).unwrap();
+        }
+        for number in 0..FILES {
+            let mut seed = 0x9E37_79B9_7F4A_7C15_u64 + number;
+            let mut bytes = Vec::with_capacity(BYTES);
+            while bytes.len() < BYTES {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                bytes.extend_from_slice(&seed.to_le_bytes());
+            }
+            fs::write(home.join(format!("video-{number}.mkv")), bytes).unwrap();
+        }
+        Self::with(Desk::with(folder, None)?)
+    }
+
+    fn with(desk: Desk) -> Option<Self> {
+        let server = smbd::Smbd::start()?;
+        let network = relay::Relay::to(server.port());
+        Some(Self { desk, network, server })
+    }
+
+    /// Starts it, and goes to where it is about to save.
+    fn start(&self, source: &str, more: &str) -> String {
+        let url = format!("smb://{}@127.0.0.1:{}/share", self.server.user(), self.network.port());
+        let password = format!("LIFEBOAT_PASSWORD='{}'", self.server.password());
+        self.desk.start_with(&password, &format!("guide {source} --to {url} --level 1 {more}"));
+        self.desk.go_to_usb()
+    }
+
+    /// The page of a running rescue, once it has come some way.
+    fn under_way(&self, bytes_per_second: u64) -> String {
+        self.network.slow_down(bytes_per_second);
+        self.desk.terminal.press(&["Enter"]);
+        self.desk.terminal.wait("a rescue under way", |screen| {
+            percent(screen, "All ").is_some_and(|n| (1..70).contains(&n))
+                && screen.contains("video-")
+                && !screen.contains("... left")
+        })
+    }
+
+    fn sets(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.server.share_path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
 }
+
+/// A live page without what the machine decides: numbers, the rate and the times
+/// that come of it, the scratch folder's name.
+#[cfg(feature = "smb")]
+fn still(screen: &str) -> String {
+    let plain = golden::without_numbers(screen);
+    let lines = plain.lines().map(|line| {
+        let line = line.split_once("% ").map_or_else(
+            || line.to_owned(),
+            |(start, end)| format!("{} #% {end}", start.trim_end_matches(['#', ' '])),
+        );
+        match line.get(..12) {
+            Some(" Rate       ") => " Rate        RATE".to_owned(),
+            Some(" File       ") => " File        PATH".to_owned(),
+            _ if line.starts_with(" * Store") => " * Store # of # PATH".to_owned(),
+            _ => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What stands before `%` on the line that begins so.
+fn percent(screen: &str, line: &str) -> Option<u32> {
+    let line = screen.lines().find(|text| text.trim_start().starts_with(line))?;
+    line.split('%').next()?.split_whitespace().last()?.parse().ok()
+}
+
+/// Bytes a second at which a rescue of [`Slow::new`] takes most of a minute.
+#[cfg(feature = "smb")]
+const SLOW: u64 = 4 << 20;
 
 #[test]
-#[ignore = "needs a rescue that takes seconds on any machine: by hand, --run-ignored all"]
+#[cfg(feature = "smb")]
 fn stopped_and_started_again_it_goes_on() {
-    let Some(desk) = desk_with_slow_store(48 << 20) else { return };
-    desk.start("guide disk.img --to usb --level 9");
-    desk.go_to_usb();
-    desk.terminal.press(&["Enter"]);
-    let live = under_way(&desk);
-    golden::compare("live.txt", &golden::without_numbers(&live));
-    desk.terminal.press(&["Escape"]);
-    desk.terminal.wait_for("Stop saving?");
-    desk.terminal.press(&["s"]);
-    let end = desk.terminal.wait_for("STOPPED");
+    let Some(slow) = Slow::new() else { return };
+    let terminal = &slow.desk.terminal;
+    slow.start("disk", "");
+    let live = slow.under_way(SLOW);
+    let rate = live.lines().find(|line| line.starts_with(" Rate")).unwrap();
+    assert!(rate.contains("iB/s, ") && rate.contains(" left in this stage, "), "{rate}");
+    assert!(rate.ends_with(" in all") && !rate.contains("..."), "{rate}");
+    golden::compare("live.txt", &still(&live));
+    terminal.press(&["Escape"]);
+    terminal.wait_for("Stop saving?");
+    terminal.press(&["s"]);
+    slow.network.slow_down(0);
+    let end = terminal.wait_for("STOPPED");
     assert!(end.contains("Try again"), "{end}");
-    desk.terminal.press(&["Enter"]);
-    desk.ended(6);
-    let sets = desk.sets();
+    terminal.press(&["Enter"]);
+    slow.desk.ended(6);
+    let sets = slow.sets();
     assert_eq!(sets.len(), 1, "{sets:?}");
     assert!(sets[0].to_str().unwrap().ends_with(".partial"), "{sets:?}");
 
-    desk.start("guide disk.img --to usb --log log");
-    let ready = desk.go_to_usb();
+    let ready = slow.start("disk", "--log log");
     assert!(ready.contains("unfinished"), "{ready}");
-    desk.terminal.press(&["Enter"]);
-    let end = desk.terminal.wait_for("Next ");
+    terminal.press(&["Enter"]);
+    let end = terminal.wait_for("Next ");
     assert!(end.contains("SAVED"), "{end}");
-    desk.terminal.press(&["Enter"]);
-    desk.ended(0);
-    let sets = desk.sets();
+    terminal.press(&["Enter"]);
+    slow.desk.ended(if end.contains("LOSSES") { 3 } else { 0 });
+    let sets = slow.sets();
     assert_eq!(sets.len(), 1, "{sets:?}");
     is_whole(&sets[0]);
-    let log = fs::read_to_string(desk.folder.path().join("log")).unwrap();
+    let log = fs::read_to_string(slow.desk.folder.path().join("log")).unwrap();
     assert!(log.contains("going on with"), "{log}");
+    assert!(!log.contains(slow.server.password()), "{log}");
 }
 
 #[test]
-#[ignore = "needs a rescue that takes seconds on any machine: by hand, --run-ignored all"]
+#[cfg(feature = "smb")]
+fn a_pulled_cable_is_counted_and_waited_for() {
+    let Some(slow) = Slow::new() else { return };
+    let terminal = &slow.desk.terminal;
+    slow.start("disk", "");
+    slow.under_way(SLOW);
+    slow.network.cut(true);
+    let waiting = terminal.wait("the wait", |screen| {
+        let retries = screen.lines().find(|line| line.starts_with(" Retries"));
+        screen.contains("WAITING") && retries.is_some_and(|line| !line.ends_with(" 0"))
+    });
+    assert!(waiting.contains("trying again"), "{waiting}");
+    shows_everywhere(&waiting);
+    slow.network.cut(false);
+    slow.network.slow_down(0);
+    terminal.wait("it to go on", |screen| !screen.contains("WAITING"));
+    let end = terminal.wait_for("Next ");
+    assert!(end.contains("SAVED"), "{end}");
+    terminal.press(&["Enter"]);
+    terminal.wait("the end", |screen| screen.lines().any(|line| line.starts_with("ended: ")));
+    is_whole(&slow.sets()[0]);
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn losses_are_told_while_it_goes_on() {
+    // What lies behind the cut cannot be read.
+    let Some(desk) = Desk::cut("facts", Some(5 << 20)) else { return };
+    let Some(slow) = Slow::with(desk) else { return };
+    slow.start("disk.img", "");
+    // As good as still: the page stays until it was looked at.
+    slow.network.slow_down(20 << 10);
+    slow.desk.terminal.press(&["Enter"]);
+    let live = slow.desk.terminal.wait("all files read", |screen| {
+        let files = screen.lines().find_map(|line| line.trim().strip_prefix("Files "));
+        let counts = files.and_then(|text| text.trim().split_once(" of "));
+        counts.is_some_and(|(done, all)| done == all) && screen.contains("Last loss")
+    });
+    golden::compare("live-losses.txt", &still(&live));
+    slow.network.slow_down(0);
+    let end = slow.desk.terminal.wait_for("Next ");
+    assert!(end.contains("SAVED WITH LOSSES"), "{end}");
+    slow.desk.terminal.press(&["Enter"]);
+    slow.desk.ended(3);
+}
+
+#[test]
+#[cfg(feature = "smb")]
 fn resizing_and_signals_leave_a_sane_terminal() {
-    let Some(desk) = desk_with_slow_store(96 << 20) else { return };
-    desk.start("guide disk.img --to usb --level 9");
-    desk.go_to_usb();
-    desk.terminal.press(&["Enter"]);
-    under_way(&desk);
+    let Some(slow) = Slow::new() else { return };
+    let terminal = &slow.desk.terminal;
+    slow.start("disk", "");
+    slow.under_way(SLOW);
     for (columns, lines) in [(132, 43), (60, 16), (79, 24)] {
-        desk.terminal.resize(columns, lines);
-        let screen = desk.terminal.wait("the page in its new size", |screen| {
+        terminal.resize(columns, lines);
+        let screen = terminal.wait("the page in its new size", |screen| {
             let rule = screen.lines().nth(1).unwrap_or_default().trim_end();
             screen.contains("5 of 5") && rule.chars().count() == usize::from(columns)
         });
         assert!(screen.contains("All "), "{screen}");
     }
-    desk.terminal.resize(40, 10);
-    desk.terminal.wait_for("too small");
-    desk.terminal.resize(80, 25);
-    desk.terminal.wait_for("5 of 5");
+    terminal.resize(40, 10);
+    terminal.wait_for("too small");
+    terminal.resize(80, 25);
+    terminal.wait_for("5 of 5");
     // The first asks, the second says yes.
-    desk.terminal.press(&["C-c"]);
-    desk.terminal.wait_for("Stop saving?");
-    desk.terminal.press(&["C-c"]);
-    desk.terminal.wait_for("STOPPED");
-    desk.terminal.press(&["r"]);
-    desk.terminal.wait_for("SAVE NOW");
-    desk.terminal.press(&["Enter"]);
-    desk.terminal.wait_for("Saving");
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Stop saving?");
+    terminal.press(&["C-c"]);
+    slow.network.slow_down(0);
+    terminal.wait_for("STOPPED");
+    terminal.press(&["r"]);
+    terminal.wait_for("SAVE NOW");
+    slow.under_way(SLOW);
     // As when the system goes down.
-    let pid = desk.terminal.knows("pane_pid");
+    let pid = terminal.knows("pane_pid");
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let program = children.split_whitespace().next().unwrap();
     let killed = std::process::Command::new("kill").args(["-s", "TERM", program]).status();
     assert!(killed.unwrap().success());
-    let after = desk.ended(6);
+    slow.network.slow_down(0);
+    let after = slow.desk.ended(6);
     assert!(after.contains("goes on where it stopped"), "{after}");
 }
 

@@ -148,6 +148,97 @@ fn every_line_of_every_command_fits_the_schema() {
     assert_eq!(checker.seen, documented(), "events that no command here has printed, or too many");
 }
 
+/// Every command fails as it speaks: with an error and a summary.
+#[test]
+fn failures_of_every_command_fit_the_schema() {
+    let mut checker = Checker::new();
+    let scratch = tempfile::tempdir().unwrap();
+    let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+    let (none, file, plain) = (path("none"), path("file"), path("plain"));
+    fs::write(&file, "no folder").unwrap();
+    fs::create_dir(&plain).unwrap();
+    let image = Guarded::fixture("hardlink-one");
+    let inside = format!("{file}/inside");
+    let saved = checker.run(0, &["offload", image.arg(), "--to", &path("sets")]);
+    let set = saved.events("set")[0]["set"].as_str().unwrap().to_owned();
+    for (code, args) in [
+        (2, &["no-such-command"][..]),
+        (2, &["detect", "--no-such-flag"]),
+        (2, &["verify", image.arg(), "--level", "odd"]),
+        (2, &["restore"]),
+        (2, &["guide", "--level", "99"]),
+        (2, &[]),
+        (1, &["detect", &none]),
+        (4, &["detect", &plain]),
+        (1, &["verify", &none]),
+        (2, &["seal", image.arg()]),
+        (4, &["seal", &plain]),
+        (2, &["offload", image.arg()]),
+        (5, &["offload", image.arg(), "--to", &inside]),
+        (4, &["offload", &plain, "--to", &path("to")]),
+        (1, &["list", &none]),
+        (1, &["extract", &none, "--to", &path("to")]),
+        (4, &["extract", &set, "no/such/path", "--to", &path("to")]),
+        (4, &["extract", &set, "--of-user", "nobody", "--to", &path("to")]),
+        (1, &["restore", &none, "--to", &plain]),
+        (4, &["loadstate", &plain]),
+        (2, &["loadstate", &set, "--keyfile", &file]),
+        (2, &["loadstate", &set, "--run"]),
+        (1, &["detect", &plain, "--log", &path("no/such/folder/log")]),
+    ] {
+        let run = lifeboat(&[args, &["--json"]].concat());
+        assert_eq!(run.code, code, "{args:?}: {}{}", run.stdout, run.stderr);
+        checker.check(&run);
+        let said = !run.events("error").is_empty() || code == 4;
+        assert!(said, "{args:?}: {}", run.stdout);
+    }
+    let settings = [("LIFEBOAT_SETTINGS", none.as_str())];
+    let run = program::lifeboat_with(&["detect", &plain, "--json"], &settings).expect(2);
+    checker.check(&run);
+    assert_eq!(run.events("summary")[0]["command"], "detect");
+}
+
+/// scanstate's log names the store's key in its command line.
+#[test]
+fn the_key_of_a_store_stands_in_no_event_and_no_log() {
+    let scratch = tempfile::tempdir().unwrap();
+    let usmt = scratch.path().join("disk/StateStore/USMT");
+    fs::create_dir_all(usmt.join("File/C$/Users/alice")).unwrap();
+    for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
+        fs::write(usmt.join(name), name).unwrap();
+    }
+    let line = |text: &str| format!("2023-11-14 15:02:11, Info  [0x000000] {text}\r\n");
+    let log = [
+        "USMT Started at 2023/11/14:15:02:11.401",
+        "Command line: scanstate.exe \"C:\\StateStore\" /o /encrypt /key:Schluessel4711 /c",
+        "USMT version 10.0.19041.1",
+        "Computer: PC-0815",
+        "USMT Completed at 2023/11/14:15:09:40.112",
+    ];
+    let log: String = log.into_iter().map(line).collect();
+    fs::write(scratch.path().join("disk/StateStore/scanstate.log"), log).unwrap();
+    let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+    let disk = path("disk");
+    for json in [&["--json"][..], &[]] {
+        let mut seen = String::new();
+        for args in [
+            &["detect", &disk][..],
+            &["verify", &disk, "--level", "full"],
+            &["offload", &disk, "--to", &path("sets")],
+            &["loadstate", &disk],
+        ] {
+            let more = ["--verbose", "--log", &path("log")];
+            let run = lifeboat(&[args, &more, json].concat());
+            seen += &run.stdout;
+            seen += &run.stderr;
+        }
+        assert!(seen.contains("10.0.19041.1"), "the log was read: {seen}");
+        assert!(!seen.contains("Schluessel4711"), "{seen}");
+    }
+    let log = fs::read_to_string(path("log")).unwrap();
+    assert!(log.len() > 500 && !log.contains("Schluessel4711"), "{log}");
+}
+
 #[test]
 fn the_schema_refuses_what_is_wrong() {
     let checker = Checker::new();

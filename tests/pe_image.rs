@@ -7,6 +7,8 @@
 mod exe;
 #[path = "common/require.rs"]
 mod require;
+#[path = "common/tmux.rs"]
+mod tmux;
 #[path = "common/wine.rs"]
 mod wine;
 
@@ -14,6 +16,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use tmux::Tmux;
 
 const HOOK: &str = "call %SystemDrive%\\Lifeboat\\start.cmd & rem added by Lifeboat\r\n";
 
@@ -165,12 +169,22 @@ fn a_dry_run_changes_nothing() {
 
 #[test]
 fn where_another_shell_starts_it_waits_to_be_called() {
-    let shell = ("Windows/System32/WINPESHL.INI", "[LaunchApps]\r\n");
-    let Some(boot) = Boot::new(&[shell]) else { return };
-    boot.inject(&[]);
-    assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
-    boot.inject(&["--start", "yes"]);
-    assert!(boot.text_of("/Windows/System32/startnet.cmd").ends_with(HOOK));
+    for text in [
+        // ConfigMgr's, and MDT's.
+        "[LaunchApp]\r\nAppPath=%SYSTEMDRIVE%\\sms\\bin\\x64\\TsBootShell.exe\r\n",
+        "[LaunchApps]\r\n%SYSTEMROOT%\\System32\\bddrun.exe,/bootstrap\r\n",
+    ] {
+        let shell = ("Windows/System32/WINPESHL.INI", text);
+        let Some(boot) = Boot::new(&[shell]) else { return };
+        boot.inject(&[]);
+        assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
+        boot.inject(&["--start", "yes"]);
+        assert!(boot.text_of("/Windows/System32/startnet.cmd").ends_with(HOOK));
+        assert_eq!(boot.text_of("/Windows/System32/WINPESHL.INI"), text);
+        boot.inject(&["--undo"]);
+        assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
+        assert_eq!(boot.text_of("/Windows/System32/WINPESHL.INI"), text);
+    }
 }
 
 #[test]
@@ -206,6 +220,18 @@ fn startnet_of_the_image_reaches_the_guided_rescue() {
     // Wine starts from C:, WinPE from X:.
     let booted = |command: &str| format!("SystemDrive=X:&&{command}");
     let startnet = booted(r"X:\Windows\System32\startnet.cmd");
+    let Some(screen) = Tmux::start(boot.dir.path(), &[]) else { return };
+    screen.run(&format!("{} /c set '{startnet}' 2> err", wine.shell_line(Path::new("cmd"))));
+    let page = screen.wait_for("guided rescue");
+    assert!(page.contains("of 5"), "{page}");
+    // It may have looked through Wine's drives already.
+    screen.press(&["Escape"]);
+    screen.wait("the prompt after it", |page| {
+        if page.contains("Leave?") {
+            screen.press(&["l"]);
+        }
+        page.contains("To start again, type:  lifeboat")
+    });
     let ran = wine.run(Path::new("cmd"), &["/c", "set", &startnet]);
     // Without a console there is nobody to guide: it says so, and leaves a prompt.
     assert!(ran.stderr.contains("no command was given"), "{}\n{}", ran.stdout, ran.stderr);

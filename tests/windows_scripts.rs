@@ -14,6 +14,7 @@ mod wine;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use program::Guarded;
 use wine::{Letter, Ran, Wine};
@@ -54,6 +55,48 @@ impl Stick {
         self.wine.run_with(Path::new("cmd"), &all, env)
     }
 
+    /// Has `variables.vbs` meet a task sequence with these variables: an object of
+    /// the script's own language, in place of the one that COM would give.
+    fn in_task_sequence(&self, variables: &[(&str, &str)]) {
+        let cases = variables.iter().map(|(name, value)| {
+            format!("Case \"{name}\" Item = \"{}\"\n", value.replace('"', "\"\""))
+        });
+        let stands_in = format!(
+            "Option Explicit\n\
+             Class Sequence\n\
+             Public Default Property Get Item(name)\n\
+             Select Case name\n{}Case Else Item = \"\"\nEnd Select\n\
+             End Property\nEnd Class\n\
+             Function CreateObject(name)\n\
+             If name <> \"Microsoft.SMS.TSEnvironment\" Then Err.Raise 429\n\
+             Set CreateObject = New Sequence\nEnd Function\n",
+            cases.collect::<String>()
+        );
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let script = fs::read_to_string(script.join("scripts/task-sequence/variables.vbs"));
+        let script = script.unwrap().replace("Option Explicit\n", &stands_in);
+        fs::write(self.path("my tools/variables.vbs"), script.replace('\n', "\r\n")).unwrap();
+    }
+
+    /// A hard-link store of one part, in a folder of the stick.
+    fn store(&self) -> PathBuf {
+        let usmt = self.path("StateStore/USMT");
+        let drive = self.letter.to_ascii_uppercase();
+        let home = usmt.join(format!("File/{drive}$/Users/alice"));
+        fs::create_dir_all(&home).unwrap();
+        let parts = format!("{drive}\t{{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}}\r\n");
+        for (name, text) in [
+            ("hardlink.main", parts.as_str()),
+            ("catalog.mig", "catalog"),
+            ("MIGSTATE.DAT", "state"),
+            ("status.~lg", ""),
+        ] {
+            fs::write(usmt.join(name), text).unwrap();
+        }
+        fs::write(home.join("letter.txt"), "Dear Bob").unwrap();
+        self.path("StateStore")
+    }
+
     fn sets(&self, folder: &str) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
         entries.map(|e| e.unwrap().path()).filter(|p| p.join("rescue.json").exists()).collect()
@@ -90,6 +133,93 @@ fn rescue_hands_the_exit_code_on() {
     assert_eq!(ran.code, 2, "no destination: {}\n{}", ran.stdout, ran.stderr);
     let ran = stick.run("rescue.cmd", &[r"N:\missing.img"], &[("LIFEBOAT_TO", "N:\\sets")]);
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+}
+
+/// From the capture to loadstate, with all that a task sequence tells.
+#[test]
+fn a_task_sequence_seals_rescues_and_restores() {
+    let Some(stick) = Stick::new('t') else { return };
+    let Some(gcc) = require::require("mingw", || require::program("x86_64-w64-mingw32-gcc")) else {
+        return;
+    };
+    let store = stick.store();
+    fs::create_dir(stick.path("logs")).unwrap();
+    let password = "geheim %x% !y! & z";
+    // What cmd might stumble over, all in one name.
+    let sets = "sets & b=c !x!";
+    let to = format!("T:\\{sets}");
+    let usmt = stick.path("usmt of ours");
+    let variables = [
+        ("OSDComputerName", "MININT-1A2B3C"), // WinPE's own: not taken
+        ("_SMSTSMachineName", "FRONTDESK"),
+        ("LifeboatTo", to.as_str()),
+        ("LifeboatUser", "CORP\\svc"),
+        ("LifeboatPassword", password),
+        ("_SMSTSLogPath", "T:\\logs"),
+        ("OSDStateStorePath", "T:\\StateStore"),
+        ("LifeboatUsmt", "T:\\usmt of ours"),
+        ("LifeboatMigrationXml", "own.xml"),
+    ];
+    stick.in_task_sequence(&variables);
+
+    let ran = stick.run("seal.cmd", &[], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
+
+    let ran = stick.run("rescue.cmd", &["T:\\StateStore"], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let found = stick.sets(sets);
+    let name = found[0].file_name().unwrap().to_str().unwrap();
+    assert!(found.len() == 1 && name.starts_with("FRONTDESK-"), "{found:?}");
+    for script in ["seal", "rescue"] {
+        let log = stick.path("logs").join(format!("lifeboat-{script}.log"));
+        let log = fs::read_to_string(log).unwrap();
+        assert!(log.starts_with("<![LOG[") && !log.contains("geheim"), "{log}");
+    }
+    assert!(!ran.stdout.contains("geheim") && !ran.stderr.contains("geheim"), "{ran:?}");
+
+    // The new Windows, with nothing of the old one.
+    fs::rename(&store, stick.path("old")).unwrap();
+    fs::create_dir(&usmt).unwrap();
+    fs::write(usmt.join("own.xml"), "<migration/>").unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/loadstate.c");
+    let mut compiler = Command::new(gcc);
+    compiler.args(["-O1", "-s", "-o"]).arg(usmt.join("loadstate.exe")).arg(source);
+    assert!(compiler.status().unwrap().success());
+    let ran = stick.run("restore.cmd", &[], &[]);
+    // Wine's drives keep no owners: that is a loss, and no reason to stop.
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    let letter = fs::read_to_string(store.join("USMT/File/T$/Users/alice/letter.txt"));
+    assert_eq!(letter.unwrap(), "Dear Bob");
+    let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap();
+    assert!(arguments.starts_with("T:\\StateStore\n/hardlink\n/nocompress\n"), "{arguments}");
+    assert!(arguments.contains("/i:T:\\usmt of ours\\own.xml\n"), "{arguments}");
+
+    // loadstate's failure is the script's.
+    fs::remove_dir_all(&store).unwrap();
+    fs::write(usmt.join("code.txt"), "27").unwrap();
+    let ran = stick.run("restore.cmd", &[], &[]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    // A PC of which there is no set.
+    let ran = stick.run("restore.cmd", &["T:\\logs"], &[]);
+    assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn mdt_s_variables_are_known_too_and_a_seal_can_be_quick() {
+    let Some(stick) = Stick::new('m') else { return };
+    let store = stick.store();
+    stick.in_task_sequence(&[("StatePath", "M:\\StateStore"), ("LifeboatSeal", "quick")]);
+    let ran = stick.run("seal.cmd", &[], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let hashed = ran.stdout.contains("every byte hashed");
+    assert!(store.join("lifeboat.seal").is_file() && !hashed, "{ran:?}");
+    // Outside of a task sequence nothing says where the store is.
+    stick.in_task_sequence(&[]);
+    let ran = stick.run("seal.cmd", &[], &[]);
+    assert!(ran.code == 2 && ran.stdout.contains("Where is the store?"), "{ran:?}");
+    let ran = stick.run("seal.cmd", &["M:\\nothing"], &[]);
+    assert!(ran.code != 0, "{ran:?}");
 }
 
 #[test]

@@ -13,6 +13,9 @@ rem Settings: the first argument, else LifeboatTo, else LIFEBOAT_TO: the folder 
 rem   the sets, or a set. It must be open to this session (net use) or take its user
 rem   and password from lifeboat.toml. Sets are looked for by the name of the PC:
 rem   LifeboatName, else the computer's name.
+rem   LifeboatUsmt: the folder with loadstate.exe [default: beside lifeboat.exe, the
+rem   PATH, the ADK]. LifeboatMigrationXml: the XML files of the capture, with spaces
+rem   between [default: migdocs.xml migapp.xml].
 rem   LIFEBOAT_LOADSTATE=no restores alone.
 rem Exit codes: lifeboat's; 4 there is no set of this PC.
 setlocal EnableExtensions DisableDelayedExpansion
@@ -28,19 +31,25 @@ rem Names end in the time: the last one in order is the newest. A set without
 rem rescue.json is not whole.
 if not defined SET for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%LIFEBOAT_NAME%-*" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
 if not defined SET goto nothing
-echo Restoring %SET%
+echo Restoring "%SET%"
 "%LIFEBOAT%" restore "%SET%" --in-place
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="3" echo Restored with losses: see above and the log.
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
 if /i "%LIFEBOAT_LOADSTATE%"=="no" exit /b %CODE%
-"%LIFEBOAT%" loadstate "%SET%" --run
+set "MORE="
+if defined LIFEBOAT_USMT set MORE=--usmt "%LIFEBOAT_USMT%"
+if defined LIFEBOAT_XML for %%X in (%LIFEBOAT_XML%) do call :xml "%%~X"
+"%LIFEBOAT%" loadstate "%SET%" --run %MORE%
 set "AFTER=%ERRORLEVEL%"
 if not "%AFTER%"=="0" set "CODE=%AFTER%"
 exit /b %CODE%
+:xml
+set MORE=%MORE% --i %1
+exit /b 0
 :nowhere
 echo Where are the rescue sets? restore.cmd \\server\rescue
 exit /b 2
 :nothing
-echo %SETS%: there is no whole rescue set of %LIFEBOAT_NAME% in it.
+echo "%SETS%": there is no whole rescue set of "%LIFEBOAT_NAME%" in it.
 exit /b 4

@@ -264,6 +264,7 @@ impl Step<'_> {
         monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
         for file in &written.files {
             let path = self.place(&file.name)?;
+            monitor.file(&file.name);
             if self.size(&path)? != Some(file.size) {
                 return Err(self.differs(&path, "its size is not what was written"));
             }

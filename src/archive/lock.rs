@@ -283,6 +283,9 @@ impl Monitor for Fenced<'_> {
     fn progress(&self, progress: Progress) {
         self.monitor.progress(progress);
     }
+    fn file(&self, path: &str) {
+        self.monitor.file(path);
+    }
     fn finding(&self, finding: &Finding) {
         self.monitor.finding(finding);
     }

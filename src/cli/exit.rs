@@ -79,6 +79,15 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What is wrong with a command line, without the help that a person gets with it.
+pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    Failure::new(Exit::Usage, what, "See lifeboat --help, or lifeboat COMMAND --help.")
+}
+
 /// Turns any error into exit code, what happened and what to do.
 pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     if let Some(failure) = error.downcast_ref::<Failure>() {

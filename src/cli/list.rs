@@ -1,8 +1,10 @@
 //! `lifeboat list`.
 
+use std::io::IsTerminal;
+
 use anyhow::Result;
 use lifeboat::archive::manifest::{Line, Member, MemberKind};
-use lifeboat::monitor::Monitor;
+use lifeboat::monitor::{Monitor, Progress, Stage};
 
 use super::args::List;
 use super::exit::Exit;
@@ -19,12 +21,28 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
         out.field("MISSING", lack);
     }
     let mut exit = Exit::Done;
+    let totals = rescue.totals;
+    // Lines on a terminal show by themselves how far it is.
+    let show_progress = out.is_json() || !std::io::stdout().is_terminal();
+    let mut progress = Progress {
+        total_files: totals.files + totals.links + totals.directories,
+        ..Progress::default()
+    };
+    if show_progress {
+        out.stage(Stage::List, &set.display());
+    }
     for line in set.lines()? {
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
         }
         match line {
-            Ok(Line::Member(member)) => show(&member, out),
+            Ok(Line::Member(member)) => {
+                show(&member, out);
+                progress.files += 1;
+                if show_progress {
+                    out.progress(progress);
+                }
+            }
             Ok(_) => {}
             Err(error) => {
                 // The lines behind a damaged piece are still good.
@@ -33,6 +51,7 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
             }
         }
     }
+    out.clear();
     out.say(&format!(
         "{}, {}, {}; {}",
         units::count(rescue.totals.files, "file", "files"),

@@ -29,14 +29,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command, Global};
-use exit::Exit;
+use exit::{Exit, Failure};
 use output::{Out, Output};
 use settings::Settings;
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
+    // Nothing has read the command line yet, and it may be wrong.
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if json && error.use_stderr() => {
+            return output::fail_early(json, "", &exit::of_command_line(&error));
+        }
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             let _ = error.print();
@@ -44,27 +49,24 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     cli.command = cli.command.take().or_else(guide_who_can_see);
+    let name = cli.command.as_ref().map_or("", Command::name);
     match Settings::load() {
         Ok(settings) => settings.fill(&mut cli),
-        Err(failure) => {
-            eprintln!("error: {}", failure.what);
-            eprintln!("{}", failure.action);
-            return failure.exit.into();
-        }
+        Err(failure) => return output::fail_early(json, name, &failure),
     }
     let out = match Output::open(&cli.global) {
         Ok(out) => out,
         Err(error) => {
             let path = cli.global.log.unwrap_or_default();
-            eprintln!("error: {}: cannot write the log: {error}", path.display());
-            eprintln!("Name a file in a folder that can be written to, or leave out --log.");
-            return Exit::Failed.into();
+            let what = format!("{}: cannot write the log: {error}", path.display());
+            let action = "Name a file in a folder that can be written to, or leave out --log.";
+            let failure = Failure::new(Exit::Failed, what, action);
+            return output::fail_early(json, name, &failure);
         }
     };
     let Some(command) = &cli.command else {
-        eprintln!("error: no command was given");
-        eprintln!("Try: lifeboat --help");
-        return Exit::Usage.into();
+        let failure = Failure::new(Exit::Usage, "no command was given", "Try: lifeboat --help");
+        return output::fail_early(json, name, &failure);
     };
     let exit = run(command, &cli.global, out);
     out.clear();

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::Global;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::guided::Live;
 use super::log::Log;
 
@@ -35,6 +36,8 @@ pub(crate) struct Output {
     verbose: bool,
     log: Option<Mutex<Log>>,
     bar: ProgressBar,
+    /// Whether standard output is one.
+    on_terminal: bool,
     state: Mutex<State>,
     /// What the guided rescue shows. While it does, nothing else is printed.
     live: Live,
@@ -74,13 +77,15 @@ impl Output {
             } else {
                 ProgressDrawTarget::hidden()
             },
-        );
+        )
+        .with_style(style(false));
         Ok(Box::leak(Box::new(Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             log,
             bar,
+            on_terminal: std::io::stdout().is_terminal(),
             state: Mutex::new(State { stage: "", last_event: None, doubts: 0, losses: 0 }),
             live: Live::default(),
             on_screen: AtomicBool::new(false),
@@ -130,9 +135,9 @@ impl Output {
         self.log(Importance::Info, text);
         if self.prints() {
             // A closed pipe is not an error.
-            self.bar.suspend(|| {
-                let _ = writeln!(std::io::stdout(), "{text}");
-            });
+            let print = || drop(writeln!(std::io::stdout(), "{text}"));
+            // Lines for a file or a pipe do not meet the bar.
+            if self.on_terminal { self.bar.suspend(print) } else { print() }
         }
     }
 
@@ -220,6 +225,28 @@ impl Output {
     }
 }
 
+/// Tells of a failure before there is an [`Output`], as that would.
+pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCode {
+    let Failure { exit, what, action, .. } = failure;
+    if json {
+        let code = exit.code();
+        for event in [
+            json!({"message_type": "error", "what": what, "action": action, "exit_code": code}),
+            json!({
+                "message_type": "summary",
+                "command": command,
+                "exit_code": code,
+                "result": exit.word(),
+            }),
+        ] {
+            let _ = writeln!(std::io::stdout(), "{event}");
+        }
+    } else {
+        let _ = writeln!(std::io::stderr(), "error: {what}\n{action}");
+    }
+    (*exit).into()
+}
+
 /// How much a line of the log matters; CMTrace colours by it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
@@ -284,7 +311,21 @@ impl Monitor for Output {
                 // What an earlier run did was not done just now.
                 self.bar.reset_eta();
             }
+        } else if progress.total_files > 0 {
+            if self.bar.length() != Some(progress.total_files) {
+                self.bar.set_style(plain_style(
+                    "{wide_msg}\n[{bar:28}] {percent:>3}% {human_pos} of {human_len} files {eta}",
+                ));
+                self.bar.set_length(progress.total_files);
+            }
+            self.bar.set_position(progress.files);
         } else {
+            if progress.files > 0 {
+                if self.bar.position() == 0 {
+                    self.bar.set_style(plain_style("{spinner} {wide_msg} {human_pos} files"));
+                }
+                self.bar.set_position(progress.files);
+            }
             self.bar.tick();
         }
     }
@@ -414,6 +455,7 @@ pub(crate) fn words(stage: Stage) -> &'static str {
         Stage::ReadBack => "Reading back",
         Stage::Restore => "Restoring",
         Stage::Facts => "Setting times and permissions",
+        Stage::List => "Listing",
     }
 }
 

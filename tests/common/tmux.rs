@@ -84,6 +84,11 @@ impl Tmux {
         self.tmux(&["capture-pane", "-p"])
     }
 
+    /// From now on everything that is sent to the terminal goes to `file` as well.
+    pub(crate) fn record(&self, file: &Path) {
+        self.tmux(&["pipe-pane", &format!("cat >> '{}'", file.display())]);
+    }
+
     /// Something that tmux knows of the terminal: `cursor_flag`, `alternate_on`.
     pub(crate) fn knows(&self, what: &str) -> String {
         self.tmux(&["display-message", "-p", &format!("#{{{what}}}")]).trim().to_owned()

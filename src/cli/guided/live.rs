@@ -57,6 +57,8 @@ pub(crate) struct Shown {
     /// How often something was tried again.
     pub(crate) retries: u64,
     trouble: Option<(String, Instant)>,
+    /// Bytes a second while the last store was read and packed.
+    copying: Option<u64>,
     /// When, and how many bytes were done then.
     samples: VecDeque<(Instant, u64)>,
 }
@@ -75,6 +77,17 @@ impl Shown {
         let left = progress.total_bytes.checked_sub(progress.bytes).filter(|&left| left > 0)?;
         let rate = self.rate().filter(|&rate| rate > 0)?;
         Some(Duration::from_secs(left.div_ceil(rate)))
+    }
+
+    /// Bytes a second of reading and packing, now or when it was last done.
+    pub(crate) fn copying(&self) -> Option<u64> {
+        self.copying.filter(|&rate| rate > 0)
+    }
+
+    /// The stages of the present set: each begins by planning.
+    pub(crate) fn of_this_set(&self) -> &[StageShown] {
+        let planned = self.stages.iter().rposition(|stage| stage.stage == Stage::Plan);
+        &self.stages[planned.unwrap_or(0)..]
     }
 
     /// What is being waited for.
@@ -152,6 +165,9 @@ impl Live {
             && shown.samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER)
         {
             shown.samples.pop_front();
+        }
+        if shown.stages.last().is_some_and(|last| last.stage == Stage::Copy) {
+            shown.copying = shown.rate().or(shown.copying);
         }
     }
 

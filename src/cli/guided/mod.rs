@@ -8,6 +8,8 @@
 
 mod app;
 mod canvas;
+#[cfg(windows)]
+mod console;
 mod jobs;
 mod keys;
 mod live;
@@ -176,7 +178,10 @@ impl<'a> Guided<'a> {
             self.out.error(&failure.what, &failure.action, failure.exit.code());
         } else if exit == Exit::Losses {
             let lost = self.out.live().with(|shown| shown.lost);
-            self.out.result(&format!("SAVED WITH LOSSES: {lost} named in the manifest"));
+            self.out.result(&match lost {
+                0 => "SAVED WITH LOSSES: parts are missing, or it is not as it was sealed".into(),
+                lost => format!("SAVED WITH LOSSES: {lost} named in the manifest"),
+            });
         } else if saved.sets.is_empty() {
             self.out.result("Nothing was saved.");
         }

@@ -43,8 +43,12 @@ impl Places {
     /// Looks at everything attached. What cannot be looked at is no place.
     /// `sources` are those that the user named.
     pub(super) fn find(stores: &[Store], sources: &[String]) -> Self {
+        Self::among(disk::attached().into_iter().flatten(), stores, sources)
+    }
+
+    fn among(disks: impl Iterator<Item = Disk>, stores: &[Store], sources: &[String]) -> Self {
         let mut places = Self::default();
-        for disk in disk::attached().into_iter().flatten() {
+        for disk in disks {
             if holds(&disk, stores) || is_named(&disk, sources) {
                 let mounts = disk.volumes.iter().flat_map(|volume| volume.mounts.iter().cloned());
                 places.sources.extend(mounts);
@@ -143,6 +147,45 @@ pub(super) mod tests {
         assert_eq!(places.is_on_a_source("/mnt/d"), Some("/mnt/d"));
         assert_eq!(places.is_on_a_source("/mnt/c/usb/rescue"), None);
         assert_eq!(places.is_on_a_source("/mnt/cd"), None);
+    }
+
+    /// Disks as the system tells of them, each with one volume, mounted in a
+    /// folder; what they hold is a fixture.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn sticks_come_first_and_the_store_s_own_disk_is_not_offered() {
+        let image = lifeboat_maker::fixture("hardlink-one").unwrap();
+        let folders = tempfile::tempdir().unwrap();
+        let attached = |name: &str, way: &str| {
+            let mount = folders.path().join(name);
+            std::fs::create_dir(&mount).unwrap();
+            let mut disk = disk::open_image(&image).unwrap();
+            disk.path = format!("/dev/{name}").into();
+            let model = name.to_uppercase();
+            let transport = way.to_owned();
+            disk.hardware = Some(disk::Hardware { model, transport, ..Default::default() });
+            disk.volumes.truncate(1);
+            disk.volumes[0].path = None;
+            disk.volumes[0].mounts = vec![mount.display().to_string()];
+            disk
+        };
+        let disks = ["sata", "usb", "nvme"].map(|way| attached(way, way));
+        let begun = attached("begun", "sata");
+        let partial = folders.path().join("begun/rescue/PC-1.partial");
+        std::fs::create_dir_all(partial).unwrap();
+        let disks = disks.into_iter().chain([begun]);
+        let places = Places::among(disks, &[], &["/dev/nvme".to_owned()]);
+        let names: Vec<&str> = places
+            .found
+            .iter()
+            .filter_map(|place| Path::new(&place.folder).parent()?.file_name()?.to_str())
+            .collect();
+        assert_eq!(names, ["begun", "usb", "sata"], "where it goes on, then what is portable");
+        let usb = &places.found[1];
+        assert!(usb.about.contains("USB") && usb.about.ends_with("usb"), "{}", usb.about);
+        assert!(usb.free > 0 && usb.folder.ends_with("/rescue"), "{usb:?}");
+        let own = folders.path().join("nvme/rescue");
+        assert!(places.is_on_a_source(own.to_str().unwrap()).is_some());
     }
 
     #[test]

@@ -1,37 +1,36 @@
 //! The terminal, taken and given back: raw mode, the other screen, the cursor.
 //! It is given back whatever happens: at the end, on an error, in a panic.
 //!
-//! Consoles without VT sequences (WinPE 3 to 5): `crossterm` asks Windows once
-//! whether the console takes them, and where it does not, every command goes
-//! through the console's own functions instead. Command by command, as of
-//! crossterm 0.29:
-//!
-//! | used here | without VT sequences |
-//! |---|---|
-//! | `MoveTo`, `Hide`, `Show`, `Clear(All)` | done by the console's functions |
-//! | `SetColors`, `SetForegroundColor`, `SetBackgroundColor` | done: 16 colours |
-//! | `SetAttribute` | does nothing: no inverse, no bold, so nothing depends on them |
-//! | `Print` | the text itself, which Rust's standard library writes as UTF-16 |
-//! | `SetUnderlineColor` | an error; ratatui sends it with its feature `underline-color`, which is off |
-//! | `EnterAlternateScreen` | shows another buffer while standard output goes on writing to the first: so it is not used there, and the screen is cleared instead |
+//! A console without VT sequences (WinPE 3 to 5, Wine) is drawn on by its own
+//! functions: `console.rs`. It has no other screen, so its screen is cleared.
 
 use std::io::{self, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 
+#[cfg(windows)]
+use super::console;
+
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Draws,
+}
+
+/// How it is drawn on.
+enum Draws {
+    BySequences(Terminal<CrosstermBackend<Stdout>>),
+    #[cfg(windows)]
+    ByConsole(Terminal<console::Console>),
 }
 
 impl Screen {
@@ -46,25 +45,49 @@ impl Screen {
         TAKEN.store(true, Ordering::SeqCst);
         // What fails from here on gives it back, too.
         let guard = Guard;
-        if knows_sequences() {
-            execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
-        } else {
-            execute!(io::stdout(), Clear(ClearType::All), cursor::Hide)?;
-        }
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let terminal = Draws::begin()?;
         std::mem::forget(guard);
         Ok(Self { terminal })
     }
 
     /// Shows what `paint` paints. Only what changed is sent.
     pub(super) fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
-        self.terminal.draw(|frame| paint(frame.buffer_mut())).map(drop)
+        match &mut self.terminal {
+            Draws::BySequences(to) => to.draw(|frame| paint(frame.buffer_mut())).map(drop),
+            #[cfg(windows)]
+            Draws::ByConsole(to) => to.draw(|frame| paint(frame.buffer_mut())).map(drop),
+        }
     }
 
     /// Forgets what was sent: the next picture is sent in full.
     pub(super) fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        match &mut self.terminal {
+            Draws::BySequences(to) => to.clear(),
+            #[cfg(windows)]
+            Draws::ByConsole(to) => to.clear(),
+        }
     }
+}
+
+impl Draws {
+    fn begin() -> io::Result<Self> {
+        #[cfg(windows)]
+        if !knows_sequences() {
+            console::clear(false)?;
+            return Terminal::new(console::Console::new()).map(Self::ByConsole);
+        }
+        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        Terminal::new(CrosstermBackend::new(io::stdout())).map(Self::BySequences)
+    }
+}
+
+/// Leaves the screen as `Draws::begin` found it.
+fn end() -> io::Result<()> {
+    #[cfg(windows)]
+    if !knows_sequences() {
+        return console::clear(true);
+    }
+    execute!(io::stdout(), LeaveAlternateScreen, cursor::Show)
 }
 
 impl Drop for Screen {
@@ -86,26 +109,16 @@ fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let mut out = io::stdout();
-    let _ = if knows_sequences() {
-        execute!(out, LeaveAlternateScreen, cursor::Show)
-    } else {
-        execute!(out, Clear(ClearType::All), cursor::MoveTo(0, 0), cursor::Show)
-    };
-    let _ = out.flush();
+    let _ = end();
+    let _ = io::stdout().flush();
     let _ = disable_raw_mode();
 }
 
-/// Whether the terminal takes VT sequences.
+/// Whether the terminal takes VT sequences. Tried out once: at the start.
 #[cfg(windows)]
-pub(super) fn knows_sequences() -> bool {
-    crossterm::ansi_support::supports_ansi()
-}
-
-/// Whether the terminal takes VT sequences.
-#[cfg(not(windows))]
-pub(super) fn knows_sequences() -> bool {
-    true
+fn knows_sequences() -> bool {
+    static KNOWS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *KNOWS.get_or_init(console::takes_sequences)
 }
 
 /// Whether lines can be drawn with the characters of code page 437, or ASCII
@@ -116,14 +129,17 @@ pub(super) fn draws_lines() -> bool {
     if variable("LIFEBOAT_ASCII").is_some_and(|value| value != "0") {
         return false;
     }
-    if cfg!(windows) {
-        return knows_sequences();
+    #[cfg(windows)]
+    return knows_sequences();
+    #[cfg(not(windows))]
+    {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
+        speaks_unicode(locale.as_deref(), variable("TERM").as_deref())
     }
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
-    speaks_unicode(locale.as_deref(), variable("TERM").as_deref())
 }
 
 /// By the locale, and by a terminal that is no serial one.
+#[cfg(any(not(windows), test))]
 fn speaks_unicode(locale: Option<&str>, term: Option<&str>) -> bool {
     let locale = locale.unwrap_or_default().to_ascii_lowercase();
     let serial = ["vt", "ansi", "dumb", "unknown"];
