@@ -53,7 +53,7 @@ if [ -n "$check" ]; then
         echo "release: the whole in $work/$place"
         git clone --quiet --no-hardlinks . "$work/$place"
         "$work/$place/scripts/release.sh" --out "$work/out-${place%%/*}"
-        rm -rf "$work/$place"
+        rm -rf "${work:?}/$place"
     done
     cmp "$work"/out-one/*.zip "$work"/out-two/*.zip || die "the two builds differ"
     cat "$work"/out-one/SHA256SUMS
