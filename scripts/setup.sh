@@ -65,6 +65,7 @@ need_test() {
     need_command bsdtar libarchive-tools
     need_command python3 python3
     need_command tmux tmux
+    need_command groff groff-base
     need_command sgdisk gdisk
     need_command parted parted
     need_command mkfs.vfat dosfstools
