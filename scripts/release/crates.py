@@ -25,15 +25,14 @@ def names(root, targets, edges):
 
     `cargo metadata` knows no edges' features: it lists what only tests switch on.
     """
+    tree = cargo(
+        root, "tree", "--package=lifeboat", *(f"--target={target}" for target in targets),
+        f"--edges={edges}", "--prefix=none", "--format={p}",
+    )
     found = set()
-    for target in targets:
-        tree = cargo(
-            root, "tree", "--package=lifeboat", f"--target={target}", f"--edges={edges}",
-            "--prefix=none", "--format={p}",
-        )
-        for line in tree.splitlines():
-            if match := re.match(r"(\S+) v(\S+)", line):
-                found.add((match[1], match[2]))
+    for line in tree.splitlines():
+        if match := re.match(r"(\S+) v(\S+)", line):
+            found.add((match[1], match[2]))
     return found
 
 
