@@ -135,7 +135,9 @@ fn kind(line: &Line) -> Option<Kind> {
     };
     let is_command = |name: &str| args::Cli::command().find_subcommand(name).is_some();
     let file = first.rsplit(['/', '\\']).next().unwrap_or_default();
+    let is_version = words.get(1).is_some_and(|w| w.starts_with(|c: char| c.is_ascii_digit()));
     Some(match first {
+        "lifeboat" if is_version && !line.shown => Kind::Prose,
         "lifeboat" => Kind::Lifeboat,
         _ if file == "lifeboat.exe" => Kind::Lifeboat,
         // A sentence may leave the program's name out.
