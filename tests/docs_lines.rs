@@ -146,7 +146,9 @@ fn kind(line: &Line) -> Option<Kind> {
         _ if is_script(first) => Kind::Script,
         "inject.sh" => Kind::Script,
         "cmd" | "call" => Kind::Cmd,
-        _ if file.ends_with(".cmd") && file != "build.cmd" => Kind::Cmd,
+        _ if Path::new(file).extension().is_some_and(|e| e == "cmd") && file != "build.cmd" => {
+            Kind::Cmd
+        }
         "zstd" | "sha256sum" | "cat" | "tar" => Kind::Stock,
         _ if BY_HAND.iter().any(|(name, _why)| *name == first) => Kind::ByHand,
         _ if MICROSOFTS.contains(&file) => Kind::ByHand,
@@ -275,7 +277,7 @@ impl Scene {
         // 3: a Linux file system has no owners and streams of Windows.
         let out = ["extract", set.to_str().unwrap(), "--to", store.to_str().unwrap()];
         lifeboat(&out).expect(3);
-        Self { image, set, set_of_c, store, dir }
+        Self { dir, image, set, set_of_c, store }
     }
 
     fn path(&self, name: &str) -> String {
