@@ -20,6 +20,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+fn has_extension(file: &str, extension: &str) -> bool {
+    Path::new(file).extension().is_some_and(|e| e == extension)
+}
+
 /// A release in a folder, with the zip unpacked beside it.
 struct Release {
     _dir: tempfile::TempDir,
@@ -109,12 +113,12 @@ fn everything_that_is_promised_is_in_it(release: &Release) {
     let check = check.args(["--quiet", "-c", "SHA256SUMS"]).current_dir(&release.folder);
     assert!(check.status().unwrap().success());
     assert_eq!(release.text("SHA256SUMS").lines().count(), files.len() - 1);
-    for file in files.iter().filter(|file| file.ends_with(".cmd")) {
+    for file in files.iter().filter(|file| has_extension(file, "cmd")) {
         let text = release.text(file);
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{file}");
     }
     // What the documents point to came along.
-    for file in files.iter().filter(|file| file.ends_with(".md")) {
+    for file in files.iter().filter(|file| has_extension(file, "md")) {
         for link in
             release.text(file).split("](").skip(1).filter_map(|l| l.split([')', '#']).next())
         {
