@@ -7,7 +7,8 @@ rem   build.cmd amd64|x86 FOLDER [options]
 rem
 rem   FOLDER              is made: the image's files, then lifeboat.iso
 rem   /settings FILE      becomes \Lifeboat\lifeboat.toml
-rem   /exe FILE           the program [default: lifeboat.exe beside this script]
+rem   /exe FILE           the program [default: lifeboat.exe beside this script, else
+rem                       the release's own, in x64 or x86 one folder above]
 rem   /drivers FOLDER     drivers to add, with all below it
 rem   /usb X:             writes the stick X: as well. EVERYTHING ON IT IS LOST.
 rem   /dryrun             only prints what it would run
@@ -21,6 +22,9 @@ set "OUT=%~2"
 if /i not "%ARCH%"=="amd64" if /i not "%ARCH%"=="x86" goto usage
 if "%OUT%"=="" goto usage
 set "EXE=%HERE%lifeboat.exe"
+set "KIND=x64"
+if /i "%ARCH%"=="x86" set "KIND=x86"
+if not exist "%EXE%" set "EXE=%HERE%..\%KIND%\lifeboat.exe"
 set "SETTINGS="
 set "DRIVERS="
 set "USB="

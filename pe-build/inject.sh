@@ -5,7 +5,8 @@
 #   inject.sh BOOT.WIM [options]       put it in, or bring it up to date
 #   inject.sh BOOT.WIM --undo          take it out again
 #
-#   --exe FILE        the program [default: what scripts/build-windows.sh made]
+#   --exe FILE        the program [default: the release's own, x64 or x86 as the image is,
+#                     or what scripts/build-windows.sh made]
 #   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
 #   --add DIR         further files for \Lifeboat
 #   --image N         which image in the file [default: the one that boots]
@@ -27,8 +28,7 @@ system32=/Windows/System32
 mark='rem added by Lifeboat'
 
 wim='' image='' settings='' add='' start='' arch='' dry_run='' undo=''
-exe=$root/target/windows/x86_64-win7-windows-gnu/release/lifeboat.exe
-exe_named=''
+exe='' exe_named=''
 
 usage() {
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
@@ -176,10 +176,16 @@ if [ -n "$undo" ]; then
         echo "delete --force $system32/startnet.cmd" >>"$commands"
     fi
 else
-    [ -f "$exe" ] || if [ -n "$exe_named" ]; then
-        die "$exe: there is no such file"
+    if [ -n "$exe_named" ]; then
+        [ -f "$exe" ] || die "$exe: there is no such file"
     else
-        die "lifeboat.exe has not been built" "Run scripts/build-windows.sh, or name it: --exe FILE"
+        case $image_arch in x86) built=i686 ;; *) built=x86_64 ;; esac
+        for exe in "$root/${image_arch:-x64}/lifeboat.exe" \
+            "$root/target/windows/$built-win7-windows-gnu/release/lifeboat.exe"; do
+            [ ! -f "$exe" ] || break
+        done
+        [ -f "$exe" ] || die "there is no lifeboat.exe for ${image_arch:-x64} here" \
+            "Run scripts/build-windows.sh (--arch i686 for x86), or name it: --exe FILE"
     fi
     exe_arch=$(pe_machine "$exe")
     [ "$exe_arch" != unknown ] || die "$exe: this is not a Windows program"

@@ -68,6 +68,7 @@ need_test() {
     need_command tmux tmux
     need_command chromium chromium
     need_command pdftotext poppler-utils
+    need_command groff groff-base
     need_command sgdisk gdisk
     need_command parted parted
     need_command mkfs.vfat dosfstools

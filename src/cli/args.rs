@@ -1,4 +1,7 @@
 //! What may be typed. What it means is decided by the commands.
+//!
+//! The tests of documents and man pages take this file in by its path: it uses
+//! nothing but clap and std.
 
 use std::path::PathBuf;
 use std::time::Duration;

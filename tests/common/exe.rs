@@ -10,8 +10,22 @@ pub(crate) fn find() -> Option<PathBuf> {
         assert!(named.is_file(), "LIFEBOAT_EXE: {} is not there", named.display());
         return Some(named);
     }
-    let target =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/windows/x86_64-win7-windows-gnu");
+    built("x86_64")
+}
+
+/// That one, and the one for 32 bits where it was built: CI builds the first alone,
+/// `scripts/release.sh` both.
+pub(crate) fn all() -> Option<Vec<PathBuf>> {
+    let mut all = vec![find()?];
+    if std::env::var_os("LIFEBOAT_EXE").is_none() {
+        all.extend(built("i686"));
+    }
+    Some(all)
+}
+
+fn built(arch: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("target/windows/{arch}-win7-windows-gnu"));
     ["release", "debug"]
         .map(|profile| target.join(profile).join("lifeboat.exe"))
         .into_iter()

@@ -1,0 +1,161 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_lifeboat_global_optspecs
+    string join \n json log= q/quiet v/verbose via= h/help V/version
+end
+
+function __fish_lifeboat_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_lifeboat_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_lifeboat_using_subcommand
+    set -l cmd (__fish_lifeboat_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -s V -l version -d 'Print version'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "detect" -d 'Find the stores on all attached volumes, or in the sources named'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "verify" -d 'Check the stores in a source or a copy, or a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "seal" -d 'Before the wipe: record what a store holds, in one file beside it'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "offload" -d 'Save stores as rescue sets on a share or a disk'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List what is in a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Take single files or folders out of a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Put a rescue set back, so that loadstate restores it'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Be guided through a rescue, by keys; lifeboat alone does the same'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l level -d 'How closely to check' -r -f -a "quick\t'Metadata alone, in seconds'
+full\t'Every byte'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l store -d 'Only this store: its id or its path, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l usmt -d 'Folder of USMT, whose usmtutils checks compressed stores too (Windows) [default: where lifeboat is, then PATH]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l store -d 'Only this store: its id or its path, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l quick -d 'Without hashes: names, sizes and times alone'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: what lifeboat.toml beside the program says]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: its id or its path, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Not a store but this folder (may be repeated): \\Users\\alice; \\ is the whole volume' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Cut the store into files of at most SIZE bytes (such as 2G, 700M)' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name [default: the computer\'s name]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l retry-for -d 'How long to go on trying while DEST is away: 30s, 10m, 2h' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l frame-bytes -d 'Plain size of a frame, in bytes; small ones are for tests' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of going on with an interrupted set'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set says so)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST looks too small'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l of-user -d 'Only this user\'s files, at their own paths: DIR/C/Users/NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l to -d 'Folder to put them into' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d 'Overwrite files that are there'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l part -d 'Only the part of this drive, such as C' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s drive, and put it at the path that it came from'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Put it in the place of a store that is there, which is kept aside'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l store -d 'Only this store: its id or its path, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l way -d 'a: as Microsoft documents it; b: what may help if that fails' -r -f -a "a\t'As Microsoft documents it'
+b\t'What may help if that fails'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l i -d 'Migration file, as at the capture [default: migdocs.xml migapp.xml]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l keyfile -d 'File that holds the key of an encrypted store' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l decrypt -d 'Its algorithm, such as AES_256 [default: loadstate\'s own]' -r -f -a "AES\t''
+AES_128\t''
+AES_192\t''
+AES_256\t''
+3DES\t''
+3DES_112\t''"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l usmt -d 'Folder that loadstate.exe is in' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l write -d 'Also write the command as a script to FILE, which must not be there' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l run -d 'Run it and follow it to its end'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l to -d 'Destination to begin with: it can be changed on the screen' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l name -d 'First part of the sets\' names [default: the computer\'s name]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: as the destination is' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,0 +1,206 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'lifeboat'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'lifeboat' {
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('detect', 'detect', [CompletionResultType]::ParameterValue, 'Find the stores on all attached volumes, or in the sources named')
+            [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check the stores in a source or a copy, or a rescue set')
+            [CompletionResult]::new('seal', 'seal', [CompletionResultType]::ParameterValue, 'Before the wipe: record what a store holds, in one file beside it')
+            [CompletionResult]::new('offload', 'offload', [CompletionResultType]::ParameterValue, 'Save stores as rescue sets on a share or a disk')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List what is in a rescue set')
+            [CompletionResult]::new('extract', 'extract', [CompletionResultType]::ParameterValue, 'Take single files or folders out of a rescue set')
+            [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Put a rescue set back, so that loadstate restores it')
+            [CompletionResult]::new('loadstate', 'loadstate', [CompletionResultType]::ParameterValue, 'Show, write or run the loadstate command for a set or a store')
+            [CompletionResult]::new('guide', 'guide', [CompletionResultType]::ParameterValue, 'Be guided through a rescue, by keys; lifeboat alone does the same')
+            break
+        }
+        'lifeboat;detect' {
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;verify' {
+            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'How closely to check')
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
+            [CompletionResult]::new('--usmt', '--usmt', [CompletionResultType]::ParameterName, 'Folder of USMT, whose usmtutils checks compressed stores too (Windows) [default: where lifeboat is, then PATH]')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;seal' {
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Without hashes: names, sizes and times alone')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;offload' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Folder, \\server\share\folder or smb://user@server/share/folder [default: what lifeboat.toml beside the program says]')
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
+            [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'Not a store but this folder (may be repeated): \Users\alice; \ is the whole volume')
+            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow')
+            [CompletionResult]::new('--split', '--split', [CompletionResultType]::ParameterName, 'Cut the store into files of at most SIZE bytes (such as 2G, 700M)')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'First part of the set''s name [default: the computer''s name]')
+            [CompletionResult]::new('--retry-for', '--retry-for', [CompletionResultType]::ParameterName, 'How long to go on trying while DEST is away: 30s, 10m, 2h')
+            [CompletionResult]::new('--frame-bytes', '--frame-bytes', [CompletionResultType]::ParameterName, 'Plain size of a frame, in bytes; small ones are for tests')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--fresh', '--fresh', [CompletionResultType]::ParameterName, 'Start over instead of going on with an interrupted set')
+            [CompletionResult]::new('--no-read-back', '--no-read-back', [CompletionResultType]::ParameterName, 'Do not read the written set back (the set says so)')
+            [CompletionResult]::new('--despite-space', '--despite-space', [CompletionResultType]::ParameterName, 'Begin although DEST looks too small')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;list' {
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;extract' {
+            [CompletionResult]::new('--of-user', '--of-user', [CompletionResultType]::ParameterName, 'Only this user''s files, at their own paths: DIR/C/Users/NAME')
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Folder to put them into')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--replace', '--replace', [CompletionResultType]::ParameterName, 'Overwrite files that are there')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;restore' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT')
+            [CompletionResult]::new('--part', '--part', [CompletionResultType]::ParameterName, 'Only the part of this drive, such as C')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--in-place', '--in-place', [CompletionResultType]::ParameterName, 'Find each part''s drive, and put it at the path that it came from')
+            [CompletionResult]::new('--replace', '--replace', [CompletionResultType]::ParameterName, 'Put it in the place of a store that is there, which is kept aside')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;loadstate' {
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
+            [CompletionResult]::new('--way', '--way', [CompletionResultType]::ParameterName, 'a: as Microsoft documents it; b: what may help if that fails')
+            [CompletionResult]::new('--i', '--i', [CompletionResultType]::ParameterName, 'Migration file, as at the capture [default: migdocs.xml migapp.xml]')
+            [CompletionResult]::new('--keyfile', '--keyfile', [CompletionResultType]::ParameterName, 'File that holds the key of an encrypted store')
+            [CompletionResult]::new('--decrypt', '--decrypt', [CompletionResultType]::ParameterName, 'Its algorithm, such as AES_256 [default: loadstate''s own]')
+            [CompletionResult]::new('--usmt', '--usmt', [CompletionResultType]::ParameterName, 'Folder that loadstate.exe is in')
+            [CompletionResult]::new('--write', '--write', [CompletionResultType]::ParameterName, 'Also write the command as a script to FILE, which must not be there')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'Run it and follow it to its end')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;guide' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Destination to begin with: it can be changed on the screen')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'First part of the sets'' names [default: the computer''s name]')
+            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level, 1 (fast) to 19 (small); auto: as the destination is')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write what happens to FILE, in the format that CMTrace reads')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where it can be, and it says which way and why]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line on standard output, a summary last')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about what is being done')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Makes the zip that is handed out: lifeboat.exe for 64 and 32 bits, the scripts for
+# boot images and task sequences, documents, man pages, completions, licences, an
+# SBOM and SHA256SUMS. The same commit, compiler and mingw give the same bytes.
+#
+#   release.sh                        builds both programs, then dist/lifeboat-VERSION.zip
+#   release.sh --exe x64=FILE [--exe x86=FILE]     packs these instead of building
+#   release.sh --out DIR              another folder than dist
+#   release.sh --check                the whole twice, from two clones of the last commit
+#                                     in two folders, and compares
+#
+# Every time in the zip is that of the last commit (or SOURCE_DATE_EPOCH).
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+out=$root/dist
+check=''
+arches=()
+exes=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --check) check=1 ;;
+        --out | --exe)
+            [ $# -ge 2 ] || die "$1 needs a value" "see the top of scripts/release.sh"
+            if [ "$1" = --out ]; then
+                out=$(realpath -m "$2")
+            else
+                case $2 in
+                    x64=* | x86=*) ;;
+                    *) die "--exe $2" "It is x64=FILE or x86=FILE." ;;
+                esac
+                [ -f "${2#*=}" ] || die "${2#*=}: there is no such file"
+                arches+=("${2%%=*}")
+                exes+=("$(realpath "${2#*=}")")
+            fi
+            shift
+            ;;
+        *) die "unknown argument: $1" "see the top of scripts/release.sh" ;;
+    esac
+    shift
+done
+
+has python3 || die "python3 is missing" "apt-get install python3"
+has git || die "git is missing" "apt-get install git"
+cd "$root"
+work=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-release.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+if [ -n "$check" ]; then
+    # Folders of different names and depths: nothing of them may be in the zip.
+    for place in one "two/a longer name"; do
+        echo "release: the whole in $work/$place"
+        git clone --quiet --no-hardlinks . "$work/$place"
+        "$work/$place/scripts/release.sh" --out "$work/out-${place%%/*}"
+        rm -rf "${work:?}/$place"
+    done
+    cmp "$work"/out-one/*.zip "$work"/out-two/*.zip || die "the two builds differ"
+    cat "$work"/out-one/SHA256SUMS
+    echo "release: two builds, the same bytes"
+    exit
+fi
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+[ -z "$(git status --porcelain)" ] ||
+    echo "release: this work tree is not its last commit; what is packed is what lies here"
+
+if [ ${#exes[@]} = 0 ]; then
+    for arch in x86_64 i686; do
+        scripts/build-windows.sh --arch $arch
+        exes+=("$root/target/windows/$arch-win7-windows-gnu/release/lifeboat.exe")
+    done
+    arches=(x64 x86)
+fi
+
+# --- What goes in -------------------------------------------------------------
+stage=$work/lifeboat-$version
+mkdir "$stage"
+git ls-files -z --cached --others --exclude-standard -- \
+    README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md 'LICENSE-*' \
+    docs pe-build fuzz/README.md scripts/lib.sh scripts/task-sequence |
+    while IFS= read -r -d '' file; do
+        mkdir -p "$stage/$(dirname "$file")"
+        cp "$file" "$stage/$file"
+    done
+targets=() programs=()
+for i in "${!exes[@]}"; do
+    case ${arches[$i]} in
+        x64) target=x86_64-win7-windows-gnu ;;
+        x86) target=i686-win7-windows-gnu ;;
+    esac
+    targets+=("$target")
+    programs+=("$target=${exes[$i]}")
+    mkdir -p "$stage/${arches[$i]}"
+    cp "${exes[$i]}" "$stage/${arches[$i]}/lifeboat.exe"
+done
+compiler=$("$(rustc_with_source || command -v rustc)" --version)
+mingw=$({ x86_64-w64-mingw32-gcc -dumpversion || i686-w64-mingw32-gcc -dumpversion; } 2>/dev/null) ||
+    die "mingw-w64's gcc is missing" "scripts/setup.sh windows"
+python3 -B scripts/release/notices.py . "$compiler" "$mingw" "${targets[@]}" >"$stage/THIRD-PARTY.txt"
+python3 -B scripts/release/sbom.py . "$epoch" "$compiler" "$mingw" "${programs[@]}" >"$stage/sbom.cdx.json"
+
+# --- The zip -------------------------------------------------------------------
+mkdir -p "$out"
+zip=$out/lifeboat-$version.zip
+python3 -B scripts/release/pack.py "$stage" "$zip" "$epoch"
+(cd "$out" && sha256sum "lifeboat-$version.zip" >SHA256SUMS)
+for i in "${!exes[@]}"; do
+    echo "${arches[$i]}/lifeboat.exe: $(stat -c %s "${exes[$i]}") bytes"
+done
+echo "$zip: $(stat -c %s "$zip") bytes"
