@@ -225,7 +225,10 @@ mod tests {
         let (lost, title) = tone(|set| set.totals.losses = 2);
         assert_eq!((lost, title.as_str()), (Tone::Warn, "Saved, with 2 losses"));
         assert_eq!(tone(|set| set.end_state = EndState::SavedWithLosses).0, Tone::Warn);
-        assert_eq!(tone(|set| set.lacks.push("the part on drive D: was not found".to_owned())).0, Tone::Warn);
+        assert_eq!(
+            tone(|set| set.lacks.push("the part on drive D: was not found".to_owned())).0,
+            Tone::Warn
+        );
         assert_eq!(tone(|set| set.parts[0].role = "secondary".to_owned()).0, Tone::Warn);
         for state in [SealState::Differs, SealState::Damaged, SealState::Other] {
             let seal = SealOutcome { state, ..SealOutcome::default() };
