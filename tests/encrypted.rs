@@ -16,6 +16,7 @@ mod smbd;
 #[path = "common/unpack.rs"]
 mod unpack;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -320,7 +321,7 @@ fn start(source: &Path, dest: &Path, env: &[(&str, &str)], more: &[&str]) -> std
 
 /// Waits until the journal of the one set there has so many bytes.
 fn wait_for_journal(dest: &Path, bytes: u64, run: &mut std::process::Child) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         let folders = fs::read_dir(dest).unwrap().map(|entry| entry.unwrap().path());
         let size = |folder: PathBuf| folder.join("journal.jsonl").metadata().ok().map(|m| m.len());
@@ -340,7 +341,7 @@ fn finish(source: &Path, dest: &Path, env: &[(&str, &str)], more: &[&str], when:
     let errors = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(0), "{when}: {said}\n{errors}");
     let sets = said.lines().filter(|line| line.contains(r#""message_type":"set""#));
-    serde_json::from_str(sets.last().unwrap()).unwrap()
+    serde_json::from_str(sets.next_back().unwrap()).unwrap()
 }
 
 /// Kills runs at moments spread over a whole one, then goes on: what decrypts is
@@ -380,13 +381,14 @@ fn killed_at_any_moment_it_decrypts_to_the_same_bytes() {
     for number in 0..KILLS {
         let dest = place(&format!("broken {number}"));
         let mut when = String::new();
-        for again in 0..1 + number % 3 {
+        for again in 0..=number % 3 {
             let mut run = start(&source, &dest, &[], &more);
             let after = whole_run * (number + again * 7) / (KILLS + 10);
             std::thread::sleep(after);
             run.kill().unwrap();
             run.wait().unwrap();
-            when += &format!("killed after {after:?}; ");
+
+            write!(when, "killed after {after:?}; ").unwrap();
             let whole = pieces(&dest, "PC-");
             if whole.iter().any(|path| !text(path).ends_with(".partial")) {
                 break;

@@ -8,7 +8,7 @@ mod program;
 #[path = "common/require.rs"]
 mod require;
 #[cfg(feature = "smb")]
-#[allow(clippy::duplicate_mod, dead_code)] // it asks for what it needs by itself
+#[allow(clippy::duplicate_mod)] // it asks for what it needs by itself
 #[path = "common/smbd.rs"]
 mod smbd;
 

@@ -85,11 +85,11 @@ impl Growing {
         if let Some((_, sealed)) = sealer.settled.take() {
             self.hash.update(&sealed);
         }
-        let mut sealed = Vec::with_capacity(data.len() + data.len() / 1024 + CHUNK);
+        let mut chunks = Vec::with_capacity(data.len() + data.len() / 1024 + CHUNK);
         let mut data = data;
         while !data.is_empty() {
             if sealer.waiting.len() == CHUNK {
-                sealer.cipher.seal(sealer.next, false, &sealer.waiting, &mut sealed);
+                sealer.cipher.seal(sealer.next, false, &sealer.waiting, &mut chunks);
                 sealer.next += 1;
                 sealer.waiting.clear();
             }
@@ -97,9 +97,9 @@ impl Growing {
             sealer.waiting.extend_from_slice(now);
             data = later;
         }
-        self.file.write_all_at(sealer.written, &sealed)?;
-        self.hash.update(&sealed);
-        sealer.written += sealed.len() as u64;
+        self.file.write_all_at(sealer.written, &chunks)?;
+        self.hash.update(&chunks);
+        sealer.written += chunks.len() as u64;
         Ok(())
     }
 

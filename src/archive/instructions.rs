@@ -366,7 +366,6 @@ mod tests {
             plan: String::new(),
             encryption: None,
             seal: None,
-            missing: Vec::new(),
             timings: None,
             files: Vec::new(),
         }

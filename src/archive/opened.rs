@@ -185,7 +185,7 @@ pub(super) fn redacted(inner: &Rescue) -> Rescue {
         // Its letter, if it is one: restore.cmd needs it.
         let letter = part.drive.len() == 1 && part.drive.is_ascii();
         if !letter {
-            part.drive = "unnamed".to_owned();
+            "unnamed".clone_into(&mut part.drive);
         }
         part.drive_from.clear();
         part.path.clear();

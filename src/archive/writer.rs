@@ -178,7 +178,7 @@ impl Run<'_> {
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let (target, dir) = (self.target, names.partial());
-        let begun = Instant::now();
+        let since = Instant::now();
         let mut timings = Timings { resumed: true, ..Timings::default() };
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
@@ -192,10 +192,10 @@ impl Run<'_> {
                     Ok(()) => {
                         let (files, key) = (&written.files, self.key);
                         resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
-                        timings.read_back_ms = Some(millis(begun.elapsed()));
+                        timings.read_back_ms = Some(millis(since.elapsed()));
                         let resumed_frames = written.totals.frames;
                         let written = (&written, resumed_frames);
-                        return self.publish(names, &begin, written, timings, lock);
+                        return self.publish(names, &begin, written, &timings, lock);
                     }
                     Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
                         // Damaged since: what still holds is found below.
@@ -213,7 +213,7 @@ impl Run<'_> {
         let split = begin.options.split.is_some();
         let (key, witness) = (self.key, self.witness);
         let proven = resume::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
-        timings.prove_ms = Some(millis(begun.elapsed()));
+        timings.prove_ms = Some(millis(since.elapsed()));
         self.copy(names, &begin, (proven.start, proven.position), timings, lock)
     }
 
@@ -240,14 +240,14 @@ impl Run<'_> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
         let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
-        let begun = Instant::now();
+        let since = Instant::now();
         let (written, packed) = self.pump(sink, begin, position)?;
-        timings.copy_ms = Some(millis(begun.elapsed()));
+        timings.copy_ms = Some(millis(since.elapsed()));
         timings.copied_bytes = packed;
-        let begun = Instant::now();
+        let since = Instant::now();
         commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
-        timings.read_back_ms = begin.options.read_back.then(|| millis(begun.elapsed()));
-        self.publish(names, begin, (&written, resumed_frames), timings, lock)
+        timings.read_back_ms = begin.options.read_back.then(|| millis(since.elapsed()));
+        self.publish(names, begin, (&written, resumed_frames), &timings, lock)
     }
 
     fn publish(
@@ -255,7 +255,7 @@ impl Run<'_> {
         names: &SetNames,
         begin: &Begin,
         (written, resumed_frames): (&Written, u64),
-        timings: Timings,
+        timings: &Timings,
         lock: &Lock<'_>,
     ) -> Result<Outcome, ArchiveError> {
         let mut rescue = describe(self.plan, self.options, begin, written);
@@ -263,7 +263,7 @@ impl Run<'_> {
         rescue.timings = report.map(|_| Timings {
             ended: commit::rfc3339(FileTime::now()),
             plan_ms: millis(self.plan.took()),
-            ..timings
+            ..timings.clone()
         });
         let (place, key) = ((self.target, lock), self.key);
         let rescue = commit::publish(place, names, &rescue, written, key, report, self.monitor)?;

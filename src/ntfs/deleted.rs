@@ -186,12 +186,13 @@ impl Above<'_> {
         if directory.number() == known::ROOT {
             return Some(NtPath::root());
         }
-        match self.folders.node(NodeId(directory.0)).filter(|entry| entry.is_directory()) {
-            Some(entry) => self.folders.paths(entry.record).into_iter().next(),
-            None => {
-                let lost = format!("{}-{}", directory.number(), directory.sequence());
-                Some(NtPath::root().join(ORPHANS).join(lost.as_str()))
-            }
+        if let Some(entry) =
+            self.folders.node(NodeId(directory.0)).filter(|entry| entry.is_directory())
+        {
+            self.folders.paths(entry.record).into_iter().next()
+        } else {
+            let lost = format!("{}-{}", directory.number(), directory.sequence());
+            Some(NtPath::root().join(ORPHANS).join(lost.as_str()))
         }
     }
 }
@@ -234,12 +235,15 @@ impl Dead {
     }
 }
 
+/// Fills a buffer from a byte on; false where that cannot be read.
+type ReadAt = Box<dyn FnMut(u64, &mut [u8]) -> bool>;
+
 /// Which clusters are in use, by `$Bitmap`, of which a piece is held.
 struct Clusters {
     /// Bytes of the bitmap.
     size: u64,
     /// Fills a buffer from a byte of it on; false where that cannot be read.
-    read_at: Box<dyn FnMut(u64, &mut [u8]) -> bool>,
+    read_at: ReadAt,
     window: Vec<u8>,
     window_at: u64,
 }
@@ -254,7 +258,7 @@ impl Clusters {
         Some(Self::new(size, Box::new(read_at)))
     }
 
-    fn new(size: u64, read_at: Box<dyn FnMut(u64, &mut [u8]) -> bool>) -> Self {
+    fn new(size: u64, read_at: ReadAt) -> Self {
         Self { size, read_at, window: Vec::new(), window_at: 0 }
     }
 

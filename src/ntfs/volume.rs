@@ -52,6 +52,7 @@ impl Volume {
     /// Reads the boot sector (or its copy) and finds `$MFT` (by its own record
     /// or the mirror's). Also says what was wrong on the way. A boot sector that
     /// leads to no `$MFT` is as bad as none.
+    #[allow(clippy::needless_pass_by_value)] // it is handed over, as to every room
     pub fn open(device: Arc<dyn Device>) -> Result<(Self, Vec<Repair>), NtfsError> {
         let first = read_boot(&*device, 0);
         let told = first.as_ref().ok().copied();

@@ -393,9 +393,9 @@ mod tests {
             let texts = losses.shown.iter().flat_map(|lost| [&lost.path, &lost.detail]);
             assert!(texts.map(|text| text.chars().count()).all(|n| n <= MAX_TEXT));
         }
-        let lost: Vec<_> =
+        let of_users: Vec<_> =
             figures.users.iter().map(|user| (user.name.as_str(), user.losses)).collect();
-        assert_eq!(lost, [("alice", 100_000), ("bob", 2)]);
+        assert_eq!(of_users, [("alice", 100_000), ("bob", 2)]);
     }
 
     #[test]

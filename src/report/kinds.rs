@@ -91,7 +91,7 @@ impl Kinds {
         let is_full = self.endings.len() >= MAX_ENDINGS;
         let mut key = (kind, ending);
         if is_full && !self.endings.contains_key(&key) {
-            key.1 = "others".to_owned();
+            "others".clone_into(&mut key.1);
         }
         self.endings.entry(key).or_default().add(bytes);
         kind

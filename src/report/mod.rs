@@ -8,6 +8,9 @@
 //! hostile until `html` has escaped it. The page holds no script, and a
 //! Content-Security-Policy that allows nothing but its own style sheet.
 
+// A page is small; `write!` into a text would only add errors that cannot be.
+#![allow(clippy::format_push_string, clippy::format_collect)]
+
 mod figures;
 mod folders;
 mod html;

@@ -70,10 +70,7 @@ fn timings(rescue: &Rescue) -> String {
 
 /// Name, milliseconds and bytes of each stage.
 fn stages(rescue: &Rescue, timings: &Timings) -> Vec<(&'static str, u64, u64)> {
-    let written = rescue
-        .files
-        .iter()
-        .filter(|file| file.name.ends_with(".zst") || file.name.contains(".zst."));
+    let written = rescue.files.iter().filter(|file| format!("{}.", file.name).contains(".zst."));
     let written = written.fold(0_u64, |sum, file| sum.saturating_add(file.size));
     let mut stages = vec![("Looking at the source and planning", timings.plan_ms, 0)];
     if let Some(millis) = timings.prove_ms {

@@ -31,6 +31,7 @@ pub(super) fn store_set(drives: &[&str]) -> Rescue {
         end_state: EndState::Saved,
         options: Options { level: 3, frame_bytes: 1 << 22, split: None, read_back: true },
         plan: "0".repeat(64),
+        encryption: None,
         seal: None,
         lacks: Vec::new(),
         timings: None,
@@ -118,7 +119,12 @@ fn nothing_from_a_disk_is_more_than_text() {
     (rescue.set, rescue.program, rescue.created) = (all.clone(), all.clone(), all.clone());
     (rescue.plan, rescue.lacks) = (all.clone(), vec![all.clone(); 99]);
     rescue.files = ["manifest.jsonl.zst", &all]
-        .map(|name| SetFile { name: name.to_owned(), size: 1, sha256: all.clone() })
+        .map(|name| SetFile {
+            name: name.to_owned(),
+            size: 1,
+            sha256: all.clone(),
+            plain_size: None,
+        })
         .to_vec();
     rescue.timings = Some(Timings { ended: all.clone(), ..Timings::default() });
     rescue.seal = Some(crate::archive::rescue::SealOutcome {
@@ -161,6 +167,7 @@ fn whatever_a_set_holds_the_page_stays_small() {
         name: format!("store.tar.zst.{i:03}"),
         size: u64::MAX,
         sha256: "f".repeat(64),
+        plain_size: None,
     };
     rescue.files = (1..5000).map(volume).collect();
     rescue.parts = vec![rescue.parts[0].clone(); 3000];
@@ -218,7 +225,12 @@ fn the_same_set_gives_the_same_page_with_or_without_the_page_in_it() {
     };
     let mut rescue = store_set(&["C"]);
     let first = make_page(&rescue, members());
-    rescue.files.push(SetFile { name: REPORT.to_owned(), size: 77, sha256: "0".repeat(64) });
+    rescue.files.push(SetFile {
+        name: REPORT.to_owned(),
+        size: 77,
+        sha256: "0".repeat(64),
+        plain_size: None,
+    });
     assert_eq!(make_page(&rescue, members()), first);
 }
 

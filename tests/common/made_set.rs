@@ -56,7 +56,6 @@ impl MadeSet {
             plan: String::new(),
             encryption: None,
             seal: None,
-            missing: Vec::new(),
             timings: None,
             files: Vec::new(),
         };
