@@ -221,6 +221,7 @@ pub(crate) struct Seal {
 }
 
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
 pub(crate) struct Offload {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]

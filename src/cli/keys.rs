@@ -160,6 +160,6 @@ trait ConcatLines {
 
 impl ConcatLines for Vec<String> {
     fn concat_lines(&self) -> String {
-        self.iter().map(|text| format!("{text}\n")).collect()
+        self.iter().flat_map(|text| [text.as_str(), "\n"]).collect()
     }
 }

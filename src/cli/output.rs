@@ -30,6 +30,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 pub(crate) type Out = &'static Output;
 
 /// Where the words go.
+#[allow(clippy::struct_excessive_bools)] // independent facts, each with its name
 pub(crate) struct Output {
     json: bool,
     quiet: bool,

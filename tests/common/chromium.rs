@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::require;
 
 /// How long a page may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What came of showing a page.
 pub(crate) struct Shown {

@@ -74,8 +74,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream, slow: Option<&Shared>) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         let rate = slow.map_or(0, |shared| shared.rate.load(Ordering::SeqCst));
-        if rate > 0 {
-            std::thread::sleep(Duration::from_micros(read as u64 * 1_000_000 / rate));
+        if let Some(micros) = (read as u64 * 1_000_000).checked_div(rate) {
+            std::thread::sleep(Duration::from_micros(micros));
         }
         if to.write_all(&buffer[..read]).is_err() {
             break;
