@@ -340,7 +340,7 @@ fn finish(source: &Path, dest: &Path, env: &[(&str, &str)], more: &[&str], when:
     let said = String::from_utf8(done.stdout).unwrap();
     let errors = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(0), "{when}: {said}\n{errors}");
-    let sets = said.lines().filter(|line| line.contains(r#""message_type":"set""#));
+    let mut sets = said.lines().filter(|line| line.contains(r#""message_type":"set""#));
     serde_json::from_str(sets.next_back().unwrap()).unwrap()
 }
 

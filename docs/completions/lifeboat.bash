@@ -34,6 +34,9 @@ _lifeboat() {
             lifeboat,offload)
                 cmd="lifeboat__subcmd__offload"
                 ;;
+            lifeboat,report)
+                cmd="lifeboat__subcmd__report"
+                ;;
             lifeboat,restore)
                 cmd="lifeboat__subcmd__restore"
                 ;;
@@ -50,7 +53,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-q -v -h -V --json --log --quiet --verbose --via --help --version detect verify seal offload list extract restore loadstate guide"
+            opts="-q -v -h -V --json --log --quiet --verbose --via --help --version detect verify seal offload list report extract restore loadstate guide"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -94,7 +97,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__extract)
-            opts="-q -v -h --of-user --to --replace --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --of-user --to --replace --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -116,6 +119,14 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -132,7 +143,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__guide)
-            opts="-q -v -h --to --name --level --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --name --level --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -158,6 +169,14 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -174,7 +193,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-q -v -h --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -185,6 +204,14 @@ _lifeboat() {
                     return 0
                     ;;
                 --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -204,7 +231,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__loadstate)
-            opts="-q -v -h --store --way --i --keyfile --decrypt --usmt --write --run --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --store --way --i --keyfile --decrypt --usmt --write --run --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -246,6 +273,14 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -262,7 +297,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --level --split --name --fresh --no-read-back --retry-for --despite-space --frame-bytes --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --store --path --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,6 +327,14 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recipients-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --retry-for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -305,6 +348,56 @@ _lifeboat() {
                     return 0
                     ;;
                 --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --via)
+                    COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__report)
+            opts="-q -v -h --to --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -324,7 +417,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-q -v -h --to --in-place --part --replace --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --in-place --part --replace --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -343,6 +436,14 @@ _lifeboat() {
                     return 0
                     ;;
                 --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -388,7 +489,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__verify)
-            opts="-q -v -h --level --store --usmt --user --password-file --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --level --store --usmt --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -411,6 +512,14 @@ _lifeboat() {
                     return 0
                     ;;
                 --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

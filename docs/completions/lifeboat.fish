@@ -37,6 +37,7 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "verify" -d 'Check
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "seal" -d 'Before the wipe: record what a store holds, in one file beside it'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "offload" -d 'Save stores as rescue sets on a share or a disk'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List what is in a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "report" -d 'Make a set\'s report again: one HTML page on what is in it'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Take single files or folders out of a rescue set'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Put a rescue set back, so that loadstate restores it'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
@@ -54,6 +55,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l store -d 'O
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l usmt -d 'Folder of USMT, whose usmtutils checks compressed stores too (Windows) [default: where lifeboat is, then PATH]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
@@ -76,15 +79,20 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'N
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Cut the store into files of at most SIZE bytes (such as 2G, 700M)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name [default: the computer\'s name]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipient -d 'Encrypt the set to this age recipient (may be repeated): age1...' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipients-file -d 'File with recipients, one a line' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l retry-for -d 'How long to go on trying while DEST is away: 30s, 10m, 2h' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l frame-bytes -d 'Plain size of a frame, in bytes; small ones are for tests' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of going on with an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set says so)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase, which is asked for'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST looks too small'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s q -l quiet -d 'Print only results and errors'
@@ -92,6 +100,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbo
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
@@ -99,10 +109,24 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'One 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Print more about what is being done'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l to -d 'Page to write, which must not be there [default: SET\'s name.html here]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l of-user -d 'Only this user\'s files, at their own paths: DIR/C/Users/NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l to -d 'Folder to put them into' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
@@ -115,6 +139,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'DIR
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l part -d 'Only the part of this drive, such as C' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
@@ -139,6 +165,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l usmt -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l write -d 'Also write the command as a script to FILE, which must not be there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
@@ -152,6 +180,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l name -d 'Fir
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: as the destination is' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
