@@ -292,12 +292,12 @@ fn a_set_that_is_not_whole_or_too_new_is_refused() {
     let set = Damaged::new(&options());
     set.change("rescue.json", |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();
-        *bytes = text.replace("\"format\": 1", "\"format\": 2").into_bytes();
+        *bytes = text.replace("\"format\": 1", "\"format\": 3").into_bytes();
     });
-    assert!(matches!(set.open(), Err(ArchiveError::TooNew { format: 2, .. })));
+    assert!(matches!(set.open(), Err(ArchiveError::TooNew { format: 3, .. })));
     set.change("rescue.json", |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();
-        *bytes = text.replace("\"format\": 2", "\"format\": 1").into_bytes();
+        *bytes = text.replace("\"format\": 3", "\"format\": 1").into_bytes();
         *bytes = String::from_utf8(bytes.clone())
             .unwrap()
             .replace("\"store.tar.zst\"", "\"store.tar.zst/../../x\"")

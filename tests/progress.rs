@@ -22,12 +22,13 @@ fn long_commands_show_on_a_terminal_how_far_they_are() {
     for (number, (command, words)) in [
         ("detect disk.img", "Looking for stores: "),
         ("verify disk.img --level full", "Checking: "),
-        ("offload disk.img --to sets", "Saving: "),
+        // So small a store is saved before the bar is due again.
+        ("offload disk.img --to sets", "Planning: "),
         ("verify sets/* --level full", "Checking: "),
         ("list sets/* > listed", "Listing: "),
         ("restore sets/* --to back", "Restoring: "),
         ("extract sets/* --to out", "Restoring: "),
-        // So small a store is sealed before the bar is due again.
+        // The same.
         ("--via host seal back/C", "Planning: "),
     ]
     .into_iter()

@@ -53,7 +53,7 @@ fn an_image_is_read_raw_and_its_mount_through_the_host() {
     let run = lifeboat(&["detect", mount, "--via", "raw"]).expect(1);
     assert!(run.stderr.contains("--via raw"), "{}", run.stderr);
     let run = lifeboat(&["detect", image, "--via", "host"]).expect(4);
-    assert!(run.stderr.contains("not mounted"), "{}", run.stderr);
+    assert!(run.stdout.contains("not mounted"), "{}", run.stdout);
 }
 
 #[test]

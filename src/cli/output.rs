@@ -238,6 +238,8 @@ pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCo
                 "command": command,
                 "exit_code": code,
                 "result": exit.word(),
+                "warnings": 0,
+                "losses": 0,
             }),
         ] {
             let _ = writeln!(std::io::stdout(), "{event}");
