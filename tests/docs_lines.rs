@@ -45,6 +45,7 @@ const ONLY_PARSED: [(&str, &str); 8] = [
 /// Programs that are not ours and not for here.
 const BY_HAND: &[(&str, &str)] = &[
     ("/usr/bin/time", "named, not called"),
+    ("age", "asks on a terminal, of an encrypted set: tests/encrypted.rs has both"),
     ("apt-get", "changes the system"),
     ("build.cmd", "pe-build/build.cmd under another roof: tests/windows_scripts.rs, /dryrun"),
     ("cargo", "what the tests themselves are built and run with"),
@@ -62,6 +63,7 @@ const BY_HAND: &[(&str, &str)] = &[
     ("drvload", "WinPE"),
     ("echo", "Windows"),
     ("fls", "named, not called"),
+    ("for", "age over the files of an encrypted set: tests/encrypted.rs"),
     ("fsutil", "Windows"),
     ("icacls", "Windows"),
     ("lifeboat-maker", "makes 300,000 files and more: minutes"),
@@ -310,6 +312,8 @@ impl Scene {
                 ("--to", word) if word.get(1..2) == Some("=") => {
                     format!("{}={}", &word[..1], scratch(&word[..1]))
                 }
+                // A file, which must not be there.
+                ("--to", _) if command == "report" => self.path(&format!("{at}-report.html")),
                 ("--to", _) => scratch("to"),
                 ("--write" | "--log", word) => self.path(&format!("{at}-{word}")),
                 ("--user", _) => "tech".to_owned(),
@@ -328,6 +332,10 @@ impl Scene {
             });
             is_named |= real.last().is_some_and(|w| w == store);
             option = if word.starts_with("--") { word } else { "" };
+        }
+        // By itself it would write the page into the folder that the tests run in.
+        if command == "report" && !form.iter().any(|word| word == "--to") {
+            real.extend(["--to".to_owned(), self.path(&format!("{at}-report.html"))]);
         }
         real.dedup_by(|a, b| a == b && *a == source);
         // Without a source it looks at every disk of the machine: at the image here.
