@@ -55,7 +55,7 @@ fn keygen(dir: &Path, name: &str) -> Pair {
 }
 
 fn passphrase_file(dir: &Path, passphrase: &str) -> PathBuf {
-    let file = dir.join(format!("{}.txt", passphrase.len()));
+    let file = dir.join(format!("{}.txt", passphrase.replace(' ', "-")));
     fs::write(&file, format!("{passphrase}\r\n")).unwrap();
     file
 }

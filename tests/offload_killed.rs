@@ -93,11 +93,15 @@ fn killed_at_any_moment_it_becomes_the_same_set() {
     let unbroken = place("unbroken");
     assert_eq!(unbroken.finish("unbroken"), 0);
     let whole = same_set::only_set_in(&unbroken.dest, "unbroken");
-    // The first run was slower: program and image were not in memory yet.
-    let timed = place("timed");
-    let began = Instant::now();
-    timed.finish("timed");
-    let whole_run = began.elapsed();
+    // The first run was slower: program and image were not in memory yet. The
+    // quickest of a few counts, or kills would come when all is done.
+    let time = |number: u32| {
+        let timed = place(&format!("timed {number}"));
+        let began = Instant::now();
+        timed.finish("timed");
+        began.elapsed()
+    };
+    let whole_run = (0..4).map(time).min().unwrap();
     assert_eq!(whole.len(), 7, "{:?}", whole.keys());
     assert!(whole["store.tar.zst"].len() > 7_000_000);
 
