@@ -56,9 +56,18 @@ need_windows() {
     rustc_with_source >/dev/null || missing+=("rust source")
 }
 
+# The Windows code is looked at by the clippy of the rustc that builds it.
+need_windows_lint() {
+    local rustc
+    # The one that is about to be installed, where there is none yet.
+    rustc=$(rustc_with_source) || rustc=/usr/bin/rustc
+    [ -x "$(dirname "$rustc")/cargo-clippy" ] || missing+=("rust clippy")
+}
+
 need_test() {
     need_demo
     need_windows
+    need_windows_lint
     need_command wine wine
     [ -x /usr/lib/wine/wine64 ] || need_command wine64 wine64
     need_command wimcapture wimtools
@@ -139,7 +148,10 @@ if [ ${#missing[@]} -gt 0 ]; then
 
     packages=()
     for name in "${missing[@]}"; do
-        if [ "$name" != "rust source" ]; then
+        if [ "$name" = "rust clippy" ]; then
+            # Debian's; elsewhere the step that wants it says what it lacks.
+            [ -z "$(candidate rust-web-clippy)" ] || packages+=(rust-web-clippy)
+        elif [ "$name" != "rust source" ]; then
             packages+=("$name")
         elif found=$(rust_source_packages); then
             read -ra found <<<"$found"
