@@ -6,7 +6,7 @@
 //! System files are not listed, but [`Tree::lookup`] finds them by name.
 //!
 //! Where records are damaged, folders list also what their index alone still
-//! tells ([`crate::ntfs::lost_names`]): a file of which nothing but its name is
+//! tells (`crate::ntfs::lost_names`): a file of which nothing but its name is
 //! left must not be missing without a word.
 
 mod stream;
