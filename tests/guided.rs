@@ -330,6 +330,7 @@ fn still(screen: &str) -> String {
 }
 
 /// What stands before `%` on the line that begins so.
+#[cfg(feature = "smb")]
 fn percent(screen: &str, line: &str) -> Option<u32> {
     let line = screen.lines().find(|text| text.trim_start().starts_with(line))?;
     line.split('%').next()?.split_whitespace().last()?.parse().ok()

@@ -470,10 +470,10 @@ fn attributes_of(path: &Path) -> u32 {
 
 #[test]
 fn compressed_files_are_compressed_again_where_that_can_be() {
+    const COMPRESSED: u32 = 0x800;
     if !ntfs_mount::available("compressed_files_are_compressed_again_where_that_can_be") {
         return;
     }
-    const COMPRESSED: u32 = 0x800;
     let mut set = MadeSet::store("uncompressed", &[("C", "StateStore")]);
     for folder in ["C", "C/StateStore", "C/StateStore/packed", "C/StateStore/loose"] {
         set.folder(folder);
@@ -559,7 +559,7 @@ fn what_could_not_be_restored_is_counted_once() {
         return;
     }
     let mut set = small_store();
-    set.stream(&file("4096"), "large", &[1; 100_000]); // more than ntfs-3g takes
+    set.stream(&file("4096"), "large", &vec![1; 100_000]); // more than ntfs-3g takes
     set.edit(&file("513"), |m| m.extended_attributes = Some(to_base64(b"no list of attributes")));
     let mut volume = Mounted::fresh(32);
     let expected = [(LossKind::Fact, file("4096:large")), (LossKind::Fact, file("513"))];
