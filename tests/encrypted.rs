@@ -184,12 +184,13 @@ fn with_the_passphrase_every_command_takes_it_and_without_none_does() {
     assert!(command.contains(r"C:\StateStore"), "{command}");
 
     // Nobody else.
-    let out = dir.path().join("out");
+    let (out, page) = (dir.path().join("out"), dir.path().join("page.html"));
     for command in [
         &["list", text(&set)][..],
         &["extract", text(&set), "--to", text(&out)],
         &["restore", text(&set), "--to", text(&out)],
         &["loadstate", text(&set)],
+        &["report", text(&set), "--to", text(&page)],
     ] {
         let run = lifeboat(&[command, &["--passphrase-file", text(&wrong)]].concat()).expect(1);
         assert!(run.stderr.contains("the passphrase is wrong"), "{}", run.stderr);
@@ -200,6 +201,9 @@ fn with_the_passphrase_every_command_takes_it_and_without_none_does() {
         assert!(matches!(run.code, 0 | 3), "{}", run.stderr);
         let _ = fs::remove_dir_all(&out);
     }
+    // The set itself has no report: it would name users and files.
+    assert!(!set.join("report.html").exists());
+    assert!(fs::read_to_string(&page).unwrap().contains("alice"));
     // But whether its files are whole anybody can tell, and is told what is not known.
     let run = lifeboat(&["verify", text(&set), "--level", "full"]).expect(0);
     assert!(run.stdout.contains("without its key nobody knows"), "{}", run.stdout);

@@ -87,6 +87,11 @@ impl SetReader {
         self.closed
     }
 
+    /// The name of the set's folder.
+    pub fn name(&self) -> &str {
+        self.dir().rsplit('/').next().unwrap_or_default()
+    }
+
     /// What the set says of itself.
     pub fn rescue(&self) -> &Rescue {
         &self.rescue

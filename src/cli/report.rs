@@ -18,13 +18,12 @@ use super::output::Out;
 use super::{sets, units};
 
 pub(crate) fn run(args: &Report, out: Out) -> Result<Exit> {
-    let (target, name) = sets::find_set(&args.set, &args.logon, out)?;
-    let to = args.to.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.html")));
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let to = args.to.clone().unwrap_or_else(|| PathBuf::from(format!("{}.html", set.name())));
     // Before a large manifest is read.
     if to.exists() {
         return Err(is_there(&to).into());
     }
-    let set = lifeboat::archive::reader::SetReader::open(target, &name)?;
     let mut damaged = 0_u64;
     let mut lines = set.lines()?.map(|line: Result<Line, ArchiveError>| {
         if out.is_cancelled() {
