@@ -11,7 +11,8 @@
 
 mod stream;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use stream::{Efs, Plain, Wof};
 
@@ -36,6 +37,9 @@ use crate::ntfs::{
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
 
+/// What only indexes tell is remembered of so many folders and names: some 32 MiB.
+const MOST_REMEMBERED: usize = 400_000;
+
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
     volume: Arc<Volume>,
@@ -47,6 +51,16 @@ pub struct NtfsTree {
     deleted: Vec<u64>,
     /// Records are damaged: files may be known by their names in indexes alone.
     may_lack: bool,
+    /// What was found so, by the folder's record.
+    lost: Mutex<Remembered>,
+}
+
+/// Names that only the indexes of folders tell, by the folder's record.
+#[derive(Default)]
+struct Remembered {
+    by_folder: BTreeMap<u32, Vec<(NtName, NodeId)>>,
+    /// Folders and names.
+    count: usize,
 }
 
 impl NtfsTree {
@@ -84,6 +98,7 @@ impl NtfsTree {
             findings,
             deleted: report.deleted,
             may_lack,
+            lost: Mutex::default(),
         })
     }
 
@@ -122,14 +137,26 @@ impl NtfsTree {
         })
     }
 
-    /// What the folder's index alone still tells of.
+    /// What the folder's index alone still tells of. An index is read once: the
+    /// disk may be failing.
     fn lost_in(&self, folder: Folder) -> Vec<(NtName, NodeId)> {
-        match folder {
-            Folder::Record(record) if self.may_lack => {
-                lost_names(&self.volume, &self.catalog, record)
-            }
-            _ => Vec::new(),
+        let Folder::Record(record) = folder else { return Vec::new() };
+        if !self.may_lack {
+            return Vec::new();
         }
+        let known = || self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lost) = known().by_folder.get(&record) {
+            return lost.clone();
+        }
+        // Without the lock: a slow disk holds up nobody else.
+        let lost = lost_names(&self.volume, &self.catalog, record);
+        let mut known = known();
+        let count = known.count + 1 + lost.len();
+        if count <= MOST_REMEMBERED {
+            known.count = count;
+            known.by_folder.insert(record, lost.clone());
+        }
+        lost
     }
 
     fn file(&self, entry: &CatalogEntry) -> Result<File, NtfsError> {
