@@ -3,7 +3,8 @@
 //!
 //! Writing: [`plan`] fixes the order, the producer reads members (`draft`) into
 //! [`tar_dialect`] and frames, others compress them, the `sink` writes them,
-//! `commit` publishes the set. [`journal`] is what makes a break harmless.
+//! `commit` publishes the set. [`journal`] is what makes a break harmless: `resume`
+//! finds what was broken off, `prove` reads back what is there of it.
 
 mod commit;
 mod data_reader;
@@ -28,6 +29,7 @@ pub mod pax;
 pub mod plan;
 mod plan_builder;
 mod producer;
+mod prove;
 pub mod reader;
 pub mod rescue;
 mod resume;

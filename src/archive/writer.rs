@@ -17,6 +17,7 @@ use super::lock::{Fenced, Lock, beating};
 pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
 use super::plan::Plan;
 use super::producer::{FullFrame, Producer};
+use super::prove;
 use super::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue, Timings,
 };
@@ -212,7 +213,7 @@ impl Run<'_> {
         };
         let split = begin.options.split.is_some();
         let (key, witness) = (self.key, self.witness);
-        let proven = resume::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
+        let proven = prove::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
         timings.prove_ms = Some(millis(since.elapsed()));
         self.copy(names, &begin, (proven.start, proven.position), timings, lock)
     }

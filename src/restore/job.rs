@@ -10,6 +10,7 @@ mod dress;
 mod foresee;
 mod pack;
 mod pour;
+mod told;
 
 pub(super) use dress::times;
 pub(super) use pack::is_packed;
@@ -558,31 +559,6 @@ impl<'a> Job<'a> {
             Verdict::Denied => RestoreError::Denied { path, error: copy() },
             Verdict::Broken => RestoreError::Broken { path, error: copy() },
         })
-    }
-
-    /// Remembers that this piece of a file was told of as lost.
-    fn tell(&mut self, place: &Place, piece: Piece<'_>) {
-        let hash = self.piece(place.root, &place.at, piece);
-        self.told.insert(hash);
-    }
-
-    fn piece(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> u64 {
-        self.hasher.hash_one((root, at, piece))
-    }
-
-    /// Whether this piece of what stands there was told of as lost.
-    pub(super) fn has_told(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> bool {
-        self.told.contains(&self.piece(root, at, piece))
-    }
-
-    /// Whether a path of the set leads nowhere, which was told of.
-    pub(super) fn refuses(&self, path: Option<&[u8]>) -> bool {
-        self.find(path).is_err()
-    }
-
-    /// Whether that was not put down, or was there already and keeps its facts.
-    pub(super) fn has_left(&self, root: usize, at: &[NtName]) -> bool {
-        self.left.contains(&self.hasher.hash_one((root, at)))
     }
 
     /// Whether what is compressed there was made so.
