@@ -73,6 +73,7 @@ need_test() {
     need_command wimcapture wimtools
     need_command bsdtar libarchive-tools
     need_command python3 python3
+    need_command xxhsum xxhash
     need_command age age
     need_command tmux tmux
     need_command chromium chromium

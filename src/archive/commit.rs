@@ -6,10 +6,12 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::digest::BLOCK;
 use super::error::ArchiveError;
 use super::growing::{Growing, crypt};
 use super::hash::{finish_hex, sha256_hex};
 use super::instructions;
+use super::joined::read_full;
 use super::journal::{self, Written};
 use super::lines::Lines;
 use super::lock::Lock;
@@ -17,7 +19,7 @@ use super::opened::{AGE, DETAILS, KEY, redacted, small_file};
 use super::options::{MakeReport, OffloadOptions};
 use super::plan::Plan;
 use super::rescue::{Machine, Rescue, SetFile};
-use super::sink::{MANIFEST, PARTIAL};
+use super::sink::{MANIFEST, PARTIAL, Proofs};
 use crate::crypt::key::MAX_SMALL;
 use crate::crypt::{Locks, SetKey};
 use crate::facts::FileTime;
@@ -31,9 +33,6 @@ pub const SUMS: &str = "SHA256SUMS";
 
 /// The page for people.
 pub const REPORT: &str = "report.html";
-
-/// Bytes to read back at once.
-const CHUNK: usize = 1 << 20;
 
 /// What a set is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,15 +96,16 @@ fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
 }
 
 /// Compares the written files with what was meant to be written: their sizes,
-/// and with `contents` every byte.
+/// and every byte if there are `proofs`: a file's blocks with their digests, or,
+/// where it has none among them, the whole with its SHA-256.
 pub(super) fn read_back(
     target: &dyn Target,
     dir: &str,
     written: &Written,
-    contents: bool,
+    proofs: Option<&Proofs>,
     monitor: &dyn Monitor,
 ) -> Result<(), ArchiveError> {
-    Step { target, dir }.read_back(written, contents, monitor)
+    Step { target, dir }.read_back(written, proofs, monitor)
 }
 
 /// Gives the written files the names back that they had while they grew.
@@ -256,7 +256,7 @@ impl Step<'_> {
     fn read_back(
         &self,
         written: &Written,
-        contents: bool,
+        proofs: Option<&Proofs>,
         monitor: &dyn Monitor,
     ) -> Result<(), ArchiveError> {
         let total_bytes = written.files.iter().map(|file| file.size).sum();
@@ -268,27 +268,37 @@ impl Step<'_> {
             if self.size(&path)? != Some(file.size) {
                 return Err(self.differs(&path, "its size is not what was written"));
             }
-            if !contents {
-                continue;
-            }
+            let Some(proofs) = proofs else { continue };
+            let blocks = proofs.get(&file.name);
             let mut open = self.target.open(&path)?;
             let mut hash = Sha256::new();
-            let mut buf = vec![0; CHUNK];
-            let mut at = 0;
+            let mut buf = vec![0; BLOCK];
+            let (mut at, mut number) = (0, 0);
             while at < file.size {
                 if monitor.is_cancelled() {
                     return Err(ArchiveError::Cancelled { set: None });
                 }
-                let read = open.read_at(at, &mut buf)?;
-                if read == 0 {
+                let read = read_full(&mut *open, at, &mut buf)?;
+                let same = match blocks {
+                    Some(blocks) => blocks.has(number, &buf[..read]),
+                    None => {
+                        hash.update(&buf[..read]);
+                        read > 0
+                    }
+                };
+                if !same {
                     break;
                 }
-                hash.update(&buf[..read]);
+                number += 1;
                 at += read as u64;
                 progress.bytes += read as u64;
                 monitor.progress(progress);
             }
-            if finish_hex(hash) != file.sha256 {
+            let differs = match blocks {
+                Some(_) => at < file.size,
+                None => finish_hex(hash) != file.sha256,
+            };
+            if differs {
                 return Err(self.differs(&path, "what is read back is not what was written"));
             }
         }

@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::digest::Blocks;
 use super::error::ArchiveError;
 use super::hash::{finish_hex, freeze};
 use super::rescue::SetFile;
@@ -17,8 +18,30 @@ pub(super) struct Growing {
     file: Box<dyn TargetFile>,
     /// Bytes so far, plain.
     pub(super) bytes: u64,
-    hash: Sha256,
+    hash: Hashes,
     sealer: Option<Sealer>,
+}
+
+/// What is taken of each byte as it goes to the target.
+struct Hashes {
+    /// Of the whole file, for whoever has the set.
+    sha256: Sha256,
+    /// Of its blocks, to be compared when it is read back; `None` where an earlier
+    /// run wrote the beginning.
+    blocks: Option<Blocks>,
+}
+
+impl Hashes {
+    fn new() -> Self {
+        Self { sha256: Sha256::new(), blocks: Some(Blocks::default()) }
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        self.sha256.update(data);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.update(data);
+        }
+    }
 }
 
 /// Makes chunks of what comes.
@@ -46,7 +69,7 @@ impl Growing {
     ) -> Result<Self, ArchiveError> {
         let path = format!("{dir}/{name}");
         let mut file = target.create(&path)?;
-        let mut hash = Sha256::new();
+        let mut hash = Hashes::new();
         let mut sealer = None;
         if let Some(key) = key {
             let (header, cipher) = begin(key).map_err(|e| crypt(target, &path, e))?;
@@ -64,11 +87,12 @@ impl Growing {
         dir: &str,
         name: &str,
         bytes: u64,
-        hash: Sha256,
+        sha256: Sha256,
     ) -> Result<Self, ArchiveError> {
         let path = format!("{dir}/{name}");
         let mut file = target.open_rw(&path)?;
         file.set_size(bytes)?;
+        let hash = Hashes { sha256, blocks: None };
         Ok(Self { name: name.to_owned(), file, bytes, hash, sealer: None })
     }
 
@@ -129,11 +153,12 @@ impl Growing {
     /// The hash of what lies at the target but for the last chunk, to be written
     /// into a journal after a [`Growing::sync`].
     pub(super) fn frozen(&self) -> String {
-        freeze(&self.hash)
+        freeze(&self.hash.sha256)
     }
 
-    /// Brings it to the medium and closes it. What it is, under its final name.
-    pub(super) fn finish(mut self) -> Result<SetFile, ArchiveError> {
+    /// Brings it to the medium and closes it. What it is, under its final name,
+    /// and the digests of its blocks if this run wrote them all.
+    pub(super) fn finish(mut self) -> Result<(SetFile, Option<Blocks>), ArchiveError> {
         let mut size = self.bytes;
         if let Some(sealer) = &mut self.sealer {
             let mut sealed = Vec::new();
@@ -158,7 +183,8 @@ impl Growing {
         self.file.close()?;
         let name = self.name.strip_suffix(PARTIAL).unwrap_or(&self.name).to_owned();
         let plain_size = self.sealer.is_some().then_some(self.bytes);
-        Ok(SetFile { name, size, sha256: finish_hex(self.hash), plain_size })
+        let sha256 = finish_hex(self.hash.sha256);
+        Ok((SetFile { name, size, sha256, plain_size }, self.hash.blocks))
     }
 }
 

@@ -207,8 +207,8 @@ pub struct Frame {
     pub size: u64,
     /// Bytes, plain.
     pub plain_size: u64,
-    /// SHA-256 of the compressed bytes, hex.
-    pub sha256: String,
+    /// XXH3 (128 bits) of the compressed bytes, hex.
+    pub xxh128: String,
 }
 
 /// The last line.

@@ -8,6 +8,7 @@
 
 mod commit;
 mod data_reader;
+mod digest;
 pub(crate) mod draft;
 pub mod error;
 pub mod frames;

@@ -5,10 +5,11 @@
 use sha2::{Digest, Sha256};
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
+use super::digest::xxh128_hex;
 use super::error::ArchiveError;
 use super::frames::{TableWriter, Unpacker};
 use super::growing::Growing;
-use super::hash::{finish_hex, sha256_hex};
+use super::hash::finish_hex;
 use super::joined::read_full;
 use super::journal::{self, Checkpoint, Position};
 use super::lines::MAX_LINE;
@@ -300,7 +301,7 @@ impl<'a> Prover<'a> {
             None => 0,
         };
         self.open = open;
-        if read < size || sha256_hex(&bytes) != frame.sha256 {
+        if read < size || xxh128_hex(&bytes) != frame.xxh128 {
             let what = format!("frame {} is not what was written", frame.frame);
             return Err(self.damaged(&path, offset, &what));
         }

@@ -1,9 +1,11 @@
 //! Packed frames become files at the target: volumes, manifest, journal.
 
+use std::collections::HashMap;
+
+use super::digest::{Blocks, xxh128_hex};
 use super::error::ArchiveError;
 use super::frames::{Packer, TableWriter};
 use super::growing::{Growing, crypt};
-use super::hash::sha256_hex;
 use super::journal::{self, Checkpoint, Position, Sealed};
 use super::lines::MAX_LINE;
 use super::manifest::{Frame, Header, Line, Totals};
@@ -40,8 +42,8 @@ pub(super) struct PackedFrame {
     pub(super) bytes: Vec<u8>,
     /// The plain contents, a buffer to be used again.
     pub(super) plain: Vec<u8>,
-    /// SHA-256 of the frame, hex.
-    pub(super) sha256: String,
+    /// XXH3 of the frame, hex.
+    pub(super) xxh128: String,
     /// The manifest's lines of the members that end in it.
     pub(super) lines: Vec<u8>,
     /// Where to go on behind it, if a checkpoint stands there.
@@ -101,6 +103,10 @@ impl Start {
     }
 }
 
+/// By a file's final name the digests of its blocks, for files that this run
+/// wrote from their first byte on.
+pub(super) type Proofs = HashMap<String, Blocks>;
+
 /// Writes frames in their order.
 pub(super) struct Sink<'a> {
     target: &'a dyn Target,
@@ -130,6 +136,7 @@ pub(super) struct Sink<'a> {
     checkpoints_since: usize,
     /// Bytes of the frames of this run, plain and packed.
     so_far: (u64, u64),
+    proofs: Proofs,
 }
 
 impl<'a> Sink<'a> {
@@ -180,6 +187,7 @@ impl<'a> Sink<'a> {
             journal: start.journal,
             checkpoints_since: 0,
             so_far: (0, 0),
+            proofs: Proofs::new(),
         })
     }
 
@@ -200,7 +208,7 @@ impl<'a> Sink<'a> {
         self.make_room(most as u64)?;
         if pad {
             fill_up(&self.volume, &mut frame.bytes);
-            frame.sha256 = sha256_hex(&frame.bytes);
+            frame.xxh128 = xxh128_hex(&frame.bytes);
         }
         self.volume.append(&frame.bytes)?;
         let size = frame.bytes.len() as u64;
@@ -215,7 +223,7 @@ impl<'a> Sink<'a> {
             offset: self.in_volume() - size,
             size,
             plain_size: frame.plain_size,
-            sha256: frame.sha256,
+            xxh128: frame.xxh128,
         };
         push_line(&mut self.lines, &Line::Frame(line))?;
         if let Some(position) = frame.checkpoint {
@@ -245,7 +253,8 @@ impl<'a> Sink<'a> {
             self.since_cut = 0;
             let number = self.volume_number;
             let next = new_volume(self.target, self.dir, number, self.split, self.key)?;
-            self.volumes.push(std::mem::replace(&mut self.volume, next).finish()?);
+            let whole = std::mem::replace(&mut self.volume, next);
+            self.volumes.push(finish(whole, &mut self.proofs)?);
         }
         Ok(())
     }
@@ -323,12 +332,13 @@ impl<'a> Sink<'a> {
         })
     }
 
-    /// Ends store and manifest; what they are, and the counts.
+    /// Ends store and manifest; what they are, and the counts; and what the files
+    /// are to be compared with.
     pub(super) fn finish(
         mut self,
         totals: Totals,
         witness: Option<&dyn Witness>,
-    ) -> Result<journal::Written, ArchiveError> {
+    ) -> Result<(journal::Written, Proofs), ArchiveError> {
         let mut say = |line: &Line| {
             push_line(&mut self.lines, line)?;
             if self.lines.len() > LINES { self.flush_lines(false) } else { Ok(()) }
@@ -343,15 +353,22 @@ impl<'a> Sink<'a> {
         let table = std::mem::take(&mut self.manifest_table).to_bytes();
         self.manifest.append(&table)?;
         let mut files = self.volumes;
-        files.push(self.volume.finish()?);
+        files.push(finish(self.volume, &mut self.proofs)?);
         files.append(&mut self.manifests);
-        files.push(self.manifest.finish()?);
+        files.push(finish(self.manifest, &mut self.proofs)?);
         let written = journal::Written { files, totals, seal };
         let line = journal::Line::Written(written.clone());
         append_line(&mut self.journal, self.target, self.dir, &line, self.key)?;
         self.journal.finish()?;
-        Ok(written)
+        Ok((written, self.proofs))
     }
+}
+
+/// Ends a file and keeps its digests.
+fn finish(file: Growing, proofs: &mut Proofs) -> Result<SetFile, ArchiveError> {
+    let (file, blocks) = file.finish()?;
+    proofs.extend(blocks.map(|blocks| (file.name.clone(), blocks)));
+    Ok(file)
 }
 
 /// Appends a line to the journal and brings it to the medium.

@@ -8,6 +8,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sha2::{Digest, Sha256};
 
+use super::digest::xxh128_hex;
 use super::error::ArchiveError;
 use super::frames::Unpacker;
 use super::hash::finish_hex;
@@ -87,8 +88,8 @@ type Ahead = Receiver<Result<Unpacked, ArchiveError>>;
 
 struct Unpacked {
     plain: Vec<u8>,
-    /// SHA-256 of the packed bytes, where hashes are wanted.
-    sha256: Option<String>,
+    /// XXH3 of the packed bytes, where hashes are wanted.
+    xxh128: Option<String>,
 }
 
 /// Frames in their order, read ahead; one before the last that was asked for is
@@ -171,8 +172,8 @@ impl Source for InTurn {
                 Err(_) => Err("the thread that unpacked it died".to_owned()),
             };
             let unpacked = match unpacked {
-                Ok(Unpacked { plain, sha256 }) => {
-                    self.hashes.extend(sha256.map(|hash| (number, Ok(hash))));
+                Ok(Unpacked { plain, xxh128 }) => {
+                    self.hashes.extend(xxh128.map(|hash| (number, Ok(hash))));
                     Ok(Arc::new(plain))
                 }
                 Err(what) => {
@@ -238,8 +239,8 @@ fn unpack(shared: &Shared, jobs: &Receiver<(u64, Job)>, hashing: bool) {
     for (frame, (place, packed, to)) in jobs {
         let mut plain = Vec::new();
         let result = unpacker.unpack(&packed, u64::from(place.plain), &mut plain);
-        let sha256 = hashing.then(|| super::hash::sha256_hex(&packed));
-        let result = result.map(|()| Unpacked { plain, sha256 });
+        let xxh128 = hashing.then(|| xxh128_hex(&packed));
+        let result = result.map(|()| Unpacked { plain, xxh128 });
         drop(to.send(result.map_err(|what| shared.damaged(frame, &what))));
     }
 }

@@ -393,7 +393,7 @@ impl Verifier<'_> {
             Err(ArchiveError::Damaged { what, .. }) => what,
             Err(error) => return Err(error),
             Ok(_) if !agrees => "the manifest has it at another place".to_owned(),
-            Ok(hash) if hash != line.sha256 => "its SHA-256 is another".to_owned(),
+            Ok(hash) if hash != line.xxh128 => "its hash is another".to_owned(),
             Ok(_) => return Ok(()),
         };
         let what = format!("frame {}, in which {members} members end: {what}", line.frame);

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::commit::{self, SetNames};
+use super::digest::xxh128_hex;
 use super::error::ArchiveError;
 use super::frames::Packer;
 use super::growing::Growing;
-use super::hash::sha256_hex;
 use super::journal::{self, Begin, Position, Written};
 use super::lock::{Fenced, Lock, beating};
 pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
@@ -22,7 +22,7 @@ use super::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue, Timings,
 };
 use super::resume::{self, State, Unfinished};
-use super::sink::{PackedFrame, Sink, Start, append_line};
+use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
 use super::witness::Witness;
 use crate::crypt::SetKey;
 use crate::facts::FileTime;
@@ -189,7 +189,8 @@ impl Run<'_> {
                 return Ok(outcome(names, *rescue, resumed_frames));
             }
             State::Written(begin, written, checkpoints) => {
-                match commit::read_back(target, &dir, &written, true, self.monitor) {
+                let proofs = Proofs::new();
+                match commit::read_back(target, &dir, &written, Some(&proofs), self.monitor) {
                     Ok(()) => {
                         let (files, key) = (&written.files, self.key);
                         resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
@@ -242,11 +243,12 @@ impl Run<'_> {
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
         let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
         let since = Instant::now();
-        let (written, packed) = self.pump(sink, begin, position)?;
+        let ((written, proofs), packed) = self.pump(sink, begin, position)?;
         timings.copy_ms = Some(millis(since.elapsed()));
         timings.copied_bytes = packed;
         let since = Instant::now();
-        commit::read_back(target, &dir, &written, begin.options.read_back, self.monitor)?;
+        let proofs = begin.options.read_back.then_some(&proofs);
+        commit::read_back(target, &dir, &written, proofs, self.monitor)?;
         timings.read_back_ms = begin.options.read_back.then(|| millis(since.elapsed()));
         self.publish(names, begin, (&written, resumed_frames), &timings, lock)
     }
@@ -346,14 +348,14 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
 }
 
 impl Run<'_> {
-    /// Runs the pipeline from `position` to the end. What was written, and how
-    /// many plain bytes this run packed.
+    /// Runs the pipeline from `position` to the end. What was written, what to
+    /// compare it with, and how many plain bytes this run packed.
     fn pump(
         &self,
         mut sink: Sink<'_>,
         begin: &Begin,
         position: Position,
-    ) -> Result<(Written, u64), ArchiveError> {
+    ) -> Result<((Written, Proofs), u64), ArchiveError> {
         let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let (threads, in_flight) = self.options.pipeline(level);
@@ -414,7 +416,7 @@ fn pack(
         let frame = PackedFrame {
             number: frame.number,
             plain_size: frame.plain.len() as u64,
-            sha256: sha256_hex(&bytes),
+            xxh128: xxh128_hex(&bytes),
             bytes,
             plain: frame.plain,
             lines: frame.lines,

@@ -3,6 +3,11 @@
 //! crashed may have taken bytes and lost them; nobody else would notice when
 //! reading back is switched off.
 
+use std::fmt;
+use std::hash::Hasher;
+
+use twox_hash::XxHash3_64;
+
 use super::TargetError;
 
 /// More pieces than this are not remembered one by one. Whoever writes in order
@@ -13,15 +18,17 @@ const MAX_PIECES: usize = 4096;
 const READ: usize = 1 << 20;
 
 /// A run of bytes that was written: from where to where, and their digest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct Piece {
     start: u64,
     end: u64,
-    digest: Digest,
+    /// XXH3: it tells lost bytes from kept ones. Against a forger it is of no use,
+    /// and none is here.
+    digest: XxHash3_64,
 }
 
 /// The pieces of one file.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ledger {
     pieces: Vec<Piece>,
     /// More was written than is remembered.
@@ -30,15 +37,22 @@ pub(super) struct Ledger {
     dirty: bool,
 }
 
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pieces, overflowed, dirty } = self;
+        write!(f, "Ledger {{ {} pieces, overflowed: {overflowed}, dirty: {dirty} }}", pieces.len())
+    }
+}
+
 impl Ledger {
     /// The piece that there will be when `data` has been written at `offset`.
     /// May be worked out while the write is under way; [`Ledger::put`] keeps it.
     pub(super) fn piece(&self, offset: u64, data: &[u8]) -> Piece {
         let mut piece = match self.pieces.last() {
-            Some(last) if last.end == offset => *last,
-            _ => Piece { start: offset, end: offset, digest: Digest::default() },
+            Some(last) if last.end == offset => last.clone(),
+            _ => Piece { start: offset, end: offset, digest: XxHash3_64::new() },
         };
-        piece.digest.update(data);
+        piece.digest.write(data);
         piece.end = piece.end.saturating_add(data.len() as u64);
         piece
     }
@@ -81,7 +95,7 @@ impl Ledger {
         }
         let mut buffer = vec![0; READ];
         for piece in &self.pieces {
-            let mut digest = Digest::default();
+            let mut digest = XxHash3_64::new();
             let mut at = piece.start;
             while at < piece.end {
                 let left = usize::try_from(piece.end - at).unwrap_or(READ).min(READ);
@@ -89,54 +103,15 @@ impl Ledger {
                 if read_at(at, part)? != left {
                     return Ok(false);
                 }
-                digest.update(part);
+                digest.write(part);
                 at = at.saturating_add(left as u64);
             }
-            if digest.value() != piece.digest.value() {
+            if digest.finish() != piece.digest.finish() {
                 return Ok(false);
             }
         }
         Ok(true)
     }
-}
-
-/// A quick 64-bit digest, a few bytes a clock: it tells lost bytes from kept
-/// ones. Against a forger it is of no use, and none is here.
-#[derive(Clone, Copy, Debug, Default)]
-struct Digest {
-    state: u64,
-    /// The bytes that do not fill a word yet, and how many.
-    tail: [u8; 8],
-    tail_len: usize,
-}
-
-impl Digest {
-    fn update(&mut self, mut data: &[u8]) {
-        if self.tail_len > 0 {
-            let take = data.len().min(8 - self.tail_len);
-            let (head, rest) = data.split_at(take);
-            self.tail[self.tail_len..self.tail_len + take].copy_from_slice(head);
-            self.tail_len += take;
-            data = rest;
-            if self.tail_len < 8 {
-                return;
-            }
-            self.state = mixed(self.state, u64::from_le_bytes(self.tail));
-        }
-        let (words, rest) = data.as_chunks::<8>();
-        self.state = words.iter().fold(self.state, |h, word| mixed(h, u64::from_le_bytes(*word)));
-        self.tail = [0; 8];
-        self.tail[..rest.len()].copy_from_slice(rest);
-        self.tail_len = rest.len();
-    }
-
-    fn value(&self) -> u64 {
-        mixed(mixed(self.state, u64::from_le_bytes(self.tail)), self.tail_len as u64)
-    }
-}
-
-fn mixed(state: u64, word: u64) -> u64 {
-    (state ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_add(1)
 }
 
 #[cfg(test)]

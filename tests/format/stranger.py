@@ -1,5 +1,5 @@
 """Reads a rescue set by docs/format.md alone, with Python's own library and the
-zstd program. Knows nothing of Lifeboat's code.
+programs zstd and xxhsum. Knows nothing of Lifeboat's code.
 
     stranger.py SET OUT
 
@@ -23,6 +23,11 @@ def unzstd(packed):
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def xxh128(data):
+    run = subprocess.run(["xxhsum", "-q", "-H2"], input=data, stdout=subprocess.PIPE, check=True)
+    return run.stdout.split()[0].decode()
 
 
 def read(*path):
@@ -240,7 +245,7 @@ def main(folder, out):
         assert (frame["frame"], frame["size"], frame["plain_size"]) == (number, packed, size)
         assert frame["offset"] == volume_at and size <= limit
         data = store[at:at + packed]
-        assert sha256(data) == frame["sha256"]
+        assert xxh128(data) == frame["xxh128"]
         # RFC 8878 3.1.1.1: the descriptor's checksum flag; content size is there.
         assert data[:4] == b"\x28\xb5\x2f\xfd" and data[4] & 0x04
         assert data[4] & 0x20 or data[4] >> 6
