@@ -57,3 +57,30 @@ fn what_is_not_there_is_refused_in_two_lines() {
         assert!(matches!(lines[..], [what, _] if what.contains("not found")), "{name}: {lines:?}");
     }
 }
+
+/// A drive that is no disk to Wine, as one is on Windows to who is no administrator.
+#[test]
+fn a_drive_that_is_refused_as_a_disk_is_told_of_and_read_by_its_files() {
+    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
+    let Some(wine) = require::require("wine", wine::find) else { return };
+    let Some(mkntfs) = require::require("mkntfs", || require::program("mkntfs")) else { return };
+    let detect = |name: &str| {
+        let ran = wine.run(&exe, &["detect", name, "--json"]);
+        assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    let told = |stdout: &str| stdout.contains(r#""code":"volume-refused","severity":"warning""#);
+    let folder = tempfile::tempdir().unwrap();
+    let _letter = wine.letter('n', folder.path());
+    let stdout = detect("N:");
+    assert!(told(&stdout), "{stdout}");
+    assert!(stdout.contains(r#""readable":true"#), "its files can be read: {stdout}");
+
+    let drive = wine.drive();
+    fs::File::create(&drive.device).unwrap().set_len(40 << 20).unwrap();
+    let mut make = Command::new(mkntfs);
+    make.args(["-F", "-Q", "-q"]).arg(&drive.device).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(make.status().unwrap().success());
+    let stdout = detect("L:");
+    assert!(!told(&stdout), "{stdout}");
+}
