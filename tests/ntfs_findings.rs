@@ -1,7 +1,7 @@
 //! Findings about an NTFS volume that take more than one flipped byte: a real
 //! volume that shows each, and the same one before, which does not.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers fail tests so
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers fail tests so
 
 #[path = "common/damage.rs"]
 mod damage;

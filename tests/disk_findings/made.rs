@@ -168,13 +168,13 @@ pub(crate) fn entry(slot: usize) -> usize {
 }
 
 /// Changes a letter in the first GPT's first entry, without its checksum.
-pub(crate) fn rename_first(disk: &mut Vec<u8>) {
+pub(crate) fn rename_first(disk: &mut [u8]) {
     disk[2 * SECTOR + 0x38] ^= 1;
 }
 
 /// Swaps first and last sector of the second entry, in both GPTs, and makes the
 /// checksums right again (UEFI 2.10, 5.3).
-pub(crate) fn turn_second_round(disk: &mut Vec<u8>) {
+pub(crate) fn turn_second_round(disk: &mut [u8]) {
     for header in [SECTOR, disk.len() - SECTOR] {
         let word = |at: usize| u32::from_le_bytes(disk[at..at + 4].try_into().unwrap()) as usize;
         let entries = word(header + 0x48) * SECTOR;

@@ -58,8 +58,8 @@ shows! {
         disk[copy..].fill(0);
     });
     // With a bad copy, too, nothing is left to check the table by.
-    a_table_whose_copy_is_bad_too: "gpt-unchecked", gpt().with(made::rename_first), gpt()
-        .with(made::rename_first)
+    a_table_whose_copy_is_bad_too: "gpt-unchecked", gpt().with(|disk| made::rename_first(disk)), gpt()
+        .with(|disk| made::rename_first(disk))
         .with(|disk| {
             let copy = disk.len() - SECTOR;
             disk[copy..].fill(0);
@@ -74,7 +74,7 @@ shows! {
     a_partition_behind_the_end: "partition-outside", gpt(), gpt().cut(made::FIRST + 3 * SECTOR);
     a_partition_over_the_end: "partition-cut-short", gpt(), gpt().cut(made::FIRST + 3 * SECTOR);
     a_partition_that_ends_before_it_starts: "partition-backwards", gpt(),
-        gpt().with(made::turn_second_round);
+        gpt().with(|disk| made::turn_second_round(disk));
     partitions_that_share_bytes: "partition-overlap", dos(), dos().with(|disk| {
         // The second one starts in the middle of the first.
         let middle = u32::try_from((made::FIRST + made::LEN / 2) / SECTOR).unwrap();

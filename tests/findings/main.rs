@@ -7,6 +7,7 @@
 mod require;
 
 mod made;
+mod named;
 mod page;
 
 use lifeboat::health::codes::{STORE, When};
