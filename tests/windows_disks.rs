@@ -57,3 +57,29 @@ fn what_is_not_there_is_refused_in_two_lines() {
         assert!(matches!(lines[..], [what, _] if what.contains("not found")), "{name}: {lines:?}");
     }
 }
+
+/// `C:` is a folder to Wine: as a disk it is refused, as any drive is on Windows
+/// to who is no administrator. (A letter made while Wine's services run is no volume.)
+#[test]
+fn a_drive_that_is_refused_as_a_disk_is_told_of_and_read_by_its_files() {
+    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
+    let Some(wine) = require::require("wine", wine::find) else { return };
+    let Some(mkntfs) = require::require("mkntfs", || require::program("mkntfs")) else { return };
+    let detect = |name: &str| {
+        let ran = wine.run(&exe, &["detect", name, "--json"]);
+        assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    let told = |stdout: &str| stdout.contains(r#""code":"volume-refused","severity":"warning""#);
+    let stdout = detect("C:");
+    assert!(told(&stdout), "{stdout}");
+    assert!(stdout.contains(r#""readable":true"#), "its files can be read: {stdout}");
+
+    let drive = wine.drive();
+    fs::File::create(&drive.device).unwrap().set_len(40 << 20).unwrap();
+    let mut make = Command::new(mkntfs);
+    make.args(["-F", "-Q", "-q"]).arg(&drive.device).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(make.status().unwrap().success());
+    let stdout = detect("L:");
+    assert!(!told(&stdout), "{stdout}");
+}

@@ -174,9 +174,6 @@ pub(crate) fn read_layout(device: &Arc<dyn Device>) -> Layout {
             if !protective {
                 table.faults.push(Fault::GptUnprotected);
             }
-            if table.unit != device.sector_size() {
-                table.faults.push(Fault::OtherUnit { unit: table.unit });
-            }
             return finish(table, device, unreadable);
         }
     }
@@ -194,6 +191,9 @@ pub(crate) fn read_layout(device: &Arc<dyn Device>) -> Layout {
 
 /// Settles the table, with what else is wrong with it.
 fn finish(mut table: PartitionTable, device: &dyn Device, more: Option<Fault>) -> Layout {
+    if table.unit != device.sector_size() {
+        table.faults.push(Fault::OtherUnit { unit: table.unit });
+    }
     table.settle(device.len());
     if table.partitions.iter().any(|p| p.kind.to_string() == gpt::DYNAMIC) {
         table.faults.push(Fault::DynamicDisk);

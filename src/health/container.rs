@@ -3,14 +3,15 @@
 //! and where that is at hand it is asked as well.
 
 use crate::monitor::Monitor;
+use crate::name::NtName;
 use crate::store::{ContainerReport, Part, check_container};
 
 use super::codes::{
     CONTAINER_DAMAGED, CONTAINER_EMPTY, CONTAINER_MISSING, CONTAINER_NO_CATALOG,
-    CONTAINER_PIECE_MISSING, CONTAINER_SOUND, CONTAINER_UNKNOWN, CONTAINER_UNREADABLE,
+    CONTAINER_PIECE_MISSING, CONTAINER_SOUND, CONTAINER_UNKNOWN, CONTAINER_UNREADABLE, NO_USERS,
     STORE_ENCRYPTED,
 };
-use super::metadata::unreadable;
+use super::metadata::{is_somebody, unreadable};
 use super::{Check, Finding, Level};
 
 /// As many damaged records are named; the rest is counted.
@@ -89,6 +90,12 @@ fn judge(
         let what = "its first record stands where it does in a store with a password (inferred)";
         say(STORE_ENCRYPTED.at(at, what));
     }
+    let has_users = has_users(report);
+    if has_users == Some(false) {
+        let what =
+            "no user's file is in it, by the names of its records (File\\X:\\Users; inferred)";
+        say(NO_USERS.at(at, what));
+    }
     if report.problems.is_empty() && report.chain_is_whole && report.has_catalog {
         let pieces = if pieces > 1 { format!(" in {pieces} pieces") } else { String::new() };
         let payloads = if report.has_password {
@@ -98,7 +105,24 @@ fn judge(
         } else {
             "the data was not unpacked (--level full does that)".to_owned()
         };
-        let what = format!("structure sound: {} records{pieces}; {payloads}", report.records);
+        let whose = if has_users.is_none() {
+            "; their names do not tell whether users' files are among them"
+        } else {
+            ""
+        };
+        let what =
+            format!("structure sound: {} records{pieces}; {payloads}{whose}", report.records);
         say(CONTAINER_SOUND.at(at, what));
     }
+}
+
+/// Whether users' files are in it, judging by the names. `None` where these do
+/// not tell: some were not seen, a piece with more of them may be missing, or
+/// none is such as is known, which is only inferred to be how USMT names them.
+fn has_users(report: &ContainerReport) -> Option<bool> {
+    if report.users.keys().any(|name| is_somebody(&NtName::from(name.as_str()))) {
+        return Some(true);
+    }
+    let are_known = report.on_drives > 0 || report.records == 1; // the catalog
+    (report.chain_is_whole && report.has_catalog && are_known).then_some(false)
 }

@@ -50,6 +50,7 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         deleted(part, monitor, say);
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
+    // Of a compressed one the names in its container tell.
     if store.kind != StoreKind::Compressed && has_primary && looked.profiles == 0 {
         say(NO_USERS.at(store.display(), "no user's profile is in it (File\\X$\\Users)"));
     }
@@ -269,7 +270,7 @@ impl Place {
 }
 
 /// Whether a folder in `Users` is a person's: Windows makes these by itself.
-fn is_somebody(name: &NtName) -> bool {
+pub(super) fn is_somebody(name: &NtName) -> bool {
     ["Public", "Default", "Default User", "All Users", "DefaultAppPool"]
         .iter()
         .all(|own| !name.eq_ignore_ascii_case(own))

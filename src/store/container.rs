@@ -65,6 +65,8 @@ pub struct ContainerReport {
     pub plain_bytes: u64,
     /// Whether the chain of records ends exactly at the container's end.
     pub chain_is_whole: bool,
+    /// Records whose names are paths on a drive (`File\C:\...`), whosever they are.
+    pub on_drives: u64,
     /// Records and their packed bytes by the user whose file they are, judging
     /// by the names (`File\C:\Users\alice\...`); at most 1,000 users.
     pub users: BTreeMap<String, (u64, u64)>,
@@ -78,11 +80,14 @@ const USER_LIMIT: usize = 1000;
 impl ContainerReport {
     fn count(&mut self, name: &str, bytes: u64) {
         let names: Vec<&str> = name.splitn(5, '\\').collect();
-        let [file, drive, users, user, _] = *names else { return };
-        let is_users =
-            ["Users", "Documents and Settings"].iter().any(|u| users.eq_ignore_ascii_case(u));
+        let [file, drive, _, ..] = *names else { return };
         let is_drive = matches!(drive.as_bytes(), [_, b':' | b'$']);
-        if !file.eq_ignore_ascii_case("File") || !is_drive || !is_users {
+        if !file.eq_ignore_ascii_case("File") || !is_drive {
+            return;
+        }
+        self.on_drives += 1;
+        let [_, _, users, user, _] = *names else { return };
+        if !["Users", "Documents and Settings"].iter().any(|u| users.eq_ignore_ascii_case(u)) {
             return;
         }
         if self.users.contains_key(user) || self.users.len() < USER_LIMIT {
@@ -423,6 +428,7 @@ mod tests {
         assert!(report.is_known && report.chain_is_whole && report.has_catalog);
         assert!(!report.has_password);
         assert_eq!((report.records, report.payloads_checked), (3, 3));
+        assert_eq!(report.on_drives, 1);
         assert_eq!(report.plain_bytes, 200_008);
         let users: Vec<_> =
             report.users.iter().map(|(name, (files, _))| (&**name, *files)).collect();

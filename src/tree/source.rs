@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::{self, Disk, DiskError, DiskFormat, Volume, VolumeKind};
-use crate::health::Finding;
+use crate::disk::{self, Disk, DiskError, DiskFormat, Fault, Volume, VolumeKind};
+use crate::health::{Finding, Severity};
 use crate::monitor::Monitor;
 use crate::name::{NtName, NtPath};
 
@@ -138,6 +138,10 @@ impl Source {
         // A loop device shows an image.
         let attached = disk.format == DiskFormat::Attached
             && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
+        // What is wrong with a table that leads to no volume is told all the same.
+        if volumes.is_empty() && !table_findings.is_empty() {
+            volumes.push(no_volume(&disk.display, &table_findings));
+        }
         for volume in &mut volumes {
             volume.attached = attached;
         }
@@ -156,6 +160,23 @@ enum Asked {
     WithAll,
 }
 
+/// Stands for the volumes of a disk on which none can be found.
+fn no_volume(disk: &str, why: &[Finding]) -> SourceVolume {
+    SourceVolume {
+        display: disk.to_owned(),
+        kind: VolumeKind::Unknown.as_str().to_owned(),
+        tree: Err("no volume can be found on it".to_owned()),
+        // A table that is merely not as usual hides none.
+        may_hold_stores: why.iter().any(|finding| finding.severity > Severity::Info),
+        letter: None,
+        mount: None,
+        attached: false,
+        findings: Vec::new(),
+        why: String::new(),
+        not_shown: Vec::new(),
+    }
+}
+
 /// Opens one volume: NTFS from the device, what is not NTFS or refuses through
 /// the host, where the host has it mounted.
 fn open_volume(
@@ -167,7 +188,9 @@ fn open_volume(
     let mut findings: Vec<Finding> = volume.findings().collect();
     let mut not_shown = Vec::new();
     let mounted = mount_of(&volume);
-    let may_hold_stores = may_hold_stores(volume.kind);
+    // What cannot even be looked at may be anything.
+    let is_dark = volume.faults.iter().any(|fault| matches!(fault, Fault::StartUnreadable { .. }));
+    let may_hold_stores = may_hold_stores(volume.kind) || is_dark;
     if volume.kind == VolumeKind::Ntfs && via != Some(Via::Host) {
         volume.note().iter().for_each(|note| monitor.note(note));
     }
@@ -368,6 +391,37 @@ mod tests {
         assert!(open_volume(xfs(), None, Asked::ByName, &Silent).tree.is_ok());
         let unnamed = open_volume(xfs(), None, Asked::WithAll, &Silent);
         assert!(unnamed.tree.is_err() && !unnamed.may_hold_stores);
+    }
+
+    /// A disk whose first 64 KiB cannot be read, and that has zeros behind them.
+    struct BadStart;
+
+    impl Device for BadStart {
+        fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+            if offset < 1 << 16 {
+                return Err(std::io::Error::other("bad sector"));
+            }
+            buf.fill(0);
+            Ok(())
+        }
+        fn len(&self) -> u64 {
+            1 << 20
+        }
+        fn sector_size(&self) -> u32 {
+            512
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_at_all_may_hold_a_store() {
+        let open = |device: Arc<dyn Device>| {
+            let disk = Disk::probe("disk 1".to_owned(), "disk".into(), device);
+            let source = Source::of_disk(disk, None, Asked::WithAll, &Silent);
+            let [volume] = &source.volumes[..] else { panic!("{}", source.volumes.len()) };
+            (volume.tree.is_ok(), volume.may_hold_stores, volume.findings.len())
+        };
+        assert_eq!(open(Arc::new(BadStart)), (false, true, 1));
+        assert_eq!(open(Arc::new(MemoryDevice::new(vec![0; 1 << 20]))), (false, false, 0));
     }
 
     #[test]

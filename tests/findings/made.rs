@@ -233,11 +233,20 @@ pub(crate) fn compressed() -> Made {
 
 /// A compressed store whose bytes went through `change`.
 pub(crate) fn container(encrypted: bool, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Made {
+    let names = [0, 1, 2, 3, 4].map(|number| format!("File\\C:\\Users\\heidi\\{number}.txt"));
+    container_of(&names.each_ref().map(String::as_str), encrypted, change)
+}
+
+/// The same, with records of these names before its catalog.
+pub(crate) fn container_of(
+    names: &[&str],
+    encrypted: bool,
+    change: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Made {
     one(|tree| {
         let mut image = Container::new(encrypted, 5);
-        for number in 0..5 {
-            let name = format!("File\\C:\\Users\\heidi\\{number}.txt");
-            image.add(&name, &Content::text(number, 3000)).unwrap();
+        for (number, name) in (0..).zip(names) {
+            image.add(name, &Content::text(number, 3000)).unwrap();
         }
         let bytes = image.finish(&Content::text(9, 2000)).unwrap();
         tree.bytes("StateStore/USMT/USMT.MIG", change(bytes));

@@ -7,13 +7,17 @@
 mod require;
 
 mod made;
+mod named;
 mod page;
 
 use lifeboat::health::codes::{STORE, When};
 use lifeboat::health::{Level, Severity};
 use lifeboat_maker::content::Content;
 use lifeboat_maker::store::{Capture, capture, guid, hardlink_distributed};
-use made::{compressed, container, empty, fixture, hard_link, log, one, person, put, uncompressed};
+use made::{
+    compressed, container, container_of, empty, fixture, hard_link, log, one, person, put,
+    uncompressed,
+};
 
 /// One test a code. `$level` is how closely to look; a code that metadata alone
 /// shows has to be shown by it.
@@ -81,6 +85,12 @@ shows! {
         capture(tree, &USMT.into(), 'C', &["Data".into()], Capture::Copy);
         lifeboat_maker::store::markers(tree, &USMT.into(), 1, true);
     });
+    nobody_is_in_a_container: "no-users", Quick, compressed(), container_of(
+        &["File\\C:\\Data\\plan.txt", "File\\C:\\Users\\desktop.ini", "File\\C:\\Users\\Public\\a.txt"],
+        false,
+        |bytes| bytes,
+    );
+    nothing_is_in_a_container: "no-users", Quick, compressed(), container_of(&[], false, |bytes| bytes);
     a_file_whose_data_is_not_found: "unreadable", Full, hard_link(), hard_link().patched(
         "StateStore/USMT/File/C$/Users/heidi/Documents/Readme.txt",
         // The attribute with the data gets a type that nobody knows.
@@ -164,6 +174,30 @@ fn every_code_about_stores_is_shown_by_a_test() {
         }
     }
     assert!(SHOWN.iter().all(|(name, _)| STORE.iter().any(|code| code.name == *name)));
+}
+
+/// Whose files are in a container nobody can say whose names are of another kind
+/// than is known, or who has not seen all of them.
+#[test]
+fn a_container_whose_names_do_not_tell_is_not_said_to_be_nobodys() {
+    let Some(()) = require::require("fuse", require::mounts) else { return };
+    let found = container_of(&["0001", "0002"], false, |bytes| bytes).findings(Level::Quick);
+    assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["container-sound"]);
+    assert!(found[0].what.contains("names do not tell whether users"), "{found:?}");
+    let cut = |mut bytes: Vec<u8>| {
+        bytes.truncate(bytes.len() - 9);
+        bytes
+    };
+    let found = container_of(&["File\\C:\\Data\\plan.txt"], false, cut).findings(Level::Quick);
+    assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["container-damaged"]);
+    let no_catalog = |mut bytes: Vec<u8>| {
+        made::replace(&mut bytes, &made::utf16("CATALOG.IMG"), &made::utf16("CATALOG.XXX"));
+        bytes
+    };
+    let found = container_of(&[r"File\C:\Data\plan.txt"], false, no_catalog).findings(Level::Quick);
+    assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["container-no-catalog"]);
+    let known = compressed().findings(Level::Quick);
+    assert!(known.iter().all(|f| !f.what.contains("do not tell")), "{known:?}");
 }
 
 /// A flipped bit in a payload is seen where the payloads are unpacked.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lifeboat::health::codes::{ELSEWHERE, STORE};
 
-fn root() -> &'static Path {
+/// The project.
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -86,7 +87,8 @@ fn the_list_has_every_code_of_the_source() {
     assert!(unused.is_empty(), "nothing finds {unused:?}");
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// The Rust files in a folder and below it.
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
