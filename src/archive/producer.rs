@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::draft::{self, Draft, still_there};
 use super::error::ArchiveError;
+use super::frame_buffer::FrameBuffer;
 use super::hash::{finish_hex, freeze, sha256_hex, thaw};
 use super::holes::Holes;
 use super::journal::{Inside, Position};
@@ -39,7 +40,7 @@ pub(super) struct FullFrame {
     pub(super) checkpoint: Option<Position>,
 }
 
-/// Takes a full frame and gives an empty buffer for the next.
+/// Takes a full frame and gives memory for the next: that of an earlier one, or none.
 pub(super) trait Emit: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError> {}
 impl<F: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError>> Emit for F {}
 
@@ -49,9 +50,7 @@ pub(super) struct Producer<'a, E> {
     monitor: &'a dyn Monitor,
     witness: Option<&'a dyn Witness>,
     emit: E,
-    /// The plain size at which a frame is cut, in bytes.
-    limit: usize,
-    buf: Vec<u8>,
+    buf: FrameBuffer,
     number: u64,
     lines: Vec<u8>,
     frames_since: u64,
@@ -73,14 +72,13 @@ struct Current {
 }
 
 impl<'a, E: Emit> Producer<'a, E> {
-    /// Goes on at `from` with frame `number`; `buf` is the first buffer.
+    /// Goes on at `from` with frame `number`. A frame is cut at `limit` plain bytes.
     pub(super) fn new(
         plan: &'a Plan,
         (monitor, witness): (&'a dyn Monitor, Option<&'a dyn Witness>),
         limit: u64,
         number: u64,
         from: Position,
-        buf: Vec<u8>,
         emit: E,
     ) -> Result<Self, ArchiveError> {
         let damaged = || ArchiveError::Internal { what: "the journal makes no sense".to_owned() };
@@ -107,8 +105,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             monitor,
             witness,
             emit,
-            limit: usize::try_from(limit).map_err(|_| damaged())?,
-            buf,
+            buf: FrameBuffer::new(usize::try_from(limit).map_err(|_| damaged())?),
             number,
             lines: Vec::new(),
             frames_since: 0,
@@ -135,7 +132,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             let Draft { member, stream } = draft::member(self.plan, self.member)?;
             let header = tar_dialect::member_header(&member).ok_or_else(unwritable)?;
             let whole = tar_dialect::whole_size(&member, &header).ok_or_else(unwritable)?;
-            let rest = (self.limit - self.buf.len()) as u64;
+            let rest = self.buf.room() as u64;
             if !self.buf.is_empty() && whole > rest {
                 self.cut(false)?;
             }
@@ -145,7 +142,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             self.current = Some(Current { line, sent: 0, hash: None });
             self.send(&header, stream, 0)?;
         }
-        if self.limit - self.buf.len() < END {
+        if self.buf.room() < END {
             self.cut(false)?;
         }
         self.put(&[0; END])?;
@@ -164,7 +161,7 @@ impl<'a, E: Emit> Producer<'a, E> {
 
     /// Where the next byte goes.
     fn here(&self) -> At {
-        if self.buf.len() == self.limit {
+        if self.buf.room() == 0 {
             At { frame: self.number + 1, offset: 0 }
         } else {
             At { frame: self.number, offset: self.buf.len() as u64 }
@@ -182,13 +179,12 @@ impl<'a, E: Emit> Producer<'a, E> {
         }
         let frame = FullFrame {
             number: self.number,
-            plain: std::mem::take(&mut self.buf),
+            plain: self.buf.take(),
             lines: std::mem::take(&mut self.lines),
             checkpoint,
         };
-        self.buf = (self.emit)(frame)?;
-        self.buf.clear();
-        self.buf.reserve_exact(self.limit);
+        let buffer = (self.emit)(frame)?;
+        self.buf.reuse(buffer);
         self.number += 1;
         Ok(())
     }
@@ -205,13 +201,12 @@ impl<'a, E: Emit> Producer<'a, E> {
     /// Puts bytes of the present member, cutting frames as they fill.
     fn put(&mut self, mut bytes: &[u8]) -> Result<(), ArchiveError> {
         while !bytes.is_empty() {
-            if self.buf.len() == self.limit {
+            if self.buf.room() == 0 {
                 self.cut(false)?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(self.limit - self.buf.len()));
-            self.buf.extend_from_slice(now);
-            self.sent(now.len());
-            bytes = later;
+            let taken = self.buf.put(bytes);
+            self.sent(taken);
+            bytes = &bytes[taken..];
         }
         Ok(())
     }
@@ -312,17 +307,19 @@ impl<'a, E: Emit> Producer<'a, E> {
             if self.monitor.is_cancelled() {
                 return Err(ArchiveError::Cancelled { set: None });
             }
-            if self.buf.len() == self.limit {
+            if self.buf.room() == 0 {
                 self.data(index)?.holes = holes.lines();
                 self.cut(false)?;
             }
-            let start = self.buf.len();
-            let room = (self.limit - start).min(CHUNK);
-            let room = usize::try_from(size - at).map_or(room, |left| left.min(room));
-            self.buf.resize(start + room, 0);
+            let room = usize::try_from(size - at).map_or(CHUNK, |left| left.min(CHUNK));
+            let place = self.buf.next(room);
+            let room = place.len();
             let read = match &mut source {
-                Ok(stream) => stream.read(&mut self.buf[start..]),
-                Err(_) => Ok(room), // the zeros that are there already
+                Ok(stream) => stream.read(place),
+                Err(_) => {
+                    place.fill(0);
+                    Ok(room)
+                }
             };
             let read = match read {
                 Ok(0) => Err("it ends here, shorter than it was when the work began".to_owned()),
@@ -331,9 +328,9 @@ impl<'a, E: Emit> Producer<'a, E> {
             };
             match read {
                 Ok(read) => {
-                    self.buf.truncate(start + read);
+                    let bytes = self.buf.add(read);
                     if let Some(hash) = self.current.as_mut().and_then(|c| c.hash.as_mut()) {
-                        hash.update(&self.buf[start..]);
+                        hash.update(bytes);
                     }
                     at += read as u64;
                     self.sent(read);
@@ -341,7 +338,6 @@ impl<'a, E: Emit> Producer<'a, E> {
                     self.monitor.progress(self.progress);
                 }
                 Err(reason) => {
-                    self.buf.truncate(start);
                     holes.rest(at, size, &reason);
                     source = Err(reason);
                 }

@@ -201,8 +201,8 @@ impl<'a> Sink<'a> {
         self.so_far
     }
 
-    /// Writes the next frame.
-    pub(super) fn frame(&mut self, mut frame: PackedFrame) -> Result<(), ArchiveError> {
+    /// Writes the next frame. Its buffers are still there afterwards.
+    pub(super) fn frame(&mut self, frame: &mut PackedFrame) -> Result<(), ArchiveError> {
         let pad = self.key.is_some() && frame.checkpoint.is_some();
         let most = frame.bytes.len() + if pad { MOST_PADDING } else { 0 };
         self.make_room(most as u64)?;
@@ -223,10 +223,10 @@ impl<'a> Sink<'a> {
             offset: self.in_volume() - size,
             size,
             plain_size: frame.plain_size,
-            xxh128: frame.xxh128,
+            xxh128: std::mem::take(&mut frame.xxh128),
         };
         push_line(&mut self.lines, &Line::Frame(line))?;
-        if let Some(position) = frame.checkpoint {
+        if let Some(position) = frame.checkpoint.take() {
             self.checkpoint(position)?;
         }
         Ok(())

@@ -365,6 +365,7 @@ impl Run<'_> {
             let (free_to, free) = bounded::<Vec<u8>>(in_flight);
             let (full_to, full) = bounded::<FullFrame>(in_flight);
             let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
+            let (spare_to, spare) = bounded::<Vec<u8>>(in_flight);
             // What is in flight is bounded by these buffers: the producer waits
             // for one, and one comes back only when its frame has been written.
             for _ in 1..in_flight {
@@ -376,16 +377,16 @@ impl Run<'_> {
                     free.recv().map_err(|_| stopped())
                 };
                 let watch = (monitor, witness);
-                Producer::new(plan, watch, limit, first, position, Vec::new(), emit)?.run()
+                Producer::new(plan, watch, limit, first, position, emit)?.run()
             });
             let packers: Vec<_> = (0..threads)
                 .map(|_| {
-                    let (full, packed_to) = (full.clone(), packed_to.clone());
-                    scope.spawn(move || pack(level, &full, &packed_to))
+                    let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
+                    scope.spawn(move || pack(level, &full, &spare, &packed_to))
                 })
                 .collect();
             drop((full, packed_to));
-            let written = write_in_order(&mut sink, first, &packed, &free_to);
+            let written = write_in_order(&mut sink, first, &packed, (&free_to, &spare_to));
             // Without these the others end: the target may have failed.
             drop((packed, free_to));
             let mut results = Vec::new();
@@ -407,11 +408,12 @@ impl Run<'_> {
 fn pack(
     level: i32,
     full: &Receiver<FullFrame>,
+    spare: &Receiver<Vec<u8>>,
     packed_to: &Sender<PackedFrame>,
 ) -> Result<(), ArchiveError> {
     let mut packer = Packer::new(level)?;
     for frame in full {
-        let mut bytes = Vec::new();
+        let mut bytes = spare.try_recv().unwrap_or_default();
         packer.pack(&frame.plain, &mut bytes)?;
         let frame = PackedFrame {
             number: frame.number,
@@ -433,17 +435,18 @@ fn write_in_order(
     sink: &mut Sink<'_>,
     first: u64,
     packed: &Receiver<PackedFrame>,
-    free_to: &Sender<Vec<u8>>,
+    (free_to, spare_to): (&Sender<Vec<u8>>, &Sender<Vec<u8>>),
 ) -> Result<(), ArchiveError> {
     let mut waiting = BTreeMap::new();
     let mut next = first;
     for frame in packed {
         waiting.insert(frame.number, frame);
         while let Some(mut frame) = waiting.remove(&next) {
-            let buffer = std::mem::take(&mut frame.plain);
-            sink.frame(frame)?;
+            sink.frame(&mut frame)?;
             next += 1;
-            let _ = free_to.send(buffer); // the producer may have ended
+            // The producer and the packers may have ended.
+            let _ = free_to.send(frame.plain);
+            let _ = spare_to.try_send(frame.bytes);
         }
     }
     Ok(())
