@@ -31,6 +31,10 @@ mod real {
 
     const ROUNDS: usize = 3;
 
+    /// More files than this are not sealed here: a million take ten minutes through
+    /// ntfs-3g.
+    const MOST_SEALED: u64 = 100_000;
+
     pub(super) fn main() {
         // cargo adds `--bench`.
         let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -46,9 +50,9 @@ mod real {
                 }
                 Err(_) => (PathBuf::from(&word), None),
             };
-            let show = |what: &str, args: &[&str], on: &Path| {
+            let show = |what: &str, args: &[&str], on: &Path, rounds: usize| {
                 // The first round brings the image into memory; the best one counts.
-                let runs: Vec<(Duration, u64)> = (0..ROUNDS).map(|_| run(args, on)).collect();
+                let runs: Vec<(Duration, u64)> = (0..rounds).map(|_| run(args, on)).collect();
                 let best = runs.iter().map(|run| run.0).min().unwrap();
                 let memory = runs.iter().map(|run| run.1).max().unwrap() >> 10;
                 let each = files.map_or(String::new(), |files| {
@@ -57,11 +61,11 @@ mod real {
                 let seconds = best.as_secs_f64();
                 println!("{word:>24} {what:>14} {seconds:>9.2} {memory:>10} {each:>12}");
             };
-            show("verify quick", &["verify", "--level", "quick"], &image);
-            if files.is_some() {
+            show("verify quick", &["verify", "--level", "quick"], &image, ROUNDS);
+            if files.is_some_and(|files| files <= MOST_SEALED) {
                 let mount = Mount::new(&image, MountOptions::default()).unwrap();
-                show("seal --quick", &["seal", "--quick"], mount.path());
-                show("seal", &["seal"], mount.path());
+                show("seal --quick", &["seal", "--quick"], mount.path(), 1);
+                show("seal", &["seal"], mount.path(), 1);
                 mount.unmount().unwrap();
             }
         }
@@ -85,7 +89,8 @@ mod real {
             let now = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
             peak = peak.max(now.unwrap_or(0));
             if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success(), "lifeboat {args:?}: {status}");
+                // 3: such a mount does not tell one fact of one file.
+                assert!(matches!(status.code(), Some(0 | 3)), "lifeboat {args:?}: {status}");
                 return (start.elapsed(), peak);
             }
             std::thread::sleep(Duration::from_millis(2));
