@@ -144,9 +144,7 @@ fn encrypt(files: &mut HashMap<String, Arc<Vec<u8>>>, rescue: &str, odd: u8) -> 
             let lie = if odd & number == number { u64::from(odd) << (odd & 31) } else { 0 };
             let said = (piece.len() as u64).wrapping_add(lie);
             let name = format!("{name}.{number:03}.age");
-            list.push(format!(
-                r#"{{"name":"{name}","size":1,"sha256":"","plain_size":{said}}}"#
-            ));
+            list.push(format!(r#"{{"name":"{name}","size":1,"sha256":"","plain_size":{said}}}"#));
             files.insert(format!("s/{name}"), Arc::new(encrypted(&key, piece)));
         }
     }

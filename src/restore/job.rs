@@ -1,7 +1,8 @@
 //! The work itself, in two passes over the set: first everything that makes
 //! new files, links and folders, in the order of the set; then the facts, since
 //! whatever is done in a folder changes its times, and a read-only file takes
-//! no more data. Folders' times come after that, and last of all the reparse data
+//! no more data. (Files that nothing more happens to have theirs as soon as they are
+//! written, where their handle can be used for it.) Folders' times come after that, and last of all the reparse data
 //! that covers folders with children ([`cover`]).
 
 mod again;
@@ -61,6 +62,10 @@ pub(super) struct Job<'a> {
     /// Hashes of the paths that were not put down, or were there already and
     /// keep their facts.
     left: HashSet<u64>,
+    /// Hashes of the paths of files that have their facts already.
+    dressed: HashSet<u64>,
+    /// Hashes of the paths of files that got further names, which changes their times.
+    linked: HashSet<u64>,
     /// Hashes of the pieces of files that were put down and are told of as lost.
     told: HashSet<u64>,
     /// How deep the folders lie that are to be covered.
@@ -95,6 +100,8 @@ impl<'a> Job<'a> {
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
             left: HashSet::new(),
+            dressed: HashSet::new(),
+            linked: HashSet::new(),
             told: HashSet::new(),
             cover_depths: BTreeSet::new(),
             hasher: RandomState::new(),
@@ -312,6 +319,9 @@ impl<'a> Job<'a> {
             sink.finish().map_err(Spill::Write)?;
             Ok(trouble)
         });
+        if poured.is_ok() && !is_packed {
+            self.dress_new(member, place, &file)?;
+        }
         drop(file);
         let trouble = match poured {
             Ok(trouble) => trouble,
@@ -442,6 +452,8 @@ impl<'a> Job<'a> {
             return self.copy_instead(member, &target, place, &error);
         }
         self.done.links += 1;
+        let first = self.exact(&target);
+        self.linked.insert(first);
         self.put_short_name(member, place)?;
         Ok(true)
     }

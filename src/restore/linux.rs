@@ -28,6 +28,8 @@ pub(super) struct Root {
     packs: bool,
     /// The folders on the way to the one used last, from the top.
     way: Vec<(NtName, Arc<OwnedFd>)>,
+    /// The attributes of the folder that a file was made in last.
+    bits: Option<(Arc<OwnedFd>, u32)>,
 }
 
 impl Root {
@@ -36,7 +38,7 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty())?;
         let flavour = flavour_of(&top)?;
-        Ok(Self { top: Arc::new(top), flavour, packs: false, way: Vec::new() })
+        Ok(Self { top: Arc::new(top), flavour, packs: false, way: Vec::new(), bits: None })
     }
 
     /// Whether the file system has a place for such a fact.
@@ -79,6 +81,7 @@ impl Root {
 
     /// Marks a folder so that what is made in it is compressed.
     pub(super) fn pack_folder(&mut self, at: &[NtName]) -> io::Result<()> {
+        self.bits = None;
         let (folder, name) = self.parent(at, false)?;
         Ok(add_attribute(&folder, &name, attributes::COMPRESSED)?)
     }
@@ -148,7 +151,7 @@ impl Root {
     /// own mark back.
     pub(super) fn create(&mut self, at: &[NtName], is_packed: bool) -> io::Result<File> {
         let (folder, name) = self.parent(at, true)?;
-        let was = if self.packs { Some(attributes_of(&folder, c".")?) } else { None };
+        let was = if self.packs { Some(self.bits_of(&folder)?) } else { None };
         let other = was.filter(|bits| (bits & attributes::COMPRESSED != 0) != is_packed);
         if let Some(bits) = other {
             set_attributes(&folder, c".", bits ^ attributes::COMPRESSED)?;
@@ -158,6 +161,18 @@ impl Root {
             set_attributes(&folder, c".", bits)?;
         }
         made
+    }
+
+    /// The attributes of a folder that files are made in, asked for once.
+    fn bits_of(&mut self, folder: &Arc<OwnedFd>) -> io::Result<u32> {
+        if let Some((known, bits)) = &self.bits
+            && Arc::ptr_eq(known, folder)
+        {
+            return Ok(*bits);
+        }
+        let bits = attributes_of(folder, c".")?;
+        self.bits = Some((Arc::clone(folder), bits));
+        Ok(bits)
     }
 
     fn create_in(&self, folder: &OwnedFd, name: &CString) -> io::Result<File> {
@@ -252,6 +267,18 @@ impl Root {
         })
     }
 
+    /// Whether these facts of a file that was just written can be set through its
+    /// own handle, which costs the mount a third of the round trips. What becomes
+    /// something else to the kernel has to be noticed by its name.
+    pub(super) fn sets_by_handle(&self, facts: &[Fact<'_>]) -> bool {
+        let is_plain = |fact: &Fact<'_>| match fact {
+            Fact::Reparse(_) | Fact::ShortName(_) => false,
+            Fact::Attributes(bits) => bits & attributes::SYSTEM == 0,
+            _ => true,
+        };
+        matches!(self.flavour, Flavour::Ntfs3g { .. }) && facts.iter().all(is_plain)
+    }
+
     /// Sets facts, in the order given; calls `failed` for each that cannot be
     /// set. The file is reached without following it should it be a link.
     pub(super) fn set(
@@ -260,6 +287,7 @@ impl Root {
         facts: &[Fact<'_>],
         failed: &mut dyn FnMut(FactKind, io::Error),
     ) -> io::Result<()> {
+        self.bits = None;
         let (folder, name) = self.parent(at, false)?;
         for fact in facts {
             let result = match self.flavour {
@@ -375,17 +403,75 @@ fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Re
         }
         Fact::Times(times) => {
             let mut now = [0; 32];
-            rustix::fs::lgetxattr(&*path, "system.ntfs_times_be", &mut now[..])?;
-            let Times { created, modified, changed, accessed } = times;
-            for (place, time) in now.chunks_exact_mut(8).zip([created, modified, accessed, changed])
-            {
-                if time != FileTime(0) {
-                    place.copy_from_slice(&time.0.to_be_bytes());
-                }
+            if has_unknown(times) {
+                rustix::fs::lgetxattr(&*path, TIMES, &mut now[..])?;
             }
-            set("system.ntfs_times_be", &now)
+            set(TIMES, &with_times(now, times))
         }
     }
+}
+
+/// Sets facts of an open file, in the order given, as [`Root::set`] does it.
+pub(super) fn set_by_handle(
+    file: &File,
+    facts: &[Fact<'_>],
+    failed: &mut dyn FnMut(FactKind, io::Error),
+) {
+    for fact in facts {
+        if let Err(error) = set_one_by_handle(file, fact) {
+            failed(fact.kind(), error.into());
+        }
+    }
+}
+
+fn set_one_by_handle(file: &File, fact: &Fact<'_>) -> rustix::io::Result<()> {
+    let set = |attribute: &str, value: &[u8]| {
+        rustix::fs::fsetxattr(file, attribute, value, XattrFlags::empty())
+    };
+    match *fact {
+        Fact::Security(descriptor) => set("system.ntfs_acl", descriptor),
+        Fact::ObjectId(id) => set("system.ntfs_object_id", id),
+        Fact::ExtendedAttributes(list) => set("system.ntfs_ea", list),
+        Fact::Attributes(bits) => set("system.ntfs_attrib_be", &bits.to_be_bytes()),
+        Fact::Times(times) => {
+            let mut now = [0; 32];
+            if has_unknown(times) {
+                rustix::fs::fgetxattr(file, TIMES, &mut now[..])?;
+            }
+            set(TIMES, &with_times(now, times))
+        }
+        Fact::Reparse(_) | Fact::ShortName(_) => Err(Errno::OPNOTSUPP),
+    }
+}
+
+/// ntfs-3g's name for the four times.
+const TIMES: &str = "system.ntfs_times_be";
+
+fn has_unknown(times: Times) -> bool {
+    let Times { created, modified, changed, accessed } = times;
+    [created, modified, changed, accessed].contains(&FileTime(0))
+}
+
+/// The value of [`TIMES`], with those times in it that are known.
+fn with_times(mut value: [u8; 32], times: Times) -> [u8; 32] {
+    let Times { created, modified, changed, accessed } = times;
+    for (place, time) in value.chunks_exact_mut(8).zip([created, modified, accessed, changed]) {
+        if time != FileTime(0) {
+            place.copy_from_slice(&time.0.to_be_bytes());
+        }
+    }
+    value
+}
+
+/// Gives a file on an ntfs-3g mount these times where it has others.
+pub(super) fn put_times_back(file: &File, times: Times) -> io::Result<()> {
+    let mut now = [0; 32];
+    rustix::fs::fgetxattr(file, TIMES, &mut now[..])?;
+    let wanted = with_times(now, times);
+    if wanted != now {
+        rustix::fs::fsetxattr(file, TIMES, &wanted, XattrFlags::empty())?;
+    }
+    Ok(())
 }
 
 /// The attributes (MS-FSCC 2.6) of what stands in a folder.

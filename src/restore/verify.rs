@@ -1,19 +1,22 @@
 //! A restored tree, read back and compared with its set.
 
+mod seen;
+
 use sha2::{Digest, Sha256};
 
+use self::seen::Seen;
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
 use super::job::Job;
-use super::place::{Fact, FactKind, Piece, SETTABLE};
+use super::place::{FactKind, Piece, SETTABLE};
 use super::platform::Root;
 use super::tally::Tally;
 use super::{job, names};
 use crate::archive::error::ArchiveError;
 use crate::archive::hash::finish_hex;
 use crate::archive::manifest::{self, Data, Member, MemberKind, from_base64};
-use crate::facts::{Facts, FileTime, LossKind, Node, NodeKind, attributes};
+use crate::facts::{Facts, FileTime, LossKind, Node, NodeId, NodeKind, attributes};
 use crate::monitor::{Monitor, Progress, Stage};
 use crate::name::NtName;
 use crate::tree::host::HostTree;
@@ -69,7 +72,7 @@ pub(super) fn read_back(
         Progress { bytes: 0, total_bytes: totals.bytes, files: 0, total_files: totals.files };
     let tally = Tally::new(monitor);
     let buffer = vec![0; job::CHUNK];
-    let mut check = Check { places, trees, job, monitor, tally, progress, buffer };
+    let mut check = Check { places, trees, above: None, job, monitor, tally, progress, buffer };
     let mut set = input.in_order()?;
     while let Some(member) = set.next_member() {
         if monitor.is_cancelled() {
@@ -97,6 +100,8 @@ pub(super) fn read_back(
 struct Check<'a> {
     places: Places,
     trees: Vec<HostTree>,
+    /// The folder of the last member: its root, its names, and the node.
+    above: Option<(usize, Vec<NtName>, NodeId)>,
     job: Option<&'a Job<'a>>,
     monitor: &'a dyn Monitor,
     tally: Tally<'a>,
@@ -130,12 +135,28 @@ impl Check<'_> {
         self.places.find(&drive, &below)
     }
 
+    /// The folder that a member stands in: mostly that of the one before.
+    fn folder(&mut self, root: usize, above: &[NtName]) -> Result<NodeId, TreeError> {
+        match &self.above {
+            Some((r, names, id)) if *r == root && names == above => Ok(*id),
+            _ => {
+                let Some(tree) = self.trees.get(root) else { return Ok(NodeId(0)) };
+                let id = tree.at(above)?;
+                self.above = Some((root, above.to_vec(), id));
+                Ok(id)
+            }
+        }
+    }
+
     fn compare(&mut self, member: &Member, root: usize, at: &[NtName]) -> Result<(), TreeError> {
+        let Some((name, above)) = at.split_last() else { return Ok(()) };
+        let folder = self.folder(root, above)?;
         let (Some(tree), Some(opened)) = (self.trees.get(root), self.places.roots.get(root)) else {
             return Ok(());
         };
-        let id = tree.at(at)?;
-        let node = tree.node(id)?;
+        let mut seen = Seen::look(tree, folder, name, member)?;
+        let node = seen.node.clone();
+        let id = node.id;
         let is_folder = member.kind == MemberKind::Directory;
         if is_folder != (node.kind == NodeKind::Directory) {
             let detail = "a folder stands where a file should be, or a file for a folder";
@@ -152,7 +173,7 @@ impl Check<'_> {
             return Ok(());
         }
         if member.content.as_deref() != Some(manifest::EFS_RAW) {
-            let facts = tree.facts(node.id, at.last())?;
+            let facts = seen.facts(tree, name)?;
             let (job, tally) = (self.job, &mut self.tally);
             compare_facts(member, &node, &facts, &opened.root, &mut |kind| {
                 if !job.is_some_and(|job| job.has_told(root, at, Piece::Fact(kind))) {
@@ -169,7 +190,7 @@ impl Check<'_> {
         }
         let compares_data = !is_folder && member.content.as_deref() != Some(manifest::EFS_RAW);
         if let Some(data) = member.data.as_ref().filter(|_| compares_data) {
-            let mut stream = tree.open(id, None)?;
+            let mut stream = seen.data(tree)?;
             self.progress.files += 1;
             let same = Comparison {
                 buffer: &mut self.buffer,
@@ -202,7 +223,7 @@ impl Check<'_> {
             }
         }
         if self.job.is_some() && !is_folder {
-            self.put_times_back(member, root, at);
+            self.put_times_back(&seen, member, root, at);
         }
         Ok(())
     }
@@ -211,11 +232,11 @@ impl Check<'_> {
         self.job.is_some_and(|job| job.has_told(root, at, piece))
     }
 
-    fn put_times_back(&mut self, member: &Member, root: usize, at: &[NtName]) {
+    fn put_times_back(&mut self, seen: &Seen, member: &Member, root: usize, at: &[NtName]) {
         let Some(opened) = self.places.roots.get_mut(root) else { return };
         let tally = &mut self.tally;
-        let times = [Fact::Times(job::times(member.times))];
-        let set = opened.root.set(at, &times, &mut |kind, error| {
+        let times = job::times(member.times);
+        let set = seen.put_times_back(&mut opened.root, at, times, &mut |kind, error| {
             tally.fact_failed(&member.path, kind, &error);
         });
         if let Err(error) = set {

@@ -239,6 +239,13 @@ impl Root {
         efs::import(&path, data)
     }
 
+    /// Whether facts of a file that was just written can be set through its own
+    /// handle. Here that handle has not the rights for all of them.
+    #[allow(clippy::unused_self)] // on Linux it does something
+    pub(super) fn sets_by_handle(&self, _facts: &[Fact<'_>]) -> bool {
+        false
+    }
+
     /// Sets facts, in the order given; calls `failed` for each that cannot be
     /// set.
     pub(super) fn set(
@@ -365,6 +372,17 @@ fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Re
 /// Whether a folder is to be marked as compressed.
 fn packs(fact: &Fact<'_>) -> bool {
     matches!(fact, Fact::Attributes(bits) if bits & attributes::COMPRESSED != 0)
+}
+
+/// What [`Root::sets_by_handle`] never asks for here.
+pub(super) fn set_by_handle(
+    _file: &File,
+    facts: &[Fact<'_>],
+    failed: &mut dyn FnMut(FactKind, io::Error),
+) {
+    for fact in facts {
+        failed(fact.kind(), io::ErrorKind::Unsupported.into());
+    }
 }
 
 fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {

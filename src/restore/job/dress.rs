@@ -30,6 +30,38 @@ impl Job<'_> {
     /// The second pass: the facts of files and folders, but for folders' times.
     pub(super) fn dress(&mut self, member: &Member) -> Result<(), RestoreError> {
         let Some(place) = self.whole(member) else { return Ok(()) };
+        let hash = self.exact(&place);
+        if self.dressed.contains(&hash) {
+            let is_to_be_dated = self.linked.contains(&hash)
+                && !self.has_told(place.root, &place.at, Piece::Fact(FactKind::Times));
+            return if is_to_be_dated { self.date(member, &place) } else { Ok(()) };
+        }
+        self.put_on(member, &place, None).map(drop)
+    }
+
+    /// The facts of a file that is written whole and still open. One that is to
+    /// have streams, or is packed as it is closed, waits for the second pass: that
+    /// changes its times.
+    pub(super) fn dress_new(
+        &mut self,
+        member: &Member,
+        place: &Place,
+        file: &std::fs::File,
+    ) -> Result<(), RestoreError> {
+        if member.streams.is_empty() && self.put_on(member, place, Some(file))? {
+            let hash = self.exact(place);
+            self.dressed.insert(hash);
+        }
+        Ok(())
+    }
+
+    /// Sets a member's facts by its path, or by its handle; false if that is no way.
+    fn put_on(
+        &mut self,
+        member: &Member,
+        place: &Place,
+        file: Option<&std::fs::File>,
+    ) -> Result<bool, RestoreError> {
         let damaged = std::cell::Cell::new(false);
         let bytes = |text: &Option<String>| {
             let bytes = from_base64(text.as_deref()?);
@@ -44,7 +76,11 @@ impl Job<'_> {
         // What would cover children comes when these are dressed.
         let reparse = bytes(&member.reparse)
             .filter(|data| !data.starts_with(&TAG_WOF) && !cover::is_cover(member.kind, data));
-        if damaged.get() || !is_whole {
+        let is_damaged = damaged.get() || !is_whole;
+        if is_damaged && file.is_some() {
+            return Ok(false);
+        }
+        if is_damaged {
             self.tally.lose(
                 &member.path,
                 LossKind::Fact,
@@ -57,17 +93,16 @@ impl Job<'_> {
         facts.extend(object_id.as_deref().map(Fact::ObjectId));
         facts.extend(reparse.as_deref().map(Fact::Reparse));
         // Of a folder ntfs-3g takes compression for one attribute of many.
-        let is_packed =
-            member.kind == MemberKind::Directory && self.is_to_be_packed(member, &place);
+        let is_packed = member.kind == MemberKind::Directory && self.is_to_be_packed(member, place);
         let packed = if is_packed { attributes::COMPRESSED } else { 0 };
         facts.push(Fact::Attributes(member.attributes & SETTABLE | packed));
         if member.kind == MemberKind::File {
             facts.push(Fact::Times(times(member.times)));
         }
-        self.set(member, &place, &facts)
+        self.set_on(member, place, &facts, file)
     }
 
-    /// The times of a folder.
+    /// The times alone.
     pub(super) fn date(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
         self.set(member, place, &[Fact::Times(times(member.times))])
     }
@@ -85,8 +120,22 @@ impl Job<'_> {
         place: &Place,
         facts: &[Fact<'_>],
     ) -> Result<(), RestoreError> {
+        self.set_on(member, place, facts, None).map(drop)
+    }
+
+    /// Sets facts by the path, or by the handle; false if that is no way.
+    fn set_on(
+        &mut self,
+        member: &Member,
+        place: &Place,
+        facts: &[Fact<'_>],
+        file: Option<&std::fs::File>,
+    ) -> Result<bool, RestoreError> {
         let shown = self.places.shown(place.root, &place.at);
-        let Some(opened) = self.places.roots.get_mut(place.root) else { return Ok(()) };
+        let Some(opened) = self.places.roots.get_mut(place.root) else { return Ok(true) };
+        if file.is_some() && !opened.root.sets_by_handle(facts) {
+            return Ok(false);
+        }
         let (root, tally) = (&mut opened.root, &mut self.tally);
         let mut wanted = Vec::with_capacity(facts.len());
         for fact in facts {
@@ -104,7 +153,7 @@ impl Job<'_> {
         }
         let mut fatal = None;
         let mut failed = Vec::new();
-        let result = root.set(&place.at, &wanted, &mut |kind, error| {
+        let mut tell = |kind, error| {
             failed.push(kind);
             if platform::is_unsupported(&error) {
                 tally.unheld(&member.path, kind);
@@ -113,7 +162,14 @@ impl Job<'_> {
             } else {
                 fatal = Some(error);
             }
-        });
+        };
+        let result = match file {
+            Some(file) => {
+                platform::set_by_handle(file, &wanted, &mut tell);
+                Ok(())
+            }
+            None => root.set(&place.at, &wanted, &mut tell),
+        };
         for kind in failed {
             self.tell(place, Piece::Fact(kind));
         }
@@ -125,7 +181,7 @@ impl Job<'_> {
                 self.tell(place, Piece::Fact(fact.kind()));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -11,6 +11,7 @@
 //! device is a file whose data is not here. Names that are not UTF-8 are shown
 //! with each foreign byte as the lone surrogate U+DC80 to U+DCFF.
 
+mod look;
 mod mounts;
 mod ntfs3g;
 pub(crate) mod xattrs;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
-use self::xattrs::{get_xattr, get_xattr_raw, proc_path};
+use self::xattrs::{get_xattr, get_xattr_of, get_xattr_raw, proc_path};
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
 use crate::facts::{Content, Facts, FileTime, Node, NodeId, NodeKind, Times, attributes};
@@ -90,6 +91,18 @@ struct Place {
     folder: Arc<OwnedFd>,
     name: CString,
     slot: u32,
+    /// The file itself, where it is open.
+    file: Option<OwnedFd>,
+}
+
+impl Place {
+    /// An extended attribute of the file itself, never of what it points to.
+    fn attribute(&self, name: &str, bytes: usize) -> rustix::io::Result<Vec<u8>> {
+        match &self.file {
+            Some(file) => get_xattr_of(file, name, bytes),
+            None => get_xattr_raw(&proc_path(&self.folder, &self.name), name, bytes),
+        }
+    }
 }
 
 /// The roots of NTFS volumes that ntfs-3g has mounted for writing.
@@ -164,6 +177,14 @@ impl HostTree {
             slot = self.step(slot, name)?;
         }
         Ok(NodeId(slot.into()))
+    }
+
+    /// The node of an exact name in a folder, without listing it.
+    ///
+    /// # Errors
+    /// Those of [`HostTree::at`].
+    pub(crate) fn below(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        self.step(self.slot(folder)?, name).map(|slot| NodeId(slot.into()))
     }
 
     /// The slot of an exact name in a folder.
@@ -296,8 +317,13 @@ impl HostTree {
             (table.parent(slot), CString::new(table.name(slot)))
         };
         match (parent, name) {
-            (Some(parent), Ok(name)) => Ok(Place { folder: self.folder(parent)?, name, slot }),
-            _ => Ok(Place { folder: self.root.clone(), name: c".".to_owned(), slot }),
+            (Some(parent), Ok(name)) => {
+                Ok(Place { folder: self.folder(parent)?, name, slot, file: None })
+            }
+            _ => {
+                let (folder, name) = (self.root.clone(), c".".to_owned());
+                Ok(Place { folder, name, slot, file: None })
+            }
         }
     }
 

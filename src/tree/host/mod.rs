@@ -21,6 +21,29 @@ pub(crate) mod windows;
 #[cfg(windows)]
 pub use windows::{HostTree, privileges};
 
+/// Which facts are asked for, where each costs a call.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)] // that is what it is
+pub(crate) struct Wanted {
+    pub(crate) security: bool,
+    pub(crate) object_id: bool,
+    pub(crate) extended_attributes: bool,
+    pub(crate) short_name: bool,
+    pub(crate) streams: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl Wanted {
+    pub(crate) const ALL: Self = Self {
+        security: true,
+        object_id: true,
+        extended_attributes: true,
+        short_name: true,
+        streams: true,
+    };
+}
+
 /// An object id as the file record has it: hosts fill the 48 birth bytes
 /// (MS-FSCC 2.1.3) up with zeros where there are none. `None` for no id at all.
 fn object_id(mut told: Vec<u8>) -> Option<Vec<u8>> {

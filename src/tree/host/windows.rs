@@ -135,6 +135,14 @@ impl HostTree {
         Ok(NodeId(slot.into()))
     }
 
+    /// The node of a name in a folder, as Windows finds it.
+    ///
+    /// # Errors
+    /// Those of [`HostTree::at`].
+    pub(crate) fn below(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
+        self.step(self.slot(folder)?, name).map(|slot| NodeId(slot.into()))
+    }
+
     /// The slot of a name in a folder, as Windows finds it.
     fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
         let failed =

@@ -5,7 +5,7 @@ use rustix::fs::{FileType, Statx};
 use rustix::io::Errno;
 
 use super::xattrs::{
-    XATTR_SIZE_MAX, get_xattr, get_xattr_raw, list_xattr, proc_path, stream_attribute,
+    XATTR_SIZE_MAX, get_xattr_raw, if_any, list_xattr, proc_path, stream_attribute,
 };
 use super::{Flavour, HostTree, Place, file_type, nt_name};
 use crate::facts::{
@@ -13,6 +13,7 @@ use crate::facts::{
     is_name_surrogate,
 };
 use crate::name::NtName;
+use crate::tree::host::Wanted;
 use crate::tree::host::stream::BytesStream;
 use crate::tree::host::wof_algorithm;
 use crate::tree::{Stream, TreeError};
@@ -42,8 +43,7 @@ impl HostTree {
         name: &str,
         bytes: usize,
     ) -> Result<Option<Vec<u8>>, TreeError> {
-        get_xattr(&proc_path(&at.folder, &at.name), name, bytes)
-            .map_err(|e| self.failed(at.slot, e))
+        if_any(at.attribute(name, bytes)).map_err(|e| self.failed(at.slot, e))
     }
 
     /// The attributes, and the reparse data where they say that there is some.
@@ -82,7 +82,16 @@ impl HostTree {
 
     /// The node of a file on an ntfs-3g mount.
     pub(super) fn ntfs_node(&self, place: &Place, stat: &Statx) -> Result<Node, TreeError> {
-        let shape = self.shape(place)?;
+        self.node_of(place, stat, &self.shape(place)?)
+    }
+
+    /// The same, where its shape is known.
+    pub(super) fn node_of(
+        &self,
+        place: &Place,
+        stat: &Statx,
+        shape: &Shape,
+    ) -> Result<Node, TreeError> {
         let is_dir = shape.is_dir();
         let times = self.attribute(place, "system.ntfs_times_be", 32)?;
         let size = match file_type(stat) {
@@ -161,8 +170,7 @@ impl HostTree {
         if place.name.as_bytes() == b"." {
             return Ok(DosName::None); // the tree's root, for which ntfs-3g has EPERM
         }
-        let path = proc_path(&place.folder, &place.name);
-        match get_xattr(&path, "system.ntfs_dos_name", 256) {
+        match if_any(place.attribute("system.ntfs_dos_name", 256)) {
             Ok(Some(name)) if !name.is_empty() && name.as_slice() != place.name.to_bytes() => {
                 Ok(DosName::Known(nt_name(&name)))
             }
@@ -180,20 +188,36 @@ impl HostTree {
         stat: &Statx,
         is_first_name: bool,
     ) -> Result<Facts, TreeError> {
+        let shape = self.shape(place)?;
+        Ok(self.facts_of(place, stat, shape, is_first_name, Wanted::ALL))
+    }
+
+    /// The facts that are wanted, where its shape is known.
+    pub(super) fn facts_of(
+        &self,
+        place: &Place,
+        stat: &Statx,
+        shape: Shape,
+        is_first_name: bool,
+        wanted: Wanted,
+    ) -> Facts {
         let mut damaged = Vec::new();
-        let path = proc_path(&place.folder, &place.name);
-        let mut whole = |name, what: &str| {
-            get_xattr(&path, name, XATTR_SIZE_MAX).unwrap_or_else(|e| {
+        let mut whole = |is_wanted: bool, name: &str, what: &str| {
+            if !is_wanted {
+                return None;
+            }
+            if_any(place.attribute(name, XATTR_SIZE_MAX)).unwrap_or_else(|e| {
                 damaged.push(format!("{what}: {e}"));
                 None
             })
         };
-        let security = whole("system.ntfs_acl", "owner and permissions");
-        let object_id = whole("system.ntfs_object_id", "object id");
-        let extended_attributes = whole("system.ntfs_ea", "extended attributes");
-        let shape = self.shape(place)?;
+        let security = whole(wanted.security, "system.ntfs_acl", "owner and permissions");
+        let object_id = whole(wanted.object_id, "system.ntfs_object_id", "object id");
+        let is_wanted = wanted.extended_attributes;
+        let extended_attributes = whole(is_wanted, "system.ntfs_ea", "extended attributes");
         let content = shape.content(file_type(stat));
-        let mut streams = self.streams(place).unwrap_or_else(|e| {
+        let streams = if wanted.streams { self.streams(place) } else { Ok(Vec::new()) };
+        let mut streams = streams.unwrap_or_else(|e| {
             damaged.push(format!("named streams: {e}"));
             Vec::new()
         });
@@ -201,7 +225,8 @@ impl HostTree {
             // What the plain data was made of.
             streams.retain(|s| s.name != "WofCompressedData".into());
         }
-        let short_name = match self.dos_name(place) {
+        let short_name = if wanted.short_name { self.dos_name(place) } else { Ok(DosName::None) };
+        let short_name = match short_name {
             Ok(DosName::Known(name)) => Some(name),
             Ok(DosName::None) => None,
             // Which of its names it belongs to is not shown either: said once.
@@ -218,7 +243,7 @@ impl HostTree {
                 None
             }
         };
-        Ok(Facts {
+        Facts {
             security,
             reparse: shape.reparse,
             object_id: object_id.and_then(super::super::object_id),
@@ -227,7 +252,7 @@ impl HostTree {
             streams,
             content,
             damaged,
-        })
+        }
     }
 
     /// The named streams: on ntfs-3g they are the `user.` attributes.

@@ -28,7 +28,12 @@ pub(crate) fn get_xattr(
     name: &str,
     bytes: usize,
 ) -> rustix::io::Result<Option<Vec<u8>>> {
-    match get_xattr_raw(path, name, bytes) {
+    if_any(get_xattr_raw(path, name, bytes))
+}
+
+/// `None` where there is no such attribute.
+pub(crate) fn if_any(value: rustix::io::Result<Vec<u8>>) -> rustix::io::Result<Option<Vec<u8>>> {
+    match value {
         Ok(value) => Ok(Some(value)),
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
         Err(e) => Err(e),
@@ -42,6 +47,18 @@ pub(crate) fn get_xattr_raw(
 ) -> rustix::io::Result<Vec<u8>> {
     let mut value = Vec::with_capacity(bytes);
     rustix::fs::lgetxattr(&**path, name, rustix::buffer::spare_capacity(&mut value))?;
+    value.shrink_to_fit();
+    Ok(value)
+}
+
+/// The same of an open file, which is no way to walk and to be asked about.
+pub(crate) fn get_xattr_of(
+    file: &OwnedFd,
+    name: impl rustix::path::Arg,
+    bytes: usize,
+) -> rustix::io::Result<Vec<u8>> {
+    let mut value = Vec::with_capacity(bytes);
+    rustix::fs::fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value))?;
     value.shrink_to_fit();
     Ok(value)
 }

@@ -1,0 +1,88 @@
+//! A restored file as it is looked at: through one open handle where the host
+//! has such a way ([`HostTree::look_at`] on Linux), else call by call.
+
+#[cfg(target_os = "linux")]
+use std::fs::File;
+
+use crate::archive::manifest::Member;
+use crate::facts::{Facts, Node, NodeId, Times};
+use crate::name::NtName;
+use crate::restore::place::{Fact, FactKind};
+use crate::restore::platform::Root;
+use crate::tree::host::HostTree;
+use crate::tree::{Stream, Tree, TreeError};
+
+/// What is known of it so far.
+pub(super) struct Seen {
+    pub(super) node: Node,
+    facts: Option<Facts>,
+    data: Option<Box<dyn Stream>>,
+    /// The file, open for reading.
+    #[cfg(target_os = "linux")]
+    file: Option<File>,
+}
+
+impl Seen {
+    /// Looks at a name in a folder, for as much as the set has of the member.
+    pub(super) fn look(
+        tree: &HostTree,
+        folder: NodeId,
+        name: &NtName,
+        member: &Member,
+    ) -> Result<Self, TreeError> {
+        #[cfg(target_os = "linux")]
+        if member.kind == crate::archive::manifest::MemberKind::File {
+            let wanted = crate::tree::host::Wanted {
+                security: member.security.is_some(),
+                object_id: member.object_id.is_some(),
+                extended_attributes: member.extended_attributes.is_some(),
+                short_name: member.short_name.is_some(),
+                streams: false, // they are read by their names
+            };
+            if let Some(looked) = tree.look_at(folder, name, wanted)? {
+                let (facts, data, file) = (looked.facts, looked.data, looked.file);
+                let (facts, data, file) = (Some(facts), Some(data), Some(file));
+                return Ok(Self { node: looked.node, facts, data, file });
+            }
+        }
+        let _ = member;
+        let node = tree.node(tree.below(folder, name)?)?;
+        Ok(Self {
+            node,
+            facts: None,
+            data: None,
+            #[cfg(target_os = "linux")]
+            file: None,
+        })
+    }
+
+    pub(super) fn facts(&mut self, tree: &HostTree, name: &NtName) -> Result<Facts, TreeError> {
+        match self.facts.take() {
+            Some(facts) => Ok(facts),
+            None => tree.facts(self.node.id, Some(name)),
+        }
+    }
+
+    /// Its unnamed stream.
+    pub(super) fn data(&mut self, tree: &HostTree) -> Result<Box<dyn Stream>, TreeError> {
+        match self.data.take() {
+            Some(data) => Ok(data),
+            None => tree.open(self.node.id, None),
+        }
+    }
+
+    /// Puts its times on again, since reading may have left a new one.
+    pub(super) fn put_times_back(
+        &self,
+        root: &mut Root,
+        at: &[NtName],
+        times: Times,
+        failed: &mut dyn FnMut(FactKind, std::io::Error),
+    ) -> std::io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(file) = &self.file {
+            return crate::restore::platform::put_times_back(file, times);
+        }
+        root.set(at, &[Fact::Times(times)], failed)
+    }
+}
