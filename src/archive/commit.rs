@@ -279,12 +279,11 @@ impl Step<'_> {
                     return Err(ArchiveError::Cancelled { set: None });
                 }
                 let read = read_full(&mut *open, at, &mut buf)?;
-                let same = match blocks {
-                    Some(blocks) => blocks.has(number, &buf[..read]),
-                    None => {
-                        hash.update(&buf[..read]);
-                        read > 0
-                    }
+                let same = if let Some(blocks) = blocks {
+                    blocks.has(number, &buf[..read])
+                } else {
+                    hash.update(&buf[..read]);
+                    read > 0
                 };
                 if !same {
                     break;

@@ -314,12 +314,11 @@ impl<'a, E: Emit> Producer<'a, E> {
             let room = usize::try_from(size - at).map_or(CHUNK, |left| left.min(CHUNK));
             let place = self.buf.next(room);
             let room = place.len();
-            let read = match &mut source {
-                Ok(stream) => stream.read(place),
-                Err(_) => {
-                    place.fill(0);
-                    Ok(room)
-                }
+            let read = if let Ok(stream) = &mut source {
+                stream.read(place)
+            } else {
+                place.fill(0);
+                Ok(room)
             };
             let read = match read {
                 Ok(0) => Err("it ends here, shorter than it was when the work began".to_owned()),

@@ -316,15 +316,12 @@ impl HostTree {
             let table = self.table();
             (table.parent(slot), CString::new(table.name(slot)))
         };
-        match (parent, name) {
-            (Some(parent), Ok(name)) => {
-                Ok(Place { folder: self.folder(parent)?, name, slot, file: None })
-            }
-            _ => {
-                let (folder, name) = (self.root.clone(), c".".to_owned());
-                Ok(Place { folder, name, slot, file: None })
-            }
-        }
+        let (folder, name) = if let (Some(parent), Ok(name)) = (parent, name) {
+            (self.folder(parent)?, name)
+        } else {
+            (self.root.clone(), c".".to_owned())
+        };
+        Ok(Place { folder, name, slot, file: None })
     }
 
     fn stat(&self, place: &Place) -> Result<Statx, TreeError> {
