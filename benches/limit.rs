@@ -22,7 +22,7 @@ fn main() {
     let mut file = std::fs::File::open(path).unwrap();
     let mut packer = Packer::new(level).unwrap();
     let mut hash = Sha256::new();
-    let (mut plain, mut packed) = (Vec::new(), Vec::new());
+    let (mut plain, mut frame) = (Vec::new(), Vec::new());
     let (mut packing, mut hashing) = (Duration::ZERO, Duration::ZERO);
     loop {
         plain.clear();
@@ -30,7 +30,7 @@ fn main() {
             break;
         }
         let begun = Instant::now();
-        packer.pack(&plain, &mut packed).unwrap();
+        packer.pack(&plain, &mut frame).unwrap();
         packing += begun.elapsed();
         let begun = Instant::now();
         hash.update(&plain);

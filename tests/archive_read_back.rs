@@ -17,11 +17,14 @@ use lifeboat::target::open::Missing;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{contents, plan, scratch};
 
+/// What is done to a file's bytes.
+type Spoil = fn(&mut Vec<u8>);
+
 /// A disk that spoils a file once, as soon as everything is written.
 struct Faulty {
     dir: PathBuf,
     file: &'static str,
-    spoil: fn(&mut Vec<u8>),
+    spoil: Spoil,
     done: AtomicBool,
 }
 
@@ -52,7 +55,7 @@ fn what_is_not_read_back_as_it_was_written_is_never_a_set() {
     };
     let whole = scratch();
     run(whole.path(), &Silent).unwrap();
-    let faults: [(&str, fn(&mut Vec<u8>)); 6] = [
+    let faults: [(&str, Spoil); 6] = [
         ("store.tar.zst", |bytes| bytes[0] ^= 1),
         ("store.tar.zst", |bytes| *bytes.last_mut().unwrap() ^= 0x80),
         ("store.tar.zst", |bytes| {
@@ -65,16 +68,15 @@ fn what_is_not_read_back_as_it_was_written_is_never_a_set() {
     ];
     for (number, (file, spoil)) in faults.into_iter().enumerate() {
         let dir = scratch();
-        let faulty =
-            Faulty { dir: dir.path().to_owned(), file, spoil, done: AtomicBool::new(false) };
-        match run(dir.path(), &faulty) {
+        let disk = Faulty { dir: dir.path().to_owned(), file, spoil, done: AtomicBool::new(false) };
+        match run(dir.path(), &disk) {
             Err(ArchiveError::Target(error)) => {
                 assert_eq!(error.trouble, Trouble::Corrupted, "fault {number}: {error}");
                 assert!(error.to_string().contains(file), "fault {number}: {error}");
             }
             other => panic!("fault {number} in {file}: {other:?}"),
         }
-        assert!(faulty.done.load(SeqCst));
+        assert!(disk.done.load(SeqCst));
         let published = fs::read_dir(dir.path()).unwrap().flatten();
         let names: Vec<_> = published.map(|e| e.file_name().into_string().unwrap()).collect();
         assert!(names.iter().all(|name| name.ends_with(".partial")), "{names:?}");

@@ -99,9 +99,13 @@ impl TableWriter {
         let too_large = || ArchiveError::Internal { what: "a frame beyond 4 GiB".to_owned() };
         let packed = u32::try_from(packed).map_err(|_| too_large())?;
         let plain = u32::try_from(plain).map_err(|_| too_large())?;
-        self.0.log_frame(packed, plain).map_err(|_| ArchiveError::Unfit {
-            what: "more frames than a seek table holds; use a larger frame size".to_owned(),
-        })
+        let too_many = || ArchiveError::Unfit {
+            what: "more frames than a set may have; use a larger frame size".to_owned(),
+        };
+        if self.0.num_frames() as usize >= MAX_FRAMES {
+            return Err(too_many());
+        }
+        self.0.log_frame(packed, plain).map_err(|_| too_many())
     }
 
     /// The table as it stands at the end of a file.
@@ -120,19 +124,25 @@ impl TableWriter {
     }
 }
 
+/// The most frames of a file: 8 TiB at the usual size. Whoever reads a set holds
+/// all their places in memory, a hundred MiB for so many; a forged table must not
+/// ask for more.
+pub const MAX_FRAMES: usize = 2 << 20;
+
 /// Bytes of the footer that ends a table and says how large it is.
 pub const TABLE_FOOTER: usize = 9;
 
-/// Bytes of a whole table, by its footer; `None` if that is none or claims
-/// more than the file has.
+/// Bytes of a whole table, by its footer; `None` if that is none, or claims
+/// more than the file has or [`MAX_FRAMES`].
 pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
     let [a, b, c, d, descriptor, magic @ ..] = *footer;
     if u32::from_le_bytes(magic) != 0x8F92_EAB1 || descriptor & 0x7C != 0 {
         return None;
     }
     let entry = if descriptor & 0x80 != 0 { 12 } else { 8 };
-    let size = u64::from(u32::from_le_bytes([a, b, c, d])) * entry + 8 + TABLE_FOOTER as u64;
-    (size <= file_size).then_some(size)
+    let frames = u64::from(u32::from_le_bytes([a, b, c, d]));
+    let size = frames * entry + 8 + TABLE_FOOTER as u64;
+    (size <= file_size && frames <= MAX_FRAMES as u64).then_some(size)
 }
 
 /// Reads a whole table; `None` if it is none.
@@ -192,6 +202,22 @@ mod tests {
             let more = packed.len() - plain.len();
             assert!(more <= 18 + 4 + 3 * 33, "level {level}: {more} bytes more");
         }
+    }
+
+    #[test]
+    fn a_table_of_too_many_frames_is_neither_written_nor_read() {
+        let footer = |frames: usize| {
+            let mut footer = [0, 0, 0, 0, 0, 0xB1, 0xEA, 0x92, 0x8F];
+            footer[..4].copy_from_slice(&u32::try_from(frames).unwrap().to_le_bytes());
+            footer
+        };
+        assert_eq!(table_size(&footer(MAX_FRAMES), u64::MAX), Some((16 << 20) + 17));
+        assert_eq!(table_size(&footer(MAX_FRAMES + 1), u64::MAX), None);
+        let mut writer = TableWriter::default();
+        for _ in 0..MAX_FRAMES {
+            writer.push(1, 1).unwrap();
+        }
+        assert!(matches!(writer.push(1, 1), Err(ArchiveError::Unfit { .. })));
     }
 
     proptest! {

@@ -4,16 +4,13 @@
 use std::sync::Arc;
 
 use super::error::ArchiveError;
-use super::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, read_table, table_size};
+use super::frames::{MAX_FRAME_BYTES, MAX_FRAMES, TABLE_FOOTER, read_table, table_size};
 use super::lines::Lines;
 use super::manifest::Line;
 use super::rescue::Rescue;
 use super::sink::{MANIFEST, MOST_PADDING};
 use super::volumes::Volumes;
 use crate::target::Target;
-
-/// The largest seek table that is read, in bytes: 33 million frames, 128 TiB.
-const MAX_TABLE: u64 = 256 << 20;
 
 /// Where one frame lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +59,7 @@ fn from_table(target: &dyn Target, volumes: &Volumes) -> Result<Option<Vec<Place
     let mut footer = [0; TABLE_FOOTER];
     let Some(at) = size.checked_sub(TABLE_FOOTER as u64) else { return Ok(None) };
     volumes.read(target, at, &mut footer)?;
-    let table = table_size(&footer, size).filter(|&table| table <= MAX_TABLE);
+    let table = table_size(&footer, size);
     let Some((table, bytes)) = table.and_then(|t| Some((t, usize::try_from(t).ok()?))) else {
         return Ok(None);
     };
@@ -111,7 +108,8 @@ fn from_manifest(
         // Frames come in order; a number far ahead is a forgery.
         let number = usize::try_from(frame.frame).unwrap_or(usize::MAX);
         let gap = number.saturating_sub(places.len());
-        if number < places.len() || gap > 1 << 20 || !is_possible(place, volumes) {
+        let is_beyond = number < places.len() || number >= MAX_FRAMES;
+        if is_beyond || gap > 1 << 20 || !is_possible(place, volumes) {
             continue;
         }
         places.resize(number, Place { offset: 0, packed: 0, plain: 0 });

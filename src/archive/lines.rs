@@ -11,8 +11,6 @@ use crate::target::{Target, TargetError, TargetFile, Trouble};
 /// The longest line that is read, in bytes: one of a file with thousands of
 /// streams and holes is a tenth of that.
 pub const MAX_LINE: usize = 16 << 20;
-/// The largest seek table of a manifest that is read, in bytes.
-const MAX_TABLE: u64 = 64 << 20;
 /// Bytes to read at once where there is no seek table.
 const CHUNK: usize = 256 << 10;
 
@@ -150,9 +148,7 @@ fn frames(file: &mut dyn TargetFile, size: u64) -> Result<Option<Frames>, Archiv
         Err(error) if !is_damage(&error) => return Err(error.into()),
         _ => return Ok(None),
     }
-    let Some(table) = table_size(&footer, size).filter(|&table| table <= MAX_TABLE) else {
-        return Ok(None);
-    };
+    let Some(table) = table_size(&footer, size) else { return Ok(None) };
     let mut bytes = vec![0; usize::try_from(table).unwrap_or(0)];
     let read = match file.read_at(size - table, &mut bytes) {
         Err(error) if is_damage(&error) => return Ok(None),
