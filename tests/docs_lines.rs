@@ -44,7 +44,6 @@ const ONLY_PARSED: [(&str, &str); 8] = [
 
 /// Programs that are not ours and not for here.
 const BY_HAND: &[(&str, &str)] = &[
-    ("/usr/bin/time", "named, not called"),
     ("age", "asks on a terminal, of an encrypted set: tests/encrypted.rs has both"),
     ("apt-get", "changes the system"),
     ("build.cmd", "pe-build/build.cmd under another roof: tests/windows_scripts.rs, /dryrun"),

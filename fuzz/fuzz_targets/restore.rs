@@ -108,23 +108,30 @@ fn names(dir: &std::path::Path) -> Vec<String> {
 fuzz_target!(|plan: Plan| {
     let mut set = MadeSet::store("uncompressed", &[("C", "Store")]);
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    // Whether the first member of a path is a file: what is changed is that one.
+    let mut firsts: BTreeMap<String, bool> = BTreeMap::new();
     let mut is_odd = false;
     for made in plan.members.iter().take(24) {
         let at = path(made.below, &made.path);
+        if matches!(made.kind, Kind::Folder | Kind::File(_) | Kind::Link(_)) {
+            let is_file = matches!(made.kind, Kind::File(_));
+            is_odd |= firsts.insert(at.clone(), *firsts.get(&at).unwrap_or(&is_file)).is_some();
+        }
+        let is_file = firsts.get(&at).copied().unwrap_or(false);
         match &made.kind {
             Kind::Folder => set.folder(&at),
             Kind::File(bytes) => {
-                is_odd |= files.insert(at.clone(), bytes.clone()).is_some();
+                files.insert(at.clone(), bytes.clone());
                 set.file(&at, bytes);
             }
-            Kind::Stream(name, bytes) if files.contains_key(&at) => {
+            Kind::Stream(name, bytes) if is_file => {
                 set.stream(&at, NAMES[usize::from(*name) % NAMES.len()], bytes);
             }
             Kind::Link(to) => {
                 let to = path(made.below, to);
                 set.link(&at, &to);
             }
-            Kind::Changed if files.get(&at).is_some_and(|bytes| !bytes.is_empty()) => {
+            Kind::Changed if is_file && files.get(&at).is_some_and(|bytes| !bytes.is_empty()) => {
                 set.change_hash(&at);
             }
             Kind::Stream(..) | Kind::Changed => {}
