@@ -62,6 +62,11 @@ export RUSTC CARGO_ENCODED_RUSTFLAGS
 export RUSTC_BOOTSTRAP=1 # build-std is an unstable option of a stable cargo
 export "CC_$variable=$mingw-gcc" "AR_$variable=$mingw-ar"
 export "CFLAGS_$variable=-ffile-prefix-map=$cargo_home/registry/src=registry"
+# The order of imports in the exe must not depend on where this folder is.
+upper=${variable^^}
+export "CARGO_TARGET_${upper}_LINKER=$root/scripts/link-windows.sh" "LIFEBOAT_LINKER=$mingw-gcc"
+export TMPDIR=$root/target/windows/tmp
+mkdir -p "$TMPDIR"
 unset RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER
 
 if [ -n "$lint" ]; then

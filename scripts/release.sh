@@ -55,7 +55,14 @@ if [ -n "$check" ]; then
         "$work/$place/scripts/release.sh" --out "$work/out-${place%%/*}"
         rm -rf "${work:?}/$place"
     done
-    cmp "$work"/out-one/*.zip "$work"/out-two/*.zip || die "the two builds differ"
+    if ! cmp "$work"/out-one/*.zip "$work"/out-two/*.zip; then
+        trap - EXIT # what differs can be looked at
+        for place in one two; do
+            python3 -m zipfile -e "$work/out-$place"/*.zip "$work/out-$place"
+        done
+        diff -rq "$work/out-one" "$work/out-two" || true
+        die "the two builds differ" "Both are kept in $work"
+    fi
     cat "$work"/out-one/SHA256SUMS
     echo "release: two builds, the same bytes"
     exit

@@ -147,6 +147,10 @@ struct Stage {
 }
 
 fn stage() -> Option<Stage> {
+    stage_with("uncompressed")
+}
+
+fn stage_with(fixture: &str) -> Option<Stage> {
     let exe = require::require("lifeboat.exe", exe::find)?;
     let gcc = require::require("mingw", || require::program("x86_64-w64-mingw32-gcc"))?;
     let wine = require::require("wine", wine::find)?;
@@ -160,7 +164,7 @@ fn stage() -> Option<Stage> {
     for xml in ["migdocs.xml", "migapp.xml"] {
         fs::write(usmt.join(xml), "<migration/>").unwrap();
     }
-    let set = set_of("uncompressed", &dir.path().join("sets"));
+    let set = set_of(fixture, &dir.path().join("sets"));
     let to = dir.path().join("to");
     assert!([0, 3].contains(&lifeboat(&["restore", text(&set), "--to", text(&to)]).code));
     let store = find_usmt(&to).unwrap();
@@ -227,6 +231,36 @@ fn its_return_codes_are_told_in_words() {
         assert!(ran.stderr.contains("UnableToApply: C:\\Users\\alice\\a, b.txt"), "{ran:?}");
         assert!(ran.stderr.contains("the last line on the screen"), "{ran:?}");
     }
+}
+
+/// The key that opens the store: in the file that is named, in scanstate's log beside
+/// the store, and in what loadstate says of itself.
+#[test]
+fn the_key_stands_on_no_screen_and_in_no_log() {
+    let Some(stage) = stage_with("compressed") else { return };
+    let secret = "Schluessel4711";
+    let key = stage.dir.path().join("key.txt");
+    fs::write(&key, secret).unwrap();
+    let said = format!("loadstate.exe C:\\StateStore /decrypt /key:{secret} /c");
+    fs::write(stage.usmt.join("said.txt"), &said).unwrap();
+    let scanstate = said.replace("loadstate.exe", "Command line: scanstate.exe");
+    let line = format!("2023-11-14 15:02:11, Info  [0x000000] {scanstate}\r\n");
+    fs::write(stage.store.join("scanstate.log"), line).unwrap();
+    let (key, log) = (Wine::path(&key), stage.dir.path().join("log"));
+    let more = ["--keyfile", &key, "--decrypt", "AES_256", "--verbose", "--log", &Wine::path(&log)];
+    for json in [&["--json"][..], &[]] {
+        for (code, exit) in [(0, 0), (27, 1)] {
+            let ran = stage.run(code, &[&more[..], json].concat());
+            assert_eq!(ran.code, exit, "{ran:?}");
+            assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{ran:?}");
+            assert!(code == 0 || format!("{ran:?}").contains("/key:*** /c"), "{ran:?}");
+        }
+    }
+    let arguments = stage.arguments();
+    assert!(arguments.contains(&format!("/keyfile:{key}")), "{arguments:?}");
+    assert!(!arguments.iter().any(|argument| argument.contains(secret)), "{arguments:?}");
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("return code 27") && !log.contains(secret), "{log}");
 }
 
 #[test]

@@ -231,6 +231,37 @@ fn a_stick_saves_onto_itself() {
     assert_eq!(stick.sets("Rescue").len(), 1);
 }
 
+/// In a boot image the script lies on the system's drive, and looks for a stick by
+/// its label.
+#[test]
+fn a_stick_is_found_by_its_label() {
+    let Some(image) = Stick::new('u') else { return };
+    let labelled = image.wine.labelled();
+    let rescue = labelled.folder.join("Rescue");
+    let _ = fs::remove_dir_all(&rescue); // left behind by a test that died
+    // Without call, under which Wine's cmd loses the exit code.
+    let boots = "@echo off\r\nset SystemDrive=U:\r\n\"%~dp0usb.cmd\" %*\r\n";
+    fs::write(image.path("my tools/boots.cmd"), boots).unwrap();
+    let disk = Guarded::fixture("hardlink-one");
+    let ran = image.run("boots.cmd", &[&Wine::path(Path::new(disk.arg()))], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("Saving to K:\\Rescue"), "{}", ran.stdout);
+    let sets = fs::read_dir(&rescue).unwrap().map(|set| set.unwrap().path());
+    assert_eq!(sets.filter(|set| set.join("rescue.json").exists()).count(), 1);
+    assert!(image.sets("Rescue").is_empty(), "nothing goes onto the system's drive");
+    fs::remove_dir_all(&rescue).unwrap();
+
+    // Without that drive: the others have no such label, or do not exist.
+    let script = image.path("my tools/usb.cmd");
+    let text = fs::read_to_string(&script).unwrap();
+    assert!(text.contains(" J K L "), "{text}");
+    fs::write(&script, text.replace(" J K L ", " J L ")).unwrap();
+    let ran = image.run("boots.cmd", &[&Wine::path(Path::new(disk.arg()))], &[]);
+    assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("No drive with the label LIFEBOAT"), "{}", ran.stdout);
+    assert!(!rescue.exists() && image.sets("Rescue").is_empty());
+}
+
 #[test]
 fn without_the_program_they_say_what_is_missing() {
     let Some(stick) = Stick::new('p') else { return };

@@ -13,15 +13,19 @@ call "%~dp0prepare.cmd" usb
 if errorlevel 1 exit /b 1
 set "STICK="
 if /i not "%~d0"=="%SystemDrive%" set "STICK=%~d0"
-if not defined STICK for %%D in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do call :look %%D:
+if not defined STICK for %%D in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do call :look %%D: 2>nul
 if not defined STICK goto nostick
 echo Saving to %STICK%\Rescue
 "%LIFEBOAT%" offload --to %STICK%\Rescue %*
 exit /b %ERRORLEVEL%
 :look
+rem "Volume in drive E is LIFEBOAT": other languages have the word elsewhere.
 if defined STICK exit /b 0
-vol %1 2>nul | find /i " LIFEBOAT" >nul
-if not errorlevel 1 set "STICK=%1"
+for /f "tokens=1-12" %%A in ('vol %1') do (
+    for %%W in ("%%A" "%%B" "%%C" "%%D" "%%E" "%%F" "%%G" "%%H" "%%I" "%%J" "%%K" "%%L") do (
+        if /i %%W=="LIFEBOAT" set "STICK=%1"
+    )
+)
 exit /b 0
 :nostick
 echo No drive with the label LIFEBOAT was found. Run this script from the stick.

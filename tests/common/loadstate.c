@@ -1,6 +1,7 @@
 /* Stands in for Microsoft's loadstate.exe in tests: writes down its arguments,
    keeps a progress log as the documentation says, ends as it was told to.
-   Beside it lie: code.txt, the return code; utf16.txt, where the log is UTF-16. */
+   Beside it lie: code.txt, the return code; utf16.txt, where the log is UTF-16;
+   said.txt, a command line to say in the log and on the screen. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,13 @@ int main(int count, char **words)
     say("totalPercentageCompleted, 40");
     if (code) say("error, UnableToApply, objectName, C:\\Users\\alice\\a, b.txt, action, Ignore");
     say("totalPercentageCompleted, 100");
+    if ((file = beside("said.txt", "r"))) {
+        char line[1000] = "", pair[1100];
+        if (fgets(line, sizeof line, file)) printf("Command line: %s\n", line);
+        fclose(file);
+        snprintf(pair, sizeof pair, "commandLine, %s", line);
+        say(pair);
+    }
     printf("the last line on the screen\n");
     return code;
 }

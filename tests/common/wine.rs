@@ -53,6 +53,13 @@ pub(crate) struct Share {
     pub(crate) unc: String,
 }
 
+/// The drive `K:`, a stick with the label LIFEBOAT, for one test at a time.
+pub(crate) struct Labelled {
+    /// What programs see as `K:\`.
+    pub(crate) folder: PathBuf,
+    _one_at_a_time: File,
+}
+
 /// The drive `L:`, for one test at a time.
 pub(crate) struct Drive {
     /// What programs see as `L:\`.
@@ -90,7 +97,7 @@ impl Wine {
     fn prepare(&self) -> io::Result<()> {
         let lock = File::create(self.prefix.with_extension("lock"))?;
         lock.lock()?; // until `lock` is dropped: one test makes it, the others wait
-        let ready = self.prefix.join("lifeboat-ready");
+        let ready = self.prefix.join("lifeboat-ready-2"); // a number for what is prepared
         if ready.exists() {
             return Ok(());
         }
@@ -102,8 +109,8 @@ impl Wine {
         let status = wait(boot.spawn()?)?;
         assert!(status.success(), "wineboot: {status}");
         fs::create_dir_all(self.prefix.join("dosdevices/unc"))?;
-        self.add_drive()?;
-        // Wine's services outlive a program by seconds; the next ones see `L:`.
+        self.add_drives()?;
+        // Wine's services outlive a program by seconds; the next ones see both.
         let server = require::program("wineserver");
         let server = server.unwrap_or_else(|| self.program.with_file_name("wineserver"));
         let ended = self.ours(server).arg("--wait").spawn()?;
@@ -181,15 +188,27 @@ impl Wine {
         (self.prefix.join("drive_l"), self.prefix.join("drive_l.img"))
     }
 
-    /// Makes `L:`. Wine learns of devices once, when its services start, so this
-    /// one is there before any test; the tests change what it leads to.
-    fn add_drive(&self) -> io::Result<()> {
+    /// The drive whose label is LIFEBOAT.
+    pub(crate) fn labelled(&self) -> Labelled {
+        let lock = File::create(self.prefix.with_extension("labelled"));
+        let lock = lock.expect("the folder is ours");
+        lock.lock().expect("files can be locked");
+        Labelled { folder: self.prefix.join("drive_k"), _one_at_a_time: lock }
+    }
+
+    /// Makes `L:` and `K:`. Wine learns of devices and labels once, when its services
+    /// start, so they are there before any test; the tests change what `L:` leads to.
+    fn add_drives(&self) -> io::Result<()> {
         let (folder, device) = self.drive_leads_to();
         fs::create_dir(&folder)?;
         File::create(&device)?.set_len(1 << 20)?;
         let dosdevices = self.prefix.join("dosdevices");
         symlink(std::path::absolute(folder)?, dosdevices.join("l:"))?;
-        symlink(std::path::absolute(device)?, dosdevices.join("l::"))
+        symlink(std::path::absolute(device)?, dosdevices.join("l::"))?;
+        let stick = self.prefix.join("drive_k");
+        fs::create_dir(&stick)?;
+        fs::write(stick.join(".windows-label"), "LIFEBOAT\n")?;
+        symlink(std::path::absolute(stick)?, dosdevices.join("k:"))
     }
 
     /// Runs a program to its end.

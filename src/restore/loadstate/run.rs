@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::progress::{Said, Watcher};
+use crate::store::logs::without_key;
 
 /// How often the progress log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -89,7 +90,7 @@ impl Log<'_> {
     }
 }
 
-/// The last lines of a file, at most five.
+/// The last lines of a file, at most five; without the key of a command line among them.
 fn tail(path: &Path) -> io::Result<Vec<String>> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
@@ -101,7 +102,8 @@ fn tail(path: &Path) -> io::Result<Vec<String>> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let from = lines.len().saturating_sub(5);
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    Ok(lines[from..].iter().map(|line| line.chars().map(plain).collect()).collect())
+    let words = |line: &str| without_key(&line.chars().map(plain).collect::<String>());
+    Ok(lines[from..].iter().map(|line| words(line)).collect())
 }
 
 #[cfg(all(test, unix))]
@@ -118,7 +120,7 @@ mod tests {
             echo 'd, t, r, PHASE, Applying' > \"$log\"\nsleep 0.5\n\
             echo 'd, t, r, totalPercentageCompleted, 50' >> \"$log\"\nsleep 0.3\n\
             echo 'd, t, r, error, UnableToOpen, objectName, C:\\x, action, Ignore' >> \"$log\"\n\
-            echo last words >&2\npwd\nexit 3\n";
+            echo last words /key:secret /c >&2\npwd\nexit 3\n";
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut said = Vec::new();
@@ -127,7 +129,7 @@ mod tests {
             run(&program, &arguments, &log, dir.path(), &mut |word| said.push(word)).unwrap();
         assert_eq!((ended.code, ended.troubles, said.len()), (Some(3), 1, 3), "{said:?}");
         let folder = dir.path().canonicalize().unwrap();
-        let words = ["first words", "last words", folder.to_str().unwrap()];
+        let words = ["first words", "last words /key:*** /c", folder.to_str().unwrap()];
         assert_eq!(ended.last_words, words);
         let missing = dir.path().join("no.exe");
         assert!(run(&missing, &[], &log, dir.path(), &mut |_| {}).is_err());

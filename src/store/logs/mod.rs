@@ -17,6 +17,7 @@ pub use lines::{Line, lines};
 pub use sequence::WipeLine;
 pub use text::decode;
 pub use time::LogTime;
+pub(crate) use usmt::without_key;
 pub use usmt::{Tool, UsmtRun};
 
 use crate::facts::{NodeId, NodeKind};

@@ -138,7 +138,7 @@ fn facts_in(line: Line<'_>) -> Facts {
 }
 
 /// A key on the command line opens the store: it must reach no screen and no log.
-fn without_key(command: &str) -> String {
+pub(crate) fn without_key(command: &str) -> String {
     match behind(command, "/key:") {
         None => command.to_owned(),
         Some(rest) => {
