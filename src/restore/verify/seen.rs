@@ -72,6 +72,7 @@ impl Seen {
     }
 
     /// Puts its times on again, since reading may have left a new one.
+    #[cfg_attr(not(target_os = "linux"), allow(clippy::unused_self))] // there by the path alone
     pub(super) fn put_times_back(
         &self,
         root: &mut Root,
