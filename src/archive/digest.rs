@@ -1,13 +1,13 @@
 //! XXH3 (128 bits), the quick hash: it finds what a disk or a cable did to bytes,
-//! thirty times as fast as SHA-256. Against a forger it is of no use; what has
+//! in a fraction of the time of SHA-256. Against a forger it is of no use; what has
 //! to stand that (files, and the files of a set) has its SHA-256.
 
 use twox_hash::XxHash3_128;
 
 use super::hash::to_hex;
 
-/// Bytes of a file that have a digest of their own: few, so that a difference has
-/// a place; enough, so that the digests of a store of a terabyte take 16 MiB.
+/// Bytes of a file that have a digest of their own, and that are read back at once.
+/// The digests of a terabyte take 16 MiB of memory.
 pub(super) const BLOCK: usize = 1 << 20;
 
 /// The XXH3 of 128 bits, without a seed, in hex as `xxhsum -H2` prints it.
@@ -16,7 +16,7 @@ pub(super) fn xxh128_hex(bytes: &[u8]) -> String {
 }
 
 /// The digests of a file's blocks, taken as it grows.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Blocks {
     whole: Vec<u128>,
     last: XxHash3_128,
