@@ -2,19 +2,26 @@
 //! through a link. NTFS facts go onto an ntfs-3g mount by its `system.ntfs_*`
 //! attributes; other file systems take times and nothing more.
 
-use std::ffi::{CStr, CString};
+#[path = "linux/facts.rs"] // this file is `platform` to the module above
+mod facts;
+
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 
+use self::facts::{
+    add_attribute, attributes_of, notice_new_kind, set_attributes, set_ntfs, set_plain,
+};
+pub(super) use self::facts::{put_times_back, set_by_handle};
 use super::Verdict;
 use super::place::{Fact, FactKind, Kind};
-use crate::facts::{FileTime, Times, attributes};
+use crate::facts::attributes;
 use crate::name::NtName;
 use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
 use crate::tree::host::linux::{Flavour, flavour_of};
@@ -377,136 +384,6 @@ impl Write for NewStream {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn set_ntfs(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Result<()> {
-    let path = proc_path(folder, name);
-    let set = |attribute: &str, value: &[u8]| {
-        rustix::fs::lsetxattr(&*path, attribute, value, XattrFlags::empty())
-    };
-    match *fact {
-        Fact::Security(descriptor) => set("system.ntfs_acl", descriptor),
-        Fact::ObjectId(id) => set("system.ntfs_object_id", id),
-        Fact::ExtendedAttributes(list) => set("system.ntfs_ea", list),
-        Fact::ShortName(short) => set("system.ntfs_dos_name", short.as_wtf8()),
-        Fact::Attributes(bits) => {
-            set("system.ntfs_attrib_be", &bits.to_be_bytes())?;
-            if bits & attributes::SYSTEM != 0 {
-                notice_new_kind(folder, name); // to ntfs-3g it may be a pipe now
-            }
-            Ok(())
-        }
-        Fact::Reparse(data) => {
-            set("system.ntfs_reparse_data", data)?;
-            notice_new_kind(folder, name);
-            Ok(())
-        }
-        Fact::Times(times) => {
-            let mut now = [0; 32];
-            if has_unknown(times) {
-                rustix::fs::lgetxattr(&*path, TIMES, &mut now[..])?;
-            }
-            set(TIMES, &with_times(now, times))
-        }
-    }
-}
-
-/// Sets facts of an open file, in the order given, as [`Root::set`] does it.
-pub(super) fn set_by_handle(
-    file: &File,
-    facts: &[Fact<'_>],
-    failed: &mut dyn FnMut(FactKind, io::Error),
-) {
-    for fact in facts {
-        if let Err(error) = set_one_by_handle(file, fact) {
-            failed(fact.kind(), error.into());
-        }
-    }
-}
-
-fn set_one_by_handle(file: &File, fact: &Fact<'_>) -> rustix::io::Result<()> {
-    let set = |attribute: &str, value: &[u8]| {
-        rustix::fs::fsetxattr(file, attribute, value, XattrFlags::empty())
-    };
-    match *fact {
-        Fact::Security(descriptor) => set("system.ntfs_acl", descriptor),
-        Fact::ObjectId(id) => set("system.ntfs_object_id", id),
-        Fact::ExtendedAttributes(list) => set("system.ntfs_ea", list),
-        Fact::Attributes(bits) => set("system.ntfs_attrib_be", &bits.to_be_bytes()),
-        Fact::Times(times) => {
-            let mut now = [0; 32];
-            if has_unknown(times) {
-                rustix::fs::fgetxattr(file, TIMES, &mut now[..])?;
-            }
-            set(TIMES, &with_times(now, times))
-        }
-        Fact::Reparse(_) | Fact::ShortName(_) => Err(Errno::OPNOTSUPP),
-    }
-}
-
-/// ntfs-3g's name for the four times.
-const TIMES: &str = "system.ntfs_times_be";
-
-fn has_unknown(times: Times) -> bool {
-    let Times { created, modified, changed, accessed } = times;
-    [created, modified, changed, accessed].contains(&FileTime(0))
-}
-
-/// The value of [`TIMES`], with those times in it that are known.
-fn with_times(mut value: [u8; 32], times: Times) -> [u8; 32] {
-    let Times { created, modified, changed, accessed } = times;
-    for (place, time) in value.chunks_exact_mut(8).zip([created, modified, accessed, changed]) {
-        if time != FileTime(0) {
-            place.copy_from_slice(&time.0.to_be_bytes());
-        }
-    }
-    value
-}
-
-/// Gives a file on an ntfs-3g mount these times where it has others.
-pub(super) fn put_times_back(file: &File, times: Times) -> io::Result<()> {
-    let mut now = [0; 32];
-    rustix::fs::fgetxattr(file, TIMES, &mut now[..])?;
-    let wanted = with_times(now, times);
-    if wanted != now {
-        rustix::fs::fsetxattr(file, TIMES, &wanted, XattrFlags::empty())?;
-    }
-    Ok(())
-}
-
-/// The attributes (MS-FSCC 2.6) of what stands in a folder.
-fn attributes_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u32> {
-    let mut bits = [0; 4];
-    rustix::fs::lgetxattr(&*proc_path(folder, name), "system.ntfs_attrib_be", &mut bits[..])?;
-    Ok(u32::from_be_bytes(bits))
-}
-
-fn set_attributes(folder: &OwnedFd, name: &CStr, bits: u32) -> rustix::io::Result<()> {
-    let value = bits.to_be_bytes();
-    let path = proc_path(folder, name);
-    rustix::fs::lsetxattr(&*path, "system.ntfs_attrib_be", &value, XattrFlags::empty())
-}
-
-fn add_attribute(folder: &OwnedFd, name: &CStr, bit: u32) -> rustix::io::Result<()> {
-    set_attributes(folder, name, attributes_of(folder, name)? | bit)
-}
-
-/// What was a file or folder may be a link or a pipe to the kernel from now on. It
-/// finds that out by one failure, which is to be this one.
-fn notice_new_kind(folder: &OwnedFd, name: &CString) {
-    let _ = rustix::fs::statat(folder, &**name, AtFlags::SYMLINK_NOFOLLOW);
-}
-
-fn set_plain(folder: &OwnedFd, name: &CString, fact: &Fact<'_>) -> rustix::io::Result<()> {
-    let Fact::Times(times) = fact else { return Err(Errno::OPNOTSUPP) };
-    let stamp = |time: FileTime| {
-        let (tv_sec, nanos) = time.to_unix();
-        let is_known = time != FileTime(0);
-        Timespec { tv_sec, tv_nsec: if is_known { nanos.into() } else { rustix::fs::UTIME_OMIT } }
-    };
-    let stamps =
-        Timestamps { last_access: stamp(times.accessed), last_modification: stamp(times.modified) };
-    rustix::fs::utimensat(folder, &**name, &stamps, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 fn c_name(name: &NtName) -> io::Result<CString> {

@@ -1,0 +1,143 @@
+//! The facts of a file that was put down: on an ntfs-3g mount by its `system.ntfs_*`
+//! attributes, elsewhere its times.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Timespec, Timestamps, XattrFlags};
+use rustix::io::Errno;
+
+use crate::facts::{FileTime, Times, attributes};
+use crate::restore::place::{Fact, FactKind};
+use crate::tree::host::linux::xattrs::proc_path;
+
+pub(super) fn set_ntfs(
+    folder: &OwnedFd,
+    name: &CString,
+    fact: &Fact<'_>,
+) -> rustix::io::Result<()> {
+    let path = proc_path(folder, name);
+    let told = |now: &mut [u8]| rustix::fs::lgetxattr(&*path, TIMES, now);
+    let (attribute, value) = as_attribute(fact, told)?;
+    rustix::fs::lsetxattr(&*path, attribute, &value, XattrFlags::empty())?;
+    // Marked as a system file it may be a pipe to ntfs-3g now.
+    let is_system = matches!(fact, Fact::Attributes(bits) if bits & attributes::SYSTEM != 0);
+    if is_system || matches!(fact, Fact::Reparse(_)) {
+        notice_new_kind(folder, name);
+    }
+    Ok(())
+}
+
+/// The attribute by which ntfs-3g takes a fact, and its value. `told` reads the
+/// times as they are, for those that are to be left alone.
+fn as_attribute<'a>(
+    fact: &Fact<'a>,
+    told: impl FnOnce(&mut [u8]) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<(&'static str, Cow<'a, [u8]>)> {
+    Ok(match *fact {
+        Fact::Security(descriptor) => ("system.ntfs_acl", descriptor.into()),
+        Fact::ObjectId(id) => ("system.ntfs_object_id", id.into()),
+        Fact::ExtendedAttributes(list) => ("system.ntfs_ea", list.into()),
+        Fact::ShortName(short) => ("system.ntfs_dos_name", short.as_wtf8().into()),
+        Fact::Attributes(bits) => ("system.ntfs_attrib_be", bits.to_be_bytes().to_vec().into()),
+        Fact::Reparse(data) => ("system.ntfs_reparse_data", data.into()),
+        Fact::Times(times) => {
+            let mut now = [0; 32];
+            if has_unknown(times) {
+                told(&mut now)?;
+            }
+            (TIMES, with_times(now, times).to_vec().into())
+        }
+    })
+}
+
+/// Sets facts of an open file, in the order given, as [`Root::set`] does it.
+pub(in crate::restore) fn set_by_handle(
+    file: &File,
+    facts: &[Fact<'_>],
+    failed: &mut dyn FnMut(FactKind, io::Error),
+) {
+    for fact in facts {
+        if let Err(error) = set_one_by_handle(file, fact) {
+            failed(fact.kind(), error.into());
+        }
+    }
+}
+
+fn set_one_by_handle(file: &File, fact: &Fact<'_>) -> rustix::io::Result<()> {
+    let told = |now: &mut [u8]| rustix::fs::fgetxattr(file, TIMES, now);
+    let (attribute, value) = as_attribute(fact, told)?;
+    rustix::fs::fsetxattr(file, attribute, &value, XattrFlags::empty())
+}
+
+/// ntfs-3g's name for the four times.
+const TIMES: &str = "system.ntfs_times_be";
+
+fn has_unknown(times: Times) -> bool {
+    let Times { created, modified, changed, accessed } = times;
+    [created, modified, changed, accessed].contains(&FileTime(0))
+}
+
+/// The value of [`TIMES`], with those times in it that are known.
+fn with_times(mut value: [u8; 32], times: Times) -> [u8; 32] {
+    let Times { created, modified, changed, accessed } = times;
+    for (place, time) in value.chunks_exact_mut(8).zip([created, modified, accessed, changed]) {
+        if time != FileTime(0) {
+            place.copy_from_slice(&time.0.to_be_bytes());
+        }
+    }
+    value
+}
+
+/// Gives a file on an ntfs-3g mount these times where it has others.
+pub(in crate::restore) fn put_times_back(file: &File, times: Times) -> io::Result<()> {
+    let mut now = [0; 32];
+    rustix::fs::fgetxattr(file, TIMES, &mut now[..])?;
+    let wanted = with_times(now, times);
+    if wanted != now {
+        rustix::fs::fsetxattr(file, TIMES, &wanted, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// The attributes (MS-FSCC 2.6) of what stands in a folder.
+pub(super) fn attributes_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u32> {
+    let mut bits = [0; 4];
+    rustix::fs::lgetxattr(&*proc_path(folder, name), "system.ntfs_attrib_be", &mut bits[..])?;
+    Ok(u32::from_be_bytes(bits))
+}
+
+pub(super) fn set_attributes(folder: &OwnedFd, name: &CStr, bits: u32) -> rustix::io::Result<()> {
+    let value = bits.to_be_bytes();
+    let path = proc_path(folder, name);
+    rustix::fs::lsetxattr(&*path, "system.ntfs_attrib_be", &value, XattrFlags::empty())
+}
+
+pub(super) fn add_attribute(folder: &OwnedFd, name: &CStr, bit: u32) -> rustix::io::Result<()> {
+    set_attributes(folder, name, attributes_of(folder, name)? | bit)
+}
+
+/// What was a file or folder may be a link or a pipe to the kernel from now on. It
+/// finds that out by one failure, which is to be this one.
+pub(super) fn notice_new_kind(folder: &OwnedFd, name: &CString) {
+    let _ = rustix::fs::statat(folder, &**name, AtFlags::SYMLINK_NOFOLLOW);
+}
+
+pub(super) fn set_plain(
+    folder: &OwnedFd,
+    name: &CString,
+    fact: &Fact<'_>,
+) -> rustix::io::Result<()> {
+    let Fact::Times(times) = fact else { return Err(Errno::OPNOTSUPP) };
+    let stamp = |time: FileTime| {
+        let (tv_sec, nanos) = time.to_unix();
+        let is_known = time != FileTime(0);
+        Timespec { tv_sec, tv_nsec: if is_known { nanos.into() } else { rustix::fs::UTIME_OMIT } }
+    };
+    let stamps =
+        Timestamps { last_access: stamp(times.accessed), last_modification: stamp(times.modified) };
+    rustix::fs::utimensat(folder, &**name, &stamps, AtFlags::SYMLINK_NOFOLLOW)
+}
