@@ -54,7 +54,7 @@ fn as_attribute<'a>(
     })
 }
 
-/// Sets facts of an open file, in the order given, as [`Root::set`] does it.
+/// Sets facts of an open file, in the order given, as `Root::set` does it.
 pub(in crate::restore) fn set_by_handle(
     file: &File,
     facts: &[Fact<'_>],
