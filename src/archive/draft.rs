@@ -118,6 +118,13 @@ fn look(
     if is_file { open(member, planned, &node, &facts) } else { Ok(None) }
 }
 
+/// Whether a file could not be opened now and perhaps can be later: another program
+/// may hold it.
+pub(crate) fn may_pass(member: &Member) -> bool {
+    member.content.as_deref() == Some(manifest::MISSING)
+        && member.losses.iter().any(|loss| loss.kind == LossKind::Unreadable.as_str())
+}
+
 /// The error of one file; not that of a source that is gone.
 pub(crate) fn still_there(error: TreeError) -> Result<TreeError, ArchiveError> {
     if error.is_gone() { Err(ArchiveError::SourceGone(error)) } else { Ok(error) }

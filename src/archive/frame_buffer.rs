@@ -50,6 +50,11 @@ impl FrameBuffer {
         &self.bytes[start..self.filled]
     }
 
+    /// Gives up what stands behind the first `bytes`.
+    pub(super) fn cut_back(&mut self, bytes: usize) {
+        self.filled = self.filled.min(bytes);
+    }
+
     /// Takes out what is in it.
     pub(super) fn take(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
@@ -81,6 +86,9 @@ mod tests {
         buffer.next(4)[..2].copy_from_slice(b"ab");
         assert_eq!(buffer.add(2), b"ab");
         assert_eq!((buffer.put(b"c"), buffer.len()), (1, 3));
+        buffer.cut_back(1);
+        assert_eq!((buffer.put(b"bc"), buffer.room()), (2, 5));
+        buffer.cut_back(9);
         assert_eq!(buffer.take(), b"abc");
         buffer.reuse(Vec::new());
         assert_eq!(buffer.room(), 8);

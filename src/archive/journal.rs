@@ -93,8 +93,13 @@ pub struct Sealed {
 /// How far the source has been read.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Position {
-    /// The next member of the plan, or the one that is being read.
+    /// The next member, or the one that is being read: its place in the plan, and
+    /// behind that in `put_off`.
     pub member: u64,
+    /// Members of the plan that come behind all others, since they could not be
+    /// read at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_off: Vec<u64>,
     /// How far that one has been read; absent between members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,

@@ -32,6 +32,7 @@ pub mod plan;
 mod plan_builder;
 mod producer;
 mod prove;
+mod queue;
 pub mod reader;
 pub mod rescue;
 mod resume;

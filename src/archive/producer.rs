@@ -1,6 +1,9 @@
 //! The source becomes frames: the one thread that reads, hashes and makes tar.
 //!
-//! Every byte is read once, straight into the frame that it goes out in.
+//! Every byte is read once, straight into the frame that it goes out in. Good data
+//! first: a file on a bad place of the disk comes behind all others, and only then
+//! is that place read in ever smaller pieces, which may be the end of the disk. A
+//! file of which something has gone out already is read where it stands.
 
 use sha2::{Digest, Sha256};
 
@@ -10,8 +13,9 @@ use super::frame_buffer::FrameBuffer;
 use super::hash::{finish_hex, freeze, sha256_hex, thaw};
 use super::holes::Holes;
 use super::journal::{Inside, Position};
-use super::manifest::{At, Data, Line, Member, Totals};
+use super::manifest::{At, Data, Line, Member, MemberKind, Totals};
 use super::plan::Plan;
+use super::queue::Queue;
 use super::resume::tell_losses;
 use super::tar_dialect::{self, END};
 use super::ustar::padding;
@@ -55,8 +59,8 @@ pub(super) struct Producer<'a, E> {
     lines: Vec<u8>,
     frames_since: u64,
     lines_since: usize,
-    /// The next member, or the one that is being read.
-    member: usize,
+    /// Its present member is the next, or the one that is being read.
+    queue: Queue<'a>,
     current: Option<Current>,
     totals: Totals,
     progress: Progress,
@@ -69,6 +73,15 @@ struct Current {
     sent: u64,
     /// The hash of the stream that is being read.
     hash: Option<Sha256>,
+}
+
+/// What became of a member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// It is in the tar.
+    Whole,
+    /// It could not be read at once, and nothing of it has gone out.
+    PutOff,
 }
 
 impl<'a, E: Emit> Producer<'a, E> {
@@ -110,7 +123,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             lines: Vec::new(),
             frames_since: 0,
             lines_since: 0,
-            member: usize::try_from(from.member).map_err(|_| damaged())?,
+            queue: Queue::new(plan, (from.member, &from.put_off)).ok_or_else(damaged)?,
             current,
             totals: from.totals,
             progress,
@@ -125,22 +138,39 @@ impl<'a, E: Emit> Producer<'a, E> {
             let header = tar_dialect::member_header(&current.line).ok_or_else(unwritable)?;
             self.send(&header, None, sent)?;
         }
-        while self.member < self.plan.len() {
+        let mut told = false;
+        while let Some(index) = self.queue.present() {
             if self.monitor.is_cancelled() {
                 return Err(ArchiveError::Cancelled { set: None });
             }
-            let Draft { member, stream } = draft::member(self.plan, self.member)?;
+            if self.queue.is_late() && !told {
+                told = true;
+                let late = self.queue.late();
+                let what = "all else is read; now come the files that could not be read at once";
+                self.monitor.note(&format!("{what}: {late}"));
+            }
+            let Draft { member, stream } = draft::member(self.plan, index)?;
+            if self.queue.may_put_off() && draft::may_pass(&member) {
+                self.queue.put_off();
+                continue;
+            }
             let header = tar_dialect::member_header(&member).ok_or_else(unwritable)?;
             let whole = tar_dialect::whole_size(&member, &header).ok_or_else(unwritable)?;
             let rest = self.buf.room() as u64;
             if !self.buf.is_empty() && whole > rest {
                 self.cut(false)?;
             }
-            self.expect(&member);
+            let before = self.progress;
+            self.expect(index, &member);
             self.monitor.file(&member.path);
-            let line = Member { start: self.here(), ..member };
+            let start = self.here();
+            let line = Member { start, ..member };
             self.current = Some(Current { line, sent: 0, hash: None });
-            self.send(&header, stream, 0)?;
+            if self.send(&header, stream, 0)? == Sent::PutOff {
+                self.buf.cut_back(usize::try_from(start.offset).map_err(|_| unwritable())?);
+                (self.progress, self.current) = (before, None);
+                self.queue.put_off();
+            }
         }
         if self.buf.room() < END {
             self.cut(false)?;
@@ -150,9 +180,17 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(self.totals)
     }
 
+    /// Whether the present member may be put off: nothing of it has gone out.
+    fn may_put_off(&self) -> bool {
+        self.queue.may_put_off()
+            && self.current.as_ref().is_some_and(|current| {
+                current.line.kind == MemberKind::File && current.line.start.frame == self.number
+            })
+    }
+
     /// Corrects the bytes to come by what is known of the member now.
-    fn expect(&mut self, member: &Member) {
-        let planned = self.plan.member(self.member).map_or(0, |planned| planned.size);
+    fn expect(&mut self, index: usize, member: &Member) {
+        let planned = self.plan.member(index).map_or(0, |planned| planned.size);
         let streams = member.streams.iter().map(|stream| &stream.data);
         let sizes = streams.chain(&member.data).map(|data| data.size);
         let total = self.progress.total_bytes.saturating_sub(planned);
@@ -195,7 +233,8 @@ impl<'a, E: Emit> Producer<'a, E> {
             sent: current.sent,
             hash: current.hash.as_ref().map(freeze),
         });
-        Position { member: self.member as u64, inside, totals: self.totals }
+        let (member, put_off) = self.queue.place();
+        Position { member, put_off, inside, totals: self.totals }
     }
 
     /// Puts bytes of the present member, cutting frames as they fill.
@@ -228,21 +267,26 @@ impl<'a, E: Emit> Producer<'a, E> {
         header: &[u8],
         stream: Option<Box<dyn Stream>>,
         mut skip: u64,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<Sent, ArchiveError> {
         let line = self.line()?;
         let size = line.data.as_ref().map_or(0, |data| data.size);
         let streams = line.streams.len();
         self.send_header(header, &mut skip)?;
-        self.send_data(None, size, stream, &mut skip)?;
+        if self.send_data(None, size, stream, &mut skip)? == Sent::PutOff {
+            return Ok(Sent::PutOff);
+        }
         for index in 0..streams {
             let line = self.line()?;
             let stream = &line.streams[index];
             let header = tar_dialect::stream_header(line, stream).ok_or_else(unwritable)?;
             let size = stream.data.size;
             self.send_header(&header, &mut skip)?;
-            self.send_data(Some(index), size, None, &mut skip)?;
+            if self.send_data(Some(index), size, None, &mut skip)? == Sent::PutOff {
+                return Ok(Sent::PutOff);
+            }
         }
-        self.finish_member()
+        self.finish_member()?;
+        Ok(Sent::Whole)
     }
 
     fn send_header(&mut self, header: &[u8], skip: &mut u64) -> Result<(), ArchiveError> {
@@ -258,19 +302,20 @@ impl<'a, E: Emit> Producer<'a, E> {
         size: u64,
         opened: Option<Box<dyn Stream>>,
         skip: &mut u64,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<Sent, ArchiveError> {
         if size == 0 {
-            return Ok(());
+            return Ok(Sent::Whole);
         }
         let passed = size.min(*skip);
         *skip -= passed;
-        if passed < size {
-            self.copy(index, size, opened, passed)?;
+        if passed < size && self.copy(index, size, opened, passed)? == Sent::PutOff {
+            return Ok(Sent::PutOff);
         }
         let zeros = padding(size);
         let passed = usize::try_from(*skip).map_or(zeros, |skip| skip.min(zeros));
         *skip -= passed as u64;
-        self.put(&[0; 512][..zeros - passed])
+        self.put(&[0; 512][..zeros - passed])?;
+        Ok(Sent::Whole)
     }
 
     /// Copies a stream from byte `from` to its announced end, whatever happens to
@@ -282,7 +327,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         size: u64,
         opened: Option<Box<dyn Stream>>,
         from: u64,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<Sent, ArchiveError> {
         if from == 0 {
             let here = self.here();
             self.data(index)?.at = Some(here);
@@ -300,6 +345,9 @@ impl<'a, E: Emit> Producer<'a, E> {
             },
         };
         if let Err(reason) = &source {
+            if self.may_put_off() {
+                return Ok(Sent::PutOff);
+            }
             holes.rest(from, size, reason);
         }
         let mut at = from;
@@ -311,10 +359,12 @@ impl<'a, E: Emit> Producer<'a, E> {
                 self.data(index)?.holes = holes.lines();
                 self.cut(false)?;
             }
+            let may_put_off = self.may_put_off();
             let room = usize::try_from(size - at).map_or(CHUNK, |left| left.min(CHUNK));
             let place = self.buf.next(room);
             let room = place.len();
             let read = if let Ok(stream) = &mut source {
+                stream.set_hasty(may_put_off);
                 stream.read(place)
             } else {
                 place.fill(0);
@@ -325,6 +375,14 @@ impl<'a, E: Emit> Producer<'a, E> {
                 Ok(read) => Ok(read.min(room)),
                 Err(error) => Err(still_there(error)?.to_string()),
             };
+            let troubled = match (&read, &source) {
+                (Ok(_), Ok(stream)) => !stream.holes().is_empty(),
+                (Err(_), _) => true,
+                (Ok(_), Err(_)) => false,
+            };
+            if troubled && may_put_off {
+                return Ok(Sent::PutOff);
+            }
             match read {
                 Ok(read) => {
                     let bytes = self.buf.add(read);
@@ -349,7 +407,8 @@ impl<'a, E: Emit> Producer<'a, E> {
         let data = self.data(index)?;
         data.holes = holes.lines();
         data.sha256 = sha256.unwrap_or_default();
-        self.name_holes(index)
+        self.name_holes(index)?;
+        Ok(Sent::Whole)
     }
 
     /// Opens the present member's stream for going on behind byte `from`.
@@ -359,7 +418,8 @@ impl<'a, E: Emit> Producer<'a, E> {
             path: line.map_or_else(String::new, |line| line.path.clone()),
             reason: reason.to_owned(),
         };
-        let member = self.plan.member(self.member).ok_or_else(|| lacks("it is not in the plan"))?;
+        let member = self.queue.index().and_then(|index| self.plan.member(index));
+        let member = member.ok_or_else(|| lacks("it is not in the plan"))?;
         let name = match index {
             None => None,
             Some(index) => {
@@ -425,7 +485,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         serde_json::to_writer(&mut self.lines, &Line::Member(Box::new(line)))
             .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
         self.lines.push(b'\n');
-        self.member += 1;
+        self.queue.done();
         Ok(())
     }
 }

@@ -90,7 +90,8 @@ impl Units {
         }
         self.packed.resize(usize::try_from(all.clusters() * cluster_bytes).unwrap_or(0), 0);
         let mut gaps = Holes::default();
-        let source = Clusters { medium: clusters.medium, boot: clusters.boot, runs: &all };
+        let source =
+            Clusters { medium: clusters.medium, boot: clusters.boot, runs: &all, ..*clusters };
         source.read(0, &mut self.packed, &mut gaps)?;
 
         let packed = std::mem::take(&mut self.packed);

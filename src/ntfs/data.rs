@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::attribute::{NonResident, Sizes};
 use super::boot::Boot;
 use super::compression;
-use super::device::Medium;
+use super::device::{Haste, Medium};
 use super::runs::{Place, RunList};
 use super::volume::Volume;
 use super::{NtfsError, attribute_list, damaged};
@@ -69,6 +69,7 @@ pub struct DataReader {
     position: u64,
     holes: Holes,
     units: compression::Units,
+    haste: Haste,
 }
 
 impl fmt::Debug for DataReader {
@@ -80,13 +81,24 @@ impl fmt::Debug for DataReader {
 impl DataReader {
     /// At the start of the stream.
     pub fn new(volume: Arc<Volume>, source: Source) -> Self {
+        Self::with_haste(volume, source, Haste::default())
+    }
+
+    /// One of several that are hasty together.
+    pub(crate) fn with_haste(volume: Arc<Volume>, source: Source, haste: Haste) -> Self {
         Self {
             volume,
             source,
             position: 0,
             holes: Holes::default(),
             units: compression::Units::default(),
+            haste,
         }
+    }
+
+    /// In haste what follows the first failure comes as a hole, unread.
+    pub(crate) fn haste(&self) -> &Haste {
+        &self.haste
     }
 
     /// Bytes in all.
@@ -148,7 +160,7 @@ impl DataReader {
                 buf[written..].fill(0);
                 let buf = &mut buf[..written];
                 let (medium, boot) = (self.volume.medium(), self.volume.boot());
-                let runs = Clusters { medium, boot, runs };
+                let runs = Clusters { medium, boot, runs, in_haste: self.haste.is_on() };
                 if *unit_clusters == 0 {
                     runs.read(self.position, buf, &mut self.holes)?;
                 } else {
@@ -168,6 +180,8 @@ pub(super) struct Clusters<'a> {
     pub(super) medium: &'a Medium,
     pub(super) boot: &'a Boot,
     pub(super) runs: &'a RunList,
+    /// Once there is a hole, the rest need not be read.
+    pub(super) in_haste: bool,
 }
 
 impl Clusters<'_> {
@@ -184,6 +198,12 @@ impl Clusters<'_> {
         let mut index = self.runs.find(position / cluster_bytes);
         while done < buf.len() {
             let at = position + done as u64;
+            if let Some(hole) = holes.list().last().filter(|_| self.in_haste) {
+                let reason = hole.reason.clone();
+                buf[done..].fill(0);
+                holes.add(at, (buf.len() - done) as u64, reason);
+                return Ok(());
+            }
             let run = index.and_then(|i| self.runs.get(i));
             let Some((start, clusters, place)) = run else {
                 buf[done..].fill(0);
@@ -222,7 +242,7 @@ impl Clusters<'_> {
                     holes.add(at + range.start as u64, range.len() as u64, reason);
                 };
                 let offset = offset.unwrap_or(u64::MAX);
-                self.medium.read_around_holes(WHAT, offset, part, &mut hole)?;
+                self.medium.read_around_holes(WHAT, offset, part, self.in_haste, &mut hole)?;
             }
         }
         Ok(())
@@ -253,7 +273,7 @@ pub(super) fn read_metadata(
     )?;
     let mut bytes = vec![0; size];
     let mut holes = Holes::default();
-    Clusters { medium, boot, runs: &runs }.read(0, &mut bytes, &mut holes)?;
+    Clusters { medium, boot, runs: &runs, in_haste: false }.read(0, &mut bytes, &mut holes)?;
     match holes.list().first() {
         None => Ok(bytes),
         Some(hole) => Err(damaged(WHAT, at, "a readable list", hole.reason.clone())),

@@ -4,6 +4,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::NtfsError;
 use crate::disk::{Device, is_gone};
@@ -11,6 +12,21 @@ use crate::disk::{Device, is_gone};
 /// After a failed read, pieces of this size are tried, and sectors in those
 /// that fail too.
 const RETRY_BYTES: usize = 64 << 10;
+
+/// Whether a reader makes do with the first failure instead of trying smaller
+/// pieces: for whoever reads the same again later. All clones are one.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Haste(Arc<AtomicBool>);
+
+impl Haste {
+    pub(crate) fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A device and the part of it that is the volume.
 #[derive(Clone)]
@@ -57,12 +73,14 @@ impl Medium {
 
     /// As much of `buf` as can be had, zeros for the rest, which `hole` is
     /// told of (range in `buf`, reason). An error only where the whole device
-    /// is gone: then nothing further will come.
+    /// is gone: then nothing further will come. In haste all of `buf` is a hole
+    /// where one read cannot fill it.
     pub fn read_around_holes(
         &self,
         what: &'static str,
         offset: u64,
         buf: &mut [u8],
+        in_haste: bool,
         hole: &mut dyn FnMut(Range<usize>, String),
     ) -> Result<(), NtfsError> {
         let there = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -72,7 +90,8 @@ impl Medium {
             hole(there..buf.len(), format!("lies past the end of the volume (byte {end})"));
         }
         let there = there.min(buf.len());
-        self.read_smaller(what, offset, &mut buf[..there], usize::MAX, 0, hole)
+        let piece = if in_haste { 0 } else { usize::MAX };
+        self.read_smaller(what, offset, &mut buf[..there], piece, 0, hole)
     }
 
     fn read_smaller(
@@ -90,7 +109,7 @@ impl Medium {
             // Pieces end at multiples of their size, so that a bad sector
             // costs itself and not its neighbours.
             let to_edge = match piece {
-                usize::MAX => usize::MAX,
+                0 | usize::MAX => usize::MAX,
                 piece => piece - usize::try_from(at % piece as u64).unwrap_or(0),
             };
             let end = done + to_edge.min(buf.len() - done);
@@ -162,7 +181,8 @@ mod tests {
         let medium = Medium::new(device.clone(), u64::MAX);
         let mut buf = vec![0xEE; len];
         let mut holes = Vec::new();
-        let result = medium.read_around_holes("test", offset, &mut buf, &mut |r, _| holes.push(r));
+        let mut hole = |range, _| holes.push(range);
+        let result = medium.read_around_holes("test", offset, &mut buf, false, &mut hole);
         assert!(device.asked.lock().unwrap().len() < 600);
         (buf, holes, result.is_ok())
     }
@@ -183,6 +203,18 @@ mod tests {
     fn a_short_read_in_a_bad_sector_is_one_hole() {
         let (buf, holes, ok) = read(&[3], u64::MAX, 1600, 10);
         assert!(ok && holes[0] == (0..10) && holes.len() == 1 && buf == [0; 10]);
+    }
+
+    #[test]
+    fn in_haste_a_bad_sector_is_met_once() {
+        let device =
+            Arc::new(Failing { bad: vec![3], gone_from: u64::MAX, asked: Mutex::default() });
+        let medium = Medium::new(device.clone(), u64::MAX);
+        let (mut buf, mut holes) = (vec![0xEE; 200_000], Vec::new());
+        let mut hole = |range, _| holes.push(range);
+        medium.read_around_holes("test", 100, &mut buf, true, &mut hole).unwrap();
+        assert_eq!(*device.asked.lock().unwrap(), [(100, 200_000)]);
+        assert!(holes[0] == (0..200_000) && holes.len() == 1 && buf.iter().all(|b| *b == 0));
     }
 
     #[test]

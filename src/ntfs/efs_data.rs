@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::NtfsError;
 use super::attribute::{Sizes, flag, kind};
 use super::data::{DataReader, Holes, Source};
+use super::device::Haste;
 use super::efs::{EfsExport, EfsStream, Sparse};
 use super::file::{File, FileAttribute};
 use super::runs::{Place, RunList};
@@ -31,6 +32,7 @@ enum Failure {
 pub(crate) struct EfsData {
     export: EfsExport<ReadAt>,
     holes: Holes,
+    haste: Haste,
 }
 
 impl EfsData {
@@ -43,12 +45,18 @@ impl EfsData {
             .map_err(|error| format!("encrypted by EFS, and its keys cannot be read: {error}"))?;
         let mut attributes: Vec<_> = file.all(kind::DATA).collect();
         attributes.sort_by(|a, b| a.name.cmp(&b.name)); // the unnamed one is first
-        let streams =
-            attributes.into_iter().map(|data| stream(volume, file, data)).collect::<Result<_, _>>();
+        let haste = Haste::default();
+        let streams = attributes.into_iter().map(|data| stream(volume, file, data, &haste));
+        let streams = streams.collect::<Result<_, _>>();
         let streams = streams.map_err(|error| format!("encrypted by EFS: {error}"))?;
         let export = EfsExport::new(&metadata, streams, volume.boot().cluster_bytes)
             .map_err(|lost| format!("encrypted by EFS, and cannot be exported: {lost}"))?;
-        Ok(Self { export, holes: Holes::default() })
+        Ok(Self { export, holes: Holes::default(), haste })
+    }
+
+    /// In haste what follows the first failure comes as a hole, unread.
+    pub(crate) fn haste(&self) -> &Haste {
+        &self.haste
     }
 
     /// Bytes in all.
@@ -79,6 +87,13 @@ impl EfsData {
                     piece = piece.saturating_mul(2);
                 }
                 Err(Failure::Device(error)) => return Err(error),
+                Err(Failure::Hole(reason)) if self.haste.is_on() => {
+                    let n = end - done;
+                    buf[done..end].fill(0);
+                    self.holes.add(self.export.position(), n as u64, reason);
+                    self.export.skip(n as u64);
+                    done = end;
+                }
                 Err(Failure::Hole(_)) if piece > SECTOR && end - done > SECTOR => piece = SECTOR,
                 Err(Failure::Hole(reason)) => {
                     // The sectors of the export are not those of the stream:
@@ -104,6 +119,7 @@ fn stream(
     volume: &Arc<Volume>,
     file: &File,
     data: &FileAttribute,
+    haste: &Haste,
 ) -> Result<EfsStream<ReadAt>, NtfsError> {
     let mut source = file.source(volume, data)?;
     let size = data.size();
@@ -124,7 +140,7 @@ fn stream(
             *unit_clusters = 0;
         }
     }
-    let mut reader = DataReader::new(Arc::clone(volume), source);
+    let mut reader = DataReader::with_haste(Arc::clone(volume), source, haste.clone());
     let read_at: ReadAt = Box::new(move |at, buf| match reader.read_at(at, buf) {
         Ok(None) => Ok(()),
         Ok(Some(reason)) => Err(Failure::Hole(reason)),

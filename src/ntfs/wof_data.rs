@@ -2,6 +2,7 @@
 
 use super::NtfsError;
 use super::data::{DataReader, Holes};
+use super::device::Haste;
 use super::wof::{Algorithm, Reader, WofError};
 use crate::facts::Hole;
 
@@ -22,6 +23,7 @@ type ReadAt = Box<dyn FnMut(u64, &mut [u8]) -> Result<(), Failure> + Send>;
 pub(crate) struct WofData {
     reader: Reader<ReadAt>,
     holes: Holes,
+    haste: Haste,
 }
 
 impl WofData {
@@ -29,13 +31,19 @@ impl WofData {
     /// [`STREAM`](super::wof::STREAM).
     pub(crate) fn new(algorithm: Algorithm, plain_bytes: u64, mut stream: DataReader) -> Self {
         let stream_bytes = stream.len();
+        let haste = stream.haste().clone();
         let read_at: ReadAt = Box::new(move |at, buf| match stream.read_at(at, buf) {
             Ok(None) => Ok(()),
             Ok(Some(reason)) => Err(Failure::Hole(reason)),
             Err(error) => Err(Failure::Device(error)),
         });
         let reader = Reader::new(algorithm, plain_bytes, stream_bytes, read_at);
-        Self { reader, holes: Holes::default() }
+        Self { reader, holes: Holes::default(), haste }
+    }
+
+    /// In haste what follows the first failure comes as a hole, unread.
+    pub(crate) fn haste(&self) -> &Haste {
+        &self.haste
     }
 
     /// Bytes in all.
@@ -65,7 +73,8 @@ impl WofData {
                     let at = self.reader.position();
                     let (_, end) = error.plain_range();
                     let missing = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-                    let n = missing.clamp(1, buf.len() - done);
+                    let left = buf.len() - done;
+                    let n = if self.haste.is_on() { left } else { missing.clamp(1, left) };
                     buf[done..done + n].fill(0);
                     self.holes.add(at, n as u64, error.to_string());
                     self.reader.skip(n as u64);

@@ -130,6 +130,11 @@ pub trait Stream: Send {
 
     /// The holes met so far, in order.
     fn holes(&self) -> &[Hole];
+
+    /// From now on a failing medium is not asked again, in smaller pieces: once
+    /// there is a hole, all that follows may come as one, unread. For whoever
+    /// opens the stream a second time then, when everything else is saved.
+    fn set_hasty(&mut self, _hasty: bool) {}
 }
 
 /// The files of one volume or folder, read-only.

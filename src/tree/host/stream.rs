@@ -21,6 +21,8 @@ pub(super) struct FileStream {
     /// What the host says has data on the disk, at or after `at`: the rest need
     /// not be read to know that it is zeros.
     data: Range<u64>,
+    /// A failure is enough to give up the rest.
+    hasty: bool,
 }
 
 impl FileStream {
@@ -29,7 +31,7 @@ impl FileStream {
             Ok(meta) => {
                 let length = meta.len();
                 let data = if is_sparse(&meta) { 0..0 } else { 0..length };
-                Ok(Self { file, path, length, at: 0, holes: Vec::new(), data })
+                Ok(Self { file, path, length, at: 0, holes: Vec::new(), data, hasty: false })
             }
             Err(error) => Err(TreeError::Host { path, error }),
         }
@@ -78,6 +80,13 @@ impl FileStream {
                     self.at += n as u64;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if self.hasty && is_medium_error(&e) => {
+                    let lost = buf.len() - done;
+                    buf[done..].fill(0);
+                    self.add_hole(lost as u64, e.to_string());
+                    self.at += lost as u64;
+                    return Ok(());
+                }
                 Err(e) if is_medium_error(&e) => {
                     // To the next page border, so that good pages are whole.
                     let into_page = usize::try_from(self.at % SMALLEST as u64).unwrap_or(0);
@@ -149,6 +158,10 @@ impl Stream for FileStream {
 
     fn holes(&self) -> &[Hole] {
         &self.holes
+    }
+
+    fn set_hasty(&mut self, hasty: bool) {
+        self.hasty = hasty;
     }
 }
 

@@ -25,6 +25,10 @@ impl Stream for Plain {
     fn holes(&self) -> &[Hole] {
         self.0.holes()
     }
+
+    fn set_hasty(&mut self, hasty: bool) {
+        self.0.haste().set(hasty);
+    }
 }
 
 /// The plain data of a file compressed by WOF.
@@ -47,6 +51,10 @@ impl Stream for Wof {
     fn holes(&self) -> &[Hole] {
         self.0.holes()
     }
+
+    fn set_hasty(&mut self, hasty: bool) {
+        self.0.haste().set(hasty);
+    }
 }
 
 /// The raw export form of an encrypted file.
@@ -68,5 +76,9 @@ impl Stream for Efs {
 
     fn holes(&self) -> &[Hole] {
         self.0.holes()
+    }
+
+    fn set_hasty(&mut self, hasty: bool) {
+        self.0.haste().set(hasty);
     }
 }
