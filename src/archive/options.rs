@@ -1,12 +1,13 @@
 //! How a set is to be made, and what came of it.
 
 use super::error::ArchiveError;
-use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES};
+use super::frames::{FRAME_BYTES, MAX_FRAME_BYTES, MAX_FRAMES};
 use super::manifest::Line;
 use super::rescue::{Machine, Rescue, What};
 use super::ustar::BLOCK;
 use crate::crypt::Encryption;
 use crate::facts::FileTime;
+use crate::target::preflight::human;
 
 /// What to do with an unfinished set of the same source.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,7 +47,7 @@ pub struct OffloadOptions {
     pub any_level: bool,
     /// Threads that compress; `None` for as many as the machine has.
     pub threads: Option<usize>,
-    /// The plain size of a frame, in bytes.
+    /// The plain size of a frame, in bytes; a source of many TiB gets larger ones.
     pub frame_bytes: u64,
     /// The largest size of a volume, in bytes. Without it the store is one
     /// file, unless the target cannot hold one of any size.
@@ -110,8 +111,29 @@ impl OffloadOptions {
         }
     }
 
+    /// The plain size of a frame for a source of so many bytes: doubled until a set
+    /// can have the frames. Each may go out half full, where a file does not fit.
+    ///
+    /// # Errors
+    /// The source is too large for any.
+    pub(super) fn frame_bytes_for(&self, source: u64) -> Result<u64, ArchiveError> {
+        const MOST_FRAMES: u64 = MAX_FRAMES as u64 / 2;
+        // More would not fit into the memory that a run may take.
+        const LARGEST: u64 = 32 << 20;
+        let mut frame = self.frame_bytes;
+        while source / frame >= MOST_FRAMES && frame <= LARGEST / 2 {
+            frame *= 2;
+        }
+        if source / frame >= MOST_FRAMES {
+            let (source, most) = (human(source), human(frame * MOST_FRAMES));
+            let what = format!("{source} of files are more than a set can have ({most})");
+            return Err(ArchiveError::Unfit { what });
+        }
+        Ok(frame)
+    }
+
     /// Threads that compress at this level, and frames in flight, within 256 MiB.
-    pub(super) fn pipeline(&self, level: i32) -> (usize, usize) {
+    pub(super) fn pipeline(&self, level: i32, frame_bytes: u64) -> (usize, usize) {
         const MIB: u64 = 1 << 20;
         // What zstd's tables take at a level, by its own estimate for 4 MiB
         // of input, rounded up.
@@ -121,7 +143,7 @@ impl OffloadOptions {
             _ => 90 * MIB,
         };
         // A frame in flight is held plain and packed.
-        let frame = 2 * self.frame_bytes + MIB / 8;
+        let frame = 2 * frame_bytes + MIB / 8;
         let machine = || std::thread::available_parallelism().map_or(1, usize::from);
         let wanted = self.threads.unwrap_or_else(machine).clamp(1, 16);
         let takes = |threads: usize| threads as u64 * (context + 2 * frame) + frame;
@@ -141,4 +163,39 @@ pub struct Outcome {
     pub losses: u64,
     /// Frames that were there from an earlier, interrupted run.
     pub resumed_frames: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_source_has_larger_frames_and_one_too_large_is_refused() {
+        const TIB: u64 = 1 << 40;
+        let options = OffloadOptions::default();
+        let frame = |source| options.frame_bytes_for(source);
+        assert_eq!(frame(0).unwrap(), FRAME_BYTES);
+        assert_eq!(frame(4 * TIB - 1).unwrap(), FRAME_BYTES);
+        assert_eq!(frame(4 * TIB).unwrap(), 2 * FRAME_BYTES);
+        assert_eq!(frame(32 * TIB - 1).unwrap(), 32 << 20);
+        let error = frame(32 * TIB).unwrap_err();
+        let expected = "35.1 TB of files are more than a set can have (35.1 TB)";
+        assert_eq!(error.to_string(), expected);
+        // What one asks for stays.
+        let large = OffloadOptions { frame_bytes: MAX_FRAME_BYTES, ..options };
+        assert_eq!(large.frame_bytes_for(TIB).unwrap(), MAX_FRAME_BYTES);
+    }
+
+    #[test]
+    fn whatever_the_frames_the_memory_is_bounded() {
+        let options = OffloadOptions { threads: Some(16), ..OffloadOptions::default() };
+        for frame in [FRAME_BYTES, 16 << 20, 32 << 20] {
+            for level in [1, 9, 19] {
+                let (threads, in_flight) = options.pipeline(level, frame);
+                assert!(threads >= 1 && in_flight > threads, "level {level}, frames of {frame}");
+                let bytes = in_flight as u64 * 2 * frame;
+                assert!(bytes <= 200 << 20, "level {level}, frames of {frame}: {bytes}");
+            }
+        }
+    }
 }

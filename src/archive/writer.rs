@@ -68,7 +68,7 @@ pub fn offload_with(
     };
     let packing = Options {
         level: options.level,
-        frame_bytes: options.frame_bytes,
+        frame_bytes: options.frame_bytes_for(plan.totals().bytes)?,
         split,
         read_back: options.read_back,
     };
@@ -358,7 +358,7 @@ impl Run<'_> {
     ) -> Result<((Written, Proofs), u64), ArchiveError> {
         let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
         let Options { level, frame_bytes: limit, .. } = begin.options;
-        let (threads, in_flight) = self.options.pipeline(level);
+        let (threads, in_flight) = self.options.pipeline(level, limit);
         let before = position.totals.bytes;
         let first = sink.frames();
         let totals = thread::scope(|scope| {
