@@ -273,6 +273,32 @@ fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
 }
 
 #[test]
+fn nobody_logs_on_as_nobody_unless_asked_to() {
+    let options = Options {
+        global: vec!["map to guest = Bad User".into()],
+        share: vec!["guest ok = yes".into()],
+        ..Options::default()
+    };
+    let Some(server) = Smbd::with(options) else { return };
+    let url = format!("smb://127.0.0.1:{}/share", server.port());
+    let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
+    let never = |_: &open::Login| -> Result<Option<Secret>, TargetError> { panic!("asked") };
+    let open =
+        |place: SmbPlace| open::open(&Dest::Smb(place), &never, open::Options::default(), &monitor);
+    let error = open(place(&url)).err().unwrap();
+    assert_eq!(error.trouble, Trouble::Logon);
+    assert!(error.action.contains("--anonymous"), "{}", error.action);
+
+    let target = open(SmbPlace { anonymous: true, ..place(&url) }).unwrap();
+    assert_eq!(target.list("").unwrap(), []);
+    // Where the share is for its user alone nobody stays out.
+    let Some(server) = Smbd::start() else { return };
+    let url = format!("smb://127.0.0.1:{}/share", server.port());
+    let error = open(SmbPlace { anonymous: true, ..place(&url) }).err().unwrap();
+    assert!(matches!(error.trouble, Trouble::Denied | Trouble::Logon), "{error}");
+}
+
+#[test]
 fn a_domain_may_be_written() {
     let Some(server) = Smbd::start() else { return };
     let url = server.url("").replace("smb://", "smb://WORKGROUP;");

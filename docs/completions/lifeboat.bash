@@ -97,7 +97,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__extract)
-            opts="-q -v -h --of-user --to --replace --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --of-user --to --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -143,7 +143,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__guide)
-            opts="-q -v -h --to --name --level --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --name --level --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -193,7 +193,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-q -v -h --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -231,7 +231,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__loadstate)
-            opts="-q -v -h --store --way --i --keyfile --decrypt --usmt --write --run --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --store --way --i --keyfile --decrypt --usmt --write --run --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,7 +297,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --store --path --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -375,7 +375,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__report)
-            opts="-q -v -h --to --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -417,7 +417,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-q -v -h --to --in-place --part --replace --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --in-place --part --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,7 +489,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__verify)
-            opts="-q -v -h --level --store --usmt --user --password-file --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --level --store --usmt --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

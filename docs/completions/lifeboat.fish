@@ -60,6 +60,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l identity -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Print more about what is being done'
@@ -94,6 +95,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set says so)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase, which is asked for'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST looks too small'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbose -d 'Print more about what is being done'
@@ -105,6 +107,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l identity -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Print more about what is being done'
@@ -117,6 +120,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l identity -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s v -l verbose -d 'Print more about what is being done'
@@ -131,6 +135,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Al
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d 'Overwrite files that are there'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s v -l verbose -d 'Print more about what is being done'
@@ -146,6 +151,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Re
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s drive, and put it at the path that it came from'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Put it in the place of a store that is there, which is kept aside'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Print more about what is being done'
@@ -171,6 +177,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l run -d 'Run it and follow it to its end'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s v -l verbose -d 'Print more about what is being done'
@@ -185,6 +192,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l identity -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'One JSON event a line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s v -l verbose -d 'Print more about what is being done'

@@ -462,6 +462,9 @@ pub(crate) struct Logon {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Log on as nobody, at a share that lets everybody in
+    #[arg(long, conflicts_with_all = ["user", "password_file"])]
+    pub(crate) anonymous: bool,
     #[command(flatten)]
     pub(crate) unlock: Unlock,
 }

@@ -117,19 +117,25 @@ fn open_target(dest: Dest, logon: &Logon, options: Options, out: Out) -> Result<
     Ok(open(&dest, &ask, options, &monitor)?)
 }
 
-/// `--user` for destinations that have no place for a user in their own text.
+/// `--user` for destinations that have no place for a user in their own text, and
+/// `--anonymous`.
 fn with_user(dest: Dest, logon: &Logon) -> Dest {
-    let Some(user) = &logon.user else { return dest };
-    let (domain, user) = match user.split_once(['\\', ';']) {
-        Some((domain, user)) => (Some(domain.to_owned()), user.to_owned()),
-        None => (None, user.clone()),
-    };
+    if logon.user.is_none() && !logon.anonymous {
+        return dest;
+    }
     let place = match dest {
         Dest::Smb(place) => place,
         Dest::Folder(path) => match unc_place(&path) {
             Some(place) => place,
             None => return Dest::Folder(path),
         },
+    };
+    let Some(user) = logon.user.as_ref().filter(|_| !logon.anonymous) else {
+        return Dest::Smb(SmbPlace { anonymous: true, ..place });
+    };
+    let (domain, user) = match user.split_once(['\\', ';']) {
+        Some((domain, user)) => (Some(domain.to_owned()), user.to_owned()),
+        None => (None, user.clone()),
     };
     Dest::Smb(SmbPlace { domain, user: Some(user), ..place })
 }
@@ -142,6 +148,7 @@ fn unc_place(path: &Path) -> Option<SmbPlace> {
     (!matches!(server, "?" | ".")).then(|| SmbPlace {
         domain: None,
         user: None,
+        anonymous: false,
         server: server.to_owned(),
         port: None,
         share: share.to_owned(),

@@ -151,6 +151,9 @@ impl Settings {
             logon.unlock.passphrase_file = file.or_else(|| own().filter(|_| !is_set));
         }
         let is_ours = !places.is_empty() && places.iter().all(|place| self.is_below_to(place));
+        if logon.anonymous {
+            return;
+        }
         if logon.user.is_none() {
             logon.user =
                 variable("LIFEBOAT_USER").or_else(|| self.user.clone().filter(|_| is_ours));

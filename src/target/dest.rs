@@ -21,6 +21,8 @@ pub struct SmbPlace {
     pub domain: Option<String>,
     /// The user, if one was written.
     pub user: Option<String>,
+    /// To log on as nobody, for a share that lets everybody in. Only if asked for.
+    pub anonymous: bool,
     /// Name or address; an IPv6 address without its brackets.
     pub server: String,
     /// The port, if it is not SMB's own (445).
@@ -169,9 +171,10 @@ impl SmbPlace {
         PathBuf::from(path)
     }
 
-    /// `DOMAIN\user`, or the user alone.
+    /// `DOMAIN\user`, or the user alone; `None` where nobody is named, or nobody
+    /// is to be.
     pub fn account(&self) -> Option<String> {
-        let user = self.user.as_deref()?;
+        let user = self.user.as_deref().filter(|_| !self.anonymous)?;
         Some(match &self.domain {
             Some(domain) => format!(r"{domain}\{user}"),
             None => user.to_owned(),
@@ -222,7 +225,8 @@ fn parse_smb(rest: &str) -> Result<SmbPlace, DestError> {
     let Some((share, dir)) = names.split_first() else {
         return Err(DestError::NoShare(server));
     };
-    Ok(SmbPlace { domain, user, server, port, share: share.clone(), dir: dir.join("/") })
+    let (share, dir) = (share.clone(), dir.join("/"));
+    Ok(SmbPlace { domain, user, anonymous: false, server, port, share, dir })
 }
 
 /// `user@server:port` and `share/dir`. A `/` in a user or password (which must

@@ -71,7 +71,7 @@ fn open_smb(
     use super::smb::{SmbTarget, TIMEOUT};
     let password = match login(place) {
         Some(login) => ask(place, &login, password)?,
-        None => Secret::default(), // opening says that a user is missing
+        None => Secret::default(), // anonymous, or opening says that a user is missing
     };
     Ok(Arc::new(SmbTarget::open(place, &password, TIMEOUT, missing)?))
 }
@@ -82,6 +82,11 @@ fn open_smb(
     password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
     missing: Missing,
 ) -> Result<Arc<dyn Target>, TargetError> {
+    if place.anonymous {
+        // An empty name and password: WNetAddConnection2W's null session.
+        let nobody = Secret::default();
+        return Ok(Arc::new(DirectoryTarget::open_with_logon(place, "", &nobody, missing)?));
+    }
     let Some(login) = login(place) else {
         return Ok(Arc::new(DirectoryTarget::open(&place.unc_path(), missing)?));
     };

@@ -50,11 +50,14 @@ impl SmbTarget {
     ) -> Result<Self, TargetError> {
         let shown = place.to_string();
         let server = place.server_url();
-        if place.user.is_none() {
+        if place.user.is_none() && !place.anonymous {
             return Err(TargetError {
                 trouble: Trouble::Logon,
                 what: "the address names no user to log on with".to_owned(),
-                action: format!("write smb://user@{}", shown.trim_start_matches("smb://")),
+                action: format!(
+                    "write smb://user@{}, or use --anonymous if everybody may write there",
+                    shown.trim_start_matches("smb://")
+                ),
                 path: shown,
                 source: None,
             });

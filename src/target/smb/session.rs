@@ -73,7 +73,8 @@ pub(super) fn client(
         .server(place.server_url())
         .share(format!("/{}", encoded(&place.share)))
         .workgroup(place.domain.as_deref().unwrap_or_default())
-        .username(place.user.as_deref().unwrap_or_default())
+        // Without a name it is the anonymous logon, and then only if asked for.
+        .username(place.user.as_deref().filter(|_| !place.anonymous).unwrap_or_default())
         .password(password.expose());
     // The dialect, signing and encryption are the server's to ask for. Without
     // the logon there is to be no guest in its place.
