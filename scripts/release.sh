@@ -48,15 +48,23 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-release.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 if [ -n "$check" ]; then
-    # Folders of different names and depths: nothing of them may be in the zip.
-    for place in one "two/a longer name"; do
-        echo "release: the whole in $work/$place"
-        git clone --quiet --no-hardlinks . "$work/$place"
-        "$work/$place/scripts/release.sh" --out "$work/out-${place%%/*}"
-        rm -rf "${work:?}/$place"
-    done
+    # Folders of different names and depths: nothing of them may be in the zip. One
+    # before /usr and one behind it, where the libraries are: a linker that sorts by
+    # path would show.
+    commit=$(git rev-parse HEAD) # whatever comes onto the branch meanwhile
+    behind=$(mktemp -d /var/tmp/lifeboat-release.XXXXXX)
+    trap 'rm -rf "$work" "$behind"' EXIT
+    build() { # FOLDER RESULT
+        echo "release: the whole in $1"
+        git clone --quiet --no-hardlinks . "$1"
+        git -C "$1" checkout --quiet --detach "$commit"
+        "$1/scripts/release.sh" --out "$2"
+        rm -rf "${1:?}"
+    }
+    build "$work/one" "$work/out-one"
+    build "$behind/two/a longer name" "$work/out-two"
     if ! cmp "$work"/out-one/*.zip "$work"/out-two/*.zip; then
-        trap - EXIT # what differs can be looked at
+        trap 'rm -rf "$behind"' EXIT # what differs can be looked at
         for place in one two; do
             python3 -m zipfile -e "$work/out-$place"/*.zip "$work/out-$place"
         done
