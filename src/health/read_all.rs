@@ -49,14 +49,19 @@ pub(super) fn read_store(
                 return;
             }
             let path = || part.path_of(&listing.path_of(file));
-            let before = report.bytes_read;
             let mut look = onlooker.as_deref_mut().map(|onlooker| Look {
                 onlooker,
                 part: number,
                 below: listing.path_of(file),
             });
-            let bytes = &mut report.bytes_read;
-            match read_file(&*part.tree, file.node, look.as_mut(), &mut buffer, bytes) {
+            let mut read = |bytes: u64| {
+                report.bytes_read += bytes;
+                progress.bytes += bytes;
+                monitor.progress(progress);
+                !monitor.is_cancelled()
+            };
+            match read_file(&*part.tree, file.node, look.as_mut(), &mut buffer, &mut read) {
+                Ok(Read::Stopped) => return,
                 Ok(Read::NotHere) => report.files_skipped += 1,
                 Ok(Read::Done(troubles)) => {
                     let count = if troubles.is_empty() {
@@ -75,7 +80,6 @@ pub(super) fn read_store(
                 }
             }
             progress.files += 1;
-            progress.bytes += report.bytes_read - before;
             monitor.progress(progress);
         }
     }
@@ -163,6 +167,8 @@ enum Read {
     /// Its data is not on this disk, or cannot be exported: the look at the
     /// metadata has told so.
     NotHere,
+    /// The user stops.
+    Stopped,
 }
 
 /// What is wrong with a file that could be opened.
@@ -171,12 +177,14 @@ enum Trouble {
     Facts(String),
 }
 
+/// Reads every stream of a file. `read` hears of all bytes as they come, and says
+/// whether to go on: one file may be most of a store.
 fn read_file(
     tree: &dyn Tree,
     node: NodeId,
     mut look: Option<&mut Look<'_>>,
     buffer: &mut [u8],
-    bytes: &mut u64,
+    read: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Read, TreeError> {
     let facts = tree.facts(node, None)?;
     if let Some(look) = &mut look {
@@ -184,9 +192,6 @@ fn read_file(
     }
     if matches!(facts.content, Content::NotHere(_) | Content::EfsLost(_)) {
         return Ok(Read::NotHere);
-    }
-    if let Some(look) = &mut look {
-        look.onlooker.file(look.part, &look.below, node, &facts);
     }
     let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Facts).collect();
     // The raw export of an EFS file holds all its streams.
@@ -201,9 +206,11 @@ fn read_file(
             if n == 0 {
                 break;
             }
-            *bytes += n as u64;
             if let Some(look) = &mut look {
                 look.onlooker.bytes(&buffer[..n]);
+            }
+            if !read(n as u64) {
+                return Ok(Read::Stopped);
             }
         }
         if let Some(first) = stream.holes().first() {
@@ -226,5 +233,41 @@ impl Trouble {
             }
             Self::Facts(which) => FACTS_LOST.at(path, format!("cannot be read whole: {which}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::memory::{MemoryData, MemoryTree};
+
+    /// Sees how often it hears of a file.
+    #[derive(Default)]
+    struct Count(usize);
+
+    impl Onlooker for Count {
+        fn file(&mut self, _: usize, _: &NtPath, _: NodeId, _: &Facts) {
+            self.0 += 1;
+        }
+        fn stream(&mut self, _: Option<&NtName>) {}
+        fn bytes(&mut self, _: &[u8]) {}
+        fn end(&mut self) {}
+    }
+
+    #[test]
+    fn who_stops_in_a_huge_file_need_not_wait_for_its_end() {
+        let mut tree = MemoryTree::new("x", 1);
+        let mail = tree.file("mail.pst", MemoryData::pattern(1, 50 << 30));
+        let (mut buffer, mut pieces) = (vec![0; 4096], Vec::new());
+        let mut read = |bytes| {
+            pieces.push(bytes);
+            pieces.len() < 3
+        };
+        let mut onlooker = Count::default();
+        let mut look = Look { onlooker: &mut onlooker, part: 0, below: "mail.pst".into() };
+        let came = read_file(&tree, mail, Some(&mut look), &mut buffer, &mut read).unwrap();
+        assert!(matches!(came, Read::Stopped));
+        assert_eq!(pieces, [4096; 3]);
+        assert_eq!(onlooker.0, 1, "a file's turn comes once");
     }
 }
