@@ -116,7 +116,9 @@ impl TargetError {
 
 /// An open file at a target.
 pub trait TargetFile: Send {
-    /// Writes all of `data` at `offset`. May be repeated after a passing error.
+    /// Writes all of `data` at `offset`. May be repeated after a passing error. An
+    /// error may be that of an earlier write which was still under way; then nothing
+    /// of `data` has been taken, and repeating the call repeats both.
     fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError>;
 
     /// Reads up to `buf.len()` bytes at `offset`; short only at the file's end.

@@ -4,7 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::super::ledger::Ledger;
+use crossbeam_channel::Receiver;
+
+use super::super::ledger::{Ledger, Piece};
 use super::super::trouble::{bytes_are_missing, from_io};
 use super::super::{TargetError, TargetFile};
 use super::Connection;
@@ -21,7 +23,6 @@ const GATHERED: usize = 2 << 20;
 const READ: usize = 8 << 20;
 
 /// See the module.
-#[derive(Debug)]
 pub(super) struct SmbTargetFile {
     connection: Arc<Connection>,
     /// What the session knows it by.
@@ -32,10 +33,22 @@ pub(super) struct SmbTargetFile {
     /// server has them, so that a call can be repeated after a passing error.
     gathered_at: u64,
     gathered: Vec<u8>,
-    /// Travels to the session's thread and back with each large call.
-    buffer: Vec<u8>,
+    /// What the server is busy with. The caller prepares the next bytes meanwhile.
+    under_way: Option<UnderWay>,
+    /// A write that failed. It comes before all others if the call is repeated.
+    failed: Option<(u64, Vec<u8>)>,
+    /// Memory for the next large call.
+    spare: Vec<u8>,
     /// What the server has taken since the last flush.
     ledger: Ledger,
+}
+
+/// A write that nobody has waited for yet.
+struct UnderWay {
+    offset: u64,
+    bytes: Arc<Vec<u8>>,
+    piece: Piece,
+    answer: Receiver<io::Result<()>>,
 }
 
 impl SmbTargetFile {
@@ -54,7 +67,9 @@ impl SmbTargetFile {
             writable: access != Access::Read,
             gathered_at: 0,
             gathered: Vec::new(),
-            buffer: Vec::new(),
+            under_way: None,
+            failed: None,
+            spare: Vec::new(),
             ledger: Ledger::default(),
         })
     }
@@ -63,24 +78,54 @@ impl SmbTargetFile {
         from_io(error, self.shown.clone(), true)
     }
 
-    /// Has the session write `data`.
+    /// Has the session write `data`, behind our back: what becomes of it, the next
+    /// call says. Nothing is taken if an earlier write fails.
     fn send(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        let id = self.id;
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.spare);
         buffer.clear();
         buffer.extend_from_slice(data);
-        let answer = self.connection.begin(move |session| {
-            let done = session.write_all_at(id, offset, &buffer);
-            (buffer, done)
-        });
+        if let Err(error) = self.settle() {
+            self.spare = buffer;
+            return Err(error);
+        }
+        self.begin(offset, buffer)
+    }
+
+    /// Hands a write to the session. There is none before it.
+    fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), TargetError> {
+        // Shared while the bytes are on their way, and being hashed here meanwhile.
+        let bytes = Arc::new(buffer);
+        let (id, sent) = (self.id, Arc::clone(&bytes));
+        let answer = self.connection.begin(move |session| session.write_all_at(id, offset, &sent));
         let answer = answer.map_err(|error| self.fail(error))?;
-        // Worked out while the bytes are on their way.
-        let piece = self.ledger.piece(offset, data);
-        let (buffer, done) = answer.recv().map_err(|end| self.fail(super::thread_ended(end)))?;
-        self.buffer = buffer;
-        done.map_err(|error| self.fail(error))?;
-        self.ledger.put(piece);
+        let piece = self.ledger.piece(offset, &bytes);
+        self.under_way = Some(UnderWay { offset, bytes, piece, answer });
         Ok(())
+    }
+
+    /// Waits until the server has taken what was handed over, and hands over again
+    /// what failed before.
+    fn settle(&mut self) -> Result<(), TargetError> {
+        if let Some((offset, bytes)) = self.failed.take() {
+            self.begin(offset, bytes)?;
+        }
+        let Some(UnderWay { offset, bytes, piece, answer }) = self.under_way.take() else {
+            return Ok(());
+        };
+        let done = answer.recv().map_err(|end| self.fail(super::thread_ended(end)))?;
+        // The session has let go of it, or will do so in a moment.
+        let bytes = Arc::try_unwrap(bytes).unwrap_or_else(|shared| (*shared).clone());
+        match done {
+            Ok(()) => {
+                self.ledger.put(piece);
+                self.spare = bytes;
+                Ok(())
+            }
+            Err(error) => {
+                self.failed = Some((offset, bytes));
+                Err(self.fail(error))
+            }
+        }
     }
 
     /// Sends what was gathered; keeps it if that fails.
@@ -97,10 +142,16 @@ impl SmbTargetFile {
         done
     }
 
+    /// Has the server take everything.
+    fn flush(&mut self) -> Result<(), TargetError> {
+        self.flush_gathered()?;
+        self.settle()
+    }
+
     /// Reads at most [`READ`] bytes.
     fn read_some(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
         let id = self.id;
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.spare);
         buffer.resize(buf.len(), 0);
         let (buffer, done) = self
             .connection
@@ -109,9 +160,9 @@ impl SmbTargetFile {
                 Ok((buffer, done))
             })
             .map_err(|error| self.fail(error))?;
-        self.buffer = buffer;
+        self.spare = buffer;
         let read = done.map_err(|error| self.fail(error))?;
-        buf[..read].copy_from_slice(&self.buffer[..read]);
+        buf[..read].copy_from_slice(&self.spare[..read]);
         Ok(read)
     }
 
@@ -157,7 +208,7 @@ impl TargetFile for SmbTargetFile {
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
-        self.flush_gathered()?;
+        self.flush()?;
         let mut done = 0;
         while done < buf.len() {
             let end = buf.len().min(done + READ);
@@ -173,13 +224,13 @@ impl TargetFile for SmbTargetFile {
     }
 
     fn size(&mut self) -> Result<u64, TargetError> {
-        self.flush_gathered()?;
+        self.flush()?;
         let id = self.id;
         self.connection.ask(move |session| session.size(id)).map_err(|error| self.fail(error))
     }
 
     fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
-        self.flush_gathered()?;
+        self.flush()?;
         let id = self.id;
         let cut = self.connection.ask(move |session| session.set_size(id, bytes));
         cut.map_err(|error| self.fail(error))?;
@@ -193,14 +244,15 @@ impl TargetFile for SmbTargetFile {
         if !self.writable {
             return Ok(());
         }
-        self.flush_gathered()?;
+        self.flush()?;
         self.check()?;
         self.ledger.clear();
         Ok(())
     }
 
     fn close(mut self: Box<Self>) -> Result<(), TargetError> {
-        if !self.gathered.is_empty() || self.ledger.is_dirty() { self.sync() } else { Ok(()) }
+        let waits = !self.gathered.is_empty() || self.under_way.is_some() || self.failed.is_some();
+        if waits || self.ledger.is_dirty() { self.sync() } else { Ok(()) }
         // Dropping it closes the handle.
     }
 }
