@@ -1,7 +1,7 @@
 //! `lifeboat.exe` under Wine puts back one part, one user's files, and a store
 //! whose restore was killed: all of it, none of the rest, and nothing twice.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic)] // in a test's helpers too, it is a failed test
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers fail tests so
 
 #[path = "common/exe.rs"]
 mod exe;
@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use lifeboat::archive::manifest::{Member, MemberKind};
+use lifeboat::archive::hash::sha256_hex;
+use lifeboat::archive::manifest::{Data, Member, MemberKind};
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::OffloadOptions;
 use lifeboat::facts::{FileTime, attributes};
@@ -145,8 +146,8 @@ fn assert_holds(
 }
 
 /// An empty stream may stand in the set without a hash.
-fn hash_of(data: &lifeboat::archive::manifest::Data) -> String {
-    if data.size == 0 { lifeboat::archive::hash::sha256_hex(b"") } else { data.sha256.clone() }
+fn hash_of(data: &Data) -> String {
+    if data.size == 0 { sha256_hex(b"") } else { data.sha256.clone() }
 }
 
 /// What Windows calls a time of Linux.
@@ -215,7 +216,7 @@ fn one_user_goes_alone() {
         assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
         assert!(!to.exists());
     }
-    exe.run(&[&extract("alice")[..], &["C"]].concat()).expect(2);
+    exe.run(&[&extract("alice")[..], &["C"]].concat()).expect(2); // one or the other
 
     // What stands at `File/C$/Users/alice` comes as `C/Users/alice`.
     let own = |path: &str| {

@@ -147,7 +147,7 @@ fn take_place(
     if folder.kind(now).map_err(failed)? != Some(Kind::Folder) {
         return Ok(()); // a part of which nothing could be put down: its loss was named
     }
-    let mut moved = |from: &[NtName], to: &[NtName], is_aside| {
+    let mut note = |from: &[NtName], to: &[NtName], is_aside| {
         moves.push(Moved { root, from: from.to_vec(), to: to.to_vec(), is_aside });
     };
     if folder.kind(at).map_err(failed)?.is_some() {
@@ -161,14 +161,14 @@ fn take_place(
                 return Err(RestoreError::InTheWay { path: shown, what });
             };
             folder.rename(at, &aside).map_err(failed)?;
-            moved(at, &aside, true);
+            note(at, &aside, true);
         } else {
             let what = "something stands where the store belongs";
             return Err(RestoreError::InTheWay { path: shown, what });
         }
     }
     folder.rename(now, at).map_err(failed)?;
-    moved(now, at, false);
+    note(now, at, false);
     Ok(())
 }
 
