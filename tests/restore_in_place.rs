@@ -134,6 +134,12 @@ fn one_part_goes_alone() {
     let run = lifeboat(&args);
     assert!([0, 3].contains(&run.code), "{}", run.stderr);
     assert!(to.join("D").is_dir() && !to.join("C").exists());
+    // The marker is gone, which changed the times of the folder that it stood in.
+    let list = lifeboat(&["list", text(&set), "--json"]).expect(0);
+    let of_d = list.events("member").into_iter().find(|member| member["path"] == "D").unwrap();
+    let meta = to.join("D").metadata().unwrap();
+    let ticks = meta.mtime() * 10_000_000 + meta.mtime_nsec() / 100 + 116_444_736_000_000_000;
+    assert_eq!(of_d["times"]["modified"], ticks);
     assert!(run.stdout.contains("needs the other parts too: --part C"), "{}", run.stdout);
     lifeboat(&["restore", text(&set), "--part", "Q", "--to", text(&to)]).expect(4);
 }
@@ -256,4 +262,38 @@ fn what_was_interrupted_goes_on_and_never_looks_whole() {
     assert_eq!(kept, [text(&root.join("StateStore.before-lifeboat"))]);
     assert!(root.join("StateStore/USMT/catalog.mig").is_file());
     assert!(!partial.exists() && !root.join(MARKER).exists());
+}
+
+/// Two parts get their names together, or none does: what came into the place of
+/// one must not keep the other from going on.
+#[test]
+fn either_every_part_takes_its_place_or_none() {
+    let dir = TempDir::new().unwrap();
+    let set = fixture("hardlink-two", &dir.path().join("sets"));
+    let to = dir.path().join("to");
+    let args = ["restore", text(&set), "--to", text(&to)];
+    let drives = ["C", "D"].map(|drive| to.join(drive));
+    let target = support::target(set.parent().unwrap());
+    let opened = SetReader::open(target, set.file_name().unwrap().to_str().unwrap()).unwrap();
+    let under = Destinations::Staged(Box::new(Destinations::Under(to.clone())));
+    restore(&opened, &under, Options::default(), &lifeboat::monitor::Silent).unwrap();
+    // In the place of the part that comes last.
+    let in_the_way = drives[1].join("StateStore/not ours");
+    fs::create_dir_all(&in_the_way).unwrap();
+    let error = settle(&opened, &under, false).unwrap_err();
+    assert!(matches!(error, RestoreError::InTheWay { .. }), "{error}");
+    for drive in &drives {
+        assert!(drive.join("StateStore.lifeboat-partial").is_dir() && drive.join(MARKER).exists());
+    }
+    assert!(!drives[0].join("StateStore").exists());
+
+    // Said so, it is kept; and what was there for a while is nowhere else.
+    let run = lifeboat(&[&args[..], &["--replace", "--json"]].concat());
+    assert!([0, 3].contains(&run.code), "{}", run.stderr);
+    assert_eq!(run.events("kept-aside").len(), 1, "{}", run.stdout);
+    for (drive, wanted) in drives.iter().zip([1, 2]) {
+        assert!(drive.join("StateStore/USMT").is_dir());
+        assert_eq!(fs::read_dir(drive).unwrap().count(), wanted, "{}", drive.display());
+    }
+    assert!(drives[1].join("StateStore.before-lifeboat/not ours").is_dir());
 }

@@ -80,8 +80,8 @@ fn with_ending(name: &NtName, ending: &str) -> NtName {
 /// returned. Without stages this does nothing.
 ///
 /// # Errors
-/// Something is in the way, or the destination fails: the store then keeps its
-/// other name, and the same restore may be run again.
+/// Something is in the way, or the destination fails: every part of the store then
+/// keeps its other name, and the same restore may be run again.
 pub fn settle(
     input: &dyn Input,
     to: &Destinations,
@@ -92,45 +92,84 @@ pub fn settle(
     if places.stages.is_empty() {
         return Ok(Vec::new()); // the restore itself has taken its marks away
     }
-    let mut kept = Vec::new();
     let stages = std::mem::take(&mut places.stages);
+    let times: Vec<_> =
+        stages.0.iter().map(|(root, at)| (*root, at, times_of(&places, *root, at))).collect();
+    let mut moves = Vec::new();
     for (root, at) in &stages.0 {
         let now = stages.redirect(*root, at.clone());
-        let shown = places.shown(*root, at);
-        let times = times_of(&places, *root, at);
-        let Some(opened) = places.roots.get_mut(*root) else { continue };
-        let folder = &mut opened.root;
-        let failed = |error| RestoreError::Broken { path: shown.clone(), error };
-        if folder.kind(&now).map_err(failed)? != Some(Kind::Folder) {
-            continue; // a part of which nothing could be put down: its loss was named
-        }
-        if folder.kind(at).map_err(failed)?.is_some() {
-            let is_empty = matches!(folder.list(at, 1), Ok(Some(names)) if names.is_empty());
-            if is_empty {
-                folder.remove(at).map_err(failed)?;
-            } else if replace {
-                let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
-                let Some(aside) = aside else {
-                    let what = "too many earlier stores are kept beside it";
-                    return Err(RestoreError::InTheWay { path: shown, what });
-                };
-                folder.rename(at, &aside).map_err(failed)?;
-                kept.push((*root, aside));
-            } else {
-                let what = "something stands where the store belongs";
-                return Err(RestoreError::InTheWay { path: shown, what });
+        if let Err(error) = take_place(&mut places, *root, &now, at, replace, &mut moves) {
+            // A part that has its name already would be in the way of the next try.
+            for moved in moves.into_iter().rev() {
+                if let Some(opened) = places.roots.get_mut(moved.root) {
+                    let _ = opened.root.rename(&moved.to, &moved.from);
+                }
             }
-        }
-        folder.rename(&now, at).map_err(failed)?;
-        if let Some(times) = times {
-            // A rename changes the times of the folder that it happens in.
-            let above = at.split_last().map_or(&[][..], |(_, above)| above);
-            let _ = folder.set(above, &[Fact::Times(times)], &mut |_, _| {});
+            return Err(error);
         }
     }
     places.unmark(rescue)?;
+    for (root, at, times) in times {
+        if let (Some(times), Some(opened), Some((_, above))) =
+            (times, places.roots.get_mut(root), at.split_last())
+        {
+            // Names that come and go change the times of the folder they are in.
+            let _ = opened.root.set(above, &[Fact::Times(times)], &mut |_, _| {});
+        }
+    }
     places.sync()?;
-    Ok(kept.iter().map(|(root, at)| places.shown(*root, at)).collect())
+    let kept = moves.iter().filter(|moved| moved.is_aside);
+    Ok(kept.map(|moved| places.shown(moved.root, &moved.to)).collect())
+}
+
+/// A folder that got another name.
+struct Moved {
+    root: usize,
+    from: Vec<NtName>,
+    to: Vec<NtName>,
+    /// Whether it is what stood in the place of a part.
+    is_aside: bool,
+}
+
+/// Gives one part its name; notes every rename in `moves`.
+fn take_place(
+    places: &mut Places,
+    root: usize,
+    now: &[NtName],
+    at: &[NtName],
+    replace: bool,
+    moves: &mut Vec<Moved>,
+) -> Result<(), RestoreError> {
+    let shown = places.shown(root, at);
+    let Some(opened) = places.roots.get_mut(root) else { return Ok(()) };
+    let folder = &mut opened.root;
+    let failed = |error| RestoreError::Broken { path: shown.clone(), error };
+    if folder.kind(now).map_err(failed)? != Some(Kind::Folder) {
+        return Ok(()); // a part of which nothing could be put down: its loss was named
+    }
+    let mut note = |from: &[NtName], to: &[NtName], is_aside| {
+        moves.push(Moved { root, from: from.to_vec(), to: to.to_vec(), is_aside });
+    };
+    if folder.kind(at).map_err(failed)?.is_some() {
+        let is_empty = matches!(folder.list(at, 1), Ok(Some(names)) if names.is_empty());
+        if is_empty {
+            folder.remove(at).map_err(failed)?;
+        } else if replace {
+            let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
+            let Some(aside) = aside else {
+                let what = "too many earlier stores are kept beside it";
+                return Err(RestoreError::InTheWay { path: shown, what });
+            };
+            folder.rename(at, &aside).map_err(failed)?;
+            note(at, &aside, true);
+        } else {
+            let what = "something stands where the store belongs";
+            return Err(RestoreError::InTheWay { path: shown, what });
+        }
+    }
+    folder.rename(now, at).map_err(failed)?;
+    note(now, at, false);
+    Ok(())
 }
 
 /// `StateStore.before-lifeboat`, or the first such name that is free.

@@ -216,6 +216,14 @@ impl Wine {
         self.run_with(exe, args, &[])
     }
 
+    /// Starts a program that prints into a file: to be stopped in the middle.
+    pub(crate) fn start(&self, exe: &Path, args: &[&str], out: &Path) -> Child {
+        let out = File::create(out).expect("a scratch file");
+        let mut command = self.command();
+        let command = command.arg(exe).args(args).stdout(out).stderr(Stdio::null());
+        command.spawn().expect("Wine starts")
+    }
+
     /// Runs a program to its end, with variables.
     pub(crate) fn run_with(&self, exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Ran {
         // Files, not pipes: Wine's own services outlive the program for some
