@@ -151,10 +151,13 @@ fn stage() -> Option<Stage> {
 }
 
 fn stage_with(fixture: &str) -> Option<Stage> {
+    stage_in(fixture, TempDir::new().unwrap())
+}
+
+fn stage_in(fixture: &str, dir: TempDir) -> Option<Stage> {
     let exe = require::require("lifeboat.exe", exe::find)?;
     let gcc = require::require("mingw", || require::program("x86_64-w64-mingw32-gcc"))?;
     let wine = require::require("wine", wine::find)?;
-    let dir = TempDir::new().unwrap();
     let usmt = dir.path().join("usmt");
     fs::create_dir(&usmt).unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/loadstate.c");
@@ -211,6 +214,22 @@ fn it_is_run_with_the_right_arguments_and_followed() {
     assert!(percents.last().unwrap().contains("\"percent\":100"), "{ran:?}");
     let end = ran.stdout.lines().find(|line| line.contains("\"loadstate-end\"")).unwrap();
     assert!(end.contains("\"code\":0") && end.contains("Everything was restored"), "{end}");
+}
+
+/// Another store may stand at the path that it would have on the drive.
+#[test]
+fn a_store_in_a_folder_that_is_a_volume_of_its_own_is_named_in_full() {
+    for above in [Path::new("/dev/shm"), &std::env::temp_dir()] {
+        let dir = TempDir::new_in(above).unwrap();
+        let Some(stage) = stage_in("uncompressed", dir) else { return };
+        fs::write(stage.usmt.join("code.txt"), "0").unwrap();
+        let to = Wine::path(&stage.dir.path().join("to"));
+        let usmt = Wine::path(&stage.usmt);
+        let args = ["loadstate", &to, "--run", "--usmt", &usmt];
+        let ran = stage.wine.run(&stage.exe, &args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(stage.arguments()[0], Wine::path(&stage.store), "below {}", above.display());
+    }
 }
 
 #[test]

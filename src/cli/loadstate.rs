@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use lifeboat::monitor::Monitor;
+use lifeboat::name::NtPath;
 use lifeboat::restore::MARKER;
 use lifeboat::restore::loadstate::{Around, Ended, Said, find, is_windows_pe, run as run_it};
 use lifeboat::store::loadstate::{Call, Kept, NEEDS, Way, quoted, return_code, ways};
@@ -145,7 +146,8 @@ fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
     let here = named.and_then(|dir| std::path::absolute(dir).ok()?.to_str().map(str::to_owned));
     let here = here.or_else(|| {
         let part = first?;
-        Some(part.store_path().on_drive(&letter(part.volume)?.to_string()))
+        let volume = found.volumes.iter().filter(|v| v.tree.is_ok()).nth(part.volume)?;
+        place_of(&part.store_path(), volume.mount.as_deref(), volume.letter)
     });
     Asked {
         kept: store.kept(),
@@ -153,6 +155,18 @@ fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
         display: store.display(),
         moved: moved.collect(),
     }
+}
+
+/// Where Windows has a store: below where its volume was opened, which is not the
+/// drive itself where a volume is mounted in a folder.
+fn place_of(store: &NtPath, mount: Option<&Path>, letter: Option<char>) -> Option<String> {
+    // A volume is also known by its GUID, which is no path for loadstate.
+    let mount = mount.and_then(Path::to_str).filter(|mount| mount.get(1..2) == Some(":"));
+    let Some(mount) = mount else {
+        return Some(store.on_drive(&letter?.to_string()));
+    };
+    let on_drive = store.on_drive("C");
+    Some(format!(r"{}\{}", mount.trim_end_matches('\\'), on_drive.get(3..)?))
 }
 
 fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
@@ -423,5 +437,23 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_where_its_volume_is_mounted() {
+        let place = |mount: &str, letter| {
+            place_of(&"Stores/pc1".into(), Some(Path::new(mount)), letter).unwrap_or_default()
+        };
+        assert_eq!(place(r"D:\", Some('D')), r"D:\Stores\pc1");
+        assert_eq!(place(r"C:\mnt\old", Some('C')), r"C:\mnt\old\Stores\pc1");
+        assert_eq!(place(r"C:\mnt\old\", None), r"C:\mnt\old\Stores\pc1");
+        assert_eq!(place(r"\\?\Volume{1-2}\", Some('E')), r"E:\Stores\pc1");
+        assert_eq!(place(r"\\?\Volume{1-2}\", None), "");
+        assert_eq!(place_of(&"S".into(), None, Some('F')).unwrap(), r"F:\S");
     }
 }
