@@ -1,12 +1,13 @@
 //! An open file on a share. The file itself is the session's, on its thread;
 //! here stands what is needed to go on after the connection was lost.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
-use super::super::ledger::{Ledger, Piece};
+use super::super::ledger::Ledger;
 use super::super::trouble::{bytes_are_missing, from_io};
 use super::super::{TargetError, TargetFile};
 use super::Connection;
@@ -22,6 +23,10 @@ const GATHERED: usize = 2 << 20;
 /// The most that is read in one go, which bounds the buffer for it.
 const READ: usize = 8 << 20;
 
+/// Writes that the session has at once: one that it is busy with and one that it
+/// goes on with at once. Each takes its bytes of memory.
+const UNDER_WAY: usize = 2;
+
 /// See the module.
 pub(super) struct SmbTargetFile {
     connection: Arc<Connection>,
@@ -33,12 +38,13 @@ pub(super) struct SmbTargetFile {
     /// server has them, so that a call can be repeated after a passing error.
     gathered_at: u64,
     gathered: Vec<u8>,
-    /// What the server is busy with. The caller prepares the next bytes meanwhile.
-    under_way: Option<UnderWay>,
-    /// A write that failed. It comes before all others if the call is repeated.
-    failed: Option<(u64, Vec<u8>)>,
-    /// Memory for the next large call.
-    spare: Vec<u8>,
+    /// What the server is busy with, and what it will be busy with next. The caller
+    /// prepares the next bytes meanwhile.
+    under_way: VecDeque<UnderWay>,
+    /// Writes that failed. They come before all others if the call is repeated.
+    failed: VecDeque<(u64, Vec<u8>)>,
+    /// Memory for the next large calls.
+    spare: Vec<Vec<u8>>,
     /// What the server has taken since the last flush.
     ledger: Ledger,
 }
@@ -47,7 +53,6 @@ pub(super) struct SmbTargetFile {
 struct UnderWay {
     offset: u64,
     bytes: Arc<Vec<u8>>,
-    piece: Piece,
     answer: Receiver<io::Result<()>>,
 }
 
@@ -67,8 +72,8 @@ impl SmbTargetFile {
             writable: access != Access::Read,
             gathered_at: 0,
             gathered: Vec::new(),
-            under_way: None,
-            failed: None,
+            under_way: VecDeque::new(),
+            failed: VecDeque::new(),
             spare: Vec::new(),
             ledger: Ledger::default(),
         })
@@ -78,54 +83,76 @@ impl SmbTargetFile {
         from_io(error, self.shown.clone(), true)
     }
 
-    /// Has the session write `data`, behind our back: what becomes of it, the next
+    /// Has the session write `data`, behind our back: what becomes of it, a later
     /// call says. Nothing is taken if an earlier write fails.
     fn send(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        let mut buffer = std::mem::take(&mut self.spare);
+        self.send_again()?;
+        while self.under_way.len() >= UNDER_WAY {
+            self.settle_one()?;
+        }
+        let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.clear();
         buffer.extend_from_slice(data);
-        if let Err(error) = self.settle() {
-            self.spare = buffer;
-            return Err(error);
-        }
         self.begin(offset, buffer)
     }
 
-    /// Hands a write to the session. There is none before it.
+    /// Hands a write to the session.
     fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), TargetError> {
         // Shared while the bytes are on their way, and being hashed here meanwhile.
         let bytes = Arc::new(buffer);
         let (id, sent) = (self.id, Arc::clone(&bytes));
         let answer = self.connection.begin(move |session| session.write_all_at(id, offset, &sent));
         let answer = answer.map_err(|error| self.fail(error))?;
-        let piece = self.ledger.piece(offset, &bytes);
-        self.under_way = Some(UnderWay { offset, bytes, piece, answer });
+        self.under_way.push_back(UnderWay { offset, bytes, answer });
         Ok(())
     }
 
-    /// Waits until the server has taken what was handed over, and hands over again
-    /// what failed before.
+    /// Waits for the eldest write. If it fails, for the others as well: what failed
+    /// is kept.
+    fn settle_one(&mut self) -> Result<(), TargetError> {
+        let mut first = Ok(());
+        while let Some(UnderWay { offset, bytes, answer }) = self.under_way.pop_front() {
+            // Worked out while the server is busy with it.
+            let piece = self.ledger.piece(offset, &bytes);
+            let done = answer.recv().map_err(|end| self.fail(super::thread_ended(end)))?;
+            // The session has let go of it.
+            let bytes = Arc::try_unwrap(bytes).unwrap_or_else(|shared| (*shared).clone());
+            match done {
+                Ok(()) => {
+                    self.ledger.put(piece);
+                    self.spare.push(bytes);
+                }
+                Err(error) => {
+                    self.failed.push_back((offset, bytes));
+                    first = first.and(Err(self.fail(error)));
+                }
+            }
+            if first.is_ok() {
+                break;
+            }
+        }
+        first
+    }
+
+    /// Sends what failed before, in its order.
+    fn send_again(&mut self) -> Result<(), TargetError> {
+        let mut waiting = std::mem::take(&mut self.failed);
+        while let Some((offset, bytes)) = waiting.pop_front() {
+            if let Err(error) = self.begin(offset, bytes).and_then(|()| self.settle_one()) {
+                self.failed.append(&mut waiting);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the server has taken everything that was handed over.
     fn settle(&mut self) -> Result<(), TargetError> {
-        if let Some((offset, bytes)) = self.failed.take() {
-            self.begin(offset, bytes)?;
+        self.send_again()?;
+        while !self.under_way.is_empty() {
+            self.settle_one()?;
         }
-        let Some(UnderWay { offset, bytes, piece, answer }) = self.under_way.take() else {
-            return Ok(());
-        };
-        let done = answer.recv().map_err(|end| self.fail(super::thread_ended(end)))?;
-        // The session has let go of it, or will do so in a moment.
-        let bytes = Arc::try_unwrap(bytes).unwrap_or_else(|shared| (*shared).clone());
-        match done {
-            Ok(()) => {
-                self.ledger.put(piece);
-                self.spare = bytes;
-                Ok(())
-            }
-            Err(error) => {
-                self.failed = Some((offset, bytes));
-                Err(self.fail(error))
-            }
-        }
+        Ok(())
     }
 
     /// Sends what was gathered; keeps it if that fails.
@@ -151,7 +178,7 @@ impl SmbTargetFile {
     /// Reads at most [`READ`] bytes.
     fn read_some(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
         let id = self.id;
-        let mut buffer = std::mem::take(&mut self.spare);
+        let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.resize(buf.len(), 0);
         let (buffer, done) = self
             .connection
@@ -160,9 +187,11 @@ impl SmbTargetFile {
                 Ok((buffer, done))
             })
             .map_err(|error| self.fail(error))?;
-        self.spare = buffer;
+        if let Ok(read) = done {
+            buf[..read].copy_from_slice(&buffer[..read]);
+        }
+        self.spare.push(buffer);
         let read = done.map_err(|error| self.fail(error))?;
-        buf[..read].copy_from_slice(&self.spare[..read]);
         Ok(read)
     }
 
@@ -251,7 +280,8 @@ impl TargetFile for SmbTargetFile {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), TargetError> {
-        let waits = !self.gathered.is_empty() || self.under_way.is_some() || self.failed.is_some();
+        let waits = [self.gathered.is_empty(), self.under_way.is_empty(), self.failed.is_empty()];
+        let waits = waits.contains(&false);
         if waits || self.ledger.is_dirty() { self.sync() } else { Ok(()) }
         // Dropping it closes the handle.
     }
