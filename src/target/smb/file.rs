@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Receiver;
 
@@ -43,6 +44,8 @@ pub(super) struct SmbTargetFile {
     under_way: VecDeque<UnderWay>,
     /// Writes that failed. They come before all others if the call is repeated.
     failed: VecDeque<(u64, Vec<u8>)>,
+    /// One has failed, and those behind it are not to be tried.
+    halted: Arc<AtomicBool>,
     /// Memory for the next large calls.
     spare: Vec<Vec<u8>>,
     /// What the server has taken since the last flush.
@@ -74,6 +77,7 @@ impl SmbTargetFile {
             gathered: Vec::new(),
             under_way: VecDeque::new(),
             failed: VecDeque::new(),
+            halted: Arc::default(),
             spare: Vec::new(),
             ledger: Ledger::default(),
         })
@@ -100,8 +104,16 @@ impl SmbTargetFile {
     fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), TargetError> {
         // Shared while the bytes are on their way, and being hashed here meanwhile.
         let bytes = Arc::new(buffer);
-        let (id, sent) = (self.id, Arc::clone(&bytes));
-        let answer = self.connection.begin(move |session| session.write_all_at(id, offset, &sent));
+        let (id, sent, halted) = (self.id, Arc::clone(&bytes), Arc::clone(&self.halted));
+        let answer = self.connection.begin(move |session| {
+            // Behind one that failed nothing is tried: it would take a time-out more.
+            if halted.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let done = session.write_all_at(id, offset, &sent);
+            halted.store(done.is_err(), Ordering::Relaxed);
+            done
+        });
         let answer = answer.map_err(|error| self.fail(error))?;
         self.under_way.push_back(UnderWay { offset, bytes, answer });
         Ok(())
@@ -137,6 +149,9 @@ impl SmbTargetFile {
     /// Sends what failed before, in its order.
     fn send_again(&mut self) -> Result<(), TargetError> {
         let mut waiting = std::mem::take(&mut self.failed);
+        if !waiting.is_empty() {
+            self.halted.store(false, Ordering::Relaxed); // none is under way
+        }
         while let Some((offset, bytes)) = waiting.pop_front() {
             if let Err(error) = self.begin(offset, bytes).and_then(|()| self.settle_one()) {
                 self.failed.append(&mut waiting);
