@@ -297,3 +297,38 @@ fn either_every_part_takes_its_place_or_none() {
     }
     assert!(drives[1].join("StateStore.before-lifeboat/not ours").is_dir());
 }
+
+#[test]
+fn killed_between_its_last_rename_and_its_end_it_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let set = fixture("hardlink-two", &dir.path().join("sets"));
+    let to = dir.path().join("to");
+    let code = lifeboat(&["restore", text(&set), "--to", text(&to)]).code;
+    assert!([0, 3].contains(&code));
+    let places = ["C", "D"].map(|drive| to.join(drive));
+    let stores = places.clone().map(|place| place.join("StateStore"));
+    let inodes = || {
+        let all = stores.iter().flat_map(walkdir::WalkDir::new).map(Result::unwrap);
+        let files = all.filter(|entry| entry.file_type().is_file());
+        files.map(|entry| entry.metadata().unwrap().ino()).collect::<Vec<_>>()
+    };
+    let before = inodes();
+    // As the kill leaves it: the first part has its name, the second has not, and the
+    // markers are there.
+    let id = SetReader::open(
+        support::target(set.parent().unwrap()),
+        set.file_name().unwrap().to_str().unwrap(),
+    );
+    let id = id.unwrap().rescue().set.clone();
+    let marks = "takes its place: 0 C/StateStore\ntakes its place: 0 D/StateStore\n";
+    for place in &places {
+        fs::write(place.join(MARKER), format!("set {id}\n{marks}not whole\n")).unwrap();
+    }
+    let partial = places[1].join("StateStore.lifeboat-partial");
+    fs::rename(&stores[1], &partial).unwrap();
+
+    let ran = lifeboat(&["restore", text(&set), "--to", text(&to)]);
+    assert_eq!(ran.code, code, "{}", ran.stderr);
+    assert!(!partial.exists() && places.iter().all(|place| !place.join(MARKER).exists()));
+    assert_eq!(inodes(), before, "what was whole was kept");
+}

@@ -191,13 +191,9 @@ impl Places {
     pub(super) fn is_begun(&mut self, rescue: &Rescue) -> bool {
         let markers = self.markers(rescue);
         !markers.is_empty()
-            && markers.iter().all(|(root, at)| {
-                let Some(opened) = self.roots.get_mut(*root) else { return false };
-                let text = opened.root.open_file(at).and_then(|f| platform::read_start(f, 4096));
-                let first = text.unwrap_or_default();
-                let first = first.split(|b| *b == b'\n').next().unwrap_or_default();
-                first == marker_line(rescue).as_bytes()
-            })
+            && markers
+                .iter()
+                .all(|marker| self.marker_lines(marker).first() == Some(&marker_line(rescue)))
     }
 
     /// Refuses folders of parts that hold something already; of parts in a
@@ -267,14 +263,53 @@ impl Places {
         Ok(())
     }
 
+    /// What stands in a marker, its beginning at least.
+    fn marker_lines(&mut self, (root, at): &(usize, Vec<NtName>)) -> Vec<String> {
+        let Some(opened) = self.roots.get_mut(*root) else { return Vec::new() };
+        let text = opened.root.open_file(at).and_then(|f| platform::read_start(f, 64 << 10));
+        String::from_utf8_lossy(&text.unwrap_or_default()).lines().map(str::to_owned).collect()
+    }
+
+    /// The folders that the markers say were taking their places when an earlier run
+    /// was broken off.
+    pub(super) fn settling(&mut self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
+        let mut lines = Vec::new();
+        for marker in self.markers(rescue) {
+            lines.append(&mut self.marker_lines(&marker));
+        }
+        let mut folders = self.stages.folders();
+        folders.retain(|(root, at)| lines.contains(&settling_line(*root, at)));
+        folders
+    }
+
     /// Puts the markers down. Returns the folders that had to be made for them.
     pub(super) fn mark(
         &mut self,
         rescue: &Rescue,
     ) -> Result<Vec<(usize, Vec<NtName>)>, RestoreError> {
+        self.mark_with(rescue, &[])
+    }
+
+    /// Has the markers say that these folders take their places now.
+    pub(super) fn mark_settling(
+        &mut self,
+        rescue: &Rescue,
+        folders: &[(usize, Vec<NtName>)],
+    ) -> Result<(), RestoreError> {
+        self.mark_with(rescue, folders)?;
+        self.sync()
+    }
+
+    fn mark_with(
+        &mut self,
+        rescue: &Rescue,
+        settling: &[(usize, Vec<NtName>)],
+    ) -> Result<Vec<(usize, Vec<NtName>)>, RestoreError> {
         let mut made = Vec::new();
+        let settling: String =
+            settling.iter().map(|(root, at)| settling_line(*root, at) + "\n").collect();
         let text = format!(
-            "{}\nlifeboat is putting files back here, or was stopped in the middle of it.\n\
+            "{}\n{settling}lifeboat is putting files back here, or was stopped in the middle of it.\n\
              What is beside this file is not whole: do not run loadstate on it.\n\
              Run the same restore again; it removes this file when it has ended.\n",
             marker_line(rescue)
@@ -312,6 +347,11 @@ impl Places {
         }
         Ok(())
     }
+}
+
+fn settling_line(root: usize, at: &[NtName]) -> String {
+    let names: Vec<String> = at.iter().map(NtName::to_string_lossy).collect();
+    format!("takes its place: {root} {}", names.join("/"))
 }
 
 fn marker_line(rescue: &Rescue) -> String {

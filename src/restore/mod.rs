@@ -124,6 +124,7 @@ fn put_back<T>(
     let is_staged = !places.stages.is_empty();
     if is_begun {
         monitor.note("an earlier restore of this set was broken off here; it goes on");
+        stage::take_back(&mut places, rescue)?;
     } else if is_staged || !options.replace {
         places.refuse_what_is_there(rescue, options.replace)?;
         places.refuse_too_much(rescue)?;

@@ -6,6 +6,7 @@ use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
 use super::place::{Fact, Kind};
+use crate::archive::rescue::Rescue;
 use crate::facts::Times;
 use crate::name::NtName;
 use crate::tree::Tree;
@@ -33,6 +34,11 @@ impl Stages {
             }
         }
         Self(chosen)
+    }
+
+    /// The folders, by the names that they get in the end.
+    pub(super) fn folders(&self) -> Vec<(usize, Vec<NtName>)> {
+        self.0.clone()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,9 +98,17 @@ pub fn settle(
     if places.stages.is_empty() {
         return Ok(Vec::new()); // the restore itself has taken its marks away
     }
+    // Names that come and go, the marker's too, change the times of their folder.
+    let folders = places.stages.folders().into_iter();
+    let times: Vec<_> = folders
+        .map(|(root, at)| {
+            let times = times_of(&places, root, &at);
+            (root, at, times)
+        })
+        .collect();
+    let folders = there(&mut places);
+    places.mark_settling(rescue, &folders)?;
     let stages = std::mem::take(&mut places.stages);
-    let times: Vec<_> =
-        stages.0.iter().map(|(root, at)| (*root, at, times_of(&places, *root, at))).collect();
     let mut moves = Vec::new();
     for (root, at) in &stages.0 {
         let now = stages.redirect(*root, at.clone());
@@ -113,13 +127,42 @@ pub fn settle(
         if let (Some(times), Some(opened), Some((_, above))) =
             (times, places.roots.get_mut(root), at.split_last())
         {
-            // Names that come and go change the times of the folder they are in.
             let _ = opened.root.set(above, &[Fact::Times(times)], &mut |_, _| {});
         }
     }
     places.sync()?;
     let kept = moves.iter().filter(|moved| moved.is_aside);
     Ok(kept.map(|moved| places.shown(moved.root, &moved.to)).collect())
+}
+
+/// The folders that stand under their other name now.
+fn there(places: &mut Places) -> Vec<(usize, Vec<NtName>)> {
+    let mut folders = places.stages.folders();
+    folders.retain(|(root, at)| {
+        let now = places.stages.redirect(*root, at.clone());
+        let opened = places.roots.get_mut(*root);
+        opened.is_some_and(|opened| matches!(opened.root.kind(&now), Ok(Some(Kind::Folder))))
+    });
+    folders
+}
+
+/// Takes back the names that a run gave before it was broken off, a moment before
+/// its end: so that the next one finds its work where it looks for it.
+pub(super) fn take_back(places: &mut Places, rescue: &Rescue) -> Result<(), RestoreError> {
+    let done = there(places);
+    for (root, at) in places.settling(rescue) {
+        if done.contains(&(root, at.clone())) {
+            continue; // it had no turn yet
+        }
+        let now = places.stages.redirect(root, at.clone());
+        let shown = places.shown(root, &at);
+        let Some(opened) = places.roots.get_mut(root) else { continue };
+        if matches!(opened.root.kind(&at), Ok(Some(Kind::Folder))) {
+            let renamed = opened.root.rename(&at, &now);
+            renamed.map_err(|error| RestoreError::Broken { path: shown, error })?;
+        }
+    }
+    Ok(())
 }
 
 /// A folder that got another name.
