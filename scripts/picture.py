@@ -16,7 +16,7 @@ import termios
 from html import escape
 
 COLUMNS = 100
-MAX_LINES = 13  # of one command's output; the rest is counted
+HEAD, TAIL = 3, 10  # lines of one command; what lies between is counted
 KEEP = ("lifeboat detect disk", "lifeboat verify disk", "lifeboat offload", "lifeboat restore")
 
 CHAR, LINE, SIZE = 7.8, 18, 13  # of the drawing, in pixels
@@ -138,7 +138,8 @@ def draw(lines):
             start, end = piece.span()
             text = "".join(char for char, _ in line[start:end]).rstrip()
             indent = len(text) - len(text.lstrip())
-            text = text.lstrip()
+            # Several blanks in a row would be drawn as one, and the text stretched.
+            text = text.lstrip().replace(" ", "\u00a0")
             if not text:
                 continue
             style = line[start][1]
@@ -161,10 +162,10 @@ def main():
     screen.feed(shown)
     lines = []
     for block in blocks(screen.lines):
-        # A command line may take more than one line of the terminal.
-        if len(block) > MAX_LINES + 2:
-            rest = len(block) - MAX_LINES
-            block = block[:MAX_LINES] + [[(char, "dim") for char in f"  ... {rest} more lines"]]
+        if len(block) > HEAD + TAIL + 2:
+            rest = len(block) - HEAD - TAIL
+            between = [[(char, "dim") for char in f"  ... {rest} more lines"]]
+            block = block[:HEAD] + between + block[-TAIL:]
         lines += block + [[]]
     if not lines:
         sys.exit("picture: none of the commands to keep was shown")
