@@ -121,7 +121,9 @@ impl OffloadOptions {
         // More would not fit into the memory that a run may take.
         const LARGEST: u64 = 32 << 20;
         let mut frame = self.frame_bytes;
-        while source / frame >= MOST_FRAMES && frame <= LARGEST / 2 {
+        // As in `check`: a frame must fit twice into a volume.
+        let fits = |frame: u64| self.split.is_none_or(|split| split / 2 >= frame);
+        while source / frame >= MOST_FRAMES && frame <= LARGEST / 2 && fits(frame * 2) {
             frame *= 2;
         }
         if source / frame >= MOST_FRAMES {
@@ -181,6 +183,9 @@ mod tests {
         let error = frame(32 * TIB).unwrap_err();
         let expected = "35.1 TB of files are more than a set can have (35.1 TB)";
         assert_eq!(error.to_string(), expected);
+        let split = OffloadOptions { split: Some(16 << 20), ..OffloadOptions::default() };
+        assert_eq!(split.frame_bytes_for(4 * TIB).unwrap(), 2 * FRAME_BYTES);
+        assert!(split.frame_bytes_for(8 * TIB).is_err(), "such a frame would not fit twice");
         // What one asks for stays.
         let large = OffloadOptions { frame_bytes: MAX_FRAME_BYTES, ..options };
         assert_eq!(large.frame_bytes_for(TIB).unwrap(), MAX_FRAME_BYTES);

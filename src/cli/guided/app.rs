@@ -354,7 +354,9 @@ impl App {
             return Effect::Nothing;
         }
         let user = Some(user.text()).filter(|user| !user.is_empty());
-        let logon = Logon { user, ..self.logon.clone() };
+        // Whoever types a name wants to be somebody, whatever the command line says.
+        let anonymous = self.logon.anonymous && user.is_none();
+        let logon = Logon { user, anonymous, ..self.logon.clone() };
         self.page = Page::Checking;
         Effect::Check(Box::new(Wish { to, logon, password: password.text() }))
     }
@@ -480,6 +482,20 @@ mod tests {
         let Effect::Check(wish) = app.key(Key::Enter, 0) else { panic!("it is tried") };
         assert_eq!((wish.to.as_str(), wish.password.as_str()), ("smb://server/share", "geheim"));
         assert_eq!(wish.logon.user.as_deref(), Some("tech"));
+    }
+
+    #[test]
+    fn a_name_that_is_typed_is_no_anonymous_logon() {
+        for name in ["", "tech"] {
+            let mut app = app();
+            app.logon.anonymous = true;
+            press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
+            type_in(&mut app, "smb://server/share");
+            app.key(Key::Tab, 0);
+            type_in(&mut app, name);
+            let Effect::Check(wish) = app.key(Key::Enter, 0) else { panic!("it is tried") };
+            assert_eq!(wish.logon.anonymous, name.is_empty());
+        }
     }
 
     #[test]
