@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use lifeboat::archive::manifest::MemberKind;
-use lifeboat::archive::plan::{Plan, PlanPart};
+use lifeboat::archive::plan::Plan;
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::verify::{Level, verify_set};
 use lifeboat::archive::writer::{OffloadOptions, offload};
@@ -16,8 +16,7 @@ use lifeboat::disk::Device;
 use lifeboat::facts::{Hole, Loss};
 use lifeboat::monitor::{Collect, Silent};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
-use lifeboat::tree::ntfs::NtfsTree;
-use support::{have, options, pack_watched, scratch, sh, target};
+use support::{have, options, pack_watched, scratch, sh, store_through, target};
 
 /// A device with a bad sector, and what it was asked for.
 struct Worn {
@@ -49,26 +48,8 @@ fn touches((offset, len): (u64, usize), sector: u64) -> bool {
 
 /// The fixture's store on a disk with a bad sector, planned.
 fn store(bad: Option<u64>) -> (Arc<Worn>, Plan) {
-    let image = lifeboat_maker::fixture("hardlink-one").unwrap();
-    let disk = lifeboat::disk::open_image(&image).unwrap();
-    let opened = disk.volumes.iter().find_map(|volume| {
-        let (bad, asked) = (Mutex::new(None), Mutex::default());
-        let worn = Arc::new(Worn { device: volume.device.clone(), bad, asked });
-        let tree = NtfsTree::open(worn.clone(), "a disk".to_owned(), &Silent).ok()?;
-        lifeboat::tree::Tree::lookup(&tree, &"StateStore/USMT".into()).ok()?;
-        Some((worn, tree))
-    });
-    let (worn, tree) = opened.unwrap();
-    let part = PlanPart {
-        tree: Arc::new(tree),
-        drive: "C".to_owned(),
-        drive_from: "the test".to_owned(),
-        path: "StateStore".into(),
-        role: "whole".to_owned(),
-        take: vec!["StateStore".into()],
-        skip: Vec::new(),
-    };
-    let plan = Plan::make(vec![part], &Silent).unwrap();
+    let (worn, plan) =
+        store_through(|device| Worn { device, bad: Mutex::new(None), asked: Mutex::default() });
     *worn.bad.lock().unwrap() = bad;
     worn.asked.lock().unwrap().clear();
     (worn, plan)

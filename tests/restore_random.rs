@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lifeboat::archive::plan::{Plan, PlanPart};
+use lifeboat::archive::plan::Plan;
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::offload;
 use lifeboat::disk::FileDevice;
@@ -222,15 +222,7 @@ fn random_stores_come_back_with_every_fact() {
         let source = raw(old.image());
         assert_eq!(source.findings(), []);
         let sets = support::scratch();
-        let part = PlanPart {
-            tree: Arc::new(raw(old.image())),
-            drive: "C".to_owned(),
-            drive_from: "the test".to_owned(),
-            path: "StateStore".into(),
-            role: "whole".to_owned(),
-            take: vec!["StateStore".into()],
-            skip: Vec::new(),
-        };
+        let part = support::store_part(Arc::new(raw(old.image())));
         let plan = Plan::make(vec![part], &Silent).unwrap();
         let target = support::target(sets.path());
         let made = offload(&plan, &*target, &support::options(), &Silent).unwrap();

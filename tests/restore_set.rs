@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat::archive::manifest::{Line, MemberKind};
-use lifeboat::archive::plan::{Plan, PlanPart};
+use lifeboat::archive::plan::Plan;
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::{OffloadOptions, offload};
 use lifeboat::facts::{Content, Loss, LossKind, NodeKind};
@@ -33,15 +33,7 @@ use view::view;
 
 /// Packs a store of a tree, and opens the set.
 fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReader {
-    let part = PlanPart {
-        tree,
-        drive: "C".to_owned(),
-        drive_from: "the test".to_owned(),
-        path: "StateStore".into(),
-        role: "whole".to_owned(),
-        take: vec!["StateStore".into()],
-        skip: Vec::new(),
-    };
+    let part = support::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target =
         Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap());

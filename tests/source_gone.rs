@@ -9,16 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use lifeboat::archive::ArchiveError;
-use lifeboat::archive::plan::{Plan, PlanPart};
+use lifeboat::archive::plan::Plan;
 use lifeboat::archive::writer::{OffloadOptions, Resume, offload};
 use lifeboat::disk::Device;
-use lifeboat::monitor::{Collect, Silent};
-use lifeboat::name::NtPath;
+use lifeboat::monitor::Collect;
 use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::target::open::Missing;
-use lifeboat::tree::Tree;
-use lifeboat::tree::ntfs::NtfsTree;
-use support::{contents, scratch};
+use support::{contents, scratch, store_through};
 
 /// A device that is unplugged after so many reads.
 struct Cable {
@@ -46,27 +43,7 @@ impl Device for Cable {
 
 /// The fixture's store, and the cable that it hangs on.
 fn store() -> (Arc<Cable>, Plan) {
-    let image = lifeboat_maker::fixture("hardlink-one").unwrap();
-    let disk = lifeboat::disk::open_image(&image).unwrap();
-    let opened = disk.volumes.iter().find_map(|volume| {
-        let left = AtomicU64::new(u64::MAX);
-        let cable = Arc::new(Cable { device: volume.device.clone(), left });
-        let tree = NtfsTree::open(cable.clone(), "a disk".to_owned(), &Silent).ok()?;
-        tree.lookup(&NtPath::from("StateStore/USMT")).ok()?;
-        Some((cable, tree))
-    });
-    let (cable, tree) = opened.unwrap();
-    let part = PlanPart {
-        tree: Arc::new(tree),
-        drive: "C".to_owned(),
-        drive_from: "the test".to_owned(),
-        path: "StateStore".into(),
-        role: "whole".to_owned(),
-        take: vec!["StateStore".into()],
-        skip: Vec::new(),
-    };
-    let plan = Plan::make(vec![part], &Silent).unwrap();
-    (cable, plan)
+    store_through(|device| Cable { device, left: AtomicU64::new(u64::MAX) })
 }
 
 #[test]

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat::archive::manifest::{Member, MemberKind};
-use lifeboat::archive::plan::{Plan, PlanPart};
+use lifeboat::archive::plan::Plan;
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::offload;
 use lifeboat::disk;
@@ -34,15 +34,7 @@ use ntfs_mount::Mounted;
 /// The members of a set of the tree's store, without their places in the set.
 fn saved(tree: Arc<dyn Tree>, dir: &Path) -> BTreeMap<String, Member> {
     fs::create_dir(dir).unwrap();
-    let part = PlanPart {
-        tree,
-        drive: "C".to_owned(),
-        drive_from: "the test".to_owned(),
-        path: "StateStore".into(),
-        role: "whole".to_owned(),
-        take: vec!["StateStore".into()],
-        skip: Vec::new(),
-    };
+    let part = support::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target = Arc::new(DirectoryTarget::open(dir, Missing::Fail).unwrap());
     let outcome = offload(&plan, &*target, &support::options(), &Silent).unwrap();

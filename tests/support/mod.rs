@@ -13,12 +13,15 @@ use std::sync::Arc;
 
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
+use lifeboat::disk::Device;
 use lifeboat::facts::{FileTime, Hole, attributes};
 use lifeboat::monitor::{Monitor, Silent};
 use lifeboat::name::NtName;
 use lifeboat::target::Target;
 use lifeboat::target::directory::DirectoryTarget;
+use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use lifeboat::tree::ntfs::NtfsTree;
 
 /// Frames of this size make small trees have many.
 pub(crate) const FRAME: u64 = 64 << 10;
@@ -44,6 +47,36 @@ pub(crate) fn part(tree: &MemoryTree, drive: &str, path: &str, take: &[&str]) ->
         take: take.iter().map(|&path| path.into()).collect(),
         skip: Vec::new(),
     }
+}
+
+/// The store of a volume that was drive C.
+pub(crate) fn store_part(tree: Arc<dyn Tree>) -> PlanPart {
+    PlanPart {
+        tree,
+        drive: "C".to_owned(),
+        drive_from: "the test".to_owned(),
+        path: "StateStore".into(),
+        role: "whole".to_owned(),
+        take: vec!["StateStore".into()],
+        skip: Vec::new(),
+    }
+}
+
+/// The store of the fixture `hardlink-one`, planned, on a volume that is read
+/// through the device that `wrap` makes of it.
+pub(crate) fn store_through<D: Device + 'static>(
+    wrap: impl Fn(Arc<dyn Device>) -> D,
+) -> (Arc<D>, Plan) {
+    let image = lifeboat_maker::fixture("hardlink-one").unwrap();
+    let disk = lifeboat::disk::open_image(&image).unwrap();
+    let opened = disk.volumes.iter().find_map(|volume| {
+        let device = Arc::new(wrap(volume.device.clone()));
+        let tree = NtfsTree::open(device.clone(), "a disk".to_owned(), &Silent).ok()?;
+        tree.lookup(&"StateStore/USMT".into()).ok()?;
+        Some((device, tree))
+    });
+    let (device, tree) = opened.unwrap();
+    (device, Plan::make(vec![store_part(Arc::new(tree))], &Silent).unwrap())
 }
 
 /// The plan of a store on drive C.
