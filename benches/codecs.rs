@@ -21,7 +21,7 @@ mod wim_resource;
 
 use std::time::{Duration, Instant};
 
-use lifeboat::ntfs::wof::Algorithm;
+use lifeboat::ntfs::read::wof::Algorithm;
 
 /// See tests/codecs/main.rs.
 fn has(program: &str, what: &str) -> bool {

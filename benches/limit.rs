@@ -8,7 +8,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use lifeboat::archive::frames::{FRAME_BYTES, Packer};
+use lifeboat::set::format::frames::{FRAME_BYTES, Packer};
 use sha2::{Digest, Sha256};
 
 fn main() {

@@ -26,11 +26,11 @@ mod real {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
-    use lifeboat::target::Target;
-    use lifeboat::target::dest::Dest;
-    use lifeboat::target::open::Missing;
-    use lifeboat::target::secret::Secret;
-    use lifeboat::target::smb::{SmbTarget, TIMEOUT};
+    use lifeboat::destination::Target;
+    use lifeboat::destination::address::Dest;
+    use lifeboat::destination::open::Missing;
+    use lifeboat::model::secret::Secret;
+    use lifeboat::destination::smb::{SmbTarget, TIMEOUT};
 
     use super::smbd::Smbd;
 

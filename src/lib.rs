@@ -11,17 +11,15 @@
 //! The library reports through [`monitor::Monitor`]; only the
 //! binary (`src/cli`) prints.
 
-pub mod archive;
-pub mod crypt;
+pub mod cli;
+pub mod destination;
 pub mod disk;
-pub mod facts;
 pub mod health;
-pub mod monitor;
-pub mod name;
+pub mod model;
 pub mod ntfs;
 pub mod report;
 pub mod restore;
 pub mod seal;
-pub mod store;
-pub mod target;
+pub mod set;
 pub mod tree;
+pub mod usmt;

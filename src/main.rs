@@ -1,8 +1,5 @@
-//! The `lifeboat` program. The library does the work and never prints; the
-//! commands, their output and their exit codes are in [`cli`].
-
-mod cli;
+//! The `lifeboat` program: see `lifeboat::cli`.
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    lifeboat::cli::main()
 }

@@ -7,12 +7,13 @@ mod support;
 
 use std::sync::Arc;
 
-use lifeboat::archive::plan::{Plan, PlanPart};
-use lifeboat::archive::verify::{Level, verify_set};
-use lifeboat::archive::writer::offload;
-use lifeboat::facts::{Facts, FileTime, Hole, Node, NodeId, NodeKind, Times};
-use lifeboat::monitor::Silent;
-use lifeboat::name::NtName;
+use lifeboat::set::write::plan::{Plan, PlanPart};
+use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::writer::offload;
+use lifeboat::model::metadata::{Facts, FileTime, Node, NodeId, NodeKind, Times};
+use lifeboat::model::loss::Hole;
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtName;
 use lifeboat::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// Files in each folder.
@@ -125,7 +126,7 @@ fn a_million_files_fit() {
     // tenth shows as much in a tenth of the time. The large plan stays.
     let target_dir = tempfile::tempdir().unwrap();
     let target = support::target(target_dir.path());
-    let options = lifeboat::archive::writer::OffloadOptions::default();
+    let options = lifeboat::set::write::writer::OffloadOptions::default();
     let outcome = offload(&plan(100), &*target, &options, &Silent).unwrap();
     assert!(peak() < 256, "packing took {} MiB", peak());
     let verified = verify_set(target, &outcome.set, Level::Full, &Silent).unwrap();

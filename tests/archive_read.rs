@@ -7,13 +7,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lifeboat::archive::manifest::{Line, Member, MemberKind, from_base64};
-use lifeboat::archive::reader::{DataReader, SetReader};
-use lifeboat::archive::verify::{Level, verify_set};
-use lifeboat::archive::writer::OffloadOptions;
-use lifeboat::facts::{FileTime, Hole, LossKind, NodeId, Times};
-use lifeboat::monitor::{Collect, Silent};
-use lifeboat::name::{NtName, NtPath};
+use lifeboat::set::format::manifest::{Line, Member, MemberKind, from_base64};
+use lifeboat::set::read::reader::{DataReader, SetReader};
+use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::writer::OffloadOptions;
+use lifeboat::model::metadata::{FileTime, NodeId, Times};
+use lifeboat::model::loss::{Hole, LossKind};
+use lifeboat::model::monitor::{Collect, Silent};
+use lifeboat::model::name::{NtName, NtPath};
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use proptest::prelude::*;
@@ -274,9 +275,9 @@ fn two_volumes_are_one_set() {
         support::part(&c, "C", "StateStore", &["statestore", "StateStore/USMT"]),
         support::part(&d, "D", "StateStore", &["StateStore"]),
     ];
-    let plan = lifeboat::archive::plan::Plan::make(parts, &Silent).unwrap();
+    let plan = lifeboat::set::write::plan::Plan::make(parts, &Silent).unwrap();
     let to = target(dir.path());
-    let outcome = lifeboat::archive::writer::offload(&plan, &*to, &options(), &Silent).unwrap();
+    let outcome = lifeboat::set::write::writer::offload(&plan, &*to, &options(), &Silent).unwrap();
     let all = read_all(&open(dir.path(), &outcome.set));
     assert_eq!(all[&b"D/StateStore/USMT/File/D$/x"[..]].1[0], MemoryData::pattern(1, 100).to_vec());
     assert_eq!(outcome.rescue.parts.len(), 2);
@@ -286,8 +287,8 @@ fn two_volumes_are_one_set() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    use lifeboat::archive::ArchiveError;
-    use lifeboat::archive::plan::Plan;
+    use lifeboat::set::error::ArchiveError;
+    use lifeboat::set::write::plan::Plan;
     let make = |parts| Plan::make(parts, &Silent);
     let tree = store();
     let part = |drive, take: &str| support::part(&tree, drive, "StateStore", &[take]);

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use lifeboat::archive::manifest::{Line, Member};
-use lifeboat::archive::reader::SetReader;
-use lifeboat::archive::writer::{OffloadOptions, offload};
-use lifeboat::monitor::Silent;
+use lifeboat::set::format::manifest::{Line, Member};
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::write::writer::{OffloadOptions, offload};
+use lifeboat::model::monitor::Silent;
 use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};
-use lifeboat::target::directory::DirectoryTarget;
-use lifeboat::target::open::Missing;
-use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::open::Missing;
+use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{options, plan, scratch};
 

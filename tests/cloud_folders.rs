@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat::disk::{Device, FileDevice};
-use lifeboat::facts::NodeKind;
-use lifeboat::monitor::{Collect, Silent};
-use lifeboat::name::NtPath;
+use lifeboat::model::metadata::NodeKind;
+use lifeboat::model::monitor::{Collect, Silent};
+use lifeboat::model::name::NtPath;
 use lifeboat::tree::host::HostTree;
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat::tree::{Tree, TreeError};

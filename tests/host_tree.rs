@@ -14,9 +14,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use lifeboat::facts::{Content, FileTime, NodeId, NodeKind, attributes};
-use lifeboat::monitor::Silent;
-use lifeboat::name::{NtName, NtPath};
+use lifeboat::model::metadata::{Content, FileTime, NodeId, NodeKind, attributes};
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::{NtName, NtPath};
 use lifeboat::tree::host::HostTree;
 use lifeboat::tree::source::Source;
 use lifeboat::tree::{Tree, TreeError, Via};

@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lifeboat::store::loadstate::unsure::QUESTIONS;
+use lifeboat::usmt::loadstate::unsure::QUESTIONS;
 use program::{Guarded, lifeboat};
 use tempfile::TempDir;
 use wine::{Ran, Wine};

@@ -26,11 +26,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use damage::BadSectors;
-use lifeboat::facts::Content;
-use lifeboat::monitor::Silent;
-use lifeboat::name::NtName;
-use lifeboat::ntfs::efs::{EfsEvent, EfsImport, ntfs_3g_tail};
-use lifeboat::ntfs::wof::{self, Algorithm};
+use lifeboat::model::metadata::Content;
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtName;
+use lifeboat::ntfs::read::efs::{EfsEvent, EfsImport, ntfs_3g_tail};
+use lifeboat::ntfs::read::wof::{self, Algorithm};
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat::tree::{Tree, TreeError};
 use made::noise;
@@ -292,7 +292,7 @@ fn encrypted_files_come_in_their_raw_export_form() {
     assert!((512..=1024).contains(&missing), "{:?}", stream.holes());
     for (i, (byte, truth)) in bytes.iter().zip(&whole).enumerate() {
         let is_hole =
-            |h: &lifeboat::facts::Hole| (h.offset..h.offset + h.length).contains(&(i as u64));
+            |h: &lifeboat::model::loss::Hole| (h.offset..h.offset + h.length).contains(&(i as u64));
         let expected = if stream.holes().iter().any(is_hole) { 0 } else { *truth };
         assert_eq!(*byte, expected, "byte {i}");
     }

@@ -23,11 +23,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use damage::{BadSectors, number, patch_record, record_offset};
-use lifeboat::facts::Hole;
-use lifeboat::monitor::Silent;
-use lifeboat::name::NtPath;
+use lifeboat::model::loss::Hole;
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtPath;
 use lifeboat::ntfs::Readable;
-use lifeboat::ntfs::attribute::kind;
+use lifeboat::ntfs::ondisk::attribute::kind;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use made::{noise, prose};
@@ -476,7 +476,7 @@ fn runs_past_the_end_and_lost_pieces_are_holes() {
 }
 
 fn sound_records(image: &Image) -> u64 {
-    lifeboat::ntfs::volume::Volume::open(image.device()).unwrap().0.records()
+    lifeboat::ntfs::read::volume::Volume::open(image.device()).unwrap().0.records()
 }
 
 #[test]

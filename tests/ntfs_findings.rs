@@ -14,8 +14,8 @@ use std::fs;
 
 use damage::{number, patch_record, record_offset};
 use lifeboat::health::codes::ELSEWHERE;
-use lifeboat::monitor::Silent;
-use lifeboat::ntfs::attribute::kind;
+use lifeboat::model::monitor::Silent;
+use lifeboat::ntfs::ondisk::attribute::kind;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use made::noise;
@@ -159,7 +159,7 @@ fn disagreements_beyond_two_hundred_are_counted() {
         }
         open(&image).check_indexes(&Silent)
     };
-    let codes = |from: &[lifeboat::health::Finding]| {
+    let codes = |from: &[lifeboat::model::finding::Finding]| {
         assert!(from.iter().all(|f| ELSEWHERE.contains(&(f.code, f.severity))), "{from:?}");
         from.iter().map(|finding| finding.code).collect::<Vec<_>>()
     };

@@ -25,11 +25,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat::disk::Device;
-use lifeboat::facts::Content;
-use lifeboat::monitor::Silent;
-use lifeboat::name::NtPath;
+use lifeboat::model::metadata::Content;
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtPath;
 use lifeboat::ntfs::Readable;
-use lifeboat::ntfs::volume::Volume;
+use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat_maker::container::Container;

@@ -24,7 +24,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use lifeboat::monitor::Silent;
+use lifeboat::model::monitor::Silent;
 use lifeboat::tree::ntfs::NtfsTree;
 use made::{noise, prose};
 use ntfs3g::Image;

@@ -19,11 +19,11 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use lifeboat::facts::{NodeId, NodeKind, attributes};
-use lifeboat::monitor::Silent;
-use lifeboat::name::{NtName, NtPath};
-use lifeboat::ntfs::record::{FileRef, Record};
-use lifeboat::ntfs::volume::Volume;
+use lifeboat::model::metadata::{NodeId, NodeKind, attributes};
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::{NtName, NtPath};
+use lifeboat::ntfs::ondisk::record::{FileRef, Record};
+use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use made::{noise, prose};
@@ -215,7 +215,7 @@ fn names_are_found_wherever_they_are() {
     assert_eq!(tree.info().label, "Lifeboat test");
 
     // A reference to a record as it was before it was used again is stale.
-    let stale = lifeboat::facts::NodeId(found[1].1.0 ^ 1 << 60);
+    let stale = lifeboat::model::metadata::NodeId(found[1].1.0 ^ 1 << 60);
     assert!(tree.node(stale).is_err() && tree.children(stale).is_err());
     assert!(tree.facts(stale, None).is_err() && tree.open(stale, None).is_err());
 }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat::disk::Device;
-use lifeboat::facts::NodeKind;
-use lifeboat::monitor::Silent;
-use lifeboat::ntfs::record::FileRef;
+use lifeboat::model::metadata::NodeKind;
+use lifeboat::model::monitor::Silent;
+use lifeboat::ntfs::ondisk::record::FileRef;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 

@@ -10,11 +10,11 @@ mod truth;
 #[path = "common/unpack.rs"]
 mod unpack;
 
-use lifeboat::facts::{NodeId, NodeKind};
-use lifeboat::monitor::Silent;
-use lifeboat::name::NtPath;
-use lifeboat::ntfs::record::FileRef;
-use lifeboat::ntfs::volume::Volume;
+use lifeboat::model::metadata::{NodeId, NodeKind};
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtPath;
+use lifeboat::ntfs::ondisk::record::FileRef;
+use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use program::{Guarded, lifeboat};
@@ -193,7 +193,7 @@ fn the_destination_is_tried_out_and_a_level_chosen() {
     let image = Guarded::fixture("hardlink-one");
     let dest = tempfile::tempdir().unwrap();
     // What a trial left that was killed long ago, and one that goes on elsewhere.
-    let now = lifeboat::facts::FileTime::now().0;
+    let now = lifeboat::model::metadata::FileTime::now().0;
     let old = dest.path().join(".lifeboat-probe-0-elsewhere-1-2-3");
     let young = dest.path().join(format!(".lifeboat-probe-{now}-elsewhere-1-2-3"));
     for folder in [&old, &young] {

@@ -202,7 +202,7 @@ fn a_frozen_server_is_told_of_and_waited_for() {
     wait_for(&server, 20 * MB);
     server.freeze();
     // Longer than libsmbclient waits for an answer: the call fails, and is repeated.
-    sleep(lifeboat::target::smb::TIMEOUT + Duration::from_secs(4));
+    sleep(lifeboat::destination::smb::TIMEOUT + Duration::from_secs(4));
     server.thaw();
     let ended = run.end();
     ended.is_whole(&server, "with the server frozen for 24 s");

@@ -12,13 +12,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use lifeboat::archive::manifest::{self, MemberKind, to_base64};
-use lifeboat::facts::{FileTime, LossKind};
-use lifeboat::monitor::{Collect, Monitor, Silent};
-use lifeboat::restore::{
-    Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, restore_verified,
-    verify_restored,
-};
+use lifeboat::set::format::manifest::{self, MemberKind, to_base64};
+use lifeboat::model::metadata::FileTime;
+use lifeboat::model::loss::LossKind;
+use lifeboat::model::monitor::{Collect, Monitor, Silent};
+use lifeboat::restore::{Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, restore_verified, verify_restored};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use made_set::{MadeSet, TICKS};
@@ -591,7 +589,7 @@ fn what_cannot_be_held_is_told_before_the_work_begins() {
         told: std::sync::Mutex<Vec<(bool, String)>>,
     }
     impl Monitor for Watch<'_> {
-        fn loss(&self, loss: &lifeboat::facts::Loss) {
+        fn loss(&self, loss: &lifeboat::model::loss::Loss) {
             self.told.lock().unwrap().push((self.store.exists(), loss.detail.clone()));
         }
     }

@@ -15,12 +15,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use hostile_set::{FrameTable, HostileSet};
-use lifeboat::archive::reader::SetReader;
-use lifeboat::facts::{Loss, LossKind};
-use lifeboat::monitor::Collect;
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::model::loss::{Loss, LossKind};
+use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, verify_restored};
-use lifeboat::target::directory::DirectoryTarget;
-use lifeboat::target::open::Missing;
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::open::Missing;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ fn members_do_not_climb_out_by_the_manifest() {
         set.file(path, b"evil");
     }
     // Exact bytes that say something else than the readable path.
-    let raw = lifeboat::archive::manifest::to_base64(b"C/Store/../../raw up");
+    let raw = lifeboat::set::format::manifest::to_base64(b"C/Store/../../raw up");
     set.file_with("C/Store/innocent", b"evil", &json!({ "raw_path": raw }));
     set.file("C/Store/good", b"good");
     let jail = Jail::new();
@@ -178,7 +178,7 @@ fn links_are_no_stepping_stones() {
         data.extend(u16::try_from(buffer.len()).unwrap().to_le_bytes());
         data.extend([0, 0]);
         data.extend(buffer);
-        json!({ "reparse": lifeboat::archive::manifest::to_base64(&data) })
+        json!({ "reparse": lifeboat::set::format::manifest::to_base64(&data) })
     };
     set.folder_with("C/Store/junction", &reparse(0xA000_0003));
     set.file("C/Store/junction/through", b"evil");

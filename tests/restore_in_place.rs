@@ -14,12 +14,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lifeboat::archive::reader::SetReader;
-use lifeboat::archive::writer::OffloadOptions;
-use lifeboat::monitor::{Monitor, Progress};
-use lifeboat::restore::{
-    Destinations, MARKER, Options, RestoreError, restore, settle, verify_restored,
-};
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::write::writer::OffloadOptions;
+use lifeboat::model::monitor::{Monitor, Progress};
+use lifeboat::restore::{Destinations, MARKER, Options, RestoreError, restore, settle, verify_restored};
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use program::{Guarded, Run, lifeboat};
@@ -233,18 +231,18 @@ fn what_was_interrupted_goes_on_and_never_looks_whole() {
         &tree,
         &dir.path().join("other"),
         &OffloadOptions {
-            created: lifeboat::facts::FileTime(134_082_002_460_000_000),
+            created: lifeboat::model::metadata::FileTime(134_082_002_460_000_000),
             ..support::options()
         },
     );
     let other = SetReader::open(support::target(&dir.path().join("other")), &other.set).unwrap();
     if other.rescue().set != set.rescue().set {
-        let error = restore(&other, &to, Options { replace: true }, &lifeboat::monitor::Silent);
+        let error = restore(&other, &to, Options { replace: true }, &lifeboat::model::monitor::Silent);
         assert!(matches!(error, Err(RestoreError::InTheWay { .. })), "{error:?}");
     }
 
-    restore(&set, &to, Options::default(), &lifeboat::monitor::Silent).unwrap();
-    let checked = verify_restored(&set, &to, &lifeboat::monitor::Silent).unwrap();
+    restore(&set, &to, Options::default(), &lifeboat::model::monitor::Silent).unwrap();
+    let checked = verify_restored(&set, &to, &lifeboat::model::monitor::Silent).unwrap();
     assert_eq!(checked.losses, 0);
     assert!(!root.join("StateStore").exists(), "not before it is settled");
     let after: std::collections::HashMap<_, _> = files().into_iter().collect();
@@ -276,7 +274,7 @@ fn either_every_part_takes_its_place_or_none() {
     let target = support::target(set.parent().unwrap());
     let opened = SetReader::open(target, set.file_name().unwrap().to_str().unwrap()).unwrap();
     let under = Destinations::Staged(Box::new(Destinations::Under(to.clone())));
-    restore(&opened, &under, Options::default(), &lifeboat::monitor::Silent).unwrap();
+    restore(&opened, &under, Options::default(), &lifeboat::model::monitor::Silent).unwrap();
     // In the place of the part that comes last.
     let in_the_way = drives[1].join("StateStore/not ours");
     fs::create_dir_all(&in_the_way).unwrap();

@@ -19,12 +19,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lifeboat::archive::plan::Plan;
-use lifeboat::archive::reader::SetReader;
-use lifeboat::archive::writer::offload;
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::write::writer::offload;
 use lifeboat::disk::FileDevice;
-use lifeboat::facts::{FileTime, attributes};
-use lifeboat::monitor::{Collect, Silent};
+use lifeboat::model::metadata::{FileTime, attributes};
+use lifeboat::model::monitor::{Collect, Silent};
 use lifeboat::restore::{Destinations, Options, restore, settle, verify_restored};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;

@@ -20,9 +20,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lifeboat::facts::{Facts, Node, NodeKind};
-use lifeboat::monitor::Silent;
-use lifeboat::name::NtPath;
+use lifeboat::model::metadata::{Facts, Node, NodeKind};
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtPath;
 use lifeboat::tree::Tree;
 use lifeboat::tree::source::Source;
 use lifeboat_maker::mount::{Mount, MountOptions};

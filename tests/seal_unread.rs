@@ -17,8 +17,8 @@ mod unpack;
 use std::fs;
 
 use damage::{number, patch_record, runs};
-use lifeboat::monitor::Silent;
-use lifeboat::ntfs::attribute::kind;
+use lifeboat::model::monitor::Silent;
+use lifeboat::ntfs::ondisk::attribute::kind;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use made::noise;

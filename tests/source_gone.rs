@@ -8,13 +8,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use lifeboat::archive::ArchiveError;
-use lifeboat::archive::plan::Plan;
-use lifeboat::archive::writer::{OffloadOptions, Resume, offload};
+use lifeboat::set::error::ArchiveError;
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
 use lifeboat::disk::Device;
-use lifeboat::monitor::Collect;
-use lifeboat::target::directory::DirectoryTarget;
-use lifeboat::target::open::Missing;
+use lifeboat::model::monitor::Collect;
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::open::Missing;
 use support::{contents, scratch, store_through};
 
 /// A device that is unplugged after so many reads.

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use lifeboat::target::directory::DirectoryTarget;
-use lifeboat::target::open::Missing;
-use lifeboat::target::{Target, Trouble};
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::open::Missing;
+use lifeboat::destination::{Target, Trouble};
 
 fn target(folder: &Path) -> DirectoryTarget {
     DirectoryTarget::open(folder, Missing::Make).unwrap()

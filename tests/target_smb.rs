@@ -9,14 +9,14 @@ mod smbd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::monitor::{Collect, Monitor};
-use lifeboat::target::dest::{Dest, SmbPlace};
-use lifeboat::target::open::{self, Missing};
-use lifeboat::target::preflight::preflight;
-use lifeboat::target::retry::RetryTarget;
-use lifeboat::target::secret::Secret;
-use lifeboat::target::smb::{SmbTarget, TIMEOUT};
-use lifeboat::target::{Target, TargetError, TargetFile, Trouble};
+use lifeboat::model::monitor::{Collect, Monitor};
+use lifeboat::destination::address::{Dest, SmbPlace};
+use lifeboat::destination::open::{self, Missing};
+use lifeboat::destination::preflight::preflight;
+use lifeboat::destination::retry::RetryTarget;
+use lifeboat::model::secret::Secret;
+use lifeboat::destination::smb::{SmbTarget, TIMEOUT};
+use lifeboat::destination::{Target, TargetError, TargetFile, Trouble};
 use smbd::{Options, Smbd};
 
 fn place(url: &str) -> SmbPlace {

@@ -7,10 +7,10 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::crypt::key::parse_identities;
-use lifeboat::crypt::stream::{CHUNK, MAX_HEADER, SEALED, open, plain_size, sealed_size};
-use lifeboat::crypt::{Keys, SetKey};
-use lifeboat::target::secret::Secret;
+use lifeboat::set::crypt::key::parse_identities;
+use lifeboat::set::crypt::stream::{CHUNK, MAX_HEADER, SEALED, open, plain_size, sealed_size};
+use lifeboat::set::crypt::{Keys, SetKey};
+use lifeboat::model::secret::Secret;
 
 /// Nobody's secret: it is in the open here.
 const IDENTITY: &str = include_str!("../corpus/age_file.identity");

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use lifeboat::name::NtName;
-use lifeboat::ntfs::efs::{EfsEvent, EfsExport, EfsImport, EfsStream, Sparse};
+use lifeboat::model::name::NtName;
+use lifeboat::ntfs::read::efs::{EfsEvent, EfsExport, EfsImport, EfsStream, Sparse};
 
 #[derive(Arbitrary, Debug)]
 struct Input {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::ntfs::efs::{EfsEvent, EfsImport};
+use lifeboat::ntfs::read::efs::{EfsEvent, EfsImport};
 
 fuzz_target!(|data: &[u8]| {
     let mut import = EfsImport::new(data);

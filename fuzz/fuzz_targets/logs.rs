@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::store::logs::{Logs, decode, lines};
+use lifeboat::usmt::logs::{Logs, decode, lines};
 
 fuzz_target!(|data: &[u8]| {
     let text = decode(data);

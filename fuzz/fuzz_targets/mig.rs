@@ -4,9 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::facts::Hole;
-use lifeboat::monitor::Silent;
-use lifeboat::store::{ContainerReport, check_container};
+use lifeboat::model::loss::Hole;
+use lifeboat::model::monitor::Silent;
+use lifeboat::usmt::{ContainerReport, check_container};
 use lifeboat::tree::{Stream, TreeError};
 
 struct Piece(Vec<u8>, usize);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::ntfs::boot::Boot;
+use lifeboat::ntfs::ondisk::boot::Boot;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(boot) = Boot::parse(data, 0) else { return };

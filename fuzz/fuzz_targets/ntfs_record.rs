@@ -3,13 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::ntfs::attribute::Value;
-use lifeboat::ntfs::file_name::FileName;
-use lifeboat::ntfs::record::Record;
-use lifeboat::ntfs::runs::RunList;
-use lifeboat::ntfs::standard_information::StandardInformation;
-use lifeboat::ntfs::volume_information::VolumeInformation;
-use lifeboat::ntfs::{attribute_list, index, log_file, wof};
+use lifeboat::ntfs::ondisk::attribute::Value;
+use lifeboat::ntfs::ondisk::file_name::FileName;
+use lifeboat::ntfs::ondisk::record::Record;
+use lifeboat::ntfs::ondisk::runs::RunList;
+use lifeboat::ntfs::ondisk::standard_information::StandardInformation;
+use lifeboat::ntfs::ondisk::volume_information::VolumeInformation;
+use lifeboat::ntfs::ondisk::{attribute_list, log_file};
+use lifeboat::ntfs::read::{index, wof};
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();

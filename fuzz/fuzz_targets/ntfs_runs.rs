@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::ntfs::runs::RunList;
+use lifeboat::ntfs::ondisk::runs::RunList;
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, bytes)) = data.split_first() else { return };

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::ntfs::secure::{entries, hash};
+use lifeboat::ntfs::read::secure::{entries, hash};
 
 fuzz_target!(|data: &[u8]| {
     let (found, _) = entries(data, 0);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use lifeboat::disk::MemoryDevice;
-use lifeboat::monitor::Silent;
+use lifeboat::model::monitor::Silent;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::archive::tar_dialect::link_target;
+use lifeboat::set::format::tar_dialect::link_target;
 use lifeboat::disk::MemoryDevice;
-use lifeboat::facts::Content;
-use lifeboat::monitor::Silent;
-use lifeboat::ntfs::wof;
+use lifeboat::model::metadata::Content;
+use lifeboat::model::monitor::Silent;
+use lifeboat::ntfs::read::wof;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use lifeboat::monitor::Collect;
+use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, settle};
 use made_set::MadeSet;
 

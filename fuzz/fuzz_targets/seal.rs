@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::archive::hash::sha256_hex;
+use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::seal::Seal;
 
 /// A zstd frame that is stored, not packed (RFC 8878 3.1.1).

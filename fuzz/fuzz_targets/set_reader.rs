@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::archive::reader::SetReader;
-use lifeboat::crypt::key::parse_identities;
-use lifeboat::crypt::stream::{CHUNK, begin};
-use lifeboat::crypt::{Keys, Locks, SetKey};
-use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::crypt::key::parse_identities;
+use lifeboat::set::crypt::stream::{CHUNK, begin};
+use lifeboat::set::crypt::{Keys, Locks, SetKey};
+use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 
 /// Bytes that are read of any set, in all.
 const MOST: u64 = 64 << 20;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lifeboat::ntfs::wof::{Algorithm, Reader, parse_reparse};
+use lifeboat::ntfs::read::wof::{Algorithm, Reader, parse_reparse};
 
 fuzz_target!(|data: &[u8]| {
     let _ = parse_reparse(data);

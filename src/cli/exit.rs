@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use lifeboat::archive::error::ArchiveError;
-use lifeboat::crypt::CryptError;
-use lifeboat::restore::RestoreError;
-use lifeboat::seal::SealError;
-use lifeboat::target::dest::DestError;
-use lifeboat::target::{TargetError, Trouble};
-use lifeboat::tree::source::SourceError;
+use crate::destination::address::DestError;
+use crate::destination::{TargetError, Trouble};
+use crate::restore::RestoreError;
+use crate::seal::SealError;
+use crate::set::crypt::CryptError;
+use crate::set::error::ArchiveError;
+use crate::tree::source::SourceError;
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,11 +1,11 @@
 //! `offload --path`: folders as they are, store or not.
 
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
+use crate::set::write::plan::PlanPart;
+use crate::tree::Tree;
+use crate::usmt::{Drive, StoreVolume, drive_of};
 use anyhow::Result;
-use lifeboat::archive::plan::PlanPart;
-use lifeboat::monitor::Monitor;
-use lifeboat::name::{NtName, NtPath};
-use lifeboat::store::{Drive, StoreVolume, drive_of};
-use lifeboat::tree::Tree;
 
 use super::exit::{Exit, Failure};
 use super::output::Out;
@@ -120,7 +120,7 @@ fn exact(tree: &dyn Tree, path: &NtPath) -> Result<NtPath> {
         let entries = tree.children(at)?;
         let own = entries.iter().find(|entry| entry.node == next && entry.name == *name);
         let own = own.or_else(|| {
-            let same = |entry: &&lifeboat::tree::Entry| {
+            let same = |entry: &&crate::tree::Entry| {
                 entry.node == next
                     && name.as_str().is_some_and(|name| entry.name.eq_ignore_ascii_case(name))
             };

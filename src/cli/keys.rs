@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
+use crate::destination::Target;
+use crate::model::secret::Secret;
+use crate::set::crypt::decrypting_destination::how_locked;
+use crate::set::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
+use crate::set::crypt::{CryptError, Encryption, Keys, Locks};
 use anyhow::Result;
-use lifeboat::archive::how_locked;
-use lifeboat::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
-use lifeboat::crypt::{CryptError, Encryption, Keys, Locks};
-use lifeboat::target::Target;
-use lifeboat::target::secret::Secret;
 
 use super::args::{Offload, Unlock};
 use super::exit::{Exit, Failure};

@@ -1,27 +1,17 @@
 //! Commands, progress, JSON events, exit codes. Only here is anything printed.
 
-mod args;
-mod detect;
+pub mod args;
+mod commands;
 mod exit;
-mod extract;
 mod folder;
-mod guided;
 mod keys;
-mod list;
-mod loadstate;
-mod log;
-mod offload;
 mod output;
 mod password;
 mod places;
-mod report;
-mod restore;
-mod seal;
 mod sets;
 mod settings;
 mod sources;
-mod units;
-mod verify;
+mod tui;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -34,7 +24,7 @@ use output::{Out, Output};
 use settings::Settings;
 
 /// Runs the program with the process's arguments.
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     // Nothing has read the command line yet, and it may be wrong.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     let mut cli = match Cli::try_parse() {
@@ -82,16 +72,16 @@ fn guide_who_can_see() -> Option<Command> {
 
 fn run(command: &Command, global: &Global, out: Out) -> Exit {
     let result = match command {
-        Command::Detect(args) => detect::run(args, global, out),
-        Command::Verify(args) => verify::run(args, global, out),
-        Command::Seal(args) => seal::run(args, global, out),
-        Command::Offload(args) => offload::run(args, global, out),
-        Command::List(args) => list::run(args, out),
-        Command::Report(args) => report::run(args, out),
-        Command::Extract(args) => extract::run(args, out),
-        Command::Restore(args) => restore::run(args, out),
-        Command::Guide(args) => guided::run(args, global, out),
-        Command::Loadstate(args) => loadstate::run(args, global, out),
+        Command::Detect(args) => commands::detect::run(args, global, out),
+        Command::Verify(args) => commands::verify::run(args, global, out),
+        Command::Seal(args) => commands::seal::run(args, global, out),
+        Command::Offload(args) => commands::offload::run(args, global, out),
+        Command::List(args) => commands::list::run(args, out),
+        Command::Report(args) => commands::report::run(args, out),
+        Command::Extract(args) => commands::extract::run(args, out),
+        Command::Restore(args) => commands::restore::run(args, out),
+        Command::Guide(args) => tui::run(args, global, out),
+        Command::Loadstate(args) => commands::loadstate::run(args, global, out),
     };
     match result {
         Ok(exit) => exit,

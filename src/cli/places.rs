@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
+use crate::model::monitor::Monitor;
+use crate::restore::Destinations;
+use crate::restore::loadstate::{Around, is_windows_pe};
+use crate::restore::volumes::{Fit, Volume, attached, fit};
+use crate::set::format::rescue::{Part, Rescue};
 use anyhow::Result;
-use lifeboat::archive::rescue::{Part, Rescue};
-use lifeboat::monitor::Monitor;
-use lifeboat::restore::Destinations;
-use lifeboat::restore::loadstate::{Around, is_windows_pe};
-use lifeboat::restore::volumes::{Fit, Volume, attached, fit};
 use serde_json::json;
 
 use super::exit::{Exit, Failure};

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::destination::address::{Dest, SmbPlace};
+use crate::destination::open::{Login, Missing, Options, open};
+use crate::destination::{Target, TargetError, Trouble};
+use crate::model::monitor::Monitor;
+use crate::model::secret::Secret;
+use crate::set::read::reader::SetReader;
 use anyhow::Result;
-use lifeboat::archive::reader::SetReader;
-use lifeboat::monitor::Monitor;
-use lifeboat::target::dest::{Dest, SmbPlace};
-use lifeboat::target::open::{Login, Missing, Options, open};
-use lifeboat::target::secret::Secret;
-use lifeboat::target::{Target, TargetError, Trouble};
 
 use super::args::Logon;
 use super::exit::{Exit, Failure};

@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::destination::Target;
+use crate::destination::tree::{NOT_SHOWN, TargetTree};
+use crate::health::check_deleted_stores;
+use crate::model::finding::{Finding, Severity};
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::tree::source::{Source, SourceError, SourceVolume};
+use crate::tree::{Tree, Via};
+use crate::usmt::{Logs, Machine, Store, StoreVolume, find_stores};
 use anyhow::Result;
-use lifeboat::health::{Finding, Severity, check_deleted_stores};
-use lifeboat::monitor::{Monitor, Progress, Stage};
-use lifeboat::store::{Logs, Machine, Store, StoreVolume, find_stores};
-use lifeboat::target::Target;
-use lifeboat::target::tree::{NOT_SHOWN, TargetTree};
-use lifeboat::tree::source::{Source, SourceError, SourceVolume};
-use lifeboat::tree::{Tree, Via};
 use serde_json::json;
 
 use super::args::{Global, ViaArg};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::foreign::Foreign;
+use super::image::foreign::Foreign;
 
 /// Why a disk, an image or a volume cannot be had. The message says what
 /// happened to which path; [`DiskError::advice`] says what to do.

@@ -3,7 +3,7 @@
 
 use super::bytes::size_text;
 use super::volume::VolumeKind;
-use crate::health::{Finding, Severity};
+use crate::model::finding::{Finding, Severity};
 
 /// Something wrong, or worth knowing, that did not stop the reading.
 #[derive(Clone, PartialEq, Eq, Debug)]

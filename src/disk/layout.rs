@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::bytes::size_text;
 use super::error::DiskError;
-use super::table::{Layout, read_layout};
+use super::partitions::table::{Layout, read_layout};
 use super::{Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable};
 use super::{Slice, VolumeKind, identify};
-use crate::health::Finding;
+use crate::model::finding::Finding;
 
 /// A disk or an image, and the volumes on it.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::container::{Container, DiskFormat};
+use super::image::container::{Container, DiskFormat};
 use super::live::Live;
 use super::{Device, Disk, DiskError, FileDevice, Hardware};
 

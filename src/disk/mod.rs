@@ -4,25 +4,18 @@
 mod aligned;
 mod bytes;
 mod cache;
-mod container;
 mod crc;
 mod error;
 mod fault;
-mod foreign;
-mod gpt;
 mod hardware;
 mod image;
 mod layout;
 #[cfg(target_os = "linux")]
 mod linux;
 mod live;
-mod mbr;
 mod memory;
+mod partitions;
 mod slice;
-mod table;
-mod vhd;
-mod vhdx;
-mod vhdx_log;
 mod volume;
 #[cfg(windows)]
 mod windows;
@@ -37,18 +30,18 @@ use std::sync::Arc;
 pub use bytes::Guid;
 pub(crate) use bytes::size_text;
 pub use cache::Cached;
-pub use container::{Container, DiskFormat, open_container};
 pub use error::DiskError;
 pub(crate) use error::is_gone;
 pub use fault::Fault;
-pub use foreign::Foreign;
 pub use hardware::Hardware;
-pub use image::FileDevice;
+pub use image::container::{Container, DiskFormat, open_container};
+pub use image::file::FileDevice;
+pub use image::foreign::Foreign;
 pub use layout::{Disk, Volume};
 pub use live::Patience;
 pub use memory::MemoryDevice;
+pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};
 pub use slice::Slice;
-pub use table::{Partition, PartitionTable, PartitionType, TableKind};
 pub use volume::{Identity, VolumeKind, identify};
 
 /// Something that is read by byte offset: a disk, an image, a partition of

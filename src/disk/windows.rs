@@ -245,7 +245,7 @@ impl RawDevice {
 
 impl SectorReader for RawDevice {
     fn read_sectors(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        super::image::read_exact_at(&self.file, offset, buf)
+        super::image::file::read_exact_at(&self.file, offset, buf)
     }
 }
 

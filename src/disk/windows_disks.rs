@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::aligned::Aligned;
-use super::container::{Container, DiskFormat};
 use super::error::is_locked_by_bitlocker;
+use super::image::container::{Container, DiskFormat};
 use super::live::Live;
 use super::volume::NtfsBoot;
 use super::windows::{RawDevice, SystemVolume, be_quiet, volume, volume_of_letter, volumes};

@@ -3,7 +3,7 @@
 //! Codes are a contract with scripts: what is here stays. docs/findings.md is
 //! the same list for people, and a test compares the two.
 
-use super::{Finding, Severity};
+use crate::model::finding::{Finding, Severity};
 use Severity::{Damage, Fatal, Info, Warning};
 
 /// What it takes to find something out.

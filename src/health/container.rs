@@ -2,9 +2,9 @@
 //! "structure sound", never "verified": only Microsoft's own code knows more,
 //! and where that is at hand it is asked as well.
 
-use crate::monitor::Monitor;
-use crate::name::NtName;
-use crate::store::{ContainerReport, Part, check_container};
+use crate::model::monitor::Monitor;
+use crate::model::name::NtName;
+use crate::usmt::{ContainerReport, Part, check_container};
 
 use super::codes::{
     CONTAINER_DAMAGED, CONTAINER_EMPTY, CONTAINER_MISSING, CONTAINER_NO_CATALOG,
@@ -12,7 +12,8 @@ use super::codes::{
     STORE_ENCRYPTED,
 };
 use super::metadata::{is_somebody, unreadable};
-use super::{Check, Finding, Level};
+use super::{Check, Level};
+use crate::model::finding::Finding;
 
 /// As many damaged records are named; the rest is counted.
 const NAMED_PROBLEMS: usize = 100;

@@ -1,10 +1,10 @@
 //! A store that somebody copied by hand: what a copy lacks, as far as the place
 //! that it was copied to tells.
 
-use crate::store::{Store, StoreKind};
 use crate::tree::Via;
+use crate::usmt::{Store, StoreKind};
 
-use super::{Finding, Severity};
+use crate::model::finding::{Finding, Severity};
 
 /// Looks at where the store's parts lie. On NTFS, or read from the device,
 /// nothing can be told from a store that was captured there.

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Severity};
-use crate::monitor::Monitor;
-use crate::name::{NtName, NtPath};
+use crate::model::finding::{Finding, Severity};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
 use crate::ntfs::{DeletedFile, Readable};
-use crate::store::{Store, StoreVolume, is_container_name};
+use crate::usmt::{Store, StoreVolume, is_container_name};
 
 const NO_WRITES: &str = "Write nothing to this disk. Make an image of it; an undelete tool may \
                          get back what is readable.";

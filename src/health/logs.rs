@@ -1,12 +1,12 @@
 //! A store beside the logs that tell of its capture. Logs may be of another
 //! run, and clocks may have been wrong: nothing here is more than a doubt.
 
-use crate::facts::FileTime;
-use crate::store::logs::UsmtRun;
-use crate::store::{Part, Role, Store};
+use crate::model::metadata::FileTime;
+use crate::usmt::logs::UsmtRun;
+use crate::usmt::{Part, Role, Store};
 
-use super::Finding;
 use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STORE_NEWER, STORE_OLDER};
+use crate::model::finding::Finding;
 
 /// USMT's logs have no time zone; zones differ from UTC by 14 hours at most,
 /// and by one more in summer. What is farther apart is another run.

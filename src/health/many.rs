@@ -1,7 +1,8 @@
 //! Findings that may be about very many files: told once, with a count and the
 //! first few by name.
 
-use super::{Code, Finding};
+use super::Code;
+use crate::model::finding::Finding;
 
 /// As many are named.
 const NAMED: usize = 3;

@@ -5,11 +5,11 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use crate::facts::{Content, Node, NodeKind, attributes};
-use crate::monitor::Monitor;
-use crate::name::{NtName, NtPath};
-use crate::store::{Part, Role, Store, StoreKind, is_container_name};
+use crate::model::metadata::{Content, Node, NodeKind, attributes};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
 use crate::tree::{Entry, Via};
+use crate::usmt::{Part, Role, Store, StoreKind, is_container_name};
 
 use super::codes::{
     DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
@@ -17,7 +17,8 @@ use super::codes::{
 };
 use super::deleted::left;
 use super::many::Many;
-use super::{Finding, names};
+use super::names;
+use crate::model::finding::Finding;
 
 /// The longest path that programs take which know of no longer ones, in UTF-16
 /// units without the zero at its end (`MAX_PATH`).
@@ -82,7 +83,7 @@ struct Walk<'a> {
     path: Vec<NtName>,
     looked: Looked,
     /// Files with several names that were looked into: each once.
-    seen: HashSet<crate::facts::NodeId>,
+    seen: HashSet<crate::model::metadata::NodeId>,
     encrypted: Many,
     not_here: Many,
     reparse: Many,

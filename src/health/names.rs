@@ -2,7 +2,7 @@
 //! the plain Win32 API cannot open these (Microsoft, "Naming Files, Paths, and
 //! Namespaces").
 
-use crate::name::NtName;
+use crate::model::name::NtName;
 
 /// Why Win32 does not take a name, for people; `None` where it does.
 pub(super) fn refused(name: &NtName) -> Option<&'static str> {

@@ -1,14 +1,14 @@
 //! Are all parts of a store there, where they belong, with their markers?
 
-use crate::store::{DriveFrom, Lack, Part, Role, Store, StoreKind};
+use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 
-use super::Finding;
 use super::codes::{
     CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
     HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN, PRIMARY_MISSING,
     SECONDARY_FOREIGN, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING, STATUS_NOT_EMPTY,
     STORE_PATH_LONG,
 };
+use crate::model::finding::Finding;
 
 /// The longest store path that loadstate takes, in characters (its code 12).
 const LONGEST_STORE_PATH: usize = 256;

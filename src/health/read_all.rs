@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use crate::facts::{Content, Facts, NodeId, NodeKind};
-use crate::monitor::{Monitor, Progress};
-use crate::name::{NtName, NtPath};
-use crate::store::{Part, Store};
+use crate::model::metadata::{Content, Facts, NodeId, NodeKind};
+use crate::model::monitor::{Monitor, Progress};
+use crate::model::name::{NtName, NtPath};
 use crate::tree::{Tree, TreeError};
+use crate::usmt::{Part, Store};
 
 use super::codes::{FACTS_LOST, HOLE, UNREADABLE};
-use super::{Finding, StoreReport, metadata};
+use super::{StoreReport, metadata};
+use crate::model::finding::Finding;
 
 const BUFFER_BYTES: usize = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! What differs between a store and its seal, in words.
 
-use super::{Finding, Severity};
+use crate::model::finding::{Finding, Severity};
 
 /// What was found out by comparing with a seal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

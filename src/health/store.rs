@@ -5,16 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::monitor::{Monitor, Stage};
-use crate::store::logs::UsmtRun;
-use crate::store::{Store, StoreKind};
+use crate::model::monitor::{Monitor, Stage};
+use crate::usmt::logs::UsmtRun;
+use crate::usmt::{Store, StoreKind};
 
 use super::codes::STORE_ENCRYPTED;
 use super::read_all::Onlooker;
-use super::{
-    Finding, Severity, Usmtutils, Verdict, container, copy, logs, metadata, parts, read_all,
-    verdict,
-};
+use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, read_all, verdict};
+use crate::model::finding::{Finding, Severity};
 
 /// As many findings of one code are told; the rest is counted. A failing disk
 /// may have millions.
@@ -37,7 +35,7 @@ pub struct Check<'a> {
     pub level: Level,
     /// The run of scanstate that its logs tell of, and whether that run's
     /// command line names the store
-    /// ([`Logs::capture_of`](crate::store::Logs::capture_of)).
+    /// ([`Logs::capture_of`](crate::usmt::Logs::capture_of)).
     pub capture: Option<(&'a UsmtRun, bool)>,
     /// Volumes that could not be looked into, for people: a part of the store
     /// may be there.

@@ -10,12 +10,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::monitor::Monitor;
-use crate::store::Part;
-use crate::store::logs::decode;
+use crate::model::monitor::Monitor;
+use crate::usmt::Part;
+use crate::usmt::logs::decode;
 
-use super::Finding;
 use super::codes::{USMTUTILS_CORRUPTED, USMTUTILS_FAILED, USMTUTILS_SOUND};
+use crate::model::finding::Finding;
 
 const PROGRAM: &str = "usmtutils.exe";
 /// Its code for a store with corrupted files.

@@ -2,9 +2,10 @@
 //! nobody can know. The three are never mixed.
 
 use crate::disk::size_text;
-use crate::store::{Store, StoreKind};
+use crate::usmt::{Store, StoreKind};
 
-use super::{Level, Severity, StoreReport};
+use super::{Level, StoreReport};
+use crate::model::finding::Severity;
 
 /// The end of a check, for people and programs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

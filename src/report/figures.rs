@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::folders::Folders;
 use super::html::shorten;
 use super::kinds::{self, COUNT, Count, Kinds};
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{Line, Member, MemberKind, Totals};
-use crate::archive::rescue::{Part, Rescue, What};
-use crate::facts::{FileTime, LossKind};
+use crate::model::loss::LossKind;
+use crate::model::metadata::FileTime;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{Line, Member, MemberKind, Totals};
+use crate::set::format::rescue::{Part, Rescue, What};
 
 /// Users that are kept by name.
 const MAX_USERS: usize = 2000;
@@ -284,8 +285,8 @@ fn with_colon(mut names: Vec<&str>) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::manifest::Data;
     use crate::report::tests::{folder_set, store_set};
+    use crate::set::format::manifest::Data;
 
     fn file(path: &str, size: u64) -> Member {
         let data = Data { size, ..Data::default() };
@@ -377,7 +378,7 @@ mod tests {
         let mut last = file(&format!("{STORE}/File/C$/Users/bob/{}", "x".repeat(9000)), 1);
         last.lose(LossKind::Unreadable, "a sector");
         last.losses[0].detail.push_str(&"y".repeat(1 << 20));
-        last.losses.push(crate::archive::manifest::LossLine {
+        last.losses.push(crate::set::format::manifest::LossLine {
             kind: "of a later version".to_owned(),
             detail: String::new(),
         });

@@ -4,7 +4,7 @@
 use super::figures::Figures;
 use super::html::{count, escape, name, number};
 use super::words;
-use crate::archive::rescue::Rescue;
+use crate::set::format::rescue::Rescue;
 
 /// Losses that are listed, whatever their kinds.
 const MAX_ROWS: usize = 200;

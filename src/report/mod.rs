@@ -25,10 +25,10 @@ mod treemap;
 mod users;
 mod words;
 
-use crate::archive::REPORT;
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::Line;
-use crate::archive::rescue::Rescue;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::Line;
+use crate::set::format::names::REPORT;
+use crate::set::format::rescue::Rescue;
 use figures::Figures;
 
 /// The largest page that is made, in bytes: whatever a set holds, what is

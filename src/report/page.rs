@@ -5,7 +5,7 @@ use super::html::{bytes, count, escape, name, number, shorten};
 use super::sheet::Sheet;
 use super::words::{self, Tone};
 use super::{lost, record, restoring, saved, users};
-use crate::archive::rescue::{Part, Rescue};
+use crate::set::format::rescue::{Part, Rescue};
 
 /// Parts that are listed; a store has one for each of a machine's volumes.
 const MAX_PARTS: usize = 26;

@@ -3,8 +3,8 @@
 
 use super::html::{bytes, duration, escape, number, rate, shorten};
 use super::words;
-use crate::archive::rescue::{Rescue, Timings};
-use crate::archive::sink::MANIFEST;
+use crate::set::format::names::MANIFEST;
+use crate::set::format::rescue::{Rescue, Timings};
 
 /// Files of the set that are listed: volumes of a split store can be many.
 const MAX_FILES: usize = 40;

@@ -1,9 +1,9 @@
 //! The page's part on how to put the set back: what `RESTORE.txt` says, shorter.
 
 use super::html::escape;
-use crate::archive::instructions::destinations;
-use crate::archive::rescue::{Rescue, What};
-use crate::store::loadstate::{Call, ways};
+use crate::set::format::instructions::destinations;
+use crate::set::format::rescue::{Rescue, What};
+use crate::usmt::loadstate::{Call, ways};
 
 /// The steps, as HTML.
 pub(super) fn section(rescue: &Rescue) -> String {

@@ -7,7 +7,7 @@ use super::html::{bytes, count, escape, name, number, share, shorten};
 use super::kinds::{self, Count};
 use super::sheet::Sheet;
 use super::treemap::{Rect, squarify};
-use crate::archive::rescue::{Rescue, What};
+use crate::set::format::rescue::{Rescue, What};
 
 /// Groups of the picture by folder, and folders in each.
 const MAX_GROUPS: usize = 10;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::treemap::Rect;
-use crate::archive::manifest::to_base64;
+use crate::set::format::manifest::to_base64;
 
 /// A sheet in the making.
 pub(super) struct Sheet {

@@ -1,9 +1,9 @@
 //! The page as a whole, and sets for the tests of its parts.
 
 use super::*;
-use crate::archive::manifest::{Data, Member, MemberKind, Totals, to_text};
-use crate::archive::rescue::{EndState, Machine, Options, Part, SetFile, Timings, What};
-use crate::facts::LossKind;
+use crate::model::loss::LossKind;
+use crate::set::format::manifest::{Data, Member, MemberKind, Totals, to_text};
+use crate::set::format::rescue::{EndState, Machine, Options, Part, SetFile, Timings, What};
 
 /// A store with a part on each of these drives.
 pub(super) fn store_set(drives: &[&str]) -> Rescue {
@@ -127,10 +127,10 @@ fn nothing_from_a_disk_is_more_than_text() {
         })
         .to_vec();
     rescue.timings = Some(Timings { ended: all.clone(), ..Timings::default() });
-    rescue.seal = Some(crate::archive::rescue::SealOutcome {
-        state: crate::archive::rescue::SealState::Differs,
+    rescue.seal = Some(crate::set::format::rescue::SealOutcome {
+        state: crate::set::format::rescue::SealState::Differs,
         sealed: all.clone(),
-        ..crate::archive::rescue::SealOutcome::default()
+        ..crate::set::format::rescue::SealOutcome::default()
     });
     let mut members = Vec::new();
     for name in HOSTILE {
@@ -184,7 +184,7 @@ fn whatever_a_set_holds_the_page_stays_small() {
         for kind in ["unreadable", "hole", "fact", "encrypted", "name", "changed", "not-here", "?"]
         {
             let (kind, detail) = (kind.to_owned(), name.repeat(20));
-            member.losses.push(crate::archive::manifest::LossLine { kind, detail });
+            member.losses.push(crate::set::format::manifest::LossLine { kind, detail });
         }
         members.push(member);
     }
@@ -264,7 +264,7 @@ fn the_policy_allows_the_pages_own_sheet_and_nothing_else() {
     let members = vec![file(b"C/StateStore/USMT/File/C$/Users/alice/a.txt", 1234)];
     let page = make_page(&store_set(&["C"]), members);
     let sheet = page.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
-    let hash = crate::archive::manifest::to_base64(&sha2::Sha256::digest(sheet.as_bytes()));
+    let hash = crate::set::format::manifest::to_base64(&sha2::Sha256::digest(sheet.as_bytes()));
     assert!(page.contains(&format!("\"default-src 'none'; style-src 'sha256-{hash}'; base")));
     assert!(!page.contains("style=\""), "an attribute that the policy refuses");
     for outside in ["http:", "https:", "//", "url(", "@import", "src=", "href="] {

@@ -6,7 +6,7 @@ use super::html::{bytes, count, name, number, shorten};
 use super::kinds;
 use super::sheet::Sheet;
 use super::treemap::float;
-use crate::archive::rescue::{Rescue, What};
+use crate::set::format::rescue::{Rescue, What};
 
 /// Users that get a bar.
 const MAX_BARS: usize = 24;

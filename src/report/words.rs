@@ -5,10 +5,11 @@ use time::format_description::well_known::Rfc3339;
 
 use super::figures::Figures;
 use super::html::{count, escape};
-use crate::archive::manifest::Totals;
-use crate::archive::rescue::{EndState, Machine, Rescue, SealState, What};
-use crate::facts::{FileTime, LossKind};
+use crate::model::loss::LossKind;
+use crate::model::metadata::FileTime;
 use crate::seal::{Looked, verdict as seal_verdict};
+use crate::set::format::manifest::Totals;
+use crate::set::format::rescue::{EndState, Machine, Rescue, SealState, What};
 
 /// How the page looks on the whole. Loss is never green.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -205,8 +206,8 @@ pub(super) fn loss(kind: Option<LossKind>) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::rescue::SealOutcome;
     use crate::report::tests::store_set;
+    use crate::set::format::rescue::SealOutcome;
 
     fn none() -> Figures {
         Figures::gather(&store_set(&["C"]), &mut std::iter::empty()).unwrap()

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
-use crate::archive::reader::{InOrder, SetReader};
-use crate::archive::rescue::{Part, Rescue, What};
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
+use crate::set::format::rescue::{Part, Rescue, What};
+use crate::set::read::reader::{InOrder, SetReader};
 
 use super::{Bytes, Input, Ordered};
 

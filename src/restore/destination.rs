@@ -10,8 +10,8 @@ use super::error::RestoreError;
 use super::names;
 use super::platform::{self, Root};
 use super::stage::Stages;
-use crate::archive::rescue::{Part, Rescue};
-use crate::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath};
+use crate::set::format::rescue::{Part, Rescue};
 
 /// Stands beside the store's folder while a restore goes on.
 pub const MARKER: &str = "lifeboat-restore.partial";

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::archive::error::ArchiveError;
+use crate::set::error::ArchiveError;
 
 /// Why a restore cannot begin, or cannot go on. What only strikes one file is
-/// no error but a [`Loss`](crate::facts::Loss), and the rest goes on.
+/// no error but a [`Loss`](crate::model::loss::Loss), and the rest goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// `--to` is not understood.

@@ -1,9 +1,9 @@
 //! What a restore reads: a rescue set, or anything that can say the same.
 
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{Data, Member};
-use crate::archive::reader::{DataReader, InOrder, SetReader};
-use crate::archive::rescue::Rescue;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{Data, Member};
+use crate::set::format::rescue::Rescue;
+use crate::set::read::reader::{DataReader, InOrder, SetReader};
 
 /// A set to restore from.
 pub trait Input {

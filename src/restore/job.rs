@@ -5,22 +5,22 @@
 //! written, where their handle can be used for it.) Folders' times come after that, and last of all the reparse data
 //! that covers folders with children ([`cover`]).
 
-mod again;
-pub(super) mod cover;
-mod dress;
-mod foresee;
-mod pack;
-mod pour;
-mod told;
+mod apply_metadata;
+mod check_support;
+mod copy_stream;
+pub(super) mod directory_reparse;
+mod existing;
+mod ntfs_compression;
+mod reported;
 
-pub(super) use dress::times;
-pub(super) use pack::is_packed;
+pub(super) use apply_metadata::times;
+pub(super) use ntfs_compression::is_packed;
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
-use self::pour::{FileSink, Pull, Spill, Zeros};
+use self::copy_stream::{FileSink, Pull, Spill, Zeros};
 use super::destination::Places;
 use super::error::RestoreError;
 use super::input::{Input, Ordered};
@@ -29,11 +29,12 @@ use super::platform::{self, Root};
 use super::stage::is_below;
 use super::tally::Tally;
 use super::{Restored, Verdict, names};
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{self, Data, Member, MemberKind};
-use crate::facts::{LossKind, attributes};
-use crate::monitor::{Monitor, Progress, Stage};
-use crate::name::NtName;
+use crate::model::loss::LossKind;
+use crate::model::metadata::attributes;
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::name::NtName;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{self, Data, Member, MemberKind};
 
 /// Bytes that are read and written at a time.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -135,7 +136,7 @@ impl<'a> Job<'a> {
             if member.kind != MemberKind::Directory {
                 continue;
             }
-            if cover::of(&member).is_some() {
+            if directory_reparse::of(&member).is_some() {
                 self.cover_depths.insert(place.at.len());
             }
             if above.contains(&(place.root, place.at.clone())) {

@@ -21,8 +21,8 @@ use self::facts::{
 pub(super) use self::facts::{put_times_back, set_by_handle};
 use super::Verdict;
 use super::place::{Fact, FactKind, Kind};
-use crate::facts::attributes;
-use crate::name::NtName;
+use crate::model::metadata::attributes;
+use crate::model::name::NtName;
 use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
 use crate::tree::host::linux::{Flavour, flavour_of};
 

@@ -1,5 +1,5 @@
 //! Starting `loadstate` and following it. What its command line is stands in
-//! [`crate::store::loadstate`].
+//! [`crate::usmt::loadstate`].
 
 mod find;
 mod progress;

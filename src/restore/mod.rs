@@ -34,7 +34,7 @@ pub use input::{Bytes, Input, Ordered};
 pub use stage::{ASIDE, PARTIAL, settle};
 pub use verify::{Verified, verify_restored};
 
-use crate::monitor::Monitor;
+use crate::model::monitor::Monitor;
 
 /// How a restore goes about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,7 +1,7 @@
 //! Which paths of a set may be written. A set may have been made or changed by
 //! anybody: a path is only followed when every name in it is a plain name.
 
-use crate::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath};
 
 /// Splits the exact bytes of a member's path at `/`: the drive, and the names
 /// below it.

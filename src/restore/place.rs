@@ -1,8 +1,8 @@
 //! What the rooms for Linux and Windows have in common: the words in which a
 //! file is put down and dressed with its facts.
 
-use crate::facts::Times;
-use crate::name::NtName;
+use crate::model::metadata::Times;
+use crate::model::name::NtName;
 
 /// A fact that can be set on a file.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@ use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
 use super::place::{Fact, Kind};
-use crate::archive::rescue::Rescue;
-use crate::facts::Times;
-use crate::name::NtName;
+use crate::model::metadata::Times;
+use crate::model::name::NtName;
+use crate::set::format::rescue::Rescue;
 use crate::tree::Tree;
 use crate::tree::host::HostTree;
 

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::FactKind;
-use crate::facts::{Loss, LossKind};
-use crate::monitor::Monitor;
+use crate::model::loss::{Loss, LossKind};
+use crate::model::monitor::Monitor;
 
 const KINDS: [LossKind; 6] = [
     LossKind::Unreadable,

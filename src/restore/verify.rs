@@ -13,12 +13,13 @@ use super::place::{FactKind, Piece, SETTABLE};
 use super::platform::Root;
 use super::tally::Tally;
 use super::{job, names};
-use crate::archive::error::ArchiveError;
-use crate::archive::hash::finish_hex;
-use crate::archive::manifest::{self, Data, Member, MemberKind, from_base64};
-use crate::facts::{Facts, FileTime, LossKind, Node, NodeId, NodeKind, attributes};
-use crate::monitor::{Monitor, Progress, Stage};
-use crate::name::NtName;
+use crate::model::loss::LossKind;
+use crate::model::metadata::{Facts, FileTime, Node, NodeId, NodeKind, attributes};
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::name::NtName;
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::finish_hex;
+use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
 use crate::tree::host::HostTree;
 use crate::tree::{Stream, Tree, TreeError};
 
@@ -306,7 +307,7 @@ fn compare_facts(
     expect(FactKind::Security, same(&member.security, &facts.security));
     let is_compact = member.content.as_deref() == Some(manifest::WOF);
     // What covers a folder is compared when it is set.
-    let is_later = is_compact || job::cover::of(member).is_some();
+    let is_later = is_compact || job::directory_reparse::of(member).is_some();
     expect(FactKind::Reparse, is_later || same(&member.reparse, &facts.reparse));
     // The birth ids beyond the first 16 bytes are the volume's affair.
     let id = |bytes: &Vec<u8>| bytes.get(..16).map(<[u8]>::to_vec);

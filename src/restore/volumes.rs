@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::rescue::Part;
+use crate::set::format::rescue::Part;
 use crate::tree::Tree;
 use crate::tree::host::HostTree;
 

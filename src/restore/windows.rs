@@ -19,8 +19,8 @@ use windows_sys::Win32::System::SystemServices as flags;
 
 use super::Verdict;
 use super::place::{Fact, FactKind, Kind, SETTABLE};
-use crate::facts::{Times, attributes, is_name_surrogate};
-use crate::name::NtName;
+use crate::model::metadata::{Times, attributes, is_name_surrogate};
+use crate::model::name::NtName;
 pub(super) use crate::tree::host::windows::info::is_unsupported;
 use crate::tree::host::windows::nt::{self, How};
 use crate::tree::host::windows::{

@@ -5,13 +5,13 @@ use super::hashing::Hash;
 use super::index::{Index, MARKERS, flag};
 use super::parts::{Here, pair, prefix, split};
 use super::read::{Seal, Unsound};
-use crate::archive::hash::from_hex;
-use crate::archive::manifest::{self, Data, Member, MemberKind};
-use crate::archive::rescue::{SealOutcome, SealState};
-use crate::facts::FileTime;
 use crate::health::seal::{SealCode, finding};
-use crate::monitor::Monitor;
-use crate::name::NtName;
+use crate::model::metadata::FileTime;
+use crate::model::monitor::Monitor;
+use crate::model::name::NtName;
+use crate::set::format::hash::from_hex;
+use crate::set::format::manifest::{self, Data, Member, MemberKind};
+use crate::set::format::rescue::{SealOutcome, SealState};
 
 /// Differences in facts and times alone that are named one by one; of a copy
 /// that lost all of them, nobody wants a million.

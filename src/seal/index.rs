@@ -7,9 +7,9 @@ use std::hash::{BuildHasher, RandomState};
 use super::hashing::Hash;
 use super::parts::split;
 use super::read::{Seal, Unsound};
-use crate::archive::hash::from_hex;
-use crate::archive::manifest::{self, Data, Member, MemberKind, from_base64};
-use crate::facts::attributes;
+use crate::model::metadata::attributes;
+use crate::set::format::hash::from_hex;
+use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
 
 /// Files, folders and streams that one seal may name: 256 MiB of them.
 const MAX_ENTRIES: usize = 4 << 20;

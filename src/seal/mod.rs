@@ -29,11 +29,11 @@ pub use store::{Guard, StoreCheck};
 pub use words::{Looked, verdict};
 pub use write::{Made, SealError, SealOptions, seal_store};
 
-use crate::archive::manifest::{Member, Totals};
-use crate::archive::rescue::{Machine, Part};
+use crate::set::format::manifest::{Member, Totals};
+use crate::set::format::rescue::{Machine, Part};
 
 /// The file's name, in the folder above `USMT`.
-pub const NAME: &str = crate::tree::within::SHOWN_BESIDE;
+pub const NAME: &str = crate::tree::subtree::SHOWN_BESIDE;
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;

@@ -69,7 +69,7 @@ pub(super) fn split<'p>(prefixes: &[Vec<u8>], path: &'p [u8]) -> Option<(usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::rescue::Part;
+    use crate::set::format::rescue::Part;
 
     fn sealed(drive: &str, path: &str, serial: &str, role: &str) -> SealPart {
         let part = Part {

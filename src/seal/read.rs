@@ -8,12 +8,12 @@ use time::format_description::well_known::Rfc3339;
 use zstd::stream::read::Decoder;
 
 use super::{End, FORMAT, Header, Line, NAME};
-use crate::archive::hash::finish_hex;
-use crate::archive::lines::MAX_LINE;
-use crate::archive::manifest::{Member, Totals};
-use crate::name::NtName;
-use crate::store::Part;
+use crate::model::name::NtName;
+use crate::set::format::hash::finish_hex;
+use crate::set::format::manifest::{Member, Totals};
+use crate::set::read::lines::MAX_LINE;
 use crate::tree::Stream;
+use crate::usmt::Part;
 
 /// Why a seal cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -7,12 +7,12 @@ use super::NAME;
 use super::compare::{Comparer, Depth, Side, marker_names};
 use super::parts::{Here, prefix, split};
 use super::read::Seal;
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{Data, Line, Member};
-use crate::archive::reader::{DataReader, SetReader};
-use crate::archive::rescue::{SealOutcome, SealState, What};
 use crate::health::seal::{SealCode, finding};
-use crate::monitor::Monitor;
+use crate::model::monitor::Monitor;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{Data, Line, Member};
+use crate::set::format::rescue::{SealOutcome, SealState, What};
+use crate::set::read::reader::{DataReader, SetReader};
 
 /// Compares a set with the seal in it; `None` where it carries none, or where
 /// its manifest is too damaged to say.

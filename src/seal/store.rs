@@ -9,17 +9,17 @@ use super::compare::{Comparer, Depth, Present, Side, marker_names};
 use super::hashing::Hashers;
 use super::parts::Here;
 use super::read::Seal;
-use crate::archive::error::ArchiveError;
-use crate::archive::manifest::{Line, Member, MemberKind, SealMissing, to_text};
-use crate::archive::plan::{Plan, PlanKind, PlanPart};
-use crate::archive::rescue::{SealOutcome, SealState};
-use crate::archive::witness::Witness;
-use crate::facts::{Facts, NodeId};
 use crate::health::Onlooker;
 use crate::health::seal::{SealCode, finding};
-use crate::monitor::Monitor;
-use crate::name::{NtName, NtPath};
-use crate::store::{Part, Store};
+use crate::model::metadata::{Facts, NodeId};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{Line, Member, MemberKind, SealMissing, to_text};
+use crate::set::format::rescue::{SealOutcome, SealState};
+use crate::set::write::plan::{Plan, PlanKind, PlanPart};
+use crate::set::write::witness::Witness;
+use crate::usmt::{Part, Store};
 
 /// FAT rounds times to two seconds; other file systems, or programs that copy
 /// to them, to one.
@@ -238,7 +238,7 @@ impl Onlooker for StoreCheck<'_> {
         };
         if let Ok(node) = of.tree.node(node) {
             let reparse = facts.reparse.as_deref();
-            let is_wof = matches!(facts.content, crate::facts::Content::Wof(_));
+            let is_wof = matches!(facts.content, crate::model::metadata::Content::Wof(_));
             let created = node.times.created.0;
             let cheap = comparer.index.facts(node.attributes, created, reparse.filter(|_| !is_wof));
             let rights = comparer.index.rights(facts.security.as_deref());
@@ -248,7 +248,7 @@ impl Onlooker for StoreCheck<'_> {
     }
 
     fn stream(&mut self, name: Option<&NtName>) {
-        self.stream = name.map(crate::archive::draft::stream_name);
+        self.stream = name.map(crate::set::write::draft::stream_name);
         if self.comparer.is_ok() {
             self.hashers.begin();
         }

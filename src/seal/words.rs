@@ -1,6 +1,6 @@
 //! What a comparison came to, for people.
 
-use crate::archive::rescue::{SealOutcome, SealState};
+use crate::set::format::rescue::{SealOutcome, SealState};
 
 /// What of the files was looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,18 +15,19 @@ use super::parts::{prefix, split};
 use super::read::Seal;
 use super::store::{folder_name, plan_part};
 use super::{End, FORMAT, Header, Line, NAME, SealPart};
-use crate::archive::draft::{self, Draft, stream_name};
-use crate::archive::error::ArchiveError;
-use crate::archive::hash::{finish_hex, to_hex};
-use crate::archive::manifest::{Data, HoleLine, Member, MemberKind, Totals, to_text};
-use crate::archive::plan::{Plan, PlanKind, PlanMember};
-use crate::archive::rescue::{Machine, Part as SetPart};
-use crate::archive::tell_losses;
-use crate::archive::writer::PROGRAM;
-use crate::facts::{FileTime, LossKind};
-use crate::monitor::{Monitor, Progress, Stage};
-use crate::store::Store;
+use crate::model::loss::LossKind;
+use crate::model::metadata::FileTime;
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::{finish_hex, to_hex};
+use crate::set::format::manifest::report_losses;
+use crate::set::format::manifest::{Data, HoleLine, Member, MemberKind, Totals, to_text};
+use crate::set::format::names::PROGRAM;
+use crate::set::format::rescue::{Machine, Part as SetPart};
+use crate::set::write::draft::{self, Draft, stream_name};
+use crate::set::write::plan::{Plan, PlanKind, PlanMember};
 use crate::tree::{Stream, TreeError};
+use crate::usmt::Store;
 
 /// Bytes to read at once.
 const CHUNK: usize = 1 << 20;
@@ -363,7 +364,7 @@ impl Sealer<'_> {
             member.lose(LossKind::Changed, "it was written to while it was sealed");
         }
         self.count();
-        tell_losses(&member, self.monitor);
+        report_losses(&member, self.monitor);
         self.pending.push_back(Pending { member, hashes });
         Ok(())
     }

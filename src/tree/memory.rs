@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
-use crate::facts::{Facts, FileTime, Hole, Node, NodeId, NodeKind, StreamInfo, Times, attributes};
-use crate::name::{NtName, NtPath};
-use crate::ntfs::NtfsError;
+use crate::model::loss::Hole;
+use crate::model::metadata::{
+    Facts, FileTime, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
+};
+use crate::model::name::{NtName, NtPath};
+use crate::ntfs::error::NtfsError;
 
 /// What stands in a stream.
 #[derive(Clone, Debug)]

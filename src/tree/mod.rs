@@ -1,16 +1,17 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
-pub mod brief;
 pub mod host;
 pub mod memory;
 pub mod ntfs;
 pub mod source;
-pub mod within;
+pub mod subtree;
+pub mod time_limited;
 
-use crate::facts::{Facts, Hole, Node, NodeId};
-use crate::monitor::Monitor;
-use crate::name::{NtName, NtPath};
+use crate::model::loss::Hole;
+use crate::model::metadata::{Facts, Node, NodeId};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
 use crate::ntfs::DeletedFile;
 
 /// How many folders that cannot be searched are named.
@@ -78,7 +79,7 @@ pub enum TreeError {
     },
     /// The volume's structures are damaged there.
     #[error(transparent)]
-    Ntfs(#[from] crate::ntfs::NtfsError),
+    Ntfs(#[from] crate::ntfs::error::NtfsError),
     /// The host said no.
     #[error("{path}: {error}")]
     Host {

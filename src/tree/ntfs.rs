@@ -6,7 +6,7 @@
 //! System files are not listed, but [`Tree::lookup`] finds them by name.
 //!
 //! Where records are damaged, folders list also what their index alone still
-//! tells (`crate::ntfs::lost_names`): a file of which nothing but its name is
+//! tells (`crate::ntfs::salvage::lost_names`): a file of which nothing but its name is
 //! left must not be missing without a word.
 
 mod stream;
@@ -18,20 +18,24 @@ use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
-use crate::facts::{Content, Facts, Node, NodeId, NodeKind, StreamInfo, Times, attributes};
-use crate::health::Finding;
-use crate::monitor::{Monitor, Stage};
-use crate::name::{NtName, NtPath};
-use crate::ntfs::attribute::kind;
-use crate::ntfs::file_name::{FileName, Namespace};
-use crate::ntfs::record::{FileRef, Record, known};
-use crate::ntfs::standard_information::StandardInformation;
-use crate::ntfs::volume::{Repair, Volume};
-use crate::ntfs::wof;
+use crate::model::finding::Finding;
+use crate::model::metadata::{
+    Content, Facts, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
+};
+use crate::model::monitor::{Monitor, Stage};
+use crate::model::name::{NtName, NtPath};
+use crate::ntfs::error::NtfsError;
+use crate::ntfs::lost_names;
+use crate::ntfs::ondisk::attribute::kind;
+use crate::ntfs::ondisk::file_name::{FileName, Namespace};
+use crate::ntfs::ondisk::record::{FileRef, Record, known};
+use crate::ntfs::ondisk::standard_information::StandardInformation;
+use crate::ntfs::read::volume::{Repair, Volume};
+use crate::ntfs::read::wof;
+use crate::ntfs::sweep;
 use crate::ntfs::{
-    Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind,
-    NtfsError, Security, WofData, check_indexes, entry_flag, is_lost_folder, kind_of, list_deleted,
-    lost_names, of_volume, sweep,
+    Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind, Security,
+    WofData, check_indexes, entry_flag, is_lost_folder, kind_of, list_deleted, of_volume,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::{self, Disk, DiskError, DiskFormat, Fault, Volume, VolumeKind};
-use crate::health::{Finding, Severity};
-use crate::monitor::Monitor;
-use crate::name::{NtName, NtPath};
+use crate::model::finding::{Finding, Severity};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
 
-use super::brief::Brief;
 use super::host::HostTree;
 use super::ntfs::NtfsTree;
-use super::within::Within;
+use super::subtree::Within;
+use super::time_limited::Brief;
 use super::{Tree, TreeError, Via};
 
 /// Why a source cannot be opened.
@@ -341,7 +341,7 @@ fn letter_of(path: &Path) -> Option<char> {
 mod tests {
     use super::*;
     use crate::disk::{Device, MemoryDevice};
-    use crate::monitor::{Collect, Silent};
+    use crate::model::monitor::{Collect, Silent};
 
     /// A volume of a kind that is known by its first sector, mounted at a folder.
     fn volume(name: [u8; 8], mount: Option<&Path>) -> Volume {

@@ -5,8 +5,8 @@
 
 use std::fs::File;
 
-use lifeboat::name::NtName;
-use lifeboat::ntfs::efs::{EfsEvent, EfsExport, EfsImport, EfsStream, ntfs_3g_tail};
+use lifeboat::model::name::NtName;
+use lifeboat::ntfs::read::efs::{EfsEvent, EfsExport, EfsImport, EfsStream, ntfs_3g_tail};
 use ntfs::NtfsAttributeType;
 use ntfs::attribute_value::NtfsAttributeValue;
 use std::io::Read;

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use lifeboat::ntfs::codec::lznt1;
-use lifeboat::ntfs::wof::Algorithm;
+use lifeboat::ntfs::read::wof::Algorithm;
 
 use crate::made;
 use crate::wim_resource::{ALGORITHMS, read_all};
@@ -75,8 +75,8 @@ fn write_the_vectors() {
 #[test]
 #[ignore = "makes the fuzz seeds anew"]
 fn write_the_seeds() {
-    use lifeboat::name::NtName;
-    use lifeboat::ntfs::efs::{EfsExport, EfsStream, Sparse};
+    use lifeboat::model::name::NtName;
+    use lifeboat::ntfs::read::efs::{EfsExport, EfsStream, Sparse};
 
     use crate::wim_resource::{Resource, chunks};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lifeboat::ntfs::codec::xpress;
-use lifeboat::ntfs::wof::Algorithm;
+use lifeboat::ntfs::read::wof::Algorithm;
 
 use crate::wim_resource::{ALGORITHMS, capture, chunk_bytes, chunks, files, options, read_all};
 use crate::{has, made};

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lifeboat::ntfs::wof::{Algorithm, Reader};
+use lifeboat::ntfs::read::wof::{Algorithm, Reader};
 
 const RESOURCE_COMPRESSED: u8 = 4;
 const RESOURCE_METADATA: u8 = 2;

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use lifeboat::facts::{Node, NodeId, NodeKind, attributes};
-use lifeboat::name::NtName;
+use lifeboat::model::metadata::{Node, NodeId, NodeKind, attributes};
+use lifeboat::model::name::NtName;
 use lifeboat::tree::Tree;
 
 /// How much was compared, so that a test can say that it was not nothing.
@@ -130,7 +130,7 @@ fn facts(tree: &dyn Tree, node: &Node, name: &NtName, path: &Path, compared: &mu
 fn streams(
     tree: &dyn Tree,
     id: NodeId,
-    ours: &[lifeboat::facts::StreamInfo],
+    ours: &[lifeboat::model::metadata::StreamInfo],
     path: &Path,
     compared: &mut Compared,
 ) {

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lifeboat::disk::Device;
-use lifeboat::facts::NodeId;
-use lifeboat::ntfs::record::FileRef;
-use lifeboat::ntfs::volume::Volume;
+use lifeboat::model::metadata::NodeId;
+use lifeboat::ntfs::ondisk::record::FileRef;
+use lifeboat::ntfs::read::volume::Volume;
 
 use crate::ntfs3g::Image;
 

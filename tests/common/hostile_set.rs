@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use lifeboat::archive::hash::sha256_hex;
+use lifeboat::set::format::hash::sha256_hex;
 use serde_json::{Value, json};
 
 /// What the seek table says.

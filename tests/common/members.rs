@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat::archive::manifest::{At, Line, Member};
-use lifeboat::archive::reader::SetReader;
+use lifeboat::set::format::manifest::{At, Line, Member};
+use lifeboat::set::read::reader::SetReader;
 
 /// By path.
 pub(crate) fn of(set: &SetReader) -> BTreeMap<String, Member> {

@@ -3,7 +3,7 @@
 //! a seed for the fuzzer.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
-use lifeboat::ntfs::record::FileRef;
+use lifeboat::ntfs::ondisk::record::FileRef;
 
 const PIECE: usize = 512;
 const PIECES: u8 = 48;
@@ -90,7 +90,7 @@ fn descriptor() -> Vec<u8> {
 
 fn sds() -> Vec<u8> {
     let descriptor = descriptor();
-    let mut value = lifeboat::ntfs::secure::hash(&descriptor).to_le_bytes().to_vec();
+    let mut value = lifeboat::ntfs::read::secure::hash(&descriptor).to_le_bytes().to_vec();
     value.extend(256_u32.to_le_bytes());
     value.extend(0_u64.to_le_bytes());
     value.extend(40_u32.to_le_bytes());

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat::facts::{Facts, FileTime, NodeId, NodeKind};
-use lifeboat::name::NtPath;
+use lifeboat::model::metadata::{Facts, FileTime, NodeId, NodeKind};
+use lifeboat::model::name::NtPath;
 use lifeboat::tree::Tree;
 
 /// Everything that a tree says of a file.
@@ -20,7 +20,7 @@ pub(crate) struct Seen {
     pub(crate) hashes: Vec<String>,
 }
 
-fn hash(tree: &dyn Tree, id: NodeId, stream: Option<&lifeboat::name::NtName>) -> String {
+fn hash(tree: &dyn Tree, id: NodeId, stream: Option<&lifeboat::model::name::NtName>) -> String {
     let Ok(mut stream) = tree.open(id, stream) else { return "none".to_owned() };
     let mut bytes = vec![0; usize::try_from(stream.len()).unwrap()];
     let mut at = 0;
@@ -30,7 +30,7 @@ fn hash(tree: &dyn Tree, id: NodeId, stream: Option<&lifeboat::name::NtName>) ->
             n => at += n,
         }
     }
-    lifeboat::archive::hash::sha256_hex(&bytes)
+    lifeboat::set::format::hash::sha256_hex(&bytes)
 }
 
 /// A whole tree, by path, and which paths share a file.

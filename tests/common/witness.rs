@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use lifeboat::facts::{NodeId, NodeKind};
-use lifeboat::name::{NtName, NtPath};
+use lifeboat::model::metadata::{NodeId, NodeKind};
+use lifeboat::model::name::{NtName, NtPath};
 use lifeboat::tree::Tree;
 use ntfs::{Ntfs, NtfsAttributeFlags, NtfsAttributeType, NtfsFile};
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use lifeboat::disk::{Device, Disk, MemoryDevice};
-use lifeboat::health::Finding;
+use lifeboat::model::finding::Finding;
 
 pub(crate) const MIB: usize = 1 << 20;
 pub(crate) const SECTOR: usize = 512;

@@ -11,7 +11,8 @@ mod named;
 mod page;
 
 use lifeboat::health::codes::{STORE, When};
-use lifeboat::health::{Level, Severity};
+use lifeboat::health::Level;
+use lifeboat::model::finding::Severity;
 use lifeboat_maker::content::Content;
 use lifeboat_maker::store::{Capture, capture, guid, hardlink_distributed};
 use made::{

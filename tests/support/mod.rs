@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use lifeboat::archive::plan::{Plan, PlanPart};
-use lifeboat::archive::writer::{OffloadOptions, Outcome, Resume, offload};
+use lifeboat::set::write::plan::{Plan, PlanPart};
+use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::disk::Device;
-use lifeboat::facts::{FileTime, Hole, attributes};
-use lifeboat::monitor::{Monitor, Silent};
-use lifeboat::name::NtName;
-use lifeboat::target::Target;
-use lifeboat::target::directory::DirectoryTarget;
+use lifeboat::model::metadata::{FileTime, attributes};
+use lifeboat::model::loss::Hole;
+use lifeboat::model::monitor::{Monitor, Silent};
+use lifeboat::model::name::NtName;
+use lifeboat::destination::Target;
+use lifeboat::destination::directory::DirectoryTarget;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use lifeboat::tree::ntfs::NtfsTree;
@@ -96,7 +97,7 @@ pub(crate) fn pack_watched(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Outcome {
-    let target = DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::destination::open::Missing::Make).unwrap();
     offload(&plan(tree), &target, options, monitor).unwrap()
 }
 
@@ -108,7 +109,7 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// A folder as a target.
 pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
-    Arc::new(DirectoryTarget::open(dir, lifeboat::target::open::Missing::Make).unwrap())
+    Arc::new(DirectoryTarget::open(dir, lifeboat::destination::open::Missing::Make).unwrap())
 }
 
 /// A store with every kind of file: sizes at the edges of blocks and frames,
@@ -131,10 +132,10 @@ pub(crate) fn store() -> MemoryTree {
     }
     for name in ["trailing dot.", "trailing space ", "\u{1F4BE} emoji", "new\nline", "a:b", "-rf"] {
         let path = format!("{users}/names").as_str().into();
-        let path = lifeboat::name::NtPath::join(&path, name);
+        let path = lifeboat::model::name::NtPath::join(&path, name);
         tree.file(path, text(name));
     }
-    let names = lifeboat::name::NtPath::from(format!("{users}/names").as_str());
+    let names = lifeboat::model::name::NtPath::from(format!("{users}/names").as_str());
     tree.file(names.join(NtName::from_utf16(&[0x61, 0xD800, 0x62])), text("lone"));
     tree.file(names.join(NtName::from_utf16(&[0x61, 0xD801, 0x62])), text("another"));
     tree.file(names.join("\u{4E2D}".repeat(85).as_str()), text("long"));
@@ -178,7 +179,7 @@ pub(crate) fn store() -> MemoryTree {
 
 /// A store in which everything goes wrong that can.
 pub(crate) fn broken_store() -> MemoryTree {
-    use lifeboat::facts::Content;
+    use lifeboat::model::metadata::Content;
     let mut tree = store();
     let at = |name: &str| format!("StateStore/USMT/File/D$/{name}");
     let mut data = MemoryData::pattern(4, 300_000);

@@ -5,7 +5,7 @@ use super::{Codec, CodecError};
 
 /// Reads bits, and now and then whole bytes between them. Past the end of the
 /// input come zeros; [`Bits::check`] tells whether any of those were used.
-pub(super) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     codec: Codec,
     input: &'a [u8],
     /// The byte of the input that is loaded next.
@@ -18,13 +18,13 @@ pub(super) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    pub(super) fn new(codec: Codec, input: &'a [u8]) -> Self {
+    pub(crate) fn new(codec: Codec, input: &'a [u8]) -> Self {
         Self { codec, input, next: 0, loaded: 0, have: 0 }
     }
 
     /// Loads words until there are at least 49 bits.
     #[inline(always)]
-    pub(super) fn refill(&mut self) {
+    pub(crate) fn refill(&mut self) {
         if self.have > 48 {
             return;
         }
@@ -54,20 +54,20 @@ impl<'a> Bits<'a> {
 
     /// The top `count` bits, 1 to 32. [`Bits::refill`] came before.
     #[inline(always)]
-    pub(super) fn peek(&self, count: u32) -> usize {
+    pub(crate) fn peek(&self, count: u32) -> usize {
         (self.loaded >> (64 - count)) as usize
     }
 
     /// Passes over `count` bits that were loaded, 0 to 32.
     #[inline(always)]
-    pub(super) fn skip(&mut self, count: u32) {
+    pub(crate) fn skip(&mut self, count: u32) {
         self.loaded <<= count;
         self.have -= count;
     }
 
     /// Takes `count` bits, 0 to 32. [`Bits::refill`] came before.
     #[inline(always)]
-    pub(super) fn take(&mut self, count: u32) -> usize {
+    pub(crate) fn take(&mut self, count: u32) -> usize {
         // In two steps, since a shift by 64 is none.
         let value = (self.loaded >> 1 >> (63 - count)) as usize;
         self.skip(count);
@@ -75,7 +75,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Takes `count` bits, loading what is needed.
-    pub(super) fn read(&mut self, count: u32) -> usize {
+    pub(crate) fn read(&mut self, count: u32) -> usize {
         self.refill();
         self.take(count)
     }
@@ -83,7 +83,7 @@ impl<'a> Bits<'a> {
     /// Takes a byte from between the words. MS-XCA 2.2.4 loads the next word as
     /// soon as fewer than 16 bits are there, so the byte stands after the
     /// 16 to 31 bits that are loaded by then.
-    pub(super) fn byte(&mut self) -> Result<u8, CodecError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, CodecError> {
         self.refill();
         self.unload(16 + self.have % 16);
         let Some(&byte) = self.input.get(self.next) else { return Err(self.truncated()) };
@@ -94,7 +94,7 @@ impl<'a> Bits<'a> {
     /// Goes to the start of the next word, passing over a whole one where it
     /// stands at a start already, and gives the bytes from there on (LZX's
     /// uncompressed blocks). [`Bits::jump`] goes on after them.
-    pub(super) fn align(&mut self) -> &'a [u8] {
+    pub(crate) fn align(&mut self) -> &'a [u8] {
         self.refill();
         let rest = self.have % 16;
         self.skip(if rest == 0 { 16 } else { rest });
@@ -103,7 +103,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Passes over `count` bytes of what [`Bits::align`] gave.
-    pub(super) fn jump(&mut self, count: usize) {
+    pub(crate) fn jump(&mut self, count: usize) {
         self.next += count;
     }
 
@@ -121,16 +121,16 @@ impl<'a> Bits<'a> {
     }
 
     /// The byte of the input that the reader stands in.
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         (self.taken() / 8).min(self.input.len())
     }
 
     /// An error if bits were taken that are not in the input.
-    pub(super) fn check(&self) -> Result<(), CodecError> {
+    pub(crate) fn check(&self) -> Result<(), CodecError> {
         if self.taken() > self.input.len() * 8 { Err(self.truncated()) } else { Ok(()) }
     }
 
-    pub(super) fn truncated(&self) -> CodecError {
+    pub(crate) fn truncated(&self) -> CodecError {
         CodecError::Truncated {
             codec: self.codec,
             at: self.input.len(),
@@ -141,7 +141,7 @@ impl<'a> Bits<'a> {
     /// The error for a value that cannot be, unless it came from bits that are
     /// not in the input.
     #[cold]
-    pub(super) fn invalid(&self, expected: &'static str, found: usize) -> CodecError {
+    pub(crate) fn invalid(&self, expected: &'static str, found: usize) -> CodecError {
         let found = u32::try_from(found).unwrap_or(u32::MAX);
         let error = CodecError::Invalid { codec: self.codec, at: self.at(), expected, found };
         self.check().err().unwrap_or(error)
@@ -149,7 +149,7 @@ impl<'a> Bits<'a> {
 
     /// The error for a match that does not fit, if it does not.
     #[inline(always)]
-    pub(super) fn check_match(
+    pub(crate) fn check_match(
         &self,
         distance: usize,
         length: usize,

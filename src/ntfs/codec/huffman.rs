@@ -8,7 +8,7 @@ const LONGEST: usize = 16;
 
 /// A code for `SYMBOLS` symbols, with a table of `TABLE` (a power of two)
 /// entries that decodes what is short enough in one step.
-pub(super) struct Huffman<const SYMBOLS: usize, const TABLE: usize> {
+pub(crate) struct Huffman<const SYMBOLS: usize, const TABLE: usize> {
     /// By the next bits: symbol << 4 | length; 0 for codes that are longer, or none.
     table: [u16; TABLE],
     /// The symbols in the order of their codes.
@@ -28,14 +28,14 @@ impl<const SYMBOLS: usize, const TABLE: usize> Huffman<SYMBOLS, TABLE> {
     const BITS: u32 = TABLE.trailing_zeros();
 
     /// A code without symbols.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { table: [0; TABLE], sorted: [0; SYMBOLS], lengths: [Length::default(); LONGEST + 1] }
     }
 
     /// Takes the lengths, 0 (no code) to 16. `None` when there are more codes
     /// than can be. Fewer are fine (a code may even be empty): what has no code
     /// is found out when it is met.
-    pub(super) fn build(&mut self, lens: &[u8; SYMBOLS]) -> Option<()> {
+    pub(crate) fn build(&mut self, lens: &[u8; SYMBOLS]) -> Option<()> {
         let mut counts = [0_u16; LONGEST + 1];
         for &len in lens {
             *counts.get_mut(usize::from(len))? += 1;
@@ -78,7 +78,7 @@ impl<const SYMBOLS: usize, const TABLE: usize> Huffman<SYMBOLS, TABLE> {
     /// Takes the next symbol; `None` where no code fits. At least 16 bits are
     /// loaded.
     #[inline(always)]
-    pub(super) fn decode(&self, bits: &mut Bits<'_>) -> Option<usize> {
+    pub(crate) fn decode(&self, bits: &mut Bits<'_>) -> Option<usize> {
         let entry = self.table[bits.peek(Self::BITS) & (TABLE - 1)];
         if entry == 0 {
             return self.decode_long(bits);

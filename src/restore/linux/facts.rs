@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
-use crate::facts::{FileTime, Times, attributes};
+use crate::model::metadata::{FileTime, Times, attributes};
 use crate::restore::place::{Fact, FactKind};
 use crate::tree::host::linux::xattrs::proc_path;
 

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::progress::{Said, Watcher};
-use crate::store::logs::without_key;
+use crate::usmt::logs::without_key;
 
 /// How often the progress log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -4,11 +4,11 @@
 #[cfg(target_os = "linux")]
 use std::fs::File;
 
-use crate::archive::manifest::Member;
-use crate::facts::{Facts, Node, NodeId, Times};
-use crate::name::NtName;
+use crate::model::metadata::{Facts, Node, NodeId, Times};
+use crate::model::name::NtName;
 use crate::restore::place::{Fact, FactKind};
 use crate::restore::platform::Root;
+use crate::set::format::manifest::Member;
 use crate::tree::host::HostTree;
 use crate::tree::{Stream, Tree, TreeError};
 
@@ -31,7 +31,7 @@ impl Seen {
         member: &Member,
     ) -> Result<Self, TreeError> {
         #[cfg(target_os = "linux")]
-        if member.kind == crate::archive::manifest::MemberKind::File {
+        if member.kind == crate::set::format::manifest::MemberKind::File {
             let wanted = crate::tree::host::Wanted {
                 security: member.security.is_some(),
                 object_id: member.object_id.is_some(),

@@ -30,8 +30,8 @@ use rustix::io::Errno;
 use self::xattrs::{get_xattr, get_xattr_of, get_xattr_raw, proc_path};
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
-use crate::facts::{Content, Facts, FileTime, Node, NodeId, NodeKind, Times, attributes};
-use crate::name::NtName;
+use crate::model::metadata::{Content, Facts, FileTime, Node, NodeId, NodeKind, Times, attributes};
+use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// `statfs` type of a FUSE mount (statfs(2)).

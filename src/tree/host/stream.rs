@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-use crate::facts::Hole;
+use crate::model::loss::Hole;
 use crate::tree::{Stream, TreeError};
 
 /// The smallest piece that is tried: hosts read whole pages of this size.
@@ -235,7 +235,7 @@ fn is_sparse(meta: &std::fs::Metadata) -> bool {
 #[cfg(windows)]
 fn is_sparse(meta: &std::fs::Metadata) -> bool {
     use std::os::windows::fs::MetadataExt;
-    meta.file_attributes() & crate::facts::attributes::SPARSE != 0
+    meta.file_attributes() & crate::model::metadata::attributes::SPARSE != 0
 }
 
 /// The next range with data at or after `at`; `length..length` if there is none,

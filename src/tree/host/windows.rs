@@ -34,10 +34,10 @@ use self::info::Look;
 use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
-use crate::facts::{
+use crate::model::metadata::{
     Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
 };
-use crate::name::NtName;
+use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// Tags of MS-FSCC 2.1.2.1.

@@ -1,7 +1,7 @@
 //! Streams of the raw tree.
 
-use crate::facts::Hole;
-use crate::ntfs::data::DataReader;
+use crate::model::loss::Hole;
+use crate::ntfs::read::data::DataReader;
 use crate::ntfs::{EfsData, WofData};
 use crate::tree::{Stream, TreeError};
 

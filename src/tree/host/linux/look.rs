@@ -9,8 +9,8 @@ use std::fs::File;
 use rustix::fs::{AtFlags, FileType, OFlags};
 
 use super::{Flavour, HostTree, Place, file_type, linked, open_unnoticed, statx};
-use crate::facts::{Content, Facts, Node, NodeId};
-use crate::name::NtName;
+use crate::model::metadata::{Content, Facts, Node, NodeId};
+use crate::model::name::NtName;
 use crate::tree::host::Wanted;
 use crate::tree::host::stream::FileStream;
 use crate::tree::{Stream, TreeError};

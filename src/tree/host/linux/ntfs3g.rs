@@ -8,11 +8,11 @@ use super::xattrs::{
     XATTR_SIZE_MAX, get_xattr_raw, if_any, list_xattr, proc_path, stream_attribute,
 };
 use super::{Flavour, HostTree, Place, file_type, nt_name};
-use crate::facts::{
+use crate::model::metadata::{
     Content, Facts, FileTime, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
     is_name_surrogate,
 };
-use crate::name::NtName;
+use crate::model::name::NtName;
 use crate::tree::host::Wanted;
 use crate::tree::host::stream::BytesStream;
 use crate::tree::host::wof_algorithm;

@@ -14,7 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::info::win32;
-use crate::facts::Hole;
+use crate::model::loss::Hole;
 use crate::tree::{Stream, TreeError};
 
 /// `CREATE_FOR_IMPORT` of `winefs.h`.

@@ -15,7 +15,7 @@ use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError};
 use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK};
 use windows_sys::Win32::System::Ioctl::FSCTL_QUERY_ALLOCATED_RANGES;
 
-use crate::facts::{FileTime, Times};
+use crate::model::metadata::{FileTime, Times};
 
 /// What a handle tells of its file at once.
 pub(crate) struct Look {
@@ -29,7 +29,7 @@ pub(crate) struct Look {
 
 /// The cheap facts of an open file.
 pub(crate) fn look(file: &OwnedHandle) -> io::Result<Look> {
-    const REPARSE_POINT: u32 = crate::facts::attributes::REPARSE_POINT;
+    const REPARSE_POINT: u32 = crate::model::metadata::attributes::REPARSE_POINT;
     // MS-FSCC 2.4.7: creation, access, write, change, attributes.
     let basic = query(file, wdk::FileBasicInformation, 40)?;
     // MS-FSCC 2.4.41: allocated, size, links.

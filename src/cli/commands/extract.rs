@@ -1,0 +1,46 @@
+//! `lifeboat extract`.
+
+use crate::restore::{Chosen, Destinations, Input, Options, restore_verified};
+use anyhow::Result;
+
+use super::restore::show;
+use crate::cli::args::Extract;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Out;
+use crate::cli::sets;
+
+pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let name = set.display();
+    let chosen = match &args.of_user {
+        Some(user) => Chosen::user(set, user)?,
+        None => Chosen::new(set, &args.paths)?,
+    };
+    if let Some(user) = args.of_user.as_ref().filter(|_| chosen.is_empty()) {
+        let kind = &chosen.rescue().kind;
+        let action = if kind == "compressed" {
+            "A compressed store keeps files in USMT.MIG: usmtutils /extract takes them out."
+        } else {
+            "lifeboat list shows the users: the folders below File\\C$\\Users."
+        };
+        return Err(Failure::new(
+            Exit::NothingFound,
+            format!("{name}: there are no files of {user} in this set"),
+            action,
+        )
+        .into());
+    }
+    if let Some(missing) = chosen.missing().first() {
+        return Err(Failure::new(
+            Exit::NothingFound,
+            format!("{name}: there is no {missing} in this set"),
+            "lifeboat list shows the paths in it.",
+        )
+        .into());
+    }
+    let to = Destinations::Under(args.to.clone());
+    let options = Options { replace: args.replace };
+    let (done, verified) = restore_verified(&chosen, &to, options, out)?;
+    let losses = show("Extracted", done, verified, out);
+    Ok(if losses > 0 { Exit::Losses } else { Exit::Done })
+}

@@ -1,0 +1,83 @@
+//! `lifeboat list`.
+
+use std::io::IsTerminal;
+
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::set::format::manifest::{Line, Member, MemberKind};
+use anyhow::Result;
+
+use crate::cli::args::List;
+use crate::cli::exit::Exit;
+use crate::cli::output::Out;
+use crate::cli::{sets, sources};
+use crate::model::metadata::FileTime;
+use crate::model::units;
+
+pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let rescue = set.rescue();
+    out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
+    out.say(&format!("{} ({}, {})", set.display(), rescue.kind, rescue.created));
+    for lack in &rescue.lacks {
+        out.field("MISSING", lack);
+    }
+    let mut exit = Exit::Done;
+    let totals = rescue.totals;
+    // Lines on a terminal show by themselves how far it is.
+    let show_progress = out.is_json() || !std::io::stdout().is_terminal();
+    let mut progress = Progress {
+        total_files: totals.files + totals.links + totals.directories,
+        ..Progress::default()
+    };
+    if show_progress {
+        out.stage(Stage::List, &set.display());
+    }
+    for line in set.lines()? {
+        if out.is_cancelled() {
+            return Err(sources::interrupted().into());
+        }
+        match line {
+            Ok(Line::Member(member)) => {
+                show(&member, out);
+                progress.files += 1;
+                if show_progress {
+                    out.progress(progress);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                // The lines behind a damaged piece are still good.
+                exit = Exit::Losses;
+                out.error(&error.to_string(), &error.advice(), exit.code());
+            }
+        }
+    }
+    out.clear();
+    out.say(&format!(
+        "{}, {}, {}; {}",
+        units::count(rescue.totals.files, "file", "files"),
+        units::count(rescue.totals.directories, "folder", "folders"),
+        units::bytes(rescue.totals.bytes),
+        units::count(rescue.totals.losses, "loss", "losses"),
+    ));
+    Ok(exit)
+}
+
+fn show(member: &Member, out: Out) {
+    out.event("member", member);
+    let modified = FileTime(member.times.modified);
+    let size = member.data.as_ref().map(|data| data.size);
+    let what = match (member.kind, size) {
+        (MemberKind::Directory, _) => "<DIR>".to_owned(),
+        (MemberKind::Link, _) => "<LINK>".to_owned(),
+        (MemberKind::File, size) => size.unwrap_or(0).to_string(),
+    };
+    out.result(&format!("{modified} {what:>15} {}", member.path));
+    for stream in &member.streams {
+        let size = stream.data.size;
+        out.result(&format!("{:20} {size:>15} {}:{}", "", member.path, stream.name));
+    }
+    for loss in &member.losses {
+        out.result(&format!("{:20} {:>15} {}", "", "LOST:", loss.detail));
+    }
+}

@@ -1,0 +1,459 @@
+//! `lifeboat loadstate`: which command puts a store back into Windows; as text,
+//! as a script, or run and followed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::model::monitor::Monitor;
+use crate::model::name::NtPath;
+use crate::restore::MARKER;
+use crate::restore::loadstate::{Around, Ended, Said, find, is_windows_pe, run as run_it};
+use crate::usmt::loadstate::{Call, Kept, NEEDS, Way, quoted, return_code, ways};
+use crate::usmt::{Store, StoreKind};
+use anyhow::Result;
+use serde_json::json;
+
+use crate::cli::args::{Algorithm, Global, Loadstate, WayArg};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Out;
+use crate::cli::{sets, sources};
+
+/// A store, and where it is for the machine that this runs on.
+struct Asked {
+    kept: Kept,
+    /// The folder above `USMT`, as this machine calls it; `None` for a set.
+    here: Option<String>,
+    display: String,
+    /// Drives of parts that have another letter now.
+    moved: Vec<String>,
+}
+
+pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
+    let asked = ask(args, global, out)?;
+    let call = call(args, &asked)?;
+    let mut all = ways(&asked.kept);
+    if let Some(wanted) = args.way {
+        let name = if wanted == WayArg::A { "a" } else { "b" };
+        all.retain(|way| way.name == name);
+    }
+    for way in &mut all {
+        way.store = asked.here.clone().or(way.store.take());
+    }
+    let Some(first) = all.first() else {
+        let what = format!("{}: loadstate has no such way for this store", asked.display);
+        let what = if ways(&asked.kept).is_empty() {
+            format!("{}: this is a folder, not a store; loadstate has no use for it", asked.display)
+        } else {
+            what
+        };
+        return Err(Failure::new(
+            Exit::Usage,
+            what,
+            "Way b is for a hard-link store that had one part.",
+        )
+        .into());
+    };
+    show(&asked, &all, &call, out);
+    if let Some(file) = &args.write {
+        write_script(file, first, &call, args, out)?;
+    }
+    if args.run { start(args, first, call, &asked, out) } else { Ok(Exit::Done) }
+}
+
+/// What `--i`, `--keyfile` and `--decrypt` mean.
+fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
+    let mut call = Call::default();
+    if !args.i.is_empty() {
+        call.xml.clone_from(&args.i);
+    }
+    if args.keyfile.is_some() && asked.kept.kind != StoreKind::Compressed.as_str() {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{}: only a compressed store can be encrypted", asked.display),
+            "Leave --keyfile out.",
+        )
+        .into());
+    }
+    call.key_file.clone_from(&args.keyfile);
+    call.decrypt = args.decrypt.map(|algorithm| {
+        let name = match algorithm {
+            Algorithm::Aes => "AES",
+            Algorithm::Aes128 => "AES_128",
+            Algorithm::Aes192 => "AES_192",
+            Algorithm::Aes256 => "AES_256",
+            Algorithm::TripleDes => "3DES",
+            Algorithm::TripleDes112 => "3DES_112",
+        };
+        name.to_owned()
+    });
+    for word in call.xml.iter().chain(&call.key_file) {
+        if quoted(word).is_none() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{word}: this name cannot stand on a command line"),
+                "Copy the file to a name without quotation marks, %, ! and ^.",
+            )
+            .into());
+        }
+    }
+    Ok(call)
+}
+
+/// The store that is named: that of a set, or one that stands somewhere.
+fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
+    if let [set] = args.what.as_slice()
+        && sets::looks_like_set(set)
+    {
+        let set = sets::open_set(set, &args.logon, out)?;
+        return Ok(Asked {
+            kept: set.rescue().kept(),
+            here: None,
+            display: set.display(),
+            moved: Vec::new(),
+        });
+    }
+    let mut found = sources::find(&args.what, global, out)?;
+    let wanted: Vec<String> = args.store.iter().cloned().collect();
+    let mut stores = sources::choose(std::mem::take(&mut found.stores), &wanted)?;
+    stores.retain(|store| store.kind.holds_data());
+    out.clear();
+    match stores.as_slice() {
+        [] => Err(sources::nothing_found(&found).into()),
+        [store] => Ok(of_store(store, &args.what, &found)),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|store| store.id.as_str()).collect();
+            Err(Failure::new(
+                Exit::Usage,
+                format!("{} stores are there: {}", several.len(), ids.join(", ")),
+                "Say which one: --store ID. lifeboat detect shows them.",
+            )
+            .into())
+        }
+    }
+}
+
+fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
+    let letter = |volume: usize| {
+        let searched = found.volumes.iter().filter(|v| v.tree.is_ok());
+        searched.map(|v| v.letter).nth(volume).flatten()
+    };
+    let moved = store.parts.iter().filter_map(|part| {
+        let (now, then) = (letter(part.volume)?, part.drive.letter?);
+        (now != then).then(|| format!("{then}: is {now}: now"))
+    });
+    let first = store.first();
+    let named = what.iter().find(|dir| Path::new(dir).join("USMT").is_dir());
+    let here = named.and_then(|dir| std::path::absolute(dir).ok()?.to_str().map(str::to_owned));
+    let here = here.or_else(|| {
+        let part = first?;
+        let volume = found.volumes.iter().filter(|v| v.tree.is_ok()).nth(part.volume)?;
+        place_of(&part.store_path(), volume.mount.as_deref(), volume.letter)
+    });
+    Asked {
+        kept: store.kept(),
+        here: here.filter(|_| cfg!(windows)),
+        display: store.display(),
+        moved: moved.collect(),
+    }
+}
+
+/// Where Windows has a store: below where its volume was opened, which is not the
+/// drive itself where a volume is mounted in a folder.
+fn place_of(store: &NtPath, mount: Option<&Path>, letter: Option<char>) -> Option<String> {
+    // A volume is also known by its GUID, which is no path for loadstate.
+    let mount = mount.and_then(Path::to_str).filter(|mount| mount.get(1..2) == Some(":"));
+    let Some(mount) = mount else {
+        return Some(store.on_drive(&letter?.to_string()));
+    };
+    let on_drive = store.on_drive("C");
+    Some(format!(r"{}\{}", mount.trim_end_matches('\\'), on_drive.get(3..)?))
+}
+
+fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
+    out.say(&format!("{}: a {} store", asked.display, asked.kept.kind));
+    out.say(NEEDS);
+    for way in all {
+        let command = way.command(call);
+        out.event(
+            "loadstate",
+            &json!({
+                "store": asked.display,
+                "kind": asked.kept.kind,
+                "way": way.name,
+                "command": command,
+                "when": way.when,
+                "before": way.before,
+                "can_run": way.line(call).is_some(),
+                "tried": way.answer.map(crate::usmt::loadstate::unsure::Answer::as_str),
+            }),
+        );
+        out.say("");
+        out.say(&format!("Way {}: {}", way.name, way.when));
+        for step in &way.before {
+            out.say(&format!("  {step}"));
+        }
+        out.result(&format!("  {command}"));
+    }
+    for moved in &asked.moved {
+        out.note(&format!("drive {moved}; loadstate wants every part at its original drive"));
+    }
+}
+
+/// A script that runs the command, for the day when Lifeboat is not there.
+fn write_script(file: &Path, way: &Way, call: &Call, args: &Loadstate, out: Out) -> Result<()> {
+    let program = "%LOADSTATE%".to_owned();
+    let line = way.line(&Call { program: "loadstate".to_owned(), ..call.clone() });
+    let usmt = match &args.usmt {
+        Some(dir) => dir.to_str().and_then(|dir| quoted(&format!("USMT={dir}"))),
+        None => Some("\"USMT=\"".to_owned()),
+    };
+    let (Some(line), Some(usmt)) = (line, usmt) else {
+        return Err(Failure::new(
+            Exit::Failed,
+            "the command cannot stand in a script as it is: see above",
+            "Restore the store first; then give this command the restored store.",
+        )
+        .into());
+    };
+    let usmt = if usmt.starts_with('"') { usmt } else { format!("\"{usmt}\"") };
+    let arguments = line.strip_prefix("loadstate").unwrap_or(&line);
+    let script = SCRIPT
+        .replace("@USMT@", &usmt)
+        .replace("@COMMAND@", &format!("\"{program}\"{arguments}"))
+        .replace('\n', "\r\n");
+    let written = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(file)
+        .and_then(|mut to| to.write_all(script.as_bytes()));
+    written.map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("{}: cannot be written: {error}", file.display()),
+            "Name a file that is not there yet, in a folder that may be written to.",
+        )
+    })?;
+    out.say("");
+    out.say(&format!("Written: {}", file.display()));
+    Ok(())
+}
+
+/// No parentheses around blocks: a path with `)` in it would end one.
+const SCRIPT: &str = r#"@echo off
+rem Runs loadstate in the new Windows. Its exit code is that of loadstate.
+setlocal DisableDelayedExpansion
+set @USMT@
+set "ARCH=amd64"
+if /i "%PROCESSOR_ARCHITECTURE%"=="ARM64" set "ARCH=arm64"
+if /i "%PROCESSOR_ARCHITECTURE%"=="x86" if not defined PROCESSOR_ARCHITEW6432 set "ARCH=x86"
+set "KIT=Windows Kits\10\Assessment and Deployment Kit\User State Migration Tool"
+set "LOADSTATE="
+for %%I in (loadstate.exe) do set "LOADSTATE=%%~$PATH:I"
+if exist "%ProgramFiles%\%KIT%\%ARCH%\loadstate.exe" set "LOADSTATE=%ProgramFiles%\%KIT%\%ARCH%\loadstate.exe"
+if exist "%ProgramFiles(x86)%\%KIT%\%ARCH%\loadstate.exe" set "LOADSTATE=%ProgramFiles(x86)%\%KIT%\%ARCH%\loadstate.exe"
+if exist "%~dp0USMT\%ARCH%\loadstate.exe" set "LOADSTATE=%~dp0USMT\%ARCH%\loadstate.exe"
+if exist "%~dp0loadstate.exe" set "LOADSTATE=%~dp0loadstate.exe"
+if not defined USMT goto look
+set "LOADSTATE="
+if exist "%USMT%\%ARCH%\loadstate.exe" set "LOADSTATE=%USMT%\%ARCH%\loadstate.exe"
+if exist "%USMT%\loadstate.exe" set "LOADSTATE=%USMT%\loadstate.exe"
+:look
+if not defined LOADSTATE goto none
+for %%I in ("%LOADSTATE%") do pushd "%%~dpI"
+reg query HKLM\SYSTEM\CurrentControlSet\Control\MiniNT >nul 2>&1
+if not errorlevel 1 goto winpe
+@COMMAND@
+set "CODE=%ERRORLEVEL%"
+popd
+echo loadstate ended with return code %CODE%.
+exit /b %CODE%
+:winpe
+echo This is WinPE, where loadstate does not run. Start the new Windows.
+exit /b 36
+:none
+echo loadstate.exe was not found: put this script beside it.
+exit /b 9009
+"#;
+
+/// Runs the command here.
+fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -> Result<Exit> {
+    let refuse = |what: String, action: &str| -> Result<Exit> {
+        Err(Failure::new(Exit::Failed, what, action).into())
+    };
+    if !cfg!(windows) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--run: loadstate runs in full Windows only",
+            "Run this there, or take the command above; --write FILE makes a script.",
+        )
+        .into());
+    }
+    let variable = |name: &str| std::env::var_os(name);
+    let program = std::env::current_exe().ok();
+    let program = program.and_then(|exe| exe.parent().map(Path::to_owned));
+    let around = Around { variable: &variable, program };
+    if is_windows_pe(&around) {
+        let what = "--run: this is WinPE, where loadstate does not run".to_owned();
+        return refuse(what, "Start the new Windows, and run the same command there.");
+    }
+    let Some(store) = way.store.clone() else {
+        return refuse(
+            format!("{}: nobody knows where the store is to be", asked.display),
+            "Restore it, then name the restored store instead of the set.",
+        );
+    };
+    if !Path::new(&store).join("USMT").is_dir() {
+        let what = format!("{store}: there is no store (no folder USMT in it)");
+        return refuse(what, "Restore it first: lifeboat restore SET --in-place");
+    }
+    if Path::new(&store).parent().is_some_and(|above| above.join(MARKER).exists()) {
+        let what = format!("{store}: a restore of this store has not ended");
+        return refuse(what, "Run the same restore again; it goes on where it stopped.");
+    }
+    if way.flags.contains(&"/hardlink") && !asked.moved.is_empty() {
+        let what = format!("drive {}; a hard-link store needs it there", asked.moved.join(", "));
+        return refuse(what, "Give the drives their letters back: diskmgmt.msc, or diskpart.");
+    }
+    let (exe, looked) = find(args.usmt.as_deref(), &around);
+    let Some(exe) = exe else {
+        let places: Vec<String> = looked.iter().map(|dir| dir.display().to_string()).collect();
+        out.note(&format!("looked for loadstate.exe in: {}", places.join("; ")));
+        let what = "loadstate.exe was not found".to_owned();
+        return refuse(what, "Install the ADK (USMT alone is enough), or say where: --usmt DIR");
+    };
+    for xml in &mut call.xml {
+        *xml = settle(xml, &exe).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format!("--i {xml}: not here, and not beside {}", exe.display()),
+                "Name the files that were used at the capture, each with its path.",
+            )
+        })?;
+    }
+    if let Some(key) = &mut call.key_file {
+        *key = settle(key, &exe).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format!("--keyfile {key}: there is no such file"),
+                "Name the file with its path.",
+            )
+        })?;
+    }
+    let scratch = Scratch::new()?;
+    let progress_log = scratch.0.join("progress.log");
+    call.progress = Some(progress_log.display().to_string());
+    call.program = exe.display().to_string();
+    let arguments = way.arguments(&store, &call);
+    out.say("");
+    out.say(&format!("Running {}", exe.display()));
+    let mut phase = "loadstate".to_owned();
+    let mut percent = 0;
+    let ended = run_it(&exe, &arguments, &progress_log, &scratch.0, &mut |said| {
+        follow(said, &mut phase, &mut percent, out);
+    });
+    out.clear();
+    let ended = ended.map_err(|error| {
+        let what = format!("{}: cannot be started: {error}", exe.display());
+        Failure::new(Exit::Failed, what, "Run it elevated; check that it fits this Windows.")
+    })?;
+    Ok(finish(&ended, &call, out))
+}
+
+fn follow(said: Said, phase: &mut String, percent: &mut u8, out: Out) {
+    match said {
+        Said::Phase(name) | Said::User(name) => *phase = format!("loadstate: {name}"),
+        Said::MinutesLeft(minutes) => {
+            let start = phase.split(", about").next().unwrap_or_default();
+            *phase = format!("{start}, about {minutes} min left");
+        }
+        Said::Percent(done) => *percent = done,
+        Said::Trouble { error, object, action } => {
+            out.note(&format!("loadstate: {error}: {object} ({action})"));
+            return;
+        }
+        Said::Ignored(_) | Said::Code { .. } => return,
+    }
+    out.percent(phase, *percent);
+}
+
+/// What the return code means; the exit code of our own.
+fn finish(ended: &Ended, call: &Call, out: Out) -> Exit {
+    let meaning = ended.code.and_then(return_code);
+    let exit = match ended.code {
+        Some(0) if ended.troubles == 0 => Exit::Done,
+        Some(0 | 3) => Exit::Losses,
+        Some(2) => Exit::Interrupted,
+        _ => Exit::Failed,
+    };
+    let what = meaning.map_or("It ended in a way that Microsoft does not list.", |m| m.what);
+    let action = meaning.map_or("Look at the log.", |m| m.action);
+    out.event(
+        "loadstate-end",
+        &json!({
+            "code": ended.code,
+            "meaning": what,
+            "action": action,
+            "errors": ended.troubles,
+            "log": call.log,
+        }),
+    );
+    let code = ended.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    if exit == Exit::Done {
+        out.result(&format!("loadstate ended with return code {code}: {what}"));
+        return exit;
+    }
+    for line in &ended.last_words {
+        out.note(&format!("loadstate said: {line}"));
+    }
+    out.error(
+        &format!("loadstate ended with return code {code}: {what}"),
+        &format!("{action} Log: {}", call.log),
+        exit.code(),
+    );
+    exit
+}
+
+/// A file that was named: as it is, or beside `loadstate.exe`.
+fn settle(name: &str, exe: &Path) -> Option<String> {
+    let beside = exe.parent().map(|folder| folder.join(name));
+    let found = [Some(PathBuf::from(name)), beside].into_iter().flatten().find(|f| f.is_file())?;
+    std::path::absolute(found).ok()?.to_str().map(str::to_owned)
+}
+
+/// A folder for the progress log, gone at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("lifeboat-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            let what = format!("{}: cannot be made: {error}", folder.display());
+            Failure::new(Exit::Failed, what, "Point TEMP to a folder that can be written to.")
+        })?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_where_its_volume_is_mounted() {
+        let place = |mount: &str, letter| {
+            place_of(&"Stores/pc1".into(), Some(Path::new(mount)), letter).unwrap_or_default()
+        };
+        assert_eq!(place(r"D:\", Some('D')), r"D:\Stores\pc1");
+        assert_eq!(place(r"C:\mnt\old", Some('C')), r"C:\mnt\old\Stores\pc1");
+        assert_eq!(place(r"C:\mnt\old\", None), r"C:\mnt\old\Stores\pc1");
+        assert_eq!(place(r"\\?\Volume{1-2}\", Some('E')), r"E:\Stores\pc1");
+        assert_eq!(place(r"\\?\Volume{1-2}\", None), "");
+        assert_eq!(place_of(&"S".into(), None, Some('F')).unwrap(), r"F:\S");
+    }
+}

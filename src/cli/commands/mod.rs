@@ -1,0 +1,11 @@
+//! The commands, a file each.
+
+pub(crate) mod detect;
+pub(crate) mod extract;
+pub(crate) mod list;
+pub(crate) mod loadstate;
+pub(crate) mod offload;
+pub(crate) mod report;
+pub(crate) mod restore;
+pub(crate) mod seal;
+pub(crate) mod verify;

@@ -1,0 +1,126 @@
+//! `lifeboat restore`.
+
+use crate::restore::{
+    Chosen, Destinations, Input, Options, Restored, Verified, restore_verified, settle,
+};
+use crate::seal::{Looked, check_set};
+use crate::set::format::rescue::{Rescue, What};
+use crate::set::read::reader::SetReader;
+use crate::usmt::loadstate::{Call, ways};
+use anyhow::Result;
+use serde_json::json;
+
+use super::seal;
+use crate::cli::args::Restore;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Out;
+use crate::cli::{places, sets};
+use crate::model::units;
+
+pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
+    // A wrong --to should not cost the way to the set.
+    let named = if args.to.is_empty() { None } else { Some(Destinations::parse(&args.to)?) };
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let whole = set.rescue().clone();
+    let (sealed, shown) = (check_set(&set, out)?, set.display());
+    let set: Box<dyn Input> = match &args.part {
+        Some(drive) => Box::new(one_part(set, drive)?),
+        None => Box::new(set),
+    };
+    let rescue = set.rescue();
+    let to = match named {
+        Some(to) if !args.in_place => to,
+        named => places::find(rescue, named, out)?,
+    };
+    // A folder goes among what is there; a store stands for itself.
+    let to = match rescue.what {
+        What::Store => Destinations::Staged(Box::new(to)),
+        What::Folder => to,
+    };
+    let options = Options { replace: args.replace };
+    let (done, verified) = restore_verified(&*set, &to, options, out)?;
+    let kept = settle(&*set, &to, args.replace)?;
+    let losses = show("Restored", done, verified, out);
+    for kept in kept {
+        out.event("kept-aside", &json!({"path": kept}));
+        out.result(&format!("  The store that was there is kept as {kept}"));
+    }
+    let differs = sealed.is_some_and(|s| seal::tell(&shown, &s, Looked::Bytes, out));
+    for lack in &rescue.lacks {
+        out.field("MISSING", lack);
+    }
+    advise(&whole, rescue, out);
+    Ok(if losses > 0 || differs || !rescue.lacks.is_empty() { Exit::Losses } else { Exit::Done })
+}
+
+/// The part of one drive.
+fn one_part(set: SetReader, drive: &str) -> Result<Chosen> {
+    let drive = drive.trim_end_matches(['\\', ':']);
+    let parts = &set.rescue().parts;
+    let there: Vec<String> = parts.iter().map(|part| part.drive.clone()).collect();
+    let Some(found) = there.iter().find(|there| there.eq_ignore_ascii_case(drive)) else {
+        return Err(Failure::new(
+            Exit::NothingFound,
+            format!("--part {drive}: the set has no part of this drive"),
+            format!("It has: {}.", there.join(", ")),
+        )
+        .into());
+    };
+    Ok(Chosen::part(set, found)?)
+}
+
+/// What loadstate needs now.
+fn advise(whole: &Rescue, restored: &Rescue, out: Out) {
+    if whole.what != What::Store {
+        out.say("This set is a folder, not a store: loadstate has no use for it.");
+        return;
+    }
+    if whole.parts.len() > restored.parts.len() {
+        let missing = whole.parts.iter().filter(|part| !restored.parts.contains(part));
+        let missing: Vec<&str> = missing.map(|part| part.drive.as_str()).collect();
+        out.say(&format!("loadstate needs the other parts too: --part {}", missing.join(", ")));
+        return;
+    }
+    if let Some(way) = ways(&whole.kept()).first() {
+        out.say("Next, elevated, in the full Windows (loadstate does not run in WinPE):");
+        out.say(&format!("  {}", way.command(&Call::default())));
+        out.say("  or: lifeboat loadstate SET --run");
+    }
+}
+
+/// Says what was done; gives the number of losses, old ones included.
+pub(crate) fn show(verb: &str, done: Restored, verified: Verified, out: Out) -> u64 {
+    out.clear();
+    let losses = done.losses + verified.losses;
+    out.event(
+        "restored",
+        &json!({
+            "files": done.files,
+            "directories": done.directories,
+            "links": done.links,
+            "streams": done.streams,
+            "bytes": done.bytes,
+            "losses": losses,
+            "lost_before": done.carried,
+            "verified_files": verified.files,
+            "verified_bytes": verified.bytes,
+        }),
+    );
+    out.result(&format!(
+        "{}: {}, {}, {}; read back and compared",
+        if losses == 0 { verb.to_owned() } else { format!("{} WITH LOSSES", verb.to_uppercase()) },
+        units::count(done.files, "file", "files"),
+        units::count(done.directories, "folder", "folders"),
+        units::bytes(done.bytes),
+    ));
+    if losses > 0 {
+        out.result(&format!("  {} here (see above)", units::count(losses, "loss", "losses")));
+    }
+    if done.carried > 0 {
+        out.result(&format!(
+            "  {} when the set was made; lifeboat list names each",
+            units::count(done.carried, "loss", "losses")
+        ));
+    }
+    losses + done.carried
+}

@@ -1,0 +1,187 @@
+//! `lifeboat verify`.
+
+use crate::health::{Check, Level, Onlooker, StoreReport, Usmtutils, Verdict, check_store_with};
+use crate::model::finding::Severity;
+use crate::model::monitor::Monitor;
+use crate::seal::{Guard, Looked, StoreCheck, check_set, verdict};
+use crate::set::read::reader::SetReader;
+use crate::usmt::{Store, Survey};
+use anyhow::Result;
+use serde_json::json;
+
+use super::{detect, seal};
+use crate::cli::args::{Global, LevelArg, Verify};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Out;
+use crate::cli::{keys, sets, sources};
+
+pub(crate) fn run(args: &Verify, global: &Global, out: Out) -> Result<Exit> {
+    let (sets, sources): (Vec<_>, Vec<_>) =
+        args.what.iter().cloned().partition(|what| sets::looks_like_set(what));
+    let mut worst = Exit::Done;
+    for set in &sets {
+        worst = worst_of(worst, verify_set(set, args, out)?);
+    }
+    if !sources.is_empty() {
+        worst = worst_of(worst, verify_sources(&sources, args, global, out)?);
+    }
+    Ok(worst)
+}
+
+fn worst_of(a: Exit, b: Exit) -> Exit {
+    if a == Exit::Done { b } else { a }
+}
+
+fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) -> Result<Exit> {
+    verify_found(&sources::find(names, global, out)?, args, out)
+}
+
+/// The stores in what was found.
+fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit> {
+    let level = match args.level {
+        LevelArg::Quick => Level::Quick,
+        LevelArg::Full => Level::Full,
+    };
+    let wanted: Vec<String> = args.store.iter().cloned().collect();
+    let stores = sources::choose(found.stores.clone(), &wanted)?;
+    if !stores.iter().any(|s| s.kind.holds_data()) {
+        return Err(sources::nothing_found(found).into());
+    }
+    // A damaged volume is damage, whatever the store looks like.
+    let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
+    let mut damaged = volumes >= Some(Severity::Damage);
+    let usmtutils = Usmtutils::find(args.usmt.as_deref());
+    if args.usmt.is_some() && usmtutils.is_none() {
+        return Err(no_usmtutils(args).into());
+    }
+    detect::show_machine(found, out);
+    for store in &stores {
+        out.clear();
+        detect::show(store, &Survey::of(store, out), found, out);
+        let check = Check {
+            level,
+            capture: found.logs.capture_of(store, &found.stores),
+            closed: &found.closed,
+            usmtutils: usmtutils.as_ref(),
+        };
+        let mut guard = Guard::of(store, out);
+        let mut sealed = match &mut guard {
+            Some(guard) => Some(StoreCheck::begin(store, guard, level == Level::Full, out)?),
+            None => None,
+        };
+        let onlooker = sealed.as_mut().map(|sealed| sealed as &mut dyn Onlooker);
+        let mut report = check_store_with(store, &check, onlooker, out);
+        if out.is_cancelled() {
+            return Err(sources::interrupted().into());
+        }
+        out.clear();
+        damaged |= report.worst() >= Some(Severity::Damage);
+        if let Some(sealed) = sealed.map(StoreCheck::finish) {
+            let looked = if level == Level::Full { Looked::Bytes } else { Looked::Metadata };
+            let words = verdict(&sealed, looked);
+            seal::event(&store.id, &sealed, &words, out);
+            damaged |= sealed.differs();
+            report.is_sealed = sealed.compared > 0;
+            report.proofs.push(words);
+        }
+        show_verdict(store, &report, &report.verdict(store, level), out);
+    }
+    Ok(if damaged { Exit::Losses } else { Exit::Done })
+}
+
+fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out) {
+    out.event(
+        "verdict",
+        &json!({
+            "store": store.id,
+            "worst": report.worst().map(Severity::as_str),
+            "findings": report.findings.len(),
+            "files_seen": report.files_seen,
+            "files_read": report.files_read,
+            "bytes_read": report.bytes_read,
+            "verdict": verdict.sentence(),
+            "state": verdict.state,
+            "proved": verdict.proved,
+            "plausible": verdict.plausible,
+            "unknown": verdict.unknown,
+        }),
+    );
+    out.field("verdict", &verdict.state);
+    let lists = [
+        ("proved", &verdict.proved),
+        ("likely", &verdict.plausible),
+        ("unknown", &verdict.unknown),
+    ];
+    for (label, items) in lists {
+        for (number, item) in items.iter().enumerate() {
+            out.field(if number == 0 { label } else { "" }, item);
+        }
+    }
+}
+
+fn no_usmtutils(args: &Verify) -> Failure {
+    let dir = args.usmt.clone().unwrap_or_default();
+    if cfg!(windows) {
+        let what = format!("there is no usmtutils.exe in {}", dir.display());
+        Failure::new(Exit::Usage, what, "Name the folder that it is in, or leave out --usmt.")
+    } else {
+        let what = "--usmt needs Windows: usmtutils is a Windows program";
+        Failure::new(Exit::Usage, what, "Leave it out, or run lifeboat.exe.")
+    }
+}
+
+fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
+    use crate::set::read::verify::{Level, verify_set_with};
+    let level = match args.level {
+        LevelArg::Quick => Level::Quick,
+        LevelArg::Full => Level::Full,
+    };
+    let (target, name) = sets::find_set(set, &args.logon, out)?;
+    if let Some(folder) = sets::copied_store(&*target, &name)? {
+        return verify_found(&sources::find_at(target, folder, out)?, args, out);
+    }
+    let keys = keys::if_any(&*target, &name, &args.logon.unlock, out)?;
+    let verified = verify_set_with(target.clone(), &name, keys.as_ref(), level, out)?;
+    let sealed = match &keys {
+        Some(keys) => check_set(&SetReader::open_with(target, &name, keys)?, out)?,
+        None => None,
+    };
+    out.clear();
+    let lost = verified.rescue.totals.losses;
+    let lacks = &verified.rescue.lacks;
+    let verdict = match (verified.damage, level) {
+        (0, Level::Full) if keys.is_none() => {
+            "every file has its hash; encrypted, and without its key nobody knows what is in it"
+        }
+        (0, Level::Quick) if keys.is_none() => {
+            "plausible: all files are there with their sizes; encrypted, and no key was given"
+        }
+        (0, Level::Full) => "whole: every byte read, every hash as the set says",
+        (0, Level::Quick) => "plausible: all files are there with their sizes; none was read",
+        _ => "DAMAGED: see above",
+    };
+    out.event(
+        "verdict",
+        &json!({
+            "set": set,
+            "verdict": verdict,
+            "findings": verified.findings.len(),
+            "damage": verified.damage,
+            "members_hit": verified.members_hit,
+            "losses": lost,
+            "lacks": lacks,
+        }),
+    );
+    out.result(&format!("Set {set}"));
+    out.result(&format!("  verdict  {verdict}"));
+    for lack in lacks {
+        out.field("MISSING", lack);
+    }
+    if lost > 0 {
+        out.result(&format!("  it was saved with {lost} losses; lifeboat list names each"));
+    }
+    let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
+    let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));
+    let is_all = lost == 0 && lacks.is_empty();
+    Ok(if verified.damage > 0 || !is_all || differs { Exit::Losses } else { Exit::Done })
+}

@@ -1,0 +1,498 @@
+//! Everything that is printed goes through here: text for people, or JSON
+//! events for programs; the progress bar; the log file.
+
+mod log;
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::model::finding::{Finding, Severity};
+use crate::model::loss::Loss;
+use crate::model::monitor::{Monitor, Progress, Stage};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::exit::{Exit, Failure};
+use super::output::log::Log;
+use super::tui::Live;
+
+/// Set by Ctrl-C; jobs stop at the next good moment.
+static CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// How often a program gets a progress event.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// The one [`Output`] of the process; it lives as long as the process does.
+pub(crate) type Out = &'static Output;
+
+/// Where the words go.
+#[allow(clippy::struct_excessive_bools)] // independent facts, each with its name
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    log: Option<Mutex<Log>>,
+    bar: ProgressBar,
+    /// Whether standard output is one.
+    on_terminal: bool,
+    state: Mutex<State>,
+    /// What the guided rescue shows. While it does, nothing else is printed.
+    live: Live,
+    on_screen: AtomicBool,
+}
+
+struct State {
+    stage: &'static str,
+    last_event: Option<Instant>,
+    /// Findings that are a warning or worse.
+    doubts: u64,
+    losses: u64,
+}
+
+impl Output {
+    /// Opens the log and catches Ctrl-C.
+    pub(crate) fn open(global: &Global) -> std::io::Result<Out> {
+        let log = match &global.log {
+            Some(path) => {
+                Some(Mutex::new(Log::new(File::options().create(true).append(true).open(path)?)))
+            }
+            None => None,
+        };
+        // Without a handler Ctrl-C kills at once: nothing is lost by that.
+        let _ = ctrlc::set_handler(|| {
+            if CANCELLED.swap(true, Ordering::SeqCst) {
+                // Pressed again: a server that does not answer holds it up. What
+                // is written is good up to the last checkpoint either way.
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+        });
+        let show_bar = !global.json && !global.quiet && std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if show_bar {
+                ProgressDrawTarget::stderr_with_hz(5)
+            } else {
+                ProgressDrawTarget::hidden()
+            },
+        )
+        .with_style(style(false));
+        Ok(Box::leak(Box::new(Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            log,
+            bar,
+            on_terminal: std::io::stdout().is_terminal(),
+            state: Mutex::new(State { stage: "", last_event: None, doubts: 0, losses: 0 }),
+            live: Live::default(),
+            on_screen: AtomicBool::new(false),
+        })))
+    }
+
+    /// The guided rescue takes the screen, or gives it back.
+    pub(crate) fn take_screen(&self, taken: bool) {
+        self.on_screen.store(taken, Ordering::SeqCst);
+        if taken {
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// What the guided rescue shows.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The last event: how it ended, and what was told on the way.
+    pub(crate) fn summary(&self, command: &str, exit: Exit) {
+        let (doubts, losses) = self.state.lock().map_or((0, 0), |s| (s.doubts, s.losses));
+        self.event(
+            "summary",
+            &json!({
+                "command": command,
+                "exit_code": exit.code(),
+                "result": exit.word(),
+                "warnings": doubts,
+                "losses": losses,
+            }),
+        );
+    }
+
+    /// Whether text for people is printed line by line.
+    fn prints(&self) -> bool {
+        !self.json && !self.on_screen.load(Ordering::SeqCst)
+    }
+
+    /// Whether events go to programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A result, for people: always printed, on standard output.
+    pub(crate) fn result(&self, text: &str) {
+        self.log(Importance::Info, text);
+        if self.prints() {
+            // A closed pipe is not an error.
+            let print = || drop(writeln!(std::io::stdout(), "{text}"));
+            // Lines for a file or a pipe do not meet the bar.
+            if self.on_terminal { self.bar.suspend(print) } else { print() }
+        }
+    }
+
+    /// A result with a label before it, its lines no wider than a terminal.
+    pub(crate) fn field(&self, label: &str, text: &str) {
+        let label = format!("  {label:<8} ");
+        self.result(&wrapped(&label, &" ".repeat(label.len()), text));
+    }
+
+    /// Something worth saying, for people: not with `--quiet`.
+    pub(crate) fn say(&self, text: &str) {
+        if self.quiet {
+            self.log(Importance::Info, text);
+        } else {
+            self.result(text);
+        }
+    }
+
+    /// A remark for those who want to know more: with `--verbose`, in JSON and in
+    /// the log.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose || self.json {
+            self.note(text);
+        } else {
+            self.log(Importance::Info, text);
+        }
+    }
+
+    /// An event, for programs. `value` must be a JSON object.
+    pub(crate) fn event(&self, message_type: &str, value: &impl Serialize) {
+        if !self.json {
+            return;
+        }
+        let mut object = serde_json::Map::new();
+        object.insert("message_type".into(), message_type.into());
+        if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
+            object.extend(fields);
+        }
+        let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
+    }
+
+    /// How far another program is, by its own word.
+    pub(crate) fn percent(&self, what: &str, percent: u8) {
+        if self.json {
+            self.event("progress", &json!({"stage": "loadstate", "percent": percent}));
+            return;
+        }
+        if self.bar.length() != Some(100) {
+            self.bar.reset();
+            self.bar.set_style(plain_style("{wide_msg}\n[{bar:28}] {percent:>3}% {elapsed}"));
+            self.bar.set_length(100);
+        }
+        self.bar.set_message(what.to_owned());
+        self.bar.set_position(percent.into());
+    }
+
+    /// A failure: two lines on standard error, or an event.
+    pub(crate) fn error(&self, what: &str, action: &str, exit_code: u8) {
+        self.bar.finish_and_clear();
+        self.log(Importance::Error, what);
+        if !action.is_empty() {
+            self.log(Importance::Error, action);
+        }
+        if self.json {
+            self.event("error", &json!({"what": what, "action": action, "exit_code": exit_code}));
+        } else if self.prints() {
+            let _ = writeln!(std::io::stderr(), "error: {what}");
+            if !action.is_empty() {
+                let _ = writeln!(std::io::stderr(), "{action}");
+            }
+        }
+    }
+
+    /// Takes the progress bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn log(&self, importance: Importance, text: &str) {
+        if let Some(log) = &self.log
+            && let Ok(mut log) = log.lock()
+        {
+            log.write(importance, text);
+        }
+    }
+}
+
+/// Tells of a failure before there is an [`Output`], as that would.
+pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCode {
+    let Failure { exit, what, action, .. } = failure;
+    if json {
+        let code = exit.code();
+        for event in [
+            json!({"message_type": "error", "what": what, "action": action, "exit_code": code}),
+            json!({
+                "message_type": "summary",
+                "command": command,
+                "exit_code": code,
+                "result": exit.word(),
+                "warnings": 0,
+                "losses": 0,
+            }),
+        ] {
+            let _ = writeln!(std::io::stdout(), "{event}");
+        }
+    } else {
+        let _ = writeln!(std::io::stderr(), "error: {what}\n{action}");
+    }
+    (*exit).into()
+}
+
+/// How much a line of the log matters; CMTrace colours by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Importance {
+    Info = 1,
+    Warning = 2,
+    Error = 3,
+}
+
+impl Monitor for Output {
+    fn stage(&self, stage: Stage, on: &str) {
+        if let Ok(mut state) = self.state.lock() {
+            state.stage = stage.as_str();
+            state.last_event = None;
+        }
+        self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
+        self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
+        self.bar.reset();
+        self.bar.unset_length();
+        self.bar.set_style(style(false));
+        self.bar.set_message(format!("{}: {on}", words(stage)));
+        self.live.stage(stage, on);
+        if self.verbose && self.prints() && !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{}: {on}", words(stage));
+            });
+        }
+    }
+
+    fn file(&self, path: &str) {
+        self.live.file(path);
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.live.progress(progress);
+        if self.json {
+            let Ok(mut state) = self.state.lock() else { return };
+            let now = Instant::now();
+            if state.last_event.is_some_and(|last| now - last < PROGRESS_EVERY) {
+                return;
+            }
+            state.last_event = Some(now);
+            let now_doing = state.stage;
+            drop(state);
+            self.event(
+                "progress",
+                &json!({
+                    "stage": now_doing,
+                    "bytes": progress.bytes,
+                    "total_bytes": progress.total_bytes,
+                    "files": progress.files,
+                    "total_files": progress.total_files,
+                }),
+            );
+        } else if progress.total_bytes > 0 {
+            let begins = self.bar.length().is_none();
+            if self.bar.length() != Some(progress.total_bytes) {
+                self.bar.set_style(style(true));
+                self.bar.set_length(progress.total_bytes);
+            }
+            self.bar.set_position(progress.bytes);
+            if begins {
+                // What an earlier run did was not done just now.
+                self.bar.reset_eta();
+            }
+        } else if progress.total_files > 0 {
+            if self.bar.length() != Some(progress.total_files) {
+                self.bar.set_style(plain_style(
+                    "{wide_msg}\n[{bar:28}] {percent:>3}% {human_pos} of {human_len} files {eta}",
+                ));
+                self.bar.set_length(progress.total_files);
+            }
+            self.bar.set_position(progress.files);
+        } else {
+            if progress.files > 0 {
+                if self.bar.position() == 0 {
+                    self.bar.set_style(plain_style("{spinner} {wide_msg} {human_pos} files"));
+                }
+                self.bar.set_position(progress.files);
+            }
+            self.bar.tick();
+        }
+    }
+
+    fn finding(&self, finding: &Finding) {
+        if finding.severity >= Severity::Warning
+            && let Ok(mut state) = self.state.lock()
+        {
+            state.doubts += 1;
+        }
+        self.log(
+            Importance::Warning,
+            &format!("{} {}: {}: {}", finding.severity, finding.code, finding.path, finding.what),
+        );
+        self.event(
+            "finding",
+            &json!({
+                "code": finding.code,
+                "severity": finding.severity.as_str(),
+                "path": finding.path,
+                "what": finding.what,
+                "meaning": finding.meaning,
+                "action": finding.action,
+            }),
+        );
+        if self.prints() {
+            self.bar.suspend(|| {
+                let mut out = std::io::stdout();
+                let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
+                // A path is for copying: it stays in one piece.
+                let _ = writeln!(out, "  {}", finding.path);
+                for (label, text) in [
+                    ("  ", &finding.what),
+                    ("  It means: ", &finding.meaning),
+                    ("  To do:    ", &finding.action),
+                ] {
+                    let _ = writeln!(out, "{}", wrapped(label, &" ".repeat(label.len()), text));
+                }
+            });
+        }
+    }
+
+    fn loss(&self, loss: &Loss) {
+        let count = self.state.lock().map_or(0, |mut state| {
+            state.losses += 1;
+            state.losses
+        });
+        let text = format!("lost ({}): {}: {}", loss.kind, loss.path, loss.detail);
+        self.log(Importance::Error, &text);
+        self.event(
+            "loss",
+            &json!({"kind": loss.kind.as_str(), "path": loss.path, "detail": loss.detail}),
+        );
+        self.live.loss(loss);
+        // The screen shows the first ones; the set, the log and JSON have all.
+        if self.prints() && (self.verbose || count <= 20) {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            });
+        }
+        if self.prints() && !self.verbose && count == 21 {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "lost: more; the manifest names them all");
+            });
+        }
+    }
+
+    fn note(&self, text: &str) {
+        self.log(Importance::Info, text);
+        self.event("note", &json!({"text": text}));
+        self.live.note(text);
+        if self.prints() && !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "note: {text}");
+            });
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        is_interrupted() || self.live.is_stopped()
+    }
+}
+
+/// Whether Ctrl-C came as a signal, or the console or the system ends.
+pub(crate) fn is_interrupted() -> bool {
+    CANCELLED.load(Ordering::SeqCst)
+}
+
+/// Columns that every terminal has.
+const COLUMNS: usize = 80;
+
+/// `text` behind `first`, further lines behind `rest`, broken at spaces so that
+/// no line is wider than 80 columns. A longer word (a path) stays in one piece:
+/// it can be copied.
+fn wrapped(first: &str, rest: &str, text: &str) -> String {
+    let mut lines = first.to_owned();
+    let mut column = first.chars().count();
+    let mut is_start = true;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if !is_start && column + 1 + width > COLUMNS {
+            lines.push('\n');
+            lines.push_str(rest);
+            column = rest.chars().count();
+            is_start = true;
+        }
+        if !is_start {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+        is_start = false;
+    }
+    lines
+}
+
+/// A stage, for people.
+pub(crate) fn words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Scan => "Reading the file table",
+        Stage::Detect => "Looking for stores",
+        Stage::Plan => "Planning",
+        Stage::Verify => "Checking",
+        Stage::Seal => "Sealing",
+        Stage::Copy => "Saving",
+        Stage::ReadBack => "Reading back",
+        Stage::Restore => "Restoring",
+        Stage::Facts => "Setting times and permissions",
+        Stage::List => "Listing",
+    }
+}
+
+/// Plain ASCII: code page 437 and serial consoles have nothing else for sure.
+fn style(with_total: bool) -> ProgressStyle {
+    let template = if with_total {
+        "{wide_msg}\n[{bar:28}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+    } else {
+        "{spinner} {wide_msg}"
+    };
+    plain_style(template)
+}
+
+fn plain_style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .tick_chars("|/-\\ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_keep_their_words() {
+        let text = "word ".repeat(40) + "C:\\a\\very\\long\\path\\".repeat(6).as_str() + " end";
+        let shown = wrapped("  label    ", "           ", &text);
+        for line in shown.lines() {
+            assert!(line.chars().count() <= 80 || !line.trim().contains(' '), "{line}");
+        }
+        let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&shown)[1..], words(&text));
+    }
+}

@@ -1,0 +1,532 @@
+//! The state of the guided rescue: which page is shown, what was chosen, what a
+//! key does there. Draws nothing and starts nothing: it says what is to be done.
+
+use crate::destination::Trouble;
+
+use super::super::args::{Guide, Logon};
+use super::super::exit::{Exit, Failure};
+use super::jobs::{self, Checked, Done, Found, Order, Saved, Seen};
+use super::keys::{Field, Key};
+
+/// What is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Page {
+    /// Stores are being looked for.
+    Finding,
+    /// None was found, or looking failed.
+    Nothing,
+    /// The stores.
+    Stores,
+    /// The places that are attached.
+    Where,
+    /// A place to be typed.
+    Form,
+    /// The place is being tried.
+    Checking,
+    /// It failed.
+    Refused,
+    /// It passed.
+    Ready,
+    /// The stores are being saved.
+    Saving,
+    /// How it ended.
+    End,
+}
+
+/// What the program is to do now.
+pub(super) enum Effect {
+    Nothing,
+    /// Look for stores.
+    Find,
+    /// Try a destination.
+    Check(Box<Wish>),
+    /// Save.
+    Save(Box<Order>),
+    /// Stop the job that runs.
+    Stop,
+    /// Draw everything anew.
+    Redraw,
+    /// End the program.
+    Leave(Exit),
+}
+
+/// A destination as it was chosen or typed.
+pub(super) struct Wish {
+    pub(super) to: String,
+    pub(super) logon: Logon,
+    pub(super) password: String,
+}
+
+/// What is typed on [`Page::Form`].
+pub(super) struct Form {
+    /// Destination, user, password.
+    pub(super) fields: [Field; 3],
+    /// Which of them is typed into.
+    pub(super) at: usize,
+    /// Whether the password is to be seen.
+    pub(super) reveal: bool,
+}
+
+/// The field of [`Form`] with the password.
+pub(super) const PASSWORD: usize = 2;
+
+/// A question that is asked over a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question {
+    /// Leave, with nothing saved?
+    Quit,
+    /// Stop saving?
+    Stop,
+}
+
+/// Everything that the pages show, but for the running job.
+pub(super) struct App {
+    pub(super) page: Page,
+    pub(super) question: Option<Question>,
+    pub(super) found: Option<Box<Found>>,
+    /// Why nothing was found, or why the destination was refused.
+    pub(super) failure: Option<Failure>,
+    /// Which stores are to be saved.
+    pub(super) marked: Vec<bool>,
+    /// The store, place or first loss that is looked at.
+    pub(super) store: usize,
+    pub(super) place: usize,
+    pub(super) loss: usize,
+    /// How far the store's details are scrolled.
+    pub(super) details: usize,
+    pub(super) form: Form,
+    logon: Logon,
+    /// Where it is tried to go: for the page that says so.
+    pub(super) to: String,
+    pub(super) checked: Option<Checked>,
+    pub(super) saved: Saved,
+    /// Whether the running job was asked to stop.
+    pub(super) stopping: bool,
+}
+
+impl App {
+    pub(super) fn new(args: &Guide) -> Self {
+        let to = args.to.as_deref().unwrap_or_default();
+        let user = args.logon.user.as_deref().unwrap_or_default();
+        Self {
+            page: Page::Finding,
+            question: None,
+            found: None,
+            failure: None,
+            marked: Vec::new(),
+            store: 0,
+            place: 0,
+            loss: 0,
+            details: 0,
+            form: Form {
+                fields: [Field::new(to), Field::new(user), Field::default()],
+                at: 0,
+                reveal: false,
+            },
+            logon: args.logon.clone(),
+            to: String::new(),
+            checked: None,
+            saved: Saved::default(),
+            stopping: false,
+        }
+    }
+
+    /// The stores that are to be saved, with their numbers.
+    pub(super) fn chosen(&self) -> impl Iterator<Item = (usize, &Seen)> {
+        let stores = self.found.iter().flat_map(|found| found.stores.iter().enumerate());
+        stores.filter(|(number, _)| self.marked.get(*number) == Some(&true))
+    }
+
+    /// Those of them that are not saved yet.
+    pub(super) fn left(&self) -> impl Iterator<Item = (usize, &Seen)> {
+        self.chosen().filter(|(number, _)| self.saved.sets.iter().all(|(n, ..)| n != number))
+    }
+
+    /// Bytes of the stores that are to be saved, before packing.
+    pub(super) fn bytes(&self) -> u64 {
+        self.left().fold(0, |sum, (_, seen)| sum.saturating_add(seen.survey.total.bytes))
+    }
+
+    /// How it ended, so far.
+    pub(super) fn exit(&self) -> Exit {
+        match &self.saved.failure {
+            Some(failure) => failure.exit,
+            None if self.saved.sets.iter().any(|(_, _, end)| *end != Exit::Done) => Exit::Losses,
+            None => Exit::Done,
+        }
+    }
+
+    /// A job has come to something.
+    pub(super) fn done(&mut self, done: Done) -> Effect {
+        match done {
+            Done::Found(Ok(found)) => {
+                self.marked = vec![true; found.stores.len()];
+                (self.store, self.details) = (0, 0);
+                self.page = if found.stores.is_empty() { Page::Nothing } else { Page::Stores };
+                self.found = Some(found);
+                self.failure = None;
+            }
+            Done::Found(Err(failure)) => {
+                self.failure = Some(failure);
+                self.page = Page::Nothing;
+            }
+            Done::Checked(Ok(checked)) => {
+                self.checked = Some(checked);
+                self.page = Page::Ready;
+            }
+            Done::Checked(Err(failure)) => {
+                self.failure = Some(failure);
+                self.page = Page::Refused;
+            }
+            Done::Saved(saved) => {
+                self.saved.sets.extend(saved.sets);
+                self.saved.failure = saved.failure;
+                self.question = None;
+                self.loss = 0;
+                self.page = Page::End;
+            }
+        }
+        self.stopping = false;
+        Effect::Nothing
+    }
+
+    /// A key was pressed. `losses` are in the list on the last page.
+    pub(super) fn key(&mut self, key: Key, losses: usize) -> Effect {
+        if key == Key::Redraw {
+            return Effect::Redraw;
+        }
+        if let Some(question) = self.question {
+            return self.answer(question, key);
+        }
+        match self.page {
+            Page::Finding => match key {
+                Key::Esc | Key::Stop => Effect::Leave(Exit::Interrupted),
+                _ => Effect::Nothing,
+            },
+            Page::Nothing => match key {
+                Key::Enter => self.find(),
+                Key::Esc | Key::Stop => Effect::Leave(self.nothing()),
+                _ => Effect::Nothing,
+            },
+            Page::Stores => self.key_stores(key),
+            Page::Where => self.key_where(key),
+            Page::Form => self.key_form(key),
+            Page::Checking => {
+                if matches!(key, Key::Esc | Key::Stop) {
+                    self.page = Page::Form;
+                    return Effect::Stop;
+                }
+                Effect::Nothing
+            }
+            Page::Refused => self.key_refused(key),
+            Page::Ready => self.key_ready(key),
+            Page::Saving => {
+                if matches!(key, Key::Esc | Key::Stop) {
+                    if self.stopping {
+                        // Asked twice: a break harms nothing, so it is obeyed.
+                        return Effect::Leave(Exit::Interrupted);
+                    }
+                    self.question = Some(Question::Stop);
+                }
+                Effect::Nothing
+            }
+            Page::End => self.key_end(key, losses),
+        }
+    }
+
+    fn answer(&mut self, question: Question, key: Key) -> Effect {
+        // Letters that stand at the same place on most keyboards: WinPE takes
+        // every keyboard for an American one, where Y may be a Z.
+        let letter = match question {
+            Question::Quit => 'l',
+            Question::Stop => 's',
+        };
+        let yes =
+            key == Key::Stop || matches!(key, Key::Char(c) if c.eq_ignore_ascii_case(&letter));
+        let no = matches!(key, Key::Esc | Key::Enter);
+        if yes || no {
+            self.question = None;
+        }
+        match question {
+            Question::Quit if yes => Effect::Leave(Exit::Interrupted),
+            Question::Stop if yes && self.page == Page::Saving => {
+                self.stopping = true;
+                Effect::Stop
+            }
+            _ => Effect::Nothing,
+        }
+    }
+
+    fn find(&mut self) -> Effect {
+        self.page = Page::Finding;
+        self.failure = None;
+        Effect::Find
+    }
+
+    /// The exit code when nothing was found.
+    fn nothing(&self) -> Exit {
+        self.failure.as_ref().map_or(Exit::NothingFound, |failure| failure.exit)
+    }
+
+    fn key_stores(&mut self, key: Key) -> Effect {
+        let count = self.marked.len();
+        match key {
+            Key::Esc | Key::Stop => self.question = Some(Question::Quit),
+            Key::Up | Key::Down | Key::Home | Key::End => {
+                self.store = moved(self.store, count, key);
+                self.details = 0;
+            }
+            Key::PageDown => self.details = self.details.saturating_add(5),
+            Key::PageUp => self.details = self.details.saturating_sub(5),
+            Key::Char(' ') => {
+                if let Some(mark) = self.marked.get_mut(self.store) {
+                    *mark = !*mark;
+                }
+            }
+            Key::Char('r' | 'R') => return self.find(),
+            Key::Enter if self.marked.contains(&true) => {
+                let places = self.found.as_ref().map_or(0, |found| found.places.found.len());
+                let typed = places == 0 || !self.form.fields[0].is_empty();
+                self.page = if typed { Page::Form } else { Page::Where };
+                self.place = 0;
+            }
+            _ => {}
+        }
+        Effect::Nothing
+    }
+
+    fn key_where(&mut self, key: Key) -> Effect {
+        let places = self.found.as_ref().map_or(0, |found| found.places.found.len());
+        match key {
+            Key::Esc => self.page = Page::Stores,
+            Key::Stop => self.question = Some(Question::Quit),
+            Key::Enter => {
+                let place = self.found.as_ref().and_then(|f| f.places.found.get(self.place));
+                let Some(folder) = place.map(|place| place.folder.clone()) else {
+                    self.page = Page::Form;
+                    return Effect::Nothing;
+                };
+                self.form.fields[0] = Field::new(&folder);
+                return self.check();
+            }
+            // Behind the places stands the line for typing one.
+            key => self.place = moved(self.place, places + 1, key),
+        }
+        Effect::Nothing
+    }
+
+    fn key_form(&mut self, key: Key) -> Effect {
+        let form = &mut self.form;
+        match key {
+            Key::Esc => {
+                let places = self.found.as_ref().is_some_and(|f| !f.places.found.is_empty());
+                self.page = if places { Page::Where } else { Page::Stores };
+            }
+            Key::Stop => self.question = Some(Question::Quit),
+            Key::Reveal => form.reveal = !form.reveal,
+            Key::Tab | Key::Down => form.at = (form.at + 1) % form.fields.len(),
+            Key::BackTab | Key::Up => {
+                form.at = (form.at + form.fields.len() - 1) % form.fields.len();
+            }
+            Key::Enter if form.fields[0].is_empty() => form.at = 0,
+            Key::Enter => return self.check(),
+            key => {
+                let at = form.at;
+                form.fields[at].key(key);
+            }
+        }
+        Effect::Nothing
+    }
+
+    /// Tries what stands in the form.
+    fn check(&mut self) -> Effect {
+        let [to, user, password] = &self.form.fields;
+        let to = jobs::destination(&to.text());
+        self.to.clone_from(&to);
+        let own = self.found.as_ref().and_then(|found| found.places.is_on_a_source(&to));
+        if let (Some(mount), false) = (own, to.starts_with("smb:") || to.starts_with(r"\\")) {
+            self.failure = Some(Failure::new(
+                Exit::Destination,
+                format!("{to}: this is on {mount}, on the disk that the store is on"),
+                "Name another disk or a share: nothing is written to the disk with the store.",
+            ));
+            self.page = Page::Refused;
+            return Effect::Nothing;
+        }
+        let user = Some(user.text()).filter(|user| !user.is_empty());
+        // Whoever types a name wants to be somebody, whatever the command line says.
+        let anonymous = self.logon.anonymous && user.is_none();
+        let logon = Logon { user, anonymous, ..self.logon.clone() };
+        self.page = Page::Checking;
+        Effect::Check(Box::new(Wish { to, logon, password: password.text() }))
+    }
+
+    fn key_refused(&mut self, key: Key) -> Effect {
+        match key {
+            Key::Enter | Key::Esc => {
+                let logon =
+                    self.failure.as_ref().is_some_and(|f| f.trouble == Some(Trouble::Logon));
+                self.form.at = if logon { PASSWORD } else { 0 };
+                self.page = Page::Form;
+            }
+            Key::Stop => self.question = Some(Question::Quit),
+            _ => {}
+        }
+        Effect::Nothing
+    }
+
+    fn key_ready(&mut self, key: Key) -> Effect {
+        match key {
+            Key::Esc => self.page = Page::Form,
+            Key::Stop => self.question = Some(Question::Quit),
+            Key::Enter => {
+                if let (Some(found), Some(to)) = (&self.found, &self.checked) {
+                    let stores = self.left().map(|(number, seen)| (number, seen.store.clone()));
+                    let order = Order {
+                        stores: stores.collect(),
+                        machine: found.machine.clone(),
+                        closed: found.closed.clone(),
+                        to: to.clone(),
+                    };
+                    self.page = Page::Saving;
+                    return Effect::Save(Box::new(order));
+                }
+            }
+            _ => {}
+        }
+        Effect::Nothing
+    }
+
+    fn key_end(&mut self, key: Key, losses: usize) -> Effect {
+        match key {
+            Key::Enter | Key::Esc | Key::Stop => Effect::Leave(self.exit()),
+            Key::Char('r' | 'R') if self.saved.failure.is_some() => self.check(),
+            key => {
+                self.loss = moved(self.loss, losses, key);
+                Effect::Nothing
+            }
+        }
+    }
+}
+
+/// The next place in a list of `count`.
+fn moved(at: usize, count: usize, key: Key) -> usize {
+    let last = count.saturating_sub(1);
+    match key {
+        Key::Up => at.saturating_sub(1),
+        Key::Down => (at + 1).min(last),
+        Key::PageUp => at.saturating_sub(5),
+        Key::PageDown => at.saturating_add(5).min(last),
+        Key::Home => 0,
+        Key::End => last,
+        _ => at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::usmt::Machine;
+
+    use super::super::places::Places;
+    use super::super::places::tests::place;
+    use super::*;
+
+    /// As if a store had been chosen, with two sticks attached.
+    fn app() -> App {
+        let mut places = Places::default();
+        places.found = vec![place("E:/rescue"), place("F:/rescue")];
+        let mut app = App::new(&Guide::default());
+        app.found = Some(Box::new(Found {
+            stores: Vec::new(),
+            machine: Machine::default(),
+            places,
+            closed: Vec::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            looked_into: 1,
+        }));
+        app.marked = vec![true];
+        app.page = Page::Stores;
+        app
+    }
+
+    fn press(app: &mut App, keys: &[Key]) -> Effect {
+        keys.iter().map(|key| app.key(*key, 0)).last().unwrap_or(Effect::Nothing)
+    }
+
+    fn type_in(app: &mut App, text: &str) {
+        for c in text.chars() {
+            app.key(Key::Char(c), 0);
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_attached_is_two_keys_away() {
+        let mut app = app();
+        let effect = press(&mut app, &[Key::Enter, Key::Down, Key::Enter]);
+        assert!(matches!(effect, Effect::Check(wish) if wish.to == "F:/rescue"));
+        assert_eq!(app.page, Page::Checking);
+    }
+
+    #[test]
+    fn another_place_is_typed() {
+        let mut app = app();
+        press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
+        assert_eq!(app.page, Page::Form);
+        assert!(matches!(app.key(Key::Enter, 0), Effect::Nothing), "nothing is typed yet");
+        type_in(&mut app, "smb://server/share");
+        app.key(Key::Tab, 0);
+        type_in(&mut app, "tech");
+        app.key(Key::Tab, 0);
+        type_in(&mut app, "geheim");
+        let Effect::Check(wish) = app.key(Key::Enter, 0) else { panic!("it is tried") };
+        assert_eq!((wish.to.as_str(), wish.password.as_str()), ("smb://server/share", "geheim"));
+        assert_eq!(wish.logon.user.as_deref(), Some("tech"));
+    }
+
+    #[test]
+    fn a_name_that_is_typed_is_no_anonymous_logon() {
+        for name in ["", "tech"] {
+            let mut app = app();
+            app.logon.anonymous = true;
+            press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
+            type_in(&mut app, "smb://server/share");
+            app.key(Key::Tab, 0);
+            type_in(&mut app, name);
+            let Effect::Check(wish) = app.key(Key::Enter, 0) else { panic!("it is tried") };
+            assert_eq!(wish.logon.anonymous, name.is_empty());
+        }
+    }
+
+    #[test]
+    fn stopping_is_asked_for_and_the_second_time_obeyed() {
+        let mut app = app();
+        app.page = Page::Saving;
+        assert!(matches!(app.key(Key::Esc, 0), Effect::Nothing));
+        assert!(matches!(app.key(Key::Esc, 0), Effect::Nothing), "no");
+        assert_eq!(app.question, None);
+        assert!(matches!(press(&mut app, &[Key::Esc, Key::Char('S')]), Effect::Stop));
+        assert!(app.stopping);
+        assert!(matches!(app.key(Key::Stop, 0), Effect::Leave(Exit::Interrupted)));
+    }
+
+    #[test]
+    fn nothing_is_left_without_a_question() {
+        for page in [Page::Stores, Page::Where, Page::Form, Page::Refused, Page::Ready] {
+            let mut app = app();
+            app.page = page;
+            assert!(matches!(app.key(Key::Stop, 0), Effect::Nothing), "{page:?}");
+            assert_eq!(app.question, Some(Question::Quit), "{page:?}");
+            assert!(matches!(app.key(Key::Char('l'), 0), Effect::Leave(Exit::Interrupted)));
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_not_chosen_is_not_saved() {
+        let mut app = app();
+        press(&mut app, &[Key::Char(' '), Key::Enter]);
+        assert_eq!(app.page, Page::Stores, "there is nothing to save");
+        press(&mut app, &[Key::Char(' '), Key::Enter]);
+        assert_eq!(app.page, Page::Where);
+    }
+}

@@ -1,0 +1,208 @@
+//! What takes long, on threads of its own: finding, the pre-flight, saving.
+//! Each calls what the commands call; the screen is drawn meanwhile.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use crate::destination::Target;
+use crate::destination::address::{Dest, DestError};
+use crate::destination::preflight::Preflight;
+use crate::health::{Check, check_store};
+use crate::model::finding::Finding;
+use crate::model::monitor::Monitor;
+use crate::set::write::writer::Outcome;
+use crate::usmt::{Machine, Store, Survey};
+use anyhow::Result;
+
+use super::super::args::{Global, Level as ZstdLevel, Offload};
+use super::super::commands::offload;
+use super::super::exit::{Exit, Failure, explain};
+use super::super::output::Out;
+use super::super::{keys, sets, sources};
+use super::app::Wish;
+use super::places::{PARTIAL, Places};
+
+/// What a job came to.
+pub(super) enum Done {
+    Found(Result<Box<Found>, Failure>),
+    Checked(Result<Checked, Failure>),
+    Saved(Box<Saved>),
+}
+
+/// A store, and what is known of it.
+pub(super) struct Seen {
+    pub(super) store: Store,
+    pub(super) survey: Survey,
+    /// When, if the logs tell.
+    pub(super) captured: Option<String>,
+    /// Of the quick check.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Everything that was found.
+pub(super) struct Found {
+    pub(super) stores: Vec<Seen>,
+    pub(super) machine: Machine,
+    /// Volumes that could not be looked into.
+    pub(super) closed: Vec<String>,
+    pub(super) places: Places,
+    /// What is wrong with the volumes.
+    pub(super) findings: Vec<Finding>,
+    /// Volumes that could not be looked into, and other remarks.
+    pub(super) notes: Vec<String>,
+    /// Volumes that could be.
+    pub(super) looked_into: usize,
+}
+
+/// A destination that passed.
+#[derive(Clone)]
+pub(super) struct Checked {
+    pub(super) target: Arc<dyn Target>,
+    pub(super) args: Arc<Offload>,
+    /// The zstd level.
+    pub(super) level: i32,
+    pub(super) report: Preflight,
+    /// Folders of unfinished sets there.
+    pub(super) begun: Vec<String>,
+}
+
+/// What is to be saved, and where to.
+pub(super) struct Order {
+    /// With its number in the list that was found.
+    pub(super) stores: Vec<(usize, Store)>,
+    pub(super) machine: Machine,
+    /// Volumes that could not be looked into.
+    pub(super) closed: Vec<String>,
+    pub(super) to: Checked,
+}
+
+/// What was saved.
+#[derive(Default)]
+pub(super) struct Saved {
+    pub(super) sets: Vec<(usize, Outcome, Exit)>,
+    /// Why it ended early.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Runs a job on a thread. The screen waits for its message, so it comes even
+/// where no thread can be had.
+pub(super) fn start(tell: &Sender<Done>, job: impl FnOnce() -> Done + Send + 'static) {
+    let (own, tell) = (tell.clone(), tell.clone());
+    let spawned = std::thread::Builder::new().name("guided".into()).spawn(move || {
+        // Nobody listens once the program ends.
+        let _ = own.send(job());
+    });
+    if let Err(error) = spawned {
+        let what = format!("no thread could be started: {error}");
+        let failure = Failure::new(Exit::Failed, what, "Close other programs and try again.");
+        let _ =
+            tell.send(Done::Saved(Box::new(Saved { failure: Some(failure), ..Saved::default() })));
+    }
+}
+
+/// Finds stores and places to save them to.
+pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
+    let find = || -> Result<Box<Found>> {
+        let mut found = sources::find(sources, global, out)?;
+        let machine = std::mem::take(&mut found.machine);
+        let stores = found.stores.clone();
+        let places = Places::find(&stores, sources);
+        let mut seen = Vec::new();
+        for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
+            let survey = Survey::of(&store, out);
+            let capture = found.logs.capture_of(&store, &found.stores);
+            let check = Check { capture, closed: &found.closed, ..Check::default() };
+            let findings = check_store(&store, &check, out).findings;
+            let captured = capture.and_then(|(run, _)| run.time()).map(|time| time.to_string());
+            seen.push(Seen { store, survey, captured, findings });
+        }
+        if out.is_cancelled() {
+            return Err(sources::interrupted().into());
+        }
+        Ok(Box::new(Found {
+            stores: seen,
+            machine,
+            closed: found.closed,
+            places,
+            looked_into: found.volumes.iter().filter(|volume| volume.tree.is_ok()).count(),
+            findings: found.volumes.into_iter().flat_map(|volume| volume.findings).collect(),
+            notes: out.live().with(|shown| shown.notes.iter().cloned().collect()),
+        }))
+    };
+    Done::Found(find().map_err(|error| explain(&error)))
+}
+
+/// A destination as it was typed, as this system wants it: `\\server\share` is
+/// `smb://server/share` where there is no Windows. A user that the address
+/// lacks comes from the field beside it.
+pub(super) fn destination(typed: &str) -> String {
+    let typed = typed.trim();
+    match typed.parse::<Dest>() {
+        Err(DestError::UncOnLinux(url)) => url.replacen("smb://user@", "smb://", 1),
+        _ => typed.to_owned(),
+    }
+}
+
+/// Opens the destination and tries everything that writing a set needs.
+pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out) -> Done {
+    let Wish { to, logon, password } = wish;
+    let check = || -> Result<Checked> {
+        let mut args = Offload::to(to, logon).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format!("{to}: not a destination"),
+                "Name a folder or a share.",
+            )
+        })?;
+        args.name = name.map(str::to_owned);
+        args.level = level;
+        // How well it packs nobody knows, and the page with the figures was seen.
+        args.despite_space = true;
+        let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
+        let (report, level) = offload::look_at(&*target, &args, out)?;
+        let entries = target.list("")?.into_iter().filter(|entry| entry.is_dir);
+        let begun = entries.map(|entry| entry.name).filter(|name| name.ends_with(PARTIAL));
+        let begun = begun.collect();
+        Ok(Checked { target, args: Arc::new(args), level, report, begun })
+    };
+    Done::Checked(check().map_err(|error| explain(&error)))
+}
+
+/// Saves one store after the other.
+pub(super) fn save(order: &Order, out: Out) -> Done {
+    let mut saved = Saved::default();
+    let Checked { args, target, level, .. } = &order.to;
+    let encryption = match keys::encryption(args, out) {
+        Ok(encryption) => encryption,
+        Err(error) => {
+            saved.failure = Some(explain(&error));
+            out.live().end();
+            return Done::Saved(Box::new(saved));
+        }
+    };
+    let job = offload::Job { args, target: &**target, level: *level, encryption, out };
+    for (number, store) in &order.stores {
+        match job.store(store, &order.machine, &order.closed) {
+            Ok((outcome, end)) => saved.sets.push((*number, outcome, end)),
+            Err(error) => {
+                saved.failure = Some(explain(&error));
+                break;
+            }
+        }
+    }
+    out.live().end();
+    Done::Saved(Box::new(saved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(windows))]
+    fn a_share_may_be_typed_as_windows_writes_it() {
+        assert_eq!(destination(r" \\server\share\a b "), "smb://server/share/a b");
+        assert_eq!(destination("smb://server/share"), "smb://server/share");
+        assert_eq!(destination("/mnt/usb"), "/mnt/usb");
+    }
+}

@@ -1,0 +1,271 @@
+//! What a running job tells, kept so that the screen can show it: stages,
+//! rate, the file that is worked on, losses so far, repetitions.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::loss::Loss;
+use crate::model::monitor::{Progress, Stage};
+
+/// Losses that are kept to be looked through; all are counted, and the set's
+/// manifest names all.
+const KEPT_LOSSES: usize = 10_000;
+
+/// Notes that are kept.
+const KEPT_NOTES: usize = 100;
+
+/// The span that the rate is measured over.
+const RATE_OVER: Duration = Duration::from_secs(10);
+
+/// A note about something that is waited for is shown this long: the longest
+/// wait between two repetitions, and a little.
+const TROUBLE_LASTS: Duration = Duration::from_secs(35);
+
+/// A stage of the job, over or not.
+#[derive(Clone, Debug)]
+pub(crate) struct StageShown {
+    pub(crate) stage: Stage,
+    pub(crate) progress: Progress,
+    pub(crate) began: Instant,
+    pub(crate) ended: Option<Instant>,
+}
+
+impl StageShown {
+    /// How long it took, or has taken so far.
+    pub(crate) fn took(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
+    }
+}
+
+/// Everything that is shown of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    /// In their order; the last one goes on.
+    pub(crate) stages: Vec<StageShown>,
+    /// What the present stage works on.
+    pub(crate) on: String,
+    /// The file that is worked on.
+    pub(crate) file: String,
+    /// The first losses.
+    pub(crate) losses: Vec<Loss>,
+    /// All losses.
+    pub(crate) lost: u64,
+    /// The last notes.
+    pub(crate) notes: VecDeque<String>,
+    /// How often something was tried again.
+    pub(crate) retries: u64,
+    trouble: Option<(String, Instant)>,
+    /// Bytes a second while the last store was read and packed.
+    copying: Option<u64>,
+    /// When, and how many bytes were done then.
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Shown {
+    /// Bytes a second of late; `None` until there is something to go by.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        let ((from, before), (to, now)) = (self.samples.front()?, self.samples.back()?);
+        let millis = u64::try_from(to.duration_since(*from).as_millis()).ok()?;
+        (millis >= 500).then(|| now.saturating_sub(*before).saturating_mul(1000) / millis)
+    }
+
+    /// How long the present stage will take from here.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let progress = self.stages.last()?.progress;
+        let left = progress.total_bytes.checked_sub(progress.bytes).filter(|&left| left > 0)?;
+        let rate = self.rate().filter(|&rate| rate > 0)?;
+        Some(Duration::from_secs(left.div_ceil(rate)))
+    }
+
+    /// Bytes a second of reading and packing, now or when it was last done.
+    pub(crate) fn copying(&self) -> Option<u64> {
+        self.copying.filter(|&rate| rate > 0)
+    }
+
+    /// The stages of the present set: each begins by planning.
+    pub(crate) fn of_this_set(&self) -> &[StageShown] {
+        let planned = self.stages.iter().rposition(|stage| stage.stage == Stage::Plan);
+        &self.stages[planned.unwrap_or(0)..]
+    }
+
+    /// What is being waited for.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        let (text, since) = self.trouble.as_ref()?;
+        (since.elapsed() < TROUBLE_LASTS).then_some(text.as_str())
+    }
+}
+
+/// The state of a job that the screen and the job share.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    shown: Mutex<Shown>,
+    stopped: AtomicBool,
+}
+
+impl Live {
+    /// Forgets the job before.
+    pub(crate) fn begin(&self) {
+        *self.lock() = Shown::default();
+        self.stopped.store(false, Ordering::SeqCst);
+    }
+
+    /// Asks the job to stop at the next good moment.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was asked to.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Looks at what is to be shown. The job waits meanwhile: be quick.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&Shown) -> T) -> T {
+        look(&self.lock())
+    }
+
+    pub(crate) fn stage(&self, stage: Stage, on: &str) {
+        let mut shown = self.lock();
+        let now = Instant::now();
+        on.clone_into(&mut shown.on);
+        shown.file.clear();
+        match shown.stages.last_mut() {
+            // The next volume of the same stage.
+            Some(last) if last.stage == stage => return,
+            Some(last) => last.ended = Some(now),
+            None => {}
+        }
+        shown.samples.clear();
+        let progress = Progress::default();
+        shown.stages.push(StageShown { stage, progress, began: now, ended: None });
+    }
+
+    /// The job ended, well or not.
+    pub(crate) fn end(&self) {
+        let mut shown = self.lock();
+        if let Some(last) = shown.stages.last_mut() {
+            last.ended = Some(Instant::now());
+        }
+    }
+
+    pub(crate) fn progress(&self, progress: Progress) {
+        let mut shown = self.lock();
+        let now = Instant::now();
+        if let Some(last) = shown.stages.last_mut() {
+            last.progress = progress;
+        }
+        // A sample every now and then is enough, and keeps the list short.
+        let due = |(at, _): &(Instant, u64)| now.duration_since(*at) >= RATE_OVER / 40;
+        if shown.samples.back().is_none_or(due) {
+            shown.samples.push_back((now, progress.bytes));
+        }
+        while shown.samples.len() > 2
+            && shown.samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER)
+        {
+            shown.samples.pop_front();
+        }
+        if shown.stages.last().is_some_and(|last| last.stage == Stage::Copy) {
+            shown.copying = shown.rate().or(shown.copying);
+        }
+    }
+
+    pub(crate) fn file(&self, path: &str) {
+        path.clone_into(&mut self.lock().file);
+    }
+
+    pub(crate) fn loss(&self, loss: &Loss) {
+        let mut shown = self.lock();
+        shown.lost += 1;
+        if shown.losses.len() < KEPT_LOSSES {
+            shown.losses.push(loss.clone());
+        }
+    }
+
+    /// What is tried again is told in notes: `crate::destination::retry` writes
+    /// them.
+    pub(crate) fn note(&self, text: &str) {
+        let mut shown = self.lock();
+        if text.contains("trying again") {
+            shown.retries += 1;
+            shown.trouble = Some((text.to_owned(), Instant::now()));
+        } else if text.contains("no answer for") {
+            shown.trouble = Some((text.to_owned(), Instant::now()));
+        } else if text.contains("works again") || text.contains("answers again") {
+            shown.trouble = None;
+        }
+        if shown.notes.len() == KEPT_NOTES {
+            shown.notes.pop_front();
+        }
+        shown.notes.push_back(text.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        // A panic elsewhere leaves it as it was.
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::loss::LossKind;
+
+    #[test]
+    fn a_stage_over_several_volumes_is_one_stage() {
+        let live = Live::default();
+        live.stage(Stage::Plan, "C");
+        live.stage(Stage::Plan, "D");
+        live.stage(Stage::Copy, "there");
+        live.with(|shown| {
+            let stages: Vec<Stage> = shown.stages.iter().map(|s| s.stage).collect();
+            assert_eq!(stages, [Stage::Plan, Stage::Copy]);
+            assert!(shown.stages[0].ended.is_some() && shown.stages[1].ended.is_none());
+            assert_eq!(shown.on, "there");
+        });
+    }
+
+    #[test]
+    fn repetitions_are_counted_and_shown_until_it_works_again() {
+        let live = Live::default();
+        live.note("there: gone; trying again, for up to 10 min: find the cable");
+        live.note("there: gone; trying again, for up to 9 min: find the cable");
+        live.with(|shown| {
+            assert_eq!(shown.retries, 2);
+            assert!(shown.trouble().unwrap().contains("9 min"));
+        });
+        live.note("there: it works again");
+        live.with(|shown| assert_eq!(shown.trouble(), None));
+    }
+
+    #[test]
+    fn losses_are_all_counted_and_not_all_kept() {
+        let live = Live::default();
+        let kind = LossKind::Hole;
+        let loss = Loss { path: "C/a".into(), kind, detail: "bad sector".into() };
+        for _ in 0..=KEPT_LOSSES {
+            live.loss(&loss);
+        }
+        live.with(|shown| {
+            assert_eq!(shown.losses.len(), KEPT_LOSSES);
+            assert_eq!(shown.lost, KEPT_LOSSES as u64 + 1);
+        });
+    }
+
+    #[test]
+    fn the_rate_is_that_of_late() {
+        let live = Live::default();
+        live.stage(Stage::Copy, "there");
+        let at = |bytes| Progress { bytes, total_bytes: 10 << 30, ..Progress::default() };
+        live.progress(at(5 << 30)); // what an earlier run did
+        live.with(|shown| assert_eq!(shown.rate(), None));
+        std::thread::sleep(Duration::from_millis(600));
+        live.progress(at((5 << 30) + (6 << 20)));
+        live.with(|shown| {
+            let rate = shown.rate().unwrap();
+            assert!(rate > 1 << 20 && rate <= 10 << 20, "{rate}");
+            assert!(shown.left().unwrap() > Duration::from_mins(5));
+        });
+    }
+}

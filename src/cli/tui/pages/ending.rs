@@ -1,0 +1,127 @@
+//! The last page: saved, saved with losses, failed or stopped; what was lost;
+//! what to do now.
+
+use std::fmt::Write as _;
+
+use crate::set::write::writer::Outcome;
+
+use super::super::super::exit::Exit;
+use super::super::app::App;
+use super::super::canvas::{Canvas, Look, cut};
+use super::super::live::Live;
+use crate::model::units;
+
+/// More sets than these are shown in one line each.
+const FEW: usize = 2;
+
+/// The word that says how it ended.
+pub(super) fn word(exit: Exit) -> (&'static str, Look) {
+    match exit {
+        Exit::Done => ("SAVED", Look::Good),
+        Exit::Losses => ("SAVED WITH LOSSES", Look::Doubtful),
+        Exit::Interrupted => ("STOPPED", Look::Doubtful),
+        _ => ("FAILED", Look::Bad),
+    }
+}
+
+/// How it ended.
+pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
+    let exit = app.exit();
+    let (word, look) = word(exit);
+    let failed = app.saved.failure.as_ref();
+    let mut keys = vec![("Up/Down", "Losses"), ("Enter", "Leave")];
+    if failed.is_some() {
+        keys.insert(1, ("R", "Try again"));
+    }
+    canvas.frame(word, &keys);
+    canvas.next();
+    canvas.line(word, look);
+    canvas.next();
+    for (_, outcome, _) in &app.saved.sets {
+        set(outcome, app, canvas);
+    }
+    if !app.saved.sets.is_empty() {
+        canvas.pair("In", &app.to, Look::Plain);
+    }
+    if exit == Exit::Interrupted {
+        canvas.text(1, "What is written stays; the disk with the store is as it was.", Look::Plain);
+        canvas.next();
+        canvas.pair("To do", "R goes on now. Later: start Lifeboat again and choose", Look::Plain);
+        canvas.pair("", &format!("the same place, {}", app.to), Look::Plain);
+    } else if let Some(failure) = failed {
+        super::failure(&failure.what, &failure.action, canvas);
+        canvas.pair("", "The disk with the store is as it was.", Look::Plain);
+    } else {
+        canvas.next();
+        let first = if exit == Exit::Done { "" } else { "Look at what is lost, and decide. " };
+        canvas.pair("Next", &format!("{first}Then re-image the PC."), Look::Plain);
+        canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
+        if app.saved.sets.len() <= FEW {
+            for (_, outcome, _) in &app.saved.sets {
+                canvas.pair("", &restoring(&app.to, outcome), Look::Plain);
+            }
+        } else {
+            canvas.pair("", "for each set: lifeboat restore SET --to C=C:\\", Look::Plain);
+        }
+        let then = "and the loadstate command that it prints. RESTORE.txt in the set says more.";
+        canvas.pair("", then, Look::Plain);
+    }
+    canvas.next();
+    losses(app, live, canvas);
+}
+
+/// A set that was saved, and what it lacks.
+fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
+    canvas.pair("Set", &outcome.set, Look::Plain);
+    if app.saved.sets.len() <= FEW {
+        let (totals, files) = (&outcome.rescue.totals, &outcome.rescue.files);
+        let packed = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
+        let text = format!(
+            "{}, {}, {} packed into {}",
+            units::count(totals.files, "file", "files"),
+            units::count(totals.directories, "folder", "folders"),
+            units::bytes(totals.bytes),
+            units::bytes(packed)
+        );
+        canvas.pair("", &text, Look::Plain);
+    }
+    for lack in &outcome.rescue.lacks {
+        canvas.pair("MISSING", lack, Look::Bad);
+    }
+}
+
+/// The command that puts a set back.
+fn restoring(to: &str, outcome: &Outcome) -> String {
+    let separator = if to.contains('\\') { '\\' } else { '/' };
+    let set = format!("{}{separator}{}", to.trim_end_matches(separator), outcome.set);
+    let quote = if set.contains(' ') { "\"" } else { "" };
+    let mut command = format!("lifeboat restore {quote}{set}{quote}");
+    for part in &outcome.rescue.parts {
+        // What stands in for a drive that nobody knows is no drive.
+        let root = if part.drive.len() == 1 { format!("{}:\\", part.drive) } else { "ROOT".into() };
+        let _ = write!(command, " --to {}={root}", part.drive);
+    }
+    command
+}
+
+/// What was lost, as far as there is room; the rest by the keys.
+fn losses(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
+    live.with(|shown| {
+        if shown.lost == 0 {
+            canvas.line("Losses      none", Look::Plain);
+            return;
+        }
+        let room = usize::from(canvas.room().saturating_sub(1)) / 2;
+        let first = app.loss.min(shown.losses.len().saturating_sub(room.max(1)));
+        let last = (first + room).min(shown.losses.len());
+        canvas.line(
+            &format!("Losses      {} to {last} of {}", first + 1, shown.lost),
+            Look::Doubtful,
+        );
+        let width = usize::from(canvas.width()).saturating_sub(5);
+        for loss in shown.losses.iter().skip(first).take(room) {
+            canvas.line(&format!("  {}", cut(&loss.path, width)), Look::Plain);
+            canvas.line(&format!("    {}: {}", loss.kind, loss.detail), Look::Plain);
+        }
+    });
+}

@@ -1,0 +1,211 @@
+//! Where the set goes: places that are attached, one that is typed, and whether
+//! it serves.
+
+use super::super::app::{App, PASSWORD};
+use super::super::canvas::{Canvas, Look, cut, window};
+use super::super::jobs::Checked;
+use super::super::live::Live;
+use super::turning;
+use crate::model::units;
+
+/// Clocks that differ by more are worth a word, in seconds.
+const SAME_CLOCK: u64 = 60;
+
+/// How much is to be saved.
+fn task(app: &App) -> String {
+    let count = app.left().count() as u64;
+    let stores = units::count(count, "store", "stores");
+    format!("{stores}, {} before packing", units::bytes(app.bytes()))
+}
+
+/// The places that are attached.
+pub(super) fn places(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.frame("3 of 5: Where to", &[("Enter", "Go on"), ("Esc", "Back")]);
+    canvas.next();
+    canvas.line(&format!("Where to? {}.", task(app)), Look::Plain);
+    canvas.next();
+    let Some(found) = &app.found else { return };
+    let places = &found.places.found;
+    for number in window(places.len(), 12, app.place.min(places.len().saturating_sub(1))) {
+        let Some(place) = places.get(number) else { continue };
+        let free = format!("{} free", units::bytes(place.free));
+        let folder = cut(&place.folder, 26);
+        let few = if place.free < app.bytes() { "  TOO LITTLE?" } else { "" };
+        let begun = if place.begun { "  GOES ON HERE" } else { "" };
+        let about = cut(&place.about, 29);
+        let text = format!("{folder:<26} {free:>15}  {about}{few}{begun}");
+        canvas.choice(number == app.place, &text);
+    }
+    canvas.choice(app.place >= places.len(), "a share or another folder: type it");
+    canvas.next();
+    canvas.text(
+        1,
+        "The disks that the stores are on are not offered: nothing is written to them.",
+        Look::Plain,
+    );
+    if places.iter().any(|place| place.begun) {
+        canvas.text(1, "GOES ON HERE: an unfinished set is there.", Look::Plain);
+    }
+}
+
+/// A place to be typed.
+pub(super) fn form(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.frame(
+        "3 of 5: Where to",
+        &[("Tab", "Next field"), ("F2", "Show password"), ("Enter", "Go on"), ("Esc", "Back")],
+    );
+    canvas.next();
+    canvas.line(&format!("Where to? {}.", task(app)), Look::Plain);
+    canvas.next();
+    let form = &app.form;
+    let width = usize::from(canvas.width()).saturating_sub(18);
+    for (number, (name, field)) in
+        ["Destination", "User", "Password"].iter().zip(&form.fields).enumerate()
+    {
+        let active = number == form.at;
+        let sign = if active { "> " } else { "  " };
+        canvas.at(1, &format!("{sign}{name}"), Look::Plain);
+        let (text, cursor) = field.view(width, number == PASSWORD && !form.reveal);
+        canvas.typed(16, &text);
+        if active {
+            canvas.cursor(16_u16.saturating_add(u16::try_from(cursor).unwrap_or(0)));
+        }
+        canvas.next();
+        canvas.next();
+    }
+    for (name, text) in [
+        ("Folder", r"E:\rescue or /media/usb/rescue"),
+        ("Share", r"\\server\share\folder or smb://server/share/folder"),
+        ("User", r"NAME or DOMAIN\NAME; user and password are for shares alone"),
+        ("Password", "F2 or Ctrl-T shows it: in WinPE the keyboard may be American"),
+    ] {
+        canvas.pair(name, text, Look::Plain);
+    }
+}
+
+/// The place is being tried.
+pub(super) fn checking(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
+    canvas.frame("4 of 5: Pre-flight", &[("Esc", "Back")]);
+    canvas.next();
+    canvas.line(&format!("{} Trying {}", turning(tick), app.to), Look::Plain);
+    canvas.next();
+    canvas.text(1, "Writes a test file there, reads it back and removes it.", Look::Plain);
+    canvas.next();
+    live.with(|shown| {
+        for note in shown.notes.iter().rev().take(3).rev() {
+            canvas.text(1, note, Look::Doubtful);
+        }
+    });
+}
+
+/// It failed.
+pub(super) fn refused(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.frame("4 of 5: Pre-flight", &[("Enter", "Change it")]);
+    canvas.next();
+    canvas.line("This destination does not serve.", Look::Bad);
+    canvas.next();
+    if let Some(failed) = &app.failure {
+        super::failure(&failed.what, &failed.action, canvas);
+    }
+    canvas.next();
+    canvas.text(1, "Nothing was saved yet; the disk with the store is as it was.", Look::Plain);
+}
+
+/// It passed.
+pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.frame("4 of 5: Pre-flight", &[("Enter", "SAVE NOW"), ("Esc", "Back")]);
+    canvas.next();
+    let Some(Checked { target, report, begun, .. }) = &app.checked else { return };
+    canvas.line(&format!("Save {}, to", task(app)), Look::Plain);
+    canvas.text(3, &target.display(""), Look::Plain);
+    canvas.next();
+    let mut row = |good: bool, name: &str, text: &str| {
+        let (sign, look) = if good { ("[ok]", Look::Good) } else { ("[!!]", Look::Doubtful) };
+        canvas.at(1, sign, look);
+        canvas.at(6, name, Look::Plain);
+        canvas.text(17, text, Look::Plain);
+    };
+    let speed = units::bytes(report.write_speed);
+    row(true, "there", "it answers");
+    row(true, "writable", &format!("written, read back, renamed and removed; {speed}/s"));
+    let needed = app.bytes();
+    match report.space {
+        Some(space) if space.free >= needed => {
+            row(true, "room", &format!("{} free", units::bytes(space.free)));
+        }
+        Some(space) => row(
+            false,
+            "room",
+            &format!(
+                "{} free: enough only if the files pack well. A full destination stops the rescue; \
+                 it goes on once there is room",
+                units::bytes(space.free)
+            ),
+        ),
+        None => row(false, "room", "nobody can say how much is free"),
+    }
+    if report.max_file_size < u64::MAX {
+        let text = format!(
+            "files of at most {} there: the set is cut into such",
+            units::bytes(report.max_file_size)
+        );
+        row(true, "file size", &text);
+    }
+    match report.clock_ahead {
+        Some(secs) if secs.unsigned_abs() > SAME_CLOCK => {
+            let way = if secs > 0 { "ahead of" } else { "behind" };
+            let minutes = secs.unsigned_abs() / 60;
+            row(false, "clock", &format!("{minutes} min {way} this machine's; times may be wrong"));
+        }
+        Some(_) => row(true, "clock", "as this machine's"),
+        None => {}
+    }
+    for name in begun.iter().take(3) {
+        let text = format!("{}: gone on with, if it is of this store", cut(name, 60));
+        row(true, "unfinished", &text);
+    }
+    canvas.next();
+    canvas.text(
+        1,
+        "Files that cannot be read are named and passed over; all others are saved. It can be \
+         stopped at any time and gone on with later.",
+        Look::Plain,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+
+    use super::super::super::super::args::Guide;
+    use super::super::super::canvas::Glyphs;
+    use super::super::super::jobs::Found;
+    use super::super::super::places::Places;
+    use super::super::super::places::tests::place;
+    use super::*;
+
+    #[test]
+    fn every_place_says_how_much_is_free() {
+        let mut found = Places::default();
+        found.found = vec![place("E:/rescue"), place("F:/rescue")];
+        let mut app = App::new(&Guide::default());
+        app.found = Some(Box::new(Found {
+            stores: Vec::new(),
+            machine: crate::usmt::Machine::default(),
+            places: found,
+            closed: Vec::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            looked_into: 1,
+        }));
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+        places(&app, &mut Canvas::new(&mut buffer, Glyphs::ASCII));
+        let line = |y: u16| -> String {
+            let cells = (0..80).filter_map(|x| buffer.cell((x, y)));
+            cells.map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()
+        };
+        assert_eq!(line(5), " > E:/rescue                    64.0 GiB free  STICK, FAT32, usb");
+        assert_eq!(line(7), "   a share or another folder: type it");
+    }
+}

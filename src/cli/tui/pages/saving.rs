@@ -1,0 +1,283 @@
+//! The live view: how far it is, over all and stage by stage.
+
+use std::time::Duration;
+
+use crate::model::monitor::Stage;
+
+use super::super::super::output::words;
+use super::super::app::App;
+use super::super::canvas::{Canvas, Look};
+use super::super::live::{Live, Shown, StageShown};
+use super::turning;
+use crate::model::units;
+
+/// How much of a store's work is reading and writing it, in a thousand; the
+/// rest is reading it back, which goes over the packed bytes alone.
+const COPYING: u64 = 800;
+
+/// The stores are being saved.
+pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
+    canvas.frame("5 of 5: Save", &[("Esc", "Stop")]);
+    live.with(|shown| {
+        canvas.next();
+        let all = Overall::of(app, shown);
+        let count = app.left().count();
+        let sign = if app.stopping { ' ' } else { turning(tick) };
+        let number = (all.now + 1).min(count);
+        let name = app.left().nth(all.now).map(|(_, seen)| seen.store.display());
+        let name = name.unwrap_or_default();
+        canvas.line(&format!("{sign} Store {number} of {count}: {name}"), Look::Plain);
+        canvas.line(&format!("  to {}", app.to), Look::Plain);
+        canvas.next();
+        measured("All", all.permille, &amount(took_in_all(shown), all.done, all.bytes), canvas);
+        canvas.next();
+        stages(shown, canvas);
+        canvas.next();
+        let progress = shown.stages.last().map(|stage| stage.progress).unwrap_or_default();
+        let files = match progress.total_files {
+            0 => "...".to_owned(),
+            total => format!("{} of {total}", progress.files),
+        };
+        canvas.pair("Files", &files, Look::Plain);
+        let rate = shown.rate().map_or("...".into(), |rate| format!("{}/s", units::bytes(rate)));
+        let left = shown.left().map_or("...".into(), span);
+        let whole = all.left(shown).map_or("...".into(), span);
+        let text = format!("{rate}, {left} left in this stage, {whole} in all");
+        canvas.pair("Rate", &text, Look::Plain);
+        canvas.at(1, "File", Look::Plain);
+        canvas.at(13, &shown.file, Look::Plain);
+        canvas.next();
+        let look = if shown.lost > 0 { Look::Bad } else { Look::Plain };
+        canvas.pair("Losses", &shown.lost.to_string(), look);
+        canvas.pair("Retries", &shown.retries.to_string(), Look::Plain);
+        if app.stopping {
+            canvas.text(
+                1,
+                "STOPPING at the next good moment. Ctrl-C again: at once.",
+                Look::Doubtful,
+            );
+        } else if let Some(trouble) = shown.trouble() {
+            canvas.pair("WAITING", trouble, Look::Doubtful);
+        } else if let Some(loss) = shown.losses.last() {
+            let text = format!("{}: {}", loss.path, loss.detail);
+            canvas.at(1, "Last loss", Look::Plain);
+            canvas.at(13, &text, Look::Plain);
+            canvas.next();
+        }
+    });
+}
+
+/// The stages of the present store: done, going on, to come.
+fn stages(shown: &Shown, canvas: &mut Canvas<'_>) {
+    let stages = shown.of_this_set();
+    for stage in stages {
+        stage_row(stage, canvas);
+    }
+    let copies = stages.iter().position(|stage| stage.stage == Stage::Copy);
+    // What an earlier run left is read back before, and all of it afterwards.
+    let rereads = stages.iter().rposition(|stage| stage.stage == Stage::ReadBack);
+    for (stage, is_there) in
+        [(Stage::Copy, copies.is_some()), (Stage::ReadBack, copies.is_some() && rereads > copies)]
+    {
+        if !is_there {
+            canvas.line(&format!("[ ] {}", words(stage)), Look::Plain);
+        }
+    }
+}
+
+/// How far all stores are.
+struct Overall {
+    /// In a thousand.
+    permille: u64,
+    /// Which store is worked on.
+    now: usize,
+    /// Bytes read and packed, of all.
+    done: u64,
+    bytes: u64,
+    /// Bytes of the stores behind the present one.
+    later: u64,
+    /// Whether the present store is read and packed.
+    copied: bool,
+}
+
+impl Overall {
+    fn of(app: &App, shown: &Shown) -> Self {
+        let sizes: Vec<u64> = app.left().map(|(_, seen)| seen.survey.total.bytes).collect();
+        let plans = shown.stages.iter().filter(|stage| stage.stage == Stage::Plan).count();
+        Self::among(&sizes, plans.saturating_sub(1), shown.of_this_set())
+    }
+
+    /// Of stores of these sizes, of which number `now` is at the last of `stages`.
+    fn among(sizes: &[u64], now: usize, stages: &[StageShown]) -> Self {
+        let add = |sizes: &[u64]| sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        let size = sizes.get(now).copied().unwrap_or(0);
+        let before = add(&sizes[..now.min(sizes.len())]);
+        let later = add(sizes.get(now + 1..).unwrap_or_default());
+        let copy = stages.iter().find(|stage| stage.stage == Stage::Copy);
+        let copied = copy.is_some_and(|copy| copy.ended.is_some());
+        let done = match copy {
+            None => 0,
+            // The plan knows better than the survey, and files may shrink.
+            Some(_) if copied => size,
+            Some(copy) => copy.progress.bytes.min(size),
+        };
+        let of_this = match (copy, stages.last()) {
+            (None, _) => 0,
+            (Some(_), Some(last)) if copied => COPYING + permille(last) * (1000 - COPYING) / 1000,
+            (Some(copy), _) => permille(copy) * COPYING / 1000,
+        };
+        // A store without bytes has its share as well.
+        let weigh = |bytes: u64| u128::from(bytes.max(1));
+        let all = sizes.iter().map(|size| weigh(*size)).sum::<u128>().max(1);
+        let behind = sizes.iter().take(now).map(|size| weigh(*size)).sum::<u128>();
+        let permille = (behind * 1000 + weigh(size) * u128::from(of_this)) / all;
+        Self {
+            permille: u64::try_from(permille).unwrap_or(1000).min(1000),
+            now,
+            done: before.saturating_add(done),
+            bytes: add(sizes),
+            later,
+            copied,
+        }
+    }
+
+    /// How long all of it will take from here, if it goes on as of late.
+    fn left(&self, shown: &Shown) -> Option<Duration> {
+        let rate = shown.copying()?;
+        let packing = |bytes: u64| {
+            let secs = u128::from(bytes) * 1000 / u128::from(COPYING) / u128::from(rate);
+            Duration::from_secs(u64::try_from(secs).unwrap_or(u64::MAX))
+        };
+        let now = if self.copied {
+            shown.left()?
+        } else {
+            packing(self.bytes.saturating_sub(self.done).saturating_sub(self.later))
+        };
+        Some(now.saturating_add(packing(self.later)))
+    }
+}
+
+/// How far a stage is, in a thousand: by bytes, or by files where there are none.
+fn permille(stage: &StageShown) -> u64 {
+    let progress = stage.progress;
+    let (done, all) = match (progress.total_bytes, progress.total_files) {
+        (0, 0) => return 0,
+        (0, all) => (progress.files, all),
+        (all, _) => (progress.bytes, all),
+    };
+    u64::try_from(u128::from(done) * 1000 / u128::from(all)).unwrap_or(1000).min(1000)
+}
+
+fn stage_row(stage: &StageShown, canvas: &mut Canvas<'_>) {
+    let mark = if stage.ended.is_some() { "[x]" } else { "[>]" };
+    let text = format!("{mark} {}", words(stage.stage));
+    if stage.ended.is_some() {
+        canvas.at(1, &text, Look::Plain);
+        canvas.at(48, &clock(stage.took()), Look::Plain);
+        canvas.next();
+        return;
+    }
+    let progress = stage.progress;
+    let more = match progress.total_bytes {
+        0 => {
+            let files = units::count(progress.files, "file", "files");
+            format!("{} {files} so far", clock(stage.took()))
+        }
+        total => amount(stage.took(), progress.bytes, total),
+    };
+    measured(&text, permille(stage), &more, canvas);
+}
+
+/// A name, a bar, a percentage, and more.
+fn measured(name: &str, permille: u64, more: &str, canvas: &mut Canvas<'_>) {
+    canvas.at(1, name, Look::Plain);
+    canvas.bar(22, 20, permille);
+    canvas.at(43, &format!("{:>3}%", permille / 10), Look::Plain);
+    canvas.at(48, more, Look::Plain);
+    canvas.next();
+}
+
+fn took_in_all(shown: &Shown) -> Duration {
+    shown.stages.first().map(|stage| stage.began.elapsed()).unwrap_or_default()
+}
+
+/// `0:05 1.2 MiB of 3.0 GiB`.
+fn amount(took: Duration, done: u64, total: u64) -> String {
+    format!("{} {} of {}", clock(took), units::bytes(done), units::bytes(total))
+}
+
+/// `0:05`, `1:02:03`.
+fn clock(span: Duration) -> String {
+    let secs = span.as_secs();
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{secs:02}")
+    } else {
+        format!("{minutes}:{secs:02}")
+    }
+}
+
+/// `40 s`, `about 12 min`, `about 3 h`.
+fn span(span: Duration) -> String {
+    match span.as_secs() {
+        secs @ 0..=89 => format!("{secs} s"),
+        secs @ 90..=5399 => format!("about {} min", secs.div_ceil(60)),
+        secs => format!("about {} h", secs.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use crate::model::monitor::Progress;
+
+    use super::*;
+
+    fn stage(stage: Stage, bytes: u64, ended: bool) -> StageShown {
+        let began = Instant::now();
+        let progress = Progress { bytes, total_bytes: 1000, ..Progress::default() };
+        StageShown { stage, progress, began, ended: ended.then_some(began) }
+    }
+
+    #[test]
+    fn all_stores_are_one_way_that_only_goes_on() {
+        use Stage::{Copy, Plan, ReadBack};
+        let plan = || stage(Plan, 0, true);
+        let ways: [(usize, Vec<StageShown>); 8] = [
+            (0, vec![stage(Plan, 0, false)]),
+            // An earlier run's frames are read back: that moves nothing yet.
+            (0, vec![plan(), stage(ReadBack, 900, false)]),
+            (0, vec![plan(), stage(ReadBack, 1000, true), stage(Copy, 500, false)]),
+            (0, vec![plan(), stage(Copy, 1000, true), stage(ReadBack, 0, false)]),
+            (0, vec![plan(), stage(Copy, 1000, true), stage(ReadBack, 1000, false)]),
+            (1, vec![stage(Plan, 0, false)]),
+            (1, vec![plan(), stage(Copy, 250, false)]),
+            (1, vec![plan(), stage(Copy, 1000, true), stage(ReadBack, 1000, true)]),
+        ];
+        let far = ways.iter().map(|(now, stages)| {
+            let all = Overall::among(&[1000, 1000], *now, stages);
+            (all.permille, all.done, all.later)
+        });
+        let wanted = [
+            (0, 0, 1000),
+            (0, 0, 1000),
+            (200, 500, 1000),
+            (400, 1000, 1000),
+            (500, 1000, 1000),
+            (500, 1000, 0),
+            (600, 1250, 0),
+            (1000, 2000, 0),
+        ];
+        assert_eq!(far.collect::<Vec<_>>(), wanted);
+        assert_eq!(Overall::among(&[], 3, &[]).permille, 0, "nothing is there yet");
+    }
+
+    #[test]
+    fn times_are_short() {
+        let secs = Duration::from_secs;
+        assert_eq!((clock(secs(5)), clock(secs(3723))), ("0:05".into(), "1:02:03".into()));
+        assert_eq!((span(secs(89)), span(secs(90))), ("89 s".into(), "about 2 min".into()));
+        assert_eq!(span(secs(7200)), "about 2 h");
+    }
+}

@@ -1,0 +1,200 @@
+//! Looking for stores, and what was found: whose, what, how well.
+
+use crate::model::finding::{Finding, Severity};
+
+use super::super::super::output::words;
+use super::super::app::App;
+use super::super::canvas::{Canvas, Look, cut, window, wrap};
+use super::super::jobs::{Found, Seen};
+use super::super::live::Live;
+use super::turning;
+use crate::model::units;
+
+/// Stores are being looked for.
+pub(super) fn finding(live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
+    canvas.frame("1 of 5: Find", &[("Esc", "Leave")]);
+    canvas.next();
+    canvas.line(&format!("{} Looking for migration stores.", turning(tick)), Look::Plain);
+    canvas.next();
+    live.with(|shown| {
+        if let Some(stage) = shown.stages.last() {
+            canvas.pair(words(stage.stage), "", Look::Plain);
+            canvas.next();
+            canvas.text(3, &shown.on, Look::Plain);
+            let files = stage.progress.files;
+            if files > 0 {
+                canvas.text(3, &units::count(files, "file so far", "files so far"), Look::Plain);
+            }
+        }
+        canvas.next();
+        for note in shown.notes.iter().rev().take(4).rev() {
+            canvas.text(1, note, Look::Plain);
+        }
+    });
+    canvas.next();
+    canvas.text(1, "Nothing is written to any disk by looking.", Look::Plain);
+}
+
+/// None was found, or looking failed.
+pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.frame("1 of 5: Find", &[("Enter", "Look again"), ("Esc", "Leave")]);
+    canvas.next();
+    if let Some(failed) = &app.failure {
+        super::failure(&failed.what, &failed.action, canvas);
+        return;
+    }
+    let Some(found) = &app.found else { return };
+    let volumes = units::count(found.looked_into as u64, "volume", "volumes");
+    canvas.line(&format!("NO STORE FOUND on {volumes} that could be read."), Look::Bad);
+    canvas.next();
+    canvas.pair("To do", "Is the disk attached? Attach it and look again.", Look::Plain);
+    canvas.pair(
+        "",
+        "A volume locked by BitLocker: manage-bde -unlock D: -rp RECOVERY-KEY",
+        Look::Plain,
+    );
+    canvas.next();
+    for note in &found.notes {
+        canvas.text(1, note, Look::Doubtful);
+    }
+    for (text, look) in found.findings.iter().flat_map(described) {
+        canvas.line(&text, look);
+    }
+}
+
+/// The stores that were found.
+pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.frame(
+        "2 of 5: Choose",
+        &[
+            ("Space", "Choose"),
+            ("PgDn", "More"),
+            ("R", "Again"),
+            ("Enter", "Go on"),
+            ("Esc", "Leave"),
+        ],
+    );
+    let Some(found) = &app.found else { return };
+    let count = units::count(found.stores.len() as u64, "store", "stores");
+    let machine = match &found.machine.name {
+        Some((name, _)) => format!("Machine: {name}"),
+        None => "The machine's name is not known".to_owned(),
+    };
+    canvas.line(&format!("Found {count}. {machine}"), Look::Plain);
+    let rows = window(found.stores.len(), 5, app.store);
+    for number in rows {
+        let Some(seen) = found.stores.get(number) else { continue };
+        let mark = if app.marked.get(number) == Some(&true) { "[x]" } else { "[ ]" };
+        let size = units::bytes(seen.survey.total.bytes);
+        let path = cut(&seen.store.display(), 44);
+        let text = format!("{mark} {path:<44} {:<12} {size:>10}", seen.store.kind.as_str());
+        canvas.choice(number == app.store, &text);
+    }
+    canvas.next();
+    let Some(seen) = found.stores.get(app.store) else { return };
+    let details = details(seen, found, canvas);
+    let room = usize::from(canvas.room());
+    let first = app.details.min(details.len().saturating_sub(room));
+    let more = details.len() > first + room;
+    let shown = if more { room.saturating_sub(1) } else { room };
+    for (text, look) in details.iter().skip(first).take(shown) {
+        canvas.line(text, *look);
+    }
+    if more {
+        canvas.line("    ... more below: PgDn", Look::Plain);
+    }
+}
+
+/// Everything about one store, line by line.
+fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look)> {
+    let width = usize::from(canvas.width()).saturating_sub(14);
+    let mut lines = Vec::new();
+    let mut pair = |name: &str, text: &str, look: Look| {
+        for (row, line) in wrap(text, width).into_iter().enumerate() {
+            let name = if row == 0 { name } else { "" };
+            lines.push((format!("{name:<12}{line}"), look));
+        }
+    };
+    let store = &seen.store;
+    let kind = format!("{} store, {}", store.kind.as_str(), store.place.describe());
+    pair("Kind", &kind, Look::Plain);
+    for part in &store.parts {
+        let role = part.role.as_str();
+        pair("Part", &format!("{} ({role})", part.windows_path()), Look::Plain);
+        pair("", &format!("on {}", part.volume_display), Look::Plain);
+    }
+    for drive in &store.missing_drives {
+        pair("MISSING", &format!("the part on drive {drive}: was not found"), Look::Bad);
+    }
+    if store.lacks_primary() {
+        pair("MISSING", "the primary part (hardlink.main) was not found", Look::Bad);
+    }
+    let total = seen.survey.total;
+    let holds = format!(
+        "{}, {}, {}",
+        units::count(total.files, "file", "files"),
+        units::count(total.directories, "folder", "folders"),
+        units::bytes(total.bytes)
+    );
+    pair("Holds", &holds, Look::Plain);
+    if total.unreadable > 0 {
+        let text = format!("{} files or folders; they will be named as lost", total.unreadable);
+        pair("UNREADABLE", &text, Look::Bad);
+    }
+    for (name, user) in &seen.survey.users {
+        let permille = user.bytes.saturating_mul(1000).checked_div(total.bytes).unwrap_or(0);
+        let text = format!(
+            "{:<20} {:>12} {:>11}  {}",
+            cut(name, 20),
+            units::count(user.files, "file", "files"),
+            units::bytes(user.bytes),
+            canvas.bar_text(16, permille)
+        );
+        lines.push((format!("{:<12}{text}", "User"), Look::Plain));
+    }
+    if let Some(time) = &seen.captured {
+        lines.push((format!("{:<12}{time}, by the machine's clock", "Captured"), Look::Plain));
+    }
+    if let Some((name, from)) = &found.machine.name {
+        lines.push((format!("{:<12}{name}, from {from}", "Machine"), Look::Plain));
+    }
+    if seen.findings.is_empty() && found.findings.is_empty() {
+        lines.push((format!("{:<12}nothing wrong, by a quick look", "Health"), Look::Good));
+    }
+    lines.extend(seen.findings.iter().chain(&found.findings).flat_map(described));
+    for note in &found.notes {
+        let wrapped = wrap(note, width).into_iter().enumerate();
+        lines.extend(wrapped.map(|(row, line)| {
+            (format!("{:<12}{line}", if row == 0 { "Note" } else { "" }), Look::Plain)
+        }));
+    }
+    lines
+}
+
+/// A finding, line by line.
+fn described(finding: &Finding) -> Vec<(String, Look)> {
+    const WIDTH: usize = 66;
+    let look = match finding.severity {
+        Severity::Info => Look::Plain,
+        Severity::Warning => Look::Doubtful,
+        Severity::Damage | Severity::Fatal => Look::Bad,
+    };
+    let severity = match finding.severity {
+        Severity::Info => "Info",
+        Severity::Warning => "WARNING",
+        Severity::Damage => "DAMAGE",
+        Severity::Fatal => "FATAL",
+    };
+    let mut lines = Vec::new();
+    for (name, text) in [
+        (severity, format!("{}: {}", finding.path, finding.what)),
+        ("  it means", finding.meaning.clone()),
+        ("  to do", finding.action.clone()),
+    ] {
+        for (row, line) in wrap(&text, WIDTH).into_iter().enumerate() {
+            let name = if row == 0 { name } else { "" };
+            lines.push((format!("{name:<12}{line}"), look));
+        }
+    }
+    lines
+}

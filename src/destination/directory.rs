@@ -1,0 +1,400 @@
+//! A folder as a target: a USB disk, a mounted share, a UNC path on Windows.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::errors::{bytes_are_missing, from_io, in_the_way, no_folder_above};
+use super::ledger::Ledger;
+use super::open::Missing;
+use crate::model::metadata::FileTime;
+
+use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, host, names};
+
+/// A folder, through the host's file API.
+#[derive(Debug)]
+pub struct DirectoryTarget {
+    /// As the user wrote it.
+    shown: String,
+    /// As the system is asked for it.
+    root: PathBuf,
+    /// Bytes.
+    max_file_size: u64,
+    /// Held for as long as the folder is used.
+    #[cfg(windows)]
+    _logon: Option<host::Logon>,
+}
+
+impl DirectoryTarget {
+    /// Opens the folder at `path`. It is made only if the folder above is there.
+    pub fn open(path: &Path, missing: Missing) -> Result<Self, TargetError> {
+        let shown = path.display().to_string();
+        let fail = |error| from_io(error, shown.clone(), false);
+        let root = host::usable(path).map_err(fail)?;
+        match (std::fs::metadata(&root), missing) {
+            (Ok(meta), _) if meta.is_dir() => {}
+            (Ok(_), _) => return Err(a_file_is_there(shown)),
+            (Err(error), Missing::Make) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(&root).map_err(|error| match fail(error) {
+                    error if error.trouble == Trouble::NotFound => no_folder_above(error),
+                    error => error,
+                })?;
+            }
+            (Err(error), _) => return Err(fail(error)),
+        }
+        // A file system that does not tell has no limit worth knowing.
+        let max_file_size = host::max_file_size(&root).unwrap_or(u64::MAX);
+        Ok(Self {
+            shown,
+            root,
+            max_file_size,
+            #[cfg(windows)]
+            _logon: None,
+        })
+    }
+
+    /// Logs on at the server first. The password is used and not kept.
+    #[cfg(windows)]
+    pub fn open_with_logon(
+        place: &super::address::SmbPlace,
+        account: &str,
+        password: &crate::model::secret::Secret,
+        missing: Missing,
+    ) -> Result<Self, TargetError> {
+        let share = place.unc_share();
+        let logon = host::Logon::at(&share, account, password)
+            .map_err(|error| from_io(error, share, false))?;
+        Ok(Self { _logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
+    }
+
+    /// Where `path` is, for the system.
+    fn at(&self, path: &str) -> Result<PathBuf, TargetError> {
+        let names = names::split(path)
+            .map_err(|error| TargetError { path: self.display(path), ..error })?;
+        let mut at = self.root.clone();
+        at.extend(names);
+        Ok(at)
+    }
+
+    /// An error about `path`.
+    fn fail(&self, path: &str, error: io::Error) -> TargetError {
+        from_io(error, self.display(path), true)
+    }
+
+    fn open_as(&self, path: &str, access: Access) -> Result<Box<dyn TargetFile>, TargetError> {
+        let at = self.at(path)?;
+        let file = match access.open(&at) {
+            // Windows says "access denied" for a folder, Linux nothing at all.
+            Ok(file) if file.metadata().is_ok_and(|meta| meta.is_dir()) => {
+                return Err(a_folder_is_there(self.display(path)));
+            }
+            Err(_) if at.is_dir() => return Err(a_folder_is_there(self.display(path))),
+            Ok(file) => file,
+            Err(error) => return Err(self.fail(path, error)),
+        };
+        Ok(Box::new(DirectoryFile {
+            file: Some(file),
+            path: at,
+            shown: self.display(path),
+            access: access.again(),
+            max_file_size: self.max_file_size,
+            ledger: Ledger::default(),
+            reopened: false,
+            flush_failed: false,
+            name_unflushed: access == Access::Create,
+        }))
+    }
+
+    /// Brings the names in the folder around `at` to the medium.
+    fn sync_above(&self, path: &str, at: &Path) -> Result<(), TargetError> {
+        match at.parent() {
+            Some(above) => host::sync_folder(above).map_err(|error| self.fail(path, error)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Target for DirectoryTarget {
+    fn display(&self, path: &str) -> String {
+        let mut text = self.shown.clone();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            if !text.ends_with(['/', host::SEPARATOR]) {
+                text.push(host::SEPARATOR);
+            }
+            text.push_str(name);
+        }
+        text
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+        let fail = |error| self.fail(dir, error);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(self.at(dir)?).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            // Through links, as `stat` goes; a link that leads nowhere, or a
+            // file that went away meanwhile, is what it is by itself.
+            let meta = match std::fs::metadata(entry.path()) {
+                Ok(meta) => meta,
+                Err(_) => match entry.metadata() {
+                    Ok(meta) => meta,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(fail(error)),
+                },
+            };
+            entries.push(entry_of(entry.file_name().to_string_lossy().into_owned(), &meta));
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+        let name = path.split('/').rfind(|name| !name.is_empty()).unwrap_or_default();
+        match std::fs::metadata(self.at(path)?) {
+            Ok(meta) => Ok(Some(entry_of(name.to_owned(), &meta))),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.fail(path, error)),
+        }
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+        let at = self.at(dir)?;
+        let below = at.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        let mut folder = self.root.clone();
+        for name in below {
+            folder.push(name);
+            match std::fs::metadata(&folder) {
+                Ok(meta) if meta.is_dir() => continue,
+                Ok(_) => return Err(a_file_is_there(self.display(dir))),
+                Err(_) => {} // making it says what is wrong
+            }
+            match make_folder(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(self.fail(dir, error));
+                }
+                _ => {} // another writer may have made it just now
+            }
+        }
+        Ok(())
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.open_as(path, Access::Create)
+    }
+
+    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.open_as(path, Access::ReadWrite)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.open_as(path, Access::Read)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+        let (source, goal) = (self.at(from)?, self.at(to)?);
+        host::rename_new(&source, &goal).map_err(|error| {
+            // What is in the way is at the goal; what is missing is the source.
+            let missing = error.kind() == io::ErrorKind::NotFound;
+            self.fail(if missing { from } else { to }, error)
+        })?;
+        self.sync_above(to, &goal)?;
+        if source.parent() != goal.parent() {
+            self.sync_above(from, &source)?;
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+        std::fs::remove_file(self.at(path)?).map_err(|error| self.fail(path, error))
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+        std::fs::remove_dir(self.at(path)?).map_err(|error| self.fail(path, error))
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+        let meta = std::fs::metadata(self.at(path)?).map_err(|error| self.fail(path, error))?;
+        let Ok(time) = meta.modified() else { return Ok(None) };
+        let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Ok(Some(FileTime::from_unix(seconds, since.subsec_nanos())))
+    }
+
+    fn space(&self) -> Result<Option<Space>, TargetError> {
+        host::space(&self.root).map_err(|error| self.fail("", error))
+    }
+
+    fn max_file_size(&self) -> u64 {
+        self.max_file_size
+    }
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Access {
+    Create,
+    ReadWrite,
+    Read,
+}
+
+impl Access {
+    fn open(self, path: &Path) -> io::Result<File> {
+        let write = self != Self::Read;
+        let create = self == Self::Create;
+        OpenOptions::new().read(true).write(write).create(create).truncate(create).open(path)
+    }
+
+    /// What to open for once more after the connection was lost: what has been
+    /// written stays.
+    fn again(self) -> Self {
+        if self == Self::Create { Self::ReadWrite } else { self }
+    }
+}
+
+/// An open file in the folder.
+#[derive(Debug)]
+struct DirectoryFile {
+    /// `None` after a passing error: the handle may be dead, and the file is
+    /// opened again for its next use.
+    file: Option<File>,
+    path: PathBuf,
+    shown: String,
+    access: Access,
+    /// Bytes.
+    max_file_size: u64,
+    /// What was written since the last flush.
+    ledger: Ledger,
+    /// The connection was lost since the last flush: what was written before
+    /// may be lost too, with the system's cache of it.
+    reopened: bool,
+    /// Linux forgets a failed flush: the next one says that all is well. This
+    /// remembers.
+    flush_failed: bool,
+    /// Its name is not known to be on the medium.
+    name_unflushed: bool,
+}
+
+impl DirectoryFile {
+    /// Does `job` with the handle, opened again where that is needed.
+    fn with<T>(&mut self, job: impl FnOnce(&File) -> io::Result<T>) -> Result<T, TargetError> {
+        let file = match self.file.take() {
+            Some(file) => Ok(file),
+            None => self.access.open(&self.path).inspect(|_| self.reopened = true),
+        };
+        file.and_then(|file| job(self.file.insert(file))).map_err(|error| {
+            let error = from_io(error, self.shown.clone(), true);
+            if error.is_passing() {
+                self.file = None;
+            }
+            error
+        })
+    }
+
+    fn check_size(&self, bytes: Option<u64>) -> Result<(), TargetError> {
+        if bytes.is_some_and(|bytes| bytes <= self.max_file_size) {
+            return Ok(());
+        }
+        Err(TargetError {
+            trouble: Trouble::Unfit,
+            path: self.shown.clone(),
+            what: "the file is larger than the file system there can hold".to_owned(),
+            action: "use --split 4000M, or a destination with NTFS or exFAT".to_owned(),
+            source: None,
+        })
+    }
+}
+
+impl TargetFile for DirectoryFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        // Windows would call a FAT volume full where it is the file that is.
+        self.check_size(offset.checked_add(data.len() as u64))?;
+        self.with(|file| host::write_all_at(file, data, offset))?;
+        self.ledger.put(self.ledger.piece(offset, data));
+        Ok(())
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+        self.with(|file| {
+            let mut done = 0;
+            while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+                match host::read_at(file, rest, offset.saturating_add(done as u64)) {
+                    Ok(0) => break,
+                    Ok(read) => done += read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(done)
+        })
+    }
+
+    fn size(&mut self) -> Result<u64, TargetError> {
+        self.with(|file| Ok(file.metadata()?.len()))
+    }
+
+    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+        self.check_size(Some(bytes))?;
+        self.with(|file| file.set_len(bytes))?;
+        self.ledger.resized(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), TargetError> {
+        if self.access == Access::Read {
+            return Ok(());
+        }
+        self.with(File::sync_all).inspect_err(|error| self.flush_failed |= !error.is_passing())?;
+        if self.flush_failed {
+            return Err(bytes_are_missing(self.shown.clone()));
+        }
+        if self.reopened {
+            let ledger = std::mem::take(&mut self.ledger);
+            let kept = ledger.is_kept(|offset, buf| self.read_at(offset, buf));
+            self.ledger = ledger;
+            if !kept? {
+                return Err(bytes_are_missing(self.shown.clone()));
+            }
+        }
+        let path = self.path.clone();
+        if let Some(above) = path.parent().filter(|_| self.name_unflushed) {
+            self.with(|_| host::sync_folder(above))?;
+        }
+        (self.reopened, self.name_unflushed) = (false, false);
+        self.ledger.clear();
+        self.with(|file| {
+            host::drop_cache(file, &path);
+            Ok(())
+        })
+    }
+
+    /// Flushes what is not flushed: some mounts (NFS, CIFS) hold back "disk
+    /// full" until then.
+    fn close(mut self: Box<Self>) -> Result<(), TargetError> {
+        if self.ledger.is_dirty() { self.sync() } else { Ok(()) }
+    }
+}
+
+/// Makes one folder and brings its name to the medium.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir(folder)?;
+    folder.parent().map_or(Ok(()), host::sync_folder)
+}
+
+fn entry_of(name: String, meta: &Metadata) -> TargetEntry {
+    let is_dir = meta.is_dir();
+    TargetEntry { name, is_dir, size: if is_dir { 0 } else { meta.len() } }
+}
+
+fn a_file_is_there(path: String) -> TargetError {
+    in_the_way(path, "a file stands where a folder is meant")
+}
+
+fn a_folder_is_there(path: String) -> TargetError {
+    in_the_way(path, "a folder stands where a file is meant")
+}

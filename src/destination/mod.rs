@@ -1,0 +1,207 @@
+//! Where rescue sets go and come from: a folder (USB disk, mounted share, UNC
+//! path) or an SMB server.
+//!
+//! Paths are relative to the destination that was opened, with `/` between
+//! names. Writes go to explicit offsets, so that one can be repeated after a
+//! connection was lost.
+
+pub mod address;
+pub mod directory;
+pub mod errors;
+mod ledger;
+#[cfg(target_os = "linux")]
+mod linux;
+mod names;
+pub mod open;
+pub mod preflight;
+pub(crate) mod process;
+pub mod retry;
+#[cfg(all(feature = "smb", target_os = "linux"))]
+pub mod smb;
+pub mod tree;
+mod watch;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+use linux as host;
+#[cfg(windows)]
+use windows as host;
+
+pub use open::open;
+
+use std::fmt;
+
+use crate::model::metadata::FileTime;
+
+/// One file or folder at a target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetEntry {
+    /// Its last name.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+    /// Bytes; 0 for folders.
+    pub size: u64,
+}
+
+/// Room at a target, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// What may still be written.
+    pub free: u64,
+    /// What the whole takes.
+    pub total: u64,
+}
+
+/// What kind of trouble a target makes; decides about retries and exit codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// Not there: host, share or folder unknown.
+    Unreachable,
+    /// User name or password is wrong.
+    Logon,
+    /// The user may not do that.
+    Denied,
+    /// The disk or the quota is full.
+    Full,
+    /// The file or folder is not there.
+    NotFound,
+    /// Something of that name is there already, or is of the wrong kind.
+    InTheWay,
+    /// The file system cannot hold such a file (too large, bad name).
+    Unfit,
+    /// May go away by itself: time-out, connection lost, sharing violation.
+    Passing,
+    /// What was read back is not what was written.
+    Corrupted,
+    /// Anything else.
+    Other,
+}
+
+/// Why a target refused something.
+#[derive(Debug)]
+pub struct TargetError {
+    /// What kind of trouble.
+    pub trouble: Trouble,
+    /// Where, in full, as the user knows it (`\\server\share\dir\file`).
+    pub path: String,
+    /// What happened, in plain words.
+    pub what: String,
+    /// What to do, in plain words.
+    pub action: String,
+    /// What the system said, if it did.
+    pub source: Option<std::io::Error>,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.what)
+    }
+}
+
+impl std::error::Error for TargetError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as _)
+    }
+}
+
+impl TargetError {
+    /// Whether trying again may help.
+    pub fn is_passing(&self) -> bool {
+        self.trouble == Trouble::Passing
+    }
+}
+
+/// An open file at a target.
+pub trait TargetFile: Send {
+    /// Writes all of `data` at `offset`. May be repeated after a passing error. An
+    /// error may be that of an earlier write which was still under way; then nothing
+    /// of `data` has been taken, and repeating the call repeats both.
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError>;
+
+    /// Reads up to `buf.len()` bytes at `offset`; short only at the file's end.
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError>;
+
+    /// Bytes in the file.
+    fn size(&mut self) -> Result<u64, TargetError>;
+
+    /// Cuts or extends the file.
+    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError>;
+
+    /// Returns when the bytes are on the medium, as far as anybody can know.
+    fn sync(&mut self) -> Result<(), TargetError>;
+
+    /// Closes the file and reports what closing brought to light.
+    fn close(self: Box<Self>) -> Result<(), TargetError>;
+}
+
+/// Reads until `buf` is full or the file ends.
+pub(crate) fn read_full(
+    file: &mut dyn TargetFile,
+    offset: u64,
+    buf: &mut [u8],
+) -> Result<usize, TargetError> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read_at(offset.saturating_add(done as u64), &mut buf[done..])? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}
+
+/// A place that sets are written to and read from.
+pub trait Target: Send + Sync {
+    /// The place or a path in it, in full, as the user knows it.
+    fn display(&self, path: &str) -> String;
+
+    /// What is in a folder, sorted by name.
+    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError>;
+
+    /// What is at `path`; `None` if nothing is.
+    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError>;
+
+    /// Makes a folder, and those above it; fine if it is there.
+    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError>;
+
+    /// Makes a file, or empties the one that is there; to read and write.
+    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError>;
+
+    /// Opens a file that is there, to read and write.
+    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError>;
+
+    /// Opens a file that is there, to read.
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError>;
+
+    /// Renames a file or folder; fails with [`Trouble::InTheWay`] when `to` is
+    /// there already.
+    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &str) -> Result<(), TargetError>;
+
+    /// Removes an empty folder.
+    fn remove_dir(&self, path: &str) -> Result<(), TargetError>;
+
+    /// When `path` was last changed, by the target's own clock; `None` where
+    /// nobody can say.
+    fn modified(&self, _path: &str) -> Result<Option<FileTime>, TargetError> {
+        Ok(None)
+    }
+
+    /// Room there; `None` where nobody can say.
+    fn space(&self) -> Result<Option<Space>, TargetError>;
+
+    /// The largest file that it can hold, in bytes (FAT32: 4 GiB - 1).
+    fn max_file_size(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// The same place without repetitions, for calls that are not worth waiting
+    /// for; `None` where nothing is repeated anyway.
+    fn without_patience(&self) -> Option<&dyn Target> {
+        None
+    }
+}

@@ -1,0 +1,131 @@
+//! From a destination as it was written to a target that is open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::{Dest, SmbPlace};
+use super::directory::DirectoryTarget;
+use super::retry::{RETRY_FOR, RetryTarget};
+use super::{Target, TargetError, Trouble};
+use crate::model::monitor::Monitor;
+use crate::model::secret::Secret;
+
+/// What to do where the folder is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// Make it, if the folder above is there: for writing a set.
+    Make,
+    /// Fail: for reading one.
+    Fail,
+}
+
+/// How a destination is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// What to do where the folder is not there.
+    pub missing: Missing,
+    /// How long a call is repeated while its trouble may pass.
+    pub retry_for: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { missing: Missing::Make, retry_for: RETRY_FOR }
+    }
+}
+
+/// Whose password is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Login {
+    /// `DOMAIN\user`, or the user alone.
+    pub account: String,
+    /// The server's name or address.
+    pub server: String,
+}
+
+/// Opens `dest`. Logging on, and making the folder, fails at once when it
+/// fails; later calls are repeated while their trouble may pass, and `monitor`
+/// is told.
+///
+/// `password` is asked only where one is needed, once. `Ok(None)` means that
+/// there is none to be had.
+pub fn open(
+    dest: &Dest,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    options: Options,
+    monitor: &Arc<dyn Monitor>,
+) -> Result<Arc<dyn Target>, TargetError> {
+    let target: Arc<dyn Target> = match dest {
+        Dest::Folder(path) => Arc::new(DirectoryTarget::open(path, options.missing)?),
+        Dest::Smb(place) => open_smb(place, password, options.missing)?,
+    };
+    Ok(Arc::new(RetryTarget::new(target, options.retry_for, Arc::clone(monitor))))
+}
+
+#[cfg(all(feature = "smb", target_os = "linux"))]
+fn open_smb(
+    place: &SmbPlace,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    missing: Missing,
+) -> Result<Arc<dyn Target>, TargetError> {
+    use super::smb::{SmbTarget, TIMEOUT};
+    let password = match login(place) {
+        Some(login) => ask(place, &login, password)?,
+        None => Secret::default(), // anonymous, or opening says that a user is missing
+    };
+    Ok(Arc::new(SmbTarget::open(place, &password, TIMEOUT, missing)?))
+}
+
+#[cfg(windows)]
+fn open_smb(
+    place: &SmbPlace,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    missing: Missing,
+) -> Result<Arc<dyn Target>, TargetError> {
+    if place.anonymous {
+        // An empty name and password: WNetAddConnection2W's null session.
+        let nobody = Secret::default();
+        return Ok(Arc::new(DirectoryTarget::open_with_logon(place, "", &nobody, missing)?));
+    }
+    let Some(login) = login(place) else {
+        return Ok(Arc::new(DirectoryTarget::open(&place.unc_path(), missing)?));
+    };
+    let password = ask(place, &login, password)?;
+    Ok(Arc::new(DirectoryTarget::open_with_logon(place, &login.account, &password, missing)?))
+}
+
+#[cfg(not(any(windows, all(feature = "smb", target_os = "linux"))))]
+fn open_smb(
+    place: &SmbPlace,
+    _password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    _missing: Missing,
+) -> Result<Arc<dyn Target>, TargetError> {
+    Err(TargetError {
+        trouble: Trouble::Unreachable,
+        path: place.to_string(),
+        what: "this program was built without SMB".to_owned(),
+        action: "mount the share (mount -t cifs) and give its folder, or use a build with SMB"
+            .to_owned(),
+        source: None,
+    })
+}
+
+#[cfg(any(windows, all(feature = "smb", target_os = "linux")))]
+fn login(place: &SmbPlace) -> Option<Login> {
+    place.account().map(|account| Login { account, server: place.server.clone() })
+}
+
+#[cfg(any(windows, all(feature = "smb", target_os = "linux")))]
+fn ask(
+    place: &SmbPlace,
+    login: &Login,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+) -> Result<Secret, TargetError> {
+    password(login)?.ok_or_else(|| TargetError {
+        trouble: Trouble::Logon,
+        path: place.to_string(),
+        what: format!("no password was given for {}", login.account),
+        action: "run it where it can ask, or use --password-file or LIFEBOAT_PASSWORD".to_owned(),
+        source: None,
+    })
+}

@@ -1,0 +1,253 @@
+//! Before hours of work: is the destination there, may it be written to, is
+//! there room, how fast is it? Answers come in seconds, with what to do.
+
+use std::time::{Duration, Instant};
+
+use super::process::Life;
+use super::{Space, Target, TargetError, Trouble};
+use crate::model::metadata::FileTime;
+
+/// What is written to measure the speed, in bytes, at most.
+const PROBE: u64 = 8 << 20;
+
+/// Bytes written at a time.
+const STEP: usize = 1 << 20;
+
+/// Measuring ends after this, however little was written.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// What the folder for the trial is called, with a time and a process behind.
+const PROBE_NAME: &str = ".lifeboat-probe-";
+
+/// A trial takes seconds: one that was begun so long ago was killed.
+const OLD_SECS: i64 = 24 * 3600;
+
+/// Clocks this close are called equal: FAT's tick is two seconds.
+const SAME_CLOCK_SECS: i64 = 5;
+
+/// What is known about a destination that passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Preflight {
+    /// Room there, if anybody can say.
+    pub space: Option<Space>,
+    /// The largest file that it can hold, in bytes.
+    pub max_file_size: u64,
+    /// Bytes a second, written and flushed; a few seconds' sample.
+    pub write_speed: u64,
+    /// By how many seconds the destination's clock is ahead of ours (behind, if
+    /// negative); 0 when they agree, `None` where nobody can say.
+    pub clock_ahead: Option<i64>,
+}
+
+/// Tries everything that writing a set needs: makes a folder and a file there,
+/// writes, flushes, reads back, renames, removes. Leaves nothing behind.
+/// `needed` is what will be written, in bytes, if that is known.
+pub fn preflight(target: &dyn Target, needed: Option<u64>) -> Result<Preflight, TargetError> {
+    let space = check_room(target, needed.unwrap_or(0))?;
+    remove_old(target);
+    // Two rescues may start at the same time at the same destination.
+    let life = Life::mine().map_or_else(|| std::process::id().to_string(), |life| life.tag());
+    let probe = format!("{PROBE_NAME}{}-{life}", FileTime::now().0);
+    let tried = try_out(target, &probe);
+    let removed = remove(target, &probe);
+    let (write_speed, clock_ahead) = tried?;
+    removed?;
+    Ok(Preflight { space, max_file_size: target.max_file_size(), write_speed, clock_ahead })
+}
+
+/// Room there; refused where it is less than `needed` bytes.
+pub fn check_room(target: &dyn Target, needed: u64) -> Result<Option<Space>, TargetError> {
+    let space = target.space()?;
+    match space {
+        Some(space) if space.free < needed => Err(no_room(target, needed, space)),
+        space => Ok(space),
+    }
+}
+
+/// Removes what trials left that were killed in the middle: those of processes
+/// of this machine that have ended, and those of long ago. Best effort.
+fn remove_old(target: &dyn Target) {
+    let now = FileTime::now().to_unix().0;
+    for entry in target.list("").unwrap_or_default() {
+        let Some(rest) = entry.name.strip_prefix(PROBE_NAME).filter(|_| entry.is_dir) else {
+            continue;
+        };
+        let Some((time, tag)) = rest.split_once('-') else { continue };
+        let made = time.parse().map(|ticks| FileTime(ticks).to_unix().0);
+        let is_old = made.is_ok_and(|made| now.saturating_sub(made) > OLD_SECS);
+        if is_old || Life::is_tag_of_the_dead(tag) {
+            let _ = remove(target, &entry.name);
+        }
+    }
+}
+
+/// The speed, and the clocks.
+fn try_out(target: &dyn Target, probe: &str) -> Result<(u64, Option<i64>), TargetError> {
+    target.create_dir_all(probe)?;
+    // A disk that is all but full may still take the last of a set.
+    let most = target.space()?.map_or(PROBE, |space| (space.free / 4).min(PROBE));
+    let step = if most < STEP as u64 { 4096 } else { STEP };
+    let (partial, whole) = (format!("{probe}/a.partial"), format!("{probe}/a"));
+    let before = FileTime::now();
+    let mut file = target.create(&partial)?;
+    // Bytes that no compressing file system or link makes small.
+    let bytes = noise(step);
+    let start = Instant::now();
+    let mut written = 0;
+    while written < most && (written == 0 || start.elapsed() < LONGEST) {
+        file.write_all_at(written, &bytes)?;
+        written += step as u64;
+    }
+    file.sync()?;
+    let took = start.elapsed();
+    let after = FileTime::now();
+
+    if written == 0 {
+        file.write_all_at(0, &bytes)?; // says what is wrong with it
+        written = step as u64;
+    }
+    let mut back = vec![0; step];
+    let read = file.read_at(written - step as u64, &mut back)?;
+    if read != step || back != bytes || file.size()? != written {
+        return Err(not_kept(target.display(&partial)));
+    }
+    file.close()?;
+    let clock_ahead =
+        target.modified(&partial)?.map(|modified| clock_ahead(before, modified, after));
+    target.rename(&partial, &whole)?;
+    if target.stat(&whole)?.is_none_or(|entry| entry.size != written) {
+        return Err(not_kept(target.display(&whole)));
+    }
+
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+    Ok((written.saturating_mul(1_000_000) / micros, clock_ahead))
+}
+
+/// Removes what [`try_out`] may have left.
+fn remove(target: &dyn Target, probe: &str) -> Result<(), TargetError> {
+    for name in ["a.partial", "a"] {
+        match target.remove_file(&format!("{probe}/{name}")) {
+            Err(error) if error.trouble != Trouble::NotFound => {
+                return Err(cannot_remove(error));
+            }
+            _ => {}
+        }
+    }
+    match target.remove_dir(probe) {
+        Err(error) if error.trouble != Trouble::NotFound => Err(cannot_remove(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Seconds between the clocks, where the file was changed between two looks at
+/// ours.
+fn clock_ahead(before: FileTime, modified: FileTime, after: FileTime) -> i64 {
+    let (before, modified, after) = (before.to_unix().0, modified.to_unix().0, after.to_unix().0);
+    let ahead = modified.saturating_sub(after);
+    let behind = before.saturating_sub(modified);
+    if ahead > SAME_CLOCK_SECS {
+        ahead
+    } else if behind > SAME_CLOCK_SECS {
+        -behind
+    } else {
+        0
+    }
+}
+
+/// Bytes without a pattern (xorshift; nothing here needs to be secret).
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn no_room(target: &dyn Target, needed: u64, space: Space) -> TargetError {
+    TargetError {
+        trouble: Trouble::Full,
+        path: target.display(""),
+        what: format!("at least {} are needed and {} are free", human(needed), human(space.free)),
+        action: "make room there, or use another destination".to_owned(),
+        source: None,
+    }
+}
+
+fn not_kept(path: String) -> TargetError {
+    TargetError {
+        trouble: Trouble::Corrupted,
+        path,
+        what: "what was read back is not what was written".to_owned(),
+        action: "use another destination: this one loses data".to_owned(),
+        source: None,
+    }
+}
+
+/// Removing is refused after everything else went well: the user may add files
+/// and not change them, and then no set can be committed.
+fn cannot_remove(error: TargetError) -> TargetError {
+    TargetError {
+        what: format!("a file made for testing cannot be removed: {}", error.what),
+        action: "give the user the right to change and delete files there (and remove the \
+                 .lifeboat-probe folder)"
+            .to_owned(),
+        ..error
+    }
+}
+
+/// Bytes for people: `1.5 GB`.
+pub(crate) fn human(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] =
+        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000)];
+    for (unit, size) in UNITS {
+        if bytes >= size {
+            return format!("{}.{} {unit}", bytes / size, bytes % size / (size / 10));
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::directory::DirectoryTarget;
+    use crate::destination::open::Missing;
+
+    #[test]
+    fn a_good_folder_passes_and_stays_as_it_was() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = DirectoryTarget::open(temp.path(), Missing::Fail).unwrap();
+        let found = preflight(&target, Some(1)).unwrap();
+        assert!(found.write_speed > 1_000_000, "{found:?}");
+        assert_eq!(found.clock_ahead, Some(0));
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn too_little_room_is_said_in_figures() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = DirectoryTarget::open(temp.path(), Missing::Fail).unwrap();
+        let error = preflight(&target, Some(u64::MAX)).unwrap_err();
+        assert_eq!(error.trouble, Trouble::Full);
+        assert!(error.what.starts_with("at least 18446744.0 TB are needed"), "{error}");
+    }
+
+    #[test]
+    fn clocks_are_compared() {
+        let at = |secs| FileTime::from_unix(secs, 0);
+        for (modified, ahead) in [(1000, 0), (1003, 0), (998, 0), (4600, 3597), (0, -1000)] {
+            assert_eq!(clock_ahead(at(1000), at(modified), at(1003)), ahead, "{modified}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!(human(999), "999 bytes");
+        assert_eq!(human(1_500_000_000), "1.5 GB");
+    }
+}

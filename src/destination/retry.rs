@@ -1,0 +1,340 @@
+//! Patience: what may go away by itself is tried again, with growing waits and
+//! within a bound. What will not is reported at once. A call that does not come
+//! back is told of.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::watch::{STALLED, Watch};
+use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use crate::model::metadata::FileTime;
+use crate::model::monitor::Monitor;
+
+/// How long one call is tried again before it counts as failed: time to find
+/// the cable, or for a server to start again.
+pub const RETRY_FOR: Duration = Duration::from_mins(10);
+
+/// The wait before the first repetition; each further one is twice as long, ...
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// ... up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A target that repeats calls whose errors may pass. Files that it opened do
+/// the same, and are opened again where that is needed.
+pub struct RetryTarget {
+    inner: Arc<dyn Target>,
+    patience: Patience,
+}
+
+impl RetryTarget {
+    /// Wraps `inner`. A call is repeated for at most `retry_for` after it first
+    /// failed, and not at all once `monitor` is cancelled; `monitor` is told
+    /// what is waited for.
+    pub fn new(inner: Arc<dyn Target>, retry_for: Duration, monitor: Arc<dyn Monitor>) -> Self {
+        Self { inner, patience: Patience::new(monitor, retry_for) }
+    }
+
+    fn file(&self, path: &str, inner: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
+        let shown = self.inner.display(path).into();
+        Box::new(RetryFile { inner, shown, patience: self.patience.clone() })
+    }
+
+    /// Repeats a call about `path`.
+    fn repeat<T>(
+        &self,
+        path: &str,
+        job: impl FnMut(bool) -> Result<T, TargetError>,
+    ) -> Result<T, TargetError> {
+        self.patience.repeat(&self.inner.display(path).into(), job)
+    }
+}
+
+impl Target for RetryTarget {
+    fn display(&self, path: &str) -> String {
+        self.inner.display(path)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+        self.repeat(dir, |_| self.inner.list(dir))
+    }
+
+    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+        self.repeat(path, |_| self.inner.stat(path))
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+        self.repeat(dir, |_| self.inner.create_dir_all(dir))
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        Ok(self.file(path, self.repeat(path, |_| self.inner.create(path))?))
+    }
+
+    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        Ok(self.file(path, self.repeat(path, |_| self.inner.open_rw(path))?))
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        Ok(self.file(path, self.repeat(path, |_| self.inner.open(path))?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+        self.repeat(from, |again| match self.inner.rename(from, to) {
+            // The call before may have been done, and only its answer lost.
+            Err(error)
+                if again
+                    && matches!(error.trouble, Trouble::NotFound | Trouble::InTheWay)
+                    && self.inner.stat(from)?.is_none()
+                    && self.inner.stat(to)?.is_some() =>
+            {
+                Ok(())
+            }
+            done => done,
+        })
+    }
+
+    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+        self.repeat(path, |again| gone_is_gone(again, self.inner.remove_file(path)))
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+        self.repeat(path, |again| gone_is_gone(again, self.inner.remove_dir(path)))
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+        self.repeat(path, |_| self.inner.modified(path))
+    }
+
+    fn space(&self) -> Result<Option<Space>, TargetError> {
+        self.repeat("", |_| self.inner.space())
+    }
+
+    fn max_file_size(&self) -> u64 {
+        self.inner.max_file_size()
+    }
+
+    fn without_patience(&self) -> Option<&dyn Target> {
+        Some(&*self.inner)
+    }
+}
+
+/// A removal that is repeated may find its work done.
+fn gone_is_gone(again: bool, done: Result<(), TargetError>) -> Result<(), TargetError> {
+    match done {
+        Err(error) if again && error.trouble == Trouble::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+struct RetryFile {
+    inner: Box<dyn TargetFile>,
+    shown: Arc<str>,
+    patience: Patience,
+}
+
+impl TargetFile for RetryFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        self.patience.repeat(&self.shown, |_| self.inner.write_all_at(offset, data))
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+        self.patience.repeat(&self.shown, |_| self.inner.read_at(offset, buf))
+    }
+
+    fn size(&mut self) -> Result<u64, TargetError> {
+        self.patience.repeat(&self.shown, |_| self.inner.size())
+    }
+
+    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+        self.patience.repeat(&self.shown, |_| self.inner.set_size(bytes))
+    }
+
+    fn sync(&mut self) -> Result<(), TargetError> {
+        self.patience.repeat(&self.shown, |_| self.inner.sync())
+    }
+
+    /// Closing cannot be repeated, so what it would do is done before.
+    fn close(mut self: Box<Self>) -> Result<(), TargetError> {
+        self.sync()?;
+        let Self { inner, shown, patience } = *self;
+        patience.watch.during(&shown, || inner.close())
+    }
+}
+
+#[derive(Clone)]
+struct Patience {
+    monitor: Arc<dyn Monitor>,
+    retry_for: Duration,
+    watch: Arc<Watch>,
+}
+
+impl Patience {
+    fn new(monitor: Arc<dyn Monitor>, retry_for: Duration) -> Self {
+        let watch = Arc::new(Watch::new(Arc::clone(&monitor), STALLED));
+        Self { monitor, retry_for, watch }
+    }
+
+    /// Does `job`, which is about `path`, until it succeeds, fails for good, or
+    /// patience ends. `job` is told whether it is being repeated.
+    fn repeat<T>(
+        &self,
+        path: &Arc<str>,
+        mut job: impl FnMut(bool) -> Result<T, TargetError>,
+    ) -> Result<T, TargetError> {
+        let mut job = |again| self.watch.during(path, || job(again));
+        let mut error = match job(false) {
+            Err(error) if error.is_passing() => error,
+            done => return done,
+        };
+        let start = Instant::now();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let left = self.retry_for.saturating_sub(start.elapsed());
+            if left.is_zero() && !self.retry_for.is_zero() {
+                error.what = format!("{} (tried for {})", error.what, human(self.retry_for));
+            }
+            if left.is_zero() || self.monitor.is_cancelled() {
+                return Err(error);
+            }
+            wait = wait.min(left);
+            let left = human(left);
+            self.monitor
+                .note(&format!("{error}; trying again, for up to {left}: {}", error.action));
+            if !self.sleep(wait) {
+                return Err(error);
+            }
+            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+            error = match job(true) {
+                Err(error) if error.is_passing() => error,
+                done => {
+                    if done.is_ok() {
+                        self.monitor.note(&format!("{}: it works again", error.path));
+                    }
+                    return done;
+                }
+            };
+        }
+    }
+
+    /// Waits; false if cancelled meanwhile.
+    fn sleep(&self, wait: Duration) -> bool {
+        let end = Instant::now() + wait;
+        loop {
+            if self.monitor.is_cancelled() {
+                return false;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(100)));
+        }
+    }
+}
+
+/// A span for people: `45 s`, `10 min`.
+fn human(span: Duration) -> String {
+    match span.as_secs() {
+        0 => format!("{} ms", span.as_millis()),
+        secs @ 1..=119 => format!("{secs} s"),
+        secs => format!("{} min", secs.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::model::monitor::Collect;
+
+    fn error(trouble: Trouble) -> TargetError {
+        TargetError {
+            trouble,
+            path: "there".into(),
+            what: "it is away".into(),
+            action: "wait".into(),
+            source: None,
+        }
+    }
+
+    fn patience(retry_for: Duration) -> (Patience, Arc<Collect>) {
+        let monitor = Arc::new(Collect::default());
+        (Patience::new(Arc::clone(&monitor) as _, retry_for), monitor)
+    }
+
+    #[test]
+    fn what_passes_is_repeated_and_told() {
+        let (patience, monitor) = patience(RETRY_FOR);
+        let mut calls = 0;
+        let done = patience.repeat(&"there".into(), |again| {
+            calls += 1;
+            assert_eq!(again, calls > 1);
+            if calls < 3 { Err(error(Trouble::Passing)) } else { Ok(calls) }
+        });
+        assert_eq!(done.unwrap(), 3);
+        let notes = monitor.notes.lock().unwrap();
+        assert_eq!(notes.len(), 3, "{notes:?}");
+        assert!(notes[0].starts_with("there: it is away; trying again, for up to 10 min"));
+        assert_eq!(notes[2], "there: it works again");
+    }
+
+    #[test]
+    fn what_does_not_pass_is_never_repeated() {
+        let (patience, monitor) = patience(RETRY_FOR);
+        for trouble in [Trouble::Full, Trouble::Denied, Trouble::Logon, Trouble::Other] {
+            let mut calls = 0;
+            let failed = patience.repeat(&"there".into(), |_| -> Result<(), _> {
+                calls += 1;
+                Err(error(trouble))
+            });
+            assert_eq!((failed.unwrap_err().trouble, calls), (trouble, 1));
+        }
+        assert!(monitor.notes.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn patience_ends() {
+        let (some, _) = patience(Duration::from_millis(600));
+        let start = Instant::now();
+        let failed =
+            some.repeat(&"there".into(), |_| -> Result<(), _> { Err(error(Trouble::Passing)) });
+        let failed = failed.unwrap_err();
+        assert!(failed.is_passing() && failed.what.contains("tried for 600 ms"), "{failed}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+
+        let (none, monitor) = patience(Duration::ZERO);
+        let mut calls = 0;
+        let failed = none.repeat(&"there".into(), |_| -> Result<(), _> {
+            calls += 1;
+            Err(error(Trouble::Passing))
+        });
+        assert_eq!((failed.unwrap_err().what.as_str(), calls), ("it is away", 1));
+        assert!(monitor.notes.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_cancelled_job_waits_no_longer() {
+        #[derive(Default)]
+        struct Stopped(AtomicBool);
+        impl Monitor for Stopped {
+            fn note(&self, _: &str) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+            fn is_cancelled(&self) -> bool {
+                self.0.load(Ordering::Relaxed)
+            }
+        }
+        let patience = Patience::new(Arc::new(Stopped::default()), RETRY_FOR);
+        let start = Instant::now();
+        let mut calls = 0;
+        let failed = patience.repeat(&"there".into(), |_| -> Result<(), _> {
+            calls += 1;
+            Err(error(Trouble::Passing))
+        });
+        assert!(failed.unwrap_err().is_passing());
+        assert_eq!(calls, 1);
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}

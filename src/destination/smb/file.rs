@@ -1,0 +1,310 @@
+//! An open file on a share. The file itself is the session's, on its thread;
+//! here stands what is needed to go on after the connection was lost.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::Receiver;
+
+use super::super::errors::{bytes_are_missing, from_io};
+use super::super::ledger::Ledger;
+use super::super::{TargetError, TargetFile};
+use super::Connection;
+use super::session::Access;
+
+/// Writes smaller than this are gathered, ...
+const GATHER_BELOW: usize = 1 << 20;
+
+/// ... until there are so many bytes. (Calls of 64 KiB reach a third of the
+/// speed of large ones.)
+const GATHERED: usize = 2 << 20;
+
+/// The most that is read in one go, which bounds the buffer for it.
+const READ: usize = 8 << 20;
+
+/// Writes that the session has at once: one that it is busy with and one that it
+/// goes on with at once. Each takes its bytes of memory.
+const UNDER_WAY: usize = 2;
+
+/// See the module.
+pub(super) struct SmbTargetFile {
+    connection: Arc<Connection>,
+    /// What the session knows it by.
+    id: u64,
+    shown: String,
+    writable: bool,
+    /// Taken and not yet sent: where it belongs, and the bytes. Kept until the
+    /// server has them, so that a call can be repeated after a passing error.
+    gathered_at: u64,
+    gathered: Vec<u8>,
+    /// What the server is busy with, and what it will be busy with next. The caller
+    /// prepares the next bytes meanwhile.
+    under_way: VecDeque<UnderWay>,
+    /// Writes that failed. They come before all others if the call is repeated.
+    failed: VecDeque<(u64, Vec<u8>)>,
+    /// One has failed, and those behind it are not to be tried.
+    halted: Arc<AtomicBool>,
+    /// Memory for the next large calls.
+    spare: Vec<Vec<u8>>,
+    /// What the server has taken since the last flush.
+    ledger: Ledger,
+}
+
+/// A write that nobody has waited for yet.
+struct UnderWay {
+    offset: u64,
+    bytes: Arc<Vec<u8>>,
+    answer: Receiver<io::Result<()>>,
+}
+
+impl SmbTargetFile {
+    pub(super) fn open(
+        connection: Arc<Connection>,
+        path: String,
+        shown: String,
+        access: Access,
+    ) -> Result<Self, TargetError> {
+        let opened = connection.ask(move |session| session.open(&path, access));
+        let id = opened.map_err(|error| from_io(error, shown.clone(), true))?;
+        Ok(Self {
+            connection,
+            id,
+            shown,
+            writable: access != Access::Read,
+            gathered_at: 0,
+            gathered: Vec::new(),
+            under_way: VecDeque::new(),
+            failed: VecDeque::new(),
+            halted: Arc::default(),
+            spare: Vec::new(),
+            ledger: Ledger::default(),
+        })
+    }
+
+    fn fail(&self, error: io::Error) -> TargetError {
+        from_io(error, self.shown.clone(), true)
+    }
+
+    /// Has the session write `data`, behind our back: what becomes of it, a later
+    /// call says. Nothing is taken if an earlier write fails.
+    fn send(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        self.send_again()?;
+        while self.under_way.len() >= UNDER_WAY {
+            self.settle_one()?;
+        }
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(data);
+        self.begin(offset, buffer)
+    }
+
+    /// Hands a write to the session.
+    fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), TargetError> {
+        // Shared while the bytes are on their way, and being hashed here meanwhile.
+        let bytes = Arc::new(buffer);
+        let (id, sent, halted) = (self.id, Arc::clone(&bytes), Arc::clone(&self.halted));
+        let answer = self.connection.begin(move |session| {
+            // Behind one that failed nothing is tried: it would take a time-out more.
+            if halted.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let done = session.write_all_at(id, offset, &sent);
+            halted.store(done.is_err(), Ordering::Relaxed);
+            done
+        });
+        let answer = answer.map_err(|error| self.fail(error))?;
+        self.under_way.push_back(UnderWay { offset, bytes, answer });
+        Ok(())
+    }
+
+    /// Waits for the eldest write. If it fails, for the others as well: what failed
+    /// is kept.
+    fn settle_one(&mut self) -> Result<(), TargetError> {
+        let mut first = Ok(());
+        while let Some(UnderWay { offset, bytes, answer }) = self.under_way.pop_front() {
+            // Worked out while the server is busy with it.
+            let piece = self.ledger.piece(offset, &bytes);
+            let done = answer.recv().map_err(|end| self.fail(super::thread_ended(end)))?;
+            // The session has let go of it.
+            let bytes = Arc::try_unwrap(bytes).unwrap_or_else(|shared| (*shared).clone());
+            match done {
+                Ok(()) => {
+                    self.ledger.put(piece);
+                    self.spare.push(bytes);
+                }
+                Err(error) => {
+                    self.failed.push_back((offset, bytes));
+                    first = first.and(Err(self.fail(error)));
+                }
+            }
+            if first.is_ok() {
+                break;
+            }
+        }
+        first
+    }
+
+    /// Sends what failed before, in its order.
+    fn send_again(&mut self) -> Result<(), TargetError> {
+        let mut waiting = std::mem::take(&mut self.failed);
+        if !waiting.is_empty() {
+            self.halted.store(false, Ordering::Relaxed); // none is under way
+        }
+        while let Some((offset, bytes)) = waiting.pop_front() {
+            if let Err(error) = self.begin(offset, bytes).and_then(|()| self.settle_one()) {
+                self.failed.append(&mut waiting);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the server has taken everything that was handed over.
+    fn settle(&mut self) -> Result<(), TargetError> {
+        self.send_again()?;
+        while !self.under_way.is_empty() {
+            self.settle_one()?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was gathered; keeps it if that fails.
+    fn flush_gathered(&mut self) -> Result<(), TargetError> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let data = std::mem::take(&mut self.gathered);
+        let done = self.send(self.gathered_at, &data);
+        self.gathered = data;
+        if done.is_ok() {
+            self.gathered.clear();
+        }
+        done
+    }
+
+    /// Has the server take everything.
+    fn flush(&mut self) -> Result<(), TargetError> {
+        self.flush_gathered()?;
+        self.settle()
+    }
+
+    /// Reads at most [`READ`] bytes.
+    fn read_some(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+        let id = self.id;
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.resize(buf.len(), 0);
+        let (buffer, done) = self
+            .connection
+            .ask(move |session| {
+                let done = session.read_at(id, offset, &mut buffer);
+                Ok((buffer, done))
+            })
+            .map_err(|error| self.fail(error))?;
+        if let Ok(read) = done {
+            buf[..read].copy_from_slice(&buffer[..read]);
+        }
+        self.spare.push(buffer);
+        let read = done.map_err(|error| self.fail(error))?;
+        Ok(read)
+    }
+
+    /// Asks the file for everything that was written, if the connection was
+    /// lost since: a server that crashed may not have it any more.
+    fn check(&mut self) -> Result<(), TargetError> {
+        let id = self.id;
+        let reopened = self.connection.ask(move |session| session.was_reopened(id));
+        if !reopened.map_err(|error| self.fail(error))? {
+            return Ok(());
+        }
+        let ledger = std::mem::take(&mut self.ledger);
+        let kept = ledger.is_kept(|offset, buf| self.read_some(offset, buf));
+        self.ledger = ledger;
+        if !kept? {
+            return Err(bytes_are_missing(self.shown.clone()));
+        }
+        let settled = self.connection.ask(move |session| {
+            session.settled(id);
+            Ok(())
+        });
+        settled.map_err(|error| self.fail(error))
+    }
+}
+
+impl TargetFile for SmbTargetFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        let end = self.gathered_at.saturating_add(self.gathered.len() as u64);
+        let small = data.len() < GATHER_BELOW;
+        if !self.gathered.is_empty()
+            && (!small || offset != end || self.gathered.len() + data.len() > GATHERED)
+        {
+            self.flush_gathered()?;
+        }
+        if small {
+            if self.gathered.is_empty() {
+                self.gathered_at = offset;
+            }
+            self.gathered.extend_from_slice(data);
+            return Ok(());
+        }
+        self.send(offset, data)
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+        self.flush()?;
+        let mut done = 0;
+        while done < buf.len() {
+            let end = buf.len().min(done + READ);
+            let part = &mut buf[done..end];
+            let wanted = part.len();
+            let read = self.read_some(offset.saturating_add(done as u64), part)?;
+            done += read;
+            if read < wanted {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn size(&mut self) -> Result<u64, TargetError> {
+        self.flush()?;
+        let id = self.id;
+        self.connection.ask(move |session| session.size(id)).map_err(|error| self.fail(error))
+    }
+
+    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+        self.flush()?;
+        let id = self.id;
+        let cut = self.connection.ask(move |session| session.set_size(id, bytes));
+        cut.map_err(|error| self.fail(error))?;
+        self.ledger.resized(bytes);
+        Ok(())
+    }
+
+    /// Returns when the server has the bytes. libsmbclient has no call that
+    /// makes a server flush; reading back is what proves a set.
+    fn sync(&mut self) -> Result<(), TargetError> {
+        if !self.writable {
+            return Ok(());
+        }
+        self.flush()?;
+        self.check()?;
+        self.ledger.clear();
+        Ok(())
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), TargetError> {
+        let waits = [self.gathered.is_empty(), self.under_way.is_empty(), self.failed.is_empty()];
+        let waits = waits.contains(&false);
+        if waits || self.ledger.is_dirty() { self.sync() } else { Ok(()) }
+        // Dropping it closes the handle.
+    }
+}
+
+impl Drop for SmbTargetFile {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.connection.tell(move |session| session.close(id));
+    }
+}

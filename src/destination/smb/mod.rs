@@ -1,0 +1,318 @@
+//! A folder on an SMB share as a target, through libsmbclient.
+//!
+//! One thread owns the logon and the files (`session`); everybody else hands
+//! it jobs through a bounded queue and waits for the answers.
+
+mod file;
+mod raw;
+mod session;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
+
+use super::address::SmbPlace;
+use super::errors::{from_io, in_the_way, no_folder_above};
+use super::open::Missing;
+use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, names};
+use crate::model::metadata::FileTime;
+use crate::model::secret::Secret;
+use file::SmbTargetFile;
+use session::{Access, Session};
+
+/// How long a server may be silent in the middle of a call.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Jobs that may wait for the thread.
+const QUEUE: usize = 4;
+
+/// A folder on a share.
+#[derive(Debug)]
+pub struct SmbTarget {
+    connection: Arc<Connection>,
+    /// `smb://server:port/share/dir`.
+    shown: String,
+    /// The folder, from the share down: `/a/b`, or empty for the share itself.
+    base: String,
+}
+
+impl SmbTarget {
+    /// Logs on and opens the folder, which is made only if the folder above is
+    /// there. `timeout` is what a silent server is granted in one call
+    /// ([`TIMEOUT`]).
+    pub fn open(
+        place: &SmbPlace,
+        password: &Secret,
+        timeout: Duration,
+        missing: Missing,
+    ) -> Result<Self, TargetError> {
+        let shown = place.to_string();
+        let server = place.server_url();
+        if place.user.is_none() && !place.anonymous {
+            return Err(TargetError {
+                trouble: Trouble::Logon,
+                what: "the address names no user to log on with".to_owned(),
+                action: format!(
+                    "write smb://user@{}, or use --anonymous if everybody may write there",
+                    shown.trim_start_matches("smb://")
+                ),
+                path: shown,
+                source: None,
+            });
+        }
+        let connection = Connection::start(place.clone(), password.clone(), timeout);
+        let connection = Arc::new(connection.map_err(|error| refused(error, server, place))?);
+
+        let names = names::split_for_windows(&place.dir)
+            .map_err(|error| TargetError { path: shown.clone(), ..error })?;
+        let base: String = names.iter().flat_map(|name| ["/", name]).collect();
+        let target = Self { connection, shown, base };
+        match (target.stat("")?, missing) {
+            (Some(entry), _) if entry.is_dir => {}
+            (Some(_), _) => {
+                return Err(in_the_way(target.shown, "a file stands where a folder is meant"));
+            }
+            (None, Missing::Make) => {
+                let base = target.base.clone();
+                let made = target.ask("", move |session| session.make_dir(&base));
+                made.map_err(|error| match error.trouble {
+                    Trouble::NotFound => no_folder_above(error),
+                    _ => error,
+                })?;
+            }
+            (None, Missing::Fail) => {
+                let not_found = io::Error::from_raw_os_error(2); // ENOENT
+                return Err(from_io(not_found, target.shown, true));
+            }
+        }
+        Ok(target)
+    }
+
+    /// Where `path` is on the share.
+    fn at(&self, path: &str) -> Result<String, TargetError> {
+        let names = names::split_for_windows(path)
+            .map_err(|error| TargetError { path: self.display(path), ..error })?;
+        let mut at = self.base.clone();
+        for name in names {
+            at.push('/');
+            at.push_str(name);
+        }
+        // The share itself is `/`.
+        Ok(if at.is_empty() { "/".to_owned() } else { at })
+    }
+
+    /// Has the session do `job`; an error is one about `path`.
+    fn ask<T: Send + 'static>(
+        &self,
+        path: &str,
+        job: impl FnOnce(&mut Session<'_>) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, TargetError> {
+        self.connection.ask(job).map_err(|error| from_io(error, self.display(path), true))
+    }
+
+    fn open_as(&self, path: &str, access: Access) -> Result<Box<dyn TargetFile>, TargetError> {
+        let (connection, shown) = (Arc::clone(&self.connection), self.display(path));
+        Ok(Box::new(SmbTargetFile::open(connection, self.at(path)?, shown, access)?))
+    }
+}
+
+impl Target for SmbTarget {
+    fn display(&self, path: &str) -> String {
+        let mut text = self.shown.clone();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            text.push('/');
+            text.push_str(name);
+        }
+        text
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+        let at = self.at(dir)?;
+        let mut entries = self.ask(dir, move |session| session.list(&at))?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+        let at = self.at(path)?;
+        self.ask(path, move |session| session.stat(&at))
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+        self.at(dir)?; // checks the names
+        let base = self.base.clone();
+        let names = dir.split('/').filter(|name| !name.is_empty()).map(str::to_owned);
+        let names: Vec<String> = names.collect();
+        self.ask(dir, move |session| session.make_dirs(&base, &names))
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.open_as(path, Access::Create)
+    }
+
+    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.open_as(path, Access::ReadWrite)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.open_as(path, Access::Read)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+        let (source, goal) = (self.at(from)?, self.at(to)?);
+        self.ask(to, move |session| session.rename(&source, &goal)).map_err(|error| {
+            // What is missing is the source.
+            let missing = error.trouble == Trouble::NotFound;
+            if missing { TargetError { path: self.display(from), ..error } } else { error }
+        })
+    }
+
+    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+        let at = self.at(path)?;
+        self.ask(path, move |session| session.remove_file(&at))
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+        let at = self.at(path)?;
+        self.ask(path, move |session| session.remove_dir(&at))
+    }
+
+    fn space(&self) -> Result<Option<Space>, TargetError> {
+        let at = self.at("")?;
+        self.ask("", move |session| session.space(&at))
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+        let at = self.at(path)?;
+        let seconds = self.ask(path, move |session| session.modified(&at))?;
+        Ok(seconds.map(|seconds| FileTime::from_unix(seconds, 0)))
+    }
+}
+
+/// Why a logon failed. The codes mean other things here than later on.
+fn refused(error: io::Error, server: String, place: &SmbPlace) -> TargetError {
+    let base = from_io(error, server, false);
+    let account = place.account().unwrap_or_default();
+    let (trouble, what, action) = match base.source.as_ref().and_then(io::Error::raw_os_error) {
+        // EPERM, EACCES: the library does not tell a wrong password from a
+        // share that this user may not use.
+        Some(1 | 13) => (
+            Trouble::Logon,
+            format!(
+                "the server refuses {account}: the user name or the password is wrong, \
+                 or that user may not use the share {}",
+                place.share
+            ),
+            "check user, domain (smb://DOMAIN;user@server/...) and password, and Caps Lock"
+                .to_owned(),
+        ),
+        // ENOENT, ENODEV
+        Some(2 | 19) => (
+            Trouble::Unreachable,
+            format!("the server has no share named {}", place.share),
+            format!("check the share's name: smbclient -L {} -U {account}", place.server),
+        ),
+        // EINVAL: the name does not resolve.
+        Some(22) => (
+            Trouble::Unreachable,
+            "no server of that name is known on this network".to_owned(),
+            "check the name, or write the server's address: smb://user@192.0.2.1/share".to_owned(),
+        ),
+        // EPIPE, ENETRESET, ECONNABORTED, ECONNRESET: it listens, and hangs up when
+        // it is asked for SMB2 or newer.
+        Some(32 | 102..=104) => (
+            Trouble::Unreachable,
+            "the server ends the connection at once: it may speak only SMB1, which is not used"
+                .to_owned(),
+            "switch on SMB2 on the server, or use another server or a USB disk".to_owned(),
+        ),
+        // Nothing has worked yet, so nothing says that waiting would help.
+        _ if base.is_passing() => (Trouble::Unreachable, base.what, base.action),
+        _ => return base,
+    };
+    TargetError { trouble, what, action, ..base }
+}
+
+/// What the session's thread is handed.
+type Job = Box<dyn FnOnce(&mut Session<'_>) + Send>;
+
+/// The way to the session's thread, which ends when this is dropped.
+#[derive(Debug)]
+struct Connection {
+    jobs: Sender<Job>,
+}
+
+impl Connection {
+    /// Starts the thread, which logs on.
+    fn start(place: SmbPlace, password: Secret, timeout: Duration) -> io::Result<Self> {
+        let (jobs, queue) = bounded(QUEUE);
+        let (ready, is_ready) = bounded(1);
+        std::thread::Builder::new()
+            .name("smb".to_owned())
+            .spawn(move || serve(&place, &password, timeout, &ready, &queue))?;
+        is_ready.recv().map_err(thread_ended)??;
+        Ok(Self { jobs })
+    }
+
+    /// Hands over a job; the answer can be waited for.
+    fn begin<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Session<'_>) -> T + Send + 'static,
+    ) -> io::Result<Receiver<T>> {
+        let (answer, receiver) = bounded(1);
+        let job: Job = Box::new(move |session| {
+            let _ = answer.send(job(session)); // nobody may be waiting any more
+        });
+        self.jobs.send(job).map_err(|_| thread_ended(RecvError))?;
+        Ok(receiver)
+    }
+
+    /// Hands over a job and waits for its answer.
+    fn ask<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Session<'_>) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.begin(job)?.recv().map_err(thread_ended)?
+    }
+
+    /// Hands over a job that nobody waits for, unless the queue is full.
+    fn tell(&self, job: impl FnOnce(&mut Session<'_>) + Send + 'static) {
+        let _ = self.jobs.try_send(Box::new(job));
+    }
+}
+
+/// The thread.
+fn serve(
+    place: &SmbPlace,
+    password: &Secret,
+    timeout: Duration,
+    ready: &Sender<io::Result<()>>,
+    queue: &Receiver<Job>,
+) {
+    let library = session::library();
+    let client = match session::client(place, password, timeout) {
+        Ok(client) => client,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let mut session = Session::new(&client, place);
+    let logged_on = session.log_on();
+    drop(library);
+    let _ = ready.send(logged_on);
+    for job in queue {
+        let _library = session::library();
+        job(&mut session);
+    }
+    let _library = session::library();
+    drop(session);
+    drop(client);
+}
+
+/// The thread is gone, which only a panic in it can bring about.
+fn thread_ended(_: RecvError) -> io::Error {
+    io::Error::other("the thread that talks to the server has ended")
+}

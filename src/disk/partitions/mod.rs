@@ -1,0 +1,5 @@
+//! Partition tables: MBR and GPT.
+
+mod gpt;
+mod mbr;
+pub(crate) mod table;

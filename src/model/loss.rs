@@ -1,0 +1,80 @@
+//! What a rescue could not keep.
+
+use std::fmt;
+
+/// A range of a stream that could not be read and was filled with zeros.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hole {
+    /// Bytes from the start of the stream.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Why, for people ("sector at byte 1,234 of the volume: I/O error").
+    pub reason: String,
+}
+
+/// Something that a rescue could not keep.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// Of which file: the path in the set, `C/StateStore/USMT/…`.
+    pub path: String,
+    /// What kind.
+    pub kind: LossKind,
+    /// For people.
+    pub detail: String,
+}
+
+/// Kinds of [`Loss`]; the names are stable, scripts may match them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LossKind {
+    /// The file, or one of its streams, could not be read at all.
+    Unreadable,
+    /// Part of it could not be read; zeros stand there.
+    Hole,
+    /// EFS data that cannot be exported exactly.
+    Encrypted,
+    /// The data was never on this disk (cloud, dedup).
+    NotHere,
+    /// The data was saved, but a fact about it was not (owner, stream, time…).
+    Fact,
+    /// The name, path or kind cannot exist where it should be restored.
+    Name,
+    /// It changed while it was read: what was saved may mix old and new.
+    Changed,
+}
+
+impl LossKind {
+    /// The stable name, as in `manifest.jsonl` and `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Hole => "hole",
+            Self::Encrypted => "encrypted",
+            Self::NotHere => "not-here",
+            Self::Fact => "fact",
+            Self::Name => "name",
+            Self::Changed => "changed",
+        }
+    }
+
+    /// The kind of that stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Unreadable,
+            Self::Hole,
+            Self::Encrypted,
+            Self::NotHere,
+            Self::Fact,
+            Self::Name,
+            Self::Changed,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for LossKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,363 @@
+//! One pass over `$MFT` in large reads: what every file is called, where it
+//! belongs, and its cheap facts.
+
+use std::sync::{Arc, mpsc};
+use std::{panic, thread};
+
+use super::builder::{Builder, DataFacts, Mended};
+use super::same_names;
+use super::{Catalog, Entry, NO_LCN, entry_flag};
+use crate::disk::Patience;
+use crate::model::bytes::u32_at;
+use crate::model::loss::Hole;
+use crate::model::metadata::attributes;
+use crate::model::monitor::{Monitor, Progress};
+use crate::ntfs::error::NtfsError;
+use crate::ntfs::ondisk::attribute::Sizes;
+use crate::ntfs::ondisk::attribute::{Attribute, Value, kind};
+use crate::ntfs::ondisk::file_name::{FileName, Namespace};
+use crate::ntfs::ondisk::record::{FileRef, Record, known};
+use crate::ntfs::ondisk::runs::{self, Place};
+use crate::ntfs::ondisk::standard_information::StandardInformation;
+use crate::ntfs::read::data::{DataReader, Source};
+use crate::ntfs::read::file::File;
+use crate::ntfs::read::volume::Volume;
+use crate::ntfs::read::wof;
+
+/// Bytes of one read of `$MFT`: large to a disk, and few enough to be in the
+/// processor's cache still when they are looked at.
+const READ_BYTES: usize = 1 << 20;
+/// Reads that are done before their turn: a disk need not wait for us.
+const READS_AHEAD: usize = 2;
+/// Files for which memory is asked at once. A hint comes from a bitmap that may
+/// say anything; beyond this the lists grow as files are met.
+const MOST_AT_ONCE: usize = 1 << 20;
+/// How many damaged records are kept by number, of each kind.
+const MAX_EXAMPLES: usize = 64;
+
+/// Records that are not as they should be: how many, and the first of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) count: u64,
+    pub(crate) examples: Vec<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, record: u64) {
+        self.count += 1;
+        if self.examples.len() < MAX_EXAMPLES {
+            self.examples.push(record);
+        }
+    }
+}
+
+/// What the sweep saw besides the files.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Records in use that are torn, or whose attributes are broken.
+    pub(crate) damaged: Tally,
+    /// Records marked bad by Windows (`BAAD`), or without a sane header.
+    pub(crate) bad: Tally,
+    /// Records that say they are another one.
+    pub(crate) foreign: Tally,
+    /// Records that the device could not read.
+    pub(crate) unreadable: Tally,
+    /// One bit a record: not in use any more, but still telling of a file.
+    pub(crate) deleted: Vec<u64>,
+    /// What the catalog had to put right.
+    pub(crate) mended: Mended,
+}
+
+/// Reads all of `$MFT`.
+pub(crate) fn sweep(
+    volume: &Arc<Volume>,
+    monitor: &dyn Monitor,
+) -> Result<(Catalog, Report), NtfsError> {
+    let record_bytes = volume.record_bytes();
+    let total = volume.records();
+    let size = total.saturating_mul(record_bytes as u64);
+    let sizes = Sizes { allocated: size, size, initialised: size };
+    let source = Source::Clusters { runs: volume.mft().clone(), sizes, unit_clusters: 0 };
+    let reader = DataReader::new(Arc::clone(volume), source);
+    let mut sweep = Sweep {
+        builder: Builder::with_capacity(records_in_use(volume).min(MOST_AT_ONCE)),
+        report: Report::default(),
+        patience: Patience::default(),
+    };
+    let mut number = 0;
+    let holes = read_ahead(reader, record_bytes, |block| {
+        if monitor.is_cancelled() {
+            return Err(NtfsError::Cancelled);
+        }
+        for bytes in block.chunks_exact_mut(record_bytes) {
+            // The catalog numbers records with 32 bits, as NTFS itself does.
+            let Ok(record) = u32::try_from(number) else { break };
+            let at = volume.record_offset(number).unwrap_or(0);
+            sweep.record(volume, record, bytes, at);
+            number += 1;
+        }
+        let done = Progress {
+            bytes: number.saturating_mul(record_bytes as u64),
+            total_bytes: size,
+            files: number,
+            total_files: total,
+        };
+        monitor.progress(done);
+        Ok(())
+    })?;
+    for hole in holes {
+        let first = hole.offset / record_bytes as u64;
+        let last = (hole.offset + hole.length).div_ceil(record_bytes as u64).min(total);
+        (first..last).for_each(|record| sweep.report.unreadable.add(record));
+    }
+    let Sweep { builder, mut report, .. } = sweep;
+    let (mut catalog, mended) = builder.finish();
+    report.mended = mended;
+    report.mended.same_names = same_names::settle(volume, &mut catalog);
+    report.mended.orphans = catalog.orphans() as u64;
+    Ok((catalog, report))
+}
+
+/// Gives `look` the stream in blocks of whole records, while another thread reads
+/// the next ones. Returns the holes.
+fn read_ahead(
+    mut reader: DataReader,
+    record_bytes: usize,
+    mut look: impl FnMut(&mut [u8]) -> Result<(), NtfsError>,
+) -> Result<Vec<Hole>, NtfsError> {
+    let block_bytes = (READ_BYTES / record_bytes).max(1) * record_bytes;
+    thread::scope(|scope| {
+        let (read, blocks) = mpsc::sync_channel(READS_AHEAD);
+        let (used, unused) = mpsc::channel::<Vec<u8>>();
+        let thread = scope.spawn(move || {
+            loop {
+                let mut block = unused.try_recv().unwrap_or_default();
+                block.resize(block_bytes, 0);
+                let result = reader.read(&mut block).map(|n| {
+                    block.truncate(n);
+                    block
+                });
+                let is_last = !result.as_ref().is_ok_and(|block| block.len() == block_bytes);
+                // Nobody listens any more where the work was stopped.
+                if read.send(result).is_err() || is_last {
+                    return reader.holes().to_vec();
+                }
+            }
+        });
+        for block in blocks {
+            let mut block = block?;
+            look(&mut block)?;
+            // The thread may have ended.
+            let _ = used.send(block);
+        }
+        Ok(thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+    })
+}
+
+/// How many records `$MFT`'s own bitmap counts, to ask for the right amount of
+/// memory at once. A guess is good enough: 0 where it cannot be read.
+fn records_in_use(volume: &Arc<Volume>) -> usize {
+    // A bitmap of 64 million records has 8 MiB.
+    let limit = usize::try_from(volume.records() / 8 + 4096).unwrap_or(usize::MAX).min(8 << 20);
+    let bitmap = File::load(volume, known::MFT, &Vec::new).and_then(|mft| {
+        let bitmap = mft.find(kind::BITMAP, None).ok_or_else(|| mft.missing("$BITMAP"))?;
+        mft.value(volume, bitmap, limit)
+    });
+    let count: u64 = bitmap.unwrap_or_default().iter().map(|b| u64::from(b.count_ones())).sum();
+    usize::try_from(count.min(volume.records())).unwrap_or(0)
+}
+
+struct Sweep {
+    builder: Builder,
+    report: Report,
+    patience: Patience,
+}
+
+impl Sweep {
+    fn record(&mut self, volume: &Volume, number: u32, bytes: &mut [u8], at: u64) {
+        // A blank one was never used. `BAAD` is how Windows marks torn ones.
+        if !Record::has_signature(bytes) && !bytes.starts_with(b"BAAD") {
+            return;
+        }
+        let mut again;
+        let record = match Record::parse(bytes, at) {
+            Ok(record) if !record.is_torn => Ok(record),
+            first => {
+                // On a mounted volume it may just have been written.
+                again = Vec::new();
+                let _ = self.patience.until_whole(volume.medium().is_live(), || {
+                    again = volume.read_record_again(u64::from(number)).unwrap_or_default();
+                    match Record::parse(&mut again.clone(), at) {
+                        Ok(record) if !record.is_torn => Ok(()),
+                        _ => Err(()),
+                    }
+                });
+                Record::parse(&mut again, at).or(first)
+            }
+        };
+        let Ok(record) = record else { return self.report.bad.add(u64::from(number)) };
+        // The reserved records at the start may not have their number.
+        let is_reserved = |own| own == 0 && u64::from(number) < known::FIRST_USER;
+        if record.number.is_some_and(|own| own != number && !is_reserved(own)) {
+            if record.in_use {
+                self.report.foreign.add(u64::from(number));
+            }
+            return;
+        }
+        if !record.in_use {
+            if record.base.is_none() && u64::from(number) >= known::FIRST_USER {
+                // Grows as they are met: a table may claim to be of any size.
+                let word = number as usize / 64;
+                if self.report.deleted.len() <= word {
+                    self.report.deleted.resize(word + 1, 0);
+                }
+                self.report.deleted[word] |= 1 << (number % 64);
+            }
+            return;
+        }
+        match record.base {
+            None => self.base(number, &record),
+            Some(base) => self.extension(number, base, &record),
+        }
+    }
+
+    fn base(&mut self, number: u32, record: &Record<'_>) {
+        let is_directory = record.is_directory || u64::from(number) == known::ROOT;
+        let mut entry = Entry {
+            record: number,
+            sequence: record.sequence,
+            lcn: NO_LCN,
+            flags: if is_directory { entry_flag::DIRECTORY } else { 0 },
+            ..Entry::default()
+        };
+        let mut is_damaged = record.is_torn;
+        let mut named_size = 0;
+        let mut dos_name = None;
+        let mut has_name = false;
+        let mut tag_of_name = 0;
+        let mut packed = None;
+        for attribute in record.attributes() {
+            let Ok(attribute) = attribute else {
+                is_damaged = true;
+                break;
+            };
+            match attribute.kind {
+                kind::STANDARD_INFORMATION => {
+                    let found = attribute.resident().and_then(StandardInformation::parse);
+                    let Some(found) = found else {
+                        is_damaged = true;
+                        continue;
+                    };
+                    entry.times = found.times;
+                    entry.attributes = found.attributes;
+                }
+                kind::FILE_NAME => {
+                    let Some(name) = attribute.resident().and_then(FileName::parse) else {
+                        is_damaged = true;
+                        continue;
+                    };
+                    named_size = name.size;
+                    if name.attributes & attributes::REPARSE_POINT != 0 {
+                        tag_of_name = name.reparse_tag;
+                    }
+                    if name.namespace == Namespace::Dos {
+                        dos_name = Some(name);
+                    } else {
+                        has_name = true;
+                        self.builder.add_name(number, None, &name);
+                    }
+                }
+                kind::DATA if attribute.is_unnamed() => {
+                    if let Some(data) = data_facts(&attribute) {
+                        entry.take_data(&data);
+                    }
+                }
+                kind::DATA if attribute.is_named(wof::STREAM) => packed = data_facts(&attribute),
+                kind::REPARSE_POINT => entry.reparse_tag = reparse_tag(&attribute),
+                _ => {}
+            }
+        }
+        // A long name that is lost leaves the short one.
+        if let (Some(name), false, true) = (dos_name, has_name, is_damaged) {
+            self.builder.add_name(number, None, &name);
+        }
+        if entry.attributes & attributes::REPARSE_POINT != 0 && entry.reparse_tag == 0 {
+            entry.reparse_tag = tag_of_name;
+        }
+        if let Some(packed) = packed.filter(|_| entry.reparse_tag == wof::TAG) {
+            entry.lcn = packed.lcn;
+            entry.allocated = packed.allocated;
+        }
+        if is_damaged {
+            entry.flags |= entry_flag::DAMAGED;
+            self.report.damaged.add(u64::from(number));
+            if !entry.has(entry_flag::HAS_DATA) && !is_directory {
+                entry.size = named_size;
+            }
+        }
+        // What the bit says must agree with what the file is.
+        entry.attributes &= !attributes::DIRECTORY;
+        if is_directory {
+            entry.attributes |= attributes::DIRECTORY;
+        }
+        self.builder.add_entry(entry);
+    }
+
+    fn extension(&mut self, number: u32, base: FileRef, record: &Record<'_>) {
+        self.builder.add_extension(base, number);
+        let Ok(base_number) = u32::try_from(base.number()) else { return };
+        for attribute in record.attributes() {
+            let Ok(attribute) = attribute else {
+                return self.report.damaged.add(u64::from(number));
+            };
+            match attribute.kind {
+                kind::FILE_NAME => {
+                    let name = attribute.resident().and_then(FileName::parse);
+                    if let Some(name) = name.filter(|n| n.namespace != Namespace::Dos) {
+                        self.builder.add_name(base_number, Some(base), &name);
+                    }
+                }
+                kind::DATA if attribute.is_unnamed() => {
+                    if let Some(data) = data_facts(&attribute) {
+                        self.builder.add_data(base, data);
+                    }
+                }
+                kind::REPARSE_POINT => self.builder.add_tag(base, reparse_tag(&attribute)),
+                _ => {}
+            }
+        }
+        if record.is_torn {
+            self.report.damaged.add(u64::from(number));
+        }
+    }
+}
+
+/// The facts of a stream; `None` for its later pieces.
+pub(crate) fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
+    match attribute.value {
+        Value::Resident(value) => Some(DataFacts {
+            size: value.len() as u64,
+            allocated: 0,
+            lcn: NO_LCN,
+            is_resident: true,
+        }),
+        Value::NonResident(value) => {
+            let sizes = value.sizes?;
+            let mut places = runs::decode(value.runs, 0).map_while(Result::ok).map(|run| run.place);
+            let cluster = places.find_map(|place| match place {
+                Place::Cluster(cluster) => u32::try_from(cluster).ok(),
+                _ => None,
+            });
+            Some(DataFacts {
+                size: sizes.size,
+                allocated: sizes.allocated,
+                lcn: cluster.unwrap_or(NO_LCN),
+                is_resident: false,
+            })
+        }
+    }
+}
+
+fn reparse_tag(attribute: &Attribute<'_>) -> u32 {
+    attribute.resident().and_then(|value| u32_at(value, 0)).unwrap_or(0)
+}

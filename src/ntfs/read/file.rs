@@ -1,0 +1,337 @@
+//! One file, gathered from its base record and the records that extend it.
+
+use std::sync::Arc;
+
+use super::compression::MAX_UNIT_BYTES;
+use super::data::{DataReader, Source};
+use super::volume::Volume;
+use crate::model::name::NtName;
+use crate::ntfs::error::{NtfsError, damaged};
+use crate::ntfs::ondisk::attribute::{Attribute, Sizes, Value, flag, kind};
+use crate::ntfs::ondisk::attribute_list;
+use crate::ntfs::ondisk::record::{FileRef, Record};
+use crate::ntfs::ondisk::runs::RunList;
+
+/// So many damages are kept.
+const MAX_DAMAGE: usize = 32;
+/// A file in more records than this is not believed (NTFS stops at about 10,000).
+const MAX_RECORDS: usize = 16_384;
+
+/// A file with all its attributes; run lists are still packed.
+pub(crate) struct File {
+    /// The base record.
+    pub(crate) number: u64,
+    /// Byte on the volume where that stands.
+    pub(crate) at: u64,
+    /// In the order they were met.
+    pub(crate) attributes: Vec<FileAttribute>,
+    /// Why attributes may be missing.
+    pub(crate) damage: Vec<String>,
+    /// Bytes of values and run lists so far.
+    held: usize,
+}
+
+/// The largest file that NTFS can hold (at 2 MiB clusters): 8 PiB.
+const MAX_STREAM_BYTES: u64 = 1 << 53;
+/// More attributes than that are not believed: each takes 26 bytes at least in
+/// an attribute list of 256 KiB at most.
+const MAX_ATTRIBUTES: usize = 16_384;
+/// Bytes of values and run lists in all records: more than the 1.5 million runs
+/// take at which NTFS stops, and little enough to hold.
+const MAX_BYTES: usize = 32 << 20;
+
+/// One attribute, put together from its pieces.
+pub(crate) struct FileAttribute {
+    pub(crate) kind: u32,
+    pub(crate) name: NtName,
+    pub(crate) flags: u16,
+    pub(crate) body: Body,
+}
+
+/// An attribute's value.
+pub(crate) enum Body {
+    Resident(Vec<u8>),
+    NonResident {
+        /// `None` where the first piece is lost.
+        sizes: Option<Sizes>,
+        /// A power of two of clusters; 0 for none.
+        unit: u8,
+        /// First cluster, run list, byte on the volume.
+        pieces: Vec<(u64, Vec<u8>, u64)>,
+    },
+}
+
+impl FileAttribute {
+    /// Bytes of the value; 0 where nobody knows.
+    pub(crate) fn size(&self) -> u64 {
+        match &self.body {
+            Body::Resident(bytes) => bytes.len() as u64,
+            Body::NonResident { sizes, .. } => sizes.map_or(0, |s| s.size),
+        }
+    }
+
+    /// The compression unit, as a power of two of clusters; 0 for none.
+    pub(crate) fn unit(&self) -> u8 {
+        match &self.body {
+            Body::Resident(_) => 0,
+            Body::NonResident { unit, .. } => *unit,
+        }
+    }
+
+    /// Whether it is encrypted by EFS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.flags & flag::ENCRYPTED != 0
+    }
+}
+
+impl File {
+    /// Gathers file `number`. `extensions` are the records known to extend it,
+    /// for when its attribute list cannot be read.
+    pub(crate) fn load(
+        volume: &Volume,
+        number: u64,
+        extensions: &dyn Fn() -> Vec<u64>,
+    ) -> Result<Self, NtfsError> {
+        let (mut bytes, at) = volume.read_record(number)?;
+        let record = Record::parse(&mut bytes, at)?;
+        let mut file = Self { number, at, attributes: Vec::new(), damage: Vec::new(), held: 0 };
+        file.add_record(&record);
+        let Some(list) = file.find(kind::ATTRIBUTE_LIST, None) else { return Ok(file) };
+        let base = FileRef::new(number, record.sequence);
+        let mut records = match file.read_list(volume, list) {
+            Ok((records, None)) => records,
+            Ok((mut records, Some(error))) => {
+                file.damage.push(error.to_string());
+                records.extend(extensions().into_iter().map(FileRef));
+                records
+            }
+            Err(error) => {
+                file.damage.push(error.to_string());
+                extensions().into_iter().map(FileRef).collect()
+            }
+        };
+        let mut seen = std::collections::HashSet::from([number]);
+        records.retain(|r| seen.insert(r.number()));
+        if records.len() > MAX_RECORDS {
+            file.damage.push(format!("it claims to consist of {} records", records.len()));
+            records.truncate(MAX_RECORDS);
+        }
+        for reference in records {
+            if let Err(error) = file.add_extension(volume, base, reference) {
+                if error.is_gone() {
+                    return Err(error);
+                }
+                file.damage.push(error.to_string());
+                file.damage.truncate(MAX_DAMAGE);
+            }
+        }
+        file.sort_pieces();
+        Ok(file)
+    }
+
+    /// The first attribute of that type and name (`None`: unnamed).
+    pub(crate) fn find(&self, kind: u32, name: Option<&NtName>) -> Option<&FileAttribute> {
+        self.attributes.iter().find(|a| {
+            a.kind == kind && name.map_or_else(|| a.name.is_empty(), |name| a.name == *name)
+        })
+    }
+
+    /// All attributes of that type.
+    pub(crate) fn all(&self, kind: u32) -> impl Iterator<Item = &FileAttribute> {
+        self.attributes.iter().filter(move |a| a.kind == kind)
+    }
+
+    /// The error for an attribute that is not there: "not found", or the
+    /// damage that may be the cause.
+    pub(crate) fn missing(&self, what: &str) -> NtfsError {
+        match self.damage.first() {
+            None => NtfsError::NotFound { what: what.into(), record: self.number },
+            Some(damage) => damaged("file record", self.at, what, damage.clone()),
+        }
+    }
+
+    /// A reader of the value.
+    pub(crate) fn reader(
+        &self,
+        volume: &Arc<Volume>,
+        attribute: &FileAttribute,
+    ) -> Result<DataReader, NtfsError> {
+        Ok(DataReader::new(Arc::clone(volume), self.source(volume, attribute)?))
+    }
+
+    /// The whole value, if it is no longer than `limit` and all readable.
+    pub(crate) fn value(
+        &self,
+        volume: &Arc<Volume>,
+        attribute: &FileAttribute,
+        limit: usize,
+    ) -> Result<Vec<u8>, NtfsError> {
+        if let Body::Resident(bytes) = &attribute.body {
+            return Ok(bytes.clone());
+        }
+        let mut reader = self.reader(volume, attribute)?;
+        let size = usize::try_from(reader.len()).ok().filter(|n| *n <= limit).ok_or_else(|| {
+            let found = format!("{} bytes", reader.len());
+            damaged("attribute", self.at, format!("{limit} bytes at most"), found)
+        })?;
+        let mut bytes = vec![0; size];
+        reader.read(&mut bytes)?;
+        match reader.holes().first() {
+            None => Ok(bytes),
+            Some(hole) => {
+                Err(damaged("attribute", self.at, "a readable value", hole.reason.clone()))
+            }
+        }
+    }
+
+    pub(crate) fn source(
+        &self,
+        volume: &Volume,
+        attribute: &FileAttribute,
+    ) -> Result<Source, NtfsError> {
+        let (sizes, unit, pieces) = match &attribute.body {
+            Body::Resident(bytes) => return Ok(Source::Resident(bytes.clone())),
+            Body::NonResident { sizes, unit, pieces } => (sizes, unit, pieces),
+        };
+        let Some(sizes) = *sizes else {
+            return Err(self.missing("the first piece of a stream"));
+        };
+        let mut runs = RunList::default();
+        for (first_vcn, bytes, at) in pieces {
+            if runs.push_piece(*first_vcn, bytes, *at).is_err() {
+                // Up to here it is good; the rest shows as a hole.
+                break;
+            }
+        }
+        // A run list that was cut short leaves a hole; a size far beyond it is
+        // no size, and nobody should read that many zeros.
+        let mapped = runs.clusters().saturating_mul(volume.cluster_bytes());
+        let absurd = sizes.size.saturating_sub(mapped) > volume.medium().len();
+        if absurd || sizes.size > MAX_STREAM_BYTES {
+            let found = format!("{} bytes, {mapped} of them in clusters", sizes.size);
+            return Err(damaged("attribute", self.at, "the size of a stream", found));
+        }
+        // Encrypted data is never compressed, and keeps a unit all the same.
+        let compressed = attribute.flags & flag::COMPRESSED != 0 && !attribute.is_encrypted();
+        let unit_clusters = match (compressed, *unit) {
+            (false, _) | (true, 0) => 0,
+            (true, unit) => 1_u64
+                .checked_shl(u32::from(unit))
+                .filter(|n| n.saturating_mul(volume.cluster_bytes()) <= MAX_UNIT_BYTES)
+                .ok_or_else(|| {
+                    damaged(
+                        "attribute",
+                        self.at,
+                        "a compression unit",
+                        format!("2^{unit} clusters"),
+                    )
+                })?,
+        };
+        Ok(Source::Clusters { runs, sizes, unit_clusters })
+    }
+
+    fn read_list(
+        &self,
+        volume: &Volume,
+        list: &FileAttribute,
+    ) -> Result<(Vec<FileRef>, Option<NtfsError>), NtfsError> {
+        let bytes = match &list.body {
+            Body::Resident(bytes) => bytes.clone(),
+            Body::NonResident { sizes, pieces, .. } => {
+                let (first_vcn, runs, _) =
+                    pieces.first().ok_or_else(|| self.missing("the attribute list"))?;
+                let value = crate::ntfs::ondisk::attribute::NonResident {
+                    first_vcn: *first_vcn,
+                    last_vcn: 0,
+                    unit: 0,
+                    sizes: *sizes,
+                    runs,
+                };
+                super::data::read_metadata(volume.medium(), volume.boot(), &value)?
+            }
+        };
+        let (entries, error) = attribute_list::parse(&bytes, self.at);
+        Ok((entries.into_iter().map(|e| e.record).collect(), error))
+    }
+
+    fn add_extension(
+        &mut self,
+        volume: &Volume,
+        base: FileRef,
+        reference: FileRef,
+    ) -> Result<(), NtfsError> {
+        let (mut bytes, at) = volume.read_record(reference.number())?;
+        let record = Record::parse(&mut bytes, at)?;
+        let is_ours = record.in_use
+            && reference.fits(record.sequence)
+            && record.base.is_some_and(|b| b.number() == base.number() && b.fits(base.sequence()));
+        if !is_ours {
+            let expected = format!("record {reference:?}, which extends {base:?}");
+            let found = format!("sequence {}, base {:?}", record.sequence, record.base);
+            return Err(damaged("file record", at, expected, found));
+        }
+        self.add_record(&record);
+        Ok(())
+    }
+
+    fn add_record(&mut self, record: &Record<'_>) {
+        if record.is_torn {
+            self.damage.push(format!(
+                "file record at byte {} of the volume: its end is of another write (torn)",
+                record.at
+            ));
+        }
+        for attribute in record.attributes() {
+            match attribute {
+                Ok(attribute) => self.add(&attribute),
+                Err(error) => self.damage.push(error.to_string()),
+            }
+        }
+    }
+
+    fn add(&mut self, attribute: &Attribute<'_>) {
+        self.held = self.held.saturating_add(match attribute.value {
+            Value::Resident(bytes) => bytes.len(),
+            Value::NonResident(value) => value.runs.len(),
+        });
+        if self.attributes.len() >= MAX_ATTRIBUTES || self.held > MAX_BYTES {
+            if self.damage.len() < MAX_DAMAGE {
+                self.damage.push("it claims to have more attributes than a file can have".into());
+            }
+            return;
+        }
+        let name = attribute.name();
+        let (kind, flags) = (attribute.kind, attribute.flags);
+        let body = match attribute.value {
+            Value::Resident(bytes) => Body::Resident(bytes.to_vec()),
+            Value::NonResident(value) => {
+                let piece = (value.first_vcn, value.runs.to_vec(), attribute.at);
+                let same = self.attributes.iter_mut().find(|a| a.kind == kind && a.name == name);
+                if let Some(FileAttribute {
+                    body: Body::NonResident { sizes, unit, pieces },
+                    flags: all,
+                    ..
+                }) = same
+                {
+                    if value.sizes.is_some() {
+                        *sizes = value.sizes;
+                        *unit = value.unit;
+                        *all = flags;
+                    }
+                    pieces.push(piece);
+                    return;
+                }
+                Body::NonResident { sizes: value.sizes, unit: value.unit, pieces: vec![piece] }
+            }
+        };
+        self.attributes.push(FileAttribute { kind, name, flags, body });
+    }
+
+    fn sort_pieces(&mut self) {
+        for attribute in &mut self.attributes {
+            if let Body::NonResident { pieces, .. } = &mut attribute.body {
+                pieces.sort_by_key(|(first_vcn, ..)| *first_vcn);
+            }
+        }
+    }
+}

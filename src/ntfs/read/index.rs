@@ -1,0 +1,180 @@
+//! Directory indexes, `$I30` (Linux-NTFS, "Index root", "Index allocation").
+//!
+//! Lifeboat lists folders from the file records, so an index is only a second
+//! opinion: it settles which of two files with one name is the right one, and a
+//! check tells where it disagrees with the records.
+
+use std::sync::Arc;
+
+use super::file::File;
+use super::volume::Volume;
+use crate::model::bytes::{u16_at, u32_at, u64_at};
+use crate::model::name::NtName;
+use crate::ntfs::error::{NtfsError, damaged};
+use crate::ntfs::ondisk::attribute::kind;
+use crate::ntfs::ondisk::file_name::{FileName, Namespace};
+use crate::ntfs::ondisk::fixup;
+use crate::ntfs::ondisk::record::FileRef;
+
+const WHAT: &str = "directory index";
+/// An index of more entries is not believed; bounds the memory.
+const MAX_ENTRIES: usize = 8 << 20;
+/// A bitmap for that many blocks.
+const MAX_BITMAP_BYTES: usize = 1 << 20;
+
+/// What an index lists.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Names (DOS names left out) and the files they point to.
+    pub names: Vec<(NtName, FileRef)>,
+    /// Why names may be missing.
+    pub damage: Vec<String>,
+}
+
+/// The entries of one node: `bytes` from its index header on. Stops at the
+/// first that makes no sense, and tells at which byte that is.
+pub fn entries(bytes: &[u8], names: &mut Vec<(NtName, FileRef)>) -> Result<(), usize> {
+    let number = |at| u32_at(bytes, at).and_then(|n| usize::try_from(n).ok());
+    let mut at = number(0).ok_or(0_usize)?;
+    let end = number(4).ok_or(4_usize)?.min(bytes.len());
+    loop {
+        let entry = bytes.get(at..end).ok_or(at)?;
+        let length = usize::from(u16_at(entry, 8).ok_or(at)?);
+        let key_length = usize::from(u16_at(entry, 10).ok_or(at)?);
+        let flags = u16_at(entry, 12).ok_or(at)?;
+        if flags & 2 != 0 {
+            return Ok(());
+        }
+        if length < 0x10 || length % 8 != 0 || length > entry.len() || names.len() >= MAX_ENTRIES {
+            return Err(at);
+        }
+        let key = entry.get(0x10..0x10 + key_length).filter(|k| k.len() + 0x10 <= length);
+        let name = key.and_then(FileName::parse).ok_or(at)?;
+        if name.namespace != Namespace::Dos {
+            names.push((name.name(), FileRef(u64_at(entry, 0).ok_or(at)?)));
+        }
+        at += length;
+    }
+}
+
+/// Reads the whole index of a directory.
+pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, NtfsError> {
+    let i30 = NtName::from("$I30");
+    let root = directory
+        .find(kind::INDEX_ROOT, Some(&i30))
+        .ok_or_else(|| directory.missing("$INDEX_ROOT"))?;
+    let root = directory.value(volume, root, 65_536)?;
+    let mut listing = Listing::default();
+    if let Err(byte) = root.get(0x10..).ok_or(0).and_then(|b| entries(b, &mut listing.names)) {
+        listing.damage.push(format!("$INDEX_ROOT, byte {}: no index entry", byte + 0x10));
+    }
+    let Some(allocation) = directory.find(kind::INDEX_ALLOCATION, Some(&i30)) else {
+        return Ok(listing);
+    };
+    let block_bytes = u32_at(&root, 8).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    if !block_bytes.is_power_of_two() || !(512..=65_536).contains(&block_bytes) {
+        let found = block_bytes.to_string();
+        return Err(damaged(WHAT, directory.at, "the size of an index block", found));
+    }
+    // Without its bitmap every block is looked at: old ones are told apart by
+    // the comparison with the records.
+    let bitmap = directory
+        .find(kind::BITMAP, Some(&i30))
+        .and_then(|bitmap| directory.value(volume, bitmap, MAX_BITMAP_BYTES).ok());
+    let mut reader = directory.reader(volume, allocation)?;
+    let mut buf = vec![0; (1 << 20) / block_bytes * block_bytes];
+    let mut number = 0_usize;
+    loop {
+        let n = reader.read(&mut buf)?;
+        if n == 0 {
+            break;
+        }
+        for block in buf[..n].chunks_exact_mut(block_bytes) {
+            let is_used = bitmap.as_ref().is_none_or(|b| {
+                b.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 != 0)
+            });
+            if is_used && let Err(why) = read_block(block, &mut listing.names) {
+                listing.damage.push(format!("index block {number}: {why}"));
+            }
+            number += 1;
+        }
+    }
+    listing.damage.extend(reader.holes().iter().take(16).map(|hole| hole.reason.clone()));
+    Ok(listing)
+}
+
+fn read_block(block: &mut [u8], names: &mut Vec<(NtName, FileRef)>) -> Result<(), String> {
+    if !block.starts_with(b"INDX") {
+        return Err("expected \"INDX\"".into());
+    }
+    let length = block.len();
+    match fixup::apply(block, 0, WHAT) {
+        Ok(good) if good == length => {}
+        Ok(_) => return Err("its end is of another write (torn)".into()),
+        Err(_) => return Err("its update sequence makes no sense".into()),
+    }
+    entries(&block[0x18..], names).map_err(|byte| format!("no index entry at byte {}", byte + 0x18))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ntfs::ondisk::file_name::tests::build;
+
+    fn entry(record: u64, namespace: u8, name: &str) -> Vec<u8> {
+        let key = build(FileRef::new(5, 5), namespace, name);
+        let mut b = vec![0; (0x10 + key.len()).next_multiple_of(8)];
+        let length = u16::try_from(b.len()).unwrap();
+        b[..8].copy_from_slice(&FileRef::new(record, 1).0.to_le_bytes());
+        b[8..10].copy_from_slice(&length.to_le_bytes());
+        b[10..12].copy_from_slice(&u16::try_from(key.len()).unwrap().to_le_bytes());
+        b[0x10..0x10 + key.len()].copy_from_slice(&key);
+        b
+    }
+
+    fn node(entries: &[Vec<u8>]) -> Vec<u8> {
+        let mut last = vec![0; 0x10];
+        last[8] = 0x10;
+        last[12] = 2;
+        let body = [entries.concat(), last].concat();
+        let mut b = 16_u32.to_le_bytes().to_vec();
+        b.extend(u32::try_from(16 + body.len()).unwrap().to_le_bytes());
+        b.resize(16, 0);
+        b.extend(body);
+        b
+    }
+
+    #[test]
+    fn names_without_dos_names() {
+        let node = node(&[entry(30, 1, "long name"), entry(30, 2, "LONG~1"), entry(31, 3, "B")]);
+        let mut names = Vec::new();
+        assert_eq!(entries(&node, &mut names), Ok(()));
+        assert_eq!(
+            names,
+            [("long name".into(), FileRef::new(30, 1)), ("B".into(), FileRef::new(31, 1))]
+        );
+    }
+
+    #[test]
+    fn hostile_entries_stop_the_walk() {
+        let good = node(&[entry(30, 1, "a"), entry(31, 1, "b")]);
+        let second = 16 + entry(30, 1, "a").len();
+        for (at, byte) in
+            [(second + 8, 0), (second + 8, 7), (second + 9, 0xFF), (second + 10, 0xFF)]
+        {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            let mut names = Vec::new();
+            assert_eq!(entries(&bytes, &mut names), Err(second), "{at}");
+            assert_eq!(names.len(), 1);
+        }
+        for header in [0_u32, 4, u32::MAX] {
+            let mut bytes = good.clone();
+            bytes[..4].copy_from_slice(&header.to_le_bytes());
+            let _ = entries(&bytes, &mut Vec::new());
+            bytes[4..8].copy_from_slice(&header.to_le_bytes());
+            assert!(entries(&bytes, &mut Vec::new()).is_err());
+        }
+        assert_eq!(entries(&[], &mut Vec::new()), Err(0));
+    }
+}

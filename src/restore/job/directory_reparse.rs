@@ -1,0 +1,57 @@
+//! Reparse data of folders that have children of their own, as those of a cloud
+//! (`OneDrive`) have. To a file system that does not know the tag, such a folder
+//! is a dead end: so the data is put on when everything below is done, and has
+//! been looked at, the deepest folder first.
+
+use super::Job;
+use super::apply_metadata::times;
+use crate::model::metadata::is_name_surrogate;
+use crate::restore::error::RestoreError;
+use crate::restore::place::{Fact, FactKind};
+use crate::set::format::manifest::{Member, MemberKind, from_base64};
+use crate::tree::Tree;
+use crate::tree::host::HostTree;
+
+/// Whether reparse data covers children.
+pub(super) fn is_cover(kind: MemberKind, reparse: &[u8]) -> bool {
+    let tag = reparse.first_chunk().map(|tag| u32::from_le_bytes(*tag));
+    kind == MemberKind::Directory && tag.is_some_and(|tag| !is_name_surrogate(tag))
+}
+
+/// The reparse data that covers this member's children, if it has such.
+pub(in crate::restore) fn of(member: &Member) -> Option<Vec<u8>> {
+    let data = from_base64(member.reparse.as_deref()?)?;
+    is_cover(member.kind, &data).then_some(data)
+}
+
+impl Job<'_> {
+    /// Puts the reparse data onto the folders, and compares it. Goes over the set
+    /// once for each depth rather than keep in memory what a set may say.
+    pub(in crate::restore) fn cover(&mut self) -> Result<(), RestoreError> {
+        let input = self.input;
+        while let Some(depth) = self.cover_depths.pop_last() {
+            let mut set = input.in_order()?;
+            while let Some(member) = self.next(&mut *set, false)? {
+                let Some(data) = of(&member) else { continue };
+                let Some(place) = self.whole(&member).filter(|p| p.at.len() == depth) else {
+                    continue;
+                };
+                let losses = self.tally.losses;
+                let facts = [Fact::Reparse(&data), Fact::Times(times(member.times))];
+                self.set(&member, &place, &facts)?;
+                let Some(opened) = self.places.roots.get(place.root) else { continue };
+                if self.tally.losses > losses || !opened.root.holds(FactKind::Reparse) {
+                    continue; // it was said
+                }
+                let found = HostTree::open(&opened.shown).and_then(|tree| {
+                    let id = tree.at(&place.at)?;
+                    tree.facts(id, None)
+                });
+                if found.is_ok_and(|facts| facts.reparse.as_ref() != Some(&data)) {
+                    self.tally.fact_differs(&member.path, FactKind::Reparse);
+                }
+            }
+        }
+        Ok(())
+    }
+}

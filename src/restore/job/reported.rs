@@ -1,0 +1,40 @@
+//! What was told of as lost, so that the read-back does not tell it again. By
+//! hashes: there may be a million files.
+
+use std::hash::BuildHasher;
+
+use super::{Job, Place};
+use crate::model::name::NtName;
+use crate::restore::place::Piece;
+
+impl Job<'_> {
+    /// Remembers that this piece of a file was told of as lost.
+    pub(super) fn tell(&mut self, place: &Place, piece: Piece<'_>) {
+        let hash = self.piece(place.root, &place.at, piece);
+        self.told.insert(hash);
+    }
+
+    fn piece(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> u64 {
+        self.hasher.hash_one((root, at, piece))
+    }
+
+    /// Whether this piece of what stands there was told of as lost.
+    pub(in crate::restore) fn has_told(
+        &self,
+        root: usize,
+        at: &[NtName],
+        piece: Piece<'_>,
+    ) -> bool {
+        self.told.contains(&self.piece(root, at, piece))
+    }
+
+    /// Whether a path of the set leads nowhere, which was told of.
+    pub(in crate::restore) fn refuses(&self, path: Option<&[u8]>) -> bool {
+        self.find(path).is_err()
+    }
+
+    /// Whether that was not put down, or was there already and keeps its facts.
+    pub(in crate::restore) fn has_left(&self, root: usize, at: &[NtName]) -> bool {
+        self.left.contains(&self.hasher.hash_one((root, at)))
+    }
+}

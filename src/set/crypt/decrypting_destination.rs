@@ -1,0 +1,203 @@
+//! An encrypted set as a plain one: a target in which store and manifest are
+//! found under their plain names. What reads a set need not know of keys.
+
+use crate::set::format::names::{DETAILS, KEY};
+use std::sync::Arc;
+
+use super::concatenated_file::{Joined, Piece};
+use crate::destination::read_full;
+use crate::destination::{Space, Target, TargetEntry, TargetError, TargetFile};
+use crate::model::metadata::FileTime;
+use crate::set::crypt::key::MAX_SMALL;
+use crate::set::crypt::{CryptError, Keys, SetKey};
+use crate::set::error::ArchiveError;
+use crate::set::format::names::RESCUE;
+use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
+use crate::set::format::rescue::Rescue;
+use crate::set::write::append_file::crypt;
+
+/// The largest `key.age` that is read, in bytes: one for hundreds of recipients.
+const MAX_KEY: u64 = 1 << 20;
+
+/// A set that was opened with its key.
+pub(crate) struct Opened {
+    inner: Arc<dyn Target>,
+    key: SetKey,
+    store: (String, Vec<Piece>),
+    manifest: (String, Vec<Piece>),
+}
+
+impl Opened {
+    /// The set in `dir`, which `rescue` describes.
+    pub(crate) fn new(inner: Arc<dyn Target>, key: SetKey, dir: &str, rescue: &Rescue) -> Self {
+        let pieces = |what: &str| {
+            let pieces = rescue.files.iter().filter_map(|file| {
+                let is_one = file.name.starts_with(what) && is_plain(&file.name);
+                let plain = file.plain_size.filter(|_| is_one)?;
+                Some(Piece { path: format!("{dir}/{}", file.name), plain })
+            });
+            (format!("{dir}/{what}"), pieces.collect())
+        };
+        Self { store: pieces(STORE), manifest: pieces(MANIFEST), inner, key }
+    }
+}
+
+/// A name in the set's own folder.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+impl Target for Opened {
+    fn display(&self, path: &str) -> String {
+        self.inner.display(path)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+        self.inner.list(dir)
+    }
+
+    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+        self.inner.stat(path)
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+        self.inner.create_dir_all(dir)
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.inner.create(path)
+    }
+
+    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        self.inner.open_rw(path)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+        for (name, pieces) in [&self.store, &self.manifest] {
+            if path == name && !pieces.is_empty() {
+                let (inner, key) = (Arc::clone(&self.inner), self.key.clone());
+                return Ok(Box::new(Joined::new(inner, key, pieces.clone(), false)));
+            }
+        }
+        self.inner.open(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+        self.inner.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+        self.inner.remove_dir(path)
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+        self.inner.modified(path)
+    }
+
+    fn space(&self) -> Result<Option<Space>, TargetError> {
+        self.inner.space()
+    }
+
+    fn max_file_size(&self) -> u64 {
+        self.inner.max_file_size()
+    }
+
+    fn without_patience(&self) -> Option<&dyn Target> {
+        self.inner.without_patience()
+    }
+}
+
+/// Opens a set's `key.age`; `None` if there is none.
+pub(crate) fn open_key(
+    target: &dyn Target,
+    dir: &str,
+    keys: &Keys,
+) -> Result<Option<SetKey>, ArchiveError> {
+    let path = format!("{dir}/{KEY}");
+    let Some(bytes) = small_file(target, &path, MAX_KEY)? else { return Ok(None) };
+    keys.open(&bytes).map(Some).map_err(|error| crypt(target, &path, error))
+}
+
+/// What the set says of itself to who has its key: parts, seal, plan.
+pub(crate) fn details(
+    target: &dyn Target,
+    dir: &str,
+    key: &SetKey,
+    outer: &Rescue,
+) -> Result<Rescue, ArchiveError> {
+    let path = format!("{dir}/{DETAILS}");
+    let damaged = |what: &'static str| crypt(target, &path, CryptError::Damaged(what));
+    let sealed = small_file(target, &path, MAX_SMALL)?.ok_or_else(|| damaged("it is missing"))?;
+    let plain = key.open(&sealed).map_err(|error| crypt(target, &path, error))?;
+    let inner: Rescue =
+        serde_json::from_slice(&plain).map_err(|_| damaged("it holds something else"))?;
+    if inner.set != outer.set {
+        return Err(damaged("it belongs to another set"));
+    }
+    // Which files there are is known only when all are written.
+    Ok(Rescue { files: outer.files.clone(), ..inner })
+}
+
+/// The bytes of a file that has at most so many; `None` if it is not there.
+pub(crate) fn small_file(
+    target: &dyn Target,
+    path: &str,
+    max: u64,
+) -> Result<Option<Vec<u8>>, ArchiveError> {
+    let size = match target.stat(path)? {
+        Some(entry) if !entry.is_dir && entry.size <= max => entry.size,
+        Some(_) => return Err(crypt(target, path, CryptError::Damaged("it is too large"))),
+        None => return Ok(None),
+    };
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+    let read = read_full(&mut *target.open(path)?, 0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
+}
+
+/// Whether a file of an unfinished set is one of these, or on its way to it.
+pub(crate) fn is_key(name: &str) -> bool {
+    name.strip_suffix(PARTIAL).unwrap_or(name) == KEY
+}
+
+/// What `rescue.json` of an encrypted set says to everybody: no user, no file,
+/// no path, no label.
+pub(crate) fn redacted(inner: &Rescue) -> Rescue {
+    let mut outer = inner.clone();
+    outer.plan.clear();
+    outer.seal = None;
+    // They may name volumes.
+    outer.lacks.fill("a part of the store: who has the key is told which".to_owned());
+    for part in &mut outer.parts {
+        // Its letter, if it is one: restore.cmd needs it.
+        let letter = part.drive.len() == 1 && part.drive.is_ascii();
+        if !letter {
+            "unnamed".clone_into(&mut part.drive);
+        }
+        part.drive_from.clear();
+        part.path.clear();
+        part.skipped.clear();
+        part.volume_serial = None;
+        part.volume_label.clear();
+    }
+    outer
+}
+
+/// How a set is encrypted; `None` for a plain one.
+///
+/// # Errors
+/// No set is there.
+pub(crate) fn how_locked(target: &dyn Target, dir: &str) -> Result<Option<String>, ArchiveError> {
+    let rescue = crate::set::read::reader::read_rescue(target, dir.trim_end_matches('/'))?;
+    Ok(rescue.encryption.map(|encryption| encryption.how))
+}
+
+/// The error of a set for which no key was given.
+pub(crate) fn locked(target: &dyn Target, dir: &str, how: &str) -> ArchiveError {
+    let error = if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };
+    crypt(target, &format!("{dir}/{RESCUE}"), error)
+}

@@ -1,0 +1,72 @@
+//! Encryption of rescue sets: age v1 files (<https://age-encryption.org/v1>), so
+//! that the stock `age` reads them.
+//!
+//! The `age` crate makes and opens every header and every small file whole
+//! ([`key`]). The payload of the large ones is read and written here
+//! ([`stream`]), chunk by chunk: a reader goes straight to the chunk that it
+//! wants, and a writer knows what lies where when it is broken off.
+//!
+//! **No nonce is ever used for two plaintexts.** Each file has a key of its own, and
+//! an interrupted run does not go on in the file that it left, but begins
+//! another.
+
+pub(crate) mod concatenated_file;
+pub(crate) mod decrypting_destination;
+pub mod key;
+pub mod stream;
+
+pub use key::{Encryption, Keys, Locks, SetKey};
+
+/// Why something cannot be encrypted or decrypted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CryptError {
+    /// The passphrase is not the one.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// It wants a passphrase, and none was given.
+    #[error("it is encrypted with a passphrase, and none was given")]
+    NoPassphrase,
+    /// It is encrypted to recipients, and no identity that was given is one.
+    #[error("it is encrypted to a recipient, and no identity that was given is its")]
+    NoIdentity,
+    /// Trying the passphrase would take more memory than this program allows
+    /// itself.
+    #[error("its passphrase needs 2^{0} rounds to try, which is beyond the limit of 2^18")]
+    TooMuchWork(u8),
+    /// It is not what was written.
+    #[error("{0}")]
+    Damaged(&'static str),
+    /// A passphrase that a thief would guess.
+    #[error("{0}")]
+    WeakPassphrase(&'static str),
+    /// What stands for a recipient or identity is none.
+    #[error("{0}")]
+    NotAKey(String),
+    /// The age crate cannot encrypt.
+    #[error("encryption failed: {0}")]
+    Failed(String),
+}
+
+impl CryptError {
+    /// What to do, in plain words.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::WrongPassphrase => {
+                "Type it again (F2 shows it): in WinPE the keyboard may be another."
+            }
+            Self::NoPassphrase => "Give it: --passphrase-file FILE, or LIFEBOAT_PASSPHRASE.",
+            Self::NoIdentity => "Name the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
+            Self::TooMuchWork(_) => {
+                "Read the set with age itself: docs/format.md, section 14, tells how."
+            }
+            Self::Damaged(_) => "Fetch the file again from another copy of the set.",
+            Self::WeakPassphrase(_) => {
+                "Take another: four or five words that nobody else has together."
+            }
+            Self::NotAKey(_) => {
+                "Recipients begin with age1, identities with AGE-SECRET-KEY-1; age-keygen makes both."
+            }
+            Self::Failed(_) => "Run the command again; if it stays, report it.",
+        }
+    }
+}

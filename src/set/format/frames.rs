@@ -1,0 +1,250 @@
+//! Independent zstd frames and the table that finds them (the zstd seekable
+//! format: a skippable frame at the end, which plain zstd passes over).
+
+use zeekstd::{BytesWrapper, SeekTable};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::{CParameter, compress_bound};
+
+use crate::set::error::ArchiveError;
+
+/// The plain size at which a frame is cut: large enough for zstd to work well
+/// (its window at the usual levels is 2 to 4 MiB), small enough that a flipped
+/// bit costs little and that a dozen of them fit into memory.
+pub const FRAME_BYTES: u64 = 4 << 20;
+
+/// The largest plain size of a frame that is read: what a forged set can make
+/// a reader allocate.
+pub const MAX_FRAME_BYTES: u64 = 64 << 20;
+
+/// Packs frames; the same bytes at the same level give the same frame.
+pub struct Packer(Compressor<'static>);
+
+impl Packer {
+    /// For a zstd level.
+    pub fn new(level: i32) -> Result<Self, ArchiveError> {
+        let mut compressor = Compressor::new(level).map_err(|e| internal(&e))?;
+        compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| internal(&e))?;
+        compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(|e| internal(&e))?;
+        if level == 1 {
+            // Its own tables suit a window of 512 KiB. With these, which a core's
+            // cache still holds, it sees the whole frame: the set of benches/offload.sh
+            // becomes a seventh smaller, and no slower.
+            compressor.set_parameter(CParameter::WindowLog(22)).map_err(|e| internal(&e))?;
+            compressor.set_parameter(CParameter::HashLog(17)).map_err(|e| internal(&e))?;
+        }
+        Ok(Self(compressor))
+    }
+
+    /// Packs `plain` into one frame, which replaces what `packed` held.
+    pub fn pack(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> Result<(), ArchiveError> {
+        packed.clear();
+        packed.reserve(compress_bound(plain.len()));
+        self.0.compress_to_buffer(plain, packed).map_err(|e| internal(&e))?;
+        Ok(())
+    }
+}
+
+fn internal(error: &std::io::Error) -> ArchiveError {
+    ArchiveError::Internal { what: format!("zstd: {error}") }
+}
+
+/// Unpacks frames, within bounds whatever they claim.
+pub struct Unpacker(Decompressor<'static>);
+
+impl Unpacker {
+    /// Ready for work.
+    pub fn new() -> Result<Self, ArchiveError> {
+        Decompressor::new().map(Self).map_err(|e| internal(&e))
+    }
+
+    /// Unpacks a frame that must yield exactly `plain_size` bytes, which replace
+    /// what `plain` held. The error says what is wrong with the frame.
+    pub fn unpack(
+        &mut self,
+        packed: &[u8],
+        plain_size: u64,
+        plain: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        plain.clear();
+        let size = match usize::try_from(plain_size) {
+            Ok(size) if plain_size <= MAX_FRAME_BYTES => size,
+            _ => return Err(format!("a frame of {plain_size} bytes is beyond the limit")),
+        };
+        plain.reserve_exact(size);
+        // The spare room bounds what comes out.
+        let got = self.0.decompress_to_buffer(packed, plain).map_err(|e| e.to_string())?;
+        if got != size {
+            return Err(format!("the frame holds {got} bytes, {size} were expected"));
+        }
+        Ok(())
+    }
+}
+
+/// The sizes of one frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameSizes {
+    /// Bytes, compressed.
+    pub packed: u32,
+    /// Bytes, plain.
+    pub plain: u32,
+}
+
+/// A seek table in the making.
+#[derive(Default)]
+pub struct TableWriter(SeekTable);
+
+impl TableWriter {
+    /// Adds a frame.
+    pub fn push(&mut self, packed: u64, plain: u64) -> Result<(), ArchiveError> {
+        let too_large = || ArchiveError::Internal { what: "a frame beyond 4 GiB".to_owned() };
+        let packed = u32::try_from(packed).map_err(|_| too_large())?;
+        let plain = u32::try_from(plain).map_err(|_| too_large())?;
+        let too_many = || ArchiveError::Unfit {
+            what: "more frames than a set may have; use a larger frame size".to_owned(),
+        };
+        if self.0.num_frames() as usize >= MAX_FRAMES {
+            return Err(too_many());
+        }
+        self.0.log_frame(packed, plain).map_err(|_| too_many())
+    }
+
+    /// The table as it stands at the end of a file.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut serializer = self.0.into_serializer();
+        let mut bytes = vec![0; serializer.encoded_len()];
+        let mut done = 0;
+        while done < bytes.len() {
+            match serializer.write_into(&mut bytes[done..]) {
+                0 => break,
+                n => done += n,
+            }
+        }
+        bytes.truncate(done);
+        bytes
+    }
+}
+
+/// The most frames of a file: 8 TiB at the usual size. Whoever reads a set holds
+/// all their places in memory, a hundred MiB for so many; a forged table must not
+/// ask for more.
+pub const MAX_FRAMES: usize = 2 << 20;
+
+/// Bytes of the footer that ends a table and says how large it is.
+pub const TABLE_FOOTER: usize = 9;
+
+/// Bytes of a whole table, by its footer; `None` if that is none, or claims
+/// more than the file has or [`MAX_FRAMES`].
+pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
+    let [a, b, c, d, descriptor, magic @ ..] = *footer;
+    if u32::from_le_bytes(magic) != 0x8F92_EAB1 || descriptor & 0x7C != 0 {
+        return None;
+    }
+    let entry = if descriptor & 0x80 != 0 { 12 } else { 8 };
+    let frames = u64::from(u32::from_le_bytes([a, b, c, d]));
+    let size = frames * entry + 8 + TABLE_FOOTER as u64;
+    (size <= file_size && frames <= MAX_FRAMES as u64).then_some(size)
+}
+
+/// Reads a whole table; `None` if it is none.
+pub fn read_table(bytes: &[u8]) -> Option<Vec<FrameSizes>> {
+    let footer = bytes.last_chunk()?;
+    if table_size(footer, bytes.len() as u64)? != bytes.len() as u64 {
+        return None;
+    }
+    let table = SeekTable::from_seekable(&mut BytesWrapper::new(bytes)).ok()?;
+    let frame = |index| {
+        Some(FrameSizes {
+            packed: u32::try_from(table.frame_size_comp(index).ok()?).ok()?,
+            plain: u32::try_from(table.frame_size_decomp(index).ok()?).ok()?,
+        })
+    };
+    (0..table.num_frames()).map(frame).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_frame_comes_back_and_never_yields_more_than_it_should() {
+        let plain = vec![7; 1 << 20];
+        let (mut packed, mut back) = (Vec::new(), Vec::new());
+        Packer::new(3).unwrap().pack(&plain, &mut packed).unwrap();
+        let mut unpacker = Unpacker::new().unwrap();
+        unpacker.unpack(&packed, plain.len() as u64, &mut back).unwrap();
+        assert_eq!(back, plain);
+        assert!(unpacker.unpack(&packed, 1000, &mut back).is_err(), "a bomb");
+        assert!(back.capacity() <= 1 << 20);
+        assert!(unpacker.unpack(&packed, (1 << 20) + 1, &mut back).is_err(), "too short");
+        assert!(unpacker.unpack(&packed, u64::MAX, &mut back).is_err());
+        for at in 0..packed.len() {
+            packed[at] ^= 0x10;
+            let same = unpacker.unpack(&packed, plain.len() as u64, &mut back).is_ok();
+            assert!(!same || back == plain, "a flipped bit at {at} went unseen");
+            packed[at] ^= 0x10;
+        }
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_stored() {
+        let mut state = 1_u64;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33).to_le_bytes()[0]
+        });
+        let plain: Vec<u8> = noise.take(4 << 20).collect();
+        for level in [1, 3, 7, 12, 19] {
+            let mut packed = Vec::new();
+            Packer::new(level).unwrap().pack(&plain, &mut packed).unwrap();
+            // RFC 8878, 3.1.1: a header of at most 18 bytes, a checksum, and 3 bytes
+            // for each block of at most 128 KiB, which is then stored as it is.
+            let more = packed.len() - plain.len();
+            assert!(more <= 18 + 4 + 3 * 33, "level {level}: {more} bytes more");
+        }
+    }
+
+    #[test]
+    fn a_table_of_too_many_frames_is_neither_written_nor_read() {
+        let footer = |frames: usize| {
+            let mut footer = [0, 0, 0, 0, 0, 0xB1, 0xEA, 0x92, 0x8F];
+            footer[..4].copy_from_slice(&u32::try_from(frames).unwrap().to_le_bytes());
+            footer
+        };
+        assert_eq!(table_size(&footer(MAX_FRAMES), u64::MAX), Some((16 << 20) + 17));
+        assert_eq!(table_size(&footer(MAX_FRAMES + 1), u64::MAX), None);
+        let mut writer = TableWriter::default();
+        for _ in 0..MAX_FRAMES {
+            writer.push(1, 1).unwrap();
+        }
+        assert!(matches!(writer.push(1, 1), Err(ArchiveError::Unfit { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn tables_come_back(sizes: Vec<(u32, u32)>) {
+            let mut writer = TableWriter::default();
+            let max = 0x4000_0000;
+            for &(packed, plain) in &sizes {
+                writer.push(u64::from(packed % max), u64::from(plain % max)).unwrap();
+            }
+            let bytes = writer.to_bytes();
+            let back = read_table(&bytes).unwrap();
+            prop_assert_eq!(back.len(), sizes.len());
+            for (frame, size) in back.iter().zip(&sizes) {
+                prop_assert_eq!((frame.packed, frame.plain), (size.0 % max, size.1 % max));
+            }
+            prop_assert!(read_table(&bytes[1..]).is_none());
+        }
+
+        #[test]
+        fn any_table_is_survived(bytes: Vec<u8>, count: u32) {
+            let mut bytes = bytes;
+            bytes.extend(count.to_le_bytes());
+            bytes.extend([0, 0xB1, 0xEA, 0x92, 0x8F]);
+            let _ = read_table(&bytes);
+            bytes.splice(0..0, [0x5E, 0x2A, 0x4D, 0x18]);
+            let _ = read_table(&bytes);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! `RESTORE.txt` and `restore.cmd`: what the technician, or the next task
+//! sequence, does with a set. Plain ASCII; nothing in them comes from the
+//! source unchecked, since one of them is run.
+
+use std::fmt::Write as _;
+
+use super::rescue::{EndState, Part, Rescue, What};
+use crate::usmt::loadstate::{Call, unsure, ways};
+
+/// `RESTORE.txt`, with `\n` between lines.
+pub fn restore_txt(rescue: &Rescue) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| {
+        text.push_str(&ascii(line));
+        text.push('\n');
+    };
+    line("THIS FOLDER IS A RESCUE SET, MADE BY LIFEBOAT");
+    line("");
+    line(&format!("Computer:  {}", machine(rescue)));
+    line(&format!("Made:      {} (clock of the rescuing machine)", rescue.created));
+    line(&format!("Holds:     {}", kind_for_people(rescue)));
+    for part in &rescue.parts {
+        if rescue.encryption.is_some() {
+            line(&format!("           the part of drive {}: ({})", part.drive, part.role));
+            continue;
+        }
+        line(&format!(
+            "           {} ({}; drive letter: {})",
+            place(part),
+            part.role,
+            part.drive_from
+        ));
+    }
+    for lack in &rescue.lacks {
+        line(&format!("MISSING:   {lack}"));
+    }
+    if let Some(encryption) = &rescue.encryption {
+        line("Encrypted: yes. Whose files these are, and which, nobody sees without the key.");
+        line(if encryption.how == "passphrase" {
+            "           Lifeboat asks for the passphrase (or: --passphrase-file FILE)."
+        } else {
+            "           Add to each command below the secret key: --identity FILE."
+        });
+    }
+    let totals = rescue.totals;
+    line(&format!("Files:     {} in {} bytes", totals.files, totals.bytes));
+    line(&match rescue.end_state {
+        _ if totals.losses == 0 => "Losses:    none".to_owned(),
+        EndState::Saved | EndState::SavedWithLosses => {
+            format!("Losses:    {}. `lifeboat list` on this folder names each.", totals.losses)
+        }
+    });
+    line("");
+    line("1. CHECK IT");
+    line("     lifeboat verify <this folder>");
+    line("");
+    for part in steps(rescue) {
+        line(&part);
+    }
+    for part in loadstate_steps(rescue) {
+        line(&part);
+    }
+    line("WITHOUT LIFEBOAT");
+    if rescue.encryption.is_some() {
+        by_hand(&mut line);
+        return text;
+    }
+    line("   Stock zstd and tar give every file's bytes (owners, rights and streams");
+    line("   need Lifeboat):");
+    let split = rescue.options.split.is_some();
+    line(if split {
+        "     cat store.tar.zst.* | zstd -dc |"
+    } else {
+        "     zstd -dc store.tar.zst |"
+    });
+    line("       tar -x --warning=no-unknown-keyword");
+    line("   (that option is for GNU tar, which else remarks on every file; leave it out");
+    line("   with others)");
+    line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
+    if rescue.what == What::Store && rescue.kind != "compressed" {
+        line("   The users' files stand below USMT\\File\\<drive>$\\. Copied from there by");
+        line("   hand they are files only: the settings are lost.");
+    }
+    text
+}
+
+/// What stock tools do with an encrypted set.
+fn by_hand(line: &mut dyn FnMut(&str)) {
+    line("   Stock age, zstd and tar give every file's bytes (owners, rights and streams");
+    line("   need Lifeboat). If key.age was locked to a recipient: age -d -i FILE key.age");
+    line("     age -d key.age > key.txt");
+    line("     for f in store.tar.zst.*.age; do age -d -i key.txt $f; done | zstd -dc |");
+    line("       tar -x --warning=no-unknown-keyword");
+    line("   key.txt opens the set: delete it afterwards.");
+    line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
+}
+
+/// The second step: restoring.
+fn steps(rescue: &Rescue) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |text: &str| lines.push(text.to_owned());
+    match rescue.what {
+        What::Store => {
+            line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
+            line("     restore.cmd");
+            line("   or by hand:");
+            line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
+            line("   Every part goes to the drive and path that it came from. In WinPE drives");
+            line("   may have other letters: then by hand, with the root that each has now");
+            line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
+        }
+        What::Folder => {
+            line("2. TAKE OUT WHAT IS WANTED, elevated");
+            line("   This is a folder, not a USMT store: loadstate has no use for it.");
+            line("     restore.cmd D:\\Rescued            all of it, into that folder");
+            line("   or by hand:");
+            line("     lifeboat restore <this folder> --to D:\\Rescued");
+            line("     lifeboat list <this folder>");
+            line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
+            line("   Back at its old place it would mix with what is there now: the new");
+            line("   Windows and its users. So it goes into a folder of its own.");
+        }
+    }
+    line("");
+    lines
+}
+
+/// The third step: `loadstate`, by kind of store.
+fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |text: &str| lines.push(text.to_owned());
+    if rescue.what == What::Folder {
+        return lines;
+    }
+    line("3. RUN LOADSTATE, elevated, in the new Windows (it does not run in WinPE)");
+    if rescue.encryption.is_some() {
+        line("     lifeboat loadstate <this folder> --run");
+        line("   Without --run it shows the command. Name the same /i: files as at the");
+        line("   capture: --i FILE.");
+        line("");
+        return lines;
+    }
+    let [Some(command), other] = loadstate(rescue) else {
+        line("   The set has no primary part, or its path has letters that a script should");
+        line("   not hold: give loadstate the store path named above.");
+        line("");
+        return lines;
+    };
+    line(&format!("     {command}"));
+    line("   Name the same /i: files as at the capture. Lifeboat can start and follow it:");
+    line("     lifeboat loadstate <this folder> --run");
+    match rescue.kind.as_str() {
+        "hard-link" => {
+            line("   All parts must be back at their own drives and paths, on fixed NTFS");
+            line("   volumes.");
+            if let Some(command) = other {
+                let tried = unsure::answer("B").words("It is UNTESTED.");
+                line("   If loadstate refuses the store (return code 27 or 38), this may help. It");
+                line("   works on a copy: take hardlink.main out of the USMT folder of the copy,");
+                line(&format!("   then the following. {tried}"));
+                line(&format!("     {command}"));
+            }
+        }
+        "compressed" => {
+            line("   An encrypted store needs /decrypt and its /key or /keyfile besides; the");
+            line("   key is not in the store.");
+        }
+        _ => {}
+    }
+    line("");
+    lines
+}
+
+/// The commands for the best way and the second one; `None` where there is none,
+/// or where its path should not stand in a script.
+fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
+    if rescue.encryption.is_some() {
+        return [None, None]; // the path is not to be seen
+    }
+    let mut lines = ways(&rescue.kept()).into_iter().map(|way| way.line(&Call::default()));
+    [lines.next().flatten(), lines.next().flatten()]
+}
+
+/// The arguments that put every part back onto its own drive, and whether they
+/// can be used as they are: a drive that nobody knows has to be filled in.
+pub(crate) fn destinations(rescue: &Rescue) -> (String, bool) {
+    let mut known = true;
+    let arguments: Vec<String> = rescue
+        .parts
+        .iter()
+        .map(|part| match part.drive.as_bytes() {
+            [letter] if letter.is_ascii_alphabetic() => {
+                format!("--to {0}={0}:\\", part.drive.to_ascii_uppercase())
+            }
+            _ => {
+                known = false;
+                format!("--to {}=<its drive>", ascii(&part.drive))
+            }
+        })
+        .collect();
+    (arguments.join(" "), known)
+}
+
+/// `restore.cmd`, with `\n` between lines.
+pub fn restore_cmd(rescue: &Rescue) -> String {
+    let (to, known) = destinations(rescue);
+    let restore = if known {
+        format!("\"%LIFEBOAT%\" restore \"%~dp0.\" {to}")
+    } else {
+        "echo Nobody knows which drive a part of this set was on. RESTORE.txt says how\n\
+         echo to name it.\n\
+         exit /b 1"
+            .to_owned()
+    };
+    let mut script = SCRIPT_HEAD.to_owned();
+    let (ask, restore) = match rescue.what {
+        What::Store => (ASK_STORE, restore.as_str()),
+        What::Folder => (ASK_FOLDER, "\"%LIFEBOAT%\" restore \"%~dp0.\" --to \"%DEST%\""),
+    };
+    script.push_str(ask);
+    script.push_str(&SCRIPT_GO.replace("@RESTORE@", restore));
+    if rescue.what == What::Store {
+        script.push_str(
+            "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
+        );
+        script.push_str("if not defined WINPE echo Now run, elevated:\n");
+        match loadstate(rescue) {
+            [Some(command), _] => {
+                let _ = writeln!(script, "echo   {command}");
+            }
+            [None, _] => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
+        }
+        script.push_str("echo with the same /i: files as at the capture. RESTORE.txt says more.\n");
+    }
+    script.push_str(SCRIPT_TAIL);
+    script
+}
+
+/// No parentheses around blocks: a path with `)` in it would end one.
+const SCRIPT_HEAD: &str = r#"@echo off
+rem Puts this rescue set back; RESTORE.txt says where to. /y asks nothing.
+rem Exit codes are those of lifeboat restore: 0 done, 3 done with losses,
+rem 6 stopped, all others failed.
+setlocal DisableDelayedExpansion
+set "LIFEBOAT="
+if exist "%~dp0lifeboat.exe" set "LIFEBOAT=%~dp0lifeboat.exe"
+if not defined LIFEBOAT if exist "%~dp0..\lifeboat.exe" set "LIFEBOAT=%~dp0..\lifeboat.exe"
+if not defined LIFEBOAT for %%I in (lifeboat.exe) do set "LIFEBOAT=%%~$PATH:I"
+if not defined LIFEBOAT goto nolifeboat
+set "WINPE="
+reg query HKLM\SYSTEM\CurrentControlSet\Control\MiniNT >nul 2>&1
+if not errorlevel 1 set "WINPE=1"
+rem WinPE runs as SYSTEM. Elsewhere only an administrator may read this key.
+if defined WINPE goto allowed
+reg query HKU\S-1-5-19 >nul 2>&1
+if errorlevel 1 goto noadmin
+:allowed
+if not exist "%~dp0rescue.json" goto notwhole
+"#;
+
+/// A store goes back to where it was.
+const ASK_STORE: &str = r#"if /i "%~1"=="/y" goto go
+echo This puts the files of this set back to the drives and paths that they came
+echo from, on THIS computer.
+set "ANSWER="
+set /p "ANSWER=Go on? Type y for yes: "
+if /i not "%ANSWER:~0,1%"=="y" goto stopped
+"#;
+
+/// A folder goes where the user says.
+const ASK_FOLDER: &str = r#"set "DEST=%~1"
+if /i "%~1"=="/y" set "DEST=%~2"
+if defined DEST goto go
+echo This set is a folder, not a USMT store: loadstate has no use for it.
+set /p "DEST=Put it into which folder, such as D:\Rescued? "
+if not defined DEST goto stopped
+"#;
+
+/// The work.
+const SCRIPT_GO: &str = r#":go
+@RESTORE@
+set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="0" goto done
+if "%CODE%"=="3" goto losses
+echo.
+echo Restoring failed with exit code %CODE%. What lifeboat said stands above.
+exit /b %CODE%
+:losses
+echo.
+echo Restored, but not everything. What is missing is named above.
+:done
+"#;
+
+const SCRIPT_TAIL: &str = r"exit /b %CODE%
+:nolifeboat
+echo lifeboat.exe was not found. Put it beside this script, or into the PATH.
+exit /b 1
+:noadmin
+echo This needs administrator rights. Open an elevated command prompt and run it there.
+exit /b 1
+:notwhole
+echo rescue.json is missing: this set is not whole. Finish the rescue first.
+exit /b 1
+:stopped
+echo Nothing was done.
+exit /b 6
+";
+
+fn place(part: &Part) -> String {
+    format!("{}:\\{}", part.drive, part.path.replace('/', "\\"))
+}
+
+fn machine(rescue: &Rescue) -> String {
+    let machine = &rescue.machine;
+    match (&machine.name, &machine.serial) {
+        (Some(name), Some(serial)) => format!("{name} (serial number {serial})"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => "not known".to_owned(),
+    }
+}
+
+fn kind_for_people(rescue: &Rescue) -> String {
+    match (rescue.what, rescue.kind.as_str()) {
+        (What::Folder, _) => "a folder (not a USMT store)".to_owned(),
+        (What::Store, kind) => format!("a USMT migration store ({kind})"),
+    }
+}
+
+/// Control characters and whatever is not ASCII become `?`; `rescue.json` has
+/// the exact names.
+fn ascii(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::format::manifest::Totals;
+    use crate::set::format::rescue::{Machine, Options};
+
+    fn rescue(kind: &str, path: &str) -> Rescue {
+        let part = Part {
+            drive: "C".to_owned(),
+            drive_from: "the store's own folder names".to_owned(),
+            path: path.to_owned(),
+            role: "primary".to_owned(),
+            volume_serial: None,
+            volume_label: String::new(),
+            skipped: Vec::new(),
+            file_system: "NTFS".to_owned(),
+            via: "raw".to_owned(),
+        };
+        Rescue {
+            format: 1,
+            program: "lifeboat".to_owned(),
+            set: "00000000".to_owned(),
+            created: "2026-11-22T15:04:05Z".to_owned(),
+            machine: Machine::default(),
+            what: What::Store,
+            kind: kind.to_owned(),
+            parts: vec![part],
+            lacks: Vec::new(),
+            totals: Totals::default(),
+            end_state: EndState::Saved,
+            options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },
+            plan: String::new(),
+            encryption: None,
+            seal: None,
+            timings: None,
+            files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_kind_gets_its_loadstate() {
+        let command = |kind| loadstate(&rescue(kind, "StateStore"))[0].clone().unwrap();
+        assert!(
+            command("hard-link").starts_with(r"loadstate C:\StateStore /hardlink /nocompress /i:")
+        );
+        assert!(command("uncompressed").starts_with(r"loadstate C:\StateStore /nocompress /i:"));
+        assert!(command("compressed").starts_with(r"loadstate C:\StateStore /i:"));
+        assert!(restore_txt(&rescue("hard-link", "StateStore")).contains("UNTESTED"));
+        assert!(!restore_txt(&rescue("uncompressed", "StateStore")).contains("UNTESTED"));
+        let mut two = rescue("hard-link", "StateStore");
+        two.parts.push(Part {
+            drive: "D".to_owned(),
+            role: "secondary".to_owned(),
+            ..two.parts[0].clone()
+        });
+        assert!(!restore_txt(&two).contains("UNTESTED"), "never offered where a part is elsewhere");
+    }
+
+    #[test]
+    fn nothing_from_the_source_is_run() {
+        for path in ["a&calc", "a|b", "a%PATH%", "a\"b", "a^b", "a\nb", "a>b", "ä", "a!b", "a)b"] {
+            let rescue = rescue("hard-link", path);
+            assert_eq!(loadstate(&rescue), [None, None], "{path}");
+            let script = restore_cmd(&rescue);
+            assert!(script.contains("echo   loadstate, as RESTORE.txt says\n"), "{path}");
+            let text = restore_txt(&rescue);
+            assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7F).contains(&b)), "{path}");
+        }
+        let spaced = loadstate(&rescue("compressed", "State Store"))[0].clone().unwrap();
+        assert!(spaced.starts_with("loadstate \"C:\\State Store\" /i:"));
+        assert!(restore_cmd(&rescue("hard-link", "S")).is_ascii());
+    }
+}

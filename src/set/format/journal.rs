@@ -1,0 +1,226 @@
+//! `journal.jsonl`: what an unfinished set needs to be finished. It stands in
+//! the `.partial` folder and is gone once the set is whole.
+//!
+//! Each line carries its own hash: a line that was torn by the break, or that
+//! rotted since, is not believed, and the one before it counts.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::hash::sha256_hex;
+use super::manifest::{Member, Totals};
+use super::rescue::{Options, SealOutcome, SetFile};
+use crate::set::crypt::{CryptError, SetKey};
+
+/// The longest journal that is read, in bytes: a line every 128 MiB of a store
+/// makes this some 10 TiB.
+pub const MAX_BYTES: u64 = 256 << 20;
+
+/// One line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Line {
+    /// The first.
+    Begin(Box<Begin>),
+    /// Up to here everything was on the medium.
+    Checkpoint(Box<Checkpoint>),
+    /// Store and manifest were on the medium, whole.
+    Written(Written),
+}
+
+/// What was begun.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Begin {
+    /// The format's version.
+    pub format: u32,
+    /// The program: another version's zstd may pack other bytes.
+    pub program: String,
+    /// The set's id.
+    pub set: String,
+    /// When it was begun, as in `rescue.json`.
+    pub created: String,
+    /// The plan's digest.
+    pub plan: String,
+    /// Which store or folder it is of, whatever is in it now.
+    pub source: String,
+    /// How it is packed.
+    pub options: Options,
+}
+
+/// Where the work can go on.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Where the source is to be read from.
+    pub position: Position,
+    /// Frames written, which is the number of the next.
+    pub frames: u64,
+    /// The volume that the next frame goes to, from 1.
+    pub volume: u32,
+    /// Bytes written to that volume.
+    pub volume_bytes: u64,
+    /// Bytes written to the manifest.
+    pub manifest_bytes: u64,
+    /// Of an encrypted set, how its bytes lie in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+}
+
+/// The files of an encrypted set at a checkpoint. Of each kind the last is
+/// being written; all of them consist of whole chunks there.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Files of the store that are whole.
+    pub store: Vec<SetFile>,
+    /// Bytes in the present one, plain.
+    pub store_bytes: u64,
+    /// The hash of the present one but for its last chunk, in the middle of its
+    /// work.
+    pub store_hash: String,
+    /// Plain bytes since the store was last cut because of its size.
+    pub since_cut: u64,
+    /// Files of the manifest that are whole.
+    pub manifest: Vec<SetFile>,
+    /// Bytes in the present one, plain.
+    pub manifest_bytes: u64,
+    /// Its hash, as above.
+    pub manifest_hash: String,
+}
+
+/// How far the source has been read.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// The next member, or the one that is being read: its place in the plan, and
+    /// behind that in `put_off`.
+    pub member: u64,
+    /// Members of the plan that come behind all others, since they could not be
+    /// read at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_off: Vec<u64>,
+    /// How far that one has been read; absent between members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
+    /// What is whole so far.
+    pub totals: Totals,
+}
+
+/// The middle of a member.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Inside {
+    /// Its line as far as it is known.
+    pub line: Member,
+    /// Bytes of it in the tar: headers, data and streams.
+    pub sent: u64,
+    /// The hash of the stream that is being read, in the middle of its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// What was written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Written {
+    /// Volumes and manifest, under their final names.
+    pub files: Vec<SetFile>,
+    /// Counts.
+    pub totals: Totals,
+    /// What the store's seal said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealOutcome>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Checked<L> {
+    check: String,
+    line: L,
+}
+
+/// A line as it is appended to the file.
+pub fn to_bytes(line: &Line) -> Result<Vec<u8>, serde_json::Error> {
+    let check = sha256_hex(&serde_json::to_vec(line)?);
+    let mut bytes = serde_json::to_vec(&Checked { check, line })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// A line as it is appended to the journal of an encrypted set: each is an age
+/// file of its own, so that nothing is written twice under one key.
+///
+/// # Errors
+/// None that is known of.
+pub fn to_sealed(line: &[u8], key: &SetKey) -> Result<Vec<u8>, CryptError> {
+    let mut text = BASE64_STANDARD.encode(key.seal(line)?).into_bytes();
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The lines of an encrypted journal, as [`read`] gives them.
+pub fn read_sealed(bytes: &[u8], key: &SetKey) -> Vec<(Line, u64)> {
+    let mut lines = Vec::new();
+    let mut end = 0;
+    for text in bytes.split_inclusive(|&b| b == b'\n') {
+        let whole = || {
+            let sealed = BASE64_STANDARD.decode(text.strip_suffix(b"\n")?).ok()?;
+            let plain = key.open(&sealed).ok()?;
+            read(&plain).into_iter().next().map(|(line, _)| line)
+        };
+        let Some(line) = whole() else { break };
+        end += text.len() as u64;
+        lines.push((line, end));
+    }
+    lines
+}
+
+/// The lines of a journal up to the first that is not whole, each with the
+/// byte at which it ends.
+pub fn read(bytes: &[u8]) -> Vec<(Line, u64)> {
+    let mut lines = Vec::new();
+    let mut end = 0;
+    for text in bytes.split_inclusive(|&b| b == b'\n') {
+        let whole = || {
+            let text = text.strip_suffix(b"\n")?;
+            let Checked { check, line } = serde_json::from_slice::<Checked<Line>>(text).ok()?;
+            (sha256_hex(&serde_json::to_vec(&line).ok()?) == check).then_some(line)
+        };
+        let Some(line) = whole() else { break };
+        end += text.len() as u64;
+        lines.push((line, end));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::format::manifest::MemberKind;
+
+    #[test]
+    fn a_torn_or_rotten_line_is_not_believed() {
+        let inside = Inside { line: Member::new(b"C/a", MemberKind::File), sent: 5, hash: None };
+        let position = Position { inside: Some(inside), ..Position::default() };
+        let first = Line::Checkpoint(Box::default());
+        let second = Line::Checkpoint(Box::new(Checkpoint {
+            position,
+            frames: 33,
+            ..Checkpoint::default()
+        }));
+        let mut bytes = to_bytes(&first).unwrap();
+        let middle = bytes.len();
+        bytes.extend(to_bytes(&second).unwrap());
+        let end = bytes.len();
+        assert_eq!(read(&bytes), [(first.clone(), middle as u64), (second, end as u64)]);
+        let key = SetKey::generate();
+        let mut sealed = to_sealed(&bytes[..middle], &key).unwrap();
+        let first_end = sealed.len() as u64;
+        sealed.extend(to_sealed(&bytes[middle..], &key).unwrap());
+        assert_eq!(read_sealed(&sealed, &key).len(), 2);
+        sealed.pop();
+        assert_eq!(read_sealed(&sealed, &key), [(first.clone(), first_end)]);
+        assert!(read_sealed(&sealed, &SetKey::generate()).is_empty());
+        for cut in middle..end {
+            assert_eq!(read(&bytes[..cut]), [(first.clone(), middle as u64)], "{cut}");
+        }
+        let at = bytes.windows(2).rposition(|w| w == b"33").unwrap();
+        bytes[at] = b'4';
+        assert_eq!(read(&bytes).len(), 1);
+    }
+}

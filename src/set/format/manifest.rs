@@ -1,0 +1,364 @@
+//! `manifest.jsonl.zst`: one JSON object a line, in the order of the tar.
+//!
+//! A header, then for every frame of the store the members that *end* in it
+//! (their data, streams included, is whole by then) followed by the frame
+//! itself, then an end line with the totals.
+
+use crate::model::loss::Loss;
+use crate::model::monitor::Monitor;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::model::loss::LossKind;
+use crate::model::metadata::{FileTime, Times};
+use crate::model::name::NtName;
+
+/// One line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Line {
+    /// The first.
+    Header(Header),
+    /// A file, a folder or a further link.
+    Member(Box<Member>),
+    /// A frame of the store.
+    Frame(Frame),
+    /// A file or folder that the store's seal names and that is not there any
+    /// more. They stand before the last line.
+    SealMissing(SealMissing),
+    /// The last.
+    End(Totals),
+    /// Written by a later program; to be passed over.
+    #[serde(other)]
+    Other,
+}
+
+/// See [`Line::SealMissing`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealMissing {
+    /// Where it would be in the set; lone surrogates as U+FFFD.
+    pub path: String,
+    /// The path's WTF-8 bytes in base64, only where `path` is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_path: Option<String>,
+}
+
+/// The first line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the format: 1.
+    pub format: u32,
+    /// The set's id, as in `rescue.json`.
+    pub set: String,
+}
+
+/// What a member is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberKind {
+    /// Has data (perhaps none).
+    File,
+    /// A folder, also one that is a junction.
+    Directory,
+    /// A further name of a file that came before ([`Member::link_to`]).
+    Link,
+}
+
+/// Where data starts: in which frame, at which byte of its plain contents. Data
+/// that does not end there goes on at byte 0 of the next frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct At {
+    /// The frame, from 0.
+    pub frame: u64,
+    /// Byte in the frame's plain contents.
+    pub offset: u64,
+}
+
+/// The bytes of one stream.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Data {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes as they stand in the set (zeros in the holes), hex.
+    pub sha256: String,
+    /// Where they start; `None` for no bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
+    /// Ranges that could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<HoleLine>,
+}
+
+/// A range of zeros that stands for bytes which could not be read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HoleLine {
+    /// Bytes from the start of the stream.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// For people.
+    pub reason: String,
+}
+
+/// A named stream.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NamedStream {
+    /// Its name, lone surrogates as U+FFFD.
+    pub name: String,
+    /// The name's WTF-8 bytes in base64, only where `name` is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_name: Option<String>,
+    /// Its bytes.
+    #[serde(flatten)]
+    pub data: Data,
+}
+
+/// The four times, as FILETIME ticks (100 ns since 1601-01-01 UTC). JSON
+/// readers must keep 64-bit integers whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct TimesLine {
+    /// Creation.
+    pub created: u64,
+    /// Last write.
+    pub modified: u64,
+    /// Last change of the record.
+    pub changed: u64,
+    /// Last access.
+    pub accessed: u64,
+}
+
+/// A loss, with the member that it struck.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LossLine {
+    /// [`crate::model::loss::LossKind::as_str`].
+    pub kind: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// A file, a folder or a link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// The path in the set, `C/StateStore/USMT/…`; lone surrogates as U+FFFD.
+    pub path: String,
+    /// The path's WTF-8 bytes in base64, only where `path` is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_path: Option<String>,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Where its first tar header starts.
+    #[serde(default)]
+    pub start: At,
+    /// For a link: the path of the member that holds the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_to: Option<String>,
+    /// [`Member::link_to`]'s WTF-8 bytes in base64, where that is not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_link_to: Option<String>,
+    /// The unnamed stream; files only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    /// What the unnamed stream is: absent for plain data, `wof` (it was
+    /// Compact OS data and is plain here), `efs-raw` (the raw export form),
+    /// `missing` (no byte of it was to be had; the losses say why).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// File attributes (MS-FSCC 2.6).
+    #[serde(default)]
+    pub attributes: u32,
+    /// The four times.
+    #[serde(default)]
+    pub times: TimesLine,
+    /// Self-relative security descriptor, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<String>,
+    /// Reparse data with its header, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reparse: Option<String>,
+    /// Object id (16 or 64 bytes), base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
+    /// Extended attributes, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_attributes: Option<String>,
+    /// The DOS name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_name: Option<String>,
+    /// Named streams.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<NamedStream>,
+    /// What of it was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossLine>,
+    /// How it differs from what the store's seal says: `changed`, `added`,
+    /// `facts`; absent when it does not, or when there is no seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
+}
+
+/// A frame of the store.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Frame {
+    /// Its number, from 0.
+    pub frame: u64,
+    /// In which volume, from 1 (always 1 for an unsplit store).
+    pub volume: u32,
+    /// Byte in that volume.
+    pub offset: u64,
+    /// Bytes, compressed.
+    pub size: u64,
+    /// Bytes, plain.
+    pub plain_size: u64,
+    /// XXH3 (128 bits) of the compressed bytes, hex.
+    pub xxh128: String,
+}
+
+/// The last line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Members that are files.
+    pub files: u64,
+    /// Members that are folders.
+    pub directories: u64,
+    /// Members that are further links.
+    pub links: u64,
+    /// Named streams.
+    pub streams: u64,
+    /// Bytes of all streams, named and unnamed.
+    pub bytes: u64,
+    /// Frames.
+    pub frames: u64,
+    /// Losses.
+    pub losses: u64,
+}
+
+/// [`Member::content`] of a file of which no byte was to be had.
+pub const MISSING: &str = "missing";
+/// [`Member::content`] of Compact OS data that is plain here.
+pub const WOF: &str = "wof";
+/// [`Member::content`] of an EFS file in the raw export form.
+pub const EFS_RAW: &str = "efs-raw";
+
+impl Member {
+    /// A member of this path (WTF-8) and kind, of which nothing else is known.
+    pub fn new(path: &[u8], kind: MemberKind) -> Self {
+        let (path, raw_path) = to_text(path);
+        Self {
+            path,
+            raw_path,
+            kind,
+            start: At::default(),
+            link_to: None,
+            raw_link_to: None,
+            data: None,
+            content: None,
+            attributes: 0,
+            times: TimesLine::default(),
+            security: None,
+            reparse: None,
+            object_id: None,
+            extended_attributes: None,
+            short_name: None,
+            streams: Vec::new(),
+            losses: Vec::new(),
+            seal: None,
+        }
+    }
+
+    /// The path's exact WTF-8 bytes; `None` when the line is damaged.
+    pub fn exact_path(&self) -> Option<Vec<u8>> {
+        exact(&self.path, self.raw_path.as_deref())
+    }
+
+    /// The exact WTF-8 bytes of the path that a link leads to.
+    pub fn exact_link_to(&self) -> Option<Vec<u8>> {
+        exact(self.link_to.as_deref()?, self.raw_link_to.as_deref())
+    }
+
+    /// Notes a loss.
+    pub fn lose(&mut self, kind: LossKind, detail: impl Into<String>) {
+        self.losses.push(LossLine { kind: kind.as_str().to_owned(), detail: detail.into() });
+    }
+}
+
+impl NamedStream {
+    /// The name's exact WTF-8 bytes; `None` when the line is damaged.
+    pub fn exact_name(&self) -> Option<Vec<u8>> {
+        exact(&self.name, self.raw_name.as_deref())
+    }
+}
+
+impl Totals {
+    /// Counts one more member that is whole.
+    pub fn count(&mut self, member: &Member) {
+        match member.kind {
+            MemberKind::File => self.files += 1,
+            MemberKind::Directory => self.directories += 1,
+            MemberKind::Link => self.links += 1,
+        }
+        self.streams += member.streams.len() as u64;
+        self.losses += member.losses.len() as u64;
+        let sizes = member.streams.iter().map(|s| &s.data).chain(&member.data).map(|d| d.size);
+        // Saturates only where a hostile manifest lies; verification tells.
+        self.bytes = sizes.fold(self.bytes, u64::saturating_add);
+    }
+}
+
+impl From<Times> for TimesLine {
+    fn from(t: Times) -> Self {
+        let Times { created, modified, changed, accessed } = t;
+        Self { created: created.0, modified: modified.0, changed: changed.0, accessed: accessed.0 }
+    }
+}
+
+impl From<TimesLine> for Times {
+    fn from(t: TimesLine) -> Self {
+        Self {
+            created: FileTime(t.created),
+            modified: FileTime(t.modified),
+            changed: FileTime(t.changed),
+            accessed: FileTime(t.accessed),
+        }
+    }
+}
+
+/// Bytes as the manifest and the tar headers write them.
+pub fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// What [`to_base64`] wrote; `None` if the text is not that.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// WTF-8 as text, and the bytes in base64 where the text is not exact.
+pub fn to_text(wtf8: &[u8]) -> (String, Option<String>) {
+    if let Ok(text) = std::str::from_utf8(wtf8) {
+        (text.to_owned(), None)
+    } else {
+        let text = match NtName::from_wtf8(wtf8) {
+            Some(name) => name.to_string_lossy(),
+            None => String::from_utf8_lossy(wtf8).into_owned(),
+        };
+        (text, Some(to_base64(wtf8)))
+    }
+}
+
+fn exact(text: &str, raw: Option<&str>) -> Option<Vec<u8>> {
+    match raw {
+        None => Some(text.as_bytes().to_vec()),
+        Some(raw) => from_base64(raw),
+    }
+}
+
+/// Reports a member's losses.
+pub(crate) fn report_losses(member: &Member, monitor: &dyn Monitor) {
+    for loss in &member.losses {
+        if let Some(kind) = LossKind::from_name(&loss.kind) {
+            let (path, detail) = (member.path.clone(), loss.detail.clone());
+            monitor.loss(&Loss { path, kind, detail });
+        }
+    }
+}

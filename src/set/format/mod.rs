@@ -1,0 +1,14 @@
+//! What a set is made of: the names of its files, its documents, frames, the tar dialect.
+
+pub(crate) mod digest;
+pub mod frames;
+pub mod hash;
+pub(crate) mod holes;
+pub mod instructions;
+pub mod journal;
+pub mod manifest;
+pub mod names;
+pub mod pax;
+pub mod rescue;
+pub mod tar_dialect;
+pub mod ustar;

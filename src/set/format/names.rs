@@ -1,0 +1,40 @@
+//! The names of a set's files.
+
+/// The file that makes a set whole.
+pub const RESCUE: &str = "rescue.json";
+/// The store's tar archive, in frames.
+pub const STORE: &str = "store.tar.zst";
+/// One line for each file.
+pub const MANIFEST: &str = "manifest.jsonl.zst";
+/// The hashes of all the set's files, for `sha256sum -c`.
+pub const SUMS: &str = "SHA256SUMS";
+/// The page for people.
+pub const REPORT: &str = "report.html";
+/// The instructions for people.
+pub const INSTRUCTIONS: &str = "RESTORE.txt";
+/// The script that restores the set.
+pub const SCRIPT: &str = "restore.cmd";
+/// What is behind a name until its file is whole.
+pub const PARTIAL: &str = ".partial";
+/// The journal of an unfinished set.
+pub const JOURNAL: &str = "journal.jsonl";
+/// The mark of a run that is writing the set. Others that begin so are on their way to it.
+pub const IN_USE: &str = "in-use";
+/// The set's key, locked.
+pub const KEY: &str = "key.age";
+/// `rescue.json` as it is in a plain set, encrypted.
+pub const DETAILS: &str = "details.json.age";
+/// The ending of an encrypted file.
+pub const AGE: &str = ".age";
+/// What wrote a set: this program and its version.
+pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
+
+/// The name of a volume of the store; `number` from 1.
+pub fn volume_name(number: u32, split: bool) -> String {
+    if split { format!("{STORE}.{number:03}") } else { STORE.to_owned() }
+}
+
+/// The name of a file of an encrypted store or manifest; `number` from 1.
+pub(crate) fn piece_name(what: &str, number: u32) -> String {
+    format!("{what}.{number:03}{AGE}")
+}

@@ -1,0 +1,116 @@
+//! The bytes of one stream out of a set, checked as they are read.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::source::{AnyOrder, Shared, Source};
+use super::turn::Turn;
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::finish_hex;
+use crate::set::format::manifest::{At, Data};
+
+/// Where a reader's frames come from.
+pub(crate) enum Frames<'a> {
+    /// From a source of its own.
+    Own(Box<AnyOrder>),
+    /// From one that others use before and after.
+    Any(&'a mut AnyOrder),
+    /// From those that are read ahead.
+    Turn(&'a Turn),
+}
+
+impl Source for Frames<'_> {
+    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError> {
+        match self {
+            Self::Own(source) => source.frame(frame),
+            Self::Any(source) => source.frame(frame),
+            Self::Turn(source) => source.frame(frame),
+        }
+    }
+}
+
+/// The bytes of one stream.
+pub struct DataReader<'a> {
+    shared: Arc<Shared>,
+    source: Frames<'a>,
+    at: At,
+    left: u64,
+    /// `None` once bytes were passed over, or when nobody knows what it should be.
+    hash: Option<Sha256>,
+    sha256: String,
+}
+
+impl<'a> DataReader<'a> {
+    pub(crate) fn new(shared: Arc<Shared>, source: Frames<'a>, data: &Data) -> Self {
+        let hash = (!data.sha256.is_empty()).then(Sha256::new);
+        let at = data.at.unwrap_or(At { frame: u64::MAX, offset: 0 });
+        Self { shared, source, at, left: data.size, hash, sha256: data.sha256.clone() }
+    }
+
+    /// Bytes that are still to come.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next bytes; 0 at the end, which is told only when all the bytes have
+    /// the hash that the manifest says.
+    ///
+    /// # Errors
+    /// A frame is damaged: [`DataReader::skip_damage`] passes over it, and what
+    /// lies behind can be read. Or all was read and is not what was saved.
+    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        if self.left == 0 {
+            return self.end().map(|()| 0);
+        }
+        let mut frame = self.source.frame(self.at.frame)?;
+        if self.at.offset >= frame.len() as u64 {
+            let next = self.at.frame.saturating_add(1);
+            frame = self.source.frame(next)?;
+            self.at = At { frame: next, offset: 0 };
+        }
+        let rest = usize::try_from(self.at.offset).ok().and_then(|offset| frame.get(offset..));
+        let rest = rest.filter(|rest| !rest.is_empty()).ok_or_else(|| {
+            self.shared.damaged(self.at.frame, "the manifest says more than it holds")
+        })?;
+        let length = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
+        let length = length.min(buf.len());
+        buf[..length].copy_from_slice(&rest[..length]);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&buf[..length]);
+        }
+        self.left -= length as u64;
+        self.at.offset += length as u64;
+        Ok(length)
+    }
+
+    /// Passes over the part of the stream that lies in the present, damaged
+    /// frame, and says how many bytes that is. The hash is not checked any more.
+    /// After the last byte there is nothing to pass over.
+    pub fn skip_damage(&mut self) -> u64 {
+        self.hash = None;
+        let place = |frame| self.shared.index.get(frame).filter(|place| place.packed > 0);
+        let rest = |at: At| Some(u64::from(place(at.frame)?.plain).saturating_sub(at.offset));
+        let mut at = self.at;
+        if rest(at) == Some(0) {
+            at = At { frame: at.frame.saturating_add(1), offset: 0 };
+        }
+        // Where nobody knows how much is in the frame, the rest is lost.
+        let bytes = rest(at).unwrap_or(u64::MAX).min(self.left);
+        self.left -= bytes;
+        self.at = At { frame: at.frame.saturating_add(1), offset: 0 };
+        bytes
+    }
+
+    fn end(&mut self) -> Result<(), ArchiveError> {
+        let Some(hash) = self.hash.take() else { return Ok(()) };
+        if finish_hex(hash) == self.sha256 {
+            return Ok(());
+        }
+        let what = "the file's bytes do not have the SHA-256 that the manifest says";
+        Err(self.shared.damaged(self.at.frame, what))
+    }
+}

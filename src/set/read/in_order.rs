@@ -1,0 +1,146 @@
+//! All members of a set in their order. Where the manifest has a gap, the tar's
+//! own headers fill it.
+
+use std::sync::Arc;
+
+use super::data_reader::{DataReader, Frames};
+use super::lines::Lines;
+use super::source::{AnyOrder, Shared};
+use super::tar_walk;
+use super::turn::Turn;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{At, Data, Line, Member};
+
+/// The members of a set in order, with their bytes.
+pub struct InOrder {
+    shared: Arc<Shared>,
+    lines: Option<Lines>,
+    turn: Turn,
+    /// For members that the manifest lost, whose streams must be looked for.
+    any: AnyOrder,
+    /// Lines were lost since the last member.
+    gap: bool,
+    /// Where the last member starts.
+    last: Option<At>,
+    /// The gap that is being filled, and the member behind it.
+    filling: Option<Filling>,
+    /// Whether the last member came out of a gap.
+    from_gap: bool,
+}
+
+struct Filling {
+    /// The next member of the gap; `None` when no more can be found.
+    at: Option<At>,
+    /// `None` when the gap goes on to the end.
+    behind: Option<Box<Member>>,
+}
+
+impl InOrder {
+    /// An error is one that means that nothing can be read at all.
+    pub(crate) fn new(
+        lines: Result<Lines, ArchiveError>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, ArchiveError> {
+        let lines = match lines {
+            Ok(lines) => Some(lines),
+            // Without a manifest the tar tells.
+            Err(ArchiveError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            shared: Arc::clone(shared),
+            gap: lines.is_none(),
+            lines,
+            turn: Turn::new(shared),
+            any: AnyOrder::new(Arc::clone(shared))?,
+            last: None,
+            filling: None,
+            from_gap: false,
+        })
+    }
+
+    /// The next member; `None` behind the last. After an error it goes on.
+    ///
+    /// Members that the manifest lost come from the tar: without hashes (an
+    /// empty `sha256`), holes and losses.
+    pub fn next_member(&mut self) -> Option<Result<Member, ArchiveError>> {
+        loop {
+            if let Some(filling) = &mut self.filling {
+                if let Some(found) = fill(&self.shared, &mut self.any, filling) {
+                    self.from_gap = true;
+                    return Some(found);
+                }
+                let behind = self.filling.take().and_then(|filling| filling.behind);
+                if let Some(member) = behind {
+                    return Some(Ok(self.give(*member)));
+                }
+            }
+            let line = self.lines.as_mut().and_then(Iterator::next);
+            let behind = match line {
+                Some(Ok(Line::Member(member))) if !self.gap => {
+                    return Some(Ok(self.give(*member)));
+                }
+                Some(Ok(Line::Member(member))) => Some(member),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => {
+                    self.gap = true;
+                    return Some(Err(error));
+                }
+                None if self.gap => None,
+                None => return None,
+            };
+            self.gap = false;
+            match self.begin_gap() {
+                Ok(at) => self.filling = Some(Filling { at: Some(at), behind }),
+                Err(error) => {
+                    self.filling = Some(Filling { at: None, behind });
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, member: Member) -> Member {
+        self.from_gap = false;
+        self.last = Some(member.start);
+        member
+    }
+
+    /// Where the gap starts: behind the last member.
+    fn begin_gap(&mut self) -> Result<At, ArchiveError> {
+        let mut at = self.last.unwrap_or_default();
+        if self.last.is_some() {
+            tar_walk::read_member(&self.shared, &mut self.any, &mut at)?;
+        }
+        Ok(at)
+    }
+
+    /// Reads a stream of the member that came last. Streams are to be read in
+    /// order, the unnamed one first; any may be left out.
+    pub fn data(&mut self, data: &Data) -> DataReader<'_> {
+        let frames =
+            if self.from_gap { Frames::Any(&mut self.any) } else { Frames::Turn(&self.turn) };
+        DataReader::new(Arc::clone(&self.shared), frames, data)
+    }
+}
+
+/// The next member of a gap; `None` at its end.
+fn fill(
+    shared: &Shared,
+    any: &mut AnyOrder,
+    filling: &mut Filling,
+) -> Option<Result<Member, ArchiveError>> {
+    let behind = filling.behind.as_ref().map(|member| member.start);
+    let mut at = tar_walk::advance(shared, filling.at.take()?, 0)?;
+    if behind.is_some_and(|behind| at >= behind) {
+        return None;
+    }
+    match tar_walk::read_member(shared, any, &mut at) {
+        Ok(member) => {
+            filling.at = Some(at);
+            member.map(Ok)
+        }
+        // Where the next header is cannot be told: on behind the gap.
+        Err(error) => Some(Err(error)),
+    }
+}

@@ -1,0 +1,178 @@
+//! A set, opened for reading: what it says of itself, its members, and the
+//! bytes of any of them, checked as they are read.
+
+use std::sync::Arc;
+
+pub use super::data_reader::DataReader;
+use super::data_reader::Frames;
+pub use super::in_order::InOrder;
+use super::index::Index;
+use super::lines::Lines;
+use super::source::{AnyOrder, Shared};
+use super::volumes::Volumes;
+use crate::destination::Target;
+use crate::set::crypt::decrypting_destination::{Opened, details, locked, open_key};
+use crate::set::crypt::{CryptError, Keys};
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::Data;
+use crate::set::format::names::RESCUE;
+use crate::set::format::names::{MANIFEST, PARTIAL};
+use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
+
+/// The largest `rescue.json` that is read, in bytes: one of 100,000 volumes.
+const MAX_RESCUE: u64 = 32 << 20;
+
+/// A rescue set.
+#[derive(Clone)]
+pub struct SetReader {
+    target: Arc<dyn Target>,
+    dir: String,
+    rescue: Rescue,
+    shared: Arc<Shared>,
+    /// It is encrypted and was opened without its key.
+    closed: bool,
+}
+
+impl SetReader {
+    /// Opens the set in the folder `path` of the target.
+    ///
+    /// # Errors
+    /// No set is there, it is not whole, it is encrypted, or it is of a later format. A damaged
+    /// store or manifest is no error here; reading what is hit will be one.
+    pub fn open(target: Arc<dyn Target>, path: &str) -> Result<Self, ArchiveError> {
+        Self::open_with(target, path, &Keys::default())
+    }
+
+    /// Opens the set in the folder `path` of the target, which may be encrypted.
+    ///
+    /// # Errors
+    /// Those of [`SetReader::open`], and none of the keys opens it.
+    pub fn open_with(
+        target: Arc<dyn Target>,
+        path: &str,
+        keys: &Keys,
+    ) -> Result<Self, ArchiveError> {
+        let dir = path.trim_end_matches('/').to_owned();
+        let mut rescue = read_rescue(&*target, &dir)?;
+        let mut target = target;
+        if let Some(encryption) = &rescue.encryption {
+            let Some(key) = open_key(&*target, &dir, keys)? else {
+                return Err(locked(&*target, &dir, &encryption.how));
+            };
+            rescue = match details(&*target, &dir, &key, &rescue) {
+                // The files are in the set all the same.
+                Err(ArchiveError::Crypt { error: CryptError::Damaged(_), .. }) => rescue,
+                details => details?,
+            };
+            target = Arc::new(Opened::new(target, key, &dir, &rescue));
+        }
+        let volumes = Volumes::of(&rescue, &dir)?;
+        let index = Index::load(&target, &dir, &rescue, &volumes)?;
+        let shared = Arc::new(Shared { target: Arc::clone(&target), volumes, index });
+        Ok(Self { target, dir, rescue, shared, closed: false })
+    }
+
+    /// Opens what can be seen of an encrypted set without its key.
+    pub(crate) fn open_closed(target: Arc<dyn Target>, path: &str) -> Result<Self, ArchiveError> {
+        let dir = path.trim_end_matches('/').to_owned();
+        let rescue = read_rescue(&*target, &dir)?;
+        let volumes = Volumes::of(&rescue, &dir)?;
+        let index = Index { places: Vec::new(), from_table: true };
+        let shared = Arc::new(Shared { target: Arc::clone(&target), volumes, index });
+        Ok(Self { target, dir, rescue, shared, closed: true })
+    }
+
+    /// Whether it is encrypted and was opened without its key.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The name of the set's folder.
+    pub fn name(&self) -> &str {
+        self.dir().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// What the set says of itself.
+    pub fn rescue(&self) -> &Rescue {
+        &self.rescue
+    }
+
+    /// The set's folder, in full, for people.
+    pub fn display(&self) -> String {
+        self.target.display(&self.dir)
+    }
+
+    /// Plain bytes of all frames, by the set's own tables.
+    pub fn plain_bytes(&self) -> u64 {
+        self.shared.index.places.iter().map(|place| u64::from(place.plain)).sum()
+    }
+
+    /// The manifest's lines. An error in between costs the lines that it
+    /// speaks of; what comes after it is read on.
+    pub fn lines(&self) -> Result<Lines, ArchiveError> {
+        Lines::open(&*self.target, &format!("{}/{MANIFEST}", self.dir))
+    }
+
+    /// Reads some stream of some member. To read many in their order,
+    /// [`SetReader::in_order`] is faster.
+    pub fn open_data(&self, data: &Data) -> Result<DataReader<'static>, ArchiveError> {
+        let source = AnyOrder::new(Arc::clone(&self.shared))?;
+        Ok(DataReader::new(Arc::clone(&self.shared), Frames::Own(Box::new(source)), data))
+    }
+
+    /// All members in the order of the set, frames being read ahead.
+    pub fn in_order(&self) -> Result<InOrder, ArchiveError> {
+        InOrder::new(self.lines(), &self.shared)
+    }
+
+    pub(crate) fn target(&self) -> &Arc<dyn Target> {
+        &self.target
+    }
+
+    pub(crate) fn dir(&self) -> &str {
+        &self.dir
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// Reads and checks `rescue.json`.
+pub(crate) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, ArchiveError> {
+    let path = format!("{dir}/{RESCUE}");
+    let not_a_set = |what: &str| {
+        Err(ArchiveError::NotASet { path: target.display(dir), what: what.to_owned() })
+    };
+    match target.stat(&path)? {
+        Some(entry) if !entry.is_dir && entry.size <= MAX_RESCUE => {}
+        Some(_) => return not_a_set("its rescue.json cannot be one"),
+        None if dir.ends_with(PARTIAL) => return not_a_set("an unfinished rescue set"),
+        None => return not_a_set("no rescue set is here (rescue.json is missing)"),
+    }
+    let mut file = target.open(&path)?;
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 << 10];
+    while bytes.len() as u64 <= MAX_RESCUE {
+        match file.read_at(bytes.len() as u64, &mut chunk)? {
+            0 => break,
+            read => bytes.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let damaged = |error: serde_json::Error| ArchiveError::Damaged {
+        path: target.display(&path),
+        offset: 0,
+        what: error.to_string(),
+    };
+    // The version first: a later format may have other fields.
+    let version: Version = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if version.format > FORMAT_ENCRYPTED {
+        return Err(ArchiveError::TooNew { path: target.display(dir), format: version.format });
+    }
+    serde_json::from_slice(&bytes).map_err(damaged)
+}
+
+#[derive(serde::Deserialize)]
+struct Version {
+    format: u32,
+}

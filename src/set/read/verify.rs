@@ -1,0 +1,485 @@
+//! Proves a set: every file, every frame, every member's bytes, and that the
+//! manifest and the tar say the same. Each byte is read once; of an encrypted set
+//! twice, as it lies there and as it decrypts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::reader::SetReader;
+use super::source::{InTurn, Shared, Source};
+use super::tar_walk::{advance, read, read_item};
+use crate::destination::Target;
+use crate::model::finding::{Finding, Severity};
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::set::crypt::Keys;
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::finish_hex;
+use crate::set::format::manifest::{
+    At, Data, Frame, HoleLine, Line, Member, MemberKind, NamedStream, Totals,
+};
+use crate::set::format::names::{MANIFEST, STORE};
+use crate::set::format::rescue::Rescue;
+use crate::set::format::tar_dialect::Item;
+use crate::set::format::ustar::padding;
+
+/// How much is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Whether all files are there with their sizes, and open.
+    Quick,
+    /// Every byte.
+    Full,
+}
+
+/// Findings that are kept; the rest is only told to the monitor and counted.
+const MAX_FINDINGS: usize = 10_000;
+
+/// What verifying brought to light.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// What the set says of itself.
+    pub rescue: Rescue,
+    /// What was found, the first 10,000.
+    pub findings: Vec<Finding>,
+    /// How many of them all mean damage.
+    pub damage: u64,
+    /// Members whose bytes or facts are damaged.
+    pub members_hit: u64,
+    /// What was counted; all 0 after a quick look.
+    pub totals: Totals,
+}
+
+/// Verifies the set in the folder `path` of the target. Findings are told to
+/// the monitor as they are made.
+///
+/// # Errors
+/// No set is there; it is of a later format; the target fails; the user stops.
+pub fn verify_set(
+    target: Arc<dyn Target>,
+    path: &str,
+    level: Level,
+    monitor: &dyn Monitor,
+) -> Result<Verified, ArchiveError> {
+    verify(&SetReader::open(target, path)?, level, monitor)
+}
+
+/// Verifies a set that may be encrypted. Without `keys` only its files are
+/// compared with their hashes, and what is in them stays unknown.
+///
+/// # Errors
+/// Those of [`verify_set`], and none of the keys opens it.
+pub fn verify_set_with(
+    target: Arc<dyn Target>,
+    path: &str,
+    keys: Option<&Keys>,
+    level: Level,
+    monitor: &dyn Monitor,
+) -> Result<Verified, ArchiveError> {
+    let set = match keys {
+        Some(keys) => SetReader::open_with(target, path, keys)?,
+        None => SetReader::open_closed(target, path)?,
+    };
+    verify(&set, level, monitor)
+}
+
+fn verify(set: &SetReader, level: Level, monitor: &dyn Monitor) -> Result<Verified, ArchiveError> {
+    monitor.stage(Stage::Verify, &set.display());
+    let mut verifier = Verifier {
+        set,
+        monitor,
+        findings: Vec::new(),
+        damage: 0,
+        hit: 0,
+        totals: Totals::default(),
+        progress: Progress {
+            total_bytes: set.rescue().totals.bytes,
+            total_files: set.rescue().totals.files + set.rescue().totals.links,
+            ..Progress::default()
+        },
+    };
+    verifier.files()?;
+    verifier.small_files()?;
+    if level == Level::Full {
+        if set.rescue().encryption.is_some() {
+            verifier.encrypted_files()?;
+        }
+        if !set.is_closed() {
+            verifier.store()?;
+        }
+    }
+    let Verifier { findings, damage, hit, totals, .. } = verifier;
+    Ok(Verified { rescue: set.rescue().clone(), findings, damage, members_hit: hit, totals })
+}
+
+pub(crate) struct Verifier<'a> {
+    pub(crate) set: &'a SetReader,
+    pub(crate) monitor: &'a dyn Monitor,
+    findings: Vec<Finding>,
+    damage: u64,
+    hit: u64,
+    totals: Totals,
+    progress: Progress,
+}
+
+/// What a finding means and what to do, by its code.
+fn find(code: &'static str, path: String, what: String) -> Finding {
+    let (severity, meaning, action) = match code {
+        "set-has-losses" => (
+            Severity::Warning,
+            "What was lost when the set was made is not in it.",
+            "`lifeboat list` names each loss.",
+        ),
+        "set-lacks-part" => (
+            Severity::Warning,
+            "loadstate fails with code 38 when a part of the store is missing.",
+            "Look for that part, and rescue it too, before its disk is wiped.",
+        ),
+        "set-seek-table" => (
+            Severity::Warning,
+            "Nothing is lost: the manifest tells the same.",
+            "Make another copy of the set while it can be read.",
+        ),
+        "set-file-missing" | "set-file-size" => (
+            Severity::Damage,
+            "What is in the missing part cannot be restored.",
+            "Copy that file of the set again from where it was made.",
+        ),
+        "set-member-damaged" => (
+            Severity::Damage,
+            "This file cannot be restored whole.",
+            "Fetch the set from another copy, or restore without this file.",
+        ),
+        "set-manifest-damaged" => (
+            Severity::Damage,
+            "Hashes and losses of some files are unknown; their bytes are still in the tar.",
+            "Copy the manifest again from where it was made.",
+        ),
+        _ => (
+            Severity::Damage,
+            "The set is not what was written.",
+            "Copy the set again from where it was made; other findings name the files hit.",
+        ),
+    };
+    let (meaning, action) = (meaning.to_owned(), action.to_owned());
+    Finding { code, severity, path, what, meaning, action }
+}
+
+impl Verifier<'_> {
+    pub(crate) fn tell(
+        &mut self,
+        code: &'static str,
+        path: impl Into<String>,
+        what: impl Into<String>,
+    ) {
+        let finding = find(code, path.into(), what.into());
+        self.damage += u64::from(finding.severity >= Severity::Damage);
+        self.monitor.finding(&finding);
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.set.dir())
+    }
+
+    pub(crate) fn shown(&self, name: &str) -> String {
+        self.set.target().display(&self.path(name))
+    }
+
+    /// Every byte of the manifest and the store.
+    fn store(&mut self) -> Result<(), ArchiveError> {
+        if self.set.rescue().encryption.is_none() {
+            self.manifest_file()?;
+        }
+        let shared = Arc::clone(self.set.shared());
+        let mut walk = Walk {
+            frames: InTurn::new(&shared, 0, true),
+            shared,
+            here: Some(At::default()),
+            next_frame: 0,
+            members_in_frame: 0,
+            waiting: VecDeque::new(),
+        };
+        let mut end = None;
+        let lines = match self.set.lines() {
+            Ok(lines) => Some(lines),
+            Err(ArchiveError::Damaged { path, what, .. }) => {
+                self.tell("set-manifest-damaged", path, what);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if lines.as_ref().is_some_and(|lines| !lines.has_table()) {
+            let what = "the table that finds its parts is damaged";
+            self.tell("set-seek-table", self.shown(MANIFEST), what);
+        }
+        let mut whole = lines.is_some();
+        for line in lines.into_iter().flatten() {
+            if self.monitor.is_cancelled() {
+                return Err(ArchiveError::Cancelled { set: None });
+            }
+            match line {
+                Ok(Line::Header(header)) if header.set == self.set.rescue().set => {}
+                Ok(Line::Header(_)) => {
+                    let what = "the manifest of another set";
+                    self.tell("set-manifest-damaged", self.shown(MANIFEST), what);
+                }
+                Ok(Line::Member(member)) => {
+                    self.frames(&mut walk, member.start.frame)?;
+                    self.member(&mut walk, &member)?;
+                }
+                Ok(Line::Frame(frame)) => {
+                    if whole && frame.frame != walk.next_frame {
+                        let what = format!("frame {} follows {}", frame.frame, walk.next_frame);
+                        self.tell("set-manifest-damaged", self.shown(MANIFEST), what);
+                    }
+                    walk.next_frame = frame.frame.saturating_add(1);
+                    self.totals.frames += 1;
+                    let members = std::mem::take(&mut walk.members_in_frame);
+                    // A member that ends later may need it once more.
+                    walk.waiting.push_back((frame, members));
+                }
+                Ok(Line::SealMissing(_) | Line::Other) => {}
+                Ok(Line::End(totals)) => end = Some(totals),
+                Err(ArchiveError::Damaged { path, what, offset }) => {
+                    let what = format!("byte {offset}: {what}");
+                    self.tell("set-manifest-damaged", path, what);
+                    // Where the next member starts only its own line tells now.
+                    (walk.here, whole) = (None, false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.end_of_tar(&mut walk, end, whole)?;
+        self.frames(&mut walk, u64::MAX)?;
+        self.volumes(walk);
+        Ok(())
+    }
+
+    /// One member: its headers, its bytes, its place.
+    fn member(&mut self, walk: &mut Walk, member: &Member) -> Result<(), ArchiveError> {
+        self.totals.count(member);
+        walk.members_in_frame += 1;
+        let here = walk.here.and_then(|here| advance(&walk.shared, here, 0));
+        if here.is_some_and(|here| here != member.start) {
+            let what = format!("the manifest has it at {:?}, the tar at {here:?}", member.start);
+            self.tell("set-member-differs", member.path.clone(), what);
+        }
+        let result = self.member_bytes(walk, member);
+        self.progress.files = self.totals.files + self.totals.links;
+        self.monitor.progress(self.progress);
+        let what = match result {
+            Ok(None) => return Ok(()),
+            Ok(Some(what)) => what,
+            Err(ArchiveError::Damaged { path, offset, what }) => {
+                walk.here = None;
+                format!("{what} (byte {offset} of {path})")
+            }
+            Err(error) => return Err(error),
+        };
+        self.hit += 1;
+        self.tell("set-member-damaged", member.path.clone(), what);
+        Ok(())
+    }
+
+    /// What is wrong with a member, if anything. Afterwards `walk.here` is
+    /// behind it, or unknown.
+    fn member_bytes(
+        &mut self,
+        walk: &mut Walk,
+        member: &Member,
+    ) -> Result<Option<String>, ArchiveError> {
+        let mut at = member.start;
+        // Known again only when all went well.
+        walk.here = None;
+        let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
+        let outline = outline(member);
+        if item != Some(Item::Member(Box::new(outline))) {
+            return Ok(Some("the tar's header says something else than the manifest".to_owned()));
+        }
+        if let Some(data) = &member.data
+            && let Some(what) = self.data(walk, data, &mut at)?
+        {
+            return Ok(Some(what));
+        }
+        for stream in &member.streams {
+            let expected = NamedStream {
+                data: Data { size: stream.data.size, ..Data::default() },
+                ..stream.clone()
+            };
+            let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
+            if item != Some(Item::Stream(expected)) {
+                let what = format!("stream {}: the tar's header says something else", stream.name);
+                return Ok(Some(what));
+            }
+            if let Some(what) = self.data(walk, &stream.data, &mut at)? {
+                return Ok(Some(format!("stream {}: {what}", stream.name)));
+            }
+        }
+        walk.here = Some(at);
+        Ok(None)
+    }
+
+    /// A stream's bytes at `at`, which moves behind them and what fills them up.
+    fn data(
+        &mut self,
+        walk: &mut Walk,
+        data: &Data,
+        at: &mut At,
+    ) -> Result<Option<String>, ArchiveError> {
+        let here = advance(&walk.shared, *at, 0).unwrap_or(*at);
+        if data.at.is_some_and(|at| at != here) || data.at.is_some() != (data.size > 0) {
+            return Ok(Some("the manifest has its bytes at another place".to_owned()));
+        }
+        if !holes_fit(&data.holes, data.size) {
+            return Ok(Some("its holes lie outside of it".to_owned()));
+        }
+        let mut hash = Sha256::new();
+        let mut left = data.size;
+        while left > 0 {
+            let frame = walk.frames.frame(at.frame)?;
+            let rest = usize::try_from(at.offset).ok().and_then(|offset| frame.get(offset..));
+            match rest {
+                Some(rest) if !rest.is_empty() => {
+                    let part =
+                        usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
+                    hash.update(&rest[..part]);
+                    left -= part as u64;
+                    at.offset += part as u64;
+                    self.progress.bytes += part as u64;
+                    self.monitor.progress(self.progress);
+                    if self.monitor.is_cancelled() {
+                        return Err(ArchiveError::Cancelled { set: None });
+                    }
+                }
+                _ => *at = At { frame: at.frame.saturating_add(1), offset: 0 },
+            }
+        }
+        if finish_hex(hash) != data.sha256 {
+            return Ok(Some("its bytes have another SHA-256".to_owned()));
+        }
+        let zeros = read(&mut walk.frames, at, padding(data.size))?;
+        if zeros.iter().any(|&b| b != 0) {
+            return Ok(Some("it is not filled up with zeros".to_owned()));
+        }
+        Ok(None)
+    }
+
+    /// Checks the frames whose lines wait, up to one that a member may need.
+    fn frames(&mut self, walk: &mut Walk, before: u64) -> Result<(), ArchiveError> {
+        while let Some((line, _)) = walk.waiting.front() {
+            if line.frame >= before {
+                break;
+            }
+            if let Some((line, members)) = walk.waiting.pop_front() {
+                self.frame(walk, &line, members)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame against its line.
+    fn frame(&mut self, walk: &mut Walk, line: &Frame, members: u64) -> Result<(), ArchiveError> {
+        let place = walk.shared.index.get(line.frame);
+        let agrees = place.is_some_and(|place| {
+            let volume = walk.shared.volumes.place(place.offset);
+            let volume = volume.map(|(number, at)| (number as u64 + 1, at));
+            u64::from(place.packed) == line.size
+                && u64::from(place.plain) == line.plain_size
+                && volume == Some((u64::from(line.volume), line.offset))
+        });
+        let what = match walk.frames.take_hash(line.frame) {
+            Err(ArchiveError::Damaged { what, .. }) => what,
+            Err(error) => return Err(error),
+            Ok(_) if !agrees => "the manifest has it at another place".to_owned(),
+            Ok(hash) if hash != line.xxh128 => "its hash is another".to_owned(),
+            Ok(_) => return Ok(()),
+        };
+        let what = format!("frame {}, in which {members} members end: {what}", line.frame);
+        self.tell("set-frame-damaged", self.shown(STORE), what);
+        Ok(())
+    }
+
+    /// Whether the tar ends where the manifest does, and the counts agree.
+    fn end_of_tar(
+        &mut self,
+        walk: &mut Walk,
+        end: Option<Totals>,
+        whole: bool,
+    ) -> Result<(), ArchiveError> {
+        if let Some(mut here) = walk.here.filter(|_| whole) {
+            let ends = match read_item(&walk.shared, &mut walk.frames, &mut here) {
+                Ok(None) => {
+                    advance(&walk.shared, here, crate::set::format::ustar::BLOCK as u64)
+                        == Some(At { frame: self.set.rescue().totals.frames, offset: 0 })
+                }
+                Ok(Some(_)) => false,
+                Err(ArchiveError::Damaged { .. }) => true, // its frame was told of
+                Err(error) => return Err(error),
+            };
+            if !ends {
+                let what = "the tar goes on behind the last member of the manifest";
+                self.tell("set-member-differs", self.shown(STORE), what);
+            }
+        }
+        let said = self.set.rescue().totals;
+        if whole && (end != Some(said) || self.totals != said) {
+            let what = format!("counted {:?}, rescue.json says {said:?}", self.totals);
+            self.tell("set-totals", self.set.display(), what);
+        }
+        Ok(())
+    }
+
+    /// The hashes of the volumes, which came up on the way.
+    fn volumes(&mut self, walk: Walk) {
+        let rescue = self.set.rescue();
+        if rescue.encryption.is_some() {
+            return; // what passed by were not the bytes of its files
+        }
+        let files = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
+        for (file, hash) in files.zip(walk.frames.finish()) {
+            match hash {
+                Some(hash) if hash == file.sha256 => {}
+                Some(_) => {
+                    self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 is another");
+                }
+                None => {
+                    let what = "parts of it could not be read, so its SHA-256 is unknown";
+                    self.tell("set-file-hash", self.shown(&file.name), what);
+                }
+            }
+        }
+    }
+}
+
+/// Where in the store the verification is.
+struct Walk {
+    shared: Arc<Shared>,
+    frames: InTurn,
+    /// Behind the last member; `None` when that is not known.
+    here: Option<At>,
+    next_frame: u64,
+    members_in_frame: u64,
+    /// Lines of frames that are not checked yet, with how many members end there.
+    waiting: VecDeque<(Frame, u64)>,
+}
+
+/// A member as its tar header tells it.
+fn outline(member: &Member) -> Member {
+    let data = member.data.as_ref().map(|data| Data { size: data.size, ..Data::default() });
+    let (start, streams, losses) = (At::default(), Vec::new(), Vec::new());
+    let attributes = if member.kind == MemberKind::Link { 0 } else { member.attributes };
+    Member { start, data, attributes, streams, losses, seal: None, ..member.clone() }
+}
+
+fn holes_fit(holes: &[HoleLine], size: u64) -> bool {
+    let mut end = 0;
+    holes.iter().all(|hole| {
+        let fits = hole.offset >= end;
+        end = hole.offset.saturating_add(hole.length);
+        fits && end <= size
+    })
+}

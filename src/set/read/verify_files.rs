@@ -1,0 +1,166 @@
+//! The files of a set: whether they are there, and have the hashes that
+//! `rescue.json` and `SHA256SUMS` say. The store's own come up in
+//! [`verify`](super::verify), as its frames go by.
+
+use sha2::{Digest, Sha256};
+
+use super::verify::Verifier;
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::finish_hex;
+use crate::set::format::names::{MANIFEST, STORE};
+use crate::set::format::names::{RESCUE, SUMS};
+use crate::set::format::rescue::{EndState, SetFile};
+
+/// The largest file, other than store and manifest, that is read, in bytes.
+const MAX_SMALL: u64 = 64 << 20;
+
+impl Verifier<'_> {
+    /// Whether all files are there, with their sizes.
+    pub(crate) fn files(&mut self) -> Result<(), ArchiveError> {
+        let rescue = self.set.rescue();
+        for file in &rescue.files {
+            let (name, size) = (&file.name, file.size);
+            if !is_plain(name) {
+                self.tell(
+                    "set-file-name",
+                    self.set.display(),
+                    format!("rescue.json names {name:?}"),
+                );
+                continue;
+            }
+            match self.set.target().stat(&self.path(name))? {
+                Some(entry) if !entry.is_dir && entry.size == size => {}
+                Some(entry) => {
+                    let what = format!("{} bytes, and {size} were written", entry.size);
+                    self.tell("set-file-size", self.shown(name), what);
+                }
+                None => self.tell("set-file-missing", self.shown(name), "missing"),
+            }
+        }
+        if !self.set.shared().index.from_table {
+            let what = "the table that finds the frames is damaged";
+            self.tell("set-seek-table", self.shown(STORE), what);
+        }
+        for lack in &rescue.lacks {
+            self.tell("set-lacks-part", self.set.display(), lack.clone());
+        }
+        if rescue.end_state == EndState::SavedWithLosses && rescue.totals.losses > 0 {
+            let what = format!("saved with {} losses", rescue.totals.losses);
+            self.tell("set-has-losses", self.set.display(), what);
+        }
+        Ok(())
+    }
+
+    /// The hashes of all files but the store's, and whether `SHA256SUMS` says
+    /// the same as `rescue.json`.
+    pub(crate) fn small_files(&mut self) -> Result<(), ArchiveError> {
+        let rescue = self.set.rescue();
+        for file in &rescue.files {
+            if is_plain(&file.name) && !is_large(&file.name) {
+                self.small_file(file)?;
+            }
+        }
+        let Some(json) = self.whole(RESCUE)? else { return Ok(()) };
+        let expected: Vec<String> = rescue
+            .files
+            .iter()
+            .map(|file| (file.sha256.clone(), file.name.as_str()))
+            .chain([(crate::set::format::hash::sha256_hex(&json), RESCUE)])
+            .map(|(hash, name)| format!("{hash} *{name}\n"))
+            .collect();
+        match self.whole(SUMS)? {
+            None => self.tell("set-file-missing", self.shown(SUMS), "missing or unreadable"),
+            Some(sums) if sums == expected.concat().into_bytes() => {}
+            Some(_) => {
+                let what = "does not say the same as rescue.json: one of the two is damaged";
+                self.tell("set-file-hash", self.shown(SUMS), what);
+            }
+        }
+        Ok(())
+    }
+
+    fn small_file(&mut self, file: &SetFile) -> Result<(), ArchiveError> {
+        if let Some(bytes) = self.whole(&file.name)?
+            && crate::set::format::hash::sha256_hex(&bytes) != file.sha256
+        {
+            self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 is another");
+        }
+        Ok(())
+    }
+
+    /// A small file's bytes; `None` if it cannot be read.
+    fn whole(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let target = self.set.target();
+        match target.stat(&self.path(name))? {
+            Some(entry) if !entry.is_dir && entry.size <= MAX_SMALL => {}
+            _ => return Ok(None),
+        }
+        let Ok(mut file) = target.open(&self.path(name)) else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let mut chunk = vec![0; 64 << 10];
+        while bytes.len() as u64 <= MAX_SMALL {
+            match file.read_at(bytes.len() as u64, &mut chunk) {
+                Ok(0) => return Ok(Some(bytes)),
+                Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The hash of the manifest's file.
+    pub(crate) fn manifest_file(&mut self) -> Result<(), ArchiveError> {
+        let rescue = self.set.rescue();
+        let Some(file) = rescue.files.iter().find(|file| file.name == MANIFEST) else {
+            self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not name it");
+            return Ok(());
+        };
+        self.hash_of(file)
+    }
+
+    /// The hashes of the files of an encrypted store and manifest, as they lie there.
+    pub(crate) fn encrypted_files(&mut self) -> Result<(), ArchiveError> {
+        for file in &self.set.rescue().files {
+            if is_plain(&file.name) && is_large(&file.name) {
+                self.hash_of(file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The hash of a large file.
+    fn hash_of(&mut self, file: &SetFile) -> Result<(), ArchiveError> {
+        let name = &file.name;
+        let Ok(mut open) = self.set.target().open(&self.path(name)) else { return Ok(()) };
+        let mut hash = Sha256::new();
+        let mut chunk = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < file.size {
+            if self.monitor.is_cancelled() {
+                return Err(ArchiveError::Cancelled { set: None });
+            }
+            match open.read_at(at, &mut chunk)? {
+                0 => break,
+                read => {
+                    hash.update(&chunk[..read]);
+                    at += read as u64;
+                }
+            }
+        }
+        if finish_hex(hash) != file.sha256 {
+            self.tell("set-file-hash", self.shown(name), "its SHA-256 is another");
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is a file of the store or the manifest.
+fn is_large(name: &str) -> bool {
+    name.starts_with(STORE) || name.starts_with(MANIFEST)
+}
+
+/// Whether a name is one of a file in the set's own folder.
+fn is_plain(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)
+}

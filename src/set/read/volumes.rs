@@ -1,0 +1,128 @@
+//! The store as one run of bytes, whatever volumes it lies in.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::destination::{Target, TargetError, TargetFile, Trouble};
+use crate::set::error::ArchiveError;
+use crate::set::format::names::{STORE, volume_name};
+use crate::set::format::rescue::Rescue;
+
+/// One volume.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Volume {
+    /// Its path below the target.
+    pub(crate) path: String,
+    /// Where it starts in the store, in bytes.
+    pub(crate) start: u64,
+    /// Bytes, as `rescue.json` says; there may be fewer.
+    pub(crate) size: u64,
+}
+
+/// The volumes of a store, open as they are needed.
+pub(crate) struct Volumes {
+    list: Vec<Volume>,
+    /// The one that was read last, by its place in the list.
+    open: Mutex<Option<(usize, Box<dyn TargetFile>)>>,
+}
+
+impl Volumes {
+    /// Those that `rescue.json` names; they need not be there.
+    pub(crate) fn of(rescue: &Rescue, dir: &str) -> Result<Self, ArchiveError> {
+        if rescue.encryption.is_some() {
+            // Its files are put together where they are decrypted.
+            let named = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
+            let sizes = named.filter_map(|file| file.plain_size);
+            let size = sizes.fold(0, u64::saturating_add);
+            let list = vec![Volume { path: format!("{dir}/{STORE}"), start: 0, size }];
+            return Ok(Self { list, open: Mutex::new(None) });
+        }
+        let split = rescue.options.split.is_some();
+        let mut list = Vec::new();
+        let mut start = 0_u64;
+        let named = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
+        for (number, file) in (1..).zip(named) {
+            let name = volume_name(number, split);
+            let end = start.checked_add(file.size);
+            let (true, Some(end)) = (name == file.name && (split || number == 1), end) else {
+                return Err(ArchiveError::NotASet {
+                    path: dir.to_owned(),
+                    what: format!("rescue.json names {:?} where {name} should stand", file.name),
+                });
+            };
+            list.push(Volume { path: format!("{dir}/{name}"), start, size: file.size });
+            start = end;
+        }
+        if list.is_empty() {
+            let what = "rescue.json names no store".to_owned();
+            return Err(ArchiveError::NotASet { path: dir.to_owned(), what });
+        }
+        Ok(Self { list, open: Mutex::new(None) })
+    }
+
+    pub(crate) fn list(&self) -> &[Volume] {
+        &self.list
+    }
+
+    /// Bytes in all.
+    pub(crate) fn size(&self) -> u64 {
+        self.list.last().map_or(0, |volume| volume.start + volume.size)
+    }
+
+    /// The volume that holds a byte, and where in it.
+    pub(crate) fn place(&self, offset: u64) -> Option<(usize, u64)> {
+        let after = self.list.partition_point(|volume| volume.start <= offset);
+        let index = after.checked_sub(1)?;
+        Some((index, offset - self.list[index].start))
+    }
+
+    /// Fills `buf` from a byte of the store on. Nothing here spans two volumes.
+    pub(crate) fn read(
+        &self,
+        target: &dyn Target,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<(), ArchiveError> {
+        let (index, at) = self.place(offset).unwrap_or_default();
+        let path = &self.list[index].path;
+        match self.try_read(target, index, at, buf) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(damaged(target, path, at, "the file ends before this")),
+            // A file that is missing or a bad sector costs what is in it; a
+            // share that went away would cost everything.
+            Err(error) => match error.trouble {
+                Trouble::NotFound | Trouble::Corrupted | Trouble::Other => {
+                    Err(damaged(target, path, at, &error.what))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// False if the file ends before `buf` is full.
+    fn try_read(
+        &self,
+        target: &dyn Target,
+        index: usize,
+        at: u64,
+        buf: &mut [u8],
+    ) -> Result<bool, TargetError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_none_or(|(number, _)| *number != index) {
+            *open = None;
+            *open = Some((index, target.open(&self.list[index].path)?));
+        }
+        let Some((_, file)) = open.as_mut() else { return Ok(false) };
+        let mut done = 0;
+        while done < buf.len() {
+            match file.read_at(at + done as u64, &mut buf[done..])? {
+                0 => return Ok(false),
+                read => done += read,
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn damaged(target: &dyn Target, path: &str, offset: u64, what: &str) -> ArchiveError {
+    ArchiveError::Damaged { path: target.display(path), offset, what: what.to_owned() }
+}

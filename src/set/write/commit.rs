@@ -1,0 +1,422 @@
+//! How a set becomes one: read back, renamed, `rescue.json` last, and then the
+//! folder's own name. Each step may be the last before a break; done again, it
+//! finds what is done and goes on.
+
+use crate::set::format::names::{self, REPORT, RESCUE, SUMS};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::append_file::{Growing, crypt};
+use super::lock::Lock;
+use super::options::{MakeReport, OffloadOptions};
+use super::plan::Plan;
+use super::sink::Proofs;
+use crate::destination::read_full;
+use crate::destination::{Target, TargetError, Trouble};
+use crate::model::metadata::FileTime;
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::set::crypt::decrypting_destination::{redacted, small_file};
+use crate::set::crypt::key::MAX_SMALL;
+use crate::set::crypt::{Locks, SetKey};
+use crate::set::error::ArchiveError;
+use crate::set::format::digest::BLOCK;
+use crate::set::format::hash::{finish_hex, sha256_hex};
+use crate::set::format::instructions;
+use crate::set::format::journal::Written;
+use crate::set::format::names::{AGE, DETAILS, KEY};
+use crate::set::format::names::{MANIFEST, PARTIAL};
+use crate::set::format::rescue::{Machine, Rescue, SetFile};
+use crate::set::read::lines::Lines;
+
+/// What a set is called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SetNames {
+    /// Eight hex digits.
+    pub(crate) id: String,
+    /// RFC 3339, whole seconds.
+    pub(crate) created: String,
+    /// The folder's name once it is whole.
+    pub(crate) folder: String,
+}
+
+impl SetNames {
+    /// Names after the machine and the time. `attempt` is 0, and more where that
+    /// name is taken.
+    pub(crate) fn new(plan: &Plan, options: &OffloadOptions, attempt: u32) -> Self {
+        let FileTime(ticks) = options.created;
+        let machine = Self::machine(plan, options);
+        // A digest, not a random number: the same run gives the same set.
+        let seed = format!("{} {ticks} {machine} {attempt}", plan.digest());
+        let id = sha256_hex(seed.as_bytes())[..8].to_owned();
+        let created = rfc3339(options.created);
+        let compact: String = created.chars().filter(char::is_ascii_alphanumeric).collect();
+        let folder = format!("{machine}-{compact}-{id}");
+        Self { id, created, folder }
+    }
+
+    /// What the names of a machine's sets begin with.
+    pub(crate) fn machine(plan: &Plan, options: &OffloadOptions) -> String {
+        let volume = plan.parts().iter().find_map(|part| part.tree.info().serial);
+        machine_name(&options.machine, volume)
+    }
+
+    /// The folder's name while it is not whole.
+    pub(crate) fn partial(&self) -> String {
+        format!("{}{PARTIAL}", self.folder)
+    }
+}
+
+/// Whole seconds, UTC.
+pub(crate) fn rfc3339(time: FileTime) -> String {
+    let (seconds, _) = time.to_unix();
+    let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A name for folders: letters, digits and `-`, at most 40. Of a machine that
+/// nothing tells the name of, the volume's serial number.
+fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
+    let known = machine.name.as_deref().or(machine.serial.as_deref()).unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = known.trim().chars().map(plain).take(40).collect();
+    let name = name.trim_matches('-');
+    // Names that Windows keeps for devices would be refused there.
+    let device = ["con", "prn", "aux", "nul"].iter().any(|d| name.eq_ignore_ascii_case(d));
+    match volume {
+        _ if !name.is_empty() && !device => name.to_owned(),
+        Some(serial) => format!("volume-{serial:016x}"),
+        None => "unknown".to_owned(),
+    }
+}
+
+/// Compares the written files with what was meant to be written: their sizes,
+/// and every byte if there are `proofs`: a file's blocks with their digests, or,
+/// where it has none among them, the whole with its SHA-256.
+pub(crate) fn read_back(
+    target: &dyn Target,
+    dir: &str,
+    written: &Written,
+    proofs: Option<&Proofs>,
+    monitor: &dyn Monitor,
+) -> Result<(), ArchiveError> {
+    Step { target, dir }.read_back(written, proofs, monitor)
+}
+
+/// Gives the written files the names back that they had while they grew.
+pub(crate) fn unname(
+    target: &dyn Target,
+    dir: &str,
+    written: &Written,
+) -> Result<(), ArchiveError> {
+    let step = Step { target, dir };
+    for file in &written.files {
+        let path = step.path(&file.name);
+        if step.size(&path)?.is_some() {
+            rename_once(target, &path, &format!("{path}{PARTIAL}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the key of a new set, locked.
+pub(crate) fn write_key(
+    target: &dyn Target,
+    dir: &str,
+    set: &str,
+    key: &SetKey,
+    locks: &Locks,
+) -> Result<(), ArchiveError> {
+    let bytes = key.lock(set, locks).map_err(|error| crypt(target, dir, error))?;
+    Step { target, dir }.write_small(KEY, &bytes).map(drop)
+}
+
+/// Renames and publishes what was written and read back, and a report, if one
+/// is asked for and the set is plain. Returns what the set says of itself: to
+/// everybody, or to who has its key.
+pub(crate) fn publish(
+    (target, lock): (&dyn Target, &Lock<'_>),
+    names: &SetNames,
+    inner: &Rescue,
+    written: &Written,
+    key: Option<&SetKey>,
+    report: Option<MakeReport>,
+    monitor: &dyn Monitor,
+) -> Result<Rescue, ArchiveError> {
+    let dir = names.partial();
+    let step = Step { target, dir: &dir };
+    let crlf = |text: String| text.replace('\n', "\r\n").into_bytes();
+
+    for file in &written.files {
+        step.rename(&file.name)?;
+    }
+    let mut rescue = inner.clone();
+    if let Some(key) = key {
+        rescue = redacted(inner);
+        step.remove_leftovers()?;
+        rescue.files.push(step.present(KEY)?);
+        rescue.files.push(step.details(inner, key)?);
+    }
+    let text = crlf(instructions::restore_txt(&rescue));
+    let script = crlf(instructions::restore_cmd(&rescue));
+    for (name, bytes) in [("RESTORE.txt", text), ("restore.cmd", script)] {
+        rescue.files.push(step.write_small(name, &bytes)?);
+    }
+    // It names users and files, which an encrypted set does not.
+    let report = report.filter(|_| key.is_none());
+    let page = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
+    if let Some(page) = page {
+        rescue.files.push(step.write_small(REPORT, &page)?);
+    } else if step.size(&step.path(REPORT))?.is_some() {
+        // A run that was broken off here left one.
+        target.remove_file(&step.path(REPORT))?;
+    }
+    let mut json = serde_json::to_vec_pretty(&rescue)
+        .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+    json.push(b'\n');
+    let sums = rescue.files.iter().map(|file| (file.sha256.clone(), file.name.as_str()));
+    let sums = sums.chain([(sha256_hex(&json), RESCUE)]);
+    // As sha256sum writes them: hash, space, `*` for binary, name.
+    let sums: Vec<String> = sums.map(|(hash, name)| format!("{hash} *{name}\n")).collect();
+    step.write_small(SUMS, sums.concat().as_bytes())?;
+    step.write_small(RESCUE, &json)?;
+    finish(target, names, lock)?;
+    Ok(Rescue { files: rescue.files, ..inner.clone() })
+}
+
+/// The last steps, when `rescue.json` stands: the journal goes, the set is no
+/// longer ours, and the folder gets its name.
+pub(crate) fn finish(
+    target: &dyn Target,
+    names: &SetNames,
+    lock: &Lock<'_>,
+) -> Result<(), ArchiveError> {
+    let dir = names.partial();
+    let step = Step { target, dir: &dir };
+    let journal = step.path(names::JOURNAL);
+    if step.size(&journal)?.is_some() {
+        target.remove_file(&journal)?;
+    }
+    lock.give_back()?;
+    rename_once(target, &dir, &names.folder)
+}
+
+struct Step<'a> {
+    target: &'a dyn Target,
+    dir: &'a str,
+}
+
+impl Step<'_> {
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.dir)
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, ArchiveError> {
+        Ok(self.target.stat(path)?.map(|entry| entry.size))
+    }
+
+    /// Where a file is: under its final name or the one before.
+    fn place(&self, name: &str) -> Result<String, ArchiveError> {
+        let path = self.path(name);
+        let there = self.size(&path)?.is_some();
+        Ok(if there { path } else { format!("{path}{PARTIAL}") })
+    }
+
+    /// The report on what was written. That none can be made must not cost the
+    /// rescue: it is said, and the set has none.
+    fn report(
+        &self,
+        make: MakeReport,
+        rescue: &Rescue,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let page = Lines::open(self.target, &self.path(MANIFEST)).and_then(|lines| {
+            let mut lines = lines.map(|line| match line {
+                _ if monitor.is_cancelled() => Err(ArchiveError::Cancelled { set: None }),
+                line => line,
+            });
+            make(rescue, &mut lines)
+        });
+        match page {
+            Ok(page) => Ok(Some(page)),
+            Err(error @ ArchiveError::Cancelled { .. }) => Err(error),
+            Err(error) => {
+                monitor.note(&format!("the set has no {REPORT}: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Compares the files with what was meant to be written.
+    fn read_back(
+        &self,
+        written: &Written,
+        proofs: Option<&Proofs>,
+        monitor: &dyn Monitor,
+    ) -> Result<(), ArchiveError> {
+        let total_bytes = written.files.iter().map(|file| file.size).sum();
+        let mut progress = Progress { total_bytes, ..Progress::default() };
+        monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
+        for file in &written.files {
+            let path = self.place(&file.name)?;
+            monitor.file(&file.name);
+            if self.size(&path)? != Some(file.size) {
+                return Err(self.differs(&path, "its size is not what was written"));
+            }
+            let Some(proofs) = proofs else { continue };
+            let blocks = proofs.get(&file.name);
+            let mut open = self.target.open(&path)?;
+            let mut hash = Sha256::new();
+            let mut buf = vec![0; BLOCK];
+            let (mut at, mut number) = (0, 0);
+            while at < file.size {
+                if monitor.is_cancelled() {
+                    return Err(ArchiveError::Cancelled { set: None });
+                }
+                let read = read_full(&mut *open, at, &mut buf)?;
+                let same = if let Some(blocks) = blocks {
+                    blocks.has(number, &buf[..read])
+                } else {
+                    hash.update(&buf[..read]);
+                    read > 0
+                };
+                if !same {
+                    break;
+                }
+                number += 1;
+                at += read as u64;
+                progress.bytes += read as u64;
+                monitor.progress(progress);
+            }
+            let differs = match blocks {
+                Some(_) => at < file.size,
+                None => finish_hex(hash) != file.sha256,
+            };
+            if differs {
+                return Err(self.differs(&path, "what is read back is not what was written"));
+            }
+        }
+        Ok(())
+    }
+
+    fn differs(&self, path: &str, what: &str) -> ArchiveError {
+        let action = "the destination's disk or connection is faulty: use another one";
+        ArchiveError::Target(TargetError {
+            trouble: Trouble::Corrupted,
+            path: self.target.display(path),
+            what: what.to_owned(),
+            action: action.to_owned(),
+            source: None,
+        })
+    }
+
+    /// What a small file that is there is.
+    fn present(&self, name: &str) -> Result<SetFile, ArchiveError> {
+        let path = self.path(name);
+        let bytes = small_file(self.target, &path, MAX_SMALL)?;
+        let bytes = bytes.ok_or_else(|| self.differs(&path, "it was written and is gone"))?;
+        let (size, sha256) = (bytes.len() as u64, sha256_hex(&bytes));
+        Ok(SetFile { name: name.to_owned(), size, sha256, plain_size: None })
+    }
+
+    /// Writes what only the holder of the key is told. Encrypted again it would be
+    /// other bytes, so one that is there and says the same stays.
+    fn details(&self, inner: &Rescue, key: &SetKey) -> Result<SetFile, ArchiveError> {
+        let path = self.path(DETAILS);
+        let plain = serde_json::to_vec_pretty(inner)
+            .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+        let there = small_file(self.target, &path, MAX_SMALL)?;
+        if there.is_some_and(|sealed| key.open(&sealed).is_ok_and(|there| there == plain)) {
+            return self.present(DETAILS);
+        }
+        let sealed = key.seal(&plain).map_err(|error| crypt(self.target, &path, error))?;
+        self.write_small(DETAILS, &sealed)
+    }
+
+    /// Removes files of the store that a run left and another did without.
+    fn remove_leftovers(&self) -> Result<(), ArchiveError> {
+        for entry in self.target.list(self.dir)? {
+            if entry.name.ends_with(&format!("{AGE}{PARTIAL}")) {
+                self.target.remove_file(&self.path(&entry.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(&self, name: &str) -> Result<(), ArchiveError> {
+        let path = self.path(name);
+        rename_once(self.target, &format!("{path}{PARTIAL}"), &path)
+    }
+
+    /// Writes a small file whole: temporary name, flush, read back, rename. One
+    /// that is there already with these bytes stays.
+    fn write_small(&self, name: &str, bytes: &[u8]) -> Result<SetFile, ArchiveError> {
+        let path = self.path(name);
+        let file = SetFile {
+            name: name.to_owned(),
+            size: bytes.len() as u64,
+            sha256: sha256_hex(bytes),
+            plain_size: None,
+        };
+        if self.size(&path)?.is_some() {
+            if self.holds(&path, bytes)? {
+                return Ok(file);
+            }
+            self.target.remove_file(&path)?;
+        }
+        let partial = format!("{name}{PARTIAL}");
+        let mut growing = Growing::create(self.target, self.dir, &partial, None)?;
+        growing.append(bytes)?;
+        growing.finish()?;
+        let partial = self.path(&partial);
+        if !self.holds(&partial, bytes)? {
+            return Err(self.differs(&partial, "what is read back is not what was written"));
+        }
+        self.rename(name)?;
+        Ok(file)
+    }
+
+    fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, ArchiveError> {
+        // One byte more, so that a longer file is seen.
+        let mut buf = vec![0; bytes.len() + 1];
+        let mut file = self.target.open(path)?;
+        let read = file.read_at(0, &mut buf)?;
+        Ok(buf[..read] == *bytes)
+    }
+}
+
+/// Renames; fine if it was done before, or if the answer got lost.
+fn rename_once(target: &dyn Target, from: &str, to: &str) -> Result<(), ArchiveError> {
+    let done = || {
+        let stat = |path: &str| target.stat(path);
+        Ok::<_, TargetError>(stat(from)?.is_none() && stat(to)?.is_some())
+    };
+    if done()? {
+        return Ok(());
+    }
+    match target.rename(from, to) {
+        Err(_) if done()? => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_of_any_name_give_folders_of_plain_ones() {
+        let named = |name: &str| {
+            let machine = Machine { name: Some(name.to_owned()), serial: Some("S".to_owned()) };
+            machine_name(&machine, None)
+        };
+        assert_eq!(named("PC-0815"), "PC-0815");
+        assert_eq!(named("../../etc"), "etc");
+        assert_eq!(named("Büro: 2"), "B-ro--2");
+        assert_eq!(named("nul"), "unknown");
+        assert_eq!(named("\u{202E}"), "unknown");
+        let serial = Machine { name: None, serial: Some("5CG1".to_owned()) };
+        assert_eq!(machine_name(&serial, Some(7)), "5CG1");
+        assert_eq!(machine_name(&Machine::default(), Some(0xAB)), "volume-00000000000000ab");
+    }
+}

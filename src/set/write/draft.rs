@@ -1,0 +1,243 @@
+//! A member's line before its data is read: what is known of it, what of that
+//! is lost already, and how many bytes it will have.
+
+use super::plan::{Plan, PlanKind, PlanMember, Trouble};
+use super::producer::empty_data;
+use crate::model::loss::LossKind;
+use crate::model::metadata::{Content, Facts, Node, NodeKind};
+use crate::model::name::NtName;
+use crate::set::error::ArchiveError;
+use crate::set::format::manifest::{
+    self, Data, Member, MemberKind, NamedStream, to_base64, to_text,
+};
+use crate::tree::{Stream, TreeError};
+
+/// A security descriptor: owner and group of 68 bytes and two lists of up to
+/// 64 KiB each (MS-DTYP 2.4.5, 2.4.6).
+const MAX_SECURITY: usize = 129 << 10;
+/// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2) with some room.
+const MAX_REPARSE: usize = 17 << 10;
+/// `$EA` in NTFS.
+const MAX_EXTENDED_ATTRIBUTES: usize = 64 << 10;
+/// `$OBJECT_ID` with its birth ids.
+const MAX_OBJECT_ID: usize = 64;
+
+/// A member about to be read.
+pub(crate) struct Draft {
+    /// Its line, without places, hashes and holes.
+    pub(crate) member: Member,
+    /// Its data, if it has any.
+    pub(crate) stream: Option<Box<dyn Stream>>,
+}
+
+/// Looks at a member of the plan. What cannot be known becomes a loss.
+///
+/// # Errors
+/// [`ArchiveError::SourceGone`]: that is no loss of this member.
+pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, ArchiveError> {
+    let missing = || ArchiveError::Internal { what: format!("no member {index} in the plan") };
+    let planned = plan.member(index).ok_or_else(missing)?;
+    let kind = match planned.kind {
+        PlanKind::Directory => MemberKind::Directory,
+        PlanKind::File => MemberKind::File,
+        PlanKind::Link(_) => MemberKind::Link,
+    };
+    let mut member = Member::new(&plan.path(index), kind);
+    let name = plan.file_name(index);
+    let renamed = planned.trouble == Some(Trouble::Renamed);
+    if renamed {
+        member.lose(LossKind::Name, "no file can be called that; the name was changed");
+    }
+    // A changed name has no DOS name of its own.
+    let name = name.filter(|_| !renamed);
+    let stream = match planned.kind {
+        PlanKind::Link(to) => {
+            let (text, raw) = to_text(&plan.path(to));
+            (member.link_to, member.raw_link_to) = (Some(text), raw);
+            if let Ok(facts) = planned.tree.facts(planned.node, name.as_ref()) {
+                set_short_name(&mut member, facts.short_name.as_ref());
+            }
+            None
+        }
+        _ => look(&mut member, &planned, name.as_ref())?,
+    };
+    Ok(Draft { member, stream })
+}
+
+/// Fills in what is known of a file or folder, and opens its data.
+fn look(
+    member: &mut Member,
+    planned: &PlanMember<'_>,
+    name: Option<&NtName>,
+) -> Result<Option<Box<dyn Stream>>, ArchiveError> {
+    let is_file = member.kind == MemberKind::File;
+    if is_file {
+        member.data = Some(empty_data());
+    }
+    let node = match planned.tree.node(planned.node) {
+        Ok(node) => node,
+        Err(error) => {
+            let error = still_there(error)?;
+            member.lose(LossKind::Unreadable, format!("nothing but the name is known: {error}"));
+            if is_file {
+                member.content = Some(manifest::MISSING.to_owned());
+            }
+            return Ok(None);
+        }
+    };
+    member.attributes = node.attributes;
+    member.times = node.times.into();
+    match planned.trouble {
+        Some(Trouble::Unlistable) => {
+            let why = match planned.tree.children(planned.node) {
+                Err(error) => still_there(error)?.to_string(),
+                Ok(_) => "it could not be listed when the work began".to_owned(),
+            };
+            member.lose(LossKind::Unreadable, format!("what is in this folder is lost: {why}"));
+        }
+        Some(Trouble::Repeated) => member.lose(
+            LossKind::Fact,
+            "this folder stands in the volume twice; its contents are at the other place",
+        ),
+        Some(Trouble::Unknown) => {
+            member.lose(LossKind::Unreadable, "nothing was known of it when the work began");
+        }
+        Some(Trouble::Renamed) | None => {}
+    }
+    if (node.kind == NodeKind::File) != is_file {
+        member.lose(LossKind::Changed, "it became a file or a folder while the work went on");
+        return Ok(None);
+    }
+    let facts = match planned.tree.facts(planned.node, name) {
+        Ok(facts) => facts,
+        Err(error) => {
+            let error = still_there(error)?;
+            let what = "owner, rights, streams and other facts are lost";
+            member.lose(LossKind::Fact, format!("{what}: {error}"));
+            Facts::default()
+        }
+    };
+    set_facts(member, &facts);
+    if is_file { open(member, planned, &node, &facts) } else { Ok(None) }
+}
+
+/// Whether a file could not be opened now and perhaps can be later: another program
+/// may hold it.
+pub(crate) fn may_pass(member: &Member) -> bool {
+    member.content.as_deref() == Some(manifest::MISSING)
+        && member.losses.iter().any(|loss| loss.kind == LossKind::Unreadable.as_str())
+}
+
+/// The error of one file; not that of a source that is gone.
+pub(crate) fn still_there(error: TreeError) -> Result<TreeError, ArchiveError> {
+    if error.is_gone() { Err(ArchiveError::SourceGone(error)) } else { Ok(error) }
+}
+
+/// Opens the unnamed stream and fixes how many bytes it will have.
+fn open(
+    member: &mut Member,
+    planned: &PlanMember<'_>,
+    node: &Node,
+    facts: &Facts,
+) -> Result<Option<Box<dyn Stream>>, ArchiveError> {
+    let (planned_size, size) = (planned.size, node.size);
+    let lost = match &facts.content {
+        Content::EfsLost(why) => Some((LossKind::Encrypted, why.clone())),
+        Content::NotHere(why) => Some((LossKind::NotHere, why.clone())),
+        _ => None,
+    };
+    if let Some((kind, why)) = lost {
+        member.lose(kind, format!("{size} bytes were not saved: {why}"));
+        member.content = Some(manifest::MISSING.to_owned());
+        return Ok(None);
+    }
+    let raw = facts.content == Content::EfsRaw;
+    // A shorter one becomes a hole when its end is met.
+    let grown = |now: u64| {
+        let what = format!("it had {planned_size} bytes when the work began and has {now} now");
+        (!raw && now > planned_size).then_some(what)
+    };
+    if planned_size == 0 && !raw {
+        if let Some(what) = grown(size) {
+            member.lose(LossKind::Changed, what);
+        }
+        return Ok(None);
+    }
+    match planned.tree.open(planned.node, None) {
+        Ok(stream) => {
+            if let Some(what) = grown(stream.len()) {
+                member.lose(LossKind::Changed, what);
+            }
+            // The raw export has a size of its own.
+            let size = if raw { stream.len() } else { planned_size };
+            if size > 0 {
+                member.data = Some(Data { size, ..Data::default() });
+            }
+            member.content = match facts.content {
+                Content::EfsRaw => Some(manifest::EFS_RAW.to_owned()),
+                Content::Wof(_) => Some(manifest::WOF.to_owned()),
+                _ => None,
+            };
+            Ok(Some(stream))
+        }
+        Err(error) => {
+            let error = still_there(error)?;
+            let what = format!("{size} bytes could not be read: {error}");
+            member.lose(LossKind::Unreadable, what);
+            member.content = Some(manifest::MISSING.to_owned());
+            Ok(None)
+        }
+    }
+}
+
+fn set_facts(member: &mut Member, facts: &Facts) {
+    let mut lost = Vec::new();
+    let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize| {
+        let bytes = bytes?;
+        if bytes.len() > max {
+            lost.push(format!("{what} of {} bytes cannot be real", bytes.len()));
+            return None;
+        }
+        Some(to_base64(bytes))
+    };
+    member.security = keep("a security descriptor", facts.security.as_ref(), MAX_SECURITY);
+    member.reparse = keep("reparse data", facts.reparse.as_ref(), MAX_REPARSE);
+    member.object_id = keep("an object id", facts.object_id.as_ref(), MAX_OBJECT_ID);
+    member.extended_attributes =
+        keep("extended attributes", facts.extended_attributes.as_ref(), MAX_EXTENDED_ATTRIBUTES);
+    for what in lost.into_iter().chain(facts.damaged.iter().cloned()) {
+        member.lose(LossKind::Fact, what);
+    }
+    set_short_name(member, facts.short_name.as_ref());
+    for stream in &facts.streams {
+        let (name, raw_name) = to_text(&stream_name(&stream.name));
+        let data = match stream.size {
+            0 => empty_data(),
+            size => Data { size, ..Data::default() },
+        };
+        member.streams.push(NamedStream { name, raw_name, data });
+    }
+}
+
+fn set_short_name(member: &mut Member, name: Option<&NtName>) {
+    let Some(name) = name else { return };
+    // DOS names are of a code page's letters; a lone surrogate is damage.
+    match name.as_str().filter(|text| !text.contains('\0') && text.len() <= 36) {
+        Some(text) => member.short_name = Some(text.to_owned()),
+        None => member.lose(LossKind::Fact, format!("the DOS name {name} cannot be real")),
+    }
+}
+
+/// The name that a stream has in the set: its own, but for units that no path
+/// can hold.
+pub(crate) fn stream_name(name: &NtName) -> Vec<u8> {
+    let mut safe = Vec::with_capacity(name.as_wtf8().len());
+    for &byte in name.as_wtf8() {
+        match byte {
+            b'/' => safe.extend(b"%2F"),
+            0 => safe.extend(b"%00"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}

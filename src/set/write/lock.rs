@@ -1,0 +1,394 @@
+//! Keeps two runs from writing one set at the same time.
+//!
+//! Targets have no locks that work everywhere and that a crash does not leave
+//! behind. So a run leaves a mark in the set's folder and changes it every few
+//! seconds; who finds a mark watches it for a while, and takes the set over
+//! when it stands still. A mark of a process of this machine that has ended is
+//! passed over at once. A run that finds another's mark where its own was stops.
+
+use crate::set::format::names::IN_USE;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::destination::process::Life;
+use crate::destination::{Target, TargetError, Trouble};
+use crate::model::finding::Finding;
+use crate::model::loss::Loss;
+use crate::model::metadata::FileTime;
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::sha256_hex;
+
+/// The mark changes so often.
+pub(crate) const BEAT: Duration = Duration::from_secs(4);
+
+/// A mark that stands still for so long is a dead run's: three beats, and some
+/// time for a slow share.
+const DEAD_AFTER: Duration = Duration::from_secs(15);
+
+/// How often a mark is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The largest mark that is read, in bytes.
+const MAX_MARK: usize = 4096;
+
+/// What stands in the mark.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    /// Which run: no two have the same.
+    run: String,
+    /// Counts up. Always as many digits, so that a mark is never torn.
+    beat: String,
+    /// The machine that it runs on, for people.
+    host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    life: Option<Life>,
+}
+
+/// The runs of this process.
+static RUNS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn runs() -> MutexGuard<'static, BTreeSet<String>> {
+    RUNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mark {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let life = Life::mine();
+        let host = if cfg!(windows) {
+            std::env::var("COMPUTERNAME").unwrap_or_default()
+        } else {
+            std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
+        };
+        let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+        let host: String = host.chars().filter(plain).take(64).collect();
+        let (count, now) = (COUNT.fetch_add(1, Ordering::Relaxed), FileTime::now().0);
+        let seed = format!("{host} {} {life:?} {now} {count}", std::process::id());
+        let run = sha256_hex(seed.as_bytes())[..16].to_owned();
+        Self { run, beat: digits(0), host, life }
+    }
+
+    /// Whether the run has surely ended.
+    fn is_over(&self) -> bool {
+        let own = Life::mine();
+        if self.life.is_some() && self.life == own {
+            return !runs().contains(&self.run);
+        }
+        self.life.as_ref().is_some_and(Life::is_over)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default() // three texts cannot fail
+    }
+}
+
+fn digits(beat: u64) -> String {
+    format!("{beat:012}")
+}
+
+/// A set that is ours to write. Given back on drop.
+pub(crate) struct Lock<'a> {
+    target: &'a dyn Target,
+    dir: String,
+    mark: Mark,
+    /// Beats so far; `None` once the mark is taken away.
+    beats: Mutex<Option<u64>>,
+    /// Another run has taken the set over.
+    lost: AtomicBool,
+}
+
+impl<'a> Lock<'a> {
+    /// Takes the set in the folder `dir`, which is there.
+    ///
+    /// # Errors
+    /// [`ArchiveError::InUse`] when another run is at work on it.
+    pub(crate) fn take(
+        target: &'a dyn Target,
+        dir: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, ArchiveError> {
+        let path = format!("{dir}/{IN_USE}");
+        let in_use = |by: &str| ArchiveError::InUse {
+            set: target.display(dir),
+            by: if by.is_empty() { String::new() } else { format!(" on {by}") },
+        };
+        if let Some(found) = read(target, &path)? {
+            let mark = serde_json::from_slice::<Mark>(&found).ok();
+            let by = mark.as_ref().map_or("", |mark| mark.host.as_str());
+            if !mark.as_ref().is_some_and(Mark::is_over) {
+                monitor.note(&format!(
+                    "{}: a run{} was at work here; looking for {} s whether it still is",
+                    target.display(dir),
+                    if by.is_empty() { String::new() } else { format!(" on {by}") },
+                    DEAD_AFTER.as_secs()
+                ));
+                let until = Instant::now() + DEAD_AFTER;
+                while Instant::now() < until {
+                    if monitor.is_cancelled() {
+                        return Err(ArchiveError::Cancelled { set: None });
+                    }
+                    thread::sleep(LOOK);
+                    if read(target, &path)?.as_ref() != Some(&found) {
+                        return Err(in_use(by));
+                    }
+                }
+            }
+            gone_is_fine(target.remove_file(&path))?;
+        }
+        let mark = Mark::new();
+        let own = format!("{path}.{}", mark.run);
+        let mut file = target.create(&own)?;
+        file.write_all_at(0, &mark.bytes())?;
+        file.close()?;
+        // A rename never replaces: of two that come here one gets it.
+        match target.rename(&own, &path) {
+            Ok(()) => {}
+            Err(error) if error.trouble == Trouble::InTheWay => {
+                let _ = target.remove_file(&own);
+                return Err(in_use(""));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        runs().insert(mark.run.clone());
+        let (dir, beats) = (dir.to_owned(), Mutex::new(Some(0)));
+        Ok(Self { target, dir, mark, beats, lost: AtomicBool::new(false) })
+    }
+
+    /// Changes the mark, and looks whether it is still ours. What goes wrong at
+    /// the target the writer meets as well, so nothing is repeated here.
+    pub(crate) fn beat(&self) {
+        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(beat) = beats.as_mut() else { return };
+        let target = self.target.without_patience().unwrap_or(self.target);
+        let path = format!("{}/{IN_USE}", self.dir);
+        match read(target, &path) {
+            Ok(Some(found)) => {
+                let run = serde_json::from_slice::<Mark>(&found).map(|mark| mark.run);
+                if run.is_ok_and(|run| run != self.mark.run) {
+                    self.lost.store(true, Ordering::SeqCst);
+                    return;
+                }
+            }
+            // A mark that is gone was taken by one who is about to put his own.
+            Ok(None) => {
+                self.lost.store(true, Ordering::SeqCst);
+                return;
+            }
+            Err(_) => return,
+        }
+        *beat += 1;
+        let Mark { run, host, life, .. } = &self.mark;
+        let (run, host, life) = (run.clone(), host.clone(), life.clone());
+        let bytes = Mark { run, beat: digits(*beat), host, life }.bytes();
+        let write = || -> Result<(), TargetError> {
+            let mut file = target.open_rw(&path)?;
+            file.write_all_at(0, &bytes)?;
+            file.close()
+        };
+        let _ = write(); // the next one may go through
+    }
+
+    /// Whether another run has taken the set over.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// The error for that.
+    pub(crate) fn lost(&self) -> ArchiveError {
+        ArchiveError::InUse { set: self.target.display(&self.dir), by: String::new() }
+    }
+
+    /// Takes the mark away, and what earlier runs left on the way to theirs. No
+    /// file of it is open afterwards.
+    ///
+    /// # Errors
+    /// The set is not ours any more; the target.
+    pub(crate) fn give_back(&self) -> Result<(), ArchiveError> {
+        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_lost() {
+            return Err(self.lost());
+        }
+        if beats.take().is_some() {
+            for entry in self.target.list(&self.dir)? {
+                if is_mark(&entry.name) && !entry.is_dir {
+                    let path = format!("{}/{}", self.dir, entry.name);
+                    gone_is_fine(self.target.remove_file(&path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        runs().remove(&self.mark.run);
+        let beats = self.beats.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if beats.take().is_some() && !self.lost.load(Ordering::SeqCst) {
+            // The run failed: perhaps because of the target, so without waiting.
+            let target = self.target.without_patience().unwrap_or(self.target);
+            let _ = target.remove_file(&format!("{}/{IN_USE}", self.dir));
+        }
+    }
+}
+
+/// Whether a file's name is that of a mark, or of one on its way.
+pub(crate) fn is_mark(name: &str) -> bool {
+    name.starts_with(IN_USE)
+}
+
+/// Whether no run can be at work in the folder: without watching it, so a mark
+/// of another machine stays one.
+pub(crate) fn is_abandoned(target: &dyn Target, dir: &str) -> bool {
+    match read(target, &format!("{dir}/{IN_USE}")) {
+        Ok(None) => true,
+        Ok(Some(found)) => serde_json::from_slice::<Mark>(&found).is_ok_and(|mark| mark.is_over()),
+        Err(_) => false,
+    }
+}
+
+/// Does `job` while the mark beats.
+pub(crate) fn beating<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+        scope.spawn(move || {
+            while stopped.recv_timeout(BEAT) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+                lock.beat();
+            }
+        });
+        let done = job();
+        drop(stop);
+        done
+    })
+}
+
+/// Stops a job whose set another run has taken over.
+pub(crate) struct Fenced<'a> {
+    pub(crate) monitor: &'a dyn Monitor,
+    pub(crate) lock: &'a Lock<'a>,
+}
+
+impl Monitor for Fenced<'_> {
+    fn stage(&self, stage: Stage, on: &str) {
+        self.monitor.stage(stage, on);
+    }
+    fn progress(&self, progress: Progress) {
+        self.monitor.progress(progress);
+    }
+    fn file(&self, path: &str) {
+        self.monitor.file(path);
+    }
+    fn finding(&self, finding: &Finding) {
+        self.monitor.finding(finding);
+    }
+    fn loss(&self, loss: &Loss) {
+        self.monitor.loss(loss);
+    }
+    fn note(&self, text: &str) {
+        self.monitor.note(text);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.lock.is_lost() || self.monitor.is_cancelled()
+    }
+}
+
+/// The mark's bytes; `None` if there is none.
+fn read(target: &dyn Target, path: &str) -> Result<Option<Vec<u8>>, TargetError> {
+    let mut file = match target.open(path) {
+        Ok(file) => file,
+        Err(error) if error.trouble == Trouble::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; MAX_MARK];
+    let read = file.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
+}
+
+fn gone_is_fine(done: Result<(), TargetError>) -> Result<(), TargetError> {
+    match done {
+        Err(error) if error.trouble == Trouble::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::directory::DirectoryTarget;
+    use crate::destination::open::Missing;
+    use crate::model::monitor::{Collect, Silent};
+
+    fn target(dir: &tempfile::TempDir) -> DirectoryTarget {
+        let target = DirectoryTarget::open(dir.path(), Missing::Fail).unwrap();
+        target.create_dir_all("set").unwrap();
+        target
+    }
+
+    fn is_empty(dir: &tempfile::TempDir) -> bool {
+        std::fs::read_dir(dir.path().join("set")).unwrap().next().is_none()
+    }
+
+    #[test]
+    fn of_two_runs_the_second_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = target(&dir);
+        let first = Lock::take(&target, "set", &Silent).unwrap();
+        let second = beating(&first, || Lock::take(&target, "set", &Silent).map(drop));
+        assert!(matches!(second, Err(ArchiveError::InUse { .. })), "{second:?}");
+        first.give_back().unwrap();
+        assert!(is_empty(&dir));
+        drop(Lock::take(&target, "set", &Silent).unwrap());
+        assert!(is_empty(&dir), "a run that fails leaves no mark");
+    }
+
+    #[test]
+    fn a_dead_runs_mark_is_passed_over_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = target(&dir);
+        let mut mark = Mark::new(); // never among the runs of this process
+        std::fs::write(dir.path().join("set").join(IN_USE), mark.bytes()).unwrap();
+        std::fs::write(dir.path().join("set").join("in-use.torn"), "").unwrap();
+        let began = Instant::now();
+        let monitor = Collect::default();
+        let lock = Lock::take(&target, "set", &monitor).unwrap();
+        assert!(began.elapsed() < Duration::from_secs(3));
+        assert!(monitor.notes.lock().unwrap().is_empty());
+        lock.give_back().unwrap();
+        assert!(is_empty(&dir));
+
+        // Of another machine's nobody knows before it has stood still.
+        mark.life = None;
+        std::fs::write(dir.path().join("set").join(IN_USE), mark.bytes()).unwrap();
+        let lock = Lock::take(&target, "set", &monitor).unwrap();
+        assert!(began.elapsed() >= DEAD_AFTER);
+        assert_eq!(monitor.notes.lock().unwrap().len(), 1);
+        drop(lock);
+    }
+
+    #[test]
+    fn who_was_taken_for_dead_stops() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = target(&dir);
+        let first = Lock::take(&target, "set", &Silent).unwrap();
+        let monitor = Fenced { monitor: &Silent, lock: &first };
+        first.beat();
+        assert!(!monitor.is_cancelled());
+        target.remove_file("set/in-use").unwrap();
+        let second = Lock::take(&target, "set", &Silent).unwrap();
+        first.beat();
+        assert!(monitor.is_cancelled());
+        assert!(matches!(first.give_back(), Err(ArchiveError::InUse { .. })));
+        drop(first);
+        second.beat();
+        assert!(!second.is_lost(), "the first took the second's mark away");
+        second.give_back().unwrap();
+        assert!(is_empty(&dir));
+    }
+}

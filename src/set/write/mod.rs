@@ -1,0 +1,17 @@
+//! Writing a set: plan, producer, compressors, sink, commit; and resuming a broken one.
+
+pub(crate) mod append_file;
+pub(crate) mod commit;
+pub(crate) mod draft;
+mod frame_buffer;
+pub mod level;
+pub(crate) mod lock;
+pub(crate) mod options;
+pub mod plan;
+mod plan_builder;
+mod producer;
+mod queue;
+mod resume;
+pub mod sink;
+pub mod witness;
+pub mod writer;

@@ -1,0 +1,206 @@
+//! How a set is to be made, and what came of it.
+
+use crate::destination::preflight::human;
+use crate::model::metadata::FileTime;
+use crate::set::crypt::Encryption;
+use crate::set::error::ArchiveError;
+use crate::set::format::frames::{FRAME_BYTES, MAX_FRAME_BYTES, MAX_FRAMES};
+use crate::set::format::manifest::Line;
+use crate::set::format::rescue::{Machine, Rescue, What};
+use crate::set::format::ustar::BLOCK;
+
+/// What to do with an unfinished set of the same source.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Resume {
+    /// Go on with it if there is one; else begin anew.
+    #[default]
+    Auto,
+    /// Begin anew.
+    Never,
+    /// Go on with the one in this folder, or fail.
+    This(String),
+}
+
+/// Makes the page for people that stands in a set: from what the set says of
+/// itself, and from the lines of its manifest.
+pub type MakeReport = fn(
+    &Rescue,
+    &mut dyn Iterator<Item = Result<Line, ArchiveError>>,
+) -> Result<Vec<u8>, ArchiveError>;
+
+/// How a set is to be made.
+#[derive(Clone, Debug)]
+pub struct OffloadOptions {
+    /// The machine that the source belongs to.
+    pub machine: Machine,
+    /// A store, or any folder.
+    pub what: What,
+    /// `hard-link`, `uncompressed`, `compressed` or `folder`.
+    pub kind: String,
+    /// What of the store is not in the plan, for people; the set says so, and
+    /// is one with losses then.
+    pub lacks: Vec<String>,
+    /// The zstd level, 1 to 19.
+    pub level: i32,
+    /// Whether the level was only chosen for speed: an unfinished set of another
+    /// level is then gone on with, at its own.
+    pub any_level: bool,
+    /// Threads that compress; `None` for as many as the machine has.
+    pub threads: Option<usize>,
+    /// The plain size of a frame, in bytes; a source of many TiB gets larger ones.
+    pub frame_bytes: u64,
+    /// The largest size of a volume, in bytes. Without it the store is one
+    /// file, unless the target cannot hold one of any size.
+    pub split: Option<u64>,
+    /// Whether to read the written files back and compare.
+    pub read_back: bool,
+    /// Begin although the target looks too small.
+    pub despite_space: bool,
+    /// What to do with an unfinished set.
+    pub resume: Resume,
+    /// How to encrypt it; `None` for a plain set.
+    pub encryption: Option<Encryption>,
+    /// What makes the set's `report.html`; `None` for a set without one. It
+    /// names users and files, so it must not stand in a set that hides them.
+    pub report: Option<MakeReport>,
+    /// When the set is begun: names it. By the clock of the rescuing machine.
+    pub created: FileTime,
+}
+
+impl Default for OffloadOptions {
+    fn default() -> Self {
+        Self {
+            machine: Machine::default(),
+            what: What::Store,
+            kind: "hard-link".to_owned(),
+            lacks: Vec::new(),
+            level: 3,
+            any_level: false,
+            threads: None,
+            frame_bytes: FRAME_BYTES,
+            split: None,
+            read_back: true,
+            despite_space: false,
+            resume: Resume::Auto,
+            encryption: None,
+            report: None,
+            created: FileTime::now(),
+        }
+    }
+}
+
+impl OffloadOptions {
+    /// Refuses what cannot be done.
+    pub(crate) fn check(&self) -> Result<(), ArchiveError> {
+        let bad = |what: String| Err(ArchiveError::BadOption { what });
+        if !(1..=19).contains(&self.level) {
+            return bad(format!("level {} is not between 1 and 19", self.level));
+        }
+        // In whole blocks, so that every frame begins with one of the tar.
+        let blocks = self.frame_bytes.is_multiple_of(BLOCK as u64);
+        if !blocks || !(4096..=MAX_FRAME_BYTES).contains(&self.frame_bytes) {
+            return bad(format!("frames of {} bytes are not possible", self.frame_bytes));
+        }
+        match self.split {
+            // A frame that does not compress grows a little.
+            Some(split) if split < self.frame_bytes.saturating_mul(2) => bad(format!(
+                "volumes of {split} bytes are too small: a frame of {} must fit twice",
+                self.frame_bytes
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The plain size of a frame for a source of so many bytes: doubled until a set
+    /// can have the frames. Each may go out half full, where a file does not fit.
+    ///
+    /// # Errors
+    /// The source is too large for any.
+    pub(crate) fn frame_bytes_for(&self, source: u64) -> Result<u64, ArchiveError> {
+        const MOST_FRAMES: u64 = MAX_FRAMES as u64 / 2;
+        // More would not fit into the memory that a run may take.
+        const LARGEST: u64 = 32 << 20;
+        let mut frame = self.frame_bytes;
+        // As in `check`: a frame must fit twice into a volume.
+        let fits = |frame: u64| self.split.is_none_or(|split| split / 2 >= frame);
+        while source / frame >= MOST_FRAMES && frame <= LARGEST / 2 && fits(frame * 2) {
+            frame *= 2;
+        }
+        if source / frame >= MOST_FRAMES {
+            let (source, most) = (human(source), human(frame * MOST_FRAMES));
+            let what = format!("{source} of files are more than a set can have ({most})");
+            return Err(ArchiveError::Unfit { what });
+        }
+        Ok(frame)
+    }
+
+    /// Threads that compress at this level, and frames in flight, within 256 MiB.
+    pub(crate) fn pipeline(&self, level: i32, frame_bytes: u64) -> (usize, usize) {
+        const MIB: u64 = 1 << 20;
+        // What zstd's tables take at a level, by its own estimate for 4 MiB
+        // of input, rounded up.
+        let context = match level {
+            ..=6 => 8 * MIB,
+            7..=12 => 40 * MIB,
+            _ => 90 * MIB,
+        };
+        // A frame in flight is held plain and packed.
+        let frame = 2 * frame_bytes + MIB / 8;
+        let machine = || std::thread::available_parallelism().map_or(1, usize::from);
+        let wanted = self.threads.unwrap_or_else(machine).clamp(1, 16);
+        let takes = |threads: usize| threads as u64 * (context + 2 * frame) + frame;
+        let threads = (1..=wanted).rev().find(|&n| takes(n) <= 200 * MIB).unwrap_or(1);
+        (threads, 2 * threads + 1)
+    }
+}
+
+/// What came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The set's folder at the target.
+    pub set: String,
+    /// What the set says of itself.
+    pub rescue: Rescue,
+    /// How many losses there were; each was told to the monitor.
+    pub losses: u64,
+    /// Frames that were there from an earlier, interrupted run.
+    pub resumed_frames: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_source_has_larger_frames_and_one_too_large_is_refused() {
+        const TIB: u64 = 1 << 40;
+        let options = OffloadOptions::default();
+        let frame = |source| options.frame_bytes_for(source);
+        assert_eq!(frame(0).unwrap(), FRAME_BYTES);
+        assert_eq!(frame(4 * TIB - 1).unwrap(), FRAME_BYTES);
+        assert_eq!(frame(4 * TIB).unwrap(), 2 * FRAME_BYTES);
+        assert_eq!(frame(32 * TIB - 1).unwrap(), 32 << 20);
+        let error = frame(32 * TIB).unwrap_err();
+        let expected = "35.1 TB of files are more than a set can have (35.1 TB)";
+        assert_eq!(error.to_string(), expected);
+        let split = OffloadOptions { split: Some(16 << 20), ..OffloadOptions::default() };
+        assert_eq!(split.frame_bytes_for(4 * TIB).unwrap(), 2 * FRAME_BYTES);
+        assert!(split.frame_bytes_for(8 * TIB).is_err(), "such a frame would not fit twice");
+        // What one asks for stays.
+        let large = OffloadOptions { frame_bytes: MAX_FRAME_BYTES, ..options };
+        assert_eq!(large.frame_bytes_for(TIB).unwrap(), MAX_FRAME_BYTES);
+    }
+
+    #[test]
+    fn whatever_the_frames_the_memory_is_bounded() {
+        let options = OffloadOptions { threads: Some(16), ..OffloadOptions::default() };
+        for frame in [FRAME_BYTES, 16 << 20, 32 << 20] {
+            for level in [1, 9, 19] {
+                let (threads, in_flight) = options.pipeline(level, frame);
+                assert!(threads >= 1 && in_flight > threads, "level {level}, frames of {frame}");
+                let bytes = in_flight as u64 * 2 * frame;
+                assert!(bytes <= 200 << 20, "level {level}, frames of {frame}: {bytes}");
+            }
+        }
+    }
+}

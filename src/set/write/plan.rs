@@ -1,0 +1,233 @@
+//! What goes into a set, in which order: fixed before the first byte is read.
+//!
+//! The order is the source's alone, so the same source gives the same set. One
+//! member costs 36 bytes and its name: a million fit into 100 MiB.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::plan_builder::{self, Built};
+use crate::model::metadata::NodeId;
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
+use crate::set::error::ArchiveError;
+use crate::set::format::hash::to_hex;
+use crate::tree::Tree;
+
+/// One part of what is to be packed: a folder tree of one volume.
+#[derive(Clone)]
+pub struct PlanPart {
+    /// The volume.
+    pub tree: Arc<dyn Tree>,
+    /// The drive letter it had in Windows (`C`), or `volume-<serial>`.
+    pub drive: String,
+    /// How sure the letter is, for people.
+    pub drive_from: String,
+    /// The store path below the volume's root (`StateStore`).
+    pub path: NtPath,
+    /// `primary`, `secondary`, `whole` or `folder`.
+    pub role: String,
+    /// Folders and files to take, below the volume's root.
+    pub take: Vec<NtPath>,
+    /// What not to take of that, below the volume's root: skipped by rule, and
+    /// said so in the set.
+    pub skip: Vec<NtPath>,
+}
+
+/// What a planned member is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlanKind {
+    /// A folder, or a junction.
+    Directory,
+    /// A file.
+    File,
+    /// A further name of the file which is that member of the plan.
+    Link(usize),
+}
+
+/// One member of the plan.
+#[derive(Clone, Copy)]
+pub struct PlanMember<'a> {
+    /// What it is.
+    pub kind: PlanKind,
+    /// Where it is read from.
+    pub tree: &'a dyn Tree,
+    /// Which file.
+    pub node: NodeId,
+    /// Bytes of the unnamed stream, as planned.
+    pub size: u64,
+    /// What could not be planned as it should be.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is wrong with a planned member. Each becomes a loss.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// Nothing is known of it but its name.
+    Unknown,
+    /// A folder whose contents cannot be listed.
+    Unlistable,
+    /// A folder that stands in the tree a second time; it was not entered again.
+    Repeated,
+    /// The name is none (`..`, or with a `/` in it) and was changed.
+    Renamed,
+}
+
+/// Counts of a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PlanTotals {
+    /// Files.
+    pub files: u64,
+    /// Folders.
+    pub directories: u64,
+    /// Further links.
+    pub links: u64,
+    /// Bytes of the unnamed streams. Named streams come on top: to count them
+    /// would take a look at every file.
+    pub bytes: u64,
+}
+
+/// What goes into a set, in which order.
+pub struct Plan {
+    parts: Vec<PlanPart>,
+    trees: Vec<Arc<dyn Tree>>,
+    entries: Vec<Entry>,
+    names: Vec<u8>,
+    /// Indices into `entries`, in the order of the set.
+    order: Vec<u32>,
+    totals: PlanTotals,
+    digest: [u8; 32],
+    took: Duration,
+}
+
+/// A member as it is kept in memory.
+pub(crate) struct Entry {
+    pub(crate) node: NodeId,
+    pub(crate) size: u64,
+    /// Index of the folder above; its own for a drive.
+    pub(crate) parent: u32,
+    pub(crate) name_at: u32,
+    pub(crate) name_len: u16,
+    pub(crate) tree: u8,
+    pub(crate) shape: Shape,
+    /// A folder to look into: not a junction.
+    pub(crate) enter: bool,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    Directory,
+    File,
+    Link,
+}
+
+impl Plan {
+    /// Looks at everything that the parts name and fixes the order.
+    ///
+    /// A folder that cannot be listed, or a file of which nothing can be known,
+    /// is a member with a [`Trouble`]; it becomes a loss when the set is made.
+    ///
+    /// # Errors
+    /// A path to take that is not there; parts that do not fit together.
+    pub fn make(parts: Vec<PlanPart>, monitor: &dyn Monitor) -> Result<Self, ArchiveError> {
+        let begun = Instant::now();
+        let Built { trees, entries, names, order, totals, digest } =
+            plan_builder::build(&parts, monitor)?;
+        let took = begun.elapsed();
+        Ok(Self { parts, trees, entries, names, order, totals, digest, took })
+    }
+
+    /// The parts it was made from.
+    pub fn parts(&self) -> &[PlanPart] {
+        &self.parts
+    }
+
+    /// Members in all.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is nothing to pack.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Counts.
+    pub fn totals(&self) -> PlanTotals {
+        self.totals
+    }
+
+    /// How long it took to make.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// SHA-256 over what the source was, in hex: paths, kinds, sizes, times,
+    /// node ids and positions. Another digest means another source.
+    pub fn digest(&self) -> String {
+        to_hex(&self.digest)
+    }
+
+    /// Which store or folder this is, whatever is in it: SHA-256 over drives,
+    /// volumes and paths of the parts, in hex.
+    pub fn source_id(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in &self.parts {
+            hash.update(b"\0part\0");
+            hash.update(part.drive.as_bytes());
+            hash.update(part.tree.info().serial.unwrap_or(0).to_le_bytes());
+            for name in part.path.names() {
+                hash.update(b"\0");
+                hash.update(name.as_wtf8());
+            }
+            hash.update(b"\0\0");
+            hash.update(part.role.as_bytes());
+        }
+        to_hex(&hash.finalize())
+    }
+
+    /// The member at a place of the order.
+    pub fn member(&self, index: usize) -> Option<PlanMember<'_>> {
+        let entry = self.entry(index)?;
+        let kind = match entry.shape {
+            Shape::Directory => PlanKind::Directory,
+            Shape::File => PlanKind::File,
+            Shape::Link => {
+                // A file's links stand right behind it.
+                let shape = |i: usize| self.entry(i).map(|e| e.shape);
+                PlanKind::Link((0..index).rev().find(|&i| shape(i) != Some(Shape::Link))?)
+            }
+        };
+        let tree = &**self.trees.get(usize::from(entry.tree))?;
+        Some(PlanMember { kind, tree, node: entry.node, size: entry.size, trouble: entry.trouble })
+    }
+
+    /// The member's path in the set, `C/StateStore/…`, in WTF-8.
+    pub fn path(&self, index: usize) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = self.order.get(index).copied();
+        while let Some((i, entry)) = at.and_then(|i| Some((i, self.entries.get(i as usize)?))) {
+            names.push(self.name(entry));
+            at = (entry.parent != i).then_some(entry.parent);
+        }
+        names.reverse();
+        names.join(&b'/')
+    }
+
+    /// The member's own name; for a drive its letter.
+    pub fn file_name(&self, index: usize) -> Option<NtName> {
+        NtName::from_wtf8(self.name(self.entry(index)?))
+    }
+
+    fn entry(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(*self.order.get(index)? as usize)
+    }
+
+    fn name(&self, entry: &Entry) -> &[u8] {
+        let start = entry.name_at as usize;
+        self.names.get(start..start + usize::from(entry.name_len)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,271 @@
+//! Finds an unfinished set to go on with, by what its journal says. What the
+//! target really holds of it is proved in [`super::resume::validate_partial`].
+
+pub(crate) mod encrypted;
+pub(crate) mod validate_partial;
+
+use super::commit::SetNames;
+use super::lock;
+use super::options::{OffloadOptions, Resume};
+use super::plan::Plan;
+use super::resume::encrypted as sealed;
+use crate::destination::read_full;
+use crate::destination::{Target, Trouble};
+use crate::model::monitor::Monitor;
+use crate::set::crypt::decrypting_destination::{details, is_key, open_key};
+use crate::set::crypt::{Keys, SetKey};
+use crate::set::error::ArchiveError;
+use crate::set::format::journal::{self, Begin, Checkpoint, Written};
+use crate::set::format::manifest::report_losses;
+use crate::set::format::manifest::{Line, Member};
+use crate::set::format::names::PROGRAM;
+use crate::set::format::names::{self};
+use crate::set::format::names::{MANIFEST, PARTIAL};
+use crate::set::format::rescue::{Options, Rescue, SetFile};
+use crate::set::read::lines::Lines;
+use crate::set::read::reader::read_rescue;
+
+/// An unfinished set.
+pub(crate) struct Unfinished {
+    pub(crate) names: SetNames,
+    pub(crate) state: State,
+    /// The key, if it is encrypted.
+    pub(crate) key: Option<SetKey>,
+}
+
+/// How far it came.
+pub(crate) enum State {
+    /// Frames were being written.
+    Copying(Box<Begin>, Vec<(Checkpoint, u64)>),
+    /// Store and manifest were written.
+    Written(Box<Begin>, Written, Vec<(Checkpoint, u64)>),
+    /// All but the folder's name was done.
+    Named(Box<Rescue>),
+    /// It is encrypted and nobody here has its key: why it does not open.
+    Closed(String),
+}
+
+impl State {
+    /// Plain bytes that the target holds by the journal's account, and those of
+    /// the store's files so far.
+    pub(crate) fn done(&self) -> u64 {
+        match self {
+            Self::Copying(_, checkpoints) => checkpoints.last().map_or(0, |(last, _)| {
+                let inside = last.position.inside.as_ref().map_or(0, |inside| inside.sent);
+                last.position.totals.bytes.saturating_add(inside)
+            }),
+            Self::Written(..) | Self::Named(_) | Self::Closed(_) => u64::MAX,
+        }
+    }
+}
+
+/// Looks for an unfinished set of this plan.
+pub(crate) fn find(
+    target: &dyn Target,
+    plan: &Plan,
+    options: &OffloadOptions,
+    packing: &Options,
+    monitor: &dyn Monitor,
+) -> Result<Option<Unfinished>, ArchiveError> {
+    let wanted = match &options.resume {
+        Resume::Never => return Ok(None),
+        Resume::Auto => None,
+        Resume::This(name) => Some(name.trim_end_matches('/').trim_end_matches(PARTIAL)),
+    };
+    let mut found: Option<(String, Unfinished)> = None;
+    let mut changed = None;
+    let source = plan.source_id();
+    let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
+    for entry in target.list("")? {
+        let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
+            continue;
+        };
+        if wanted.is_some_and(|wanted| wanted != folder) {
+            continue;
+        }
+        let looked = match look(target, folder, keys) {
+            // Somebody else's, behind rights of their own: no business of ours.
+            Err(ArchiveError::Target(error))
+                if wanted.is_none() && error.trouble == Trouble::Denied =>
+            {
+                monitor.note(&format!("{error}; that unfinished set is passed over"));
+                continue;
+            }
+            looked => looked?,
+        };
+        let Some(unfinished) = looked else {
+            if folder.starts_with(&SetNames::machine(plan, options)) {
+                sweep(target, &entry.name);
+            }
+            continue;
+        };
+        let (made_by, made_of, packed, of) = match &unfinished.state {
+            State::Copying(begin, _) | State::Written(begin, ..) => {
+                (&begin.program, &begin.plan, &begin.options, Some(&begin.source))
+            }
+            State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options, None),
+            State::Closed(why) => {
+                if wanted.is_some() || folder.starts_with(&SetNames::machine(plan, options)) {
+                    monitor.note(&format!(
+                        "{}: unfinished and encrypted: {why}; it stays as it is. What opens it \
+                         (the same passphrase, or --identity) lets the run go on there.",
+                        target.display(&entry.name)
+                    ));
+                }
+                continue;
+            }
+        };
+        let same_packing = made_by == PROGRAM
+            && unfinished.key.is_some() == options.encryption.is_some()
+            && (options.any_level || packed.level == packing.level)
+            && (packed.frame_bytes, packed.split) == (packing.frame_bytes, packing.split);
+        if *made_of == plan.digest() && same_packing {
+            let created = unfinished.names.created.clone();
+            // The latest, should there be several.
+            if found.as_ref().is_none_or(|(earlier, _)| *earlier < created) {
+                found = Some((created, unfinished));
+            }
+        } else if wanted.is_some() {
+            return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
+        } else if *made_of != plan.digest() && of == Some(&source) {
+            changed = Some(target.display(&entry.name));
+        } else if folder.starts_with(&SetNames::machine(plan, options)) {
+            monitor.note(&format!(
+                "{}: unfinished, but of another source or other options; it stays as it is",
+                target.display(&entry.name)
+            ));
+        }
+    }
+    match (found, wanted) {
+        (Some((_, unfinished)), _) => Ok(Some(unfinished)),
+        (None, None) if changed.is_some() => {
+            Err(ArchiveError::SourceChanged { set: changed.unwrap_or_default() })
+        }
+        (None, None) => Ok(None),
+        (None, Some(wanted)) => Err(ArchiveError::NotASet {
+            path: target.display(wanted),
+            what: "no unfinished set that could be gone on with".to_owned(),
+        }),
+    }
+}
+
+/// Removes the folder of a run that ended before it had begun: nothing is in it
+/// but a journal without a first line, and marks of the dead. Best effort.
+fn sweep(target: &dyn Target, dir: &str) {
+    let target = target.without_patience().unwrap_or(target);
+    let Ok(entries) = target.list(dir) else { return };
+    let is_idle = |name: &str| name == names::JOURNAL || is_key(name) || lock::is_mark(name);
+    let idle = entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name));
+    if !idle || !lock::is_abandoned(target, dir) {
+        return;
+    }
+    for entry in entries {
+        let _ = target.remove_file(&format!("{dir}/{}", entry.name));
+    }
+    let _ = target.remove_dir(dir);
+}
+
+/// Names for a new set that no other one has, unfinished ones included.
+pub(crate) fn new_names(
+    target: &dyn Target,
+    plan: &Plan,
+    options: &OffloadOptions,
+) -> Result<SetNames, ArchiveError> {
+    let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
+    for attempt in 0..100 {
+        let names = SetNames::new(plan, options, attempt);
+        let there = |path: &str| target.stat(path).map(|e| e.is_some());
+        if there(&names.folder)? {
+            continue;
+        }
+        // A folder in which nothing was begun is as good as none.
+        if !there(&names.partial())? || look(target, &names.folder, keys)?.is_none() {
+            return Ok(names);
+        }
+    }
+    Err(ArchiveError::Internal { what: "no name for the set is free".to_owned() })
+}
+
+/// What an unfinished set's folder says; `None` if that is nothing.
+pub(crate) fn look(
+    target: &dyn Target,
+    folder: &str,
+    keys: Option<&Keys>,
+) -> Result<Option<Unfinished>, ArchiveError> {
+    let dir = format!("{folder}{PARTIAL}");
+    let names = |set: &str, created: &str| SetNames {
+        id: set.to_owned(),
+        created: created.to_owned(),
+        folder: folder.to_owned(),
+    };
+    let key = match open_key(target, &dir, keys.unwrap_or(&Keys::default())) {
+        Ok(key) => key,
+        Err(ArchiveError::Crypt { error, .. }) => {
+            let state = State::Closed(error.to_string());
+            return Ok(Some(Unfinished { names: names("", ""), state, key: None }));
+        }
+        Err(error) => return Err(error),
+    };
+    let path = format!("{dir}/{}", names::JOURNAL);
+    let size = target.stat(&path)?.map_or(0, |entry| entry.size);
+    let mut bytes = vec![0; usize::try_from(size.min(journal::MAX_BYTES)).unwrap_or(0)];
+    if !bytes.is_empty() {
+        let mut file = target.open(&path)?;
+        let read = read_full(&mut *file, 0, &mut bytes)?;
+        bytes.truncate(read);
+    }
+    let lines = match &key {
+        Some(key) => journal::read_sealed(&bytes, key),
+        None => journal::read(&bytes),
+    };
+    let mut lines = lines.into_iter();
+    let Some((journal::Line::Begin(begin), end)) = lines.next() else {
+        return Ok(match read_rescue(target, &dir) {
+            Ok(mut rescue) => {
+                if let Some(key) = &key {
+                    rescue = details(target, &dir, key, &rescue)?;
+                }
+                let names = names(&rescue.set, &rescue.created);
+                Some(Unfinished { names, state: State::Named(Box::new(rescue)), key })
+            }
+            Err(_) => None,
+        });
+    };
+    let names = names(&begin.set, &begin.created);
+    // Where the journal is cut when none of its checkpoints holds.
+    let mut checkpoints = vec![(Checkpoint::default(), end)];
+    for (line, end) in lines {
+        match line {
+            journal::Line::Begin(_) => {}
+            journal::Line::Checkpoint(checkpoint) => checkpoints.push((*checkpoint, end)),
+            journal::Line::Written(written) => {
+                let state = State::Written(begin, written, checkpoints);
+                return Ok(Some(Unfinished { names, state, key }));
+            }
+        }
+    }
+    Ok(Some(Unfinished { names, state: State::Copying(begin, checkpoints), key }))
+}
+
+/// Tells the losses of a set whose manifest is whole.
+pub(crate) fn tell_all_losses(
+    target: &dyn Target,
+    dir: &str,
+    files: &[SetFile],
+    key: Option<&SetKey>,
+    monitor: &dyn Monitor,
+) -> Result<(), ArchiveError> {
+    if let Some(key) = key {
+        let tell = |member: &Member| report_losses(member, monitor);
+        return sealed::members(target, dir, files, key, tell);
+    }
+    let path = format!("{dir}/{MANIFEST}");
+    let partial = format!("{path}{PARTIAL}");
+    let named = target.stat(&path)?.is_some();
+    for line in Lines::open(target, if named { &path } else { &partial })? {
+        if let Line::Member(member) = line? {
+            report_losses(&member, monitor);
+        }
+    }
+    Ok(())
+}

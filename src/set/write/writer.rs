@@ -1,0 +1,460 @@
+//! The pipeline: one thread reads, hashes and makes tar; others compress; one
+//! writes in order. The bytes do not depend on how many threads there are.
+
+use crate::set::format::names::{self, PROGRAM};
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::append_file::Growing;
+use super::commit::{self, SetNames};
+use super::lock::{Fenced, Lock, beating};
+pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
+use super::plan::Plan;
+use super::producer::{FullFrame, Producer};
+use super::resume::validate_partial;
+use super::resume::{self, State, Unfinished};
+use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
+use super::witness::Witness;
+use crate::destination::preflight::{check_room, human};
+use crate::destination::{Target, Trouble};
+use crate::model::metadata::FileTime;
+use crate::model::monitor::{Monitor, Stage};
+use crate::set::crypt::SetKey;
+use crate::set::error::ArchiveError;
+use crate::set::format::digest::xxh128_hex;
+use crate::set::format::frames::Packer;
+use crate::set::format::journal::{self, Begin, Position, Written};
+use crate::set::format::rescue::{
+    Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue, Timings,
+};
+
+/// Packs what is planned into a set at the target and publishes it.
+///
+/// What cannot be read is a loss, never an error. When it fails or is
+/// cancelled, a folder `….partial` with its journal stays.
+///
+/// # Errors
+/// The target fails for good; the user cancels; an option makes no sense.
+pub fn offload(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, ArchiveError> {
+    offload_with(plan, target, options, None, monitor)
+}
+
+/// Like [`offload`], with somebody who knows what the source held before.
+///
+/// # Errors
+/// Those of [`offload`].
+pub fn offload_with(
+    plan: &Plan,
+    target: &dyn Target,
+    options: &OffloadOptions,
+    witness: Option<&dyn Witness>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, ArchiveError> {
+    options.check()?;
+    let max = target.max_file_size();
+    let split = match options.split {
+        Some(split) => Some(split.min(max)),
+        None => (max < u64::MAX).then_some(max),
+    };
+    let packing = Options {
+        level: options.level,
+        frame_bytes: options.frame_bytes_for(plan.totals().bytes)?,
+        split,
+        read_back: options.read_back,
+    };
+    let run = Run { plan, target, options, witness, monitor, key: None };
+    let unfinished = resume::find(target, plan, options, &packing, monitor)?;
+    let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
+        run.check_room(state.done())?;
+        monitor.note(&format!("going on with {}", target.display(&names.partial())));
+        let result = run.go_on(&names);
+        (names, result)
+    } else {
+        run.check_room(0)?;
+        let names = resume::new_names(target, plan, options)?;
+        let key = options.encryption.as_ref().map(|_| SetKey::generate());
+        let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
+        (names, result)
+    };
+    result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
+}
+
+/// What all steps of a run need.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    plan: &'a Plan,
+    target: &'a dyn Target,
+    options: &'a OffloadOptions,
+    witness: Option<&'a dyn Witness>,
+    monitor: &'a dyn Monitor,
+    /// Encrypts the set.
+    key: Option<&'a SetKey>,
+}
+
+impl Run<'_> {
+    /// Refuses a target that is surely too small, and warns of one that may be.
+    /// `done` bytes are there already. How well files pack nobody knows, so half
+    /// of them must fit; what USMT has compressed does not shrink at all.
+    fn check_room(&self, done: u64) -> Result<(), ArchiveError> {
+        let bytes = self.plan.totals().bytes.saturating_sub(done);
+        let surely = if self.options.kind == "compressed" { bytes } else { bytes / 2 };
+        let room = match check_room(self.target, surely) {
+            Err(error) if self.options.despite_space && error.trouble == Trouble::Full => {
+                self.target.space()?
+            }
+            checked => checked?,
+        };
+        if let Some(room) = room.filter(|room| room.free < bytes) {
+            self.monitor.note(&format!(
+                "{}: {} are free for {} of files; packed they may fit, or not",
+                self.target.display(""),
+                human(room.free),
+                human(bytes)
+            ));
+        }
+        Ok(())
+    }
+
+    /// From the first byte on.
+    fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, ArchiveError> {
+        let begin = Begin {
+            format: if self.key.is_some() { FORMAT_ENCRYPTED } else { FORMAT },
+            program: PROGRAM.to_owned(),
+            set: names.id.clone(),
+            created: names.created.clone(),
+            plan: self.plan.digest(),
+            source: self.plan.source_id(),
+            options: packing,
+        };
+        let (target, dir) = (self.target, names.partial());
+        target.create_dir_all(&dir)?;
+        let lock = match Lock::take(target, &dir, self.monitor) {
+            // Another run took the empty folder for one that was left behind.
+            Err(ArchiveError::Target(error)) if error.trouble == Trouble::NotFound => {
+                target.create_dir_all(&dir)?;
+                Lock::take(target, &dir, self.monitor)?
+            }
+            taken => taken?,
+        };
+        self.locked(&lock, |run| {
+            if let (Some(key), Some(encryption)) = (run.key, &run.options.encryption) {
+                commit::write_key(target, &dir, &begin.set, key, &encryption.locks)?;
+            }
+            let mut journal = Growing::create(target, &dir, names::JOURNAL, None)?;
+            let line = journal::Line::Begin(Box::new(begin.clone()));
+            append_line(&mut journal, target, &dir, &line, run.key)?;
+            let start = (Start::new(journal), Position::default());
+            run.copy(names, &begin, start, Timings::default(), &lock)
+        })
+    }
+
+    /// Where an earlier run was broken off.
+    fn go_on(&self, names: &SetNames) -> Result<Outcome, ArchiveError> {
+        let (target, dir) = (self.target, names.partial());
+        let lock = Lock::take(target, &dir, self.monitor)?;
+        // Before it was ours another run may have gone on with it.
+        let keys = self.options.encryption.as_ref().map(|encryption| &encryption.keys);
+        let found = resume::look(target, &names.folder, keys)?;
+        let Some(Unfinished { state, key, .. }) = found else {
+            return Err(lock.lost());
+        };
+        let run = Run { key: key.as_ref(), ..*self };
+        run.locked(&lock, |run| run.go_on_from(names, state, &lock))
+    }
+
+    fn go_on_from(
+        &self,
+        names: &SetNames,
+        state: State,
+        lock: &Lock<'_>,
+    ) -> Result<Outcome, ArchiveError> {
+        let (target, dir) = (self.target, names.partial());
+        let since = Instant::now();
+        let mut timings = Timings { resumed: true, ..Timings::default() };
+        let (begin, checkpoints) = match state {
+            State::Named(rescue) => {
+                resume::tell_all_losses(target, &dir, &rescue.files, self.key, self.monitor)?;
+                commit::finish(target, names, lock)?;
+                let resumed_frames = rescue.totals.frames;
+                return Ok(outcome(names, *rescue, resumed_frames));
+            }
+            State::Written(begin, written, checkpoints) => {
+                let proofs = Proofs::new();
+                match commit::read_back(target, &dir, &written, Some(&proofs), self.monitor) {
+                    Ok(()) => {
+                        let (files, key) = (&written.files, self.key);
+                        resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
+                        timings.read_back_ms = Some(millis(since.elapsed()));
+                        let resumed_frames = written.totals.frames;
+                        let written = (&written, resumed_frames);
+                        return self.publish(names, &begin, written, &timings, lock);
+                    }
+                    Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
+                        // Damaged since: what still holds is found below.
+                        self.monitor.note(&error.to_string());
+                        commit::unname(target, &dir, &written)?;
+                        (begin, checkpoints)
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            State::Copying(begin, checkpoints) => (begin, checkpoints),
+            // Its key was had a moment ago.
+            State::Closed(_) => return Err(lock.lost()),
+        };
+        let split = begin.options.split.is_some();
+        let (key, witness) = (self.key, self.witness);
+        let proven =
+            validate_partial::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
+        timings.prove_ms = Some(millis(since.elapsed()));
+        self.copy(names, &begin, (proven.start, proven.position), timings, lock)
+    }
+
+    /// Does `job` on a set that is ours, for as long as it is.
+    fn locked<T>(
+        &self,
+        lock: &Lock<'_>,
+        job: impl FnOnce(&Run<'_>) -> Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        let monitor = Fenced { monitor: self.monitor, lock };
+        let run = Run { monitor: &monitor, ..*self };
+        let result = beating(lock, || job(&run));
+        if lock.is_lost() { Err(lock.lost()) } else { result }
+    }
+
+    fn copy(
+        &self,
+        names: &SetNames,
+        begin: &Begin,
+        (start, position): (Start, Position),
+        mut timings: Timings,
+        lock: &Lock<'_>,
+    ) -> Result<Outcome, ArchiveError> {
+        let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
+        self.monitor.stage(Stage::Copy, &target.display(&names.folder));
+        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
+        let since = Instant::now();
+        let ((written, proofs), packed) = self.pump(sink, begin, position)?;
+        timings.copy_ms = Some(millis(since.elapsed()));
+        timings.copied_bytes = packed;
+        let since = Instant::now();
+        let proofs = begin.options.read_back.then_some(&proofs);
+        commit::read_back(target, &dir, &written, proofs, self.monitor)?;
+        timings.read_back_ms = begin.options.read_back.then(|| millis(since.elapsed()));
+        self.publish(names, begin, (&written, resumed_frames), &timings, lock)
+    }
+
+    fn publish(
+        &self,
+        names: &SetNames,
+        begin: &Begin,
+        (written, resumed_frames): (&Written, u64),
+        timings: &Timings,
+        lock: &Lock<'_>,
+    ) -> Result<Outcome, ArchiveError> {
+        let mut rescue = describe(self.plan, self.options, begin, written);
+        let report = self.options.report.filter(|_| self.key.is_none());
+        rescue.timings = report.map(|_| Timings {
+            ended: commit::rfc3339(FileTime::now()),
+            plan_ms: millis(self.plan.took()),
+            ..timings.clone()
+        });
+        let (place, key) = ((self.target, lock), self.key);
+        let rescue = commit::publish(place, names, &rescue, written, key, report, self.monitor)?;
+        Ok(outcome(names, rescue, resumed_frames))
+    }
+
+    /// Says of a full target how much is missing there, going by how the files
+    /// packed so far.
+    fn how_much(&self, error: ArchiveError, before: u64, sink: &Sink<'_>) -> ArchiveError {
+        match error {
+            ArchiveError::Target(mut error) if error.trouble == Trouble::Full => {
+                let (plain, packed) = sink.so_far();
+                let left = self.plan.totals().bytes.saturating_sub(before.saturating_add(plain));
+                let needed = match u128::from(plain) {
+                    0 => left,
+                    plain => u64::try_from(u128::from(left) * u128::from(packed) / plain)
+                        .unwrap_or(u64::MAX),
+                };
+                let free = self.target.space().ok().flatten().map_or(0, |room| room.free);
+                let missing = human(needed.saturating_sub(free));
+                error.what = format!("{}; about {missing} more are needed", error.what);
+                ArchiveError::Target(error)
+            }
+            error => error,
+        }
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn outcome(names: &SetNames, rescue: Rescue, resumed_frames: u64) -> Outcome {
+    let (set, losses) = (names.folder.clone(), rescue.totals.losses);
+    Outcome { set, rescue, losses, resumed_frames }
+}
+
+fn name_the_set(
+    error: ArchiveError,
+    target: &dyn Target,
+    dir: &str,
+    monitor: &dyn Monitor,
+) -> ArchiveError {
+    let stopped = match &error {
+        ArchiveError::Cancelled { .. } => true,
+        // Waiting for the target ends when the user wants to stop.
+        ArchiveError::Target(error) => error.is_passing() && monitor.is_cancelled(),
+        _ => false,
+    };
+    if stopped { ArchiveError::Cancelled { set: Some(target.display(dir)) } } else { error }
+}
+
+/// What `rescue.json` says, but for the files' hashes.
+fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
+    let parts = plan.parts().iter().map(Part::of);
+    let saved = written.totals.losses == 0 && options.lacks.is_empty();
+    Rescue {
+        format: begin.format,
+        program: begin.program.clone(),
+        set: begin.set.clone(),
+        created: begin.created.clone(),
+        machine: options.machine.clone(),
+        what: options.what,
+        kind: options.kind.clone(),
+        parts: parts.collect(),
+        lacks: options.lacks.clone(),
+        totals: written.totals,
+        end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
+        options: begin.options.clone(),
+        plan: begin.plan.clone(),
+        encryption: options.encryption.as_ref().map(|encryption| Encrypted {
+            files: "age-encryption.org/v1".to_owned(),
+            how: encryption.locks.word().to_owned(),
+        }),
+        seal: written.seal.clone(),
+        timings: None,
+        files: written.files.clone(),
+    }
+}
+
+impl Run<'_> {
+    /// Runs the pipeline from `position` to the end. What was written, what to
+    /// compare it with, and how many plain bytes this run packed.
+    fn pump(
+        &self,
+        mut sink: Sink<'_>,
+        begin: &Begin,
+        position: Position,
+    ) -> Result<((Written, Proofs), u64), ArchiveError> {
+        let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
+        let Options { level, frame_bytes: limit, .. } = begin.options;
+        let (threads, in_flight) = self.options.pipeline(level, limit);
+        let before = position.totals.bytes;
+        let first = sink.frames();
+        let totals = thread::scope(|scope| {
+            let (free_to, free) = bounded::<Vec<u8>>(in_flight);
+            let (full_to, full) = bounded::<FullFrame>(in_flight);
+            let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
+            let (spare_to, spare) = bounded::<Vec<u8>>(in_flight);
+            // What is in flight is bounded by these buffers: the producer waits
+            // for one, and one comes back only when its frame has been written.
+            for _ in 1..in_flight {
+                let _ = free_to.send(Vec::new());
+            }
+            let producer = scope.spawn(move || {
+                let emit = |frame| {
+                    full_to.send(frame).map_err(|_| stopped())?;
+                    free.recv().map_err(|_| stopped())
+                };
+                let watch = (monitor, witness);
+                Producer::new(plan, watch, limit, first, position, emit)?.run()
+            });
+            let packers: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
+                    scope.spawn(move || pack(level, &full, &spare, &packed_to))
+                })
+                .collect();
+            drop((full, packed_to));
+            let written = write_in_order(&mut sink, first, &packed, (&free_to, &spare_to));
+            // Without these the others end: the target may have failed.
+            drop((packed, free_to));
+            let mut results = Vec::new();
+            for packer in packers {
+                results.push(packer.join().unwrap_or_else(|_| Err(died())));
+            }
+            let totals = producer.join().unwrap_or_else(|_| Err(died()));
+            // The target's error is the cause of the others.
+            written.map_err(|error| self.how_much(error, before, &sink))?;
+            results.into_iter().collect::<Result<(), _>>()?;
+            totals
+        })?;
+        let (packed, _) = sink.so_far();
+        Ok((sink.finish(totals, witness)?, packed))
+    }
+}
+
+/// Compresses frames until there are no more.
+fn pack(
+    level: i32,
+    full: &Receiver<FullFrame>,
+    spare: &Receiver<Vec<u8>>,
+    packed_to: &Sender<PackedFrame>,
+) -> Result<(), ArchiveError> {
+    let mut packer = Packer::new(level)?;
+    for frame in full {
+        let mut bytes = spare.try_recv().unwrap_or_default();
+        packer.pack(&frame.plain, &mut bytes)?;
+        let frame = PackedFrame {
+            number: frame.number,
+            plain_size: frame.plain.len() as u64,
+            xxh128: xxh128_hex(&bytes),
+            bytes,
+            plain: frame.plain,
+            lines: frame.lines,
+            checkpoint: frame.checkpoint,
+        };
+        if packed_to.send(frame).is_err() {
+            break; // the writer has failed and says why
+        }
+    }
+    Ok(())
+}
+
+fn write_in_order(
+    sink: &mut Sink<'_>,
+    first: u64,
+    packed: &Receiver<PackedFrame>,
+    (free_to, spare_to): (&Sender<Vec<u8>>, &Sender<Vec<u8>>),
+) -> Result<(), ArchiveError> {
+    let mut waiting = BTreeMap::new();
+    let mut next = first;
+    for frame in packed {
+        waiting.insert(frame.number, frame);
+        while let Some(mut frame) = waiting.remove(&next) {
+            sink.frame(&mut frame)?;
+            next += 1;
+            // The producer and the packers may have ended.
+            let _ = free_to.send(frame.plain);
+            let _ = spare_to.try_send(frame.bytes);
+        }
+    }
+    Ok(())
+}
+
+fn stopped() -> ArchiveError {
+    ArchiveError::Internal { what: "the writer stopped".to_owned() }
+}
+
+fn died() -> ArchiveError {
+    ArchiveError::Internal { what: "a thread died".to_owned() }
+}

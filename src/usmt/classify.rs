@@ -1,0 +1,164 @@
+//! What a folder is, judging by the files in it.
+
+use crate::model::metadata::{NodeId, NodeKind};
+use crate::tree::{Tree, TreeError};
+
+use super::{Role, StoreKind};
+
+/// A marker file: its node and its size in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Marker {
+    /// The file.
+    pub node: NodeId,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The files in a `USMT` folder that tell what it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Markers {
+    /// `catalog.mig`: without it loadstate cannot use the store.
+    pub catalog: Option<Marker>,
+    /// `MIGSTATE.DAT`.
+    pub migstate: Option<Marker>,
+    /// `status.~lg`: 0 bytes, written last (inferred).
+    pub status: Option<Marker>,
+    /// `hardlink.main`: on the primary volume. MDT looks for exactly this file.
+    pub hardlink_main: Option<Marker>,
+    /// `hardlink.distributed.<GUID>`: on secondary volumes. Holds the GUID.
+    pub distributed: Option<(String, Marker)>,
+    /// `USMT.MIG`, `USMT.MIG01` …, by name.
+    pub containers: Vec<(String, Marker)>,
+    /// `USMTSIZE.TXT`: an estimate.
+    pub estimate: Option<Marker>,
+    /// The `File` folder.
+    pub file_folder: Option<NodeId>,
+    /// The drives in the `File` folder: `C` for `File\C$`.
+    pub file_drives: Vec<char>,
+}
+
+/// Whether `name` is that of a compressed store or a piece of one: `USMT.MIG`
+/// and, on FAT targets perhaps, `USMT.MIG01` and on. Any ending is taken: one
+/// file too many costs nothing, one too few costs the store.
+pub fn is_container_name(name: &str) -> bool {
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("USMT.MIG"))
+}
+
+const DISTRIBUTED: &str = "hardlink.distributed.";
+
+/// Which piece of a compressed store a name is: `USMT.MIG` is 0, `USMT.MIG01`
+/// is 1. `None` for what only begins like one.
+fn piece_number(name: &str) -> Option<u32> {
+    let digits = name.get("USMT.MIG".len()..).filter(|_| is_container_name(name))?;
+    match digits {
+        "" => Some(0),
+        _ if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Markers {
+    /// The pieces of a compressed store by their number, in order. What has
+    /// another ending (`USMT.MIG.bak`) is saved with the store, and is no piece.
+    pub fn pieces(&self) -> Vec<(u32, Marker)> {
+        let numbered =
+            self.containers.iter().filter_map(|(name, m)| Some((piece_number(name)?, *m)));
+        let mut pieces: Vec<_> = numbered.collect();
+        pieces.sort_unstable_by_key(|(number, _)| *number);
+        pieces
+    }
+
+    /// Looks into `folder`.
+    pub fn read(tree: &dyn Tree, folder: NodeId) -> Result<Self, TreeError> {
+        let mut found = Self::default();
+        for entry in tree.children(folder)? {
+            let Ok(node) = tree.node(entry.node) else { continue };
+            let Some(name) = entry.name.as_str() else { continue };
+            if node.kind == NodeKind::Directory {
+                if name.eq_ignore_ascii_case("File") && node.is_plain_directory() {
+                    found.file_folder = Some(entry.node);
+                    found.file_drives = drives_in(tree, entry.node);
+                }
+                continue;
+            }
+            let marker = Marker { node: entry.node, size: node.size };
+            match name.to_ascii_lowercase().as_str() {
+                "catalog.mig" => found.catalog = Some(marker),
+                "migstate.dat" => found.migstate = Some(marker),
+                "status.~lg" => found.status = Some(marker),
+                "hardlink.main" => found.hardlink_main = Some(marker),
+                "usmtsize.txt" => found.estimate = Some(marker),
+                lower if lower.starts_with(DISTRIBUTED) => {
+                    let guid = name.get(DISTRIBUTED.len()..).unwrap_or_default();
+                    found.distributed = Some((guid.to_owned(), marker));
+                }
+                _ if is_container_name(name) => found.containers.push((name.to_owned(), marker)),
+                _ => {}
+            }
+        }
+        found.containers.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
+    }
+
+    /// What such a folder is; `None` for a folder that is no store.
+    pub fn kind(&self) -> Option<(StoreKind, Role)> {
+        if self.hardlink_main.is_some() {
+            Some((StoreKind::HardLink, Role::Primary))
+        } else if self.distributed.is_some() {
+            Some((StoreKind::HardLink, Role::Secondary))
+        } else if self.catalog.is_some() || self.migstate.is_some() {
+            Some((StoreKind::Uncompressed, Role::Whole))
+        } else if !self.containers.is_empty() {
+            Some((StoreKind::Compressed, Role::Whole))
+        } else if !self.file_drives.is_empty() {
+            // The catalog is gone, but `File\C$` is there: users' files.
+            Some((StoreKind::Uncompressed, Role::Whole))
+        } else if self.estimate.is_some() {
+            Some((StoreKind::Estimate, Role::Whole))
+        } else {
+            None
+        }
+    }
+}
+
+/// `C`, `D` … for the folders `C$`, `D$` … in `File`.
+fn drives_in(tree: &dyn Tree, file_folder: NodeId) -> Vec<char> {
+    let entries = tree.children(file_folder).unwrap_or_default();
+    let mut drives: Vec<char> = entries
+        .iter()
+        .filter_map(|entry| match entry.name.as_wtf8() {
+            [letter, b'$'] if letter.is_ascii_alphabetic() => {
+                Some(char::from(letter.to_ascii_uppercase()))
+            }
+            _ => None,
+        })
+        .collect();
+    drives.sort_unstable();
+    drives.dedup();
+    drives
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn container_names_are_usmt_mig_and_its_numbered_pieces() {
+        for name in ["USMT.MIG", "usmt.mig", "USMT.MIG01", "Usmt.Mig.bak"] {
+            assert!(is_container_name(name), "{name}");
+        }
+        for name in ["USMT", "USMT.MI", "catalog.mig", "xUSMT.MIG", "USMT.M\u{130}G"] {
+            assert!(!is_container_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn hard_link_markers_outrank_the_catalog() {
+        let marker = Some(Marker { node: NodeId(1), size: 1 });
+        let mut markers = Markers { catalog: marker, ..Markers::default() };
+        assert_eq!(markers.kind(), Some((StoreKind::Uncompressed, Role::Whole)));
+        markers.hardlink_main = marker;
+        assert_eq!(markers.kind(), Some((StoreKind::HardLink, Role::Primary)));
+        assert_eq!(Markers::default().kind(), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! Which drive a part was on in Windows. In WinPE and on Linux nobody else
+//! knows any more, and `loadstate` wants every part back on its own drive.
+
+use std::fmt;
+
+use crate::model::metadata::NodeId;
+use crate::tree::Tree;
+
+/// How a drive letter was found out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriveFrom {
+    /// `File\X$` in the part is the only such folder. A part holds the files
+    /// of its own volume, since links cannot cross volumes.
+    FileFolder,
+    /// `hardlink.main` gives the letter for the part's GUID (inferred: the
+    /// format of that file is not documented).
+    HardlinkMain,
+    /// The volume holds a Windows folder, so it is taken for C.
+    WindowsFolder,
+    /// The letter that the volume has now, on the machine running Lifeboat.
+    Present,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl fmt::Display for DriveFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FileFolder => "from the store's File folder",
+            Self::HardlinkMain => "from hardlink.main (its format is inferred)",
+            Self::WindowsFolder => "taken for C: it holds a Windows folder",
+            Self::Present => "the letter it has now; in Windows it may be another",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// The drive that a part was on in Windows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drive {
+    /// Upper case; `None` where nobody knows.
+    pub letter: Option<char>,
+    /// How that was found out.
+    pub from: DriveFrom,
+    /// Stands in for the letter where there is none: `volume-<serial>`.
+    pub fallback: String,
+}
+
+impl Drive {
+    /// The letter, or what stands in for it. The first name of the part's
+    /// paths in a set.
+    pub fn name(&self) -> String {
+        self.letter.map_or_else(|| self.fallback.clone(), String::from)
+    }
+}
+
+/// The lines of `hardlink.main`: a drive letter, a tab, a GUID (inferred).
+/// Lines that do not fit are passed over.
+pub(super) fn parse_hardlink_main(bytes: &[u8]) -> Vec<(char, String)> {
+    // Text of either width: nobody has published which.
+    let text = if let Some(utf16) = bytes.strip_prefix(&[0xFF, 0xFE]) {
+        let units: Vec<u16> =
+            utf16.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    } else if bytes.get(1) == Some(&0) {
+        let units: Vec<u16> =
+            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    } else {
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    text.lines()
+        .filter_map(|line| {
+            let (drive, guid) = line.split_once('\t')?;
+            let mut chars = drive.trim().chars();
+            let letter = chars.next().filter(char::is_ascii_alphabetic)?;
+            matches!(chars.as_str(), "" | ":" | ":\\")
+                .then(|| (letter.to_ascii_uppercase(), guid.trim().to_ascii_lowercase()))
+        })
+        .collect()
+}
+
+/// Reads a small file whole; `None` if it is larger than `limit` bytes or
+/// cannot be read.
+pub(super) fn read_small(tree: &dyn Tree, node: NodeId, limit: usize) -> Option<Vec<u8>> {
+    let mut stream = tree.open(node, None).ok()?;
+    let len = usize::try_from(stream.len()).ok().filter(|len| *len <= limit)?;
+    let mut bytes = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match stream.read(&mut bytes[filled..]).ok()? {
+            0 => return None,
+            n => filled += n,
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardlink_main_is_read_in_either_width() {
+        let want = vec![('C', "{aa}".to_owned()), ('D', "{bb}".to_owned())];
+        assert_eq!(parse_hardlink_main(b"C\t{AA}\r\nd:\t{bb}\r\nnonsense\r\n"), want);
+        let mut wide = vec![0xFF, 0xFE];
+        wide.extend("C\t{AA}\r\nD\t{BB}\r\n".encode_utf16().flat_map(u16::to_le_bytes));
+        assert_eq!(parse_hardlink_main(&wide), want);
+        assert_eq!(parse_hardlink_main(&wide[2..]), want);
+    }
+
+    #[test]
+    fn rubbish_in_hardlink_main_yields_nothing() {
+        assert!(parse_hardlink_main(&[0xFF; 99]).is_empty());
+        assert!(parse_hardlink_main(b"Clubs\t{aa}\n1\t{bb}\n\t{cc}").is_empty());
+    }
+}

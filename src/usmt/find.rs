@@ -1,0 +1,268 @@
+//! Finding stores on volumes, and putting the parts of one store together.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::metadata::{NodeId, NodeKind};
+use crate::model::monitor::{Monitor, Stage};
+use crate::model::name::NtPath;
+use crate::tree::TreeError;
+
+use super::drive::{self, Drive, DriveFrom};
+use super::{Markers, Part, Place, Role, Store, StoreKind, StoreVolume};
+
+/// Folders that USMT makes (USMT 4 to 10, and USMT 3), and files that only a
+/// store has: a store whose folder was renamed is found by those.
+const NAMES: [&str; 7] =
+    ["USMT", "USMT3", "catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG", "USMTSIZE.TXT"];
+
+/// Every store on `volumes`. A volume that cannot be searched is an error in
+/// the second list, and hides only its own stores.
+pub fn find_stores(
+    volumes: &[StoreVolume],
+    monitor: &dyn Monitor,
+) -> (Vec<Store>, Vec<(usize, TreeError)>) {
+    let mut found = Vec::new();
+    let mut failed = Vec::new();
+    for (number, volume) in volumes.iter().enumerate() {
+        monitor.stage(Stage::Detect, &volume.display);
+        match parts_on(number, volume, monitor) {
+            Ok(parts) => found.extend(parts),
+            Err(error) => failed.push((number, error)),
+        }
+    }
+    (group(found), failed)
+}
+
+/// A part, before it is known which store it belongs to.
+struct Found {
+    kind: StoreKind,
+    part: Part,
+    /// What `hardlink.main` lists; primaries only.
+    listed: Vec<(char, String)>,
+}
+
+fn parts_on(
+    number: usize,
+    volume: &StoreVolume,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Found>, TreeError> {
+    let tree = &volume.tree;
+    let mut folders = BTreeMap::new();
+    for (path, node) in tree.find_named(&NAMES, monitor)? {
+        let Ok(facts) = tree.node(node) else { continue };
+        let is_usmt = path
+            .file_name()
+            .is_some_and(|n| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3"));
+        match facts.kind {
+            NodeKind::Directory if is_usmt && facts.is_plain_directory() => {
+                folders.insert(path, node);
+            }
+            NodeKind::File if !is_usmt => {
+                let Some(parent) = path.parent() else { continue };
+                if let Entry::Vacant(slot) = folders.entry(parent) {
+                    let Ok(node) = tree.lookup(slot.key()) else { continue };
+                    slot.insert(node);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found: Vec<Found> = Vec::new();
+    for (path, node) in folders {
+        // A user's own copy of a store, migrated as a file, is user data.
+        if found.iter().any(|f| is_below(&path, &f.part.usmt_path)) {
+            continue;
+        }
+        let Ok(markers) = Markers::read(&**tree, node) else { continue };
+        let Some((kind, role)) = markers.kind() else { continue };
+        found.push(describe(number, volume, path, node, kind, role, markers));
+    }
+    Ok(found)
+}
+
+fn is_below(path: &NtPath, above: &NtPath) -> bool {
+    path.names().len() > above.names().len() && path.names().starts_with(above.names())
+}
+
+fn describe(
+    number: usize,
+    volume: &StoreVolume,
+    path: NtPath,
+    usmt: NodeId,
+    kind: StoreKind,
+    role: Role,
+    markers: Markers,
+) -> Found {
+    let tree = volume.tree.clone();
+    let listed = markers
+        .hardlink_main
+        .and_then(|m| drive::read_small(&*tree, m.node, 64 * 1024))
+        .map(|bytes| drive::parse_hardlink_main(&bytes))
+        .unwrap_or_default();
+    // The part of a hard-link store holds only its own volume's files. For the
+    // other kinds the folder does not tell where the store itself stood.
+    let own = (kind == StoreKind::HardLink && markers.file_drives.len() == 1)
+        .then(|| markers.file_drives[0]);
+    let mut drive = drive_of(number, volume);
+    if let Some(letter) = own {
+        (drive.letter, drive.from) = (Some(letter), DriveFrom::FileFolder);
+    }
+    let part = Part {
+        volume: number,
+        tree,
+        volume_display: volume.display.clone(),
+        present_letter: volume.present_letter,
+        usmt_path: path,
+        usmt,
+        role,
+        drive,
+        markers,
+    };
+    Found { kind, part, listed }
+}
+
+/// The drive that volume `number` of a list was in Windows, as far as the volume
+/// itself tells.
+pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
+    let (letter, from) = if has_windows(volume) {
+        (Some('C'), DriveFrom::WindowsFolder)
+    } else if let Some(letter) = volume.present_letter {
+        (Some(letter), DriveFrom::Present)
+    } else {
+        (None, DriveFrom::Unknown)
+    };
+    let serial = volume.tree.info().serial;
+    let fallback = serial
+        .map_or_else(|| format!("volume-{}", number + 1), |serial| format!("volume-{serial:016x}"));
+    Drive { letter, from, fallback }
+}
+
+/// Whether a Windows, or what a wipe left of one, is on the volume.
+fn has_windows(volume: &StoreVolume) -> bool {
+    ["Windows", "_SMSTaskSequence", "Users"]
+        .iter()
+        .any(|name| volume.tree.lookup(&NtPath::from(*name)).is_ok())
+}
+
+/// Puts secondaries to their primaries: by the GUID in `hardlink.main` where it
+/// can be read (inferred), else by the same path on another volume.
+fn group(found: Vec<Found>) -> Vec<Store> {
+    let (secondaries, firsts): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|f| f.part.role == Role::Secondary);
+    let mut stores: Vec<(Store, Vec<(char, String)>)> =
+        firsts.into_iter().map(|found| (store_of(found.kind, found.part), found.listed)).collect();
+    let mut alone: Vec<Part> = Vec::new();
+    for Found { mut part, .. } in secondaries {
+        let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.to_ascii_lowercase());
+        let by_guid = stores.iter().position(|(_, listed)| {
+            listed.iter().any(|(_, g)| guid.as_deref().is_some_and(|guid| same_guid(g, guid)))
+        });
+        let by_path = || {
+            stores.iter().position(|(store, listed)| {
+                store.kind == StoreKind::HardLink
+                    && listed.is_empty()
+                    && store.parts[0].volume != part.volume
+                    && same_path(&store.parts[0].usmt_path, &part.usmt_path)
+            })
+        };
+        let Some(home) = by_guid.or_else(by_path) else {
+            let beside = stores.iter_mut().find(|(store, _)| {
+                store.kind == StoreKind::HardLink
+                    && same_path(&store.parts[0].usmt_path, &part.usmt_path)
+            });
+            if let (Some((store, _)), Some(guid)) = (beside, guid) {
+                store.strangers.push((part.windows_path(), guid));
+            }
+            alone.push(part);
+            continue;
+        };
+        let (store, listed) = &mut stores[home];
+        if part.drive.from != DriveFrom::FileFolder {
+            let line =
+                listed.iter().find(|(_, g)| guid.as_deref().is_some_and(|guid| same_guid(g, guid)));
+            if let Some((letter, _)) = line {
+                part.drive.letter = Some(*letter);
+                part.drive.from = DriveFrom::HardlinkMain;
+            }
+        }
+        store.parts.push(part);
+    }
+    let mut stores: Vec<Store> = stores
+        .into_iter()
+        .map(|(mut store, listed)| {
+            let missing = listed.iter().map(|(letter, _)| *letter).filter(|letter| {
+                !store.parts.iter().any(|part| part.drive.letter == Some(*letter))
+            });
+            store.missing_drives = missing.map(String::from).collect();
+            store.knows_parts = !listed.is_empty();
+            separate_drives(&mut store);
+            store
+        })
+        .collect();
+    // Secondaries alone: those at one path on several volumes are one store.
+    let mut orphans: BTreeMap<String, Store> = BTreeMap::new();
+    for part in alone {
+        match orphans.entry(part.usmt_path.to_string().to_ascii_lowercase()) {
+            Entry::Occupied(mut store) => {
+                store.get_mut().parts.push(part);
+            }
+            Entry::Vacant(slot) => {
+                slot.insert(store_of(StoreKind::HardLink, part));
+            }
+        }
+    }
+    stores.extend(orphans.into_values().map(|mut store| {
+        separate_drives(&mut store);
+        store
+    }));
+    // Known places first; what lies elsewhere is more often an old one.
+    stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
+    stores
+}
+
+/// No two parts of a store can have been on one drive: where two seem to, the
+/// later one's letter was guessed wrong and is dropped.
+fn separate_drives(store: &mut Store) {
+    let mut taken = Vec::new();
+    for part in &mut store.parts {
+        match part.drive.letter {
+            Some(letter) if taken.contains(&letter) => {
+                part.drive.letter = None;
+                part.drive.from = DriveFrom::Unknown;
+            }
+            Some(letter) => taken.push(letter),
+            None => {}
+        }
+    }
+}
+
+/// GUIDs are compared without braces and case.
+fn same_guid(a: &str, b: &str) -> bool {
+    let bare = |g: &str| g.trim_matches(['{', '}']).to_ascii_lowercase();
+    !bare(a).is_empty() && bare(a) == bare(b)
+}
+
+fn same_path(a: &NtPath, b: &NtPath) -> bool {
+    a.to_string().eq_ignore_ascii_case(&b.to_string())
+}
+
+fn store_of(kind: StoreKind, part: Part) -> Store {
+    let mut hash = Sha256::new();
+    let info = part.tree.info();
+    hash.update(info.serial.unwrap_or_default().to_le_bytes());
+    hash.update(if info.serial.is_none() { info.source.as_bytes() } else { &[] });
+    hash.update(part.usmt_path.to_string().to_ascii_lowercase());
+    let digest = hash.finalize();
+    Store {
+        id: format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]),
+        kind,
+        place: Place::of(&part.store_path()),
+        parts: vec![part],
+        missing_drives: Vec::new(),
+        strangers: Vec::new(),
+        knows_parts: false,
+    }
+}

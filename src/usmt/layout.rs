@@ -1,0 +1,71 @@
+//! Who keeps stores where.
+
+use crate::model::name::NtPath;
+
+/// Who put a store where it is, judging by its path alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `\_SMSTaskSequence\UserState`.
+    ConfigMgr,
+    /// `\StateStore`, `\_SMSTaskSequence\StateStore` or `\MININT\StateStore`.
+    Mdt,
+    /// `\Windows\StateStore`, `\Windows\Temp\StateStore`: where MDT moves a
+    /// store after a failed restore or a clean-up.
+    MovedByMdt,
+    /// Below `\SuperGrate`.
+    SuperGrate,
+    /// Anywhere else.
+    Elsewhere,
+}
+
+impl Place {
+    /// Judges the folder above `USMT`.
+    pub fn of(store_path: &NtPath) -> Self {
+        match store_path.to_string().to_ascii_lowercase().as_str() {
+            "_smstasksequence/userstate" => Self::ConfigMgr,
+            "statestore" | "_smstasksequence/statestore" | "minint/statestore" => Self::Mdt,
+            "windows/statestore" | "windows/temp/statestore" => Self::MovedByMdt,
+            path if path.split('/').next() == Some("supergrate") => Self::SuperGrate,
+            _ => Self::Elsewhere,
+        }
+    }
+
+    /// The stable name, as in `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigMgr => "configmgr",
+            Self::Mdt => "mdt",
+            Self::MovedByMdt => "moved-by-mdt",
+            Self::SuperGrate => "supergrate",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::ConfigMgr => "where ConfigMgr keeps it",
+            Self::Mdt => "where MDT keeps it",
+            Self::MovedByMdt => "where MDT moves it after a failed restore or a clean-up",
+            Self::SuperGrate => "where SuperGrate keeps it",
+            Self::Elsewhere => "not a place that a deployment tool is known for",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_known_whatever_their_case() {
+        let place = |p: &str| Place::of(&NtPath::from(p));
+        assert_eq!(place("_SMSTaskSequence\\UserState"), Place::ConfigMgr);
+        assert_eq!(place("STATESTORE"), Place::Mdt);
+        assert_eq!(place("MININT/StateStore"), Place::Mdt);
+        assert_eq!(place("Windows/Temp/StateStore"), Place::MovedByMdt);
+        assert_eq!(place("SuperGrate/USMT/dave"), Place::SuperGrate);
+        assert_eq!(place("Data/StateStore"), Place::Elsewhere);
+        assert_eq!(place(""), Place::Elsewhere);
+    }
+}
