@@ -26,11 +26,11 @@ mod real {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
+    use lifeboat::destination::Missing;
     use lifeboat::destination::Target;
     use lifeboat::destination::address::Dest;
-    use lifeboat::destination::open::Missing;
-    use lifeboat::model::secret::Secret;
     use lifeboat::destination::smb::{SmbTarget, TIMEOUT};
+    use lifeboat::model::secret::Secret;
 
     use super::smbd::Smbd;
 

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use lifeboat::model::monitor::Silent;
 use lifeboat::set::error::ArchiveError;
 use lifeboat::set::format::manifest::{Line, Member};
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::read::verify::{Level, Verified, verify_set};
 use lifeboat::set::write::writer::OffloadOptions;
-use lifeboat::model::monitor::Silent;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{options, pack, scratch, target};
 

@@ -7,13 +7,13 @@ mod support;
 
 use std::sync::Arc;
 
-use lifeboat::set::write::plan::{Plan, PlanPart};
-use lifeboat::set::read::verify::{Level, verify_set};
-use lifeboat::set::write::writer::offload;
-use lifeboat::model::metadata::{Facts, FileTime, Node, NodeId, NodeKind, Times};
 use lifeboat::model::loss::Hole;
+use lifeboat::model::metadata::{Facts, FileTime, Node, NodeId, NodeKind, Times};
 use lifeboat::model::monitor::Silent;
 use lifeboat::model::name::NtName;
+use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::plan::{Plan, PlanPart};
+use lifeboat::set::write::writer::offload;
 use lifeboat::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// Files in each folder.

@@ -7,14 +7,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lifeboat::model::loss::{Hole, LossKind};
+use lifeboat::model::metadata::{FileTime, NodeId, Times};
+use lifeboat::model::monitor::{Collect, Silent};
+use lifeboat::model::name::{NtName, NtPath};
 use lifeboat::set::format::manifest::{Line, Member, MemberKind, from_base64};
 use lifeboat::set::read::reader::{DataReader, SetReader};
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::writer::OffloadOptions;
-use lifeboat::model::metadata::{FileTime, NodeId, Times};
-use lifeboat::model::loss::{Hole, LossKind};
-use lifeboat::model::monitor::{Collect, Silent};
-use lifeboat::model::name::{NtName, NtPath};
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use proptest::prelude::*;

@@ -8,12 +8,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lifeboat::set::error::ArchiveError;
-use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
-use lifeboat::model::monitor::{Monitor, Silent, Stage};
+use lifeboat::destination::Missing;
 use lifeboat::destination::Trouble;
 use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
+use lifeboat::model::monitor::{Monitor, Silent, Stage};
+use lifeboat::set::error::ArchiveError;
+use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{contents, plan, scratch};
 

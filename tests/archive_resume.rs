@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use lifeboat::destination::Missing;
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::retry::{RETRY_FOR, RetryTarget};
+use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::model::loss::{Hole, Loss};
+use lifeboat::model::metadata::FileTime;
+use lifeboat::model::monitor::{Collect, Monitor, Progress, Silent};
 use lifeboat::set::error::ArchiveError;
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
-use lifeboat::model::metadata::FileTime;
-use lifeboat::model::loss::{Hole, Loss};
-use lifeboat::model::monitor::{Collect, Monitor, Progress, Silent};
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
-use lifeboat::destination::retry::{RETRY_FOR, RetryTarget};
-use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{contents, plan, scratch};
 
@@ -370,7 +370,7 @@ impl Monitor for Stop {
 
 fn stop(tree: &MemoryTree, dir: &Path, after: u64) -> String {
     let stop = Stop { after, bytes: AtomicU64::new(0) };
-    let target = DirectoryTarget::open(dir, lifeboat::destination::open::Missing::Make).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap();
     match offload(&plan(tree), &target, &options(), &stop) {
         Err(ArchiveError::Cancelled { set: Some(set) }) => set,
         other => unreachable!("not cancelled: {other:?}"),
@@ -396,7 +396,7 @@ fn stopped_by_the_user_it_goes_on() {
     assert!(outcome.resumed_frames >= 96);
     assert!(contents(dir.path()) == whole);
     let folder: Arc<dyn Target> =
-        Arc::new(DirectoryTarget::open(dir.path(), lifeboat::destination::open::Missing::Make).unwrap());
+        Arc::new(DirectoryTarget::open(dir.path(), lifeboat::destination::Missing::Make).unwrap());
     let verified = verify_set(folder, &outcome.set, Level::Full, &Silent).unwrap();
     assert_eq!((verified.damage, verified.totals), (0, outcome.rescue.totals));
 }
@@ -413,7 +413,7 @@ fn a_changed_source_is_never_mixed_in() {
 
     let name = Path::new(&set).file_name().unwrap().to_str().unwrap().to_owned();
     let this = OffloadOptions { resume: Resume::This(name), ..options() };
-    let target = DirectoryTarget::open(dir.path(), lifeboat::destination::open::Missing::Make).unwrap();
+    let target = DirectoryTarget::open(dir.path(), lifeboat::destination::Missing::Make).unwrap();
     let refused = offload(&plan(&new), &target, &this, &Silent);
     assert!(matches!(refused, Err(ArchiveError::SourceChanged { .. })), "{refused:?}");
     assert!(contents(dir.path()) == before);

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use lifeboat::destination::Missing;
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::model::monitor::Silent;
+use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};
 use lifeboat::set::format::manifest::{Line, Member};
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::write::writer::{OffloadOptions, offload};
-use lifeboat::model::monitor::Silent;
-use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
-use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{options, plan, scratch};
 

@@ -12,10 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use lifeboat::set::format::manifest::{Data, Member, MemberKind, TimesLine};
-use lifeboat::set::format::tar_dialect::member_header;
 use lifeboat::model::metadata::NodeId;
 use lifeboat::model::name::NtName;
+use lifeboat::set::format::manifest::{Data, Member, MemberKind, TimesLine};
+use lifeboat::set::format::tar_dialect::member_header;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::MemoryTree;
 use support::{have, pack, sh, store};

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dirty::{dirty_vhdx, peek, poke, tear_log};
-use lifeboat::disk::{Device, Disk, DiskError, DiskFormat, Fault, Foreign, TableKind, VolumeKind, open_image};
+use lifeboat::disk::{
+    Device, Disk, DiskError, DiskFormat, Fault, Foreign, TableKind, VolumeKind, open_image,
+};
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;

@@ -8,11 +8,11 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use lifeboat::model::name::NtName;
 use lifeboat::set::format::hash::{sha256_hex, to_hex};
 use lifeboat::set::format::manifest::{TimesLine, to_base64};
 use lifeboat::set::write::plan::PlanKind;
 use lifeboat::set::write::writer::OffloadOptions;
-use lifeboat::model::name::NtName;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::MemoryTree;
 use serde_json::{Value, json};
@@ -31,7 +31,11 @@ fn stranger(dir: &Path, set: &str) -> Option<Vec<Value>> {
     Some(found.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-fn hash(tree: &MemoryTree, id: lifeboat::model::metadata::NodeId, stream: Option<&NtName>) -> String {
+fn hash(
+    tree: &MemoryTree,
+    id: lifeboat::model::metadata::NodeId,
+    stream: Option<&NtName>,
+) -> String {
     let mut stream = tree.open(id, stream).unwrap();
     let mut bytes = vec![0; usize::try_from(stream.len()).unwrap()];
     stream.read(&mut bytes).unwrap();

@@ -7,14 +7,14 @@ mod support;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use lifeboat::set::format::manifest::MemberKind;
-use lifeboat::set::write::plan::Plan;
-use lifeboat::set::read::reader::SetReader;
-use lifeboat::set::read::verify::{Level, verify_set};
-use lifeboat::set::write::writer::{OffloadOptions, offload};
 use lifeboat::disk::Device;
 use lifeboat::model::loss::{Hole, Loss};
 use lifeboat::model::monitor::{Collect, Silent};
+use lifeboat::set::format::manifest::MemberKind;
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::write::writer::{OffloadOptions, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{have, options, pack_watched, scratch, sh, store_through, target};
 

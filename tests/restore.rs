@@ -12,11 +12,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use lifeboat::set::format::manifest::{self, MemberKind, to_base64};
-use lifeboat::model::metadata::FileTime;
 use lifeboat::model::loss::LossKind;
+use lifeboat::model::metadata::FileTime;
 use lifeboat::model::monitor::{Collect, Monitor, Silent};
-use lifeboat::restore::{Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, restore_verified, verify_restored};
+use lifeboat::restore::{
+    Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, restore_verified,
+    verify_restored,
+};
+use lifeboat::set::format::manifest::{self, MemberKind, to_base64};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use made_set::{MadeSet, TICKS};

@@ -15,12 +15,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use hostile_set::{FrameTable, HostileSet};
-use lifeboat::set::read::reader::SetReader;
+use lifeboat::destination::Missing;
+use lifeboat::destination::directory::DirectoryTarget;
 use lifeboat::model::loss::{Loss, LossKind};
 use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, verify_restored};
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
+use lifeboat::set::read::reader::SetReader;
 use serde_json::json;
 use tempfile::TempDir;
 

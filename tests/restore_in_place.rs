@@ -14,10 +14,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lifeboat::model::monitor::{Monitor, Progress};
+use lifeboat::restore::{
+    Destinations, MARKER, Options, RestoreError, restore, settle, verify_restored,
+};
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::write::writer::OffloadOptions;
-use lifeboat::model::monitor::{Monitor, Progress};
-use lifeboat::restore::{Destinations, MARKER, Options, RestoreError, restore, settle, verify_restored};
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use program::{Guarded, Run, lifeboat};
@@ -237,7 +239,8 @@ fn what_was_interrupted_goes_on_and_never_looks_whole() {
     );
     let other = SetReader::open(support::target(&dir.path().join("other")), &other.set).unwrap();
     if other.rescue().set != set.rescue().set {
-        let error = restore(&other, &to, Options { replace: true }, &lifeboat::model::monitor::Silent);
+        let error =
+            restore(&other, &to, Options { replace: true }, &lifeboat::model::monitor::Silent);
         assert!(matches!(error, Err(RestoreError::InTheWay { .. })), "{error:?}");
     }
 

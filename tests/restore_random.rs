@@ -19,13 +19,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lifeboat::set::write::plan::Plan;
-use lifeboat::set::read::reader::SetReader;
-use lifeboat::set::write::writer::offload;
 use lifeboat::disk::FileDevice;
 use lifeboat::model::metadata::{FileTime, attributes};
 use lifeboat::model::monitor::{Collect, Silent};
 use lifeboat::restore::{Destinations, Options, restore, settle, verify_restored};
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::write::writer::offload;
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use lifeboat::tree::ntfs::NtfsTree;

@@ -17,16 +17,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use lifeboat::set::format::manifest::{Line, MemberKind};
-use lifeboat::set::write::plan::Plan;
-use lifeboat::set::read::reader::SetReader;
-use lifeboat::set::write::writer::{OffloadOptions, offload};
-use lifeboat::model::metadata::{Content, NodeKind};
+use lifeboat::destination::directory::DirectoryTarget;
 use lifeboat::model::loss::{Loss, LossKind};
+use lifeboat::model::metadata::{Content, NodeKind};
 use lifeboat::model::monitor::{Collect, Silent};
 use lifeboat::model::name::NtPath;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, verify_restored};
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::set::format::manifest::{Line, MemberKind};
+use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::write::writer::{OffloadOptions, offload};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use ntfs_mount::Mounted;
@@ -37,7 +37,7 @@ fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReade
     let part = support::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target =
-        Arc::new(DirectoryTarget::open(dir, lifeboat::destination::open::Missing::Make).unwrap());
+        Arc::new(DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap());
     let seen = Collect::default();
     let outcome = offload(&plan, &*target, options, &seen).unwrap();
     println!("packed with {:?}", seen.losses.into_inner().unwrap());

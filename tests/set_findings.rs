@@ -7,10 +7,10 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lifeboat::set::read::verify::{Level, verify_set};
-use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::health::codes::ELSEWHERE;
 use lifeboat::model::monitor::Silent;
+use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use serde_json::Value;
 use support::{broken_store, options, pack, scratch, target};

@@ -8,13 +8,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use lifeboat::destination::Missing;
+use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::disk::Device;
+use lifeboat::model::monitor::Collect;
 use lifeboat::set::error::ArchiveError;
 use lifeboat::set::write::plan::Plan;
 use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
-use lifeboat::disk::Device;
-use lifeboat::model::monitor::Collect;
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
 use support::{contents, scratch, store_through};
 
 /// A device that is unplugged after so many reads.

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
 use lifeboat::destination::{Target, Trouble};
 
 fn target(folder: &Path) -> DirectoryTarget {

@@ -9,14 +9,15 @@ mod smbd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::model::monitor::{Collect, Monitor};
+use lifeboat::destination::Missing;
 use lifeboat::destination::address::{Dest, SmbPlace};
-use lifeboat::destination::open::{self, Missing};
+use lifeboat::destination::open;
 use lifeboat::destination::preflight::preflight;
 use lifeboat::destination::retry::RetryTarget;
-use lifeboat::model::secret::Secret;
 use lifeboat::destination::smb::{SmbTarget, TIMEOUT};
 use lifeboat::destination::{Target, TargetError, TargetFile, Trouble};
+use lifeboat::model::monitor::{Collect, Monitor};
+use lifeboat::model::secret::Secret;
 use smbd::{Options, Smbd};
 
 fn place(url: &str) -> SmbPlace {

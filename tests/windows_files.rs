@@ -10,12 +10,14 @@ use std::fs;
 use std::os::windows::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use lifeboat::set::format::manifest::{MemberKind, to_base64};
 use lifeboat::model::loss::LossKind;
 use lifeboat::model::metadata::NodeKind;
 use lifeboat::model::monitor::{Collect, Silent};
 use lifeboat::model::name::NtName;
-use lifeboat::restore::{Destinations, MARKER, Options, RestoreError, Restored, restore, verify_restored};
+use lifeboat::restore::{
+    Destinations, MARKER, Options, RestoreError, Restored, restore, verify_restored,
+};
+use lifeboat::set::format::manifest::{MemberKind, to_base64};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::{HostTree, privileges};
 use made_set::MadeSet;

@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use lifeboat::model::metadata::{FileTime, attributes};
+use lifeboat::restore::MARKER;
 use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::format::manifest::{Data, Member, MemberKind};
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::write::writer::OffloadOptions;
-use lifeboat::model::metadata::{FileTime, attributes};
-use lifeboat::restore::MARKER;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use program::{Guarded, Run, lifeboat, sha256_of};
 use tempfile::TempDir;

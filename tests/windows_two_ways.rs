@@ -27,10 +27,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lifeboat::destination::Missing;
+use lifeboat::destination::directory::DirectoryTarget;
 use lifeboat::set::format::manifest::{Member, MemberKind};
 use lifeboat::set::read::reader::SetReader;
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::open::Missing;
 use ntfs_mount::Mounted;
 use program::lifeboat;
 use serde_json::Value;

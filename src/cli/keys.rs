@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::destination::Target;
 use crate::model::secret::Secret;
-use crate::set::crypt::decrypting_destination::how_locked;
 use crate::set::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
 use crate::set::crypt::{CryptError, Encryption, Keys, Locks};
+use crate::set::read::reader::how_locked;
 use anyhow::Result;
 
 use super::args::{Offload, Unlock};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::destination::Missing;
 use crate::destination::address::{Dest, SmbPlace};
-use crate::destination::open::{Login, Missing, Options, open};
+use crate::destination::open::{Login, Options, open};
 use crate::destination::{Target, TargetError, Trouble};
 use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;

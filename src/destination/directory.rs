@@ -4,9 +4,9 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Missing;
 use super::errors::{bytes_are_missing, from_io, in_the_way, no_folder_above};
 use super::ledger::Ledger;
-use super::open::Missing;
 use crate::model::metadata::FileTime;
 
 use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, host, names};

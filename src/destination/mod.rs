@@ -136,6 +136,15 @@ pub trait TargetFile: Send {
     fn close(self: Box<Self>) -> Result<(), TargetError>;
 }
 
+/// What to do where the folder is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// Make it, if the folder above is there: for writing a set.
+    Make,
+    /// Fail: for reading one.
+    Fail,
+}
+
 /// Reads until `buf` is full or the file ends.
 pub(crate) fn read_full(
     file: &mut dyn TargetFile,

@@ -6,18 +6,9 @@ use std::time::Duration;
 use super::address::{Dest, SmbPlace};
 use super::directory::DirectoryTarget;
 use super::retry::{RETRY_FOR, RetryTarget};
-use super::{Target, TargetError, Trouble};
+use super::{Missing, Target, TargetError, Trouble};
 use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;
-
-/// What to do where the folder is not there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Missing {
-    /// Make it, if the folder above is there: for writing a set.
-    Make,
-    /// Fail: for reading one.
-    Fail,
-}
 
 /// How a destination is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -215,8 +215,8 @@ pub(crate) fn human(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Missing;
     use crate::destination::directory::DirectoryTarget;
-    use crate::destination::open::Missing;
 
     #[test]
     fn a_good_folder_passes_and_stays_as_it_was() {

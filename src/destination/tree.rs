@@ -245,8 +245,8 @@ fn full() -> TargetError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Missing;
     use super::super::directory::DirectoryTarget;
-    use super::super::open::Missing;
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::Device;
+use crate::disk::device::Device;
 
 /// The largest single read. Enough for full speed, and no driver refuses it.
 const MOST: usize = 1 << 20;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Device;
+use crate::disk::device::Device;
 
 /// Bytes in a block: what a disk delivers about as fast as a single sector.
 const BLOCK: usize = 64 * 1024;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Device;
+use crate::disk::device::Device;
 
 /// A device that somebody else may be writing to at this moment.
 pub(crate) struct Live(pub(crate) Arc<dyn Device>);

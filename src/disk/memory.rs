@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Device;
+use crate::disk::device::Device;
 
 /// A device whose bytes are all in memory.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::Device;
+use crate::disk::device::Device;
 
 /// `len` bytes of a device from `offset` on.
 #[derive(Clone)]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Verdict;
 use super::error::RestoreError;
 use super::names;
+use super::outcome::Verdict;
 use super::platform::{self, Root};
 use super::stage::Stages;
 use crate::model::name::{NtName, NtPath};

@@ -19,7 +19,7 @@ use self::facts::{
     add_attribute, attributes_of, notice_new_kind, set_attributes, set_ntfs, set_plain,
 };
 pub(super) use self::facts::{put_times_back, set_by_handle};
-use super::Verdict;
+use super::outcome::Verdict;
 use super::place::{Fact, FactKind, Kind};
 use crate::model::metadata::attributes;
 use crate::model::name::NtName;

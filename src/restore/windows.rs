@@ -17,7 +17,7 @@ use windows_sys::Win32::System::Ioctl::{
 };
 use windows_sys::Win32::System::SystemServices as flags;
 
-use super::Verdict;
+use super::outcome::Verdict;
 use super::place::{Fact, FactKind, Kind, SETTABLE};
 use crate::model::metadata::{Times, attributes, is_name_surrogate};
 use crate::model::name::NtName;

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use lifeboat::restore::{Bytes, Input, Ordered};
 use lifeboat::set::error::ArchiveError;
 use lifeboat::set::format::hash::sha256_hex;
-use lifeboat::set::format::manifest::{At, Data, Member, MemberKind, NamedStream, TimesLine, Totals, to_text};
+use lifeboat::set::format::manifest::{
+    At, Data, Member, MemberKind, NamedStream, TimesLine, Totals, to_text,
+};
 use lifeboat::set::format::rescue::{EndState, Machine, Options, Part, Rescue, What};
-use lifeboat::restore::{Bytes, Input, Ordered};
 
 /// The earliest time in such sets: in 2016.
 pub(crate) const TICKS: u64 = 131_000_000_000_000_000;

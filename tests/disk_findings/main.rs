@@ -17,8 +17,8 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use lifeboat::disk::open_image;
-use lifeboat::model::finding::Finding;
 use lifeboat::health::codes::ELSEWHERE;
+use lifeboat::model::finding::Finding;
 use made::{Made, SECTOR, dos, entry, gpt, logical, ntfs, plain, program};
 use program::{Guarded, lifeboat};
 

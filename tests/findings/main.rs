@@ -10,8 +10,8 @@ mod made;
 mod named;
 mod page;
 
-use lifeboat::health::codes::{STORE, When};
 use lifeboat::health::Level;
+use lifeboat::health::codes::{STORE, When};
 use lifeboat::model::finding::Severity;
 use lifeboat_maker::content::Content;
 use lifeboat_maker::store::{Capture, capture, guid, hardlink_distributed};

@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use lifeboat::set::write::plan::{Plan, PlanPart};
-use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
-use lifeboat::disk::Device;
-use lifeboat::model::metadata::{FileTime, attributes};
-use lifeboat::model::loss::Hole;
-use lifeboat::model::monitor::{Monitor, Silent};
-use lifeboat::model::name::NtName;
 use lifeboat::destination::Target;
 use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::disk::Device;
+use lifeboat::model::loss::Hole;
+use lifeboat::model::metadata::{FileTime, attributes};
+use lifeboat::model::monitor::{Monitor, Silent};
+use lifeboat::model::name::NtName;
+use lifeboat::set::write::plan::{Plan, PlanPart};
+use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use lifeboat::tree::ntfs::NtfsTree;
@@ -97,7 +97,7 @@ pub(crate) fn pack_watched(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Outcome {
-    let target = DirectoryTarget::open(dir, lifeboat::destination::open::Missing::Make).unwrap();
+    let target = DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap();
     offload(&plan(tree), &target, options, monitor).unwrap()
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// A folder as a target.
 pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
-    Arc::new(DirectoryTarget::open(dir, lifeboat::destination::open::Missing::Make).unwrap())
+    Arc::new(DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap())
 }
 
 /// A store with every kind of file: sizes at the edges of blocks and frames,

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::destination::Missing;
 use crate::destination::Target;
 use crate::destination::directory::DirectoryTarget;
-use crate::destination::open::Missing;
 use crate::disk::{self, Disk, Volume};
 use crate::usmt::Store;
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 
+use super::Missing;
 use super::address::SmbPlace;
 use super::errors::{from_io, in_the_way, no_folder_above};
-use super::open::Missing;
 use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, names};
 use crate::model::metadata::FileTime;
 use crate::model::secret::Secret;

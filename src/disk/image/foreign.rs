@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::disk::Device;
 use crate::disk::bytes::stands_at;
+use crate::disk::device::Device;
 
 /// A format that Lifeboat does not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,9 +1,9 @@
 //! The GUID partition table, and its copy at the disk's end (UEFI 2.10, 5.3).
 
 use super::table::{Partition, PartitionTable, PartitionType, TableKind};
-use crate::disk::Device;
 use crate::disk::bytes::{Guid, array_at, size_text, u32_at, u64_at};
 use crate::disk::crc::CRC32;
+use crate::disk::device::Device;
 use crate::disk::fault::Fault;
 
 const MAGIC: &[u8] = b"EFI PART";
@@ -196,8 +196,8 @@ pub(crate) fn type_name(kind: &Guid) -> Option<&'static str> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::disk::memory::MemoryDevice;
     use super::*;
+    use crate::disk::memory::MemoryDevice;
 
     /// A disk of `units` units with one partition (from 40, 20 long) in both
     /// tables.

@@ -6,8 +6,8 @@
 //! in front of it, whose second entry leads to the next.
 
 use super::table::{Partition, PartitionTable, PartitionType, TableKind};
-use crate::disk::Device;
 use crate::disk::bytes::{u16_at, u32_at};
+use crate::disk::device::Device;
 use crate::disk::fault::Fault;
 
 /// More logical partitions than any tool makes.

@@ -5,8 +5,9 @@ use crate::model::loss::LossKind;
 use crate::model::metadata::{FileTime, Times, attributes};
 use crate::model::name::NtName;
 use crate::restore::error::RestoreError;
+use crate::restore::outcome::Verdict;
 use crate::restore::place::{Fact, FactKind, MISSED, Piece, SETTABLE};
-use crate::restore::{Verdict, descriptor, names, platform};
+use crate::restore::{descriptor, names, platform};
 use crate::set::format::manifest::{Member, MemberKind, TimesLine, from_base64};
 
 /// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a

@@ -187,15 +187,6 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
     outer
 }
 
-/// How a set is encrypted; `None` for a plain one.
-///
-/// # Errors
-/// No set is there.
-pub(crate) fn how_locked(target: &dyn Target, dir: &str) -> Result<Option<String>, ArchiveError> {
-    let rescue = crate::set::read::reader::read_rescue(target, dir.trim_end_matches('/'))?;
-    Ok(rescue.encryption.map(|encryption| encryption.how))
-}
-
 /// The error of a set for which no key was given.
 pub(crate) fn locked(target: &dyn Target, dir: &str, how: &str) -> ArchiveError {
     let error = if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };

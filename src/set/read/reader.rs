@@ -172,6 +172,15 @@ pub(crate) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, Arch
     serde_json::from_slice(&bytes).map_err(damaged)
 }
 
+/// How a set is encrypted; `None` for a plain one.
+///
+/// # Errors
+/// No set is there.
+pub(crate) fn how_locked(target: &dyn Target, dir: &str) -> Result<Option<String>, ArchiveError> {
+    let rescue = read_rescue(target, dir.trim_end_matches('/'))?;
+    Ok(rescue.encryption.map(|encryption| encryption.how))
+}
+
 #[derive(serde::Deserialize)]
 struct Version {
     format: u32,

@@ -321,8 +321,8 @@ fn gone_is_fine(done: Result<(), TargetError>) -> Result<(), TargetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Missing;
     use crate::destination::directory::DirectoryTarget;
-    use crate::destination::open::Missing;
     use crate::model::monitor::{Collect, Silent};
 
     fn target(dir: &tempfile::TempDir) -> DirectoryTarget {

@@ -2,7 +2,7 @@
 //! back the state in which the break left the work. Nothing is believed that
 //! was not read back.
 
-use crate::set::format::names::{self};
+use crate::set::format::names;
 use sha2::{Digest, Sha256};
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 

@@ -1,0 +1,80 @@
+//! From what a user names, or what is attached, to a disk that is open.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::device::Device;
+use super::error::DiskError;
+use super::image::container::{Container, DiskFormat, open_container};
+use super::image::file::FileDevice;
+use super::image::foreign::Foreign;
+use super::layout::{Disk, Volume};
+#[cfg(target_os = "linux")]
+use super::linux;
+use super::partitions::table::TableKind;
+use super::volume::VolumeKind;
+#[cfg(windows)]
+use super::{windows_disks, windows_names};
+
+/// Every disk of this machine that has a medium, each or why it cannot be read.
+/// Volumes that no disk accounts for are disks of their own.
+pub fn attached() -> Vec<Result<Disk, DiskError>> {
+    #[cfg(target_os = "linux")]
+    return linux::attached();
+    #[cfg(windows)]
+    return windows_disks::attached();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return Vec::new();
+}
+
+/// Whether `name` is a disk or a volume of this machine, not a file: `/dev/sda1`;
+/// `C:`, `C:\`, `\\.\C:`, `\\?\Volume{…}`, `\\.\PhysicalDrive0`.
+pub fn names_a_device(name: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    return linux::is_device(name);
+    #[cfg(windows)]
+    return windows_names::DeviceName::parse(&name.to_string_lossy()).is_some();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return false;
+}
+
+/// Opens what a user names: a disk, a volume, or a disk image.
+pub fn open(name: &Path) -> Result<Disk, DiskError> {
+    #[cfg(target_os = "linux")]
+    if linux::is_device(name) {
+        return linux::open_device(name);
+    }
+    #[cfg(windows)]
+    if let Some(device) = windows_names::DeviceName::parse(&name.to_string_lossy()) {
+        return windows_disks::open_device(name, &device);
+    }
+    open_image(name)
+}
+
+/// Opens a disk image: raw, VHD or VHDX, of a disk or of one volume.
+pub fn open_image(path: &Path) -> Result<Disk, DiskError> {
+    let file: Arc<dyn Device> = Arc::new(FileDevice::open(path)?);
+    if let Some(format) = Foreign::of(&file) {
+        return Err(DiskError::Foreign { path: path.to_owned(), format });
+    }
+    let container = open_container(&file, path)?.unwrap_or(Container {
+        device: file,
+        format: DiskFormat::Raw,
+        faults: Vec::new(),
+    });
+    if Foreign::is_first_of_pieces(path) {
+        let format = Foreign::SplitRaw;
+        return Err(DiskError::Foreign { path: path.to_owned(), format });
+    }
+    let disk = Disk::probe_container(path.display().to_string(), path.to_owned(), container);
+    if disk.table.kind == TableKind::None && disk.volumes.iter().all(is_nothing) {
+        let why = "no partition table, and no file system that Lifeboat knows".to_owned();
+        return Err(DiskError::NotAnImage { path: path.to_owned(), why });
+    }
+    Ok(disk)
+}
+
+/// Whether a volume is unknown, and not for want of reading it.
+fn is_nothing(volume: &Volume) -> bool {
+    volume.kind == VolumeKind::Unknown && volume.faults.is_empty()
+}
