@@ -23,7 +23,7 @@ use crate::set::format::hash::{finish_hex, to_hex};
 use crate::set::format::manifest::report_losses;
 use crate::set::format::manifest::{Data, HoleLine, Member, MemberKind, Totals, to_text};
 use crate::set::format::names::PROGRAM;
-use crate::set::format::rescue::{Machine, Part as SetPart};
+use crate::set::format::rescue::Machine;
 use crate::set::write::draft::{self, Draft, stream_name};
 use crate::set::write::plan::{Plan, PlanKind, PlanMember};
 use crate::tree::{Stream, TreeError};
@@ -165,7 +165,7 @@ pub fn seal_store(
         machine: options.machine.clone(),
         kind: store.kind.as_str().to_owned(),
         parts: parts
-            .map(|(plan, part)| SealPart { part: SetPart::of(plan), folder: folder_name(part) })
+            .map(|(plan, part)| SealPart { part: plan.to_part(), folder: folder_name(part) })
             .collect(),
     };
     monitor.stage(Stage::Seal, &store.display());

@@ -124,3 +124,12 @@ impl ArchiveError {
         }
     }
 }
+
+/// An error of the encryption of a file.
+pub(crate) fn encryption_error(
+    target: &dyn crate::destination::Target,
+    path: &str,
+    error: CryptError,
+) -> ArchiveError {
+    ArchiveError::Crypt { path: target.display(path), error }
+}

@@ -1,6 +1,7 @@
 //! Everything that is printed goes through here: text for people, or JSON
 //! events for programs; the progress bar; the log file.
 
+pub(crate) mod live;
 mod log;
 
 use std::fs::File;
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::log::Log;
-use super::tui::Live;
+use live::Live;
 
 /// Set by Ctrl-C; jobs stop at the next good moment.
 static CANCELLED: AtomicBool = AtomicBool::new(false);

@@ -4,7 +4,7 @@
 //!
 //! It does what `lifeboat offload` does, by the same functions ([`jobs`]), with
 //! that command's own defaults. [`app`] is the state, [`pages`] show it,
-//! [`live`] is what a running job tells.
+//! [`live`](super::output::live) is what a running job tells.
 
 mod app;
 mod canvas;
@@ -12,7 +12,6 @@ mod canvas;
 mod console;
 mod jobs;
 mod keys;
-mod live;
 mod pages;
 mod places;
 mod terminal;
@@ -32,8 +31,6 @@ use canvas::{Canvas, Glyphs};
 use jobs::Done;
 use keys::Key;
 use terminal::Screen;
-
-pub(crate) use live::Live;
 
 /// How often a page is drawn anew while nothing is pressed.
 const PICTURE: Duration = Duration::from_millis(150);

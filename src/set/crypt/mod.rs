@@ -10,8 +10,6 @@
 //! an interrupted run does not go on in the file that it left, but begins
 //! another.
 
-pub(crate) mod concatenated_file;
-pub(crate) mod decrypting_destination;
 pub mod key;
 pub mod stream;
 

@@ -7,6 +7,9 @@ use zstd::zstd_safe::{CParameter, compress_bound};
 
 use crate::set::error::ArchiveError;
 
+/// The largest padding frame: what fills an encrypted file up to a whole chunk, in bytes.
+pub(crate) const MOST_PADDING: usize = crate::set::crypt::stream::CHUNK + 8;
+
 /// The plain size at which a frame is cut: large enough for zstd to work well
 /// (its window at the usual levels is 2 to 4 MiB), small enough that a flipped
 /// bit costs little and that a dozen of them fit into memory.

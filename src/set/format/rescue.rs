@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Totals;
-use crate::set::write::plan::PlanPart;
 use crate::usmt::loadstate::{Kept, KeptPart};
 
 /// The version of the format that this program writes.
@@ -151,24 +150,6 @@ pub struct Part {
     pub file_system: String,
     /// `raw` or `host`.
     pub via: String,
-}
-
-impl Part {
-    /// A part of a plan, as it is written down.
-    pub(crate) fn of(part: &PlanPart) -> Self {
-        let info = part.tree.info();
-        Self {
-            drive: part.drive.clone(),
-            drive_from: part.drive_from.clone(),
-            path: part.path.to_string(),
-            role: part.role.clone(),
-            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
-            volume_label: info.label.clone(),
-            skipped: part.skip.iter().map(ToString::to_string).collect(),
-            file_system: info.file_system.clone(),
-            via: info.via.as_str().to_owned(),
-        }
-    }
 }
 
 /// How a rescue ended. A failed one leaves no `rescue.json`.

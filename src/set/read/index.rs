@@ -7,13 +7,13 @@ use super::lines::Lines;
 use super::volumes::Volumes;
 use crate::destination::Target;
 use crate::set::error::ArchiveError;
+use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::frames::{
     MAX_FRAME_BYTES, MAX_FRAMES, TABLE_FOOTER, read_table, table_size,
 };
 use crate::set::format::manifest::Line;
 use crate::set::format::names::MANIFEST;
 use crate::set::format::rescue::Rescue;
-use crate::set::write::sink::MOST_PADDING;
 
 /// Where one frame lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,8 @@
 //! Reading a set: opening it, members by the manifest, verification.
 
+pub(crate) mod concatenated_file;
 mod data_reader;
+pub(crate) mod decrypting_destination;
 mod in_order;
 pub(crate) mod index;
 pub mod lines;

@@ -11,13 +11,13 @@ use super::lines::Lines;
 use super::source::{AnyOrder, Shared};
 use super::volumes::Volumes;
 use crate::destination::Target;
-use crate::set::crypt::decrypting_destination::{Opened, details, locked, open_key};
 use crate::set::crypt::{CryptError, Keys};
 use crate::set::error::ArchiveError;
 use crate::set::format::manifest::Data;
 use crate::set::format::names::RESCUE;
 use crate::set::format::names::{MANIFEST, PARTIAL};
 use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
+use crate::set::read::decrypting_destination::{Opened, details, locked, open_key};
 
 /// The largest `rescue.json` that is read, in bytes: one of 100,000 volumes.
 const MAX_RESCUE: u64 = 32 << 20;

@@ -1,11 +1,12 @@
 //! A file of a set that grows at its end and is hashed as it grows: plain, or
 //! encrypted on the way.
 
+use crate::set::error::encryption_error;
 use sha2::{Digest, Sha256};
 
 use crate::destination::{Target, TargetFile};
+use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, begin};
-use crate::set::crypt::{CryptError, SetKey};
 use crate::set::error::ArchiveError;
 use crate::set::format::digest::Blocks;
 use crate::set::format::hash::{finish_hex, freeze};
@@ -72,7 +73,7 @@ impl Growing {
         let mut hash = Hashes::new();
         let mut sealer = None;
         if let Some(key) = key {
-            let (header, cipher) = begin(key).map_err(|e| crypt(target, &path, e))?;
+            let (header, cipher) = begin(key).map_err(|e| encryption_error(target, &path, e))?;
             file.write_all_at(0, &header)?;
             hash.update(&header);
             let written = header.len() as u64;
@@ -186,9 +187,4 @@ impl Growing {
         let sha256 = finish_hex(self.hash.sha256);
         Ok((SetFile { name, size, sha256, plain_size }, self.hash.blocks))
     }
-}
-
-/// An error of the encryption of a file.
-pub(crate) fn crypt(target: &dyn Target, path: &str, error: CryptError) -> ArchiveError {
-    ArchiveError::Crypt { path: target.display(path), error }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::append_file::{Growing, crypt};
+use super::append_file::Growing;
 use super::lock::Lock;
 use super::options::{MakeReport, OffloadOptions};
 use super::plan::Plan;
@@ -16,10 +16,10 @@ use crate::destination::read_full;
 use crate::destination::{Target, TargetError, Trouble};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
-use crate::set::crypt::decrypting_destination::{redacted, small_file};
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{Locks, SetKey};
 use crate::set::error::ArchiveError;
+use crate::set::error::encryption_error;
 use crate::set::format::digest::BLOCK;
 use crate::set::format::hash::{finish_hex, sha256_hex};
 use crate::set::format::instructions;
@@ -27,6 +27,7 @@ use crate::set::format::journal::Written;
 use crate::set::format::names::{AGE, DETAILS, KEY};
 use crate::set::format::names::{MANIFEST, PARTIAL};
 use crate::set::format::rescue::{Machine, Rescue, SetFile};
+use crate::set::read::decrypting_destination::{redacted, small_file};
 use crate::set::read::lines::Lines;
 
 /// What a set is called.
@@ -127,7 +128,7 @@ pub(crate) fn write_key(
     key: &SetKey,
     locks: &Locks,
 ) -> Result<(), ArchiveError> {
-    let bytes = key.lock(set, locks).map_err(|error| crypt(target, dir, error))?;
+    let bytes = key.lock(set, locks).map_err(|error| encryption_error(target, dir, error))?;
     Step { target, dir }.write_small(KEY, &bytes).map(drop)
 }
 
@@ -329,7 +330,8 @@ impl Step<'_> {
         if there.is_some_and(|sealed| key.open(&sealed).is_ok_and(|there| there == plain)) {
             return self.present(DETAILS);
         }
-        let sealed = key.seal(&plain).map_err(|error| crypt(self.target, &path, error))?;
+        let sealed =
+            key.seal(&plain).map_err(|error| encryption_error(self.target, &path, error))?;
         self.write_small(DETAILS, &sealed)
     }
 

@@ -3,6 +3,7 @@
 //! The order is the source's alone, so the same source gives the same set. One
 //! member costs 36 bytes and its name: a million fit into 100 MiB.
 
+use crate::set::format::rescue::Part;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,24 @@ pub struct PlanPart {
     /// What not to take of that, below the volume's root: skipped by rule, and
     /// said so in the set.
     pub skip: Vec<NtPath>,
+}
+
+impl PlanPart {
+    /// The part as it is written into `rescue.json`.
+    pub(crate) fn to_part(&self) -> Part {
+        let info = self.tree.info();
+        Part {
+            drive: self.drive.clone(),
+            drive_from: self.drive_from.clone(),
+            path: self.path.to_string(),
+            role: self.role.clone(),
+            volume_serial: info.serial.map(|serial| format!("{serial:016x}")),
+            volume_label: info.label.clone(),
+            skipped: self.skip.iter().map(ToString::to_string).collect(),
+            file_system: info.file_system.clone(),
+            via: info.via.as_str().to_owned(),
+        }
+    }
 }
 
 /// What a planned member is.

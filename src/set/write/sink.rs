@@ -1,15 +1,17 @@
 //! Packed frames become files at the target: volumes, manifest, journal.
 
+use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::next_number;
 use std::collections::HashMap;
 
-use super::append_file::{Growing, crypt};
+use super::append_file::Growing;
 use super::witness::Witness;
 use crate::destination::Target;
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, MAX_HEADER, SEALED};
 use crate::set::error::ArchiveError;
+use crate::set::error::encryption_error;
 use crate::set::format::digest::{Blocks, xxh128_hex};
 use crate::set::format::frames::{Packer, TableWriter};
 use crate::set::format::journal::{self, Checkpoint, Position, Sealed};
@@ -381,7 +383,7 @@ fn journal_line(
 ) -> Result<Vec<u8>, ArchiveError> {
     let line = journal::to_bytes(line).map_err(|e| unwritable(&e))?;
     let Some(key) = key else { return Ok(line) };
-    journal::to_sealed(&line, key).map_err(|error| crypt(target, dir, error))
+    journal::to_sealed(&line, key).map_err(|error| encryption_error(target, dir, error))
 }
 
 /// Appends a skippable frame (RFC 8878, 3.1.2), so that behind `bytes` the file
@@ -399,9 +401,6 @@ fn fill_up(file: &Growing, bytes: &mut Vec<u8>) {
     bytes.extend(u32::try_from(missing - HEADER).unwrap_or(0).to_le_bytes());
     bytes.resize(bytes.len() + missing - HEADER, 0);
 }
-
-/// What [`fill_up`] appends at most.
-pub(crate) const MOST_PADDING: usize = CHUNK + 8;
 
 /// How many plain bytes an encrypted file of at most `size` bytes holds.
 fn plain_limit(size: u64) -> u64 {

@@ -12,7 +12,7 @@ use super::append_file::Growing;
 use super::commit::{self, SetNames};
 use super::lock::{Fenced, Lock, beating};
 pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
-use super::plan::Plan;
+use super::plan::{Plan, PlanPart};
 use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
@@ -28,7 +28,7 @@ use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Packer;
 use crate::set::format::journal::{self, Begin, Position, Written};
 use crate::set::format::rescue::{
-    Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Part, Rescue, Timings,
+    Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Rescue, Timings,
 };
 
 /// Packs what is planned into a set at the target and publishes it.
@@ -320,7 +320,7 @@ fn name_the_set(
 
 /// What `rescue.json` says, but for the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
-    let parts = plan.parts().iter().map(Part::of);
+    let parts = plan.parts().iter().map(PlanPart::to_part);
     let saved = written.totals.losses == 0 && options.lacks.is_empty();
     Rescue {
         format: begin.format,

@@ -8,7 +8,7 @@ use crate::set::write::writer::Outcome;
 use super::super::super::exit::Exit;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut};
-use super::super::live::Live;
+use crate::cli::output::live::Live;
 use crate::model::units;
 
 /// More sets than these are shown in one line each.

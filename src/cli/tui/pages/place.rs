@@ -4,8 +4,8 @@
 use super::super::app::{App, PASSWORD};
 use super::super::canvas::{Canvas, Look, cut, window};
 use super::super::jobs::Checked;
-use super::super::live::Live;
 use super::turning;
+use crate::cli::output::live::Live;
 use crate::model::units;
 
 /// Clocks that differ by more are worth a word, in seconds.

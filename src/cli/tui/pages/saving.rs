@@ -7,8 +7,8 @@ use crate::model::monitor::Stage;
 use super::super::super::output::words;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look};
-use super::super::live::{Live, Shown, StageShown};
 use super::turning;
+use crate::cli::output::live::{Live, Shown, StageShown};
 use crate::model::units;
 
 /// How much of a store's work is reading and writing it, in a thousand; the

@@ -6,8 +6,8 @@ use super::super::super::output::words;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut, window, wrap};
 use super::super::jobs::{Found, Seen};
-use super::super::live::Live;
 use super::turning;
+use crate::cli::output::live::Live;
 use crate::model::units;
 
 /// Stores are being looked for.

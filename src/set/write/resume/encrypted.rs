@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::destination::read_full;
 use crate::destination::{Target, TargetFile};
-use crate::set::crypt::concatenated_file::{Joined, Piece};
 use crate::set::crypt::stream::{CHUNK, SEALED, sealed_size};
 use crate::set::crypt::{CryptError, SetKey};
 use crate::set::error::ArchiveError;
+use crate::set::error::encryption_error;
 use crate::set::format::hash::{finish_hex, thaw};
 use crate::set::format::journal::{Checkpoint, Sealed};
 use crate::set::format::manifest::{Line, Member};
@@ -20,8 +20,8 @@ use crate::set::format::names::piece_name;
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
 use crate::set::format::rescue::SetFile;
 use crate::set::format::rescue::next_number;
+use crate::set::read::concatenated_file::{Joined, Piece};
 use crate::set::read::lines::MAX_LINE;
-use crate::set::write::append_file::crypt;
 
 /// Where the bytes of an unfinished encrypted set lie.
 pub(crate) struct Layout<'a> {
@@ -97,7 +97,7 @@ impl<'a> Layout<'a> {
     /// is sealed again, now as the last. The same bytes, and another nonce.
     fn close_file(&self, name: &str, bytes: u64, hash: &str) -> Result<SetFile, ArchiveError> {
         let path = format!("{}/{name}{PARTIAL}", self.dir);
-        let damaged = |what| crypt(self.target, &path, CryptError::Damaged(what));
+        let damaged = |what| encryption_error(self.target, &path, CryptError::Damaged(what));
         let mut hash: Sha256 = thaw(hash).ok_or_else(|| damaged("its hash is unknown"))?;
         let number = (bytes / CHUNK as u64).checked_sub(1);
         let number = number.filter(|_| bytes.is_multiple_of(CHUNK as u64));

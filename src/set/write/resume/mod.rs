@@ -12,7 +12,6 @@ use super::resume::encrypted as sealed;
 use crate::destination::read_full;
 use crate::destination::{Target, Trouble};
 use crate::model::monitor::Monitor;
-use crate::set::crypt::decrypting_destination::{details, is_key, open_key};
 use crate::set::crypt::{Keys, SetKey};
 use crate::set::error::ArchiveError;
 use crate::set::format::journal::{self, Begin, Checkpoint, Written};
@@ -22,6 +21,7 @@ use crate::set::format::names;
 use crate::set::format::names::PROGRAM;
 use crate::set::format::names::{MANIFEST, PARTIAL};
 use crate::set::format::rescue::{Options, Rescue, SetFile};
+use crate::set::read::decrypting_destination::{details, is_key, open_key};
 use crate::set::read::lines::Lines;
 use crate::set::read::reader::read_rescue;
 

@@ -13,6 +13,7 @@ use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::SetKey;
 use crate::set::error::ArchiveError;
 use crate::set::format::digest::xxh128_hex;
+use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::frames::{TableWriter, Unpacker};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::journal::{Checkpoint, Position};
@@ -22,7 +23,7 @@ use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::SetFile;
 use crate::set::read::lines::MAX_LINE;
 use crate::set::write::append_file::Growing;
-use crate::set::write::sink::{MOST_PADDING, Start};
+use crate::set::write::sink::Start;
 use crate::set::write::witness::Witness;
 
 /// The most of the manifest that lies between two checkpoints, in bytes.

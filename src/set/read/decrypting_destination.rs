@@ -11,10 +11,10 @@ use crate::model::metadata::FileTime;
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{CryptError, Keys, SetKey};
 use crate::set::error::ArchiveError;
+use crate::set::error::encryption_error;
 use crate::set::format::names::RESCUE;
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
 use crate::set::format::rescue::Rescue;
-use crate::set::write::append_file::crypt;
 
 /// The largest `key.age` that is read, in bytes: one for hundreds of recipients.
 const MAX_KEY: u64 = 1 << 20;
@@ -119,7 +119,7 @@ pub(crate) fn open_key(
 ) -> Result<Option<SetKey>, ArchiveError> {
     let path = format!("{dir}/{KEY}");
     let Some(bytes) = small_file(target, &path, MAX_KEY)? else { return Ok(None) };
-    keys.open(&bytes).map(Some).map_err(|error| crypt(target, &path, error))
+    keys.open(&bytes).map(Some).map_err(|error| encryption_error(target, &path, error))
 }
 
 /// What the set says of itself to who has its key: parts, seal, plan.
@@ -130,9 +130,9 @@ pub(crate) fn details(
     outer: &Rescue,
 ) -> Result<Rescue, ArchiveError> {
     let path = format!("{dir}/{DETAILS}");
-    let damaged = |what: &'static str| crypt(target, &path, CryptError::Damaged(what));
+    let damaged = |what: &'static str| encryption_error(target, &path, CryptError::Damaged(what));
     let sealed = small_file(target, &path, MAX_SMALL)?.ok_or_else(|| damaged("it is missing"))?;
-    let plain = key.open(&sealed).map_err(|error| crypt(target, &path, error))?;
+    let plain = key.open(&sealed).map_err(|error| encryption_error(target, &path, error))?;
     let inner: Rescue =
         serde_json::from_slice(&plain).map_err(|_| damaged("it holds something else"))?;
     if inner.set != outer.set {
@@ -150,7 +150,9 @@ pub(crate) fn small_file(
 ) -> Result<Option<Vec<u8>>, ArchiveError> {
     let size = match target.stat(path)? {
         Some(entry) if !entry.is_dir && entry.size <= max => entry.size,
-        Some(_) => return Err(crypt(target, path, CryptError::Damaged("it is too large"))),
+        Some(_) => {
+            return Err(encryption_error(target, path, CryptError::Damaged("it is too large")));
+        }
         None => return Ok(None),
     };
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
@@ -190,5 +192,5 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
 /// The error of a set for which no key was given.
 pub(crate) fn locked(target: &dyn Target, dir: &str, how: &str) -> ArchiveError {
     let error = if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };
-    crypt(target, &format!("{dir}/{RESCUE}"), error)
+    encryption_error(target, &format!("{dir}/{RESCUE}"), error)
 }
