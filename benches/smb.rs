@@ -26,10 +26,10 @@ mod real {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
+    use lifeboat::destination::Destination;
     use lifeboat::destination::Missing;
-    use lifeboat::destination::Target;
     use lifeboat::destination::address::Dest;
-    use lifeboat::destination::smb::{SmbTarget, TIMEOUT};
+    use lifeboat::destination::smb::{SmbDestination, TIMEOUT};
     use lifeboat::model::secret::Secret;
 
     use super::smbd::Smbd;
@@ -46,7 +46,7 @@ mod real {
         let Some(server) = Smbd::start() else { return };
         let Ok(Dest::Smb(place)) = server.url("").parse() else { panic!("not an address") };
         let password = Secret::new(server.password());
-        let target = SmbTarget::open(&place, &password, TIMEOUT, Missing::Make).unwrap();
+        let target = SmbDestination::open(&place, &password, TIMEOUT, Missing::Make).unwrap();
         // Bytes that nobody could compress or leave out, in memory for both.
         let file = tempfile::NamedTempFile::new_in(memory()).unwrap();
         let mut state = 1_u64;
@@ -90,7 +90,7 @@ mod real {
         if shm.is_dir() { shm } else { Path::new("/tmp") }
     }
 
-    fn write(target: &dyn Target, data: &[u8], step: usize) -> Duration {
+    fn write(target: &dyn Destination, data: &[u8], step: usize) -> Duration {
         let start = Instant::now();
         let mut file = target.create("ours").unwrap();
         for (i, part) in data.chunks(step).enumerate() {
@@ -100,7 +100,7 @@ mod real {
         start.elapsed()
     }
 
-    fn read(target: &dyn Target, data: &[u8]) -> Duration {
+    fn read(target: &dyn Destination, data: &[u8]) -> Duration {
         let mut buffer = vec![0; 4 << 20];
         let start = Instant::now();
         let mut file = target.open("ours").unwrap();

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use lifeboat::model::monitor::Silent;
-use lifeboat::set::error::ArchiveError;
+use lifeboat::set::error::SetError;
 use lifeboat::set::format::manifest::{Line, Member};
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::read::verify::{Level, Verified, verify_set};
@@ -53,7 +53,7 @@ impl Damaged {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    fn open(&self) -> Result<SetReader, ArchiveError> {
+    fn open(&self) -> Result<SetReader, SetError> {
         SetReader::open(target(self.dir.path()), &self.set)
     }
 
@@ -294,7 +294,7 @@ fn a_set_that_is_not_whole_or_too_new_is_refused() {
         let text = String::from_utf8(bytes.clone()).unwrap();
         *bytes = text.replace("\"format\": 1", "\"format\": 3").into_bytes();
     });
-    assert!(matches!(set.open(), Err(ArchiveError::TooNew { format: 3, .. })));
+    assert!(matches!(set.open(), Err(SetError::TooNew { format: 3, .. })));
     set.change("rescue.json", |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();
         *bytes = text.replace("\"format\": 3", "\"format\": 1").into_bytes();
@@ -303,9 +303,9 @@ fn a_set_that_is_not_whole_or_too_new_is_refused() {
             .replace("\"store.tar.zst\"", "\"store.tar.zst/../../x\"")
             .into_bytes();
     });
-    assert!(matches!(set.open(), Err(ArchiveError::NotASet { .. })));
+    assert!(matches!(set.open(), Err(SetError::NotASet { .. })));
     std::fs::remove_file(set.path("rescue.json")).unwrap();
-    assert!(matches!(set.open(), Err(ArchiveError::NotASet { .. })));
+    assert!(matches!(set.open(), Err(SetError::NotASet { .. })));
 }
 
 /// Packs a manifest anew, so that it is well-formed but lies.

@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 
 use lifeboat::model::loss::Hole;
-use lifeboat::model::metadata::{Facts, FileTime, Node, NodeId, NodeKind, Times};
+use lifeboat::model::metadata::{FileTime, Metadata, Node, NodeId, NodeKind, Times};
 use lifeboat::model::monitor::Silent;
 use lifeboat::model::name::NtName;
 use lifeboat::set::read::verify::{Level, verify_set};
@@ -78,8 +78,8 @@ impl Tree for Endless {
             _ => Vec::new(),
         })
     }
-    fn facts(&self, _: NodeId, _: Option<&NtName>) -> Result<Facts, TreeError> {
-        Ok(Facts { security: Some(vec![1; 200]), ..Facts::default() })
+    fn facts(&self, _: NodeId, _: Option<&NtName>) -> Result<Metadata, TreeError> {
+        Ok(Metadata { security: Some(vec![1; 200]), ..Metadata::default() })
     }
     fn open(&self, _: NodeId, _: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
         Ok(Box::new(Short(0)))

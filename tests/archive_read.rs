@@ -287,17 +287,17 @@ fn two_volumes_are_one_set() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    use lifeboat::set::error::ArchiveError;
+    use lifeboat::set::error::SetError;
     use lifeboat::set::write::plan::Plan;
     let make = |parts| Plan::make(parts, &Silent);
     let tree = store();
     let part = |drive, take: &str| support::part(&tree, drive, "StateStore", &[take]);
     let two = vec![part("C", "StateStore"), part("C", "StateStore")];
-    assert!(matches!(make(two), Err(ArchiveError::Unfit { .. })), "two volumes called C");
+    assert!(matches!(make(two), Err(SetError::Unfit { .. })), "two volumes called C");
     for drive in ["", "C:", "..", "a/b"] {
-        assert!(matches!(make(vec![part(drive, "x")]), Err(ArchiveError::Unfit { .. })));
+        assert!(matches!(make(vec![part(drive, "x")]), Err(SetError::Unfit { .. })));
     }
-    assert!(matches!(make(vec![part("C", "no such")]), Err(ArchiveError::Tree(_))));
+    assert!(matches!(make(vec![part("C", "no such")]), Err(SetError::Tree(_))));
 }
 
 #[test]

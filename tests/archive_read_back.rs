@@ -8,11 +8,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use lifeboat::destination::ErrorKind;
 use lifeboat::destination::Missing;
-use lifeboat::destination::Trouble;
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::model::monitor::{Monitor, Silent, Stage};
-use lifeboat::set::error::ArchiveError;
+use lifeboat::set::error::SetError;
 use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::{contents, plan, scratch};
@@ -50,7 +50,7 @@ fn what_is_not_read_back_as_it_was_written_is_never_a_set() {
     let plan = plan(&tree);
     let options = OffloadOptions { resume: Resume::Auto, ..support::options() };
     let run = |dir: &std::path::Path, monitor: &dyn Monitor| {
-        let target = DirectoryTarget::open(dir, Missing::Make).unwrap();
+        let target = DirectoryDestination::open(dir, Missing::Make).unwrap();
         offload(&plan, &target, &options, monitor)
     };
     let whole = scratch();
@@ -70,8 +70,8 @@ fn what_is_not_read_back_as_it_was_written_is_never_a_set() {
         let dir = scratch();
         let disk = Faulty { dir: dir.path().to_owned(), file, spoil, done: AtomicBool::new(false) };
         match run(dir.path(), &disk) {
-            Err(ArchiveError::Target(error)) => {
-                assert_eq!(error.trouble, Trouble::Corrupted, "fault {number}: {error}");
+            Err(SetError::Destination(error)) => {
+                assert_eq!(error.kind, ErrorKind::Corrupted, "fault {number}: {error}");
                 assert!(error.to_string().contains(file), "fault {number}: {error}");
             }
             other => panic!("fault {number} in {file}: {other:?}"),

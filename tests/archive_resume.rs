@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::retry::{RETRY_FOR, RetryTarget};
-use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::destination::directory::DirectoryDestination;
+use lifeboat::destination::retry::{RETRY_FOR, RetryDestination};
+use lifeboat::destination::{
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space,
+};
 use lifeboat::model::loss::{Hole, Loss};
 use lifeboat::model::metadata::FileTime;
 use lifeboat::model::monitor::{Collect, Monitor, Progress, Silent};
-use lifeboat::set::error::ArchiveError;
+use lifeboat::set::error::SetError;
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
@@ -24,18 +26,18 @@ use support::{contents, plan, scratch};
 /// A folder behind a program that dies: after so many steps nothing that would
 /// change the folder is done any more, and the step in which it dies is torn.
 struct Mortal {
-    folder: DirectoryTarget,
-    life: Arc<Life>,
+    folder: DirectoryDestination,
+    life: Arc<ProcessIdentity>,
     /// What this user may not look into.
     denied: Option<String>,
 }
 
 struct MortalFile {
-    file: Box<dyn TargetFile>,
-    life: Arc<Life>,
+    file: Box<dyn DestinationFile>,
+    life: Arc<ProcessIdentity>,
 }
 
-struct Life {
+struct ProcessIdentity {
     steps: AtomicU64,
     /// The step in which it dies.
     last: u64,
@@ -43,14 +45,14 @@ struct Life {
     hiccup: u64,
 }
 
-impl Life {
-    fn step(&self) -> Result<(), TargetError> {
+impl ProcessIdentity {
+    fn step(&self) -> Result<(), DestinationError> {
         let step = self.steps.fetch_add(1, SeqCst);
         if step >= self.last {
-            return Err(trouble(Trouble::Unreachable, "dead"));
+            return Err(trouble(ErrorKind::Unreachable, "dead"));
         }
         if step % self.hiccup == self.hiccup - 1 {
-            return Err(trouble(Trouble::Passing, "network name gone"));
+            return Err(trouble(ErrorKind::Transient, "network name gone"));
         }
         Ok(())
     }
@@ -60,9 +62,9 @@ impl Life {
     }
 }
 
-fn trouble(trouble: Trouble, what: &str) -> TargetError {
+fn trouble(kind: ErrorKind, what: &str) -> DestinationError {
     let (path, what, action) = (String::new(), what.to_owned(), String::new());
-    TargetError { trouble, path, what, action, source: None }
+    DestinationError { kind, path, what, action, source: None }
 }
 
 impl Mortal {
@@ -71,65 +73,65 @@ impl Mortal {
     }
 
     fn with_hiccups(dir: &Path, last: u64, hiccup: u64) -> Self {
-        let folder = DirectoryTarget::open(dir, Missing::Make).unwrap();
+        let folder = DirectoryDestination::open(dir, Missing::Make).unwrap();
         Self {
             folder,
-            life: Arc::new(Life { steps: AtomicU64::new(0), last, hiccup }),
+            life: Arc::new(ProcessIdentity { steps: AtomicU64::new(0), last, hiccup }),
             denied: None,
         }
     }
 
-    fn file(&self, file: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
+    fn file(&self, file: Box<dyn DestinationFile>) -> Box<dyn DestinationFile> {
         Box::new(MortalFile { file, life: Arc::clone(&self.life) })
     }
 }
 
-impl Target for Mortal {
+impl Destination for Mortal {
     fn display(&self, path: &str) -> String {
         self.folder.display(path)
     }
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         self.folder.list(dir)
     }
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
         if self.denied.as_ref().is_some_and(|denied| path.starts_with(denied)) {
-            return Err(trouble(Trouble::Denied, "access is denied"));
+            return Err(trouble(ErrorKind::Denied, "access is denied"));
         }
         self.folder.stat(path)
     }
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         self.life.step()?;
         self.folder.create_dir_all(dir)
     }
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.life.step()?;
         Ok(self.file(self.folder.create(path)?))
     }
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(self.folder.open_rw(path)?))
     }
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.folder.open(path)
     }
-    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         self.life.step()?;
         self.folder.rename(from, to)
     }
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         self.life.step()?;
         self.folder.remove_file(path)
     }
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         self.life.step()?;
         self.folder.remove_dir(path)
     }
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         self.folder.space()
     }
 }
 
-impl TargetFile for MortalFile {
-    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+impl DestinationFile for MortalFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
         if self.life.is_last() {
             // The write in which it dies gets half of its way.
             self.file.write_all_at(offset, &data[..data.len() / 2])?;
@@ -137,20 +139,20 @@ impl TargetFile for MortalFile {
         self.life.step()?;
         self.file.write_all_at(offset, data)
     }
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         self.file.read_at(offset, buf)
     }
-    fn size(&mut self) -> Result<u64, TargetError> {
+    fn size(&mut self) -> Result<u64, DestinationError> {
         self.file.size()
     }
-    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+    fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError> {
         self.life.step()?;
         self.file.set_size(bytes)
     }
-    fn sync(&mut self) -> Result<(), TargetError> {
+    fn sync(&mut self) -> Result<(), DestinationError> {
         Ok(()) // the medium is the memory here; flushing costs the tests' time
     }
-    fn close(self: Box<Self>) -> Result<(), TargetError> {
+    fn close(self: Box<Self>) -> Result<(), DestinationError> {
         Ok(())
     }
 }
@@ -279,7 +281,7 @@ fn trouble_that_passes_leaves_no_trace() {
     let dir = scratch();
     let monitor = Arc::new(Collect::default());
     let target = Mortal::with_hiccups(dir.path(), u64::MAX, 25);
-    let target = RetryTarget::new(Arc::new(target), RETRY_FOR, Arc::clone(&monitor) as _);
+    let target = RetryDestination::new(Arc::new(target), RETRY_FOR, Arc::clone(&monitor) as _);
     offload(&plan(&tree), &target, &options(), &*monitor).unwrap();
     same(&contents(dir.path()), &whole, "with hiccups");
     let notes = monitor.notes.lock().unwrap().clone();
@@ -293,10 +295,10 @@ fn trouble_that_passes_leaves_no_trace() {
     let dir = scratch();
     let target = Mortal::with_hiccups(dir.path(), u64::MAX, 1);
     let bound = std::time::Duration::from_millis(600);
-    let target = RetryTarget::new(Arc::new(target), bound, Arc::new(Silent));
+    let target = RetryDestination::new(Arc::new(target), bound, Arc::new(Silent));
     let began = std::time::Instant::now();
     match offload(&plan(&tree), &target, &options(), &Silent) {
-        Err(ArchiveError::Target(error)) => assert_eq!(error.trouble, Trouble::Passing),
+        Err(SetError::Destination(error)) => assert_eq!(error.kind, ErrorKind::Transient),
         other => unreachable!("{other:?}"),
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
@@ -345,7 +347,7 @@ fn two_runs_never_write_one_set() {
         is_reached.recv().unwrap();
         let target = Mortal::new(dir.path(), u64::MAX);
         let second = offload(&plan(&tree), &target, &options(), &Silent);
-        assert!(matches!(second, Err(ArchiveError::InUse { .. })), "{second:?}");
+        assert!(matches!(second, Err(SetError::InUse { .. })), "{second:?}");
         drop(is_reached);
         drop(go);
         first.join().unwrap().unwrap();
@@ -370,9 +372,9 @@ impl Monitor for Stop {
 
 fn stop(tree: &MemoryTree, dir: &Path, after: u64) -> String {
     let stop = Stop { after, bytes: AtomicU64::new(0) };
-    let target = DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap();
+    let target = DirectoryDestination::open(dir, lifeboat::destination::Missing::Make).unwrap();
     match offload(&plan(tree), &target, &options(), &stop) {
-        Err(ArchiveError::Cancelled { set: Some(set) }) => set,
+        Err(SetError::Cancelled { set: Some(set) }) => set,
         other => unreachable!("not cancelled: {other:?}"),
     }
 }
@@ -395,8 +397,9 @@ fn stopped_by_the_user_it_goes_on() {
     let (outcome, _) = go_on(&tree, dir.path(), &later);
     assert!(outcome.resumed_frames >= 96);
     assert!(contents(dir.path()) == whole);
-    let folder: Arc<dyn Target> =
-        Arc::new(DirectoryTarget::open(dir.path(), lifeboat::destination::Missing::Make).unwrap());
+    let folder: Arc<dyn Destination> = Arc::new(
+        DirectoryDestination::open(dir.path(), lifeboat::destination::Missing::Make).unwrap(),
+    );
     let verified = verify_set(folder, &outcome.set, Level::Full, &Silent).unwrap();
     assert_eq!((verified.damage, verified.totals), (0, outcome.rescue.totals));
 }
@@ -413,14 +416,15 @@ fn a_changed_source_is_never_mixed_in() {
 
     let name = Path::new(&set).file_name().unwrap().to_str().unwrap().to_owned();
     let this = OffloadOptions { resume: Resume::This(name), ..options() };
-    let target = DirectoryTarget::open(dir.path(), lifeboat::destination::Missing::Make).unwrap();
+    let target =
+        DirectoryDestination::open(dir.path(), lifeboat::destination::Missing::Make).unwrap();
     let refused = offload(&plan(&new), &target, &this, &Silent);
-    assert!(matches!(refused, Err(ArchiveError::SourceChanged { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(SetError::SourceChanged { .. })), "{refused:?}");
     assert!(contents(dir.path()) == before);
 
     // Nor without naming it; asked for by name, a new set is begun beside it.
     let refused = offload(&plan(&new), &target, &options(), &Silent);
-    assert!(matches!(refused, Err(ArchiveError::SourceChanged { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(SetError::SourceChanged { .. })), "{refused:?}");
     assert!(contents(dir.path()) == before);
     let later = OffloadOptions { created: FileTime::now(), ..never() };
     let outcome = offload(&plan(&new), &target, &later, &Silent).unwrap();

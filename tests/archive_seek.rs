@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::destination::directory::DirectoryDestination;
+use lifeboat::destination::{
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space,
+};
 use lifeboat::model::monitor::Silent;
 use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};
 use lifeboat::set::format::manifest::{Line, Member};
@@ -23,13 +25,13 @@ use support::{options, plan, scratch};
 /// A folder that counts what is read of each file, and that may hold only small
 /// files, as FAT32 does.
 struct Counting {
-    folder: DirectoryTarget,
+    folder: DirectoryDestination,
     read: Arc<Mutex<BTreeMap<String, u64>>>,
     largest: u64,
 }
 
 struct CountingFile {
-    file: Box<dyn TargetFile>,
+    file: Box<dyn DestinationFile>,
     name: String,
     read: Arc<Mutex<BTreeMap<String, u64>>>,
     largest: u64,
@@ -37,11 +39,11 @@ struct CountingFile {
 
 impl Counting {
     fn new(dir: &std::path::Path, largest: u64) -> Self {
-        let folder = DirectoryTarget::open(dir, Missing::Make).unwrap();
+        let folder = DirectoryDestination::open(dir, Missing::Make).unwrap();
         Self { folder, read: Arc::default(), largest }
     }
 
-    fn file(&self, path: &str, file: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
+    fn file(&self, path: &str, file: Box<dyn DestinationFile>) -> Box<dyn DestinationFile> {
         let name = path.rsplit('/').next().unwrap().to_owned();
         Box::new(CountingFile { file, name, read: Arc::clone(&self.read), largest: self.largest })
     }
@@ -51,38 +53,38 @@ impl Counting {
     }
 }
 
-impl Target for Counting {
+impl Destination for Counting {
     fn display(&self, path: &str) -> String {
         self.folder.display(path)
     }
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         self.folder.list(dir)
     }
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
         self.folder.stat(path)
     }
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         self.folder.create_dir_all(dir)
     }
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(path, self.folder.create(path)?))
     }
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(path, self.folder.open_rw(path)?))
     }
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(path, self.folder.open(path)?))
     }
-    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         self.folder.rename(from, to)
     }
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         self.folder.remove_file(path)
     }
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         self.folder.remove_dir(path)
     }
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         self.folder.space()
     }
     fn max_file_size(&self) -> u64 {
@@ -90,11 +92,11 @@ impl Target for Counting {
     }
 }
 
-impl TargetFile for CountingFile {
-    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+impl DestinationFile for CountingFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
         if offset + data.len() as u64 > self.largest {
-            return Err(TargetError {
-                trouble: Trouble::Unfit,
+            return Err(DestinationError {
+                kind: ErrorKind::Unfit,
                 path: self.name.clone(),
                 what: "larger than the file system can hold".to_owned(),
                 action: String::new(),
@@ -103,21 +105,21 @@ impl TargetFile for CountingFile {
         }
         self.file.write_all_at(offset, data)
     }
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         let read = self.file.read_at(offset, buf)?;
         *self.read.lock().unwrap().entry(self.name.clone()).or_default() += read as u64;
         Ok(read)
     }
-    fn size(&mut self) -> Result<u64, TargetError> {
+    fn size(&mut self) -> Result<u64, DestinationError> {
         self.file.size()
     }
-    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+    fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError> {
         self.file.set_size(bytes)
     }
-    fn sync(&mut self) -> Result<(), TargetError> {
+    fn sync(&mut self) -> Result<(), DestinationError> {
         self.file.sync()
     }
-    fn close(self: Box<Self>) -> Result<(), TargetError> {
+    fn close(self: Box<Self>) -> Result<(), DestinationError> {
         self.file.close()
     }
 }

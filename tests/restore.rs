@@ -175,7 +175,7 @@ fn what_is_there_stays_unless_it_may_be_replaced() {
     fs::create_dir_all(&store).unwrap();
     fs::write(store.join("other"), b"other").unwrap();
     let error = restore(&set, &under(dir.path()), Options::default(), &Silent).unwrap_err();
-    assert!(matches!(error, RestoreError::InTheWay { .. }), "{error}");
+    assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
     assert!(error.is_destination() && error.to_string().contains("not empty"));
 
     fs::create_dir_all(store.join("usmt/File")).unwrap();
@@ -355,7 +355,7 @@ fn a_broken_off_restore_is_recognised_and_done_again() {
     assert_bytes(&set, dir.path());
     assert!(!marker.exists());
     let error = restore(&set, &under(dir.path()), Options::default(), &Silent).unwrap_err();
-    assert!(matches!(error, RestoreError::InTheWay { .. }), "whole now: {error}");
+    assert!(matches!(error, RestoreError::AlreadyExists { .. }), "whole now: {error}");
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn another_sets_marker_gives_no_leave_to_replace() {
     fs::create_dir_all(dir.path().join("C/StateStore/USMT")).unwrap();
     fs::write(dir.path().join("C").join(MARKER), "set ffffffff\n").unwrap();
     let error = restore(&small_store(), &under(dir.path()), Options::default(), &Silent);
-    assert!(matches!(error.unwrap_err(), RestoreError::InTheWay { .. }));
+    assert!(matches!(error.unwrap_err(), RestoreError::AlreadyExists { .. }));
 }
 
 #[test]

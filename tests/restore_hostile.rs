@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use hostile_set::{FrameTable, HostileSet};
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::model::loss::{Loss, LossKind};
 use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, verify_restored};
@@ -69,7 +69,7 @@ impl Jail {
     fn take(&self, set: &HostileSet) -> Vec<Loss> {
         let sets = self.0.path().join("sets");
         let name = set.write(&sets);
-        let target = Arc::new(DirectoryTarget::open(&sets, Missing::Fail).unwrap());
+        let target = Arc::new(DirectoryDestination::open(&sets, Missing::Fail).unwrap());
         let set = SetReader::open(target, &name).unwrap();
         let mut losses = Vec::new();
         for _ in 0..2 {
@@ -190,7 +190,7 @@ fn links_are_no_stepping_stones() {
     set.link("C/Store/hard 3", "outside/secret");
     let sets = tempfile::tempdir().unwrap();
     let name = set.write(sets.path());
-    let target = Arc::new(DirectoryTarget::open(sets.path(), Missing::Fail).unwrap());
+    let target = Arc::new(DirectoryDestination::open(sets.path(), Missing::Fail).unwrap());
     let set = SetReader::open(target, &name).unwrap();
     let drives = [("C".to_owned(), to.clone())].into_iter().collect();
     let destination = Destinations::Drives(drives);
@@ -349,7 +349,7 @@ fn a_part_does_not_lead_out() {
         let jail = Jail::new();
         let sets = jail.0.path().join("sets");
         let name = set.write(&sets);
-        let target = Arc::new(DirectoryTarget::open(&sets, Missing::Fail).unwrap());
+        let target = Arc::new(DirectoryDestination::open(&sets, Missing::Fail).unwrap());
         let Ok(set) = SetReader::open(target, &name) else { continue };
         let under = Destinations::Staged(Box::new(Destinations::Under(jail.to())));
         for to in [jail.destination(), under] {

@@ -241,7 +241,7 @@ fn what_was_interrupted_goes_on_and_never_looks_whole() {
     if other.rescue().set != set.rescue().set {
         let error =
             restore(&other, &to, Options { replace: true }, &lifeboat::model::monitor::Silent);
-        assert!(matches!(error, Err(RestoreError::InTheWay { .. })), "{error:?}");
+        assert!(matches!(error, Err(RestoreError::AlreadyExists { .. })), "{error:?}");
     }
 
     restore(&set, &to, Options::default(), &lifeboat::model::monitor::Silent).unwrap();
@@ -257,7 +257,7 @@ fn what_was_interrupted_goes_on_and_never_looks_whole() {
     // Something came into its place meanwhile.
     fs::create_dir_all(root.join("StateStore/USMT")).unwrap();
     let error = settle(&set, &to, false).unwrap_err();
-    assert!(matches!(error, RestoreError::InTheWay { .. }), "{error}");
+    assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
     assert!(partial.is_dir());
     let kept = settle(&set, &to, true).unwrap();
     assert_eq!(kept, [text(&root.join("StateStore.before-lifeboat"))]);
@@ -282,7 +282,7 @@ fn either_every_part_takes_its_place_or_none() {
     let in_the_way = drives[1].join("StateStore/not ours");
     fs::create_dir_all(&in_the_way).unwrap();
     let error = settle(&opened, &under, false).unwrap_err();
-    assert!(matches!(error, RestoreError::InTheWay { .. }), "{error}");
+    assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
     for drive in &drives {
         assert!(drive.join("StateStore.lifeboat-partial").is_dir() && drive.join(MARKER).exists());
     }

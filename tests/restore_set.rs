@@ -17,7 +17,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::model::loss::{Loss, LossKind};
 use lifeboat::model::metadata::{Content, NodeKind};
 use lifeboat::model::monitor::{Collect, Silent};
@@ -37,7 +37,7 @@ fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReade
     let part = support::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target =
-        Arc::new(DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap());
+        Arc::new(DirectoryDestination::open(dir, lifeboat::destination::Missing::Make).unwrap());
     let seen = Collect::default();
     let outcome = offload(&plan, &*target, options, &seen).unwrap();
     println!("packed with {:?}", seen.losses.into_inner().unwrap());

@@ -20,7 +20,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lifeboat::model::metadata::{Facts, Node, NodeKind};
+use lifeboat::model::metadata::{Metadata, Node, NodeKind};
 use lifeboat::model::monitor::Silent;
 use lifeboat::model::name::NtPath;
 use lifeboat::tree::Tree;
@@ -97,7 +97,7 @@ fn can_mount() -> bool {
 }
 
 /// Everything that Lifeboat's own reader sees of every file: facts and bytes.
-fn everything(tree: &dyn Tree) -> BTreeMap<String, (Node, Facts, Vec<Vec<u8>>)> {
+fn everything(tree: &dyn Tree) -> BTreeMap<String, (Node, Metadata, Vec<Vec<u8>>)> {
     let mut all = BTreeMap::new();
     let mut pending = vec![(NtPath::root(), tree.root())];
     while let Some((path, id)) = pending.pop() {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::disk::Device;
 use lifeboat::model::monitor::Collect;
-use lifeboat::set::error::ArchiveError;
+use lifeboat::set::error::SetError;
 use lifeboat::set::write::plan::Plan;
 use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
 use support::{contents, scratch, store_through};
@@ -50,7 +50,7 @@ fn store() -> (Arc<Cable>, Plan) {
 fn an_unplugged_source_is_no_loss_and_the_run_goes_on_when_it_is_back() {
     let options = OffloadOptions { frame_bytes: 4096, resume: Resume::Auto, ..support::options() };
     let save = |plan: &Plan, dir: &std::path::Path, monitor: &Collect| {
-        let target = DirectoryTarget::open(dir, Missing::Make).unwrap();
+        let target = DirectoryDestination::open(dir, Missing::Make).unwrap();
         offload(plan, &target, &options, monitor)
     };
     let whole = scratch();
@@ -70,7 +70,7 @@ fn an_unplugged_source_is_no_loss_and_the_run_goes_on_when_it_is_back() {
         cable.left.store(left, SeqCst);
         let monitor = Collect::default();
         match save(&plan, dir.path(), &monitor) {
-            Err(ArchiveError::SourceGone(error)) => {
+            Err(SetError::SourceGone(error)) => {
                 assert!(error.is_gone(), "{error}");
             }
             other => panic!("after {left} reads: {other:?}"),

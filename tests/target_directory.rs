@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
-use lifeboat::destination::{Target, Trouble};
+use lifeboat::destination::directory::DirectoryDestination;
+use lifeboat::destination::{Destination, ErrorKind};
 
-fn target(folder: &Path) -> DirectoryTarget {
-    DirectoryTarget::open(folder, Missing::Make).unwrap()
+fn target(folder: &Path) -> DirectoryDestination {
+    DirectoryDestination::open(folder, Missing::Make).unwrap()
 }
 
 /// Names that some way or other is known to stumble over.
@@ -74,10 +74,10 @@ fn a_rename_never_replaces() {
     target.create("one").unwrap().close().unwrap();
     target.create("two").unwrap().close().unwrap();
 
-    assert_eq!(target.rename("one", "two").unwrap_err().trouble, Trouble::InTheWay);
-    assert_eq!(target.rename("a.partial", "there").unwrap_err().trouble, Trouble::InTheWay);
+    assert_eq!(target.rename("one", "two").unwrap_err().kind, ErrorKind::AlreadyExists);
+    assert_eq!(target.rename("a.partial", "there").unwrap_err().kind, ErrorKind::AlreadyExists);
     let missing = target.rename("none", "three").unwrap_err();
-    assert_eq!(missing.trouble, Trouble::NotFound);
+    assert_eq!(missing.kind, ErrorKind::NotFound);
     assert!(missing.path.ends_with("none"), "{missing}");
 
     target.rename("a.partial", "a").unwrap();
@@ -102,12 +102,12 @@ fn files_are_opened_again_cut_and_removed() {
     assert_eq!(target.stat("f").unwrap().unwrap().size, 0);
 
     target.create_dir_all("d/e").unwrap();
-    assert_eq!(target.remove_dir("d").unwrap_err().trouble, Trouble::InTheWay);
+    assert_eq!(target.remove_dir("d").unwrap_err().kind, ErrorKind::AlreadyExists);
     target.remove_dir("d/e").unwrap();
     target.remove_file("f").unwrap();
-    assert_eq!(target.remove_file("f").unwrap_err().trouble, Trouble::NotFound);
-    assert_eq!(target.open("f").err().unwrap().trouble, Trouble::NotFound);
-    assert_eq!(target.open_rw("f").err().unwrap().trouble, Trouble::NotFound);
+    assert_eq!(target.remove_file("f").unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(target.open("f").err().unwrap().kind, ErrorKind::NotFound);
+    assert_eq!(target.open_rw("f").err().unwrap().kind, ErrorKind::NotFound);
 }
 
 #[test]
@@ -121,26 +121,27 @@ fn what_stands_in_the_way_is_said() {
         target.open("d").err().unwrap(),
         target.create_dir_all("f").unwrap_err(),
         target.create_dir_all("f/below").unwrap_err(),
-        DirectoryTarget::open(&temp.path().join("f"), Missing::Make).unwrap_err(),
+        DirectoryDestination::open(&temp.path().join("f"), Missing::Make).unwrap_err(),
     ] {
-        assert_eq!(error.trouble, Trouble::InTheWay, "{error}");
+        assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
         assert!(!error.action.is_empty());
     }
     assert!(target.stat("f/below").unwrap().is_none());
     for name in if cfg!(windows) { vec!["../out", "a:b", "a\\b", "a?"] } else { vec!["../out"] } {
-        assert_eq!(target.create(name).err().unwrap().trouble, Trouble::Unfit, "{name}");
+        assert_eq!(target.create(name).err().unwrap().kind, ErrorKind::Unfit, "{name}");
     }
 }
 
 #[test]
 fn only_the_last_folder_is_made_on_opening() {
     let temp = tempfile::tempdir().unwrap();
-    let refused = DirectoryTarget::open(&temp.path().join("new"), Missing::Fail).unwrap_err();
-    assert_eq!(refused.trouble, Trouble::NotFound);
-    DirectoryTarget::open(&temp.path().join("new"), Missing::Make).unwrap();
+    let refused = DirectoryDestination::open(&temp.path().join("new"), Missing::Fail).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::NotFound);
+    DirectoryDestination::open(&temp.path().join("new"), Missing::Make).unwrap();
     assert!(temp.path().join("new").is_dir());
-    let error = DirectoryTarget::open(&temp.path().join("typo/new"), Missing::Make).unwrap_err();
-    assert_eq!(error.trouble, Trouble::NotFound);
+    let error =
+        DirectoryDestination::open(&temp.path().join("typo/new"), Missing::Make).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
     assert!(error.action.contains("above"), "{}", error.action);
 }
 
@@ -155,7 +156,7 @@ fn paths_are_shown_in_full_and_long_ones_work() {
     target.create(&format!("{deep}/f")).unwrap().close().unwrap();
     assert!(target.stat(&format!("{deep}/f")).unwrap().is_some());
     let error = target.create(&"n".repeat(300)).err().unwrap();
-    assert_eq!(error.trouble, Trouble::Unfit, "{error}");
+    assert_eq!(error.kind, ErrorKind::Unfit, "{error}");
 }
 
 #[test]
@@ -170,6 +171,6 @@ fn there_is_room_and_somebody_knows_how_much() {
 fn a_full_disk_is_full_wherever_it_shows() {
     let mut file = target(Path::new("/dev")).open_rw("full").unwrap();
     let error = file.write_all_at(0, &[1; 4096]).unwrap_err();
-    assert_eq!(error.trouble, Trouble::Full);
-    assert!(!error.is_passing());
+    assert_eq!(error.kind, ErrorKind::Full);
+    assert!(!error.is_transient());
 }

@@ -13,9 +13,9 @@ use lifeboat::destination::Missing;
 use lifeboat::destination::address::{Dest, SmbPlace};
 use lifeboat::destination::open;
 use lifeboat::destination::preflight::preflight;
-use lifeboat::destination::retry::RetryTarget;
-use lifeboat::destination::smb::{SmbTarget, TIMEOUT};
-use lifeboat::destination::{Target, TargetError, TargetFile, Trouble};
+use lifeboat::destination::retry::RetryDestination;
+use lifeboat::destination::smb::{SmbDestination, TIMEOUT};
+use lifeboat::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
 use lifeboat::model::monitor::{Collect, Monitor};
 use lifeboat::model::secret::Secret;
 use smbd::{Options, Smbd};
@@ -27,11 +27,11 @@ fn place(url: &str) -> SmbPlace {
     }
 }
 
-fn open_url(url: &str, password: &str) -> Result<SmbTarget, TargetError> {
-    SmbTarget::open(&place(url), &Secret::new(password), TIMEOUT, Missing::Make)
+fn open_url(url: &str, password: &str) -> Result<SmbDestination, DestinationError> {
+    SmbDestination::open(&place(url), &Secret::new(password), TIMEOUT, Missing::Make)
 }
 
-fn target(server: &Smbd) -> SmbTarget {
+fn target(server: &Smbd) -> SmbDestination {
     open_url(&server.url(""), server.password()).unwrap()
 }
 
@@ -111,7 +111,7 @@ fn odd_names_are_names_and_impossible_ones_are_refused() {
 
     for name in ["a?b", "a*", "dots...", "space ", "a:b", "a\\b", ".."] {
         let error = target.create(name).err().unwrap();
-        assert_eq!(error.trouble, Trouble::Unfit, "{name}: {error}");
+        assert_eq!(error.kind, ErrorKind::Unfit, "{name}: {error}");
     }
     assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 1);
 }
@@ -125,10 +125,10 @@ fn a_rename_never_replaces() {
     target.create("one").unwrap().close().unwrap();
     target.create("two").unwrap().close().unwrap();
 
-    assert_eq!(target.rename("one", "two").unwrap_err().trouble, Trouble::InTheWay);
-    assert_eq!(target.rename("a.partial", "there").unwrap_err().trouble, Trouble::InTheWay);
+    assert_eq!(target.rename("one", "two").unwrap_err().kind, ErrorKind::AlreadyExists);
+    assert_eq!(target.rename("a.partial", "there").unwrap_err().kind, ErrorKind::AlreadyExists);
     let missing = target.rename("none", "three").unwrap_err();
-    assert_eq!(missing.trouble, Trouble::NotFound);
+    assert_eq!(missing.kind, ErrorKind::NotFound);
     assert!(missing.path.ends_with("/none"), "{missing}");
 
     target.rename("a.partial", "a").unwrap();
@@ -154,15 +154,15 @@ fn files_are_opened_again_cut_and_removed() {
     assert_eq!(target.stat("f").unwrap().unwrap().size, 0);
 
     target.create_dir_all("d/e").unwrap();
-    assert_eq!(target.remove_dir("d").unwrap_err().trouble, Trouble::InTheWay);
-    assert_eq!(target.remove_file("d/e").unwrap_err().trouble, Trouble::InTheWay);
-    assert_eq!(target.remove_dir("f").unwrap_err().trouble, Trouble::InTheWay);
+    assert_eq!(target.remove_dir("d").unwrap_err().kind, ErrorKind::AlreadyExists);
+    assert_eq!(target.remove_file("d/e").unwrap_err().kind, ErrorKind::AlreadyExists);
+    assert_eq!(target.remove_dir("f").unwrap_err().kind, ErrorKind::AlreadyExists);
     target.remove_dir("d/e").unwrap();
     target.remove_file("f").unwrap();
-    assert_eq!(target.remove_file("f").unwrap_err().trouble, Trouble::NotFound);
-    assert_eq!(target.open("f").err().unwrap().trouble, Trouble::NotFound);
-    assert_eq!(target.open_rw("f").err().unwrap().trouble, Trouble::NotFound);
-    assert_eq!(target.list("none").err().unwrap().trouble, Trouble::NotFound);
+    assert_eq!(target.remove_file("f").unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(target.open("f").err().unwrap().kind, ErrorKind::NotFound);
+    assert_eq!(target.open_rw("f").err().unwrap().kind, ErrorKind::NotFound);
+    assert_eq!(target.list("none").err().unwrap().kind, ErrorKind::NotFound);
     assert_eq!(target.list("d").unwrap(), []);
 }
 
@@ -180,7 +180,7 @@ fn what_stands_in_the_way_is_said() {
         target.create_dir_all("f/below").unwrap_err(),
         open_url(&server.url("f"), server.password()).unwrap_err(),
     ] {
-        assert_eq!(error.trouble, Trouble::InTheWay, "{error}");
+        assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
         assert!(!error.action.is_empty());
     }
 }
@@ -190,21 +190,21 @@ fn only_the_last_folder_is_made_on_opening() {
     let Some(server) = Smbd::start() else { return };
     let at = place(&server.url("new folder"));
     let password = Secret::new(server.password());
-    let refused = SmbTarget::open(&at, &password, TIMEOUT, Missing::Fail).unwrap_err();
-    assert_eq!(refused.trouble, Trouble::NotFound);
-    let made = SmbTarget::open(&at, &password, TIMEOUT, Missing::Make).unwrap();
+    let refused = SmbDestination::open(&at, &password, TIMEOUT, Missing::Fail).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::NotFound);
+    let made = SmbDestination::open(&at, &password, TIMEOUT, Missing::Make).unwrap();
     made.create("f").unwrap().close().unwrap();
     assert!(server.share_path().join("new folder/f").is_file());
     let shown = format!("smb://127.0.0.1:{}/share/new folder/a/b", server.port());
     assert_eq!(made.display("a/b"), shown);
 
     let error = open_url(&server.url("typo/new"), server.password()).unwrap_err();
-    assert_eq!(error.trouble, Trouble::NotFound);
+    assert_eq!(error.kind, ErrorKind::NotFound);
     assert!(error.action.contains("above"), "{}", error.action);
 }
 
 /// Everything that an error or a target would show anybody.
-fn shown(error: &TargetError) -> String {
+fn shown(error: &DestinationError) -> String {
     format!("{error} {error:?} {} {:?}", error.action, error.source)
 }
 
@@ -216,17 +216,21 @@ fn a_logon_that_fails_says_why_and_never_the_password() {
     let wrong = "Wrong-Secret-42";
     let user = server.user();
     let cases = [
-        (server.url(""), wrong, Trouble::Logon),
-        (format!("smb://nobodyhere@127.0.0.1:{port}/share"), wrong, Trouble::Logon),
-        (format!("smb://{user}@127.0.0.1:{port}/nosuch"), server.password(), Trouble::Unreachable),
-        (format!("smb://{user}@127.0.0.1:{free}/share"), wrong, Trouble::Unreachable),
-        (format!("smb://{user}@no-such-host.invalid/share"), wrong, Trouble::Unreachable),
-        (format!("smb://127.0.0.1:{port}/share"), wrong, Trouble::Logon),
+        (server.url(""), wrong, ErrorKind::Logon),
+        (format!("smb://nobodyhere@127.0.0.1:{port}/share"), wrong, ErrorKind::Logon),
+        (
+            format!("smb://{user}@127.0.0.1:{port}/nosuch"),
+            server.password(),
+            ErrorKind::Unreachable,
+        ),
+        (format!("smb://{user}@127.0.0.1:{free}/share"), wrong, ErrorKind::Unreachable),
+        (format!("smb://{user}@no-such-host.invalid/share"), wrong, ErrorKind::Unreachable),
+        (format!("smb://127.0.0.1:{port}/share"), wrong, ErrorKind::Logon),
     ];
     for (url, password, trouble) in cases {
         let start = Instant::now();
         let error = open_url(&url, password).unwrap_err();
-        assert_eq!(error.trouble, trouble, "{url}: {error}");
+        assert_eq!(error.kind, trouble, "{url}: {error}");
         assert!(!shown(&error).contains(password), "{}", shown(&error));
         assert!(!error.action.is_empty());
         assert!(start.elapsed() < Duration::from_secs(15), "{url}: {:?}", start.elapsed());
@@ -243,7 +247,7 @@ fn a_server_that_speaks_only_smb1_is_named_as_such() {
     let global = lines.map(String::from).to_vec();
     let Some(server) = Smbd::with(Options { global, ..Options::default() }) else { return };
     let error = open_url(&server.url(""), server.password()).unwrap_err();
-    assert_eq!(error.trouble, Trouble::Unreachable, "{error}");
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
     assert!(error.what.contains("SMB1"), "{error}");
     assert!(error.action.contains("SMB2"), "{}", error.action);
 }
@@ -253,7 +257,7 @@ fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
     let Some(server) = Smbd::start() else { return };
     let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
     let temp = tempfile::tempdir().unwrap();
-    let never = |_: &open::Login| -> Result<Option<Secret>, TargetError> { panic!("asked") };
+    let never = |_: &open::Login| -> Result<Option<Secret>, DestinationError> { panic!("asked") };
     let folder = Dest::Folder(temp.path().into());
     open::open(&folder, &never, open::Options::default(), &monitor).unwrap();
 
@@ -269,7 +273,7 @@ fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
 
     let none = |_: &open::Login| Ok(None);
     let error = open::open(&dest, &none, open::Options::default(), &monitor).err().unwrap();
-    assert_eq!(error.trouble, Trouble::Logon);
+    assert_eq!(error.kind, ErrorKind::Logon);
     assert!(error.action.contains("--password-file"), "{}", error.action);
 }
 
@@ -283,11 +287,11 @@ fn nobody_logs_on_as_nobody_unless_asked_to() {
     let Some(server) = Smbd::with(options) else { return };
     let url = format!("smb://127.0.0.1:{}/share", server.port());
     let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
-    let never = |_: &open::Login| -> Result<Option<Secret>, TargetError> { panic!("asked") };
+    let never = |_: &open::Login| -> Result<Option<Secret>, DestinationError> { panic!("asked") };
     let open =
         |place: SmbPlace| open::open(&Dest::Smb(place), &never, open::Options::default(), &monitor);
     let error = open(place(&url)).err().unwrap();
-    assert_eq!(error.trouble, Trouble::Logon);
+    assert_eq!(error.kind, ErrorKind::Logon);
     assert!(error.action.contains("--anonymous"), "{}", error.action);
 
     let target = open(SmbPlace { anonymous: true, ..place(&url) }).unwrap();
@@ -296,7 +300,7 @@ fn nobody_logs_on_as_nobody_unless_asked_to() {
     let Some(server) = Smbd::start() else { return };
     let url = format!("smb://127.0.0.1:{}/share", server.port());
     let error = open(SmbPlace { anonymous: true, ..place(&url) }).err().unwrap();
-    assert!(matches!(error.trouble, Trouble::Denied | Trouble::Logon), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Denied | ErrorKind::Logon), "{error}");
 }
 
 #[test]
@@ -334,7 +338,7 @@ fn a_read_only_share_denies() {
         target.rename("f", "g").unwrap_err(),
         target.remove_file("f").unwrap_err(),
     ] {
-        assert_eq!(error.trouble, Trouble::Denied, "{error}");
+        assert_eq!(error.kind, ErrorKind::Denied, "{error}");
     }
     let mut byte = [0];
     assert_eq!(target.open("f").unwrap().read_at(0, &mut byte).unwrap(), 1);
@@ -351,12 +355,12 @@ fn a_full_disk_is_full() {
     let mut file = target.create("f").unwrap();
     let part = pattern(1 << 20);
     let error = (0..16).find_map(|i| file.write_all_at(i << 20, &part).err()).unwrap();
-    assert_eq!(error.trouble, Trouble::Full, "{error}");
+    assert_eq!(error.kind, ErrorKind::Full, "{error}");
     assert!(error.path.ends_with("/share/f"), "{error}");
     // Gathered writes too say so, at the latest when they are flushed.
     let mut small = target.create("g").unwrap();
     let failed = small.write_all_at(0, b"small").and_then(|()| small.sync());
-    assert_eq!(failed.unwrap_err().trouble, Trouble::Full);
+    assert_eq!(failed.unwrap_err().kind, ErrorKind::Full);
     drop(file);
     assert!(target.space().unwrap().unwrap().free < 1 << 20);
 }
@@ -372,14 +376,14 @@ fn space_is_that_of_the_servers_disk() {
 
 /// Writes `bytes` in steps of 1 MiB and repeats each while its trouble passes;
 /// before the fourth step, `trouble` happens. Returns how often one passed.
-fn write_through(file: &mut dyn TargetFile, bytes: &[u8], trouble: impl Fn()) -> usize {
+fn write_through(file: &mut dyn DestinationFile, bytes: &[u8], kind: impl Fn()) -> usize {
     let mut passed = 0;
     for (i, part) in bytes.chunks(1 << 20).enumerate() {
         if i == 3 {
             trouble();
         }
         while let Err(error) = file.write_all_at((i as u64) << 20, part) {
-            assert!(error.is_passing(), "{error}");
+            assert!(error.is_transient(), "{error}");
             passed += 1;
             assert!(passed < 10, "{error}");
         }
@@ -442,9 +446,9 @@ fn a_server_that_lost_what_it_took_is_found_out() {
     });
     // The last write may be the one that finds the connection gone.
     let error = file.sync().unwrap_err();
-    let error = if error.is_passing() { file.sync().unwrap_err() } else { error };
-    assert_eq!(error.trouble, Trouble::Corrupted);
-    assert_eq!(file.close().unwrap_err().trouble, Trouble::Corrupted);
+    let error = if error.is_transient() { file.sync().unwrap_err() } else { error };
+    assert_eq!(error.kind, ErrorKind::Corrupted);
+    assert_eq!(file.close().unwrap_err().kind, ErrorKind::Corrupted);
 }
 
 #[test]
@@ -452,7 +456,8 @@ fn a_frozen_server_is_noticed_in_time_and_survived() {
     let Some(server) = Smbd::start() else { return };
     let timeout = Duration::from_secs(2);
     let secret = Secret::new(server.password());
-    let target = SmbTarget::open(&place(&server.url("")), &secret, timeout, Missing::Make).unwrap();
+    let target =
+        SmbDestination::open(&place(&server.url("")), &secret, timeout, Missing::Make).unwrap();
     let bytes = pattern(2 << 20);
     let mut file = target.create("f").unwrap();
     file.write_all_at(0, &bytes).unwrap();
@@ -461,11 +466,11 @@ fn a_frozen_server_is_noticed_in_time_and_survived() {
     let start = Instant::now();
     // The write itself may be under way only.
     let error = file.write_all_at(2 << 20, &bytes).and_then(|()| file.sync()).unwrap_err();
-    assert!(error.is_passing(), "{error}");
+    assert!(error.is_transient(), "{error}");
     assert!(start.elapsed() < timeout * 2, "{:?}", start.elapsed());
     // Still frozen: it passes still, and takes the time of one reconnection.
     let error = file.sync().unwrap_err();
-    assert!(error.is_passing(), "{error}");
+    assert!(error.is_transient(), "{error}");
     assert!(start.elapsed() < timeout * 6, "{:?}", start.elapsed());
 
     server.thaw();
@@ -476,15 +481,15 @@ fn a_frozen_server_is_noticed_in_time_and_survived() {
 
     // And one that is frozen from the start is unreachable, not passing.
     server.freeze();
-    let error = SmbTarget::open(&place(&server.url("")), &secret, timeout, Missing::Make);
-    assert_eq!(error.unwrap_err().trouble, Trouble::Unreachable);
+    let error = SmbDestination::open(&place(&server.url("")), &secret, timeout, Missing::Make);
+    assert_eq!(error.unwrap_err().kind, ErrorKind::Unreachable);
 }
 
 #[test]
 fn a_server_that_restarts_is_waited_for() {
     let Some(mut server) = Smbd::start() else { return };
     let monitor = Arc::new(Collect::default());
-    let patient = RetryTarget::new(
+    let patient = RetryDestination::new(
         Arc::new(target(&server)),
         Duration::from_mins(1),
         Arc::clone(&monitor) as Arc<dyn Monitor>,
@@ -544,7 +549,7 @@ fn a_preflight_tells_room_speed_and_clock() {
     assert!(found.write_speed > 1_000_000, "{found:?}");
     assert_eq!(found.clock_ahead, Some(0));
     assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 0);
-    assert_eq!(preflight(&target, Some(u64::MAX)).unwrap_err().trouble, Trouble::Full);
+    assert_eq!(preflight(&target, Some(u64::MAX)).unwrap_err().kind, ErrorKind::Full);
 }
 
 #[test]
@@ -553,17 +558,17 @@ fn a_preflight_finds_what_a_rescue_would_trip_over() {
         return;
     };
     let start = Instant::now();
-    assert_eq!(preflight(&target(&server), None).unwrap_err().trouble, Trouble::Denied);
+    assert_eq!(preflight(&target(&server), None).unwrap_err().kind, ErrorKind::Denied);
     assert!(start.elapsed() < Duration::from_secs(10));
 
     let options = Options { disk_bytes: Some(2 << 20), ..Options::default() };
     let Some(server) = Smbd::with(options) else { return };
     let target = target(&server);
-    assert_eq!(preflight(&target, Some(4 << 20)).unwrap_err().trouble, Trouble::Full);
+    assert_eq!(preflight(&target, Some(4 << 20)).unwrap_err().kind, ErrorKind::Full);
     // The last of a set may still fit: a small disk is tried with little.
     preflight(&target, Some(1 << 20)).unwrap();
     assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 0);
     let _ = std::fs::write(server.share_path().join("filler"), vec![0; 3 << 20]);
-    assert_eq!(preflight(&target, None).unwrap_err().trouble, Trouble::Full);
+    assert_eq!(preflight(&target, None).unwrap_err().kind, ErrorKind::Full);
     assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 1);
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::disk;
 use lifeboat::model::monitor::Silent;
 use lifeboat::set::format::manifest::{Member, MemberKind};
@@ -36,7 +36,7 @@ fn saved(tree: Arc<dyn Tree>, dir: &Path) -> BTreeMap<String, Member> {
     fs::create_dir(dir).unwrap();
     let part = support::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
-    let target = Arc::new(DirectoryTarget::open(dir, Missing::Fail).unwrap());
+    let target = Arc::new(DirectoryDestination::open(dir, Missing::Fail).unwrap());
     let outcome = offload(&plan, &*target, &support::options(), &Silent).unwrap();
     members::of(&SetReader::open(target, &outcome.set).unwrap())
 }

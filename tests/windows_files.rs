@@ -111,7 +111,7 @@ fn a_store_goes_down_and_comes_back() {
     let checked = verify_restored(&set, &to, &seen).unwrap();
     assert_eq!((checked.files, checked.losses), (15, 0), "{:?}", seen.losses);
     let error = restore(&set, &to, Options::default(), &Silent).unwrap_err();
-    assert!(matches!(error, RestoreError::InTheWay { .. }), "{error}");
+    assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
 }
 
 #[test]

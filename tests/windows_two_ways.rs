@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat::destination::Missing;
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::set::format::manifest::{Member, MemberKind};
 use lifeboat::set::read::reader::SetReader;
 use ntfs_mount::Mounted;
@@ -38,7 +38,7 @@ use wine::Wine;
 
 fn members_in(folder: &Path) -> BTreeMap<String, Member> {
     let name = fs::read_dir(folder).unwrap().next().unwrap().unwrap().file_name();
-    let target = Arc::new(DirectoryTarget::open(folder, Missing::Fail).unwrap());
+    let target = Arc::new(DirectoryDestination::open(folder, Missing::Fail).unwrap());
     members::of(&SetReader::open(target, name.to_str().unwrap()).unwrap())
 }
 

@@ -13,7 +13,7 @@ use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::crypt::key::parse_identities;
 use lifeboat::set::crypt::stream::{CHUNK, begin};
 use lifeboat::set::crypt::{Keys, Locks, SetKey};
-use lifeboat::destination::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use lifeboat::destination::{Space, Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind};
 
 /// Bytes that are read of any set, in all.
 const MOST: u64 = 64 << 20;
@@ -23,9 +23,9 @@ struct Folder(HashMap<String, Arc<Vec<u8>>>);
 
 struct File(Arc<Vec<u8>>);
 
-fn no(path: &str) -> TargetError {
-    TargetError {
-        trouble: Trouble::NotFound,
+fn no(path: &str) -> DestinationError {
+    DestinationError {
+        trouble: ErrorKind::NotFound,
         path: path.to_owned(),
         what: "not here".to_owned(),
         action: String::new(),
@@ -33,67 +33,67 @@ fn no(path: &str) -> TargetError {
     }
 }
 
-impl TargetFile for File {
-    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), TargetError> {
+impl DestinationFile for File {
+    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), DestinationError> {
         Err(no(""))
     }
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
         let n = buf.len().min(self.0.len() - from);
         buf[..n].copy_from_slice(&self.0[from..from + n]);
         Ok(n)
     }
-    fn size(&mut self) -> Result<u64, TargetError> {
+    fn size(&mut self) -> Result<u64, DestinationError> {
         Ok(self.0.len() as u64)
     }
-    fn set_size(&mut self, _: u64) -> Result<(), TargetError> {
+    fn set_size(&mut self, _: u64) -> Result<(), DestinationError> {
         Err(no(""))
     }
-    fn sync(&mut self) -> Result<(), TargetError> {
+    fn sync(&mut self) -> Result<(), DestinationError> {
         Ok(())
     }
-    fn close(self: Box<Self>) -> Result<(), TargetError> {
+    fn close(self: Box<Self>) -> Result<(), DestinationError> {
         Ok(())
     }
 }
 
-impl Target for Folder {
+impl Destination for Folder {
     fn display(&self, path: &str) -> String {
         path.to_owned()
     }
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         Err(no(dir))
     }
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
-        Ok(self.0.get(path).map(|bytes| TargetEntry {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
+        Ok(self.0.get(path).map(|bytes| DestinationEntry {
             name: path.rsplit('/').next().unwrap_or_default().to_owned(),
             is_dir: false,
             size: bytes.len() as u64,
         }))
     }
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         Err(no(dir))
     }
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Err(no(path))
     }
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Err(no(path))
     }
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         let bytes = self.0.get(path).ok_or_else(|| no(path))?;
         Ok(Box::new(File(Arc::clone(bytes))))
     }
-    fn rename(&self, from: &str, _: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, _: &str) -> Result<(), DestinationError> {
         Err(no(from))
     }
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         Err(no(path))
     }
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         Err(no(path))
     }
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         Ok(None)
     }
 }

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use crate::destination::address::DestError;
-use crate::destination::{TargetError, Trouble};
+use crate::destination::{DestinationError, ErrorKind};
 use crate::restore::RestoreError;
 use crate::seal::SealError;
 use crate::set::crypt::CryptError;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::tree::source::SourceError;
 
 /// How the program ends.
@@ -62,12 +62,12 @@ pub(crate) struct Failure {
     pub(crate) what: String,
     pub(crate) action: String,
     /// What the destination complained of, if it did.
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) kind: Option<ErrorKind>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), action: action.into(), trouble: None }
+        Self { exit, what: what.into(), action: action.into(), kind: None }
     }
 }
 
@@ -96,17 +96,16 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     if let Some(error) = error.downcast_ref::<SourceError>() {
         return Failure::new(Exit::Failed, error.to_string(), error.advice());
     }
-    if let Some(error) = error.downcast_ref::<TargetError>() {
+    if let Some(error) = error.downcast_ref::<DestinationError>() {
         let failure = Failure::new(Exit::Destination, error.to_string(), error.action.clone());
-        return Failure { trouble: Some(error.trouble), ..failure };
+        return Failure { kind: Some(error.kind), ..failure };
     }
-    if let Some(error) = error.downcast_ref::<ArchiveError>() {
+    if let Some(error) = error.downcast_ref::<SetError>() {
         let exit = match error {
-            ArchiveError::Cancelled { .. } => Exit::Interrupted,
-            ArchiveError::Target(_) | ArchiveError::InUse { .. } => Exit::Destination,
-            ArchiveError::Crypt {
-                error: CryptError::NoPassphrase | CryptError::NoIdentity,
-                ..
+            SetError::Cancelled { .. } => Exit::Interrupted,
+            SetError::Destination(_) | SetError::InUse { .. } => Exit::Destination,
+            SetError::Crypt {
+                error: CryptError::NoPassphrase | CryptError::NoIdentity, ..
             } => Exit::Usage,
             _ => Exit::Failed,
         };

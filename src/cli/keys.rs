@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::destination::Target;
+use crate::destination::Destination;
 use crate::model::secret::Secret;
 use crate::set::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
 use crate::set::crypt::{CryptError, Encryption, Keys, Locks};
@@ -61,14 +61,19 @@ pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>>
 }
 
 /// What opens the set in `dir`: nothing for a plain one.
-pub(crate) fn for_set(target: &dyn Target, dir: &str, unlock: &Unlock, out: Out) -> Result<Keys> {
+pub(crate) fn for_set(
+    target: &dyn Destination,
+    dir: &str,
+    unlock: &Unlock,
+    out: Out,
+) -> Result<Keys> {
     Ok(find(target, dir, unlock, out, true)?.unwrap_or_default())
 }
 
 /// The same for `verify`, which can do without: `None` where there is no key
 /// and no way to ask for one.
 pub(crate) fn if_any(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     unlock: &Unlock,
     out: Out,
@@ -77,7 +82,7 @@ pub(crate) fn if_any(
 }
 
 fn find(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     unlock: &Unlock,
     out: Out,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::destination::Missing;
 use crate::destination::address::{Dest, SmbPlace};
 use crate::destination::open::{Login, Options, open};
-use crate::destination::{Target, TargetError, Trouble};
+use crate::destination::{Destination, DestinationError, ErrorKind};
 use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;
 use crate::set::read::reader::SetReader;
@@ -25,7 +25,7 @@ pub(crate) fn open_dest(
     logon: &Logon,
     retry_for: Duration,
     out: Out,
-) -> Result<Arc<dyn Target>> {
+) -> Result<Arc<dyn Destination>> {
     open_target(text.parse()?, logon, Options { missing: Missing::Make, retry_for }, out)
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn open_dest_with(
     typed: &str,
     retry_for: Duration,
     out: Out,
-) -> Result<Arc<dyn Target>> {
+) -> Result<Arc<dyn Destination>> {
     let password = match typed {
         "" => password::given(logon.password_file.as_deref())?,
         typed => Some(typed.to_owned()),
@@ -56,7 +56,11 @@ pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader>
 }
 
 /// The place that a set is at, and the set's folder there.
-pub(crate) fn find_set(text: &str, logon: &Logon, out: Out) -> Result<(Arc<dyn Target>, String)> {
+pub(crate) fn find_set(
+    text: &str,
+    logon: &Logon,
+    out: Out,
+) -> Result<(Arc<dyn Destination>, String)> {
     let (above, name) = split(text.parse()?).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
@@ -93,10 +97,15 @@ fn split(dest: Dest) -> Option<(Dest, String)> {
     }
 }
 
-fn open_target(dest: Dest, logon: &Logon, options: Options, out: Out) -> Result<Arc<dyn Target>> {
+fn open_target(
+    dest: Dest,
+    logon: &Logon,
+    options: Options,
+    out: Out,
+) -> Result<Arc<dyn Destination>> {
     let dest = with_user(dest, logon);
     let given = password::given(logon.password_file.as_deref())?;
-    let ask = |login: &Login| -> Result<Option<Secret>, TargetError> {
+    let ask = |login: &Login| -> Result<Option<Secret>, DestinationError> {
         if let Some(password) = &given {
             return Ok(Some(Secret::new(password.clone())));
         }
@@ -105,8 +114,8 @@ fn open_target(dest: Dest, logon: &Logon, options: Options, out: Out) -> Result<
             .map(|p| Some(Secret::new(p)))
             .map_err(|error| {
                 let action = error.downcast_ref::<Failure>().map(|f| f.action.clone());
-                TargetError {
-                    trouble: Trouble::Logon,
+                DestinationError {
+                    kind: ErrorKind::Logon,
                     path: login.server.clone(),
                     what: error.to_string(),
                     action: action.unwrap_or_default(),
@@ -160,7 +169,7 @@ fn unc_place(path: &Path) -> Option<SmbPlace> {
 /// The folder at a target to look for a store in, where the one that was named
 /// is no rescue set, nor an unfinished one. A store is known by its `USMT` folder,
 /// so where that was named it is the one above.
-pub(crate) fn copied_store<'a>(target: &dyn Target, name: &'a str) -> Result<Option<&'a str>> {
+pub(crate) fn copied_store<'a>(target: &dyn Destination, name: &'a str) -> Result<Option<&'a str>> {
     let is_folder = target.stat(name)?.is_some_and(|entry| entry.is_dir);
     let is_set = name.ends_with(".partial") || target.stat(&format!("{name}/{RESCUE}"))?.is_some();
     let folder = if name.eq_ignore_ascii_case("USMT") { "" } else { name };

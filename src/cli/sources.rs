@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::destination::Target;
-use crate::destination::tree::{NOT_SHOWN, TargetTree};
+use crate::destination::Destination;
+use crate::destination::tree::{DestinationTree, NOT_SHOWN};
 use crate::health::check_deleted_stores;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Progress, Stage};
@@ -35,8 +35,8 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
 }
 
 /// Finds the stores in a folder at a target: copied there by hand.
-pub(crate) fn find_at(target: Arc<dyn Target>, dir: &str, out: Out) -> Result<Found> {
-    let tree = TargetTree::open(target, dir, "a share")?;
+pub(crate) fn find_at(target: Arc<dyn Destination>, dir: &str, out: Out) -> Result<Found> {
+    let tree = DestinationTree::open(target, dir, "a share")?;
     let volume = SourceVolume {
         display: tree.info().source.clone(),
         kind: tree.info().file_system.clone(),

@@ -9,11 +9,13 @@ use super::errors::{bytes_are_missing, from_io, in_the_way, no_folder_above};
 use super::ledger::Ledger;
 use crate::model::metadata::FileTime;
 
-use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, host, names};
+use super::{
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space, host, names,
+};
 
 /// A folder, through the host's file API.
 #[derive(Debug)]
-pub struct DirectoryTarget {
+pub struct DirectoryDestination {
     /// As the user wrote it.
     shown: String,
     /// As the system is asked for it.
@@ -25,9 +27,9 @@ pub struct DirectoryTarget {
     _logon: Option<host::Logon>,
 }
 
-impl DirectoryTarget {
+impl DirectoryDestination {
     /// Opens the folder at `path`. It is made only if the folder above is there.
-    pub fn open(path: &Path, missing: Missing) -> Result<Self, TargetError> {
+    pub fn open(path: &Path, missing: Missing) -> Result<Self, DestinationError> {
         let shown = path.display().to_string();
         let fail = |error| from_io(error, shown.clone(), false);
         let root = host::usable(path).map_err(fail)?;
@@ -36,7 +38,7 @@ impl DirectoryTarget {
             (Ok(_), _) => return Err(a_file_is_there(shown)),
             (Err(error), Missing::Make) if error.kind() == io::ErrorKind::NotFound => {
                 make_folder(&root).map_err(|error| match fail(error) {
-                    error if error.trouble == Trouble::NotFound => no_folder_above(error),
+                    error if error.kind == ErrorKind::NotFound => no_folder_above(error),
                     error => error,
                 })?;
             }
@@ -60,7 +62,7 @@ impl DirectoryTarget {
         account: &str,
         password: &crate::model::secret::Secret,
         missing: Missing,
-    ) -> Result<Self, TargetError> {
+    ) -> Result<Self, DestinationError> {
         let share = place.unc_share();
         let logon = host::Logon::at(&share, account, password)
             .map_err(|error| from_io(error, share, false))?;
@@ -68,20 +70,24 @@ impl DirectoryTarget {
     }
 
     /// Where `path` is, for the system.
-    fn at(&self, path: &str) -> Result<PathBuf, TargetError> {
+    fn at(&self, path: &str) -> Result<PathBuf, DestinationError> {
         let names = names::split(path)
-            .map_err(|error| TargetError { path: self.display(path), ..error })?;
+            .map_err(|error| DestinationError { path: self.display(path), ..error })?;
         let mut at = self.root.clone();
         at.extend(names);
         Ok(at)
     }
 
     /// An error about `path`.
-    fn fail(&self, path: &str, error: io::Error) -> TargetError {
+    fn fail(&self, path: &str, error: io::Error) -> DestinationError {
         from_io(error, self.display(path), true)
     }
 
-    fn open_as(&self, path: &str, access: Access) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_as(
+        &self,
+        path: &str,
+        access: Access,
+    ) -> Result<Box<dyn DestinationFile>, DestinationError> {
         let at = self.at(path)?;
         let file = match access.open(&at) {
             // Windows says "access denied" for a folder, Linux nothing at all.
@@ -106,7 +112,7 @@ impl DirectoryTarget {
     }
 
     /// Brings the names in the folder around `at` to the medium.
-    fn sync_above(&self, path: &str, at: &Path) -> Result<(), TargetError> {
+    fn sync_above(&self, path: &str, at: &Path) -> Result<(), DestinationError> {
         match at.parent() {
             Some(above) => host::sync_folder(above).map_err(|error| self.fail(path, error)),
             None => Ok(()),
@@ -114,7 +120,7 @@ impl DirectoryTarget {
     }
 }
 
-impl Target for DirectoryTarget {
+impl Destination for DirectoryDestination {
     fn display(&self, path: &str) -> String {
         let mut text = self.shown.clone();
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -126,7 +132,7 @@ impl Target for DirectoryTarget {
         text
     }
 
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         let fail = |error| self.fail(dir, error);
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(self.at(dir)?).map_err(fail)? {
@@ -147,7 +153,7 @@ impl Target for DirectoryTarget {
         Ok(entries)
     }
 
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
         let name = path.split('/').rfind(|name| !name.is_empty()).unwrap_or_default();
         match std::fs::metadata(self.at(path)?) {
             Ok(meta) => Ok(Some(entry_of(name.to_owned(), &meta))),
@@ -163,7 +169,7 @@ impl Target for DirectoryTarget {
         }
     }
 
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         let at = self.at(dir)?;
         let below = at.strip_prefix(&self.root).unwrap_or(Path::new(""));
         let mut folder = self.root.clone();
@@ -184,19 +190,19 @@ impl Target for DirectoryTarget {
         Ok(())
     }
 
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.open_as(path, Access::Create)
     }
 
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.open_as(path, Access::ReadWrite)
     }
 
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.open_as(path, Access::Read)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         let (source, goal) = (self.at(from)?, self.at(to)?);
         host::rename_new(&source, &goal).map_err(|error| {
             // What is in the way is at the goal; what is missing is the source.
@@ -210,15 +216,15 @@ impl Target for DirectoryTarget {
         Ok(())
     }
 
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         std::fs::remove_file(self.at(path)?).map_err(|error| self.fail(path, error))
     }
 
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         std::fs::remove_dir(self.at(path)?).map_err(|error| self.fail(path, error))
     }
 
-    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
         let meta = std::fs::metadata(self.at(path)?).map_err(|error| self.fail(path, error))?;
         let Ok(time) = meta.modified() else { return Ok(None) };
         let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -226,7 +232,7 @@ impl Target for DirectoryTarget {
         Ok(Some(FileTime::from_unix(seconds, since.subsec_nanos())))
     }
 
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         host::space(&self.root).map_err(|error| self.fail("", error))
     }
 
@@ -282,26 +288,26 @@ struct DirectoryFile {
 
 impl DirectoryFile {
     /// Does `job` with the handle, opened again where that is needed.
-    fn with<T>(&mut self, job: impl FnOnce(&File) -> io::Result<T>) -> Result<T, TargetError> {
+    fn with<T>(&mut self, job: impl FnOnce(&File) -> io::Result<T>) -> Result<T, DestinationError> {
         let file = match self.file.take() {
             Some(file) => Ok(file),
             None => self.access.open(&self.path).inspect(|_| self.reopened = true),
         };
         file.and_then(|file| job(self.file.insert(file))).map_err(|error| {
             let error = from_io(error, self.shown.clone(), true);
-            if error.is_passing() {
+            if error.is_transient() {
                 self.file = None;
             }
             error
         })
     }
 
-    fn check_size(&self, bytes: Option<u64>) -> Result<(), TargetError> {
+    fn check_size(&self, bytes: Option<u64>) -> Result<(), DestinationError> {
         if bytes.is_some_and(|bytes| bytes <= self.max_file_size) {
             return Ok(());
         }
-        Err(TargetError {
-            trouble: Trouble::Unfit,
+        Err(DestinationError {
+            kind: ErrorKind::Unfit,
             path: self.shown.clone(),
             what: "the file is larger than the file system there can hold".to_owned(),
             action: "use --split 4000M, or a destination with NTFS or exFAT".to_owned(),
@@ -310,8 +316,8 @@ impl DirectoryFile {
     }
 }
 
-impl TargetFile for DirectoryFile {
-    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+impl DestinationFile for DirectoryFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
         // Windows would call a FAT volume full where it is the file that is.
         self.check_size(offset.checked_add(data.len() as u64))?;
         self.with(|file| host::write_all_at(file, data, offset))?;
@@ -319,7 +325,7 @@ impl TargetFile for DirectoryFile {
         Ok(())
     }
 
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         self.with(|file| {
             let mut done = 0;
             while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
@@ -334,22 +340,23 @@ impl TargetFile for DirectoryFile {
         })
     }
 
-    fn size(&mut self) -> Result<u64, TargetError> {
+    fn size(&mut self) -> Result<u64, DestinationError> {
         self.with(|file| Ok(file.metadata()?.len()))
     }
 
-    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+    fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError> {
         self.check_size(Some(bytes))?;
         self.with(|file| file.set_len(bytes))?;
         self.ledger.resized(bytes);
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), TargetError> {
+    fn sync(&mut self) -> Result<(), DestinationError> {
         if self.access == Access::Read {
             return Ok(());
         }
-        self.with(File::sync_all).inspect_err(|error| self.flush_failed |= !error.is_passing())?;
+        self.with(File::sync_all)
+            .inspect_err(|error| self.flush_failed |= !error.is_transient())?;
         if self.flush_failed {
             return Err(bytes_are_missing(self.shown.clone()));
         }
@@ -375,7 +382,7 @@ impl TargetFile for DirectoryFile {
 
     /// Flushes what is not flushed: some mounts (NFS, CIFS) hold back "disk
     /// full" until then.
-    fn close(mut self: Box<Self>) -> Result<(), TargetError> {
+    fn close(mut self: Box<Self>) -> Result<(), DestinationError> {
         if self.ledger.is_dirty() { self.sync() } else { Ok(()) }
     }
 }
@@ -386,15 +393,15 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     folder.parent().map_or(Ok(()), host::sync_folder)
 }
 
-fn entry_of(name: String, meta: &Metadata) -> TargetEntry {
+fn entry_of(name: String, meta: &Metadata) -> DestinationEntry {
     let is_dir = meta.is_dir();
-    TargetEntry { name, is_dir, size: if is_dir { 0 } else { meta.len() } }
+    DestinationEntry { name, is_dir, size: if is_dir { 0 } else { meta.len() } }
 }
 
-fn a_file_is_there(path: String) -> TargetError {
+fn a_file_is_there(path: String) -> DestinationError {
     in_the_way(path, "a file stands where a folder is meant")
 }
 
-fn a_folder_is_there(path: String) -> TargetError {
+fn a_folder_is_there(path: String) -> DestinationError {
     in_the_way(path, "a folder stands where a file is meant")
 }

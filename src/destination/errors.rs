@@ -1,4 +1,4 @@
-//! What the system's error codes mean for a target: the kind of trouble, and
+//! What the system's error codes mean for a target: the kind of error, and
 //! the words for the technician. One row a code.
 //!
 //! Linux codes are those of asm-generic `errno.h` and `errno-base.h`; Windows
@@ -6,18 +6,18 @@
 
 use std::io;
 
-use super::{TargetError, Trouble};
+use super::{DestinationError, ErrorKind};
 
 /// What one code means.
 #[derive(Debug)]
 pub struct Row {
     /// The system's number.
     pub code: i32,
-    /// What kind of trouble it is while a target is being opened.
-    pub trouble: Trouble,
-    /// What kind it is once the target has been open: a server that did answer
+    /// What kind of error it is while a target is being opened.
+    pub kind: ErrorKind,
+    /// What kind of error it is once the target has been open: a server that did answer
     /// and is now unreachable may come back.
-    pub later: Trouble,
+    pub later: ErrorKind,
     /// What happened.
     pub what: &'static str,
     /// What to do.
@@ -49,11 +49,11 @@ pub fn row(numbers: Numbers, code: i32) -> Option<&'static Row> {
 
 /// An error of the host's file API as a target's. `opened` says whether the
 /// target has already answered once.
-pub fn from_io(error: io::Error, path: String, opened: bool) -> TargetError {
+pub fn from_io(error: io::Error, path: String, opened: bool) -> DestinationError {
     let found = error.raw_os_error().and_then(|code| row(Numbers::HERE, code));
     let Some(row) = found else { return unnamed(error, path) };
-    TargetError {
-        trouble: if opened { row.later } else { row.trouble },
+    DestinationError {
+        kind: if opened { row.later } else { row.kind },
         path,
         what: row.what.to_owned(),
         action: row.action.to_owned(),
@@ -62,35 +62,37 @@ pub fn from_io(error: io::Error, path: String, opened: bool) -> TargetError {
 }
 
 /// An error without a row: by the kind that std gives it.
-fn unnamed(error: io::Error, path: String) -> TargetError {
-    let (trouble, action) = match error.kind() {
-        io::ErrorKind::NotFound => (Trouble::NotFound, CHECK_PATH),
-        io::ErrorKind::PermissionDenied => (Trouble::Denied, MAY_WRITE),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (Trouble::Full, MAKE_ROOM),
-        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => (Trouble::Passing, NETWORK),
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => (Trouble::Unfit, BAD_NAME),
-        _ => (Trouble::Other, "check the destination, or use another one"),
+fn unnamed(error: io::Error, path: String) -> DestinationError {
+    let (kind, action) = match error.kind() {
+        io::ErrorKind::NotFound => (ErrorKind::NotFound, CHECK_PATH),
+        io::ErrorKind::PermissionDenied => (ErrorKind::Denied, MAY_WRITE),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (ErrorKind::Full, MAKE_ROOM),
+        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => (ErrorKind::Transient, NETWORK),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
+            (ErrorKind::Unfit, BAD_NAME)
+        }
+        _ => (ErrorKind::Other, "check the destination, or use another one"),
     };
     let what = error.to_string();
-    TargetError { trouble, path, what, action: action.to_owned(), source: Some(error) }
+    DestinationError { kind, path, what, action: action.to_owned(), source: Some(error) }
 }
 
 /// Something else stands at `path`: `what` says so.
-pub(super) fn in_the_way(path: String, what: &str) -> TargetError {
+pub(super) fn in_the_way(path: String, what: &str) -> DestinationError {
     let (what, action) = (what.to_owned(), REMOVE.to_owned());
-    TargetError { trouble: InTheWay, path, what, action, source: None }
+    DestinationError { kind: AlreadyExists, path, what, action, source: None }
 }
 
 /// The error for a folder that cannot be made for want of the one above it.
-pub(super) fn no_folder_above(error: TargetError) -> TargetError {
+pub(super) fn no_folder_above(error: DestinationError) -> DestinationError {
     let action = "check the path; the folder above it must be there".to_owned();
-    TargetError { action, ..error }
+    DestinationError { action, ..error }
 }
 
 /// Bytes that were taken are not at `path` any more.
-pub(super) fn bytes_are_missing(path: String) -> TargetError {
-    TargetError {
-        trouble: Trouble::Corrupted,
+pub(super) fn bytes_are_missing(path: String) -> DestinationError {
+    DestinationError {
+        kind: ErrorKind::Corrupted,
         path,
         what: "bytes that the destination had taken were lost there (a failed flush, a crash)"
             .to_owned(),
@@ -100,13 +102,13 @@ pub(super) fn bytes_are_missing(path: String) -> TargetError {
 }
 
 /// A row whose meaning does not depend on the moment.
-const fn always(code: i32, trouble: Trouble, what: &'static str, action: &'static str) -> Row {
-    Row { code, trouble, later: trouble, what, action }
+const fn always(code: i32, kind: ErrorKind, what: &'static str, action: &'static str) -> Row {
+    Row { code, kind, later: kind, what, action }
 }
 
 /// A row of the network: unreachable at first, passing once it has worked.
 const fn network(code: i32, what: &'static str, action: &'static str) -> Row {
-    Row { code, trouble: Trouble::Unreachable, later: Trouble::Passing, what, action }
+    Row { code, kind: ErrorKind::Unreachable, later: ErrorKind::Transient, what, action }
 }
 
 const CHECK_PATH: &str = "check the path";
@@ -130,7 +132,9 @@ const SIGNING: &str = "use a named user, not a guest; or allow SMB signing on th
 const TWO_USERS: &str =
     "run `net use * /delete`, or give no user so that the connection that is there is used";
 
-use Trouble::{Denied, Full, InTheWay, Logon, NotFound, Other, Passing, Unfit, Unreachable};
+use ErrorKind::{
+    AlreadyExists, Denied, Full, Logon, NotFound, Other, Transient, Unfit, Unreachable,
+};
 
 const FULL: &str = "the disk is full";
 const QUOTA: &str = "the user's disk quota is used up";
@@ -158,41 +162,41 @@ const BAD_PASSWORD: &str = "the user name or the password is wrong";
 static ERRNO: &[Row] = &[
     always(1, Denied, DENIED, MAY_WRITE),       // EPERM
     always(2, NotFound, NOT_FOUND, CHECK_PATH), // ENOENT
-    always(4, Passing, "the call was interrupted", "nothing: it is repeated"), // EINTR
+    always(4, Transient, "the call was interrupted", "nothing: it is repeated"), // EINTR
     always(5, Other, MEDIA, DISK),              // EIO
     always(6, Unreachable, GONE, PLUG),         // ENXIO
-    always(11, Passing, BUSY, NETWORK),         // EAGAIN
-    always(12, Passing, "the server is short of memory", NETWORK), // ENOMEM
+    always(11, Transient, BUSY, NETWORK),       // EAGAIN
+    always(12, Transient, "the server is short of memory", NETWORK), // ENOMEM
     always(13, Denied, DENIED, MAY_WRITE),      // EACCES
-    always(16, Passing, IN_USE, OPEN_ELSEWHERE), // EBUSY
-    always(17, InTheWay, EXISTS, REMOVE),       // EEXIST
+    always(16, Transient, IN_USE, OPEN_ELSEWHERE), // EBUSY
+    always(17, AlreadyExists, EXISTS, REMOVE),  // EEXIST
     always(19, Unreachable, GONE, PLUG),        // ENODEV
-    always(20, InTheWay, NOT_A_FOLDER, REMOVE), // ENOTDIR
-    always(21, InTheWay, "a folder stands where a file is meant", REMOVE), // EISDIR
+    always(20, AlreadyExists, NOT_A_FOLDER, REMOVE), // ENOTDIR
+    always(21, AlreadyExists, "a folder stands where a file is meant", REMOVE), // EISDIR
     always(22, Unfit, BAD_CHARS, BAD_NAME),     // EINVAL
-    always(26, Passing, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
+    always(26, Transient, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
     always(27, Unfit, TOO_LARGE, SPLIT),        // EFBIG
     always(28, Full, FULL, MAKE_ROOM),          // ENOSPC
     always(30, Denied, IS_READ_ONLY, READ_ONLY), // EROFS
-    always(32, Passing, LOST, NETWORK),         // EPIPE
+    always(32, Transient, LOST, NETWORK),       // EPIPE
     always(36, Unfit, TOO_LONG, BAD_NAME),      // ENAMETOOLONG
-    always(39, InTheWay, NOT_EMPTY, REMOVE),    // ENOTEMPTY
+    always(39, AlreadyExists, NOT_EMPTY, REMOVE), // ENOTEMPTY
     always(40, Unfit, "links lead round in a circle", CHECK_PATH), // ELOOP
     network(64, "this PC has no network", SERVER), // ENONET
-    always(70, Passing, LOST, NETWORK),         // ECOMM
+    always(70, Transient, LOST, NETWORK),       // ECOMM
     always(84, Unfit, BAD_CHARS, BAD_NAME),     // EILSEQ
     network(100, "the network is down", SERVER), // ENETDOWN
     network(101, NO_SERVER, SERVER),            // ENETUNREACH
-    always(102, Passing, LOST, NETWORK),        // ENETRESET
-    always(103, Passing, LOST, NETWORK),        // ECONNABORTED
-    always(104, Passing, LOST, NETWORK),        // ECONNRESET
-    always(107, Passing, LOST, NETWORK),        // ENOTCONN
-    always(108, Passing, LOST, NETWORK),        // ESHUTDOWN
-    always(110, Passing, SILENT, NETWORK),      // ETIMEDOUT
+    always(102, Transient, LOST, NETWORK),      // ENETRESET
+    always(103, Transient, LOST, NETWORK),      // ECONNABORTED
+    always(104, Transient, LOST, NETWORK),      // ECONNRESET
+    always(107, Transient, LOST, NETWORK),      // ENOTCONN
+    always(108, Transient, LOST, NETWORK),      // ESHUTDOWN
+    always(110, Transient, SILENT, NETWORK),    // ETIMEDOUT
     network(111, REFUSED, SERVER),              // ECONNREFUSED
     network(112, NO_SERVER, SERVER),            // EHOSTDOWN
     network(113, NO_SERVER, SERVER),            // EHOSTUNREACH
-    always(116, Passing, LOST, NETWORK),        // ESTALE
+    always(116, Transient, LOST, NETWORK),      // ESTALE
     always(121, Other, MEDIA, DISK),            // EREMOTEIO
     always(122, Full, QUOTA, MAKE_ROOM),        // EDQUOT
     always(123, Unreachable, GONE, PLUG),       // ENOMEDIUM
@@ -213,47 +217,47 @@ static WIN32: &[Row] = &[
     always(29, Other, MEDIA, DISK),             // ERROR_WRITE_FAULT
     always(30, Other, MEDIA, DISK),             // ERROR_READ_FAULT
     always(31, Other, MEDIA, DISK),             // ERROR_GEN_FAILURE
-    always(32, Passing, IN_USE, OPEN_ELSEWHERE), // ERROR_SHARING_VIOLATION
-    always(33, Passing, "another program has locked part of it", OPEN_ELSEWHERE), // ERROR_LOCK_VIOLATION
+    always(32, Transient, IN_USE, OPEN_ELSEWHERE), // ERROR_SHARING_VIOLATION
+    always(33, Transient, "another program has locked part of it", OPEN_ELSEWHERE), // ERROR_LOCK_VIOLATION
     always(39, Full, FULL, MAKE_ROOM), // ERROR_HANDLE_DISK_FULL
     network(51, NO_SERVER, SERVER),    // ERROR_REM_NOT_LIST
     network(53, NO_SERVER, SERVER),    // ERROR_BAD_NETPATH
-    always(54, Passing, "the network is busy", NETWORK), // ERROR_NETWORK_BUSY
+    always(54, Transient, "the network is busy", NETWORK), // ERROR_NETWORK_BUSY
     network(55, "the share is no longer there", SHARE), // ERROR_DEV_NOT_EXIST
-    always(58, Passing, LOST, NETWORK), // ERROR_BAD_NET_RESP
-    always(59, Passing, "an unexpected network error occurred", NETWORK), // ERROR_UNEXP_NET_ERR
-    always(64, Passing, LOST, NETWORK), // ERROR_NETNAME_DELETED
+    always(58, Transient, LOST, NETWORK), // ERROR_BAD_NET_RESP
+    always(59, Transient, "an unexpected network error occurred", NETWORK), // ERROR_UNEXP_NET_ERR
+    always(64, Transient, LOST, NETWORK), // ERROR_NETNAME_DELETED
     always(65, Denied, DENIED, MAY_WRITE), // ERROR_NETWORK_ACCESS_DENIED
     network(67, NO_SHARE, SHARE),      // ERROR_BAD_NET_NAME
-    always(70, Passing, "the server has been paused", NETWORK), // ERROR_SHARING_PAUSED
-    always(71, Passing, "the server takes no more connections at present", NETWORK), // ERROR_REQ_NOT_ACCEP
-    always(80, InTheWay, EXISTS, REMOVE), // ERROR_FILE_EXISTS
+    always(70, Transient, "the server has been paused", NETWORK), // ERROR_SHARING_PAUSED
+    always(71, Transient, "the server takes no more connections at present", NETWORK), // ERROR_REQ_NOT_ACCEP
+    always(80, AlreadyExists, EXISTS, REMOVE), // ERROR_FILE_EXISTS
     always(86, Logon, BAD_PASSWORD, PASSWORD), // ERROR_INVALID_PASSWORD
-    always(112, Full, FULL, MAKE_ROOM),   // ERROR_DISK_FULL
-    always(121, Passing, SILENT, NETWORK), // ERROR_SEM_TIMEOUT
-    always(123, Unfit, BAD_CHARS, BAD_NAME), // ERROR_INVALID_NAME
-    always(145, InTheWay, NOT_EMPTY, REMOVE), // ERROR_DIR_NOT_EMPTY
-    always(161, Unfit, BAD_CHARS, BAD_NAME), // ERROR_BAD_PATHNAME
-    always(170, Passing, IN_USE, OPEN_ELSEWHERE), // ERROR_BUSY
-    always(183, InTheWay, EXISTS, REMOVE), // ERROR_ALREADY_EXISTS
-    always(206, Unfit, TOO_LONG, BAD_NAME), // ERROR_FILENAME_EXCED_RANGE
-    always(223, Unfit, TOO_LARGE, SPLIT), // ERROR_FILE_TOO_LARGE
-    always(240, Passing, LOST, NETWORK),  // ERROR_VC_DISCONNECTED
-    always(267, InTheWay, NOT_A_FOLDER, REMOVE), // ERROR_DIRECTORY
+    always(112, Full, FULL, MAKE_ROOM),        // ERROR_DISK_FULL
+    always(121, Transient, SILENT, NETWORK),   // ERROR_SEM_TIMEOUT
+    always(123, Unfit, BAD_CHARS, BAD_NAME),   // ERROR_INVALID_NAME
+    always(145, AlreadyExists, NOT_EMPTY, REMOVE), // ERROR_DIR_NOT_EMPTY
+    always(161, Unfit, BAD_CHARS, BAD_NAME),   // ERROR_BAD_PATHNAME
+    always(170, Transient, IN_USE, OPEN_ELSEWHERE), // ERROR_BUSY
+    always(183, AlreadyExists, EXISTS, REMOVE), // ERROR_ALREADY_EXISTS
+    always(206, Unfit, TOO_LONG, BAD_NAME),    // ERROR_FILENAME_EXCED_RANGE
+    always(223, Unfit, TOO_LARGE, SPLIT),      // ERROR_FILE_TOO_LARGE
+    always(240, Transient, LOST, NETWORK),     // ERROR_VC_DISCONNECTED
+    always(267, AlreadyExists, NOT_A_FOLDER, REMOVE), // ERROR_DIRECTORY
     always(
         384,
         Unreachable,
         "the server speaks only SMB1, which this Windows no longer does",
         "switch on SMB2 on the server, or use another server or a USB disk",
     ), // ERROR_SMB1_NOT_AVAILABLE
-    always(433, Unreachable, GONE, PLUG), // ERROR_NO_SUCH_DEVICE
-    always(1006, Unreachable, GONE, PLUG), // ERROR_FILE_INVALID: dismounted under the handle
+    always(433, Unreachable, GONE, PLUG),      // ERROR_NO_SUCH_DEVICE
+    always(1006, Unreachable, GONE, PLUG),     // ERROR_FILE_INVALID: dismounted under the handle
     always(1110, Unreachable, "another disk is in the drive", PLUG), // ERROR_MEDIA_CHANGED
-    always(1117, Other, MEDIA, DISK),     // ERROR_IO_DEVICE
-    always(1130, Passing, "the server is short of memory", NETWORK), // ERROR_NOT_ENOUGH_SERVER_MEMORY
-    always(1167, Unreachable, GONE, PLUG),                           // ERROR_DEVICE_NOT_CONNECTED
-    network(1201, NO_SERVER, SERVER),                                // ERROR_CONNECTION_UNAVAIL
-    network(1203, NO_SERVER, SERVER),                                // ERROR_NO_NET_OR_BAD_PATH
+    always(1117, Other, MEDIA, DISK),          // ERROR_IO_DEVICE
+    always(1130, Transient, "the server is short of memory", NETWORK), // ERROR_NOT_ENOUGH_SERVER_MEMORY
+    always(1167, Unreachable, GONE, PLUG),                             // ERROR_DEVICE_NOT_CONNECTED
+    network(1201, NO_SERVER, SERVER),                                  // ERROR_CONNECTION_UNAVAIL
+    network(1203, NO_SERVER, SERVER),                                  // ERROR_NO_NET_OR_BAD_PATH
     network(1208, "the network client refuses, and does not say why", SERVER), // ERROR_EXTENDED_ERROR
     always(1219, Logon, "Windows is already connected to that server as another user", TWO_USERS), // ERROR_SESSION_CREDENTIAL_CONFLICT
     always(
@@ -262,11 +266,11 @@ static WIN32: &[Row] = &[
         "this Windows has no network client",
         "in WinPE run wpeinit first; add the network driver to the boot image",
     ), // ERROR_NO_NETWORK
-    network(1225, REFUSED, SERVER),       // ERROR_CONNECTION_REFUSED
-    network(1231, NO_SERVER, SERVER),     // ERROR_NETWORK_UNREACHABLE
-    network(1232, NO_SERVER, SERVER),     // ERROR_HOST_UNREACHABLE
-    network(1234, REFUSED, SERVER),       // ERROR_PORT_UNREACHABLE
-    always(1236, Passing, LOST, NETWORK), // ERROR_CONNECTION_ABORTED
+    network(1225, REFUSED, SERVER),         // ERROR_CONNECTION_REFUSED
+    network(1231, NO_SERVER, SERVER),       // ERROR_NETWORK_UNREACHABLE
+    network(1232, NO_SERVER, SERVER),       // ERROR_HOST_UNREACHABLE
+    network(1234, REFUSED, SERVER),         // ERROR_PORT_UNREACHABLE
+    always(1236, Transient, LOST, NETWORK), // ERROR_CONNECTION_ABORTED
     always(1240, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_LOGIN_WKSTA_RESTRICTION
     network(1256, NO_SERVER, SERVER),                                     // ERROR_HOST_DOWN
     always(1272, Logon, "this Windows does not log on to servers as a guest", SIGNING), // ERROR_SMB_GUEST_LOGON_BLOCKED
@@ -293,13 +297,13 @@ static WIN32: &[Row] = &[
         "the clocks of this PC and the server are too far apart",
         "set this PC's clock (date, time; mind the time zone)",
     ), // ERROR_TIME_SKEW
-    always(1450, Passing, "the system is short of resources", NETWORK), // ERROR_NO_SYSTEM_RESOURCES
-    always(1460, Passing, SILENT, NETWORK),                             // ERROR_TIMEOUT
-    always(1617, Unreachable, GONE, PLUG),                              // ERROR_DEVICE_REMOVED
-    always(1793, Logon, "the account has expired", ACCOUNT),            // ERROR_ACCOUNT_EXPIRED
+    always(1450, Transient, "the system is short of resources", NETWORK), // ERROR_NO_SYSTEM_RESOURCES
+    always(1460, Transient, SILENT, NETWORK),                             // ERROR_TIMEOUT
+    always(1617, Unreachable, GONE, PLUG),                                // ERROR_DEVICE_REMOVED
+    always(1793, Logon, "the account has expired", ACCOUNT),              // ERROR_ACCOUNT_EXPIRED
     always(1907, Logon, "the password must be changed first", ACCOUNT), // ERROR_PASSWORD_MUST_CHANGE
     always(1909, Logon, "the account is locked out", ACCOUNT),          // ERROR_ACCOUNT_LOCKED_OUT
-    always(2250, Passing, LOST, NETWORK),                               // ERROR_NOT_CONNECTED
+    always(2250, Transient, LOST, NETWORK),                             // ERROR_NOT_CONNECTED
     always(2202, Logon, "the user name is not a valid one", PASSWORD),  // ERROR_BAD_USERNAME
     // STATUS_INVALID_SIGNATURE, which Windows 11 24H2 shows as it is when a
     // server does not sign.
@@ -315,9 +319,9 @@ static WIN32: &[Row] = &[
 mod tests {
     use super::*;
 
-    fn of(numbers: Numbers, code: i32) -> (Trouble, Trouble) {
+    fn of(numbers: Numbers, code: i32) -> (ErrorKind, ErrorKind) {
         let row = row(numbers, code).unwrap_or_else(|| panic!("{numbers:?} {code} has no row"));
-        (row.trouble, row.later)
+        (row.kind, row.later)
     }
 
     #[test]
@@ -341,17 +345,17 @@ mod tests {
             (Numbers::Win32, 112),
             (Numbers::Win32, 1295),
         ] {
-            assert_eq!(of(numbers, code), (Trouble::Full, Trouble::Full));
+            assert_eq!(of(numbers, code), (ErrorKind::Full, ErrorKind::Full));
         }
     }
 
     #[test]
     fn what_may_go_away_is_passing_and_the_rest_is_not() {
         for code in [32, 33, 59, 64, 121, 1236, 2250] {
-            assert_eq!(of(Numbers::Win32, code).0, Trouble::Passing, "{code}");
+            assert_eq!(of(Numbers::Win32, code).0, ErrorKind::Transient, "{code}");
         }
         for code in [102, 104, 107, 110] {
-            assert_eq!(of(Numbers::Errno, code).0, Trouble::Passing, "{code}");
+            assert_eq!(of(Numbers::Errno, code).0, ErrorKind::Transient, "{code}");
         }
         for code in [
             5,
@@ -369,10 +373,10 @@ mod tests {
             1793,
             0xC000_A000_u32.cast_signed(),
         ] {
-            assert_ne!(of(Numbers::Win32, code).1, Trouble::Passing, "{code}");
+            assert_ne!(of(Numbers::Win32, code).1, ErrorKind::Transient, "{code}");
         }
         for code in [1, 5, 13, 28, 30] {
-            assert_ne!(of(Numbers::Errno, code).1, Trouble::Passing, "{code}");
+            assert_ne!(of(Numbers::Errno, code).1, ErrorKind::Transient, "{code}");
         }
     }
 
@@ -387,14 +391,14 @@ mod tests {
             (Numbers::Errno, 111),
             (Numbers::Errno, 113),
         ] {
-            assert_eq!(of(numbers, code), (Trouble::Unreachable, Trouble::Passing));
+            assert_eq!(of(numbers, code), (ErrorKind::Unreachable, ErrorKind::Transient));
         }
     }
 
     #[test]
     fn an_unknown_code_keeps_what_the_system_says() {
         let error = from_io(io::Error::from_raw_os_error(99_999), "X".into(), false);
-        assert_eq!(error.trouble, Trouble::Other);
+        assert_eq!(error.kind, ErrorKind::Other);
         assert!(error.what.contains("99999"), "{}", error.what);
     }
 }

@@ -8,7 +8,7 @@ use std::hash::Hasher;
 
 use twox_hash::XxHash3_64;
 
-use super::TargetError;
+use super::DestinationError;
 
 /// More pieces than this are not remembered one by one. Whoever writes in order
 /// makes one piece, however often.
@@ -88,8 +88,8 @@ impl Ledger {
     /// Whether the file, read by `read_at`, has everything that was written.
     pub(super) fn is_kept(
         &self,
-        mut read_at: impl FnMut(u64, &mut [u8]) -> Result<usize, TargetError>,
-    ) -> Result<bool, TargetError> {
+        mut read_at: impl FnMut(u64, &mut [u8]) -> Result<usize, DestinationError>,
+    ) -> Result<bool, DestinationError> {
         if self.overflowed {
             return Ok(false);
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{Dest, SmbPlace};
-use super::directory::DirectoryTarget;
-use super::retry::{RETRY_FOR, RetryTarget};
-use super::{Missing, Target, TargetError, Trouble};
+use super::directory::DirectoryDestination;
+use super::retry::{RETRY_FOR, RetryDestination};
+use super::{Destination, DestinationError, ErrorKind, Missing};
 use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;
 
@@ -42,57 +42,57 @@ pub struct Login {
 /// there is none to be had.
 pub fn open(
     dest: &Dest,
-    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
     options: Options,
     monitor: &Arc<dyn Monitor>,
-) -> Result<Arc<dyn Target>, TargetError> {
-    let target: Arc<dyn Target> = match dest {
-        Dest::Folder(path) => Arc::new(DirectoryTarget::open(path, options.missing)?),
+) -> Result<Arc<dyn Destination>, DestinationError> {
+    let target: Arc<dyn Destination> = match dest {
+        Dest::Folder(path) => Arc::new(DirectoryDestination::open(path, options.missing)?),
         Dest::Smb(place) => open_smb(place, password, options.missing)?,
     };
-    Ok(Arc::new(RetryTarget::new(target, options.retry_for, Arc::clone(monitor))))
+    Ok(Arc::new(RetryDestination::new(target, options.retry_for, Arc::clone(monitor))))
 }
 
 #[cfg(all(feature = "smb", target_os = "linux"))]
 fn open_smb(
     place: &SmbPlace,
-    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
     missing: Missing,
-) -> Result<Arc<dyn Target>, TargetError> {
-    use super::smb::{SmbTarget, TIMEOUT};
+) -> Result<Arc<dyn Destination>, DestinationError> {
+    use super::smb::{SmbDestination, TIMEOUT};
     let password = match login(place) {
         Some(login) => ask(place, &login, password)?,
         None => Secret::default(), // anonymous, or opening says that a user is missing
     };
-    Ok(Arc::new(SmbTarget::open(place, &password, TIMEOUT, missing)?))
+    Ok(Arc::new(SmbDestination::open(place, &password, TIMEOUT, missing)?))
 }
 
 #[cfg(windows)]
 fn open_smb(
     place: &SmbPlace,
-    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
     missing: Missing,
-) -> Result<Arc<dyn Target>, TargetError> {
+) -> Result<Arc<dyn Destination>, DestinationError> {
     if place.anonymous {
         // An empty name and password: WNetAddConnection2W's null session.
         let nobody = Secret::default();
-        return Ok(Arc::new(DirectoryTarget::open_with_logon(place, "", &nobody, missing)?));
+        return Ok(Arc::new(DirectoryDestination::open_with_logon(place, "", &nobody, missing)?));
     }
     let Some(login) = login(place) else {
-        return Ok(Arc::new(DirectoryTarget::open(&place.unc_path(), missing)?));
+        return Ok(Arc::new(DirectoryDestination::open(&place.unc_path(), missing)?));
     };
     let password = ask(place, &login, password)?;
-    Ok(Arc::new(DirectoryTarget::open_with_logon(place, &login.account, &password, missing)?))
+    Ok(Arc::new(DirectoryDestination::open_with_logon(place, &login.account, &password, missing)?))
 }
 
 #[cfg(not(any(windows, all(feature = "smb", target_os = "linux"))))]
 fn open_smb(
     place: &SmbPlace,
-    _password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
+    _password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
     _missing: Missing,
-) -> Result<Arc<dyn Target>, TargetError> {
-    Err(TargetError {
-        trouble: Trouble::Unreachable,
+) -> Result<Arc<dyn Destination>, DestinationError> {
+    Err(DestinationError {
+        kind: ErrorKind::Unreachable,
         path: place.to_string(),
         what: "this program was built without SMB".to_owned(),
         action: "mount the share (mount -t cifs) and give its folder, or use a build with SMB"
@@ -110,10 +110,10 @@ fn login(place: &SmbPlace) -> Option<Login> {
 fn ask(
     place: &SmbPlace,
     login: &Login,
-    password: &dyn Fn(&Login) -> Result<Option<Secret>, TargetError>,
-) -> Result<Secret, TargetError> {
-    password(login)?.ok_or_else(|| TargetError {
-        trouble: Trouble::Logon,
+    password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
+) -> Result<Secret, DestinationError> {
+    password(login)?.ok_or_else(|| DestinationError {
+        kind: ErrorKind::Logon,
         path: place.to_string(),
         what: format!("no password was given for {}", login.account),
         action: "run it where it can ask, or use --password-file or LIFEBOAT_PASSWORD".to_owned(),

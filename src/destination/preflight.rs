@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::process::Life;
-use super::{Space, Target, TargetError, Trouble};
+use super::process::ProcessIdentity;
+use super::{Destination, DestinationError, ErrorKind, Space};
 use crate::model::metadata::FileTime;
 
 /// What is written to measure the speed, in bytes, at most.
@@ -42,11 +42,15 @@ pub struct Preflight {
 /// Tries everything that writing a set needs: makes a folder and a file there,
 /// writes, flushes, reads back, renames, removes. Leaves nothing behind.
 /// `needed` is what will be written, in bytes, if that is known.
-pub fn preflight(target: &dyn Target, needed: Option<u64>) -> Result<Preflight, TargetError> {
+pub fn preflight(
+    target: &dyn Destination,
+    needed: Option<u64>,
+) -> Result<Preflight, DestinationError> {
     let space = check_room(target, needed.unwrap_or(0))?;
     remove_old(target);
     // Two rescues may start at the same time at the same destination.
-    let life = Life::mine().map_or_else(|| std::process::id().to_string(), |life| life.tag());
+    let life =
+        ProcessIdentity::mine().map_or_else(|| std::process::id().to_string(), |life| life.tag());
     let probe = format!("{PROBE_NAME}{}-{life}", FileTime::now().0);
     let tried = try_out(target, &probe);
     let removed = remove(target, &probe);
@@ -56,7 +60,10 @@ pub fn preflight(target: &dyn Target, needed: Option<u64>) -> Result<Preflight, 
 }
 
 /// Room there; refused where it is less than `needed` bytes.
-pub fn check_room(target: &dyn Target, needed: u64) -> Result<Option<Space>, TargetError> {
+pub fn check_room(
+    target: &dyn Destination,
+    needed: u64,
+) -> Result<Option<Space>, DestinationError> {
     let space = target.space()?;
     match space {
         Some(space) if space.free < needed => Err(no_room(target, needed, space)),
@@ -66,7 +73,7 @@ pub fn check_room(target: &dyn Target, needed: u64) -> Result<Option<Space>, Tar
 
 /// Removes what trials left that were killed in the middle: those of processes
 /// of this machine that have ended, and those of long ago. Best effort.
-fn remove_old(target: &dyn Target) {
+fn remove_old(target: &dyn Destination) {
     let now = FileTime::now().to_unix().0;
     for entry in target.list("").unwrap_or_default() {
         let Some(rest) = entry.name.strip_prefix(PROBE_NAME).filter(|_| entry.is_dir) else {
@@ -75,14 +82,14 @@ fn remove_old(target: &dyn Target) {
         let Some((time, tag)) = rest.split_once('-') else { continue };
         let made = time.parse().map(|ticks| FileTime(ticks).to_unix().0);
         let is_old = made.is_ok_and(|made| now.saturating_sub(made) > OLD_SECS);
-        if is_old || Life::is_tag_of_the_dead(tag) {
+        if is_old || ProcessIdentity::is_tag_of_the_dead(tag) {
             let _ = remove(target, &entry.name);
         }
     }
 }
 
 /// The speed, and the clocks.
-fn try_out(target: &dyn Target, probe: &str) -> Result<(u64, Option<i64>), TargetError> {
+fn try_out(target: &dyn Destination, probe: &str) -> Result<(u64, Option<i64>), DestinationError> {
     target.create_dir_all(probe)?;
     // A disk that is all but full may still take the last of a set.
     let most = target.space()?.map_or(PROBE, |space| (space.free / 4).min(PROBE));
@@ -124,17 +131,17 @@ fn try_out(target: &dyn Target, probe: &str) -> Result<(u64, Option<i64>), Targe
 }
 
 /// Removes what [`try_out`] may have left.
-fn remove(target: &dyn Target, probe: &str) -> Result<(), TargetError> {
+fn remove(target: &dyn Destination, probe: &str) -> Result<(), DestinationError> {
     for name in ["a.partial", "a"] {
         match target.remove_file(&format!("{probe}/{name}")) {
-            Err(error) if error.trouble != Trouble::NotFound => {
+            Err(error) if error.kind != ErrorKind::NotFound => {
                 return Err(cannot_remove(error));
             }
             _ => {}
         }
     }
     match target.remove_dir(probe) {
-        Err(error) if error.trouble != Trouble::NotFound => Err(cannot_remove(error)),
+        Err(error) if error.kind != ErrorKind::NotFound => Err(cannot_remove(error)),
         _ => Ok(()),
     }
 }
@@ -168,9 +175,9 @@ fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
-fn no_room(target: &dyn Target, needed: u64, space: Space) -> TargetError {
-    TargetError {
-        trouble: Trouble::Full,
+fn no_room(target: &dyn Destination, needed: u64, space: Space) -> DestinationError {
+    DestinationError {
+        kind: ErrorKind::Full,
         path: target.display(""),
         what: format!("at least {} are needed and {} are free", human(needed), human(space.free)),
         action: "make room there, or use another destination".to_owned(),
@@ -178,9 +185,9 @@ fn no_room(target: &dyn Target, needed: u64, space: Space) -> TargetError {
     }
 }
 
-fn not_kept(path: String) -> TargetError {
-    TargetError {
-        trouble: Trouble::Corrupted,
+fn not_kept(path: String) -> DestinationError {
+    DestinationError {
+        kind: ErrorKind::Corrupted,
         path,
         what: "what was read back is not what was written".to_owned(),
         action: "use another destination: this one loses data".to_owned(),
@@ -190,8 +197,8 @@ fn not_kept(path: String) -> TargetError {
 
 /// Removing is refused after everything else went well: the user may add files
 /// and not change them, and then no set can be committed.
-fn cannot_remove(error: TargetError) -> TargetError {
-    TargetError {
+fn cannot_remove(error: DestinationError) -> DestinationError {
+    DestinationError {
         what: format!("a file made for testing cannot be removed: {}", error.what),
         action: "give the user the right to change and delete files there (and remove the \
                  .lifeboat-probe folder)"
@@ -216,12 +223,12 @@ pub(crate) fn human(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::destination::Missing;
-    use crate::destination::directory::DirectoryTarget;
+    use crate::destination::directory::DirectoryDestination;
 
     #[test]
     fn a_good_folder_passes_and_stays_as_it_was() {
         let temp = tempfile::tempdir().unwrap();
-        let target = DirectoryTarget::open(temp.path(), Missing::Fail).unwrap();
+        let target = DirectoryDestination::open(temp.path(), Missing::Fail).unwrap();
         let found = preflight(&target, Some(1)).unwrap();
         assert!(found.write_speed > 1_000_000, "{found:?}");
         assert_eq!(found.clock_ahead, Some(0));
@@ -231,9 +238,9 @@ mod tests {
     #[test]
     fn too_little_room_is_said_in_figures() {
         let temp = tempfile::tempdir().unwrap();
-        let target = DirectoryTarget::open(temp.path(), Missing::Fail).unwrap();
+        let target = DirectoryDestination::open(temp.path(), Missing::Fail).unwrap();
         let error = preflight(&target, Some(u64::MAX)).unwrap_err();
-        assert_eq!(error.trouble, Trouble::Full);
+        assert_eq!(error.kind, ErrorKind::Full);
         assert!(error.what.starts_with("at least 18446744.0 TB are needed"), "{error}");
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A process, for as long as the machine is not started again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Life {
+pub(crate) struct ProcessIdentity {
     /// Which start of which machine.
     pub(crate) boot: String,
     /// Which view of its processes: containers have their own.
@@ -16,7 +16,7 @@ pub(crate) struct Life {
     started: u64,
 }
 
-impl Life {
+impl ProcessIdentity {
     /// This process; `None` where the system does not tell.
     #[cfg(target_os = "linux")]
     pub(crate) fn mine() -> Option<Self> {
@@ -102,24 +102,24 @@ mod tests {
 
     #[test]
     fn the_dead_are_told_from_the_living() {
-        let me = Life::mine().unwrap();
-        assert!(!me.is_over() && !Life::is_tag_of_the_dead(&me.tag()));
+        let me = ProcessIdentity::mine().unwrap();
+        assert!(!me.is_over() && !ProcessIdentity::is_tag_of_the_dead(&me.tag()));
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let began = started(child.id()).unwrap();
-        let other = Life { pid: child.id(), started: began, ..me.clone() };
-        assert!(!other.is_over() && !Life::is_tag_of_the_dead(&other.tag()));
+        let other = ProcessIdentity { pid: child.id(), started: began, ..me.clone() };
+        assert!(!other.is_over() && !ProcessIdentity::is_tag_of_the_dead(&other.tag()));
         child.kill().unwrap();
         while started(child.id()) != Some(u64::MAX) {
             std::thread::yield_now();
         }
         assert!(other.is_over(), "nobody has taken notice yet");
         child.wait().unwrap();
-        assert!(other.is_over() && Life::is_tag_of_the_dead(&other.tag()));
+        assert!(other.is_over() && ProcessIdentity::is_tag_of_the_dead(&other.tag()));
         // A number that is used again is another process.
-        assert!(Life { started: me.started + 1, ..me.clone() }.is_over());
+        assert!(ProcessIdentity { started: me.started + 1, ..me.clone() }.is_over());
         // Of another machine nobody knows.
-        let there = Life { boot: "elsewhere".to_owned(), ..other };
-        assert!(!there.is_over() && !Life::is_tag_of_the_dead(&there.tag()));
-        assert!(!Life::is_tag_of_the_dead("nonsense"));
+        let there = ProcessIdentity { boot: "elsewhere".to_owned(), ..other };
+        assert!(!there.is_over() && !ProcessIdentity::is_tag_of_the_dead(&there.tag()));
+        assert!(!ProcessIdentity::is_tag_of_the_dead("nonsense"));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::watch::{STALLED, Watch};
-use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
+use super::{Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 
@@ -22,69 +22,73 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A target that repeats calls whose errors may pass. Files that it opened do
 /// the same, and are opened again where that is needed.
-pub struct RetryTarget {
-    inner: Arc<dyn Target>,
-    patience: Patience,
+pub struct RetryDestination {
+    inner: Arc<dyn Destination>,
+    policy: RetryPolicy,
 }
 
-impl RetryTarget {
+impl RetryDestination {
     /// Wraps `inner`. A call is repeated for at most `retry_for` after it first
     /// failed, and not at all once `monitor` is cancelled; `monitor` is told
     /// what is waited for.
-    pub fn new(inner: Arc<dyn Target>, retry_for: Duration, monitor: Arc<dyn Monitor>) -> Self {
-        Self { inner, patience: Patience::new(monitor, retry_for) }
+    pub fn new(
+        inner: Arc<dyn Destination>,
+        retry_for: Duration,
+        monitor: Arc<dyn Monitor>,
+    ) -> Self {
+        Self { inner, policy: RetryPolicy::new(monitor, retry_for) }
     }
 
-    fn file(&self, path: &str, inner: Box<dyn TargetFile>) -> Box<dyn TargetFile> {
+    fn file(&self, path: &str, inner: Box<dyn DestinationFile>) -> Box<dyn DestinationFile> {
         let shown = self.inner.display(path).into();
-        Box::new(RetryFile { inner, shown, patience: self.patience.clone() })
+        Box::new(RetryFile { inner, shown, policy: self.policy.clone() })
     }
 
     /// Repeats a call about `path`.
     fn repeat<T>(
         &self,
         path: &str,
-        job: impl FnMut(bool) -> Result<T, TargetError>,
-    ) -> Result<T, TargetError> {
-        self.patience.repeat(&self.inner.display(path).into(), job)
+        job: impl FnMut(bool) -> Result<T, DestinationError>,
+    ) -> Result<T, DestinationError> {
+        self.policy.repeat(&self.inner.display(path).into(), job)
     }
 }
 
-impl Target for RetryTarget {
+impl Destination for RetryDestination {
     fn display(&self, path: &str) -> String {
         self.inner.display(path)
     }
 
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         self.repeat(dir, |_| self.inner.list(dir))
     }
 
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
         self.repeat(path, |_| self.inner.stat(path))
     }
 
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         self.repeat(dir, |_| self.inner.create_dir_all(dir))
     }
 
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(path, self.repeat(path, |_| self.inner.create(path))?))
     }
 
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(path, self.repeat(path, |_| self.inner.open_rw(path))?))
     }
 
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         Ok(self.file(path, self.repeat(path, |_| self.inner.open(path))?))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         self.repeat(from, |again| match self.inner.rename(from, to) {
             // The call before may have been done, and only its answer lost.
             Err(error)
                 if again
-                    && matches!(error.trouble, Trouble::NotFound | Trouble::InTheWay)
+                    && matches!(error.kind, ErrorKind::NotFound | ErrorKind::AlreadyExists)
                     && self.inner.stat(from)?.is_none()
                     && self.inner.stat(to)?.is_some() =>
             {
@@ -94,19 +98,19 @@ impl Target for RetryTarget {
         })
     }
 
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         self.repeat(path, |again| gone_is_gone(again, self.inner.remove_file(path)))
     }
 
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         self.repeat(path, |again| gone_is_gone(again, self.inner.remove_dir(path)))
     }
 
-    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
         self.repeat(path, |_| self.inner.modified(path))
     }
 
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         self.repeat("", |_| self.inner.space())
     }
 
@@ -114,62 +118,62 @@ impl Target for RetryTarget {
         self.inner.max_file_size()
     }
 
-    fn without_patience(&self) -> Option<&dyn Target> {
+    fn without_retry(&self) -> Option<&dyn Destination> {
         Some(&*self.inner)
     }
 }
 
 /// A removal that is repeated may find its work done.
-fn gone_is_gone(again: bool, done: Result<(), TargetError>) -> Result<(), TargetError> {
+fn gone_is_gone(again: bool, done: Result<(), DestinationError>) -> Result<(), DestinationError> {
     match done {
-        Err(error) if again && error.trouble == Trouble::NotFound => Ok(()),
+        Err(error) if again && error.kind == ErrorKind::NotFound => Ok(()),
         done => done,
     }
 }
 
 struct RetryFile {
-    inner: Box<dyn TargetFile>,
+    inner: Box<dyn DestinationFile>,
     shown: Arc<str>,
-    patience: Patience,
+    policy: RetryPolicy,
 }
 
-impl TargetFile for RetryFile {
-    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        self.patience.repeat(&self.shown, |_| self.inner.write_all_at(offset, data))
+impl DestinationFile for RetryFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
+        self.policy.repeat(&self.shown, |_| self.inner.write_all_at(offset, data))
     }
 
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
-        self.patience.repeat(&self.shown, |_| self.inner.read_at(offset, buf))
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
+        self.policy.repeat(&self.shown, |_| self.inner.read_at(offset, buf))
     }
 
-    fn size(&mut self) -> Result<u64, TargetError> {
-        self.patience.repeat(&self.shown, |_| self.inner.size())
+    fn size(&mut self) -> Result<u64, DestinationError> {
+        self.policy.repeat(&self.shown, |_| self.inner.size())
     }
 
-    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
-        self.patience.repeat(&self.shown, |_| self.inner.set_size(bytes))
+    fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError> {
+        self.policy.repeat(&self.shown, |_| self.inner.set_size(bytes))
     }
 
-    fn sync(&mut self) -> Result<(), TargetError> {
-        self.patience.repeat(&self.shown, |_| self.inner.sync())
+    fn sync(&mut self) -> Result<(), DestinationError> {
+        self.policy.repeat(&self.shown, |_| self.inner.sync())
     }
 
     /// Closing cannot be repeated, so what it would do is done before.
-    fn close(mut self: Box<Self>) -> Result<(), TargetError> {
+    fn close(mut self: Box<Self>) -> Result<(), DestinationError> {
         self.sync()?;
-        let Self { inner, shown, patience } = *self;
-        patience.watch.during(&shown, || inner.close())
+        let Self { inner, shown, policy } = *self;
+        policy.watch.during(&shown, || inner.close())
     }
 }
 
 #[derive(Clone)]
-struct Patience {
+struct RetryPolicy {
     monitor: Arc<dyn Monitor>,
     retry_for: Duration,
     watch: Arc<Watch>,
 }
 
-impl Patience {
+impl RetryPolicy {
     fn new(monitor: Arc<dyn Monitor>, retry_for: Duration) -> Self {
         let watch = Arc::new(Watch::new(Arc::clone(&monitor), STALLED));
         Self { monitor, retry_for, watch }
@@ -180,11 +184,11 @@ impl Patience {
     fn repeat<T>(
         &self,
         path: &Arc<str>,
-        mut job: impl FnMut(bool) -> Result<T, TargetError>,
-    ) -> Result<T, TargetError> {
+        mut job: impl FnMut(bool) -> Result<T, DestinationError>,
+    ) -> Result<T, DestinationError> {
         let mut job = |again| self.watch.during(path, || job(again));
         let mut error = match job(false) {
-            Err(error) if error.is_passing() => error,
+            Err(error) if error.is_transient() => error,
             done => return done,
         };
         let start = Instant::now();
@@ -206,7 +210,7 @@ impl Patience {
             }
             wait = wait.saturating_mul(2).min(LONGEST_WAIT);
             error = match job(true) {
-                Err(error) if error.is_passing() => error,
+                Err(error) if error.is_transient() => error,
                 done => {
                     if done.is_ok() {
                         self.monitor.note(&format!("{}: it works again", error.path));
@@ -249,9 +253,9 @@ mod tests {
     use super::*;
     use crate::model::monitor::Collect;
 
-    fn error(trouble: Trouble) -> TargetError {
-        TargetError {
-            trouble,
+    fn error(kind: ErrorKind) -> DestinationError {
+        DestinationError {
+            kind,
             path: "there".into(),
             what: "it is away".into(),
             action: "wait".into(),
@@ -259,19 +263,19 @@ mod tests {
         }
     }
 
-    fn patience(retry_for: Duration) -> (Patience, Arc<Collect>) {
+    fn policy(retry_for: Duration) -> (RetryPolicy, Arc<Collect>) {
         let monitor = Arc::new(Collect::default());
-        (Patience::new(Arc::clone(&monitor) as _, retry_for), monitor)
+        (RetryPolicy::new(Arc::clone(&monitor) as _, retry_for), monitor)
     }
 
     #[test]
     fn what_passes_is_repeated_and_told() {
-        let (patience, monitor) = patience(RETRY_FOR);
+        let (policy, monitor) = policy(RETRY_FOR);
         let mut calls = 0;
-        let done = patience.repeat(&"there".into(), |again| {
+        let done = policy.repeat(&"there".into(), |again| {
             calls += 1;
             assert_eq!(again, calls > 1);
-            if calls < 3 { Err(error(Trouble::Passing)) } else { Ok(calls) }
+            if calls < 3 { Err(error(ErrorKind::Transient)) } else { Ok(calls) }
         });
         assert_eq!(done.unwrap(), 3);
         let notes = monitor.notes.lock().unwrap();
@@ -282,33 +286,33 @@ mod tests {
 
     #[test]
     fn what_does_not_pass_is_never_repeated() {
-        let (patience, monitor) = patience(RETRY_FOR);
-        for trouble in [Trouble::Full, Trouble::Denied, Trouble::Logon, Trouble::Other] {
+        let (policy, monitor) = policy(RETRY_FOR);
+        for kind in [ErrorKind::Full, ErrorKind::Denied, ErrorKind::Logon, ErrorKind::Other] {
             let mut calls = 0;
-            let failed = patience.repeat(&"there".into(), |_| -> Result<(), _> {
+            let failed = policy.repeat(&"there".into(), |_| -> Result<(), _> {
                 calls += 1;
-                Err(error(trouble))
+                Err(error(kind))
             });
-            assert_eq!((failed.unwrap_err().trouble, calls), (trouble, 1));
+            assert_eq!((failed.unwrap_err().kind, calls), (kind, 1));
         }
         assert!(monitor.notes.lock().unwrap().is_empty());
     }
 
     #[test]
     fn patience_ends() {
-        let (some, _) = patience(Duration::from_millis(600));
+        let (some, _) = policy(Duration::from_millis(600));
         let start = Instant::now();
         let failed =
-            some.repeat(&"there".into(), |_| -> Result<(), _> { Err(error(Trouble::Passing)) });
+            some.repeat(&"there".into(), |_| -> Result<(), _> { Err(error(ErrorKind::Transient)) });
         let failed = failed.unwrap_err();
-        assert!(failed.is_passing() && failed.what.contains("tried for 600 ms"), "{failed}");
+        assert!(failed.is_transient() && failed.what.contains("tried for 600 ms"), "{failed}");
         assert!(start.elapsed() < Duration::from_secs(5));
 
-        let (none, monitor) = patience(Duration::ZERO);
+        let (none, monitor) = policy(Duration::ZERO);
         let mut calls = 0;
         let failed = none.repeat(&"there".into(), |_| -> Result<(), _> {
             calls += 1;
-            Err(error(Trouble::Passing))
+            Err(error(ErrorKind::Transient))
         });
         assert_eq!((failed.unwrap_err().what.as_str(), calls), ("it is away", 1));
         assert!(monitor.notes.lock().unwrap().is_empty());
@@ -326,14 +330,14 @@ mod tests {
                 self.0.load(Ordering::Relaxed)
             }
         }
-        let patience = Patience::new(Arc::new(Stopped::default()), RETRY_FOR);
+        let policy = RetryPolicy::new(Arc::new(Stopped::default()), RETRY_FOR);
         let start = Instant::now();
         let mut calls = 0;
-        let failed = patience.repeat(&"there".into(), |_| -> Result<(), _> {
+        let failed = policy.repeat(&"there".into(), |_| -> Result<(), _> {
             calls += 1;
-            Err(error(Trouble::Passing))
+            Err(error(ErrorKind::Transient))
         });
-        assert!(failed.unwrap_err().is_passing());
+        assert!(failed.unwrap_err().is_transient());
         assert_eq!(calls, 1);
         assert!(start.elapsed() < Duration::from_secs(5));
     }

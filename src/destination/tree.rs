@@ -4,9 +4,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Target, TargetError, TargetFile};
+use super::{Destination, DestinationError, DestinationFile};
 use crate::model::loss::Hole;
-use crate::model::metadata::{Content, Facts, Node, NodeId, NodeKind, Times};
+use crate::model::metadata::{Content, Metadata, Node, NodeId, NodeKind, Times};
 use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
@@ -20,8 +20,8 @@ pub const NOT_SHOWN: &[&str] = &[
 ];
 
 /// A folder at a target. Every folder is listed once, when it is first asked for.
-pub struct TargetTree {
-    target: Arc<dyn Target>,
+pub struct DestinationTree {
+    target: Arc<dyn Destination>,
     /// The folder, as the target names it.
     dir: String,
     info: TreeInfo,
@@ -38,16 +38,16 @@ struct Slot {
     children: Option<(u32, u32)>,
 }
 
-impl TargetTree {
+impl DestinationTree {
     /// The folder `dir` of a target; `file_system` is what people are told of it.
     ///
     /// # Errors
     /// It is not there, or no folder.
     pub fn open(
-        target: Arc<dyn Target>,
+        target: Arc<dyn Destination>,
         dir: &str,
         file_system: &str,
-    ) -> Result<Self, TargetError> {
+    ) -> Result<Self, DestinationError> {
         target.list(dir)?;
         let info = TreeInfo {
             via: Via::Host,
@@ -85,14 +85,14 @@ impl TargetTree {
         TreeError::NotFound { path: "a file".to_owned(), source_name: self.info.source.clone() }
     }
 
-    fn failed(&self, path: &str, error: TargetError) -> TreeError {
+    fn failed(&self, path: &str, error: DestinationError) -> TreeError {
         let path = self.target.display(path);
         let error = error.source.unwrap_or_else(|| std::io::Error::other(error.what));
         TreeError::Host { path, error }
     }
 }
 
-impl Tree for TargetTree {
+impl Tree for DestinationTree {
     fn info(&self) -> &TreeInfo {
         &self.info
     }
@@ -166,8 +166,8 @@ impl Tree for TargetTree {
         Ok(entries)
     }
 
-    fn facts(&self, _id: NodeId, _name: Option<&NtName>) -> Result<Facts, TreeError> {
-        Ok(Facts { content: Content::Data, ..Facts::default() })
+    fn facts(&self, _id: NodeId, _name: Option<&NtName>) -> Result<Metadata, TreeError> {
+        Ok(Metadata { content: Content::Data, ..Metadata::default() })
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
@@ -182,19 +182,19 @@ impl Tree for TargetTree {
             Ok((file, bytes))
         };
         let (file, bytes) = open().map_err(|error| self.failed(&path, error))?;
-        Ok(Box::new(TargetStream { file, path: self.target.display(&path), at: 0, bytes }))
+        Ok(Box::new(DestinationStream { file, path: self.target.display(&path), at: 0, bytes }))
     }
 }
 
 /// A file at a target, in order.
-struct TargetStream {
-    file: Box<dyn TargetFile>,
+struct DestinationStream {
+    file: Box<dyn DestinationFile>,
     path: String,
     at: u64,
     bytes: u64,
 }
 
-impl Stream for TargetStream {
+impl Stream for DestinationStream {
     fn len(&self) -> u64 {
         self.bytes
     }
@@ -233,9 +233,9 @@ fn number(id: NodeId) -> usize {
     usize::try_from(id.0).unwrap_or(usize::MAX)
 }
 
-fn full() -> TargetError {
-    TargetError {
-        trouble: super::Trouble::Other,
+fn full() -> DestinationError {
+    DestinationError {
+        kind: super::ErrorKind::Other,
         path: String::new(),
         what: "more files than can be counted".to_owned(),
         action: String::new(),
@@ -246,7 +246,7 @@ fn full() -> TargetError {
 #[cfg(test)]
 mod tests {
     use super::super::Missing;
-    use super::super::directory::DirectoryTarget;
+    use super::super::directory::DirectoryDestination;
     use super::*;
 
     #[test]
@@ -254,8 +254,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("copy/USMT/File")).unwrap();
         std::fs::write(dir.path().join("copy/USMT/catalog.mig"), [7; 5000]).unwrap();
-        let target = Arc::new(DirectoryTarget::open(dir.path(), Missing::Fail).unwrap());
-        let tree = TargetTree::open(target.clone(), "copy", "a share").unwrap();
+        let target = Arc::new(DirectoryDestination::open(dir.path(), Missing::Fail).unwrap());
+        let tree = DestinationTree::open(target.clone(), "copy", "a share").unwrap();
         let catalog = tree.lookup(&"usmt/CATALOG.MIG".into()).unwrap();
         assert_eq!(tree.lookup(&"USMT/catalog.mig".into()).unwrap(), catalog);
         let node = tree.node(catalog).unwrap();
@@ -269,6 +269,6 @@ mod tests {
         assert!(tree.open(catalog, Some(&"s".into())).is_err());
         assert!(tree.node(NodeId(99)).is_err() && tree.children(NodeId(99)).is_err());
         assert_eq!(tree.children(catalog).unwrap().len(), 0);
-        assert!(TargetTree::open(target, "nothing", "a share").is_err());
+        assert!(DestinationTree::open(target, "nothing", "a share").is_err());
     }
 }

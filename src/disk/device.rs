@@ -23,7 +23,7 @@ pub trait Device: Send + Sync {
     fn sector_size(&self) -> u32;
 
     /// Whether somebody else may be writing to it now: a mounted volume. What
-    /// contradicts itself there may be whole a moment later ([`Patience`](super::live::Patience)).
+    /// contradicts itself there may be whole a moment later ([`TornReadRetry`](super::live::Patience)).
     fn is_live(&self) -> bool {
         false
     }

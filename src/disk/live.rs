@@ -37,17 +37,17 @@ const WAITS: [Duration; 3] =
 
 /// Reads again what contradicts itself on a live device.
 #[derive(Debug)]
-pub struct Patience {
+pub struct TornReadRetry {
     left: Duration,
 }
 
-impl Default for Patience {
+impl Default for TornReadRetry {
     fn default() -> Self {
         Self { left: IN_ALL }
     }
 }
 
-impl Patience {
+impl TornReadRetry {
     /// Calls `read` once; again after a while, a few times, when it fails and
     /// the device `is_live`: the structure may have been caught half written.
     /// The last result is returned. `read` must go to the device, not to a
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn only_what_is_live_is_read_again_and_not_for_ever() {
-        let mut patience = Patience { left: Duration::from_millis(70) };
+        let mut patience = TornReadRetry { left: Duration::from_millis(70) };
         for (is_live, good_at, reads) in [(false, 2, 1), (true, 2, 2), (true, 9, 2), (true, 2, 1)] {
             let mut count = 0;
             let result = patience.until_whole(is_live, || {

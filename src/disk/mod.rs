@@ -37,7 +37,7 @@ pub use image::container::{Container, DiskFormat, open_container};
 pub use image::file::FileDevice;
 pub use image::foreign::Foreign;
 pub use layout::{Disk, Volume};
-pub use live::Patience;
+pub use live::TornReadRetry;
 pub use memory::MemoryDevice;
 pub use open::{attached, names_a_device, open, open_image};
 pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};

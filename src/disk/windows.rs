@@ -16,7 +16,7 @@
 //!   exists can be named as a source like any volume.
 //! * Read as it is, and read again on contradiction: NTFS flushes a change
 //!   within seconds, and a structure caught half written fails its check
-//!   (fix-ups, checksums). [`super::Patience`] has such a structure read again,
+//!   (fix-ups, checksums). [`super::TornReadRetry`] has such a structure read again,
 //!   after growing waits, a few seconds in all. **This is what is done.**
 //!
 //! A rescue runs where nobody works on the volume: WinPE after a failed

@@ -18,7 +18,7 @@ mod verdict;
 pub use codes::Code;
 pub use deleted::check_deleted_stores;
 pub use parts::missing_parts;
-pub use read_all::Onlooker;
+pub use read_all::StreamObserver;
 pub use store::{Check, Level, StoreReport, check_store, check_store_with};
 pub use usmtutils::Usmtutils;
 pub use verdict::Verdict;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::metadata::{Content, Facts, NodeId, NodeKind};
+use crate::model::metadata::{Content, Metadata, NodeId, NodeKind};
 use crate::model::monitor::{Monitor, Progress};
 use crate::model::name::{NtName, NtPath};
 use crate::tree::{Tree, TreeError};
@@ -16,10 +16,10 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// Sees what is read of a store as it is read, so that nobody has to read it a
 /// second time.
-pub trait Onlooker {
+pub trait StreamObserver {
     /// A file's turn comes: the part's number in its store, the path below the
     /// part's `USMT` folder.
-    fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Facts);
+    fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Metadata);
     /// One of its streams begins; `None` for the unnamed one.
     fn stream(&mut self, name: Option<&NtName>);
     /// The next bytes of the stream.
@@ -31,7 +31,7 @@ pub trait Onlooker {
 /// Reads every file of `store`; counts into `report`.
 pub(super) fn read_store(
     store: &Store,
-    mut onlooker: Option<&mut dyn Onlooker>,
+    mut observer: Option<&mut dyn StreamObserver>,
     monitor: &dyn Monitor,
     say: &mut dyn FnMut(Finding),
     report: &mut StoreReport,
@@ -50,8 +50,8 @@ pub(super) fn read_store(
                 return;
             }
             let path = || part.path_of(&listing.path_of(file));
-            let mut look = onlooker.as_deref_mut().map(|onlooker| Look {
-                onlooker,
+            let mut look = observer.as_deref_mut().map(|observer| Look {
+                observer,
                 part: number,
                 below: listing.path_of(file),
             });
@@ -88,7 +88,7 @@ pub(super) fn read_store(
 
 /// An onlooker, and the file that it is to look at.
 struct Look<'a> {
-    onlooker: &'a mut dyn Onlooker,
+    observer: &'a mut dyn StreamObserver,
     part: usize,
     below: NtPath,
 }
@@ -175,7 +175,7 @@ enum Read {
 /// What is wrong with a file that could be opened.
 enum Trouble {
     Hole { bytes: u64, first: String },
-    Facts(String),
+    Metadata(String),
 }
 
 /// Reads every stream of a file. `read` hears of all bytes as they come, and says
@@ -189,18 +189,18 @@ fn read_file(
 ) -> Result<Read, TreeError> {
     let facts = tree.facts(node, None)?;
     if let Some(look) = &mut look {
-        look.onlooker.file(look.part, &look.below, node, &facts);
+        look.observer.file(look.part, &look.below, node, &facts);
     }
     if matches!(facts.content, Content::NotHere(_) | Content::EfsLost(_)) {
         return Ok(Read::NotHere);
     }
-    let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Facts).collect();
+    let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Metadata).collect();
     // The raw export of an EFS file holds all its streams.
     let named: &[_] = if facts.content == Content::EfsRaw { &[] } else { &facts.streams };
     for name in std::iter::once(None).chain(named.iter().map(|s| Some(&s.name))) {
         let mut stream = tree.open(node, name)?;
         if let Some(look) = &mut look {
-            look.onlooker.stream(name);
+            look.observer.stream(name);
         }
         loop {
             let n = stream.read(buffer)?;
@@ -208,7 +208,7 @@ fn read_file(
                 break;
             }
             if let Some(look) = &mut look {
-                look.onlooker.bytes(&buffer[..n]);
+                look.observer.bytes(&buffer[..n]);
             }
             if !read(n as u64) {
                 return Ok(Read::Stopped);
@@ -220,7 +220,7 @@ fn read_file(
                 first: first.reason.clone(),
             });
         } else if let Some(look) = &mut look {
-            look.onlooker.end();
+            look.observer.end();
         }
     }
     Ok(Read::Done(troubles))
@@ -232,7 +232,7 @@ impl Trouble {
             Self::Hole { bytes, first } => {
                 HOLE.at(path, format!("{bytes} bytes cannot be read: {first}"))
             }
-            Self::Facts(which) => FACTS_LOST.at(path, format!("cannot be read whole: {which}")),
+            Self::Metadata(which) => FACTS_LOST.at(path, format!("cannot be read whole: {which}")),
         }
     }
 }
@@ -246,8 +246,8 @@ mod tests {
     #[derive(Default)]
     struct Count(usize);
 
-    impl Onlooker for Count {
-        fn file(&mut self, _: usize, _: &NtPath, _: NodeId, _: &Facts) {
+    impl StreamObserver for Count {
+        fn file(&mut self, _: usize, _: &NtPath, _: NodeId, _: &Metadata) {
             self.0 += 1;
         }
         fn stream(&mut self, _: Option<&NtName>) {}
@@ -264,11 +264,11 @@ mod tests {
             pieces.push(bytes);
             pieces.len() < 3
         };
-        let mut onlooker = Count::default();
-        let mut look = Look { onlooker: &mut onlooker, part: 0, below: "mail.pst".into() };
+        let mut observer = Count::default();
+        let mut look = Look { observer: &mut observer, part: 0, below: "mail.pst".into() };
         let came = read_file(&tree, mail, Some(&mut look), &mut buffer, &mut read).unwrap();
         assert!(matches!(came, Read::Stopped));
         assert_eq!(pieces, [4096; 3]);
-        assert_eq!(onlooker.0, 1, "a file's turn comes once");
+        assert_eq!(observer.0, 1, "a file's turn comes once");
     }
 }

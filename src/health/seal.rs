@@ -14,7 +14,7 @@ pub enum SealCode {
     /// Was not there.
     Added,
     /// Time, owner, right or attribute is another.
-    Facts,
+    Metadata,
     /// The seal is damaged.
     Damaged,
     /// The seal is of another store.
@@ -57,7 +57,7 @@ pub fn finding(code: SealCode, path: impl Into<String>, what: impl Into<String>)
             "Somebody put it into the store after it was sealed.",
             "Find out who did; loadstate may take it for a user's file.",
         ),
-        SealCode::Facts => (
+        SealCode::Metadata => (
             "seal-facts",
             Warning,
             "The bytes are as sealed; loadstate may bring other times or rights back.",

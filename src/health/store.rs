@@ -10,7 +10,7 @@ use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Store, StoreKind};
 
 use super::codes::STORE_ENCRYPTED;
-use super::read_all::Onlooker;
+use super::read_all::StreamObserver;
 use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, read_all, verdict};
 use crate::model::finding::{Finding, Severity};
 
@@ -88,7 +88,7 @@ pub fn check_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> S
 pub fn check_store_with(
     store: &Store,
     check: &Check<'_>,
-    onlooker: Option<&mut dyn Onlooker>,
+    observer: Option<&mut dyn StreamObserver>,
     monitor: &dyn Monitor,
 ) -> StoreReport {
     let mut report = StoreReport::default();
@@ -118,7 +118,7 @@ pub fn check_store_with(
     }
     if check.level == Level::Full && store.kind.holds_data() {
         monitor.stage(Stage::Verify, &store.display());
-        read_all::read_store(store, onlooker, monitor, &mut say, &mut report);
+        read_all::read_store(store, observer, monitor, &mut say, &mut report);
     }
     report.findings = told.finish();
     report

@@ -190,7 +190,7 @@ pub enum Content {
 
 /// The facts of a file that may need more reading.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Facts {
+pub struct Metadata {
     /// Owner, group, DACL, SACL: a self-relative descriptor (MS-DTYP 2.4.6).
     pub security: Option<Vec<u8>>,
     /// Reparse data, raw, with its header (MS-FSCC 2.1.2).
@@ -210,7 +210,7 @@ pub struct Facts {
     pub damaged: Vec<String>,
 }
 
-impl Default for Facts {
+impl Default for Metadata {
     fn default() -> Self {
         Self {
             security: None,

@@ -25,7 +25,7 @@ pub enum Stage {
     /// Putting files back.
     Restore,
     /// Setting permissions and times.
-    Facts,
+    Metadata,
     /// Telling what a set holds.
     List,
 }
@@ -42,7 +42,7 @@ impl Stage {
             Self::Copy => "copy",
             Self::ReadBack => "read-back",
             Self::Restore => "restore",
-            Self::Facts => "facts",
+            Self::Metadata => "facts",
             Self::List => "list",
         }
     }

@@ -9,7 +9,7 @@ use super::html::shorten;
 use super::kinds::{self, COUNT, Count, Kinds};
 use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind, Totals};
 use crate::set::format::rescue::{Part, Rescue, What};
 
@@ -83,8 +83,8 @@ impl Figures {
     /// Those of `lines` that are not damage.
     pub(super) fn gather(
         rescue: &Rescue,
-        lines: &mut dyn Iterator<Item = Result<Line, ArchiveError>>,
-    ) -> Result<Self, ArchiveError> {
+        lines: &mut dyn Iterator<Item = Result<Line, SetError>>,
+    ) -> Result<Self, SetError> {
         let mut gathering = Gathering {
             rescue,
             users: HashMap::new(),
@@ -101,7 +101,7 @@ impl Figures {
                 Ok(Line::Member(member)) => gathering.member(&member),
                 Ok(Line::Frame(_)) => gathering.totals.frames += 1,
                 Ok(_) => {}
-                Err(ArchiveError::Damaged { .. }) => damaged += 1,
+                Err(SetError::Damaged { .. }) => damaged += 1,
                 Err(error) => return Err(error),
             }
         }
@@ -190,7 +190,7 @@ impl Gathering<'_> {
 
     fn date(&mut self, name: &str, member: &Member) {
         let time = FileTime(member.times.modified);
-        let rank = WITNESSES.iter().position(|witness| witness.eq_ignore_ascii_case(name));
+        let rank = WITNESSES.iter().position(|observer| observer.eq_ignore_ascii_case(name));
         let Some(rank) = rank.filter(|_| time != FileTime(0)) else { return };
         if self.store_written.as_ref().is_none_or(|(_, _, best)| rank < *best) {
             self.store_written = Some((time, WITNESSES[rank].to_owned(), rank));

@@ -25,7 +25,7 @@ mod treemap;
 mod users;
 mod words;
 
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::Line;
 use crate::set::format::names::REPORT;
 use crate::set::format::rescue::Rescue;
@@ -43,8 +43,8 @@ pub const MAX_BYTES: usize = 300 << 10;
 /// The manifest cannot be read, or reading it is cancelled.
 pub fn make(
     rescue: &Rescue,
-    lines: &mut dyn Iterator<Item = Result<Line, ArchiveError>>,
-) -> Result<Vec<u8>, ArchiveError> {
+    lines: &mut dyn Iterator<Item = Result<Line, SetError>>,
+) -> Result<Vec<u8>, SetError> {
     // When a set gets its report, that is no file of it yet.
     let mut rescue = rescue.clone();
     rescue.files.retain(|file| file.name != REPORT);

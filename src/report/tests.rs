@@ -248,14 +248,14 @@ fn a_set_without_anything_has_a_page_too() {
 
 #[test]
 fn damaged_lines_are_passed_over_and_said() {
-    let damaged = ArchiveError::Damaged { path: String::new(), offset: 0, what: String::new() };
+    let damaged = SetError::Damaged { path: String::new(), offset: 0, what: String::new() };
     let good = file(b"C/StateStore/USMT/File/C$/Users/alice/a.txt", 1234);
     let mut lines = [Err(damaged), Ok(Line::Member(Box::new(good)))].into_iter();
     let page = String::from_utf8(make(&store_set(&["C"]), &mut lines).unwrap()).unwrap();
     assert!(page.contains("The list of this set is damaged") && page.contains("verdict warn"));
     assert!(page.contains("<bdi>alice</bdi>"));
-    let mut lines = std::iter::once(Err(ArchiveError::Cancelled { set: None }));
-    assert!(matches!(make(&store_set(&["C"]), &mut lines), Err(ArchiveError::Cancelled { .. })));
+    let mut lines = std::iter::once(Err(SetError::Cancelled { set: None }));
+    assert!(matches!(make(&store_set(&["C"]), &mut lines), Err(SetError::Cancelled { .. })));
 }
 
 #[test]

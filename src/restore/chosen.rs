@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
 use crate::set::format::rescue::{Part, Rescue, What};
 use crate::set::read::reader::{InOrder, SetReader};
@@ -32,7 +32,7 @@ impl Chosen {
     ///
     /// # Errors
     /// The manifest cannot be read.
-    pub fn new<S: AsRef<str>>(set: SetReader, paths: &[S]) -> Result<Self, ArchiveError> {
+    pub fn new<S: AsRef<str>>(set: SetReader, paths: &[S]) -> Result<Self, SetError> {
         let paths: Vec<String> = paths
             .iter()
             .map(|path| path.as_ref().replace('\\', "/").trim_matches('/').to_owned())
@@ -45,7 +45,7 @@ impl Chosen {
         for line in chosen.set.lines()? {
             let member = match line {
                 Ok(Line::Member(member)) => member,
-                Ok(_) | Err(ArchiveError::Damaged { .. }) => continue,
+                Ok(_) | Err(SetError::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
             let by: Vec<usize> = (0..chosen.paths.len())
@@ -74,7 +74,7 @@ impl Chosen {
     ///
     /// # Errors
     /// The manifest cannot be read.
-    pub fn part(set: SetReader, drive: &str) -> Result<Self, ArchiveError> {
+    pub fn part(set: SetReader, drive: &str) -> Result<Self, SetError> {
         let mut chosen = Self::new(set, &[drive])?;
         chosen.rescue.parts.retain(|part| part.drive == drive);
         Ok(chosen)
@@ -86,12 +86,12 @@ impl Chosen {
     ///
     /// # Errors
     /// The manifest cannot be read.
-    pub fn user(set: SetReader, name: &str) -> Result<Self, ArchiveError> {
+    pub fn user(set: SetReader, name: &str) -> Result<Self, SetError> {
         let mut homes: Vec<(String, String)> = Vec::new();
         for line in set.lines()? {
             let member = match line {
                 Ok(Line::Member(member)) => member,
-                Ok(_) | Err(ArchiveError::Damaged { .. }) => continue,
+                Ok(_) | Err(SetError::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
             if let Some((home, own)) = home_of(&member.path, name)
@@ -206,7 +206,7 @@ impl Input for Chosen {
         Some(self.set.plain_bytes())
     }
 
-    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError> {
+    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
         let all = self.set.in_order()?;
         Ok(Box::new(ChosenInOrder { chosen: self, all, homes: HashMap::new() }))
     }
@@ -251,7 +251,7 @@ impl ChosenInOrder<'_> {
 }
 
 impl Ordered for ChosenInOrder<'_> {
-    fn next_member(&mut self) -> Option<Result<Member, ArchiveError>> {
+    fn next_member(&mut self) -> Option<Result<Member, SetError>> {
         loop {
             let member = match self.all.next_member()? {
                 Ok(member) => member,

@@ -220,11 +220,11 @@ impl Places {
             };
             if names.iter().any(|n| n.eq_ignore_ascii_case("USMT")) {
                 let what = "a USMT store is there already";
-                return Err(RestoreError::InTheWay { path: shown, what });
+                return Err(RestoreError::AlreadyExists { path: shown, what });
             }
             if !names.is_empty() {
                 let what = "the folder is there already, and not empty";
-                return Err(RestoreError::InTheWay { path: shown, what });
+                return Err(RestoreError::AlreadyExists { path: shown, what });
             }
         }
         Ok(())

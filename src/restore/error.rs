@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 
 /// Why a restore cannot begin, or cannot go on. What only strikes one file is
 /// no error but a [`Loss`](crate::model::loss::Loss), and the rest goes on.
@@ -50,7 +50,7 @@ pub enum RestoreError {
     },
     /// A store, or something else, is there already.
     #[error("{path}: {what}")]
-    InTheWay {
+    AlreadyExists {
         /// The folder.
         path: String,
         /// What is there.
@@ -66,7 +66,7 @@ pub enum RestoreError {
     },
     /// The set cannot be read.
     #[error(transparent)]
-    Set(#[from] ArchiveError),
+    Set(#[from] SetError),
     /// The user stopped it.
     #[error("stopped before everything was restored")]
     Cancelled,
@@ -98,7 +98,7 @@ impl RestoreError {
                 )
             }
             Self::Full { .. } => "Make room or use another disk; then run it again.".to_owned(),
-            Self::InTheWay { .. } => {
+            Self::AlreadyExists { .. } => {
                 "Nothing was changed. Move it away or choose another destination; with --replace \
                  files of the same names are replaced."
                     .to_owned()
@@ -123,7 +123,7 @@ impl RestoreError {
             Self::Missing { .. }
                 | Self::Denied { .. }
                 | Self::Full { .. }
-                | Self::InTheWay { .. }
+                | Self::AlreadyExists { .. }
                 | Self::Broken { .. }
         )
     }

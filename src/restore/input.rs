@@ -1,6 +1,6 @@
 //! What a restore reads: a rescue set, or anything that can say the same.
 
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Member};
 use crate::set::format::rescue::Rescue;
 use crate::set::read::reader::{DataReader, InOrder, SetReader};
@@ -19,14 +19,14 @@ pub trait Input {
     ///
     /// # Errors
     /// The set cannot be read at all.
-    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError>;
+    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError>;
 }
 
 /// The members of a set, in their order.
 pub trait Ordered {
     /// The next member; `None` behind the last. Goes on after
-    /// [`ArchiveError::Damaged`].
-    fn next_member(&mut self) -> Option<Result<Member, ArchiveError>>;
+    /// [`SetError::Damaged`].
+    fn next_member(&mut self) -> Option<Result<Member, SetError>>;
 
     /// The bytes of a stream of the member that came last; streams are asked
     /// for in order, and may be left out.
@@ -39,9 +39,9 @@ pub trait Bytes {
     /// the manifest says.
     ///
     /// # Errors
-    /// [`ArchiveError::Damaged`]: what comes next is damaged, or all was read
+    /// [`SetError::Damaged`]: what comes next is damaged, or all was read
     /// and is not what was saved. Anything else: the set cannot be reached.
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError>;
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, SetError>;
 
     /// Passes over a damaged piece; how many bytes of the stream that is.
     fn skip_damage(&mut self) -> u64;
@@ -56,13 +56,13 @@ impl Input for SetReader {
         Some(self.plain_bytes())
     }
 
-    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError> {
+    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
         Ok(Box::new(self.in_order()?))
     }
 }
 
 impl Ordered for InOrder {
-    fn next_member(&mut self) -> Option<Result<Member, ArchiveError>> {
+    fn next_member(&mut self) -> Option<Result<Member, SetError>> {
         self.next_member()
     }
 
@@ -72,7 +72,7 @@ impl Ordered for InOrder {
 }
 
 impl Bytes for DataReader<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, SetError> {
         self.read(buf)
     }
 

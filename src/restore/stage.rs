@@ -201,13 +201,13 @@ fn take_place(
             let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
             let Some(aside) = aside else {
                 let what = "too many earlier stores are kept beside it";
-                return Err(RestoreError::InTheWay { path: shown, what });
+                return Err(RestoreError::AlreadyExists { path: shown, what });
             };
             folder.rename(at, &aside).map_err(failed)?;
             note(at, &aside, true);
         } else {
             let what = "something stands where the store belongs";
-            return Err(RestoreError::InTheWay { path: shown, what });
+            return Err(RestoreError::AlreadyExists { path: shown, what });
         }
     }
     folder.rename(now, at).map_err(failed)?;

@@ -89,7 +89,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Names what the destination has no place for, and no more of these kinds.
-    pub(super) fn foretell(&mut self) {
+    pub(super) fn report_unsupported(&mut self) {
         for (fact, (files, first)) in std::mem::take(&mut self.unheld) {
             let what = fact.as_str();
             let detail = format!(
@@ -102,7 +102,7 @@ impl<'a> Tally<'a> {
 
     /// Names what was not foretold.
     pub(super) fn finish(mut self) -> (u64, u64) {
-        self.foretell();
+        self.report_unsupported();
         for ((fact, what), times) in std::mem::take(&mut self.failures) {
             if let Some(more) = times.checked_sub(NAMED).filter(|more| *more > 0) {
                 let detail = format!("{}: {what}; the same for {more} more files", fact.as_str());

@@ -35,7 +35,7 @@ pub(super) enum Said {
     Changed,
     Touched,
     Added,
-    Facts,
+    Metadata,
 }
 
 impl Said {
@@ -46,7 +46,7 @@ impl Said {
             Self::Changed => Some("changed"),
             Self::Touched => Some("touched"),
             Self::Added => Some("added"),
-            Self::Facts => Some("facts"),
+            Self::Metadata => Some("facts"),
         }
     }
 }
@@ -395,7 +395,7 @@ impl<'a> Comparer<'a> {
                 self.monitor.finding(&finding(code, "", what));
             }
         };
-        more(self.outcome.facts, SealCode::Facts, "times, rights or attributes");
+        more(self.outcome.facts, SealCode::Metadata, "times, rights or attributes");
         more(self.outcome.touched, SealCode::Touched, "written to since");
         if unread > 0 {
             self.outcome.hashes_unused += unread;
@@ -453,16 +453,16 @@ impl<'a> Comparer<'a> {
         let pair = self.pairs.get(part).copied().flatten().unwrap_or(usize::MAX);
         if let Some(entry) = self.index.get(pair, below, None) {
             if entry.is(flag::NOTED) {
-                return Said::Facts;
+                return Said::Metadata;
             }
             entry.set(flag::NOTED);
         }
         self.outcome.facts += 1;
         if self.outcome.facts <= NAMED {
             let what = "a time, an owner, a right or an attribute is not as sealed";
-            self.monitor.finding(&finding(SealCode::Facts, self.shown(part, below), what));
+            self.monitor.finding(&finding(SealCode::Metadata, self.shown(part, below), what));
         }
-        Said::Facts
+        Said::Metadata
     }
 
     fn mark(&mut self, pair: usize, below: &[u8], flags: u32) {

@@ -9,7 +9,7 @@ use super::parts::{Here, prefix, split};
 use super::read::Seal;
 use crate::health::seal::{SealCode, finding};
 use crate::model::monitor::Monitor;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member};
 use crate::set::format::rescue::{SealOutcome, SealState, What};
 use crate::set::read::reader::{DataReader, SetReader};
@@ -19,10 +19,7 @@ use crate::set::read::reader::{DataReader, SetReader};
 ///
 /// # Errors
 /// The set cannot be reached.
-pub fn check_set(
-    set: &SetReader,
-    monitor: &dyn Monitor,
-) -> Result<Option<SealOutcome>, ArchiveError> {
+pub fn check_set(set: &SetReader, monitor: &dyn Monitor) -> Result<Option<SealOutcome>, SetError> {
     if set.rescue().what != What::Store {
         return Ok(None);
     }
@@ -73,7 +70,7 @@ pub fn check_set(
                 comparer.member(&member);
             }
             Ok(_) => {}
-            Err(ArchiveError::Damaged { .. }) => return Ok(None),
+            Err(SetError::Damaged { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
     }
@@ -88,7 +85,7 @@ struct Found {
     markers: Vec<(Vec<u8>, u64, u64)>,
 }
 
-fn look(set: &SetReader) -> Result<Option<Found>, ArchiveError> {
+fn look(set: &SetReader) -> Result<Option<Found>, SetError> {
     let beside: Vec<Vec<u8>> =
         set.rescue().parts.iter().map(|part| prefix(&part.drive, &part.path, NAME)).collect();
     let (mut seal, mut markers) = (None, Vec::new());
@@ -96,7 +93,7 @@ fn look(set: &SetReader) -> Result<Option<Found>, ArchiveError> {
         let member = match line {
             Ok(Line::Member(member)) => member,
             Ok(_) => continue,
-            Err(ArchiveError::Damaged { .. }) => return Ok(None),
+            Err(SetError::Damaged { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let Member { data: Some(data), path, .. } = &*member else { continue };

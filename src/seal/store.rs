@@ -9,16 +9,16 @@ use super::compare::{Comparer, Depth, Present, Side, marker_names};
 use super::hashing::Hashers;
 use super::parts::Here;
 use super::read::Seal;
-use crate::health::Onlooker;
+use crate::health::StreamObserver;
 use crate::health::seal::{SealCode, finding};
-use crate::model::metadata::{Facts, NodeId};
+use crate::model::metadata::{Metadata, NodeId};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind, SealMissing, to_text};
 use crate::set::format::rescue::{SealOutcome, SealState};
+use crate::set::write::observer::MemberObserver;
 use crate::set::write::plan::{Plan, PlanKind, PlanPart};
-use crate::set::write::witness::Witness;
 use crate::usmt::{Part, Store};
 
 /// FAT rounds times to two seconds; other file systems, or programs that copy
@@ -76,7 +76,7 @@ impl Guard {
     }
 
     /// A witness for packing the store into a set.
-    pub fn witness<'a>(&'a mut self, monitor: &'a dyn Monitor) -> impl Witness + 'a {
+    pub fn observer<'a>(&'a mut self, monitor: &'a dyn Monitor) -> impl MemberObserver + 'a {
         let state = match self.compare(Depth::Members, monitor) {
             Ok(comparer) => Testimony::Comparing(Box::new(comparer)),
             Err(outcome) => Testimony::Over(outcome),
@@ -148,7 +148,7 @@ type Asked = (usize, Vec<u8>, Option<Vec<u8>>);
 
 impl<'a> StoreCheck<'a> {
     /// Compares names, kinds, sizes and times. With `full` the hashes come
-    /// later, by [`Onlooker`].
+    /// later, by [`StreamObserver`].
     ///
     /// # Errors
     /// The store cannot be walked; the monitor was cancelled.
@@ -157,7 +157,7 @@ impl<'a> StoreCheck<'a> {
         guard: &'a mut Guard,
         full: bool,
         monitor: &'a dyn Monitor,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let depth = if full { Depth::Later } else { Depth::Metadata };
         let mut check = Self {
             comparer: guard.compare(depth, monitor).map(Box::new),
@@ -227,8 +227,8 @@ fn walk(plan: &Plan, comparer: &mut Comparer<'_>) -> HashMap<(usize, NodeId), Ve
     first_names
 }
 
-impl Onlooker for StoreCheck<'_> {
-    fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Facts) {
+impl StreamObserver for StoreCheck<'_> {
+    fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Metadata) {
         let path = match self.first_names.get(&(part, node)) {
             Some(first) => first.clone(),
             None => below.names().iter().map(NtName::as_wtf8).collect::<Vec<_>>().join(&b'/'),
@@ -277,7 +277,7 @@ enum Testimony<'a> {
     Over(SealOutcome),
 }
 
-impl Witness for Packing<'_> {
+impl MemberObserver for Packing<'_> {
     fn member(&self, member: &mut Member) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Testimony::Comparing(comparer) = &mut *state {
@@ -287,8 +287,8 @@ impl Witness for Packing<'_> {
 
     fn finish(
         &self,
-        line: &mut dyn FnMut(&Line) -> Result<(), ArchiveError>,
-    ) -> Result<SealOutcome, ArchiveError> {
+        line: &mut dyn FnMut(&Line) -> Result<(), SetError>,
+    ) -> Result<SealOutcome, SetError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let comparer = match &mut *state {
             Testimony::Comparing(comparer) => comparer,

@@ -18,7 +18,7 @@ use super::{End, FORMAT, Header, Line, NAME, SealPart};
 use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::{finish_hex, to_hex};
 use crate::set::format::manifest::report_losses;
 use crate::set::format::manifest::{Data, HoleLine, Member, MemberKind, Totals, to_text};
@@ -43,7 +43,7 @@ const PARTIAL: &str = "lifeboat.seal.partial";
 pub enum SealError {
     /// The store cannot be looked at.
     #[error(transparent)]
-    Archive(#[from] ArchiveError),
+    Archive(#[from] SetError),
     /// The folder that the seal belongs into is not where it should be.
     #[error("{}: the store's folder is not there", path.display())]
     NoFolder {
@@ -145,7 +145,7 @@ pub fn seal_store(
     let plan =
         Plan::make(store.parts.iter().map(plan_part).collect(), monitor).map_err(|error| {
             match error {
-                ArchiveError::Cancelled { .. } => SealError::Cancelled,
+                SetError::Cancelled { .. } => SealError::Cancelled,
                 error => error.into(),
             }
         })?;

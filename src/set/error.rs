@@ -1,15 +1,15 @@
 //! Why a rescue set cannot be made or read, and what to do about it.
 
-use crate::destination::TargetError;
+use crate::destination::DestinationError;
 use crate::set::crypt::CryptError;
 use crate::tree::TreeError;
 
 /// Why a rescue set cannot be made or read.
 #[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
+pub enum SetError {
     /// The destination refused something.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Destination(#[from] DestinationError),
     /// What was asked for cannot be found in the source.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -91,11 +91,11 @@ pub enum ArchiveError {
     },
 }
 
-impl ArchiveError {
+impl SetError {
     /// What to do, in plain words.
     pub fn advice(&self) -> String {
         match self {
-            Self::Target(error) => error.action.clone(),
+            Self::Destination(error) => error.action.clone(),
             Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
             Self::SourceGone(_) => {
                 "Attach the disk again and run the same command: it goes on where it stopped.".into()
@@ -127,9 +127,9 @@ impl ArchiveError {
 
 /// An error of the encryption of a file.
 pub(crate) fn encryption_error(
-    target: &dyn crate::destination::Target,
+    target: &dyn crate::destination::Destination,
     path: &str,
     error: CryptError,
-) -> ArchiveError {
-    ArchiveError::Crypt { path: target.display(path), error }
+) -> SetError {
+    SetError::Crypt { path: target.display(path), error }
 }

@@ -11,4 +11,4 @@ pub mod format;
 pub mod read;
 pub mod write;
 
-pub use error::ArchiveError;
+pub use error::SetError;

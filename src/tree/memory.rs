@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::model::loss::Hole;
 use crate::model::metadata::{
-    Facts, FileTime, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
+    FileTime, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
 };
 use crate::model::name::{NtName, NtPath};
 use crate::ntfs::error::NtfsError;
@@ -105,7 +105,7 @@ pub struct MemoryNode {
     /// Its cheap facts; `size` may be made to differ from what reading yields.
     pub node: Node,
     /// Its other facts; the streams come from [`MemoryNode::streams`].
-    pub facts: Facts,
+    pub facts: Metadata,
     /// The unnamed stream.
     pub data: MemoryData,
     /// Named streams, with the sizes that are told of them.
@@ -163,7 +163,7 @@ impl MemoryTree {
         };
         self.nodes.push(MemoryNode {
             node,
-            facts: Facts::default(),
+            facts: Metadata::default(),
             data,
             streams: BTreeMap::new(),
             unknowable: None,
@@ -271,12 +271,12 @@ impl Tree for MemoryTree {
         Ok(dir.children.iter().map(|(name, &node)| Entry { name: name.clone(), node }).collect())
     }
 
-    fn facts(&self, id: NodeId, _name: Option<&NtName>) -> Result<Facts, TreeError> {
+    fn facts(&self, id: NodeId, _name: Option<&NtName>) -> Result<Metadata, TreeError> {
         let node = self.get(id)?;
         let streams = node.streams.iter();
         let streams =
             streams.map(|(name, data)| StreamInfo { name: name.clone(), size: data.len() });
-        Ok(Facts { streams: streams.collect(), ..node.facts.clone() })
+        Ok(Metadata { streams: streams.collect(), ..node.facts.clone() })
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {

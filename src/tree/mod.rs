@@ -9,7 +9,7 @@ pub mod subtree;
 pub mod time_limited;
 
 use crate::model::loss::Hole;
-use crate::model::metadata::{Facts, Node, NodeId};
+use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::ntfs::DeletedFile;
@@ -18,7 +18,7 @@ use crate::ntfs::DeletedFile;
 const MAX_UNLISTED: usize = 3;
 
 /// A name in a directory. DOS (8.3) names are no entries; see
-/// [`Facts::short_name`].
+/// [`Metadata::short_name`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// The name.
@@ -135,7 +135,7 @@ pub trait Stream: Send {
     /// From now on a failing medium is not asked again, in smaller pieces: once
     /// there is a hole, all that follows may come as one, unread. For whoever
     /// opens the stream a second time then, when everything else is saved.
-    fn set_hasty(&mut self, _hasty: bool) {}
+    fn set_fail_fast(&mut self, _hasty: bool) {}
 }
 
 /// The files of one volume or folder, read-only.
@@ -158,7 +158,7 @@ pub trait Tree: Send + Sync {
 
     /// The facts that need more reading. `name` tells which of several links
     /// the DOS name is wanted for.
-    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError>;
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError>;
 
     /// Opens the unnamed stream (`None`) or a named one.
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError>;

@@ -20,7 +20,7 @@ use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
 use crate::model::finding::Finding;
 use crate::model::metadata::{
-    Content, Facts, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
+    Content, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
 };
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
@@ -230,14 +230,14 @@ impl Tree for NtfsTree {
         Ok(children.into_iter().map(|(name, node)| Entry { name, node }).collect())
     }
 
-    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
         if self.is_made_up(id) {
             let lost = "the folder's own record is lost, and with it owner, permissions and times";
             let damaged = is_lost_folder(id).then(|| lost.to_owned());
-            return Ok(Facts { damaged: damaged.into_iter().collect(), ..Facts::default() });
+            return Ok(Metadata { damaged: damaged.into_iter().collect(), ..Metadata::default() });
         }
         let file = self.file(self.entry(id)?)?;
-        let mut facts = Facts { damaged: file.damage.clone(), ..Facts::default() };
+        let mut facts = Metadata { damaged: file.damage.clone(), ..Metadata::default() };
         // A device that is gone is no loss of a fact.
         let mut gone = None;
         let mut value = |kind: u32, what: &str| {

@@ -12,8 +12,8 @@ use crate::model::name::{NtName, NtPath};
 
 use super::host::HostTree;
 use super::ntfs::NtfsTree;
-use super::subtree::Within;
-use super::time_limited::Brief;
+use super::subtree::SubtreeView;
+use super::time_limited::TimeLimitedTree;
 use super::{Tree, TreeError, Via};
 
 /// Why a source cannot be opened.
@@ -199,7 +199,7 @@ fn open_volume(
         not_shown = opened.not_shown;
         let tree = match asked {
             Asked::ByName => opened.tree,
-            Asked::WithAll => Arc::new(Brief::new(opened.tree, UNNAMED)),
+            Asked::WithAll => Arc::new(TimeLimitedTree::new(opened.tree, UNNAMED)),
         };
         Ok((tree, format!("{why}; through {mount}")))
     };
@@ -288,7 +288,7 @@ fn folder(path: &Path) -> Result<Folder, SourceError> {
     let within = volume_root(path).and_then(|(root, below)| {
         let tree = HostTree::open(&root).ok()?;
         let not_shown = tree.limits();
-        let tree = Within::new(Arc::new(tree), &below, path.display().to_string()).ok()?;
+        let tree = SubtreeView::new(Arc::new(tree), &below, path.display().to_string()).ok()?;
         Some(Folder { tree: Arc::new(tree), root, not_shown })
     });
     if let Some(folder) = within {

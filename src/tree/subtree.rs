@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::model::metadata::{Facts, Node, NodeId};
+use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::name::{NtName, NtPath};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo};
 
 /// See the module.
-pub struct Within {
+pub struct SubtreeView {
     inner: Arc<dyn Tree>,
     /// The folders on the way, each with the one entry that is shown in it.
     /// They are never listed: beside the way there may be a million files, or a
@@ -24,7 +24,7 @@ pub struct Within {
 /// What belongs to a `USMT` folder and lies beside it.
 pub const SHOWN_BESIDE: &str = "lifeboat.seal";
 
-impl Within {
+impl SubtreeView {
     /// Shows only what is in `folder`, and the way to it. `source` is what the
     /// user called the folder.
     pub fn new(inner: Arc<dyn Tree>, folder: &NtPath, source: String) -> Result<Self, TreeError> {
@@ -50,7 +50,7 @@ impl Within {
     }
 }
 
-impl Tree for Within {
+impl Tree for SubtreeView {
     fn info(&self) -> &TreeInfo {
         &self.info
     }
@@ -83,7 +83,7 @@ impl Tree for Within {
         }
     }
 
-    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
         self.inner.facts(id, name)
     }
 

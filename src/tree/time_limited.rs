@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::finding::{Finding, Severity};
-use crate::model::metadata::{Facts, Node, NodeId};
+use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 
@@ -19,12 +19,12 @@ use super::{Entry, Stream, Tree, TreeError, TreeInfo};
 const MOST_WAITING: usize = 200_000;
 
 /// See the module.
-pub struct Brief {
+pub struct TimeLimitedTree {
     inner: Arc<dyn Tree>,
     time: Duration,
 }
 
-impl Brief {
+impl TimeLimitedTree {
     /// Lets the tree be searched for so long.
     pub fn new(inner: Arc<dyn Tree>, time: Duration) -> Self {
         Self { inner, time }
@@ -43,7 +43,7 @@ impl Brief {
     }
 }
 
-impl Tree for Brief {
+impl Tree for TimeLimitedTree {
     fn info(&self) -> &TreeInfo {
         self.inner.info()
     }
@@ -60,7 +60,7 @@ impl Tree for Brief {
         self.inner.children(id)
     }
 
-    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
         self.inner.facts(id, name)
     }
 
@@ -126,12 +126,12 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("StateStore/USMT")).unwrap();
         let inner: Arc<dyn Tree> = Arc::new(HostTree::open(dir.path()).unwrap());
         let seen = Collect::default();
-        let whole = Brief::new(inner.clone(), Duration::from_mins(1));
+        let whole = TimeLimitedTree::new(inner.clone(), Duration::from_mins(1));
         let found = whole.find_named(&["usmt"], &seen).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found, inner.find_named(&["usmt"], &seen).unwrap());
         assert!(seen.findings.lock().unwrap().is_empty(), "it was searched whole");
-        let none = Brief::new(inner, Duration::ZERO);
+        let none = TimeLimitedTree::new(inner, Duration::ZERO);
         assert_eq!(none.find_named(&["usmt"], &seen).unwrap(), []);
         assert_eq!(seen.findings.lock().unwrap()[0].code, "search-cut-short");
     }

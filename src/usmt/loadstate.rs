@@ -16,16 +16,16 @@ pub const NEEDS: &str = "Run it in full Windows (loadstate refuses to run in Win
 
 /// A store as `loadstate` is to find it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Kept {
+pub struct LoadstateStore {
     /// `hard-link`, `uncompressed` or `compressed`; anything else is no store.
     pub kind: String,
     /// Its parts.
-    pub parts: Vec<KeptPart>,
+    pub parts: Vec<LoadstatePart>,
 }
 
 /// One part of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KeptPart {
+pub struct LoadstatePart {
     /// The drive letter it had in Windows, or what stands in for it.
     pub drive: String,
     /// The folder above `USMT` on that drive, `/` between names.
@@ -34,7 +34,7 @@ pub struct KeptPart {
     pub is_secondary: bool,
 }
 
-impl KeptPart {
+impl LoadstatePart {
     /// `C:\StateStore`.
     pub fn place(&self) -> String {
         format!("{}:\\{}", self.drive, self.path.replace('/', "\\"))
@@ -138,7 +138,7 @@ impl Way {
 }
 
 /// The ways to restore a store, best first; none for what is no store.
-pub fn ways(kept: &Kept) -> Vec<Way> {
+pub fn ways(kept: &LoadstateStore) -> Vec<Way> {
     let Some(first) = kept.parts.iter().find(|p| !p.is_secondary).or(kept.parts.first()) else {
         return Vec::new();
     };
@@ -174,8 +174,8 @@ pub fn ways(kept: &Kept) -> Vec<Way> {
     ways
 }
 
-fn hard_link(kept: &Kept, store: Option<&str>) -> Vec<Way> {
-    let places: Vec<String> = kept.parts.iter().map(KeptPart::place).collect();
+fn hard_link(kept: &LoadstateStore, store: Option<&str>) -> Vec<Way> {
+    let places: Vec<String> = kept.parts.iter().map(LoadstatePart::place).collect();
     let mut ways = vec![Way {
         name: "a",
         when: "With every part back at its original drive and path, on fixed NTFS disks."
@@ -236,13 +236,13 @@ pub fn quoted(word: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn kept(kind: &str, parts: &[(&str, &str, bool)]) -> Kept {
-        let part = |&(drive, path, is_secondary): &(&str, &str, bool)| KeptPart {
+    fn kept(kind: &str, parts: &[(&str, &str, bool)]) -> LoadstateStore {
+        let part = |&(drive, path, is_secondary): &(&str, &str, bool)| LoadstatePart {
             drive: drive.to_owned(),
             path: path.to_owned(),
             is_secondary,
         };
-        Kept { kind: kind.to_owned(), parts: parts.iter().map(part).collect() }
+        LoadstateStore { kind: kind.to_owned(), parts: parts.iter().map(part).collect() }
     }
 
     fn commands(kind: &str, parts: &[(&str, &str, bool)]) -> Vec<String> {

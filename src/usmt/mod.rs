@@ -223,13 +223,13 @@ impl Store {
     }
 
     /// The store as `loadstate` is to find it.
-    pub fn kept(&self) -> loadstate::Kept {
-        let part = |part: &Part| loadstate::KeptPart {
+    pub fn kept(&self) -> loadstate::LoadstateStore {
+        let part = |part: &Part| loadstate::LoadstatePart {
             drive: part.drive.name(),
             path: part.store_path().to_string(),
             is_secondary: part.role == Role::Secondary,
         };
-        loadstate::Kept {
+        loadstate::LoadstateStore {
             kind: self.kind.as_str().to_owned(),
             parts: self.parts.iter().map(part).collect(),
         }

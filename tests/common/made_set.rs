@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use lifeboat::restore::{Bytes, Input, Ordered};
-use lifeboat::set::error::ArchiveError;
+use lifeboat::set::error::SetError;
 use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::format::manifest::{
     At, Data, Member, MemberKind, NamedStream, TimesLine, Totals, to_text,
@@ -159,18 +159,18 @@ impl Input for MadeSet {
         &self.rescue
     }
 
-    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, ArchiveError> {
-        Ok(Box::new(Turn { set: self, next: 0 }))
+    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
+        Ok(Box::new(SequentialCursor { set: self, next: 0 }))
     }
 }
 
-struct Turn<'a> {
+struct SequentialCursor<'a> {
     set: &'a MadeSet,
     next: usize,
 }
 
-impl Ordered for Turn<'_> {
-    fn next_member(&mut self) -> Option<Result<Member, ArchiveError>> {
+impl Ordered for SequentialCursor<'_> {
+    fn next_member(&mut self) -> Option<Result<Member, SetError>> {
         self.next += 1;
         self.set.members.get(self.next - 1).cloned().map(Ok)
     }
@@ -192,12 +192,12 @@ struct Stored<'a> {
     is_right: bool,
 }
 
-fn damaged(what: &str) -> ArchiveError {
-    ArchiveError::Damaged { path: "store.tar.zst".to_owned(), offset: 7, what: what.to_owned() }
+fn damaged(what: &str) -> SetError {
+    SetError::Damaged { path: "store.tar.zst".to_owned(), offset: 7, what: what.to_owned() }
 }
 
 impl Bytes for Stored<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, SetError> {
         if self.broken.contains(&self.at) {
             return Err(damaged("frame 3 is damaged"));
         }

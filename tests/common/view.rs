@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat::model::metadata::{Facts, FileTime, NodeId, NodeKind};
+use lifeboat::model::metadata::{FileTime, Metadata, NodeId, NodeKind};
 use lifeboat::model::name::NtPath;
 use lifeboat::tree::Tree;
 
@@ -16,7 +16,7 @@ pub(crate) struct Seen {
     pub(crate) times: [FileTime; 3],
     pub(crate) size: u64,
     pub(crate) links: u32,
-    pub(crate) facts: Facts,
+    pub(crate) facts: Metadata,
     pub(crate) hashes: Vec<String>,
 }
 

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use lifeboat::destination::Target;
-use lifeboat::destination::directory::DirectoryTarget;
+use lifeboat::destination::Destination;
+use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::disk::Device;
 use lifeboat::model::loss::Hole;
 use lifeboat::model::metadata::{FileTime, attributes};
@@ -97,7 +97,7 @@ pub(crate) fn pack_watched(
     options: &OffloadOptions,
     monitor: &dyn Monitor,
 ) -> Outcome {
-    let target = DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap();
+    let target = DirectoryDestination::open(dir, lifeboat::destination::Missing::Make).unwrap();
     offload(&plan(tree), &target, options, monitor).unwrap()
 }
 
@@ -108,8 +108,8 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 }
 
 /// A folder as a target.
-pub(crate) fn target(dir: &Path) -> Arc<dyn Target> {
-    Arc::new(DirectoryTarget::open(dir, lifeboat::destination::Missing::Make).unwrap())
+pub(crate) fn target(dir: &Path) -> Arc<dyn Destination> {
+    Arc::new(DirectoryDestination::open(dir, lifeboat::destination::Missing::Make).unwrap())
 }
 
 /// A store with every kind of file: sizes at the edges of blocks and frames,

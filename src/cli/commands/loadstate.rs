@@ -8,7 +8,7 @@ use crate::model::monitor::Monitor;
 use crate::model::name::NtPath;
 use crate::restore::MARKER;
 use crate::restore::loadstate::{Around, Ended, Said, find, is_windows_pe, run as run_it};
-use crate::usmt::loadstate::{Call, Kept, NEEDS, Way, quoted, return_code, ways};
+use crate::usmt::loadstate::{Call, LoadstateStore, NEEDS, Way, quoted, return_code, ways};
 use crate::usmt::{Store, StoreKind};
 use anyhow::Result;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::cli::{sets, sources};
 
 /// A store, and where it is for the machine that this runs on.
 struct Asked {
-    kept: Kept,
+    kept: LoadstateStore,
     /// The folder above `USMT`, as this machine calls it; `None` for a set.
     here: Option<String>,
     display: String,
@@ -367,7 +367,7 @@ fn follow(said: Said, phase: &mut String, percent: &mut u8, out: Out) {
             *phase = format!("{start}, about {minutes} min left");
         }
         Said::Percent(done) => *percent = done,
-        Said::Trouble { error, object, action } => {
+        Said::ErrorKind { error, object, action } => {
             out.note(&format!("loadstate: {error}: {object} ({action})"));
             return;
         }

@@ -1,6 +1,6 @@
 //! `lifeboat offload`.
 
-use crate::destination::Target;
+use crate::destination::Destination;
 use crate::destination::preflight::{Preflight, preflight};
 use crate::health::missing_parts;
 use crate::model::metadata::NodeKind;
@@ -11,8 +11,8 @@ use crate::seal::{self as sealing, Guard, Looked};
 use crate::set::crypt::Encryption;
 use crate::set::format::rescue::{EndState, Machine as SetMachine, Rescue, What};
 use crate::set::write::level::auto_level;
+use crate::set::write::observer::MemberObserver;
 use crate::set::write::plan::{Plan, PlanPart};
-use crate::set::write::witness::Witness;
 use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use crate::usmt::{Machine, Part, Store};
 use anyhow::Result;
@@ -44,7 +44,11 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
 }
 
 /// Tries the destination out: what it can, and the level to compress at.
-pub(crate) fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<(Preflight, i32)> {
+pub(crate) fn look_at(
+    target: &dyn Destination,
+    args: &Offload,
+    out: Out,
+) -> Result<(Preflight, i32)> {
     let found = preflight(target, None)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let level = match args.level {
@@ -79,7 +83,7 @@ pub(crate) fn look_at(target: &dyn Target, args: &Offload, out: Out) -> Result<(
 /// What all sets of a run have in common.
 pub(crate) struct Job<'a> {
     pub(crate) args: &'a Offload,
-    pub(crate) target: &'a dyn Target,
+    pub(crate) target: &'a dyn Destination,
     /// The zstd level.
     pub(crate) level: i32,
     /// How the sets are encrypted, if they are.
@@ -122,14 +126,14 @@ impl Job<'_> {
         out.stage(Stage::Plan, &store.display());
         let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
         let mut guard = Guard::of(store, out);
-        let witness = guard.as_mut().map(|guard| guard.witness(out));
-        let witness = witness.as_ref().map(|witness| witness as &dyn Witness);
+        let observer = guard.as_mut().map(|guard| guard.observer(out));
+        let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
         for finding in missing_parts(store, closed) {
             out.finding(&finding);
         }
         let lacks: Vec<String> = store.lacks(closed).iter().map(ToString::to_string).collect();
         let kind = (What::Store, store.kind.as_str());
-        let outcome = self.save(parts?, kind, lacks, machine, witness);
+        let outcome = self.save(parts?, kind, lacks, machine, observer);
         out.clear();
         let outcome = outcome?;
         self.show(&outcome);
@@ -165,7 +169,7 @@ impl Job<'_> {
         (what, kind): (What, &str),
         lacks: Vec<String>,
         machine: &Machine,
-        witness: Option<&dyn Witness>,
+        observer: Option<&dyn MemberObserver>,
     ) -> Result<Outcome> {
         let args = self.args;
         let plan = Plan::make(parts, self.out)?;
@@ -190,7 +194,7 @@ impl Job<'_> {
             report: Some(report::make),
             ..defaults
         };
-        Ok(offload_with(&plan, self.target, &options, witness, self.out)?)
+        Ok(offload_with(&plan, self.target, &options, observer, self.out)?)
     }
 
     fn show(&self, outcome: &Outcome) {
@@ -223,7 +227,7 @@ fn plan_part(part: &Part) -> Result<PlanPart> {
     })
 }
 
-fn show(outcome: &Outcome, target: &dyn Target, out: Out) {
+fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     let Rescue { totals, end_state, files, .. } = &outcome.rescue;
     let packed: u64 = files.iter().map(|file| file.size).sum();
     out.event(

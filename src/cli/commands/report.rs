@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::monitor::Monitor;
 use crate::report::make;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 use crate::set::format::manifest::Line;
 use anyhow::Result;
@@ -26,11 +26,11 @@ pub(crate) fn run(args: &Report, out: Out) -> Result<Exit> {
         return Err(is_there(&to).into());
     }
     let mut damaged = 0_u64;
-    let mut lines = set.lines()?.map(|line: Result<Line, ArchiveError>| {
+    let mut lines = set.lines()?.map(|line: Result<Line, SetError>| {
         if out.is_cancelled() {
-            return Err(ArchiveError::Cancelled { set: None });
+            return Err(SetError::Cancelled { set: None });
         }
-        if let Err(error @ ArchiveError::Damaged { .. }) = &line {
+        if let Err(error @ SetError::Damaged { .. }) = &line {
             // The lines behind a damaged piece are still good.
             damaged += 1;
             out.error(&error.to_string(), &error.advice(), Exit::Losses.code());

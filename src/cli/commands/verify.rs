@@ -1,6 +1,8 @@
 //! `lifeboat verify`.
 
-use crate::health::{Check, Level, Onlooker, StoreReport, Usmtutils, Verdict, check_store_with};
+use crate::health::{
+    Check, Level, StoreReport, StreamObserver, Usmtutils, Verdict, check_store_with,
+};
 use crate::model::finding::Severity;
 use crate::model::monitor::Monitor;
 use crate::seal::{Guard, Looked, StoreCheck, check_set, verdict};
@@ -69,8 +71,8 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
             Some(guard) => Some(StoreCheck::begin(store, guard, level == Level::Full, out)?),
             None => None,
         };
-        let onlooker = sealed.as_mut().map(|sealed| sealed as &mut dyn Onlooker);
-        let mut report = check_store_with(store, &check, onlooker, out);
+        let observer = sealed.as_mut().map(|sealed| sealed as &mut dyn StreamObserver);
+        let mut report = check_store_with(store, &check, observer, out);
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
         }

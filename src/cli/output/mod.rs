@@ -460,7 +460,7 @@ pub(crate) fn words(stage: Stage) -> &'static str {
         Stage::Copy => "Saving",
         Stage::ReadBack => "Reading back",
         Stage::Restore => "Restoring",
-        Stage::Facts => "Setting times and permissions",
+        Stage::Metadata => "Setting times and permissions",
         Stage::List => "Listing",
     }
 }

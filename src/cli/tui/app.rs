@@ -1,7 +1,7 @@
 //! The state of the guided rescue: which page is shown, what was chosen, what a
 //! key does there. Draws nothing and starts nothing: it says what is to be done.
 
-use crate::destination::Trouble;
+use crate::destination::ErrorKind;
 
 use super::super::args::{Guide, Logon};
 use super::super::exit::{Exit, Failure};
@@ -364,8 +364,7 @@ impl App {
     fn key_refused(&mut self, key: Key) -> Effect {
         match key {
             Key::Enter | Key::Esc => {
-                let logon =
-                    self.failure.as_ref().is_some_and(|f| f.trouble == Some(Trouble::Logon));
+                let logon = self.failure.as_ref().is_some_and(|f| f.kind == Some(ErrorKind::Logon));
                 self.form.at = if logon { PASSWORD } else { 0 };
                 self.page = Page::Form;
             }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use crate::destination::Target;
+use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
 use crate::destination::preflight::Preflight;
 use crate::health::{Check, check_store};
@@ -57,7 +57,7 @@ pub(super) struct Found {
 /// A destination that passed.
 #[derive(Clone)]
 pub(super) struct Checked {
-    pub(super) target: Arc<dyn Target>,
+    pub(super) target: Arc<dyn Destination>,
     pub(super) args: Arc<Offload>,
     /// The zstd level.
     pub(super) level: i32,

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::destination::Destination;
 use crate::destination::Missing;
-use crate::destination::Target;
-use crate::destination::directory::DirectoryTarget;
+use crate::destination::directory::DirectoryDestination;
 use crate::disk::{self, Disk, Volume};
 use crate::usmt::Store;
 
@@ -95,7 +95,7 @@ fn is_named(disk: &Disk, sources: &[String]) -> bool {
 
 fn place(disk: &Disk, volume: &Volume) -> Option<Place> {
     let mount = volume.mounts.first().filter(|mount| is_for_sets(mount))?;
-    let target = DirectoryTarget::open(Path::new(mount), Missing::Fail).ok()?;
+    let target = DirectoryDestination::open(Path::new(mount), Missing::Fail).ok()?;
     let free = target.space().ok()??.free;
     let folder = Path::new(mount).join(FOLDER);
     let begun = std::fs::read_dir(&folder).is_ok_and(|entries| {

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 
 use super::super::errors::{bytes_are_missing, from_io};
 use super::super::ledger::Ledger;
-use super::super::{TargetError, TargetFile};
+use super::super::{DestinationError, DestinationFile};
 use super::Connection;
 use super::session::Access;
 
@@ -29,7 +29,7 @@ const READ: usize = 8 << 20;
 const UNDER_WAY: usize = 2;
 
 /// See the module.
-pub(super) struct SmbTargetFile {
+pub(super) struct SmbFile {
     connection: Arc<Connection>,
     /// What the session knows it by.
     id: u64,
@@ -59,13 +59,13 @@ struct UnderWay {
     answer: Receiver<io::Result<()>>,
 }
 
-impl SmbTargetFile {
+impl SmbFile {
     pub(super) fn open(
         connection: Arc<Connection>,
         path: String,
         shown: String,
         access: Access,
-    ) -> Result<Self, TargetError> {
+    ) -> Result<Self, DestinationError> {
         let opened = connection.ask(move |session| session.open(&path, access));
         let id = opened.map_err(|error| from_io(error, shown.clone(), true))?;
         Ok(Self {
@@ -83,13 +83,13 @@ impl SmbTargetFile {
         })
     }
 
-    fn fail(&self, error: io::Error) -> TargetError {
+    fn fail(&self, error: io::Error) -> DestinationError {
         from_io(error, self.shown.clone(), true)
     }
 
     /// Has the session write `data`, behind our back: what becomes of it, a later
     /// call says. Nothing is taken if an earlier write fails.
-    fn send(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+    fn send(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
         self.send_again()?;
         while self.under_way.len() >= UNDER_WAY {
             self.settle_one()?;
@@ -101,7 +101,7 @@ impl SmbTargetFile {
     }
 
     /// Hands a write to the session.
-    fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), TargetError> {
+    fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), DestinationError> {
         // Shared while the bytes are on their way, and being hashed here meanwhile.
         let bytes = Arc::new(buffer);
         let (id, sent, halted) = (self.id, Arc::clone(&bytes), Arc::clone(&self.halted));
@@ -121,7 +121,7 @@ impl SmbTargetFile {
 
     /// Waits for the eldest write. If it fails, for the others as well: what failed
     /// is kept.
-    fn settle_one(&mut self) -> Result<(), TargetError> {
+    fn settle_one(&mut self) -> Result<(), DestinationError> {
         let mut first = Ok(());
         while let Some(UnderWay { offset, bytes, answer }) = self.under_way.pop_front() {
             // Worked out while the server is busy with it.
@@ -147,7 +147,7 @@ impl SmbTargetFile {
     }
 
     /// Sends what failed before, in its order.
-    fn send_again(&mut self) -> Result<(), TargetError> {
+    fn send_again(&mut self) -> Result<(), DestinationError> {
         let mut waiting = std::mem::take(&mut self.failed);
         if !waiting.is_empty() {
             self.halted.store(false, Ordering::Relaxed); // none is under way
@@ -162,7 +162,7 @@ impl SmbTargetFile {
     }
 
     /// Waits until the server has taken everything that was handed over.
-    fn settle(&mut self) -> Result<(), TargetError> {
+    fn settle(&mut self) -> Result<(), DestinationError> {
         self.send_again()?;
         while !self.under_way.is_empty() {
             self.settle_one()?;
@@ -171,7 +171,7 @@ impl SmbTargetFile {
     }
 
     /// Sends what was gathered; keeps it if that fails.
-    fn flush_gathered(&mut self) -> Result<(), TargetError> {
+    fn flush_gathered(&mut self) -> Result<(), DestinationError> {
         if self.gathered.is_empty() {
             return Ok(());
         }
@@ -185,13 +185,13 @@ impl SmbTargetFile {
     }
 
     /// Has the server take everything.
-    fn flush(&mut self) -> Result<(), TargetError> {
+    fn flush(&mut self) -> Result<(), DestinationError> {
         self.flush_gathered()?;
         self.settle()
     }
 
     /// Reads at most [`READ`] bytes.
-    fn read_some(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_some(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         let id = self.id;
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.resize(buf.len(), 0);
@@ -212,7 +212,7 @@ impl SmbTargetFile {
 
     /// Asks the file for everything that was written, if the connection was
     /// lost since: a server that crashed may not have it any more.
-    fn check(&mut self) -> Result<(), TargetError> {
+    fn check(&mut self) -> Result<(), DestinationError> {
         let id = self.id;
         let reopened = self.connection.ask(move |session| session.was_reopened(id));
         if !reopened.map_err(|error| self.fail(error))? {
@@ -232,8 +232,8 @@ impl SmbTargetFile {
     }
 }
 
-impl TargetFile for SmbTargetFile {
-    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+impl DestinationFile for SmbFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
         let end = self.gathered_at.saturating_add(self.gathered.len() as u64);
         let small = data.len() < GATHER_BELOW;
         if !self.gathered.is_empty()
@@ -251,7 +251,7 @@ impl TargetFile for SmbTargetFile {
         self.send(offset, data)
     }
 
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         self.flush()?;
         let mut done = 0;
         while done < buf.len() {
@@ -267,13 +267,13 @@ impl TargetFile for SmbTargetFile {
         Ok(done)
     }
 
-    fn size(&mut self) -> Result<u64, TargetError> {
+    fn size(&mut self) -> Result<u64, DestinationError> {
         self.flush()?;
         let id = self.id;
         self.connection.ask(move |session| session.size(id)).map_err(|error| self.fail(error))
     }
 
-    fn set_size(&mut self, bytes: u64) -> Result<(), TargetError> {
+    fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError> {
         self.flush()?;
         let id = self.id;
         let cut = self.connection.ask(move |session| session.set_size(id, bytes));
@@ -284,7 +284,7 @@ impl TargetFile for SmbTargetFile {
 
     /// Returns when the server has the bytes. libsmbclient has no call that
     /// makes a server flush; reading back is what proves a set.
-    fn sync(&mut self) -> Result<(), TargetError> {
+    fn sync(&mut self) -> Result<(), DestinationError> {
         if !self.writable {
             return Ok(());
         }
@@ -294,7 +294,7 @@ impl TargetFile for SmbTargetFile {
         Ok(())
     }
 
-    fn close(mut self: Box<Self>) -> Result<(), TargetError> {
+    fn close(mut self: Box<Self>) -> Result<(), DestinationError> {
         let waits = [self.gathered.is_empty(), self.under_way.is_empty(), self.failed.is_empty()];
         let waits = waits.contains(&false);
         if waits || self.ledger.is_dirty() { self.sync() } else { Ok(()) }
@@ -302,7 +302,7 @@ impl TargetFile for SmbTargetFile {
     }
 }
 
-impl Drop for SmbTargetFile {
+impl Drop for SmbFile {
     fn drop(&mut self) {
         let id = self.id;
         self.connection.tell(move |session| session.close(id));

@@ -16,10 +16,12 @@ use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 use super::Missing;
 use super::address::SmbPlace;
 use super::errors::{from_io, in_the_way, no_folder_above};
-use super::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble, names};
+use super::{
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space, names,
+};
 use crate::model::metadata::FileTime;
 use crate::model::secret::Secret;
-use file::SmbTargetFile;
+use file::SmbFile;
 use session::{Access, Session};
 
 /// How long a server may be silent in the middle of a call.
@@ -30,7 +32,7 @@ const QUEUE: usize = 4;
 
 /// A folder on a share.
 #[derive(Debug)]
-pub struct SmbTarget {
+pub struct SmbDestination {
     connection: Arc<Connection>,
     /// `smb://server:port/share/dir`.
     shown: String,
@@ -38,7 +40,7 @@ pub struct SmbTarget {
     base: String,
 }
 
-impl SmbTarget {
+impl SmbDestination {
     /// Logs on and opens the folder, which is made only if the folder above is
     /// there. `timeout` is what a silent server is granted in one call
     /// ([`TIMEOUT`]).
@@ -47,12 +49,12 @@ impl SmbTarget {
         password: &Secret,
         timeout: Duration,
         missing: Missing,
-    ) -> Result<Self, TargetError> {
+    ) -> Result<Self, DestinationError> {
         let shown = place.to_string();
         let server = place.server_url();
         if place.user.is_none() && !place.anonymous {
-            return Err(TargetError {
-                trouble: Trouble::Logon,
+            return Err(DestinationError {
+                kind: ErrorKind::Logon,
                 what: "the address names no user to log on with".to_owned(),
                 action: format!(
                     "write smb://user@{}, or use --anonymous if everybody may write there",
@@ -66,7 +68,7 @@ impl SmbTarget {
         let connection = Arc::new(connection.map_err(|error| refused(error, server, place))?);
 
         let names = names::split_for_windows(&place.dir)
-            .map_err(|error| TargetError { path: shown.clone(), ..error })?;
+            .map_err(|error| DestinationError { path: shown.clone(), ..error })?;
         let base: String = names.iter().flat_map(|name| ["/", name]).collect();
         let target = Self { connection, shown, base };
         match (target.stat("")?, missing) {
@@ -77,8 +79,8 @@ impl SmbTarget {
             (None, Missing::Make) => {
                 let base = target.base.clone();
                 let made = target.ask("", move |session| session.make_dir(&base));
-                made.map_err(|error| match error.trouble {
-                    Trouble::NotFound => no_folder_above(error),
+                made.map_err(|error| match error.kind {
+                    ErrorKind::NotFound => no_folder_above(error),
                     _ => error,
                 })?;
             }
@@ -91,9 +93,9 @@ impl SmbTarget {
     }
 
     /// Where `path` is on the share.
-    fn at(&self, path: &str) -> Result<String, TargetError> {
+    fn at(&self, path: &str) -> Result<String, DestinationError> {
         let names = names::split_for_windows(path)
-            .map_err(|error| TargetError { path: self.display(path), ..error })?;
+            .map_err(|error| DestinationError { path: self.display(path), ..error })?;
         let mut at = self.base.clone();
         for name in names {
             at.push('/');
@@ -108,17 +110,21 @@ impl SmbTarget {
         &self,
         path: &str,
         job: impl FnOnce(&mut Session<'_>) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, TargetError> {
+    ) -> Result<T, DestinationError> {
         self.connection.ask(job).map_err(|error| from_io(error, self.display(path), true))
     }
 
-    fn open_as(&self, path: &str, access: Access) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_as(
+        &self,
+        path: &str,
+        access: Access,
+    ) -> Result<Box<dyn DestinationFile>, DestinationError> {
         let (connection, shown) = (Arc::clone(&self.connection), self.display(path));
-        Ok(Box::new(SmbTargetFile::open(connection, self.at(path)?, shown, access)?))
+        Ok(Box::new(SmbFile::open(connection, self.at(path)?, shown, access)?))
     }
 }
 
-impl Target for SmbTarget {
+impl Destination for SmbDestination {
     fn display(&self, path: &str) -> String {
         let mut text = self.shown.clone();
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -128,19 +134,19 @@ impl Target for SmbTarget {
         text
     }
 
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         let at = self.at(dir)?;
         let mut entries = self.ask(dir, move |session| session.list(&at))?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
         let at = self.at(path)?;
         self.ask(path, move |session| session.stat(&at))
     }
 
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         self.at(dir)?; // checks the names
         let base = self.base.clone();
         let names = dir.split('/').filter(|name| !name.is_empty()).map(str::to_owned);
@@ -148,43 +154,43 @@ impl Target for SmbTarget {
         self.ask(dir, move |session| session.make_dirs(&base, &names))
     }
 
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.open_as(path, Access::Create)
     }
 
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.open_as(path, Access::ReadWrite)
     }
 
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.open_as(path, Access::Read)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         let (source, goal) = (self.at(from)?, self.at(to)?);
         self.ask(to, move |session| session.rename(&source, &goal)).map_err(|error| {
             // What is missing is the source.
-            let missing = error.trouble == Trouble::NotFound;
-            if missing { TargetError { path: self.display(from), ..error } } else { error }
+            let missing = error.kind == ErrorKind::NotFound;
+            if missing { DestinationError { path: self.display(from), ..error } } else { error }
         })
     }
 
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         let at = self.at(path)?;
         self.ask(path, move |session| session.remove_file(&at))
     }
 
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         let at = self.at(path)?;
         self.ask(path, move |session| session.remove_dir(&at))
     }
 
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         let at = self.at("")?;
         self.ask("", move |session| session.space(&at))
     }
 
-    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
         let at = self.at(path)?;
         let seconds = self.ask(path, move |session| session.modified(&at))?;
         Ok(seconds.map(|seconds| FileTime::from_unix(seconds, 0)))
@@ -192,14 +198,14 @@ impl Target for SmbTarget {
 }
 
 /// Why a logon failed. The codes mean other things here than later on.
-fn refused(error: io::Error, server: String, place: &SmbPlace) -> TargetError {
+fn refused(error: io::Error, server: String, place: &SmbPlace) -> DestinationError {
     let base = from_io(error, server, false);
     let account = place.account().unwrap_or_default();
-    let (trouble, what, action) = match base.source.as_ref().and_then(io::Error::raw_os_error) {
+    let (kind, what, action) = match base.source.as_ref().and_then(io::Error::raw_os_error) {
         // EPERM, EACCES: the library does not tell a wrong password from a
         // share that this user may not use.
         Some(1 | 13) => (
-            Trouble::Logon,
+            ErrorKind::Logon,
             format!(
                 "the server refuses {account}: the user name or the password is wrong, \
                  or that user may not use the share {}",
@@ -210,29 +216,29 @@ fn refused(error: io::Error, server: String, place: &SmbPlace) -> TargetError {
         ),
         // ENOENT, ENODEV
         Some(2 | 19) => (
-            Trouble::Unreachable,
+            ErrorKind::Unreachable,
             format!("the server has no share named {}", place.share),
             format!("check the share's name: smbclient -L {} -U {account}", place.server),
         ),
         // EINVAL: the name does not resolve.
         Some(22) => (
-            Trouble::Unreachable,
+            ErrorKind::Unreachable,
             "no server of that name is known on this network".to_owned(),
             "check the name, or write the server's address: smb://user@192.0.2.1/share".to_owned(),
         ),
         // EPIPE, ENETRESET, ECONNABORTED, ECONNRESET: it listens, and hangs up when
         // it is asked for SMB2 or newer.
         Some(32 | 102..=104) => (
-            Trouble::Unreachable,
+            ErrorKind::Unreachable,
             "the server ends the connection at once: it may speak only SMB1, which is not used"
                 .to_owned(),
             "switch on SMB2 on the server, or use another server or a USB disk".to_owned(),
         ),
         // Nothing has worked yet, so nothing says that waiting would help.
-        _ if base.is_passing() => (Trouble::Unreachable, base.what, base.action),
+        _ if base.is_transient() => (ErrorKind::Unreachable, base.what, base.action),
         _ => return base,
     };
-    TargetError { trouble, what, action, ..base }
+    DestinationError { kind, what, action, ..base }
 }
 
 /// What the session's thread is handed.

@@ -17,7 +17,7 @@ use pavao::{
 
 use super::super::address::SmbPlace;
 use super::super::errors::{Numbers, row};
-use super::super::{Space, TargetEntry, Trouble};
+use super::super::{DestinationEntry, ErrorKind, Space};
 use super::raw;
 use crate::model::secret::Secret;
 
@@ -150,13 +150,17 @@ impl<'c> Session<'c> {
     }
 
     /// What is at `path`.
-    pub(super) fn stat(&mut self, path: &str) -> io::Result<Option<TargetEntry>> {
+    pub(super) fn stat(&mut self, path: &str) -> io::Result<Option<DestinationEntry>> {
         let url = encoded(path);
         match self.call(|client| client.stat(&url)) {
             Ok(stat) => {
                 let is_dir = stat.mode.is_dir();
                 let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-                Ok(Some(TargetEntry { name, is_dir, size: if is_dir { 0 } else { stat.size } }))
+                Ok(Some(DestinationEntry {
+                    name,
+                    is_dir,
+                    size: if is_dir { 0 } else { stat.size },
+                }))
             }
             Err(error) if is(&error, errno::ENOENT) || is(&error, errno::ENOTDIR) => Ok(None),
             Err(error) => Err(error),
@@ -172,7 +176,7 @@ impl<'c> Session<'c> {
     }
 
     /// What is in a folder, in no order.
-    pub(super) fn list(&mut self, path: &str) -> io::Result<Vec<TargetEntry>> {
+    pub(super) fn list(&mut self, path: &str) -> io::Result<Vec<DestinationEntry>> {
         self.expect(path, true)?; // listing itself does not say what is wrong
         let url = encoded(path);
         let entries = self.call(|client| client.list_dirplus(&url))?;
@@ -180,7 +184,11 @@ impl<'c> Session<'c> {
             .into_iter()
             .map(|entry| {
                 let is_dir = entry.get_type() == SmbDirentType::Dir;
-                TargetEntry { is_dir, size: if is_dir { 0 } else { entry.size }, name: entry.name }
+                DestinationEntry {
+                    is_dir,
+                    size: if is_dir { 0 } else { entry.size },
+                    name: entry.name,
+                }
             })
             .collect())
     }
@@ -445,7 +453,8 @@ impl<'c> Session<'c> {
 /// Whether the error says that the connection is gone.
 fn is_loss(error: &io::Error) -> bool {
     let code = error.raw_os_error().filter(|code| *code >= 100 || *code == 32);
-    code.and_then(|code| row(Numbers::Errno, code)).is_some_and(|row| row.later == Trouble::Passing)
+    code.and_then(|code| row(Numbers::Errno, code))
+        .is_some_and(|row| row.later == ErrorKind::Transient)
 }
 
 fn is(error: &io::Error, code: i32) -> bool {

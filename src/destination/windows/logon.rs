@@ -86,6 +86,6 @@ mod tests {
         let secret = Secret::new("hunter2");
         let error = Logon::at(r"\\no-such-host.invalid\share", "alice", &secret).unwrap_err();
         let row = row(Numbers::Win32, error.raw_os_error().unwrap()).unwrap();
-        assert_eq!(row.trouble, super::super::super::Trouble::Unreachable, "{error}");
+        assert_eq!(row.kind, super::super::super::ErrorKind::Unreachable, "{error}");
     }
 }

@@ -12,7 +12,7 @@ use crate::ntfs::ondisk::record::{FileRef, known};
 
 /// What an extension record knows of its base's data.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct DataFacts {
+pub(crate) struct DataMetadata {
     pub(crate) size: u64,
     pub(crate) allocated: u64,
     pub(crate) lcn: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Builder {
     /// Links from extension records: index, and the base they name.
     foreign_links: Vec<(u32, FileRef)>,
     /// Data from extension records.
-    foreign_data: Vec<(FileRef, DataFacts)>,
+    foreign_data: Vec<(FileRef, DataMetadata)>,
     /// Reparse tags from extension records.
     foreign_tags: Vec<(FileRef, u32)>,
     scratch: Vec<u8>,
@@ -105,7 +105,7 @@ impl Builder {
     }
 
     /// Data of `base`, found in a record that extends it.
-    pub(crate) fn add_data(&mut self, base: FileRef, data: DataFacts) {
+    pub(crate) fn add_data(&mut self, base: FileRef, data: DataMetadata) {
         self.foreign_data.push((base, data));
     }
 
@@ -179,7 +179,7 @@ impl Builder {
 }
 
 impl Entry {
-    pub(crate) fn take_data(&mut self, data: &DataFacts) {
+    pub(crate) fn take_data(&mut self, data: &DataMetadata) {
         if !self.is_directory() {
             self.size = data.size;
             self.allocated = data.allocated;
@@ -552,7 +552,7 @@ mod tests {
             let value = build(FileRef::new(5, 1), 1, name);
             builder.add_name(30, Some(base), &FileName::parse(&value).unwrap());
             let size = u64::from(base.sequence()) * 100;
-            builder.add_data(base, DataFacts { size, ..DataFacts::default() });
+            builder.add_data(base, DataMetadata { size, ..DataMetadata::default() });
             builder.add_extension(base, 40);
         }
         let (catalog, _) = builder.finish();

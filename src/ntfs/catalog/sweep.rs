@@ -4,10 +4,10 @@
 use std::sync::{Arc, mpsc};
 use std::{panic, thread};
 
-use super::builder::{Builder, DataFacts, Mended};
+use super::builder::{Builder, DataMetadata, Mended};
 use super::same_names;
 use super::{Catalog, Entry, NO_LCN, entry_flag};
-use crate::disk::Patience;
+use crate::disk::TornReadRetry;
 use crate::model::bytes::u32_at;
 use crate::model::loss::Hole;
 use crate::model::metadata::attributes;
@@ -76,13 +76,13 @@ pub(crate) fn sweep(
     let record_bytes = volume.record_bytes();
     let total = volume.records();
     let size = total.saturating_mul(record_bytes as u64);
-    let sizes = Sizes { allocated: size, size, initialised: size };
+    let sizes = Sizes { allocated: size, size, valid_data_length: size };
     let source = Source::Clusters { runs: volume.mft().clone(), sizes, unit_clusters: 0 };
     let reader = DataReader::new(Arc::clone(volume), source);
     let mut sweep = Sweep {
         builder: Builder::with_capacity(records_in_use(volume).min(MOST_AT_ONCE)),
         report: Report::default(),
-        patience: Patience::default(),
+        patience: TornReadRetry::default(),
     };
     let mut number = 0;
     let holes = read_ahead(reader, record_bytes, |block| {
@@ -170,7 +170,7 @@ fn records_in_use(volume: &Arc<Volume>) -> usize {
 struct Sweep {
     builder: Builder,
     report: Report,
-    patience: Patience,
+    patience: TornReadRetry,
 }
 
 impl Sweep {
@@ -333,9 +333,9 @@ impl Sweep {
 }
 
 /// The facts of a stream; `None` for its later pieces.
-pub(crate) fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
+pub(crate) fn data_facts(attribute: &Attribute<'_>) -> Option<DataMetadata> {
     match attribute.value {
-        Value::Resident(value) => Some(DataFacts {
+        Value::Resident(value) => Some(DataMetadata {
             size: value.len() as u64,
             allocated: 0,
             lcn: NO_LCN,
@@ -348,7 +348,7 @@ pub(crate) fn data_facts(attribute: &Attribute<'_>) -> Option<DataFacts> {
                 Place::Cluster(cluster) => u32::try_from(cluster).ok(),
                 _ => None,
             });
-            Some(DataFacts {
+            Some(DataMetadata {
                 size: sizes.size,
                 allocated: sizes.allocated,
                 lcn: cluster.unwrap_or(NO_LCN),

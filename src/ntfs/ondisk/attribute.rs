@@ -98,7 +98,7 @@ pub struct Sizes {
     /// As a reader sees it.
     pub size: u64,
     /// Written so far; what lies between this and `size` reads as zeros.
-    pub initialised: u64,
+    pub valid_data_length: u64,
 }
 
 impl<'a> Attribute<'a> {
@@ -214,7 +214,11 @@ fn non_resident(bytes: &[u8]) -> Option<NonResident<'_>> {
             0 => u64_at(bytes, 0x28)?,
             _ => u64_at(bytes, 0x40).or(u64_at(bytes, 0x28))?,
         };
-        Some(Sizes { allocated, size: u64_at(bytes, 0x30)?, initialised: u64_at(bytes, 0x38)? })
+        Some(Sizes {
+            allocated,
+            size: u64_at(bytes, 0x30)?,
+            valid_data_length: u64_at(bytes, 0x38)?,
+        })
     } else {
         None
     };
@@ -289,7 +293,7 @@ pub(crate) mod tests {
         assert_eq!(first.name(), NtName::from("Zone.Identifier"));
         assert!(first.is_named("Zone.Identifier") && !first.is_named("Zone.Identifiex"));
         let Value::NonResident(second) = found[1].as_ref().unwrap().value else { panic!() };
-        assert_eq!(second.sizes, Some(Sizes { allocated: 4096, size: 5, initialised: 5 }));
+        assert_eq!(second.sizes, Some(Sizes { allocated: 4096, size: 5, valid_data_length: 5 }));
         assert_eq!(second.runs[..4], [0x11, 1, 9, 0]);
     }
 

@@ -112,7 +112,7 @@ fn is_all_local(volume: &Volume, file: &File, data: &FileAttribute) -> bool {
                 .any(|(start, _, place)| start < wanted && !matches!(place, Place::Cluster(_)));
             // In compressed data gaps are how compression looks.
             let has_gap = if unit_clusters > 0 { sizes.allocated == 0 } else { has_gap };
-            !has_gap && runs.clusters() >= wanted && sizes.initialised >= sizes.size
+            !has_gap && runs.clusters() >= wanted && sizes.valid_data_length >= sizes.size
         }
         Err(_) => false,
     }

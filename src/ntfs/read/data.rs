@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::compression;
-use super::device::{Haste, Medium};
+use super::device::{FailFast, Medium};
 use super::volume::Volume;
 use crate::model::loss::Hole;
 use crate::ntfs::error::{NtfsError, damaged};
@@ -70,7 +70,7 @@ pub struct DataReader {
     position: u64,
     holes: Holes,
     units: compression::Units,
-    haste: Haste,
+    haste: FailFast,
 }
 
 impl fmt::Debug for DataReader {
@@ -82,11 +82,11 @@ impl fmt::Debug for DataReader {
 impl DataReader {
     /// At the start of the stream.
     pub fn new(volume: Arc<Volume>, source: Source) -> Self {
-        Self::with_haste(volume, source, Haste::default())
+        Self::with_haste(volume, source, FailFast::default())
     }
 
     /// One of several that are hasty together.
-    pub(crate) fn with_haste(volume: Arc<Volume>, source: Source, haste: Haste) -> Self {
+    pub(crate) fn with_haste(volume: Arc<Volume>, source: Source, haste: FailFast) -> Self {
         Self {
             volume,
             source,
@@ -98,7 +98,7 @@ impl DataReader {
     }
 
     /// In haste what follows the first failure comes as a hole, unread.
-    pub(crate) fn haste(&self) -> &Haste {
+    pub(crate) fn haste(&self) -> &FailFast {
         &self.haste
     }
 
@@ -156,7 +156,7 @@ impl DataReader {
             }
             Source::Clusters { runs, sizes, unit_clusters } => {
                 // Behind what was ever written there are zeros.
-                let written = sizes.initialised.saturating_sub(self.position);
+                let written = sizes.valid_data_length.saturating_sub(self.position);
                 let written = usize::try_from(written).unwrap_or(usize::MAX).min(n);
                 buf[written..].fill(0);
                 let buf = &mut buf[..written];
@@ -261,7 +261,7 @@ pub(crate) fn read_metadata(
     let mut runs = RunList::default();
     runs.push_piece(value.first_vcn, value.runs, 0)?;
     let at = runs.first_cluster().and_then(|c| boot.cluster_offset(c)).unwrap_or(0);
-    let size = value.sizes.map_or(0, |s| s.size.min(s.initialised));
+    let size = value.sizes.map_or(0, |s| s.size.min(s.valid_data_length));
     let size = usize::try_from(size).ok().filter(|n| *n <= attribute_list::MAX_BYTES).ok_or_else(
         || {
             damaged(

@@ -16,9 +16,9 @@ const RETRY_BYTES: usize = 64 << 10;
 /// Whether a reader makes do with the first failure instead of trying smaller
 /// pieces: for whoever reads the same again later. All clones are one.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Haste(Arc<AtomicBool>);
+pub(crate) struct FailFast(Arc<AtomicBool>);
 
-impl Haste {
+impl FailFast {
     pub(crate) fn set(&self, on: bool) {
         self.0.store(on, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::data::{DataReader, Holes, Source};
-use super::device::Haste;
+use super::device::FailFast;
 use super::efs::{EfsExport, EfsStream, Sparse};
 use super::file::{File, FileAttribute};
 use super::volume::Volume;
@@ -32,7 +32,7 @@ enum Failure {
 pub(crate) struct EfsData {
     export: EfsExport<ReadAt>,
     holes: Holes,
-    haste: Haste,
+    haste: FailFast,
 }
 
 impl EfsData {
@@ -45,7 +45,7 @@ impl EfsData {
             .map_err(|error| format!("encrypted by EFS, and its keys cannot be read: {error}"))?;
         let mut attributes: Vec<_> = file.all(kind::DATA).collect();
         attributes.sort_by(|a, b| a.name.cmp(&b.name)); // the unnamed one is first
-        let haste = Haste::default();
+        let haste = FailFast::default();
         let streams = attributes.into_iter().map(|data| stream(volume, file, data, &haste));
         let streams = streams.collect::<Result<_, _>>();
         let streams = streams.map_err(|error| format!("encrypted by EFS: {error}"))?;
@@ -55,7 +55,7 @@ impl EfsData {
     }
 
     /// In haste what follows the first failure comes as a hole, unread.
-    pub(crate) fn haste(&self) -> &Haste {
+    pub(crate) fn haste(&self) -> &FailFast {
         &self.haste
     }
 
@@ -119,14 +119,14 @@ fn stream(
     volume: &Arc<Volume>,
     file: &File,
     data: &FileAttribute,
-    haste: &Haste,
+    haste: &FailFast,
 ) -> Result<EfsStream<ReadAt>, NtfsError> {
     let mut source = file.source(volume, data)?;
     let size = data.size();
     let mut valid = size;
     let mut sparse = None;
     if let Source::Clusters { runs, sizes, unit_clusters } = &mut source {
-        valid = sizes.initialised.min(size);
+        valid = sizes.valid_data_length.min(size);
         if data.flags & flag::SPARSE != 0 {
             sparse = Some(Sparse {
                 unit_bytes: unit_bytes(volume, data),
@@ -136,7 +136,7 @@ fn stream(
         if data.is_encrypted() {
             // The last sector is whole on the volume, beyond the size.
             let all = runs.clusters().saturating_mul(volume.cluster_bytes());
-            *sizes = Sizes { allocated: all, size: all, initialised: all };
+            *sizes = Sizes { allocated: all, size: all, valid_data_length: all };
             *unit_clusters = 0;
         }
     }

@@ -240,8 +240,8 @@ impl Volume {
                     // Records behind the initialised size were never written.
                     // No more than the volume can hold, whatever is claimed.
                     let least = known::FIRST_USER * u64::from(self.boot.record_bytes);
-                    let is_sane = (least..sizes.size).contains(&sizes.initialised);
-                    let bytes = if is_sane { sizes.initialised } else { sizes.size };
+                    let is_sane = (least..sizes.size).contains(&sizes.valid_data_length);
+                    let bytes = if is_sane { sizes.valid_data_length } else { sizes.size };
                     self.mft_bytes = bytes.min(self.medium.len());
                     found = true;
                 }

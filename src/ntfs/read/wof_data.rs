@@ -1,7 +1,7 @@
 //! A file compressed by WOF, read as plain data from its stream.
 
 use super::data::{DataReader, Holes};
-use super::device::Haste;
+use super::device::FailFast;
 use super::wof::{Algorithm, Reader, WofError};
 use crate::model::loss::Hole;
 use crate::ntfs::error::NtfsError;
@@ -23,7 +23,7 @@ type ReadAt = Box<dyn FnMut(u64, &mut [u8]) -> Result<(), Failure> + Send>;
 pub(crate) struct WofData {
     reader: Reader<ReadAt>,
     holes: Holes,
-    haste: Haste,
+    haste: FailFast,
 }
 
 impl WofData {
@@ -42,7 +42,7 @@ impl WofData {
     }
 
     /// In haste what follows the first failure comes as a hole, unread.
-    pub(crate) fn haste(&self) -> &Haste {
+    pub(crate) fn haste(&self) -> &FailFast {
         &self.haste
     }
 

@@ -30,12 +30,12 @@ impl Job<'_> {
     }
 
     /// The second pass: the facts of files and folders, but for folders' times.
-    pub(super) fn dress(&mut self, member: &Member) -> Result<(), RestoreError> {
+    pub(super) fn apply_metadata(&mut self, member: &Member) -> Result<(), RestoreError> {
         let Some(place) = self.whole(member) else { return Ok(()) };
         let hash = self.exact(&place);
-        if self.dressed.contains(&hash) {
+        if self.metadata_set.contains(&hash) {
             let is_to_be_dated = self.linked.contains(&hash)
-                && !self.has_told(place.root, &place.at, Piece::Fact(FactKind::Times));
+                && !self.was_reported(place.root, &place.at, Piece::Fact(FactKind::Times));
             return if is_to_be_dated { self.date(member, &place) } else { Ok(()) };
         }
         self.put_on(member, &place, None).map(drop)
@@ -44,7 +44,7 @@ impl Job<'_> {
     /// The facts of a file that is written whole and still open. One that is to
     /// have streams, or is packed as it is closed, waits for the second pass: that
     /// changes its times.
-    pub(super) fn dress_new(
+    pub(super) fn apply_metadata_to_new(
         &mut self,
         member: &Member,
         place: &Place,
@@ -52,7 +52,7 @@ impl Job<'_> {
     ) -> Result<(), RestoreError> {
         if member.streams.is_empty() && self.put_on(member, place, Some(file))? {
             let hash = self.exact(place);
-            self.dressed.insert(hash);
+            self.metadata_set.insert(hash);
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Job<'_> {
         }
         let mut fatal = None;
         let mut failed = Vec::new();
-        let mut tell = |kind, error| {
+        let mut mark_reported = |kind, error| {
             failed.push(kind);
             if platform::is_unsupported(&error) {
                 tally.unheld(&member.path, kind);
@@ -168,20 +168,20 @@ impl Job<'_> {
         };
         let result = match file {
             Some(file) => {
-                platform::set_by_handle(file, &wanted, &mut tell);
+                platform::set_by_handle(file, &wanted, &mut mark_reported);
                 Ok(())
             }
-            None => root.set(&place.at, &wanted, &mut tell),
+            None => root.set(&place.at, &wanted, &mut mark_reported),
         };
         for kind in failed {
-            self.tell(place, Piece::Fact(kind));
+            self.mark_reported(place, Piece::Fact(kind));
         }
         if let Some(error) = fatal.or(result.err()) {
             self.fatal_at(shown, &error)?;
             let detail = format!("its facts could not be set: {error}");
             self.tally.lose(&member.path, LossKind::Fact, detail);
             for fact in facts {
-                self.tell(place, Piece::Fact(fact.kind()));
+                self.mark_reported(place, Piece::Fact(fact.kind()));
             }
         }
         Ok(true)

@@ -10,13 +10,13 @@ use crate::set::format::manifest::{self, Member, MemberKind, from_base64};
 
 impl Job<'_> {
     /// One loss for each kind of fact, with how many it strikes.
-    pub(super) fn foresee(&mut self) -> Result<(), RestoreError> {
+    pub(super) fn check_support(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         let mut set = input.in_order()?;
         let mut tried = false;
         while let Some(member) = self.next(&mut *set, false)? {
             let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
-            if !self.is_dressed(&member, &place) {
+            if !self.gets_metadata(&member, &place) {
                 continue;
             }
             if ntfs_compression::is_packed(&member) && !std::mem::replace(&mut tried, true) {
@@ -32,13 +32,13 @@ impl Job<'_> {
                 }
             }
         }
-        self.tally.foretell();
+        self.tally.report_unsupported();
         Ok(())
     }
 
     /// Whether a member will get its facts: a root, and a folder on the way to a
     /// part, which is there already, keep theirs.
-    fn is_dressed(&mut self, member: &Member, place: &Place) -> bool {
+    fn gets_metadata(&mut self, member: &Member, place: &Place) -> bool {
         if place.at.is_empty() || member.content.as_deref() == Some(manifest::MISSING) {
             return false;
         }

@@ -8,7 +8,7 @@ use crate::model::loss::LossKind;
 use crate::restore::error::RestoreError;
 use crate::restore::input::{Bytes, Ordered};
 use crate::restore::platform::{self, NewStream};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 use crate::set::format::manifest::Data;
 
@@ -16,7 +16,7 @@ use crate::set::format::manifest::Data;
 const HOLE: usize = 64 << 10;
 
 /// Why a stream was not written whole.
-pub(super) enum Spill {
+pub(super) enum CopyError {
     /// The destination did not take it.
     Write(io::Error),
     /// Nothing more can be done at all.
@@ -24,7 +24,7 @@ pub(super) enum Spill {
 }
 
 /// What is wrong with a stream that was written, if anything is.
-pub(super) type Trouble = Option<(LossKind, String)>;
+pub(super) type ErrorKind = Option<(LossKind, String)>;
 
 /// What takes a stream, from its start to its end.
 pub(super) trait Sink {
@@ -37,12 +37,12 @@ pub(super) trait Sink {
 
 impl Job<'_> {
     /// Copies a stream. Pieces that are damaged in the set become zeros.
-    pub(super) fn pour(
+    pub(super) fn copy_stream(
         &mut self,
         set: &mut dyn Ordered,
         data: &Data,
         sink: &mut dyn Sink,
-    ) -> Result<Trouble, Spill> {
+    ) -> Result<ErrorKind, CopyError> {
         if data.size == 0 {
             let is_so = data.sha256.is_empty() || data.sha256 == sha256_hex(b"");
             let what = "empty, yet the set has a hash of other bytes for it";
@@ -50,41 +50,41 @@ impl Job<'_> {
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
-        let trouble = self.pour_through(&mut buffer, &mut *set.data(data), data.size, sink);
+        let trouble = self.copy_through(&mut buffer, &mut *set.data(data), data.size, sink);
         self.buffer = buffer;
         trouble
     }
 
-    fn pour_through(
+    fn copy_through(
         &mut self,
         buffer: &mut [u8],
         bytes: &mut dyn Bytes,
         size: u64,
         sink: &mut dyn Sink,
-    ) -> Result<Trouble, Spill> {
+    ) -> Result<ErrorKind, CopyError> {
         let mut at = 0;
         let mut holes: Vec<String> = Vec::new();
         loop {
-            self.go_on().map_err(Spill::Fatal)?;
+            self.go_on().map_err(CopyError::Fatal)?;
             let passed = match bytes.read(buffer) {
                 Ok(0) => break,
                 Ok(n) => {
-                    sink.put(&buffer[..n]).map_err(Spill::Write)?;
+                    sink.put(&buffer[..n]).map_err(CopyError::Write)?;
                     n as u64
                 }
-                Err(error @ ArchiveError::Damaged { .. }) if at >= size => {
+                Err(error @ SetError::Damaged { .. }) if at >= size => {
                     return Ok(Some((LossKind::Unreadable, format!("restored, but: {error}"))));
                 }
-                Err(error @ ArchiveError::Damaged { .. }) => {
+                Err(error @ SetError::Damaged { .. }) => {
                     let lost = match bytes.skip_damage() {
                         0 => size - at,
                         lost => lost.min(size - at),
                     };
-                    sink.pass(lost).map_err(Spill::Write)?;
+                    sink.pass(lost).map_err(CopyError::Write)?;
                     holes.push(format!("zeros for {lost} bytes from byte {at} on: {error}"));
                     lost
                 }
-                Err(error) => return Err(Spill::Fatal(error.into())),
+                Err(error) => return Err(CopyError::Fatal(error.into())),
             };
             at += passed;
             self.progress.bytes = self.progress.bytes.saturating_add(passed);

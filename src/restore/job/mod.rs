@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
-use self::copy_stream::{FileSink, Pull, Spill, Zeros};
+use self::copy_stream::{CopyError, FileSink, Pull, Zeros};
 use super::destination::Places;
 use super::error::RestoreError;
 use super::input::{Input, Ordered};
@@ -34,7 +34,7 @@ use crate::model::loss::LossKind;
 use crate::model::metadata::attributes;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{self, Data, Member, MemberKind};
 
 /// Bytes that are read and written at a time.
@@ -65,11 +65,11 @@ pub(super) struct Job<'a> {
     /// keep their facts.
     left: HashSet<u64>,
     /// Hashes of the paths of files that have their facts already.
-    dressed: HashSet<u64>,
+    metadata_set: HashSet<u64>,
     /// Hashes of the paths of files that got further names, which changes their times.
     linked: HashSet<u64>,
     /// Hashes of the pieces of files that were put down and are told of as lost.
-    told: HashSet<u64>,
+    reported: HashSet<u64>,
     /// How deep the folders lie that are to be covered.
     cover_depths: BTreeSet<usize>,
     hasher: RandomState,
@@ -102,9 +102,9 @@ impl<'a> Job<'a> {
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
             left: HashSet::new(),
-            dressed: HashSet::new(),
+            metadata_set: HashSet::new(),
             linked: HashSet::new(),
-            told: HashSet::new(),
+            reported: HashSet::new(),
             cover_depths: BTreeSet::new(),
             hasher: RandomState::new(),
         }
@@ -113,7 +113,7 @@ impl<'a> Job<'a> {
     /// Both passes, and the end of the markers. What is left is [`Self::cover`].
     pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
-        self.foresee()?;
+        self.check_support()?;
         for (root, at) in self.places.mark(input.rescue())? {
             let hash = self.folded(&Place { root, at });
             self.made.insert(hash);
@@ -123,10 +123,10 @@ impl<'a> Job<'a> {
         while let Some(member) = self.next(&mut *set, true)? {
             self.put(&mut *set, &member)?;
         }
-        self.monitor.stage(Stage::Facts, &input.rescue().set);
+        self.monitor.stage(Stage::Metadata, &input.rescue().set);
         let mut set = input.in_order()?;
         while let Some(member) = self.next(&mut *set, false)? {
-            self.dress(&member)?;
+            self.apply_metadata(&member)?;
         }
         // A marker that goes changes the times of the folder it stood in.
         let above = self.places.marked(input.rescue());
@@ -174,7 +174,7 @@ impl<'a> Job<'a> {
             match set.next_member() {
                 None => return Ok(None),
                 Some(Ok(member)) => return Ok(Some(member)),
-                Some(Err(error @ ArchiveError::Damaged { .. })) => {
+                Some(Err(error @ SetError::Damaged { .. })) => {
                     if is_first_pass {
                         let detail = format!("files may be missing here: {error}");
                         self.tally.lose("", LossKind::Unreadable, detail);
@@ -239,7 +239,7 @@ impl<'a> Job<'a> {
             Err(error) => return self.refused(member, place, &error),
         };
         self.done.directories += 1;
-        if !is_made && !self.may_dress(member, place)? {
+        if !is_made && !self.may_set_metadata(member, place)? {
             return Ok(false);
         }
         self.pack_folder(member, place);
@@ -249,7 +249,7 @@ impl<'a> Job<'a> {
     }
 
     /// Whether a folder that was there already gets the facts of the set's one.
-    fn may_dress(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
+    fn may_set_metadata(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
         if self.made.contains(&self.folded(place)) {
             return Ok(true);
         }
@@ -317,18 +317,18 @@ impl<'a> Job<'a> {
             platform::allow_holes(&file);
         }
         let mut sink = FileSink::new(&file, zeros);
-        let poured = self.pour(set, data, &mut sink).and_then(|trouble| {
-            sink.finish().map_err(Spill::Write)?;
+        let poured = self.copy_stream(set, data, &mut sink).and_then(|trouble| {
+            sink.finish().map_err(CopyError::Write)?;
             Ok(trouble)
         });
         if poured.is_ok() && !is_packed {
-            self.dress_new(member, place, &file)?;
+            self.apply_metadata_to_new(member, place, &file)?;
         }
         drop(file);
         let trouble = match poured {
             Ok(trouble) => trouble,
-            Err(Spill::Fatal(error)) => return Err(error),
-            Err(Spill::Write(error)) => {
+            Err(CopyError::Fatal(error)) => return Err(error),
+            Err(CopyError::Write(error)) => {
                 // What is there looks like the file and is not.
                 let _ = self.root(place)?.remove(&place.at);
                 return self.refused(member, place, &error);
@@ -336,7 +336,7 @@ impl<'a> Job<'a> {
         };
         if let Some((kind, detail)) = trouble {
             self.tally.lose(&member.path, kind, detail);
-            self.tell(place, Piece::Data);
+            self.mark_reported(place, Piece::Data);
         }
         self.progress.files += 1;
         self.done.files += 1;
@@ -403,13 +403,13 @@ impl<'a> Job<'a> {
             };
             if let Some(why) = self.cannot_be(&stream.data) {
                 self.tally.lose(&path, LossKind::Unreadable, why);
-                self.tell(place, Piece::Stream(&name));
+                self.mark_reported(place, Piece::Stream(&name));
                 continue;
             }
             let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
-            let written = begun.map_err(Spill::Write).and_then(|mut new| {
-                let trouble = self.pour(set, &stream.data, &mut new)?;
-                new.finish().map_err(Spill::Write)?;
+            let written = begun.map_err(CopyError::Write).and_then(|mut new| {
+                let trouble = self.copy_stream(set, &stream.data, &mut new)?;
+                new.finish().map_err(CopyError::Write)?;
                 Ok(trouble)
             });
             match written {
@@ -418,15 +418,15 @@ impl<'a> Job<'a> {
                     self.done.bytes = self.done.bytes.saturating_add(stream.data.size);
                     if let Some((kind, detail)) = trouble {
                         self.tally.lose(&path, kind, detail);
-                        self.tell(place, Piece::Stream(&name));
+                        self.mark_reported(place, Piece::Stream(&name));
                     }
                 }
-                Err(Spill::Fatal(error)) => return Err(error),
-                Err(Spill::Write(error)) => {
+                Err(CopyError::Fatal(error)) => return Err(error),
+                Err(CopyError::Write(error)) => {
                     self.fatal(place, &error)?;
                     let detail = format!("this named stream could not be written: {error}");
                     self.tally.lose(&path, LossKind::Fact, detail);
-                    self.tell(place, Piece::Stream(&name));
+                    self.mark_reported(place, Piece::Stream(&name));
                 }
             }
         }
@@ -478,7 +478,7 @@ impl<'a> Job<'a> {
             Ok(bytes) => {
                 let detail = format!("a hard link became a copy: {error}");
                 self.tally.lose(&member.path, LossKind::Fact, detail);
-                self.tell(to, Piece::Link);
+                self.mark_reported(to, Piece::Link);
                 self.done.links += 1;
                 self.done.bytes = self.done.bytes.saturating_add(bytes);
                 Ok(true)

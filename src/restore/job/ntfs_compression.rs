@@ -29,7 +29,7 @@ impl Job<'_> {
         }
         let Some(opened) = self.places.roots.get_mut(place.root) else { return };
         if let Err(error) = opened.root.pack_folder(&place.at) {
-            self.tell(place, Piece::Fact(FactKind::Compression));
+            self.mark_reported(place, Piece::Fact(FactKind::Compression));
             if platform::is_unsupported(&error) {
                 self.tally.unheld(&member.path, FactKind::Compression);
             } else {

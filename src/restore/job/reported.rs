@@ -9,9 +9,9 @@ use crate::restore::place::Piece;
 
 impl Job<'_> {
     /// Remembers that this piece of a file was told of as lost.
-    pub(super) fn tell(&mut self, place: &Place, piece: Piece<'_>) {
+    pub(super) fn mark_reported(&mut self, place: &Place, piece: Piece<'_>) {
         let hash = self.piece(place.root, &place.at, piece);
-        self.told.insert(hash);
+        self.reported.insert(hash);
     }
 
     fn piece(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> u64 {
@@ -19,13 +19,13 @@ impl Job<'_> {
     }
 
     /// Whether this piece of what stands there was told of as lost.
-    pub(in crate::restore) fn has_told(
+    pub(in crate::restore) fn was_reported(
         &self,
         root: usize,
         at: &[NtName],
         piece: Piece<'_>,
     ) -> bool {
-        self.told.contains(&self.piece(root, at, piece))
+        self.reported.contains(&self.piece(root, at, piece))
     }
 
     /// Whether a path of the set leads nowhere, which was told of.

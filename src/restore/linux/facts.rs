@@ -20,8 +20,8 @@ pub(super) fn set_ntfs(
     fact: &Fact<'_>,
 ) -> rustix::io::Result<()> {
     let path = proc_path(folder, name);
-    let told = |now: &mut [u8]| rustix::fs::lgetxattr(&*path, TIMES, now);
-    let (attribute, value) = as_attribute(fact, told)?;
+    let reported = |now: &mut [u8]| rustix::fs::lgetxattr(&*path, TIMES, now);
+    let (attribute, value) = as_attribute(fact, reported)?;
     rustix::fs::lsetxattr(&*path, attribute, &value, XattrFlags::empty())?;
     // Marked as a system file it may be a pipe to ntfs-3g now.
     let is_system = matches!(fact, Fact::Attributes(bits) if bits & attributes::SYSTEM != 0);
@@ -35,7 +35,7 @@ pub(super) fn set_ntfs(
 /// times as they are, for those that are to be left alone.
 fn as_attribute<'a>(
     fact: &Fact<'a>,
-    told: impl FnOnce(&mut [u8]) -> rustix::io::Result<usize>,
+    reported: impl FnOnce(&mut [u8]) -> rustix::io::Result<usize>,
 ) -> rustix::io::Result<(&'static str, Cow<'a, [u8]>)> {
     Ok(match *fact {
         Fact::Security(descriptor) => ("system.ntfs_acl", descriptor.into()),
@@ -47,7 +47,7 @@ fn as_attribute<'a>(
         Fact::Times(times) => {
             let mut now = [0; 32];
             if has_unknown(times) {
-                told(&mut now)?;
+                reported(&mut now)?;
             }
             (TIMES, with_times(now, times).to_vec().into())
         }
@@ -68,8 +68,8 @@ pub(in crate::restore) fn set_by_handle(
 }
 
 fn set_one_by_handle(file: &File, fact: &Fact<'_>) -> rustix::io::Result<()> {
-    let told = |now: &mut [u8]| rustix::fs::fgetxattr(file, TIMES, now);
-    let (attribute, value) = as_attribute(fact, told)?;
+    let reported = |now: &mut [u8]| rustix::fs::fgetxattr(file, TIMES, now);
+    let (attribute, value) = as_attribute(fact, reported)?;
     rustix::fs::fsetxattr(file, attribute, &value, XattrFlags::empty())
 }
 

@@ -16,7 +16,7 @@ pub enum Said {
     User(String),
     /// Something that it could not restore: the error, the file or setting, and
     /// what it did (`Ignore`, `Abort`).
-    Trouble {
+    ErrorKind {
         /// `UnableToApply` and the like.
         error: String,
         /// The file or setting.
@@ -158,7 +158,7 @@ fn read_line(line: &str) -> Vec<Said> {
             }
             "totalMinutesRemaining" => text.parse().ok().map(Said::MinutesLeft),
             "forUser" | "collectingUser" => Some(Said::User(text.clone())),
-            "error" => Some(Said::Trouble {
+            "error" => Some(Said::ErrorKind {
                 error: text.clone(),
                 object: value("objectName"),
                 action: value("action"),
@@ -194,7 +194,7 @@ mod tests {
             Said::Phase("Applying".to_owned()),
             Said::Percent(48),
             Said::MinutesLeft(5),
-            Said::Trouble {
+            Said::ErrorKind {
                 error: "UnableToApply".to_owned(),
                 object: "C:\\a, b.txt".to_owned(),
                 action: "Ignore".to_owned(),

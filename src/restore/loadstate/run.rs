@@ -83,7 +83,7 @@ impl Log<'_> {
         while let Ok(n @ 1..) = file.read(&mut buffer) {
             self.at += n as u64;
             for word in self.watcher.feed(&buffer[..n]) {
-                self.troubles += u64::from(matches!(word, Said::Trouble { .. }));
+                self.troubles += u64::from(matches!(word, Said::ErrorKind { .. }));
                 said(word);
             }
         }

@@ -14,10 +14,10 @@ use super::platform::Root;
 use super::tally::Tally;
 use super::{job, names};
 use crate::model::loss::LossKind;
-use crate::model::metadata::{Facts, FileTime, Node, NodeId, NodeKind, attributes};
+use crate::model::metadata::{FileTime, Metadata, Node, NodeId, NodeKind, attributes};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
 use crate::tree::host::HostTree;
@@ -81,8 +81,8 @@ pub(super) fn read_back(
         }
         match member {
             Ok(member) => check.member(&member),
-            Err(ArchiveError::Damaged { .. }) if job.is_some() => {}
-            Err(error @ ArchiveError::Damaged { .. }) => {
+            Err(SetError::Damaged { .. }) if job.is_some() => {}
+            Err(error @ SetError::Damaged { .. }) => {
                 let detail = format!("files may be missing here: {error}");
                 check.tally.lose("", LossKind::Unreadable, detail);
             }
@@ -167,7 +167,7 @@ impl Check<'_> {
         if member.kind == MemberKind::Link {
             let first = self.find(member.exact_link_to());
             let first = first.filter(|(r, _)| *r == root).and_then(|(_, at)| tree.at(&at).ok());
-            if first != Some(id) && !self.has_told(root, at, Piece::Link) {
+            if first != Some(id) && !self.was_reported(root, at, Piece::Link) {
                 let detail = "a file of its own; it should be one more name of another";
                 self.tally.lose(&member.path, LossKind::Fact, detail);
             }
@@ -177,14 +177,14 @@ impl Check<'_> {
             let facts = seen.facts(tree, name)?;
             let (job, tally) = (self.job, &mut self.tally);
             compare_facts(member, &node, &facts, &opened.root, &mut |kind| {
-                if !job.is_some_and(|job| job.has_told(root, at, Piece::Fact(kind))) {
+                if !job.is_some_and(|job| job.was_reported(root, at, Piece::Fact(kind))) {
                     tally.fact_differs(&member.path, kind);
                 }
             });
             if job.is_some_and(|job| job.packs(root))
                 && job::is_packed(member)
                 && node.attributes & attributes::COMPRESSED == 0
-                && !self.has_told(root, at, Piece::Fact(FactKind::Compression))
+                && !self.was_reported(root, at, Piece::Fact(FactKind::Compression))
             {
                 self.tally.fact_differs(&member.path, FactKind::Compression);
             }
@@ -199,7 +199,7 @@ impl Check<'_> {
                 progress: &mut self.progress,
             };
             match same.of(&mut *stream, data)? {
-                Err(why) if !self.has_told(root, at, Piece::Data) => {
+                Err(why) if !self.was_reported(root, at, Piece::Data) => {
                     self.tally.lose(&member.path, LossKind::Unreadable, why);
                 }
                 Ok(()) | Err(_) => {}
@@ -217,9 +217,10 @@ impl Check<'_> {
                 Ok(mut stream) => same.of(&mut *stream, &named.data)?,
                 Err(error) => Err(error.to_string()),
             };
-            let has_told = name.is_some_and(|name| self.has_told(root, at, Piece::Stream(&name)));
+            let was_reported =
+                name.is_some_and(|name| self.was_reported(root, at, Piece::Stream(&name)));
             match same {
-                Err(why) if !has_told => self.tally.lose(&path, LossKind::Fact, why),
+                Err(why) if !was_reported => self.tally.lose(&path, LossKind::Fact, why),
                 Ok(()) | Err(_) => {}
             }
         }
@@ -229,8 +230,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn has_told(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> bool {
-        self.job.is_some_and(|job| job.has_told(root, at, piece))
+    fn was_reported(&self, root: usize, at: &[NtName], piece: Piece<'_>) -> bool {
+        self.job.is_some_and(|job| job.was_reported(root, at, piece))
     }
 
     fn put_times_back(&mut self, seen: &Seen, member: &Member, root: usize, at: &[NtName]) {
@@ -291,7 +292,7 @@ impl Comparison<'_> {
 fn compare_facts(
     member: &Member,
     node: &Node,
-    facts: &Facts,
+    facts: &Metadata,
     root: &Root,
     differs: &mut dyn FnMut(FactKind),
 ) {

@@ -4,7 +4,7 @@
 #[cfg(target_os = "linux")]
 use std::fs::File;
 
-use crate::model::metadata::{Facts, Node, NodeId, Times};
+use crate::model::metadata::{Metadata, Node, NodeId, Times};
 use crate::model::name::NtName;
 use crate::restore::place::{Fact, FactKind};
 use crate::restore::platform::Root;
@@ -15,7 +15,7 @@ use crate::tree::{Stream, Tree, TreeError};
 /// What is known of it so far.
 pub(super) struct Seen {
     pub(super) node: Node,
-    facts: Option<Facts>,
+    facts: Option<Metadata>,
     data: Option<Box<dyn Stream>>,
     /// The file, open for reading.
     #[cfg(target_os = "linux")]
@@ -56,7 +56,7 @@ impl Seen {
         })
     }
 
-    pub(super) fn facts(&mut self, tree: &HostTree, name: &NtName) -> Result<Facts, TreeError> {
+    pub(super) fn facts(&mut self, tree: &HostTree, name: &NtName) -> Result<Metadata, TreeError> {
         match self.facts.take() {
             Some(facts) => Ok(facts),
             None => tree.facts(self.node.id, Some(name)),

@@ -5,7 +5,7 @@ use zeekstd::{BytesWrapper, SeekTable};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, compress_bound};
 
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 
 /// The largest padding frame: what fills an encrypted file up to a whole chunk, in bytes.
 pub(crate) const MOST_PADDING: usize = crate::set::crypt::stream::CHUNK + 8;
@@ -24,7 +24,7 @@ pub struct Packer(Compressor<'static>);
 
 impl Packer {
     /// For a zstd level.
-    pub fn new(level: i32) -> Result<Self, ArchiveError> {
+    pub fn new(level: i32) -> Result<Self, SetError> {
         let mut compressor = Compressor::new(level).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(|e| internal(&e))?;
@@ -39,7 +39,7 @@ impl Packer {
     }
 
     /// Packs `plain` into one frame, which replaces what `packed` held.
-    pub fn pack(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> Result<(), ArchiveError> {
+    pub fn pack(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> Result<(), SetError> {
         packed.clear();
         packed.reserve(compress_bound(plain.len()));
         self.0.compress_to_buffer(plain, packed).map_err(|e| internal(&e))?;
@@ -47,8 +47,8 @@ impl Packer {
     }
 }
 
-fn internal(error: &std::io::Error) -> ArchiveError {
-    ArchiveError::Internal { what: format!("zstd: {error}") }
+fn internal(error: &std::io::Error) -> SetError {
+    SetError::Internal { what: format!("zstd: {error}") }
 }
 
 /// Unpacks frames, within bounds whatever they claim.
@@ -56,7 +56,7 @@ pub struct Unpacker(Decompressor<'static>);
 
 impl Unpacker {
     /// Ready for work.
-    pub fn new() -> Result<Self, ArchiveError> {
+    pub fn new() -> Result<Self, SetError> {
         Decompressor::new().map(Self).map_err(|e| internal(&e))
     }
 
@@ -98,11 +98,11 @@ pub struct TableWriter(SeekTable);
 
 impl TableWriter {
     /// Adds a frame.
-    pub fn push(&mut self, packed: u64, plain: u64) -> Result<(), ArchiveError> {
-        let too_large = || ArchiveError::Internal { what: "a frame beyond 4 GiB".to_owned() };
+    pub fn push(&mut self, packed: u64, plain: u64) -> Result<(), SetError> {
+        let too_large = || SetError::Internal { what: "a frame beyond 4 GiB".to_owned() };
         let packed = u32::try_from(packed).map_err(|_| too_large())?;
         let plain = u32::try_from(plain).map_err(|_| too_large())?;
-        let too_many = || ArchiveError::Unfit {
+        let too_many = || SetError::Unfit {
             what: "more frames than a set may have; use a larger frame size".to_owned(),
         };
         if self.0.num_frames() as usize >= MAX_FRAMES {
@@ -220,7 +220,7 @@ mod tests {
         for _ in 0..MAX_FRAMES {
             writer.push(1, 1).unwrap();
         }
-        assert!(matches!(writer.push(1, 1), Err(ArchiveError::Unfit { .. })));
+        assert!(matches!(writer.push(1, 1), Err(SetError::Unfit { .. })));
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Totals;
-use crate::usmt::loadstate::{Kept, KeptPart};
+use crate::usmt::loadstate::{LoadstatePart, LoadstateStore};
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -85,13 +85,13 @@ pub struct Timings {
 
 impl Rescue {
     /// The store in it, as `loadstate` is to find it again.
-    pub fn kept(&self) -> Kept {
-        let part = |part: &Part| KeptPart {
+    pub fn kept(&self) -> LoadstateStore {
+        let part = |part: &Part| LoadstatePart {
             drive: part.drive.clone(),
             path: part.path.clone(),
             is_secondary: part.role == "secondary",
         };
-        Kept { kind: self.kind.clone(), parts: self.parts.iter().map(part).collect() }
+        LoadstateStore { kind: self.kind.clone(), parts: self.parts.iter().map(part).collect() }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::destination::read_full;
 use std::sync::Arc;
 
-use crate::destination::{Target, TargetError, TargetFile, Trouble};
+use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, MAX_HEADER, SEALED, TAG, open};
 
@@ -13,7 +13,7 @@ const AT_ONCE: usize = 16;
 
 /// One of the files.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct Segment {
     /// Its path below the target.
     pub(crate) path: String,
     /// Plain bytes in it.
@@ -22,27 +22,27 @@ pub(crate) struct Piece {
 
 /// A target that is owned or borrowed.
 pub(crate) trait Reach: Send {
-    fn target(&self) -> &dyn Target;
+    fn target(&self) -> &dyn Destination;
 }
 
-impl Reach for Arc<dyn Target> {
-    fn target(&self) -> &dyn Target {
+impl Reach for Arc<dyn Destination> {
+    fn target(&self) -> &dyn Destination {
         &**self
     }
 }
 
-impl Reach for &dyn Target {
-    fn target(&self) -> &dyn Target {
+impl Reach for &dyn Destination {
+    fn target(&self) -> &dyn Destination {
         *self
     }
 }
 
 /// Files in their order, as one that is plain.
-pub(crate) struct Joined<T> {
+pub(crate) struct ConcatenatedFile<T> {
     target: T,
     key: SetKey,
     /// The piece and where it begins.
-    pieces: Vec<(Piece, u64)>,
+    pieces: Vec<(Segment, u64)>,
     /// The last piece was not ended, or was: either will do.
     unfinished: bool,
     open: Option<Open>,
@@ -50,7 +50,7 @@ pub(crate) struct Joined<T> {
 
 struct Open {
     piece: usize,
-    file: Box<dyn TargetFile>,
+    file: Box<dyn DestinationFile>,
     header: u64,
     cipher: Cipher,
     /// The chunks that were opened last: the number of the first, and their bytes.
@@ -58,10 +58,10 @@ struct Open {
     plain: Vec<u8>,
 }
 
-impl<T: Reach> Joined<T> {
-    pub(crate) fn new(target: T, key: SetKey, pieces: Vec<Piece>, unfinished: bool) -> Self {
+impl<T: Reach> ConcatenatedFile<T> {
+    pub(crate) fn new(target: T, key: SetKey, pieces: Vec<Segment>, unfinished: bool) -> Self {
         let mut start = 0_u64;
-        let place = |piece: Piece| {
+        let place = |piece: Segment| {
             let at = start;
             start = start.saturating_add(piece.plain);
             (piece, at)
@@ -84,7 +84,10 @@ impl<T: Reach> Joined<T> {
     }
 
     /// The path of a piece, the length of its header and its cipher.
-    pub(crate) fn cipher(&mut self, index: usize) -> Result<(&str, u64, &Cipher), TargetError> {
+    pub(crate) fn cipher(
+        &mut self,
+        index: usize,
+    ) -> Result<(&str, u64, &Cipher), DestinationError> {
         let open = Self::opened(&self.target, &self.key, &self.pieces, &mut self.open, index)?;
         Ok((self.pieces[index].0.path.as_str(), open.header, &open.cipher))
     }
@@ -92,10 +95,10 @@ impl<T: Reach> Joined<T> {
     fn opened<'a>(
         target: &T,
         key: &SetKey,
-        pieces: &[(Piece, u64)],
+        pieces: &[(Segment, u64)],
         open_now: &'a mut Option<Open>,
         index: usize,
-    ) -> Result<&'a mut Open, TargetError> {
+    ) -> Result<&'a mut Open, DestinationError> {
         if open_now.as_ref().is_none_or(|open| open.piece != index) {
             *open_now = None;
             let path = &pieces[index].0.path;
@@ -116,9 +119,14 @@ impl<T: Reach> Joined<T> {
     }
 
     /// Reads what one piece has at a byte of it.
-    fn read_piece(&mut self, index: usize, at: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_piece(
+        &mut self,
+        index: usize,
+        at: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, DestinationError> {
         let unfinished = self.unfinished && index + 1 == self.pieces.len();
-        let Piece { path, plain } = &self.pieces[index].0;
+        let Segment { path, plain } = &self.pieces[index].0;
         let last = plain.saturating_sub(1) / CHUNK as u64;
         let wanted = at / CHUNK as u64;
         let open = Self::opened(&self.target, &self.key, &self.pieces, &mut self.open, index)?;
@@ -166,12 +174,12 @@ impl<T: Reach> Joined<T> {
     }
 }
 
-impl<T: Reach> TargetFile for Joined<T> {
-    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), TargetError> {
+impl<T: Reach> DestinationFile for ConcatenatedFile<T> {
+    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), DestinationError> {
         Err(read_only(self.target.target()))
     }
 
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
         let mut done = 0;
         while done < buf.len() {
             let at = offset.saturating_add(done as u64);
@@ -183,30 +191,33 @@ impl<T: Reach> TargetFile for Joined<T> {
         Ok(done)
     }
 
-    fn size(&mut self) -> Result<u64, TargetError> {
+    fn size(&mut self) -> Result<u64, DestinationError> {
         Ok(self.total())
     }
 
-    fn set_size(&mut self, _: u64) -> Result<(), TargetError> {
+    fn set_size(&mut self, _: u64) -> Result<(), DestinationError> {
         Err(read_only(self.target.target()))
     }
 
-    fn sync(&mut self) -> Result<(), TargetError> {
+    fn sync(&mut self) -> Result<(), DestinationError> {
         Ok(())
     }
 
-    fn close(self: Box<Self>) -> Result<(), TargetError> {
+    fn close(self: Box<Self>) -> Result<(), DestinationError> {
         Ok(())
     }
 }
 
-fn read_only(target: &dyn Target) -> TargetError {
-    TargetError { trouble: Trouble::Denied, ..corrupted(target, "", "it is read only".to_owned()) }
+fn read_only(target: &dyn Destination) -> DestinationError {
+    DestinationError {
+        kind: ErrorKind::Denied,
+        ..corrupted(target, "", "it is read only".to_owned())
+    }
 }
 
-fn corrupted(target: &dyn Target, path: &str, what: String) -> TargetError {
-    TargetError {
-        trouble: Trouble::Corrupted,
+fn corrupted(target: &dyn Destination, path: &str, what: String) -> DestinationError {
+    DestinationError {
+        kind: ErrorKind::Corrupted,
         path: target.display(path),
         what,
         action: "fetch this file of the set again from another copy".to_owned(),

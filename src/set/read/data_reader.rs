@@ -4,28 +4,28 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::source::{AnyOrder, Shared, Source};
-use super::turn::Turn;
-use crate::set::error::ArchiveError;
+use super::source::{RandomAccessFrames, Shared, Source};
+use super::turn::SequentialCursor;
+use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{At, Data};
 
 /// Where a reader's frames come from.
 pub(crate) enum Frames<'a> {
     /// From a source of its own.
-    Own(Box<AnyOrder>),
+    Own(Box<RandomAccessFrames>),
     /// From one that others use before and after.
-    Any(&'a mut AnyOrder),
+    Any(&'a mut RandomAccessFrames),
     /// From those that are read ahead.
-    Turn(&'a Turn),
+    SequentialCursor(&'a SequentialCursor),
 }
 
 impl Source for Frames<'_> {
-    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError> {
+    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, SetError> {
         match self {
             Self::Own(source) => source.frame(frame),
             Self::Any(source) => source.frame(frame),
-            Self::Turn(source) => source.frame(frame),
+            Self::SequentialCursor(source) => source.frame(frame),
         }
     }
 }
@@ -59,7 +59,7 @@ impl<'a> DataReader<'a> {
     /// # Errors
     /// A frame is damaged: [`DataReader::skip_damage`] passes over it, and what
     /// lies behind can be read. Or all was read and is not what was saved.
-    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, SetError> {
         if buf.is_empty() {
             return Ok(0);
         }
@@ -105,7 +105,7 @@ impl<'a> DataReader<'a> {
         bytes
     }
 
-    fn end(&mut self) -> Result<(), ArchiveError> {
+    fn end(&mut self) -> Result<(), SetError> {
         let Some(hash) = self.hash.take() else { return Ok(()) };
         if finish_hex(hash) == self.sha256 {
             return Ok(());

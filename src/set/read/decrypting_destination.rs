@@ -4,13 +4,13 @@
 use crate::set::format::names::{DETAILS, KEY};
 use std::sync::Arc;
 
-use super::concatenated_file::{Joined, Piece};
+use super::concatenated_file::{ConcatenatedFile, Segment};
 use crate::destination::read_full;
-use crate::destination::{Space, Target, TargetEntry, TargetError, TargetFile};
+use crate::destination::{Destination, DestinationEntry, DestinationError, DestinationFile, Space};
 use crate::model::metadata::FileTime;
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{CryptError, Keys, SetKey};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::error::encryption_error;
 use crate::set::format::names::RESCUE;
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
@@ -20,21 +20,26 @@ use crate::set::format::rescue::Rescue;
 const MAX_KEY: u64 = 1 << 20;
 
 /// A set that was opened with its key.
-pub(crate) struct Opened {
-    inner: Arc<dyn Target>,
+pub(crate) struct DecryptingDestination {
+    inner: Arc<dyn Destination>,
     key: SetKey,
-    store: (String, Vec<Piece>),
-    manifest: (String, Vec<Piece>),
+    store: (String, Vec<Segment>),
+    manifest: (String, Vec<Segment>),
 }
 
-impl Opened {
+impl DecryptingDestination {
     /// The set in `dir`, which `rescue` describes.
-    pub(crate) fn new(inner: Arc<dyn Target>, key: SetKey, dir: &str, rescue: &Rescue) -> Self {
+    pub(crate) fn new(
+        inner: Arc<dyn Destination>,
+        key: SetKey,
+        dir: &str,
+        rescue: &Rescue,
+    ) -> Self {
         let pieces = |what: &str| {
             let pieces = rescue.files.iter().filter_map(|file| {
                 let is_one = file.name.starts_with(what) && is_plain(&file.name);
                 let plain = file.plain_size.filter(|_| is_one)?;
-                Some(Piece { path: format!("{dir}/{}", file.name), plain })
+                Some(Segment { path: format!("{dir}/{}", file.name), plain })
             });
             (format!("{dir}/{what}"), pieces.collect())
         };
@@ -47,58 +52,58 @@ fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-impl Target for Opened {
+impl Destination for DecryptingDestination {
     fn display(&self, path: &str) -> String {
         self.inner.display(path)
     }
 
-    fn list(&self, dir: &str) -> Result<Vec<TargetEntry>, TargetError> {
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
         self.inner.list(dir)
     }
 
-    fn stat(&self, path: &str) -> Result<Option<TargetEntry>, TargetError> {
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
         self.inner.stat(path)
     }
 
-    fn create_dir_all(&self, dir: &str) -> Result<(), TargetError> {
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
         self.inner.create_dir_all(dir)
     }
 
-    fn create(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.inner.create(path)
     }
 
-    fn open_rw(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         self.inner.open_rw(path)
     }
 
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
         for (name, pieces) in [&self.store, &self.manifest] {
             if path == name && !pieces.is_empty() {
                 let (inner, key) = (Arc::clone(&self.inner), self.key.clone());
-                return Ok(Box::new(Joined::new(inner, key, pieces.clone(), false)));
+                return Ok(Box::new(ConcatenatedFile::new(inner, key, pieces.clone(), false)));
             }
         }
         self.inner.open(path)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), TargetError> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         self.inner.rename(from, to)
     }
 
-    fn remove_file(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         self.inner.remove_file(path)
     }
 
-    fn remove_dir(&self, path: &str) -> Result<(), TargetError> {
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         self.inner.remove_dir(path)
     }
 
-    fn modified(&self, path: &str) -> Result<Option<FileTime>, TargetError> {
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
         self.inner.modified(path)
     }
 
-    fn space(&self) -> Result<Option<Space>, TargetError> {
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
         self.inner.space()
     }
 
@@ -106,17 +111,17 @@ impl Target for Opened {
         self.inner.max_file_size()
     }
 
-    fn without_patience(&self) -> Option<&dyn Target> {
-        self.inner.without_patience()
+    fn without_retry(&self) -> Option<&dyn Destination> {
+        self.inner.without_retry()
     }
 }
 
 /// Opens a set's `key.age`; `None` if there is none.
 pub(crate) fn open_key(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     keys: &Keys,
-) -> Result<Option<SetKey>, ArchiveError> {
+) -> Result<Option<SetKey>, SetError> {
     let path = format!("{dir}/{KEY}");
     let Some(bytes) = small_file(target, &path, MAX_KEY)? else { return Ok(None) };
     keys.open(&bytes).map(Some).map_err(|error| encryption_error(target, &path, error))
@@ -124,11 +129,11 @@ pub(crate) fn open_key(
 
 /// What the set says of itself to who has its key: parts, seal, plan.
 pub(crate) fn details(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     key: &SetKey,
     outer: &Rescue,
-) -> Result<Rescue, ArchiveError> {
+) -> Result<Rescue, SetError> {
     let path = format!("{dir}/{DETAILS}");
     let damaged = |what: &'static str| encryption_error(target, &path, CryptError::Damaged(what));
     let sealed = small_file(target, &path, MAX_SMALL)?.ok_or_else(|| damaged("it is missing"))?;
@@ -144,10 +149,10 @@ pub(crate) fn details(
 
 /// The bytes of a file that has at most so many; `None` if it is not there.
 pub(crate) fn small_file(
-    target: &dyn Target,
+    target: &dyn Destination,
     path: &str,
     max: u64,
-) -> Result<Option<Vec<u8>>, ArchiveError> {
+) -> Result<Option<Vec<u8>>, SetError> {
     let size = match target.stat(path)? {
         Some(entry) if !entry.is_dir && entry.size <= max => entry.size,
         Some(_) => {
@@ -190,7 +195,7 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
 }
 
 /// The error of a set for which no key was given.
-pub(crate) fn locked(target: &dyn Target, dir: &str, how: &str) -> ArchiveError {
+pub(crate) fn locked(target: &dyn Destination, dir: &str, how: &str) -> SetError {
     let error = if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };
     encryption_error(target, &format!("{dir}/{RESCUE}"), error)
 }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use super::data_reader::{DataReader, Frames};
 use super::lines::Lines;
-use super::source::{AnyOrder, Shared};
+use super::source::{RandomAccessFrames, Shared};
 use super::tar_walk;
-use super::turn::Turn;
-use crate::set::error::ArchiveError;
+use super::turn::SequentialCursor;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{At, Data, Line, Member};
 
 /// The members of a set in order, with their bytes.
 pub struct InOrder {
     shared: Arc<Shared>,
     lines: Option<Lines>,
-    turn: Turn,
+    turn: SequentialCursor,
     /// For members that the manifest lost, whose streams must be looked for.
-    any: AnyOrder,
+    any: RandomAccessFrames,
     /// Lines were lost since the last member.
     gap: bool,
     /// Where the last member starts.
@@ -38,21 +38,21 @@ struct Filling {
 impl InOrder {
     /// An error is one that means that nothing can be read at all.
     pub(crate) fn new(
-        lines: Result<Lines, ArchiveError>,
+        lines: Result<Lines, SetError>,
         shared: &Arc<Shared>,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let lines = match lines {
             Ok(lines) => Some(lines),
             // Without a manifest the tar tells.
-            Err(ArchiveError::Damaged { .. }) => None,
+            Err(SetError::Damaged { .. }) => None,
             Err(error) => return Err(error),
         };
         Ok(Self {
             shared: Arc::clone(shared),
             gap: lines.is_none(),
             lines,
-            turn: Turn::new(shared),
-            any: AnyOrder::new(Arc::clone(shared))?,
+            turn: SequentialCursor::new(shared),
+            any: RandomAccessFrames::new(Arc::clone(shared))?,
             last: None,
             filling: None,
             from_gap: false,
@@ -63,7 +63,7 @@ impl InOrder {
     ///
     /// Members that the manifest lost come from the tar: without hashes (an
     /// empty `sha256`), holes and losses.
-    pub fn next_member(&mut self) -> Option<Result<Member, ArchiveError>> {
+    pub fn next_member(&mut self) -> Option<Result<Member, SetError>> {
         loop {
             if let Some(filling) = &mut self.filling {
                 if let Some(found) = fill(&self.shared, &mut self.any, filling) {
@@ -107,7 +107,7 @@ impl InOrder {
     }
 
     /// Where the gap starts: behind the last member.
-    fn begin_gap(&mut self) -> Result<At, ArchiveError> {
+    fn begin_gap(&mut self) -> Result<At, SetError> {
         let mut at = self.last.unwrap_or_default();
         if self.last.is_some() {
             tar_walk::read_member(&self.shared, &mut self.any, &mut at)?;
@@ -118,8 +118,11 @@ impl InOrder {
     /// Reads a stream of the member that came last. Streams are to be read in
     /// order, the unnamed one first; any may be left out.
     pub fn data(&mut self, data: &Data) -> DataReader<'_> {
-        let frames =
-            if self.from_gap { Frames::Any(&mut self.any) } else { Frames::Turn(&self.turn) };
+        let frames = if self.from_gap {
+            Frames::Any(&mut self.any)
+        } else {
+            Frames::SequentialCursor(&self.turn)
+        };
         DataReader::new(Arc::clone(&self.shared), frames, data)
     }
 }
@@ -127,9 +130,9 @@ impl InOrder {
 /// The next member of a gap; `None` at its end.
 fn fill(
     shared: &Shared,
-    any: &mut AnyOrder,
+    any: &mut RandomAccessFrames,
     filling: &mut Filling,
-) -> Option<Result<Member, ArchiveError>> {
+) -> Option<Result<Member, SetError>> {
     let behind = filling.behind.as_ref().map(|member| member.start);
     let mut at = tar_walk::advance(shared, filling.at.take()?, 0)?;
     if behind.is_some_and(|behind| at >= behind) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::lines::Lines;
 use super::volumes::Volumes;
-use crate::destination::Target;
-use crate::set::error::ArchiveError;
+use crate::destination::Destination;
+use crate::set::error::SetError;
 use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::frames::{
     MAX_FRAME_BYTES, MAX_FRAMES, TABLE_FOOTER, read_table, table_size,
@@ -37,17 +37,17 @@ pub(crate) struct Index {
 impl Index {
     /// Reads the table; asks the manifest where it is damaged.
     pub(crate) fn load(
-        target: &Arc<dyn Target>,
+        target: &Arc<dyn Destination>,
         dir: &str,
         rescue: &Rescue,
         volumes: &Volumes,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         // A table that cannot be read is as good as one that is damaged.
         match from_table(&**target, volumes) {
             Ok(Some(places)) if places.len() as u64 == rescue.totals.frames => {
                 Ok(Self { places, from_table: true })
             }
-            Err(error @ ArchiveError::Target(_)) => Err(error),
+            Err(error @ SetError::Destination(_)) => Err(error),
             _ => Ok(Self { places: from_manifest(target, dir, volumes)?, from_table: false }),
         }
     }
@@ -57,7 +57,7 @@ impl Index {
     }
 }
 
-fn from_table(target: &dyn Target, volumes: &Volumes) -> Result<Option<Vec<Place>>, ArchiveError> {
+fn from_table(target: &dyn Destination, volumes: &Volumes) -> Result<Option<Vec<Place>>, SetError> {
     let size = volumes.size();
     let mut footer = [0; TABLE_FOOTER];
     let Some(at) = size.checked_sub(TABLE_FOOTER as u64) else { return Ok(None) };
@@ -97,10 +97,10 @@ fn is_possible(place: Place, volumes: &Volumes) -> bool {
 /// By the frame lines. A frame whose line is lost has no place; it and what is
 /// in it cannot be read.
 fn from_manifest(
-    target: &Arc<dyn Target>,
+    target: &Arc<dyn Destination>,
     dir: &str,
     volumes: &Volumes,
-) -> Result<Vec<Place>, ArchiveError> {
+) -> Result<Vec<Place>, SetError> {
     let mut places: Vec<Place> = Vec::new();
     for line in Lines::open(&**target, &format!("{dir}/{MANIFEST}"))? {
         let Ok(Line::Frame(frame)) = line else { continue };

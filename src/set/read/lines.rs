@@ -3,8 +3,8 @@
 
 use std::io::Read;
 
-use crate::destination::{Target, TargetError, TargetFile, Trouble};
-use crate::set::error::ArchiveError;
+use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
+use crate::set::error::SetError;
 use crate::set::format::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, Unpacker, read_table, table_size};
 use crate::set::format::manifest::Line;
 
@@ -28,17 +28,17 @@ pub struct Lines {
 
 enum Source {
     /// By the seek table.
-    Frames { file: Box<dyn TargetFile>, frames: Frames, next: usize, unpacker: Unpacker },
+    Frames { file: Box<dyn DestinationFile>, frames: Frames, next: usize, unpacker: Unpacker },
     /// From one end to the other.
     Whole(Box<zstd::stream::read::Decoder<'static, std::io::BufReader<Sequential>>>),
 }
 
 impl Lines {
     /// Opens a set's manifest.
-    pub(crate) fn open(target: &dyn Target, path: &str) -> Result<Self, ArchiveError> {
+    pub(crate) fn open(target: &dyn Destination, path: &str) -> Result<Self, SetError> {
         let shown = target.display(path);
-        let mut file = target.open(path).map_err(|error| match error.trouble {
-            Trouble::NotFound => damaged(&shown, 0, "this file of the set is missing".into()),
+        let mut file = target.open(path).map_err(|error| match error.kind {
+            ErrorKind::NotFound => damaged(&shown, 0, "this file of the set is missing".into()),
             _ => error.into(),
         })?;
         let size = file.size()?;
@@ -61,7 +61,7 @@ impl Lines {
     }
 
     /// Gets more plain bytes; false at the end.
-    fn refill(&mut self) -> Result<bool, ArchiveError> {
+    fn refill(&mut self) -> Result<bool, SetError> {
         self.before += self.at as u64;
         match &mut self.source {
             Source::Frames { file, frames, next, unpacker } => {
@@ -109,7 +109,7 @@ impl Lines {
 }
 
 impl Iterator for Lines {
-    type Item = Result<Line, ArchiveError>;
+    type Item = Result<Line, SetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -140,7 +140,7 @@ impl Iterator for Lines {
 type Frames = Vec<(u64, u32, u32)>;
 
 /// The frames by the table; `None` if there is no sound one.
-fn frames(file: &mut dyn TargetFile, size: u64) -> Result<Option<Frames>, ArchiveError> {
+fn frames(file: &mut dyn DestinationFile, size: u64) -> Result<Option<Frames>, SetError> {
     let mut footer = [0; TABLE_FOOTER];
     let Some(at) = size.checked_sub(TABLE_FOOTER as u64) else { return Ok(None) };
     match file.read_at(at, &mut footer) {
@@ -169,17 +169,17 @@ fn frames(file: &mut dyn TargetFile, size: u64) -> Result<Option<Frames>, Archiv
 }
 
 /// Whether an encrypted file is damaged there or missing, rather than out of reach.
-fn is_damage(error: &TargetError) -> bool {
-    matches!(error.trouble, Trouble::Corrupted | Trouble::NotFound)
+fn is_damage(error: &DestinationError) -> bool {
+    matches!(error.kind, ErrorKind::Corrupted | ErrorKind::NotFound)
 }
 
-fn damaged(path: &str, offset: u64, what: String) -> ArchiveError {
-    ArchiveError::Damaged { path: path.to_owned(), offset, what }
+fn damaged(path: &str, offset: u64, what: String) -> SetError {
+    SetError::Damaged { path: path.to_owned(), offset, what }
 }
 
 /// A target's file as a stream.
 struct Sequential {
-    file: Box<dyn TargetFile>,
+    file: Box<dyn DestinationFile>,
     at: u64,
 }
 

@@ -8,16 +8,16 @@ use super::data_reader::Frames;
 pub use super::in_order::InOrder;
 use super::index::Index;
 use super::lines::Lines;
-use super::source::{AnyOrder, Shared};
+use super::source::{RandomAccessFrames, Shared};
 use super::volumes::Volumes;
-use crate::destination::Target;
+use crate::destination::Destination;
 use crate::set::crypt::{CryptError, Keys};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::Data;
 use crate::set::format::names::RESCUE;
 use crate::set::format::names::{MANIFEST, PARTIAL};
 use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
-use crate::set::read::decrypting_destination::{Opened, details, locked, open_key};
+use crate::set::read::decrypting_destination::{DecryptingDestination, details, locked, open_key};
 
 /// The largest `rescue.json` that is read, in bytes: one of 100,000 volumes.
 const MAX_RESCUE: u64 = 32 << 20;
@@ -25,7 +25,7 @@ const MAX_RESCUE: u64 = 32 << 20;
 /// A rescue set.
 #[derive(Clone)]
 pub struct SetReader {
-    target: Arc<dyn Target>,
+    target: Arc<dyn Destination>,
     dir: String,
     rescue: Rescue,
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ impl SetReader {
     /// # Errors
     /// No set is there, it is not whole, it is encrypted, or it is of a later format. A damaged
     /// store or manifest is no error here; reading what is hit will be one.
-    pub fn open(target: Arc<dyn Target>, path: &str) -> Result<Self, ArchiveError> {
+    pub fn open(target: Arc<dyn Destination>, path: &str) -> Result<Self, SetError> {
         Self::open_with(target, path, &Keys::default())
     }
 
@@ -48,10 +48,10 @@ impl SetReader {
     /// # Errors
     /// Those of [`SetReader::open`], and none of the keys opens it.
     pub fn open_with(
-        target: Arc<dyn Target>,
+        target: Arc<dyn Destination>,
         path: &str,
         keys: &Keys,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let dir = path.trim_end_matches('/').to_owned();
         let mut rescue = read_rescue(&*target, &dir)?;
         let mut target = target;
@@ -61,10 +61,10 @@ impl SetReader {
             };
             rescue = match details(&*target, &dir, &key, &rescue) {
                 // The files are in the set all the same.
-                Err(ArchiveError::Crypt { error: CryptError::Damaged(_), .. }) => rescue,
+                Err(SetError::Crypt { error: CryptError::Damaged(_), .. }) => rescue,
                 details => details?,
             };
-            target = Arc::new(Opened::new(target, key, &dir, &rescue));
+            target = Arc::new(DecryptingDestination::new(target, key, &dir, &rescue));
         }
         let volumes = Volumes::of(&rescue, &dir)?;
         let index = Index::load(&target, &dir, &rescue, &volumes)?;
@@ -73,7 +73,7 @@ impl SetReader {
     }
 
     /// Opens what can be seen of an encrypted set without its key.
-    pub(crate) fn open_closed(target: Arc<dyn Target>, path: &str) -> Result<Self, ArchiveError> {
+    pub(crate) fn open_closed(target: Arc<dyn Destination>, path: &str) -> Result<Self, SetError> {
         let dir = path.trim_end_matches('/').to_owned();
         let rescue = read_rescue(&*target, &dir)?;
         let volumes = Volumes::of(&rescue, &dir)?;
@@ -109,23 +109,23 @@ impl SetReader {
 
     /// The manifest's lines. An error in between costs the lines that it
     /// speaks of; what comes after it is read on.
-    pub fn lines(&self) -> Result<Lines, ArchiveError> {
+    pub fn lines(&self) -> Result<Lines, SetError> {
         Lines::open(&*self.target, &format!("{}/{MANIFEST}", self.dir))
     }
 
     /// Reads some stream of some member. To read many in their order,
     /// [`SetReader::in_order`] is faster.
-    pub fn open_data(&self, data: &Data) -> Result<DataReader<'static>, ArchiveError> {
-        let source = AnyOrder::new(Arc::clone(&self.shared))?;
+    pub fn open_data(&self, data: &Data) -> Result<DataReader<'static>, SetError> {
+        let source = RandomAccessFrames::new(Arc::clone(&self.shared))?;
         Ok(DataReader::new(Arc::clone(&self.shared), Frames::Own(Box::new(source)), data))
     }
 
     /// All members in the order of the set, frames being read ahead.
-    pub fn in_order(&self) -> Result<InOrder, ArchiveError> {
+    pub fn in_order(&self) -> Result<InOrder, SetError> {
         InOrder::new(self.lines(), &self.shared)
     }
 
-    pub(crate) fn target(&self) -> &Arc<dyn Target> {
+    pub(crate) fn target(&self) -> &Arc<dyn Destination> {
         &self.target
     }
 
@@ -139,11 +139,10 @@ impl SetReader {
 }
 
 /// Reads and checks `rescue.json`.
-pub(crate) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, ArchiveError> {
+pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue, SetError> {
     let path = format!("{dir}/{RESCUE}");
-    let not_a_set = |what: &str| {
-        Err(ArchiveError::NotASet { path: target.display(dir), what: what.to_owned() })
-    };
+    let not_a_set =
+        |what: &str| Err(SetError::NotASet { path: target.display(dir), what: what.to_owned() });
     match target.stat(&path)? {
         Some(entry) if !entry.is_dir && entry.size <= MAX_RESCUE => {}
         Some(_) => return not_a_set("its rescue.json cannot be one"),
@@ -159,7 +158,7 @@ pub(crate) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, Arch
             read => bytes.extend_from_slice(&chunk[..read]),
         }
     }
-    let damaged = |error: serde_json::Error| ArchiveError::Damaged {
+    let damaged = |error: serde_json::Error| SetError::Damaged {
         path: target.display(&path),
         offset: 0,
         what: error.to_string(),
@@ -167,7 +166,7 @@ pub(crate) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, Arch
     // The version first: a later format may have other fields.
     let version: Version = serde_json::from_slice(&bytes).map_err(damaged)?;
     if version.format > FORMAT_ENCRYPTED {
-        return Err(ArchiveError::TooNew { path: target.display(dir), format: version.format });
+        return Err(SetError::TooNew { path: target.display(dir), format: version.format });
     }
     serde_json::from_slice(&bytes).map_err(damaged)
 }
@@ -176,7 +175,7 @@ pub(crate) fn read_rescue(target: &dyn Target, dir: &str) -> Result<Rescue, Arch
 ///
 /// # Errors
 /// No set is there.
-pub(crate) fn how_locked(target: &dyn Target, dir: &str) -> Result<Option<String>, ArchiveError> {
+pub(crate) fn how_locked(target: &dyn Destination, dir: &str) -> Result<Option<String>, SetError> {
     let rescue = read_rescue(target, dir.trim_end_matches('/'))?;
     Ok(rescue.encryption.map(|encryption| encryption.how))
 }

@@ -10,21 +10,21 @@ use sha2::{Digest, Sha256};
 
 use super::index::{Index, Place};
 use super::volumes::Volumes;
-use crate::destination::Target;
-use crate::set::error::ArchiveError;
+use crate::destination::Destination;
+use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Unpacker;
 use crate::set::format::hash::finish_hex;
 
 /// What all that read a set share.
 pub(crate) struct Shared {
-    pub(crate) target: Arc<dyn Target>,
+    pub(crate) target: Arc<dyn Destination>,
     pub(crate) volumes: Volumes,
     pub(crate) index: Index,
 }
 
 impl Shared {
-    fn packed(&self, frame: u64) -> Result<(Place, Vec<u8>), ArchiveError> {
+    fn packed(&self, frame: u64) -> Result<(Place, Vec<u8>), SetError> {
         let place = self.index.get(frame).filter(|place| place.packed > 0);
         let place = place.ok_or_else(|| self.damaged(frame, "nobody knows where it lies"))?;
         let mut bytes = vec![0; place.packed as usize];
@@ -33,7 +33,7 @@ impl Shared {
     }
 
     /// An error about a frame.
-    pub(crate) fn damaged(&self, frame: u64, what: &str) -> ArchiveError {
+    pub(crate) fn damaged(&self, frame: u64, what: &str) -> SetError {
         let place = self.index.get(frame).and_then(|place| self.volumes.place(place.offset));
         let (volume, offset) = place.unwrap_or_default();
         let path = self.volumes.list().get(volume).map_or("", |volume| volume.path.as_str());
@@ -41,33 +41,33 @@ impl Shared {
             Some(_) => what.to_owned(), // it says so already
             None => format!("frame {frame}: {what}"),
         };
-        ArchiveError::Damaged { path: self.target.display(path), offset, what }
+        SetError::Damaged { path: self.target.display(path), offset, what }
     }
 }
 
 /// Where plain frames come from.
 pub(crate) trait Source {
     /// The plain contents of a frame.
-    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError>;
+    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, SetError>;
 }
 
 /// Frames in any order; the last few are kept.
-pub(crate) struct AnyOrder {
+pub(crate) struct RandomAccessFrames {
     shared: Arc<Shared>,
     unpacker: Unpacker,
     kept: VecDeque<(u64, Arc<Vec<u8>>)>,
 }
 
-impl AnyOrder {
+impl RandomAccessFrames {
     const KEPT: usize = 4;
 
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, ArchiveError> {
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, SetError> {
         Ok(Self { shared, unpacker: Unpacker::new()?, kept: VecDeque::new() })
     }
 }
 
-impl Source for AnyOrder {
-    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError> {
+impl Source for RandomAccessFrames {
+    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, SetError> {
         if let Some((_, plain)) = self.kept.iter().find(|(number, _)| *number == frame) {
             return Ok(Arc::clone(plain));
         }
@@ -84,7 +84,7 @@ impl Source for AnyOrder {
 }
 
 /// A frame that was read ahead.
-type Ahead = Receiver<Result<Unpacked, ArchiveError>>;
+type Ahead = Receiver<Result<Unpacked, SetError>>;
 
 struct Unpacked {
     plain: Vec<u8>,
@@ -94,7 +94,7 @@ struct Unpacked {
 
 /// Frames in their order, read ahead; one before the last that was asked for is
 /// had too, but slowly. Ends its threads when it is dropped.
-pub(crate) struct InTurn {
+pub(crate) struct ReadAheadFrames {
     shared: Arc<Shared>,
     ahead: Receiver<(u64, Ahead)>,
     /// The frame that was asked for last: its contents, or what is wrong.
@@ -103,14 +103,14 @@ pub(crate) struct InTurn {
     hashes: VecDeque<(u64, Result<String, String>)>,
     hashing: bool,
     /// For frames that were passed already.
-    back: Option<AnyOrder>,
+    back: Option<RandomAccessFrames>,
     volume_hashes: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 type Plain = Result<Arc<Vec<u8>>, String>;
-type Job = (Place, Vec<u8>, Sender<Result<Unpacked, ArchiveError>>);
+type Job = (Place, Vec<u8>, Sender<Result<Unpacked, SetError>>);
 
-impl InTurn {
+impl ReadAheadFrames {
     /// Reads on from frame `first`. With `hashing`, frames and volumes are
     /// hashed on the way; this needs `first` to be 0.
     pub(crate) fn new(shared: &Arc<Shared>, first: u64, hashing: bool) -> Self {
@@ -132,10 +132,10 @@ impl InTurn {
 
     /// The hash of a packed frame, or what is wrong with it; once for each, in
     /// order. Frames that were not asked for yet are read.
-    pub(crate) fn take_hash(&mut self, frame: u64) -> Result<String, ArchiveError> {
+    pub(crate) fn take_hash(&mut self, frame: u64) -> Result<String, SetError> {
         if self.now.as_ref().is_none_or(|(number, _)| *number < frame) {
             // What is wrong with the frame itself the hash tells.
-            if let Err(error @ ArchiveError::Target(_)) = self.frame(frame) {
+            if let Err(error @ SetError::Destination(_)) = self.frame(frame) {
                 return Err(error);
             }
         }
@@ -158,16 +158,16 @@ impl InTurn {
     }
 }
 
-impl Source for InTurn {
-    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, ArchiveError> {
+impl Source for ReadAheadFrames {
+    fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, SetError> {
         while self.now.as_ref().is_none_or(|(number, _)| *number < frame) {
             let Ok((number, ahead)) = self.ahead.recv() else {
                 return Err(self.shared.damaged(frame, "there is no such frame"));
             };
             let unpacked = match ahead.recv() {
                 Ok(Ok(unpacked)) => Ok(unpacked),
-                Ok(Err(error @ ArchiveError::Target(_))) => return Err(error),
-                Ok(Err(ArchiveError::Damaged { what, .. })) => Err(what),
+                Ok(Err(error @ SetError::Destination(_))) => return Err(error),
+                Ok(Err(SetError::Damaged { what, .. })) => Err(what),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("the thread that unpacked it died".to_owned()),
             };
@@ -192,7 +192,7 @@ impl Source for InTurn {
             _ => {
                 let back = match self.back.take() {
                     Some(back) => back,
-                    None => AnyOrder::new(Arc::clone(&self.shared))?,
+                    None => RandomAccessFrames::new(Arc::clone(&self.shared))?,
                 };
                 self.back.insert(back).frame(frame)
             }

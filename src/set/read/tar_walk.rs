@@ -2,7 +2,7 @@
 //! that the manifest lost.
 
 use super::source::{Shared, Source};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{At, Member, MemberKind};
 use crate::set::format::tar_dialect::{self, Item, MAX_RECORDS};
 use crate::set::format::ustar::{BLOCK, Header, TypeFlag, padding};
@@ -12,7 +12,7 @@ pub(crate) fn read(
     source: &mut dyn Source,
     at: &mut At,
     length: usize,
-) -> Result<Vec<u8>, ArchiveError> {
+) -> Result<Vec<u8>, SetError> {
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {
         let frame = source.frame(at.frame)?;
@@ -35,7 +35,7 @@ pub(crate) fn read_item(
     shared: &Shared,
     source: &mut dyn Source,
     at: &mut At,
-) -> Result<Option<Item>, ArchiveError> {
+) -> Result<Option<Item>, SetError> {
     let frame = at.frame;
     let mut records = Vec::new();
     loop {
@@ -86,7 +86,7 @@ pub(crate) fn read_member(
     shared: &Shared,
     source: &mut dyn Source,
     at: &mut At,
-) -> Result<Option<Member>, ArchiveError> {
+) -> Result<Option<Member>, SetError> {
     let start = advance(shared, *at, 0).unwrap_or(*at);
     *at = start;
     let mut member = match read_item(shared, source, at)? {

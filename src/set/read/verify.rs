@@ -8,13 +8,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::reader::SetReader;
-use super::source::{InTurn, Shared, Source};
+use super::source::{ReadAheadFrames, Shared, Source};
 use super::tar_walk::{advance, read, read_item};
-use crate::destination::Target;
+use crate::destination::Destination;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::Keys;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{
     At, Data, Frame, HoleLine, Line, Member, MemberKind, NamedStream, Totals,
@@ -57,11 +57,11 @@ pub struct Verified {
 /// # Errors
 /// No set is there; it is of a later format; the target fails; the user stops.
 pub fn verify_set(
-    target: Arc<dyn Target>,
+    target: Arc<dyn Destination>,
     path: &str,
     level: Level,
     monitor: &dyn Monitor,
-) -> Result<Verified, ArchiveError> {
+) -> Result<Verified, SetError> {
     verify(&SetReader::open(target, path)?, level, monitor)
 }
 
@@ -71,12 +71,12 @@ pub fn verify_set(
 /// # Errors
 /// Those of [`verify_set`], and none of the keys opens it.
 pub fn verify_set_with(
-    target: Arc<dyn Target>,
+    target: Arc<dyn Destination>,
     path: &str,
     keys: Option<&Keys>,
     level: Level,
     monitor: &dyn Monitor,
-) -> Result<Verified, ArchiveError> {
+) -> Result<Verified, SetError> {
     let set = match keys {
         Some(keys) => SetReader::open_with(target, path, keys)?,
         None => SetReader::open_closed(target, path)?,
@@ -84,7 +84,7 @@ pub fn verify_set_with(
     verify(&set, level, monitor)
 }
 
-fn verify(set: &SetReader, level: Level, monitor: &dyn Monitor) -> Result<Verified, ArchiveError> {
+fn verify(set: &SetReader, level: Level, monitor: &dyn Monitor) -> Result<Verified, SetError> {
     monitor.stage(Stage::Verify, &set.display());
     let mut verifier = Verifier {
         set,
@@ -190,13 +190,13 @@ impl Verifier<'_> {
     }
 
     /// Every byte of the manifest and the store.
-    fn store(&mut self) -> Result<(), ArchiveError> {
+    fn store(&mut self) -> Result<(), SetError> {
         if self.set.rescue().encryption.is_none() {
             self.manifest_file()?;
         }
         let shared = Arc::clone(self.set.shared());
         let mut walk = Walk {
-            frames: InTurn::new(&shared, 0, true),
+            frames: ReadAheadFrames::new(&shared, 0, true),
             shared,
             here: Some(At::default()),
             next_frame: 0,
@@ -206,7 +206,7 @@ impl Verifier<'_> {
         let mut end = None;
         let lines = match self.set.lines() {
             Ok(lines) => Some(lines),
-            Err(ArchiveError::Damaged { path, what, .. }) => {
+            Err(SetError::Damaged { path, what, .. }) => {
                 self.tell("set-manifest-damaged", path, what);
                 None
             }
@@ -219,7 +219,7 @@ impl Verifier<'_> {
         let mut whole = lines.is_some();
         for line in lines.into_iter().flatten() {
             if self.monitor.is_cancelled() {
-                return Err(ArchiveError::Cancelled { set: None });
+                return Err(SetError::Cancelled { set: None });
             }
             match line {
                 Ok(Line::Header(header)) if header.set == self.set.rescue().set => {}
@@ -244,7 +244,7 @@ impl Verifier<'_> {
                 }
                 Ok(Line::SealMissing(_) | Line::Other) => {}
                 Ok(Line::End(totals)) => end = Some(totals),
-                Err(ArchiveError::Damaged { path, what, offset }) => {
+                Err(SetError::Damaged { path, what, offset }) => {
                     let what = format!("byte {offset}: {what}");
                     self.tell("set-manifest-damaged", path, what);
                     // Where the next member starts only its own line tells now.
@@ -260,7 +260,7 @@ impl Verifier<'_> {
     }
 
     /// One member: its headers, its bytes, its place.
-    fn member(&mut self, walk: &mut Walk, member: &Member) -> Result<(), ArchiveError> {
+    fn member(&mut self, walk: &mut Walk, member: &Member) -> Result<(), SetError> {
         self.totals.count(member);
         walk.members_in_frame += 1;
         let here = walk.here.and_then(|here| advance(&walk.shared, here, 0));
@@ -274,7 +274,7 @@ impl Verifier<'_> {
         let what = match result {
             Ok(None) => return Ok(()),
             Ok(Some(what)) => what,
-            Err(ArchiveError::Damaged { path, offset, what }) => {
+            Err(SetError::Damaged { path, offset, what }) => {
                 walk.here = None;
                 format!("{what} (byte {offset} of {path})")
             }
@@ -291,7 +291,7 @@ impl Verifier<'_> {
         &mut self,
         walk: &mut Walk,
         member: &Member,
-    ) -> Result<Option<String>, ArchiveError> {
+    ) -> Result<Option<String>, SetError> {
         let mut at = member.start;
         // Known again only when all went well.
         walk.here = None;
@@ -329,7 +329,7 @@ impl Verifier<'_> {
         walk: &mut Walk,
         data: &Data,
         at: &mut At,
-    ) -> Result<Option<String>, ArchiveError> {
+    ) -> Result<Option<String>, SetError> {
         let here = advance(&walk.shared, *at, 0).unwrap_or(*at);
         if data.at.is_some_and(|at| at != here) || data.at.is_some() != (data.size > 0) {
             return Ok(Some("the manifest has its bytes at another place".to_owned()));
@@ -352,7 +352,7 @@ impl Verifier<'_> {
                     self.progress.bytes += part as u64;
                     self.monitor.progress(self.progress);
                     if self.monitor.is_cancelled() {
-                        return Err(ArchiveError::Cancelled { set: None });
+                        return Err(SetError::Cancelled { set: None });
                     }
                 }
                 _ => *at = At { frame: at.frame.saturating_add(1), offset: 0 },
@@ -369,7 +369,7 @@ impl Verifier<'_> {
     }
 
     /// Checks the frames whose lines wait, up to one that a member may need.
-    fn frames(&mut self, walk: &mut Walk, before: u64) -> Result<(), ArchiveError> {
+    fn frames(&mut self, walk: &mut Walk, before: u64) -> Result<(), SetError> {
         while let Some((line, _)) = walk.waiting.front() {
             if line.frame >= before {
                 break;
@@ -382,7 +382,7 @@ impl Verifier<'_> {
     }
 
     /// A frame against its line.
-    fn frame(&mut self, walk: &mut Walk, line: &Frame, members: u64) -> Result<(), ArchiveError> {
+    fn frame(&mut self, walk: &mut Walk, line: &Frame, members: u64) -> Result<(), SetError> {
         let place = walk.shared.index.get(line.frame);
         let agrees = place.is_some_and(|place| {
             let volume = walk.shared.volumes.place(place.offset);
@@ -392,7 +392,7 @@ impl Verifier<'_> {
                 && volume == Some((u64::from(line.volume), line.offset))
         });
         let what = match walk.frames.take_hash(line.frame) {
-            Err(ArchiveError::Damaged { what, .. }) => what,
+            Err(SetError::Damaged { what, .. }) => what,
             Err(error) => return Err(error),
             Ok(_) if !agrees => "the manifest has it at another place".to_owned(),
             Ok(hash) if hash != line.xxh128 => "its hash is another".to_owned(),
@@ -409,7 +409,7 @@ impl Verifier<'_> {
         walk: &mut Walk,
         end: Option<Totals>,
         whole: bool,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<(), SetError> {
         if let Some(mut here) = walk.here.filter(|_| whole) {
             let ends = match read_item(&walk.shared, &mut walk.frames, &mut here) {
                 Ok(None) => {
@@ -417,7 +417,7 @@ impl Verifier<'_> {
                         == Some(At { frame: self.set.rescue().totals.frames, offset: 0 })
                 }
                 Ok(Some(_)) => false,
-                Err(ArchiveError::Damaged { .. }) => true, // its frame was told of
+                Err(SetError::Damaged { .. }) => true, // its frame was told of
                 Err(error) => return Err(error),
             };
             if !ends {
@@ -458,7 +458,7 @@ impl Verifier<'_> {
 /// Where in the store the verification is.
 struct Walk {
     shared: Arc<Shared>,
-    frames: InTurn,
+    frames: ReadAheadFrames,
     /// Behind the last member; `None` when that is not known.
     here: Option<At>,
     next_frame: u64,

@@ -5,7 +5,7 @@
 use sha2::{Digest, Sha256};
 
 use super::verify::Verifier;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::names::{MANIFEST, STORE};
 use crate::set::format::names::{RESCUE, SUMS};
@@ -16,7 +16,7 @@ const MAX_SMALL: u64 = 64 << 20;
 
 impl Verifier<'_> {
     /// Whether all files are there, with their sizes.
-    pub(crate) fn files(&mut self) -> Result<(), ArchiveError> {
+    pub(crate) fn files(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
             let (name, size) = (&file.name, file.size);
@@ -53,7 +53,7 @@ impl Verifier<'_> {
 
     /// The hashes of all files but the store's, and whether `SHA256SUMS` says
     /// the same as `rescue.json`.
-    pub(crate) fn small_files(&mut self) -> Result<(), ArchiveError> {
+    pub(crate) fn small_files(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
             if is_plain(&file.name) && !is_large(&file.name) {
@@ -79,7 +79,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn small_file(&mut self, file: &SetFile) -> Result<(), ArchiveError> {
+    fn small_file(&mut self, file: &SetFile) -> Result<(), SetError> {
         if let Some(bytes) = self.whole(&file.name)?
             && crate::set::format::hash::sha256_hex(&bytes) != file.sha256
         {
@@ -89,7 +89,7 @@ impl Verifier<'_> {
     }
 
     /// A small file's bytes; `None` if it cannot be read.
-    fn whole(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+    fn whole(&self, name: &str) -> Result<Option<Vec<u8>>, SetError> {
         let target = self.set.target();
         match target.stat(&self.path(name))? {
             Some(entry) if !entry.is_dir && entry.size <= MAX_SMALL => {}
@@ -109,7 +109,7 @@ impl Verifier<'_> {
     }
 
     /// The hash of the manifest's file.
-    pub(crate) fn manifest_file(&mut self) -> Result<(), ArchiveError> {
+    pub(crate) fn manifest_file(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         let Some(file) = rescue.files.iter().find(|file| file.name == MANIFEST) else {
             self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not name it");
@@ -119,7 +119,7 @@ impl Verifier<'_> {
     }
 
     /// The hashes of the files of an encrypted store and manifest, as they lie there.
-    pub(crate) fn encrypted_files(&mut self) -> Result<(), ArchiveError> {
+    pub(crate) fn encrypted_files(&mut self) -> Result<(), SetError> {
         for file in &self.set.rescue().files {
             if is_plain(&file.name) && is_large(&file.name) {
                 self.hash_of(file)?;
@@ -129,7 +129,7 @@ impl Verifier<'_> {
     }
 
     /// The hash of a large file.
-    fn hash_of(&mut self, file: &SetFile) -> Result<(), ArchiveError> {
+    fn hash_of(&mut self, file: &SetFile) -> Result<(), SetError> {
         let name = &file.name;
         let Ok(mut open) = self.set.target().open(&self.path(name)) else { return Ok(()) };
         let mut hash = Sha256::new();
@@ -137,7 +137,7 @@ impl Verifier<'_> {
         let mut at = 0;
         while at < file.size {
             if self.monitor.is_cancelled() {
-                return Err(ArchiveError::Cancelled { set: None });
+                return Err(SetError::Cancelled { set: None });
             }
             match open.read_at(at, &mut chunk)? {
                 0 => break,

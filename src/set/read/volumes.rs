@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::destination::{Target, TargetError, TargetFile, Trouble};
-use crate::set::error::ArchiveError;
+use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
+use crate::set::error::SetError;
 use crate::set::format::names::{STORE, volume_name};
 use crate::set::format::rescue::Rescue;
 
@@ -22,12 +22,12 @@ pub(crate) struct Volume {
 pub(crate) struct Volumes {
     list: Vec<Volume>,
     /// The one that was read last, by its place in the list.
-    open: Mutex<Option<(usize, Box<dyn TargetFile>)>>,
+    open: Mutex<Option<(usize, Box<dyn DestinationFile>)>>,
 }
 
 impl Volumes {
     /// Those that `rescue.json` names; they need not be there.
-    pub(crate) fn of(rescue: &Rescue, dir: &str) -> Result<Self, ArchiveError> {
+    pub(crate) fn of(rescue: &Rescue, dir: &str) -> Result<Self, SetError> {
         if rescue.encryption.is_some() {
             // Its files are put together where they are decrypted.
             let named = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
@@ -44,7 +44,7 @@ impl Volumes {
             let name = volume_name(number, split);
             let end = start.checked_add(file.size);
             let (true, Some(end)) = (name == file.name && (split || number == 1), end) else {
-                return Err(ArchiveError::NotASet {
+                return Err(SetError::NotASet {
                     path: dir.to_owned(),
                     what: format!("rescue.json names {:?} where {name} should stand", file.name),
                 });
@@ -54,7 +54,7 @@ impl Volumes {
         }
         if list.is_empty() {
             let what = "rescue.json names no store".to_owned();
-            return Err(ArchiveError::NotASet { path: dir.to_owned(), what });
+            return Err(SetError::NotASet { path: dir.to_owned(), what });
         }
         Ok(Self { list, open: Mutex::new(None) })
     }
@@ -78,10 +78,10 @@ impl Volumes {
     /// Fills `buf` from a byte of the store on. Nothing here spans two volumes.
     pub(crate) fn read(
         &self,
-        target: &dyn Target,
+        target: &dyn Destination,
         offset: u64,
         buf: &mut [u8],
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<(), SetError> {
         let (index, at) = self.place(offset).unwrap_or_default();
         let path = &self.list[index].path;
         match self.try_read(target, index, at, buf) {
@@ -89,8 +89,8 @@ impl Volumes {
             Ok(false) => Err(damaged(target, path, at, "the file ends before this")),
             // A file that is missing or a bad sector costs what is in it; a
             // share that went away would cost everything.
-            Err(error) => match error.trouble {
-                Trouble::NotFound | Trouble::Corrupted | Trouble::Other => {
+            Err(error) => match error.kind {
+                ErrorKind::NotFound | ErrorKind::Corrupted | ErrorKind::Other => {
                     Err(damaged(target, path, at, &error.what))
                 }
                 _ => Err(error.into()),
@@ -101,11 +101,11 @@ impl Volumes {
     /// False if the file ends before `buf` is full.
     fn try_read(
         &self,
-        target: &dyn Target,
+        target: &dyn Destination,
         index: usize,
         at: u64,
         buf: &mut [u8],
-    ) -> Result<bool, TargetError> {
+    ) -> Result<bool, DestinationError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.as_ref().is_none_or(|(number, _)| *number != index) {
             *open = None;
@@ -123,6 +123,6 @@ impl Volumes {
     }
 }
 
-fn damaged(target: &dyn Target, path: &str, offset: u64, what: &str) -> ArchiveError {
-    ArchiveError::Damaged { path: target.display(path), offset, what: what.to_owned() }
+fn damaged(target: &dyn Destination, path: &str, offset: u64, what: &str) -> SetError {
+    SetError::Damaged { path: target.display(path), offset, what: what.to_owned() }
 }

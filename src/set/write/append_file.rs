@@ -4,19 +4,19 @@
 use crate::set::error::encryption_error;
 use sha2::{Digest, Sha256};
 
-use crate::destination::{Target, TargetFile};
+use crate::destination::{Destination, DestinationFile};
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, begin};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::digest::Blocks;
 use crate::set::format::hash::{finish_hex, freeze};
 use crate::set::format::names::PARTIAL;
 use crate::set::format::rescue::SetFile;
 
 /// A file that grows at its end. Hashed is what lies at the target.
-pub(crate) struct Growing {
+pub(crate) struct AppendFile {
     name: String,
-    file: Box<dyn TargetFile>,
+    file: Box<dyn DestinationFile>,
     /// Bytes so far, plain.
     pub(crate) bytes: u64,
     hash: Hashes,
@@ -60,14 +60,14 @@ struct Sealer {
     settled: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-impl Growing {
+impl AppendFile {
     /// A new file of that name in `dir`, encrypted where there is a key.
     pub(crate) fn create(
-        target: &dyn Target,
+        target: &dyn Destination,
         dir: &str,
         name: &str,
         key: Option<&SetKey>,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let path = format!("{dir}/{name}");
         let mut file = target.create(&path)?;
         let mut hash = Hashes::new();
@@ -84,12 +84,12 @@ impl Growing {
 
     /// A plain file that is there, cut to `bytes`, which have this hash.
     pub(crate) fn go_on(
-        target: &dyn Target,
+        target: &dyn Destination,
         dir: &str,
         name: &str,
         bytes: u64,
         sha256: Sha256,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let path = format!("{dir}/{name}");
         let mut file = target.open_rw(&path)?;
         file.set_size(bytes)?;
@@ -97,7 +97,7 @@ impl Growing {
         Ok(Self { name: name.to_owned(), file, bytes, hash, sealer: None })
     }
 
-    pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), ArchiveError> {
+    pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), SetError> {
         self.bytes += data.len() as u64;
         let Some(sealer) = &mut self.sealer else {
             self.file.write_all_at(self.bytes - data.len() as u64, data)?;
@@ -137,7 +137,7 @@ impl Growing {
 
     /// Brings all bytes to the medium. Of an encrypted file there must be whole
     /// chunks.
-    pub(crate) fn sync(&mut self) -> Result<(), ArchiveError> {
+    pub(crate) fn sync(&mut self) -> Result<(), SetError> {
         if let Some(sealer) = &mut self.sealer
             && sealer.waiting.len() == CHUNK
         {
@@ -152,14 +152,14 @@ impl Growing {
     }
 
     /// The hash of what lies at the target but for the last chunk, to be written
-    /// into a journal after a [`Growing::sync`].
+    /// into a journal after a [`AppendFile::sync`].
     pub(crate) fn frozen(&self) -> String {
         freeze(&self.hash.sha256)
     }
 
     /// Brings it to the medium and closes it. What it is, under its final name,
     /// and the digests of its blocks if this run wrote them all.
-    pub(crate) fn finish(mut self) -> Result<(SetFile, Option<Blocks>), ArchiveError> {
+    pub(crate) fn finish(mut self) -> Result<(SetFile, Option<Blocks>), SetError> {
         let mut size = self.bytes;
         if let Some(sealer) = &mut self.sealer {
             let mut sealed = Vec::new();

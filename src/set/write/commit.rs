@@ -7,18 +7,18 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::append_file::Growing;
+use super::append_file::AppendFile;
 use super::lock::Lock;
 use super::options::{MakeReport, OffloadOptions};
 use super::plan::Plan;
 use super::sink::Proofs;
 use crate::destination::read_full;
-use crate::destination::{Target, TargetError, Trouble};
+use crate::destination::{Destination, DestinationError, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{Locks, SetKey};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::error::encryption_error;
 use crate::set::format::digest::BLOCK;
 use crate::set::format::hash::{finish_hex, sha256_hex};
@@ -95,21 +95,21 @@ fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
 /// and every byte if there are `proofs`: a file's blocks with their digests, or,
 /// where it has none among them, the whole with its SHA-256.
 pub(crate) fn read_back(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     written: &Written,
     proofs: Option<&Proofs>,
     monitor: &dyn Monitor,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     Step { target, dir }.read_back(written, proofs, monitor)
 }
 
 /// Gives the written files the names back that they had while they grew.
 pub(crate) fn unname(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     written: &Written,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     let step = Step { target, dir };
     for file in &written.files {
         let path = step.path(&file.name);
@@ -122,12 +122,12 @@ pub(crate) fn unname(
 
 /// Writes the key of a new set, locked.
 pub(crate) fn write_key(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     set: &str,
     key: &SetKey,
     locks: &Locks,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     let bytes = key.lock(set, locks).map_err(|error| encryption_error(target, dir, error))?;
     Step { target, dir }.write_small(KEY, &bytes).map(drop)
 }
@@ -136,14 +136,14 @@ pub(crate) fn write_key(
 /// is asked for and the set is plain. Returns what the set says of itself: to
 /// everybody, or to who has its key.
 pub(crate) fn publish(
-    (target, lock): (&dyn Target, &Lock<'_>),
+    (target, lock): (&dyn Destination, &Lock<'_>),
     names: &SetNames,
     inner: &Rescue,
     written: &Written,
     key: Option<&SetKey>,
     report: Option<MakeReport>,
     monitor: &dyn Monitor,
-) -> Result<Rescue, ArchiveError> {
+) -> Result<Rescue, SetError> {
     let dir = names.partial();
     let step = Step { target, dir: &dir };
     let crlf = |text: String| text.replace('\n', "\r\n").into_bytes();
@@ -173,7 +173,7 @@ pub(crate) fn publish(
         target.remove_file(&step.path(REPORT))?;
     }
     let mut json = serde_json::to_vec_pretty(&rescue)
-        .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+        .map_err(|error| SetError::Internal { what: error.to_string() })?;
     json.push(b'\n');
     let sums = rescue.files.iter().map(|file| (file.sha256.clone(), file.name.as_str()));
     let sums = sums.chain([(sha256_hex(&json), RESCUE)]);
@@ -188,10 +188,10 @@ pub(crate) fn publish(
 /// The last steps, when `rescue.json` stands: the journal goes, the set is no
 /// longer ours, and the folder gets its name.
 pub(crate) fn finish(
-    target: &dyn Target,
+    target: &dyn Destination,
     names: &SetNames,
     lock: &Lock<'_>,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     let dir = names.partial();
     let step = Step { target, dir: &dir };
     let journal = step.path(names::JOURNAL);
@@ -203,7 +203,7 @@ pub(crate) fn finish(
 }
 
 struct Step<'a> {
-    target: &'a dyn Target,
+    target: &'a dyn Destination,
     dir: &'a str,
 }
 
@@ -212,12 +212,12 @@ impl Step<'_> {
         format!("{}/{name}", self.dir)
     }
 
-    fn size(&self, path: &str) -> Result<Option<u64>, ArchiveError> {
+    fn size(&self, path: &str) -> Result<Option<u64>, SetError> {
         Ok(self.target.stat(path)?.map(|entry| entry.size))
     }
 
     /// Where a file is: under its final name or the one before.
-    fn place(&self, name: &str) -> Result<String, ArchiveError> {
+    fn place(&self, name: &str) -> Result<String, SetError> {
         let path = self.path(name);
         let there = self.size(&path)?.is_some();
         Ok(if there { path } else { format!("{path}{PARTIAL}") })
@@ -230,17 +230,17 @@ impl Step<'_> {
         make: MakeReport,
         rescue: &Rescue,
         monitor: &dyn Monitor,
-    ) -> Result<Option<Vec<u8>>, ArchiveError> {
+    ) -> Result<Option<Vec<u8>>, SetError> {
         let page = Lines::open(self.target, &self.path(MANIFEST)).and_then(|lines| {
             let mut lines = lines.map(|line| match line {
-                _ if monitor.is_cancelled() => Err(ArchiveError::Cancelled { set: None }),
+                _ if monitor.is_cancelled() => Err(SetError::Cancelled { set: None }),
                 line => line,
             });
             make(rescue, &mut lines)
         });
         match page {
             Ok(page) => Ok(Some(page)),
-            Err(error @ ArchiveError::Cancelled { .. }) => Err(error),
+            Err(error @ SetError::Cancelled { .. }) => Err(error),
             Err(error) => {
                 monitor.note(&format!("the set has no {REPORT}: {error}"));
                 Ok(None)
@@ -254,7 +254,7 @@ impl Step<'_> {
         written: &Written,
         proofs: Option<&Proofs>,
         monitor: &dyn Monitor,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<(), SetError> {
         let total_bytes = written.files.iter().map(|file| file.size).sum();
         let mut progress = Progress { total_bytes, ..Progress::default() };
         monitor.stage(Stage::ReadBack, &self.target.display(self.dir));
@@ -272,7 +272,7 @@ impl Step<'_> {
             let (mut at, mut number) = (0, 0);
             while at < file.size {
                 if monitor.is_cancelled() {
-                    return Err(ArchiveError::Cancelled { set: None });
+                    return Err(SetError::Cancelled { set: None });
                 }
                 let read = read_full(&mut *open, at, &mut buf)?;
                 let same = if let Some(blocks) = blocks {
@@ -300,10 +300,10 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn differs(&self, path: &str, what: &str) -> ArchiveError {
+    fn differs(&self, path: &str, what: &str) -> SetError {
         let action = "the destination's disk or connection is faulty: use another one";
-        ArchiveError::Target(TargetError {
-            trouble: Trouble::Corrupted,
+        SetError::Destination(DestinationError {
+            kind: ErrorKind::Corrupted,
             path: self.target.display(path),
             what: what.to_owned(),
             action: action.to_owned(),
@@ -312,7 +312,7 @@ impl Step<'_> {
     }
 
     /// What a small file that is there is.
-    fn present(&self, name: &str) -> Result<SetFile, ArchiveError> {
+    fn present(&self, name: &str) -> Result<SetFile, SetError> {
         let path = self.path(name);
         let bytes = small_file(self.target, &path, MAX_SMALL)?;
         let bytes = bytes.ok_or_else(|| self.differs(&path, "it was written and is gone"))?;
@@ -322,10 +322,10 @@ impl Step<'_> {
 
     /// Writes what only the holder of the key is told. Encrypted again it would be
     /// other bytes, so one that is there and says the same stays.
-    fn details(&self, inner: &Rescue, key: &SetKey) -> Result<SetFile, ArchiveError> {
+    fn details(&self, inner: &Rescue, key: &SetKey) -> Result<SetFile, SetError> {
         let path = self.path(DETAILS);
         let plain = serde_json::to_vec_pretty(inner)
-            .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+            .map_err(|error| SetError::Internal { what: error.to_string() })?;
         let there = small_file(self.target, &path, MAX_SMALL)?;
         if there.is_some_and(|sealed| key.open(&sealed).is_ok_and(|there| there == plain)) {
             return self.present(DETAILS);
@@ -336,7 +336,7 @@ impl Step<'_> {
     }
 
     /// Removes files of the store that a run left and another did without.
-    fn remove_leftovers(&self) -> Result<(), ArchiveError> {
+    fn remove_leftovers(&self) -> Result<(), SetError> {
         for entry in self.target.list(self.dir)? {
             if entry.name.ends_with(&format!("{AGE}{PARTIAL}")) {
                 self.target.remove_file(&self.path(&entry.name))?;
@@ -345,14 +345,14 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn rename(&self, name: &str) -> Result<(), ArchiveError> {
+    fn rename(&self, name: &str) -> Result<(), SetError> {
         let path = self.path(name);
         rename_once(self.target, &format!("{path}{PARTIAL}"), &path)
     }
 
     /// Writes a small file whole: temporary name, flush, read back, rename. One
     /// that is there already with these bytes stays.
-    fn write_small(&self, name: &str, bytes: &[u8]) -> Result<SetFile, ArchiveError> {
+    fn write_small(&self, name: &str, bytes: &[u8]) -> Result<SetFile, SetError> {
         let path = self.path(name);
         let file = SetFile {
             name: name.to_owned(),
@@ -367,7 +367,7 @@ impl Step<'_> {
             self.target.remove_file(&path)?;
         }
         let partial = format!("{name}{PARTIAL}");
-        let mut growing = Growing::create(self.target, self.dir, &partial, None)?;
+        let mut growing = AppendFile::create(self.target, self.dir, &partial, None)?;
         growing.append(bytes)?;
         growing.finish()?;
         let partial = self.path(&partial);
@@ -378,7 +378,7 @@ impl Step<'_> {
         Ok(file)
     }
 
-    fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, ArchiveError> {
+    fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, SetError> {
         // One byte more, so that a longer file is seen.
         let mut buf = vec![0; bytes.len() + 1];
         let mut file = self.target.open(path)?;
@@ -388,10 +388,10 @@ impl Step<'_> {
 }
 
 /// Renames; fine if it was done before, or if the answer got lost.
-fn rename_once(target: &dyn Target, from: &str, to: &str) -> Result<(), ArchiveError> {
+fn rename_once(target: &dyn Destination, from: &str, to: &str) -> Result<(), SetError> {
     let done = || {
         let stat = |path: &str| target.stat(path);
-        Ok::<_, TargetError>(stat(from)?.is_none() && stat(to)?.is_some())
+        Ok::<_, DestinationError>(stat(from)?.is_none() && stat(to)?.is_some())
     };
     if done()? {
         return Ok(());

@@ -4,9 +4,9 @@
 use super::plan::{Plan, PlanKind, PlanMember, Trouble};
 use super::producer::empty_data;
 use crate::model::loss::LossKind;
-use crate::model::metadata::{Content, Facts, Node, NodeKind};
+use crate::model::metadata::{Content, Metadata, Node, NodeKind};
 use crate::model::name::NtName;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::manifest::{
     self, Data, Member, MemberKind, NamedStream, to_base64, to_text,
 };
@@ -33,9 +33,9 @@ pub(crate) struct Draft {
 /// Looks at a member of the plan. What cannot be known becomes a loss.
 ///
 /// # Errors
-/// [`ArchiveError::SourceGone`]: that is no loss of this member.
-pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, ArchiveError> {
-    let missing = || ArchiveError::Internal { what: format!("no member {index} in the plan") };
+/// [`SetError::SourceGone`]: that is no loss of this member.
+pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, SetError> {
+    let missing = || SetError::Internal { what: format!("no member {index} in the plan") };
     let planned = plan.member(index).ok_or_else(missing)?;
     let kind = match planned.kind {
         PlanKind::Directory => MemberKind::Directory,
@@ -69,7 +69,7 @@ fn look(
     member: &mut Member,
     planned: &PlanMember<'_>,
     name: Option<&NtName>,
-) -> Result<Option<Box<dyn Stream>>, ArchiveError> {
+) -> Result<Option<Box<dyn Stream>>, SetError> {
     let is_file = member.kind == MemberKind::File;
     if is_file {
         member.data = Some(empty_data());
@@ -114,7 +114,7 @@ fn look(
             let error = still_there(error)?;
             let what = "owner, rights, streams and other facts are lost";
             member.lose(LossKind::Fact, format!("{what}: {error}"));
-            Facts::default()
+            Metadata::default()
         }
     };
     set_facts(member, &facts);
@@ -129,8 +129,8 @@ pub(crate) fn may_pass(member: &Member) -> bool {
 }
 
 /// The error of one file; not that of a source that is gone.
-pub(crate) fn still_there(error: TreeError) -> Result<TreeError, ArchiveError> {
-    if error.is_gone() { Err(ArchiveError::SourceGone(error)) } else { Ok(error) }
+pub(crate) fn still_there(error: TreeError) -> Result<TreeError, SetError> {
+    if error.is_gone() { Err(SetError::SourceGone(error)) } else { Ok(error) }
 }
 
 /// Opens the unnamed stream and fixes how many bytes it will have.
@@ -138,8 +138,8 @@ fn open(
     member: &mut Member,
     planned: &PlanMember<'_>,
     node: &Node,
-    facts: &Facts,
-) -> Result<Option<Box<dyn Stream>>, ArchiveError> {
+    facts: &Metadata,
+) -> Result<Option<Box<dyn Stream>>, SetError> {
     let (planned_size, size) = (planned.size, node.size);
     let lost = match &facts.content {
         Content::EfsLost(why) => Some((LossKind::Encrypted, why.clone())),
@@ -190,7 +190,7 @@ fn open(
     }
 }
 
-fn set_facts(member: &mut Member, facts: &Facts) {
+fn set_facts(member: &mut Member, facts: &Metadata) {
     let mut lost = Vec::new();
     let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize| {
         let bytes = bytes?;

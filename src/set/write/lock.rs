@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::destination::process::Life;
-use crate::destination::{Target, TargetError, Trouble};
+use crate::destination::process::ProcessIdentity;
+use crate::destination::{Destination, DestinationError, ErrorKind};
 use crate::model::finding::Finding;
 use crate::model::loss::Loss;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 
 /// The mark changes so often.
@@ -47,7 +47,7 @@ struct Mark {
     /// The machine that it runs on, for people.
     host: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    life: Option<Life>,
+    life: Option<ProcessIdentity>,
 }
 
 /// The runs of this process.
@@ -60,7 +60,7 @@ fn runs() -> MutexGuard<'static, BTreeSet<String>> {
 impl Mark {
     fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let life = Life::mine();
+        let life = ProcessIdentity::mine();
         let host = if cfg!(windows) {
             std::env::var("COMPUTERNAME").unwrap_or_default()
         } else {
@@ -76,11 +76,11 @@ impl Mark {
 
     /// Whether the run has surely ended.
     fn is_over(&self) -> bool {
-        let own = Life::mine();
+        let own = ProcessIdentity::mine();
         if self.life.is_some() && self.life == own {
             return !runs().contains(&self.run);
         }
-        self.life.as_ref().is_some_and(Life::is_over)
+        self.life.as_ref().is_some_and(ProcessIdentity::is_over)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -94,7 +94,7 @@ fn digits(beat: u64) -> String {
 
 /// A set that is ours to write. Given back on drop.
 pub(crate) struct Lock<'a> {
-    target: &'a dyn Target,
+    target: &'a dyn Destination,
     dir: String,
     mark: Mark,
     /// Beats so far; `None` once the mark is taken away.
@@ -107,14 +107,14 @@ impl<'a> Lock<'a> {
     /// Takes the set in the folder `dir`, which is there.
     ///
     /// # Errors
-    /// [`ArchiveError::InUse`] when another run is at work on it.
+    /// [`SetError::InUse`] when another run is at work on it.
     pub(crate) fn take(
-        target: &'a dyn Target,
+        target: &'a dyn Destination,
         dir: &str,
         monitor: &dyn Monitor,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let path = format!("{dir}/{IN_USE}");
-        let in_use = |by: &str| ArchiveError::InUse {
+        let in_use = |by: &str| SetError::InUse {
             set: target.display(dir),
             by: if by.is_empty() { String::new() } else { format!(" on {by}") },
         };
@@ -131,7 +131,7 @@ impl<'a> Lock<'a> {
                 let until = Instant::now() + DEAD_AFTER;
                 while Instant::now() < until {
                     if monitor.is_cancelled() {
-                        return Err(ArchiveError::Cancelled { set: None });
+                        return Err(SetError::Cancelled { set: None });
                     }
                     thread::sleep(LOOK);
                     if read(target, &path)?.as_ref() != Some(&found) {
@@ -149,7 +149,7 @@ impl<'a> Lock<'a> {
         // A rename never replaces: of two that come here one gets it.
         match target.rename(&own, &path) {
             Ok(()) => {}
-            Err(error) if error.trouble == Trouble::InTheWay => {
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
                 let _ = target.remove_file(&own);
                 return Err(in_use(""));
             }
@@ -165,7 +165,7 @@ impl<'a> Lock<'a> {
     pub(crate) fn beat(&self) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(beat) = beats.as_mut() else { return };
-        let target = self.target.without_patience().unwrap_or(self.target);
+        let target = self.target.without_retry().unwrap_or(self.target);
         let path = format!("{}/{IN_USE}", self.dir);
         match read(target, &path) {
             Ok(Some(found)) => {
@@ -186,7 +186,7 @@ impl<'a> Lock<'a> {
         let Mark { run, host, life, .. } = &self.mark;
         let (run, host, life) = (run.clone(), host.clone(), life.clone());
         let bytes = Mark { run, beat: digits(*beat), host, life }.bytes();
-        let write = || -> Result<(), TargetError> {
+        let write = || -> Result<(), DestinationError> {
             let mut file = target.open_rw(&path)?;
             file.write_all_at(0, &bytes)?;
             file.close()
@@ -200,8 +200,8 @@ impl<'a> Lock<'a> {
     }
 
     /// The error for that.
-    pub(crate) fn lost(&self) -> ArchiveError {
-        ArchiveError::InUse { set: self.target.display(&self.dir), by: String::new() }
+    pub(crate) fn lost(&self) -> SetError {
+        SetError::InUse { set: self.target.display(&self.dir), by: String::new() }
     }
 
     /// Takes the mark away, and what earlier runs left on the way to theirs. No
@@ -209,7 +209,7 @@ impl<'a> Lock<'a> {
     ///
     /// # Errors
     /// The set is not ours any more; the target.
-    pub(crate) fn give_back(&self) -> Result<(), ArchiveError> {
+    pub(crate) fn give_back(&self) -> Result<(), SetError> {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_lost() {
             return Err(self.lost());
@@ -232,7 +232,7 @@ impl Drop for Lock<'_> {
         let beats = self.beats.get_mut().unwrap_or_else(PoisonError::into_inner);
         if beats.take().is_some() && !self.lost.load(Ordering::SeqCst) {
             // The run failed: perhaps because of the target, so without waiting.
-            let target = self.target.without_patience().unwrap_or(self.target);
+            let target = self.target.without_retry().unwrap_or(self.target);
             let _ = target.remove_file(&format!("{}/{IN_USE}", self.dir));
         }
     }
@@ -245,7 +245,7 @@ pub(crate) fn is_mark(name: &str) -> bool {
 
 /// Whether no run can be at work in the folder: without watching it, so a mark
 /// of another machine stays one.
-pub(crate) fn is_abandoned(target: &dyn Target, dir: &str) -> bool {
+pub(crate) fn is_abandoned(target: &dyn Destination, dir: &str) -> bool {
     match read(target, &format!("{dir}/{IN_USE}")) {
         Ok(None) => true,
         Ok(Some(found)) => serde_json::from_slice::<Mark>(&found).is_ok_and(|mark| mark.is_over()),
@@ -254,7 +254,7 @@ pub(crate) fn is_abandoned(target: &dyn Target, dir: &str) -> bool {
 }
 
 /// Does `job` while the mark beats.
-pub(crate) fn beating<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
+pub(crate) fn with_heartbeat<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
         scope.spawn(move || {
@@ -269,12 +269,12 @@ pub(crate) fn beating<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
 }
 
 /// Stops a job whose set another run has taken over.
-pub(crate) struct Fenced<'a> {
+pub(crate) struct LockMonitor<'a> {
     pub(crate) monitor: &'a dyn Monitor,
     pub(crate) lock: &'a Lock<'a>,
 }
 
-impl Monitor for Fenced<'_> {
+impl Monitor for LockMonitor<'_> {
     fn stage(&self, stage: Stage, on: &str) {
         self.monitor.stage(stage, on);
     }
@@ -299,10 +299,10 @@ impl Monitor for Fenced<'_> {
 }
 
 /// The mark's bytes; `None` if there is none.
-fn read(target: &dyn Target, path: &str) -> Result<Option<Vec<u8>>, TargetError> {
+fn read(target: &dyn Destination, path: &str) -> Result<Option<Vec<u8>>, DestinationError> {
     let mut file = match target.open(path) {
         Ok(file) => file,
-        Err(error) if error.trouble == Trouble::NotFound => return Ok(None),
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut bytes = vec![0; MAX_MARK];
@@ -311,9 +311,9 @@ fn read(target: &dyn Target, path: &str) -> Result<Option<Vec<u8>>, TargetError>
     Ok(Some(bytes))
 }
 
-fn gone_is_fine(done: Result<(), TargetError>) -> Result<(), TargetError> {
+fn gone_is_fine(done: Result<(), DestinationError>) -> Result<(), DestinationError> {
     match done {
-        Err(error) if error.trouble == Trouble::NotFound => Ok(()),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
         done => done,
     }
 }
@@ -322,11 +322,11 @@ fn gone_is_fine(done: Result<(), TargetError>) -> Result<(), TargetError> {
 mod tests {
     use super::*;
     use crate::destination::Missing;
-    use crate::destination::directory::DirectoryTarget;
+    use crate::destination::directory::DirectoryDestination;
     use crate::model::monitor::{Collect, Silent};
 
-    fn target(dir: &tempfile::TempDir) -> DirectoryTarget {
-        let target = DirectoryTarget::open(dir.path(), Missing::Fail).unwrap();
+    fn target(dir: &tempfile::TempDir) -> DirectoryDestination {
+        let target = DirectoryDestination::open(dir.path(), Missing::Fail).unwrap();
         target.create_dir_all("set").unwrap();
         target
     }
@@ -340,8 +340,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir);
         let first = Lock::take(&target, "set", &Silent).unwrap();
-        let second = beating(&first, || Lock::take(&target, "set", &Silent).map(drop));
-        assert!(matches!(second, Err(ArchiveError::InUse { .. })), "{second:?}");
+        let second = with_heartbeat(&first, || Lock::take(&target, "set", &Silent).map(drop));
+        assert!(matches!(second, Err(SetError::InUse { .. })), "{second:?}");
         first.give_back().unwrap();
         assert!(is_empty(&dir));
         drop(Lock::take(&target, "set", &Silent).unwrap());
@@ -377,14 +377,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir);
         let first = Lock::take(&target, "set", &Silent).unwrap();
-        let monitor = Fenced { monitor: &Silent, lock: &first };
+        let monitor = LockMonitor { monitor: &Silent, lock: &first };
         first.beat();
         assert!(!monitor.is_cancelled());
         target.remove_file("set/in-use").unwrap();
         let second = Lock::take(&target, "set", &Silent).unwrap();
         first.beat();
         assert!(monitor.is_cancelled());
-        assert!(matches!(first.give_back(), Err(ArchiveError::InUse { .. })));
+        assert!(matches!(first.give_back(), Err(SetError::InUse { .. })));
         drop(first);
         second.beat();
         assert!(!second.is_lost(), "the first took the second's mark away");

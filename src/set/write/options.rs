@@ -3,7 +3,7 @@
 use crate::destination::preflight::human;
 use crate::model::metadata::FileTime;
 use crate::set::crypt::Encryption;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::frames::{FRAME_BYTES, MAX_FRAME_BYTES, MAX_FRAMES};
 use crate::set::format::manifest::Line;
 use crate::set::format::rescue::{Machine, Rescue, What};
@@ -23,10 +23,8 @@ pub enum Resume {
 
 /// Makes the page for people that stands in a set: from what the set says of
 /// itself, and from the lines of its manifest.
-pub type MakeReport = fn(
-    &Rescue,
-    &mut dyn Iterator<Item = Result<Line, ArchiveError>>,
-) -> Result<Vec<u8>, ArchiveError>;
+pub type MakeReport =
+    fn(&Rescue, &mut dyn Iterator<Item = Result<Line, SetError>>) -> Result<Vec<u8>, SetError>;
 
 /// How a set is to be made.
 #[derive(Clone, Debug)]
@@ -91,8 +89,8 @@ impl Default for OffloadOptions {
 
 impl OffloadOptions {
     /// Refuses what cannot be done.
-    pub(crate) fn check(&self) -> Result<(), ArchiveError> {
-        let bad = |what: String| Err(ArchiveError::BadOption { what });
+    pub(crate) fn check(&self) -> Result<(), SetError> {
+        let bad = |what: String| Err(SetError::BadOption { what });
         if !(1..=19).contains(&self.level) {
             return bad(format!("level {} is not between 1 and 19", self.level));
         }
@@ -116,7 +114,7 @@ impl OffloadOptions {
     ///
     /// # Errors
     /// The source is too large for any.
-    pub(crate) fn frame_bytes_for(&self, source: u64) -> Result<u64, ArchiveError> {
+    pub(crate) fn frame_bytes_for(&self, source: u64) -> Result<u64, SetError> {
         const MOST_FRAMES: u64 = MAX_FRAMES as u64 / 2;
         // More would not fit into the memory that a run may take.
         const LARGEST: u64 = 32 << 20;
@@ -129,7 +127,7 @@ impl OffloadOptions {
         if source / frame >= MOST_FRAMES {
             let (source, most) = (human(source), human(frame * MOST_FRAMES));
             let what = format!("{source} of files are more than a set can have ({most})");
-            return Err(ArchiveError::Unfit { what });
+            return Err(SetError::Unfit { what });
         }
         Ok(frame)
     }

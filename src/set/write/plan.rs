@@ -13,7 +13,7 @@ use super::plan_builder::{self, Built};
 use crate::model::metadata::NodeId;
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::to_hex;
 use crate::tree::Tree;
 
@@ -151,7 +151,7 @@ impl Plan {
     ///
     /// # Errors
     /// A path to take that is not there; parts that do not fit together.
-    pub fn make(parts: Vec<PlanPart>, monitor: &dyn Monitor) -> Result<Self, ArchiveError> {
+    pub fn make(parts: Vec<PlanPart>, monitor: &dyn Monitor) -> Result<Self, SetError> {
         let begun = Instant::now();
         let Built { trees, entries, names, order, totals, digest } =
             plan_builder::build(&parts, monitor)?;

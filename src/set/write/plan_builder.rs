@@ -9,7 +9,7 @@ use super::plan::{Entry, PlanPart, PlanTotals, Shape, Trouble};
 use crate::model::metadata::{Node, NodeId, NodeKind, Times};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::{NtName, NtPath};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::tree::{Tree, TreeError};
 
 /// The file system's own files in a volume's root (NTFS: records 0 to 11). They
@@ -31,7 +31,7 @@ pub(crate) struct Built {
 }
 
 /// Looks at what the parts name.
-pub(crate) fn build(parts: &[PlanPart], monitor: &dyn Monitor) -> Result<Built, ArchiveError> {
+pub(crate) fn build(parts: &[PlanPart], monitor: &dyn Monitor) -> Result<Built, SetError> {
     let mut builder = Builder::default();
     for drive in drives(parts)? {
         monitor.stage(Stage::Plan, &drive.tree.info().source);
@@ -57,8 +57,8 @@ impl Drive<'_> {
 }
 
 /// The parts by drive, in the order of each drive's first part.
-fn drives(parts: &[PlanPart]) -> Result<Vec<Drive<'_>>, ArchiveError> {
-    let unfit = |what: String| Err(ArchiveError::Unfit { what });
+fn drives(parts: &[PlanPart]) -> Result<Vec<Drive<'_>>, SetError> {
+    let unfit = |what: String| Err(SetError::Unfit { what });
     let mut drives: Vec<Drive<'_>> = Vec::new();
     for part in parts {
         let letter = part.drive.as_str();
@@ -109,7 +109,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn drive(&mut self, drive: &Drive<'_>, monitor: &dyn Monitor) -> Result<(), ArchiveError> {
+    fn drive(&mut self, drive: &Drive<'_>, monitor: &dyn Monitor) -> Result<(), SetError> {
         let tree = &**drive.tree;
         // `drives` saw to it that there are few.
         let number = u8::try_from(self.trees.len()).unwrap_or(u8::MAX);
@@ -160,11 +160,11 @@ impl Builder {
         top: u32,
         drive: &Drive<'_>,
         monitor: &dyn Monitor,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<(), SetError> {
         let mut pending = vec![top];
         while let Some(at) = pending.pop() {
             if monitor.is_cancelled() {
-                return Err(ArchiveError::Cancelled { set: None });
+                return Err(SetError::Cancelled { set: None });
             }
             if self.order.last() != Some(&at) {
                 self.order.push(at);
@@ -209,7 +209,7 @@ impl Builder {
         entry: &crate::tree::Entry,
         siblings: &[crate::tree::Entry],
         drive: &Drive<'_>,
-    ) -> Result<u32, ArchiveError> {
+    ) -> Result<u32, SetError> {
         let number = self.entries[parent as usize].tree;
         let node = tree.node(entry.node).map_err(|_| entry.node);
         let position = node.as_ref().ok().and_then(|node| node.position);
@@ -238,7 +238,7 @@ impl Builder {
         name: &NtName,
         node: &Node,
         drive: &Drive<'_>,
-    ) -> Result<u32, ArchiveError> {
+    ) -> Result<u32, SetError> {
         let is_taken = parent.is_none() && drive.takes_all();
         let times = if is_taken { node.times } else { Times::default() };
         let (size, position) = if is_taken { (node.size, node.position) } else { (0, None) };
@@ -251,8 +251,8 @@ impl Builder {
         parent: Option<u32>,
         name: &NtName,
         node: Result<Node, NodeId>,
-    ) -> Result<u32, ArchiveError> {
-        let too_many = || ArchiveError::Unfit { what: "more files than one set holds".to_owned() };
+    ) -> Result<u32, SetError> {
+        let too_many = || SetError::Unfit { what: "more files than one set holds".to_owned() };
         let index = u32::try_from(self.entries.len()).map_err(|_| too_many())?;
         let bytes = name.as_wtf8();
         let name_at = u32::try_from(self.names.len()).map_err(|_| too_many())?;
@@ -360,7 +360,7 @@ impl Builder {
 
 /// What to take of a drive, by the names as they stand there: sorted, none
 /// within another. Each is the entries from the root down.
-fn canonical_takes(drive: &Drive<'_>) -> Result<Vec<Vec<crate::tree::Entry>>, ArchiveError> {
+fn canonical_takes(drive: &Drive<'_>) -> Result<Vec<Vec<crate::tree::Entry>>, SetError> {
     let tree = &**drive.tree;
     let mut takes = Vec::new();
     for path in drive.parts.iter().flat_map(|part| &part.take) {

@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::draft::{self, Draft, still_there};
 use super::frame_buffer::FrameBuffer;
+use super::observer::MemberObserver;
 use super::plan::Plan;
 use super::queue::Queue;
-use super::witness::Witness;
 use crate::model::loss::LossKind;
 use crate::model::monitor::{Monitor, Progress};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::hash::{finish_hex, freeze, sha256_hex, thaw};
 use crate::set::format::holes::Holes;
 use crate::set::format::journal::{Inside, Position};
@@ -45,14 +45,14 @@ pub(crate) struct FullFrame {
 }
 
 /// Takes a full frame and gives memory for the next: that of an earlier one, or none.
-pub(crate) trait Emit: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError> {}
-impl<F: FnMut(FullFrame) -> Result<Vec<u8>, ArchiveError>> Emit for F {}
+pub(crate) trait Emit: FnMut(FullFrame) -> Result<Vec<u8>, SetError> {}
+impl<F: FnMut(FullFrame) -> Result<Vec<u8>, SetError>> Emit for F {}
 
 /// Reads the members of a plan into frames.
 pub(crate) struct Producer<'a, E> {
     plan: &'a Plan,
     monitor: &'a dyn Monitor,
-    witness: Option<&'a dyn Witness>,
+    observer: Option<&'a dyn MemberObserver>,
     emit: E,
     buf: FrameBuffer,
     number: u64,
@@ -88,13 +88,13 @@ impl<'a, E: Emit> Producer<'a, E> {
     /// Goes on at `from` with frame `number`. A frame is cut at `limit` plain bytes.
     pub(crate) fn new(
         plan: &'a Plan,
-        (monitor, witness): (&'a dyn Monitor, Option<&'a dyn Witness>),
+        (monitor, observer): (&'a dyn Monitor, Option<&'a dyn MemberObserver>),
         limit: u64,
         number: u64,
         from: Position,
         emit: E,
-    ) -> Result<Self, ArchiveError> {
-        let damaged = || ArchiveError::Internal { what: "the journal makes no sense".to_owned() };
+    ) -> Result<Self, SetError> {
+        let damaged = || SetError::Internal { what: "the journal makes no sense".to_owned() };
         let current = match from.inside {
             None => None,
             Some(Inside { line, sent, hash }) => Some(Current {
@@ -116,7 +116,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(Self {
             plan,
             monitor,
-            witness,
+            observer,
             emit,
             buf: FrameBuffer::new(usize::try_from(limit).map_err(|_| damaged())?),
             number,
@@ -131,7 +131,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// Reads everything to the end; the counts of the whole set.
-    pub(crate) fn run(mut self) -> Result<Totals, ArchiveError> {
+    pub(crate) fn run(mut self) -> Result<Totals, SetError> {
         if let Some(current) = &self.current {
             self.monitor.file(&current.line.path);
             let sent = current.sent;
@@ -141,7 +141,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         let mut told = false;
         while let Some(index) = self.queue.present() {
             if self.monitor.is_cancelled() {
-                return Err(ArchiveError::Cancelled { set: None });
+                return Err(SetError::Cancelled { set: None });
             }
             if self.queue.is_late() && !told {
                 told = true;
@@ -207,7 +207,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// Sends the present frame off. After the last one nothing is to go on.
-    fn cut(&mut self, last: bool) -> Result<(), ArchiveError> {
+    fn cut(&mut self, last: bool) -> Result<(), SetError> {
         self.frames_since += 1;
         self.lines_since += self.lines.len();
         let due = self.frames_since >= CHECKPOINT_FRAMES || self.lines_since >= CHECKPOINT_LINES;
@@ -238,7 +238,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// Puts bytes of the present member, cutting frames as they fill.
-    fn put(&mut self, mut bytes: &[u8]) -> Result<(), ArchiveError> {
+    fn put(&mut self, mut bytes: &[u8]) -> Result<(), SetError> {
         while !bytes.is_empty() {
             if self.buf.room() == 0 {
                 self.cut(false)?;
@@ -256,7 +256,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         }
     }
 
-    fn line(&self) -> Result<&Member, ArchiveError> {
+    fn line(&self) -> Result<&Member, SetError> {
         self.current.as_ref().map(|c| &c.line).ok_or_else(unwritable)
     }
 
@@ -267,7 +267,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         header: &[u8],
         stream: Option<Box<dyn Stream>>,
         mut skip: u64,
-    ) -> Result<Sent, ArchiveError> {
+    ) -> Result<Sent, SetError> {
         let line = self.line()?;
         let size = line.data.as_ref().map_or(0, |data| data.size);
         let streams = line.streams.len();
@@ -289,7 +289,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(Sent::Whole)
     }
 
-    fn send_header(&mut self, header: &[u8], skip: &mut u64) -> Result<(), ArchiveError> {
+    fn send_header(&mut self, header: &[u8], skip: &mut u64) -> Result<(), SetError> {
         let passed = usize::try_from(*skip).map_or(header.len(), |skip| skip.min(header.len()));
         *skip -= passed as u64;
         self.put(&header[passed..])
@@ -302,7 +302,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         size: u64,
         opened: Option<Box<dyn Stream>>,
         skip: &mut u64,
-    ) -> Result<Sent, ArchiveError> {
+    ) -> Result<Sent, SetError> {
         if size == 0 {
             return Ok(Sent::Whole);
         }
@@ -327,7 +327,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         size: u64,
         opened: Option<Box<dyn Stream>>,
         from: u64,
-    ) -> Result<Sent, ArchiveError> {
+    ) -> Result<Sent, SetError> {
         if from == 0 {
             let here = self.here();
             self.data(index)?.at = Some(here);
@@ -353,7 +353,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         let mut at = from;
         while at < size {
             if self.monitor.is_cancelled() {
-                return Err(ArchiveError::Cancelled { set: None });
+                return Err(SetError::Cancelled { set: None });
             }
             if self.buf.room() == 0 {
                 self.data(index)?.holes = holes.lines();
@@ -364,7 +364,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             let place = self.buf.next(room);
             let room = place.len();
             let read = if let Ok(stream) = &mut source {
-                stream.set_hasty(may_put_off);
+                stream.set_fail_fast(may_put_off);
                 stream.read(place)
             } else {
                 place.fill(0);
@@ -439,7 +439,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(stream)
     }
 
-    fn data(&mut self, index: Option<usize>) -> Result<&mut Data, ArchiveError> {
+    fn data(&mut self, index: Option<usize>) -> Result<&mut Data, SetError> {
         let line = self.current.as_mut().map(|c| &mut c.line);
         let data = line.and_then(|line| match index {
             None => line.data.as_mut(),
@@ -455,7 +455,7 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// One loss for all the holes of a stream.
-    fn name_holes(&mut self, index: Option<usize>) -> Result<(), ArchiveError> {
+    fn name_holes(&mut self, index: Option<usize>) -> Result<(), SetError> {
         let data = self.data(index)?;
         let Some(first) = data.holes.first() else { return Ok(()) };
         let bytes = data.holes.iter().fold(0_u64, |sum, hole| sum.saturating_add(hole.length));
@@ -473,17 +473,17 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// Writes the present member's line, now that all of it is known.
-    fn finish_member(&mut self) -> Result<(), ArchiveError> {
+    fn finish_member(&mut self) -> Result<(), SetError> {
         let Some(Current { mut line, .. }) = self.current.take() else { return Ok(()) };
-        if let Some(witness) = self.witness {
-            witness.member(&mut line);
+        if let Some(observer) = self.observer {
+            observer.member(&mut line);
         }
         report_losses(&line, self.monitor);
         self.totals.count(&line);
         self.progress.files = self.totals.files + self.totals.links;
         self.monitor.progress(self.progress);
         serde_json::to_writer(&mut self.lines, &Line::Member(Box::new(line)))
-            .map_err(|error| ArchiveError::Internal { what: error.to_string() })?;
+            .map_err(|error| SetError::Internal { what: error.to_string() })?;
         self.lines.push(b'\n');
         self.queue.done();
         Ok(())
@@ -496,6 +496,6 @@ pub(crate) fn empty_data() -> Data {
 }
 
 /// Cannot happen: drafts are made from exact names.
-fn unwritable() -> ArchiveError {
-    ArchiveError::Internal { what: "a member that cannot be written down".to_owned() }
+fn unwritable() -> SetError {
+    SetError::Internal { what: "a member that cannot be written down".to_owned() }
 }

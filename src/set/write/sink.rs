@@ -5,12 +5,12 @@ use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::next_number;
 use std::collections::HashMap;
 
-use super::append_file::Growing;
-use super::witness::Witness;
-use crate::destination::Target;
+use super::append_file::AppendFile;
+use super::observer::MemberObserver;
+use crate::destination::Destination;
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, MAX_HEADER, SEALED};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::error::encryption_error;
 use crate::set::format::digest::{Blocks, xxh128_hex};
 use crate::set::format::frames::{Packer, TableWriter};
@@ -50,7 +50,7 @@ pub(crate) struct PackedFrame {
 /// What the sink begins with: nothing, or what an earlier run left.
 pub(crate) struct Start {
     /// The volume that is being written; `None` before the first.
-    pub(crate) volume: Option<Growing>,
+    pub(crate) volume: Option<AppendFile>,
     /// Its number, from 1.
     pub(crate) volume_number: u32,
     /// Volumes that are whole.
@@ -58,13 +58,13 @@ pub(crate) struct Start {
     /// The store's frames so far.
     pub(crate) table: TableWriter,
     /// The manifest; `None` before its first line.
-    pub(crate) manifest: Option<Growing>,
+    pub(crate) manifest: Option<AppendFile>,
     /// The manifest's frames so far.
     pub(crate) manifest_table: TableWriter,
     /// Frames of the store so far.
     pub(crate) frames: u64,
     /// The journal, open at its end.
-    pub(crate) journal: Growing,
+    pub(crate) journal: AppendFile,
     /// Plain bytes of the store so far, in all its files.
     pub(crate) store_bytes: u64,
     /// Those since it was last cut because of its size.
@@ -77,7 +77,7 @@ pub(crate) struct Start {
 
 impl Start {
     /// Nothing but a journal with its first line.
-    pub(crate) fn new(journal: Growing) -> Self {
+    pub(crate) fn new(journal: AppendFile) -> Self {
         Self {
             volume: None,
             volume_number: 1,
@@ -101,12 +101,12 @@ pub(crate) type Proofs = HashMap<String, Blocks>;
 
 /// Writes frames in their order.
 pub(crate) struct Sink<'a> {
-    target: &'a dyn Target,
+    target: &'a dyn Destination,
     dir: &'a str,
     /// Encrypts what is written.
     key: Option<&'a SetKey>,
     split: Option<u64>,
-    volume: Growing,
+    volume: AppendFile,
     volume_number: u32,
     volumes: Vec<SetFile>,
     table: TableWriter,
@@ -114,7 +114,7 @@ pub(crate) struct Sink<'a> {
     store_before: u64,
     /// Those of them since it was last cut because of its size.
     since_cut: u64,
-    manifest: Growing,
+    manifest: AppendFile,
     manifests: Vec<SetFile>,
     /// Plain bytes of the manifest in earlier files.
     manifest_before: u64,
@@ -123,7 +123,7 @@ pub(crate) struct Sink<'a> {
     /// Lines of the manifest that wait for their frame.
     lines: Vec<u8>,
     frames: u64,
-    journal: Growing,
+    journal: AppendFile,
     /// Checkpoints since the last that is in the journal.
     checkpoints_since: usize,
     /// Bytes of the frames of this run, plain and packed.
@@ -133,13 +133,13 @@ pub(crate) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(crate) fn new(
-        target: &'a dyn Target,
+        target: &'a dyn Destination,
         dir: &'a str,
         set: &str,
         split: Option<u64>,
         key: Option<&'a SetKey>,
         start: Start,
-    ) -> Result<Self, ArchiveError> {
+    ) -> Result<Self, SetError> {
         let mut lines = Vec::new();
         let manifest = if let Some(manifest) = start.manifest {
             manifest
@@ -152,7 +152,7 @@ impl<'a> Sink<'a> {
                 Some(_) => piece_name(MANIFEST, next_number(&start.manifests)),
                 None => MANIFEST.to_owned(),
             };
-            Growing::create(target, dir, &format!("{name}{PARTIAL}"), key)?
+            AppendFile::create(target, dir, &format!("{name}{PARTIAL}"), key)?
         };
         let volume = match start.volume {
             Some(volume) => volume,
@@ -194,7 +194,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Writes the next frame. Its buffers are still there afterwards.
-    pub(crate) fn frame(&mut self, frame: &mut PackedFrame) -> Result<(), ArchiveError> {
+    pub(crate) fn frame(&mut self, frame: &mut PackedFrame) -> Result<(), SetError> {
         let pad = self.key.is_some() && frame.checkpoint.is_some();
         let most = frame.bytes.len() + if pad { MOST_PADDING } else { 0 };
         self.make_room(most as u64)?;
@@ -237,7 +237,7 @@ impl<'a> Sink<'a> {
 
     /// Begins a new volume where so many bytes would not fit into this one: they
     /// must not be torn.
-    fn make_room(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+    fn make_room(&mut self, bytes: u64) -> Result<(), SetError> {
         let here = self.since_cut + self.volume.bytes;
         if here > 0 && self.split.is_some_and(|split| here.saturating_add(bytes) > split) {
             self.volume_number += 1;
@@ -254,7 +254,7 @@ impl<'a> Sink<'a> {
     /// Packs the waiting lines into frames of the manifest; one is enough but
     /// for files with absurdly many facts.
     /// With `whole` the manifest consists of whole chunks then, if it is encrypted.
-    fn flush_lines(&mut self, whole: bool) -> Result<(), ArchiveError> {
+    fn flush_lines(&mut self, whole: bool) -> Result<(), SetError> {
         let mut packed = Vec::new();
         let mut rest = &self.lines[..];
         while !rest.is_empty() {
@@ -280,7 +280,7 @@ impl<'a> Sink<'a> {
 
     /// Ends the manifest's frame, brings everything to the medium, and says so
     /// in the journal.
-    fn checkpoint(&mut self, position: Position) -> Result<(), ArchiveError> {
+    fn checkpoint(&mut self, position: Position) -> Result<(), SetError> {
         self.flush_lines(true)?;
         self.checkpoints_since += 1;
         let sealed = match self.key {
@@ -310,7 +310,7 @@ impl<'a> Sink<'a> {
     }
 
     /// How an encrypted set lies in files now. What is written is settled first.
-    fn sealed(&mut self) -> Result<Sealed, ArchiveError> {
+    fn sealed(&mut self) -> Result<Sealed, SetError> {
         self.volume.sync()?;
         self.manifest.sync()?;
         Ok(Sealed {
@@ -329,13 +329,13 @@ impl<'a> Sink<'a> {
     pub(crate) fn finish(
         mut self,
         totals: Totals,
-        witness: Option<&dyn Witness>,
-    ) -> Result<(journal::Written, Proofs), ArchiveError> {
+        observer: Option<&dyn MemberObserver>,
+    ) -> Result<(journal::Written, Proofs), SetError> {
         let mut say = |line: &Line| {
             push_line(&mut self.lines, line)?;
             if self.lines.len() > LINES { self.flush_lines(false) } else { Ok(()) }
         };
-        let seal = witness.map(|witness| witness.finish(&mut say)).transpose()?;
+        let seal = observer.map(|observer| observer.finish(&mut say)).transpose()?;
         let totals = Totals { frames: self.frames, ..totals };
         let table = std::mem::take(&mut self.table).to_bytes();
         self.make_room(table.len() as u64)?;
@@ -357,7 +357,7 @@ impl<'a> Sink<'a> {
 }
 
 /// Ends a file and keeps its digests.
-fn finish(file: Growing, proofs: &mut Proofs) -> Result<SetFile, ArchiveError> {
+fn finish(file: AppendFile, proofs: &mut Proofs) -> Result<SetFile, SetError> {
     let (file, blocks) = file.finish()?;
     proofs.extend(blocks.map(|blocks| (file.name.clone(), blocks)));
     Ok(file)
@@ -365,22 +365,22 @@ fn finish(file: Growing, proofs: &mut Proofs) -> Result<SetFile, ArchiveError> {
 
 /// Appends a line to the journal and brings it to the medium.
 pub(crate) fn append_line(
-    journal: &mut Growing,
-    target: &dyn Target,
+    journal: &mut AppendFile,
+    target: &dyn Destination,
     dir: &str,
     line: &journal::Line,
     key: Option<&SetKey>,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     journal.append(&journal_line(target, dir, line, key)?)?;
     journal.sync()
 }
 
 fn journal_line(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     line: &journal::Line,
     key: Option<&SetKey>,
-) -> Result<Vec<u8>, ArchiveError> {
+) -> Result<Vec<u8>, SetError> {
     let line = journal::to_bytes(line).map_err(|e| unwritable(&e))?;
     let Some(key) = key else { return Ok(line) };
     journal::to_sealed(&line, key).map_err(|error| encryption_error(target, dir, error))
@@ -388,7 +388,7 @@ fn journal_line(
 
 /// Appends a skippable frame (RFC 8878, 3.1.2), so that behind `bytes` the file
 /// consists of whole chunks. A plain file needs none.
-fn fill_up(file: &Growing, bytes: &mut Vec<u8>) {
+fn fill_up(file: &AppendFile, bytes: &mut Vec<u8>) {
     const HEADER: usize = 8;
     let mut missing = file.to_whole_chunk(bytes.len() as u64);
     if missing == 0 {
@@ -408,25 +408,25 @@ fn plain_limit(size: u64) -> u64 {
 }
 
 fn new_volume(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     number: u32,
     split: Option<u64>,
     key: Option<&SetKey>,
-) -> Result<Growing, ArchiveError> {
+) -> Result<AppendFile, SetError> {
     let name = match key {
         Some(_) => piece_name(STORE, number),
         None => volume_name(number, split.is_some()),
     };
-    Growing::create(target, dir, &format!("{name}{PARTIAL}"), key)
+    AppendFile::create(target, dir, &format!("{name}{PARTIAL}"), key)
 }
 
-fn push_line(lines: &mut Vec<u8>, line: &Line) -> Result<(), ArchiveError> {
+fn push_line(lines: &mut Vec<u8>, line: &Line) -> Result<(), SetError> {
     serde_json::to_writer(&mut *lines, line).map_err(|e| unwritable(&e))?;
     lines.push(b'\n');
     Ok(())
 }
 
-fn unwritable(error: &serde_json::Error) -> ArchiveError {
-    ArchiveError::Internal { what: error.to_string() }
+fn unwritable(error: &serde_json::Error) -> SetError {
+    SetError::Internal { what: error.to_string() }
 }

@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::append_file::Growing;
+use super::append_file::AppendFile;
 use super::commit::{self, SetNames};
-use super::lock::{Fenced, Lock, beating};
+use super::lock::{Lock, LockMonitor, with_heartbeat};
+use super::observer::MemberObserver;
 pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
 use super::plan::{Plan, PlanPart};
 use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
 use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
-use super::witness::Witness;
 use crate::destination::preflight::{check_room, human};
-use crate::destination::{Target, Trouble};
+use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Stage};
 use crate::set::crypt::SetKey;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Packer;
 use crate::set::format::journal::{self, Begin, Position, Written};
@@ -40,10 +40,10 @@ use crate::set::format::rescue::{
 /// The target fails for good; the user cancels; an option makes no sense.
 pub fn offload(
     plan: &Plan,
-    target: &dyn Target,
+    target: &dyn Destination,
     options: &OffloadOptions,
     monitor: &dyn Monitor,
-) -> Result<Outcome, ArchiveError> {
+) -> Result<Outcome, SetError> {
     offload_with(plan, target, options, None, monitor)
 }
 
@@ -53,11 +53,11 @@ pub fn offload(
 /// Those of [`offload`].
 pub fn offload_with(
     plan: &Plan,
-    target: &dyn Target,
+    target: &dyn Destination,
     options: &OffloadOptions,
-    witness: Option<&dyn Witness>,
+    observer: Option<&dyn MemberObserver>,
     monitor: &dyn Monitor,
-) -> Result<Outcome, ArchiveError> {
+) -> Result<Outcome, SetError> {
     options.check()?;
     let max = target.max_file_size();
     let split = match options.split {
@@ -70,7 +70,7 @@ pub fn offload_with(
         split,
         read_back: options.read_back,
     };
-    let run = Run { plan, target, options, witness, monitor, key: None };
+    let run = Run { plan, target, options, observer, monitor, key: None };
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
@@ -91,9 +91,9 @@ pub fn offload_with(
 #[derive(Clone, Copy)]
 struct Run<'a> {
     plan: &'a Plan,
-    target: &'a dyn Target,
+    target: &'a dyn Destination,
     options: &'a OffloadOptions,
-    witness: Option<&'a dyn Witness>,
+    observer: Option<&'a dyn MemberObserver>,
     monitor: &'a dyn Monitor,
     /// Encrypts the set.
     key: Option<&'a SetKey>,
@@ -103,11 +103,11 @@ impl Run<'_> {
     /// Refuses a target that is surely too small, and warns of one that may be.
     /// `done` bytes are there already. How well files pack nobody knows, so half
     /// of them must fit; what USMT has compressed does not shrink at all.
-    fn check_room(&self, done: u64) -> Result<(), ArchiveError> {
+    fn check_room(&self, done: u64) -> Result<(), SetError> {
         let bytes = self.plan.totals().bytes.saturating_sub(done);
         let surely = if self.options.kind == "compressed" { bytes } else { bytes / 2 };
         let room = match check_room(self.target, surely) {
-            Err(error) if self.options.despite_space && error.trouble == Trouble::Full => {
+            Err(error) if self.options.despite_space && error.kind == ErrorKind::Full => {
                 self.target.space()?
             }
             checked => checked?,
@@ -124,7 +124,7 @@ impl Run<'_> {
     }
 
     /// From the first byte on.
-    fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, ArchiveError> {
+    fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, SetError> {
         let begin = Begin {
             format: if self.key.is_some() { FORMAT_ENCRYPTED } else { FORMAT },
             program: PROGRAM.to_owned(),
@@ -138,7 +138,7 @@ impl Run<'_> {
         target.create_dir_all(&dir)?;
         let lock = match Lock::take(target, &dir, self.monitor) {
             // Another run took the empty folder for one that was left behind.
-            Err(ArchiveError::Target(error)) if error.trouble == Trouble::NotFound => {
+            Err(SetError::Destination(error)) if error.kind == ErrorKind::NotFound => {
                 target.create_dir_all(&dir)?;
                 Lock::take(target, &dir, self.monitor)?
             }
@@ -148,7 +148,7 @@ impl Run<'_> {
             if let (Some(key), Some(encryption)) = (run.key, &run.options.encryption) {
                 commit::write_key(target, &dir, &begin.set, key, &encryption.locks)?;
             }
-            let mut journal = Growing::create(target, &dir, names::JOURNAL, None)?;
+            let mut journal = AppendFile::create(target, &dir, names::JOURNAL, None)?;
             let line = journal::Line::Begin(Box::new(begin.clone()));
             append_line(&mut journal, target, &dir, &line, run.key)?;
             let start = (Start::new(journal), Position::default());
@@ -157,7 +157,7 @@ impl Run<'_> {
     }
 
     /// Where an earlier run was broken off.
-    fn go_on(&self, names: &SetNames) -> Result<Outcome, ArchiveError> {
+    fn go_on(&self, names: &SetNames) -> Result<Outcome, SetError> {
         let (target, dir) = (self.target, names.partial());
         let lock = Lock::take(target, &dir, self.monitor)?;
         // Before it was ours another run may have gone on with it.
@@ -175,7 +175,7 @@ impl Run<'_> {
         names: &SetNames,
         state: State,
         lock: &Lock<'_>,
-    ) -> Result<Outcome, ArchiveError> {
+    ) -> Result<Outcome, SetError> {
         let (target, dir) = (self.target, names.partial());
         let since = Instant::now();
         let mut timings = Timings { resumed: true, ..Timings::default() };
@@ -197,7 +197,7 @@ impl Run<'_> {
                         let written = (&written, resumed_frames);
                         return self.publish(names, &begin, written, &timings, lock);
                     }
-                    Err(ArchiveError::Target(error)) if error.trouble == Trouble::Corrupted => {
+                    Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
                         // Damaged since: what still holds is found below.
                         self.monitor.note(&error.to_string());
                         commit::unname(target, &dir, &written)?;
@@ -211,9 +211,16 @@ impl Run<'_> {
             State::Closed(_) => return Err(lock.lost()),
         };
         let split = begin.options.split.is_some();
-        let (key, witness) = (self.key, self.witness);
-        let proven =
-            validate_partial::prove(target, &dir, split, key, &checkpoints, witness, self.monitor)?;
+        let (key, observer) = (self.key, self.observer);
+        let proven = validate_partial::prove(
+            target,
+            &dir,
+            split,
+            key,
+            &checkpoints,
+            observer,
+            self.monitor,
+        )?;
         timings.prove_ms = Some(millis(since.elapsed()));
         self.copy(names, &begin, (proven.start, proven.position), timings, lock)
     }
@@ -222,11 +229,11 @@ impl Run<'_> {
     fn locked<T>(
         &self,
         lock: &Lock<'_>,
-        job: impl FnOnce(&Run<'_>) -> Result<T, ArchiveError>,
-    ) -> Result<T, ArchiveError> {
-        let monitor = Fenced { monitor: self.monitor, lock };
+        job: impl FnOnce(&Run<'_>) -> Result<T, SetError>,
+    ) -> Result<T, SetError> {
+        let monitor = LockMonitor { monitor: self.monitor, lock };
         let run = Run { monitor: &monitor, ..*self };
-        let result = beating(lock, || job(&run));
+        let result = with_heartbeat(lock, || job(&run));
         if lock.is_lost() { Err(lock.lost()) } else { result }
     }
 
@@ -237,7 +244,7 @@ impl Run<'_> {
         (start, position): (Start, Position),
         mut timings: Timings,
         lock: &Lock<'_>,
-    ) -> Result<Outcome, ArchiveError> {
+    ) -> Result<Outcome, SetError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
         let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
@@ -259,7 +266,7 @@ impl Run<'_> {
         (written, resumed_frames): (&Written, u64),
         timings: &Timings,
         lock: &Lock<'_>,
-    ) -> Result<Outcome, ArchiveError> {
+    ) -> Result<Outcome, SetError> {
         let mut rescue = describe(self.plan, self.options, begin, written);
         let report = self.options.report.filter(|_| self.key.is_none());
         rescue.timings = report.map(|_| Timings {
@@ -274,9 +281,9 @@ impl Run<'_> {
 
     /// Says of a full target how much is missing there, going by how the files
     /// packed so far.
-    fn how_much(&self, error: ArchiveError, before: u64, sink: &Sink<'_>) -> ArchiveError {
+    fn how_much(&self, error: SetError, before: u64, sink: &Sink<'_>) -> SetError {
         match error {
-            ArchiveError::Target(mut error) if error.trouble == Trouble::Full => {
+            SetError::Destination(mut error) if error.kind == ErrorKind::Full => {
                 let (plain, packed) = sink.so_far();
                 let left = self.plan.totals().bytes.saturating_sub(before.saturating_add(plain));
                 let needed = match u128::from(plain) {
@@ -287,7 +294,7 @@ impl Run<'_> {
                 let free = self.target.space().ok().flatten().map_or(0, |room| room.free);
                 let missing = human(needed.saturating_sub(free));
                 error.what = format!("{}; about {missing} more are needed", error.what);
-                ArchiveError::Target(error)
+                SetError::Destination(error)
             }
             error => error,
         }
@@ -304,18 +311,18 @@ fn outcome(names: &SetNames, rescue: Rescue, resumed_frames: u64) -> Outcome {
 }
 
 fn name_the_set(
-    error: ArchiveError,
-    target: &dyn Target,
+    error: SetError,
+    target: &dyn Destination,
     dir: &str,
     monitor: &dyn Monitor,
-) -> ArchiveError {
+) -> SetError {
     let stopped = match &error {
-        ArchiveError::Cancelled { .. } => true,
+        SetError::Cancelled { .. } => true,
         // Waiting for the target ends when the user wants to stop.
-        ArchiveError::Target(error) => error.is_passing() && monitor.is_cancelled(),
+        SetError::Destination(error) => error.is_transient() && monitor.is_cancelled(),
         _ => false,
     };
-    if stopped { ArchiveError::Cancelled { set: Some(target.display(dir)) } } else { error }
+    if stopped { SetError::Cancelled { set: Some(target.display(dir)) } } else { error }
 }
 
 /// What `rescue.json` says, but for the files' hashes.
@@ -354,8 +361,8 @@ impl Run<'_> {
         mut sink: Sink<'_>,
         begin: &Begin,
         position: Position,
-    ) -> Result<((Written, Proofs), u64), ArchiveError> {
-        let (plan, monitor, witness) = (self.plan, self.monitor, self.witness);
+    ) -> Result<((Written, Proofs), u64), SetError> {
+        let (plan, monitor, observer) = (self.plan, self.monitor, self.observer);
         let Options { level, frame_bytes: limit, .. } = begin.options;
         let (threads, in_flight) = self.options.pipeline(level, limit);
         let before = position.totals.bytes;
@@ -375,7 +382,7 @@ impl Run<'_> {
                     full_to.send(frame).map_err(|_| stopped())?;
                     free.recv().map_err(|_| stopped())
                 };
-                let watch = (monitor, witness);
+                let watch = (monitor, observer);
                 Producer::new(plan, watch, limit, first, position, emit)?.run()
             });
             let packers: Vec<_> = (0..threads)
@@ -399,7 +406,7 @@ impl Run<'_> {
             totals
         })?;
         let (packed, _) = sink.so_far();
-        Ok((sink.finish(totals, witness)?, packed))
+        Ok((sink.finish(totals, observer)?, packed))
     }
 }
 
@@ -409,7 +416,7 @@ fn pack(
     full: &Receiver<FullFrame>,
     spare: &Receiver<Vec<u8>>,
     packed_to: &Sender<PackedFrame>,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     let mut packer = Packer::new(level)?;
     for frame in full {
         let mut bytes = spare.try_recv().unwrap_or_default();
@@ -435,7 +442,7 @@ fn write_in_order(
     first: u64,
     packed: &Receiver<PackedFrame>,
     (free_to, spare_to): (&Sender<Vec<u8>>, &Sender<Vec<u8>>),
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     let mut waiting = BTreeMap::new();
     let mut next = first;
     for frame in packed {
@@ -451,10 +458,10 @@ fn write_in_order(
     Ok(())
 }
 
-fn stopped() -> ArchiveError {
-    ArchiveError::Internal { what: "the writer stopped".to_owned() }
+fn stopped() -> SetError {
+    SetError::Internal { what: "the writer stopped".to_owned() }
 }
 
-fn died() -> ArchiveError {
-    ArchiveError::Internal { what: "a thread died".to_owned() }
+fn died() -> SetError {
+    SetError::Internal { what: "a thread died".to_owned() }
 }

@@ -30,7 +30,9 @@ use rustix::io::Errno;
 use self::xattrs::{get_xattr, get_xattr_of, get_xattr_raw, proc_path};
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
-use crate::model::metadata::{Content, Facts, FileTime, Node, NodeId, NodeKind, Times, attributes};
+use crate::model::metadata::{
+    Content, FileTime, Metadata, Node, NodeId, NodeKind, Times, attributes,
+};
 use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
@@ -333,9 +335,9 @@ impl HostTree {
         (stat.stx_dev_major, stat.stx_dev_minor) != self.device
     }
 
-    fn plain_facts(&self, place: &Place, stat: &Statx) -> Result<Facts, TreeError> {
+    fn plain_facts(&self, place: &Place, stat: &Statx) -> Result<Metadata, TreeError> {
         let kind = file_type(stat);
-        let mut facts = Facts::default();
+        let mut facts = Metadata::default();
         if kind == FileType::Symlink {
             let target = rustix::fs::readlinkat(&*place.folder, &*place.name, Vec::new())
                 .map_err(|e| self.failed(place.slot, e))?;
@@ -432,11 +434,11 @@ impl Tree for HostTree {
         }
     }
 
-    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
         let first = self.slot(id)?;
         if self.is_mount_point(first, None) {
             let content = Content::NotHere(FOREIGN.to_owned());
-            return Ok(Facts { content, ..Facts::default() });
+            return Ok(Metadata { content, ..Metadata::default() });
         }
         let named = name.and_then(|name| {
             let table = self.table();
@@ -446,7 +448,7 @@ impl Tree for HostTree {
         let stat = self.stat(&place)?;
         if self.is_foreign(&stat) {
             let content = Content::NotHere(FOREIGN.to_owned());
-            return Ok(Facts { content, ..Facts::default() });
+            return Ok(Metadata { content, ..Metadata::default() });
         }
         match self.flavour {
             Flavour::Ntfs3g { .. } => self.ntfs_facts(&place, &stat, place.slot == first),

@@ -160,7 +160,7 @@ impl Stream for FileStream {
         &self.holes
     }
 
-    fn set_hasty(&mut self, hasty: bool) {
+    fn set_fail_fast(&mut self, hasty: bool) {
         self.hasty = hasty;
     }
 }

@@ -35,7 +35,7 @@ use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
 use crate::model::metadata::{
-    Content, Facts, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
+    Content, Metadata, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
 };
 use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
@@ -352,7 +352,7 @@ impl Tree for HostTree {
         }
     }
 
-    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Facts, TreeError> {
+    fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
         let first = self.slot(id)?;
         let named = name.and_then(|name| {
             let table = self.table();
@@ -382,7 +382,7 @@ impl Tree for HostTree {
             streams => told(streams, "named streams", &mut damaged).unwrap_or_default(),
         };
         let short_name = told(short_name(&file, &place.name), "DOS name", &mut damaged).flatten();
-        Ok(Facts {
+        Ok(Metadata {
             security,
             reparse,
             object_id,

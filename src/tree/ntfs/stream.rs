@@ -26,7 +26,7 @@ impl Stream for Plain {
         self.0.holes()
     }
 
-    fn set_hasty(&mut self, hasty: bool) {
+    fn set_fail_fast(&mut self, hasty: bool) {
         self.0.haste().set(hasty);
     }
 }
@@ -52,7 +52,7 @@ impl Stream for Wof {
         self.0.holes()
     }
 
-    fn set_hasty(&mut self, hasty: bool) {
+    fn set_fail_fast(&mut self, hasty: bool) {
         self.0.haste().set(hasty);
     }
 }
@@ -78,7 +78,7 @@ impl Stream for Efs {
         self.0.holes()
     }
 
-    fn set_hasty(&mut self, hasty: bool) {
+    fn set_fail_fast(&mut self, hasty: bool) {
         self.0.haste().set(hasty);
     }
 }

@@ -29,7 +29,7 @@ pub enum Content {
         len: u64,
     },
     /// One after the other.
-    Joined(Vec<Content>),
+    ConcatenatedFile(Vec<Content>),
     /// Islands of data, holes between them and after the last. The holes read
     /// as zeros and are left unallocated.
     Sparse {
@@ -61,7 +61,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Noise { len, .. } | Self::Text { len, .. } | Self::Sparse { len, .. } => *len,
-            Self::Joined(parts) => parts.iter().map(Self::len).sum(),
+            Self::ConcatenatedFile(parts) => parts.iter().map(Self::len).sum(),
         }
     }
 
@@ -93,7 +93,7 @@ impl Content {
                 let mut words = Words::new(*seed);
                 made(at, *len, give, |piece| words.fill(piece))?;
             }
-            Self::Joined(parts) => {
+            Self::ConcatenatedFile(parts) => {
                 let mut offset = at;
                 for part in parts {
                     part.pieces_at(offset, give)?;
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_all_bytes_holes_included() {
-        let content = Content::Joined(vec![
+        let content = Content::ConcatenatedFile(vec![
             Content::text(1, 300_000),
             Content::Sparse {
                 len: 100_000,

@@ -78,7 +78,7 @@ impl Person {
         }
         desk.put(
             "Pictures/cat.png",
-            Content::Joined(vec![
+            Content::ConcatenatedFile(vec![
                 Content::Bytes(b"\x89PNG\r\n\x1a\n".to_vec()),
                 Content::noise(30, 1500),
             ]),
@@ -91,7 +91,7 @@ impl Person {
             .stream("comment", Content::text(32, 80));
         desk.put(
             "Downloads/setup.exe",
-            Content::Joined(vec![
+            Content::ConcatenatedFile(vec![
                 Content::Bytes(b"MZ\x90\0\x03\0\0\0".to_vec()),
                 Content::noise(33, 4000),
             ]),
@@ -192,8 +192,8 @@ fn reseeded(content: Content, by: u64) -> Content {
     match content {
         Content::Noise { seed, len } => Content::Noise { seed: seed ^ by, len },
         Content::Text { seed, len } => Content::Text { seed: seed ^ by, len },
-        Content::Joined(parts) => {
-            Content::Joined(parts.into_iter().map(|part| reseeded(part, by)).collect())
+        Content::ConcatenatedFile(parts) => {
+            Content::ConcatenatedFile(parts.into_iter().map(|part| reseeded(part, by)).collect())
         }
         other => other,
     }
@@ -201,7 +201,7 @@ fn reseeded(content: Content, by: u64) -> Content {
 
 /// An Office document: a zip archive by its first bytes, full of deflated data.
 pub fn office(seed: u64, len: u64) -> Content {
-    Content::Joined(vec![
+    Content::ConcatenatedFile(vec![
         Content::Bytes(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0".to_vec()),
         Content::noise(seed, len),
     ])
@@ -209,7 +209,7 @@ pub fn office(seed: u64, len: u64) -> Content {
 
 /// A photo: a JPEG by its first and last bytes.
 pub fn photo(seed: u64, len: u64) -> Content {
-    Content::Joined(vec![
+    Content::ConcatenatedFile(vec![
         Content::Bytes(b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec()),
         Content::noise(seed, len),
         Content::Bytes(b"\xFF\xD9".to_vec()),
@@ -218,7 +218,7 @@ pub fn photo(seed: u64, len: u64) -> Content {
 
 /// A PDF: text around compressed objects.
 pub fn pdf(seed: u64, len: u64) -> Content {
-    Content::Joined(vec![
+    Content::ConcatenatedFile(vec![
         Content::Bytes(b"%PDF-1.7\n1 0 obj\n<</Filter/FlateDecode>>stream\n".to_vec()),
         Content::noise(seed, len),
         Content::Bytes(b"\nendstream\nendobj\n%%EOF\n".to_vec()),
@@ -227,7 +227,7 @@ pub fn pdf(seed: u64, len: u64) -> Content {
 
 /// A mail file: Outlook's magic, then letters and attachments.
 pub fn mail(seed: u64, len: u64) -> Content {
-    Content::Joined(vec![
+    Content::ConcatenatedFile(vec![
         Content::Bytes(b"!BDN".to_vec()),
         Content::text(seed, len / 2),
         Content::noise(seed, len / 4),

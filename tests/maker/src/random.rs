@@ -294,7 +294,7 @@ impl Grower {
                 _ => Content::Bytes(vec![0; usize::try_from(len).unwrap_or(0)]),
             });
         }
-        Content::Joined(parts)
+        Content::ConcatenatedFile(parts)
     }
 
     fn content_bytes(&mut self, limit: usize) -> Vec<u8> {

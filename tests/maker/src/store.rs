@@ -101,8 +101,14 @@ pub fn markers(tree: &mut TreeSpec, usmt: &TreePath, seed: u64, finished: bool) 
     let catalog = usmt.join("catalog.mig");
     let state = usmt.join("MIGSTATE.DAT");
     let (a, b) = (seed_of(seed, &catalog), seed_of(seed, &state));
-    tree.file(catalog, Content::Joined(vec![Content::noise(a, 1200), Content::text(a, 5000)]));
-    tree.file(state, Content::Joined(vec![Content::text(b, 2000), Content::noise(b, 300)]));
+    tree.file(
+        catalog,
+        Content::ConcatenatedFile(vec![Content::noise(a, 1200), Content::text(a, 5000)]),
+    );
+    tree.file(
+        state,
+        Content::ConcatenatedFile(vec![Content::text(b, 2000), Content::noise(b, 300)]),
+    );
     if finished {
         tree.file(usmt.join("status.~lg"), Content::empty());
     }

@@ -41,7 +41,7 @@ pub struct Efs {
 
 /// What an entry has besides its name and its data.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Facts {
+pub struct Metadata {
     /// Creation, modification, access.
     pub times: Times,
     /// Windows' attributes; `None` leaves what ntfs-3g gives (0x20 for files).
@@ -91,7 +91,7 @@ pub struct Entry {
     /// What.
     pub kind: Kind,
     /// And besides. For a link only the DOS name counts, the rest is the file's.
-    pub facts: Facts,
+    pub facts: Metadata,
 }
 
 impl Entry {
@@ -249,7 +249,7 @@ impl TreeSpec {
         }
         let last = self.entries.len();
         self.known.insert(path.clone(), last);
-        self.entries.push(Entry { path, kind, facts: Facts::default() });
+        self.entries.push(Entry { path, kind, facts: Metadata::default() });
         &mut self.entries[last]
     }
 }

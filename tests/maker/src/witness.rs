@@ -116,7 +116,7 @@ fn compare_data(spot: &Spot, file: &Entry, say: &mut dyn FnMut(String)) -> Resul
         && !truth.is_empty()
     {
         let padding = Content::Bytes(efs.padding.to_le_bytes().to_vec());
-        truth = Content::Joined(vec![truth, padding]);
+        truth = Content::ConcatenatedFile(vec![truth, padding]);
     }
     if !meta.is_file() {
         // A system file without bytes looks like a pipe to ntfs-3g, one with one

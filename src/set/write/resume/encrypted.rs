@@ -8,10 +8,10 @@ use std::io::{BufRead, BufReader, Read};
 use sha2::{Digest, Sha256};
 
 use crate::destination::read_full;
-use crate::destination::{Target, TargetFile};
+use crate::destination::{Destination, DestinationFile};
 use crate::set::crypt::stream::{CHUNK, SEALED, sealed_size};
 use crate::set::crypt::{CryptError, SetKey};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::error::encryption_error;
 use crate::set::format::hash::{finish_hex, thaw};
 use crate::set::format::journal::{Checkpoint, Sealed};
@@ -20,16 +20,16 @@ use crate::set::format::names::piece_name;
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
 use crate::set::format::rescue::SetFile;
 use crate::set::format::rescue::next_number;
-use crate::set::read::concatenated_file::{Joined, Piece};
+use crate::set::read::concatenated_file::{ConcatenatedFile, Segment};
 use crate::set::read::lines::MAX_LINE;
 
 /// Where the bytes of an unfinished encrypted set lie.
 pub(crate) struct Layout<'a> {
-    target: &'a dyn Target,
+    target: &'a dyn Destination,
     dir: &'a str,
     key: SetKey,
-    store: Vec<Piece>,
-    manifest: Vec<Piece>,
+    store: Vec<Segment>,
+    manifest: Vec<Segment>,
 }
 
 /// The files of a set that were ended, and what the next begins with.
@@ -43,7 +43,7 @@ pub(crate) struct Closed {
 impl<'a> Layout<'a> {
     /// By the last checkpoint; `None` for a set that is not encrypted.
     pub(crate) fn of(
-        target: &'a dyn Target,
+        target: &'a dyn Destination,
         dir: &'a str,
         key: Option<&SetKey>,
         checkpoints: &[(Checkpoint, u64)],
@@ -56,7 +56,7 @@ impl<'a> Layout<'a> {
             let whole = (1..).zip(whole.iter().map(|file| file.plain_size.unwrap_or(0)));
             let all = whole.chain([present]).filter(|(_, plain)| *plain > 0);
             let path = |number| format!("{dir}/{}{PARTIAL}", piece_name(what, number));
-            all.map(|(number, plain)| Piece { path: path(number), plain }).collect()
+            all.map(|(number, plain)| Segment { path: path(number), plain }).collect()
         };
         let store = pieces(STORE, &store, store_bytes);
         let manifest = pieces(MANIFEST, &manifest, manifest_bytes);
@@ -64,17 +64,17 @@ impl<'a> Layout<'a> {
     }
 
     /// The store as one file.
-    pub(crate) fn store(&self) -> Joined<&'a dyn Target> {
-        Joined::new(self.target, self.key.clone(), self.store.clone(), true)
+    pub(crate) fn store(&self) -> ConcatenatedFile<&'a dyn Destination> {
+        ConcatenatedFile::new(self.target, self.key.clone(), self.store.clone(), true)
     }
 
     /// The manifest as one file.
-    pub(crate) fn manifest(&self) -> Joined<&'a dyn Target> {
-        Joined::new(self.target, self.key.clone(), self.manifest.clone(), true)
+    pub(crate) fn manifest(&self) -> ConcatenatedFile<&'a dyn Destination> {
+        ConcatenatedFile::new(self.target, self.key.clone(), self.manifest.clone(), true)
     }
 
     /// Ends the files at a checkpoint that holds.
-    pub(crate) fn close(&self, at: &Checkpoint) -> Result<Closed, ArchiveError> {
+    pub(crate) fn close(&self, at: &Checkpoint) -> Result<Closed, SetError> {
         let Some(sealed) = &at.sealed else { return Ok(Closed::default()) };
         let mut closed = Closed {
             store: sealed.store.clone(),
@@ -95,15 +95,15 @@ impl<'a> Layout<'a> {
 
     /// Ends a file behind so many plain bytes, a whole number of chunks: the last
     /// is sealed again, now as the last. The same bytes, and another nonce.
-    fn close_file(&self, name: &str, bytes: u64, hash: &str) -> Result<SetFile, ArchiveError> {
+    fn close_file(&self, name: &str, bytes: u64, hash: &str) -> Result<SetFile, SetError> {
         let path = format!("{}/{name}{PARTIAL}", self.dir);
         let damaged = |what| encryption_error(self.target, &path, CryptError::Damaged(what));
         let mut hash: Sha256 = thaw(hash).ok_or_else(|| damaged("its hash is unknown"))?;
         let number = (bytes / CHUNK as u64).checked_sub(1);
         let number = number.filter(|_| bytes.is_multiple_of(CHUNK as u64));
         let number = number.ok_or_else(|| damaged("it was not written in whole chunks"))?;
-        let pieces = vec![Piece { path: path.clone(), plain: bytes }];
-        let mut joined = Joined::new(self.target, self.key.clone(), pieces, true);
+        let pieces = vec![Segment { path: path.clone(), plain: bytes }];
+        let mut joined = ConcatenatedFile::new(self.target, self.key.clone(), pieces, true);
         let mut plain = vec![0; CHUNK];
         read_full(&mut joined, number * CHUNK as u64, &mut plain)?;
         let (_, header, cipher) = joined.cipher(0)?;
@@ -124,21 +124,21 @@ impl<'a> Layout<'a> {
 /// Gives out the members of a manifest that is whole, whether its files have
 /// their final names or not.
 pub(crate) fn members(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     files: &[SetFile],
     key: &SetKey,
     mut tell: impl FnMut(&Member),
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     let mut pieces = Vec::new();
     for file in files.iter().filter(|file| file.name.starts_with(MANIFEST)) {
         let path = format!("{dir}/{}", file.name);
         let named = target.stat(&path)?.is_some();
         let path = if named { path } else { format!("{path}{PARTIAL}") };
-        pieces.push(Piece { path, plain: file.plain_size.unwrap_or(0) });
+        pieces.push(Segment { path, plain: file.plain_size.unwrap_or(0) });
     }
-    let file = Joined::new(target, key.clone(), pieces, false);
-    let damaged = |error: std::io::Error| ArchiveError::Damaged {
+    let file = ConcatenatedFile::new(target, key.clone(), pieces, false);
+    let damaged = |error: std::io::Error| SetError::Damaged {
         path: target.display(&format!("{dir}/{MANIFEST}")),
         offset: 0,
         what: error.to_string(),
@@ -166,7 +166,7 @@ struct Sequential<F> {
     at: u64,
 }
 
-impl<F: TargetFile> Read for Sequential<F> {
+impl<F: DestinationFile> Read for Sequential<F> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read_at(self.at, buf).map_err(std::io::Error::other)?;
         self.at += read as u64;

@@ -10,10 +10,10 @@ use super::options::{OffloadOptions, Resume};
 use super::plan::Plan;
 use super::resume::encrypted as sealed;
 use crate::destination::read_full;
-use crate::destination::{Target, Trouble};
+use crate::destination::{Destination, ErrorKind};
 use crate::model::monitor::Monitor;
 use crate::set::crypt::{Keys, SetKey};
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::journal::{self, Begin, Checkpoint, Written};
 use crate::set::format::manifest::report_losses;
 use crate::set::format::manifest::{Line, Member};
@@ -61,12 +61,12 @@ impl State {
 
 /// Looks for an unfinished set of this plan.
 pub(crate) fn find(
-    target: &dyn Target,
+    target: &dyn Destination,
     plan: &Plan,
     options: &OffloadOptions,
     packing: &Options,
     monitor: &dyn Monitor,
-) -> Result<Option<Unfinished>, ArchiveError> {
+) -> Result<Option<Unfinished>, SetError> {
     let wanted = match &options.resume {
         Resume::Never => return Ok(None),
         Resume::Auto => None,
@@ -85,8 +85,8 @@ pub(crate) fn find(
         }
         let looked = match look(target, folder, keys) {
             // Somebody else's, behind rights of their own: no business of ours.
-            Err(ArchiveError::Target(error))
-                if wanted.is_none() && error.trouble == Trouble::Denied =>
+            Err(SetError::Destination(error))
+                if wanted.is_none() && error.kind == ErrorKind::Denied =>
             {
                 monitor.note(&format!("{error}; that unfinished set is passed over"));
                 continue;
@@ -126,7 +126,7 @@ pub(crate) fn find(
                 found = Some((created, unfinished));
             }
         } else if wanted.is_some() {
-            return Err(ArchiveError::SourceChanged { set: target.display(&entry.name) });
+            return Err(SetError::SourceChanged { set: target.display(&entry.name) });
         } else if *made_of != plan.digest() && of == Some(&source) {
             changed = Some(target.display(&entry.name));
         } else if folder.starts_with(&SetNames::machine(plan, options)) {
@@ -139,10 +139,10 @@ pub(crate) fn find(
     match (found, wanted) {
         (Some((_, unfinished)), _) => Ok(Some(unfinished)),
         (None, None) if changed.is_some() => {
-            Err(ArchiveError::SourceChanged { set: changed.unwrap_or_default() })
+            Err(SetError::SourceChanged { set: changed.unwrap_or_default() })
         }
         (None, None) => Ok(None),
-        (None, Some(wanted)) => Err(ArchiveError::NotASet {
+        (None, Some(wanted)) => Err(SetError::NotASet {
             path: target.display(wanted),
             what: "no unfinished set that could be gone on with".to_owned(),
         }),
@@ -151,8 +151,8 @@ pub(crate) fn find(
 
 /// Removes the folder of a run that ended before it had begun: nothing is in it
 /// but a journal without a first line, and marks of the dead. Best effort.
-fn sweep(target: &dyn Target, dir: &str) {
-    let target = target.without_patience().unwrap_or(target);
+fn sweep(target: &dyn Destination, dir: &str) {
+    let target = target.without_retry().unwrap_or(target);
     let Ok(entries) = target.list(dir) else { return };
     let is_idle = |name: &str| name == names::JOURNAL || is_key(name) || lock::is_mark(name);
     let idle = entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name));
@@ -167,10 +167,10 @@ fn sweep(target: &dyn Target, dir: &str) {
 
 /// Names for a new set that no other one has, unfinished ones included.
 pub(crate) fn new_names(
-    target: &dyn Target,
+    target: &dyn Destination,
     plan: &Plan,
     options: &OffloadOptions,
-) -> Result<SetNames, ArchiveError> {
+) -> Result<SetNames, SetError> {
     let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
     for attempt in 0..100 {
         let names = SetNames::new(plan, options, attempt);
@@ -183,15 +183,15 @@ pub(crate) fn new_names(
             return Ok(names);
         }
     }
-    Err(ArchiveError::Internal { what: "no name for the set is free".to_owned() })
+    Err(SetError::Internal { what: "no name for the set is free".to_owned() })
 }
 
 /// What an unfinished set's folder says; `None` if that is nothing.
 pub(crate) fn look(
-    target: &dyn Target,
+    target: &dyn Destination,
     folder: &str,
     keys: Option<&Keys>,
-) -> Result<Option<Unfinished>, ArchiveError> {
+) -> Result<Option<Unfinished>, SetError> {
     let dir = format!("{folder}{PARTIAL}");
     let names = |set: &str, created: &str| SetNames {
         id: set.to_owned(),
@@ -200,7 +200,7 @@ pub(crate) fn look(
     };
     let key = match open_key(target, &dir, keys.unwrap_or(&Keys::default())) {
         Ok(key) => key,
-        Err(ArchiveError::Crypt { error, .. }) => {
+        Err(SetError::Crypt { error, .. }) => {
             let state = State::Closed(error.to_string());
             return Ok(Some(Unfinished { names: names("", ""), state, key: None }));
         }
@@ -249,12 +249,12 @@ pub(crate) fn look(
 
 /// Tells the losses of a set whose manifest is whole.
 pub(crate) fn tell_all_losses(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     files: &[SetFile],
     key: Option<&SetKey>,
     monitor: &dyn Monitor,
-) -> Result<(), ArchiveError> {
+) -> Result<(), SetError> {
     if let Some(key) = key {
         let tell = |member: &Member| report_losses(member, monitor);
         return sealed::members(target, dir, files, key, tell);

@@ -8,10 +8,10 @@ use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use super::encrypted as sealed;
 use crate::destination::read_full;
-use crate::destination::{Target, TargetFile, Trouble};
+use crate::destination::{Destination, DestinationFile, ErrorKind};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::SetKey;
-use crate::set::error::ArchiveError;
+use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::frames::{TableWriter, Unpacker};
@@ -22,9 +22,9 @@ use crate::set::format::manifest::{Frame, Line, Member, Totals};
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::SetFile;
 use crate::set::read::lines::MAX_LINE;
-use crate::set::write::append_file::Growing;
+use crate::set::write::append_file::AppendFile;
+use crate::set::write::observer::MemberObserver;
 use crate::set::write::sink::Start;
-use crate::set::write::witness::Witness;
 
 /// The most of the manifest that lies between two checkpoints, in bytes.
 const MAX_SEGMENT: u64 = 256 << 20;
@@ -38,14 +38,14 @@ pub(crate) struct Proven {
 /// Reads back what stands before each checkpoint and goes on at the last one
 /// that holds.
 pub(crate) fn prove(
-    target: &dyn Target,
+    target: &dyn Destination,
     dir: &str,
     split: bool,
     key: Option<&SetKey>,
     checkpoints: &[(Checkpoint, u64)],
-    witness: Option<&dyn Witness>,
+    observer: Option<&dyn MemberObserver>,
     monitor: &dyn Monitor,
-) -> Result<Proven, ArchiveError> {
+) -> Result<Proven, SetError> {
     monitor.stage(Stage::ReadBack, &target.display(dir));
     let manifest_name = format!("{MANIFEST}{PARTIAL}");
     let mut prover = Prover {
@@ -71,13 +71,13 @@ pub(crate) fn prove(
                 // well, and so has the witness.
                 for mut member in members {
                     report_losses(&member, monitor);
-                    if let Some(witness) = witness {
-                        witness.member(&mut member);
+                    if let Some(observer) = observer {
+                        observer.member(&mut member);
                     }
                 }
                 at = index;
             }
-            Err(ArchiveError::Damaged { path, offset, what }) => {
+            Err(SetError::Damaged { path, offset, what }) => {
                 monitor.note(&format!(
                     "{path}, byte {offset}: {what}; what comes from there on is written again"
                 ));
@@ -88,9 +88,9 @@ pub(crate) fn prove(
     }
     let Prover { good, sealed: layout, .. } = prover;
     let Some((checkpoint, journal_bytes)) = checkpoints.get(at) else {
-        return Err(ArchiveError::Internal { what: "a journal without a beginning".to_owned() });
+        return Err(SetError::Internal { what: "a journal without a beginning".to_owned() });
     };
-    let go_on = |name: &str, bytes, hash| Growing::go_on(target, dir, name, bytes, hash);
+    let go_on = |name: &str, bytes, hash| AppendFile::go_on(target, dir, name, bytes, hash);
     let journal = go_on(names::JOURNAL, *journal_bytes, Sha256::new())?;
     if let Some(layout) = layout {
         let closed = layout.close(checkpoint)?;
@@ -152,7 +152,7 @@ struct Good {
 }
 
 struct Prover<'a> {
-    target: &'a dyn Target,
+    target: &'a dyn Destination,
     dir: &'a str,
     split: bool,
     /// Where the bytes of an encrypted set lie.
@@ -160,7 +160,7 @@ struct Prover<'a> {
     monitor: &'a dyn Monitor,
     good: Good,
     /// The volume that was read last.
-    open: Option<(u32, Box<dyn TargetFile + 'a>)>,
+    open: Option<(u32, Box<dyn DestinationFile + 'a>)>,
     unpacker: Unpacker,
     progress: Progress,
 }
@@ -173,13 +173,13 @@ impl<'a> Prover<'a> {
         &mut self,
         manifest: &str,
         checkpoint: &Checkpoint,
-    ) -> Result<Vec<Member>, ArchiveError> {
+    ) -> Result<Vec<Member>, SetError> {
         let path = format!("{}/{manifest}", self.dir);
         let start = self.good.manifest_bytes;
         let shown = self.target.display(&path);
         let damaged = |what: &str| {
             let (path, what) = (shown.clone(), what.to_owned());
-            ArchiveError::Damaged { path, offset: start, what }
+            SetError::Damaged { path, offset: start, what }
         };
         let length = checkpoint.manifest_bytes.checked_sub(start);
         let length = length.filter(|&length| length <= MAX_SEGMENT);
@@ -246,7 +246,7 @@ impl<'a> Prover<'a> {
         path: &str,
         start: u64,
         mut bytes: &[u8],
-    ) -> Result<(Vec<Member>, Vec<Frame>, Vec<(u64, u64)>), ArchiveError> {
+    ) -> Result<(Vec<Member>, Vec<Frame>, Vec<(u64, u64)>), SetError> {
         let (mut members, mut frames, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         let mut plain = Vec::new();
         while !bytes.is_empty() {
@@ -282,9 +282,9 @@ impl<'a> Prover<'a> {
     }
 
     /// Reads a frame of the store back; it must lie at `offset` of its volume.
-    fn frame(&mut self, frame: &Frame, offset: u64) -> Result<Vec<u8>, ArchiveError> {
+    fn frame(&mut self, frame: &Frame, offset: u64) -> Result<Vec<u8>, SetError> {
         if self.monitor.is_cancelled() {
-            return Err(ArchiveError::Cancelled { set: None });
+            return Err(SetError::Cancelled { set: None });
         }
         let path = format!("{}/{}{PARTIAL}", self.dir, volume_name(frame.volume, self.split));
         let bound = zstd::zstd_safe::compress_bound(usize::try_from(frame.plain_size).unwrap_or(0));
@@ -316,15 +316,15 @@ impl<'a> Prover<'a> {
     /// Reads; what does not decrypt is damage.
     fn read(
         &self,
-        file: &mut dyn TargetFile,
+        file: &mut dyn DestinationFile,
         path: &str,
         offset: u64,
         buf: &mut [u8],
-    ) -> Result<usize, ArchiveError> {
+    ) -> Result<usize, SetError> {
         match read_full(file, offset, buf) {
             Err(error)
                 if self.sealed.is_some()
-                    && matches!(error.trouble, Trouble::Corrupted | Trouble::NotFound) =>
+                    && matches!(error.kind, ErrorKind::Corrupted | ErrorKind::NotFound) =>
             {
                 Err(self.damaged(path, offset, &error.what))
             }
@@ -332,7 +332,7 @@ impl<'a> Prover<'a> {
         }
     }
 
-    fn open(&self, path: &str) -> Result<Box<dyn TargetFile + 'a>, ArchiveError> {
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile + 'a>, SetError> {
         if let Some(sealed) = &self.sealed {
             let is_store = path == format!("{}/{STORE}{PARTIAL}", self.dir);
             let joined = if is_store { sealed.store() } else { sealed.manifest() };
@@ -344,9 +344,9 @@ impl<'a> Prover<'a> {
         Ok(self.target.open(path)?)
     }
 
-    fn damaged(&self, path: &str, offset: u64, what: &str) -> ArchiveError {
+    fn damaged(&self, path: &str, offset: u64, what: &str) -> SetError {
         let (path, what) = (self.target.display(path), what.to_owned());
-        ArchiveError::Damaged { path, offset, what }
+        SetError::Damaged { path, offset, what }
     }
 }
 

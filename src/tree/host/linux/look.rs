@@ -9,7 +9,7 @@ use std::fs::File;
 use rustix::fs::{AtFlags, FileType, OFlags};
 
 use super::{Flavour, HostTree, Place, file_type, linked, open_unnoticed, statx};
-use crate::model::metadata::{Content, Facts, Node, NodeId};
+use crate::model::metadata::{Content, Metadata, Node, NodeId};
 use crate::model::name::NtName;
 use crate::tree::host::Wanted;
 use crate::tree::host::stream::FileStream;
@@ -18,7 +18,7 @@ use crate::tree::{Stream, TreeError};
 /// What was seen of a file.
 pub(crate) struct Looked {
     pub(crate) node: Node,
-    pub(crate) facts: Facts,
+    pub(crate) facts: Metadata,
     /// Its unnamed stream.
     pub(crate) data: Box<dyn Stream>,
     /// The file, open for reading.

@@ -9,7 +9,7 @@ use super::xattrs::{
 };
 use super::{Flavour, HostTree, Place, file_type, nt_name};
 use crate::model::metadata::{
-    Content, Facts, FileTime, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
+    Content, FileTime, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
     is_name_surrogate,
 };
 use crate::model::name::NtName;
@@ -187,7 +187,7 @@ impl HostTree {
         place: &Place,
         stat: &Statx,
         is_first_name: bool,
-    ) -> Result<Facts, TreeError> {
+    ) -> Result<Metadata, TreeError> {
         let shape = self.shape(place)?;
         Ok(self.facts_of(place, stat, shape, is_first_name, Wanted::ALL))
     }
@@ -200,7 +200,7 @@ impl HostTree {
         shape: Shape,
         is_first_name: bool,
         wanted: Wanted,
-    ) -> Facts {
+    ) -> Metadata {
         let mut damaged = Vec::new();
         let mut whole = |is_wanted: bool, name: &str, what: &str| {
             if !is_wanted {
@@ -243,7 +243,7 @@ impl HostTree {
                 None
             }
         };
-        Facts {
+        Metadata {
             security,
             reparse: shape.reparse,
             object_id: object_id.and_then(super::super::object_id),
