@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::process::ProcessIdentity;
 use super::{Destination, DestinationError, ErrorKind, Space};
 use crate::model::metadata::FileTime;
+use crate::model::units;
 
 /// What is written to measure the speed, in bytes, at most.
 const PROBE: u64 = 8 << 20;
@@ -179,7 +180,11 @@ fn no_room(target: &dyn Destination, needed: u64, space: Space) -> DestinationEr
     DestinationError {
         kind: ErrorKind::Full,
         path: target.display(""),
-        what: format!("at least {} are needed and {} are free", human(needed), human(space.free)),
+        what: format!(
+            "at least {} are needed and {} are free",
+            units::bytes(needed),
+            units::bytes(space.free)
+        ),
         action: "make room there, or use another destination".to_owned(),
         source: None,
     }
@@ -207,18 +212,6 @@ fn cannot_remove(error: DestinationError) -> DestinationError {
     }
 }
 
-/// Bytes for people: `1.5 GB`.
-pub(crate) fn human(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] =
-        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000)];
-    for (unit, size) in UNITS {
-        if bytes >= size {
-            return format!("{}.{} {unit}", bytes / size, bytes % size / (size / 10));
-        }
-    }
-    format!("{bytes} bytes")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,7 +234,7 @@ mod tests {
         let target = DirectoryDestination::open(temp.path(), Missing::Fail).unwrap();
         let error = preflight(&target, Some(u64::MAX)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Full);
-        assert!(error.what.starts_with("at least 18446744.0 TB are needed"), "{error}");
+        assert!(error.what.starts_with("at least 16384.0 PiB are needed"), "{error}");
     }
 
     #[test]
@@ -250,11 +243,5 @@ mod tests {
         for (modified, ahead) in [(1000, 0), (1003, 0), (998, 0), (4600, 3597), (0, -1000)] {
             assert_eq!(clock_ahead(at(1000), at(modified), at(1003)), ahead, "{modified}");
         }
-    }
-
-    #[test]
-    fn sizes_are_for_people() {
-        assert_eq!(human(999), "999 bytes");
-        assert_eq!(human(1_500_000_000), "1.5 GB");
     }
 }

@@ -1,9 +1,9 @@
 //! What is wrong with a partition table or the edges of a volume, and how it
 //! is told to people.
 
-use super::bytes::size_text;
 use super::volume::VolumeKind;
 use crate::model::finding::{Finding, Severity};
+use crate::model::units;
 
 /// Something wrong, or worth knowing, that did not stop the reading.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,7 +195,10 @@ impl Fault {
                 format!("partition {number} starts past the end of the disk; left out")
             }
             Self::PartitionCutShort { number, missing } => {
-                format!("partition {number} ends {} past the end of the disk", size_text(*missing))
+                format!(
+                    "partition {number} ends {} past the end of the disk",
+                    units::bytes(*missing)
+                )
             }
             Self::PartitionBackwards { number } => {
                 format!("partition {number} ends before it starts; left out")
@@ -221,8 +224,8 @@ impl Fault {
             }
             Self::ContainerCutShort { needed, have } => format!(
                 "the image file has {}, but should have {}",
-                size_text(*have),
-                size_text(*needed)
+                units::bytes(*have),
+                units::bytes(*needed)
             ),
             Self::BootSectorCopy { at } => {
                 format!("the boot sector is damaged; its copy at byte {at} is whole")
@@ -235,8 +238,8 @@ impl Fault {
             }
             Self::VolumeCutShort { claimed, have } => format!(
                 "the volume has {} by its own word, but only {} are there",
-                size_text(*claimed),
-                size_text(*have)
+                units::bytes(*claimed),
+                units::bytes(*have)
             ),
         }
     }

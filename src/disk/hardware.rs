@@ -1,6 +1,6 @@
 //! What is known of the machine's own disks beyond their bytes.
 
-use super::bytes::size_text;
+use crate::model::units;
 
 /// A physical disk, as the system describes it. Empty where it does not tell.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -32,7 +32,7 @@ impl Hardware {
         if !self.transport.is_empty() {
             words = format!("{words} ({})", self.transport);
         }
-        format!("{words}, {}", size_text(len))
+        format!("{words}, {}", units::bytes(len))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::bytes::size_text;
 use super::error::DiskError;
 use super::partitions::table::{Layout, read_layout};
 use super::{Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable};
 use super::{Slice, VolumeKind, identify};
 use crate::model::finding::Finding;
+use crate::model::units;
 
 /// A disk or an image, and the volumes on it.
 #[derive(Clone)]
@@ -173,7 +173,7 @@ impl Volume {
         let letter = letter.filter(|_| self.partition.is_some()).unwrap_or_default();
         let size = match self.kind {
             VolumeKind::Refused => String::new(),
-            _ => format!(", {}", size_text(self.len)),
+            _ => format!(", {}", units::bytes(self.len)),
         };
         self.display = format!("{letter}{} ({}{size})", self.place, self.kind);
     }

@@ -2,12 +2,12 @@
 //! is by its own first bytes. Everything here is opened for reading only.
 
 mod aligned;
-mod bytes;
 mod cache;
 mod crc;
 mod device;
 mod error;
 mod fault;
+mod guid;
 mod hardware;
 mod image;
 mod layout;
@@ -25,13 +25,12 @@ mod windows;
 mod windows_disks;
 mod windows_names;
 
-pub use bytes::Guid;
-pub(crate) use bytes::size_text;
 pub use cache::Cached;
 pub use device::Device;
 pub use error::DiskError;
 pub(crate) use error::is_gone;
 pub use fault::Fault;
+pub use guid::Guid;
 pub use hardware::Hardware;
 pub use image::container::{Container, DiskFormat, open_container};
 pub use image::file::FileDevice;

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::io;
 
-use super::bytes::{Guid, array_at, stands_at, u16_at, u32_at, u64_at};
 use super::error::is_locked_by_bitlocker;
 use super::fault::Fault;
 use crate::disk::device::Device;
+use crate::disk::guid::Guid;
+use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
 
 /// What a volume is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

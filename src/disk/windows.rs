@@ -46,7 +46,7 @@ use windows_sys::Win32::System::Ioctl::{
 
 use super::Hardware;
 use super::aligned::SectorReader;
-use super::bytes::{u32_at, u64_at};
+use crate::model::bytes::{u32_at, u64_at};
 
 /// Units enough for `\\?\Volume{GUID}\` and its NUL.
 const VOLUME_NAME: u32 = 64;

@@ -1,7 +1,7 @@
 //! What a check comes down to: what was proved, what is only plausible, what
 //! nobody can know. The three are never mixed.
 
-use crate::disk::size_text;
+use crate::model::units;
 use crate::usmt::{Store, StoreKind};
 
 use super::{Level, StoreReport};
@@ -51,7 +51,7 @@ pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
     }
     verdict.proved.clone_from(&report.proofs);
     if level == Level::Full {
-        let size = size_text(report.bytes_read);
+        let size = units::bytes(report.bytes_read);
         let (files, skipped) = (report.files_read, report.files_skipped);
         verdict.proved.push(match report.files_not_whole {
             0 => format!("every byte of {} was read ({size})", count(files)),

@@ -1,28 +1,33 @@
 //! Little-endian numbers out of a slice; `None` past its end.
 
 /// `N` bytes at `at`.
-pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
 /// A 16-bit number at `at`.
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_le_bytes)
+    array_at(bytes, at).map(u16::from_le_bytes)
 }
 
 /// A 32-bit number at `at`.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    array(bytes, at).map(u32::from_le_bytes)
+    array_at(bytes, at).map(u32::from_le_bytes)
 }
 
 /// A 64-bit number at `at`.
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    array(bytes, at).map(u64::from_le_bytes)
+    array_at(bytes, at).map(u64::from_le_bytes)
 }
 
 /// `len` bytes at `at`.
 pub(crate) fn slice(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
     bytes.get(at..at.checked_add(len)?)
+}
+
+/// Whether `what` is at `at`.
+pub(crate) fn stands_at(bytes: &[u8], at: usize, what: &[u8]) -> bool {
+    bytes.get(at..).is_some_and(|rest| rest.starts_with(what))
 }
 
 /// UTF-16LE bytes as units; an odd last byte is dropped.

@@ -78,21 +78,6 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {many}", number(n)) }
 }
 
-/// `48.2 GiB`; exact below 1,000 bytes.
-pub(super) fn bytes(n: u64) -> String {
-    if n < 1000 {
-        return count(n, "byte", "bytes");
-    }
-    let mut value = float(n) / 1024.0;
-    for unit in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 999.95 {
-            return format!("{value:.1} {unit}");
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} PiB")
-}
-
 /// `12 %`, `under 1 %`.
 pub(super) fn share(part: u64, whole: u64) -> String {
     let percent = float(part) / float(whole.max(1)) * 100.0;
@@ -115,7 +100,10 @@ pub(super) fn rate(bytes_done: u64, millis: u64) -> Option<String> {
         return None;
     }
     let a_second = u128::from(bytes_done) * 1000 / u128::from(millis);
-    Some(format!("{} a second", bytes(u64::try_from(a_second).unwrap_or(u64::MAX))))
+    Some(format!(
+        "{} a second",
+        crate::model::units::bytes(u64::try_from(a_second).unwrap_or(u64::MAX))
+    ))
 }
 
 #[cfg(test)]
@@ -158,10 +146,6 @@ mod tests {
         assert_eq!(number(0), "0");
         assert_eq!(number(999), "999");
         assert_eq!(number(1_234_567), "1,234,567");
-        assert_eq!(bytes(1), "1 byte");
-        assert_eq!(bytes(1_048_525), "1.0 MiB");
-        assert_eq!(bytes(52_000_000_000), "48.4 GiB");
-        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
         assert_eq!(share(1, 1000), "under 1 %");
         assert_eq!(share(0, 0), "0 %");
         assert_eq!(share(1, 2), "50 %");

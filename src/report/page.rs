@@ -1,10 +1,11 @@
 //! The page: head, verdict, facts, and the sections in their order.
 
 use super::figures::Figures;
-use super::html::{bytes, count, escape, name, number, shorten};
+use super::html::{count, escape, name, number, shorten};
 use super::sheet::Sheet;
 use super::words::{self, Tone};
 use super::{lost, record, restoring, saved, users};
+use crate::model::units::bytes;
 use crate::set::format::rescue::{Part, Rescue};
 
 /// Parts that are listed; a store has one for each of a machine's volumes.

@@ -1,8 +1,9 @@
 //! The page's last part, for the technician: how long it took, the set's files
 //! with their hashes, and what vouches for all of them.
 
-use super::html::{bytes, duration, escape, number, rate, shorten};
+use super::html::{duration, escape, number, rate, shorten};
 use super::words;
+use crate::model::units::bytes;
 use crate::set::format::names::MANIFEST;
 use crate::set::format::rescue::{Rescue, Timings};
 

@@ -3,10 +3,11 @@
 
 use super::figures::Figures;
 use super::folders::{Cell as Folder, Group as Place};
-use super::html::{bytes, count, escape, name, number, share, shorten};
+use super::html::{count, escape, name, number, share, shorten};
 use super::kinds::{self, Count};
 use super::sheet::Sheet;
 use super::treemap::{Rect, squarify};
+use crate::model::units::bytes;
 use crate::set::format::rescue::{Rescue, What};
 
 /// Groups of the picture by folder, and folders in each.

@@ -2,10 +2,11 @@
 //! what they have, cut by kind of file.
 
 use super::figures::{Figures, User};
-use super::html::{bytes, count, name, number, shorten};
+use super::html::{count, name, number, shorten};
 use super::kinds;
 use super::sheet::Sheet;
 use super::treemap::float;
+use crate::model::units::bytes;
 use crate::set::format::rescue::{Rescue, What};
 
 /// Users that get a bar.

@@ -1,6 +1,8 @@
 //! Whether bytes are a security descriptor. Windows takes one without being
 //! told its length, so one that points beyond its end must never get there.
 
+use crate::model::bytes::{u16_at, u32_at};
+
 /// `SE_DACL_PRESENT`, `SE_SACL_PRESENT`, `SE_SELF_RELATIVE` (MS-DTYP 2.4.6).
 const DACL_PRESENT: u16 = 0x4;
 const SACL_PRESENT: u16 = 0x10;
@@ -45,14 +47,6 @@ fn is_list(bytes: &[u8]) -> bool {
         rest = next;
     }
     true
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]

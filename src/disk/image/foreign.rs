@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::disk::bytes::stands_at;
 use crate::disk::device::Device;
+use crate::model::bytes::stands_at;
 
 /// A format that Lifeboat does not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

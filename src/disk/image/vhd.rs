@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::container::{BlockMap, CACHE_BYTES, Container, DiskFormat, Mapped};
 use super::container::{merge_advice, read_structure};
-use crate::disk::bytes::{array_at, stands_at};
 use crate::disk::cache::Cached;
 use crate::disk::{Device, DiskError, Slice};
+use crate::model::bytes::{array_at, stands_at};
 
 const SECTOR: u32 = 512;
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use super::container::{BlockMap, CACHE_BYTES, Container, DiskFormat, Mapped};
 use super::container::{merge_advice, read_structure};
 use super::vhdx_log;
-use crate::disk::bytes::{Guid, array_at, stands_at, u16_at, u32_at, u64_at};
 use crate::disk::cache::Cached;
 use crate::disk::crc::CRC32C;
+use crate::disk::guid::Guid;
 use crate::disk::{Device, DiskError};
+use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
 
 const KIB: u64 = 1024;
 /// Where the two headers and the two region tables are (2.2).

@@ -6,9 +6,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::vhdx::LogPlace;
-use crate::disk::bytes::{Guid, array_at, size_text, stands_at, u32_at, u64_at};
 use crate::disk::crc::CRC32C;
+use crate::disk::guid::Guid;
 use crate::disk::{Device, Fault};
+use crate::model::bytes::{array_at, stands_at, u32_at, u64_at};
+use crate::model::units;
 
 /// Entries are made of pieces of this size, and start at multiples of it.
 const SECTOR: usize = 4096;
@@ -73,7 +75,7 @@ impl Log {
     /// `Err` says why it cannot be used, for people.
     fn read(file: &dyn Device, place: &LogPlace) -> Result<Self, String> {
         if place.len > MAX_LOG {
-            return Err(format!("it is {} long", size_text(place.len.into())));
+            return Err(format!("it is {} long", units::bytes(place.len.into())));
         }
         let len = usize::try_from(place.len).unwrap_or(0) / SECTOR * SECTOR;
         let mut bytes = vec![0; len];

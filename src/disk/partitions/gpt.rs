@@ -1,10 +1,12 @@
 //! The GUID partition table, and its copy at the disk's end (UEFI 2.10, 5.3).
 
 use super::table::{Partition, PartitionTable, PartitionType, TableKind};
-use crate::disk::bytes::{Guid, array_at, size_text, u32_at, u64_at};
 use crate::disk::crc::CRC32;
 use crate::disk::device::Device;
 use crate::disk::fault::Fault;
+use crate::disk::guid::Guid;
+use crate::model::bytes::{array_at, u32_at, u64_at};
+use crate::model::units;
 
 const MAGIC: &[u8] = b"EFI PART";
 /// Bytes of a header that are defined; more, up to a sector, may be counted.
@@ -35,7 +37,7 @@ pub(crate) fn read(device: &dyn Device, unit: u32) -> Option<PartitionTable> {
                 Copy::Bad { why, .. } => Some(why),
                 Copy::Absent if twin > last => Some(format!(
                     "it should be at {}, past the end",
-                    size_text(twin.saturating_mul(unit.into()))
+                    units::bytes(twin.saturating_mul(unit.into()))
                 )),
                 Copy::Absent => Some("it is not there".to_owned()),
             };
@@ -158,7 +160,7 @@ fn partition(raw: &[u8], number: u32, kind: Guid, unit: u32) -> Option<Partition
     let (first, last) = (u64_at(raw, 0x20)?, u64_at(raw, 0x28)?);
     let count = last.checked_sub(first)?.saturating_add(1);
     let units: Vec<u16> =
-        (0x38..0x80).step_by(2).map_while(|at| crate::disk::bytes::u16_at(raw, at)).collect();
+        (0x38..0x80).step_by(2).map_while(|at| crate::model::bytes::u16_at(raw, at)).collect();
     let end = units.iter().position(|u| *u == 0).unwrap_or(units.len());
     Some(Partition {
         number,

@@ -6,9 +6,9 @@
 //! in front of it, whose second entry leads to the next.
 
 use super::table::{Partition, PartitionTable, PartitionType, TableKind};
-use crate::disk::bytes::{u16_at, u32_at};
 use crate::disk::device::Device;
 use crate::disk::fault::Fault;
+use crate::model::bytes::{u16_at, u32_at};
 
 /// More logical partitions than any tool makes.
 const MAX_LINKS: usize = 256;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{gpt, mbr};
-use crate::disk::bytes::Guid;
 use crate::disk::device::Device;
 use crate::disk::fault::Fault;
+use crate::disk::guid::Guid;
 use crate::disk::slice::Slice;
 use crate::disk::volume::{Identity, identify};
 

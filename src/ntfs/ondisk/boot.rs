@@ -3,7 +3,7 @@
 //! It is the volume's first sector; a copy is in its last one, just behind the
 //! sectors that the boot sector counts.
 
-use crate::model::bytes::{array, shown, u16_at, u64_at};
+use crate::model::bytes::{array_at, shown, u16_at, u64_at};
 use crate::ntfs::error::{NtfsError, damaged};
 
 const WHAT: &str = "boot sector";
@@ -36,7 +36,7 @@ impl Boot {
     /// are enough whatever the sector size.
     pub fn parse(bytes: &[u8], at: u64) -> Result<Self, NtfsError> {
         let short = || damaged(WHAT, at, "512 bytes", format!("{} bytes", bytes.len()));
-        let oem: [u8; 8] = array(bytes, 3).ok_or_else(short)?;
+        let oem: [u8; 8] = array_at(bytes, 3).ok_or_else(short)?;
         if &oem != b"NTFS    " {
             return Err(damaged(WHAT, at + 3, "\"NTFS    \"", shown(&oem)));
         }

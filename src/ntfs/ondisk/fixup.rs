@@ -5,14 +5,14 @@
 //! sequence number; the bytes that belong there stand in an array in the
 //! header. A stride that holds another number comes from another write.
 
-use crate::model::bytes::{array, u16_at};
+use crate::model::bytes::{array_at, u16_at};
 use crate::ntfs::error::{NtfsError, damaged};
 
 /// Puts the true bytes back and returns how many bytes from the start are
 /// good: all of them, or those before the first stride of another write.
 pub fn apply(bytes: &mut [u8], at: u64, what: &'static str) -> Result<usize, NtfsError> {
     let short = || damaged(what, at, "an update sequence", "a record that is too short");
-    let array_at = usize::from(u16_at(bytes, 4).ok_or_else(short)?);
+    let list_at = usize::from(u16_at(bytes, 4).ok_or_else(short)?);
     let count = usize::from(u16_at(bytes, 6).ok_or_else(short)?);
     let bad =
         |found: String| damaged(what, at + 4, "an update sequence that fits the record", found);
@@ -27,16 +27,16 @@ pub fn apply(bytes: &mut [u8], at: u64, what: &'static str) -> Result<usize, Ntf
         return Err(bad(format!("{count} entries for {} bytes", bytes.len())));
     }
     // The array lies in the first stride, before its last two bytes.
-    if array_at < 8 || array_at % 2 != 0 || array_at + count * 2 > stride - 2 {
-        return Err(bad(format!("{count} entries at byte {array_at}")));
+    if list_at < 8 || list_at % 2 != 0 || list_at + count * 2 > stride - 2 {
+        return Err(bad(format!("{count} entries at byte {list_at}")));
     }
-    let number: [u8; 2] = array(bytes, array_at).ok_or_else(short)?;
+    let number: [u8; 2] = array_at(bytes, list_at).ok_or_else(short)?;
     for i in 0..strides {
         let tail = (i + 1) * stride - 2;
         if bytes[tail..tail + 2] != number {
             return Ok(i * stride);
         }
-        let truth: [u8; 2] = array(bytes, array_at + 2 + i * 2).ok_or_else(short)?;
+        let truth: [u8; 2] = array_at(bytes, list_at + 2 + i * 2).ok_or_else(short)?;
         bytes[tail..tail + 2].copy_from_slice(&truth);
     }
     Ok(bytes.len())

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::attribute::Attributes;
 use super::fixup;
-use crate::model::bytes::{array, shown, u16_at, u32_at, u64_at};
+use crate::model::bytes::{array_at, shown, u16_at, u32_at, u64_at};
 use crate::ntfs::error::{NtfsError, damaged};
 
 const WHAT: &str = "file record";
@@ -95,7 +95,7 @@ impl<'a> Record<'a> {
     /// behind its first stride is good up to there; see [`Record::is_torn`].
     pub fn parse(bytes: &'a mut [u8], at: u64) -> Result<Self, NtfsError> {
         let signature: [u8; 4] =
-            array(bytes, 0).ok_or_else(|| damaged(WHAT, at, "a record", "nothing"))?;
+            array_at(bytes, 0).ok_or_else(|| damaged(WHAT, at, "a record", "nothing"))?;
         if !Self::has_signature(&signature) {
             return Err(damaged(WHAT, at, "\"FILE\"", shown(&signature)));
         }

@@ -1,7 +1,7 @@
 //! How a set is to be made, and what came of it.
 
-use crate::destination::preflight::human;
 use crate::model::metadata::FileTime;
+use crate::model::units;
 use crate::set::crypt::Encryption;
 use crate::set::error::SetError;
 use crate::set::format::frames::{FRAME_BYTES, MAX_FRAME_BYTES, MAX_FRAMES};
@@ -125,7 +125,7 @@ impl OffloadOptions {
             frame *= 2;
         }
         if source / frame >= MOST_FRAMES {
-            let (source, most) = (human(source), human(frame * MOST_FRAMES));
+            let (source, most) = (units::bytes(source), units::bytes(frame * MOST_FRAMES));
             let what = format!("{source} of files are more than a set can have ({most})");
             return Err(SetError::Unfit { what });
         }

@@ -18,10 +18,11 @@ use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
 use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
-use crate::destination::preflight::{check_room, human};
+use crate::destination::preflight::check_room;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Stage};
+use crate::model::units;
 use crate::set::crypt::SetKey;
 use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
@@ -116,8 +117,8 @@ impl Run<'_> {
             self.monitor.note(&format!(
                 "{}: {} are free for {} of files; packed they may fit, or not",
                 self.target.display(""),
-                human(room.free),
-                human(bytes)
+                units::bytes(room.free),
+                units::bytes(bytes)
             ));
         }
         Ok(())
@@ -292,7 +293,7 @@ impl Run<'_> {
                         .unwrap_or(u64::MAX),
                 };
                 let free = self.target.space().ok().flatten().map_or(0, |room| room.free);
-                let missing = human(needed.saturating_sub(free));
+                let missing = units::bytes(needed.saturating_sub(free));
                 error.what = format!("{}; about {missing} more are needed", error.what);
                 SetError::Destination(error)
             }

@@ -34,6 +34,7 @@ use self::info::Look;
 use self::nt::How;
 use super::stream::{BytesStream, FileStream};
 use super::table::{ROOT, Table};
+use crate::model::bytes::{u32_at, u64_at, utf16};
 use crate::model::metadata::{
     Content, Metadata, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
 };
@@ -91,14 +92,14 @@ impl HostTree {
         let volume = nt::volume(&root).ok();
         // NTFS_VOLUME_DATA_BUFFER: serial number, …, bytes per cluster at 44.
         let ntfs = info::control(&root, FSCTL_GET_NTFS_VOLUME_DATA, &[], 96).unwrap_or_default();
-        let serial = info::u64_at(&ntfs, 0).filter(|serial| *serial != 0);
+        let serial = u64_at(&ntfs, 0).filter(|serial| *serial != 0);
         let info = TreeInfo {
             via: Via::Host,
             source,
             file_system: volume.as_ref().map_or("unknown", |v| &v.file_system).to_owned(),
             label: volume.as_ref().map_or_else(String::new, |v| v.label.clone()),
             serial,
-            cluster_bytes: info::u32_at(&ntfs, 44).unwrap_or(0),
+            cluster_bytes: u32_at(&ntfs, 44).unwrap_or(0),
         };
         Ok(Self {
             info,
@@ -157,7 +158,7 @@ impl HostTree {
         let is_file = look.attributes & attributes::DIRECTORY == 0;
         // MS-FSCC 2.4.26: the file's number on the volume.
         let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
-        let id = id.filter(|_| is_file).and_then(|id| info::u64_at(&id, 0)).map(u128::from);
+        let id = id.filter(|_| is_file).and_then(|id| u64_at(&id, 0)).map(u128::from);
         self.meet(slot, name.as_wtf8(), id)
     }
 
@@ -479,7 +480,7 @@ fn object_id(file: &OwnedHandle) -> io::Result<Vec<u8>> {
 fn extended_attributes(file: &OwnedHandle) -> io::Result<Option<Vec<u8>>> {
     // MS-FSCC 2.4.13: the size of the attributes.
     let size = info::query(file, wdk::FileEaInformation, 4)?;
-    match info::u32_at(&size, 0) {
+    match u32_at(&size, 0) {
         Some(1..) => info::extended_attributes(file),
         _ => Ok(None),
     }
@@ -518,8 +519,8 @@ fn short_name(file: &OwnedHandle, name: &[u16]) -> io::Result<Option<NtName>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         answer => answer?,
     };
-    let bytes = info::u32_at(&answer, 0).unwrap_or(0) as usize;
-    let short = answer.get(4..).and_then(|text| text.get(..bytes)).map(info::units);
+    let bytes = u32_at(&answer, 0).unwrap_or(0) as usize;
+    let short = answer.get(4..).and_then(|text| text.get(..bytes)).map(utf16);
     let short = short.filter(|short| !short.is_empty() && short != name);
     Ok(short.map(|short| NtName::from_utf16(&short)))
 }
@@ -530,17 +531,17 @@ pub(crate) fn streams_of(file: &OwnedHandle) -> io::Result<Vec<StreamInfo>> {
     let mut streams = Vec::new();
     let mut at = 0;
     while let Some(entry) = answer.get(at..).filter(|entry| entry.len() >= 24) {
-        let bytes = info::u32_at(entry, 4).unwrap_or(0) as usize;
-        let name = info::units(entry.get(24..).and_then(|n| n.get(..bytes)).unwrap_or_default());
+        let bytes = u32_at(entry, 4).unwrap_or(0) as usize;
+        let name = utf16(entry.get(24..).and_then(|n| n.get(..bytes)).unwrap_or_default());
         // `:name:$DATA`, and `::$DATA` for the unnamed one.
         let colon = u16::from(b':');
         let name = name.strip_prefix(&[colon]).unwrap_or(&name);
         let end = name.iter().position(|u| *u == colon).unwrap_or(name.len());
         if end > 0 {
-            let size = info::u64_at(entry, 8).unwrap_or(0);
+            let size = u64_at(entry, 8).unwrap_or(0);
             streams.push(StreamInfo { name: NtName::from_utf16(&name[..end]), size });
         }
-        match info::u32_at(entry, 0) {
+        match u32_at(entry, 0) {
             Some(next) if next > 0 => at += next as usize,
             _ => break,
         }

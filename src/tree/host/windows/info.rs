@@ -15,6 +15,7 @@ use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError};
 use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK};
 use windows_sys::Win32::System::Ioctl::FSCTL_QUERY_ALLOCATED_RANGES;
 
+use crate::model::bytes::{u32_at, u64_at};
 use crate::model::metadata::{FileTime, Times};
 
 /// What a handle tells of its file at once.
@@ -342,19 +343,4 @@ impl Aligned {
             *word = u64::from_ne_bytes(eight);
         }
     }
-}
-
-/// A little-endian number in a structure; `None` beyond its end.
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// The same for 64 bits.
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
-}
-
-/// UTF-16 units from their bytes.
-pub(crate) fn units(bytes: &[u8]) -> Vec<u16> {
-    bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
 }

@@ -20,7 +20,8 @@ use windows_sys::Win32::Foundation::{ERROR_FILENAME_EXCED_RANGE, HANDLE, UNICODE
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 
-use super::info::{Aligned, check, u32_at, u64_at, units, win32};
+use super::info::{Aligned, check, win32};
+use crate::model::bytes::{u32_at, u64_at, utf16};
 
 /// What every handle here is opened with: calls wait for their end, backup
 /// rights count, a link is opened itself.
@@ -233,7 +234,7 @@ fn listed(entry: &[u8], has_id: bool) -> Option<(Listed, usize)> {
     let name = entry.get(name_at..)?.get(..u32_at(entry, 60)? as usize)?;
     let id = if has_id { u64_at(entry, 96) } else { None };
     let listed = Listed {
-        name: units(name),
+        name: utf16(name),
         attributes: u32_at(entry, 56)?,
         id: id.filter(|id| *id != 0 && *id != u64::MAX),
     };
