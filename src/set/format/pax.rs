@@ -1,35 +1,42 @@
 //! PAX records (POSIX.1-2017, pax, "pax Extended Header"): `"%d %s=%s\n"`,
-//! length, keyword, value. Values may hold any byte, newlines too.
+//! length, keyword, value. Values may hold any byte, newlines too, at which the `tar` crate
+//! would split: so they are read here.
 
+use super::ustar::{BLOCK, Header};
 use crate::model::metadata::FileTime;
 
-/// Records on their way into a header.
+/// Records on their way into a header, formatted by the `tar` crate.
 #[derive(Default, Debug)]
-pub struct Records(Vec<u8>);
+pub struct Records<'k>(Vec<(&'k str, Vec<u8>)>);
 
-impl Records {
+impl<'k> Records<'k> {
     /// Adds a record.
-    pub fn push(&mut self, key: &str, value: impl AsRef<[u8]>) {
-        let value = value.as_ref();
-        // A space, an equals sign and a newline; and the length counts itself.
-        let rest = key.len() + value.len() + 3;
-        let mut length = rest + 1;
-        while length != rest + digits(length) {
-            length = rest + digits(length);
-        }
-        self.0.extend_from_slice(format!("{length} {key}=").as_bytes());
-        self.0.extend_from_slice(value);
-        self.0.push(b'\n');
+    pub fn push(&mut self, key: &'k str, value: impl AsRef<[u8]>) {
+        self.0.push((key, value.as_ref().to_vec()));
     }
 
-    /// The bytes so far.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// Adds all of `more`.
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
     }
-}
 
-fn digits(number: usize) -> usize {
-    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The records' bytes, without the header that goes before them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let records = self.0.iter().map(|(key, value)| (*key, value.as_slice()));
+        // Writing into memory does not fail.
+        let written = builder.append_pax_extensions(records);
+        let Ok(mut bytes) = written.and_then(|()| builder.into_inner()) else { return Vec::new() };
+        let size = bytes.first_chunk().and_then(Header::parse).map_or(0, |header| header.size);
+        bytes.drain(..BLOCK.min(bytes.len()));
+        bytes.truncate(usize::try_from(size).unwrap_or(0));
+        bytes
+    }
 }
 
 /// A keyword and its value.
@@ -116,10 +123,10 @@ mod tests {
         records.push("a", "b"); // 6 bytes
         records.push("path", "x".repeat(90)); // 99: the longest of two digits
         records.push("path", "x".repeat(91)); // 101: one more digit, one more byte
-        assert_eq!(&records.as_bytes()[..6], b"6 a=b\n");
-        assert_eq!(&records.as_bytes()[6..9], b"99 ");
-        assert_eq!(&records.as_bytes()[105..109], b"101 ");
-        assert_eq!(parse(records.as_bytes()).unwrap()[2].1.len(), 91);
+        assert_eq!(&records.to_bytes()[..6], b"6 a=b\n");
+        assert_eq!(&records.to_bytes()[6..9], b"99 ");
+        assert_eq!(&records.to_bytes()[105..109], b"101 ");
+        assert_eq!(parse(&records.to_bytes()).unwrap()[2].1.len(), 91);
     }
 
     #[test]
@@ -144,7 +151,7 @@ mod tests {
             for (key, value) in &records {
                 out.push(key, value);
             }
-            let back = parse(out.as_bytes()).unwrap();
+            let back = parse(&out.to_bytes()).unwrap();
             prop_assert_eq!(back.len(), records.len());
             for (a, b) in back.iter().zip(&records) {
                 prop_assert_eq!((a.0, a.1), (b.0.as_bytes(), b.1.as_slice()));

@@ -4,9 +4,11 @@
 //! A header is a function of the manifest's line alone, so that each proves the
 //! other. `docs/format.md` has the table of keywords and their reasons.
 
+use tar::EntryType;
+
 use super::manifest::{self, Data, Member, MemberKind, NamedStream, TimesLine, to_text};
 use super::pax::{self, Records};
-use super::ustar::{self, BLOCK, Header, TypeFlag, padding};
+use super::ustar::{self, BLOCK, Header, padding};
 use crate::model::metadata::{FileTime, attributes};
 use crate::model::name::NtName;
 
@@ -49,7 +51,7 @@ pub fn member_header(member: &Member) -> Option<Vec<u8>> {
         if let Some(short) = &member.short_name {
             records.push(key::SHORT_NAME, short);
         }
-        return Some(assemble(&path, TypeFlag::Link, 0, 0, &link, &records));
+        return Some(assemble(&path, EntryType::Link, 0, 0, &link, records));
     }
     push_times(&mut records, member.times);
     records.push(key::ATTRIBUTES, member.attributes.to_string());
@@ -75,16 +77,16 @@ pub fn member_header(member: &Member) -> Option<Vec<u8>> {
             records.push(key, value);
         }
     }
-    let type_flag = match (&link, member.kind) {
-        (Some(_), _) => TypeFlag::Symlink,
-        (None, MemberKind::Directory) => TypeFlag::Directory,
-        (None, _) => TypeFlag::File,
+    let entry_type = match (&link, member.kind) {
+        (Some(_), _) => EntryType::Symlink,
+        (None, MemberKind::Directory) => EntryType::Directory,
+        (None, _) => EntryType::Regular,
     };
-    if type_flag == TypeFlag::Directory {
+    if entry_type == EntryType::Directory {
         path.push(b'/');
     }
     let target = link.map(|link| link.target).unwrap_or_default();
-    Some(assemble(&path, type_flag, size, member.times.modified, &target, &records))
+    Some(assemble(&path, entry_type, size, member.times.modified, &target, records))
 }
 
 /// The headers of a named stream, a member called `path:stream`.
@@ -94,7 +96,7 @@ pub fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
     let mut records = Records::default();
     push_times(&mut records, member.times);
     records.push(key::STREAM, &name);
-    Some(assemble(&path, TypeFlag::File, stream.data.size, member.times.modified, b"", &records))
+    Some(assemble(&path, EntryType::Regular, stream.data.size, member.times.modified, b"", records))
 }
 
 /// Bytes of a member in the tar: its header, made already, data and streams, all
@@ -110,7 +112,7 @@ pub fn whole_size(member: &Member, header: &[u8]) -> Option<u64> {
     Some(sum)
 }
 
-fn push_times(records: &mut Records, times: TimesLine) {
+fn push_times(records: &mut Records<'_>, times: TimesLine) {
     for (key, ticks) in [
         (key::MODIFIED, times.modified),
         (key::ACCESSED, times.accessed),
@@ -125,11 +127,11 @@ fn push_times(records: &mut Records, times: TimesLine) {
 /// header behind them.
 fn assemble(
     path: &[u8],
-    type_flag: TypeFlag,
+    entry_type: EntryType,
     size: u64,
     modified: u64,
     link: &[u8],
-    more: &Records,
+    more: Records<'_>,
 ) -> Vec<u8> {
     let fits = |name: &[u8]| name.len() <= 100 && name.is_ascii();
     let mut records = Records::default();
@@ -150,19 +152,20 @@ fn assemble(
     let (seconds, _) = FileTime(modified).to_unix();
     let header = Header {
         name: &plain_name(path),
-        type_flag,
+        entry_type,
         size: if too_large { 0 } else { size },
         modified: u64::try_from(seconds).unwrap_or(0),
         link_name: &plain_name(link),
     };
-    let records = [records.as_bytes(), more.as_bytes()].concat();
+    records.extend(more);
+    let records = records.to_bytes();
     let mut out = Vec::with_capacity(2 * BLOCK + records.len().next_multiple_of(BLOCK));
     if !records.is_empty() {
         let last = path.strip_suffix(b"/").unwrap_or(path);
         let last = last.rsplit(|&b| b == b'/').next().unwrap_or(last);
         let pax = Header {
             name: &plain_name(&[b"PaxHeaders/", last].concat()),
-            type_flag: TypeFlag::Pax,
+            entry_type: EntryType::XHeader,
             size: records.len() as u64,
             link_name: b"",
             ..header
@@ -271,18 +274,18 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
             .ok_or("file attributes that are none")?,
     };
     let junction = attributes & attributes::DIRECTORY != 0;
-    let kind = match header.type_flag {
-        TypeFlag::Link => MemberKind::Link,
-        TypeFlag::Directory => MemberKind::Directory,
-        TypeFlag::Symlink if junction => MemberKind::Directory,
-        TypeFlag::File | TypeFlag::Symlink => MemberKind::File,
-        TypeFlag::Pax | TypeFlag::Other(_) => return Err("a member of an unknown kind"),
+    let kind = match header.entry_type {
+        EntryType::Link => MemberKind::Link,
+        EntryType::Directory => MemberKind::Directory,
+        EntryType::Symlink if junction => MemberKind::Directory,
+        EntryType::Regular | EntryType::Symlink => MemberKind::File,
+        _ => return Err("a member of an unknown kind"),
     };
-    if size > 0 && header.type_flag != TypeFlag::File {
+    if size > 0 && header.entry_type != EntryType::Regular {
         return Err("data where none can be");
     }
-    let path = match header.type_flag {
-        TypeFlag::Directory => path.strip_suffix(b"/").unwrap_or(path),
+    let path = match header.entry_type {
+        EntryType::Directory => path.strip_suffix(b"/").unwrap_or(path),
         _ => path,
     };
     let mut member = Member::new(path, kind);
@@ -344,8 +347,8 @@ mod tests {
     /// Splits what the header functions made into records and header.
     fn read_back(bytes: &[u8]) -> Item {
         let first = Header::parse(bytes[..BLOCK].try_into().unwrap()).unwrap();
-        let records = match first.type_flag {
-            TypeFlag::Pax => &bytes[BLOCK..BLOCK + usize::try_from(first.size).unwrap()],
+        let records = match first.entry_type {
+            EntryType::XHeader => &bytes[BLOCK..BLOCK + usize::try_from(first.size).unwrap()],
             _ => &[],
         };
         parse(records, bytes[bytes.len() - BLOCK..].try_into().unwrap()).unwrap()
@@ -441,7 +444,7 @@ mod tests {
         };
         let bytes = member_header(&member).unwrap();
         let header = Header::parse(bytes[bytes.len() - BLOCK..].try_into().unwrap()).unwrap();
-        assert_eq!((header.type_flag, header.link_name), (TypeFlag::Symlink, &br"C:\Users"[..]));
+        assert_eq!((header.entry_type, header.link_name), (EntryType::Symlink, &br"C:\Users"[..]));
         assert_eq!(read_back(&bytes), Item::Member(Box::new(member)));
     }
 

@@ -1,57 +1,18 @@
 //! The 512-byte header of a tar member (POSIX.1-2017, pax, "ustar Interchange
-//! Format").
+//! Format"), by the `tar` crate; here is what this dialect writes into it.
+
+use tar::EntryType;
 
 /// Bytes in a header, and what data is filled up to.
 pub const BLOCK: usize = 512;
 
-/// What a member is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TypeFlag {
-    /// A file.
-    File,
-    /// A further name of a member before.
-    Link,
-    /// A symbolic link.
-    Symlink,
-    /// A folder.
-    Directory,
-    /// PAX records for the next member.
-    Pax,
-    /// Something that this program never writes.
-    Other(u8),
-}
-
-impl TypeFlag {
-    fn to_byte(self) -> u8 {
-        match self {
-            Self::File => b'0',
-            Self::Link => b'1',
-            Self::Symlink => b'2',
-            Self::Directory => b'5',
-            Self::Pax => b'x',
-            Self::Other(byte) => byte,
-        }
-    }
-
-    fn from_byte(byte: u8) -> Self {
-        match byte {
-            b'0' | 0 => Self::File,
-            b'1' => Self::Link,
-            b'2' => Self::Symlink,
-            b'5' => Self::Directory,
-            b'x' => Self::Pax,
-            other => Self::Other(other),
-        }
-    }
-}
-
 /// A header's fields. Owner is always 0, mode 0755 for folders and 0644 else.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header<'a> {
-    /// At most 100 bytes; what is too long stands in a PAX record.
+    /// At most 100 bytes; a longer name is in a PAX record.
     pub name: &'a [u8],
-    /// What it is.
-    pub type_flag: TypeFlag,
+    /// What the member is.
+    pub entry_type: EntryType,
     /// Bytes of data that follow; 0 where they are too many for the field.
     pub size: u64,
     /// Seconds since 1970.
@@ -66,56 +27,52 @@ pub const LARGEST: u64 = 0o77_777_777_777;
 impl<'a> Header<'a> {
     /// The header's bytes. Names are cut at 100 bytes, numbers at their field.
     pub fn to_block(&self) -> [u8; BLOCK] {
-        let mut block = [0; BLOCK];
-        let mut put = |at: usize, bytes: &[u8], room: usize| {
-            let bytes = &bytes[..bytes.len().min(room)];
-            block[at..at + bytes.len()].copy_from_slice(bytes);
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(if self.entry_type == EntryType::Directory { 0o755 } else { 0o644 });
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_size(self.size.min(LARGEST));
+        header.set_mtime(self.modified.min(LARGEST));
+        header.set_entry_type(self.entry_type);
+        if let Some(ustar) = header.as_ustar_mut() {
+            ustar.set_device_major(0);
+            ustar.set_device_minor(0);
+        }
+        // The crate's own setters refuse `..` and drop `.` and `//`: a name is kept as it is.
+        let fields = header.as_old_mut();
+        let put = |field: &mut [u8; 100], name: &[u8]| {
+            let name = &name[..name.len().min(field.len())];
+            field[..name.len()].copy_from_slice(name);
         };
-        let mode = if self.type_flag == TypeFlag::Directory { "0000755" } else { "0000644" };
-        put(0, self.name, 100);
-        put(100, mode.as_bytes(), 7);
-        put(108, b"0000000", 7); // user
-        put(116, b"0000000", 7); // group
-        put(124, format!("{:011o}", self.size.min(LARGEST)).as_bytes(), 11);
-        put(136, format!("{:011o}", self.modified.min(LARGEST)).as_bytes(), 11);
-        put(148, b"        ", 8); // the checksum counts as spaces
-        put(156, &[self.type_flag.to_byte()], 1);
-        put(157, self.link_name, 100);
-        put(257, b"ustar\x0000", 8);
-        put(329, b"0000000", 7); // device
-        put(337, b"0000000", 7);
-        let sum = format!("{:06o}\0", checksum(&block));
-        block[148..155].copy_from_slice(sum.as_bytes());
-        block
+        put(&mut fields.name, self.name);
+        put(&mut fields.linkname, self.link_name);
+        header.set_cksum();
+        // POSIX leaves the form open; six digits, NUL, space is what sets have always had.
+        if let Ok(sum) = header.cksum() {
+            header.as_old_mut().cksum.copy_from_slice(format!("{:06o}\0 ", sum).as_bytes());
+        }
+        *header.as_bytes()
     }
 
     /// The fields of a header; `None` for a block that is none.
     pub fn parse(block: &'a [u8; BLOCK]) -> Option<Self> {
-        if &block[257..262] != b"ustar" || octal(&block[148..156])? != u64::from(checksum(block)) {
+        if !block[257..].starts_with(b"ustar") {
             return None;
         }
-        Some(Self {
-            name: text(&block[..100]),
-            type_flag: TypeFlag::from_byte(block[156]),
-            size: octal(&block[124..136])?,
-            modified: octal(&block[136..148])?,
-            link_name: text(&block[157..257]),
-        })
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(block);
+        let stated = header.cksum().ok()?;
+        header.set_cksum();
+        (header.cksum().ok()? == stated).then_some(())?;
+        let entry_type = header.entry_type();
+        let (size, modified) = (header.entry_size().ok()?, header.mtime().ok()?);
+        let (name, link_name) = (text(&block[..100]), text(&block[157..257]));
+        Some(Self { name, entry_type, size, modified, link_name })
     }
-}
-
-fn checksum(block: &[u8; BLOCK]) -> u32 {
-    let bytes = block.iter().enumerate();
-    bytes.map(|(i, &b)| u32::from(if (148..156).contains(&i) { b' ' } else { b })).sum()
 }
 
 fn text(field: &[u8]) -> &[u8] {
     &field[..field.iter().position(|&b| b == 0).unwrap_or(field.len())]
-}
-
-fn octal(field: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(text(field)).ok()?;
-    u64::from_str_radix(digits.trim_matches(' '), 8).ok()
 }
 
 /// How many zeros follow data of this size.
@@ -129,9 +86,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn any_flag() -> impl Strategy<Value = TypeFlag> {
-        use TypeFlag::{Directory, File, Link, Pax, Symlink};
-        prop::sample::select(vec![File, Link, Symlink, Directory, Pax])
+    fn any_type() -> impl Strategy<Value = EntryType> {
+        use EntryType::{Directory, Link, Regular, Symlink, XHeader};
+        prop::sample::select(vec![Regular, Link, Symlink, Directory, XHeader])
     }
 
     proptest! {
@@ -139,12 +96,12 @@ mod tests {
         fn headers_come_back(
             name in "[a-z/]{1,100}",
             link_name in "[a-z/]{0,100}",
-            type_flag in any_flag(),
+            entry_type in any_type(),
             size in 0..=LARGEST,
             modified in 0..=LARGEST,
         ) {
             let (name, link_name) = (name.as_bytes(), link_name.as_bytes());
-            let header = Header { name, type_flag, size, modified, link_name };
+            let header = Header { name, entry_type, size, modified, link_name };
             let mut block = header.to_block();
             prop_assert_eq!(Header::parse(&block), Some(header));
             block[5] ^= 1;

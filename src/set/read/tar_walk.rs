@@ -1,11 +1,13 @@
 //! Walks the tar itself, by its headers: to check them, and to find members
 //! that the manifest lost.
 
+use tar::EntryType;
+
 use super::source::{Shared, Source};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{At, Member, MemberKind};
 use crate::set::format::tar_dialect::{self, Item, MAX_RECORDS};
-use crate::set::format::ustar::{BLOCK, Header, TypeFlag, padding};
+use crate::set::format::ustar::{BLOCK, Header, padding};
 
 /// Reads up to `length` bytes from `at` on, which moves behind them.
 pub(crate) fn read(
@@ -46,7 +48,7 @@ pub(crate) fn read_item(
         }
         let header = Header::parse(block);
         match header {
-            Some(header) if header.type_flag == TypeFlag::Pax && records.is_empty() => {
+            Some(header) if header.entry_type == EntryType::XHeader && records.is_empty() => {
                 if header.size > MAX_RECORDS {
                     return Err(shared.damaged(frame, "PAX records beyond all measure"));
                 }
