@@ -151,7 +151,8 @@ mod tests {
             for (key, value) in &records {
                 out.push(key, value);
             }
-            let back = parse(&out.to_bytes()).unwrap();
+            let bytes = out.to_bytes();
+            let back = parse(&bytes).unwrap();
             prop_assert_eq!(back.len(), records.len());
             for (a, b) in back.iter().zip(&records) {
                 prop_assert_eq!((a.0, a.1), (b.0.as_bytes(), b.1.as_slice()));
