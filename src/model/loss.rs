@@ -44,6 +44,17 @@ pub enum LossKind {
 }
 
 impl LossKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::Unreadable,
+        Self::Hole,
+        Self::Encrypted,
+        Self::NotHere,
+        Self::Fact,
+        Self::Name,
+        Self::Changed,
+    ];
+
     /// The stable name, as in `manifest.jsonl` and `--json`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,24 +68,28 @@ impl LossKind {
         }
     }
 
-    /// The kind of that stable name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Unreadable,
-            Self::Hole,
-            Self::Encrypted,
-            Self::NotHere,
-            Self::Fact,
-            Self::Name,
-            Self::Changed,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == name)
+    /// The kind of that stable name. A name that a later program wrote is taken for the worst:
+    /// no loss is left out for its kind.
+    pub fn of_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Self::Unreadable)
     }
 }
 
 impl fmt::Display for LossKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name_and_an_unknown_one_is_the_worst() {
+        for kind in LossKind::ALL {
+            assert_eq!(LossKind::of_name(kind.as_str()), kind);
+        }
+        assert_eq!(LossKind::of_name("of-a-later-program"), LossKind::Unreadable);
     }
 }

@@ -7,15 +7,6 @@ use super::place::FactKind;
 use crate::model::loss::{Loss, LossKind};
 use crate::model::monitor::Monitor;
 
-const KINDS: [LossKind; 6] = [
-    LossKind::Unreadable,
-    LossKind::Hole,
-    LossKind::Encrypted,
-    LossKind::NotHere,
-    LossKind::Fact,
-    LossKind::Name,
-];
-
 /// How many files are named for one and the same trouble with a fact.
 const NAMED: u64 = 20;
 
@@ -54,8 +45,7 @@ impl<'a> Tally<'a> {
 
     /// A loss that the set records.
     pub(super) fn carry(&mut self, path: &str, kind: &str, detail: &str) {
-        // A word that a later program wrote is taken for the worst.
-        let kind = KINDS.into_iter().find(|k| k.as_str() == kind).unwrap_or(LossKind::Unreadable);
+        let kind = LossKind::of_name(kind);
         self.carried += 1;
         let detail = format!("{detail} (when it was saved)");
         self.monitor.loss(&Loss { path: path.to_owned(), kind, detail });
@@ -110,5 +100,22 @@ impl<'a> Tally<'a> {
             }
         }
         (self.losses, self.carried)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::monitor::Collect;
+
+    #[test]
+    fn a_loss_that_the_set_records_keeps_its_kind() {
+        let monitor = Collect::default();
+        let mut tally = Tally::new(&monitor);
+        for kind in LossKind::ALL {
+            tally.carry("C/a", kind.as_str(), "a reason");
+        }
+        let kinds: Vec<_> = monitor.losses.lock().unwrap().iter().map(|loss| loss.kind).collect();
+        assert_eq!(kinds, LossKind::ALL);
     }
 }

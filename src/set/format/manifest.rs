@@ -356,9 +356,8 @@ fn exact(text: &str, raw: Option<&str>) -> Option<Vec<u8>> {
 /// Reports a member's losses.
 pub(crate) fn report_losses(member: &Member, monitor: &dyn Monitor) {
     for loss in &member.losses {
-        if let Some(kind) = LossKind::from_name(&loss.kind) {
-            let (path, detail) = (member.path.clone(), loss.detail.clone());
-            monitor.loss(&Loss { path, kind, detail });
-        }
+        let kind = LossKind::of_name(&loss.kind);
+        let (path, detail) = (member.path.clone(), loss.detail.clone());
+        monitor.loss(&Loss { path, kind, detail });
     }
 }

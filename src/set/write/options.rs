@@ -125,8 +125,8 @@ impl OffloadOptions {
             frame *= 2;
         }
         if source / frame >= MOST_FRAMES {
-            let (source, most) = (units::bytes(source), units::bytes(frame * MOST_FRAMES));
-            let what = format!("{source} of files are more than a set can have ({most})");
+            let most = units::bytes(frame * MOST_FRAMES);
+            let what = format!("the files are larger than a rescue set can hold ({most})");
             return Err(SetError::Unfit { what });
         }
         Ok(frame)
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(frame(4 * TIB).unwrap(), 2 * FRAME_BYTES);
         assert_eq!(frame(32 * TIB - 1).unwrap(), 32 << 20);
         let error = frame(32 * TIB).unwrap_err();
-        let expected = "35.1 TB of files are more than a set can have (35.1 TB)";
+        let expected = "the files are larger than a rescue set can hold (32.0 TiB)";
         assert_eq!(error.to_string(), expected);
         let split = OffloadOptions { split: Some(16 << 20), ..OffloadOptions::default() };
         assert_eq!(split.frame_bytes_for(4 * TIB).unwrap(), 2 * FRAME_BYTES);
