@@ -109,7 +109,7 @@ step_fuzz() {
     fi
 }
 
-# tests/licences.rs has looked at the licences already; cargo-deny looks at more,
+# tests/docs/licences.rs has looked at the licences already; cargo-deny looks at more,
 # and takes longer to install than everything here takes to run.
 step_deny() {
     if has cargo-deny; then

@@ -1,9 +1,7 @@
 //! The committed fixtures hold what the maker says, and it still makes them.
 
-#[path = "../../common/require.rs"]
-mod require;
-
 use std::path::Path;
+use support::require;
 
 use anyhow::Result;
 use lifeboat_maker::content::Content;

@@ -1,12 +1,10 @@
 //! Random volumes hold what their seed says, as ntfs-3g reads them back.
 
-#[path = "../../common/require.rs"]
-mod require;
-
 use lifeboat_maker::content::Content;
 use lifeboat_maker::random::random_volume;
 use lifeboat_maker::tree::Kind;
 use lifeboat_maker::{is_available, witness};
+use support::require;
 
 /// More of them: `SEEDS=1..200 cargo test -p lifeboat-maker --test random_trees`.
 #[test]
