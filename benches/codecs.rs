@@ -68,7 +68,7 @@ fn compact_os(algorithm: Algorithm, kind: &str, plain: &[u8]) {
 
 #[cfg(target_os = "linux")]
 fn compressed_attribute(kind: &str, plain: &[u8]) {
-    let Some(mounted) = volume::Mounted::new("LZNT1", 64, "compression") else { return };
+    let mounted = support::need!(volume::Mounted::new(64, "compression"));
     std::fs::write(mounted.packed_folder().join("file"), plain).unwrap();
     let (mut image, _dir) = mounted.into_image();
     let volume = volume::Volume::open(&mut image);

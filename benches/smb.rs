@@ -39,7 +39,7 @@ mod real {
         let bytes = numbers.next().unwrap_or(1024) << 20;
         let rounds = numbers.next().unwrap_or(3);
 
-        let Some(server) = Smbd::start() else { return };
+        let server = support::need!(Smbd::start());
         let Ok(Dest::Smb(place)) = server.url("").parse() else { panic!("not an address") };
         let password = Secret::new(server.password());
         let target = SmbTarget::open(&place, &password, TIMEOUT, Missing::Make).unwrap();

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::sync::Arc;
-use support::sets;
 
 use lifeboat::archive::plan::{Plan, PlanPart};
 use lifeboat::archive::verify::{Level, verify_set};
@@ -13,6 +12,7 @@ use lifeboat::facts::{Facts, FileTime, Hole, Node, NodeId, NodeKind, Times};
 use lifeboat::monitor::Silent;
 use lifeboat::name::NtName;
 use lifeboat::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
+use support::sets;
 
 /// Files in each folder.
 const FILES: u64 = 1000;

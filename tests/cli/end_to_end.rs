@@ -3,17 +3,17 @@
 #![cfg(all(target_os = "linux", feature = "smb"))]
 
 use std::path::{Path, PathBuf};
-use support::{require, smbd, truth};
 
 use lifeboat_maker::fixtures::Fixture;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use support::program::{Guarded, Run, lifeboat, lifeboat_with};
 use support::smbd::Smbd;
+use support::{need, smbd, truth};
 
 /// The maker makes `fixture` in `dir`, where volumes can be made here.
 fn make(fixture: &Fixture, dir: &Path) -> Option<Guarded> {
-    require::require("fuse", || lifeboat_maker::is_available().ok())?;
+    need!("fuse");
     let image = dir.join("disk.img");
     fixture.make(&image).unwrap();
     Some(Guarded::new(image))
@@ -39,8 +39,8 @@ fn set_of(run: &Run) -> String {
 fn a_wiped_disk_goes_to_a_share_and_comes_back_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     let fixture = lifeboat_maker::acceptance::acceptance();
-    let Some(image) = make(&fixture, dir.path()) else { return };
-    let Some(server) = Smbd::start() else { return };
+    let image = need!(make(&fixture, dir.path()));
+    let server = need!(Smbd::start());
     let password = [("LIFEBOAT_PASSWORD", server.password())];
 
     let found = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
@@ -76,9 +76,7 @@ fn a_wiped_disk_goes_to_a_share_and_comes_back_byte_for_byte() {
 /// permissions are what they were, and Lifeboat finds the same store there.
 #[test]
 fn a_store_over_two_volumes_goes_back_onto_two_volumes() {
-    if require::require("fuse", || lifeboat_maker::is_available().ok()).is_none() {
-        return;
-    }
+    need!("fuse");
     let image = Guarded::fixture("hardlink-two");
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("usb");
@@ -140,7 +138,7 @@ fn facts_in(set: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn a_wrong_password_is_exit_5_in_two_lines_and_no_word_of_the_password() {
     let image = Guarded::fixture("hardlink-one");
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("lifeboat.log");
     let dest = server.url("rescue");
@@ -157,7 +155,7 @@ fn a_wrong_password_is_exit_5_in_two_lines_and_no_word_of_the_password() {
 #[test]
 fn no_password_and_no_terminal_is_exit_5_and_says_how_to_give_one() {
     let image = Guarded::fixture("hardlink-one");
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let run = lifeboat(&["offload", image.arg(), "--to", &server.url("")]).expect(5);
     assert!(run.stderr.contains("--password-file"), "{}", run.stderr);
 }

@@ -3,12 +3,12 @@
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};
-use support::{require, unpack};
 
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat};
+use support::{need, unpack};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -110,7 +110,7 @@ fn a_folder_that_is_nowhere_is_exit_4_in_two_lines() {
 /// The whole volume: everything that is somebody's, and by name what is not.
 #[test]
 fn a_whole_volume_leaves_out_only_what_it_names() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("volume.img");
     VolumeSpec::new("Data", 32 << 20).format(&path).unwrap();

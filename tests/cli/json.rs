@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use support::program;
 #[cfg(feature = "smb")]
 use support::smbd;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat};
+use support::{need, program};
 
 const SCHEMA: &str = "docs/json.schema.json";
 
@@ -312,7 +312,7 @@ fn sources(folder: &Path, look: &mut dyn FnMut(&str)) {
 #[cfg(feature = "smb")]
 fn a_password_stands_in_no_event_and_no_log() {
     let image = Guarded::fixture("hardlink-one");
-    let Some(server) = smbd::Smbd::start() else { return };
+    let server = need!(smbd::Smbd::start());
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("password");
     fs::write(&file, server.password()).unwrap();

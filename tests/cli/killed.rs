@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::same_set;
+
+use support::{need, same_set};
 
 /// Times that a run is killed.
 const KILLS: u32 = 150;
@@ -86,7 +87,7 @@ fn killed_at_any_moment_it_becomes_the_same_set() {
         Place { source: scratch.path().join("disk.img"), dest }
     };
     let source = scratch.path().join("disk.img");
-    let Some(()) = same_set::make_image(&source, 8, 900_000, 200) else { return };
+    need!(same_set::make_image(&source, 8, 900_000, 200));
     let unbroken = place("unbroken");
     assert_eq!(unbroken.finish("unbroken"), 0);
     let whole = same_set::only_set_in(&unbroken.dest, "unbroken");

@@ -92,12 +92,12 @@ fn an_interrupted_store_is_saved_all_the_same() {
 }
 
 #[test]
-fn a_primary_without_its_secondary_is_saved_and_said_to_be_a_loss() {
+fn a_primary_without_its_secondary_is_saved_and_reported_as_a_loss() {
     stock_tools_unpack("primary-alone", 3);
 }
 
 #[test]
-fn a_secondary_without_its_primary_is_saved_and_said_to_be_a_loss() {
+fn a_secondary_without_its_primary_is_saved_and_reported_as_a_loss() {
     stock_tools_unpack("secondary-alone", 3);
 }
 

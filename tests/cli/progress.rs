@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use support::need;
 use support::tmux::Tmux;
 use tempfile::TempDir;
 
@@ -13,7 +14,7 @@ fn long_commands_show_on_a_terminal_how_far_they_are() {
     let path = |name: &str| folder.path().join(name);
     fs::copy(lifeboat_maker::fixture("hardlink-two").unwrap(), path("disk.img")).unwrap();
     let program = [("PROGRAM", support::program::path())];
-    let Some(terminal) = Tmux::start(folder.path(), &program) else { return };
+    let terminal = need!(Tmux::start(folder.path(), &program));
     terminal.record(&path("shown"));
     for (number, (command, words)) in [
         ("detect disk.img", "Looking for stores: "),

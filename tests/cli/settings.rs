@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};
+
 use support::program::{Guarded, Run, lifeboat_with};
 
 struct Scene {

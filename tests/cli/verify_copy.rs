@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "smb")]
 use support::smbd;
-use support::{program, require};
 
 use lifeboat_maker::mount::{Mount, MountOptions};
 use support::program::{Run, lifeboat};
+use support::{need, program};
 use tempfile::TempDir;
 
 /// Copies as `cp -r --preserve=timestamps` does: files, folders, times of files.
@@ -60,7 +60,7 @@ fn codes(run: &Run) -> Vec<String> {
 
 #[test]
 fn a_copy_is_found_in_any_folder_and_compared_with_its_seal() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let (_scratch, copy) = copied();
     // A folder above it, the folder that it was copied to, its own USMT folder.
     for folder in [copy.parent().unwrap(), &copy, &copy.join("USMT")] {
@@ -90,8 +90,8 @@ fn a_copy_is_found_in_any_folder_and_compared_with_its_seal() {
 #[test]
 #[cfg(feature = "smb")]
 fn a_copy_on_a_share_is_verified_by_its_url() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
-    let Some(server) = smbd::Smbd::start() else { return };
+    need!("fuse");
+    let server = need!(smbd::Smbd::start());
     let (_scratch, from) = copied();
     copy(&from, &server.share_path().join("copies/PC12"));
     // What the copy lacks by itself, seen from here: streams.
@@ -136,7 +136,7 @@ fn a_copy_on_a_share_is_verified_by_its_url() {
 
 #[test]
 fn a_store_where_it_was_captured_is_no_copy() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let image = lifeboat_maker::fixture("hardlink-one").unwrap();
     let read_only = MountOptions { read_only: true, ..MountOptions::default() };
     let mount = Mount::new(&image, read_only).unwrap();

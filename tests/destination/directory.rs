@@ -110,7 +110,7 @@ fn files_are_opened_again_cut_and_removed() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_said() {
+fn existing_files_are_reported() {
     let temp = tempfile::tempdir().unwrap();
     let target = target(temp.path());
     target.create_dir_all("d").unwrap();
@@ -158,7 +158,7 @@ fn paths_are_shown_in_full_and_long_ones_work() {
 }
 
 #[test]
-fn there_is_room_and_somebody_knows_how_much() {
+fn free_space_is_known() {
     let temp = tempfile::tempdir().unwrap();
     let space = target(temp.path()).space().unwrap().unwrap();
     assert!(space.free > 0 && space.free <= space.total, "{space:?}");

@@ -9,11 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use support::same_set;
 
 use serde_json::Value;
 use support::same_set::Set;
 use support::smbd::{Options, Smbd};
+use support::{need, same_set};
 
 /// A store of 64 MB that does not pack, and the set of it.
 struct Reference {
@@ -148,7 +148,7 @@ const MB: u64 = 1_000_000;
 
 #[test]
 fn connections_that_are_killed_are_made_again() {
-    let Some(server) = server(Options::default()) else { return };
+    let server = need!(server(Options::default()));
     let run = Run::to(&server);
     for at in [5, 20, 40] {
         wait_for(&server, at * MB);
@@ -161,7 +161,7 @@ fn connections_that_are_killed_are_made_again() {
 
 #[test]
 fn a_server_that_is_started_again_is_waited_for() {
-    let Some(mut server) = server(Options::default()) else { return };
+    let mut server = need!(server(Options::default()));
     let run = Run::to(&server);
     wait_for(&server, 20 * MB);
     server.stop();
@@ -174,7 +174,7 @@ fn a_server_that_is_started_again_is_waited_for() {
 
 #[test]
 fn a_server_that_stays_away_ends_it_in_the_time_that_was_given() {
-    let Some(mut server) = server(Options::default()) else { return };
+    let mut server = need!(server(Options::default()));
     let source = &reference().unwrap().source;
     let (url, password) = (server.url("rescue"), server.password().to_owned());
     let run = Run::start(source, &url, &password, &["--retry-for", "3s"]);
@@ -191,8 +191,8 @@ fn a_server_that_stays_away_ends_it_in_the_time_that_was_given() {
 }
 
 #[test]
-fn a_frozen_server_is_told_of_and_waited_for() {
-    let Some(server) = server(Options::default()) else { return };
+fn a_frozen_server_is_reported_and_waited_for() {
+    let server = need!(server(Options::default()));
     let run = Run::to(&server);
     wait_for(&server, 20 * MB);
     server.freeze();
@@ -206,9 +206,9 @@ fn a_frozen_server_is_told_of_and_waited_for() {
 }
 
 #[test]
-fn a_share_that_turns_read_only_ends_it_and_it_goes_on_later() {
+fn a_share_that_turns_read_only_ends_it_and_it_resumes_later() {
     let options = Options { disk_bytes: Some(300 << 20), ..Options::default() };
-    let Some(server) = server(options) else { return };
+    let server = need!(server(options));
     let run = Run::to(&server);
     wait_for(&server, 20 * MB);
     // Not while files are open for writing: those are ended first.
@@ -225,10 +225,10 @@ fn a_share_that_turns_read_only_ends_it_and_it_goes_on_later() {
 }
 
 #[test]
-fn a_full_disk_says_how_much_is_missing_and_it_goes_on_with_more() {
+fn a_full_disk_says_how_much_is_missing_and_the_run_resumes_with_more() {
     // Room for more than half: how well files pack nobody knows before.
     let options = Options { disk_bytes: Some(44 << 20), ..Options::default() };
-    let Some(server) = server(options) else { return };
+    let server = need!(server(options));
     let ended = Run::to(&server).end();
     ended.is_refused(&server, "the disk is full; about ");
     assert!(ended.told("packed they may fit, or not"), "{ended:?}");
@@ -243,7 +243,7 @@ fn a_full_disk_says_how_much_is_missing_and_it_goes_on_with_more() {
 #[test]
 fn a_disk_that_is_far_too_small_is_refused_at_once() {
     let options = Options { disk_bytes: Some(20 << 20), ..Options::default() };
-    let Some(server) = server(options) else { return };
+    let server = need!(server(options));
     let ended = Run::to(&server).end();
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(ended.texts("error", "what")[0].contains("at least 32."), "{ended:?}");
@@ -252,8 +252,8 @@ fn a_disk_that_is_far_too_small_is_refused_at_once() {
 }
 
 #[test]
-fn a_password_that_is_changed_meanwhile_is_no_passing_trouble() {
-    let Some(mut server) = server(Options::default()) else { return };
+fn a_password_changed_meanwhile_is_not_retried() {
+    let mut server = need!(server(Options::default()));
     let run = Run::to(&server);
     wait_for(&server, 20 * MB);
     let right = server.password().to_owned();
@@ -272,7 +272,7 @@ fn a_password_that_is_changed_meanwhile_is_no_passing_trouble() {
 
 #[test]
 fn what_was_cut_or_changed_at_the_target_is_written_again() {
-    let Some(server) = server(Options::default()) else { return };
+    let server = need!(server(Options::default()));
     for damage in ["cut", "changed", "gone"] {
         let mut run = Run::to(&server);
         wait_for(&server, 40 * MB);
@@ -299,8 +299,8 @@ fn what_was_cut_or_changed_at_the_target_is_written_again() {
 }
 
 #[test]
-fn of_two_runs_at_once_the_second_is_told() {
-    let Some(server) = server(Options::default()) else { return };
+fn the_second_of_two_runs_at_once_is_refused() {
+    let server = need!(server(Options::default()));
     let first = Run::to(&server);
     wait_for(&server, 20 * MB);
     first.signal("STOP");
@@ -318,7 +318,7 @@ fn of_two_runs_at_once_the_second_is_told() {
 /// gone costs only what is in it.
 #[test]
 fn single_files_come_from_a_share_whatever_else_is_gone() {
-    let Some(server) = server(Options::default()) else { return };
+    let server = need!(server(Options::default()));
     let source = &reference().unwrap().source;
     let (url, password) = (server.url("rescue"), server.password());
     let ended = Run::start(source, &url, password, &["--split", "16M"]).end();

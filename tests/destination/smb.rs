@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::smbd;
 
 use lifeboat::monitor::{Collect, Monitor};
 use lifeboat::target::dest::{Dest, SmbPlace};
@@ -15,6 +14,7 @@ use lifeboat::target::secret::Secret;
 use lifeboat::target::smb::{SmbTarget, TIMEOUT};
 use lifeboat::target::{Target, TargetError, TargetFile, Trouble};
 use support::smbd::{Options, Smbd};
+use support::{need, smbd};
 
 fn place(url: &str) -> SmbPlace {
     match url.parse() {
@@ -38,7 +38,7 @@ fn pattern(len: usize) -> Vec<u8> {
 
 #[test]
 fn files_come_back_as_they_were_written() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let large = pattern(20 << 20);
     for (name, bytes) in [("empty", &[][..]), ("one", b"x"), ("large", &large)] {
@@ -63,7 +63,7 @@ fn files_come_back_as_they_were_written() {
 
 #[test]
 fn small_writes_in_any_order_are_all_there() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let bytes = pattern(5 << 20);
     let mut file = target.create("f").unwrap();
@@ -86,7 +86,7 @@ fn small_writes_in_any_order_are_all_there() {
 
 #[test]
 fn odd_names_are_names_and_impossible_ones_are_refused() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let good =
         ["%41", "50% off", "a#b", "two  spaces", " leading", "\u{1F600}.bin", "~$x", "ü&;+=@!"];
@@ -114,7 +114,7 @@ fn odd_names_are_names_and_impossible_ones_are_refused() {
 
 #[test]
 fn a_rename_never_replaces() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     target.create_dir_all("a.partial/x").unwrap();
     target.create_dir_all("there").unwrap();
@@ -135,7 +135,7 @@ fn a_rename_never_replaces() {
 
 #[test]
 fn files_are_opened_again_cut_and_removed() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let mut file = target.create("f").unwrap();
     file.write_all_at(0, b"0123456789").unwrap();
@@ -163,8 +163,8 @@ fn files_are_opened_again_cut_and_removed() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_said() {
-    let Some(server) = Smbd::start() else { return };
+fn existing_files_are_reported() {
+    let server = need!(Smbd::start());
     let target = target(&server);
     target.create_dir_all("d").unwrap();
     target.create("f").unwrap().close().unwrap();
@@ -183,7 +183,7 @@ fn what_stands_in_the_way_is_said() {
 
 #[test]
 fn only_the_last_folder_is_made_on_opening() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let at = place(&server.url("new folder"));
     let password = Secret::new(server.password());
     let refused = SmbTarget::open(&at, &password, TIMEOUT, Missing::Fail).unwrap_err();
@@ -206,7 +206,7 @@ fn shown(error: &TargetError) -> String {
 
 #[test]
 fn a_logon_that_fails_says_why_and_never_the_password() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let port = server.port();
     let free = smbd::free_port();
     let wrong = "Wrong-Secret-42";
@@ -237,7 +237,7 @@ fn a_logon_that_fails_says_why_and_never_the_password() {
 fn a_server_that_speaks_only_smb1_is_named_as_such() {
     let lines = ["server min protocol = NT1", "server max protocol = NT1"];
     let global = lines.map(String::from).to_vec();
-    let Some(server) = Smbd::with(Options { global, ..Options::default() }) else { return };
+    let server = need!(Smbd::with(Options { global, ..Options::default() }));
     let error = open_url(&server.url(""), server.password()).unwrap_err();
     assert_eq!(error.trouble, Trouble::Unreachable, "{error}");
     assert!(error.what.contains("SMB1"), "{error}");
@@ -246,7 +246,7 @@ fn a_server_that_speaks_only_smb1_is_named_as_such() {
 
 #[test]
 fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
     let temp = tempfile::tempdir().unwrap();
     let never = |_: &open::Login| -> Result<Option<Secret>, TargetError> { panic!("asked") };
@@ -270,13 +270,13 @@ fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
 }
 
 #[test]
-fn nobody_logs_on_as_nobody_unless_asked_to() {
+fn a_logon_as_guest_happens_only_on_request() {
     let options = Options {
         global: vec!["map to guest = Bad User".into()],
         share: vec!["guest ok = yes".into()],
         ..Options::default()
     };
-    let Some(server) = Smbd::with(options) else { return };
+    let server = need!(Smbd::with(options));
     let url = format!("smb://127.0.0.1:{}/share", server.port());
     let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
     let never = |_: &open::Login| -> Result<Option<Secret>, TargetError> { panic!("asked") };
@@ -289,7 +289,7 @@ fn nobody_logs_on_as_nobody_unless_asked_to() {
     let target = open(SmbPlace { anonymous: true, ..place(&url) }).unwrap();
     assert_eq!(target.list("").unwrap(), []);
     // Where the share is for its user alone nobody stays out.
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let url = format!("smb://127.0.0.1:{}/share", server.port());
     let error = open(SmbPlace { anonymous: true, ..place(&url) }).err().unwrap();
     assert!(matches!(error.trouble, Trouble::Denied | Trouble::Logon), "{error}");
@@ -297,7 +297,7 @@ fn nobody_logs_on_as_nobody_unless_asked_to() {
 
 #[test]
 fn a_domain_may_be_written() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let url = server.url("").replace("smb://", "smb://WORKGROUP;");
     open_url(&url, server.password()).unwrap();
 }
@@ -306,7 +306,7 @@ fn a_domain_may_be_written() {
 fn what_the_server_demands_is_done() {
     for line in ["server signing = mandatory", "smb encrypt = required"] {
         let options = Options { global: vec![line.into()], ..Options::default() };
-        let Some(server) = Smbd::with(options) else { return };
+        let server = need!(Smbd::with(options));
         let target = target(&server);
         let bytes = pattern(3 << 20);
         let mut file = target.create("f").unwrap();
@@ -318,9 +318,7 @@ fn what_the_server_demands_is_done() {
 
 #[test]
 fn a_read_only_share_denies() {
-    let Some(server) = Smbd::with(Options { read_only: true, ..Options::default() }) else {
-        return;
-    };
+    let server = need!(Smbd::with(Options { read_only: true, ..Options::default() }));
     std::fs::write(server.share_path().join("f"), "x").unwrap();
     let target = target(&server);
     for error in [
@@ -339,7 +337,7 @@ fn a_read_only_share_denies() {
 #[test]
 fn a_full_disk_is_full() {
     let options = Options { disk_bytes: Some(8 << 20), ..Options::default() };
-    let Some(server) = Smbd::with(options) else { return };
+    let server = need!(Smbd::with(options));
     let target = target(&server);
     let space = target.space().unwrap().unwrap();
     assert_eq!((space.total, space.free), (8 << 20, 8 << 20));
@@ -359,7 +357,7 @@ fn a_full_disk_is_full() {
 
 #[test]
 fn space_is_that_of_the_servers_disk() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let space = target(&server).space().unwrap().unwrap();
     assert!(space.free > 0 && space.free <= space.total, "{space:?}");
     let total = rustix::fs::statvfs(server.share_path()).unwrap();
@@ -385,7 +383,7 @@ fn write_through(file: &mut dyn TargetFile, bytes: &[u8], trouble: impl Fn()) ->
 
 #[test]
 fn a_killed_connection_is_made_again() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let bytes = pattern(8 << 20);
     let mut file = target.create("f").unwrap();
@@ -408,7 +406,7 @@ fn a_killed_connection_is_made_again() {
 
 #[test]
 fn a_file_that_the_server_forgot_is_opened_again() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let bytes = pattern(6 << 20);
     let mut file = target.create("f").unwrap();
@@ -424,7 +422,7 @@ fn a_file_that_the_server_forgot_is_opened_again() {
 
 #[test]
 fn a_server_that_lost_what_it_took_is_found_out() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let target = target(&server);
     let bytes = pattern(4 << 20);
     let mut file = target.create("f").unwrap();
@@ -445,7 +443,7 @@ fn a_server_that_lost_what_it_took_is_found_out() {
 
 #[test]
 fn a_frozen_server_is_noticed_in_time_and_survived() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let timeout = Duration::from_secs(2);
     let secret = Secret::new(server.password());
     let target = SmbTarget::open(&place(&server.url("")), &secret, timeout, Missing::Make).unwrap();
@@ -478,7 +476,7 @@ fn a_frozen_server_is_noticed_in_time_and_survived() {
 
 #[test]
 fn a_server_that_restarts_is_waited_for() {
-    let Some(mut server) = Smbd::start() else { return };
+    let mut server = need!(Smbd::start());
     let monitor = Arc::new(Collect::default());
     let patient = RetryTarget::new(
         Arc::new(target(&server)),
@@ -512,7 +510,7 @@ fn a_server_that_restarts_is_waited_for() {
 
 #[test]
 fn several_targets_work_at_once() {
-    let Some(server) = Smbd::start() else { return };
+    let server = need!(Smbd::start());
     let threads: Vec<_> = (0..4)
         .map(|i| {
             let target = target(&server);
@@ -533,8 +531,8 @@ fn several_targets_work_at_once() {
 }
 
 #[test]
-fn a_preflight_tells_room_speed_and_clock() {
-    let Some(server) = Smbd::start() else { return };
+fn a_preflight_check_reports_free_space_speed_and_clock() {
+    let server = need!(Smbd::start());
     let target = target(&server);
     let found = preflight(&target, Some(1 << 20)).unwrap();
     assert!(found.write_speed > 1_000_000, "{found:?}");
@@ -545,15 +543,13 @@ fn a_preflight_tells_room_speed_and_clock() {
 
 #[test]
 fn a_preflight_finds_what_a_rescue_would_trip_over() {
-    let Some(server) = Smbd::with(Options { read_only: true, ..Options::default() }) else {
-        return;
-    };
+    let server = need!(Smbd::with(Options { read_only: true, ..Options::default() }));
     let start = Instant::now();
     assert_eq!(preflight(&target(&server), None).unwrap_err().trouble, Trouble::Denied);
     assert!(start.elapsed() < Duration::from_secs(10));
 
     let options = Options { disk_bytes: Some(2 << 20), ..Options::default() };
-    let Some(server) = Smbd::with(options) else { return };
+    let server = need!(Smbd::with(options));
     let target = target(&server);
     assert_eq!(preflight(&target, Some(4 << 20)).unwrap_err().trouble, Trouble::Full);
     // The last of a set may still fit: a small disk is tried with little.

@@ -9,14 +9,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::root;
-use support::{doc_lines, exe, require, wine};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use support::doc_lines::{Line, words};
 use support::program::{Guarded, lifeboat};
 use support::wine::Wine;
+use support::{doc_lines, exe, need, require, root, wine};
 
 /// Lines of lifeboat that are taken apart by its own rules and not run here.
 const ONLY_PARSED: [(&str, &str); 8] = [
@@ -390,8 +389,8 @@ fn scripts_are_there_and_know_their_options() {
 #[test]
 fn inject_sh_lines_put_it_into_a_boot_image() {
     let wim = || require::program("wimlib-imagex");
-    let Some(wim) = require::require("wimtools", wim) else { return };
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
+    let wim = need!("wimtools", wim);
+    let exe = need!("lifeboat.exe", exe::find);
     let lines: Vec<Line> = all_lines()
         .into_iter()
         .filter(|line| line.text.contains("inject.sh ") && !line.text.starts_with("inject.sh"))
@@ -468,8 +467,8 @@ fn lines_of_cmd_run_under_wine() {
         ("restore.cmd", "puts a store onto the PC's own volumes: by hand, docs/windows.md"),
         ("exit 1", "cmd's own"),
     ];
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
     let scene = Scene::new();
     let drive = tempfile::tempdir().unwrap();
     let folder = drive.path().join("Lifeboat");

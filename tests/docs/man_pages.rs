@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use support::require;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use support::{need, require};
 
 fn docs() -> PathBuf {
     support::root().join("docs")
@@ -161,7 +161,7 @@ fn bash_completes_commands_and_options() {
 
 #[test]
 fn man_formats_the_pages_without_a_complaint() {
-    let Some(groff) = require::require("groff", || require::program("groff")) else { return };
+    let groff = need!("groff", || require::program("groff"));
     for name in man_pages().keys() {
         let page = docs().join("man").join(name);
         let done = Command::new(&groff).args(["-man", "-Tascii", "-ww", "-z"]).arg(&page).output();

@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::root;
-use support::{program, require};
 
 use serde_json::Value;
+use support::{need, program, root};
 
 fn has_extension(file: &str, extension: &str) -> bool {
     Path::new(file).extension().is_some_and(|e| e == extension)
@@ -27,9 +26,7 @@ struct Release {
 impl Release {
     /// `None` where a program is missing that packs.
     fn new(umask: &str, zone: &str) -> Option<Self> {
-        for needed in ["python3", "git", "x86_64-w64-mingw32-gcc"] {
-            require::require(needed, || require::program(needed))?;
-        }
+        need!("python3", "git", "mingw");
         let dir = tempfile::tempdir().unwrap();
         let exe = dir.path().join("any.exe");
         fs::write(&exe, "MZ, and no program").unwrap();
@@ -70,8 +67,8 @@ impl Release {
 /// One test, since packing takes seconds.
 #[test]
 fn a_release_is_the_same_bytes_each_time_and_holds_what_is_promised() {
-    let Some(one) = Release::new("022", "UTC") else { return };
-    let Some(two) = Release::new("077", "Pacific/Auckland") else { return };
+    let one = need!(Release::new("022", "UTC"));
+    let two = need!(Release::new("077", "Pacific/Auckland"));
     assert!(one.zip == two.zip, "two packings differ");
     everything_that_is_promised_is_in_it(&one);
     the_list_of_parts_is_what_cargo_lock_says(&one);

@@ -8,7 +8,6 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use support::golden;
 #[cfg(feature = "smb")]
 use support::relay;
 #[cfg(feature = "smb")]
@@ -16,6 +15,7 @@ use support::smbd;
 
 use support::program::{Guarded, lifeboat};
 use support::tmux::Tmux;
+use support::{golden, need};
 use tempfile::TempDir;
 
 /// A terminal whose shell stands in a scratch folder with a fixture in it, the
@@ -111,7 +111,7 @@ fn shows_everywhere(screen: &str) {
 
 #[test]
 fn a_store_is_saved_by_keys_alone() {
-    let Some(desk) = Desk::new("hardlink-two") else { return };
+    let desk = need!(Desk::new("hardlink-two"));
     desk.start("guide disk.img --to usb");
     let stores = desk.terminal.wait_for("2 of 5");
     golden::compare("stores.txt", &stores);
@@ -144,7 +144,7 @@ fn plain_characters_are_enough() {
         ("an old serial console", "TERM=vt100"),
         ("a locale without UTF-8", "LC_ALL=C"),
     ] {
-        let Some(desk) = Desk::new("hardlink-one") else { return };
+        let desk = need!(Desk::new("hardlink-one"));
         desk.start_with(env, "guide disk.img --to usb");
         let screen = desk.terminal.wait_for("2 of 5");
         assert!(screen.is_ascii(), "{name}:\n{screen}");
@@ -159,7 +159,7 @@ fn plain_characters_are_enough() {
 #[test]
 fn without_a_command_a_terminal_gets_the_guided_rescue() {
     let folder = TempDir::new().unwrap();
-    let Some(desk) = Desk::with(folder, None) else { return };
+    let desk = need!(Desk::with(folder, None));
     desk.start("");
     desk.terminal.wait_for("guided rescue");
     // It may have looked through this machine's own disks already.
@@ -175,7 +175,7 @@ fn without_a_command_a_terminal_gets_the_guided_rescue() {
 }
 
 #[test]
-fn scripts_are_told_to_name_a_command() {
+fn without_a_terminal_a_command_is_required() {
     for args in [&["guide"][..], &["guide", "--json"], &[]] {
         let run = lifeboat(args).expect(2);
         assert!(run.stdout.is_empty() || run.stdout.contains("\"error\""), "{}", run.stdout);
@@ -186,7 +186,7 @@ fn scripts_are_told_to_name_a_command() {
 fn where_nothing_is_it_says_what_to_do() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
-    let Some(desk) = Desk::with(folder, None) else { return };
+    let desk = need!(Desk::with(folder, None));
     desk.start("guide empty");
     golden::compare("nothing.txt", &desk.terminal.wait_for("NO STORE FOUND"));
     desk.terminal.press(&["Escape"]);
@@ -194,8 +194,8 @@ fn where_nothing_is_it_says_what_to_do() {
 }
 
 #[test]
-fn a_part_that_is_missing_is_said_on_every_page() {
-    let Some(desk) = Desk::new("primary-alone") else { return };
+fn a_missing_part_is_shown_on_every_page() {
+    let desk = need!(Desk::new("primary-alone"));
     desk.start("guide disk.img --to usb");
     let stores = desk.terminal.wait_for("2 of 5");
     assert!(stores.contains("MISSING"), "{stores}");
@@ -211,7 +211,7 @@ fn a_part_that_is_missing_is_said_on_every_page() {
 #[test]
 fn losses_are_listed_and_scroll() {
     // What lies behind the cut cannot be read.
-    let Some(desk) = Desk::cut("facts", Some(5 << 20)) else { return };
+    let desk = need!(Desk::cut("facts", Some(5 << 20)));
     desk.start("guide disk.img --to usb");
     let stores = desk.terminal.wait_for("2 of 5");
     golden::compare("stores-damaged.txt", &stores);
@@ -334,8 +334,8 @@ const SLOW: u64 = 4 << 20;
 
 #[test]
 #[cfg(feature = "smb")]
-fn stopped_and_started_again_it_goes_on() {
-    let Some(slow) = Slow::new() else { return };
+fn stopped_and_started_again_it_resumes() {
+    let slow = need!(Slow::new());
     let terminal = &slow.desk.terminal;
     slow.start("disk", "");
     let live = slow.under_way(SLOW);
@@ -373,7 +373,7 @@ fn stopped_and_started_again_it_goes_on() {
 #[test]
 #[cfg(feature = "smb")]
 fn a_pulled_cable_is_counted_and_waited_for() {
-    let Some(slow) = Slow::new() else { return };
+    let slow = need!(Slow::new());
     let terminal = &slow.desk.terminal;
     slow.start("disk", "");
     slow.under_way(SLOW);
@@ -396,10 +396,10 @@ fn a_pulled_cable_is_counted_and_waited_for() {
 
 #[test]
 #[cfg(feature = "smb")]
-fn losses_are_told_while_it_goes_on() {
+fn losses_are_shown_while_it_runs() {
     // What lies behind the cut cannot be read.
-    let Some(desk) = Desk::cut("facts", Some(5 << 20)) else { return };
-    let Some(slow) = Slow::with(desk) else { return };
+    let desk = need!(Desk::cut("facts", Some(5 << 20)));
+    let slow = need!(Slow::with(desk));
     slow.start("disk.img", "");
     // As good as still: the page stays until it was looked at.
     slow.network.slow_down(20 << 10);
@@ -420,7 +420,7 @@ fn losses_are_told_while_it_goes_on() {
 #[test]
 #[cfg(feature = "smb")]
 fn resizing_and_signals_leave_a_sane_terminal() {
-    let Some(slow) = Slow::new() else { return };
+    let slow = need!(Slow::new());
     let terminal = &slow.desk.terminal;
     slow.start("disk", "");
     slow.under_way(SLOW);
@@ -459,8 +459,8 @@ fn resizing_and_signals_leave_a_sane_terminal() {
 #[test]
 #[cfg(feature = "smb")]
 fn a_wrong_password_is_asked_for_again_and_never_shown_unasked() {
-    let Some(server) = smbd::Smbd::start() else { return };
-    let Some(desk) = Desk::new("hardlink-one") else { return };
+    let server = need!(smbd::Smbd::start());
+    let desk = need!(Desk::new("hardlink-one"));
     let share = server.url("rescue").replace("smb://technician@", "smb://");
     desk.start(&format!("guide disk.img --to '{share}' --user technician --log log"));
     desk.terminal.wait_for("2 of 5");
@@ -497,8 +497,8 @@ fn a_wrong_password_is_asked_for_again_and_never_shown_unasked() {
 }
 
 #[test]
-fn a_place_that_does_not_serve_is_refused_with_what_to_do() {
-    let Some(desk) = Desk::new("hardlink-one") else { return };
+fn a_destination_that_cannot_be_used_is_refused_with_what_to_do() {
+    let desk = need!(Desk::new("hardlink-one"));
     File::create(desk.folder.path().join("file")).unwrap();
     desk.start("guide disk.img --to file/inside");
     desk.terminal.wait_for("2 of 5");

@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use support::{compare, damage, ntfs3g};
 
 use lifeboat::facts::Content;
 use lifeboat::monitor::Silent;
@@ -17,6 +16,7 @@ use lifeboat::tree::{Tree, TreeError};
 use support::damage::BadSectors;
 use support::made::noise;
 use support::ntfs3g::Image;
+use support::{compare, damage, need};
 
 const RW: &str = "rw,streams_interface=windows,efs_raw";
 
@@ -65,9 +65,7 @@ const ALGORITHMS: [(u32, Algorithm); 4] = [
 
 #[test]
 fn compact_os_files_read_as_their_plain_data() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &[]);
     let large = noise(1, 5_000_001);
     image.fill(RW, |root| {
@@ -122,9 +120,7 @@ fn compact_os_files_read_as_their_plain_data() {
 
 #[test]
 fn compact_os_files_that_cannot_be_read_say_why() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(32 << 20, &[]);
     image.fill(RW, |root| {
         compact(&root.join("unknown"), 9, 10_000, b"whatever");
@@ -158,9 +154,7 @@ fn not_here(tree: &NtfsTree, name: &str, expected: &str) {
 
 #[test]
 fn placeholders_are_never_read_as_zeros() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let cases: [(&str, u32, &str); 6] = [
         ("dedup", 0x8000_0013, "deduplicated"),
         ("onedrive", 0x9000_601A, "cloud"),
@@ -231,9 +225,7 @@ fn key_material(length: u32) -> Vec<u8> {
 
 #[test]
 fn encrypted_files_come_in_their_raw_export_form() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &[]);
     let efs = key_material(700);
     let sizes = [1_usize, 511, 512, 513, 4096, 65_536, 65_537, 300_001];
@@ -282,9 +274,7 @@ fn encrypted_files_come_in_their_raw_export_form() {
 
 #[test]
 fn a_bad_last_sector_makes_an_export_no_longer() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &[]);
     image.fill(RW, |root| {
         let path = root.join("sealed");
@@ -325,10 +315,8 @@ fn import(export: &[u8]) -> (Vec<u8>, Vec<u8>, u64) {
 }
 
 #[test]
-fn encrypted_files_without_keys_are_named_as_lost() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+fn encrypted_files_without_keys_are_reported_as_lost() {
+    need!("fuse");
     let image = Image::make(32 << 20, &[]);
     let mut under_way = key_material(100);
     under_way[4] = 2;

@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use support::{compare, damage, ntfs3g};
 
 use lifeboat::facts::Hole;
 use lifeboat::monitor::Silent;
@@ -17,6 +16,7 @@ use lifeboat::tree::ntfs::NtfsTree;
 use support::damage::{BadSectors, number, patch_record, record_offset};
 use support::made::{noise, prose};
 use support::ntfs3g::Image;
+use support::{compare, damage, need, ntfs3g};
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
 
@@ -89,9 +89,7 @@ fn image() -> Image {
 
 #[test]
 fn a_sound_volume_has_no_findings() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let tree = open(&image);
     assert_eq!(tree.findings(), []);
@@ -100,9 +98,7 @@ fn a_sound_volume_has_no_findings() {
 
 #[test]
 fn a_bad_boot_sector_or_table_start_is_got_around() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = walk(&open(&image));
     let mft = record_offset(&image, 0);
@@ -128,9 +124,7 @@ fn a_bad_boot_sector_or_table_start_is_got_around() {
 
 #[test]
 fn a_boot_sector_that_leads_nowhere_is_no_better_than_none() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = walk(&open(&image));
     // It looks like one, but neither $MFT nor its mirror is where it says.
@@ -145,9 +139,7 @@ fn a_boot_sector_that_leads_nowhere_is_no_better_than_none() {
 
 #[test]
 fn without_both_boot_sectors_nothing_is_believed() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     image.overwrite(0, &[0; 512]);
     image.overwrite((32 << 20) - 512, &[0; 512]);
@@ -156,10 +148,8 @@ fn without_both_boot_sectors_nothing_is_believed() {
 }
 
 #[test]
-fn a_boot_sector_that_differs_from_its_copy_is_told() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+fn a_boot_sector_that_differs_from_its_copy_is_reported() {
+    need!("fuse");
     let image = image();
     image.overwrite((32 << 20) - 512 + 0x48, &[1; 8]);
     assert_eq!(codes(&open(&image)), ["ntfs-boot-differs"]);
@@ -167,9 +157,7 @@ fn a_boot_sector_that_differs_from_its_copy_is_told() {
 
 #[test]
 fn torn_bad_and_foreign_records_cost_themselves_only() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let record =
@@ -214,9 +202,7 @@ fn torn_bad_and_foreign_records_cost_themselves_only() {
 
 #[test]
 fn a_folder_whose_record_is_bad_keeps_its_files_and_its_name() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let folder = "StateStore/USMT/File/C$/Users";
@@ -234,10 +220,8 @@ fn a_folder_whose_record_is_bad_keeps_its_files_and_its_name() {
 }
 
 #[test]
-fn an_index_that_leads_back_up_makes_no_circle() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+fn an_index_that_leads_back_up_makes_no_cycle() {
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     // The folder's record is lost, and an index below it names that very folder.
@@ -257,9 +241,7 @@ fn an_index_that_leads_back_up_makes_no_circle() {
 
 #[test]
 fn a_directory_that_is_gone_leaves_its_files_findable() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let lost = number(sound.lookup(&"StateStore".into()).unwrap());
@@ -295,10 +277,8 @@ fn a_directory_that_is_gone_leaves_its_files_findable() {
 }
 
 #[test]
-fn circles_end() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+fn cycles_end() {
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let upper = number(sound.lookup(&"StateStore/USMT".into()).unwrap());
@@ -315,9 +295,7 @@ fn circles_end() {
 
 #[test]
 fn two_files_of_one_name_are_told_apart_by_the_index() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let folder = NtPath::from(FILES);
@@ -342,9 +320,7 @@ fn two_files_of_one_name_are_told_apart_by_the_index() {
 
 #[test]
 fn the_records_win_over_a_broken_index() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let expected = walk(&sound);
@@ -366,9 +342,7 @@ fn the_records_win_over_a_broken_index() {
 
 #[test]
 fn bad_sectors_cost_themselves() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &[]);
     let plain = noise(1, 3_000_000);
     let packed = prose(2, 3_000_000);
@@ -417,9 +391,7 @@ fn bad_sectors_cost_themselves() {
 
 #[test]
 fn runs_past_the_end_and_lost_pieces_are_holes() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &["-c", "512"]);
     let bytes = noise(3, 4 << 20);
     let first_bytes = noise(4, 14 << 20);
@@ -466,9 +438,7 @@ fn sound_records(image: &Image) -> u64 {
 
 #[test]
 fn a_table_with_bad_sectors_is_read_around_them() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let path = format!("{FILES}/file 5");
@@ -486,10 +456,8 @@ fn a_table_with_bad_sectors_is_read_around_them() {
 }
 
 #[test]
-fn dirty_unreplayed_and_hibernated_volumes_are_told() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+fn dirty_unreplayed_and_hibernated_volumes_are_reported() {
+    need!("fuse");
     let image = image();
     image.fill(RW, |root| {
         let mut bytes = vec![0; 8192];
@@ -525,9 +493,7 @@ fn restart_page(clients_in_use: u16, flags: u16) -> Vec<u8> {
 
 #[test]
 fn deleted_files_are_listed_with_what_is_left_of_them() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     image.fill(RW, |root| {
         fs::remove_dir_all(root.join("StateStore/USMT/File")).unwrap();
@@ -556,9 +522,7 @@ fn deleted_files_are_listed_with_what_is_left_of_them() {
 
 #[test]
 fn a_lost_root_record_loses_no_file() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = walk(&open(&image));
     let root = record_offset(&image, 5);

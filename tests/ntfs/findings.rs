@@ -3,7 +3,6 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use support::{damage, ntfs3g};
 
 use lifeboat::health::codes::ELSEWHERE;
 use lifeboat::monitor::Silent;
@@ -13,6 +12,7 @@ use lifeboat::tree::ntfs::NtfsTree;
 use support::damage::{number, patch_record, record_offset};
 use support::made::noise;
 use support::ntfs3g::Image;
+use support::{damage, need};
 
 const RW: &str = "rw,streams_interface=xattr,permissions";
 
@@ -57,9 +57,7 @@ fn bytes(tree: &NtfsTree, path: &str) -> Vec<u8> {
 
 #[test]
 fn a_file_table_that_ends_early_costs_the_files_behind_its_end() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let sound = open(&image);
     let kept = record(&sound, "folder/file 3");
@@ -85,10 +83,8 @@ fn a_file_table_that_ends_early_costs_the_files_behind_its_end() {
 }
 
 #[test]
-fn a_file_without_a_name_is_told_and_its_bytes_are_there() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+fn a_file_without_a_name_is_reported_and_its_bytes_are_there() {
+    need!("fuse");
     let image = image();
     let nameless = record(&open(&image), "folder/file 7");
     patch_record(&image, nameless, |record| {
@@ -104,9 +100,7 @@ fn a_file_without_a_name_is_told_and_its_bytes_are_there() {
 
 #[test]
 fn a_folder_with_two_names_is_listed_once() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = image();
     let folder = record(&open(&image), "folder/inner");
     patch_record(&image, folder, |record| {
@@ -131,9 +125,7 @@ fn a_folder_with_two_names_is_listed_once() {
 
 #[test]
 fn disagreements_beyond_two_hundred_are_counted() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(32 << 20, &[]);
     image.fill(RW, |root| {
         for i in 0..203 {

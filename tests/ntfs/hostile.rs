@@ -9,7 +9,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{ntfs3g, tiny_volume};
 
 use lifeboat::disk::Device;
 use lifeboat::facts::Content;
@@ -24,6 +23,7 @@ use lifeboat_maker::content;
 use lifeboat_maker::reparse;
 use support::made::{noise, prose};
 use support::ntfs3g::Image;
+use support::{need, tiny_volume};
 
 /// A small volume with some of everything.
 fn fill(root: &Path) {
@@ -118,9 +118,7 @@ fn look_at_everything(device: Arc<dyn Device>) -> usize {
 
 #[test]
 fn random_changes_are_survived() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let rounds: u64 = std::env::var("LIFEBOAT_ROUNDS").map_or(150, |n| n.parse().unwrap());
     let image = Image::make(8 << 20, &["-c", "512"]);
     image.fill("rw,streams_interface=xattr,permissions,compression", fill);
@@ -165,7 +163,7 @@ fn random_changes_are_survived() {
 }
 
 #[test]
-fn a_volume_made_by_hand_is_read() {
+fn a_volume_built_byte_by_byte_is_read() {
     let volume = tiny_volume::make();
     assert_eq!(volume.len(), 24_576);
     let tree = NtfsTree::open(Arc::new(Memory(volume)), "tiny".into(), &Silent).unwrap();

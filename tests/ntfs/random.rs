@@ -7,12 +7,12 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use support::{compare, ntfs3g, witness};
 
 use lifeboat::monitor::Silent;
 use lifeboat::tree::ntfs::NtfsTree;
 use support::made::{noise, prose};
 use support::ntfs3g::Image;
+use support::{compare, need, witness};
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
 const RO: &str = "ro,streams_interface=xattr,permissions";
@@ -192,9 +192,7 @@ fn seeds() -> std::ops::Range<u64> {
 
 #[test]
 fn random_trees_read_the_same_by_all() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let layouts = [
         &["-c", "4096"][..],
         &["-c", "512"],

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use support::{compare, ntfs3g};
 
 use lifeboat::facts::{NodeId, NodeKind, attributes};
 use lifeboat::monitor::Silent;
@@ -15,6 +14,7 @@ use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use support::made::{noise, prose};
 use support::ntfs3g::Image;
+use support::{compare, need, ntfs3g};
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
 const RO: &str = "ro,streams_interface=xattr,permissions";
@@ -123,9 +123,7 @@ fn descriptor(i: u32) -> Vec<u8> {
 
 #[test]
 fn everything_that_ntfs_3g_can_write_reads_the_same() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     // Sector, cluster; 4 KiB sectors mean 4 KiB records.
     for layout in [
         &["-s", "512", "-c", "4096"][..],
@@ -157,9 +155,7 @@ fn everything_that_ntfs_3g_can_write_reads_the_same() {
 
 #[test]
 fn names_are_found_wherever_they_are() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &[]);
     image.fill(RW, |root| {
         for folder in ["StateStore/USMT", "Windows/Temp/StateStore/usmt", "a/b/c/d"] {
@@ -209,9 +205,7 @@ fn names_are_found_wherever_they_are() {
 
 #[test]
 fn files_in_very_many_pieces_need_attribute_lists() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     // Records of 1 KiB, and of 4 KiB.
     for layout in [&["-c", "512"][..], &["-s", "4096", "-c", "4096"]] {
         let image = Image::make(96 << 20, layout);
@@ -255,9 +249,7 @@ fn extension_records(image: &Image, id: NodeId) -> usize {
 
 #[test]
 fn a_file_table_in_very_many_pieces_is_swept_whole() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &["-c", "512"]);
     image.fill(RW, |root| {
         ntfs3g::shred_free_space(root, 2500);
@@ -283,9 +275,7 @@ fn a_file_table_in_very_many_pieces_is_swept_whole() {
 
 #[test]
 fn large_streams_and_skipping() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = Image::make(64 << 20, &[]);
     let bytes = noise(8, 700_001);
     image.fill("rw,streams_interface=windows", |root| {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use support::{full_store, ntfs_mount, sets};
 
 use lifeboat::archive::manifest::{Line, MemberKind};
 use lifeboat::archive::plan::Plan;
@@ -20,6 +19,7 @@ use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use support::ntfs_mount::Mounted;
 use support::view::view;
+use support::{full_store, need, ntfs_mount, sets};
 
 /// Packs a store of a tree, and opens the set.
 fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReader {
@@ -59,9 +59,7 @@ fn kinds_and_paths(losses: &[Loss]) -> Vec<(LossKind, &str)> {
 
 #[test]
 fn from_ntfs_to_ntfs_nothing_is_lost() {
-    if !ntfs_mount::available("from_ntfs_to_ntfs_nothing_is_lost") {
-        return;
-    }
+    need!("fuse");
     let mut old = Mounted::fresh(32);
     full_store::make(old.path());
     old.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
@@ -94,9 +92,7 @@ fn from_ntfs_to_ntfs_nothing_is_lost() {
 /// those of the set are there all the same at the end.
 #[test]
 fn access_times_are_those_of_the_set_after_the_read_back() {
-    if !ntfs_mount::available("access_times_are_those_of_the_set_after_the_read_back") {
-        return;
-    }
+    need!("fuse");
     let tree = sets::store();
     let dir = sets::scratch();
     let set = packed(Arc::new(tree), dir.path(), &sets::options());
@@ -133,9 +129,7 @@ fn access_times_are_those_of_the_set_after_the_read_back() {
 /// not what `DIR`'s file system can.
 #[test]
 fn a_volume_mounted_below_the_destination_is_judged_by_itself() {
-    if !ntfs_mount::available("a_volume_mounted_below_the_destination_is_judged_by_itself") {
-        return;
-    }
+    need!("fuse");
     let mut old = Mounted::fresh(32);
     full_store::make(old.path());
     old.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));
@@ -166,7 +160,7 @@ fn a_volume_mounted_below_the_destination_is_judged_by_itself() {
 }
 
 #[test]
-fn every_byte_of_a_set_goes_onto_a_plain_folder() {
+fn every_byte_of_a_set_is_restored_to_a_plain_folder() {
     let tree = sets::store();
     let dir = sets::scratch();
     let set = packed(Arc::new(tree.clone()), dir.path(), &sets::options());

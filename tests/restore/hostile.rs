@@ -7,7 +7,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use support::ntfs_mount;
 
 use lifeboat::archive::reader::SetReader;
 use lifeboat::facts::{Loss, LossKind};
@@ -17,6 +16,7 @@ use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::target::open::Missing;
 use serde_json::json;
 use support::hostile_set::{FrameTable, HostileSet};
+use support::{need, ntfs_mount};
 use tempfile::TempDir;
 
 /// Paths that lead elsewhere, or that no file can have.
@@ -149,7 +149,7 @@ fn names_that_windows_reads_as_something_else_stay_names() {
 
 #[test]
 fn links_are_no_stepping_stones() {
-    let Some(()) = ntfs_mount::available("links").then_some(()) else { return };
+    need!("fuse");
     let volume = ntfs_mount::Mounted::fresh(16);
     let outside = volume.path().join("outside");
     fs::create_dir(&outside).unwrap();

@@ -6,7 +6,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use support::{require, sets};
 
 use lifeboat::archive::reader::SetReader;
 use lifeboat::archive::writer::OffloadOptions;
@@ -17,6 +16,7 @@ use lifeboat::restore::{
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use support::program::{Guarded, Run, lifeboat};
+use support::{need, sets};
 use tempfile::TempDir;
 
 fn text(path: &Path) -> &str {
@@ -51,7 +51,7 @@ fn make_store(root: &Path) {
 
 #[test]
 fn a_store_goes_back_to_the_volume_that_it_came_from() {
-    let Some(()) = require::require("fuse", || lifeboat_maker::is_available().ok()) else { return };
+    need!("fuse");
     let dir = TempDir::new().unwrap();
     // Other tests mount volumes at the same time: this one is known by its number.
     let mut spec = VolumeSpec::new("Data", 16 << 20);
@@ -120,7 +120,7 @@ fn it_refuses_to_guess_and_says_how_to_say_it() {
 }
 
 #[test]
-fn one_part_goes_alone() {
+fn one_part_is_restored_alone() {
     let dir = TempDir::new().unwrap();
     let set = fixture("hardlink-two", &dir.path().join("sets"));
     let to = dir.path().join("to");
@@ -139,7 +139,7 @@ fn one_part_goes_alone() {
 }
 
 #[test]
-fn one_user_goes_alone() {
+fn one_user_is_restored_alone() {
     let dir = TempDir::new().unwrap();
     let set = fixture("hardlink-two", &dir.path().join("sets"));
     let list = lifeboat(&["list", text(&set), "--json"]).expect(0);
@@ -184,7 +184,7 @@ impl Monitor for StopAfter {
 }
 
 #[test]
-fn what_was_interrupted_goes_on_and_never_looks_whole() {
+fn what_was_interrupted_resumes_and_never_looks_complete() {
     let dir = sets::scratch();
     let tree = sets::store();
     let options = OffloadOptions { ..sets::options() };
@@ -293,7 +293,7 @@ fn either_every_part_takes_its_place_or_none() {
 }
 
 #[test]
-fn killed_between_its_last_rename_and_its_end_it_goes_on() {
+fn killed_between_its_last_rename_and_its_end_it_resumes() {
     let dir = TempDir::new().unwrap();
     let set = fixture("hardlink-two", &dir.path().join("sets"));
     let to = dir.path().join("to");

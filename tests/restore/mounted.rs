@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use support::{made_set, ntfs_mount};
 
 use lifeboat::archive::manifest::{self, MemberKind, to_base64};
 use lifeboat::facts::{FileTime, LossKind};
@@ -18,6 +17,7 @@ use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use support::made_set::{MadeSet, TICKS};
 use support::ntfs_mount::Mounted;
+use support::{made_set, need, ntfs_mount};
 
 fn under(dir: &Path) -> Destinations {
     Destinations::Under(dir.to_owned())
@@ -290,7 +290,7 @@ fn names_that_the_file_system_refuses_are_named() {
 }
 
 #[test]
-fn damage_in_the_set_is_named_and_the_rest_goes_on() {
+fn damage_in_the_set_is_reported_and_the_rest_is_restored() {
     let mut set = MadeSet::store("folder", &[("C", "")]);
     set.file("C/good", b"good");
     set.file("C/cut", &[7; 10_000]);
@@ -326,7 +326,7 @@ fn damage_in_the_set_is_named_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_broken_off_restore_is_recognised_and_done_again() {
+fn an_interrupted_restore_is_recognised_and_done_again() {
     struct StopAfter(std::sync::atomic::AtomicI32);
     impl Monitor for StopAfter {
         fn is_cancelled(&self) -> bool {
@@ -363,9 +363,7 @@ fn another_sets_marker_gives_no_leave_to_replace() {
 
 #[test]
 fn a_full_disk_ends_it() {
-    if !ntfs_mount::available("a_full_disk_ends_it") {
-        return;
-    }
+    need!("fuse");
     let volume = Mounted::fresh(8);
     let mut set = MadeSet::store("folder", &[("C", "")]);
     set.file("C/too big", &vec![1; 12 << 20]);
@@ -379,10 +377,8 @@ fn a_full_disk_ends_it() {
 }
 
 #[test]
-fn every_fact_comes_back_on_an_ntfs_3g_mount() {
-    if !ntfs_mount::available("every_fact_comes_back_on_an_ntfs_3g_mount") {
-        return;
-    }
+fn all_metadata_is_restored_to_an_ntfs_3g_mount() {
+    need!("fuse");
     let mut set = MadeSet::store("uncompressed", &[("C", "StateStore")]);
     let dir = "C/StateStore/USMT";
     set.folder("C/StateStore");
@@ -466,9 +462,7 @@ fn attributes_of(path: &Path) -> u32 {
 #[test]
 fn compressed_files_are_compressed_again_where_that_can_be() {
     const COMPRESSED: u32 = 0x800;
-    if !ntfs_mount::available("compressed_files_are_compressed_again_where_that_can_be") {
-        return;
-    }
+    need!("fuse");
     let mut set = MadeSet::store("uncompressed", &[("C", "StateStore")]);
     for folder in ["C", "C/StateStore", "C/StateStore/packed", "C/StateStore/loose"] {
         set.folder(folder);
@@ -550,9 +544,7 @@ fn what_could_not_be_restored_is_counted_once() {
     let expected = expected.each_ref().map(|(kind, path)| (*kind, path.as_str()));
     once(&set, &under(dir.path()), &expected);
 
-    if !ntfs_mount::available("what_could_not_be_restored_is_counted_once") {
-        return;
-    }
+    need!("fuse");
     let mut set = small_store();
     set.stream(&file("4096"), "large", &vec![1; 100_000]); // more than ntfs-3g takes
     set.edit(&file("513"), |m| m.extended_attributes = Some(to_base64(b"no list of attributes")));
@@ -580,7 +572,7 @@ fn holes_stay_holes() {
 /// What a destination cannot hold is told, by kind and count, before anything is
 /// written to it.
 #[test]
-fn what_cannot_be_held_is_told_before_the_work_begins() {
+fn what_a_volume_cannot_store_is_reported_before_the_restore_begins() {
     struct Watch<'a> {
         store: &'a Path,
         told: std::sync::Mutex<Vec<(bool, String)>>,

@@ -9,7 +9,6 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use support::{made_set, ntfs_mount, sets};
 
 use lifeboat::archive::plan::Plan;
 use lifeboat::archive::reader::SetReader;
@@ -23,6 +22,7 @@ use lifeboat::tree::host::HostTree;
 use lifeboat::tree::ntfs::NtfsTree;
 use support::ntfs_mount::{ALL_FACTS, Mounted};
 use support::view::{Seen, view};
+use support::{made_set, need, sets};
 
 /// A generator of random numbers (xorshift64*).
 struct Random(u64);
@@ -200,10 +200,8 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[test]
-fn random_stores_come_back_with_every_fact() {
-    if !ntfs_mount::available("random_stores_come_back_with_every_fact") {
-        return;
-    }
+fn random_stores_are_restored_with_all_metadata() {
+    need!("fuse");
     let mut compared = 0;
     for seed in seeds() {
         eprintln!("seed {seed}");

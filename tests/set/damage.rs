@@ -212,7 +212,7 @@ fn a_manifest_without_its_table_is_read_from_the_front() {
 }
 
 #[test]
-fn what_the_manifest_lost_the_tar_tells() {
+fn what_the_manifest_lost_is_read_from_the_tar() {
     let whole = whole();
     // Frames of the manifest small enough that there are several.
     let small = OffloadOptions { frame_bytes: 4096, ..options() };
@@ -285,7 +285,7 @@ fn wherever_a_set_is_hit_nothing_wrong_is_given_out() {
 }
 
 #[test]
-fn a_set_that_is_not_whole_or_too_new_is_refused() {
+fn an_incomplete_or_too_new_set_is_refused() {
     let set = Damaged::new(&options());
     set.change("rescue.json", |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();

@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 #[cfg(feature = "smb")]
 use support::smbd;
-use support::{require, same_set, unpack};
 
 use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat, lifeboat_with};
+use support::{need, same_set, unpack};
 use tempfile::TempDir;
 
 const PASSPHRASE: &str = "correct horse battery staple";
@@ -25,13 +25,6 @@ struct Pair {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-fn age() -> Option<()> {
-    require::require("age", || {
-        let found = Command::new("age").arg("--version").output();
-        found.is_ok_and(|output| output.status.success()).then_some(())
-    })
 }
 
 fn keygen(dir: &Path, name: &str) -> Pair {
@@ -200,7 +193,7 @@ fn with_the_passphrase_every_command_takes_it_and_without_none_does() {
 
 #[test]
 fn stock_age_zstd_and_tar_give_the_same_bytes() {
-    let Some(()) = age() else { return };
+    need!("age");
     let image = Guarded::fixture("facts");
     let dir = tempfile::tempdir().unwrap();
     let (mine, other) = (keygen(dir.path(), "mine"), keygen(dir.path(), "other"));
@@ -230,7 +223,7 @@ fn stock_age_zstd_and_tar_give_the_same_bytes() {
 
 #[test]
 fn stock_age_opens_the_key_with_the_passphrase() {
-    let Some(()) = age() else { return };
+    need!("age");
     let image = Guarded::fixture("hardlink-one");
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("dest");
@@ -281,10 +274,10 @@ fn without_the_key_no_user_and_no_file_is_named() {
 }
 
 #[test]
-fn nor_while_it_is_not_whole() {
+fn an_unfinished_set_names_no_user_and_no_file_either() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("disk.img");
-    let Some(()) = same_set::make_image(&source, 8, 900_000, 200) else { return };
+    need!(same_set::make_image(&source, 8, 900_000, 200));
     let dest = dir.path().join("dest");
     fs::create_dir(&dest).unwrap();
     let mut run = start(&source, &dest, &[("LIFEBOAT_PASSPHRASE", PASSPHRASE)], &[]);
@@ -345,12 +338,12 @@ fn finish(source: &Path, dest: &Path, env: &[(&str, &str)], more: &[&str], when:
 #[test]
 fn killed_at_any_moment_it_decrypts_to_the_same_bytes() {
     const KILLS: u32 = 30;
-    let Some(()) = age() else { return };
+    need!("age");
     let shm = Path::new("/dev/shm");
     let scratch = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
     let scratch = scratch.unwrap();
     let source = scratch.path().join("disk.img");
-    let Some(()) = same_set::make_image(&source, 8, 900_000, 200) else { return };
+    need!(same_set::make_image(&source, 8, 900_000, 200));
     let pair = keygen(scratch.path(), "pair");
     let more = ["--recipient", &pair.recipient, "--identity", text(&pair.file)];
     let place = |name: &str| {
@@ -410,11 +403,11 @@ fn killed_at_any_moment_it_decrypts_to_the_same_bytes() {
 }
 
 #[test]
-fn without_what_opens_it_a_set_is_begun_beside_the_unfinished_one() {
-    let Some(()) = age() else { return };
+fn without_its_key_a_set_is_begun_beside_the_unfinished_one() {
+    need!("age");
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("disk.img");
-    let Some(()) = same_set::make_image(&source, 8, 900_000, 200) else { return };
+    need!(same_set::make_image(&source, 8, 900_000, 200));
     let pair = keygen(dir.path(), "pair");
     let dest = dir.path().join("dest");
     fs::create_dir(&dest).unwrap();
@@ -445,7 +438,7 @@ fn without_what_opens_it_a_set_is_begun_beside_the_unfinished_one() {
 fn damage_costs_what_is_in_it_and_what_is_cut_off_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("disk.img");
-    let Some(()) = same_set::make_image(&source, 12, 4_000_000, 100) else { return };
+    need!(same_set::make_image(&source, 12, 4_000_000, 100));
     let dest = dir.path().join("dest");
     let env = [("LIFEBOAT_PASSPHRASE", PASSPHRASE)];
     let args = ["offload", text(&source), "--to", text(&dest), "--split", "16M"];
@@ -509,7 +502,7 @@ fn damage_costs_what_is_in_it_and_what_is_cut_off_is_noticed() {
 #[cfg(feature = "smb")]
 #[test]
 fn it_goes_to_a_share_and_comes_back() {
-    let Some(server) = smbd::Smbd::start() else { return };
+    let server = need!(smbd::Smbd::start());
     let image = Guarded::fixture("hardlink-one");
     let env = [("LIFEBOAT_PASSWORD", server.password()), ("LIFEBOAT_PASSPHRASE", PASSPHRASE)];
     let url = server.url("rescue");
@@ -526,8 +519,8 @@ fn it_goes_to_a_share_and_comes_back() {
 }
 
 #[test]
-fn settings_that_ask_for_encryption_are_never_passed_over() {
-    let Some(()) = age() else { return };
+fn settings_that_ask_for_encryption_are_never_ignored() {
+    need!("age");
     let image = Guarded::fixture("hardlink-one");
     let dir = tempfile::tempdir().unwrap();
     let pair = keygen(dir.path(), "pair");

@@ -106,7 +106,7 @@ fn each_finding_is_shown_by_its_own_harm_and_by_no_sound_set() {
 
 /// The counts alone, and a name alone, are damage by themselves.
 #[test]
-fn what_only_the_description_says_wrong_is_told_apart_from_the_data() {
+fn errors_of_the_manifest_alone_are_told_apart_from_damaged_data() {
     let of = |code| HARMS.iter().find(|(name, _)| *name == code).unwrap().1;
     let codes = shown(&tree(), &options(), of("set-totals"));
     assert_eq!(codes, ["set-file-hash", "set-totals"], "SHA256SUMS tells the forged rescue.json");

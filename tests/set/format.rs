@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use support::sets;
 
 use lifeboat::archive::hash::{sha256_hex, to_hex};
 use lifeboat::archive::manifest::{TimesLine, to_base64};
@@ -14,13 +13,12 @@ use lifeboat::name::NtName;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::MemoryTree;
 use serde_json::{Value, json};
-use support::sets::{broken_store, have, options, pack, plan, store};
+use support::sets::{broken_store, options, pack, plan, store};
+use support::{need, sets};
 
 /// What the stranger found, one value a member; `None` where it cannot run.
 fn stranger(dir: &Path, set: &str) -> Option<Vec<Value>> {
-    if !(have("python3") && have("zstd") && have("xxhsum")) {
-        return None;
-    }
+    need!("python3", "zstd", "xxhsum");
     let script = support::root().join("tests/set/stranger.py");
     let out = dir.join("found.jsonl");
     let run = Command::new("python3").arg(script).arg(dir.join(set)).arg(&out).output().unwrap();
@@ -78,12 +76,12 @@ fn expected(tree: &MemoryTree, index: usize) -> Value {
 }
 
 #[test]
-fn a_stranger_finds_every_byte_and_every_fact() {
+fn a_stranger_finds_every_byte_and_all_metadata() {
     let tree = store();
     for split in [None, Some(150_000)] {
         let dir = tempfile::tempdir().unwrap();
         let set = pack(&tree, dir.path(), &OffloadOptions { split, ..options() }).set;
-        let Some(found) = stranger(dir.path(), &set) else { return };
+        let found = need!(stranger(dir.path(), &set));
         assert_eq!(found.len(), plan(&tree).len());
         for (index, found) in found.iter().enumerate() {
             assert_eq!(*found, expected(&tree, index));
@@ -96,7 +94,7 @@ fn a_stranger_reads_sets_with_losses() {
     let tree = broken_store();
     let dir = tempfile::tempdir().unwrap();
     let set = pack(&tree, dir.path(), &options()).set;
-    let Some(found) = stranger(dir.path(), &set) else { return };
+    let found = need!(stranger(dir.path(), &set));
     let losses: Vec<_> = found.iter().filter_map(|member| member["losses"].as_array()).collect();
     let losses: usize = losses.iter().map(|list| list.len()).sum();
     assert_eq!(losses as u64, sets::BROKEN_LOSSES);

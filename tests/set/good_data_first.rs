@@ -13,7 +13,8 @@ use lifeboat::disk::Device;
 use lifeboat::facts::{Hole, Loss};
 use lifeboat::monitor::{Collect, Silent};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
-use support::sets::{have, options, pack_watched, scratch, sh, store_through, target};
+use support::need;
+use support::sets::{options, pack_watched, scratch, sh, store_through, target};
 
 /// A device with a bad sector, and what it was asked for.
 struct Worn {
@@ -131,9 +132,7 @@ fn what_was_put_off_comes_last_with_its_links_and_stock_tar_agrees() {
     let found = verify_set(target(dir.path()), &outcome.set, Level::Full, &Silent).unwrap();
     assert_eq!(found.damage, 0, "{found:?}");
 
-    if !have("zstd") {
-        return;
-    }
+    need!("zstd");
     let out = scratch();
     let set = dir.path().join(&outcome.set);
     let to = out.path().display();

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use support::sets;
 
 use lifeboat::archive::manifest::{Line, Member, MemberKind, from_base64};
 use lifeboat::archive::reader::{DataReader, SetReader};
@@ -15,6 +14,7 @@ use lifeboat::name::{NtName, NtPath};
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use proptest::prelude::*;
+use support::sets;
 use support::sets::{
     BROKEN_LOSSES, broken_store, options, pack, pack_watched, plan, store, target,
 };
@@ -241,7 +241,7 @@ fn a_small_file_never_spans_two_frames() {
 }
 
 #[test]
-fn volumes_together_are_the_whole() {
+fn the_volumes_together_are_the_set() {
     let dir = tempfile::tempdir().unwrap();
     let tree = store();
     let split = OffloadOptions { split: Some(200_000), ..options() };

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use support::sets;
 
 use lifeboat::archive::ArchiveError;
 use lifeboat::archive::writer::{OffloadOptions, Resume, offload};
@@ -13,6 +12,7 @@ use lifeboat::target::Trouble;
 use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::target::open::Missing;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use support::sets;
 use support::sets::{contents, plan, scratch};
 
 /// What is done to a file's bytes.

@@ -5,13 +5,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::require;
 
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use serde_json::Value;
 use support::chromium::{Chromium, first_pixel};
 use support::program::{Guarded, Run, lifeboat, sha256_of};
+use support::{need, require};
 
 /// Saves all stores of an image; the folder of the first set.
 fn offload(image: &Path, dest: &Path, code: i32) -> (PathBuf, Run) {
@@ -42,7 +42,7 @@ fn number(n: &Value) -> String {
 }
 
 #[test]
-fn every_set_has_a_report_that_tells_its_losses_and_the_sums_cover_it() {
+fn every_set_has_a_report_that_lists_its_losses_and_the_sums_cover_it() {
     let image = Guarded::fixture("facts");
     let dir = tempfile::tempdir().unwrap();
     let (set, run) = offload(image.path(), dir.path(), 3);
@@ -131,7 +131,7 @@ fn made_again_it_is_the_same_and_nothing_is_written_over() {
 }
 
 #[test]
-fn of_a_damaged_manifest_it_tells_what_can_be_read_and_says_so() {
+fn what_can_be_read_of_a_damaged_manifest_is_listed_with_a_warning() {
     let image = Guarded::fixture("hardlink-one");
     let dir = tempfile::tempdir().unwrap();
     let (set, _) = offload(image.path(), dir.path(), 0);
@@ -148,7 +148,7 @@ fn of_a_damaged_manifest_it_tells_what_can_be_read_and_says_so() {
 
 /// A store whose users and files have names that want to be more.
 fn hostile_set(dir: &Path) -> Option<PathBuf> {
-    require::require("fuse", || lifeboat_maker::is_available().ok())?;
+    need!("fuse");
     let image = dir.join("disk.img");
     VolumeSpec::new("<i>\"C\"", 32 << 20).format(&image).unwrap();
     let mount = Mount::new(&image, MountOptions::default()).unwrap();
@@ -176,8 +176,8 @@ fn hostile_set(dir: &Path) -> Option<PathBuf> {
 }
 
 #[test]
-fn in_a_browser_it_renders_without_an_error_and_asks_nobody_for_anything() {
-    let Some(browser) = Chromium::find() else { return };
+fn in_a_browser_it_renders_without_an_error_and_requests_nothing() {
+    let browser = need!(Chromium::find());
     let dir = tempfile::tempdir().unwrap();
     let image = Guarded::fixture("facts");
     let mut pages = vec![offload(image.path(), &dir.path().join("sets"), 3).0];
@@ -235,7 +235,7 @@ const MEASURE: &str = "
 
 #[test]
 fn it_fits_wide_and_narrow_windows_whatever_the_names() {
-    let Some(browser) = Chromium::find() else { return };
+    let browser = need!(Chromium::find());
     let dir = tempfile::tempdir().unwrap();
     let image = Guarded::fixture("facts");
     let mut sets = vec![offload(image.path(), &dir.path().join("sets"), 3).0];
@@ -251,7 +251,7 @@ fn it_fits_wide_and_narrow_windows_whatever_the_names() {
 
 #[test]
 fn it_is_dark_where_the_system_is() {
-    let Some(browser) = Chromium::find() else { return };
+    let browser = need!(Chromium::find());
     let dir = tempfile::tempdir().unwrap();
     let image = Guarded::fixture("hardlink-one");
     let page = offload(image.path(), &dir.path().join("sets"), 0).0.join("report.html");
@@ -266,10 +266,8 @@ fn it_is_dark_where_the_system_is() {
 
 #[test]
 fn on_paper_it_says_the_same() {
-    let Some(browser) = Chromium::find() else { return };
-    let Some(pdftotext) = require::require("pdftotext", || require::program("pdftotext")) else {
-        return;
-    };
+    let browser = need!(Chromium::find());
+    let pdftotext = need!("pdftotext", || require::program("pdftotext"));
     let dir = tempfile::tempdir().unwrap();
     let image = Guarded::fixture("facts");
     let (set, run) = offload(image.path(), &dir.path().join("sets"), 3);

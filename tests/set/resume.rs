@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use support::sets;
 
 use lifeboat::archive::ArchiveError;
 use lifeboat::archive::verify::{Level, verify_set};
@@ -16,6 +15,7 @@ use lifeboat::target::open::Missing;
 use lifeboat::target::retry::{RETRY_FOR, RetryTarget};
 use lifeboat::target::{Space, Target, TargetEntry, TargetError, TargetFile, Trouble};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use support::sets;
 use support::sets::{contents, plan, scratch};
 
 /// A folder behind a program that dies: after so many steps nothing that would
@@ -270,7 +270,7 @@ fn killed_again_and_again_it_gets_there() {
 }
 
 #[test]
-fn trouble_that_passes_leaves_no_trace() {
+fn transient_errors_leave_no_trace() {
     let tree = tree();
     let (whole, all_losses) = reference(&tree, &options());
     let dir = scratch();
@@ -300,7 +300,7 @@ fn trouble_that_passes_leaves_no_trace() {
 }
 
 #[test]
-fn a_level_that_was_chosen_by_itself_is_kept() {
+fn a_level_chosen_automatically_is_kept() {
     let tree = tree();
     let (whole, _) = reference(&tree, &options());
     let dir = scratch();
@@ -381,7 +381,7 @@ fn file(dir: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn stopped_by_the_user_it_goes_on() {
+fn stopped_by_the_user_it_resumes() {
     let tree = tree();
     let (whole, _) = reference(&tree, &options());
     let dir = scratch();
@@ -491,7 +491,7 @@ fn a_set_that_rotted_before_it_was_published_is_mended() {
 }
 
 #[test]
-fn an_unfinished_set_of_somebody_else_is_passed_over() {
+fn an_unfinished_set_of_another_store_is_skipped() {
     let dir = scratch();
     std::fs::create_dir(dir.path().join("theirs.partial")).unwrap();
     let target =

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 use std::process::Command;
-use support::sets;
 
+use support::need;
 use support::sets::{options, pack, sh, store};
 
 /// Prints its arguments, ends with the number in code.txt.
@@ -37,9 +37,7 @@ fn run(set: &Path, prefix: &Path, arguments: &str, answer: &str) -> (String, i32
 #[test]
 fn restore_cmd_calls_lifeboat_and_passes_its_exit_code_on() {
     let compiler = "x86_64-w64-mingw32-gcc";
-    if !(sets::have("wine") && sets::have(compiler)) {
-        return;
-    }
+    need!("wine", "mingw");
     let dir = tempfile::tempdir().unwrap();
     let prefix = dir.path().join("prefix");
     let target = dir.path().join("set (1) & more ^ !x!");

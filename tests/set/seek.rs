@@ -217,7 +217,7 @@ fn a_volume_that_is_gone_costs_the_files_in_it() {
 }
 
 #[test]
-fn a_target_for_small_files_gets_volumes_by_itself() {
+fn a_destination_for_small_files_gets_volumes_automatically() {
     let dir = scratch();
     let target = Arc::new(Counting::new(dir.path(), 1_000_000));
     let outcome = offload(&plan(&tree()), &*target, &options(), &Silent).unwrap();

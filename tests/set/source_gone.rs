@@ -4,7 +4,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use support::sets;
 
 use lifeboat::archive::ArchiveError;
 use lifeboat::archive::plan::Plan;
@@ -13,6 +12,7 @@ use lifeboat::disk::Device;
 use lifeboat::monitor::Collect;
 use lifeboat::target::directory::DirectoryTarget;
 use lifeboat::target::open::Missing;
+use support::sets;
 use support::sets::{contents, scratch, store_through};
 
 /// A device that is unplugged after so many reads.
@@ -45,7 +45,7 @@ fn store() -> (Arc<Cable>, Plan) {
 }
 
 #[test]
-fn an_unplugged_source_is_no_loss_and_the_run_goes_on_when_it_is_back() {
+fn an_unplugged_source_is_no_loss_and_the_run_resumes_when_it_is_back() {
     let options = OffloadOptions { frame_bytes: 4096, resume: Resume::Auto, ..sets::options() };
     let save = |plan: &Plan, dir: &std::path::Path, monitor: &Collect| {
         let target = DirectoryTarget::open(dir, Missing::Make).unwrap();

@@ -8,7 +8,6 @@ use std::io::{Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use support::sets;
 
 use lifeboat::archive::manifest::{Data, Member, MemberKind, TimesLine};
 use lifeboat::archive::tar_dialect::member_header;
@@ -16,7 +15,8 @@ use lifeboat::facts::NodeId;
 use lifeboat::name::NtName;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::MemoryTree;
-use support::sets::{have, pack, sh, store};
+use support::sets::{pack, sh, store};
+use support::{need, require, sets};
 
 /// What stock tar must give: paths, and the bytes of files.
 fn expected(tree: &MemoryTree) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
@@ -71,9 +71,7 @@ fn compare(tree: &MemoryTree, dir: &Path) {
 
 #[test]
 fn zstd_and_gnu_tar_give_every_byte() {
-    if !(have("zstd") && have("tar") && have("sha256sum")) {
-        return;
-    }
+    need!("zstd", "tar", "sha256sum");
     let tree = store();
     let dir = tempfile::tempdir().unwrap();
     let set = dir.path().join(pack(&tree, dir.path(), &sets::options()).set);
@@ -90,9 +88,7 @@ fn zstd_and_gnu_tar_give_every_byte() {
 
 #[test]
 fn bsdtar_reads_it_without_complaint() {
-    if !(have("zstd") && have("bsdtar")) {
-        return;
-    }
+    need!("zstd", "bsdtar");
     let tree = store();
     let dir = tempfile::tempdir().unwrap();
     let set = dir.path().join(pack(&tree, dir.path(), &sets::options()).set);
@@ -107,9 +103,7 @@ fn bsdtar_reads_it_without_complaint() {
 /// paths of 32,767 units, times at the ends of what NTFS has.
 #[test]
 fn extremes_are_listed_by_every_tar() {
-    if !have("tar") {
-        return;
-    }
+    need!("tar");
     let dir = tempfile::tempdir().unwrap();
     let size = (9_u64 << 30) + 5;
     let long = format!("C/{}", "\u{E4}/\u{4E2D}".repeat(32_765 / 3));
@@ -136,7 +130,7 @@ fn extremes_are_listed_by_every_tar() {
         .chain([0, 1, u64::MAX].map(|ticks| format!("C/{ticks}/")))
         .collect();
     for list in ["tar -tf", "bsdtar -tf"] {
-        if have(list.split(' ').next().unwrap()) {
+        if require::all(&[list.split(' ').next().unwrap()]).is_some() {
             let line = format!("LC_ALL=C.UTF-8 {list} extremes.tar --quoting-style=literal");
             let line = line.replace(
                 "bsdtar -tf extremes.tar --quoting-style=literal",

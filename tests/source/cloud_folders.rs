@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use support::require;
 
 use lifeboat::disk::{Device, FileDevice};
 use lifeboat::facts::NodeKind;
@@ -15,6 +14,7 @@ use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat::tree::{Tree, TreeError};
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
+use support::need;
 use support::program::{Guarded, Run, lifeboat};
 
 const FOLDER: &str = "StateStore/USMT/File/C$/Users/judy/reparse/OneDrive";
@@ -37,7 +37,7 @@ fn read(tree: &dyn Tree, path: &NtPath) -> Vec<u8> {
 }
 
 fn mounted(image: &Path, options: MountOptions) -> Option<Mount> {
-    require::require("fuse", || lifeboat_maker::is_available().ok())?;
+    need!("fuse");
     Some(Mount::new(image, options).unwrap())
 }
 
@@ -80,7 +80,7 @@ fn it_goes_into_a_set_and_back_with_its_children() {
 
     let volume = dir.path().join("new.img");
     VolumeSpec::new("New", 32 << 20).format(&volume).unwrap();
-    let Some(mount) = mounted(&volume, MountOptions::default()) else { return };
+    let mount = need!(mounted(&volume, MountOptions::default()));
     let to = format!("C={}", mount.path().display());
     let back = lifeboat(&["restore", &set, "--to", &to, "--json"]).expect(3);
     let about: Vec<_> =
@@ -117,11 +117,8 @@ fn same_folder(old: &Path, new: &Path) {
 #[test]
 fn a_mount_that_cannot_show_them_says_so() {
     let image = Guarded::fixture("facts");
-    let Some(mount) =
-        mounted(image.path(), MountOptions { read_only: true, ..MountOptions::default() })
-    else {
-        return;
-    };
+    let mount =
+        need!(mounted(image.path(), MountOptions { read_only: true, ..MountOptions::default() }));
     let tree = HostTree::open(mount.path()).unwrap();
     let folder = tree.lookup(&FOLDER.into()).unwrap();
     let node = tree.node(folder).unwrap();
@@ -159,7 +156,7 @@ fn a_store_in_one_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let image = dir.path().join("disk.img");
     VolumeSpec::new("Cloud", 16 << 20).format(&image).unwrap();
-    let Some(mount) = mounted(&image, MountOptions::default()) else { return };
+    let mount = need!(mounted(&image, MountOptions::default()));
     let mut covered = TAG.to_le_bytes().to_vec();
     covered.extend([4, 0, 0, 0, 1, 2, 3, 4]);
     for store in ["OneDrive/StateStore", "Other"] {

@@ -3,17 +3,17 @@
 
 use std::fs;
 use std::path::Path;
-use support::require;
 
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
+use support::need;
 use support::program::{Guarded, Run, lifeboat};
 
 const USMT: &str = "StateStore/USMT";
 
 /// A volume with a store, after `change`.
 fn volume(dir: &Path, change: impl FnOnce(&Path)) -> Option<Guarded> {
-    require::require("fuse", || lifeboat_maker::is_available().ok())?;
+    need!("fuse");
     let image = dir.join("disk.img");
     VolumeSpec::new("Wiped", 16 << 20).format(&image).unwrap();
     let mount = Mount::new(&image, MountOptions::default()).unwrap();
@@ -52,7 +52,7 @@ fn files_deleted_from_a_store_are_named() {
         }
         fs::remove_file(root.join("elsewhere.txt")).unwrap();
     });
-    let Some(image) = image else { return };
+    let image = need!(image);
     let run = lifeboat(&["verify", image.arg(), "--json"]).expect(3);
     let findings = run.events("finding");
     let named: Vec<_> = findings.iter().filter(|f| f["code"] == "deleted-files").collect();
@@ -66,19 +66,19 @@ fn files_deleted_from_a_store_are_named() {
 }
 
 #[test]
-fn a_store_that_nobody_deleted_from_has_no_such_finding() {
+fn a_store_without_deleted_files_has_no_such_finding() {
     let dir = tempfile::tempdir().unwrap();
     let image = volume(dir.path(), |root| fs::remove_file(root.join("elsewhere.txt")).unwrap());
-    let Some(image) = image else { return };
+    let image = need!(image);
     let run = lifeboat(&["verify", image.arg(), "--json"]).expect(0);
     assert_eq!(codes(&run), [""; 0], "{}", run.stdout);
 }
 
 #[test]
-fn a_store_that_was_deleted_whole_is_told() {
+fn a_store_deleted_as_a_whole_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let image = volume(dir.path(), |root| fs::remove_dir_all(root.join("StateStore")).unwrap());
-    let Some(image) = image else { return };
+    let image = need!(image);
     let run = lifeboat(&["detect", image.arg(), "--json"]).expect(4);
     assert_eq!(codes(&run), ["deleted-store"], "{}", run.stdout);
     let finding = &run.events("finding")[0];

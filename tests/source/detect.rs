@@ -1,8 +1,8 @@
 //! `lifeboat detect` finds the stores that are there, and none that is not.
 
 use serde_json::Value;
+use support::need;
 use support::program::{Guarded, lifeboat};
-use support::require;
 
 /// Compares what `detect --json` says with what the maker put there.
 fn finds_what_is_there(fixture: &str) {
@@ -97,7 +97,7 @@ fn a_locked_volume_is_never_no_store() {
 }
 
 #[test]
-fn the_computer_the_capture_and_what_the_wipe_said_are_told() {
+fn the_computer_the_capture_and_the_wipes_log_are_shown() {
     let image = Guarded::fixture("leftovers");
     let run = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
     let machine = &run.events("machine")[0];
@@ -127,7 +127,7 @@ fn the_computer_the_capture_and_what_the_wipe_said_are_told() {
 }
 
 #[test]
-fn users_and_encryption_of_compressed_stores_are_told() {
+fn users_and_encryption_of_compressed_stores_are_shown() {
     let image = Guarded::fixture("compressed");
     let run = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
     let stores = run.events("store");
@@ -151,7 +151,7 @@ fn a_moved_store_and_one_of_usmt_3_are_stores() {
 /// without either the volume's serial number names the set.
 #[test]
 fn a_machine_without_a_registry_is_named_by_its_logs_or_its_volume() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let dir = tempfile::tempdir().unwrap();
     let make = |name: &str, log: Option<&[u8]>| {
         let mut volume = lifeboat_maker::volume::VolumeSpec::new("OSDisk", 6 << 20);
@@ -205,7 +205,7 @@ fn what_people_see_fits_80_columns() {
 
 /// A verdict keeps apart what was proved and what nobody can know.
 #[test]
-fn a_verdict_says_what_it_knows_and_what_not() {
+fn a_verdict_says_what_was_checked_and_what_not() {
     let image = Guarded::fixture("hardlink-two");
     let verdict = |level: &str| {
         let run = lifeboat(&["verify", image.arg(), "--level", level, "--json"]).expect(0);

@@ -5,20 +5,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use support::require;
 
 use lifeboat::disk::{
     Device, Disk, DiskError, DiskFormat, Fault, Foreign, TableKind, VolumeKind, open_image,
 };
 use support::dirty_vhdx::{dirty_vhdx, peek, poke, tear_log};
+use support::{need, require};
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
-
-/// Whether all `tools` are here; says by name what is not.
-fn have(tools: &[&str]) -> bool {
-    tools.iter().all(|tool| require::require(tool, || require::program(tool)).is_some())
-}
 
 /// Runs a program; its failure is the test's.
 fn run(program: &str, args: &[&str]) -> String {
@@ -121,9 +116,7 @@ fn windows_volumes() -> Vec<(u32, VolumeKind, u64, u64)> {
 
 #[test]
 fn a_gpt_disk_by_sgdisk() {
-    if !have(&WINDOWS_TOOLS) {
-        return;
-    }
+    need!(require::all(&WINDOWS_TOOLS));
     let scratch = Scratch::new();
     let path = windows_disk(&scratch);
     let disk = open(&path);
@@ -170,9 +163,7 @@ fn a_gpt_disk_by_sgdisk() {
 
 #[test]
 fn an_mbr_disk_with_logical_partitions_by_parted() {
-    if !have(&["parted", "mkntfs", "mkfs.vfat"]) {
-        return;
-    }
+    need!("parted", "mkntfs", "mkfs.vfat");
     let scratch = Scratch::new();
     let path = scratch.blank("disk.img", 128 * MIB);
     let commands = "mklabel msdos mkpart primary ntfs 1MiB 33MiB \
@@ -200,9 +191,7 @@ fn an_mbr_disk_with_logical_partitions_by_parted() {
 
 #[test]
 fn bare_ntfs_by_mkntfs_with_its_boot_sector_or_the_copy() {
-    if !have(&["mkntfs"]) {
-        return;
-    }
+    need!("mkntfs");
     // Sector size, cluster size, and lengths that do not end on a cluster.
     for (sector, cluster, len) in [
         ("512", "512", 16 * MIB),
@@ -241,7 +230,7 @@ fn volumes_by_other_formatters() {
         (&["mkswap"], 16 * MIB, VolumeKind::LinuxSwap, None),
     ];
     for (mkfs, len, kind, label) in cases {
-        if !have(&mkfs[..1]) {
+        if require::all(&mkfs[..1]).is_none() {
             continue;
         }
         let scratch = Scratch::new();
@@ -303,9 +292,8 @@ fn assert_same_bytes(disk: &dyn Device, raw: &str) {
 
 #[test]
 fn containers_by_qemu_img_hold_the_same_bytes() {
-    if !have(&["qemu-img"]) || !have(&WINDOWS_TOOLS) {
-        return;
-    }
+    need!("qemu-img");
+    need!(require::all(&WINDOWS_TOOLS));
     let scratch = Scratch::new();
     let raw = raw_disk(&scratch);
     for (format, options, expected) in [
@@ -332,9 +320,7 @@ fn containers_by_qemu_img_hold_the_same_bytes() {
 
 #[test]
 fn other_formats_by_qemu_img_are_named() {
-    if !have(&["qemu-img"]) {
-        return;
-    }
+    need!("qemu-img");
     let scratch = Scratch::new();
     for (format, expected) in [
         ("qcow2", Foreign::Qcow2),
@@ -357,9 +343,7 @@ fn other_formats_by_qemu_img_are_named() {
 #[test]
 fn differencing_containers_are_refused_with_words() {
     // qemu-img makes none: turned into one by their own flags.
-    if !have(&["qemu-img"]) {
-        return;
-    }
+    need!("qemu-img");
     let scratch = Scratch::new();
     let image = scratch.text("child.vhdx");
     run("qemu-img", &["create", "-f", "vhdx", &image, "64M"]);
@@ -378,9 +362,8 @@ fn differencing_containers_are_refused_with_words() {
 
 #[test]
 fn a_vhdx_that_was_not_closed_has_its_log_replayed_in_memory() {
-    if !have(&["qemu-img"]) || !have(&WINDOWS_TOOLS) {
-        return;
-    }
+    need!("qemu-img");
+    need!(require::all(&WINDOWS_TOOLS));
     let scratch = Scratch::new();
     let raw = raw_disk(&scratch);
     let image = scratch.text("dirty.vhdx");
@@ -426,22 +409,10 @@ impl Drop for Loop {
     }
 }
 
-/// Whether loop devices can be made here, which takes root and a kernel that
-/// lets us.
-fn loop_devices() -> Option<()> {
-    require::program("losetup")?;
-    let found = Command::new("losetup").arg("-f").output().ok()?;
-    let device = String::from_utf8(found.stdout).ok()?;
-    let usable = found.status.success() && Path::new(device.trim()).exists();
-    (usable && File::open("/dev/loop-control").is_ok()).then_some(())
-}
-
 #[test]
 fn a_block_device_is_read_with_its_partitions_and_mounts() {
-    let Some(()) = require::require("loop", loop_devices) else { return };
-    if !have(&WINDOWS_TOOLS) {
-        return;
-    }
+    need!("loop");
+    need!(require::all(&WINDOWS_TOOLS));
     let scratch = Scratch::new();
     let image = windows_disk(&scratch);
     let device = Loop::new(&image, 512);
@@ -471,10 +442,8 @@ fn a_block_device_is_read_with_its_partitions_and_mounts() {
 
 #[test]
 fn a_device_with_sectors_of_4096_bytes_has_its_tables_in_them() {
-    let Some(()) = require::require("loop", loop_devices) else { return };
-    if !have(&["sgdisk", "mkntfs", "parted"]) {
-        return;
-    }
+    need!("loop");
+    need!("sgdisk", "mkntfs", "parted");
     for label in ["gpt", "msdos"] {
         let scratch = Scratch::new();
         let image = scratch.blank("disk.img", 128 * MIB);
@@ -500,9 +469,9 @@ fn a_device_with_sectors_of_4096_bytes_has_its_tables_in_them() {
 }
 
 #[test]
-fn a_mounted_volume_is_said_to_be_in_use() {
-    let Some(()) = require::require("loop", loop_devices) else { return };
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+fn a_mounted_volume_is_reported_as_in_use() {
+    need!("loop");
+    need!("fuse");
     let scratch = Scratch::new();
     let image = scratch.blank("volume.img", 64 * MIB);
     run("mkntfs", &["-F", "-Q", &image]);

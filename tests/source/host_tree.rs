@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
-use support::ntfs_mount;
 
 use lifeboat::facts::{Content, FileTime, NodeId, NodeKind, attributes};
 use lifeboat::monitor::Silent;
@@ -17,6 +16,7 @@ use lifeboat::tree::source::Source;
 use lifeboat::tree::{Tree, TreeError, Via};
 use support::made_set::{descriptor, junction_to, reparse};
 use support::ntfs_mount::Mounted;
+use support::{need, ntfs_mount};
 
 fn names(tree: &dyn Tree, at: NodeId) -> Vec<String> {
     tree.children(at).unwrap().iter().map(|e| e.name.to_string()).collect()
@@ -75,10 +75,8 @@ fn make_store(root: &Path) {
 }
 
 #[test]
-fn an_ntfs_3g_mount_shows_every_fact() {
-    if !ntfs_mount::available("an_ntfs_3g_mount_shows_every_fact") {
-        return;
-    }
+fn an_ntfs_3g_mount_shows_all_metadata() {
+    need!("fuse");
     let mut volume = Mounted::fresh(32);
     let root = volume.path().to_owned();
     make_store(&root);
@@ -173,9 +171,7 @@ fn an_ntfs_3g_mount_shows_every_fact() {
 
 #[test]
 fn a_stream_that_a_mount_cannot_show_whole_is_refused_not_cut() {
-    if !ntfs_mount::available("a_stream_that_a_mount_cannot_show_whole_is_refused_not_cut") {
-        return;
-    }
+    need!("fuse");
     let mut volume = Mounted::fresh(16);
     volume.remount("streams_interface=windows");
     fs::write(volume.path().join("f"), b"x").unwrap();
@@ -192,9 +188,7 @@ fn a_stream_that_a_mount_cannot_show_whole_is_refused_not_cut() {
 
 #[test]
 fn sectors_that_fail_become_zeros_with_a_hole() {
-    if !ntfs_mount::available("sectors_that_fail_become_zeros_with_a_hole") {
-        return;
-    }
+    need!("fuse");
     let mut volume = Mounted::fresh(32);
     let bytes: Vec<u8> = (1..2_000_001u32).flat_map(u32::to_be_bytes).collect();
     fs::write(volume.path().join("long"), &bytes).unwrap();
@@ -307,9 +301,7 @@ fn depth_has_no_limit() {
 
 #[test]
 fn other_file_systems_below_are_not_entered() {
-    if !ntfs_mount::available("other_file_systems_below_are_not_entered") {
-        return;
-    }
+    need!("fuse");
     let volume = Mounted::fresh(16);
     fs::write(volume.path().join("inside"), b"x").unwrap();
     let tree = HostTree::open(volume.path().parent().unwrap()).unwrap();
@@ -319,10 +311,8 @@ fn other_file_systems_below_are_not_entered() {
 }
 
 #[test]
-fn a_mount_that_does_not_answer_holds_nobody_up() {
-    if !ntfs_mount::available("a_mount_that_does_not_answer_holds_nobody_up") {
-        return;
-    }
+fn a_mount_that_does_not_answer_does_not_block() {
+    need!("fuse");
     let volume = Mounted::fresh(16);
     let beside = volume.path().parent().unwrap().join("beside");
     fs::create_dir_all(beside.join("StateStore/USMT")).unwrap();

@@ -5,13 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{require, unpack};
 
 use lifeboat_maker::people::Person;
 use lifeboat_maker::store;
 use lifeboat_maker::volume::VolumeSpec;
 use serde_json::{Value, json};
 use support::program::{Guarded, Run, lifeboat};
+use support::{need, unpack};
 
 /// A bare volume that BitLocker has encrypted, to its first sector's say-so.
 fn locked(dir: &Path) -> PathBuf {
@@ -53,7 +53,7 @@ fn never_green(set: &Path, words: &str) {
 }
 
 #[test]
-fn a_set_without_a_part_says_so_wherever_it_is_looked_at() {
+fn a_set_without_a_part_says_so_in_every_command() {
     for (fixture, code, words) in [
         ("primary-alone", "secondary-missing", "the part on drive D:"),
         ("secondary-alone", "primary-missing", "the primary part"),
@@ -72,7 +72,7 @@ fn a_set_without_a_part_says_so_wherever_it_is_looked_at() {
 }
 
 #[test]
-fn a_store_that_tells_all_its_parts_is_green_beside_a_locked_volume() {
+fn a_store_that_lists_all_its_parts_is_green_beside_a_locked_volume() {
     let dir = tempfile::tempdir().unwrap();
     let image = Guarded::fixture("hardlink-one");
     let locked = locked(dir.path());
@@ -91,7 +91,7 @@ fn a_store_that_tells_all_its_parts_is_green_beside_a_locked_volume() {
 
 #[test]
 fn a_part_that_a_locked_volume_may_hold_is_never_green() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let dir = tempfile::tempdir().unwrap();
     let mut volume = VolumeSpec::new("OSDisk", 6 << 20);
     let usmt = "StateStore/USMT";

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use support::{ntfs3g, require, unpack};
 
 use lifeboat::facts::{Facts, Node, NodeKind};
 use lifeboat::monitor::Silent;
@@ -22,6 +21,7 @@ use lifeboat_maker::store::{self, Capture};
 use lifeboat_maker::volume::VolumeSpec;
 use lifeboat_maker::wipe::wipe;
 use support::program::{Guarded, Run, lifeboat, sha256_of};
+use support::{need, ntfs3g, unpack};
 use tempfile::TempDir;
 
 const SEAL: &str = "StateStore/lifeboat.seal";
@@ -81,11 +81,6 @@ impl Volume {
     }
 }
 
-/// Whether volumes can be mounted here.
-fn can_mount() -> bool {
-    require::require("fuse", require::mounts).is_some()
-}
-
 /// Everything that Lifeboat's own reader sees of every file: facts and bytes.
 fn everything(tree: &dyn Tree) -> BTreeMap<String, (Node, Facts, Vec<Vec<u8>>)> {
     let mut all = BTreeMap::new();
@@ -137,9 +132,7 @@ fn verdict(run: &Run) -> String {
 
 #[test]
 fn a_seal_is_one_file_and_nothing_else_changes() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     let image = ntfs3g::Image::make(2 << 20, &[]);
     fs::copy(volume.image(), image.path()).unwrap();
@@ -174,9 +167,7 @@ fn a_seal_is_one_file_and_nothing_else_changes() {
 
 #[test]
 fn a_store_that_is_as_it_was_sealed_is_proved_by_every_hash() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     let sealed = volume.seal(0, &[]);
     let totals = &sealed.events("sealed")[0]["totals"];
@@ -221,9 +212,7 @@ fn meddle(root: &Path) {
 
 #[test]
 fn what_changed_is_named_file_by_file() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     volume.mounted(meddle);
@@ -256,10 +245,8 @@ fn what_changed_is_named_file_by_file() {
 }
 
 #[test]
-fn times_and_rights_alone_are_told_apart_from_bytes() {
-    if !can_mount() {
-        return;
-    }
+fn changed_times_and_permissions_are_told_apart_from_changed_bytes() {
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     volume.mounted(|root| {
@@ -292,9 +279,7 @@ fn times_and_rights_alone_are_told_apart_from_bytes() {
 
 #[test]
 fn offload_notes_the_seal_in_the_set_and_restore_brings_it_back() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     let image = Guarded::new(volume.image());
@@ -329,9 +314,7 @@ fn offload_notes_the_seal_in_the_set_and_restore_brings_it_back() {
 
 #[test]
 fn what_changed_is_in_the_set_too() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     volume.mounted(meddle);
@@ -378,9 +361,7 @@ fn what_changed_is_in_the_set_too() {
 
 #[test]
 fn a_quick_seal_has_no_hashes_and_says_so() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     let run = volume.seal(0, &["--quick"]);
     assert_eq!(run.events("sealed")[0]["quick"], true);
@@ -403,9 +384,7 @@ fn a_quick_seal_has_no_hashes_and_says_so() {
 
 #[test]
 fn sealing_again_replaces_and_names_the_earlier_date() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     let first = volume.seal(0, &[]).events("sealed")[0]["created"].clone();
     volume.mounted(|root| {
@@ -424,9 +403,7 @@ fn sealing_again_replaces_and_names_the_earlier_date() {
 
 #[test]
 fn a_damaged_seal_is_not_believed() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     let whole = volume.mounted(|root| fs::read(root.join(SEAL)).unwrap());
@@ -458,9 +435,7 @@ fn a_damaged_seal_is_not_believed() {
 
 #[test]
 fn the_seal_of_another_capture_is_not_believed() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     // scanstate /o: everything anew, the seal is left where it was.
@@ -481,9 +456,7 @@ fn the_seal_of_another_capture_is_not_believed() {
 
 #[test]
 fn a_damaged_catalog_is_a_change_and_not_another_capture() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     volume.mounted(|root| fs::write(root.join("StateStore/USMT/catalog.mig"), "zap").unwrap());
@@ -511,9 +484,7 @@ fn two_volumes() -> [Volume; 2] {
 
 #[test]
 fn one_seal_at_the_primary_covers_all_parts() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let [c, d] = two_volumes();
     c.mounted(|c| {
         d.mounted(|d| {
@@ -544,9 +515,7 @@ fn one_seal_at_the_primary_covers_all_parts() {
 
 #[test]
 fn what_cannot_be_sealed_is_refused_in_two_lines() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     let image = Guarded::new(volume.image());
     let run = lifeboat(&["seal", image.arg()]).expect(2);
@@ -566,9 +535,7 @@ fn what_cannot_be_sealed_is_refused_in_two_lines() {
 
 #[test]
 fn a_full_volume_keeps_its_store_and_its_earlier_seal() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &["--quick"]);
     let before = volume.mounted(|root| {
@@ -589,9 +556,7 @@ fn a_full_volume_keeps_its_store_and_its_earlier_seal() {
 
 #[test]
 fn two_names_of_one_file_are_two_names_in_the_seal() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     // One of the two becomes a copy, as a copy of the store would have it.
@@ -611,9 +576,7 @@ fn two_names_of_one_file_are_two_names_in_the_seal() {
 
 #[test]
 fn stock_tools_can_check_a_seal() {
-    if !can_mount() {
-        return;
-    }
+    need!("fuse");
     let volume = Volume::fixture();
     volume.seal(0, &[]);
     let script = r#"zstd -dc "$1" | tail -n 1; zstd -dc "$1" | head -n -1 | sha256sum"#;

@@ -3,7 +3,6 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use support::{ntfs3g, unpack};
 
 use lifeboat::monitor::Silent;
 use lifeboat::ntfs::attribute::kind;
@@ -13,6 +12,7 @@ use support::damage::{number, patch_record, runs};
 use support::made::noise;
 use support::ntfs3g::Image;
 use support::program::{Guarded, Run, lifeboat};
+use support::{need, unpack};
 
 const PLAN: &str = "StateStore/USMT/File/C$/Users/alice/plan.dwg";
 
@@ -41,9 +41,7 @@ fn codes(run: &Run) -> Vec<String> {
 
 #[test]
 fn a_sealed_file_that_cannot_be_read_is_not_taken_for_the_sealed_one() {
-    if !ntfs3g::can_mount() {
-        return;
-    }
+    need!("fuse");
     let image = sealed();
     let path = image.path();
     let args = ["verify", path.to_str().unwrap(), "--level", "full", "--json"];

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use support::{full_store, made_set, members, ntfs_mount, sets};
 
 use lifeboat::archive::manifest::{Member, MemberKind};
 use lifeboat::archive::plan::Plan;
@@ -20,6 +19,7 @@ use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use lifeboat::tree::ntfs::NtfsTree;
 use support::ntfs_mount::Mounted;
+use support::{full_store, made_set, members, need, ntfs_mount, sets};
 
 /// The members of a set of the tree's store, without their places in the set.
 fn saved(tree: Arc<dyn Tree>, dir: &Path) -> BTreeMap<String, Member> {
@@ -72,9 +72,7 @@ const DIFFER: [(&str, &str); 6] = [
 
 #[test]
 fn a_mount_and_its_image_give_the_same_manifest() {
-    if !ntfs_mount::available("a_mount_and_its_image_give_the_same_manifest") {
-        return;
-    }
+    need!("fuse");
     let mut volume = Mounted::fresh(32);
     full_store::make(volume.path());
     make_what_is_hard_to_show(volume.path());

@@ -4,13 +4,11 @@
 
 use support::ntfs_mount::Mounted;
 use support::program::lifeboat;
-use support::{full_store, ntfs_mount};
+use support::{full_store, need, ntfs_mount};
 
 #[test]
 fn an_image_is_read_raw_and_its_mount_through_the_host() {
-    if !ntfs_mount::available("an_image_is_read_raw_and_its_mount_through_the_host") {
-        return;
-    }
+    need!("fuse");
     let mut volume = Mounted::fresh(32);
     full_store::make(volume.path());
     volume.remount(&format!("ro,{}", ntfs_mount::ALL_FACTS));

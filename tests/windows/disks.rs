@@ -6,13 +6,14 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use support::{exe, require, wine};
+
+use support::{exe, need, require, wine};
 
 #[test]
 fn a_drive_is_read_as_a_device() {
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
-    let Some(mkntfs) = require::require("mkntfs", || require::program("mkntfs")) else { return };
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
+    let mkntfs = need!("mkntfs", || require::program("mkntfs"));
     // The folder that the drive shows is another thing than the device, and
     // empty: what is found in the volume came from the device.
     let drive = wine.drive();
@@ -41,8 +42,8 @@ fn a_drive_is_read_as_a_device() {
 
 #[test]
 fn what_is_not_there_is_refused_in_two_lines() {
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
     for name in ["Q:", r"\\.\PhysicalDrive99", r"Z:\no such.img"] {
         let ran = wine.run(&exe, &["detect", name]);
         assert_eq!(ran.code, 1, "{name}: {}\n{}", ran.stdout, ran.stderr);
@@ -54,10 +55,10 @@ fn what_is_not_there_is_refused_in_two_lines() {
 /// `C:` is a folder to Wine: as a disk it is refused, as any drive is on Windows
 /// to who is no administrator. (A letter made while Wine's services run is no volume.)
 #[test]
-fn a_drive_that_is_refused_as_a_disk_is_told_of_and_read_by_its_files() {
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
-    let Some(mkntfs) = require::require("mkntfs", || require::program("mkntfs")) else { return };
+fn a_drive_that_cannot_be_read_as_a_disk_is_reported_and_read_by_its_files() {
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
+    let mkntfs = need!("mkntfs", || require::program("mkntfs"));
     let detect = |name: &str| {
         let ran = wine.run(&exe, &["detect", name, "--json"]);
         assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);

@@ -5,7 +5,6 @@
 use std::fs;
 use std::os::windows::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use support::made_set;
 
 use lifeboat::archive::manifest::{MemberKind, to_base64};
 use lifeboat::facts::{LossKind, NodeKind};
@@ -16,6 +15,7 @@ use lifeboat::restore::{
 };
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::{HostTree, privileges};
+use support::made_set;
 use support::made_set::MadeSet;
 
 /// A folder of its own, removed at the end.

@@ -6,11 +6,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
-use support::{exe, golden, require, wine};
 
 use support::program::lifeboat;
 use support::tmux::Tmux;
 use support::wine::Wine;
+use support::{exe, golden, need, wine};
 use tempfile::TempDir;
 
 /// A terminal with Wine, in a folder with a store below `disk`.
@@ -23,8 +23,8 @@ struct Desk {
 
 impl Desk {
     fn new() -> Option<Self> {
-        let exe = require::require("lifeboat.exe", exe::find)?;
-        let wine = require::require("wine", wine::find)?;
+        let exe = need!("lifeboat.exe", exe::find);
+        let wine = need!("wine", wine::find);
         let folder = TempDir::new().unwrap();
         let image = lifeboat_maker::fixture("hardlink-two").unwrap();
         fs::copy(image, folder.path().join("disk.img")).unwrap();
@@ -57,7 +57,7 @@ impl Desk {
 
 #[test]
 fn a_console_without_sequences_shows_every_page() {
-    let Some(desk) = Desk::new() else { return };
+    let desk = need!(Desk::new());
     let terminal = &desk.terminal;
     desk.start("guide disk.img --to usb");
     // Wine draws slowly: a page is there once its last line is.
@@ -101,7 +101,7 @@ fn a_console_without_sequences_shows_every_page() {
 
 #[test]
 fn the_console_is_left_as_it_was_on_ctrl_c() {
-    let Some(desk) = Desk::new() else { return };
+    let desk = need!(Desk::new());
     desk.start("guide disk.img");
     desk.terminal.wait_for("2 of 5");
     // Wine makes a signal of it, whatever the console's mode: that asks nothing.

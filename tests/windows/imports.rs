@@ -5,10 +5,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use support::{exe, require};
 
 use object::LittleEndian as LE;
 use object::read::pe::{ImageNtHeaders, Import, PeFile, PeFile32, PeFile64};
+use support::{exe, need, require};
 
 /// The DLLs that the exe may import, and why they are there in the barest boot
 /// image (WinPE 3, Windows 7). That they are is common knowledge, tried on no
@@ -85,7 +85,7 @@ const NEWER_THAN_WINDOWS_7: [&str; 50] = [
 
 #[test]
 fn every_dll_and_function_is_in_a_winpe_of_windows_7() {
-    let Some(exes) = require::require("lifeboat.exe", exe::all) else { return };
+    let exes = need!("lifeboat.exe", exe::all);
     for exe in exes {
         let imports = imports_of(&exe);
         assert!(
@@ -114,7 +114,7 @@ int main(void) {
 #[test]
 fn a_program_for_windows_10_is_caught() {
     let gcc = || require::program("x86_64-w64-mingw32-gcc");
-    let Some(gcc) = require::require("mingw", gcc) else { return };
+    let gcc = need!("mingw", gcc);
     let dir = tempfile::tempdir().unwrap();
     let (source, exe) = (dir.path().join("new.c"), dir.path().join("new.exe"));
     std::fs::write(&source, NEEDS_WINDOWS_10).unwrap();
@@ -146,7 +146,7 @@ fn not_in_winpe_3(imports: &[(String, String)]) -> Vec<String> {
 
 #[test]
 fn no_path_of_the_building_machine_is_in_the_exe() {
-    let Some(exes) = require::require("lifeboat.exe", exe::all) else { return };
+    let exes = need!("lifeboat.exe", exe::all);
     let home = std::env::var("HOME").unwrap_or_default();
     for exe in exes {
         let bytes = std::fs::read(&exe).unwrap();

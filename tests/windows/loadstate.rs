@@ -6,11 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{exe, require, wine};
 
 use lifeboat::store::loadstate::unsure::QUESTIONS;
 use support::program::{Guarded, lifeboat};
 use support::wine::{Ran, Wine};
+use support::{exe, need, require, wine};
 use tempfile::TempDir;
 
 /// A fixture's rescue set.
@@ -146,9 +146,9 @@ fn stage_with(fixture: &str) -> Option<Stage> {
 }
 
 fn stage_in(fixture: &str, dir: TempDir) -> Option<Stage> {
-    let exe = require::require("lifeboat.exe", exe::find)?;
-    let gcc = require::require("mingw", || require::program("x86_64-w64-mingw32-gcc"))?;
-    let wine = require::require("wine", wine::find)?;
+    let exe = need!("lifeboat.exe", exe::find);
+    let gcc = need!("mingw", require::mingw);
+    let wine = need!("wine", wine::find);
     let usmt = dir.path().join("usmt");
     fs::create_dir(&usmt).unwrap();
     let source = support::root().join("tests/windows/loadstate.c");
@@ -188,7 +188,7 @@ impl Stage {
 
 #[test]
 fn it_is_run_with_the_right_arguments_and_followed() {
-    let Some(stage) = stage() else { return };
+    let stage = need!(stage());
     let ran = stage.run(0, &["--json"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let usmt = Wine::path(&stage.usmt);
@@ -212,7 +212,7 @@ fn it_is_run_with_the_right_arguments_and_followed() {
 fn a_store_in_a_folder_that_is_a_volume_of_its_own_is_named_in_full() {
     for above in [Path::new("/dev/shm"), &std::env::temp_dir()] {
         let dir = TempDir::new_in(above).unwrap();
-        let Some(stage) = stage_in("uncompressed", dir) else { return };
+        let stage = need!(stage_in("uncompressed", dir));
         fs::write(stage.usmt.join("code.txt"), "0").unwrap();
         let to = Wine::path(&stage.dir.path().join("to"));
         let usmt = Wine::path(&stage.usmt);
@@ -224,8 +224,8 @@ fn a_store_in_a_folder_that_is_a_volume_of_its_own_is_named_in_full() {
 }
 
 #[test]
-fn its_return_codes_are_told_in_words() {
-    let Some(stage) = stage() else { return };
+fn its_return_codes_are_explained_in_words() {
+    let stage = need!(stage());
     fs::write(stage.usmt.join("utf16.txt"), "").unwrap();
     for (code, exit, words) in [
         (3, 3, "passed over because of /c"),
@@ -247,7 +247,7 @@ fn its_return_codes_are_told_in_words() {
 /// the store, and in what loadstate says of itself.
 #[test]
 fn the_key_stands_on_no_screen_and_in_no_log() {
-    let Some(stage) = stage_with("compressed") else { return };
+    let stage = need!(stage_with("compressed"));
     let secret = "Schluessel4711";
     let key = stage.dir.path().join("key.txt");
     fs::write(&key, secret).unwrap();
@@ -275,7 +275,7 @@ fn the_key_stands_on_no_screen_and_in_no_log() {
 
 #[test]
 fn it_is_not_run_where_it_cannot_work() {
-    let Some(stage) = stage() else { return };
+    let stage = need!(stage());
     let empty = stage.dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
     // No loadstate.exe there.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::{exe, require, wine};
 
 use support::tmux::Tmux;
+use support::{exe, need, wine};
 
 const HOOK: &str = "call %SystemDrive%\\Lifeboat\\start.cmd & rem added by Lifeboat\r\n";
 
@@ -20,8 +20,8 @@ struct Boot {
 
 impl Boot {
     fn new(more: &[(&str, &str)]) -> Option<Self> {
-        require::require("wimtools", || require::program("wimlib-imagex"))?;
-        let exe = require::require("lifeboat.exe", exe::find)?;
+        need!("wimtools");
+        let exe = need!("lifeboat.exe", exe::find);
         let dir = tempfile::tempdir().unwrap();
         let boot = Self { dir, exe };
         // ConfigMgr's and MDT's images write their names in whatever case.
@@ -92,7 +92,7 @@ impl Boot {
 
 #[test]
 fn it_goes_in_where_it_belongs_and_nothing_else_changes() {
-    let Some(boot) = Boot::new(&[]) else { return };
+    let boot = need!(Boot::new(&[]));
     let before = boot.listing();
     boot.inject(&[]);
     let after = boot.listing();
@@ -118,8 +118,8 @@ fn it_goes_in_where_it_belongs_and_nothing_else_changes() {
 }
 
 #[test]
-fn again_is_nothing_to_do_and_undo_gives_back_what_was() {
-    let Some(boot) = Boot::new(&[]) else { return };
+fn repeating_it_changes_nothing_and_undo_restores_what_was() {
+    let boot = need!(Boot::new(&[]));
     let before = boot.listing();
     boot.inject(&[]);
     let once = fs::read(boot.path("boot.wim")).unwrap();
@@ -132,7 +132,7 @@ fn again_is_nothing_to_do_and_undo_gives_back_what_was() {
 
 #[test]
 fn new_settings_replace_the_old_and_later_changes_to_startnet_stay() {
-    let Some(boot) = Boot::new(&[]) else { return };
+    let boot = need!(Boot::new(&[]));
     let settings = boot.path("some.toml");
     fs::write(&settings, "to = 'a'\n").unwrap();
     boot.inject(&["--settings", settings.to_str().unwrap()]);
@@ -150,7 +150,7 @@ fn new_settings_replace_the_old_and_later_changes_to_startnet_stay() {
 
 #[test]
 fn a_dry_run_changes_nothing() {
-    let Some(boot) = Boot::new(&[]) else { return };
+    let boot = need!(Boot::new(&[]));
     let before = fs::read(boot.path("boot.wim")).unwrap();
     let said = boot.inject(&["--dry-run"]);
     assert!(said.contains("+ \\Lifeboat\\lifeboat.exe"), "{said}");
@@ -166,7 +166,7 @@ fn where_another_shell_starts_it_waits_to_be_called() {
         "[LaunchApps]\r\n%SYSTEMROOT%\\System32\\bddrun.exe,/bootstrap\r\n",
     ] {
         let shell = ("Windows/System32/WINPESHL.INI", text);
-        let Some(boot) = Boot::new(&[shell]) else { return };
+        let boot = need!(Boot::new(&[shell]));
         boot.inject(&[]);
         assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
         boot.inject(&["--start", "yes"]);
@@ -180,7 +180,7 @@ fn where_another_shell_starts_it_waits_to_be_called() {
 
 #[test]
 fn what_does_not_fit_is_refused_before_anything_changes() {
-    let Some(boot) = Boot::new(&[]) else { return };
+    let boot = need!(Boot::new(&[]));
     let before = boot.listing();
     let refused = |args: &[&str], why: &str| {
         let done = boot.run(args);
@@ -203,15 +203,15 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
 
 #[test]
 fn startnet_of_the_image_reaches_the_guided_rescue() {
-    let Some(boot) = Boot::new(&[]) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
+    let boot = need!(Boot::new(&[]));
+    let wine = need!("wine", wine::find);
     boot.inject(&[]);
     boot.wimlib(&["extract", "boot.wim", "1", "/", "--dest-dir=booted", "--no-acls"]);
     let _x = wine.letter('x', &boot.path("booted"));
     // Wine starts from C:, WinPE from X:.
     let booted = |command: &str| format!("SystemDrive=X:&&{command}");
     let startnet = booted(r"X:\Windows\System32\startnet.cmd");
-    let Some(screen) = Tmux::start(boot.dir.path(), &[]) else { return };
+    let screen = need!(Tmux::start(boot.dir.path(), &[]));
     screen.run(&format!("{} /c set '{startnet}' 2> err", wine.shell_line(Path::new("cmd"))));
     // Wine's console draws a page in pieces.
     screen.wait("its first page", |page| page.contains("guided rescue") && page.contains("of 5"));

@@ -2,10 +2,10 @@
 //! inventories show, and the manifest that tells Windows how to run it.
 
 use std::path::Path;
-use support::{exe, require};
 
 use object::LittleEndian as LE;
 use object::read::pe::{ImageNtHeaders, PeFile, PeFile32, PeFile64};
+use support::{exe, need};
 
 /// Resource types, of `winuser.h`.
 const RT_VERSION: u32 = 16;
@@ -40,7 +40,7 @@ fn read_resource<Pe: ImageNtHeaders>(pe: &PeFile<'_, Pe>, kind: u32) -> Vec<u8> 
 
 #[test]
 fn the_manifest_asks_for_long_paths_and_utf_8() {
-    let Some(exes) = require::require("lifeboat.exe", exe::all) else { return };
+    let exes = need!("lifeboat.exe", exe::all);
     for exe in exes {
         let manifest = String::from_utf8(resource(&exe, RT_MANIFEST)).unwrap();
         for wanted in [">true</longPathAware>", ">UTF-8</activeCodePage>", "asInvoker"] {
@@ -53,7 +53,7 @@ fn the_manifest_asks_for_long_paths_and_utf_8() {
 fn the_version_resource_is_cargo_s() {
     let version = env!("CARGO_PKG_VERSION");
     let numbers: Vec<u32> = version.split(['.', '-']).take(3).map(|n| n.parse().unwrap()).collect();
-    let Some(exes) = require::require("lifeboat.exe", exe::all) else { return };
+    let exes = need!("lifeboat.exe", exe::all);
     for exe in exes {
         let resource = resource(&exe, RT_VERSION);
         // VS_FIXEDFILEINFO: signature, structure's version, then the file's.

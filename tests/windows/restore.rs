@@ -9,7 +9,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
-use support::{exe, members, require, sets, wine};
 
 use lifeboat::archive::hash::sha256_hex;
 use lifeboat::archive::manifest::{Data, Member, MemberKind};
@@ -20,6 +19,7 @@ use lifeboat::restore::MARKER;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::program::{Guarded, Run, lifeboat, sha256_of};
 use support::wine::Wine;
+use support::{exe, members, need, sets, wine};
 use tempfile::TempDir;
 
 /// The exe, and what runs it.
@@ -30,8 +30,8 @@ struct Exe {
 
 impl Exe {
     fn find() -> Option<Self> {
-        let program = require::require("lifeboat.exe", exe::find)?;
-        Some(Self { wine: require::require("wine", wine::find)?, program })
+        let program = need!("lifeboat.exe", exe::find);
+        Some(Self { wine: need!("wine", wine::find), program })
     }
 
     fn run(&self, args: &[&str]) -> Run {
@@ -144,8 +144,8 @@ fn ticks(seconds: i64, nanos: i64) -> u64 {
 }
 
 #[test]
-fn one_part_goes_alone() {
-    let Some(exe) = Exe::find() else { return };
+fn one_part_is_restored_alone() {
+    let exe = need!(Exe::find());
     let dir = TempDir::new().unwrap();
     let (set, members) = fixture("hardlink-two", &dir.path().join("sets"));
     let to = dir.path().join("to");
@@ -188,8 +188,8 @@ fn one_part_goes_alone() {
 }
 
 #[test]
-fn one_user_goes_alone() {
-    let Some(exe) = Exe::find() else { return };
+fn one_user_is_restored_alone() {
+    let exe = need!(Exe::find());
     let dir = TempDir::new().unwrap();
     let (set, members) = fixture("hardlink-two", &dir.path().join("sets"));
     let to = dir.path().join("to");
@@ -360,8 +360,8 @@ impl Scene {
 }
 
 #[test]
-fn a_killed_restore_goes_on_and_never_looks_whole() {
-    let Some(exe) = Exe::find() else { return };
+fn a_killed_restore_resumes_and_never_looks_complete() {
+    let exe = need!(Exe::find());
     let scene = Scene::new();
     let drive = scene.drive();
     let restore = ["restore", scene.set.as_str(), "--to", &drive];
@@ -430,8 +430,8 @@ fn a_killed_restore_goes_on_and_never_looks_whole() {
 
 /// The work has stages: whichever it was killed in, the same command ends it.
 #[test]
-fn a_restore_killed_in_any_stage_goes_on() {
-    let Some(exe) = Exe::find() else { return };
+fn a_restore_killed_in_any_stage_resumes() {
+    let exe = need!(Exe::find());
     let scene = Scene::new();
     let drive = scene.drive();
     let restore = ["restore", scene.set.as_str(), "--to", &drive];
@@ -452,8 +452,8 @@ fn a_restore_killed_in_any_stage_goes_on() {
 
 /// Stopped by hand it ends with 6, and says the same of what is there.
 #[test]
-fn a_restore_that_was_stopped_goes_on() {
-    let Some(exe) = Exe::find() else { return };
+fn a_stopped_restore_resumes() {
+    let exe = need!(Exe::find());
     let scene = Scene::new();
     let drive = scene.drive();
     let restore = ["restore", scene.set.as_str(), "--to", &drive];

@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{exe, require, wine};
 
 use support::program::Guarded;
 use support::wine::{Letter, Ran, Wine};
+use support::{exe, need, require, wine};
 
 /// The scripts and the program in a folder of a drive, as on a stick.
 struct Stick {
@@ -20,8 +20,8 @@ struct Stick {
 
 impl Stick {
     fn new(letter: char) -> Option<Self> {
-        let exe = require::require("lifeboat.exe", exe::find)?;
-        let wine = require::require("wine", wine::find)?;
+        let exe = need!("lifeboat.exe", exe::find);
+        let wine = need!("wine", wine::find);
         let dir = tempfile::tempdir().unwrap();
         let scripts = support::root().join("scripts/task-sequence");
         let tools = dir.path().join("my tools"); // a space, as in "Program Files"
@@ -96,7 +96,7 @@ impl Stick {
 
 #[test]
 fn rescue_saves_where_the_settings_say_and_writes_a_log() {
-    let Some(stick) = Stick::new('s') else { return };
+    let stick = need!(Stick::new('s'));
     let image = Guarded::fixture("hardlink-one");
     let source = Wine::path(Path::new(image.arg()));
     fs::write(stick.path("my tools/lifeboat.toml"), "to = 'S:\\sets'\nname = 'FRONTDESK'\n")
@@ -115,7 +115,7 @@ fn rescue_saves_where_the_settings_say_and_writes_a_log() {
 
 #[test]
 fn rescue_hands_the_exit_code_on() {
-    let Some(stick) = Stick::new('n') else { return };
+    let stick = need!(Stick::new('n'));
     let image = Guarded::fixture("facts"); // holds what cannot be saved
     let source = Wine::path(Path::new(image.arg()));
     let ran = stick.run("rescue.cmd", &[&source], &[("LIFEBOAT_TO", "N:\\sets")]);
@@ -129,10 +129,8 @@ fn rescue_hands_the_exit_code_on() {
 /// From the capture to loadstate, with all that a task sequence tells.
 #[test]
 fn a_task_sequence_seals_rescues_and_restores() {
-    let Some(stick) = Stick::new('t') else { return };
-    let Some(gcc) = require::require("mingw", || require::program("x86_64-w64-mingw32-gcc")) else {
-        return;
-    };
+    let stick = need!(Stick::new('t'));
+    let gcc = need!("mingw", require::mingw);
     let store = stick.store();
     fs::create_dir(stick.path("logs")).unwrap();
     let password = "geheim %x% !y! & z";
@@ -198,7 +196,7 @@ fn a_task_sequence_seals_rescues_and_restores() {
 
 #[test]
 fn mdt_s_variables_are_known_too_and_a_seal_can_be_quick() {
-    let Some(stick) = Stick::new('m') else { return };
+    let stick = need!(Stick::new('m'));
     let store = stick.store();
     stick.in_task_sequence(&[("StatePath", "M:\\StateStore"), ("LifeboatSeal", "quick")]);
     let ran = stick.run("seal.cmd", &[], &[]);
@@ -215,7 +213,7 @@ fn mdt_s_variables_are_known_too_and_a_seal_can_be_quick() {
 
 #[test]
 fn a_stick_saves_onto_itself() {
-    let Some(stick) = Stick::new('o') else { return };
+    let stick = need!(Stick::new('o'));
     let image = Guarded::fixture("hardlink-one");
     let ran = stick.run("usb.cmd", &[&Wine::path(Path::new(image.arg()))], &[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
@@ -226,7 +224,7 @@ fn a_stick_saves_onto_itself() {
 /// its label.
 #[test]
 fn a_stick_is_found_by_its_label() {
-    let Some(image) = Stick::new('u') else { return };
+    let image = need!(Stick::new('u'));
     let labelled = image.wine.labelled();
     let rescue = labelled.folder.join("Rescue");
     let _ = fs::remove_dir_all(&rescue); // left behind by a test that died
@@ -255,7 +253,7 @@ fn a_stick_is_found_by_its_label() {
 
 #[test]
 fn without_the_program_they_say_what_is_missing() {
-    let Some(stick) = Stick::new('p') else { return };
+    let stick = need!(Stick::new('p'));
     fs::remove_file(stick.path("my tools/lifeboat.exe")).unwrap();
     for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "restore.cmd"] {
         let ran = stick.run(script, &[], &[]);
@@ -267,7 +265,7 @@ fn without_the_program_they_say_what_is_missing() {
 /// What it really does needs the ADK: `docs/windows.md` has the check by hand.
 #[test]
 fn the_boot_image_s_builder_names_each_step() {
-    let Some(stick) = Stick::new('r') else { return };
+    let stick = need!(Stick::new('r'));
     let kit = stick.path("kit/amd64/WinPE_OCs/en-us");
     fs::create_dir_all(&kit).unwrap();
     for package in ["WinPE-WMI", "WinPE-Scripting", "WinPE-SecureStartup"] {

@@ -8,7 +8,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{exe, full_store, members, ntfs_mount, require, wine};
 
 use lifeboat::archive::manifest::{Member, MemberKind};
 use lifeboat::archive::reader::SetReader;
@@ -18,6 +17,7 @@ use serde_json::Value;
 use support::ntfs_mount::Mounted;
 use support::program::lifeboat;
 use support::wine::Wine;
+use support::{exe, full_store, members, need, ntfs_mount, wine};
 
 fn members_in(folder: &Path) -> BTreeMap<String, Member> {
     let name = fs::read_dir(folder).unwrap().next().unwrap().unwrap().file_name();
@@ -39,11 +39,9 @@ fn make_odd_names(root: &Path) {
 
 #[test]
 fn a_store_on_a_drive_is_the_store_in_its_image() {
-    if !ntfs_mount::available("a_store_on_a_drive_is_the_store_in_its_image") {
-        return;
-    }
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
+    need!("fuse");
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
     let mut volume = Mounted::fresh(32);
     full_store::make(volume.path());
     make_odd_names(volume.path());
@@ -99,9 +97,9 @@ fn a_store_on_a_drive_is_the_store_in_its_image() {
 /// Without a source it looks at what is attached: under Wine that is this whole
 /// machine, through the file API, and it ends all the same.
 #[test]
-fn what_nobody_named_is_searched_for_a_while_only() {
-    let Some(exe) = require::require("lifeboat.exe", exe::find) else { return };
-    let Some(wine) = require::require("wine", wine::find) else { return };
+fn volumes_that_were_not_listed_are_searched_for_a_limited_time() {
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
     let start = Instant::now();
     let ran = wine.run(&exe, &["detect", "--json"]);
     assert!(start.elapsed() < Duration::from_mins(3));

@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{exe, require, wine};
 
 use lifeboat_maker::container::Container;
 use lifeboat_maker::content::Content;
 use serde_json::Value;
 use support::wine::Wine;
+use support::{exe, need, require, wine};
 use tempfile::TempDir;
 
 /// Reads the container that it is named, as the real one must: an `!` for its
@@ -41,9 +41,9 @@ struct Scene {
 
 /// A folder with the stand-in in `usmt/amd64`; `None` where something lacks.
 fn scene() -> Option<Scene> {
-    let lifeboat = require::require("lifeboat.exe", exe::find)?;
-    let gcc = require::require("mingw", || require::program("x86_64-w64-mingw32-gcc"))?;
-    let wine = require::require("wine", wine::find)?;
+    let lifeboat = need!("lifeboat.exe", exe::find);
+    let gcc = need!("mingw", require::mingw);
+    let wine = need!("wine", wine::find);
     let dir = TempDir::new().unwrap();
     let source = dir.path().join("stand-in.c");
     fs::write(&source, STAND_IN).unwrap();
@@ -94,7 +94,7 @@ fn found(code: &str, what: &str) -> Vec<(String, String)> {
 
 #[test]
 fn what_usmtutils_says_becomes_findings() {
-    let Some(scene) = scene() else { return };
+    let scene = need!(scene());
     let usmt = ["--usmt", &scene.usmt()];
     let sound = scene.store("sound", b"");
     let what = "usmtutils /verify:all: 2 files OK";
@@ -108,14 +108,14 @@ fn what_usmtutils_says_becomes_findings() {
 }
 
 #[test]
-fn without_usmtutils_nothing_is_said_of_it() {
-    let Some(scene) = scene() else { return };
+fn without_usmtutils_nothing_is_reported_about_it() {
+    let scene = need!(scene());
     assert_eq!(scene.verify(&scene.store("sound", b""), &[]), (0, vec![]));
 }
 
 #[test]
 fn a_folder_without_usmtutils_is_a_wrong_command_line() {
-    let Some(scene) = scene() else { return };
+    let scene = need!(scene());
     let empty = Wine::path(scene.dir.path());
     assert_eq!(scene.verify(&scene.store("sound", b""), &["--usmt", &empty]).0, 2);
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{exe, require, wine};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::wine::{Ran, Wine};
+use support::{exe, need, wine};
 use tempfile::TempDir;
 
 /// Both programs.
@@ -21,8 +21,8 @@ struct Programs {
 }
 
 fn programs() -> Option<Programs> {
-    let exe = require::require("lifeboat.exe", exe::find)?;
-    let wine = require::require("wine", wine::find)?;
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
     Some(Programs { wine, exe })
 }
 
@@ -55,20 +55,20 @@ impl Programs {
 
 #[test]
 fn without_a_console_it_says_how_to_use_it() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     programs.windows_ends(2, &[]);
 }
 
 #[test]
-fn it_tells_its_version() {
-    let Some(programs) = programs() else { return };
+fn it_prints_its_version() {
+    let programs = need!(programs());
     let ran = programs.windows_ends(0, &["--version"]);
     assert_eq!(ran.stdout, concat!("lifeboat ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
 fn it_finds_the_same_stores() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     for fixture in lifeboat_maker::fixtures::all() {
         let image = lifeboat_maker::fixture(fixture.name).unwrap();
         let before = sha256(&image);
@@ -85,7 +85,7 @@ fn it_finds_the_same_stores() {
 
 #[test]
 fn its_sets_hold_the_same_bytes() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     for fixture in lifeboat_maker::fixtures::all() {
         if fixture.stores.is_empty() {
             continue;
@@ -112,8 +112,8 @@ fn its_sets_hold_the_same_bytes() {
 }
 
 #[test]
-fn each_reads_the_others_set_and_puts_the_same_files_back() {
-    let Some(programs) = programs() else { return };
+fn each_reads_the_others_set_and_restores_the_same_files() {
+    let programs = need!(programs());
     let scratch = TempDir::new().unwrap();
     let image = lifeboat_maker::fixture("hardlink-one").unwrap();
 
@@ -159,7 +159,7 @@ fn each_reads_the_others_set_and_puts_the_same_files_back() {
 /// first; what stood there is kept.
 #[test]
 fn a_store_goes_back_in_place_by_its_drive_letter() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     let drive = programs.wine.drive();
     let scratch = TempDir::new().unwrap();
     let usmt = scratch.path().join("StateStore/USMT");
@@ -201,7 +201,7 @@ fn a_store_goes_back_in_place_by_its_drive_letter() {
 /// What the exe seals, both programs believe; what changed since they name.
 #[test]
 fn a_store_is_sealed_on_its_drive_and_compared_with_its_seal() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     let drive = programs.wine.drive();
     let top = drive.folder.join("Sealed");
     let _ = fs::remove_dir_all(&top);
@@ -254,7 +254,7 @@ fn a_store_is_sealed_on_its_drive_and_compared_with_its_seal() {
 
 #[test]
 fn a_damaged_set_is_never_green() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     let scratch = TempDir::new().unwrap();
     let image = lifeboat_maker::fixture("hardlink-one").unwrap();
     Programs::linux_ends(0, &["offload", path(&image), "--to", path(scratch.path())]);
@@ -273,7 +273,7 @@ fn a_damaged_set_is_never_green() {
 
 #[test]
 fn errors_have_two_lines_and_the_same_exit_codes() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     let scratch = TempDir::new().unwrap();
     let image = Wine::path(&lifeboat_maker::fixture("hardlink-one").unwrap());
     let blank = scratch.path().join("blank.img");
@@ -367,7 +367,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<String>> {
 /// The exe's random numbers and its encryption: each reads what the other encrypted.
 #[test]
 fn each_reads_what_the_other_encrypted() {
-    let Some(programs) = programs() else { return };
+    let programs = need!(programs());
     let scratch = TempDir::new().unwrap();
     let image = lifeboat_maker::fixture("hardlink-one").unwrap();
     let secret = scratch.path().join("passphrase.txt");

@@ -12,9 +12,9 @@ use ntfs::attribute_value::NtfsAttributeValue;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-
 use support::codecs::made;
 use support::codecs::volume::{Mounted, Volume};
+use support::need;
 
 /// What an encrypted file is on a volume.
 #[derive(PartialEq, Debug)]
@@ -100,9 +100,8 @@ fn import(bytes: &[u8]) -> Encrypted {
 
 #[test]
 fn an_encrypted_file_goes_from_volume_to_volume() {
-    let test = "an_encrypted_file_goes_from_volume_to_volume";
-    let Some(first) = Mounted::new(test, 16, "efs_raw") else { return };
-    let Some(second) = Mounted::new(test, 16, "efs_raw") else { return };
+    let first = need!(Mounted::new(16, "efs_raw"));
+    let second = need!(Mounted::new(16, "efs_raw"));
     let mut efs = made::random(700, 3);
     for (place, word) in efs.chunks_exact_mut(4).zip([700_u32, 0, 2]) {
         place.copy_from_slice(&word.to_le_bytes());

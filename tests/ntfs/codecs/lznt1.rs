@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use support::codecs::made;
 use support::codecs::volume::{Mounted, UNIT, Volume, decode};
+use support::need;
 
 #[test]
 fn what_ntfs_3g_compresses_is_read() {
-    let test = "what_ntfs_3g_compresses_is_read";
-    let Some(mounted) = Mounted::new(test, 64, "compression") else { return };
+    let mounted = need!(Mounted::new(64, "compression"));
     let folder = mounted.packed_folder();
     let mut want = BTreeMap::new();
     for (number, bytes) in made::files().into_iter().enumerate() {

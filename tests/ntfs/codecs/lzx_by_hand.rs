@@ -6,10 +6,9 @@
 use std::process::Command;
 
 use lifeboat::ntfs::codec::lzx;
-
-use super::has;
 use support::codecs::made;
 use support::codecs::wim_resource::capture;
+use support::need;
 
 /// Writes bits from the highest of each 16-bit word down.
 #[derive(Default)]
@@ -102,10 +101,7 @@ impl Bits {
 
 #[test]
 fn plain_blocks_among_others_are_read_as_wimlib_reads_them() {
-    let test = "plain_blocks_among_others_are_read_as_wimlib_reads_them";
-    if !has("wimcapture", test) {
-        return;
-    }
+    need!("wimcapture");
     for (first, second) in [(1000, 2001), (1001, 2000), (999, 1)] {
         let mut random = made::random(first + second, 5);
         // No x86 call: their translation is another test's business.

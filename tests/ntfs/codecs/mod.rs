@@ -5,8 +5,6 @@
 // Random numbers are cut to bytes.
 #![allow(clippy::cast_possible_truncation)]
 
-use support::require;
-
 #[cfg(target_os = "linux")]
 mod efs;
 #[cfg(target_os = "linux")]
@@ -14,8 +12,3 @@ mod lznt1;
 mod lzx_by_hand;
 mod vectors;
 mod wim;
-
-/// Whether a program is there; if not, says which test is skipped.
-fn has(program: &str, _test: &str) -> bool {
-    require::require(program, || require::program(program)).is_some()
-}

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use lifeboat::ntfs::codec::lznt1;
 use lifeboat::ntfs::wof::Algorithm;
-
 use support::codecs::made;
 use support::codecs::wim_resource::{ALGORITHMS, read_all};
 
@@ -62,7 +61,7 @@ fn write_the_vectors() {
         let files = wim_resource::files(&made);
         std::fs::write(path(&format!("{}.bin", algorithm.as_str())), files[0].bytes).unwrap();
     }
-    let mounted = Mounted::new("write_the_vectors", 16, "compression").unwrap();
+    let mounted = Mounted::new(16, "compression").unwrap();
     let folder = mounted.packed_folder();
     std::fs::write(folder.join("file"), lznt1_plain()).unwrap();
     let (mut image, _dir) = mounted.into_image();

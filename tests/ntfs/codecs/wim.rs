@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use lifeboat::ntfs::codec::xpress;
 use lifeboat::ntfs::wof::Algorithm;
-
-use super::has;
 use support::codecs::made;
 use support::codecs::wim_resource::{
     ALGORITHMS, capture, chunk_bytes, chunks, files, options, read_all,
 };
+use support::need;
 
 /// Every file comes out as it went in, with any size of reads; and the set of
 /// files did hold compressed and stored chunks.
@@ -41,9 +40,7 @@ fn check(contents: Vec<Vec<u8>>, algorithm: Algorithm) {
 
 #[test]
 fn what_wimlib_compresses_with_xpress_and_lzx_is_read() {
-    if !has("wimcapture", "what_wimlib_compresses_with_xpress_and_lzx_is_read") {
-        return;
-    }
+    need!("wimcapture");
     for algorithm in ALGORITHMS {
         check(made::files(), algorithm);
     }
@@ -51,9 +48,7 @@ fn what_wimlib_compresses_with_xpress_and_lzx_is_read() {
 
 #[test]
 fn a_real_program_is_read() {
-    if !has("wimcapture", "a_real_program_is_read") {
-        return;
-    }
+    need!("wimcapture");
     // This very test, which is machine code.
     let mut code = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     code.truncate(6_000_000);
@@ -75,9 +70,7 @@ fn a_real_program_is_read() {
 /// WIM images have larger XPRESS chunks than WOF; the decoder takes them too.
 #[test]
 fn xpress_chunks_of_32_and_64_kib_are_decoded() {
-    if !has("wimcapture", "xpress_chunks_of_32_and_64_kib_are_decoded") {
-        return;
-    }
+    need!("wimcapture");
     for (size, option) in [(32_768, "--chunk-size=32K"), (65_536, "--chunk-size=64K")] {
         let contents = vec![made::text(200_000, 7), vec![0; 200_000], made::code(150_000, 3)];
         let wim = capture(&contents, &["--compress=XPRESS", option]);

@@ -7,18 +7,13 @@ mod made;
 
 use std::fs::{self, File};
 use std::path::Path;
-use support::{dirty_vhdx as dirty, require};
 
 use lifeboat::disk::open_image;
 use lifeboat::health::Finding;
 use lifeboat::health::codes::ELSEWHERE;
 use made::{Made, SECTOR, dos, entry, gpt, logical, ntfs, plain, program};
 use support::program::{Guarded, lifeboat};
-
-/// Whether the tools that make the disks are here.
-fn have(tools: &[&str]) -> bool {
-    tools.iter().all(|tool| require::require(tool, || require::program(tool)).is_some())
-}
+use support::{dirty_vhdx as dirty, need};
 
 /// `made` shows `code`, as bad as the list of codes says; `sound` does not.
 #[track_caller]
@@ -35,9 +30,7 @@ macro_rules! shows {
         $(
             #[test]
             fn $name() {
-                if !have(&["sfdisk", "mkntfs"]) {
-                    return;
-                }
+                need!("sfdisk", "mkntfs");
                 shows($code, &$made.findings(), &$sound.findings());
             }
         )*
@@ -45,7 +38,7 @@ macro_rules! shows {
 }
 
 shows! {
-    a_table_that_only_its_copy_tells_of: "gpt-from-backup", gpt(), gpt().wiped(SECTOR, SECTOR);
+    a_table_of_which_only_the_copy_is_readable: "gpt-from-backup", gpt(), gpt().wiped(SECTOR, SECTOR);
     a_table_without_its_copy: "gpt-backup-bad", gpt(), gpt().with(|disk| {
         let copy = disk.len() - SECTOR;
         disk[copy..].fill(0);
@@ -81,7 +74,7 @@ shows! {
         disk[0x1B8..0x200].copy_from_slice(&table);
     });
     a_dynamic_disk: "dynamic-disk", dos(), dos().with(|disk| disk[entry(0) + 4] = 0x42);
-    a_boot_sector_that_only_its_copy_tells_of: "boot-sector-copy", plain(), plain().wiped(0, SECTOR);
+    a_boot_sector_of_which_only_the_copy_is_readable: "boot-sector-copy", plain(), plain().wiped(0, SECTOR);
     a_volume_whose_start_cannot_be_read: "volume-start-unreadable", plain(),
         plain().with_bad(0..SECTOR);
     a_volume_that_is_cut_off: "volume-cut-short", plain(), plain().cut(made::LEN / 2);
@@ -102,16 +95,13 @@ fn vhdx(change: impl FnOnce(&str)) -> Vec<Finding> {
 
 #[test]
 fn an_image_that_was_not_closed() {
-    if have(&["sfdisk", "mkntfs", "qemu-img"]) {
-        shows("vhdx-log-replayed", &vhdx(dirty::dirty_vhdx), &vhdx(|_| ()));
-    }
+    need!("sfdisk", "mkntfs", "qemu-img");
+    shows("vhdx-log-replayed", &vhdx(dirty::dirty_vhdx), &vhdx(|_| ()));
 }
 
 #[test]
 fn an_image_that_was_not_closed_and_whose_log_is_torn() {
-    if !have(&["sfdisk", "mkntfs", "qemu-img"]) {
-        return;
-    }
+    need!("sfdisk", "mkntfs", "qemu-img");
     let torn = |image: &str| {
         dirty::dirty_vhdx(image);
         dirty::tear_log(image);
@@ -121,9 +111,7 @@ fn an_image_that_was_not_closed_and_whose_log_is_torn() {
 
 #[test]
 fn an_image_that_is_shorter_than_its_log_says() {
-    if !have(&["sfdisk", "mkntfs", "qemu-img"]) {
-        return;
-    }
+    need!("sfdisk", "mkntfs", "qemu-img");
     let cut = |image: &str| {
         dirty::dirty_vhdx(image);
         let file = File::options().write(true).open(image).unwrap();
@@ -134,10 +122,8 @@ fn an_image_that_is_shorter_than_its_log_says() {
 
 /// Where all partitions are lost there is no volume to tell it with.
 #[test]
-fn a_disk_that_no_volume_is_left_of_is_told_of() {
-    if !have(&["sfdisk", "mkntfs"]) {
-        return;
-    }
+fn a_disk_with_no_volume_left_is_reported() {
+    need!("sfdisk", "mkntfs");
     let detect = |disk: Made| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("disk.img");

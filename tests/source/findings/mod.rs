@@ -14,7 +14,7 @@ use made::{
     compressed, container, container_of, empty, fixture, hard_link, log, one, person, put,
     uncompressed,
 };
-use support::require;
+use support::need;
 
 /// One test a code. `$level` is how closely to look; a code that metadata alone
 /// shows has to be shown by it.
@@ -23,7 +23,7 @@ macro_rules! shows {
         $(
             #[test]
             fn $name() {
-                let Some(()) = require::require("fuse", require::mounts) else { return };
+                need!("fuse");
                 let level = Level::$level;
                 let found = $made.findings(level);
                 let shown = found.iter().find(|f| f.code == $code);
@@ -59,7 +59,7 @@ shows! {
         made::two("StateStore/USMT", 3);
     a_list_of_parts_that_says_nothing: "hardlink-main-unreadable", Quick, hard_link(),
         hard_link().with(|tree| put(tree, "StateStore/USMT/hardlink.main", ""));
-    parts_that_may_be_where_nobody_can_look: "parts-unknown", Quick,
+    parts_that_may_be_on_locked_volumes: "parts-unknown", Quick,
         hard_link().beside_a_closed_volume(),
         hard_link().with(|tree| put(tree, "StateStore/USMT/hardlink.main", "")).beside_a_closed_volume();
     a_part_of_no_known_drive: "drive-unknown", Quick, hard_link(), hard_link().with(|tree| {
@@ -77,17 +77,17 @@ shows! {
     a_closing_marker_with_bytes: "status-not-empty", Quick, hard_link(),
         hard_link().with(|tree| put(tree, "StateStore/USMT/status.~lg", "x"));
     no_file_folder: "file-folder-missing", Quick, hard_link(), empty();
-    nobody_is_in_it: "no-users", Quick, uncompressed(), one(|tree| {
+    a_store_has_no_users: "no-users", Quick, uncompressed(), one(|tree| {
         tree.bytes("Data/plan.txt", "nobody's");
         capture(tree, &USMT.into(), 'C', &["Data".into()], Capture::Copy);
         lifeboat_maker::store::markers(tree, &USMT.into(), 1, true);
     });
-    nobody_is_in_a_container: "no-users", Quick, compressed(), container_of(
+    a_container_has_no_users: "no-users", Quick, compressed(), container_of(
         &["File\\C:\\Data\\plan.txt", "File\\C:\\Users\\desktop.ini", "File\\C:\\Users\\Public\\a.txt"],
         false,
         |bytes| bytes,
     );
-    nothing_is_in_a_container: "no-users", Quick, compressed(), container_of(&[], false, |bytes| bytes);
+    a_container_has_nothing_in_it: "no-users", Quick, compressed(), container_of(&[], false, |bytes| bytes);
     a_file_whose_data_is_not_found: "unreadable", Full, hard_link(), hard_link().patched(
         "StateStore/USMT/File/C$/Users/heidi/Documents/Readme.txt",
         // The attribute with the data gets a type that nobody knows.
@@ -176,8 +176,8 @@ fn every_code_about_stores_is_shown_by_a_test() {
 /// Whose files are in a container nobody can say whose names are of another kind
 /// than is known, or who has not seen all of them.
 #[test]
-fn a_container_whose_names_do_not_tell_is_not_said_to_be_nobodys() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+fn a_container_whose_names_are_not_paths_is_not_reported_as_without_users() {
+    need!("fuse");
     let found = container_of(&["0001", "0002"], false, |bytes| bytes).findings(Level::Quick);
     assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["container-sound"]);
     assert!(found[0].what.contains("names do not tell whether users"), "{found:?}");
@@ -200,7 +200,7 @@ fn a_container_whose_names_do_not_tell_is_not_said_to_be_nobodys() {
 /// A flipped bit in a payload is seen where the payloads are unpacked.
 #[test]
 fn damaged_data_in_a_container_is_seen_by_reading_it() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let flipped = || {
         container(false, |mut bytes| {
             let at = bytes.windows(2).position(|w| w == [0x78, 0x9C]).unwrap();
@@ -217,7 +217,7 @@ fn damaged_data_in_a_container_is_seen_by_reading_it() {
 /// Sound stores of every kind are sound at both levels.
 #[test]
 fn sound_stores_have_nothing_worse_than_remarks() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     for (kind, sound) in [
         ("hard link", hard_link()),
         ("two parts", made::two("StateStore/USMT", 2)),
@@ -234,7 +234,7 @@ fn sound_stores_have_nothing_worse_than_remarks() {
 /// What may be about very many files is bounded, and counts what it leaves out.
 #[test]
 fn findings_of_one_code_are_bounded_and_counted() {
-    let Some(()) = require::require("fuse", require::mounts) else { return };
+    need!("fuse");
     let made = hard_link().with(|tree| {
         for number in 0..1200 {
             let path = format!("{USMT}/File/C$/Users/heidi/gone/{number}");

@@ -7,7 +7,6 @@ use std::path::Path;
 use lifeboat::health::codes::{ELSEWHERE, STORE};
 
 use super::page::sources;
-
 use support::root;
 
 /// The code of a test file: of one in `src/` the part that is for tests alone.

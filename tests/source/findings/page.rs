@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::root;
 
 use lifeboat::health::codes::{ELSEWHERE, STORE};
+use support::root;
 
 /// The rows of the page that are about a code.
 fn rows() -> Vec<String> {

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::{need, require};
 use serde_json::Value;
-
-use crate::require;
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -32,7 +31,7 @@ pub struct Chromium {
 impl Chromium {
     /// The one that is installed; `None` after saying that the test is skipped.
     pub fn find() -> Option<Self> {
-        let program = require::require("chromium", || require::program("chromium"))?;
+        let program = need!("chromium", || require::program("chromium"));
         Some(Self { program })
     }
 

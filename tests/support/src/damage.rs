@@ -4,12 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::ntfs3g::Image;
 use lifeboat::disk::Device;
 use lifeboat::facts::NodeId;
 use lifeboat::ntfs::record::FileRef;
 use lifeboat::ntfs::volume::Volume;
-
-use crate::ntfs3g::Image;
 
 /// A device whose bad ranges cannot be read.
 pub struct BadSectors {

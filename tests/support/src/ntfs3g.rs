@@ -1,6 +1,5 @@
 //! Real NTFS images: made by mkntfs, filled and shown through ntfs-3g.
 
-use crate::require;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -39,11 +38,6 @@ pub struct Image {
 pub struct Mount {
     child: Child,
     path: PathBuf,
-}
-
-/// Whether this machine can mount NTFS; says that the test is skipped if not.
-pub fn can_mount() -> bool {
-    require::require("fuse", require::mounts).is_some()
 }
 
 fn path_with_sbin() -> String {

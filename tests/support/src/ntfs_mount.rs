@@ -1,6 +1,5 @@
 //! A fresh NTFS volume in an image file, mounted by ntfs-3g for one test.
 
-use crate::require;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,11 +7,6 @@ use std::time::{Duration, Instant};
 
 /// Every kind of fact set and shown, as the project's notes on ntfs-3g tell.
 pub const ALL_FACTS: &str = "streams_interface=xattr,permissions,compression,efs_raw";
-
-/// Whether this machine can mount NTFS; says so by name when it cannot.
-pub fn available(_test: &str) -> bool {
-    require::require("fuse", require::mounts).is_some()
-}
 
 /// A mounted image; unmounted when dropped.
 pub struct Mounted {

@@ -1,22 +1,42 @@
-//! What a test needs and this machine may lack: Wine, a Samba server, FUSE.
+//! What a test needs and this machine may lack: Wine, a Samba server, FUSE. A test
+//! says it by [`need!`](crate::need).
 //!
-//! ```ignore
-//! #[path = "common/require.rs"]
-//! mod require;
-//!
-//! let Some(wine) = require::require("wine", wine::find) else { return };
-//! let Some(()) = require::require("fuse", require::mounts) else { return };
-//! ```
-//!
-//! Where the thing is missing the test says so by name and passes over the
-//! rest. With `LIFEBOAT_REQUIRE_ALL=1`, as `scripts/test.sh` sets it, that is a
-//! failure: `scripts/setup.sh test` has installed everything by then. What no
-//! package can bring, such as mounts in a container, `LIFEBOAT_WITHOUT` names
-//! (words with spaces between): that is passed over without looking.
-//! `LIFEBOAT_SKIP_LIST` is a file that collects the tests that were passed over.
+//! Where the thing is missing the test says so by name and is skipped. With
+//! `LIFEBOAT_REQUIRE_ALL=1`, as `scripts/test.sh` sets it, that is a failure:
+//! `scripts/setup.sh test` has installed everything by then. What no package can
+//! bring, such as mounts in a container, `LIFEBOAT_WITHOUT` lists (words with
+//! spaces between): that is skipped without looking. `LIFEBOAT_SKIP_LIST` is a file
+//! that collects the tests that were skipped.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::exe;
+
+/// Returns from a test, after saying so, unless the machine has what it needs.
+///
+/// ```ignore
+/// need!("fuse", "qemu-img"); // words of `known`: kinds of things, and programs
+/// let wine = need!("wine", wine::find); // a word, and what finds the thing
+/// let server = need!(Smbd::start()); // what has said by itself that it is not here
+/// ```
+///
+/// In a helper that returns an `Option` it returns `None`.
+#[macro_export]
+macro_rules! need {
+    ($($what:literal),+ $(,)?) => {
+        $( $crate::need!($crate::require::require($what, || $crate::require::known($what))); )+
+    };
+    ($what:literal, $look:expr) => {
+        $crate::need!($crate::require::require($what, $look))
+    };
+    ($found:expr) => {
+        match $found {
+            Some(found) => found,
+            None => return Default::default(),
+        }
+    };
+}
 
 /// What `look` finds; `None` after saying that the test is skipped. `what` is
 /// one word, as it would stand in `LIFEBOAT_WITHOUT`.
@@ -61,16 +81,46 @@ pub fn program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Whether NTFS images can be made and mounted. As `"fuse"`.
-pub fn mounts() -> Option<()> {
-    for needed in ["mkntfs", "ntfs-3g", "fusermount"] {
-        program(needed)?;
+/// Whether the thing is here that a word of `LIFEBOAT_WITHOUT` stands for.
+pub fn known(what: &str) -> Option<()> {
+    match what {
+        "fuse" => mounts(),
+        "lifeboat.exe" => exe::find().map(drop),
+        "loop" => loop_devices(),
+        "mingw" => mingw().map(drop),
+        "samba" => program("smbd").and(program("pdbedit")).map(drop),
+        "wimtools" => program("wimlib-imagex").map(drop),
+        name => program(name).map(drop),
     }
-    // Setuid helpers open it for users who may not; that it exists is enough.
-    Path::new("/dev/fuse").exists().then_some(())
 }
 
-/// Whether there is a Samba server and the tool for its users. As `"samba"`.
-pub fn samba() -> Option<()> {
-    program("smbd").and(program("pdbedit")).map(drop)
+/// [`require`] for each of these.
+pub fn all(words: &[&str]) -> Option<()> {
+    words.iter().all(|word| require(word, || known(word)).is_some()).then_some(())
+}
+
+/// The compiler of 64-bit programs for Windows.
+pub fn mingw() -> Option<PathBuf> {
+    program("x86_64-w64-mingw32-gcc")
+}
+
+/// Whether NTFS images can be made and mounted.
+#[cfg(target_os = "linux")]
+fn mounts() -> Option<()> {
+    lifeboat_maker::is_available().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mounts() -> Option<()> {
+    None
+}
+
+/// Whether loop devices can be made here, which takes root and a kernel that
+/// lets us.
+fn loop_devices() -> Option<()> {
+    program("losetup")?;
+    let found = std::process::Command::new("losetup").arg("-f").output().ok()?;
+    let device = String::from_utf8(found.stdout).ok()?;
+    let usable = found.status.success() && std::path::Path::new(device.trim()).exists();
+    (usable && std::fs::File::open("/dev/loop-control").is_ok()).then_some(())
 }

@@ -5,11 +5,11 @@
 //! stands in `rescue.json` under `timings` and in `report.html` in elements
 //! that say so.
 
-use crate::require;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::need;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 
@@ -136,7 +136,7 @@ pub fn make_store(at: &Path, large: u64, bytes: usize, small: u64) {
 
 /// An NTFS image with such a store; `None` where none can be made.
 pub fn make_image(at: &Path, large: u64, bytes: usize, small: u64) -> Option<()> {
-    require::require("fuse", require::mounts)?;
+    need!("fuse");
     let size = (large * bytes as u64 + (24 << 20)).next_multiple_of(1 << 20);
     VolumeSpec::new("Windows", size).format(at).unwrap();
     let mount = Mount::new(at, MountOptions::default()).unwrap();

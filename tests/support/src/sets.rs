@@ -1,7 +1,6 @@
 //! What the tests of rescue sets share: trees that have everything, a folder to
 //! write to, and the tools of the machine.
 
-use crate::require;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -228,11 +227,6 @@ pub fn reparse(tag: u32, kernel: &str, people: &str) -> Vec<u8> {
     data.extend([kernel, people].concat());
     let length = u16::try_from(data.len()).unwrap();
     [&tag.to_le_bytes()[..], &length.to_le_bytes(), &[0; 2], &data].concat()
-}
-
-/// Whether the program is there; says so by name if not.
-pub fn have(program: &str) -> bool {
-    require::require(program, || require::program(program)).is_some()
 }
 
 /// Runs a line of shell in a folder; what it prints on standard output.

@@ -1,7 +1,6 @@
 //! A real Samba server for one test: on a free loopback port, in a scratch
 //! folder, with one user, gone when it is dropped. Works as root and not.
 
-use crate::require;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -9,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::{need, require};
 use tempfile::TempDir;
 
 /// What the server is to be like.
@@ -63,7 +63,7 @@ impl Smbd {
     /// Starts a server. `None`, and a line that says so, when this machine
     /// lacks what it takes: the calling test counts as skipped.
     pub fn with(options: Options) -> Option<Self> {
-        require::require("samba", require::samba)?;
+        need!("samba");
         let folder = TempDir::with_prefix("lifeboat-smbd-").unwrap();
         for name in ["private", "state", "cache", "lock", "pid", "ncalrpc", "log", "share"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();

@@ -1,11 +1,11 @@
 //! A real terminal for one test: tmux, with a shell in it. Keys go in as a
 //! keyboard sends them; what comes out is what a person would see.
 
-use crate::require;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::{need, require};
 use tempfile::TempDir;
 
 /// Longer than anything here takes, on a busy machine.
@@ -21,7 +21,7 @@ impl Tmux {
     /// A terminal of 80 columns and 25 lines, its shell in `dir`. `env` comes on
     /// top of a plain environment. `None` where there is no tmux.
     pub fn start(dir: &Path, env: &[(&str, &str)]) -> Option<Self> {
-        let program = require::require("tmux", || require::program("tmux"))?;
+        let program = need!("tmux", || require::program("tmux"));
         let folder = TempDir::with_prefix("lifeboat-tmux-").unwrap();
         let config = "set -g status off\nset -g default-terminal screen\n\
                       set -sg escape-time 0\n";

@@ -1,13 +1,13 @@
 //! NTFS volumes that ntfs-3g writes, and another reader of them (the `ntfs`
 //! crate, which gives the runs but does not decode).
 
-use crate::require;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::need;
 use lifeboat::ntfs::codec::lznt1;
 use ntfs::attribute_value::NtfsAttributeValue;
 use ntfs::indexes::NtfsFileNameIndex;
@@ -25,8 +25,8 @@ pub struct Mounted {
 
 impl Mounted {
     /// `None` where the machine cannot mount one; says so.
-    pub fn new(_test: &str, megabytes: u64, options: &str) -> Option<Self> {
-        require::require("fuse", require::mounts)?;
+    pub fn new(megabytes: u64, options: &str) -> Option<Self> {
+        need!("fuse");
         let dir = tempfile::tempdir().unwrap();
         let (image, mount) = (dir.path().join("ntfs.img"), dir.path().join("mnt"));
         File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
