@@ -5,25 +5,18 @@
 //! text, compressed by wimlib and ntfs-3g as the tests do it; where those are
 //! missing, the line is left out.
 
-// The helpers of the tests, of which this uses some.
-#![allow(dead_code)]
 // Not part of the program: what fails here may end it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 #![allow(clippy::cast_precision_loss)] // figures for people
 
-#[path = "../tests/codecs/made.rs"]
-mod made;
-#[cfg(target_os = "linux")]
-#[path = "../tests/codecs/volume.rs"]
-mod volume;
-#[path = "../tests/codecs/wim_resource.rs"]
-mod wim_resource;
-
 use std::time::{Duration, Instant};
 
 use lifeboat::ntfs::read::wof::Algorithm;
+#[cfg(target_os = "linux")]
+use support::codecs::volume;
+use support::codecs::{made, wim_resource};
 
-/// See tests/codecs/main.rs.
+/// Whether a program is there; says what is left out without it.
 fn has(program: &str, what: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
@@ -75,7 +68,7 @@ fn compact_os(algorithm: Algorithm, kind: &str, plain: &[u8]) {
 
 #[cfg(target_os = "linux")]
 fn compressed_attribute(kind: &str, plain: &[u8]) {
-    let Some(mounted) = volume::Mounted::new("LZNT1", 64, "compression") else { return };
+    let mounted = support::need!(volume::Mounted::new(64, "compression"));
     std::fs::write(mounted.packed_folder().join("file"), plain).unwrap();
     let (mut image, _dir) = mounted.into_image();
     let volume = volume::Volume::open(&mut image);

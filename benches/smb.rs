@@ -6,10 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a bench that cannot run has no result
 #![allow(clippy::cast_precision_loss)] // figures for people
 
-#[cfg(all(feature = "smb", target_os = "linux"))]
-#[path = "../tests/common/smbd.rs"]
-mod smbd;
-
 #[cfg(not(all(feature = "smb", target_os = "linux")))]
 fn main() {
     eprintln!("skipped: this build has no SMB");
@@ -32,7 +28,7 @@ mod real {
     use lifeboat::destination::smb::{SmbDestination, TIMEOUT};
     use lifeboat::model::secret::Secret;
 
-    use super::smbd::Smbd;
+    use support::smbd::Smbd;
 
     /// How many bytes each call hands over.
     const STEPS: [usize; 4] = [64 << 10, 1 << 20, 4 << 20, 16 << 20];
@@ -43,7 +39,7 @@ mod real {
         let bytes = numbers.next().unwrap_or(1024) << 20;
         let rounds = numbers.next().unwrap_or(3);
 
-        let Some(server) = Smbd::start() else { return };
+        let server = support::need!(Smbd::start());
         let Ok(Dest::Smb(place)) = server.url("").parse() else { panic!("not an address") };
         let password = Secret::new(server.password());
         let target = SmbDestination::open(&place, &password, TIMEOUT, Missing::Make).unwrap();

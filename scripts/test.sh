@@ -76,16 +76,16 @@ step_test() {
     export LIFEBOAT_REQUIRE_ALL=1 LIFEBOAT_SKIP_LIST=$skip_list
     if ! can_mount; then
         echo "NTFS images cannot be mounted on this machine (a container without /dev/fuse?);"
-        echo "the tests that mount one are passed over and listed at the end."
+        echo "the tests that mount one are skipped and listed at the end."
         export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} fuse"
     fi
     if ! can_loop; then
         echo "Loop devices cannot be made on this machine (not root, or a container);"
-        echo "the tests that read one are passed over and listed at the end."
+        echo "the tests that read one are skipped and listed at the end."
         export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} loop"
     fi
     if [ "$(id -u)" != 0 ]; then
-        echo "The tests that only root can run are passed over and listed at the end."
+        echo "The tests that only root can run are skipped and listed at the end."
         export LIFEBOAT_WITHOUT="${LIFEBOAT_WITHOUT:-} root"
     fi
     if cargo nextest --version >/dev/null 2>&1; then
@@ -109,7 +109,7 @@ step_fuzz() {
     fi
 }
 
-# tests/licences.rs has looked at the licences already; cargo-deny looks at more,
+# tests/docs/licences.rs has looked at the licences already; cargo-deny looks at more,
 # and takes longer to install than everything here takes to run.
 step_deny() {
     if has cargo-deny; then
@@ -155,7 +155,7 @@ done
 printf '%s== summary ==%s\n' "$bold" "$plain"
 printf '%s\n' "${timings[@]}"
 if [ -s "$skip_list" ]; then
-    printf 'passed over, for want of something that this machine lacks:\n'
+    printf 'skipped, because this machine lacks something:\n'
     sort -u "$skip_list"
 fi
 if [ ${#failed[@]} -gt 0 ]; then

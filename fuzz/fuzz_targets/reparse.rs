@@ -13,9 +13,7 @@ use lifeboat::model::monitor::Silent;
 use lifeboat::ntfs::read::wof;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-
-#[path = "../../tests/common/tiny_volume.rs"]
-mod tiny_volume;
+use support::tiny_volume;
 
 fuzz_target!(|data: &[u8]| {
     let is_wof = wof::parse_reparse(data).is_ok();

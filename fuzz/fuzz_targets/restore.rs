@@ -2,9 +2,6 @@
 //! nothing is made outside of it, and a restore that tells of no loss has every file.
 #![no_main]
 
-#[path = "../../tests/common/made_set.rs"]
-mod made_set;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +10,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, settle};
-use made_set::MadeSet;
+use support::made_set::MadeSet;
 
 /// What paths are made of: plain names, and those that lead somewhere else.
 const NAMES: [&str; 32] = [

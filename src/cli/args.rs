@@ -2,6 +2,7 @@
 //!
 //! The tests of documents and man pages take this file in by its path: it uses
 //! nothing but clap and std.
+#![allow(missing_docs)] // doc comments here are the help texts; what needs none has none
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,37 +34,37 @@ losses or damage; 4 nothing found; 5 trouble at the destination;
     max_term_width = 80,
     disable_help_subcommand = true
 )]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub global: Global,
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub command: Option<Command>,
 }
 
 /// What every command takes.
 #[derive(Args, Debug, Clone)]
-pub(crate) struct Global {
+pub struct Global {
     /// One JSON event a line on standard output, a summary last
     #[arg(long, global = true)]
-    pub(crate) json: bool,
+    pub json: bool,
     /// Also write what happens to FILE, in the format that CMTrace reads
     #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) log: Option<PathBuf>,
+    pub log: Option<PathBuf>,
     /// Print only results and errors
     #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// Print more about what is being done
     #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
+    pub verbose: bool,
     /// Read volumes from the raw device or through the system's file API
     /// [default: raw where it can be, and it says which way and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
-    pub(crate) via: Option<ViaArg>,
+    pub via: Option<ViaArg>,
 }
 
 /// The two ways in.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ViaArg {
+pub enum ViaArg {
     /// The volume's own structures
     Raw,
     /// The file API
@@ -72,7 +73,7 @@ pub(crate) enum ViaArg {
 
 /// The commands.
 #[derive(Subcommand, Debug)]
-pub(crate) enum Command {
+pub enum Command {
     /// Find the stores on all attached volumes, or in the sources named
     #[command(after_help = "\
 Examples:
@@ -173,15 +174,15 @@ with plain characters; consoles without VT sequences get those anyway.")]
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Detect {
+pub struct Detect {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
-    pub(crate) sources: Vec<String>,
+    pub sources: Vec<String>,
 }
 
 /// How closely to check.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LevelArg {
+pub enum LevelArg {
     /// Metadata alone, in seconds
     Quick,
     /// Every byte
@@ -189,159 +190,159 @@ pub(crate) enum LevelArg {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Verify {
+pub struct Verify {
     /// Sources with stores in them, or rescue sets (folder or URL)
     #[arg(value_name = "WHAT", required = true)]
-    pub(crate) what: Vec<String>,
+    pub what: Vec<String>,
     /// How closely to check
     #[arg(long, value_enum, default_value = "quick")]
-    pub(crate) level: LevelArg,
+    pub level: LevelArg,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
-    pub(crate) store: Option<String>,
+    pub store: Option<String>,
     /// Folder of USMT, whose usmtutils checks compressed stores too (Windows)
     /// [default: where lifeboat is, then PATH]
     #[arg(long, value_name = "DIR")]
-    pub(crate) usmt: Option<PathBuf>,
+    pub usmt: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Seal {
+pub struct Seal {
     /// Drive, mounted folder, or device of a mounted volume
     #[arg(value_name = "SOURCE", required = true)]
-    pub(crate) sources: Vec<String>,
+    pub sources: Vec<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
-    pub(crate) store: Vec<String>,
+    pub store: Vec<String>,
     /// Without hashes: names, sizes and times alone
     #[arg(long)]
-    pub(crate) quick: bool,
+    pub quick: bool,
 }
 
 #[derive(Args, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is a switch of its own
-pub(crate) struct Offload {
+pub struct Offload {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
-    pub(crate) sources: Vec<String>,
+    pub sources: Vec<String>,
     // Shown as it stands, so without the brackets of Markdown.
     #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
     /// [default: what lifeboat.toml beside the program says]
     #[arg(long, value_name = "DEST")]
-    pub(crate) to: Option<String>,
+    pub to: Option<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
-    pub(crate) store: Vec<String>,
+    pub store: Vec<String>,
     /// Not a store but this folder (may be repeated): \Users\alice; \ is the
     /// whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
-    pub(crate) path: Vec<String>,
+    pub path: Vec<String>,
     /// zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
-    pub(crate) level: Level,
+    pub level: Level,
     /// Cut the store into files of at most SIZE bytes (such as 2G, 700M)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub(crate) split: Option<u64>,
+    pub split: Option<u64>,
     /// First part of the set's name [default: the computer's name]
     #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// Start over instead of going on with an interrupted set
     #[arg(long)]
-    pub(crate) fresh: bool,
+    pub fresh: bool,
     /// Do not read the written set back (the set says so)
     #[arg(long)]
-    pub(crate) no_read_back: bool,
+    pub no_read_back: bool,
     /// Encrypt the set with a passphrase, which is asked for
     #[arg(long)]
-    pub(crate) encrypt: bool,
+    pub encrypt: bool,
     /// Encrypt the set to this age recipient (may be repeated): age1...
     #[arg(long, value_name = "AGE1", conflicts_with = "passphrase_file")]
-    pub(crate) recipient: Vec<String>,
+    pub recipient: Vec<String>,
     /// File with recipients, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
-    pub(crate) recipients_file: Vec<PathBuf>,
+    pub recipients_file: Vec<PathBuf>,
     /// How long to go on trying while DEST is away: 30s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
-    pub(crate) retry_for: Duration,
+    pub retry_for: Duration,
     /// Begin although DEST looks too small
     #[arg(long)]
-    pub(crate) despite_space: bool,
+    pub despite_space: bool,
     /// Plain size of a frame, in bytes; small ones are for tests
     #[arg(long, value_name = "BYTES", hide = true)]
-    pub(crate) frame_bytes: Option<u64>,
+    pub frame_bytes: Option<u64>,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct List {
+pub struct List {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
-    pub(crate) set: String,
+    pub set: String,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Report {
+pub struct Report {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
-    pub(crate) set: String,
+    pub set: String,
     /// Page to write, which must not be there [default: SET's name.html here]
     #[arg(long, value_name = "FILE")]
-    pub(crate) to: Option<PathBuf>,
+    pub to: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Extract {
+pub struct Extract {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
-    pub(crate) set: String,
+    pub set: String,
     /// Files or folders in the set, as list shows them [default: all]
     #[arg(value_name = "PATH")]
-    pub(crate) paths: Vec<String>,
+    pub paths: Vec<String>,
     /// Only this user's files, at their own paths: DIR/C/Users/NAME
     #[arg(long, value_name = "NAME", conflicts_with = "paths")]
-    pub(crate) of_user: Option<String>,
+    pub of_user: Option<String>,
     /// Folder to put them into
     #[arg(long, value_name = "DIR")]
-    pub(crate) to: PathBuf,
+    pub to: PathBuf,
     /// Overwrite files that are there
     #[arg(long)]
-    pub(crate) replace: bool,
+    pub replace: bool,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Restore {
+pub struct Restore {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
-    pub(crate) set: String,
+    pub set: String,
     /// DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT
     #[arg(long, value_name = "DIR|X=ROOT", required_unless_present = "in_place")]
-    pub(crate) to: Vec<String>,
+    pub to: Vec<String>,
     /// Find each part's drive, and put it at the path that it came from
     #[arg(long)]
-    pub(crate) in_place: bool,
+    pub in_place: bool,
     /// Only the part of this drive, such as C
     #[arg(long, value_name = "DRIVE")]
-    pub(crate) part: Option<String>,
+    pub part: Option<String>,
     /// Put it in the place of a store that is there, which is kept aside
     #[arg(long)]
-    pub(crate) replace: bool,
+    pub replace: bool,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 /// How strongly to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Level {
+pub enum Level {
     /// As the destination's speed and the cores suggest.
     #[default]
     Auto,
@@ -375,43 +376,43 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Loadstate {
+pub struct Loadstate {
     /// A rescue set, or what holds the restored store: its folder or drives
     #[arg(value_name = "SET|STORE", required = true)]
-    pub(crate) what: Vec<String>,
+    pub what: Vec<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
-    pub(crate) store: Option<String>,
+    pub store: Option<String>,
     /// a: as Microsoft documents it; b: what may help if that fails
     #[arg(long, value_enum, value_name = "WAY")]
-    pub(crate) way: Option<WayArg>,
+    pub way: Option<WayArg>,
     /// Migration file, as at the capture [default: migdocs.xml migapp.xml]
     #[arg(long, value_name = "FILE")]
-    pub(crate) i: Vec<String>,
+    pub i: Vec<String>,
     /// File that holds the key of an encrypted store
     #[arg(long, value_name = "FILE")]
-    pub(crate) keyfile: Option<String>,
+    pub keyfile: Option<String>,
     // Shown as it stands, so without the brackets of Markdown.
     #[allow(clippy::doc_markdown)]
     /// Its algorithm, such as AES_256 [default: loadstate's own]
     #[arg(long, value_name = "ALG", requires = "keyfile")]
-    pub(crate) decrypt: Option<Algorithm>,
+    pub decrypt: Option<Algorithm>,
     /// Folder that loadstate.exe is in
     #[arg(long, value_name = "DIR")]
-    pub(crate) usmt: Option<PathBuf>,
+    pub usmt: Option<PathBuf>,
     /// Also write the command as a script to FILE, which must not be there
     #[arg(long, value_name = "FILE")]
-    pub(crate) write: Option<PathBuf>,
+    pub write: Option<PathBuf>,
     /// Run it and follow it to its end
     #[arg(long)]
-    pub(crate) run: bool,
+    pub run: bool,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 /// The ways to restore a store.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WayArg {
+pub enum WayArg {
     /// As Microsoft documents it
     A,
     /// What may help if that fails
@@ -421,7 +422,7 @@ pub(crate) enum WayArg {
 /// What `loadstate` can decrypt ("Migration store encryption").
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 #[value(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
     Aes,
     #[value(name = "AES_128")]
     Aes128,
@@ -436,56 +437,56 @@ pub(crate) enum Algorithm {
 }
 
 #[derive(Args, Debug, Clone, Default)]
-pub(crate) struct Guide {
+pub struct Guide {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
-    pub(crate) sources: Vec<String>,
+    pub sources: Vec<String>,
     /// Destination to begin with: it can be changed on the screen
     #[arg(long, value_name = "DEST")]
-    pub(crate) to: Option<String>,
+    pub to: Option<String>,
     /// First part of the sets' names [default: the computer's name]
     #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// zstd level, 1 (fast) to 19 (small); auto: as the destination is
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
-    pub(crate) level: Level,
+    pub level: Level,
     #[command(flatten)]
-    pub(crate) logon: Logon,
+    pub logon: Logon,
 }
 
 /// How to log on to a share.
 #[derive(Args, Debug, Clone, Default)]
-pub(crate) struct Logon {
+pub struct Logon {
     /// User for a \\server\share destination: NAME or DOMAIN\NAME
     #[arg(long, value_name = "USER")]
-    pub(crate) user: Option<String>,
+    pub user: Option<String>,
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
+    pub password_file: Option<PathBuf>,
     /// Log on as nobody, at a share that lets everybody in
     #[arg(long, conflicts_with_all = ["user", "password_file"])]
-    pub(crate) anonymous: bool,
+    pub anonymous: bool,
     #[command(flatten)]
-    pub(crate) unlock: Unlock,
+    pub unlock: Unlock,
 }
 
 /// What opens an encrypted set.
 #[derive(Args, Debug, Clone, Default)]
-pub(crate) struct Unlock {
+pub struct Unlock {
     /// File whose first line is the passphrase of an encrypted set
     #[arg(long, value_name = "FILE")]
-    pub(crate) passphrase_file: Option<PathBuf>,
+    pub passphrase_file: Option<PathBuf>,
     /// File with the secret key of a recipient of an encrypted set
     #[arg(long, value_name = "FILE")]
-    pub(crate) identity: Vec<PathBuf>,
+    pub identity: Vec<PathBuf>,
     /// Recipients that the settings demand.
     #[arg(skip)]
-    pub(crate) recipients: Vec<String>,
+    pub recipients: Vec<String>,
 }
 
 impl Offload {
     /// What `lifeboat offload --to DEST` means: every default as it is there.
-    pub(crate) fn to(dest: &str, logon: &Logon) -> Option<Self> {
+    pub fn to(dest: &str, logon: &Logon) -> Option<Self> {
         let to = format!("--to={dest}");
         let cli = Cli::try_parse_from(["lifeboat", "offload", &to]).ok()?;
         match cli.command {

@@ -1,8 +1,5 @@
 //! The committed fixtures hold what the maker says, and it still makes them.
 
-#[path = "../../common/require.rs"]
-mod require;
-
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,7 +8,8 @@ use lifeboat_maker::disk::copy_partition;
 use lifeboat_maker::fixtures::{self, Fixture};
 use lifeboat_maker::tree::Kind;
 use lifeboat_maker::volume::VolumeSpec;
-use lifeboat_maker::{acceptance, demo, expected, fixture, is_available, pack, witness};
+use lifeboat_maker::{acceptance, demo, expected, fixture, pack, witness};
+use support::need;
 
 /// What differs between the image and the data it is made from.
 fn differences(fixture: &Fixture, image: &Path) -> Result<Vec<String>> {
@@ -28,7 +26,7 @@ fn differences(fixture: &Fixture, image: &Path) -> Result<Vec<String>> {
 
 #[test]
 fn the_committed_fixtures_hold_what_the_maker_says() {
-    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
+    need!("fuse");
     for made in fixtures::all() {
         let image = fixture(made.name).unwrap();
         assert_eq!(differences(&made, &image).unwrap(), Vec::<String>::new(), "{}", made.name);
@@ -37,7 +35,7 @@ fn the_committed_fixtures_hold_what_the_maker_says() {
 
 #[test]
 fn the_maker_still_makes_them() {
-    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
+    need!("fuse");
     let scratch = tempfile::tempdir().unwrap();
     for made in fixtures::all() {
         let image = scratch.path().join("fixture.img");
@@ -52,7 +50,7 @@ fn the_maker_still_makes_them() {
 
 #[test]
 fn the_larger_disks_hold_what_the_maker_says() {
-    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
+    need!("fuse");
     let scratch = tempfile::tempdir().unwrap();
     let image = scratch.path().join("large.img");
     for made in [acceptance::acceptance(), demo::demo(10)] {
@@ -63,7 +61,7 @@ fn the_larger_disks_hold_what_the_maker_says() {
 
 #[test]
 fn volumes_have_the_smallest_and_the_largest_clusters() {
-    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
+    need!("fuse");
     let scratch = tempfile::tempdir().unwrap();
     let image = scratch.path().join("volume.img");
     for (sector, cluster) in [(512, 512), (512, 2 << 20), (4096, 4096), (4096, 2 << 20)] {

@@ -1,17 +1,15 @@
 //! Random volumes hold what their seed says, as ntfs-3g reads them back.
 
-#[path = "../../common/require.rs"]
-mod require;
-
 use lifeboat_maker::content::Content;
 use lifeboat_maker::random::random_volume;
 use lifeboat_maker::tree::Kind;
-use lifeboat_maker::{is_available, witness};
+use lifeboat_maker::witness;
+use support::need;
 
 /// More of them: `SEEDS=1..200 cargo test -p lifeboat-maker --test random_trees`.
 #[test]
 fn random_volumes_hold_what_their_seed_says() {
-    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
+    need!("fuse");
     let seeds = std::env::var("SEEDS").unwrap_or_else(|_| "1..8".to_owned());
     let (first, end) = seeds.split_once("..").expect("SEEDS=1..200");
     let scratch = tempfile::tempdir().unwrap();
@@ -26,7 +24,7 @@ fn random_volumes_hold_what_their_seed_says() {
 
 #[test]
 fn the_witness_notices_every_kind_of_difference() {
-    let Some(()) = require::require("fuse", || is_available().ok()) else { return };
+    need!("fuse");
     let scratch = tempfile::tempdir().unwrap();
     let image = scratch.path().join("random.img");
     let volume = random_volume(2);

@@ -1,0 +1,11 @@
+//! The program as its users run it: commands, settings, events, exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
+
+mod end_to_end;
+mod folder;
+mod json;
+mod killed;
+mod offload;
+mod progress;
+mod settings;
+mod verify_copy;

@@ -1,0 +1,176 @@
+//! The zip that is handed out holds what it should, is the same bytes each time, and
+//! says truly what is in it. With any file for a program: `scripts/release.sh
+//! --check` builds the real ones, twice.
+#![cfg(target_os = "linux")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use support::{need, program, root};
+
+fn has_extension(file: &str, extension: &str) -> bool {
+    Path::new(file).extension().is_some_and(|e| e == extension)
+}
+
+/// A release in a folder, with the zip unpacked beside it.
+struct Release {
+    _dir: tempfile::TempDir,
+    zip: Vec<u8>,
+    folder: PathBuf,
+    exe: PathBuf,
+}
+
+impl Release {
+    /// `None` where a program is missing that packs.
+    fn new(umask: &str, zone: &str) -> Option<Self> {
+        need!("python3", "git", "mingw");
+        let dir = tempfile::tempdir().unwrap();
+        let exe = dir.path().join("any.exe");
+        fs::write(&exe, "MZ, and no program").unwrap();
+        let out = dir.path().join("out");
+        let script = root().join("scripts/release.sh");
+        let line = format!(
+            "umask {umask} && '{}' --exe x64={} --exe x86={} --out {}",
+            script.display(),
+            exe.display(),
+            exe.display(),
+            out.display()
+        );
+        let done = Command::new("bash").args(["-c", &line]).env("TZ", zone).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let name = format!("lifeboat-{}", env!("CARGO_PKG_VERSION"));
+        let zip = out.join(format!("{name}.zip"));
+        let unpack = ["-m", "zipfile", "-e"];
+        let unpacked = Command::new("python3").args(unpack).args([&zip, &out]).status().unwrap();
+        assert!(unpacked.success());
+        let zip = fs::read(zip).unwrap();
+        Some(Self { zip, folder: out.join(name), exe, _dir: dir })
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// Every file, by its path in the zip's folder.
+    fn files(&self) -> BTreeSet<String> {
+        let walk = walkdir::WalkDir::new(&self.folder).into_iter().map(Result::unwrap);
+        let files = walk.filter(|entry| entry.file_type().is_file());
+        files
+            .map(|f| f.path().strip_prefix(&self.folder).unwrap().to_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// One test, since packing takes seconds.
+#[test]
+fn a_release_is_the_same_bytes_each_time_and_holds_what_is_promised() {
+    let one = need!(Release::new("022", "UTC"));
+    let two = need!(Release::new("077", "Pacific/Auckland"));
+    assert!(one.zip == two.zip, "two packings differ");
+    everything_that_is_promised_is_in_it(&one);
+    the_list_of_parts_is_what_cargo_lock_says(&one);
+}
+
+fn everything_that_is_promised_is_in_it(release: &Release) {
+    let files = release.files();
+    for wanted in [
+        "README.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "THIRD-PARTY.txt",
+        "SHA256SUMS",
+        "sbom.cdx.json",
+        "x64/lifeboat.exe",
+        "x86/lifeboat.exe",
+        "docs/commands.md",
+        "docs/run.svg",
+        "docs/man/lifeboat-offload.1",
+        "docs/completions/lifeboat.ps1",
+        "pe-build/build.cmd",
+        "pe-build/inject.sh",
+        "pe-build/image/Lifeboat/start.cmd",
+        "scripts/lib.sh",
+        "scripts/task-sequence/rescue.cmd",
+        "scripts/task-sequence/variables.vbs",
+    ] {
+        assert!(files.contains(wanted), "{wanted} is missing: {files:#?}");
+    }
+    let mut check = Command::new("sha256sum");
+    let check = check.args(["--quiet", "-c", "SHA256SUMS"]).current_dir(&release.folder);
+    assert!(check.status().unwrap().success());
+    assert_eq!(release.text("SHA256SUMS").lines().count(), files.len() - 1);
+    for file in files.iter().filter(|file| has_extension(file, "cmd")) {
+        let text = release.text(file);
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{file}");
+    }
+    // What the documents point to came along.
+    for file in files.iter().filter(|file| has_extension(file, "md")) {
+        for link in
+            release.text(file).split("](").skip(1).filter_map(|l| l.split([')', '#']).next())
+        {
+            let target = release.folder.join(file).parent().unwrap().join(link);
+            assert!(link.contains("://") || target.exists(), "{file}: {link}");
+        }
+    }
+}
+
+/// The crates of Cargo.lock: name and version to the checksum.
+fn locked() -> BTreeMap<(String, String), String> {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let lock: Value = serde_json::to_value(toml::from_str::<toml::Table>(&lock).unwrap()).unwrap();
+    let text = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
+    let packages = lock["package"].as_array().unwrap();
+    packages.iter().map(|p| ((text(p, "name"), text(p, "version")), text(p, "checksum"))).collect()
+}
+
+fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
+    let bom: Value = serde_json::from_str(&release.text("sbom.cdx.json")).unwrap();
+    assert_eq!((&bom["bomFormat"], &bom["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    assert!(bom["serialNumber"].as_str().unwrap().starts_with("urn:uuid:"));
+    let programs = bom["metadata"]["component"]["components"].as_array().unwrap();
+    assert_eq!(programs.len(), 2);
+    for program in programs {
+        assert_eq!(program["hashes"][0]["content"], program::sha256_of(&release.exe));
+    }
+
+    let locked = locked();
+    let notices = release.text("THIRD-PARTY.txt");
+    let mut refs = BTreeSet::from([format!("pkg:cargo/lifeboat@{}", env!("CARGO_PKG_VERSION"))]);
+    let mut linked = BTreeSet::new();
+    let mut building = BTreeSet::new();
+    for part in bom["components"].as_array().unwrap() {
+        let text = |key: &str| part[key].as_str().unwrap().to_owned();
+        let (name, version) = (text("name"), text("version"));
+        assert!(refs.insert(text("bom-ref")), "{name} stands there twice");
+        let licence = part["licenses"][0]["expression"].as_str().unwrap();
+        assert!(!licence.is_empty() && !licence.contains('/'), "{name}: {licence}");
+        if text("purl").starts_with("pkg:cargo/") {
+            let checksum = &locked[&(name.clone(), version.clone())];
+            assert_eq!(part["hashes"][0]["content"], checksum.as_str(), "{name}");
+        }
+        if text("scope") == "required" {
+            assert!(notices.contains(&format!("{name} {version}: {licence}")), "{name}");
+            linked.insert(name);
+        } else {
+            building.insert(name);
+        }
+    }
+    for ours in ["clap", "zstd", "zstd-sys", "windows-sys", "tar", "rust-std", "mingw-w64"] {
+        assert!(linked.contains(ours), "{ours}: {linked:?}");
+    }
+    for only_builds in ["cc", "embed-resource", "serde_derive", "thiserror-impl"] {
+        assert!(building.contains(only_builds), "{only_builds}: {building:?}");
+    }
+    for never in ["pavao", "rustix", "proptest", "boon", "clap_mangen", "ntfs"] {
+        assert!(!linked.contains(never) && !building.contains(never), "{never} is for others");
+    }
+    for of in bom["dependencies"].as_array().unwrap() {
+        let uses = of["dependsOn"].as_array().unwrap().iter().chain([&of["ref"]]);
+        for one in uses {
+            assert!(refs.contains(one.as_str().unwrap()), "{one} is no part");
+        }
+    }
+}

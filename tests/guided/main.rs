@@ -1,0 +1,515 @@
+//! The guided rescue, in a real terminal, by real keys: from the first page to
+//! the last, over real images, to a folder and to a real Samba server.
+//!
+//! Screens are compared with `tests/golden/`; `tests/support/src/golden.rs` says what
+//! is left out of the comparison, and how to write them anew.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails is a failed test
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+#[cfg(feature = "smb")]
+use support::relay;
+#[cfg(feature = "smb")]
+use support::smbd;
+
+use support::program::{Guarded, lifeboat};
+use support::tmux::Tmux;
+use support::{golden, need};
+use tempfile::TempDir;
+
+/// A terminal whose shell stands in a scratch folder with a fixture in it, the
+/// fixture as `disk.img`.
+struct Desk {
+    terminal: Tmux,
+    /// Looked at once more before the folder goes.
+    image: Option<Guarded>,
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new(fixture: &str) -> Option<Self> {
+        Self::cut(fixture, None)
+    }
+
+    /// The same with the image cut off, as a disk that ends too early.
+    fn cut(fixture: &str, bytes: Option<u64>) -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let image = folder.path().join("disk.img");
+        fs::copy(lifeboat_maker::fixture(fixture).unwrap(), &image).unwrap();
+        if let Some(bytes) = bytes {
+            File::options().write(true).open(&image).unwrap().set_len(bytes).unwrap();
+        }
+        Self::with(folder, Some(Guarded::new(image)))
+    }
+
+    fn with(folder: TempDir, image: Option<Guarded>) -> Option<Self> {
+        let program = [("PROGRAM", support::program::path())];
+        let terminal = Tmux::start(folder.path(), &program)?;
+        Some(Self { terminal, image, folder })
+    }
+
+    /// Starts it, between two looks at the terminal's settings.
+    fn start(&self, args: &str) {
+        self.start_with("", args);
+    }
+
+    /// The same with variables of its own.
+    fn start_with(&self, variables: &str, args: &str) {
+        self.terminal.run("clear; stty -a > before");
+        self.terminal.run(&format!(
+            "{variables} $PROGRAM {args}; echo \"ended: $?\"; stty -a > after; : > end"
+        ));
+    }
+
+    /// It ended with this code, and the terminal is as it was.
+    #[track_caller]
+    fn ended(&self, code: i32) -> String {
+        let screen = self.terminal.wait(&format!("exit code {code}"), |screen| {
+            screen.lines().any(|line| line.starts_with("ended: "))
+                && self.folder.path().join("end").exists()
+        });
+        assert!(screen.contains(&format!("\nended: {code}\n")), "{screen}");
+        let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap();
+        assert_eq!(read("before"), read("after"));
+        assert_eq!(self.terminal.knows("alternate_on"), "0", "the other screen is left");
+        assert_eq!(self.terminal.knows("cursor_flag"), "1", "the cursor is there");
+        fs::remove_file(self.folder.path().join("end")).unwrap();
+        screen
+    }
+
+    /// From the stores to the pre-flight of `usb`, which has to pass.
+    fn go_to_usb(&self) -> String {
+        self.terminal.wait_for("2 of 5");
+        self.terminal.press(&["Enter"]);
+        self.terminal.wait_for("3 of 5");
+        self.terminal.press(&["Enter"]);
+        self.terminal.wait_for("SAVE NOW")
+    }
+
+    /// The sets in `usb`.
+    fn sets(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path().join("usb")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+/// Every byte of the one set is good.
+fn is_whole(set: &Path) {
+    let run = lifeboat(&["verify", set.to_str().unwrap(), "--level", "full", "--json"]);
+    assert_eq!(run.events("verdict")[0]["damage"], 0, "{}", run.stdout);
+}
+
+/// The characters that code page 437 has too.
+fn shows_everywhere(screen: &str) {
+    let drawn = "─█░";
+    for c in screen.chars() {
+        assert!(matches!(c, ' '..='~' | '\n') || drawn.contains(c), "{c:?} in\n{screen}");
+    }
+    assert!(screen.lines().count() <= 25 && screen.lines().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn a_store_is_saved_by_keys_alone() {
+    let desk = need!(Desk::new("hardlink-two"));
+    desk.start("guide disk.img --to usb");
+    let stores = desk.terminal.wait_for("2 of 5");
+    golden::compare("stores.txt", &stores);
+    shows_everywhere(&stores);
+    desk.terminal.press(&["Enter"]);
+    let form = desk.terminal.wait_for("3 of 5");
+    golden::compare("form.txt", &form);
+    desk.terminal.press(&["Enter"]);
+    let ready = desk.terminal.wait_for("SAVE NOW");
+    golden::compare("ready.txt", &ready);
+    shows_everywhere(&ready);
+    assert!(desk.sets().is_empty(), "the pre-flight leaves nothing behind");
+    desk.terminal.press(&["Enter"]);
+    let end = desk.terminal.wait_for("Next ");
+    golden::compare("saved.txt", &end);
+    desk.terminal.press(&["Enter"]);
+    let after = desk.ended(0);
+    assert!(after.contains("Saved: "), "what happened stays to be read:\n{after}");
+    let sets = desk.sets();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    is_whole(&sets[0]);
+    drop(desk.image); // was not written to
+}
+
+#[test]
+fn plain_characters_are_enough() {
+    for (name, env) in [
+        ("the variable", "LIFEBOAT_ASCII=1"),
+        ("a serial console", "TERM=vt220"),
+        ("an old serial console", "TERM=vt100"),
+        ("a locale without UTF-8", "LC_ALL=C"),
+    ] {
+        let desk = need!(Desk::new("hardlink-one"));
+        desk.start_with(env, "guide disk.img --to usb");
+        let screen = desk.terminal.wait_for("2 of 5");
+        assert!(screen.is_ascii(), "{name}:\n{screen}");
+        golden::compare("stores-ascii.txt", &screen);
+        desk.terminal.press(&["Escape"]);
+        golden::compare("leave-ascii.txt", &desk.terminal.wait_for("Leave?"));
+        desk.terminal.press(&["l"]);
+        desk.ended(6);
+    }
+}
+
+#[test]
+fn without_a_command_a_terminal_gets_the_guided_rescue() {
+    let folder = TempDir::new().unwrap();
+    let desk = need!(Desk::with(folder, None));
+    desk.start("");
+    desk.terminal.wait_for("guided rescue");
+    // It may have looked through this machine's own disks already.
+    desk.terminal.press(&["Escape"]);
+    desk.terminal.wait("the end", |screen| {
+        if screen.contains("Leave?") {
+            desk.terminal.press(&["l"]);
+        }
+        screen.lines().any(|line| line.starts_with("ended: "))
+    });
+    let screen = desk.terminal.screen();
+    assert!(screen.contains("\nended: 6") || screen.contains("\nended: 4"), "{screen}");
+}
+
+#[test]
+fn without_a_terminal_a_command_is_required() {
+    for args in [&["guide"][..], &["guide", "--json"], &[]] {
+        let run = lifeboat(args).expect(2);
+        assert!(run.stdout.is_empty() || run.stdout.contains("\"error\""), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn where_nothing_is_it_says_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let desk = need!(Desk::with(folder, None));
+    desk.start("guide empty");
+    golden::compare("nothing.txt", &desk.terminal.wait_for("NO STORE FOUND"));
+    desk.terminal.press(&["Escape"]);
+    desk.ended(4);
+}
+
+#[test]
+fn a_missing_part_is_shown_on_every_page() {
+    let desk = need!(Desk::new("primary-alone"));
+    desk.start("guide disk.img --to usb");
+    let stores = desk.terminal.wait_for("2 of 5");
+    assert!(stores.contains("MISSING"), "{stores}");
+    assert!(desk.go_to_usb().contains("SAVE NOW"));
+    desk.terminal.press(&["Enter"]);
+    let end = desk.terminal.wait_for("Next ");
+    assert!(end.contains("SAVED WITH LOSSES") && end.contains("MISSING"), "{end}");
+    golden::compare("part-missing.txt", &end);
+    desk.terminal.press(&["Enter"]);
+    desk.ended(3);
+}
+
+#[test]
+fn losses_are_listed_and_scroll() {
+    // What lies behind the cut cannot be read.
+    let desk = need!(Desk::cut("facts", Some(5 << 20)));
+    desk.start("guide disk.img --to usb");
+    let stores = desk.terminal.wait_for("2 of 5");
+    golden::compare("stores-damaged.txt", &stores);
+    assert!(stores.contains("WARNING"), "{stores}");
+    desk.go_to_usb();
+    desk.terminal.press(&["Enter"]);
+    let end = desk.terminal.wait_for("Next ");
+    golden::compare("losses.txt", &end);
+    assert!(end.contains("SAVED WITH LOSSES") && end.contains("Losses      1 to "), "{end}");
+    desk.terminal.press(&["End"]);
+    let last = desk.terminal.wait("the last loss", |screen| screen != end);
+    golden::compare("losses-end.txt", &last);
+    desk.terminal.press(&["Enter"]);
+    desk.ended(3);
+}
+
+/// A desk with a store and a share behind a network that can be slow.
+#[cfg(feature = "smb")]
+struct Slow {
+    desk: Desk,
+    network: relay::Relay,
+    server: smbd::Smbd,
+}
+
+#[cfg(feature = "smb")]
+impl Slow {
+    /// With a store in a folder, of more bytes than any machine keeps in flight,
+    /// that do not pack: saving it takes as long as the network wants.
+    fn new() -> Option<Self> {
+        const FILES: u64 = 4;
+        const BYTES: usize = 40 << 20;
+        let folder = TempDir::new().unwrap();
+        let usmt = folder.path().join("disk/StateStore/USMT");
+        let home = usmt.join("File/C$/Users/alice");
+        fs::create_dir_all(&home).unwrap();
+        let guid = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
+        for (name, text) in [
+            ("hardlink.main", guid),
+            ("catalog.mig", "catalog"),
+            ("MIGSTATE.DAT", "state"),
+            ("status.~lg", ""),
+        ] {
+            fs::write(usmt.join(name), text).unwrap();
+        }
+        for number in 0..FILES {
+            let mut seed = 0x9E37_79B9_7F4A_7C15_u64 + number;
+            let mut bytes = Vec::with_capacity(BYTES);
+            while bytes.len() < BYTES {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                bytes.extend_from_slice(&seed.to_le_bytes());
+            }
+            fs::write(home.join(format!("video-{number}.mkv")), bytes).unwrap();
+        }
+        Self::with(Desk::with(folder, None)?)
+    }
+
+    fn with(desk: Desk) -> Option<Self> {
+        let server = smbd::Smbd::start()?;
+        let network = relay::Relay::to(server.port());
+        Some(Self { desk, network, server })
+    }
+
+    /// Starts it, and goes to where it is about to save.
+    fn start(&self, source: &str, more: &str) -> String {
+        let url = format!("smb://{}@127.0.0.1:{}/share", self.server.user(), self.network.port());
+        let password = format!("LIFEBOAT_PASSWORD='{}'", self.server.password());
+        self.desk.start_with(&password, &format!("guide {source} --to {url} --level 1 {more}"));
+        self.desk.go_to_usb()
+    }
+
+    /// The page of a running rescue, once it has come some way.
+    fn under_way(&self, bytes_per_second: u64) -> String {
+        self.network.slow_down(bytes_per_second);
+        self.desk.terminal.press(&["Enter"]);
+        self.desk.terminal.wait("a rescue under way", |screen| {
+            percent(screen, "All ").is_some_and(|n| (1..70).contains(&n))
+                && screen.contains("video-")
+                && !screen.contains("... left")
+        })
+    }
+
+    fn sets(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.server.share_path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+/// A live page without what the machine decides: numbers, the rate and the times
+/// that come of it, the scratch folder's name.
+#[cfg(feature = "smb")]
+fn still(screen: &str) -> String {
+    let plain = golden::without_numbers(screen);
+    let lines = plain.lines().map(|line| {
+        let line = line.split_once("% ").map_or_else(
+            || line.to_owned(),
+            |(start, end)| format!("{} #% {end}", start.trim_end_matches(['#', ' '])),
+        );
+        match line.get(..12) {
+            Some(" Rate       ") => " Rate        RATE".to_owned(),
+            Some(" File       ") => " File        PATH".to_owned(),
+            _ if line.starts_with(" * Store") => " * Store # of # PATH".to_owned(),
+            _ => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What stands before `%` on the line that begins so.
+#[cfg(feature = "smb")]
+fn percent(screen: &str, line: &str) -> Option<u32> {
+    let line = screen.lines().find(|text| text.trim_start().starts_with(line))?;
+    line.split('%').next()?.split_whitespace().last()?.parse().ok()
+}
+
+/// Bytes a second at which a rescue of [`Slow::new`] takes most of a minute.
+#[cfg(feature = "smb")]
+const SLOW: u64 = 4 << 20;
+
+#[test]
+#[cfg(feature = "smb")]
+fn stopped_and_started_again_it_resumes() {
+    let slow = need!(Slow::new());
+    let terminal = &slow.desk.terminal;
+    slow.start("disk", "");
+    let live = slow.under_way(SLOW);
+    let rate = live.lines().find(|line| line.starts_with(" Rate")).unwrap();
+    assert!(rate.contains("iB/s, ") && rate.contains(" left in this stage, "), "{rate}");
+    assert!(rate.ends_with(" in all") && !rate.contains("..."), "{rate}");
+    golden::compare("live.txt", &still(&live));
+    terminal.press(&["Escape"]);
+    terminal.wait_for("Stop saving?");
+    terminal.press(&["s"]);
+    slow.network.slow_down(0);
+    let end = terminal.wait_for("STOPPED");
+    assert!(end.contains("Try again"), "{end}");
+    terminal.press(&["Enter"]);
+    slow.desk.ended(6);
+    let sets = slow.sets();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    assert!(sets[0].to_str().unwrap().ends_with(".partial"), "{sets:?}");
+
+    let ready = slow.start("disk", "--log log");
+    assert!(ready.contains("unfinished"), "{ready}");
+    terminal.press(&["Enter"]);
+    let end = terminal.wait_for("Next ");
+    assert!(end.contains("SAVED"), "{end}");
+    terminal.press(&["Enter"]);
+    slow.desk.ended(if end.contains("LOSSES") { 3 } else { 0 });
+    let sets = slow.sets();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    is_whole(&sets[0]);
+    let log = fs::read_to_string(slow.desk.folder.path().join("log")).unwrap();
+    assert!(log.contains("going on with"), "{log}");
+    assert!(!log.contains(slow.server.password()), "{log}");
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn a_pulled_cable_is_counted_and_waited_for() {
+    let slow = need!(Slow::new());
+    let terminal = &slow.desk.terminal;
+    slow.start("disk", "");
+    slow.under_way(SLOW);
+    slow.network.cut(true);
+    let waiting = terminal.wait("the wait", |screen| {
+        let retries = screen.lines().find(|line| line.starts_with(" Retries"));
+        screen.contains("WAITING") && retries.is_some_and(|line| !line.ends_with(" 0"))
+    });
+    assert!(waiting.contains("trying again"), "{waiting}");
+    shows_everywhere(&waiting);
+    slow.network.cut(false);
+    slow.network.slow_down(0);
+    terminal.wait("it to go on", |screen| !screen.contains("WAITING"));
+    let end = terminal.wait_for("Next ");
+    assert!(end.contains("SAVED"), "{end}");
+    terminal.press(&["Enter"]);
+    terminal.wait("the end", |screen| screen.lines().any(|line| line.starts_with("ended: ")));
+    is_whole(&slow.sets()[0]);
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn losses_are_shown_while_it_runs() {
+    // What lies behind the cut cannot be read.
+    let desk = need!(Desk::cut("facts", Some(5 << 20)));
+    let slow = need!(Slow::with(desk));
+    slow.start("disk.img", "");
+    // As good as still: the page stays until it was looked at.
+    slow.network.slow_down(20 << 10);
+    slow.desk.terminal.press(&["Enter"]);
+    let live = slow.desk.terminal.wait("all files read", |screen| {
+        let files = screen.lines().find_map(|line| line.trim().strip_prefix("Files "));
+        let counts = files.and_then(|text| text.trim().split_once(" of "));
+        counts.is_some_and(|(done, all)| done == all) && screen.contains("Last loss")
+    });
+    golden::compare("live-losses.txt", &still(&live));
+    slow.network.slow_down(0);
+    let end = slow.desk.terminal.wait_for("Next ");
+    assert!(end.contains("SAVED WITH LOSSES"), "{end}");
+    slow.desk.terminal.press(&["Enter"]);
+    slow.desk.ended(3);
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn resizing_and_signals_leave_a_sane_terminal() {
+    let slow = need!(Slow::new());
+    let terminal = &slow.desk.terminal;
+    slow.start("disk", "");
+    slow.under_way(SLOW);
+    for (columns, lines) in [(132, 43), (60, 16), (79, 24)] {
+        terminal.resize(columns, lines);
+        let screen = terminal.wait("the page in its new size", |screen| {
+            let rule = screen.lines().nth(1).unwrap_or_default().trim_end();
+            screen.contains("5 of 5") && rule.chars().count() == usize::from(columns)
+        });
+        assert!(screen.contains("All "), "{screen}");
+    }
+    terminal.resize(40, 10);
+    terminal.wait_for("too small");
+    terminal.resize(80, 25);
+    terminal.wait_for("5 of 5");
+    // The first asks, the second says yes.
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Stop saving?");
+    terminal.press(&["C-c"]);
+    slow.network.slow_down(0);
+    terminal.wait_for("STOPPED");
+    terminal.press(&["r"]);
+    terminal.wait_for("SAVE NOW");
+    slow.under_way(SLOW);
+    // As when the system goes down.
+    let pid = terminal.knows("pane_pid");
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let program = children.split_whitespace().next().unwrap();
+    let killed = std::process::Command::new("kill").args(["-s", "TERM", program]).status();
+    assert!(killed.unwrap().success());
+    slow.network.slow_down(0);
+    let after = slow.desk.ended(6);
+    assert!(after.contains("goes on where it stopped"), "{after}");
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn a_wrong_password_is_asked_for_again_and_never_shown_unasked() {
+    let server = need!(smbd::Smbd::start());
+    let desk = need!(Desk::new("hardlink-one"));
+    let share = server.url("rescue").replace("smb://technician@", "smb://");
+    desk.start(&format!("guide disk.img --to '{share}' --user technician --log log"));
+    desk.terminal.wait_for("2 of 5");
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("3 of 5");
+    desk.terminal.press(&["Tab", "Tab"]);
+    desk.terminal.write("hunter2-wrong");
+    desk.terminal.wait_for("*************");
+    desk.terminal.press(&["Enter"]);
+    let refused = desk.terminal.wait_for("does not serve");
+    assert!(refused.contains("password") && !refused.contains("hunter2"), "{refused}");
+    desk.terminal.press(&["Enter"]);
+    let form = desk.terminal.wait_for("> Password");
+    assert!(!form.contains("hunter2"), "{form}");
+    desk.terminal.press(&["F2"]);
+    desk.terminal.wait_for("hunter2-wrong");
+    for _ in 0..13 {
+        desk.terminal.press(&["BSpace"]);
+    }
+    desk.terminal.press(&["F2"]);
+    desk.terminal.write(server.password());
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("SAVE NOW");
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("Next ");
+    desk.terminal.press(&["Enter"]);
+    desk.ended(0);
+    let sets: Vec<_> = fs::read_dir(server.share_path().join("rescue")).unwrap().collect();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    is_whole(&sets[0].as_ref().unwrap().path());
+    let log = fs::read_to_string(desk.folder.path().join("log")).unwrap();
+    assert!(log.contains("copy"), "{log}");
+    assert!(!log.contains("hunter2") && !log.contains(server.password()), "{log}");
+}
+
+#[test]
+fn a_destination_that_cannot_be_used_is_refused_with_what_to_do() {
+    let desk = need!(Desk::new("hardlink-one"));
+    File::create(desk.folder.path().join("file")).unwrap();
+    desk.start("guide disk.img --to file/inside");
+    desk.terminal.wait_for("2 of 5");
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("3 of 5");
+    desk.terminal.press(&["Enter"]);
+    golden::compare("refused.txt", &desk.terminal.wait_for("does not serve"));
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("3 of 5");
+    desk.terminal.press(&["C-c"]);
+    desk.terminal.wait_for("Leave?");
+    desk.terminal.press(&["C-c"]);
+    desk.ended(6);
+}

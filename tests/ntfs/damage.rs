@@ -1,0 +1,538 @@
+//! The raw reader on volumes that are damaged on purpose: what is there is
+//! found and read, what is not is said.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use lifeboat::model::loss::Hole;
+use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtPath;
+use lifeboat::ntfs::Readable;
+use lifeboat::ntfs::ondisk::attribute::kind;
+use lifeboat::tree::Tree;
+use lifeboat::tree::ntfs::NtfsTree;
+use support::damage::{BadSectors, number, patch_record, record_offset};
+use support::made::{noise, prose};
+use support::ntfs3g::Image;
+use support::{compare, damage, need, ntfs3g};
+
+const RW: &str = "rw,streams_interface=xattr,permissions,compression";
+
+fn open(image: &Image) -> NtfsTree {
+    NtfsTree::open(image.device(), "test image".into(), &Silent).unwrap()
+}
+
+fn codes(tree: &NtfsTree) -> Vec<&'static str> {
+    tree.findings().iter().map(|finding| finding.code).collect()
+}
+
+/// All paths that a walk from the root meets, orphans included.
+fn walk(tree: &NtfsTree) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut pending = vec![(NtPath::root(), tree.root())];
+    while let Some((path, id)) = pending.pop() {
+        // Of a file whose record is damaged there is only the name.
+        let entries = if tree.node(id).is_ok() { tree.children(id).unwrap() } else { Vec::new() };
+        for entry in entries {
+            let path = path.join(entry.name);
+            paths.push(path.to_string());
+            pending.push((path, entry.node));
+        }
+        assert!(paths.len() < 10_000, "a circle");
+    }
+    paths.sort();
+    paths
+}
+
+fn read_with_holes(tree: &NtfsTree, path: &str) -> (Vec<u8>, Vec<Hole>) {
+    let id = tree.lookup(&path.into()).unwrap();
+    let mut stream = tree.open(id, None).unwrap();
+    let mut bytes = vec![0xEE; usize::try_from(stream.len()).unwrap()];
+    for part in bytes.chunks_mut(100_000) {
+        assert_eq!(stream.read(part).unwrap(), part.len());
+    }
+    (bytes, stream.holes().to_vec())
+}
+
+/// Differs nowhere but in the holes, and these are zeros.
+fn same_but_for(bytes: &[u8], truth: &[u8], holes: &[Hole]) {
+    let mut expected = truth.to_vec();
+    for hole in holes {
+        let from = usize::try_from(hole.offset).unwrap();
+        expected[from..from + usize::try_from(hole.length).unwrap()].fill(0);
+    }
+    compare::same_bytes(bytes, &expected, Path::new("all but the holes"));
+}
+
+/// A small store among other files.
+fn store(root: &Path) {
+    let folder = root.join("StateStore/USMT/File/C$/Users/alice");
+    fs::create_dir_all(&folder).unwrap();
+    for i in 0..20 {
+        fs::write(folder.join(format!("file {i}")), noise(i, 10_000)).unwrap();
+    }
+    fs::write(folder.join("small"), "resident").unwrap();
+    fs::write(root.join("StateStore/USMT/hardlink.main"), "C\tguid").unwrap();
+    fs::create_dir_all(root.join("other/folder")).unwrap();
+    fs::write(root.join("other/folder/x"), "x").unwrap();
+}
+
+const FILES: &str = "StateStore/USMT/File/C$/Users/alice";
+
+fn image() -> Image {
+    let image = Image::make(32 << 20, &[]);
+    image.fill(RW, store);
+    image
+}
+
+#[test]
+fn a_sound_volume_has_no_findings() {
+    need!("fuse");
+    let image = image();
+    let tree = open(&image);
+    assert_eq!(tree.findings(), []);
+    assert_eq!(tree.check_indexes(&Silent), []);
+}
+
+#[test]
+fn a_bad_boot_sector_or_table_start_is_got_around() {
+    need!("fuse");
+    let image = image();
+    let sound = walk(&open(&image));
+    let mft = record_offset(&image, 0);
+
+    image.overwrite(0, &[0; 512]);
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-boot-copy"]);
+    assert_eq!(walk(&tree), sound);
+
+    // Only now and by the mirror alone.
+    image.overwrite(mft, &[0; 1024]);
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-boot-copy", "ntfs-mft-mirror"]);
+    assert_eq!(walk(&tree), sound);
+    assert_eq!(tree.info().label, "Lifeboat test");
+
+    // The first records are all gone, and still the label is known.
+    image.overwrite(mft, &[0xAA; 4096]);
+    let tree = open(&image);
+    assert_eq!(walk(&tree), sound);
+    assert_eq!(tree.info().label, "Lifeboat test");
+}
+
+#[test]
+fn a_boot_sector_that_leads_nowhere_is_no_better_than_none() {
+    need!("fuse");
+    let image = image();
+    let sound = walk(&open(&image));
+    // It looks like one, but neither $MFT nor its mirror is where it says.
+    image.overwrite(0x30, &[[0x77, 1, 0, 0, 0, 0, 0, 0], [0x99, 1, 0, 0, 0, 0, 0, 0]].concat());
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-boot-copy"]);
+    assert_eq!(walk(&tree), sound);
+    // Sizes that make no sense together.
+    image.overwrite(0x0D, &[1]);
+    assert_eq!(walk(&open(&image)), sound);
+}
+
+#[test]
+fn without_both_boot_sectors_nothing_is_believed() {
+    need!("fuse");
+    let image = image();
+    image.overwrite(0, &[0; 512]);
+    image.overwrite((32 << 20) - 512, &[0; 512]);
+    let error = NtfsTree::open(image.device(), "it".into(), &Silent).err().unwrap();
+    assert!(error.to_string().starts_with("boot sector at byte 3"), "{error}");
+}
+
+#[test]
+fn a_boot_sector_that_differs_from_its_copy_is_reported() {
+    need!("fuse");
+    let image = image();
+    image.overwrite((32 << 20) - 512 + 0x48, &[1; 8]);
+    assert_eq!(codes(&open(&image)), ["ntfs-boot-differs"]);
+}
+
+#[test]
+fn torn_bad_and_foreign_records_cost_themselves_only() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let record =
+        |name: &str| number(sound.lookup(&format!("{FILES}/{name}").as_str().into()).unwrap());
+    let at = |name: &str| record_offset(&image, record(name));
+    // Another write's number in the second half; all attributes are in the first.
+    image.overwrite(at("file 0") + 1022, &[0xAB, 0xCD]);
+    // In the first half: nothing is left.
+    image.overwrite(at("file 1") + 510, &[0xAB, 0xCD]);
+    image.overwrite(at("file 2"), b"BAAD");
+    let other = image.bytes(at("file 4"), 1024);
+    image.overwrite(at("file 3"), &other);
+
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-record-damaged", "ntfs-record-bad", "ntfs-record-foreign"]);
+    let what: Vec<_> = tree.findings().into_iter().map(|finding| finding.what).collect();
+    assert!(
+        what[0].contains(&format!("1 file records are damaged in part: {FILES}/file 0.")),
+        "{what:?}"
+    );
+    assert!(what[1].starts_with("2 file records cannot be understood"), "{what:?}");
+    assert!(what[1].contains(&format!("record {}", record("file 2"))), "{what:?}");
+
+    // The folder's index still has the names of those that are gone.
+    assert_eq!(walk(&tree), walk(&sound));
+    for (name, why) in [
+        ("file 1", "torn"),
+        ("file 2", "expected \"FILE\", found \"BAAD\""),
+        ("file 3", "the file not found in file record"),
+    ] {
+        let id = tree.lookup(&format!("{FILES}/{name}").as_str().into()).unwrap();
+        let error = tree.node(id).unwrap_err().to_string();
+        assert!(error.contains(why), "{name}: {error}");
+        assert!(tree.facts(id, None).is_err() && tree.open(id, None).is_err());
+    }
+    let (bytes, holes) = read_with_holes(&tree, &format!("{FILES}/file 0"));
+    assert_eq!(holes, []);
+    compare::same_bytes(&bytes, &noise(0, 10_000), Path::new("file 0"));
+    let id = tree.lookup(&format!("{FILES}/file 0").as_str().into()).unwrap();
+    assert!(tree.facts(id, None).unwrap().damaged[0].contains("torn"));
+}
+
+#[test]
+fn a_folder_whose_record_is_bad_keeps_its_files_and_its_name() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let folder = "StateStore/USMT/File/C$/Users";
+    let lost = number(sound.lookup(&folder.into()).unwrap());
+    image.overwrite(record_offset(&image, lost), b"BAAD");
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-record-bad", "ntfs-orphans"]);
+    let paths = walk(&tree);
+    assert!(walk(&sound).iter().all(|path| paths.contains(path)), "{paths:?}");
+    let id = tree.lookup(&folder.into()).unwrap();
+    assert!(tree.node(id).unwrap().is_plain_directory() && tree.is_damaged(id));
+    assert!(tree.facts(id, None).unwrap().damaged[0].contains("own record is lost"));
+    let path = format!("{FILES}/file 7");
+    compare::same_bytes(&read_with_holes(&tree, &path).0, &noise(7, 10_000), Path::new(&path));
+}
+
+#[test]
+fn an_index_that_leads_back_up_makes_no_cycle() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    // The folder's record is lost, and an index below it names that very folder.
+    let upper = sound.lookup(&"StateStore/USMT".into()).unwrap();
+    let lower = number(sound.lookup(&"StateStore/USMT/File/C$".into()).unwrap());
+    patch_record(&image, lower, |record| {
+        let entry = damage::value(record, kind::INDEX_ROOT, 0) + 0x20;
+        record[entry..entry + 8].copy_from_slice(&upper.0.to_le_bytes());
+    });
+    image.overwrite(record_offset(&image, number(upper)), b"BAAD");
+    let tree = open(&image);
+    let paths = walk(&tree);
+    assert!(paths.contains(&format!("{FILES}/small")), "{paths:?}");
+    // At its place, and among the orphans.
+    assert_eq!(paths.iter().filter(|path| path.ends_with("alice/small")).count(), 2);
+}
+
+#[test]
+fn a_directory_that_is_gone_leaves_its_files_findable() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let lost = number(sound.lookup(&"StateStore".into()).unwrap());
+    patch_record(&image, lost, |record| record[0x16] = 0); // not in use
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-orphans"]);
+    let found = tree.find_named(&["USMT"], &Silent).unwrap();
+    let expected = format!("$Orphans/{lost}-1/USMT");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0.to_string(), expected);
+    assert_eq!(tree.lookup(&found[0].0).unwrap(), found[0].1);
+    let paths = walk(&tree);
+    assert!(paths.contains(&format!("{expected}/File/C$/Users/alice/small")));
+    let path = format!("{expected}/File/C$/Users/alice/file 7");
+    compare::same_bytes(&read_with_holes(&tree, &path).0, &noise(7, 10_000), Path::new(&path));
+    for folder in ["$Orphans", &format!("$Orphans/{lost}-1")] {
+        let id = tree.lookup(&folder.into()).unwrap();
+        assert!(tree.node(id).unwrap().is_plain_directory());
+        assert!(tree.facts(id, None).is_ok() && tree.open(id, None).is_err());
+    }
+
+    // Used again for another directory: the files are not in that one.
+    patch_record(&image, lost, |record| {
+        record[0x16] = 3;
+        record[0x10] += 1;
+        let name = damage::value(record, kind::FILE_NAME, 0) + 0x42;
+        record[name] = b'Z';
+    });
+    let tree = open(&image);
+    let again = tree.lookup(&"ZtateStore".into()).unwrap();
+    assert_eq!(tree.children(again).unwrap(), []);
+    assert_eq!(tree.find_named(&["USMT"], &Silent).unwrap()[0].0.to_string(), expected);
+}
+
+#[test]
+fn cycles_end() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let upper = number(sound.lookup(&"StateStore/USMT".into()).unwrap());
+    let lower = sound.lookup(&"StateStore/USMT/File/C$".into()).unwrap();
+    patch_record(&image, upper, |record| {
+        let name = damage::value(record, kind::FILE_NAME, 0);
+        record[name..name + 8].copy_from_slice(&lower.0.to_le_bytes());
+    });
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-orphans", "ntfs-circles"]);
+    assert_eq!(tree.find_named(&["hardlink.main"], &Silent).unwrap().len(), 1);
+    assert_eq!(walk(&tree).iter().filter(|path| path.ends_with("alice/small")).count(), 1);
+}
+
+#[test]
+fn two_files_of_one_name_are_told_apart_by_the_index() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let folder = NtPath::from(FILES);
+    let first = sound.lookup(&folder.join("file 1")).unwrap();
+    let right = sound.lookup(&folder.join("file 2")).unwrap();
+    patch_record(&image, number(first), |record| {
+        let name = damage::value(record, kind::FILE_NAME, 0) + 0x42;
+        record[name + 10] = b'2';
+    });
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-orphans", "ntfs-same-names"]);
+    assert_eq!(tree.lookup(&folder.join("file 2")).unwrap(), right);
+    let parent = number(sound.lookup(&folder).unwrap());
+    let orphan = format!("$Orphans/{parent}-1/file 2");
+    assert_eq!(tree.lookup(&orphan.as_str().into()).unwrap(), first);
+    compare::same_bytes(&read_with_holes(&tree, &orphan).0, &noise(1, 10_000), Path::new("1"));
+
+    let findings = tree.check_indexes(&Silent);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].code, "ntfs-index-stale");
+}
+
+#[test]
+fn the_records_win_over_a_broken_index() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let expected = walk(&sound);
+    let folder = number(sound.lookup(&FILES.into()).unwrap());
+    // The folder is large enough for index blocks: all of them are wiped.
+    patch_record(&image, folder, |record| {
+        let runs = damage::runs(record, kind::INDEX_ALLOCATION, 0);
+        record[runs..runs + 4].copy_from_slice(&[0x21, 1, 0x10, 0x10]);
+    });
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    assert_eq!(tree.findings(), []);
+    let findings = tree.check_indexes(&Silent);
+    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["ntfs-index-damaged", "ntfs-index-forgot"]);
+    assert!(findings[1].what.contains("21 "), "{findings:?}");
+    assert!(findings[1].path.ends_with("alice"), "{findings:?}");
+}
+
+#[test]
+fn bad_sectors_cost_themselves() {
+    need!("fuse");
+    let image = Image::make(64 << 20, &[]);
+    let plain = noise(1, 3_000_000);
+    let packed = prose(2, 3_000_000);
+    image.fill(RW, |root| {
+        fs::write(root.join("plain"), &plain).unwrap();
+        let folder = root.join("packed");
+        fs::create_dir(&folder).unwrap();
+        xattr::set(&folder, "system.ntfs_attrib_be", &0x0810_u32.to_be_bytes()).unwrap();
+        fs::write(folder.join("packed"), &packed).unwrap();
+        fs::write(folder.join("noise"), &plain).unwrap();
+    });
+    let sound = open(&image);
+    let position =
+        |path: &str| sound.node(sound.lookup(&path.into()).unwrap()).unwrap().position.unwrap();
+    let sectors = |at: u64, count: u64| at..at + count * 512;
+    let device = BadSectors {
+        device: image.device(),
+        bad: vec![
+            sectors(position("plain") + 5 * 512, 1),
+            sectors(position("plain") + 1_000_448, 300),
+            sectors(position("packed/packed") + 100 * 512, 2),
+            sectors(position("packed/noise") + 700 * 512, 1),
+        ],
+    };
+    let tree = NtfsTree::open(Arc::new(device), "failing".into(), &Silent).unwrap();
+    assert_eq!(tree.findings(), []);
+
+    let (bytes, holes) = read_with_holes(&tree, "plain");
+    let ranges: Vec<_> = holes.iter().map(|h| (h.offset, h.length)).collect();
+    assert_eq!(ranges, [(2560, 512), (1_000_448, 300 * 512)]);
+    assert!(holes[0].reason.contains("bad sector"), "{holes:?}");
+    same_but_for(&bytes, &plain, &holes);
+
+    let (bytes, holes) = read_with_holes(&tree, "packed/noise");
+    let ranges: Vec<_> = holes.iter().map(|h| (h.offset, h.length)).collect();
+    assert_eq!(ranges, [(700 * 512, 512)]);
+    same_but_for(&bytes, &plain, &holes);
+
+    // A unit cannot be unpacked beyond the bad sector, but up to it.
+    let (bytes, holes) = read_with_holes(&tree, "packed/packed");
+    assert_eq!(holes.len(), 1);
+    assert!((1..65_536).contains(&holes[0].length), "{holes:?}");
+    assert_eq!((holes[0].offset + holes[0].length) % 65_536, 0, "{holes:?}");
+    same_but_for(&bytes, &packed, &holes);
+}
+
+#[test]
+fn runs_past_the_end_and_lost_pieces_are_holes() {
+    need!("fuse");
+    let image = Image::make(64 << 20, &["-c", "512"]);
+    let bytes = noise(3, 4 << 20);
+    let first_bytes = noise(4, 14 << 20);
+    image.fill(RW, |root| {
+        fs::write(root.join("one piece"), &bytes).unwrap();
+        ntfs3g::shred_free_space(root, 2000);
+        fs::write(root.join("first"), &first_bytes).unwrap();
+    });
+    let sound = open(&image);
+    let record = |name: &str| number(sound.lookup(&name.into()).unwrap());
+    // The last run list of `first`: its record is not in use any more.
+    let first = record("first");
+    let extension = (24..sound_records(&image)).rfind(|n| {
+        let bytes = image.bytes(record_offset(&image, *n), 0x28);
+        bytes.starts_with(b"FILE")
+            && bytes[0x20..0x24] == u32::try_from(first).unwrap().to_le_bytes()
+    });
+    patch_record(&image, extension.expect("an extension record"), |record| record[0x16] = 0);
+    patch_record(&image, record("one piece"), |record| {
+        let at = damage::runs(record, kind::DATA, 0);
+        // Clusters: as many as before, but from far behind the end on.
+        record[at..at + 8].copy_from_slice(&[0x42, 0, 0x20, 0, 0, 0, 0x40, 0]);
+    });
+    let tree = open(&image);
+    assert_eq!(tree.findings(), []);
+
+    let (read, holes) = read_with_holes(&tree, "first");
+    assert!(!holes.is_empty() && holes[0].length < 14 << 20, "{holes:?}");
+    assert!(holes[0].reason.contains("file record"), "{holes:?}");
+    same_but_for(&read, &first_bytes, &holes);
+    let facts = tree.facts(tree.lookup(&"first".into()).unwrap(), None).unwrap();
+    assert!(!facts.damaged.is_empty());
+
+    let (read, holes) = read_with_holes(&tree, "one piece");
+    assert_eq!(holes.len(), 1);
+    assert_eq!((holes[0].offset, holes[0].length), (0, 4 << 20));
+    assert!(holes[0].reason.contains("past the end of the volume"), "{holes:?}");
+    assert!(read.iter().all(|byte| *byte == 0));
+}
+
+fn sound_records(image: &Image) -> u64 {
+    lifeboat::ntfs::read::volume::Volume::open(image.device()).unwrap().0.records()
+}
+
+#[test]
+fn a_table_with_bad_sectors_is_read_around_them() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let path = format!("{FILES}/file 5");
+    let at = record_offset(&image, number(sound.lookup(&path.as_str().into()).unwrap()));
+    let bad = std::iter::once(at + 512..at + 1024).collect();
+    let device = BadSectors { device: image.device(), bad };
+    let tree = NtfsTree::open(Arc::new(device), "failing".into(), &Silent).unwrap();
+    assert_eq!(codes(&tree), ["ntfs-record-damaged", "ntfs-record-unreadable"]);
+    // Its name is in the good half.
+    assert_eq!(walk(&tree), walk(&sound));
+    // Its neighbour in the same block can still be opened.
+    let (bytes, holes) = read_with_holes(&tree, &format!("{FILES}/file 6"));
+    assert_eq!(holes, []);
+    compare::same_bytes(&bytes, &noise(6, 10_000), Path::new("file 6"));
+}
+
+#[test]
+fn dirty_unreplayed_and_hibernated_volumes_are_reported() {
+    need!("fuse");
+    let image = image();
+    image.fill(RW, |root| {
+        let mut bytes = vec![0; 8192];
+        bytes[..4].copy_from_slice(b"hibr");
+        fs::write(root.join("hiberfil.sys"), bytes).unwrap();
+    });
+    assert_eq!(codes(&open(&image)), ["ntfs-hibernated"]);
+    patch_record(&image, 3, |record| {
+        let at = damage::value(record, kind::VOLUME_INFORMATION, 0);
+        record[at + 10] |= 1;
+    });
+    assert_eq!(codes(&open(&image)), ["ntfs-dirty", "ntfs-hibernated"]);
+    let log = open(&image);
+    let log = log.node(log.lookup(&"$LogFile".into()).unwrap()).unwrap().position.unwrap();
+    image.overwrite(log, &restart_page(0, 0));
+    assert_eq!(codes(&open(&image)), ["ntfs-dirty", "ntfs-log-unreplayed", "ntfs-hibernated"]);
+    image.overwrite(log, &restart_page(0xFFFF, 0));
+    assert_eq!(codes(&open(&image)), ["ntfs-dirty", "ntfs-hibernated"]);
+    image.overwrite(log, &vec![0x55; 131_072]);
+    assert_eq!(codes(&open(&image)), ["ntfs-dirty", "ntfs-log-unknown", "ntfs-hibernated"]);
+}
+
+fn restart_page(clients_in_use: u16, flags: u16) -> Vec<u8> {
+    let mut page = vec![0; 4096];
+    page[..4].copy_from_slice(b"RSTR");
+    page[4..8].copy_from_slice(&[0x1E, 0, 9, 0]);
+    page[0x10..0x14].copy_from_slice(&4096_u32.to_le_bytes());
+    page[0x18] = 0x30;
+    page[0x3C..0x3E].copy_from_slice(&clients_in_use.to_le_bytes());
+    page[0x3E..0x40].copy_from_slice(&flags.to_le_bytes());
+    page
+}
+
+#[test]
+fn deleted_files_are_listed_with_what_is_left_of_them() {
+    need!("fuse");
+    let image = image();
+    image.fill(RW, |root| {
+        fs::remove_dir_all(root.join("StateStore/USMT/File")).unwrap();
+        fs::remove_file(root.join("other/folder/x")).unwrap();
+    });
+    let tree = open(&image);
+    assert_eq!(tree.findings(), []);
+    let below = |path: &NtPath| path.to_string().starts_with("StateStore/USMT/");
+    let deleted = tree.deleted(&below, &Silent).unwrap();
+    let paths: Vec<_> = deleted.iter().map(|file| file.path.to_string()).collect();
+    assert_eq!(deleted.len(), 25, "{paths:?}");
+    assert_eq!(paths[0], "StateStore/USMT/File");
+    assert!(paths.contains(&format!("{FILES}/small")));
+    let file = deleted.iter().find(|file| file.path.to_string().ends_with("/file 3")).unwrap();
+    assert_eq!((file.size, file.readable, file.is_directory), (10_000, Readable::Whole, false));
+    assert_eq!(tree.deleted(&|_| true, &Silent).unwrap().len(), 26);
+
+    // Other files take the place.
+    image.fill(RW, |root| fs::write(root.join("new"), noise(9, 20 << 20)).unwrap());
+    let tree = open(&image);
+    let deleted = tree.deleted(&|_| true, &Silent).unwrap();
+    let gone =
+        deleted.iter().filter(|file| file.readable == Readable::Nothing && !file.is_directory);
+    assert!(gone.count() > 10, "{deleted:?}");
+}
+
+#[test]
+fn a_lost_root_record_loses_no_file() {
+    need!("fuse");
+    let image = image();
+    let sound = walk(&open(&image));
+    let root = record_offset(&image, 5);
+    for bytes in [&[0; 1024][..], b"BAAD", &[0xFF; 1024]] {
+        image.overwrite(root, bytes);
+        let tree = open(&image);
+        assert_eq!(walk(&tree), sound);
+        assert!(tree.node(tree.root()).unwrap().is_plain_directory());
+        assert!(tree.facts(tree.root(), None).is_ok());
+        let found = tree.find_named(&["USMT"], &Silent).unwrap();
+        assert_eq!(found[0].0.to_string(), "StateStore/USMT");
+    }
+}

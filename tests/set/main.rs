@@ -1,0 +1,17 @@
+//! Rescue sets: written, read, verified, resumed, damaged, encrypted, and opened
+//! with the tools of any machine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
+
+mod damage;
+mod encrypted;
+mod findings;
+mod format;
+mod good_data_first;
+mod read;
+mod read_back;
+mod report;
+mod resume;
+mod script;
+mod seek;
+mod source_gone;
+mod stock_tools;

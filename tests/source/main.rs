@@ -1,0 +1,16 @@
+//! Where a store is read from: disks, volumes, mounted folders; which stores are
+//! found there, what is found out about them, and their seals.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
+
+mod cloud_folders;
+mod deleted_stores;
+mod detect;
+mod disk;
+mod disk_findings;
+mod findings;
+mod host_tree;
+mod missing_parts;
+mod seal;
+mod seal_unread;
+mod two_ways;
+mod which_way;

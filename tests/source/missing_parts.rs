@@ -1,0 +1,123 @@
+//! A part of a store that is not there, or may be where nobody can look, is
+//! never green: not when the store is saved, and not when its set is looked at
+//! or put back later.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lifeboat_maker::people::Person;
+use lifeboat_maker::store;
+use lifeboat_maker::volume::VolumeSpec;
+use serde_json::{Value, json};
+use support::program::{Guarded, Run, lifeboat};
+use support::{need, unpack};
+
+/// A bare volume that BitLocker has encrypted, to its first sector's say-so.
+fn locked(dir: &Path) -> PathBuf {
+    let mut bytes = vec![0; 1 << 20];
+    bytes[..11].copy_from_slice(b"\xEB\x58\x90-FVE-FS-");
+    bytes[510..512].copy_from_slice(&[0x55, 0xAA]);
+    let path = dir.join("locked.img");
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The findings of one code.
+fn of(run: &Run, code: &str) -> Vec<Value> {
+    run.events("finding").into_iter().filter(|f| f["code"] == code).collect()
+}
+
+fn rescue_of(dest: &Path) -> (PathBuf, Value) {
+    let set = unpack::sets_in(dest).remove(0);
+    let rescue = serde_json::from_slice(&fs::read(set.join("rescue.json")).unwrap()).unwrap();
+    (set, rescue)
+}
+
+/// A set that lacks a part says so, and ends with 3, whoever looks at it.
+fn never_green(set: &Path, words: &str) {
+    let run = lifeboat(&["verify", text(set), "--level", "full", "--json"]).expect(3);
+    assert!(of(&run, "set-lacks-part")[0]["what"].as_str().unwrap().contains(words));
+    assert_eq!(run.events("verdict")[0]["lacks"].as_array().unwrap().len(), 1);
+    let listed = lifeboat(&["list", text(set)]).expect(0);
+    assert!(listed.stdout.contains("MISSING"), "{}", listed.stdout);
+    let note = fs::read_to_string(set.join("RESTORE.txt")).unwrap();
+    assert!(note.contains("MISSING:   ") && note.contains(words), "{note}");
+    let out = tempfile::tempdir().unwrap();
+    let restored = lifeboat(&["restore", text(set), "--to", text(out.path())]).expect(3);
+    assert!(restored.stdout.contains("MISSING"), "{}", restored.stdout);
+}
+
+#[test]
+fn a_set_without_a_part_says_so_in_every_command() {
+    for (fixture, code, words) in [
+        ("primary-alone", "secondary-missing", "the part on drive D:"),
+        ("secondary-alone", "primary-missing", "the primary part"),
+    ] {
+        let image = Guarded::fixture(fixture);
+        let dest = tempfile::tempdir().unwrap();
+        let run =
+            lifeboat(&["offload", image.arg(), "--to", text(dest.path()), "--json"]).expect(3);
+        assert_eq!(of(&run, code).len(), 1, "{}", run.stdout);
+        let (set, rescue) = rescue_of(dest.path());
+        assert_eq!(rescue["end_state"], "saved-with-losses");
+        assert_eq!(rescue["totals"]["losses"], 0);
+        assert_eq!(run.events("set")[0]["lacks"], rescue["lacks"]);
+        never_green(&set, words);
+    }
+}
+
+#[test]
+fn a_store_that_lists_all_its_parts_is_green_beside_a_locked_volume() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = Guarded::fixture("hardlink-one");
+    let locked = locked(dir.path());
+    let dest = dir.path().join("sets");
+    let args = ["offload", image.arg(), text(&locked), "--to", text(&dest), "--json"];
+    let run = lifeboat(&args).expect(0);
+    // The other store that may be there is a warning all the same.
+    let closed = &of(&run, "volume-closed")[0];
+    assert_eq!(closed["severity"], "warning");
+    assert!(closed["what"].as_str().unwrap().contains("manage-bde -unlock"), "{closed}");
+    let summary = &run.events("summary")[0];
+    assert_eq!((&summary["warnings"], &summary["losses"]), (&json!(1), &json!(0)));
+    let (_, rescue) = rescue_of(&dest);
+    assert_eq!((&rescue["end_state"], &rescue["lacks"]), (&json!("saved"), &Value::Null));
+}
+
+#[test]
+fn a_part_that_a_locked_volume_may_hold_is_never_green() {
+    need!("fuse");
+    let dir = tempfile::tempdir().unwrap();
+    let mut volume = VolumeSpec::new("OSDisk", 6 << 20);
+    let usmt = "StateStore/USMT";
+    let documents = format!("{usmt}/File/C$/Users/ivan/Documents");
+    Person::new("ivan", 1112, 5).small_projects(&mut volume.tree, documents.as_str());
+    store::markers(&mut volume.tree, &usmt.into(), 5, true);
+    volume.tree.bytes(format!("{usmt}/hardlink.main"), "");
+    let image = dir.path().join("store.img");
+    volume.make(&image).unwrap();
+    let image = Guarded::new(image);
+    let locked = locked(dir.path());
+
+    // Nothing that could not be looked into: a warning, as verify has it.
+    let sets = dir.path().join("alone");
+    let run = lifeboat(&["offload", image.arg(), "--to", text(&sets), "--json"]).expect(0);
+    assert_eq!(of(&run, "hardlink-main-unreadable").len(), 1, "{}", run.stdout);
+    assert_eq!(of(&run, "parts-unknown").len(), 0);
+
+    let sets = dir.path().join("beside");
+    let args = ["offload", image.arg(), text(&locked), "--to", text(&sets), "--json"];
+    let run = lifeboat(&args).expect(3);
+    let finding = &of(&run, "parts-unknown")[0];
+    assert!(finding["what"].as_str().unwrap().contains("locked.img"), "{finding}");
+    let (set, rescue) = rescue_of(&sets);
+    assert_eq!(rescue["end_state"], "saved-with-losses");
+    never_green(&set, "a part may be missing");
+    let run = lifeboat(&["verify", image.arg(), text(&locked), "--json"]).expect(0);
+    assert_eq!(of(&run, "parts-unknown").len(), 1, "{}", run.stdout);
+}

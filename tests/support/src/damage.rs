@@ -1,0 +1,97 @@
+//! Damage to images, done on purpose.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::ntfs3g::Image;
+use lifeboat::disk::Device;
+use lifeboat::model::metadata::NodeId;
+use lifeboat::ntfs::ondisk::record::FileRef;
+use lifeboat::ntfs::read::volume::Volume;
+
+/// A device whose bad ranges cannot be read.
+pub struct BadSectors {
+    pub device: Arc<dyn Device>,
+    pub bad: Vec<Range<u64>>,
+}
+
+impl Device for BadSectors {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let end = offset + buf.len() as u64;
+        if self.bad.iter().any(|bad| bad.start < end && offset < bad.end) {
+            return Err(io::Error::other("bad sector"));
+        }
+        self.device.read_exact_at(offset, buf)
+    }
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+    fn sector_size(&self) -> u32 {
+        512
+    }
+}
+
+/// The number of a node's record.
+pub fn number(id: NodeId) -> u64 {
+    FileRef(id.0).number()
+}
+
+/// Where a record stands in the image.
+pub fn record_offset(image: &Image, number: u64) -> u64 {
+    let (volume, _) = Volume::open(image.device()).unwrap();
+    volume.record_offset(number).unwrap()
+}
+
+/// Changes a record: `change` sees it without its fix-up.
+pub fn patch_record(image: &Image, number: u64, change: impl FnOnce(&mut Vec<u8>)) {
+    let (volume, _) = Volume::open(image.device()).unwrap();
+    let at = volume.record_offset(number).unwrap();
+    let mut bytes = image.bytes(at, volume.record_bytes());
+    let array = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
+    let strides = bytes.len() / 512;
+    for i in 0..strides {
+        let truth = [bytes[array + 2 + i * 2], bytes[array + 3 + i * 2]];
+        bytes[i * 512 + 510..i * 512 + 512].copy_from_slice(&truth);
+    }
+    change(&mut bytes);
+    for i in 0..strides {
+        let tail = [bytes[i * 512 + 510], bytes[i * 512 + 511]];
+        bytes[array + 2 + i * 2..array + 4 + i * 2].copy_from_slice(&tail);
+        let number = [bytes[array], bytes[array + 1]];
+        bytes[i * 512 + 510..i * 512 + 512].copy_from_slice(&number);
+    }
+    image.overwrite(at, &bytes);
+}
+
+/// Where the `nth` attribute of a type starts in a record without fix-up, and
+/// its length.
+pub fn attribute(record: &[u8], kind: u32, nth: usize) -> (usize, usize) {
+    let mut at = usize::from(u16::from_le_bytes([record[0x14], record[0x15]]));
+    let mut seen = 0;
+    loop {
+        let word = |i: usize| u32::from_le_bytes(record[at + i..at + i + 4].try_into().unwrap());
+        let length = word(4) as usize;
+        assert!(word(0) != u32::MAX, "no attribute {kind:#x} number {nth}");
+        if word(0) == kind {
+            if seen == nth {
+                return (at, length);
+            }
+            seen += 1;
+        }
+        at += length;
+    }
+}
+
+/// Where the value of a resident attribute starts.
+pub fn value(record: &[u8], kind: u32, nth: usize) -> usize {
+    let (at, _) = attribute(record, kind, nth);
+    at + usize::from(u16::from_le_bytes([record[at + 0x14], record[at + 0x15]]))
+}
+
+/// Where the run list of a non-resident attribute starts.
+pub fn runs(record: &[u8], kind: u32, nth: usize) -> usize {
+    let (at, _) = attribute(record, kind, nth);
+    assert_eq!(record[at + 8], 1, "it is resident");
+    at + usize::from(u16::from_le_bytes([record[at + 0x20], record[at + 0x21]]))
+}

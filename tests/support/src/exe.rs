@@ -1,0 +1,32 @@
+//! Where the Windows program is.
+
+use std::path::PathBuf;
+
+/// `LIFEBOAT_EXE`, or what `scripts/build-windows.sh` made last for 64 bits.
+pub fn find() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("LIFEBOAT_EXE") {
+        let named = PathBuf::from(named);
+        assert!(named.is_file(), "LIFEBOAT_EXE: {} is not there", named.display());
+        return Some(named);
+    }
+    built("x86_64")
+}
+
+/// That one, and the one for 32 bits where it was built: CI builds the first alone,
+/// `scripts/release.sh` both.
+pub fn all() -> Option<Vec<PathBuf>> {
+    let mut all = vec![find()?];
+    if std::env::var_os("LIFEBOAT_EXE").is_none() {
+        all.extend(built("i686"));
+    }
+    Some(all)
+}
+
+fn built(arch: &str) -> Option<PathBuf> {
+    let target = crate::root().join(format!("target/windows/{arch}-win7-windows-gnu"));
+    ["release", "debug"]
+        .map(|profile| target.join(profile).join("lifeboat.exe"))
+        .into_iter()
+        .filter(|exe| exe.is_file())
+        .max_by_key(|exe| exe.metadata().and_then(|m| m.modified()).ok())
+}

@@ -1,0 +1,234 @@
+//! `pe-build/inject.sh` puts Lifeboat into a boot.wim and takes it out again; the
+//! rest of the image stays what it was.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::tmux::Tmux;
+use support::{exe, need, wine};
+
+const HOOK: &str = "call %SystemDrive%\\Lifeboat\\start.cmd & rem added by Lifeboat\r\n";
+
+/// A boot.wim with what matters here in it, and a program to put in.
+struct Boot {
+    dir: tempfile::TempDir,
+    exe: PathBuf,
+}
+
+impl Boot {
+    fn new(more: &[(&str, &str)]) -> Option<Self> {
+        need!("wimtools");
+        let exe = need!("lifeboat.exe", exe::find);
+        let dir = tempfile::tempdir().unwrap();
+        let boot = Self { dir, exe };
+        // ConfigMgr's and MDT's images write their names in whatever case.
+        let files = [
+            ("Windows/System32/startnet.cmd", "wpeinit\r\n"),
+            ("Windows/System32/config/SYSTEM", "regf"),
+            ("Windows/System32/cmd.exe", "MZ"),
+            ("sources/recovery/a.txt", "text"),
+        ];
+        for (path, text) in files.iter().chain(more) {
+            let path = boot.path("tree").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        boot.wimlib(&["capture", "tree", "boot.wim", "WinPE", "--compress=LZX", "--boot"]);
+        boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=9"]);
+        Some(boot)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn wimlib(&self, args: &[&str]) -> String {
+        let mut command = Command::new("wimlib-imagex");
+        let done = command.args(args).current_dir(self.dir.path()).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let script = support::root().join("pe-build/inject.sh");
+        let mut command = Command::new(script);
+        command.arg(self.path("boot.wim")).args(args).output().unwrap()
+    }
+
+    #[track_caller]
+    fn inject(&self, args: &[&str]) -> String {
+        let done = self.run(&[&["--exe", self.exe.to_str().unwrap()], args].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// All that the image says of each path but when it was last looked at; a
+    /// folder's times are those of its entries.
+    fn listing(&self) -> BTreeMap<String, Vec<String>> {
+        let text = self.wimlib(&["dir", "boot.wim", "1", "--detailed"]);
+        let mut entries = BTreeMap::new();
+        for entry in text.split("--------------------------------------------------------------") {
+            let lines = entry.lines().filter(|line| {
+                let what = line.split('=').next().unwrap_or_default().trim();
+                !what.is_empty() && !["Last Access Time", "Hard Link Group ID"].contains(&what)
+            });
+            let lines: Vec<String> = lines.map(str::to_owned).collect();
+            let path = lines.iter().find_map(|line| line.strip_prefix("Full Path"));
+            if let Some(path) = path {
+                entries.insert(path.trim_matches([' ', '=', '"']).to_owned(), lines);
+            }
+        }
+        assert!(entries.len() > 4, "{text}");
+        entries
+    }
+
+    fn text_of(&self, path: &str) -> String {
+        self.wimlib(&["extract", "boot.wim", "1", path, "--to-stdout"])
+    }
+}
+
+#[test]
+fn it_goes_in_where_it_belongs_and_nothing_else_changes() {
+    let boot = need!(Boot::new(&[]));
+    let before = boot.listing();
+    boot.inject(&[]);
+    let after = boot.listing();
+    let added: Vec<&str> =
+        after.keys().filter(|path| !before.contains_key(*path)).map(String::as_str).collect();
+    for wanted in [
+        "/Lifeboat/lifeboat.exe",
+        "/Lifeboat/rescue.cmd",
+        "/Lifeboat/start.cmd",
+        "/Windows/System32/lifeboat.cmd",
+    ] {
+        assert!(added.contains(&wanted), "{added:?}");
+    }
+    let ours = |path: &&str| path.starts_with("/Lifeboat") || path.ends_with("/lifeboat.cmd");
+    assert!(added.iter().all(ours), "{added:?}");
+    for (path, facts) in &before {
+        if path != "/Windows/System32/startnet.cmd" {
+            assert_eq!(after.get(path), Some(facts), "{path}");
+        }
+    }
+    assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), format!("wpeinit\r\n{HOOK}"));
+    assert!(boot.wimlib(&["info", "boot.wim"]).contains("Boot Index:     1"));
+}
+
+#[test]
+fn repeating_it_changes_nothing_and_undo_restores_what_was() {
+    let boot = need!(Boot::new(&[]));
+    let before = boot.listing();
+    boot.inject(&[]);
+    let once = fs::read(boot.path("boot.wim")).unwrap();
+    assert!(boot.inject(&[]).contains("nothing to do"));
+    assert!(fs::read(boot.path("boot.wim")).unwrap() == once);
+    boot.inject(&["--undo"]);
+    assert_eq!(boot.listing(), before);
+    assert!(boot.inject(&["--undo"]).contains("nothing to do"));
+}
+
+#[test]
+fn new_settings_replace_the_old_and_later_changes_to_startnet_stay() {
+    let boot = need!(Boot::new(&[]));
+    let settings = boot.path("some.toml");
+    fs::write(&settings, "to = 'a'\n").unwrap();
+    boot.inject(&["--settings", settings.to_str().unwrap()]);
+    fs::write(&settings, "to = 'b'\n").unwrap();
+    boot.inject(&["--settings", settings.to_str().unwrap()]);
+    assert_eq!(boot.text_of("/Lifeboat/lifeboat.toml"), "to = 'b'\n");
+    // Somebody adds a line by hand; undo takes out ours alone.
+    fs::write(boot.path("new.cmd"), format!("wpeinit\r\n{HOOK}drvload x.inf\r\n")).unwrap();
+    let add = "--command=add new.cmd /Windows/System32/startnet.cmd";
+    boot.wimlib(&["update", "boot.wim", "1", add]);
+    boot.inject(&["--undo"]);
+    let left = boot.text_of("/Windows/System32/startnet.cmd");
+    assert_eq!(left, "wpeinit\r\ndrvload x.inf\r\n");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let boot = need!(Boot::new(&[]));
+    let before = fs::read(boot.path("boot.wim")).unwrap();
+    let said = boot.inject(&["--dry-run"]);
+    assert!(said.contains("+ \\Lifeboat\\lifeboat.exe"), "{said}");
+    assert!(said.contains("~ \\Windows\\System32\\startnet.cmd"), "{said}");
+    assert!(fs::read(boot.path("boot.wim")).unwrap() == before);
+}
+
+#[test]
+fn where_another_shell_starts_it_waits_to_be_called() {
+    for text in [
+        // ConfigMgr's, and MDT's.
+        "[LaunchApp]\r\nAppPath=%SYSTEMDRIVE%\\sms\\bin\\x64\\TsBootShell.exe\r\n",
+        "[LaunchApps]\r\n%SYSTEMROOT%\\System32\\bddrun.exe,/bootstrap\r\n",
+    ] {
+        let shell = ("Windows/System32/WINPESHL.INI", text);
+        let boot = need!(Boot::new(&[shell]));
+        boot.inject(&[]);
+        assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
+        boot.inject(&["--start", "yes"]);
+        assert!(boot.text_of("/Windows/System32/startnet.cmd").ends_with(HOOK));
+        assert_eq!(boot.text_of("/Windows/System32/WINPESHL.INI"), text);
+        boot.inject(&["--undo"]);
+        assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
+        assert_eq!(boot.text_of("/Windows/System32/WINPESHL.INI"), text);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_changes() {
+    let boot = need!(Boot::new(&[]));
+    let before = boot.listing();
+    let refused = |args: &[&str], why: &str| {
+        let done = boot.run(args);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(1) && said.contains(why), "{args:?}: {said}");
+    };
+    let exe = boot.exe.to_str().unwrap();
+    refused(&["--exe", "/no/such.exe"], "there is no such file");
+    refused(
+        &["--exe", boot.path("tree/sources/recovery/a.txt").to_str().unwrap()],
+        "not a Windows",
+    );
+    refused(&["--exe", exe, "--settings", "/no/such.toml"], "there is no such file");
+    refused(&["--exe", exe, "--image", "7"], "there is no image 7");
+    boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=0"]);
+    refused(&["--exe", exe], "the boot image is for x86, the program for x64");
+    boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=9"]);
+    assert_eq!(boot.listing(), before);
+}
+
+#[test]
+fn startnet_of_the_image_reaches_the_guided_rescue() {
+    let boot = need!(Boot::new(&[]));
+    let wine = need!("wine", wine::find);
+    boot.inject(&[]);
+    boot.wimlib(&["extract", "boot.wim", "1", "/", "--dest-dir=booted", "--no-acls"]);
+    let _x = wine.letter('x', &boot.path("booted"));
+    // Wine starts from C:, WinPE from X:.
+    let booted = |command: &str| format!("SystemDrive=X:&&{command}");
+    let startnet = booted(r"X:\Windows\System32\startnet.cmd");
+    let screen = need!(Tmux::start(boot.dir.path(), &[]));
+    screen.run(&format!("{} /c set '{startnet}' 2> err", wine.shell_line(Path::new("cmd"))));
+    // Wine's console draws a page in pieces.
+    screen.wait("its first page", |page| page.contains("guided rescue") && page.contains("of 5"));
+    // It may have looked through Wine's drives already.
+    screen.press(&["Escape"]);
+    screen.wait("the prompt after it", |page| {
+        if page.contains("Leave?") {
+            screen.press(&["l"]);
+        }
+        page.contains("To start again, type:  lifeboat")
+    });
+    let ran = wine.run(Path::new("cmd"), &["/c", "set", &startnet]);
+    // Without a console there is nobody to guide: it says so, and leaves a prompt.
+    assert!(ran.stderr.contains("no command was given"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("To start again, type:  lifeboat"), "{}", ran.stdout);
+    // What F8's prompt finds.
+    let shim = booted(r"X:\Windows\System32\lifeboat.cmd");
+    let ran = wine.run(Path::new("cmd"), &["/c", "set", &shim, "--version"]);
+    assert!(ran.code == 0 && ran.stdout.starts_with("lifeboat "), "{}\n{}", ran.stdout, ran.stderr);
+}

@@ -1,0 +1,310 @@
+//! The scripts for task sequences and boot images do under Wine's `cmd` what their
+//! heads say: find the program and the settings, save, hand the exit code on.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::program::Guarded;
+use support::wine::{Letter, Ran, Wine};
+use support::{exe, need, require, wine};
+
+/// The scripts and the program in a folder of a drive, as on a stick.
+struct Stick {
+    wine: Wine,
+    dir: tempfile::TempDir,
+    letter: char,
+    _drive: Letter,
+}
+
+impl Stick {
+    fn new(letter: char) -> Option<Self> {
+        let exe = need!("lifeboat.exe", exe::find);
+        let wine = need!("wine", wine::find);
+        let dir = tempfile::tempdir().unwrap();
+        let scripts = support::root().join("scripts/task-sequence");
+        let tools = dir.path().join("my tools"); // a space, as in "Program Files"
+        fs::create_dir(&tools).unwrap();
+        for entry in fs::read_dir(scripts).unwrap() {
+            let from = entry.unwrap().path();
+            let text = fs::read_to_string(&from).unwrap().replace('\n', "\r\n");
+            fs::write(tools.join(from.file_name().unwrap()), text).unwrap();
+        }
+        fs::copy(exe, tools.join("lifeboat.exe")).unwrap();
+        let drive = wine.letter(letter, dir.path());
+        Some(Self { wine, dir, letter, _drive: drive })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, script: &str, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let script = format!("{}:\\my tools\\{script}", self.letter);
+        let all = [&["/c", &script], args].concat();
+        self.wine.run_with(Path::new("cmd"), &all, env)
+    }
+
+    /// Has `variables.vbs` meet a task sequence with these variables: an object of
+    /// the script's own language, in place of the one that COM would give.
+    fn in_task_sequence(&self, variables: &[(&str, &str)]) {
+        let cases = variables.iter().map(|(name, value)| {
+            format!("Case \"{name}\" Item = \"{}\"\n", value.replace('"', "\"\""))
+        });
+        let stands_in = format!(
+            "Option Explicit\n\
+             Class Sequence\n\
+             Public Default Property Get Item(name)\n\
+             Select Case name\n{}Case Else Item = \"\"\nEnd Select\n\
+             End Property\nEnd Class\n\
+             Function CreateObject(name)\n\
+             If name <> \"Microsoft.SMS.TSEnvironment\" Then Err.Raise 429\n\
+             Set CreateObject = New Sequence\nEnd Function\n",
+            cases.collect::<String>()
+        );
+        let script = support::root();
+        let script = fs::read_to_string(script.join("scripts/task-sequence/variables.vbs"));
+        let script = script.unwrap().replace("Option Explicit\n", &stands_in);
+        fs::write(self.path("my tools/variables.vbs"), script.replace('\n', "\r\n")).unwrap();
+    }
+
+    /// A hard-link store of one part, in a folder of the stick.
+    fn store(&self) -> PathBuf {
+        let usmt = self.path("StateStore/USMT");
+        let drive = self.letter.to_ascii_uppercase();
+        let home = usmt.join(format!("File/{drive}$/Users/alice"));
+        fs::create_dir_all(&home).unwrap();
+        let parts = format!("{drive}\t{{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}}\r\n");
+        for (name, text) in [
+            ("hardlink.main", parts.as_str()),
+            ("catalog.mig", "catalog"),
+            ("MIGSTATE.DAT", "state"),
+            ("status.~lg", ""),
+        ] {
+            fs::write(usmt.join(name), text).unwrap();
+        }
+        fs::write(home.join("letter.txt"), "Dear Bob").unwrap();
+        self.path("StateStore")
+    }
+
+    fn sets(&self, folder: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        entries.map(|e| e.unwrap().path()).filter(|p| p.join("rescue.json").exists()).collect()
+    }
+}
+
+#[test]
+fn rescue_saves_where_the_settings_say_and_writes_a_log() {
+    let stick = need!(Stick::new('s'));
+    let image = Guarded::fixture("hardlink-one");
+    let source = Wine::path(Path::new(image.arg()));
+    fs::write(stick.path("my tools/lifeboat.toml"), "to = 'S:\\sets'\nname = 'FRONTDESK'\n")
+        .unwrap();
+    let logs = stick.path("logs");
+    fs::create_dir(&logs).unwrap();
+
+    let ran = stick.run("rescue.cmd", &[&source], &[("LOGS", "S:\\logs")]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let sets = stick.sets("sets");
+    let name = sets[0].file_name().unwrap().to_str().unwrap();
+    assert!(sets.len() == 1 && name.starts_with("FRONTDESK-"), "{sets:?}");
+    let log = fs::read_to_string(logs.join("lifeboat-rescue.log")).unwrap();
+    assert!(log.contains("<![LOG["), "{log}");
+}
+
+#[test]
+fn rescue_hands_the_exit_code_on() {
+    let stick = need!(Stick::new('n'));
+    let image = Guarded::fixture("facts"); // holds what cannot be saved
+    let source = Wine::path(Path::new(image.arg()));
+    let ran = stick.run("rescue.cmd", &[&source], &[("LIFEBOAT_TO", "N:\\sets")]);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    let ran = stick.run("rescue.cmd", &[&source], &[]);
+    assert_eq!(ran.code, 2, "no destination: {}\n{}", ran.stdout, ran.stderr);
+    let ran = stick.run("rescue.cmd", &[r"N:\missing.img"], &[("LIFEBOAT_TO", "N:\\sets")]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+}
+
+/// From the capture to loadstate, with all that a task sequence tells.
+#[test]
+fn a_task_sequence_seals_rescues_and_restores() {
+    let stick = need!(Stick::new('t'));
+    let gcc = need!("mingw", require::mingw);
+    let store = stick.store();
+    fs::create_dir(stick.path("logs")).unwrap();
+    let password = "geheim %x% !y! & z";
+    // What cmd might stumble over, all in one name.
+    let sets = "sets & b=c !x!";
+    let to = format!("T:\\{sets}");
+    let usmt = stick.path("usmt of ours");
+    let variables = [
+        ("OSDComputerName", "MININT-1A2B3C"), // WinPE's own: not taken
+        ("_SMSTSMachineName", "FRONTDESK"),
+        ("LifeboatTo", to.as_str()),
+        ("LifeboatUser", "CORP\\svc"),
+        ("LifeboatPassword", password),
+        ("_SMSTSLogPath", "T:\\logs"),
+        ("OSDStateStorePath", "T:\\StateStore"),
+        ("LifeboatUsmt", "T:\\usmt of ours"),
+        ("LifeboatMigrationXml", "own.xml"),
+    ];
+    stick.in_task_sequence(&variables);
+
+    let ran = stick.run("seal.cmd", &[], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
+
+    let ran = stick.run("rescue.cmd", &["T:\\StateStore"], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let found = stick.sets(sets);
+    let name = found[0].file_name().unwrap().to_str().unwrap();
+    assert!(found.len() == 1 && name.starts_with("FRONTDESK-"), "{found:?}");
+    for script in ["seal", "rescue"] {
+        let log = stick.path("logs").join(format!("lifeboat-{script}.log"));
+        let log = fs::read_to_string(log).unwrap();
+        assert!(log.starts_with("<![LOG[") && !log.contains("geheim"), "{log}");
+    }
+    assert!(!ran.stdout.contains("geheim") && !ran.stderr.contains("geheim"), "{ran:?}");
+
+    // The new Windows, with nothing of the old one.
+    fs::rename(&store, stick.path("old")).unwrap();
+    fs::create_dir(&usmt).unwrap();
+    fs::write(usmt.join("own.xml"), "<migration/>").unwrap();
+    let source = support::root().join("tests/windows/loadstate.c");
+    let mut compiler = Command::new(gcc);
+    compiler.args(["-O1", "-s", "-o"]).arg(usmt.join("loadstate.exe")).arg(source);
+    assert!(compiler.status().unwrap().success());
+    let ran = stick.run("restore.cmd", &[], &[]);
+    // Wine's drives keep no owners: that is a loss, and no reason to stop.
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    let letter = fs::read_to_string(store.join("USMT/File/T$/Users/alice/letter.txt"));
+    assert_eq!(letter.unwrap(), "Dear Bob");
+    let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap();
+    assert!(arguments.starts_with("T:\\StateStore\n/hardlink\n/nocompress\n"), "{arguments}");
+    assert!(arguments.contains("/i:T:\\usmt of ours\\own.xml\n"), "{arguments}");
+
+    // loadstate's failure is the script's.
+    fs::remove_dir_all(&store).unwrap();
+    fs::write(usmt.join("code.txt"), "27").unwrap();
+    let ran = stick.run("restore.cmd", &[], &[]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    // A PC of which there is no set.
+    let ran = stick.run("restore.cmd", &["T:\\logs"], &[]);
+    assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn mdt_s_variables_are_known_too_and_a_seal_can_be_quick() {
+    let stick = need!(Stick::new('m'));
+    let store = stick.store();
+    stick.in_task_sequence(&[("StatePath", "M:\\StateStore"), ("LifeboatSeal", "quick")]);
+    let ran = stick.run("seal.cmd", &[], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let hashed = ran.stdout.contains("every byte hashed");
+    assert!(store.join("lifeboat.seal").is_file() && !hashed, "{ran:?}");
+    // Outside of a task sequence nothing says where the store is.
+    stick.in_task_sequence(&[]);
+    let ran = stick.run("seal.cmd", &[], &[]);
+    assert!(ran.code == 2 && ran.stdout.contains("Where is the store?"), "{ran:?}");
+    let ran = stick.run("seal.cmd", &["M:\\nothing"], &[]);
+    assert!(ran.code != 0, "{ran:?}");
+}
+
+#[test]
+fn a_stick_saves_onto_itself() {
+    let stick = need!(Stick::new('o'));
+    let image = Guarded::fixture("hardlink-one");
+    let ran = stick.run("usb.cmd", &[&Wine::path(Path::new(image.arg()))], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(stick.sets("Rescue").len(), 1);
+}
+
+/// In a boot image the script lies on the system's drive, and looks for a stick by
+/// its label.
+#[test]
+fn a_stick_is_found_by_its_label() {
+    let image = need!(Stick::new('u'));
+    let labelled = image.wine.labelled();
+    let rescue = labelled.folder.join("Rescue");
+    let _ = fs::remove_dir_all(&rescue); // left behind by a test that died
+    // Without call, under which Wine's cmd loses the exit code.
+    let boots = "@echo off\r\nset SystemDrive=U:\r\n\"%~dp0usb.cmd\" %*\r\n";
+    fs::write(image.path("my tools/boots.cmd"), boots).unwrap();
+    let disk = Guarded::fixture("hardlink-one");
+    let ran = image.run("boots.cmd", &[&Wine::path(Path::new(disk.arg()))], &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("Saving to K:\\Rescue"), "{}", ran.stdout);
+    let sets = fs::read_dir(&rescue).unwrap().map(|set| set.unwrap().path());
+    assert_eq!(sets.filter(|set| set.join("rescue.json").exists()).count(), 1);
+    assert!(image.sets("Rescue").is_empty(), "nothing goes onto the system's drive");
+    fs::remove_dir_all(&rescue).unwrap();
+
+    // Without that drive: the others have no such label, or do not exist.
+    let script = image.path("my tools/usb.cmd");
+    let text = fs::read_to_string(&script).unwrap();
+    assert!(text.contains(" J K L "), "{text}");
+    fs::write(&script, text.replace(" J K L ", " J L ")).unwrap();
+    let ran = image.run("boots.cmd", &[&Wine::path(Path::new(disk.arg()))], &[]);
+    assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("No drive with the label LIFEBOAT"), "{}", ran.stdout);
+    assert!(!rescue.exists() && image.sets("Rescue").is_empty());
+}
+
+#[test]
+fn without_the_program_they_say_what_is_missing() {
+    let stick = need!(Stick::new('p'));
+    fs::remove_file(stick.path("my tools/lifeboat.exe")).unwrap();
+    for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "restore.cmd"] {
+        let ran = stick.run(script, &[], &[]);
+        assert_eq!(ran.code, 1, "{script}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("lifeboat.exe was not found"), "{script}: {}", ran.stdout);
+    }
+}
+
+/// What it really does needs the ADK: `docs/windows.md` has the check by hand.
+#[test]
+fn the_boot_image_s_builder_names_each_step() {
+    let stick = need!(Stick::new('r'));
+    let kit = stick.path("kit/amd64/WinPE_OCs/en-us");
+    fs::create_dir_all(&kit).unwrap();
+    for package in ["WinPE-WMI", "WinPE-Scripting", "WinPE-SecureStartup"] {
+        fs::write(kit.with_file_name(format!("{package}.cab")), "").unwrap();
+        fs::write(kit.join(format!("{package}_en-us.cab")), "").unwrap();
+    }
+    let builder = support::root().join("pe-build/build.cmd");
+    let text = fs::read_to_string(builder).unwrap().replace('\n', "\r\n");
+    fs::write(stick.path("my tools/build.cmd"), text).unwrap();
+    let root = [("WinPERoot", r"R:\kit")];
+
+    let ran = stick.run("build.cmd", &["amd64", r"R:\new", "/dryrun"], &root);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let steps = [
+        "copype amd64",
+        "/Mount-Image",
+        r"WinPE-WMI.cab",
+        "WinPE-SecureStartup_en-us.cab",
+        "/Set-ScratchSpace:512",
+        r"Lifeboat\lifeboat.exe",
+        "/Unmount-Image",
+        "MakeWinPEMedia /ISO",
+    ];
+    let mut rest = ran.stdout.as_str();
+    for step in steps {
+        let at = rest.find(step).unwrap_or_else(|| panic!("{step} is missing:\n{}", ran.stdout));
+        rest = &rest[at..];
+    }
+    assert!(!stick.path("new").exists() && !ran.stdout.contains("/UFD"), "{}", ran.stdout);
+
+    for (args, code, why) in [
+        (&["arm", r"R:\new"][..], 2, "build.cmd amd64"),
+        (&["amd64", r"R:\new", "/settings"], 2, "build.cmd amd64"),
+        (&["amd64", r"R:\kit", "/dryrun"], 1, "is there already"),
+        (&["x86", r"R:\new", "/dryrun"], 1, "add-on"),
+        (&["amd64", r"R:\new", "/exe", r"R:\no.exe"], 1, "there is no such file"),
+    ] {
+        let ran = stick.run("build.cmd", args, &root);
+        assert_eq!(ran.code, code, "{args:?}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(why), "{args:?}: {}", ran.stdout);
+    }
+}
