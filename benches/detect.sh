@@ -7,7 +7,7 @@
 #   detect.sh IMAGE            that image (`lifeboat-maker many IMAGE --files N`)
 #   ROUNDS=9 detect.sh         the best of 9 rounds instead of 5
 #
-# Prints a table in Markdown, as docs/benchmarks.md has it. "Cold": the image was
+# Prints a table in Markdown, as docs/development/benchmarks.md has it. "Cold": the image was
 # put out of the page cache before. Needs ntfs-3g, fls and GNU time.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Which facts of files other tools bring back: one NTFS volume with one file for
 # each fact, through each tool onto a fresh volume, looked at through ntfs-3g.
-# docs/what-is-kept.md has the table.
+# docs/reference/what-is-kept.md has the table.
 #
 #   benches/kept.sh
 #

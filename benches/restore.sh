@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How fast a store goes back onto NTFS: lifeboat restore, wimapply in its NTFS
 # mode, tar -x onto ntfs-3g; the same files, each onto a fresh volume, one after
-# the other, the best of three. docs/benchmarks.md tells what came out.
+# the other, the best of three. docs/development/benchmarks.md tells what came out.
 #
 #   benches/restore.sh [FILES [MIB]]
 #

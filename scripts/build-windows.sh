@@ -9,7 +9,7 @@
 # come without a standard library, so this builds that too, from a toolchain's
 # source: one of rustup's with rust-src if there is one, else the system's.
 # The same source, toolchain and mingw give the same bytes in any folder.
-# What it prints last: the exe, its size, its SHA-256. docs/building.md has more.
+# What it prints last: the exe, its size, its SHA-256. docs/development/building.md has more.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"

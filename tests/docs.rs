@@ -7,6 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Where documents are.
+const FOLDERS: [&str; 8] = [
+    "",
+    "docs",
+    "docs/guide",
+    "docs/reference",
+    "docs/development",
+    "fuzz",
+    "pe-build",
+    "scripts/task-sequence",
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -18,7 +30,7 @@ fn read(path: &str) -> String {
 /// The documents, with their folder.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "fuzz", "pe-build", "scripts/task-sequence"] {
+    for folder in FOLDERS {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "md") {
@@ -96,7 +108,7 @@ fn the_oldest_compiler_is_the_same_everywhere() {
     let version = between(&manifest, "rust-version = \"", "\"").next().unwrap();
     let maker = read("tests/maker/Cargo.toml");
     assert!(maker.contains(&format!("rust-version = \"{version}\"")), "{maker}");
-    assert!(read("docs/building.md").contains(&format!("Rust {version} or newer")));
+    assert!(read("docs/development/building.md").contains(&format!("Rust {version} or newer")));
 }
 
 fn help(args: &[&str]) -> String {
@@ -127,7 +139,7 @@ fn options(help: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_command_and_option_is_documented() {
-    let page = read("docs/commands.md");
+    let page = read("docs/reference/commands.md");
     let there: BTreeSet<&str> = code(&page).flat_map(|w| w.split([' ', '\\'])).collect();
     let commands = commands();
     assert!(commands.iter().any(|c| c == "offload"), "{commands:?}");
@@ -149,7 +161,7 @@ fn every_command_and_option_is_documented() {
 /// Scripts read these: each that the program's source names has its row.
 #[test]
 fn every_event_is_documented() {
-    let page = read("docs/commands.md");
+    let page = read("docs/reference/commands.md");
     let mut seen = 0;
     for entry in fs::read_dir(root().join("src/cli")).unwrap() {
         let path = entry.unwrap().path();
@@ -168,7 +180,7 @@ fn every_event_is_documented() {
 
 #[test]
 fn every_exit_code_is_documented() {
-    let page = read("docs/commands.md");
+    let page = read("docs/reference/commands.md");
     let source = read("src/cli/exit.rs");
     let codes = between(&source, "pub(crate) enum Exit {", "\n}").next().unwrap();
     let mut seen = 0;

@@ -1,5 +1,5 @@
 //! A stranger reads rescue sets: `tests/format/stranger.py`, written from
-//! docs/format.md, with Python and the zstd program. What it finds is compared
+//! docs/reference/format.md, with Python and the zstd program. What it finds is compared
 //! with the source, fact by fact.
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

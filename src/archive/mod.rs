@@ -1,5 +1,5 @@
 //! The rescue set: plan, tar dialect, frames, manifest, writer, reader.
-//! `docs/format.md` specifies it.
+//! `docs/reference/format.md` specifies it.
 //!
 //! Writing: [`plan`] fixes the order, the producer reads members (`draft`) into
 //! [`tar_dialect`] and frames, others compress them, the `sink` writes them,

@@ -5,10 +5,22 @@
 use std::fs;
 use std::path::Path;
 
+/// Where documents are.
+const FOLDERS: [&str; 8] = [
+    "",
+    "docs",
+    "docs/guide",
+    "docs/reference",
+    "docs/development",
+    "fuzz",
+    "pe-build",
+    "scripts/task-sequence",
+];
+
 /// A command line somewhere, without its comment.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    /// `docs/usb-stick.md:26`, or `lifeboat offload --help`.
+    /// `docs/guide/usb-stick.md:26`, or `lifeboat offload --help`.
     pub(crate) place: String,
     pub(crate) text: String,
     /// In a block of its own or an example of the help; else it stands in a sentence.
@@ -20,7 +32,7 @@ pub(crate) struct Line {
 pub(crate) fn of_documents() -> Vec<Line> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut lines = Vec::new();
-    for folder in ["", "docs", "fuzz", "pe-build", "scripts/task-sequence"] {
+    for folder in FOLDERS {
         let mut files: Vec<_> =
             fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
