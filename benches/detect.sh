@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# How fast `lifeboat detect` finds a store among very many files, beside others
-# that read the same image: `fls -r` of The Sleuth Kit, and `find` over a
+# Measures how fast `lifeboat detect` finds a store among very many files, compared
+# with other tools on the same image: `fls -r` of The Sleuth Kit, and `find` over a
 # read-only ntfs-3g mount, for names alone and for what detect knows of each file.
 #
-#   detect.sh                  an image of 300,000 files, made anew by the maker
-#   detect.sh IMAGE            that image (`lifeboat-maker many IMAGE --files N`)
+#   detect.sh                  makes and uses a new image of 300,000 files
+#   detect.sh IMAGE            uses that image (`lifeboat-maker many IMAGE --files N`)
 #   ROUNDS=9 detect.sh         the best of 9 rounds instead of 5
 #
-# Prints a table in Markdown, as docs/benchmarks.md has it. "Cold": the image was
-# put out of the page cache before. Needs ntfs-3g, fls and GNU time.
+# Prints a Markdown table as in docs/development/benchmarks.md. "Cold": the image was
+# removed from the page cache before. Requires ntfs-3g, fls and GNU time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +31,7 @@ if [ -z "$image" ]; then
     target/release/lifeboat-maker many "$image" --files 300000 >&2
 fi
 
-# Puts the image out of the page cache.
+# Removes the image from the page cache.
 evict() {
     dd of="$image" oflag=nocache conv=notrunc,fdatasync count=0 status=none
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Which facts of files other tools bring back: one NTFS volume with one file for
-# each fact, through each tool onto a fresh volume, looked at through ntfs-3g.
-# docs/what-is-kept.md has the table.
+# Compares which metadata other tools keep: copies one NTFS volume, which has one file
+# for each kind of metadata, with each tool to a fresh volume, and checks the result
+# through ntfs-3g. docs/reference/what-is-kept.md has the table.
 #
 #   benches/kept.sh
 #
-# Needs ntfs-3g, attr-aware Python 3, wimtools, tar, restic, and /dev/fuse.
+# Requires ntfs-3g, attr-aware Python 3, wimtools, tar, restic, and /dev/fuse.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 lifeboat=${LIFEBOAT:-$root/target/release/lifeboat}

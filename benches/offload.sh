@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# How fast a folder gets off an NTFS volume: lifeboat beside the tools that one
-# would use else, on the same image, one after the other.
+# Measures how fast a folder is saved from an NTFS volume: compares lifeboat with the
+# usual tools, on the same image, one after the other.
 #
 #   benches/offload.sh [MIB [FILES]]      (2048 and 20000 if not given)
 #
-# Needs mkntfs, ntfs-3g, zstd, python3 and cargo; wimcapture, restic and borg are
-# measured where they are. LIFEBOAT names the program (target/release/lifeboat
-# if not given). Source and targets lie in TMPDIR: with /dev/shm no disk takes part.
-# Prints a table in Markdown.
+# Requires mkntfs, ntfs-3g, zstd, python3 and cargo; measures wimcapture, restic and
+# borg if they are installed. LIFEBOAT is the program (target/release/lifeboat if not
+# given). Source and destinations are in TMPDIR: with /dev/shm, no disk is involved.
+# Prints a Markdown table.
 set -euo pipefail
 
 mib=${1:-2048}

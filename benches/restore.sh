@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# How fast a store goes back onto NTFS: lifeboat restore, wimapply in its NTFS
-# mode, tar -x onto ntfs-3g; the same files, each onto a fresh volume, one after
-# the other, the best of three. docs/benchmarks.md tells what came out.
+# Measures how fast a store is restored to NTFS: lifeboat restore, wimapply in its NTFS
+# mode, and tar -x to ntfs-3g, with the same files, each to a fresh volume, one after
+# the other, the best of three. docs/development/benchmarks.md has the results.
 #
 #   benches/restore.sh [FILES [MIB]]
 #
-# Needs ntfs-3g, wimtools, tar, zstd, and /dev/fuse. LIFEBOAT names the program.
+# Requires ntfs-3g, wimtools, tar, zstd, and /dev/fuse. LIFEBOAT is the program.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 lifeboat=${LIFEBOAT:-$root/target/release/lifeboat}

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Puts Lifeboat into a boot.wim: any WinPE, ConfigMgr's and MDT's too. Linux, with
-# wimlib; on Windows build.cmd does it with the ADK.
+# Adds Lifeboat to a boot.wim: any WinPE, also those of ConfigMgr and MDT. It runs on
+# Linux, with wimlib; on Windows, build.cmd makes a boot image with the ADK.
 #
-#   inject.sh BOOT.WIM [options]       put it in, or bring it up to date
-#   inject.sh BOOT.WIM --undo          take it out again
+#   inject.sh BOOT.WIM [options]       add Lifeboat, or update it
+#   inject.sh BOOT.WIM --undo          remove it
 #
-#   --exe FILE        the program [default: the release's own, x64 or x86 as the image is,
-#                     or what scripts/build-windows.sh made]
+#   --exe FILE        the program [default: that of the release, x64 or x86 like the image,
+#                     or the one that scripts/build-windows.sh built]
 #   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
 #   --add DIR         further files for \Lifeboat
-#   --image N         which image in the file [default: the one that boots]
-#   --start yes|no    whether it starts by itself, from startnet.cmd [default: no
-#                     where winpeshl.ini starts something else, as ConfigMgr's does]
-#   --arch x64|x86    what the boot image is, where it does not say so itself
-#   --dry-run         only say what would be done
+#   --image N         the image in the file [default: the one that boots]
+#   --start yes|no    whether Lifeboat starts automatically, from startnet.cmd [default: no
+#                     if winpeshl.ini starts something else, as in ConfigMgr images]
+#   --arch x64|x86    the architecture of the boot image, if the image does not say
+#   --dry-run         only show what would be done
 #
-# What goes in: \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat`
-# works at any prompt, F8's too), and a line in startnet.cmd. Nothing else in the
-# image changes. Run again, it puts in the same; --undo leaves what was there before.
+# It adds \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat` works at any
+# prompt, also after F8), and a line in startnet.cmd. Nothing else in the image changes.
+# You can run it again. --undo restores what was there before.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/../scripts/lib.sh"
@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do
         --dry-run) dry_run=1; shift; continue ;;
         --undo) undo=1; shift; continue ;;
         --exe | --settings | --add | --image | --start | --arch)
-            [ $# -ge 2 ] || die "$1 wants a value" "inject.sh --help"
+            [ $# -ge 2 ] || die "$1 requires a value" "inject.sh --help"
             case $1 in
                 --exe) exe=$2 exe_named=1 ;;
                 --settings) settings=$2 ;;
@@ -60,25 +60,25 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ -n "$wim" ] || die "no boot image was named" "inject.sh BOOT.WIM"
-[ -f "$wim" ] || die "$wim: there is no such file" "Name a boot.wim."
-case $start in '' | yes | no) ;; *) die "--start $start" "It is yes or no." ;; esac
-case $arch in '' | x64 | x86) ;; *) die "--arch $arch" "It is x64 or x86." ;; esac
+[ -n "$wim" ] || die "no boot image was given" "inject.sh BOOT.WIM"
+[ -f "$wim" ] || die "$wim: there is no such file" "Give the path of a boot.wim."
+case $start in '' | yes | no) ;; *) die "--start $start" "Use yes or no." ;; esac
+case $arch in '' | x64 | x86) ;; *) die "--arch $arch" "Use x64 or x86." ;; esac
 has wimlib-imagex || die "wimlib is not installed" "apt-get install wimtools"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 wimlib-imagex info "$wim" >"$work/info" 2>"$work/error" ||
-    die "$wim: this is not a WIM file that wimlib reads" "$(tail -n 1 "$work/error")"
+    die "$wim: wimlib cannot read this file" "$(tail -n 1 "$work/error")"
 
 # The image that boots; a file with one image may not name it.
 if [ -z "$image" ]; then
     image=$(sed -n 's/^Boot Index: *//p' "$work/info")
     if [ "${image:-0}" = 0 ]; then
         [ "$(sed -n 's/^Image Count: *//p' "$work/info")" = 1 ] ||
-            die "$wim holds several images, and none is marked as the one that boots" \
-                "Name it: --image N ($(grep -c '^Index:' "$work/info") images)."
+            die "$wim has several images, and none is marked as the one that boots" \
+                "Choose one: --image N ($(grep -c '^Index:' "$work/info") images)."
         image=1
     fi
 fi
@@ -99,9 +99,9 @@ take() {
 }
 
 in_image $system32 ||
-    die "$wim, image $image: there is no \\Windows\\System32 in it" "Is this a boot image?"
+    die "$wim, image $image: it has no \\Windows\\System32" "Is this a boot image?"
 
-# The architectures must fit: a 64-bit WinPE runs no 32-bit programs.
+# The architectures must match: a 64-bit WinPE runs no 32-bit programs.
 pe_machine() {
     local header
     header=$(od -An -tu4 -j60 -N4 "$1" | tr -d ' ')
@@ -139,7 +139,7 @@ if in_image /Lifeboat/before/startnet.cmd; then
     take /Lifeboat/before/startnet.cmd startnet.kept
     if hooked "$work/startnet.kept" | cmp -s - "$work/startnet.now"; then
         cp -p "$work/startnet.kept" "$work/startnet.before"
-    else # somebody has changed it since: keep that, but for our line
+    else # it was changed since: keep the changes, without our line
         grep -avF "$mark" "$work/startnet.now" >"$work/startnet.before" || true
     fi
 elif in_image /Lifeboat/before/no-startnet; then
@@ -153,7 +153,7 @@ commands=$work/commands
 if in_image /Lifeboat; then
     in_image /Lifeboat/lifeboat.exe ||
         die "$wim, image $image: there is a \\Lifeboat that this script did not make" \
-            "Take it out of the image, or rename it there."
+            "Remove it from the image, or rename it there."
     was_there=1
     echo "delete --recursive /Lifeboat" >>"$commands"
     echo "delete --force $system32/lifeboat.cmd" >>"$commands"
@@ -185,16 +185,16 @@ else
             [ ! -f "$exe" ] || break
         done
         [ -f "$exe" ] || die "there is no lifeboat.exe for ${image_arch:-x64} here" \
-            "Run scripts/build-windows.sh (--arch i686 for x86), or name it: --exe FILE"
+            "Run scripts/build-windows.sh (--arch i686 for x86), or give its path: --exe FILE"
     fi
     exe_arch=$(pe_machine "$exe")
     [ "$exe_arch" != unknown ] || die "$exe: this is not a Windows program"
     [ -n "$image_arch" ] ||
-        die "$wim, image $image: it does not say for which processors it is" \
-            "Say so: --arch x64 or --arch x86."
+        die "$wim, image $image: it does not say its architecture" \
+            "Add --arch x64 or --arch x86."
     [ "$exe_arch" = "$image_arch" ] ||
         die "the boot image is for $image_arch, the program for $exe_arch" \
-            "Build or name the other program: --exe FILE"
+            "Build the other program, or give its path: --exe FILE"
     [ -z "$settings" ] || [ -f "$settings" ] || die "$settings: there is no such file"
     [ -z "$add" ] || [ -d "$add" ] || die "$add: there is no such folder"
 
@@ -206,14 +206,14 @@ else
     cp -p "$exe" "$work/Lifeboat/lifeboat.exe"
     [ -z "$settings" ] || cp -p "$settings" "$work/Lifeboat/lifeboat.toml"
     printf '@"%%SystemDrive%%\\Lifeboat\\lifeboat.exe" %%*\r\n' >"$work/lifeboat.cmd"
-    # cmd wants its own line ends; git and editors may have made them Unix's.
+    # cmd requires CRLF; git and editors may have changed the line endings.
     find "$work/Lifeboat" -name '*.cmd' -exec sed -i 's/\r*$/\r/' {} +
 
     if [ -z "$start" ]; then
         start=yes
         if in_image $system32/winpeshl.ini; then
             start=no
-            echo "winpeshl.ini starts something else in this image: Lifeboat waits to be called."
+            echo "winpeshl.ini starts something else in this image: Lifeboat does not start automatically."
         fi
     fi
     if [ -n "$had_startnet" ]; then
@@ -233,7 +233,7 @@ else
     if [ -n "$was_there" ] && ! grep -q startnet.cmd "$commands"; then
         take /Lifeboat there
         if diff -r "$work/Lifeboat" "$work/there" >/dev/null; then
-            echo "$wim, image $image: this Lifeboat is in it already; nothing to do"
+            echo "$wim, image $image: it already has this Lifeboat; nothing to do"
             exit 0
         fi
     fi

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Builds lifeboat.exe on Linux, for Windows 7's WinPE to today's Windows.
+# Builds lifeboat.exe on Linux, for the WinPE of Windows 7 and every later version.
 #
 #   build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]
 #
-# --lint looks at the Windows code with clippy instead, and builds nothing.
+# --lint checks the Windows code with clippy instead, and builds nothing.
 #
-# The ordinary Windows targets of Rust need Windows 10. The win7 ones do not, but
-# come without a standard library, so this builds that too, from a toolchain's
-# source: one of rustup's with rust-src if there is one, else the system's.
+# Rust's ordinary Windows targets require Windows 10. The win7 targets do not, but they
+# have no prebuilt standard library. So this script builds that too, from the source in
+# a toolchain: a rustup toolchain with rust-src if there is one, or else the system's.
 # The same source, toolchain and mingw give the same bytes in any folder.
-# What it prints last: the exe, its size, its SHA-256. docs/building.md has more.
+# At the end it prints the exe, its size and its SHA-256. See
+# docs/development/building.md.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -31,11 +32,11 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-case $arch in x86_64 | i686) ;; *) die "no such architecture: $arch" "x86_64 or i686" ;; esac
+case $arch in x86_64 | i686) ;; *) die "no such architecture: $arch" "Use x86_64 or i686." ;; esac
 case $profile in
     release) folder=release ;;
     dev) folder=debug ;;
-    *) die "no such profile: $profile" "release or dev" ;;
+    *) die "no such profile: $profile" "Use release or dev." ;;
 esac
 
 "$root/scripts/setup.sh" windows "$arch"
@@ -48,7 +49,7 @@ RUSTC=$(rustc_with_source)
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 echo "build-windows: $("$RUSTC" --version), $mingw-gcc $("$mingw-gcc" -dumpversion), $target"
 
-# No path of this machine in the exe, no time of day in its header.
+# The exe must have no path of this machine, and no build time in its header.
 flags=(
     "--remap-path-prefix=$root=lifeboat"
     "--remap-path-prefix=$cargo_home/registry/src=registry"
@@ -57,12 +58,12 @@ flags=(
 )
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
 
-# Without CC_… and AR_… zstd would be compiled for Linux, and the link would fail.
+# Without CC_… and AR_…, zstd would be compiled for Linux, and the link would fail.
 export RUSTC CARGO_ENCODED_RUSTFLAGS
 export RUSTC_BOOTSTRAP=1 # build-std is an unstable option of a stable cargo
 export "CC_$variable=$mingw-gcc" "AR_$variable=$mingw-ar"
 export "CFLAGS_$variable=-ffile-prefix-map=$cargo_home/registry/src=registry"
-# The order of imports in the exe must not depend on where this folder is.
+# The order of imports in the exe must not depend on the path of this folder.
 upper=${variable^^}
 export "CARGO_TARGET_${upper}_LINKER=$root/scripts/link-windows.sh" "LIFEBOAT_LINKER=$mingw-gcc"
 export TMPDIR=$root/target/windows/tmp

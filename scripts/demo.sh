@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Shows a rescue from beginning to end, with nothing staged: a disk image with
-# two NTFS volumes as a failed re-image leaves them, a real Samba server on a
-# loopback port, and stock zstd, tar and sha256sum as witnesses.
+# Shows a real rescue from beginning to end: a disk image with two NTFS volumes as a
+# failed re-image leaves them, a real Samba server on a loopback port, and stock zstd,
+# tar and sha256sum to check the result.
 #
 #   demo.sh             set up, build, show
-#   demo.sh --keep      and leave the scratch folder (image, share, restored files)
+#   demo.sh --keep      also keep the scratch folder (image, share, restored files)
 #
-# Runs as root or not, with a terminal or without. Nothing is left running.
+# Runs as root or not, with a terminal or without. It leaves no process running.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -20,7 +20,7 @@ esac
 
 "$root/scripts/setup.sh" demo
 if [ ! -x "$root/target/release/lifeboat" ]; then
-    echo "demo: building lifeboat, which takes some minutes the first time"
+    echo "demo: building lifeboat (takes a few minutes the first time)"
 fi
 quiet=--quiet
 [ ! -t 2 ] || quiet=--color=auto
@@ -68,22 +68,22 @@ show() {
 }
 
 # --- A disk after a failed re-image -----------------------------------------
-title "A PC's disk after a failed re-image: everything was wiped but the stores"
+title "A PC's disk after a failed re-image: everything was wiped except the stores"
 image=disk.img
 if can_mount; then
     show "lifeboat-maker demo $image"
 else
-    echo "NTFS cannot be mounted here (no /dev/fuse), so the committed image is taken"
+    echo "NTFS cannot be mounted here (no /dev/fuse): using the committed image"
     cp "$root/tests/fixtures/hardlink-two.img.zst" .
     show "zstd -q -d hardlink-two.img.zst -o $image"
 fi
 chmod a-w $image
 show "sha256sum $image | tee disk.sha256"
 
-title "What is on it?"
+title "Find the stores"
 show "lifeboat detect $image"
 
-title "In which state?"
+title "Verify the store"
 show "lifeboat verify $image --level full"
 
 # --- A share ----------------------------------------------------------------
@@ -145,16 +145,16 @@ if [ $# != 1 ] || [ ! -f "$1" ]; then
 fi
 name=$(basename "$(dirname "$1")")
 
-title "What arrived?"
+title "List the set on the share"
 show "lifeboat list $share/$name --password-file password.txt | sed -n 1,12p"
 show "ls -l share/rescue/$name"
 
-title "Is every byte of it right?"
+title "Verify every byte of the set"
 show "lifeboat verify $share/$name --level full --password-file password.txt"
 
 mkdir -p restored
 if can_mount; then
-    title "Put it back, from the share onto fresh NTFS volumes (made and mounted by ntfs-3g)"
+    title "Restore it, from the share to fresh NTFS volumes (made and mounted by ntfs-3g)"
     for drive in C D; do
         mkdir restored/$drive
         truncate -s 1G new-$drive.img
@@ -166,7 +166,7 @@ if can_mount; then
     done
     show "lifeboat restore $share/$name --to C=restored/C --to D=restored/D --password-file password.txt"
 else
-    title "Put it back, from the share into a folder; what only NTFS can hold is a named loss"
+    title "Restore it, from the share to a folder; what only NTFS can keep is a listed loss"
     result=0
     show "lifeboat restore $share/$name --to restored --password-file password.txt" || result=$?
     echo "(exit code $result: done with losses)"
@@ -174,7 +174,7 @@ else
 fi
 
 # --- Witnesses ----------------------------------------------------------------
-title "Nobody needs Lifeboat to get at the files: sha256sum, zstd and tar alone"
+title "Read the set without Lifeboat: sha256sum, zstd and tar alone"
 show "cd share/rescue/$name && sha256sum -c SHA256SUMS"
 mkdir unpacked
 show "zstd -dc share/rescue/$name/store.tar.zst | tar -x --warning=no-unknown-keyword -C unpacked"
@@ -186,7 +186,7 @@ sums() {
     (cd "$1" && find . -type f ! -name '*:*' -print0 | sort -z | xargs -0r sha256sum)
 }
 
-title "The same files as on the disk, by another NTFS reader?"
+title "Compare the files with the disk, read by another NTFS reader"
 if can_mount; then
     # Each partition is cut out and mounted read-only by ntfs-3g.
     sfdisk -q -l -o Start,Sectors $image | tail -n +2 | nl >partitions
@@ -220,14 +220,14 @@ for drive in restored/*/; do
         match=${match#disk-}
         echo "drive $drive: $(wc -l <restored.sums) files, restored and unpacked, the same as on partition ${match%.sums}"
     else
-        echo "drive $drive: $(wc -l <restored.sums) files, the same restored and unpacked" \
-            "(nothing can be mounted here to compare with the disk)"
+        echo "drive $drive: $(wc -l <restored.sums) files, restored and unpacked are the same" \
+            "(NTFS cannot be mounted here to compare with the disk)"
     fi
 done
 
-title "And the disk?"
+title "Check that the disk is unchanged"
 show "sha256sum -c disk.sha256"
 
-title "Shown: a wiped disk was searched, its store checked, saved over SMB, checked
-# there, put back, and unpacked with stock tools; every file is the same, and not
-# one byte of the disk was changed."
+title "Done. A wiped disk was searched. Its store was verified, saved over SMB, verified
+# there, restored, and unpacked with stock tools. Every file is the same, and not one
+# byte of the disk changed."

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Looks at the dependencies with cargo-deny by deny.toml: licences, sources,
+# Checks the dependencies with cargo-deny and deny.toml: licenses, sources,
 # duplicates. Installs cargo-deny if it is missing, which takes long.
 #
-#   deny.sh                what needs no network
+#   deny.sh                the checks that require no network
 #   deny.sh --advisories   known vulnerabilities too (fetches the advisory database)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -18,7 +18,7 @@ esac
 
 "$root/scripts/setup.sh" build
 if ! has cargo-deny; then
-    echo "deny: cargo install --locked cargo-deny (many minutes, once)"
+    echo "deny: cargo install --locked cargo-deny (takes many minutes, once)"
     cargo install --quiet --locked cargo-deny
 fi
 cargo deny --locked --workspace --all-features check "${checks[@]}"

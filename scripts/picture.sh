@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Draws docs/run.svg anew: runs the demonstration in a terminal and keeps what it
-# showed of detect, verify, offload and restore. Nothing in it is made up.
+# Redraws docs/run.svg: runs the demonstration in a terminal and keeps the output of
+# detect, verify, offload and restore. All of it is real output.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"

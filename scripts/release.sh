@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Makes the zip that is handed out: lifeboat.exe for 64 and 32 bits, the scripts for
-# boot images and task sequences, documents, man pages, completions, licences, an
-# SBOM and SHA256SUMS. The same commit, compiler and mingw give the same bytes.
+# Makes the release zip: lifeboat.exe for 64 and 32 bits, the scripts for boot images
+# and task sequences, documents, man pages, completions, licenses, an SBOM and
+# SHA256SUMS. The same commit, compiler and mingw give the same bytes.
 #
 #   release.sh                        builds both programs, then dist/lifeboat-VERSION.zip
-#   release.sh --exe x64=FILE [--exe x86=FILE]     packs these instead of building
-#   release.sh --out DIR              another folder than dist
-#   release.sh --check                the whole twice, from two clones of the last commit
-#                                     in two folders, and compares
+#   release.sh --exe x64=FILE [--exe x86=FILE]     uses these instead of building
+#   release.sh --out DIR              writes to DIR instead of dist
+#   release.sh --check                does everything twice, from two clones of the last
+#                                     commit in two folders, and compares
 #
-# Every time in the zip is that of the last commit (or SOURCE_DATE_EPOCH).
+# All times in the zip are that of the last commit (or SOURCE_DATE_EPOCH).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
             else
                 case $2 in
                     x64=* | x86=*) ;;
-                    *) die "--exe $2" "It is x64=FILE or x86=FILE." ;;
+                    *) die "--exe $2" "Use x64=FILE or x86=FILE." ;;
                 esac
                 [ -f "${2#*=}" ] || die "${2#*=}: there is no such file"
                 arches+=("${2%%=*}")
@@ -48,14 +48,14 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-release.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 if [ -n "$check" ]; then
-    # Folders of different names and depths: nothing of them may be in the zip. One
-    # before /usr and one behind it, where the libraries are: a linker that sorts by
-    # path would show.
-    commit=$(git rev-parse HEAD) # whatever comes onto the branch meanwhile
+    # The folders have different names and depths, and no trace of them may be in the
+    # zip. One sorts before /usr, where the libraries are, and one after it: this shows
+    # a linker that sorts by path.
+    commit=$(git rev-parse HEAD) # the branch may change meanwhile
     behind=$(mktemp -d /var/tmp/lifeboat-release.XXXXXX)
     trap 'rm -rf "$work" "$behind"' EXIT
     build() { # FOLDER RESULT
-        echo "release: the whole in $1"
+        echo "release: building everything in $1"
         git clone --quiet --no-hardlinks . "$1"
         git -C "$1" checkout --quiet --detach "$commit"
         "$1/scripts/release.sh" --out "$2"
@@ -64,12 +64,12 @@ if [ -n "$check" ]; then
     build "$work/one" "$work/out-one"
     build "$behind/two/a longer name" "$work/out-two"
     if ! cmp "$work"/out-one/*.zip "$work"/out-two/*.zip; then
-        trap 'rm -rf "$behind"' EXIT # what differs can be looked at
+        trap 'rm -rf "$behind"' EXIT # keeps the two results for inspection
         for place in one two; do
             python3 -m zipfile -e "$work/out-$place"/*.zip "$work/out-$place"
         done
         diff -rq "$work/out-one" "$work/out-two" || true
-        die "the two builds differ" "Both are kept in $work"
+        die "the two builds differ" "See both in $work"
     fi
     cat "$work"/out-one/SHA256SUMS
     echo "release: two builds, the same bytes"
@@ -79,7 +79,7 @@ fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 [ -z "$(git status --porcelain)" ] ||
-    echo "release: this work tree is not its last commit; what is packed is what lies here"
+    echo "release: this work tree has uncommitted changes; the zip includes them"
 
 if [ ${#exes[@]} = 0 ]; then
     for arch in x86_64 i686; do

@@ -1,17 +1,17 @@
 @echo off
-rem Called by the scripts beside it, with a word for the log's name: finds
-rem lifeboat.exe (LIFEBOAT), takes over the task sequence's variables, names a log.
+rem The scripts beside this one call it, with a word for the log's name. It finds
+rem lifeboat.exe (LIFEBOAT), reads the task sequence's variables, and sets the log.
 set "LIFEBOAT="
 if exist "%~dp0lifeboat.exe" set "LIFEBOAT=%~dp0lifeboat.exe"
 if not defined LIFEBOAT if exist "%SystemDrive%\Lifeboat\lifeboat.exe" set "LIFEBOAT=%SystemDrive%\Lifeboat\lifeboat.exe"
 if not defined LIFEBOAT for %%I in (lifeboat.exe) do set "LIFEBOAT=%%~$PATH:I"
 if not defined LIFEBOAT goto missing
-rem The variables of a task sequence come before those of the environment.
+rem The variables of a task sequence override those of the environment.
 for /f "tokens=1,* delims==" %%A in ('cscript.exe //nologo "%~dp0variables.vbs" 2^>nul') do set "%%A=%%B"
 if defined LIFEBOAT_LOG exit /b 0
 if not defined LOGS set "LOGS=%TEMP%"
 if exist "%LOGS%\" set "LIFEBOAT_LOG=%LOGS%\lifeboat-%~1.log"
 exit /b 0
 :missing
-echo lifeboat.exe was not found. Put it beside this script, or into the PATH.
+echo lifeboat.exe was not found. Put it beside this script, or in the PATH.
 exit /b 1

@@ -1,23 +1,23 @@
 @echo off
-rem RESTORE AND LOADSTATE: after re-imaging, in the new Windows, elevated: puts this
-rem PC's newest rescue set back in its place, then runs loadstate.
+rem RESTORE AND LOADSTATE: run it after re-imaging, in the new Windows, as administrator.
+rem It restores this PC's newest rescue set to its place, then runs loadstate.
 rem
-rem ConfigMgr: a step "Run Command Line" in place of "Restore User State", from a
-rem   package with these scripts and lifeboat.exe, loadstate.exe from the USMT
-rem   package:  cmd /c restore.cmd \\server\rescue
-rem MDT: the same, in place of "Restore User State".
-rem By hand: restore.cmd \\server\rescue   or, for one set:
+rem ConfigMgr: use a step "Run Command Line" in place of "Restore User State", with a
+rem   package that has these scripts and lifeboat.exe; loadstate.exe comes from the
+rem   USMT package:  cmd /c restore.cmd \\server\rescue
+rem MDT: use the same step in place of "Restore User State".
+rem Manually: restore.cmd \\server\rescue   or, for one set:
 rem   restore.cmd \\server\rescue\PC-0815-20260101T000000Z-1a2b3c4d
 rem
-rem Settings: the first argument, else LifeboatTo, else LIFEBOAT_TO: the folder with
-rem   the sets, or a set. It must be open to this session (net use) or take its user
-rem   and password from lifeboat.toml. Sets are looked for by the name of the PC:
-rem   LifeboatName, else the computer's name.
+rem Settings: the first argument, or else LifeboatTo, or else LIFEBOAT_TO: the folder
+rem   with the sets, or a set. This session must have access to it (net use), or
+rem   lifeboat.toml must have the user and password. The script finds sets by the name
+rem   of the PC: LifeboatName, or else the computer's name.
 rem   LifeboatUsmt: the folder with loadstate.exe [default: beside lifeboat.exe, the
-rem   PATH, the ADK]. LifeboatMigrationXml: the XML files of the capture, with spaces
-rem   between [default: migdocs.xml migapp.xml].
-rem   LIFEBOAT_LOADSTATE=no restores alone.
-rem Exit codes: lifeboat's; 4 there is no set of this PC.
+rem   PATH, the ADK]. LifeboatMigrationXml: the XML files of the capture, separated by
+rem   spaces [default: migdocs.xml migapp.xml].
+rem   LIFEBOAT_LOADSTATE=no restores without loadstate.
+rem Exit codes: those of lifeboat; 4 there is no set of this PC.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" restore
 if errorlevel 1 exit /b 1
@@ -28,13 +28,13 @@ if not defined LIFEBOAT_NAME set "LIFEBOAT_NAME=%COMPUTERNAME%"
 set "SET="
 if exist "%SETS%\rescue.json" set "SET=%SETS%"
 rem Names end in the time: the last one in order is the newest. A set without
-rem rescue.json is not whole.
+rem rescue.json is not complete.
 if not defined SET for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%LIFEBOAT_NAME%-*" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
 if not defined SET goto nothing
 echo Restoring "%SET%"
 "%LIFEBOAT%" restore "%SET%" --in-place
 set "CODE=%ERRORLEVEL%"
-if "%CODE%"=="3" echo Restored with losses: see above and the log.
+if "%CODE%"=="3" echo Restored with losses: see the lines above and the log.
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
 if /i "%LIFEBOAT_LOADSTATE%"=="no" exit /b %CODE%
 set "MORE="
@@ -51,5 +51,5 @@ exit /b 0
 echo Where are the rescue sets? restore.cmd \\server\rescue
 exit /b 2
 :nothing
-echo "%SETS%": there is no whole rescue set of "%LIFEBOAT_NAME%" in it.
+echo "%SETS%": there is no complete rescue set of "%LIFEBOAT_NAME%".
 exit /b 4

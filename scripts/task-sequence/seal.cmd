@@ -1,17 +1,17 @@
 @echo off
-rem SEAL AFTER CAPTURE: records what the store holds, in one file beside it, so that
-rem whatever happens later can be compared with it.
+rem SEAL AFTER CAPTURE: records what the store has, in one file beside it, so that
+rem later checks can list every change.
 rem
-rem ConfigMgr: a step "Run Command Line" straight after "Capture User State", in the
-rem   same WinPE or Windows:  cmd /c X:\Lifeboat\seal.cmd   (in full Windows: from a
-rem   package that holds these scripts and lifeboat.exe). "Continue on error": a
+rem ConfigMgr: add a step "Run Command Line" directly after "Capture User State", in
+rem   the same WinPE or Windows:  cmd /c X:\Lifeboat\seal.cmd   (in Windows, not WinPE:
+rem   from a package with these scripts and lifeboat.exe). Select "Continue on error": a
 rem   missing seal is no reason to stop a deployment.
-rem MDT: the same, after "Capture User State" in "State Capture".
+rem MDT: add the same step after "Capture User State" in "State Capture".
 rem
-rem Settings: the store is where OSDStateStorePath (ConfigMgr) or StatePath (MDT)
-rem   says; else the first argument names it: seal.cmd C:\StateStore
-rem   LifeboatSeal=quick records names, sizes and times alone, in seconds.
-rem Exit codes: lifeboat's. 0 sealed; 3 sealed with losses; 4 there is no store.
+rem Settings: the path of the store is the first argument: seal.cmd C:\StateStore
+rem   Without it, the path comes from OSDStateStorePath (ConfigMgr) or StatePath (MDT).
+rem   LifeboatSeal=quick records only names, sizes and times, in seconds.
+rem Exit codes: those of lifeboat. 0 sealed; 3 sealed with losses; 4 no store found.
 setlocal DisableDelayedExpansion
 call "%~dp0prepare.cmd" seal
 if errorlevel 1 exit /b 1
@@ -22,5 +22,5 @@ if /i "%SEAL%"=="quick" set "HOW=--quick"
 "%LIFEBOAT%" seal "%STORE%" %HOW%
 exit /b %ERRORLEVEL%
 :nostore
-echo Where is the store? Nothing says so: seal.cmd C:\StateStore
+echo Where is the store? Give its path: seal.cmd C:\StateStore
 exit /b 2

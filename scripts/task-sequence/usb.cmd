@@ -1,13 +1,13 @@
 @echo off
-rem THE USB STICK: saves every migration store of whatever PC it is put into, onto
-rem the stick itself. Nobody has to know anything, and no network is needed.
+rem THE USB STICK: saves every migration store of the PC to the stick itself. It
+rem requires no knowledge and no network.
 rem
-rem Put on the stick: this script, prepare.cmd and lifeboat.exe, in any folder; sets
-rem   go to \Rescue on the stick. In WinPE (F8): run usb.cmd from the stick. In a boot
-rem   image of its own (pe-build): give its drive the label LIFEBOAT, and this script,
-rem   found at X:\Lifeboat, looks for that drive.
-rem Options after the name are handed to "lifeboat offload".
-rem Exit codes: lifeboat's; 5 also: there is no stick.
+rem Put this script, prepare.cmd and lifeboat.exe on the stick, in any folder. The sets
+rem   go to \Rescue on the stick. In WinPE (F8), run usb.cmd from the stick. In a boot
+rem   image (pe-build), the script is at X:\Lifeboat and finds the stick by its label:
+rem   give the stick the label LIFEBOAT.
+rem The script passes its arguments to "lifeboat offload".
+rem Exit codes: those of lifeboat; 5 also if there is no stick.
 setlocal DisableDelayedExpansion
 call "%~dp0prepare.cmd" usb
 if errorlevel 1 exit /b 1
@@ -19,7 +19,7 @@ echo Saving to %STICK%\Rescue
 "%LIFEBOAT%" offload --to %STICK%\Rescue %*
 exit /b %ERRORLEVEL%
 :look
-rem "Volume in drive E is LIFEBOAT": other languages have the word elsewhere.
+rem "Volume in drive E is LIFEBOAT": in other languages the label is at another place.
 if defined STICK exit /b 0
 for /f "tokens=1-12" %%A in ('vol %1') do (
     for %%W in ("%%A" "%%B" "%%C" "%%D" "%%E" "%%F" "%%G" "%%H" "%%I" "%%J" "%%K" "%%L") do (

@@ -1,8 +1,8 @@
-' Prints the task sequence's variables that Lifeboat knows as NAME=value lines;
-' the .cmd files beside this one read them. Only COM shows these variables to a
-' program, and cmd has no COM. Outside a task sequence it prints nothing.
+' Prints the variables of the task sequence that Lifeboat uses, as NAME=value lines
+' for the .cmd files beside this one. A program can read these variables only through
+' COM, and cmd has no COM. Outside a task sequence, this script prints nothing.
 '
-' A value goes from here to the calling cmd's memory, never into a file.
+' A value goes from here to the memory of the calling cmd, never into a file.
 Option Explicit
 Dim sequence, known, pair, value
 
@@ -10,8 +10,8 @@ On Error Resume Next
 Set sequence = CreateObject("Microsoft.SMS.TSEnvironment")
 If Err.Number <> 0 Then WScript.Quit 0
 
-' The variable of the task sequence, and what the scripts call it. Where several
-' give the same, the last one that is set wins.
+' The variable of the task sequence, and its name in the scripts. If several have the
+' same name, the last one that is set wins.
 known = Array( _
     "_SMSTSMachineName LIFEBOAT_NAME", "OSDComputerName LIFEBOAT_NAME", _
     "LifeboatTo LIFEBOAT_TO", "LifeboatUser LIFEBOAT_USER", _
@@ -24,7 +24,7 @@ known = Array( _
 For Each pair In known
     pair = Split(pair)
     value = sequence(pair(0))
-    ' A name that WinPE made up is nobody's.
+    ' A name that WinPE generated is not the name of the computer.
     If pair(1) = "LIFEBOAT_NAME" And UCase(Left(value, 3)) = "MIN" Then
         If UCase(Left(value, 7)) = "MININT-" Or UCase(value) = "MINWINPC" Then value = ""
     End If

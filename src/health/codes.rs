@@ -1,6 +1,6 @@
 //! Every code that a [`Finding`] may have, with its words.
 //!
-//! Codes are a contract with scripts: what is here stays. docs/findings.md is
+//! Codes are a contract with scripts: what is here stays. docs/reference/findings.md is
 //! the same list for people, and a test compares the two.
 
 use crate::model::finding::{Finding, Severity};
@@ -18,7 +18,7 @@ pub enum When {
 }
 
 impl When {
-    /// As in docs/findings.md.
+    /// As in docs/reference/findings.md.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Quick => "quick",

@@ -1,6 +1,6 @@
 //! A store's seal: what it held before the wipe, written down by `lifeboat seal`
 //! in one file beside the `USMT` folder, and compared by `verify`, `offload` and
-//! `restore` with what is there later. `docs/format.md` specifies it.
+//! `restore` with what is there later. `docs/reference/format.md` specifies it.
 //!
 //! A seal is a manifest of its own: the lines are those of a rescue set's, by
 //! the same plan, with the same facts and hashes. It proves that the store is

@@ -1,4 +1,4 @@
-//! What `--json` prints is what docs/json.schema.json and docs/json.md promise:
+//! What `--json` prints is what docs/reference/json.schema.json and docs/reference/json.md promise:
 //! every command's every line, every field, every event. And no password stands
 //! in it, or in the log.
 #![cfg(target_os = "linux")]
@@ -14,7 +14,7 @@ use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat};
 use support::{need, program};
 
-const SCHEMA: &str = "docs/json.schema.json";
+const SCHEMA: &str = "docs/reference/json.schema.json";
 
 fn read(path: &str) -> String {
     fs::read_to_string(support::root().join(path)).unwrap()
@@ -269,7 +269,7 @@ fn the_schema_refuses_what_is_wrong() {
 fn no_event_is_missing_in_the_documents() {
     let documented = documented();
     let listed = schema_text()["allOf"].clone();
-    let (page, commands) = (read("docs/json.md"), read("docs/commands.md"));
+    let (page, commands) = (read("docs/reference/json.md"), read("docs/reference/commands.md"));
     for name in &documented {
         let reference = format!("#/$defs/{name}");
         let used = listed.as_array().unwrap().iter().any(|entry| {
@@ -277,13 +277,17 @@ fn no_event_is_missing_in_the_documents() {
                 && entry["if"]["properties"]["message_type"]["const"] == name.as_str()
         });
         assert!(used, "{name} is not in allOf of {SCHEMA}");
-        assert!(commands.contains(&format!("`{name}`")), "{name} is not in docs/commands.md");
+        assert!(
+            commands.contains(&format!("`{name}`")),
+            "{name} is not in docs/reference/commands.md"
+        );
         let section = page.split("\n## ").find(|part| part.starts_with(&format!("{name}\n")));
-        let section = section.unwrap_or_else(|| panic!("docs/json.md has no section {name}"));
+        let section =
+            section.unwrap_or_else(|| panic!("docs/reference/json.md has no section {name}"));
         let schema = schema_text();
         for field in schema["$defs"][name]["properties"].as_object().unwrap().keys() {
             let told = field == "message_type" || section.contains(&format!("`{field}`"));
-            assert!(told, "docs/json.md, {name}: nothing on {field}");
+            assert!(told, "docs/reference/json.md, {name}: nothing on {field}");
         }
     }
     let mut printed = BTreeSet::new();

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use support::doc_lines::FOLDERS;
 use support::root;
 
 fn read(path: &str) -> String {
@@ -15,7 +16,7 @@ fn read(path: &str) -> String {
 /// The documents, with their folder.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "fuzz", "pe-build", "scripts/task-sequence"] {
+    for folder in FOLDERS {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "md") {
@@ -93,7 +94,7 @@ fn the_oldest_compiler_is_the_same_everywhere() {
     let version = between(&manifest, "rust-version = \"", "\"").next().unwrap();
     let maker = read("tests/maker/Cargo.toml");
     assert!(maker.contains(&format!("rust-version = \"{version}\"")), "{maker}");
-    assert!(read("docs/building.md").contains(&format!("Rust {version} or newer")));
+    assert!(read("docs/development/building.md").contains(&format!("Rust {version} or newer")));
 }
 
 fn help(args: &[&str]) -> String {
@@ -124,7 +125,7 @@ fn options(help: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_command_and_option_is_documented() {
-    let page = read("docs/commands.md");
+    let page = read("docs/reference/commands.md");
     let there: BTreeSet<&str> = code(&page).flat_map(|w| w.split([' ', '\\'])).collect();
     let commands = commands();
     assert!(commands.iter().any(|c| c == "offload"), "{commands:?}");
@@ -146,7 +147,7 @@ fn every_command_and_option_is_documented() {
 /// Scripts read these: each that the program's source names has its row.
 #[test]
 fn every_event_is_documented() {
-    let page = read("docs/commands.md");
+    let page = read("docs/reference/commands.md");
     let mut seen = 0;
     for entry in fs::read_dir(root().join("src/cli")).unwrap() {
         let path = entry.unwrap().path();
@@ -165,7 +166,7 @@ fn every_event_is_documented() {
 
 #[test]
 fn every_exit_code_is_documented() {
-    let page = read("docs/commands.md");
+    let page = read("docs/reference/commands.md");
     let source = read("src/cli/exit.rs");
     let codes = between(&source, "pub(crate) enum Exit {", "\n}").next().unwrap();
     let mut seen = 0;

@@ -169,7 +169,7 @@ fn forms(line: &Line) -> Vec<Vec<String>> {
         all.insert(0, "lifeboat".into());
     }
     // A synopsis has what it does behind it, two spaces away, and no comment sign.
-    if line.place.starts_with("docs/commands.md") && line.shown {
+    if line.place.starts_with("docs/reference/commands.md") && line.shown {
         let body = line.text.trim_start_matches("lifeboat").trim_start();
         let (command, rest) = body.split_once(' ').unwrap_or((body, ""));
         let rest = rest.trim_start().split("  ").next().unwrap_or_default();
@@ -224,7 +224,8 @@ fn every_option_in_a_sentence_is_there() {
         .flat_map(clap::Command::get_arguments)
         .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
         .collect();
-    let scripts = ["pe-build/README.md", "docs/building.md", "fuzz/README.md", "CONTRIBUTING.md"];
+    let scripts =
+        ["pe-build/README.md", "docs/development/building.md", "fuzz/README.md", "CONTRIBUTING.md"];
     let mut seen = 0;
     for line in doc_lines::of_documents().iter().filter(|line| line.text.starts_with("--")) {
         let option = line.text.split([' ', '=', ':', ',']).next().unwrap_or_default();
@@ -337,7 +338,7 @@ fn lines_of_lifeboat_do_what_they_promise() {
     for (at, line) in all_lines().iter().enumerate() {
         let is_ours = kind(line) == Some(Kind::Lifeboat) && line.text.starts_with("lifeboat ");
         // A synopsis says what may be typed, not what is.
-        let is_synopsis = line.shown && line.place.starts_with("docs/commands.md");
+        let is_synopsis = line.shown && line.place.starts_with("docs/reference/commands.md");
         let form = forms(line).swap_remove(0);
         let whole = args::Cli::try_parse_from(&form).is_ok_and(|cli| cli.command.is_some());
         let skipped = ONLY_PARSED.iter().any(|(what, _why)| line.text.contains(what));
@@ -464,7 +465,7 @@ fn stock_tools_do_what_is_said_of_them() {
 fn lines_of_cmd_run_under_wine() {
     const ELSEWHERE: [(&str, &str); 3] = [
         ("start.cmd", "the guided rescue: tests/windows/pe_image.rs boots it"),
-        ("restore.cmd", "puts a store onto the PC's own volumes: by hand, docs/windows.md"),
+        ("restore.cmd", "puts a store onto the PC's own volumes: by hand, docs/guide/windows.md"),
         ("exit 1", "cmd's own"),
     ];
     let exe = need!("lifeboat.exe", exe::find);

@@ -1,4 +1,4 @@
-//! Every error that the program can print has its row in docs/troubleshooting.md: a
+//! Every error that the program can print has its row in docs/reference/messages.md: a
 //! technician searches there for what stands on the screen.
 
 use std::fs;
@@ -15,7 +15,7 @@ const WORTH_SEARCHING: usize = 6;
 #[test]
 fn every_message_has_its_row() {
     let root = support::root();
-    let page = fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
+    let page = fs::read_to_string(root.join("docs/reference/messages.md")).unwrap();
     let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut missing = Vec::new();
     let mut seen = 0;
@@ -29,7 +29,7 @@ fn every_message_has_its_row() {
         }
     }
     assert!(seen > 100, "{seen} messages: are they still written like this?");
-    assert!(missing.is_empty(), "no row in docs/troubleshooting.md: {missing:#?}");
+    assert!(missing.is_empty(), "no row in docs/reference/messages.md: {missing:#?}");
 }
 
 /// The longest piece without anything put in.

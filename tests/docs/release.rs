@@ -85,7 +85,7 @@ fn everything_that_is_promised_is_in_it(release: &Release) {
         "sbom.cdx.json",
         "x64/lifeboat.exe",
         "x86/lifeboat.exe",
-        "docs/commands.md",
+        "docs/reference/commands.md",
         "docs/run.svg",
         "docs/man/lifeboat-offload.1",
         "docs/completions/lifeboat.ps1",

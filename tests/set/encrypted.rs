@@ -77,7 +77,7 @@ fn pieces(set: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 /// What stock `age` makes of the store or the manifest, with the key that a
-/// recipient's identity opens: one behind the other, as docs/format.md says.
+/// recipient's identity opens: one behind the other, as docs/reference/format.md says.
 fn by_age(set: &Path, identity: &Path, name: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key.txt");

@@ -1,5 +1,5 @@
 //! A stranger reads rescue sets: `tests/set/stranger.py`, written from
-//! docs/format.md, with Python and the zstd program. What it finds is compared
+//! docs/reference/format.md, with Python and the zstd program. What it finds is compared
 //! with the source, fact by fact.
 
 use std::path::Path;

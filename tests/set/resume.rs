@@ -47,10 +47,10 @@ impl ProcessIdentity {
     fn step(&self) -> Result<(), DestinationError> {
         let step = self.steps.fetch_add(1, SeqCst);
         if step >= self.last {
-            return Err(kind(ErrorKind::Unreachable, "dead"));
+            return Err(trouble(ErrorKind::Unreachable, "dead"));
         }
         if step % self.hiccup == self.hiccup - 1 {
-            return Err(kind(ErrorKind::Transient, "network name gone"));
+            return Err(trouble(ErrorKind::Transient, "network name gone"));
         }
         Ok(())
     }

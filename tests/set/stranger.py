@@ -1,4 +1,4 @@
-"""Reads a rescue set by docs/format.md alone, with Python's own library and the
+"""Reads a rescue set by docs/reference/format.md alone, with Python's own library and the
 programs zstd and xxhsum. Knows nothing of Lifeboat's code.
 
     stranger.py SET OUT

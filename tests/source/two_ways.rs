@@ -60,7 +60,7 @@ fn make_what_is_hard_to_show(root: &Path) {
 }
 
 /// The members in which the two ways differ, below the folder above: what each
-/// lacks of them. docs/commands.md lists the same facts for people.
+/// lacks of them. docs/reference/commands.md lists the same facts for people.
 const DIFFER: [(&str, &str); 6] = [
     ("socket", "the mount does not show its one byte"),
     ("two names", "the mount does not tell its DOS name, since it has several others"),

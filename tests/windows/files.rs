@@ -1,5 +1,5 @@
 //! Files by handle on Windows: a set put down, looked at, and read back. Run on
-//! Windows, or under Wine with the runner set (docs/building.md).
+//! Windows, or under Wine with the runner set (docs/development/building.md).
 #![cfg(windows)]
 
 use std::fs;

@@ -12,7 +12,7 @@ use support::{exe, need, require};
 
 /// The DLLs that the exe may import, and why they are there in the barest boot
 /// image (WinPE 3, Windows 7). That they are is common knowledge, tried on no
-/// WinPE; `docs/windows.md` tells how to try it.
+/// WinPE; `docs/guide/windows.md` tells how to try it.
 const DLLS: [(&str, &str); 8] = [
     ("advapi32.dll", "privileges, security descriptors, EFS; a part of every Windows"),
     ("bcrypt.dll", "BCryptGenRandom, the keys of encrypted sets; since Vista, lsass needs it"),

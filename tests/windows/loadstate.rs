@@ -120,7 +120,7 @@ fn a_script_is_written_once() {
 /// The table in the code and the protocol in the documents are the same ones.
 #[test]
 fn every_open_question_has_its_protocol() {
-    let page = include_str!("../../docs/windows.md");
+    let page = include_str!("../../docs/guide/windows.md");
     for question in QUESTIONS {
         assert!(page.contains(&format!("\n### {}: ", question.id)), "{}", question.id);
     }

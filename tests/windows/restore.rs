@@ -43,7 +43,7 @@ impl Exe {
     }
 
     /// Runs `restore` or `extract` to its end. Wine refuses facts of some files
-    /// (docs/windows.md): exit code 3. It has no reason to lose anything else.
+    /// (docs/guide/windows.md): exit code 3. It has no reason to lose anything else.
     fn puts_back(&self, args: &[&str]) -> Run {
         let run = self.run(&[args, &["--json"]].concat());
         let lost = run.events("loss");

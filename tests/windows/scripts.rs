@@ -262,7 +262,7 @@ fn without_the_program_they_say_what_is_missing() {
     }
 }
 
-/// What it really does needs the ADK: `docs/windows.md` has the check by hand.
+/// What it really does needs the ADK: `docs/guide/windows.md` has the check by hand.
 #[test]
 fn the_boot_image_s_builder_names_each_step() {
     let stick = need!(Stick::new('r'));

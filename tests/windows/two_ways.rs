@@ -1,6 +1,6 @@
 //! `lifeboat.exe` reads a store through Windows' file API, as far as Wine has it,
 //! and finds what the image holds: the same members with the same bytes. What Wine
-//! has no word for (docs/windows.md) is left out here, and by name.
+//! has no word for (docs/guide/windows.md) is left out here, and by name.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Microsoft's usmtutils is asked where it is at hand, and what it says becomes
 //! findings. A stand-in that speaks as the real one is documented to, built
-//! here, plays its part; `docs/windows.md` says how to try the real one.
+//! here, plays its part; `docs/guide/windows.md` says how to try the real one.
 #![cfg(target_os = "linux")]
 
 use std::fs;

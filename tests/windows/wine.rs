@@ -126,7 +126,7 @@ fn each_reads_the_others_set_and_restores_the_same_files() {
     let listed = programs.windows_ends(0, &["list", &set]).stdout;
     let by_exe = scratch.path().join("by-exe");
     let ran = programs.windows(&["restore", &set, "--to", &Wine::path(&by_exe)]);
-    // 3: Wine refuses some facts (docs/windows.md); the bytes must be there all the same.
+    // 3: Wine refuses some facts (docs/guide/windows.md); the bytes must be there all the same.
     assert!([0, 3].contains(&ran.code), "{ran:?}");
 
     // Packed by the exe, onto a share; put back on Linux.
@@ -218,7 +218,7 @@ fn a_store_is_sealed_on_its_drive_and_compared_with_its_seal() {
     }
     let before = tree(&top);
     let ran = programs.windows(&["seal", "L:\\Sealed", "--json"]);
-    // 3: Wine refuses some facts (docs/windows.md); the hashes must be there all the same.
+    // 3: Wine refuses some facts (docs/guide/windows.md); the hashes must be there all the same.
     assert!([0, 3].contains(&ran.code), "{ran:?}");
     let event = |ran: &str, kind: &str| -> Value {
         let events = ran.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

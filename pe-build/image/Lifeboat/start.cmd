@@ -1,6 +1,6 @@
 @echo off
-rem Called by startnet.cmd in a boot image whose only work is the rescue: opens the
-rem guided rescue, and leaves a prompt at which it can be started again.
+rem startnet.cmd calls this script in a boot image that is only for the rescue. It starts
+rem the guided rescue, and leaves a prompt where you can start it again.
 set "PATH=%PATH%;%~dp0"
 "%~dp0lifeboat.exe"
 echo.

@@ -55,7 +55,7 @@ impl CryptError {
             Self::NoPassphrase => "Give it: --passphrase-file FILE, or LIFEBOAT_PASSPHRASE.",
             Self::NoIdentity => "Name the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
             Self::TooMuchWork(_) => {
-                "Read the set with age itself: docs/format.md, section 14, tells how."
+                "Read the set with age itself: docs/reference/format.md, section 14, tells how."
             }
             Self::Damaged(_) => "Fetch the file again from another copy of the set.",
             Self::WeakPassphrase(_) => {

@@ -2,7 +2,7 @@
 //! with words of our own under `LIFEBOAT.` where that dialect has none.
 //!
 //! A header is a function of the manifest's line alone, so that each proves the
-//! other. `docs/format.md` has the table of keywords and their reasons.
+//! other. `docs/reference/format.md` has the table of keywords and their reasons.
 
 use tar::EntryType;
 

@@ -1,5 +1,5 @@
 //! What nobody has told about `loadstate` and its stores, in one table. Messages
-//! are made from the answers, and `docs/windows.md` says how to find each out:
+//! are made from the answers, and `docs/guide/windows.md` says how to find each out:
 //! whoever does so writes the answer here and the run there.
 
 /// Whether something is so.
@@ -36,7 +36,7 @@ impl Answer {
 /// Something that only a real Windows can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Question {
-    /// Its name in `docs/windows.md`.
+    /// Its name in `docs/guide/windows.md`.
     pub id: &'static str,
     /// What is asked; the answer is yes or no.
     pub asks: &'static str,

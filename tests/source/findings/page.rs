@@ -1,4 +1,4 @@
-//! docs/findings.md, the program's list and its source say the same.
+//! docs/reference/findings.md, the program's list and its source say the same.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use support::root;
 
 /// The rows of the page that are about a code.
 fn rows() -> Vec<String> {
-    let page = fs::read_to_string(root().join("docs/findings.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference/findings.md")).unwrap();
     page.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect()
 }
 
@@ -18,7 +18,7 @@ fn the_page_has_every_code_with_its_words() {
     let mut rows = rows();
     let mut take = |start: &str| {
         let at = rows.iter().position(|row| row.starts_with(start));
-        let at = at.unwrap_or_else(|| panic!("docs/findings.md has no row: {start}"));
+        let at = at.unwrap_or_else(|| panic!("docs/reference/findings.md has no row: {start}"));
         rows.remove(at)
     };
     for code in STORE {

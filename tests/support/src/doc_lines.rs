@@ -2,10 +2,22 @@
 
 use std::fs;
 
+/// Where documents are.
+pub const FOLDERS: [&str; 8] = [
+    "",
+    "docs",
+    "docs/guide",
+    "docs/reference",
+    "docs/development",
+    "fuzz",
+    "pe-build",
+    "scripts/task-sequence",
+];
+
 /// A command line somewhere, without its comment.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// `docs/usb-stick.md:26`, or `lifeboat offload --help`.
+    /// `docs/guide/usb-stick.md:26`, or `lifeboat offload --help`.
     pub place: String,
     pub text: String,
     /// In a block of its own or an example of the help; else it stands in a sentence.
@@ -17,7 +29,7 @@ pub struct Line {
 pub fn of_documents() -> Vec<Line> {
     let root = crate::root();
     let mut lines = Vec::new();
-    for folder in ["", "docs", "fuzz", "pe-build", "scripts/task-sequence"] {
+    for folder in FOLDERS {
         let mut files: Vec<_> =
             fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();

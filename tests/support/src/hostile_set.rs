@@ -178,7 +178,7 @@ impl HostileSet {
             FrameTable::Says(says) => (1, says),
             FrameTable::Count(count) => (count, u32::try_from(plain.len()).unwrap()),
         };
-        // docs/format.md 4.2.
+        // docs/reference/format.md 4.2.
         store.extend([0x5E, 0x2A, 0x4D, 0x18]);
         store.extend(17u32.to_le_bytes());
         store.extend(packed.to_le_bytes());

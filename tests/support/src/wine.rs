@@ -1,7 +1,7 @@
 //! Runs a Windows program under Wine, as plain as it gets: no window, no
 //! console, a prefix of its own in the target folder.
 //!
-//! `docs/windows.md` lists what Wine cannot show.
+//! `docs/guide/windows.md` lists what Wine cannot show.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
