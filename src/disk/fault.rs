@@ -304,6 +304,6 @@ mod tests {
         let finding = Fault::PartitionCutShort { number: 3, missing: 5 << 20 }.finding("disk.img");
         assert_eq!(finding.code, "partition-cut-short");
         assert_eq!(finding.path, "disk.img");
-        assert_eq!(finding.what, "partition 3 ends 5 MiB past the end of the disk");
+        assert_eq!(finding.what, "partition 3 ends 5.0 MiB past the end of the disk");
     }
 }

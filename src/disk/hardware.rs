@@ -22,7 +22,7 @@ pub struct Hardware {
 }
 
 impl Hardware {
-    /// In a few words: `Samsung SSD 860 (sata), 238 GiB`.
+    /// In a few words: `Samsung SSD 860 (sata), 238.0 GiB`.
     pub fn describe(&self, len: u64) -> String {
         let mut words = match (&*self.model, &*self.backing) {
             ("", "") => "disk".to_owned(),
@@ -43,9 +43,9 @@ mod tests {
     #[test]
     fn a_disk_is_described_by_what_is_known() {
         let mut hardware = Hardware::default();
-        assert_eq!(hardware.describe(1 << 30), "disk, 1 GiB");
+        assert_eq!(hardware.describe(1 << 30), "disk, 1.0 GiB");
         hardware.model = "Samsung SSD 860".to_owned();
         hardware.transport = "sata".to_owned();
-        assert_eq!(hardware.describe(238 << 30), "Samsung SSD 860 (sata), 238 GiB");
+        assert_eq!(hardware.describe(238 << 30), "Samsung SSD 860 (sata), 238.0 GiB");
     }
 }

@@ -246,7 +246,7 @@ fn a_disk_that_is_far_too_small_is_refused_at_once() {
     let server = need!(server(options));
     let ended = Run::to(&server).end();
     assert_eq!(ended.code, 5, "{ended:?}");
-    assert!(ended.texts("error", "what")[0].contains("at least 32."), "{ended:?}");
+    assert!(ended.texts("error", "what")[0].contains("at least 30."), "{ended:?}");
     assert!(ended.texts("error", "what")[0].contains("are free"), "{ended:?}");
     assert_eq!(std::fs::read_dir(server.share_path().join("rescue")).unwrap().count(), 0);
 }

@@ -149,8 +149,8 @@ fn every_command_and_option_is_documented() {
 fn every_event_is_documented() {
     let page = read("docs/reference/commands.md");
     let mut seen = 0;
-    for entry in fs::read_dir(root().join("src/cli")).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in walkdir::WalkDir::new(root().join("src/cli")) {
+        let path = entry.unwrap().into_path();
         if path.extension().is_none_or(|e| e != "rs") {
             continue;
         }

@@ -62,9 +62,9 @@ fn messages(src: &Path) -> Vec<(String, String)> {
         if name.starts_with("cli/") {
             add(text, &FAILURES);
         }
-        if name == "target/trouble.rs" {
+        if name == "destination/errors.rs" {
             // The words stand behind the advice.
-            add(text.split_once("use Trouble::").unwrap().1, &TROUBLE);
+            add(text.split_once("use ErrorKind::").unwrap().1, &TROUBLE);
         }
     }
     found

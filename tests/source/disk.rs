@@ -127,7 +127,7 @@ fn a_gpt_disk_by_sgdisk() {
     let types: Vec<_> =
         disk.volumes.iter().map(|v| v.partition.as_ref().unwrap().kind.to_string()).collect();
     assert_eq!(types, ["EFI system", "Microsoft reserved", "basic data", "basic data"]);
-    assert_eq!(disk.volumes[2].display, format!("{path}, partition 3 (NTFS, 64 MiB)"));
+    assert_eq!(disk.volumes[2].display, format!("{path}, partition 3 (NTFS, 64.0 MiB)"));
     assert_eq!(disk.volumes[2].partition.as_ref().unwrap().name, "Basic data partition");
     // sgdisk prints GUIDs in capitals.
     let shown = run("sgdisk", &["-i", "3", &path]).to_lowercase();
