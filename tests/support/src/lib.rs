@@ -59,6 +59,11 @@ pub fn root() -> &'static Path {
         .expect("this crate is two folders deep")
 }
 
+/// A path in a command line; tests use plain names.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
 /// The version of Lifeboat.
 pub fn version() -> &'static str {
     let program = lifeboat::archive::writer::PROGRAM;
