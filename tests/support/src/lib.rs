@@ -25,6 +25,7 @@ pub mod hostile_set;
 pub mod made;
 pub mod made_set;
 pub mod members;
+pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod ntfs3g;
 #[cfg(target_os = "linux")]
