@@ -8,11 +8,7 @@ use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat};
-use support::{need, unpack};
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
+use support::{need, text, unpack};
 
 /// Offloads folders of an image; the sets.
 fn offload(image: &Guarded, dest: &Path, paths: &[&str]) -> (Run, Vec<PathBuf>) {

@@ -6,13 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-#[cfg(feature = "smb")]
-use support::smbd;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
+use support::program;
 use support::program::{Guarded, Run, lifeboat};
-use support::{need, program};
 
 const SCHEMA: &str = "docs/reference/json.schema.json";
 
@@ -316,7 +314,7 @@ fn sources(folder: &Path, look: &mut dyn FnMut(&str)) {
 #[cfg(feature = "smb")]
 fn a_password_stands_in_no_event_and_no_log() {
     let image = Guarded::fixture("hardlink-one");
-    let server = need!(smbd::Smbd::start());
+    let server = support::need!(support::smbd::Smbd::start());
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("password");
     fs::write(&file, server.password()).unwrap();

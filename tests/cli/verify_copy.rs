@@ -4,12 +4,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "smb")]
-use support::smbd;
 
 use lifeboat_maker::mount::{Mount, MountOptions};
+use support::need;
 use support::program::{Run, lifeboat};
-use support::{need, program};
 use tempfile::TempDir;
 
 /// Copies as `cp -r --preserve=timestamps` does: files, folders, times of files.
@@ -91,14 +89,15 @@ fn a_copy_is_found_in_any_folder_and_compared_with_its_seal() {
 #[cfg(feature = "smb")]
 fn a_copy_on_a_share_is_verified_by_its_url() {
     need!("fuse");
-    let server = need!(smbd::Smbd::start());
+    let server = need!(support::smbd::Smbd::start());
     let (_scratch, from) = copied();
     copy(&from, &server.share_path().join("copies/PC12"));
     // What the copy lacks by itself, seen from here: streams.
     let changed = verify(&from, 3).events("seal")[0]["changed"].as_u64().unwrap();
     let verify = |dir: &str, level: &str, code: i32| {
         let args = ["verify", &server.url(dir), "--level", level, "--json"];
-        program::lifeboat_with(&args, &[("LIFEBOAT_PASSWORD", server.password())]).expect(code)
+        support::program::lifeboat_with(&args, &[("LIFEBOAT_PASSWORD", server.password())])
+            .expect(code)
     };
     for dir in ["copies", "copies/PC12", "copies/PC12/USMT"] {
         let run = verify(dir, "full", 3);

@@ -6,6 +6,8 @@ use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::destination::{Destination, ErrorKind};
 
+use crate::both;
+
 fn target(folder: &Path) -> DirectoryDestination {
     DirectoryDestination::open(folder, Missing::Make).unwrap()
 }
@@ -18,113 +20,41 @@ fn odd_names() -> Vec<&'static str> {
     if !cfg!(windows) {
         names.extend(["50% off?", "a:b", "a\\b"]);
     }
-    names.sort_unstable();
     names
 }
 
 #[test]
 fn files_come_back_as_they_were_written() {
     let temp = tempfile::tempdir().unwrap();
-    let target = target(temp.path());
-    let large: Vec<u8> = (0..20 << 20).map(|i: u32| (i ^ (i >> 11)).to_le_bytes()[0]).collect();
-    for (name, bytes) in [("empty", &[][..]), ("one", b"x"), ("large", &large)] {
-        let mut file = target.create(name).unwrap();
-        // Out of order, as a repeated write may come.
-        let half = bytes.len() / 2;
-        file.write_all_at(half as u64, &bytes[half..]).unwrap();
-        file.write_all_at(0, &bytes[..half]).unwrap();
-        file.sync().unwrap();
-        assert_eq!(file.size().unwrap(), bytes.len() as u64);
-        file.close().unwrap();
-
-        let mut back = vec![0xEE; bytes.len() + 7];
-        let mut file = target.open(name).unwrap();
-        assert_eq!(file.read_at(0, &mut back).unwrap(), bytes.len());
-        assert!(back[..bytes.len()] == *bytes, "{name}");
-        assert_eq!(file.read_at(bytes.len() as u64, &mut back).unwrap(), 0);
-        file.close().unwrap();
-        assert_eq!(std::fs::read(temp.path().join(name)).unwrap(), bytes);
-    }
+    both::files_come_back(&target(temp.path()), temp.path());
 }
 
 #[test]
 fn odd_names_are_names() {
     let temp = tempfile::tempdir().unwrap();
-    let target = target(temp.path());
-    for name in odd_names() {
-        target.create_dir_all(&format!("d/{name}")).unwrap();
-        let path = format!("d/{name}/{name}");
-        let mut file = target.create(&path).unwrap();
-        file.write_all_at(0, name.as_bytes()).unwrap();
-        file.close().unwrap();
-        assert_eq!(target.stat(&path).unwrap().unwrap().size, name.len() as u64);
-        assert_eq!(std::fs::read(temp.path().join(&path)).unwrap(), name.as_bytes());
-    }
-    let listed: Vec<_> = target.list("d").unwrap().into_iter().map(|entry| entry.name).collect();
-    assert_eq!(listed, odd_names());
+    both::names_are_kept(&target(temp.path()), temp.path(), &odd_names());
 }
 
 #[test]
 fn a_rename_never_replaces() {
     let temp = tempfile::tempdir().unwrap();
-    let target = target(temp.path());
-    target.create_dir_all("a.partial/x").unwrap();
-    target.create_dir_all("there").unwrap();
-    target.create("one").unwrap().close().unwrap();
-    target.create("two").unwrap().close().unwrap();
-
-    assert_eq!(target.rename("one", "two").unwrap_err().kind, ErrorKind::AlreadyExists);
-    assert_eq!(target.rename("a.partial", "there").unwrap_err().kind, ErrorKind::AlreadyExists);
-    let missing = target.rename("none", "three").unwrap_err();
-    assert_eq!(missing.kind, ErrorKind::NotFound);
-    assert!(missing.path.ends_with("none"), "{missing}");
-
-    target.rename("a.partial", "a").unwrap();
-    target.rename("one", "a/x/one").unwrap();
-    assert!(target.stat("a.partial").unwrap().is_none());
-    assert!(!target.stat("a/x/one").unwrap().unwrap().is_dir);
+    both::a_rename_never_replaces(&target(temp.path()), temp.path());
 }
 
 #[test]
 fn files_are_opened_again_cut_and_removed() {
     let temp = tempfile::tempdir().unwrap();
-    let target = target(temp.path());
-    let mut file = target.create("f").unwrap();
-    file.write_all_at(0, b"0123456789").unwrap();
-    file.close().unwrap();
-    let mut file = target.open_rw("f").unwrap();
-    file.set_size(4).unwrap();
-    file.write_all_at(6, b"67").unwrap();
-    file.close().unwrap();
-    assert_eq!(std::fs::read(temp.path().join("f")).unwrap(), b"0123\0\x0067");
-    target.create("f").unwrap().close().unwrap();
-    assert_eq!(target.stat("f").unwrap().unwrap().size, 0);
-
-    target.create_dir_all("d/e").unwrap();
-    assert_eq!(target.remove_dir("d").unwrap_err().kind, ErrorKind::AlreadyExists);
-    target.remove_dir("d/e").unwrap();
-    target.remove_file("f").unwrap();
-    assert_eq!(target.remove_file("f").unwrap_err().kind, ErrorKind::NotFound);
-    assert_eq!(target.open("f").err().unwrap().kind, ErrorKind::NotFound);
-    assert_eq!(target.open_rw("f").err().unwrap().kind, ErrorKind::NotFound);
+    both::files_are_opened_again_cut_and_removed(&target(temp.path()), temp.path());
 }
 
 #[test]
 fn existing_files_are_reported() {
     let temp = tempfile::tempdir().unwrap();
     let target = target(temp.path());
-    target.create_dir_all("d").unwrap();
-    target.create("f").unwrap().close().unwrap();
-    for error in [
-        target.create("d").err().unwrap(),
-        target.open("d").err().unwrap(),
-        target.create_dir_all("f").unwrap_err(),
-        target.create_dir_all("f/below").unwrap_err(),
-        DirectoryDestination::open(&temp.path().join("f"), Missing::Make).unwrap_err(),
-    ] {
-        assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
-        assert!(!error.action.is_empty());
-    }
+    both::existing_files_are_reported(&target);
+    let error = DirectoryDestination::open(&temp.path().join("f"), Missing::Make).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
+    assert!(!error.action.is_empty());
     assert!(target.stat("f/below").unwrap().is_none());
     for name in if cfg!(windows) { vec!["../out", "a:b", "a\\b", "a?"] } else { vec!["../out"] } {
         assert_eq!(target.create(name).err().unwrap().kind, ErrorKind::Unfit, "{name}");

@@ -346,7 +346,7 @@ fn single_files_come_from_a_share_whatever_else_is_gone() {
         let ran = extract(&path, &out);
         let said = String::from_utf8(ran.stdout).unwrap();
         let is_whole = std::fs::read(out.join(&path))
-            .is_ok_and(|bytes| bytes == same_set::noise(2_000_000, i + 2));
+            .is_ok_and(|bytes| bytes == support::made::noise(i + 2, 2_000_000));
         // Of a whole one only facts are lost, which this folder cannot hold.
         assert!(matches!(ran.status.code(), Some(0 | 3)), "{path}: {said}");
         assert_eq!(said.contains("store.tar.zst.003"), !is_whole, "{path}: {said}");

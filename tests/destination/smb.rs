@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::both::{self, pattern};
 use lifeboat::destination::Missing;
 use lifeboat::destination::address::{Dest, SmbPlace};
 use lifeboat::destination::open;
@@ -32,34 +33,10 @@ fn target(server: &Smbd) -> SmbDestination {
     open_url(&server.url(""), server.password()).unwrap()
 }
 
-/// Bytes that differ from place to place.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..u32::try_from(len).unwrap()).map(|i| (i ^ (i >> 11)).to_le_bytes()[0]).collect()
-}
-
 #[test]
 fn files_come_back_as_they_were_written() {
     let server = need!(Smbd::start());
-    let target = target(&server);
-    let large = pattern(20 << 20);
-    for (name, bytes) in [("empty", &[][..]), ("one", b"x"), ("large", &large)] {
-        let mut file = target.create(name).unwrap();
-        // Out of order, as a repeated write may come.
-        let half = bytes.len() / 2;
-        file.write_all_at(half as u64, &bytes[half..]).unwrap();
-        file.write_all_at(0, &bytes[..half]).unwrap();
-        file.sync().unwrap();
-        assert_eq!(file.size().unwrap(), bytes.len() as u64);
-        file.close().unwrap();
-
-        let mut back = vec![0xEE; bytes.len() + 7];
-        let mut file = target.open(name).unwrap();
-        assert_eq!(file.read_at(0, &mut back).unwrap(), bytes.len());
-        assert!(back[..bytes.len()] == *bytes, "{name}");
-        assert_eq!(file.read_at(bytes.len() as u64, &mut back).unwrap(), 0);
-        file.close().unwrap();
-        assert!(std::fs::read(server.share_path().join(name)).unwrap() == bytes, "{name}");
-    }
+    both::files_come_back(&target(&server), &server.share_path());
 }
 
 #[test]
@@ -91,20 +68,7 @@ fn odd_names_are_names_and_impossible_ones_are_refused() {
     let target = target(&server);
     let good =
         ["%41", "50% off", "a#b", "two  spaces", " leading", "\u{1F600}.bin", "~$x", "ü&;+=@!"];
-    for name in good {
-        target.create_dir_all(&format!("d/{name}")).unwrap();
-        let path = format!("d/{name}/{name}");
-        let mut file = target.create(&path).unwrap();
-        file.write_all_at(0, name.as_bytes()).unwrap();
-        file.close().unwrap();
-        assert_eq!(target.stat(&path).unwrap().unwrap().size, name.len() as u64);
-        let on_disk = server.share_path().join(&path);
-        assert_eq!(std::fs::read(on_disk).unwrap(), name.as_bytes(), "{name}");
-    }
-    let listed: Vec<_> = target.list("d").unwrap().into_iter().map(|entry| entry.name).collect();
-    let mut expected = good.to_vec();
-    expected.sort_unstable();
-    assert_eq!(listed, expected);
+    both::names_are_kept(&target, &server.share_path(), &good);
 
     for name in ["a?b", "a*", "dots...", "space ", "a:b", "a\\b", ".."] {
         let error = target.create(name).err().unwrap();
@@ -116,70 +80,28 @@ fn odd_names_are_names_and_impossible_ones_are_refused() {
 #[test]
 fn a_rename_never_replaces() {
     let server = need!(Smbd::start());
-    let target = target(&server);
-    target.create_dir_all("a.partial/x").unwrap();
-    target.create_dir_all("there").unwrap();
-    target.create("one").unwrap().close().unwrap();
-    target.create("two").unwrap().close().unwrap();
-
-    assert_eq!(target.rename("one", "two").unwrap_err().kind, ErrorKind::AlreadyExists);
-    assert_eq!(target.rename("a.partial", "there").unwrap_err().kind, ErrorKind::AlreadyExists);
-    let missing = target.rename("none", "three").unwrap_err();
-    assert_eq!(missing.kind, ErrorKind::NotFound);
-    assert!(missing.path.ends_with("/none"), "{missing}");
-
-    target.rename("a.partial", "a").unwrap();
-    target.rename("one", "a/x/one").unwrap();
-    assert!(target.stat("a.partial").unwrap().is_none());
-    assert!(server.share_path().join("a/x/one").is_file());
+    both::a_rename_never_replaces(&target(&server), &server.share_path());
 }
 
 #[test]
 fn files_are_opened_again_cut_and_removed() {
     let server = need!(Smbd::start());
     let target = target(&server);
-    let mut file = target.create("f").unwrap();
-    file.write_all_at(0, b"0123456789").unwrap();
-    file.close().unwrap();
-    let mut file = target.open_rw("f").unwrap();
-    file.set_size(4).unwrap();
-    assert_eq!(file.size().unwrap(), 4);
-    file.write_all_at(6, b"67").unwrap();
-    file.close().unwrap();
-    assert_eq!(std::fs::read(server.share_path().join("f")).unwrap(), b"0123\0\x0067");
-    target.create("f").unwrap().close().unwrap();
-    assert_eq!(target.stat("f").unwrap().unwrap().size, 0);
-
+    both::files_are_opened_again_cut_and_removed(&target, &server.share_path());
+    // What the server itself would do to the wrong kind.
     target.create_dir_all("d/e").unwrap();
-    assert_eq!(target.remove_dir("d").unwrap_err().kind, ErrorKind::AlreadyExists);
+    target.create("f").unwrap().close().unwrap();
     assert_eq!(target.remove_file("d/e").unwrap_err().kind, ErrorKind::AlreadyExists);
     assert_eq!(target.remove_dir("f").unwrap_err().kind, ErrorKind::AlreadyExists);
-    target.remove_dir("d/e").unwrap();
-    target.remove_file("f").unwrap();
-    assert_eq!(target.remove_file("f").unwrap_err().kind, ErrorKind::NotFound);
-    assert_eq!(target.open("f").err().unwrap().kind, ErrorKind::NotFound);
-    assert_eq!(target.open_rw("f").err().unwrap().kind, ErrorKind::NotFound);
-    assert_eq!(target.list("none").err().unwrap().kind, ErrorKind::NotFound);
-    assert_eq!(target.list("d").unwrap(), []);
 }
 
 #[test]
 fn existing_files_are_reported() {
     let server = need!(Smbd::start());
-    let target = target(&server);
-    target.create_dir_all("d").unwrap();
-    target.create("f").unwrap().close().unwrap();
-    for error in [
-        target.create("d").err().unwrap(),
-        target.open("d").err().unwrap(),
-        target.list("f").err().unwrap(),
-        target.create_dir_all("f").unwrap_err(),
-        target.create_dir_all("f/below").unwrap_err(),
-        open_url(&server.url("f"), server.password()).unwrap_err(),
-    ] {
-        assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
-        assert!(!error.action.is_empty());
-    }
+    both::existing_files_are_reported(&target(&server));
+    let error = open_url(&server.url("f"), server.password()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
+    assert!(!error.action.is_empty());
 }
 
 #[test]

@@ -92,8 +92,9 @@ fn the_map_has_every_room() {
 fn the_oldest_compiler_is_the_same_everywhere() {
     let manifest = read("Cargo.toml");
     let version = between(&manifest, "rust-version = \"", "\"").next().unwrap();
-    let maker = read("tests/maker/Cargo.toml");
-    assert!(maker.contains(&format!("rust-version = \"{version}\"")), "{maker}");
+    for member in ["tests/maker/Cargo.toml", "tests/support/Cargo.toml"] {
+        assert!(read(member).contains(&format!("rust-version = \"{version}\"")), "{member}");
+    }
     assert!(read("docs/development/building.md").contains(&format!("Rust {version} or newer")));
 }
 

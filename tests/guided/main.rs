@@ -8,12 +8,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+
+use support::program::{Guarded, lifeboat};
 #[cfg(feature = "smb")]
 use support::relay;
 #[cfg(feature = "smb")]
 use support::smbd;
-
-use support::program::{Guarded, lifeboat};
 use support::tmux::Tmux;
 use support::{golden, need};
 use tempfile::TempDir;

@@ -10,32 +10,21 @@ use std::path::{Path, PathBuf};
 
 use lifeboat::model::monitor::Silent;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::made::{noise, prose};
+use support::made::{Random, descriptor, noise, prose};
 use support::ntfs3g::Image;
 use support::{compare, need, witness};
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
 const RO: &str = "ro,streams_interface=xattr,permissions";
 
-/// A generator of random numbers (xorshift64*).
-struct Random(u64);
+/// What is drawn for a tree.
+trait Draw {
+    fn size(&mut self) -> usize;
+    fn bytes(&mut self) -> Vec<u8>;
+    fn name(&mut self) -> String;
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-
+impl Draw for Random {
     fn size(&mut self) -> usize {
         let edges = [0, 1, 511, 512, 513, 600, 700, 4095, 4096, 4097, 65_535, 65_536, 65_537];
         let size = match self.below(3) {
@@ -47,7 +36,7 @@ impl Random {
     }
 
     fn bytes(&mut self) -> Vec<u8> {
-        let (size, seed) = (self.size(), self.next());
+        let (size, seed) = (self.size(), self.number());
         match self.below(4) {
             0 => noise(seed, size),
             1 => vec![0; size],
@@ -127,7 +116,7 @@ fn sparse(path: &Path, random: &mut Random) {
 
 fn reparse(path: &Path, random: &mut Random) {
     fs::write(path, "").unwrap();
-    let (seed, length) = (random.next(), random.below(300));
+    let (seed, length) = (random.number(), random.below(300));
     let data = noise(seed, 16 + usize::try_from(length).unwrap());
     let mut bytes = vec![0x42, 0, 0, 0];
     bytes.extend(u16::try_from(data.len() - 16).unwrap().to_le_bytes());
@@ -147,14 +136,14 @@ fn decorate(path: &Path, random: &mut Random) {
     }
     if random.below(3) == 0 {
         let mask = u32::try_from(random.below(64)).unwrap();
-        xattr::set(path, "system.ntfs_acl", &descriptor(mask)).unwrap();
+        xattr::set(path, "system.ntfs_acl", &descriptor(0x001F_0100 + mask)).unwrap();
     }
     if random.below(5) == 0 && path.is_file() && fs::metadata(path).unwrap().len() > 0 {
         let flags = *random.pick(&[0x21_u32, 0x22, 0x26, 0x2020, 0x2120]);
         let _ = xattr::set(path, "system.ntfs_attrib_be", &flags.to_be_bytes());
     }
     if random.below(5) == 0 {
-        let times: Vec<u8> = (0..3).flat_map(|_| (random.next() * 3000).to_be_bytes()).collect();
+        let times: Vec<u8> = (0..3).flat_map(|_| (random.number() * 3000).to_be_bytes()).collect();
         let _ = xattr::set(path, "system.ntfs_times_be", &times);
     }
     if random.below(6) == 0 {
@@ -162,24 +151,9 @@ fn decorate(path: &Path, random: &mut Random) {
         let _ = xattr::set(path, "system.ntfs_dos_name", name.as_bytes());
     }
     if random.below(6) == 0 {
-        let seed = random.next();
+        let seed = random.number();
         let _ = xattr::set(path, "system.ntfs_object_id", &noise(seed, 16));
     }
-}
-
-/// A self-relative descriptor with one entry for Everyone.
-fn descriptor(mask: u32) -> Vec<u8> {
-    let admins = [1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0];
-    let mut b = vec![1, 0, 4, 0x80];
-    for offset in [20_u32, 36, 0, 52] {
-        b.extend(offset.to_le_bytes());
-    }
-    b.extend(admins);
-    b.extend(admins);
-    b.extend([2, 0, 28, 0, 1, 0, 0, 0, 0, 3, 20, 0]);
-    b.extend((0x001F_0100 + mask).to_le_bytes());
-    b.extend([1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
-    b
 }
 
 fn seeds() -> std::ops::Range<u64> {
@@ -205,7 +179,7 @@ fn random_trees_read_the_same_by_all() {
         let layout = layouts[usize::try_from(seed % 5).unwrap()];
         eprintln!("seed {seed}, mkntfs {layout:?}");
         let image = Image::make(128 << 20, layout);
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         image.fill(RW, |root| fill(root, &mut random));
         let tree = NtfsTree::open(image.device(), "random".into(), &Silent).unwrap();
         assert_eq!(tree.findings(), []);

@@ -12,7 +12,7 @@ use lifeboat::ntfs::ondisk::record::{FileRef, Record};
 use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::made::{noise, prose};
+use support::made::{descriptor, noise, prose};
 use support::ntfs3g::Image;
 use support::{compare, need, ntfs3g};
 
@@ -71,7 +71,7 @@ fn everything(root: &Path) {
     xattr::set(&facts, "system.ntfs_dos_name", b"FACTSO~1.TXT").unwrap();
     xattr::set(&facts, "system.ntfs_object_id", &[7; 16]).unwrap();
     for (i, name) in ["trailing dot.", "a.docx", "streams"].iter().enumerate() {
-        let descriptor = descriptor(u32::try_from(i).unwrap());
+        let descriptor = descriptor(0x0012_0089 + u32::try_from(i).unwrap());
         xattr::set(deep.join(name), "system.ntfs_acl", &descriptor).unwrap();
     }
 
@@ -103,22 +103,6 @@ fn compressed(folder: &Path) {
     gap.write_all(&prose(4, 70_000)).unwrap();
     gap.seek(SeekFrom::Start(1_000_000)).unwrap();
     gap.write_all(&prose(5, 70_000)).unwrap();
-}
-
-/// A self-relative descriptor: owner and group Administrators, and one
-/// access-allowed entry for Everyone whose mask differs by `i`.
-fn descriptor(i: u32) -> Vec<u8> {
-    let admins = [1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0];
-    let mut b = vec![1, 0, 4, 0x80];
-    for offset in [20_u32, 36, 0, 52] {
-        b.extend(offset.to_le_bytes());
-    }
-    b.extend(admins);
-    b.extend(admins);
-    b.extend([2, 0, 28, 0, 1, 0, 0, 0, 0, 3, 20, 0]);
-    b.extend((0x0012_0089 + i).to_le_bytes());
-    b.extend([1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
-    b
 }
 
 #[test]

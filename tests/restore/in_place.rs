@@ -16,12 +16,8 @@ use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use support::program::{Guarded, Run, lifeboat};
-use support::{need, sets};
+use support::{need, sets, text};
 use tempfile::TempDir;
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// The set that `offload` made.
 fn set_of(run: &Run, dir: &Path) -> PathBuf {

@@ -20,34 +20,23 @@ use lifeboat::set::write::writer::offload;
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use lifeboat::tree::ntfs::NtfsTree;
+use support::made::Random;
 use support::ntfs_mount::{ALL_FACTS, Mounted};
 use support::view::{Seen, view};
 use support::{made_set, need, sets};
 
-/// A generator of random numbers (xorshift64*).
-struct Random(u64);
+/// What is drawn for a store.
+trait Draw {
+    fn bytes(&mut self, most: u64) -> Vec<u8>;
+    fn name(&mut self, number: usize) -> String;
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-
+impl Draw for Random {
     fn bytes(&mut self, most: u64) -> Vec<u8> {
         let edges = [0, 1, 511, 512, 700, 4096, 4097, 65_536];
         let size = if self.below(2) == 0 { *self.pick(&edges) } else { self.below(most) };
         let size = usize::try_from(size.min(most)).unwrap();
-        let (start, step) = (self.next(), self.below(3));
+        let (start, step) = (self.number(), self.below(3));
         (0..size as u64).map(|i| (start + i * step * 7 / 3).to_le_bytes()[0]).collect()
     }
 
@@ -134,7 +123,7 @@ fn decorate(path: &Path, number: usize, random: &mut Random) {
         set(path, "system.ntfs_dos_name", format!("D{number}~1.X").as_bytes());
     }
     if random.below(6) == 0 {
-        let id: Vec<u8> = (0..16).map(|_| random.next().to_le_bytes()[0]).collect();
+        let id: Vec<u8> = (0..16).map(|_| random.number().to_le_bytes()[0]).collect();
         set(path, "system.ntfs_object_id", &id);
     }
     if random.below(6) == 0 {
@@ -146,7 +135,7 @@ fn decorate(path: &Path, number: usize, random: &mut Random) {
     if random.below(3) == 0 {
         let mut descriptor = made_set::descriptor();
         // The rights that its one entry grants.
-        descriptor[56] = random.next().to_le_bytes()[0];
+        descriptor[56] = random.number().to_le_bytes()[0];
         set(path, "system.ntfs_acl", &descriptor);
     }
     if random.below(4) == 0 && path.is_file() {
@@ -206,7 +195,7 @@ fn random_stores_are_restored_with_all_metadata() {
     for seed in seeds() {
         eprintln!("seed {seed}");
         let mut old = Mounted::fresh(64);
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         fill(old.path(), &mut random);
         old.unmount();
         let source = raw(old.image());

@@ -7,12 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-#[cfg(feature = "smb")]
-use support::smbd;
 
 use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat, lifeboat_with};
-use support::{need, same_set, unpack};
+#[cfg(feature = "smb")]
+use support::smbd;
+use support::{need, same_set, text, unpack};
 use tempfile::TempDir;
 
 const PASSPHRASE: &str = "correct horse battery staple";
@@ -21,10 +21,6 @@ const PASSPHRASE: &str = "correct horse battery staple";
 struct Pair {
     file: PathBuf,
     recipient: String,
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 fn keygen(dir: &Path, name: &str) -> Pair {

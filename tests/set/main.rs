@@ -7,6 +7,7 @@ mod encrypted;
 mod findings;
 mod format;
 mod good_data_first;
+mod memory;
 mod read;
 mod read_back;
 mod report;

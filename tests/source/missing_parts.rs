@@ -11,7 +11,7 @@ use lifeboat_maker::store;
 use lifeboat_maker::volume::VolumeSpec;
 use serde_json::{Value, json};
 use support::program::{Guarded, Run, lifeboat};
-use support::{need, unpack};
+use support::{need, text, unpack};
 
 /// A bare volume that BitLocker has encrypted, to its first sector's say-so.
 fn locked(dir: &Path) -> PathBuf {
@@ -21,10 +21,6 @@ fn locked(dir: &Path) -> PathBuf {
     let path = dir.join("locked.img");
     fs::write(&path, bytes).unwrap();
     path
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 /// The findings of one code.

@@ -10,7 +10,7 @@ use std::process::Command;
 use lifeboat::usmt::loadstate::unsure::QUESTIONS;
 use support::program::{Guarded, lifeboat};
 use support::wine::{Ran, Wine};
-use support::{exe, need, require, wine};
+use support::{exe, need, require, text, wine};
 use tempfile::TempDir;
 
 /// A fixture's rescue set.
@@ -19,10 +19,6 @@ fn set_of(fixture: &str, dir: &Path) -> PathBuf {
     let run = lifeboat(&["offload", image.arg(), "--to", dir.to_str().unwrap(), "--json"]);
     let run = if run.code == 3 { run.expect(3) } else { run.expect(0) };
     dir.join(run.events("set")[0]["name"].as_str().unwrap())
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 #[test]

@@ -19,7 +19,7 @@ use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::program::{Guarded, Run, lifeboat, sha256_of};
 use support::wine::Wine;
-use support::{exe, members, need, sets, wine};
+use support::{exe, members, need, sets, text, wine};
 use tempfile::TempDir;
 
 /// The exe, and what runs it.
@@ -71,10 +71,6 @@ impl Exe {
         let status = child.wait().unwrap();
         assert_eq!(status.signal(), Some(9), "{args:?} ended before it was killed: {status}");
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 /// A set that the Linux program made of a fixture, and its members.

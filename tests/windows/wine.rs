@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use support::program::sha256_of;
 use support::wine::{Ran, Wine};
-use support::{exe, need, wine};
+use support::{exe, need, text, wine};
 use tempfile::TempDir;
 
 /// Both programs.
@@ -71,7 +71,7 @@ fn it_finds_the_same_stores() {
     let programs = need!(programs());
     for fixture in lifeboat_maker::fixtures::all() {
         let image = lifeboat_maker::fixture(fixture.name).unwrap();
-        let before = sha256(&image);
+        let before = sha256_of(&image);
         let code = if fixture.stores.is_empty() { 4 } else { 0 };
         let (unix, windows) = (image.to_str().unwrap(), Wine::path(&image));
         let here = Programs::linux_ends(code, &["detect", "--json", unix]);
@@ -79,7 +79,7 @@ fn it_finds_the_same_stores() {
         let (here, there) = (stores(&here, unix), stores(&there, &windows));
         assert!(here.len() >= fixture.stores.len(), "{}: {here:#?}", fixture.name);
         assert_eq!(here, there, "{}", fixture.name);
-        assert_eq!(before, sha256(&image), "{}: the image was changed", fixture.name);
+        assert_eq!(before, sha256_of(&image), "{}: the image was changed", fixture.name);
     }
 }
 
@@ -91,11 +91,11 @@ fn its_sets_hold_the_same_bytes() {
             continue;
         }
         let image = lifeboat_maker::fixture(fixture.name).unwrap();
-        let before = sha256(&image);
+        let before = sha256_of(&image);
         let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         // A level of its own: `auto` goes by the speed of the moment.
         let level = ["--level", "3"];
-        let args = [&["offload", path(&image), "--to", path(here.path())][..], &level].concat();
+        let args = [&["offload", text(&image), "--to", text(here.path())][..], &level].concat();
         let ended = Programs::linux(&args).0;
         // A store that lacks a part is never saved without losses.
         let lacking = fixture.stores.iter().any(|store| !store.has_all_parts);
@@ -107,7 +107,7 @@ fn its_sets_hold_the_same_bytes() {
         let (here, there) = (stored(here.path()), stored(there.path()));
         assert!(here.len() >= fixture.stores.len(), "{}: {here:?}", fixture.name);
         assert_eq!(here, there, "{}", fixture.name);
-        assert_eq!(before, sha256(&image), "{}: the image was changed", fixture.name);
+        assert_eq!(before, sha256_of(&image), "{}: the image was changed", fixture.name);
     }
 }
 
@@ -119,7 +119,7 @@ fn each_reads_the_others_set_and_restores_the_same_files() {
 
     // Packed on Linux, put back by the exe, through a share.
     let from_linux = scratch.path().join("from-linux");
-    Programs::linux_ends(0, &["offload", path(&image), "--to", path(&from_linux)]);
+    Programs::linux_ends(0, &["offload", text(&image), "--to", text(&from_linux)]);
     let share = programs.wine.share(&from_linux);
     let set = format!("{}\\{}", share.unc, name(&only_set(&from_linux)));
     programs.windows_ends(0, &["verify", &set]);
@@ -135,13 +135,13 @@ fn each_reads_the_others_set_and_restores_the_same_files() {
     let share = programs.wine.share(&from_exe);
     programs.windows_ends(0, &["offload", &Wine::path(&image), "--to", &share.unc]);
     let set = only_set(&from_exe);
-    Programs::linux_ends(0, &["verify", path(&set)]);
+    Programs::linux_ends(0, &["verify", text(&set)]);
     // The first line names the set, the others its files.
     let files = |list: &str| list.split_once('\n').map(|(_, files)| files.to_owned());
-    assert_eq!(files(&Programs::linux_ends(0, &["list", path(&set)])), files(&listed));
+    assert_eq!(files(&Programs::linux_ends(0, &["list", text(&set)])), files(&listed));
     let by_linux = scratch.path().join("by-linux");
     // 3: this file system refuses some facts too.
-    let ended = Programs::linux(&["restore", path(&set), "--to", path(&by_linux)]).0;
+    let ended = Programs::linux(&["restore", text(&set), "--to", text(&by_linux)]).0;
     assert!([0, 3].contains(&ended), "{ended}");
 
     let (by_exe, by_linux) = (tree(&by_exe), tree(&by_linux));
@@ -170,7 +170,7 @@ fn a_store_goes_back_in_place_by_its_drive_letter() {
     fs::write(usmt.join("File/L$/Users/alice/a.txt"), "alice").unwrap();
     let sets = scratch.path().join("sets");
     let store = scratch.path().join("StateStore");
-    let ended = Programs::linux(&["offload", path(&store), "--to", path(&sets)]).0;
+    let ended = Programs::linux(&["offload", text(&store), "--to", text(&sets)]).0;
     assert!([0, 3].contains(&ended), "{ended}");
     let set = Wine::path(&only_set(&sets));
     // The folder that it was in when it was saved is part of its path.
@@ -233,7 +233,7 @@ fn a_store_is_sealed_on_its_drive_and_compared_with_its_seal() {
     let verify = |code: i32| {
         let there =
             programs.windows_ends(code, &["verify", "L:\\Sealed", "--level", "full", "--json"]);
-        let here = Programs::linux(&["verify", path(&top), "--level", "full", "--json"]).1;
+        let here = Programs::linux(&["verify", text(&top), "--level", "full", "--json"]).1;
         [event(&there.stdout, "seal"), event(&here, "seal")]
             .map(|seal| (seal, there.stdout.clone()))
     };
@@ -257,7 +257,7 @@ fn a_damaged_set_is_never_green() {
     let programs = need!(programs());
     let scratch = TempDir::new().unwrap();
     let image = lifeboat_maker::fixture("hardlink-one").unwrap();
-    Programs::linux_ends(0, &["offload", path(&image), "--to", path(scratch.path())]);
+    Programs::linux_ends(0, &["offload", text(&image), "--to", text(scratch.path())]);
     let set = only_set(scratch.path());
     let store = set.join("store.tar.zst");
     let mut bytes = fs::read(&store).unwrap();
@@ -293,24 +293,8 @@ fn errors_have_two_lines_and_the_same_exit_codes() {
     assert_eq!(ran.stderr.trim_end().lines().count(), 2, "{ran:?}");
 }
 
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
 fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
-}
-
-fn sha256(file: &Path) -> String {
-    hex(&Sha256::digest(fs::read(file).unwrap()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The `store` events of a `--json` run, without the image's own path.
@@ -348,7 +332,8 @@ fn only_set(folder: &Path) -> PathBuf {
 
 /// SHA-256 of the stores of all sets in a folder, sorted.
 fn stored(folder: &Path) -> Vec<String> {
-    let mut sums: Vec<_> = sets(folder).iter().map(|s| sha256(&s.join("store.tar.zst"))).collect();
+    let mut sums: Vec<_> =
+        sets(folder).iter().map(|s| sha256_of(&s.join("store.tar.zst"))).collect();
     sums.sort();
     sums
 }
@@ -359,7 +344,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<String>> {
     entries
         .map(|entry| {
             let below = entry.path().strip_prefix(folder).unwrap().to_owned();
-            (below, entry.file_type().is_file().then(|| sha256(entry.path())))
+            (below, entry.file_type().is_file().then(|| sha256_of(entry.path())))
         })
         .collect()
 }
@@ -372,7 +357,7 @@ fn each_reads_what_the_other_encrypted() {
     let image = lifeboat_maker::fixture("hardlink-one").unwrap();
     let secret = scratch.path().join("passphrase.txt");
     fs::write(&secret, "correct horse battery staple\r\n").unwrap();
-    let here = ["--passphrase-file", path(&secret)];
+    let here = ["--passphrase-file", text(&secret)];
     let there = ["--passphrase-file", &Wine::path(&secret)];
 
     let from_exe = scratch.path().join("from-exe");
@@ -380,10 +365,10 @@ fn each_reads_what_the_other_encrypted() {
     let args = ["offload", &Wine::path(&image), "--to", &to, there[0], there[1]];
     programs.windows_ends(0, &args);
     let set = only_set(&from_exe);
-    Programs::linux_ends(0, &["verify", path(&set), "--level", "full", here[0], here[1]]);
+    Programs::linux_ends(0, &["verify", text(&set), "--level", "full", here[0], here[1]]);
 
     let from_linux = scratch.path().join("from-linux");
-    let args = ["offload", path(&image), "--to", path(&from_linux), here[0], here[1]];
+    let args = ["offload", text(&image), "--to", text(&from_linux), here[0], here[1]];
     Programs::linux_ends(0, &args);
     let set = Wine::path(&only_set(&from_linux));
     let args = ["verify", &set, "--level", "full", there[0], there[1]];

@@ -1,13 +1,14 @@
 //! Disks with something wrong, made from sound ones.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use lifeboat::disk::{Device, Disk, MemoryDevice};
 use lifeboat::model::finding::Finding;
+use support::damage::BadSectors;
 
 pub(crate) const MIB: usize = 1 << 20;
 pub(crate) const SECTOR: usize = 512;
@@ -66,29 +67,9 @@ impl Made {
     pub(crate) fn findings(self) -> Vec<Finding> {
         let device = MemoryDevice::new(self.bytes).with_sector_size(self.sector);
         let bad = self.bad.start as u64..self.bad.end as u64;
-        let device: Arc<dyn Device> = Arc::new(Bad { device, bad });
+        let device: Arc<dyn Device> =
+            Arc::new(BadSectors { device: Arc::new(device), bad: vec![bad] });
         Disk::probe("the disk".to_owned(), "disk.img".into(), device).findings()
-    }
-}
-
-/// A disk with one bad place.
-struct Bad {
-    device: MemoryDevice,
-    bad: Range<u64>,
-}
-
-impl Device for Bad {
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        if self.bad.start < offset + buf.len() as u64 && offset < self.bad.end {
-            return Err(io::Error::other("bad sector"));
-        }
-        self.device.read_exact_at(offset, buf)
-    }
-    fn len(&self) -> u64 {
-        self.device.len()
-    }
-    fn sector_size(&self) -> u32 {
-        self.device.sector_size()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Images with stores, sound ones and such with one thing wrong.
 
 use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -25,6 +24,7 @@ use lifeboat_maker::store::{self, Capture, guid, hardlink_distributed};
 use lifeboat_maker::tree::{Kind, TreeSpec};
 use lifeboat_maker::volume::VolumeSpec;
 use lifeboat_maker::wipe::wipe;
+use support::damage::BadSectors;
 
 const USMT: &str = "StateStore/USMT";
 const MIB: u64 = 1 << 20;
@@ -113,7 +113,9 @@ impl Made {
             .enumerate()
             .map(|(number, device)| {
                 let device = match &self.bad {
-                    Some(path) => Arc::new(Bad { bad: place_of(&device, path), device }),
+                    Some(path) => {
+                        Arc::new(BadSectors { bad: vec![place_of(&device, path)], device })
+                    }
                     None => device,
                 };
                 let display = format!("image {number}");
@@ -353,27 +355,5 @@ fn fix(record: &mut [u8]) {
         record[array + 2 + sector * 2..array + 4 + sector * 2].copy_from_slice(&tail);
         let number = [record[array], record[array + 1]];
         record[end..end + 2].copy_from_slice(&number);
-    }
-}
-
-/// A disk with one bad place.
-struct Bad {
-    device: Arc<dyn Device>,
-    bad: Range<u64>,
-}
-
-impl Device for Bad {
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let end = offset + buf.len() as u64;
-        if self.bad.start < end && offset < self.bad.end {
-            return Err(io::Error::other("bad sector"));
-        }
-        self.device.read_exact_at(offset, buf)
-    }
-    fn len(&self) -> u64 {
-        self.device.len()
-    }
-    fn sector_size(&self) -> u32 {
-        512
     }
 }

@@ -28,7 +28,7 @@ impl Device for BadSectors {
         self.device.len()
     }
     fn sector_size(&self) -> u32 {
-        512
+        self.device.sector_size()
     }
 }
 

@@ -25,6 +25,7 @@ pub mod hostile_set;
 pub mod made;
 pub mod made_set;
 pub mod members;
+pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod ntfs3g;
 #[cfg(target_os = "linux")]
@@ -57,6 +58,11 @@ pub fn root() -> &'static Path {
         .ancestors()
         .nth(2)
         .expect("this crate is two folders deep")
+}
+
+/// A path in a command line; tests use plain names.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
 }
 
 /// The version of Lifeboat.

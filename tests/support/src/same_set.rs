@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::made::noise;
 use crate::need;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
@@ -102,20 +103,6 @@ pub fn assert_same(found: &Set, whole: &Set, when: &str) {
     }
 }
 
-/// Bytes that do not pack, others for every seed.
-pub fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
 /// A hard-link store below `at`: `large` files of so many bytes that do not
 /// pack, and `small` ones.
 pub fn make_store(at: &Path, large: u64, bytes: usize, small: u64) {
@@ -123,14 +110,14 @@ pub fn make_store(at: &Path, large: u64, bytes: usize, small: u64) {
     let users = usmt.join("File/C$/Users/alice");
     fs::create_dir_all(&users).unwrap();
     for (name, bytes) in [("catalog.mig", 900), ("MIGSTATE.DAT", 50), ("status.~lg", 0)] {
-        fs::write(usmt.join(name), noise(bytes, 1)).unwrap();
+        fs::write(usmt.join(name), noise(1, bytes)).unwrap();
     }
     fs::write(usmt.join("hardlink.main"), "C\t{0b5c8c5e-0000-4000-8000-000000000000}\r\n").unwrap();
     for i in 0..large {
-        fs::write(users.join(format!("photo {i}.jpg")), noise(bytes, i + 2)).unwrap();
+        fs::write(users.join(format!("photo {i}.jpg")), noise(i + 2, bytes)).unwrap();
     }
     for i in 0..small {
-        fs::write(users.join(format!("note {i}.txt")), noise(700, i + 9000)).unwrap();
+        fs::write(users.join(format!("note {i}.txt")), noise(i + 9000, 700)).unwrap();
     }
 }
 

@@ -85,13 +85,5 @@ fn hash(fd: OwnedFd) -> (u64, String) {
             }
         }
     }
-    (bytes, hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    (bytes, crate::program::hex(&hash.finalize()))
 }
