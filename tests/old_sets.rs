@@ -423,6 +423,10 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn every_format_that_the_program_knows_has_sets_here() {
+    let all = sets(|_| true);
+    for kind in &KINDS {
+        assert!(all.iter().any(|kept| kept.kind.name == kind.name), "{} is gone", kind.name);
+    }
     let mut formats = BTreeSet::new();
     let mut seals = BTreeSet::new();
     for kept in sets(|kind| !kind.interrupted) {
