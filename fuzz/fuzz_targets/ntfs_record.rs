@@ -1,8 +1,6 @@
 //! Any bytes as a file record: header, attributes, and the values that can be
 //! read without a volume. Walking ends, and no slice is longer than the record.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::ntfs::attribute::Value;
 use lifeboat::ntfs::file_name::FileName;
 use lifeboat::ntfs::record::Record;
@@ -11,7 +9,7 @@ use lifeboat::ntfs::standard_information::StandardInformation;
 use lifeboat::ntfs::volume_information::VolumeInformation;
 use lifeboat::ntfs::{attribute_list, index, log_file, wof};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let mut bytes = data.to_vec();
     let Ok(record) = Record::parse(&mut bytes, 4096) else { return };
     for attribute in record.attributes() {
@@ -39,4 +37,4 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-});
+}
