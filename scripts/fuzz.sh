@@ -5,45 +5,57 @@
 #   fuzz.sh 600                    every target for 10 minutes
 #   fuzz.sh 600 lznt1 xpress       these two
 #
-# Ends with 1 when a target found something; the input is in fuzz/artifacts/.
+# Runs of less than a minute are of a program that is compiled with less care, in less
+# time. Ends with 1 when a target found something; the input is in fuzz/artifacts/.
 set -euo pipefail
-cd "$(dirname "$0")/../fuzz"
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$root/fuzz"
 
 seconds=${1:-10}
 case $seconds in
-    *[!0-9]* | '')
-        echo "usage: fuzz.sh [SECONDS-PER-TARGET] [TARGET...]" >&2
-        exit 2
-        ;;
+    *[!0-9]* | '') die "usage: fuzz.sh [SECONDS-PER-TARGET] [TARGET...]" ;;
 esac
 [ $# -eq 0 ] || shift
-export PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+has cargo || die "no Rust toolchain" "Get it: https://rustup.rs"
+has c++ || die "libFuzzer needs a C++ compiler" "apt-get install g++"
 
-if ! command -v cargo >/dev/null; then
-    echo "fuzz.sh: no Rust toolchain; see https://rustup.rs" >&2
-    exit 1
-fi
-if ! command -v c++ >/dev/null; then
-    echo "fuzz.sh: libFuzzer needs a C++ compiler: apt-get install g++" >&2
-    exit 1
-fi
-if ! cargo fuzz --version >/dev/null 2>&1; then
-    echo "installing cargo-fuzz"
-    cargo install cargo-fuzz --locked
-fi
+all=()
+for file in fuzz_targets/*.rs; do
+    name=$(basename "$file" .rs)
+    [ "$name" = main ] || all+=("$name")
+done
+targets=("$@")
+[ $# -gt 0 ] || targets=("${all[@]}")
+for target in "${targets[@]}"; do
+    case " ${all[*]} " in
+        *" $target "*) ;;
+        *) die "no such target: $target" "These are: ${all[*]}" ;;
+    esac
+done
 
-# No sanitizer: those need a nightly compiler, and there is no unsafe code to
-# watch. Overflow checks and debug assertions are on.
-if [ $# -gt 0 ]; then
-    targets=("$@")
-    for target in "${targets[@]}"; do
-        cargo fuzz build -s none "$target"
-    done
+# What `cargo fuzz build -s none` would pass. No sanitizer: those need a nightly
+# compiler, and there is no unsafe code to watch. Overflow checks are on.
+flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+    -Cllvm-args=-sanitizer-coverage-pc-table
+    -Cllvm-args=-sanitizer-coverage-trace-compares
+    -Cllvm-args=-sanitizer-coverage-stack-depth
+    -Cllvm-args=-simplifycfg-branch-fold-threshold=0
+    --cfg fuzzing -Cdebug-assertions"
+profile=release folder=release
+if [ "$seconds" -lt 60 ]; then
+    profile=dev folder=debug
 else
-    mapfile -t targets < <(cargo fuzz list)
-    cargo fuzz build -s none
+    # Else nothing is taken inline from other crates once it is instrumented.
+    flags+=" -Ccodegen-units=1"
 fi
-built=target/$(rustc -vV | sed -n 's/^host: //p')/release
+host=$(rustc -vV | sed -n 's/^host: //p')
+# With --target the flags are not those of build scripts and macros, which are then the
+# ones that the program itself was built with.
+RUSTFLAGS=$flags cargo build --quiet --locked --profile "$profile" --target "$host" \
+    --target-dir "$root/target"
+fuzz=$root/target/$host/$folder/fuzz
 
 found=()
 for target in "${targets[@]}"; do
@@ -55,7 +67,8 @@ for target in "${targets[@]}"; do
     longest=$(find "corpus/$target" -type f -printf '%s\n' | sort -n | tail -1)
     [ "${longest:-0}" -gt 16384 ] || longest=16384
     log=target/$target.log
-    if "$built/$target" "$learned" "corpus/$target" -artifact_prefix="artifacts/$target/" \
+    if LIFEBOAT_FUZZ=$target "$fuzz" "$learned" "corpus/$target" \
+        -artifact_prefix="artifacts/$target/" \
         -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=512 \
         -print_final_stats=1 >"$log" 2>&1; then
         grep -E 'stat::number_of_executed_units|cov: ' "$log" | tail -2

@@ -137,6 +137,20 @@ rust_source_packages() {
     return 1
 }
 
+needs_nextest=''
+[ "$mode" != test ] || cargo nextest --version >/dev/null 2>&1 || needs_nextest=1
+
+# What will come, before any of it does.
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "setup: to install by apt, with what these need: ${missing[*]}"
+fi
+if [ -n "$needs_nextest" ]; then
+    echo "setup: to compile and install by cargo: cargo-nextest (several minutes, once)"
+fi
+if [ ${#missing[@]} -eq 0 ] && [ -z "$needs_nextest" ]; then
+    echo "setup: nothing to install"
+fi
+
 if [ ${#missing[@]} -gt 0 ]; then
     has apt-get || die "this is neither Debian nor Ubuntu; missing: ${missing[*]}" \
         "Install what brings these (Debian's package names), then run this again."
@@ -144,7 +158,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         sudo -n true 2>/dev/null || die "sudo asks for a password, and nobody is there to type it" \
             "Run 'scripts/setup.sh $mode' in a terminal first."
     fi
-    echo "setup: apt-get update, to install what is missing: ${missing[*]}"
+    echo "setup: apt-get update"
     as_root apt-get -qq update || echo "setup: apt-get update failed; going on with the lists that are there" >&2
 
     packages=()
@@ -169,6 +183,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 
     if [ ${#packages[@]} -gt 0 ]; then
         echo "setup: apt-get install ${packages[*]}"
+        # It is asked, says no, and says how much it would have been.
+        LC_ALL=C apt-get install --assume-no --no-remove --no-install-recommends "${packages[@]}" \
+            2>/dev/null </dev/null | sed -n 's/^\(Need to get\|After this\|[0-9]* upgraded\)/setup: &/p' || true
         # The samba package starts a file server on this machine. The tests start
         # their own in a scratch folder, so this one is kept from starting, now
         # (policy-rc.d) and at the next boot (disable).
@@ -197,8 +214,10 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # --- Tools from crates.io ---------------------------------------------------
-if [ "$mode" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
-    echo "setup: cargo install --locked cargo-nextest (several minutes, once)"
-    cargo install --quiet --locked cargo-nextest ||
+if [ -n "$needs_nextest" ]; then
+    echo "setup: cargo install cargo-nextest"
+    # Unoptimized and without its updater: it starts processes and waits for them.
+    cargo install --quiet --locked --debug --no-default-features --features default-no-update \
+        cargo-nextest ||
         echo "setup: cargo-nextest could not be installed; the tests will run with cargo test" >&2
 fi

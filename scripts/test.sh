@@ -4,10 +4,10 @@
 # documents' examples, a few seconds of fuzzing. Installs what is missing first.
 #
 #   test.sh                 all of it
-#   test.sh STEP...         only these: setup format lint build windows shell doc fuzz deny
+#   test.sh STEP...         only these: setup format shell deny lint build doc fuzz windows
 #                           test
 #
-# Ends non-zero if any step fails; a failed step does not keep the others from
+# Says which step it is at, how long it has run and what comes. Ends non-zero if any step fails; a failed step does not keep the others from
 # being tried. Needs no terminal and no answers.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -17,6 +17,14 @@ cd "$root"
 # The compilers whose clippy the code is kept clean for. A newer one's new lints
 # are shown, and do not fail the run.
 clippy_versions='1.95 1.96'
+
+# Where nobody has built by hand, nothing is kept for the next build: that is a fifth
+# of the work.
+[ -d target/debug/incremental ] || export CARGO_INCREMENTAL=0
+
+# A terminal shows cargo's own progress; a log does without.
+quiet=(--quiet)
+[ ! -t 2 ] || quiet=()
 
 fuzz_seconds=${FUZZ_SECONDS:-3}
 skip_list=$root/target/skipped-tests.txt
@@ -41,23 +49,28 @@ step_format() {
     cargo fmt --all --check
 }
 
+# --examples, of which there are none: with it the features are those that the tests
+# need, too, and what was compiled for them is not compiled again for others.
+with_tests=(--workspace --lib --bins --examples)
+
 step_lint() {
     local level
     level=$(lint_level rustc)
-    cargo clippy --quiet --locked --workspace --all-targets -- "$level"
-    cargo clippy --quiet --locked --no-default-features --all-targets -- "$level"
+    cargo clippy "${quiet[@]}" --locked --workspace --all-targets -- "$level"
+    # Without `smb` but a few lines are others, and none of the tests'.
+    cargo clippy "${quiet[@]}" --locked --no-default-features "${with_tests[@]}" -- "$level"
 }
 
 step_build() {
     # The benches are looked at by the lints.
-    cargo build --quiet --locked --workspace --lib --bins --tests
+    cargo build "${quiet[@]}" --locked --workspace --lib --bins --tests
     local minimum
     minimum=$(msrv)
     case $(rustc_version rustc) in
         "$minimum".*) echo "built with the oldest compiler that is promised, $minimum" ;;
         *)
             if has rustup && rustup toolchain list | grep -q "^$minimum"; then
-                cargo "+$minimum" check --quiet --locked --all-targets --target-dir target/oldest
+                cargo "+$minimum" check "${quiet[@]}" --locked --all-targets --target-dir target/oldest
             else
                 echo "rustc $minimum is not here: that it builds this is not checked"
             fi
@@ -97,16 +110,12 @@ step_test() {
 
 step_doc() {
     cargo test --quiet --locked --workspace --doc
-    RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --locked --no-deps --document-private-items
+    RUSTDOCFLAGS=-Dwarnings cargo doc "${quiet[@]}" --locked --no-deps --document-private-items \
+        "${with_tests[@]}"
 }
 
 step_fuzz() {
-    if [ -x scripts/fuzz.sh ]; then
-        # For a few seconds each, the optimizer would cost more than it brings.
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 scripts/fuzz.sh "$fuzz_seconds"
-    else
-        echo "no scripts/fuzz.sh"
-    fi
+    scripts/fuzz.sh "$fuzz_seconds"
 }
 
 # tests/docs/licences.rs has looked at the licences already; cargo-deny looks at more,
@@ -123,11 +132,37 @@ step_shell() {
     shellcheck -x scripts/*.sh pe-build/*.sh .ci/run
 }
 
+# 130 as "2 min 10 s".
+duration() {
+    if [ "$1" -lt 60 ]; then
+        printf '%d s' "$1"
+    else
+        printf '%d min %d s' $(($1 / 60)) $(($1 % 60))
+    fi
+}
+
+# Says once a minute that a step is still at work.
+tick() {
+    local name=$1 start=$SECONDS
+    # What outlives this must not hold the log open.
+    while sleep 60 >/dev/null 2>&1; do
+        printf '   ... %s: %s\n' "$name" "$(duration $((SECONDS - start)))"
+    done
+}
+
+# run_step NUMBER NAME [WHAT COMES...]
 run_step() {
-    local name=$1 start=$SECONDS result=0
-    printf '%s== %s ==%s\n' "$bold" "$name" "$plain"
+    local number=$1 name=$2 start=$SECONDS result=0 next ticker
+    shift 2
+    next=${*:-nothing}
+    printf '%s[%d/%d] %s%s (%s so far; then: %s)\n' "$bold" "$number" ${#steps[@]} "$name" \
+        "$plain" "$(duration "$SECONDS")" "${next// /, }"
+    tick "$name" &
+    ticker=$!
     # In a shell of its own, with `set -e` in force: `if step_…` would turn that off.
     "$BASH" "$0" --only "$name" </dev/null || result=$?
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
     timings+=("$(printf '%-8s %4d s' "$name" $((SECONDS - start)))")
     if [ $result -ne 0 ]; then
         failed+=("$name")
@@ -143,13 +178,13 @@ if [ "${1:-}" = --only ]; then
 fi
 
 steps=("$@")
-[ $# -gt 0 ] || steps=(setup format lint build windows shell doc fuzz deny test)
+[ $# -gt 0 ] || steps=(setup format shell deny lint build doc fuzz windows test)
 for name in "${steps[@]}"; do
     declare -F "step_$name" >/dev/null || die "no such step: $name" "see the top of scripts/test.sh"
 done
 rm -f "$skip_list"
-for name in "${steps[@]}"; do
-    run_step "$name" || break
+for index in "${!steps[@]}"; do
+    run_step $((index + 1)) "${steps[index]}" "${steps[@]:index+1}" || break
 done
 
 printf '%s== summary ==%s\n' "$bold" "$plain"
@@ -162,4 +197,4 @@ if [ ${#failed[@]} -gt 0 ]; then
     printf '%sFAILED: %s%s\n' "$red" "${failed[*]}" "$plain"
     exit 1
 fi
-printf 'all of it passed, in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
+printf 'all of it passed, in %s\n' "$(duration "$SECONDS")"

@@ -2,11 +2,9 @@
 //! small file, or a large one that is read chunk by chunk. The seeds are of the
 //! key below, made by stock `age`. Nothing opens that the age crate does not
 //! open to the same bytes.
-#![no_main]
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::set::crypt::key::parse_identities;
 use lifeboat::set::crypt::stream::{CHUNK, MAX_HEADER, SEALED, open, plain_size, sealed_size};
 use lifeboat::set::crypt::{Keys, SetKey};
@@ -24,7 +22,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
 });
 static KEY: LazyLock<SetKey> = LazyLock::new(|| KEYS.open(LOCKED).expect("the seed is good"));
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((which, file)) = input.split_first() else { return };
     match which % 3 {
         0 => drop(KEYS.open(file)),
@@ -54,4 +52,4 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-});
+}

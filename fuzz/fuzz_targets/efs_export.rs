@@ -1,11 +1,9 @@
 //! Streams of any shape, exported in steps of any size: as long as was said, and
 //! the import gives the same names and sizes back.
-#![no_main]
 
 use std::ops::Range;
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use lifeboat::model::name::NtName;
 use lifeboat::ntfs::read::efs::{EfsEvent, EfsExport, EfsImport, EfsStream, Sparse};
 
@@ -26,7 +24,8 @@ struct Stream {
     is_encrypted: bool,
 }
 
-fuzz_target!(|input: Input| {
+pub(crate) fn run(data: &[u8]) {
+    let Some(input) = crate::made::<Input>(data) else { return };
     let streams: Vec<_> = input.streams.iter().map(stream).collect();
     let mut efs = input.efs;
     if let Some(length) = u32::try_from(efs.len()).ok().filter(|l| *l >= 12) {
@@ -68,7 +67,7 @@ fuzz_target!(|input: Input| {
         assert_eq!((&name(stream), stream.size, valid), (&back.0, back.1, back.2));
     }
     assert_eq!(input.streams.len(), back.len());
-});
+}
 
 /// A name that a stream can have.
 fn name(stream: &Stream) -> NtName {

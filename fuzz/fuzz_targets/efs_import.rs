@@ -1,10 +1,8 @@
 //! Any bytes as an EFS export: events, an error or the end, in bounded memory.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::ntfs::read::efs::{EfsEvent, EfsImport};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let mut import = EfsImport::new(data);
     let mut bytes = 0;
     while let Ok(Some(event)) = import.next_event() {
@@ -15,4 +13,4 @@ fuzz_target!(|data: &[u8]| {
     }
     assert!(bytes <= data.len());
     assert!(matches!(import.next_event(), Ok(None)));
-});
+}

@@ -1,11 +1,9 @@
 //! A log of any encoding: it becomes lines, none of them longer than the text,
 //! and what they tell is bounded.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::usmt::logs::{Logs, decode, lines};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let text = decode(data);
     let mut total = 0;
     for line in lines(&text) {
@@ -23,4 +21,4 @@ fuzz_target!(|data: &[u8]| {
             assert!(line.text.len() <= 4096 && !line.text.contains(char::is_control));
         }
     }
-});
+}

@@ -1,12 +1,10 @@
 //! Two bytes of limit, then LZNT1: never more than the limit, and a lower limit
 //! gives the start of what a higher one gives. What is salvaged of bad input begins
 //! with what was decoded before the bad place.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::ntfs::codec::lznt1::{decompress, salvage};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((limit, input)) = data.split_first_chunk() else { return };
     let limit = usize::from(u16::from_le_bytes(*limit));
     let (mut all, mut part) = (Vec::new(), Vec::new());
@@ -23,4 +21,4 @@ fuzz_target!(|data: &[u8]| {
     for bad in missing {
         assert!(saved[bad.plain].iter().all(|b| *b == 0));
     }
-});
+}

@@ -1,9 +1,7 @@
 //! Options, then a container of a compressed store (`USMT.MIG`): the report is
 //! the same however the container is cut into pieces, and does not claim more
 //! records than fit.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::model::loss::Hole;
 use lifeboat::model::monitor::Silent;
 use lifeboat::usmt::{ContainerReport, check_container};
@@ -41,7 +39,7 @@ fn check(bytes: &[u8], piece_bytes: usize, payloads: bool) -> ContainerReport {
     check_container(pieces, payloads, &Silent).expect("memory never fails")
 }
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((options, bytes)) = data.split_first() else { return };
     let payloads = options & 1 == 1;
     let report = check(bytes, bytes.len().max(1), payloads);
@@ -52,4 +50,4 @@ fuzz_target!(|data: &[u8]| {
     for problem in &report.problems {
         assert!(problem.offset <= bytes.len() as u64 && !problem.what.is_empty());
     }
-});
+}

@@ -1,8 +1,6 @@
 //! Any bytes as a file record: header, attributes, and the values that can be
 //! read without a volume. Walking ends, and no slice is longer than the record.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::ntfs::ondisk::attribute::Value;
 use lifeboat::ntfs::ondisk::file_name::FileName;
 use lifeboat::ntfs::ondisk::record::Record;
@@ -12,7 +10,7 @@ use lifeboat::ntfs::ondisk::volume_information::VolumeInformation;
 use lifeboat::ntfs::ondisk::{attribute_list, log_file};
 use lifeboat::ntfs::read::{index, wof};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let mut bytes = data.to_vec();
     let Ok(record) = Record::parse(&mut bytes, 4096) else { return };
     for attribute in record.attributes() {
@@ -40,4 +38,4 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-});
+}

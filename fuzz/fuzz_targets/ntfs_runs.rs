@@ -1,11 +1,9 @@
 //! Any bytes as a run list that goes on at some cluster: the runs follow each
 //! other without a gap, and every cluster of them is found again.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::ntfs::ondisk::runs::RunList;
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((first, bytes)) = data.split_first() else { return };
     let mut runs = RunList::default();
     for piece in bytes.split(|byte| *byte == 0xEE) {
@@ -23,4 +21,4 @@ fuzz_target!(|data: &[u8]| {
     }
     assert_eq!(end, runs.clusters());
     assert_eq!(runs.find(end), None);
-});
+}

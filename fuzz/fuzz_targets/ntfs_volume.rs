@@ -1,16 +1,14 @@
 //! Any bytes as an NTFS volume: everything on it is looked at, and the start of
 //! every stream read, in bounded time and memory; a walk ends.
-#![no_main]
 
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::disk::MemoryDevice;
 use lifeboat::model::monitor::Silent;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let device = Arc::new(MemoryDevice::new(data.to_vec()));
     let Ok(tree) = NtfsTree::open(device, "fuzz".into(), &Silent) else { return };
     let mut buf = vec![0; 70_000];
@@ -48,4 +46,4 @@ fuzz_target!(|data: &[u8]| {
     }
     tree.check_indexes(&Silent);
     tree.findings();
-});
+}

@@ -1,15 +1,13 @@
 //! A disk's bytes (behind one byte of options): MBR, logical partitions, GPT at
 //! either end, in either sector size. What is found lies on the disk, and each
 //! volume's first and last byte can be read.
-#![no_main]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::disk::{Device, Disk, MemoryDevice};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((options, disk)) = data.split_first() else { return };
     let mut disk = disk.to_vec();
     let sector = if options & 1 == 0 { 512 } else { 4096 };
@@ -33,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(volume.device.read_exact_at(volume.len, &mut [0]).is_err());
     }
     assert!(disk.findings().iter().all(|finding| !finding.what.is_empty()));
-});
+}
 
 /// Puts the checksums of a GPT header right, and of the entries it leads to.
 fn seal(disk: &mut [u8], place: usize, unit: usize) {

@@ -1,11 +1,9 @@
 //! Any bytes as the reparse data of a file and of a folder on a volume. Folders
 //! are entered unless they stand for another one, data that is not there is never
 //! read as zeros, and a link's target is no longer than its data.
-#![no_main]
 
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::set::format::tar_dialect::link_target;
 use lifeboat::disk::MemoryDevice;
 use lifeboat::model::metadata::Content;
@@ -13,9 +11,11 @@ use lifeboat::model::monitor::Silent;
 use lifeboat::ntfs::read::wof;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::tiny_volume;
 
-fuzz_target!(|data: &[u8]| {
+#[path = "../../tests/common/tiny_volume.rs"]
+mod tiny_volume;
+
+pub(crate) fn run(data: &[u8]) {
     let is_wof = wof::parse_reparse(data).is_ok();
     if let Some(link) = link_target(data) {
         assert!(!is_wof && !link.target.is_empty());
@@ -38,4 +38,4 @@ fuzz_target!(|data: &[u8]| {
     let opened = tree.open(file, None);
     // Nothing is both "not here" and read.
     assert_eq!(matches!(facts.content, Content::NotHere(_)), opened.is_err());
-});
+}

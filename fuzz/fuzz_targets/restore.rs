@@ -1,16 +1,17 @@
 //! A set whose members have any names, kinds and order, put down in a real folder:
 //! nothing is made outside of it, and a restore that tells of no loss has every file.
-#![no_main]
+
+#[path = "../../tests/common/made_set.rs"]
+mod made_set;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, settle};
-use support::made_set::MadeSet;
+use made_set::MadeSet;
 
 /// What paths are made of: plain names, and those that lead somewhere else.
 const NAMES: [&str; 32] = [
@@ -102,7 +103,8 @@ fn names(dir: &std::path::Path) -> Vec<String> {
     names
 }
 
-fuzz_target!(|plan: Plan| {
+pub(crate) fn run(data: &[u8]) {
+    let Some(plan) = crate::made::<Plan>(data) else { return };
     let mut set = MadeSet::store("uncompressed", &[("C", "Store")]);
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     // Whether the first member of a path is a file: what is changed is that one.
@@ -170,4 +172,4 @@ fuzz_target!(|plan: Plan| {
     assert_eq!(names(&jail), ["outside", "to"]);
     assert_eq!(fs::read(jail.join("outside")).ok().as_deref(), Some(&b"outside"[..]));
     let _ = fs::remove_dir_all(&jail);
-});
+}

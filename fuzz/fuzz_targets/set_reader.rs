@@ -3,12 +3,10 @@
 //! restore does; the same set encrypted, too, in pieces that may lie of their size.
 //! No stream yields more than it says, nor, without an error, less;
 //! and reading comes to an end.
-#![no_main]
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::crypt::key::parse_identities;
 use lifeboat::set::crypt::stream::{CHUNK, begin};
@@ -162,7 +160,7 @@ fn encrypt(files: &mut HashMap<String, Arc<Vec<u8>>>, rescue: &str, odd: u8) -> 
     Keys { passphrase: None, identities }
 }
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let [options, cut, rest @ ..] = input else { return };
     let at = rest.len() * usize::from(*cut) / 256;
     let (manifest, tar) = rest.split_at(at);
@@ -233,4 +231,4 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-});
+}

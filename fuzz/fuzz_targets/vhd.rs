@@ -1,14 +1,12 @@
 //! The bytes of a VHD file, behind one byte of options and one for the length of
 //! reads. The disk in it gives the same bytes in one read and in many.
-#![no_main]
 
 use std::path::Path;
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::disk::{Device, MemoryDevice, open_container};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let [options, step, file @ ..] = data else { return };
     let mut file = file.to_vec();
     // No fuzzer guesses a checksum.
@@ -34,4 +32,4 @@ fuzz_target!(|data: &[u8]| {
         assert!(all.is_err() || read.is_ok() && piece == bytes);
     }
     assert!(disk.read_exact_at(disk.len(), &mut [0]).is_err());
-});
+}

@@ -2,13 +2,11 @@
 //! metadata, block table, log. They are put where such a file has them, with
 //! their checksums made right unless the options (the first byte) say no. The
 //! disk gives the same bytes in one read and in many.
-#![no_main]
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::disk::{Device, open_container};
 
 /// Bytes of the input, where they go, and how long the structure is that a
@@ -55,7 +53,7 @@ impl Device for Sparse {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((options, mut rest)) = data.split_first() else { return };
     let mut pieces = vec![(0, b"vhdxfile".to_vec())];
     for (len, place, sealed) in PIECES {
@@ -83,7 +81,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = disk.read_exact_at(disk.len() / 2, &mut [0; 100]);
     assert!(disk.read_exact_at(disk.len(), &mut [0]).is_err());
-});
+}
 
 /// Puts the checksums right, of one structure or of the log's entries.
 fn seal(bytes: &mut [u8], len: usize) {

@@ -1,12 +1,10 @@
 //! The bytes of a volume (behind one byte for the sector size): it is something,
 //! and the same thing at every look. A volume that is called cut short says that
 //! it is longer than it is.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::disk::{Fault, MemoryDevice, identify};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((options, volume)) = data.split_first() else { return };
     let sector_size = if options & 1 == 0 { 512 } else { 4096 };
     let device = MemoryDevice::new(volume.to_vec()).with_sector_size(sector_size);
@@ -18,4 +16,4 @@ fuzz_target!(|data: &[u8]| {
         }
         assert!(!fault.finding("volume").what.is_empty());
     }
-});
+}

@@ -1,12 +1,10 @@
 //! A byte of algorithm, five of plain size, then the stream: reading in any
 //! steps gives the same bytes, and every error names a range that is passed.
 //! The whole is also taken as reparse data.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use lifeboat::ntfs::read::wof::{Algorithm, Reader, parse_reparse};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let _ = parse_reparse(data);
     let Some((head, stream)) = data.split_first_chunk::<6>() else { return };
     let algorithm =
@@ -16,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     size[..5].copy_from_slice(&head[1..]);
     let size = u64::from_le_bytes(size);
     assert_eq!(read(algorithm, size, stream, 1000), read(algorithm, size, stream, 77_777));
-});
+}
 
 /// The first 200,000 bytes, zeros where they cannot be had.
 fn read(algorithm: Algorithm, size: u64, stream: &[u8], step: usize) -> Vec<u8> {

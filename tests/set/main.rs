@@ -8,6 +8,7 @@ mod findings;
 mod format;
 mod good_data_first;
 mod memory;
+mod old_sets;
 mod read;
 mod read_back;
 mod report;
