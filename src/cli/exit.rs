@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use crate::destination::address::DestError;
 use crate::destination::{DestinationError, ErrorKind};
+use crate::disk::DiskError;
+use crate::model::advice::{Advice, Ending};
 use crate::restore::RestoreError;
 use crate::seal::SealError;
-use crate::set::crypt::CryptError;
 use crate::set::error::SetError;
 use crate::tree::source::SourceError;
 
@@ -88,48 +89,46 @@ pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
     Failure::new(Exit::Usage, what, "See lifeboat --help, or lifeboat COMMAND --help.")
 }
 
+/// An error as one that has advice, if it is an `E`.
+type WithAdvice = fn(&anyhow::Error) -> Option<&dyn Advice>;
+
+/// Every error of the library that can end a command.
+const ERRORS: [WithAdvice; 7] = [
+    of::<SourceError>,
+    of::<DiskError>,
+    of::<DestinationError>,
+    of::<SetError>,
+    of::<SealError>,
+    of::<DestError>,
+    of::<RestoreError>,
+];
+
+fn of<E: Advice + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&dyn Advice> {
+    error.downcast_ref::<E>().map(|error| error as &dyn Advice)
+}
+
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Failed => Self::Failed,
+            Ending::Usage => Self::Usage,
+            Ending::Destination => Self::Destination,
+            Ending::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 /// Turns any error into exit code, what happened and what to do.
 pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.clone();
     }
-    if let Some(error) = error.downcast_ref::<SourceError>() {
-        return Failure::new(Exit::Failed, error.to_string(), error.advice());
+    let kind = error.downcast_ref::<DestinationError>().map(|error| error.kind);
+    match ERRORS.iter().find_map(|of| of(error)) {
+        Some(error) => {
+            let failure = Failure::new(error.ending().into(), error.to_string(), error.advice());
+            Failure { kind, ..failure }
+        }
+        None => Failure::new(Exit::Failed, format!("{error:#}"), ""),
     }
-    if let Some(error) = error.downcast_ref::<DestinationError>() {
-        let failure = Failure::new(Exit::Destination, error.to_string(), error.action.clone());
-        return Failure { kind: Some(error.kind), ..failure };
-    }
-    if let Some(error) = error.downcast_ref::<SetError>() {
-        let exit = match error {
-            SetError::Cancelled { .. } => Exit::Interrupted,
-            SetError::Destination(_) | SetError::InUse { .. } => Exit::Destination,
-            SetError::Crypt {
-                error: CryptError::NoPassphrase | CryptError::NoIdentity, ..
-            } => Exit::Usage,
-            _ => Exit::Failed,
-        };
-        return Failure::new(exit, error.to_string(), error.advice());
-    }
-    if let Some(error) = error.downcast_ref::<SealError>() {
-        let exit = match error {
-            SealError::Cancelled => Exit::Interrupted,
-            SealError::Write { .. } | SealError::ReadBack { .. } => Exit::Destination,
-            SealError::Archive(_) | SealError::NoFolder { .. } => Exit::Failed,
-        };
-        return Failure::new(exit, error.to_string(), error.advice());
-    }
-    if let Some(error) = error.downcast_ref::<DestError>() {
-        return Failure::new(Exit::Usage, error.to_string(), error.action());
-    }
-    if let Some(error) = error.downcast_ref::<RestoreError>() {
-        let exit = match error {
-            RestoreError::Cancelled => Exit::Interrupted,
-            RestoreError::BadDestination { .. } | RestoreError::NoDestination { .. } => Exit::Usage,
-            error if error.is_destination() => Exit::Destination,
-            _ => Exit::Failed,
-        };
-        return Failure::new(exit, error.to_string(), error.advice());
-    }
-    Failure::new(Exit::Failed, format!("{error:#}"), "")
 }

@@ -1,6 +1,7 @@
 //! What a set is encrypted with, and what opens one: passphrases and keys from a
 //! prompt, a file or a variable. Never from the command line, never in a log.
 
+use crate::model::advice::Advice as _;
 use std::path::Path;
 
 use crate::destination::Destination;

@@ -1,5 +1,6 @@
 //! Opening what the user named, and finding the stores in it.
 
+use crate::model::advice::Advice as _;
 use std::sync::{Arc, Mutex};
 
 use crate::destination::Destination;

@@ -1,6 +1,7 @@
 //! What the user writes after `--to`: a folder, `\\server\share\dir`, or
 //! `smb://[domain;]user@server[:port]/share/dir`.
 
+use crate::model::advice::{Advice, Ending};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -71,32 +72,6 @@ pub enum DestError {
     /// Windows' own client has no word for a port.
     #[error("Windows reaches shares on port 445 only, not on {0}")]
     PortOnWindows(u16),
-}
-
-impl DestError {
-    /// What to do about it.
-    pub fn action(&self) -> String {
-        const FORM: &str = "write smb://user@server/share/folder";
-        match self {
-            Self::Empty | Self::Scheme(_) if cfg!(windows) => {
-                r"write a folder, \\server\share\folder or smb://user@server/share/folder".into()
-            }
-            Self::Empty | Self::Scheme(_) => {
-                "write a folder or smb://user@server/share/folder".into()
-            }
-            Self::UncOnLinux(url) => format!("write {url}"),
-            Self::PasswordInUrl => {
-                "leave it out: it is asked for, or comes from --password-file or \
-                 LIFEBOAT_PASSWORD; and change it if others may have seen it"
-                    .into()
-            }
-            Self::NoServer | Self::NoShare(_) | Self::BadName(_) => FORM.into(),
-            Self::BadPort => format!("{FORM}; a port follows the server: server:1445"),
-            Self::BadPercent => "write a % itself as %25".into(),
-            Self::BadAddress => "write smb://user@[2001:db8::1]/share/folder".into(),
-            Self::PortOnWindows(_) => "leave the port out, or run this from Linux".into(),
-        }
-    }
 }
 
 impl FromStr for Dest {
@@ -322,6 +297,35 @@ fn url_for_unc(unc: &str) -> String {
     }
 }
 
+impl Advice for DestError {
+    fn advice(&self) -> String {
+        const FORM: &str = "write smb://user@server/share/folder";
+        match self {
+            Self::Empty | Self::Scheme(_) if cfg!(windows) => {
+                r"write a folder, \\server\share\folder or smb://user@server/share/folder".into()
+            }
+            Self::Empty | Self::Scheme(_) => {
+                "write a folder or smb://user@server/share/folder".into()
+            }
+            Self::UncOnLinux(url) => format!("write {url}"),
+            Self::PasswordInUrl => {
+                "leave it out: it is asked for, or comes from --password-file or \
+                 LIFEBOAT_PASSWORD; and change it if others may have seen it"
+                    .into()
+            }
+            Self::NoServer | Self::NoShare(_) | Self::BadName(_) => FORM.into(),
+            Self::BadPort => format!("{FORM}; a port follows the server: server:1445"),
+            Self::BadPercent => "write a % itself as %25".into(),
+            Self::BadAddress => "write smb://user@[2001:db8::1]/share/folder".into(),
+            Self::PortOnWindows(_) => "leave the port out, or run this from Linux".into(),
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        Ending::Usage
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,7 +401,7 @@ mod tests {
         ] {
             let error = refused(text);
             assert_eq!(error, DestError::PasswordInUrl, "{text}");
-            assert!(!format!("{error} {error:?} {}", error.action()).contains("hunter2"));
+            assert!(!format!("{error} {error:?} {}", error.advice()).contains("hunter2"));
         }
     }
 
@@ -405,7 +409,7 @@ mod tests {
     fn a_password_without_a_server_is_not_repeated_either() {
         for text in ["smb://alice:hunter2", "smb://alice:hunter2:x/y", "smb://[hunter2]/x"] {
             let error = refused(text);
-            assert!(!format!("{error} {error:?} {}", error.action()).contains("hunter2"));
+            assert!(!format!("{error} {error:?} {}", error.advice()).contains("hunter2"));
         }
     }
 
@@ -434,7 +438,7 @@ mod tests {
         assert_eq!(place.server_url(), "smb://127.0.0.1:1445");
         for text in [r"\\server\share\a dir", "//server/share/a dir"] {
             let error = refused(text);
-            assert_eq!(error.action(), "write smb://user@server/share/a dir", "{error}");
+            assert_eq!(error.advice(), "write smb://user@server/share/a dir", "{error}");
         }
     }
 

@@ -32,6 +32,7 @@ pub use open::open;
 
 use std::fmt;
 
+use crate::model::advice::{Advice, Ending};
 use crate::model::metadata::FileTime;
 
 /// One file or folder at a target.
@@ -103,6 +104,16 @@ impl fmt::Display for DestinationError {
 impl std::error::Error for DestinationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|e| e as _)
+    }
+}
+
+impl Advice for DestinationError {
+    fn advice(&self) -> String {
+        self.action.clone()
+    }
+
+    fn ending(&self) -> Ending {
+        Ending::Destination
     }
 }
 

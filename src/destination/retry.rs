@@ -204,7 +204,7 @@ impl RetryPolicy {
             wait = wait.min(left);
             let left = human(left);
             self.monitor
-                .note(&format!("{error}; trying again, for up to {left}: {}", error.action));
+                .retrying(&format!("{error}; trying again, for up to {left}: {}", error.action));
             if !self.sleep(wait) {
                 return Err(error);
             }
@@ -213,7 +213,7 @@ impl RetryPolicy {
                 Err(error) if error.is_transient() => error,
                 done => {
                     if done.is_ok() {
-                        self.monitor.note(&format!("{}: it works again", error.path));
+                        self.monitor.recovered(&format!("{}: it works again", error.path));
                     }
                     return done;
                 }

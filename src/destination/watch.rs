@@ -64,7 +64,7 @@ impl Shared {
                 // A watcher may be slow, and calls must not wait for it.
                 drop(state);
                 for (path, taken) in late {
-                    monitor.note(&format!(
+                    monitor.stalled(&format!(
                         "{path}: no answer for {} s; still waiting: check the cable and the server",
                         taken.as_secs()
                     ));
@@ -99,7 +99,7 @@ impl Watch {
         let call = self.shared.lock().calls.remove(&id);
         if let Some(call) = call.filter(|call| call.told > 0) {
             let taken = call.since.elapsed().as_secs();
-            self.monitor.note(&format!("{path}: it answers again, after {taken} s"));
+            self.monitor.recovered(&format!("{path}: it answers again, after {taken} s"));
         }
         done
     }

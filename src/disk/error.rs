@@ -1,5 +1,6 @@
 //! Why a disk, an image or a volume cannot be had, and what to do about it.
 
+use crate::model::advice::Advice;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -133,35 +134,6 @@ impl DiskError {
             _ => Self::Io { path, doing: "opening it", error },
         }
     }
-
-    /// What to do about it, in plain words.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::NotFound { .. } => "check the name; `lifeboat detect` without a source lists \
-                                      everything attached"
-                .to_owned(),
-            Self::Denied { .. } if cfg!(windows) => {
-                "run Lifeboat as Administrator (in WinPE it always is)".to_owned()
-            }
-            Self::Denied { .. } => "run Lifeboat as root (sudo)".to_owned(),
-            Self::Busy { .. } => "close the program or virtual machine that uses it".to_owned(),
-            Self::IsDirectory { .. } => "name the disk image, not the folder it is in".to_owned(),
-            Self::Empty { .. } => "the image was not copied whole; copy it again".to_owned(),
-            Self::NoMedium { .. } => "insert a medium, or name another disk".to_owned(),
-            Self::NotAnImage { .. } => "name a raw disk image (dd, .img, .raw, .vhd, .vhdx), a \
-                                        disk, a volume, or a mounted folder"
-                .to_owned(),
-            Self::Foreign { path, format } => format.advice(path),
-            Self::Unsupported { advice, .. } => advice.clone(),
-            Self::Damaged { .. } => "copy the image again; if it is the only one, attach it where \
-                                     it was made and make a raw image of it"
-                .to_owned(),
-            Self::Locked { volume } => unlock_advice(volume),
-            Self::Io { .. } => "check the cable and the disk; try again, or image the disk with \
-                                ddrescue and name the image"
-                .to_owned(),
-        }
-    }
 }
 
 /// What to do about a locked BitLocker volume. `volume` is how `manage-bde`
@@ -216,6 +188,36 @@ fn is_no_medium(error: &io::Error) -> bool {
         Some(123) => cfg!(target_os = "linux"),
         Some(21 | 1112) => cfg!(windows),
         _ => false,
+    }
+}
+
+impl Advice for DiskError {
+    fn advice(&self) -> String {
+        match self {
+            Self::NotFound { .. } => "check the name; `lifeboat detect` without a source lists \
+                                      everything attached"
+                .to_owned(),
+            Self::Denied { .. } if cfg!(windows) => {
+                "run Lifeboat as Administrator (in WinPE it always is)".to_owned()
+            }
+            Self::Denied { .. } => "run Lifeboat as root (sudo)".to_owned(),
+            Self::Busy { .. } => "close the program or virtual machine that uses it".to_owned(),
+            Self::IsDirectory { .. } => "name the disk image, not the folder it is in".to_owned(),
+            Self::Empty { .. } => "the image was not copied whole; copy it again".to_owned(),
+            Self::NoMedium { .. } => "insert a medium, or name another disk".to_owned(),
+            Self::NotAnImage { .. } => "name a raw disk image (dd, .img, .raw, .vhd, .vhdx), a \
+                                        disk, a volume, or a mounted folder"
+                .to_owned(),
+            Self::Foreign { path, format } => format.advice(path),
+            Self::Unsupported { advice, .. } => advice.clone(),
+            Self::Damaged { .. } => "copy the image again; if it is the only one, attach it where \
+                                     it was made and make a raw image of it"
+                .to_owned(),
+            Self::Locked { volume } => unlock_advice(volume),
+            Self::Io { .. } => "check the cable and the disk; try again, or image the disk with \
+                                ddrescue and name the image"
+                .to_owned(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all rooms speak of: names and paths, metadata of a file, findings, losses, how a job
 //! reports, units, secrets.
 
+pub mod advice;
 pub(crate) mod bytes;
 pub mod finding;
 pub mod loss;

@@ -75,6 +75,19 @@ pub trait Monitor: Send + Sync {
     fn loss(&self, _loss: &Loss) {}
     /// A remark worth showing ("read through the volume device").
     fn note(&self, _text: &str) {}
+    /// A call failed for a reason that may pass and is repeated (`text` says which, why, and
+    /// for how long). Shown as a note by those who have no better place.
+    fn retrying(&self, text: &str) {
+        self.note(text);
+    }
+    /// A call takes long and has not answered yet.
+    fn stalled(&self, text: &str) {
+        self.note(text);
+    }
+    /// What was repeated, or took long, works again.
+    fn recovered(&self, text: &str) {
+        self.note(text);
+    }
     /// Whether the job should stop at the next good moment (Ctrl-C).
     fn is_cancelled(&self) -> bool {
         false
@@ -99,6 +112,15 @@ impl<M: Monitor + ?Sized> Monitor for &M {
     }
     fn note(&self, text: &str) {
         (**self).note(text);
+    }
+    fn retrying(&self, text: &str) {
+        (**self).retrying(text);
+    }
+    fn stalled(&self, text: &str) {
+        (**self).stalled(text);
+    }
+    fn recovered(&self, text: &str) {
+        (**self).recovered(text);
     }
     fn is_cancelled(&self) -> bool {
         (**self).is_cancelled()

@@ -1,5 +1,6 @@
 //! Why a restore cannot begin, or cannot go on.
 
+use crate::model::advice::{Advice, Ending};
 use std::io;
 
 use crate::set::error::SetError;
@@ -73,8 +74,21 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// What to do, in plain words.
-    pub fn advice(&self) -> String {
+    /// Whether the destination is to blame: unreachable, refused or full.
+    pub fn is_destination(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. }
+                | Self::Denied { .. }
+                | Self::Full { .. }
+                | Self::AlreadyExists { .. }
+                | Self::Broken { .. }
+        )
+    }
+}
+
+impl Advice for RestoreError {
+    fn advice(&self) -> String {
         match self {
             Self::BadDestination { .. } => {
                 "Give a folder (--to DIR), or a root for each drive (--to C=ROOT --to D=ROOT)."
@@ -116,15 +130,12 @@ impl RestoreError {
         }
     }
 
-    /// Whether the destination is to blame: unreachable, refused or full.
-    pub fn is_destination(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing { .. }
-                | Self::Denied { .. }
-                | Self::Full { .. }
-                | Self::AlreadyExists { .. }
-                | Self::Broken { .. }
-        )
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Cancelled => Ending::Interrupted,
+            Self::BadDestination { .. } | Self::NoDestination { .. } => Ending::Usage,
+            error if error.is_destination() => Ending::Destination,
+            _ => Ending::Failed,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Making a seal: the one thing that this program ever writes to a source.
 
+use crate::model::advice::{Advice, Ending};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -69,32 +70,6 @@ pub enum SealError {
     /// The monitor was cancelled.
     #[error("stopped before the store was sealed; nothing was left behind")]
     Cancelled,
-}
-
-impl SealError {
-    /// What to do, in plain words.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::Archive(error) => error.advice(),
-            Self::NoFolder { .. } => {
-                "Name the drive or the folder that the volume is mounted at.".into()
-            }
-            Self::Write { error, .. } => match error.kind() {
-                io::ErrorKind::ReadOnlyFilesystem => {
-                    "Mount the volume for writing, or seal in the running Windows.".into()
-                }
-                io::ErrorKind::PermissionDenied => {
-                    "Run it as administrator (root); a seal is one file beside the store.".into()
-                }
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "Make a little room on that volume: a seal takes some 50 bytes a file.".into()
-                }
-                _ => "Check the volume; nothing was changed.".into(),
-            },
-            Self::ReadBack { .. } => "The disk may be failing: offload the store now.".into(),
-            Self::Cancelled => "Run the same command again; it starts over.".into(),
-        }
-    }
 }
 
 /// How a store is to be sealed.
@@ -483,4 +458,37 @@ fn note(member: &mut Member, stream: Option<usize>, read: Result<bool, TreeError
 fn has_changed(planned: &PlanMember<'_>, member: &Member) -> bool {
     let now = planned.tree.node(planned.node);
     now.is_ok_and(|now| now.times.modified.0 != member.times.modified)
+}
+
+impl Advice for SealError {
+    fn advice(&self) -> String {
+        match self {
+            Self::Archive(error) => error.advice(),
+            Self::NoFolder { .. } => {
+                "Name the drive or the folder that the volume is mounted at.".into()
+            }
+            Self::Write { error, .. } => match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "Mount the volume for writing, or seal in the running Windows.".into()
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "Run it as administrator (root); a seal is one file beside the store.".into()
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "Make a little room on that volume: a seal takes some 50 bytes a file.".into()
+                }
+                _ => "Check the volume; nothing was changed.".into(),
+            },
+            Self::ReadBack { .. } => "The disk may be failing: offload the store now.".into(),
+            Self::Cancelled => "Run the same command again; it starts over.".into(),
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Cancelled => Ending::Interrupted,
+            Self::Write { .. } | Self::ReadBack { .. } => Ending::Destination,
+            Self::Archive(_) | Self::NoFolder { .. } => Ending::Failed,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Why a rescue set cannot be made or read, and what to do about it.
 
 use crate::destination::DestinationError;
+use crate::model::advice::{Advice, Ending};
 use crate::set::crypt::CryptError;
 use crate::tree::TreeError;
 
@@ -91,9 +92,17 @@ pub enum SetError {
     },
 }
 
-impl SetError {
-    /// What to do, in plain words.
-    pub fn advice(&self) -> String {
+/// An error of the encryption of a file.
+pub(crate) fn encryption_error(
+    target: &dyn crate::destination::Destination,
+    path: &str,
+    error: CryptError,
+) -> SetError {
+    SetError::Crypt { path: target.display(path), error }
+}
+
+impl Advice for SetError {
+    fn advice(&self) -> String {
         match self {
             Self::Destination(error) => error.action.clone(),
             Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
@@ -123,13 +132,13 @@ impl SetError {
             Self::Internal { .. } => "Run the command again; if it stays, keep the log and report it.".into(),
         }
     }
-}
 
-/// An error of the encryption of a file.
-pub(crate) fn encryption_error(
-    target: &dyn crate::destination::Destination,
-    path: &str,
-    error: CryptError,
-) -> SetError {
-    SetError::Crypt { path: target.display(path), error }
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Cancelled { .. } => Ending::Interrupted,
+            Self::Destination(_) | Self::InUse { .. } => Ending::Destination,
+            Self::Crypt { error, .. } => error.ending(),
+            _ => Ending::Failed,
+        }
+    }
 }

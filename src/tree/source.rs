@@ -1,6 +1,7 @@
 //! From what a user names (an image, a device, a volume, a mounted folder) to
 //! trees of files.
 
+use crate::model::advice::Advice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,19 +29,6 @@ pub enum SourceError {
     /// `--via raw` asked for a folder.
     #[error("{0}: a folder cannot be read from the raw device")]
     FolderRaw(String),
-}
-
-impl SourceError {
-    /// What to do, in plain words.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::Disk(error) => error.advice(),
-            Self::Tree(_) => "Check that the folder is there and that you may read it.".into(),
-            Self::FolderRaw(_) => {
-                "Name the volume or the disk instead, or leave out --via raw.".into()
-            }
-        }
-    }
 }
 
 /// One volume of a source.
@@ -334,6 +322,18 @@ fn letter_of(path: &Path) -> Option<char> {
             Some(char::from(letter.to_ascii_uppercase()))
         }
         _ => None,
+    }
+}
+
+impl Advice for SourceError {
+    fn advice(&self) -> String {
+        match self {
+            Self::Disk(error) => error.advice(),
+            Self::Tree(_) => "Check that the folder is there and that you may read it.".into(),
+            Self::FolderRaw(_) => {
+                "Name the volume or the disk instead, or leave out --via raw.".into()
+            }
+        }
     }
 }
 

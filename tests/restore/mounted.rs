@@ -1,6 +1,7 @@
 //! Sets put back onto folders and NTFS volumes.
 #![cfg(target_os = "linux")]
 
+use lifeboat::model::advice::Advice as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

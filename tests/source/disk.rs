@@ -1,6 +1,7 @@
 //! Disks as the tools of others make them: sgdisk, parted, mkntfs and the other
 //! formatters, qemu-img, loop devices. A test that lacks its tool says so.
 
+use lifeboat::model::advice::Advice as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! `lifeboat list`.
 
+use crate::model::advice::Advice as _;
 use std::io::IsTerminal;
 
 use crate::model::monitor::{Monitor, Progress, Stage};

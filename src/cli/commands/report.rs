@@ -1,5 +1,6 @@
 //! `lifeboat report`.
 
+use crate::model::advice::Advice as _;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -183,22 +183,31 @@ impl Live {
         }
     }
 
-    /// What is tried again is told in notes: `crate::destination::retry` writes
-    /// them.
+    /// A note.
     pub(crate) fn note(&self, text: &str) {
         let mut shown = self.lock();
-        if text.contains("trying again") {
-            shown.retries += 1;
-            shown.trouble = Some((text.to_owned(), Instant::now()));
-        } else if text.contains("no answer for") {
-            shown.trouble = Some((text.to_owned(), Instant::now()));
-        } else if text.contains("works again") || text.contains("answers again") {
-            shown.trouble = None;
-        }
         if shown.notes.len() == KEPT_NOTES {
             shown.notes.pop_front();
         }
         shown.notes.push_back(text.to_owned());
+    }
+
+    /// A call is repeated; shown until [`Live::recovered`].
+    pub(crate) fn retrying(&self, text: &str) {
+        self.lock().retries += 1;
+        self.stalled(text);
+    }
+
+    /// A call takes long; shown until [`Live::recovered`].
+    pub(crate) fn stalled(&self, text: &str) {
+        self.lock().trouble = Some((text.to_owned(), Instant::now()));
+        self.note(text);
+    }
+
+    /// What was repeated, or took long, works again.
+    pub(crate) fn recovered(&self, text: &str) {
+        self.lock().trouble = None;
+        self.note(text);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
@@ -229,13 +238,13 @@ mod tests {
     #[test]
     fn repetitions_are_counted_and_shown_until_it_works_again() {
         let live = Live::default();
-        live.note("there: gone; trying again, for up to 10 min: find the cable");
-        live.note("there: gone; trying again, for up to 9 min: find the cable");
+        live.retrying("there: gone; trying again, for up to 10 min: find the cable");
+        live.retrying("there: gone; trying again, for up to 9 min: find the cable");
         live.with(|shown| {
             assert_eq!(shown.retries, 2);
             assert!(shown.trouble().unwrap().contains("9 min"));
         });
-        live.note("there: it works again");
+        live.recovered("there: it works again");
         live.with(|shown| assert_eq!(shown.trouble(), None));
     }
 

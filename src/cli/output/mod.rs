@@ -261,6 +261,18 @@ pub(crate) enum Importance {
     Error = 3,
 }
 
+impl Output {
+    fn show_note(&self, text: &str) {
+        self.log(Importance::Info, text);
+        self.event("note", &json!({"text": text}));
+        if self.prints() && !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "note: {text}");
+            });
+        }
+    }
+}
+
 impl Monitor for Output {
     fn stage(&self, stage: Stage, on: &str) {
         if let Ok(mut state) = self.state.lock() {
@@ -400,14 +412,23 @@ impl Monitor for Output {
     }
 
     fn note(&self, text: &str) {
-        self.log(Importance::Info, text);
-        self.event("note", &json!({"text": text}));
         self.live.note(text);
-        if self.prints() && !self.quiet {
-            self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "note: {text}");
-            });
-        }
+        self.show_note(text);
+    }
+
+    fn retrying(&self, text: &str) {
+        self.live.retrying(text);
+        self.show_note(text);
+    }
+
+    fn stalled(&self, text: &str) {
+        self.live.stalled(text);
+        self.show_note(text);
+    }
+
+    fn recovered(&self, text: &str) {
+        self.live.recovered(text);
+        self.show_note(text);
     }
 
     fn is_cancelled(&self) -> bool {

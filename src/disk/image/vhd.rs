@@ -153,6 +153,7 @@ fn u64_be(bytes: &[u8], at: usize) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::disk::MemoryDevice;
+    use crate::model::advice::Advice as _;
 
     fn seal(bytes: &mut [u8], at: usize) {
         bytes[at..at + 4].fill(0);

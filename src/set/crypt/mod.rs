@@ -10,6 +10,8 @@
 //! an interrupted run does not go on in the file that it left, but begins
 //! another.
 
+use crate::model::advice::{Advice, Ending};
+
 pub mod key;
 pub mod stream;
 
@@ -45,10 +47,9 @@ pub enum CryptError {
     Failed(String),
 }
 
-impl CryptError {
-    /// What to do, in plain words.
-    pub fn advice(&self) -> &'static str {
-        match self {
+impl Advice for CryptError {
+    fn advice(&self) -> String {
+        let advice = match self {
             Self::WrongPassphrase => {
                 "Type it again (F2 shows it): in WinPE the keyboard may be another."
             }
@@ -65,6 +66,14 @@ impl CryptError {
                 "Recipients begin with age1, identities with AGE-SECRET-KEY-1; age-keygen makes both."
             }
             Self::Failed(_) => "Run the command again; if it stays, report it.",
+        };
+        advice.to_owned()
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::NoPassphrase | Self::NoIdentity => Ending::Usage,
+            _ => Ending::Failed,
         }
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Header<'a> {
         header.set_cksum();
         // POSIX leaves the form open; six digits, NUL, space is what sets have always had.
         if let Ok(sum) = header.cksum() {
-            header.as_old_mut().cksum.copy_from_slice(format!("{:06o}\0 ", sum).as_bytes());
+            header.as_old_mut().cksum.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
         *header.as_bytes()
     }

@@ -293,6 +293,15 @@ impl Monitor for LockMonitor<'_> {
     fn note(&self, text: &str) {
         self.monitor.note(text);
     }
+    fn retrying(&self, text: &str) {
+        self.monitor.retrying(text);
+    }
+    fn stalled(&self, text: &str) {
+        self.monitor.stalled(text);
+    }
+    fn recovered(&self, text: &str) {
+        self.monitor.recovered(text);
+    }
     fn is_cancelled(&self) -> bool {
         self.lock.is_lost() || self.monitor.is_cancelled()
     }
