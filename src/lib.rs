@@ -17,6 +17,7 @@ pub mod disk;
 pub mod health;
 pub mod model;
 pub mod ntfs;
+pub mod offload;
 pub mod report;
 pub mod restore;
 pub mod seal;

@@ -1,13 +1,12 @@
 //! What may be typed. What it means is decided by the commands.
-//!
-//! The tests of documents and man pages take this file in by its path: it uses
-//! nothing but clap and std.
 #![allow(missing_docs)] // doc comments here are the help texts; what needs none has none
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::set::write::level::Level;
 
 const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
 
@@ -338,16 +337,6 @@ pub struct Restore {
     pub replace: bool,
     #[command(flatten)]
     pub logon: Logon,
-}
-
-/// How strongly to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Level {
-    /// As the destination's speed and the cores suggest.
-    #[default]
-    Auto,
-    /// This zstd level.
-    Fixed(i32),
 }
 
 /// `auto`, or 1 to 19.

@@ -7,6 +7,10 @@
 
 use std::fmt;
 
+/// The file that `lifeboat seal` writes beside a `USMT` folder. A tree that shows one folder of
+/// a volume shows it too.
+pub const SEAL: &str = "lifeboat.seal";
+
 /// One name of a file, a folder or a stream. Order is by bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NtName(Box<[u8]>);

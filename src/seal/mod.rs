@@ -33,7 +33,7 @@ use crate::set::format::manifest::{Member, Totals};
 use crate::set::format::rescue::{Machine, Part};
 
 /// The file's name, in the folder above `USMT`.
-pub const NAME: &str = crate::tree::subtree::SHOWN_BESIDE;
+pub const NAME: &str = crate::model::name::SEAL;
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;

@@ -18,7 +18,8 @@ use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind, SealMissing, to_text};
 use crate::set::format::rescue::{SealOutcome, SealState};
 use crate::set::write::observer::MemberObserver;
-use crate::set::write::plan::{Plan, PlanKind, PlanPart};
+use crate::set::write::parts::usmt_folder;
+use crate::set::write::plan::{Plan, PlanKind};
 use crate::usmt::{Part, Store};
 
 /// FAT rounds times to two seconds; other file systems, or programs that copy
@@ -118,19 +119,6 @@ fn markers(number: usize, part: &Part) -> Vec<(usize, Vec<u8>, u64, u64)> {
     marker_names().into_iter().filter_map(look).collect()
 }
 
-/// The part's store folder alone, as a plan takes it.
-pub(super) fn plan_part(part: &Part) -> PlanPart {
-    PlanPart {
-        tree: part.tree.clone(),
-        drive: part.drive.name(),
-        drive_from: part.drive.from.to_string(),
-        path: part.store_path(),
-        role: part.role.as_str().to_owned(),
-        take: vec![part.usmt_path.clone()],
-        skip: Vec::new(),
-    }
-}
-
 /// A store being verified against its seal: first by its metadata, then, where
 /// every byte is read, as an onlooker of that.
 pub struct StoreCheck<'a> {
@@ -168,7 +156,7 @@ impl<'a> StoreCheck<'a> {
             stream: None,
         };
         if let Ok(comparer) = &mut check.comparer {
-            let parts = store.parts.iter().map(plan_part).collect();
+            let parts = store.parts.iter().map(usmt_folder).collect();
             let plan = Plan::make(parts, monitor)?;
             check.first_names = walk(&plan, comparer);
         }

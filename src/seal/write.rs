@@ -14,7 +14,7 @@ use zstd::stream::write::Encoder;
 use super::hashing::{Hash, Hashers};
 use super::parts::{prefix, split};
 use super::read::Seal;
-use super::store::{folder_name, plan_part};
+use super::store::folder_name;
 use super::{End, FORMAT, Header, Line, NAME, SealPart};
 use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
@@ -26,6 +26,7 @@ use crate::set::format::manifest::{Data, HoleLine, Member, MemberKind, Totals, t
 use crate::set::format::names::PROGRAM;
 use crate::set::format::rescue::Machine;
 use crate::set::write::draft::{self, Draft, stream_name};
+use crate::set::write::parts::usmt_folder;
 use crate::set::write::plan::{Plan, PlanKind, PlanMember};
 use crate::tree::{Stream, TreeError};
 use crate::usmt::Store;
@@ -118,7 +119,7 @@ pub fn seal_store(
     };
     monitor.stage(Stage::Plan, &store.display());
     let plan =
-        Plan::make(store.parts.iter().map(plan_part).collect(), monitor).map_err(|error| {
+        Plan::make(store.parts.iter().map(usmt_folder).collect(), monitor).map_err(|error| {
             match error {
                 SetError::Cancelled { .. } => SealError::Cancelled,
                 error => error.into(),

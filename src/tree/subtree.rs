@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::model::metadata::{Metadata, Node, NodeId};
-use crate::model::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath, SEAL};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo};
 
@@ -21,9 +21,6 @@ pub struct SubtreeView {
     info: TreeInfo,
 }
 
-/// What belongs to a `USMT` folder and lies beside it.
-pub const SHOWN_BESIDE: &str = "lifeboat.seal";
-
 impl SubtreeView {
     /// Shows only what is in `folder`, and the way to it. `source` is what the
     /// user called the folder.
@@ -37,7 +34,7 @@ impl SubtreeView {
         }
         let is_store = |shown: &Entry| shown.name.eq_ignore_ascii_case("USMT");
         let beside = way.last().filter(|(_, shown)| is_store(shown)).and_then(|(above, _)| {
-            let name = NtName::from(SHOWN_BESIDE);
+            let name = NtName::from(SEAL);
             let node = inner.lookup_in(*above, &name).ok()?;
             Some((*above, Entry { name, node }))
         });

@@ -1,30 +1,23 @@
 //! `lifeboat offload`.
 
-use crate::destination::Destination;
-use crate::destination::preflight::{Preflight, preflight};
-use crate::health::missing_parts;
-use crate::model::metadata::NodeKind;
-use crate::model::monitor::{Monitor, Stage};
-use crate::model::name::NtPath;
-use crate::report;
-use crate::seal::{self as sealing, Guard, Looked};
-use crate::set::crypt::Encryption;
-use crate::set::format::rescue::{EndState, Machine as SetMachine, Rescue, What};
-use crate::set::write::level::auto_level;
-use crate::set::write::observer::MemberObserver;
-use crate::set::write::plan::{Plan, PlanPart};
-use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
-use crate::usmt::{Machine, Part, Store};
 use anyhow::Result;
 use serde_json::json;
 
 use super::seal;
-use crate::cli::args::{Global, Level, Offload};
+use crate::cli::args::{Global, Offload};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::folder::{self, Wanted};
 use crate::cli::output::Out;
-use crate::cli::{keys, sets, sources};
+use crate::cli::{folder, keys, sets, sources};
+use crate::destination::Destination;
+use crate::destination::preflight::{Preflight, preflight};
+use crate::model::monitor::Monitor;
 use crate::model::units;
+use crate::offload::OffloadRequest;
+use crate::seal::Looked;
+use crate::set::crypt::Encryption;
+use crate::set::format::rescue::{EndState, Rescue};
+use crate::set::write::writer::Outcome;
+use crate::usmt::{Machine, Store};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
@@ -38,23 +31,36 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // So with a passphrase that is no good.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
-    let (_, level) = look_at(&*target, args, out)?;
-    let job = Job { args, target: &*target, level, encryption, out };
-    if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
+    let request = request(args, encryption);
+    let (_, request) = look_at(&*target, request, out)?;
+    let job = Job { request, target: &*target, out };
+    if args.path.is_empty() { job.stores(args, global) } else { job.folders(args, global) }
 }
 
-/// Tries the destination out: what it can, and the level to compress at.
+/// The request that the command line, and the settings behind it, amount to.
+pub(crate) fn request(args: &Offload, encryption: Option<Encryption>) -> OffloadRequest {
+    OffloadRequest {
+        name: args.name.clone(),
+        level: args.level,
+        write_speed: 0,
+        frame_bytes: args.frame_bytes,
+        split: args.split,
+        read_back: !args.no_read_back,
+        despite_space: args.despite_space,
+        fresh: args.fresh,
+        encryption,
+    }
+}
+
+/// Tries the destination out: what it can, and the request with its speed.
 pub(crate) fn look_at(
     target: &dyn Destination,
-    args: &Offload,
+    request: OffloadRequest,
     out: Out,
-) -> Result<(Preflight, i32)> {
+) -> Result<(Preflight, OffloadRequest)> {
     let found = preflight(target, None)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let level = match args.level {
-        Level::Fixed(level) => level,
-        Level::Auto => auto_level(found.write_speed, cores),
-    };
+    let request = OffloadRequest { write_speed: found.write_speed, ..request };
+    let level = request.zstd_level();
     out.event(
         "destination",
         &json!({
@@ -77,24 +83,20 @@ pub(crate) fn look_at(
             "the destination's clock is {ahead} {side} this PC's, after which sets are named"
         ));
     }
-    Ok((found, level))
+    Ok((found, request))
 }
 
 /// What all sets of a run have in common.
 pub(crate) struct Job<'a> {
-    pub(crate) args: &'a Offload,
+    pub(crate) request: OffloadRequest,
     pub(crate) target: &'a dyn Destination,
-    /// The zstd level.
-    pub(crate) level: i32,
-    /// How the sets are encrypted, if they are.
-    pub(crate) encryption: Option<Encryption>,
     pub(crate) out: Out,
 }
 
 impl Job<'_> {
     /// Every store, or those that were asked for.
-    fn stores(&self, global: &Global) -> Result<Exit> {
-        let (args, out) = (self.args, self.out);
+    fn stores(&self, args: &Offload, global: &Global) -> Result<Exit> {
+        let out = self.out;
         let mut found = sources::find(&args.sources, global, out)?;
         let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
         let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
@@ -113,9 +115,7 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// One store. A part that is not there is a loss, too, and so is one of which
-    /// nobody can know because of volumes that could not be looked into
-    /// (`closed`), and what is not as it was sealed.
+    /// One store, and what is said of it.
     pub(crate) fn store(
         &self,
         store: &Store,
@@ -123,17 +123,7 @@ impl Job<'_> {
         closed: &[String],
     ) -> Result<(Outcome, Exit)> {
         let out = self.out;
-        out.stage(Stage::Plan, &store.display());
-        let parts: Result<Vec<PlanPart>> = store.parts.iter().map(plan_part).collect();
-        let mut guard = Guard::of(store, out);
-        let observer = guard.as_mut().map(|guard| guard.observer(out));
-        let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
-        for finding in missing_parts(store, closed) {
-            out.finding(&finding);
-        }
-        let lacks: Vec<String> = store.lacks(closed).iter().map(ToString::to_string).collect();
-        let kind = (What::Store, store.kind.as_str());
-        let outcome = self.save(parts?, kind, lacks, machine, observer);
+        let outcome = self.request.save_store(store, machine, closed, self.target, out);
         out.clear();
         let outcome = outcome?;
         self.show(&outcome);
@@ -144,14 +134,12 @@ impl Job<'_> {
     }
 
     /// Folders, stores or not.
-    fn folders(&self, global: &Global) -> Result<Exit> {
-        let (args, out) = (self.args, self.out);
+    fn folders(&self, args: &Offload, global: &Global) -> Result<Exit> {
+        let out = self.out;
         let found = sources::open(&args.sources, global, out)?;
         let mut exit = Exit::Done;
-        for Wanted { display, parts } in folder::find(&args.path, &found, out)? {
-            out.stage(Stage::Plan, &display);
-            let outcome =
-                self.save(parts, (What::Folder, "folder"), Vec::new(), &found.machine, None);
+        for set in folder::find(&args.path, &found, out)? {
+            let outcome = self.request.save_folders(set, &found.machine, self.target, out);
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
@@ -163,68 +151,9 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    fn save(
-        &self,
-        parts: Vec<PlanPart>,
-        (what, kind): (What, &str),
-        lacks: Vec<String>,
-        machine: &Machine,
-        observer: Option<&dyn MemberObserver>,
-    ) -> Result<Outcome> {
-        let args = self.args;
-        let plan = Plan::make(parts, self.out)?;
-        let defaults = OffloadOptions::default();
-        let name = machine.name.as_ref().map(|(name, _)| name.clone());
-        let options = OffloadOptions {
-            machine: SetMachine {
-                name: args.name.clone().or(name),
-                serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
-            },
-            what,
-            kind: kind.to_owned(),
-            lacks,
-            level: self.level,
-            any_level: args.level == Level::Auto,
-            frame_bytes: args.frame_bytes.unwrap_or(defaults.frame_bytes),
-            split: args.split,
-            read_back: !args.no_read_back,
-            despite_space: args.despite_space,
-            encryption: self.encryption.clone(),
-            resume: if args.fresh { Resume::Never } else { Resume::Auto },
-            report: Some(report::make),
-            ..defaults
-        };
-        Ok(offload_with(&plan, self.target, &options, observer, self.out)?)
-    }
-
     fn show(&self, outcome: &Outcome) {
         show(outcome, self.target, self.out);
     }
-}
-
-/// The `USMT` folder, and the files that stand beside it: task sequences and
-/// `lifeboat seal` leave theirs there. At a volume's root there is nothing that
-/// belongs to the store but the seal.
-fn plan_part(part: &Part) -> Result<PlanPart> {
-    let store_path = part.store_path();
-    let mut take = vec![part.usmt_path.clone()];
-    let folder = part.tree.lookup(&store_path)?;
-    for entry in part.tree.children(folder)? {
-        let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
-        let is_seal = entry.name.eq_ignore_ascii_case(sealing::NAME);
-        if is_file && (is_seal || store_path != NtPath::root()) {
-            take.push(store_path.join(entry.name));
-        }
-    }
-    Ok(PlanPart {
-        tree: part.tree.clone(),
-        drive: part.drive.name(),
-        drive_from: part.drive.from.to_string(),
-        path: store_path,
-        role: part.role.as_str().to_owned(),
-        take,
-        skip: Vec::new(),
-    })
 }
 
 fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {

@@ -10,11 +10,13 @@ use crate::destination::preflight::Preflight;
 use crate::health::{Check, check_store};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
+use crate::offload::OffloadRequest;
+use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::writer::Outcome;
 use crate::usmt::{Machine, Store, Survey};
 use anyhow::Result;
 
-use super::super::args::{Global, Level as ZstdLevel, Offload};
+use super::super::args::{Global, Offload};
 use super::super::commands::offload;
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
@@ -59,8 +61,8 @@ pub(super) struct Found {
 pub(super) struct Checked {
     pub(super) target: Arc<dyn Destination>,
     pub(super) args: Arc<Offload>,
-    /// The zstd level.
-    pub(super) level: i32,
+    /// How sets are made there; without a key.
+    pub(super) request: OffloadRequest,
     pub(super) report: Preflight,
     /// Folders of unfinished sets there.
     pub(super) begun: Vec<String>,
@@ -159,11 +161,11 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
         // How well it packs nobody knows, and the page with the figures was seen.
         args.despite_space = true;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
-        let (report, level) = offload::look_at(&*target, &args, out)?;
+        let (report, request) = offload::look_at(&*target, offload::request(&args, None), out)?;
         let entries = target.list("")?.into_iter().filter(|entry| entry.is_dir);
         let begun = entries.map(|entry| entry.name).filter(|name| name.ends_with(PARTIAL));
         let begun = begun.collect();
-        Ok(Checked { target, args: Arc::new(args), level, report, begun })
+        Ok(Checked { target, args: Arc::new(args), request, report, begun })
     };
     Done::Checked(check().map_err(|error| explain(&error)))
 }
@@ -171,7 +173,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
 /// Saves one store after the other.
 pub(super) fn save(order: &Order, out: Out) -> Done {
     let mut saved = Saved::default();
-    let Checked { args, target, level, .. } = &order.to;
+    let Checked { args, target, request, .. } = &order.to;
     let encryption = match keys::encryption(args, out) {
         Ok(encryption) => encryption,
         Err(error) => {
@@ -180,7 +182,8 @@ pub(super) fn save(order: &Order, out: Out) -> Done {
             return Done::Saved(Box::new(saved));
         }
     };
-    let job = offload::Job { args, target: &**target, level: *level, encryption, out };
+    let request = OffloadRequest { encryption, ..request.clone() };
+    let job = offload::Job { request, target: &**target, out };
     for (number, store) in &order.stores {
         match job.store(store, &order.machine, &order.closed) {
             Ok((outcome, end)) => saved.sets.push((*number, outcome, end)),

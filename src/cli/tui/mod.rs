@@ -23,9 +23,10 @@ use std::time::Duration;
 use anyhow::Result;
 use crossterm::event::{self, Event};
 
-use super::args::{Global, Guide, Level};
+use super::args::{Global, Guide};
 use super::exit::{Exit, Failure};
 use super::output::{Out, is_interrupted};
+use crate::set::write::level::Level;
 use app::{App, Effect, Page};
 use canvas::{Canvas, Glyphs};
 use jobs::Done;

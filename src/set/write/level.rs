@@ -1,6 +1,16 @@
 //! How strongly to compress: so that neither the cores nor the target waits
 //! long for the other.
 
+/// How hard to compress.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Level {
+    /// As suits the speed of the destination and the processor.
+    #[default]
+    Auto,
+    /// This zstd level, 1 to 19.
+    Fixed(i32),
+}
+
 /// zstd levels that are worth choosing, each with what a core packs at it, in
 /// plain MB a second: half of what one of a server did with `zstd -b -B4MB` on
 /// one part documents and two parts photos and archives, since laptops are

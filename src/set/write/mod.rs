@@ -8,6 +8,7 @@ pub mod level;
 pub(crate) mod lock;
 pub mod observer;
 pub(crate) mod options;
+pub mod parts;
 pub mod plan;
 mod plan_builder;
 mod producer;

@@ -1,0 +1,131 @@
+//! One store, or one set of folders, into a rescue set: the whole job behind
+//! `lifeboat offload` and the guided rescue.
+
+use crate::destination::Destination;
+use crate::health::missing_parts;
+use crate::model::monitor::{Monitor, Stage};
+use crate::report;
+use crate::seal::Guard;
+use crate::set::crypt::Encryption;
+use crate::set::error::SetError;
+use crate::set::format::rescue::{Machine as SetMachine, What};
+use crate::set::write::level::{Level, auto_level};
+use crate::set::write::observer::MemberObserver;
+use crate::set::write::parts::{self, FolderSet};
+use crate::set::write::plan::{Plan, PlanPart};
+use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
+use crate::usmt::{Machine, Store};
+
+/// How a rescue set is made, whatever asks for it: the command line, `lifeboat.toml`, or the
+/// guided rescue.
+#[derive(Clone, Debug)]
+pub struct OffloadRequest {
+    /// What the set is named by; `None` for the computer's name, or else its serial number.
+    pub name: Option<String>,
+    /// How hard to compress.
+    pub level: Level,
+    /// What the destination writes, in bytes a second, as measured; for [`Level::Auto`].
+    pub write_speed: u64,
+    /// The plain size of a frame, in bytes; `None` for the usual one.
+    pub frame_bytes: Option<u64>,
+    /// The largest size of a volume, in bytes; `None` for one file where that is possible.
+    pub split: Option<u64>,
+    /// Read the written files back and compare them.
+    pub read_back: bool,
+    /// Begin although the destination looks too small.
+    pub despite_space: bool,
+    /// Begin a new set although an unfinished one is there.
+    pub fresh: bool,
+    /// How to encrypt the set; `None` for a plain one.
+    pub encryption: Option<Encryption>,
+}
+
+impl OffloadRequest {
+    /// The zstd level that follows from the request, on this machine.
+    pub fn zstd_level(&self) -> i32 {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        match self.level {
+            Level::Fixed(level) => level,
+            Level::Auto => auto_level(self.write_speed, cores),
+        }
+    }
+
+    /// Saves one store. A part that is missing is a loss, and so is one that may be on a volume
+    /// that could not be read (`closed`), and what differs from the store's seal.
+    ///
+    /// # Errors
+    /// A part of the store cannot be read at all; the destination refuses; the monitor was
+    /// cancelled.
+    pub fn save_store(
+        &self,
+        store: &Store,
+        machine: &Machine,
+        closed: &[String],
+        destination: &dyn Destination,
+        monitor: &dyn Monitor,
+    ) -> Result<Outcome, SetError> {
+        monitor.stage(Stage::Plan, &store.display());
+        let parts: Result<Vec<PlanPart>, _> = store.parts.iter().map(parts::of_store).collect();
+        let mut guard = Guard::of(store, monitor);
+        let observer = guard.as_mut().map(|guard| guard.observer(monitor));
+        let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
+        for finding in missing_parts(store, closed) {
+            monitor.finding(&finding);
+        }
+        let lacks: Vec<String> = store.lacks(closed).iter().map(ToString::to_string).collect();
+        let kind = (What::Store, store.kind.as_str());
+        self.save(parts?, kind, lacks, machine, observer, destination, monitor)
+    }
+
+    /// Saves the folders of one volume.
+    ///
+    /// # Errors
+    /// As for a store.
+    pub fn save_folders(
+        &self,
+        set: FolderSet,
+        machine: &Machine,
+        destination: &dyn Destination,
+        monitor: &dyn Monitor,
+    ) -> Result<Outcome, SetError> {
+        monitor.stage(Stage::Plan, &set.display);
+        let kind = (What::Folder, "folder");
+        self.save(set.parts, kind, Vec::new(), machine, None, destination, monitor)
+    }
+
+    #[allow(clippy::too_many_arguments)] // what two public ways in have in common
+    fn save(
+        &self,
+        parts: Vec<PlanPart>,
+        (what, kind): (What, &str),
+        lacks: Vec<String>,
+        machine: &Machine,
+        observer: Option<&dyn MemberObserver>,
+        destination: &dyn Destination,
+        monitor: &dyn Monitor,
+    ) -> Result<Outcome, SetError> {
+        let plan = Plan::make(parts, monitor)?;
+        let defaults = OffloadOptions::default();
+        let name = machine.name.as_ref().map(|(name, _)| name.clone());
+        let options = OffloadOptions {
+            machine: SetMachine {
+                name: self.name.clone().or(name),
+                serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
+            },
+            what,
+            kind: kind.to_owned(),
+            lacks,
+            level: self.zstd_level(),
+            any_level: self.level == Level::Auto,
+            frame_bytes: self.frame_bytes.unwrap_or(defaults.frame_bytes),
+            split: self.split,
+            read_back: self.read_back,
+            despite_space: self.despite_space,
+            encryption: self.encryption.clone(),
+            resume: if self.fresh { Resume::Never } else { Resume::Auto },
+            report: Some(report::make),
+            ..defaults
+        };
+        offload_with(&plan, destination, &options, observer, monitor)
+    }
+}

@@ -1,0 +1,184 @@
+//! Which files belong to what is saved: a store, or any folder of a volume.
+
+use super::plan::PlanPart;
+use crate::model::metadata::NodeKind;
+use crate::model::name::{NtName, NtPath, SEAL};
+use crate::set::error::SetError;
+use crate::tree::{Tree, TreeError};
+use crate::usmt::{Drive, Part, StoreVolume, drive_of};
+
+/// Left out of a whole volume, and listed as such in the set: memory that was swapped out,
+/// memory of a hibernated Windows, and restore points. They serve no other Windows, and are
+/// larger than the files of most users.
+const SKIPPED: [&str; 4] =
+    ["pagefile.sys", "hiberfil.sys", "swapfile.sys", "System Volume Information"];
+
+/// The `USMT` folder of a part and nothing beside it.
+pub(crate) fn usmt_folder(part: &Part) -> PlanPart {
+    PlanPart {
+        tree: part.tree.clone(),
+        drive: part.drive.name(),
+        drive_from: part.drive.from.to_string(),
+        path: part.store_path(),
+        role: part.role.as_str().to_owned(),
+        take: vec![part.usmt_path.clone()],
+        skip: Vec::new(),
+    }
+}
+
+/// A part of a store: its `USMT` folder, and the files beside it, where task sequences and
+/// `lifeboat seal` leave theirs. At a volume's root only the seal belongs to the store.
+pub(crate) fn of_store(part: &Part) -> Result<PlanPart, SetError> {
+    let mut plan = usmt_folder(part);
+    let folder = part.tree.lookup(&plan.path)?;
+    for entry in part.tree.children(folder)? {
+        let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
+        let is_seal = entry.name.eq_ignore_ascii_case(SEAL);
+        if is_file && (is_seal || plan.path != NtPath::root()) {
+            plan.take.push(plan.path.join(entry.name));
+        }
+    }
+    Ok(plan)
+}
+
+/// A folder as a user names it: `\Users\alice`, `C:\Users\alice`, `/Users/alice`, `\`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FolderPath {
+    /// As it was typed.
+    pub text: String,
+    /// The drive in Windows, if one was typed.
+    pub drive: Option<char>,
+    /// The path below the volume's root.
+    pub path: NtPath,
+}
+
+impl FolderPath {
+    /// Reads what was typed; `None` for what is no path from a volume's root.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut rest = text;
+        let mut drive = None;
+        let mut letters = text.chars();
+        if let (Some(letter), Some(':')) = (letters.next(), letters.next())
+            && letter.is_ascii_alphabetic()
+        {
+            drive = Some(letter.to_ascii_uppercase());
+            rest = letters.as_str();
+        }
+        let names: Vec<&str> = rest.split(['\\', '/']).filter(|name| !name.is_empty()).collect();
+        if text.is_empty() || names.iter().any(|name| matches!(*name, "." | "..")) {
+            return None;
+        }
+        let path = names.into_iter().map(NtName::from).collect();
+        Some(Self { text: text.to_owned(), drive, path })
+    }
+}
+
+/// The folders of one volume: what one set holds.
+pub struct FolderSet {
+    /// Volume and first folder, for people.
+    pub display: String,
+    /// The volume, for people.
+    pub volume: String,
+    /// One part for each folder.
+    pub parts: Vec<PlanPart>,
+}
+
+impl FolderSet {
+    /// What is left out of it by rule.
+    pub fn skipped(&self) -> impl Iterator<Item = &NtPath> {
+        self.parts.iter().flat_map(|part| &part.skip)
+    }
+}
+
+/// Looks for `folders` on all `volumes`. Each volume that has one or more of them gives a set;
+/// the second value is the first folder that no volume has.
+pub fn folders<'f>(
+    folders: &'f [FolderPath],
+    volumes: &[StoreVolume],
+) -> (Vec<FolderSet>, Option<&'f FolderPath>) {
+    let mut met = vec![false; folders.len()];
+    let mut sets = Vec::new();
+    let drives: Vec<Drive> =
+        volumes.iter().enumerate().map(|(number, volume)| drive_of(number, volume)).collect();
+    for (volume, drive) in volumes.iter().zip(&drives) {
+        let mut parts = Vec::new();
+        for (folder, met) in folders.iter().zip(&mut met) {
+            // A letter that no volume is known to have had may be that of any other.
+            let is_known = |letter| drives.iter().any(|drive| drive.letter == Some(letter));
+            let is_other = |letter| match drive.letter {
+                Some(own) => own != letter,
+                None => is_known(letter),
+            };
+            if folder.drive.is_some_and(is_other) {
+                continue;
+            }
+            let Ok(path) = exact(&*volume.tree, &folder.path) else { continue };
+            *met = true;
+            parts.push(PlanPart {
+                tree: volume.tree.clone(),
+                drive: drive.name(),
+                drive_from: drive.from.to_string(),
+                role: "folder".to_owned(),
+                skip: if path == NtPath::root() { skipped(&*volume.tree) } else { Vec::new() },
+                take: vec![path.clone()],
+                path,
+            });
+        }
+        if let Some(first) = parts.first() {
+            let display = format!("{}, {}", volume.display, first.path.on_drive(&first.drive));
+            sets.push(FolderSet { display, volume: volume.display.clone(), parts });
+        }
+    }
+    (sets, met.iter().position(|met| !met).map(|at| &folders[at]))
+}
+
+/// The path with its names as the volume has them.
+fn exact(tree: &dyn Tree, path: &NtPath) -> Result<NtPath, TreeError> {
+    let mut at = tree.root();
+    let mut names = NtPath::root();
+    for name in path.names() {
+        let next = tree.lookup_in(at, name)?;
+        let entries = tree.children(at)?;
+        let own = entries.iter().find(|entry| entry.node == next && entry.name == *name);
+        let own = own.or_else(|| {
+            let same = |entry: &&crate::tree::Entry| {
+                entry.node == next
+                    && name.as_str().is_some_and(|name| entry.name.eq_ignore_ascii_case(name))
+            };
+            entries.iter().find(same)
+        });
+        names = names.join(own.map_or_else(|| name.clone(), |entry| entry.name.clone()));
+        at = next;
+    }
+    Ok(names)
+}
+
+/// What is left out of a whole volume, as far as it is there.
+fn skipped(tree: &dyn Tree) -> Vec<NtPath> {
+    let names = SKIPPED.iter().map(|name| NtPath::from(*name));
+    names.filter(|path| tree.lookup(path).is_ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_may_be_typed_in_any_way() {
+        for (text, drive, path) in [
+            (r"\Users\alice", None, "Users/alice"),
+            ("Users/alice/", None, "Users/alice"),
+            (r"c:\Users\alice", Some('C'), "Users/alice"),
+            (r"\", None, ""),
+            ("D:", Some('D'), ""),
+        ] {
+            let typed = FolderPath::parse(text).unwrap();
+            assert_eq!(typed.drive, drive, "{text}");
+            let wanted = if path.is_empty() { NtPath::root() } else { NtPath::from(path) };
+            assert_eq!(typed.path, wanted, "{text}");
+        }
+        for text in ["", r"\Users\..\Windows", "."] {
+            assert!(FolderPath::parse(text).is_none(), "{text}");
+        }
+    }
+}
