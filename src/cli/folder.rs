@@ -1,4 +1,4 @@
-//! `offload --path`: folders as they are, store or not.
+//! `offload --path`: saves folders that are not stores.
 
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
@@ -11,15 +11,15 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::sources::Found;
 
-/// Of a whole volume these are left out, and named as such: memory that was
-/// swapped out, memory of a hibernated Windows, and restore points. They are of
-/// no use to anybody elsewhere, and larger than most users' files.
+/// Left out of a whole volume, and listed as left out: swap files, the memory
+/// of a hibernated Windows, and restore points. They are useless elsewhere, and
+/// larger than most users' files.
 const SKIPPED: [&str; 4] =
     ["pagefile.sys", "hiberfil.sys", "swapfile.sys", "System Volume Information"];
 
-/// One set: what is wanted of one volume.
+/// One set: the folders of one volume.
 pub(crate) struct Wanted {
-    /// For people.
+    /// For display.
     pub(crate) display: String,
     pub(crate) parts: Vec<PlanPart>,
 }
@@ -46,8 +46,8 @@ impl Typed {
         if text.is_empty() || names.iter().any(|name| matches!(*name, "." | "..")) {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("'{text}' is not a folder's path on a volume"),
-                r"Write it from the volume's root: \Users\alice, or \ for all of it.",
+                format!("'{text}' is not the path of a folder on a volume"),
+                r"Give the path from the root of the volume: \Users\alice, or \ for all of it.",
             )
             .into());
         }
@@ -57,7 +57,7 @@ impl Typed {
 }
 
 /// Looks for the paths on all volumes. Each volume that has any of them gives a
-/// set; a path that is nowhere is an error.
+/// set. A path that no volume has is an error.
 pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Wanted>> {
     let typed: Vec<Typed> = paths.iter().map(|path| Typed::new(path)).collect::<Result<_>>()?;
     let volumes: Vec<StoreVolume> = found.searchable().collect();
@@ -68,7 +68,7 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Want
     for (volume, drive) in volumes.iter().zip(&drives) {
         let mut parts = Vec::new();
         for (at, wanted) in typed.iter().enumerate() {
-            // A letter that no volume is known to have had may be any other's.
+            // A letter that no known volume had may be that of an unknown one.
             let is_known = |letter| drives.iter().any(|drive| drive.letter == Some(letter));
             let is_other = |letter| match drive.letter {
                 Some(own) => own != letter,
@@ -92,7 +92,7 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Want
         let skipped = parts.iter().flat_map(|part| &part.skip);
         let skipped: Vec<String> = skipped.map(ToString::to_string).collect();
         if !skipped.is_empty() {
-            out.note(&format!("{}: left out by rule: {}", volume.display, skipped.join(", ")));
+            out.note(&format!("{}: left out: {}", volume.display, skipped.join(", ")));
         }
         if let Some(first) = parts.first() {
             let display = format!("{}, {}", volume.display, first.path.on_drive(&first.drive));
@@ -101,9 +101,9 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Want
     }
     if let Some(at) = met.iter().position(|met| !met) {
         let action = if found.closed.is_empty() {
-            r"Write it from the volume's root: \Users\alice, or \ for all of it."
+            r"Give the path from the root of the volume: \Users\alice, or \ for all of it."
         } else {
-            "Some volumes could not be looked into (see above): it may be there."
+            "Some volumes could not be read (see above): the folder may be there."
         };
         let what = format!("no volume has the folder '{}'", typed[at].text);
         return Err(Failure::new(Exit::NothingFound, what, action).into());
@@ -111,7 +111,7 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Want
     Ok(sets)
 }
 
-/// The path with its names as they stand on the volume.
+/// The path with its names as on the volume.
 fn exact(tree: &dyn Tree, path: &NtPath) -> Result<NtPath> {
     let mut at = tree.root();
     let mut names = NtPath::root();
@@ -132,7 +132,7 @@ fn exact(tree: &dyn Tree, path: &NtPath) -> Result<NtPath> {
     Ok(names)
 }
 
-/// What is left out of a whole volume, as far as it is there.
+/// What is left out of a whole volume, if it exists.
 fn skipped(tree: &dyn Tree) -> Vec<NtPath> {
     let names = SKIPPED.iter().map(|name| NtPath::from(*name));
     names.filter(|path| tree.lookup(path).is_ok()).collect()
