@@ -292,6 +292,6 @@ fn it_is_not_run_where_it_cannot_work() {
     let marker = stage.store.parent().unwrap().join(lifeboat::restore::MARKER);
     fs::write(&marker, "set x").unwrap();
     let ran = stage.run(0, &[]);
-    assert!(ran.code == 1 && ran.stderr.contains("has not ended"), "{ran:?}");
+    assert!(ran.code == 1 && ran.stderr.contains("is not complete"), "{ran:?}");
     assert!(!stage.usmt.join("arguments.txt").exists(), "nothing of this was run");
 }

@@ -31,11 +31,11 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     let to = args.to.as_deref().ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "no destination was named",
-            "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
+            "no destination given",
+            "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.",
         )
     })?;
-    // So with a passphrase that is no good.
+    // Likewise a passphrase that is too short.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
     let (_, level) = look_at(&*target, args, out)?;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     if args.path.is_empty() { job.stores(global) } else { job.folders(global) }
 }
 
-/// Tries the destination out: what it can, and the level to compress at.
+/// Tests the destination; returns its abilities and the compression level.
 pub(crate) fn look_at(
     target: &dyn Destination,
     args: &Offload,
@@ -66,7 +66,7 @@ pub(crate) fn look_at(
         }),
     );
     out.detail(&format!(
-        "{}: {} a second; compressing at level {level}",
+        "{}: {}/s; compression level {level}",
         target.display(""),
         units::bytes(found.write_speed)
     ));
@@ -74,13 +74,14 @@ pub(crate) fn look_at(
         let side = if ahead > 0 { "ahead of" } else { "behind" };
         let ahead = units::count(ahead.unsigned_abs(), "second", "seconds");
         out.note(&format!(
-            "the destination's clock is {ahead} {side} this PC's, after which sets are named"
+            "the destination's clock is {ahead} {side} this PC's clock; the names of sets use \
+             this PC's"
         ));
     }
     Ok((found, level))
 }
 
-/// What all sets of a run have in common.
+/// What all sets of a run share.
 pub(crate) struct Job<'a> {
     pub(crate) args: &'a Offload,
     pub(crate) target: &'a dyn Destination,
@@ -92,7 +93,7 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Every store, or those that were asked for.
+    /// Saves every store, or the selected ones.
     fn stores(&self, global: &Global) -> Result<Exit> {
         let (args, out) = (self.args, self.out);
         let mut found = sources::find(&args.sources, global, out)?;
@@ -113,9 +114,9 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// One store. A part that is not there is a loss, too, and so is one of which
-    /// nobody can know because of volumes that could not be looked into
-    /// (`closed`), and what is not as it was sealed.
+    /// Saves one store. A missing part counts as a loss. So does a part that
+    /// may be on a volume that could not be read (`closed`), and a difference
+    /// from the seal.
     pub(crate) fn store(
         &self,
         store: &Store,
@@ -143,7 +144,7 @@ impl Job<'_> {
         Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
     }
 
-    /// Folders, stores or not.
+    /// Saves folders that are not stores.
     fn folders(&self, global: &Global) -> Result<Exit> {
         let (args, out) = (self.args, self.out);
         let found = sources::open(&args.sources, global, out)?;
@@ -155,7 +156,7 @@ impl Job<'_> {
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
-            out.say("  This is a folder, not a store: loadstate has no use for it.");
+            out.say("  This is a folder, not a store: loadstate cannot use it.");
             if outcome.losses > 0 {
                 exit = Exit::Losses;
             }
@@ -202,9 +203,9 @@ impl Job<'_> {
     }
 }
 
-/// The `USMT` folder, and the files that stand beside it: task sequences and
-/// `lifeboat seal` leave theirs there. At a volume's root there is nothing that
-/// belongs to the store but the seal.
+/// The `USMT` folder, and the files beside it: task sequences and `lifeboat
+/// seal` write files there. At the root of a volume, only the seal belongs to
+/// the store.
 fn plan_part(part: &Part) -> Result<PlanPart> {
     let store_path = part.store_path();
     let mut take = vec![part.usmt_path.clone()];
@@ -249,7 +250,7 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     };
     out.result(&format!("{word}: {}", target.display(&outcome.set)));
     out.result(&format!(
-        "  {}, {}, {} packed into {}",
+        "  {}, {}, {} compressed to {}",
         units::count(totals.files, "file", "files"),
         units::count(totals.directories, "folder", "folders"),
         units::bytes(totals.bytes),
@@ -260,17 +261,17 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     }
     if totals.losses > 0 {
         out.result(&format!(
-            "  {}: the manifest names each",
+            "  {}: the manifest lists each",
             units::count(totals.losses, "loss", "losses")
         ));
     }
     if let Some(encryption) = &outcome.rescue.encryption {
         let key = if encryption.how == "passphrase" {
-            "Without the passphrase nobody reads it: not you either."
+            "Without the passphrase it cannot be read, not even by you."
         } else {
-            "Only who has a recipient's identity reads it."
+            "Only the identity of a recipient can decrypt it."
         };
-        out.result(&format!("  encrypted. {key}"));
+        out.result(&format!("  Encrypted. {key}"));
     }
-    out.say("  Next: RESTORE.txt in that folder says how to put it back.");
+    out.say("  Next: RESTORE.txt in that folder says how to restore it.");
 }
