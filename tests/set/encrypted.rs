@@ -559,7 +559,7 @@ fn what_would_not_protect_is_refused_before_anything_is_written() {
         (["--passphrase-file", text(&weak)], "fewer than 12 characters"),
         (["--passphrase-file", "/no/such/file"], "cannot be read"),
         (["--recipient", "age1nonsense"], "not a recipient"),
-        (["--recipients-file", text(&empty)], "names none"),
+        (["--recipients-file", text(&empty)], "has none"),
     ] {
         let args = [&["offload", image.arg(), "--to", text(&dest)][..], &more].concat();
         let run = lifeboat(&args).expect(2);
