@@ -34,8 +34,8 @@ pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
                 severity: Severity::Warning,
                 path,
                 what: format!(
-                    "{system} has no Windows owners, permissions, attributes or \
-                               alternate data streams"
+                    "{system} has no Windows owners, permissions, attributes or alternate data \
+                     streams"
                 ),
                 meaning: "loadstate cannot restore what the copy did not keep.".into(),
                 action: "Offload from the original disk, if you still have it.".into(),

@@ -233,13 +233,9 @@ impl Trouble {
             Self::Hole { bytes, first } => {
                 HOLE.at(path, format!("{bytes} bytes cannot be read: {first}"))
             }
-            Self::Metadata(which) => FACTS_LOST.at(
-                path,
-                format!(
-                    "cannot be read completely: \
-                                                                  {which}"
-                ),
-            ),
+            Self::Metadata(which) => {
+                FACTS_LOST.at(path, format!("cannot be read completely: {which}"))
+            }
         }
     }
 }

@@ -198,8 +198,7 @@ pub(super) fn loss(kind: Option<LossKind>) -> (&'static str, &'static str) {
         Some(LossKind::Name) => ("Renamed", "saved under another name"),
         Some(LossKind::Fact) => (
             "Metadata is missing",
-            "all bytes were saved, but not all metadata (times, \
-                                     permissions and so on)",
+            "all bytes were saved, but not all metadata (times, permissions and so on)",
         ),
         None => ("Other", "of a kind that this version of Lifeboat does not know"),
     }

@@ -360,8 +360,7 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
         Failure::new(
             Exit::Failed,
             what,
-            "Run as administrator. Check that loadstate has the \
-                                          architecture of this Windows.",
+            "Run as administrator. Check that loadstate has the architecture of this Windows.",
         )
     })?;
     Ok(finish(&ended, &call, out))

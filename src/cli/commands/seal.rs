@@ -88,12 +88,8 @@ fn folder_of(store: &Store, volumes: &[&SourceVolume]) -> Result<PathBuf> {
     })?;
     let store_path: NtPath = part.store_path();
     let names: Option<PathBuf> = store_path.names().iter().map(NtName::as_str).collect();
-    let names = names.ok_or_else(|| {
-        no_way(format!(
-            "{store_path}: the file API does not support \
-                                                    this path"
-        ))
-    })?;
+    let names = names
+        .ok_or_else(|| no_way(format!("{store_path}: the file API does not support this path")))?;
     Ok(mount.join(names))
 }
 

@@ -162,8 +162,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
         }
         (0, Level::Full) => "OK: every byte was read, and every hash matches",
         (0, Level::Quick) => {
-            "OK (quick check): all files are present with their sizes; no file \
-                              was read"
+            "OK (quick check): all files are present with their sizes; no file was read"
         }
         _ => "DAMAGED: see above",
     };

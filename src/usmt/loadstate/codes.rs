@@ -26,8 +26,7 @@ pub fn return_code(code: i32) -> Option<Meaning> {
         ),
         11 => meaning(
             "A parameter is wrong.",
-            "Check the command line. The log says which \
-                                                parameter.",
+            "Check the command line. The log says which parameter.",
         ),
         12 => meaning(
             "A parameter is too long: a store path can have 256 characters.",
@@ -77,8 +76,7 @@ pub fn return_code(code: i32) -> Option<Meaning> {
         ),
         61 => meaning(
             "Reading or writing failed.",
-            "Check the disk or the network, then run it \
-                                                     again.",
+            "Check the disk or the network, then run it again.",
         ),
         71 => meaning("A Windows call failed after loadstate started.", "Check the log."),
         72 => meaning("Applying the migration failed.", "Check the log."),
