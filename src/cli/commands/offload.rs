@@ -109,7 +109,7 @@ impl Job<'_> {
             }
         }
         if !found.closed.is_empty() {
-            out.result("Some volumes could not be looked into (see above): a store may be there.");
+            out.result("Some volumes could not be read (see above): a store may be there.");
         }
         Ok(exit)
     }
