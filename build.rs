@@ -1,4 +1,4 @@
-//! Puts `resources/` into the exe; for other systems there is nothing to do.
+//! Embeds `resources/` in the exe, only for Windows.
 
 use std::env::var;
 use std::error::Error;

@@ -12,16 +12,16 @@ const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
 
 const AFTER_HELP: &str = "\
 Examples:
-  lifeboat                               on a terminal: guides through a rescue
-  lifeboat detect                        every store on every attached volume
+  lifeboat                               on a terminal: the guided rescue
+  lifeboat detect                        find all stores on all attached volumes
   lifeboat detect disk.img               ... in a disk image
   lifeboat verify disk.img --level full  read every byte of the stores
   lifeboat offload --to \\\\server\\rescue  save all stores to a share
   lifeboat restore E:\\PC12-20260101T000000Z-1a2b3c4d --to C=C:\\
 
 Exit codes: 0 done, nothing lost; 1 failed; 2 wrong command line; 3 done with
-losses or damage; 4 nothing found; 5 trouble at the destination;
-6 interrupted: the same command goes on where it stopped.";
+losses or damage; 4 nothing found; 5 a problem with the destination;
+6 interrupted: run the same command to resume.";
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -40,28 +40,28 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Args, Debug, Clone)]
 pub struct Global {
-    /// One JSON event a line on standard output, a summary last
+    /// Print one JSON event per line on standard output, a summary last
     #[arg(long, global = true)]
     pub json: bool,
-    /// Also write what happens to FILE, in the format that CMTrace reads
+    /// Also write a log to FILE, in the format of CMTrace
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Print only results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Print more about what is being done
+    /// Print more about each step
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Read volumes from the raw device or through the system's file API
-    /// [default: raw where it can be, and it says which way and why]
+    /// [default: raw where possible; the output says which and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
     pub via: Option<ViaArg>,
 }
 
-/// The two ways in.
+/// The two ways to read a volume.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViaArg {
     /// The volume's own structures
@@ -73,7 +73,7 @@ pub enum ViaArg {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Find the stores on all attached volumes, or in the sources named
+    /// Find the stores on all attached volumes, or in the sources given
     #[command(after_help = "\
 Examples:
   lifeboat detect
@@ -88,21 +88,21 @@ Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
   lifeboat verify D: --usmt C:\\USMT\\amd64
-  lifeboat verify E:\\copy-of-store        a store copied by hand
+  lifeboat verify E:\\copy-of-store        a manually copied store
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
-    /// Before the wipe: record what a store holds, in one file beside it
+    /// Before the wipe: record what a store has, in one file beside it
     #[command(after_help = "\
 Examples:
   lifeboat seal C:              hash every file of the stores on C:
   lifeboat seal C: D:           a store with parts on two drives
-  lifeboat seal C: --quick      names, sizes and times alone, in seconds
+  lifeboat seal C: --quick      only names, sizes and times, in seconds
   lifeboat seal /mnt/c          on Linux, a volume mounted for writing
 
-This is the only command that writes to a source: one file, lifeboat.seal, in
-the folder above USMT. It needs the volume mounted. Run it after scanstate, in
-the running Windows or in WinPE before the wipe; sealing again replaces it.
-verify, offload and restore then name whatever changed since.")]
+This is the only command that writes to a source: one file, lifeboat.seal, to
+the folder above USMT. The volume must be mounted. Run it after scanstate, in
+the running Windows or in WinPE before the wipe. Sealing again replaces it.
+verify, offload and restore then list every change since.")]
     Seal(Seal),
     /// Save stores as rescue sets on a share or a disk
     #[command(after_help = "\
@@ -113,62 +113,62 @@ Examples:
   lifeboat offload disk.img --path \\Users\\alice --to E:\\rescue
 
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
-Nothing is ever written to the source.")]
+Lifeboat never writes to the source.")]
     Offload(Offload),
-    /// List what is in a rescue set
+    /// List the files of a rescue set
     #[command(after_help = "\
 Examples:
   lifeboat list E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
   lifeboat list smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d --json")]
     List(List),
-    /// Make a set's report again: one HTML page on what is in it
+    /// Make a set's report again: one HTML page
     #[command(after_help = "\
 Examples:
   lifeboat report E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
   lifeboat report SET --to D:\\for-the-director.html
 
-Every set has one already, report.html, unless it was made without. The page
-names users and files: keep it where the set may be kept.")]
+Every set that is not encrypted already has this page, report.html. It lists
+users and files: keep it as safe as the set.")]
     Report(Report),
-    /// Take single files or folders out of a rescue set
+    /// Extract single files or folders from a rescue set
     #[command(after_help = "\
 Examples:
   lifeboat extract SET --to out
   lifeboat extract SET C/StateStore/USMT/catalog.mig --to out
   lifeboat extract SET --of-user alice --to out   to out/C/Users/alice")]
     Extract(Extract),
-    /// Put a rescue set back, so that loadstate restores it
+    /// Restore a rescue set, so that loadstate can use the store
     #[command(after_help = "\
 Examples:
-  lifeboat restore SET --in-place                 each part where it came from
-  lifeboat restore SET --in-place --to D=E:\\      but D:'s part goes onto E:
-  lifeboat restore SET --to C=C:\\ --to D=D:\\      each part on its own drive
-  lifeboat restore SET --to /mnt/restore          parts at restore/C, restore/D
+  lifeboat restore SET --in-place                 each part to where it was
+  lifeboat restore SET --in-place --to D=E:\\      but the D: part to E:
+  lifeboat restore SET --to C=C:\\ --to D=D:\\      each part to its own drive
+  lifeboat restore SET --to /mnt/restore          parts to restore/C, restore/D
 
-A store that is not whole yet has .lifeboat-partial behind its name; when it
-has been read back it takes its place. Interrupted, the same command goes on.")]
+Until a store is complete and read back, its name ends in .lifeboat-partial.
+After an interruption, run the same command to resume.")]
     Restore(Restore),
     /// Show, write or run the loadstate command for a set or a store
     #[command(after_help = "\
 Examples:
-  lifeboat loadstate SET                 which command, and why
-  lifeboat loadstate C:\\ --run          run it, in the new Windows, elevated
+  lifeboat loadstate SET                 show the command
+  lifeboat loadstate C:\\ --run          run it, as administrator in Windows
   lifeboat loadstate SET --write migrate.cmd --i own.xml --i migapp.xml
 
-loadstate.exe is not part of Windows. It is looked for beside lifeboat.exe
+loadstate.exe is not part of Windows. Lifeboat looks for it beside itself
 (and in a folder USMT there), in the ADK's default folders, and in PATH.
---run ends with 0 when loadstate says 0, 3 when it restored with errors,
-6 when it was stopped, and 1 otherwise.")]
+--run ends with 0 if loadstate returns 0, 3 if it restored with errors,
+6 if it was stopped, and 1 otherwise.")]
     Loadstate(Loadstate),
-    /// Be guided through a rescue, by keys; lifeboat alone does the same
+    /// Guide you through a rescue; lifeboat alone on a terminal does the same
     #[command(after_help = "\
 Examples:
   lifeboat guide
   lifeboat guide disk.img
   lifeboat guide --to \\\\server\\rescue --user DOMAIN\\tech
 
-It wants a terminal of 80x24 or more and no colours. LIFEBOAT_ASCII=1 draws
-with plain characters; consoles without VT sequences get those anyway.")]
+It requires a terminal of 80x24 or more, without colors. LIFEBOAT_ASCII=1 draws
+lines in plain ASCII; on consoles without VT sequences, it always does.")]
     Guide(Guide),
 }
 
@@ -179,10 +179,10 @@ pub struct Detect {
     pub sources: Vec<String>,
 }
 
-/// How closely to check.
+/// How thorough to check.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LevelArg {
-    /// Metadata alone, in seconds
+    /// Only metadata, in seconds
     Quick,
     /// Every byte
     Full,
@@ -190,17 +190,17 @@ pub enum LevelArg {
 
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Sources with stores in them, or rescue sets (folder or URL)
+    /// Sources with stores, or rescue sets (folder or URL)
     #[arg(value_name = "WHAT", required = true)]
     pub what: Vec<String>,
-    /// How closely to check
+    /// How thorough to check
     #[arg(long, value_enum, default_value = "quick")]
     pub level: LevelArg,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub store: Option<String>,
-    /// Folder of USMT, whose usmtutils checks compressed stores too (Windows)
-    /// [default: where lifeboat is, then PATH]
+    /// Folder with usmtutils, to check compressed stores with it too (Windows)
+    /// [default: the folder of lifeboat.exe, then PATH]
     #[arg(long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
     #[command(flatten)]
@@ -215,61 +215,61 @@ pub struct Seal {
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub store: Vec<String>,
-    /// Without hashes: names, sizes and times alone
+    /// No hashes: only names, sizes and times
     #[arg(long)]
     pub quick: bool,
 }
 
 #[derive(Args, Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
+#[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct Offload {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
-    // Shown as it stands, so without the brackets of Markdown.
+    // Help text: shown without Markdown's brackets.
     #[allow(clippy::doc_markdown)]
     /// Folder, \\server\share\folder or smb://user@server/share/folder
-    /// [default: what lifeboat.toml beside the program says]
+    /// [default: from lifeboat.toml beside the program]
     #[arg(long, value_name = "DEST")]
     pub to: Option<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub store: Vec<String>,
-    /// Not a store but this folder (may be repeated): \Users\alice; \ is the
-    /// whole volume
+    /// Save this folder instead of a store (may be repeated): \Users\alice; \
+    /// is the whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     pub path: Vec<String>,
-    /// zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow
+    /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
     pub level: Level,
-    /// Cut the store into files of at most SIZE bytes (such as 2G, 700M)
+    /// Split the store into files of at most SIZE bytes (such as 2G, 700M)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub split: Option<u64>,
     /// First part of the set's name [default: the computer's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Start over instead of going on with an interrupted set
+    /// Start over instead of resuming an interrupted set
     #[arg(long)]
     pub fresh: bool,
-    /// Do not read the written set back (the set says so)
+    /// Do not read the written set back (the set records this)
     #[arg(long)]
     pub no_read_back: bool,
-    /// Encrypt the set with a passphrase, which is asked for
+    /// Encrypt the set with a passphrase (from a prompt)
     #[arg(long)]
     pub encrypt: bool,
     /// Encrypt the set to this age recipient (may be repeated): age1...
     #[arg(long, value_name = "AGE1", conflicts_with = "passphrase_file")]
     pub recipient: Vec<String>,
-    /// File with recipients, one a line
+    /// File with recipients, one per line
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     pub recipients_file: Vec<PathBuf>,
-    /// How long to go on trying while DEST is away: 30s, 10m, 2h
+    /// How long to retry while DEST is away: 30s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
     pub retry_for: Duration,
-    /// Begin although DEST looks too small
+    /// Begin although DEST seems too small
     #[arg(long)]
     pub despite_space: bool,
-    /// Plain size of a frame, in bytes; small ones are for tests
+    /// Uncompressed size of a frame, in bytes; small ones are for tests
     #[arg(long, value_name = "BYTES", hide = true)]
     pub frame_bytes: Option<u64>,
     #[command(flatten)]
@@ -290,7 +290,7 @@ pub struct Report {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
     pub set: String,
-    /// Page to write, which must not be there [default: SET's name.html here]
+    /// Page to write; must not exist [default: NAME-OF-SET.html here]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     #[command(flatten)]
@@ -308,10 +308,10 @@ pub struct Extract {
     /// Only this user's files, at their own paths: DIR/C/Users/NAME
     #[arg(long, value_name = "NAME", conflicts_with = "paths")]
     pub of_user: Option<String>,
-    /// Folder to put them into
+    /// Folder to extract to
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
-    /// Overwrite files that are there
+    /// Overwrite existing files
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
@@ -323,16 +323,16 @@ pub struct Restore {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
     pub set: String,
-    /// DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT
+    /// DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT
     #[arg(long, value_name = "DIR|X=ROOT", required_unless_present = "in_place")]
     pub to: Vec<String>,
-    /// Find each part's drive, and put it at the path that it came from
+    /// Find each part's volume, and restore the part to its original path
     #[arg(long)]
     pub in_place: bool,
     /// Only the part of this drive, such as C
     #[arg(long, value_name = "DRIVE")]
     pub part: Option<String>,
-    /// Put it in the place of a store that is there, which is kept aside
+    /// Replace an existing store, and keep it under another name
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
@@ -344,7 +344,7 @@ fn parse_level(text: &str) -> Result<Level, String> {
     match text.parse() {
         Ok(level @ 1..=19) => Ok(Level::Fixed(level)),
         _ if text.eq_ignore_ascii_case("auto") => Ok(Level::Auto),
-        _ => Err(format!("'{text}' is neither auto nor a level from 1 to 19")),
+        _ => Err(format!("'{text}' is not auto or a level from 1 to 19")),
     }
 }
 
@@ -359,40 +359,40 @@ fn parse_time(text: &str) -> Result<Duration, String> {
         "h" => 3600,
         _ => return Err(wrong()),
     };
-    // A week is for ever, and leaves room for sums.
+    // A week is long enough, and sums cannot overflow.
     let seconds = number.checked_mul(seconds).filter(|secs| *secs <= 7 * 24 * 3600);
     seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is too long: at most 168h"))
 }
 
 #[derive(Args, Debug)]
 pub struct Loadstate {
-    /// A rescue set, or what holds the restored store: its folder or drives
+    /// A rescue set, or the restored store: its folder or drives
     #[arg(value_name = "SET|STORE", required = true)]
     pub what: Vec<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub store: Option<String>,
-    /// a: as Microsoft documents it; b: what may help if that fails
+    /// a: as Microsoft documents it; b: what may help if a fails
     #[arg(long, value_enum, value_name = "WAY")]
     pub way: Option<WayArg>,
-    /// Migration file, as at the capture [default: migdocs.xml migapp.xml]
+    /// Migration file of the capture [default: migdocs.xml migapp.xml]
     #[arg(long, value_name = "FILE")]
     pub i: Vec<String>,
-    /// File that holds the key of an encrypted store
+    /// File with the key of an encrypted store
     #[arg(long, value_name = "FILE")]
     pub keyfile: Option<String>,
-    // Shown as it stands, so without the brackets of Markdown.
+    // Help text: shown without Markdown's brackets.
     #[allow(clippy::doc_markdown)]
     /// Its algorithm, such as AES_256 [default: loadstate's own]
     #[arg(long, value_name = "ALG", requires = "keyfile")]
     pub decrypt: Option<Algorithm>,
-    /// Folder that loadstate.exe is in
+    /// Folder with loadstate.exe
     #[arg(long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
-    /// Also write the command as a script to FILE, which must not be there
+    /// Also write the command as a script to FILE, which must not exist
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
-    /// Run it and follow it to its end
+    /// Run it and follow its progress
     #[arg(long)]
     pub run: bool,
     #[command(flatten)]
@@ -404,7 +404,7 @@ pub struct Loadstate {
 pub enum WayArg {
     /// As Microsoft documents it
     A,
-    /// What may help if that fails
+    /// What may help if a fails
     B,
 }
 
@@ -430,13 +430,13 @@ pub struct Guide {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
-    /// Destination to begin with: it can be changed on the screen
+    /// Destination to fill in; you can change it on the screen
     #[arg(long, value_name = "DEST")]
     pub to: Option<String>,
-    /// First part of the sets' names [default: the computer's name]
+    /// First part of the names of the sets [default: the computer's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// zstd level, 1 (fast) to 19 (small); auto: as the destination is
+    /// zstd level, 1 (fast) to 19 (small); auto: by the destination's speed
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
     pub level: Level,
     #[command(flatten)]
@@ -452,14 +452,14 @@ pub struct Logon {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Log on as nobody, at a share that lets everybody in
+    /// Log on without an account, to a share where everyone may write
     #[arg(long, conflicts_with_all = ["user", "password_file"])]
     pub anonymous: bool,
     #[command(flatten)]
     pub unlock: Unlock,
 }
 
-/// What opens an encrypted set.
+/// What decrypts a set.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Unlock {
     /// File whose first line is the passphrase of an encrypted set
@@ -468,13 +468,13 @@ pub struct Unlock {
     /// File with the secret key of a recipient of an encrypted set
     #[arg(long, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
-    /// Recipients that the settings demand.
+    /// Recipients from the settings.
     #[arg(skip)]
     pub recipients: Vec<String>,
 }
 
 impl Offload {
-    /// What `lifeboat offload --to DEST` means: every default as it is there.
+    /// `lifeboat offload --to DEST`, with all its defaults.
     pub fn to(dest: &str, logon: &Logon) -> Option<Self> {
         let to = format!("--to={dest}");
         let cli = Cli::try_parse_from(["lifeboat", "offload", &to]).ok()?;

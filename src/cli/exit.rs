@@ -1,4 +1,4 @@
-//! Exit codes: a contract with the scripts in boot images.
+//! Exit codes. Scripts in boot images depend on them.
 
 use std::process::ExitCode;
 
@@ -11,12 +11,12 @@ use crate::seal::SealError;
 use crate::set::error::SetError;
 use crate::tree::source::SourceError;
 
-/// How the program ends.
+/// How the program ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
     /// Done, nothing lost.
     Done = 0,
-    /// Nothing usable was produced, or an error that is none of the others.
+    /// Nothing usable was produced, or any other error.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -24,9 +24,9 @@ pub(crate) enum Exit {
     Losses = 3,
     /// Nothing found.
     NothingFound = 4,
-    /// The destination: unreachable, refused, full.
+    /// A problem with the destination: unreachable, refused, full.
     Destination = 5,
-    /// Interrupted; the same command goes on where it stopped.
+    /// Interrupted; the same command resumes.
     Interrupted = 6,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) what: String,
     pub(crate) action: String,
-    /// What the destination complained of, if it did.
+    /// The kind of the destination's error, if it is one.
     pub(crate) kind: Option<ErrorKind>,
 }
 
@@ -80,7 +80,7 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What is wrong with a command line, without the help that a person gets with it.
+/// The first sentence of an error in the command line, without the usage text.
 pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let what = text.split("\n\n").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `offload --path`: folders as they are, store or not.
+//! `offload --path`: saves folders that are not stores.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::model::monitor::Monitor;
 use crate::set::write::parts::{FolderPath, FolderSet, folders};
 use crate::usmt::StoreVolume;
 
-const HOW: &str = r"Write it from the volume's root: \Users\alice, or \ for all of it.";
+const HOW: &str = r"Give the path from the root of the volume: \Users\alice, or \ for all of it.";
 
 /// Looks for the paths on all volumes. Each volume that has any of them gives a
 /// set; a path that is nowhere is an error.
@@ -17,7 +17,7 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Fold
     let mut wanted = Vec::new();
     for text in paths {
         wanted.push(FolderPath::parse(text).ok_or_else(|| {
-            let what = format!("'{text}' is not a folder's path on a volume");
+            let what = format!("'{text}' is not the path of a folder on a volume");
             Failure::new(Exit::Usage, what, HOW)
         })?);
     }
@@ -33,7 +33,7 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Fold
         let action = if found.closed.is_empty() {
             HOW
         } else {
-            "Some volumes could not be looked into (see above): it may be there."
+            "Some volumes could not be read (see above): the folder may be there."
         };
         let what = format!("no volume has the folder '{}'", missing.text);
         return Err(Failure::new(Exit::NothingFound, what, action).into());

@@ -1,5 +1,5 @@
-//! What a set is encrypted with, and what opens one: passphrases and keys from a
-//! prompt, a file or a variable. Never from the command line, never in a log.
+//! Passphrases and keys that encrypt and decrypt sets, from a prompt, a file or
+//! a variable. Never from the command line, never to a log.
 
 use crate::model::advice::Advice as _;
 use std::path::Path;
@@ -16,13 +16,13 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::password;
 
-/// Holds a passphrase.
+/// The variable with the passphrase.
 pub(crate) const VARIABLE: &str = "LIFEBOAT_PASSPHRASE";
-/// Larger files of keys are none.
+/// The largest file of keys that is read.
 const LONGEST: u64 = 1 << 20;
 
-/// How `offload` is to encrypt; `None` where nothing asks for it. Wherever a
-/// passphrase or recipient was given, by whatever way, that is asking for it.
+/// How `offload` encrypts; `None` if it does not. It encrypts whenever a
+/// passphrase or a recipient was given, by any way.
 pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>> {
     let unlock = &args.logon.unlock;
     let mut recipients = args.recipient.concat_lines();
@@ -36,7 +36,7 @@ pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>>
     if !recipients.is_empty() {
         let list = parse_recipients(&recipients).map_err(|error| usage(&error))?;
         if list.is_empty() {
-            let none = CryptError::NotAKey("the recipients file names none".to_owned());
+            let none = CryptError::NotAKey("the recipients file has none".to_owned());
             return Err(usage(&none).into());
         }
         let keys = Keys { passphrase: None, identities: identities(unlock)? };
@@ -48,9 +48,9 @@ pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>>
             out.clear();
             let first = ask("Passphrase for the set")?;
             check_passphrase(&first).map_err(|error| usage(&error))?;
-            if ask("The same once more")? != first {
+            if ask("Repeat the passphrase")? != first {
                 let what = "the two passphrases differ";
-                return Err(Failure::new(Exit::Usage, what, "Run it again.").into());
+                return Err(Failure::new(Exit::Usage, what, "Run the command again.").into());
             }
             first
         }
@@ -61,7 +61,7 @@ pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>>
     Ok(Some(Encryption { locks: Locks::Passphrase(passphrase), keys }))
 }
 
-/// What opens the set in `dir`: nothing for a plain one.
+/// The keys of the set in `dir`: none for a plain one.
 pub(crate) fn for_set(
     target: &dyn Destination,
     dir: &str,
@@ -71,8 +71,8 @@ pub(crate) fn for_set(
     Ok(find(target, dir, unlock, out, true)?.unwrap_or_default())
 }
 
-/// The same for `verify`, which can do without: `None` where there is no key
-/// and no way to ask for one.
+/// The same for `verify`, which can do without a key: `None` if there is none
+/// and no terminal to ask on.
 pub(crate) fn if_any(
     target: &dyn Destination,
     dir: &str,
@@ -100,7 +100,7 @@ fn find(
             return Ok(None);
         }
         out.clear();
-        let enter = if needed { "" } else { "; Enter alone: without" };
+        let enter = if needed { "" } else { "; Enter alone: none" };
         let typed = ask(&format!("Passphrase of {}{enter}", target.display(dir)))?;
         if !needed && typed.expose().is_empty() {
             return Ok(None);
@@ -110,7 +110,7 @@ fn find(
     Ok(Some(keys))
 }
 
-/// The passphrase, if there is a way to have one without asking.
+/// The passphrase, if it was given without a prompt.
 fn given(unlock: &Unlock) -> Result<Option<Secret>> {
     if let Some(path) = &unlock.passphrase_file {
         let text = text_of(path)?;
@@ -122,7 +122,7 @@ fn given(unlock: &Unlock) -> Result<Option<Secret>> {
 
 fn ask(what: &str) -> Result<Secret> {
     if !password::can_ask() {
-        let what = "a passphrase is needed, and there is no terminal to ask on";
+        let what = "a passphrase is needed, but there is no terminal to ask on";
         let action = "Use --passphrase-file FILE, or set LIFEBOAT_PASSPHRASE.";
         return Err(Failure::new(Exit::Usage, what, action).into());
     }
@@ -134,8 +134,8 @@ fn identities(unlock: &Unlock) -> Result<Vec<Identity>> {
     for path in &unlock.identity {
         let list = parse_identities(&text_of(path)?).map_err(|error| {
             let what = format!("{}: {error}", path.display());
-            let action = "Name the file that age-keygen wrote; one that is itself encrypted \
-                          has to be decrypted with age first.";
+            let action = "Give the file that age-keygen wrote. If the file itself is encrypted, \
+                          decrypt it with age first.";
             Failure::new(Exit::Usage, what, action)
         })?;
         all.extend(list);
@@ -146,13 +146,13 @@ fn identities(unlock: &Unlock) -> Result<Vec<Identity>> {
 fn text_of(path: &Path) -> Result<String> {
     let read = || {
         if path.metadata()?.len() > LONGEST {
-            return Err(std::io::Error::other("it is far too long"));
+            return Err(std::io::Error::other("it is too long"));
         }
         std::fs::read_to_string(path)
     };
     Ok(read().map_err(|error| {
         let what = format!("{}: this file cannot be read: {error}", path.display());
-        Failure::new(Exit::Usage, what, "Name a text file with the passphrase or keys.")
+        Failure::new(Exit::Usage, what, "Give a text file with the passphrase or keys.")
     })?)
 }
 

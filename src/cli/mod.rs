@@ -1,4 +1,4 @@
-//! Commands, progress, JSON events, exit codes. Only here is anything printed.
+//! Commands, progress, JSON events, exit codes. Only this module prints.
 
 pub mod args;
 mod commands;
@@ -25,7 +25,7 @@ use settings::Settings;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    // Nothing has read the command line yet, and it may be wrong.
+    // The command line is not parsed yet, and may be wrong.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -49,13 +49,13 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let path = cli.global.log.unwrap_or_default();
             let what = format!("{}: cannot write the log: {error}", path.display());
-            let action = "Name a file in a folder that can be written to, or leave out --log.";
+            let action = "Give a file in a folder where you can write, or leave out --log.";
             let failure = Failure::new(Exit::Failed, what, action);
             return output::fail_early(json, name, &failure);
         }
     };
     let Some(command) = &cli.command else {
-        let failure = Failure::new(Exit::Usage, "no command was given", "Try: lifeboat --help");
+        let failure = Failure::new(Exit::Usage, "no command was given", "Run: lifeboat --help");
         return output::fail_early(json, name, &failure);
     };
     let exit = run(command, &cli.global, out);
@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// On a terminal `lifeboat` alone is the guided rescue.
+/// On a terminal, `lifeboat` alone is the guided rescue.
 fn guide_who_can_see() -> Option<Command> {
     let sees = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     sees.then(|| Command::Guide(args::Guide::default()))

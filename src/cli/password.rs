@@ -1,5 +1,5 @@
-//! Where a password comes from: `--password-file`, `LIFEBOAT_PASSWORD`, or a
-//! prompt on the terminal. Never the command line, never a log.
+//! Gets a password from `--password-file`, `LIFEBOAT_PASSWORD`, or a prompt on
+//! the terminal. Never from the command line, never to a log.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -13,14 +13,14 @@ use super::sources;
 
 const VARIABLE: &str = "LIFEBOAT_PASSWORD";
 
-/// The password, if there is a way to have one without asking.
+/// The password, if it was given without a prompt.
 pub(crate) fn given(file: Option<&Path>) -> Result<Option<String>> {
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::new(
                 Exit::Usage,
                 format!("{}: the password file cannot be read: {error}", path.display()),
-                "Name a text file whose first line is the password.",
+                "Give a text file whose first line is the password.",
             )
         })?;
         return Ok(Some(text.lines().next().unwrap_or_default().to_owned()));
@@ -29,13 +29,13 @@ pub(crate) fn given(file: Option<&Path>) -> Result<Option<String>> {
     Ok(std::env::var(VARIABLE).ok().filter(|password| !password.is_empty()))
 }
 
-/// Asks for `whom`'s password. F2 shows what is typed: in WinPE the keyboard is
-/// American until told otherwise, and a wrong `z` looks like any other star.
+/// Asks for `whom`'s password. F2 shows what is typed: WinPE starts with the US
+/// keyboard layout, and a wrong `z` looks like any other star.
 pub(crate) fn ask(whom: &str) -> Result<String> {
     if !can_ask() {
         return Err(Failure::new(
             Exit::Destination,
-            format!("a password is needed for {whom}, and there is no terminal to ask on"),
+            format!("a password is needed for {whom}, but there is no terminal to ask on"),
             "Use --password-file FILE, or set LIFEBOAT_PASSWORD.",
         )
         .into());
@@ -43,7 +43,7 @@ pub(crate) fn ask(whom: &str) -> Result<String> {
     prompt(&format!("Password for {whom}"))
 }
 
-/// Whether there is somebody to ask.
+/// Whether there is a terminal to ask on.
 pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
@@ -78,7 +78,7 @@ pub(crate) fn prompt(what: &str) -> Result<String> {
     }
 }
 
-/// The terminal is given back whatever happens.
+/// Raw mode, which ends when this is dropped.
 struct RawMode;
 
 impl RawMode {

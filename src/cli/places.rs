@@ -1,4 +1,4 @@
-//! Which volumes `restore --in-place` puts the parts of a set onto.
+//! Chooses the volumes for the parts of a set: `restore --in-place`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::exit::{Exit, Failure};
 use super::output::Out;
 
-/// Finds a root for each drive of the set; those that `named` has are taken.
+/// Finds a root for each drive of the set; uses those in `named`.
 pub(crate) fn find(rescue: &Rescue, named: Option<Destinations>, out: Out) -> Result<Destinations> {
     let mut roots = match named {
         None => BTreeMap::new(),
@@ -23,8 +23,8 @@ pub(crate) fn find(rescue: &Rescue, named: Option<Destinations>, out: Out) -> Re
         Some(_) => {
             return Err(Failure::new(
                 Exit::Usage,
-                "--in-place and --to DIR do not go together",
-                "Leave one out; --to C=ROOT names the root of one drive.",
+                "--in-place and --to DIR cannot be combined",
+                "Leave one out. --to C=ROOT gives the root of one drive.",
             )
             .into());
         }
@@ -37,7 +37,7 @@ pub(crate) fn find(rescue: &Rescue, named: Option<Destinations>, out: Out) -> Re
         if roots.keys().any(|drive| drive.eq_ignore_ascii_case(&part.drive)) {
             continue;
         }
-        // A volume that is another part's cannot be this one's.
+        // Each volume takes one part only.
         let free: Vec<Volume> = volumes
             .iter()
             .filter(|volume| !roots.values().any(|root| *root == volume.root))
@@ -66,10 +66,10 @@ fn say(part: &Part, volume: &Volume, why: &str, out: Out) {
         "place",
         &json!({"drive": part.drive, "root": volume.root.display().to_string(), "why": why}),
     );
-    out.say(&format!("The part of {}: goes to {}: {why}", part.drive, volume.describe()));
+    out.say(&format!("The {}: part goes to {}: {why}", part.drive, volume.describe()));
 }
 
-/// Asks on a terminal; `None` where there is none, or nobody knows.
+/// Asks on a terminal; `None` without one, or without an answer.
 fn ask(part: &Part, among: &[&Volume], out: Out) -> Option<PathBuf> {
     let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !is_asked || among.is_empty() || out.is_cancelled() {
@@ -79,7 +79,7 @@ fn ask(part: &Part, among: &[&Volume], out: Out) -> Option<PathBuf> {
     let mut to = std::io::stderr();
     let number = choose(part, among, &mut std::io::stdin().lock(), &mut to)?;
     let volume = among.get(number)?;
-    say(part, volume, "you said so", out);
+    say(part, volume, "your choice", out);
     Some(volume.root.clone())
 }
 
@@ -93,19 +93,19 @@ fn choose(
         "" => String::new(),
         label => format!(" (label \"{label}\")"),
     };
-    writeln!(to, "Where does the part of drive {}:{label} go?", part.drive).ok()?;
+    writeln!(to, "Which volume is drive {}:{label}?", part.drive).ok()?;
     for (number, volume) in among.iter().enumerate() {
         writeln!(to, "  {}  {}", number + 1, volume.describe()).ok()?;
     }
     for _ in 0..3 {
-        write!(to, "Number, or nothing to stop: ").and_then(|()| to.flush()).ok()?;
+        write!(to, "Number, or Enter to stop: ").and_then(|()| to.flush()).ok()?;
         let mut line = String::new();
         from.read_line(&mut line).ok()?;
         match line.trim() {
             "" => return None,
             text => match text.parse::<usize>() {
                 Ok(number) if (1..=among.len()).contains(&number) => return Some(number - 1),
-                _ => writeln!(to, "That is none of the numbers.").ok()?,
+                _ => writeln!(to, "That is not a number in the list.").ok()?,
             },
         }
     }
@@ -118,14 +118,14 @@ fn refuse(unsure: &[&Part], volumes: &[Volume]) -> anyhow::Error {
         unsure.iter().map(|part| format!("--to {}=ROOT", part.drive)).collect();
     let there: Vec<String> = volumes.iter().map(Volume::describe).collect();
     let there = if there.is_empty() {
-        "No volume is mounted for writing (on Linux: by ntfs-3g).".to_owned()
+        "No volume is mounted for writing (on Linux: with ntfs-3g).".to_owned()
     } else {
-        format!("There are: {}.", there.join("; "))
+        format!("Volumes: {}.", there.join("; "))
     };
     Failure::new(
         Exit::Usage,
-        format!("--in-place: not sure which volume is {}", drives.join(", ")),
-        format!("Say where: {}. {there}", options.join(" ")),
+        format!("--in-place: cannot tell which volume is {}", drives.join(", ")),
+        format!("Use {}. {there}", options.join(" ")),
     )
     .into()
 }

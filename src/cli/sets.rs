@@ -1,4 +1,4 @@
-//! Destinations and rescue sets as the user names them.
+//! Opens the destinations and rescue sets on the command line.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{keys, password};
 
-/// Opens what stands after `offload --to`. What may pass is tried again for
+/// Opens the destination of `offload --to`. Retries temporary errors for
 /// `retry_for`.
 pub(crate) fn open_dest(
     text: &str,
@@ -29,8 +29,8 @@ pub(crate) fn open_dest(
     open_target(text.parse()?, logon, Options { missing: Missing::Make, retry_for }, out)
 }
 
-/// The same where the password was typed already: the guided rescue. If it is
-/// empty, the other ways to give one count.
+/// The same with a password that was typed in the guided rescue. If it is
+/// empty, the password comes from the command line or the variable.
 pub(crate) fn open_dest_with(
     text: &str,
     logon: &Logon,
@@ -48,14 +48,14 @@ pub(crate) fn open_dest_with(
     Ok(open(&with_user(text.parse()?, logon), &tell, options, &monitor)?)
 }
 
-/// Opens the rescue set that `text` names.
+/// Opens the rescue set at `text`.
 pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader> {
     let (target, name) = find_set(text, logon, out)?;
     let keys = keys::for_set(&*target, &name, &logon.unlock, out)?;
     Ok(SetReader::open_with(target, &name, &keys)?)
 }
 
-/// The place that a set is at, and the set's folder there.
+/// The destination that has a set, and the set's folder there.
 pub(crate) fn find_set(
     text: &str,
     logon: &Logon,
@@ -65,22 +65,22 @@ pub(crate) fn find_set(
         Failure::new(
             Exit::Usage,
             format!("{text}: this is not the folder of a rescue set"),
-            "Name the set's own folder, which has rescue.json in it.",
+            "Give the set's own folder, which contains rescue.json.",
         )
     })?;
     let options = Options { missing: Missing::Fail, ..Options::default() };
     Ok((open_target(above, logon, options, out)?, name))
 }
 
-/// The folder above, and the last name.
+/// The parent folder, and the last name.
 fn split(dest: Dest) -> Option<(Dest, String)> {
     match dest {
         Dest::Folder(path) => {
-            // `.` and `..` have a last name only once they are resolved; any other
-            // path stays as it was typed.
+            // `.` and `..` have a last name only when they are resolved. Any
+            // other path stays as typed.
             let path = match path.file_name() {
                 Some(_) => path,
-                // (Windows' own way to a whole path would begin with \\?\.)
+                // (On Windows, canonicalize would return a path with \\?\.)
                 None if cfg!(windows) => std::path::absolute(&path).ok()?,
                 None => path.canonicalize().ok()?,
             };
@@ -127,8 +127,8 @@ fn open_target(
     Ok(open(&dest, &ask, options, &monitor)?)
 }
 
-/// `--user` for destinations that have no place for a user in their own text, and
-/// `--anonymous`.
+/// Applies `--anonymous`, and `--user` to destinations without a user in the
+/// address.
 fn with_user(dest: Dest, logon: &Logon) -> Dest {
     if logon.user.is_none() && !logon.anonymous {
         return dest;
@@ -150,7 +150,7 @@ fn with_user(dest: Dest, logon: &Logon) -> Dest {
     Dest::Smb(SmbPlace { domain, user: Some(user), ..place })
 }
 
-/// `\\server\share\dir` as a place on a share.
+/// Parses `\\server\share\dir`.
 fn unc_place(path: &Path) -> Option<SmbPlace> {
     let text = path.to_str()?.strip_prefix(r"\\")?;
     let mut names = text.split(['\\', '/']).filter(|name| !name.is_empty());
@@ -166,9 +166,9 @@ fn unc_place(path: &Path) -> Option<SmbPlace> {
     })
 }
 
-/// The folder at a target to look for a store in, where the one that was named
-/// is no rescue set, nor an unfinished one. A store is known by its `USMT` folder,
-/// so where that was named it is the one above.
+/// The folder to search for a store, if the given folder is not a rescue set or
+/// an unfinished one. A store is found by its `USMT` folder, so if that was
+/// given, it is the parent folder.
 pub(crate) fn copied_store<'a>(target: &dyn Destination, name: &'a str) -> Result<Option<&'a str>> {
     let is_folder = target.stat(name)?.is_some_and(|entry| entry.is_dir);
     let is_set = name.ends_with(".partial") || target.stat(&format!("{name}/{RESCUE}"))?.is_some();
@@ -176,7 +176,7 @@ pub(crate) fn copied_store<'a>(target: &dyn Destination, name: &'a str) -> Resul
     Ok((is_folder && !is_set).then_some(folder))
 }
 
-/// Whether `what` names a rescue set rather than a source.
+/// Whether `what` is a rescue set rather than a source.
 pub(crate) fn looks_like_set(what: &str) -> bool {
     what.starts_with("smb://")
         || Path::new(what).join("rescue.json").exists()

@@ -1,7 +1,7 @@
-//! What stands in the boot image or the environment, so that nobody has to type
-//! it at 2 a.m.: `lifeboat.toml` beside the program, and `LIFEBOAT_…` variables.
+//! Settings that need not be typed: `lifeboat.toml` beside the program, and
+//! `LIFEBOAT_…` variables.
 //!
-//! The command line comes first, then the environment, then the file.
+//! The command line overrides the environment, which overrides the file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,29 +10,29 @@ use serde::Deserialize;
 use super::args::{Cli, Command, Logon, Unlock};
 use super::exit::{Exit, Failure};
 
-/// Names another file than `lifeboat.toml` beside the program.
+/// The path of another file than `lifeboat.toml` beside the program.
 const VARIABLE: &str = "LIFEBOAT_SETTINGS";
 const FILE: &str = "lifeboat.toml";
-/// Far more than any such file is long.
+/// Far longer than any settings file.
 const LONGEST: u64 = 1 << 20;
 
 /// The file's contents.
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
-    /// Where rescue sets go, and are looked for.
+    /// The destination of rescue sets.
     pub(crate) to: Option<String>,
-    /// Who logs on there.
+    /// The user who logs on there.
     user: Option<String>,
-    /// The file with the password; beside the settings, if it is not absolute.
+    /// The file with the password; a relative path is relative to the settings.
     password_file: Option<PathBuf>,
-    /// The file with the passphrase of encrypted sets; beside the settings.
+    /// The file with the passphrase of encrypted sets; likewise.
     passphrase_file: Option<PathBuf>,
-    /// Whom new sets are encrypted to.
+    /// The recipient of new sets.
     recipient: Option<String>,
     /// First part of the sets' names.
     name: Option<String>,
-    /// The log.
+    /// The log file.
     log: Option<PathBuf>,
 }
 
@@ -52,11 +52,11 @@ impl Settings {
         let shown = path.display();
         let unreadable = |error: std::io::Error| {
             let what = format!("{shown}: the settings cannot be read: {error}");
-            Failure::new(Exit::Usage, what, format!("Mend the file, or unset {VARIABLE}."))
+            Failure::new(Exit::Usage, what, format!("Correct the file, or unset {VARIABLE}."))
         };
         if path.metadata().map_err(unreadable)?.len() > LONGEST {
-            let what = format!("{shown}: this is no settings file: it is too long");
-            return Err(Failure::new(Exit::Usage, what, "Is it the right file?"));
+            let what = format!("{shown}: this is not a settings file: it is too long");
+            return Err(Failure::new(Exit::Usage, what, "Check the path of the settings file."));
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let mut settings = Self::parse(&text).map_err(|(what, action)| {
@@ -65,38 +65,39 @@ impl Settings {
         let files = [&mut settings.password_file, &mut settings.passphrase_file];
         for file in files.into_iter().flatten() {
             if let Some(folder) = path.parent() {
-                *file = folder.join(&*file); // an absolute path stays what it is
+                *file = folder.join(&*file); // an absolute path stays as it is
             }
         }
         Ok(settings)
     }
 
-    /// What is wrong and what to do, if the text is not in order.
+    /// Parses the text; an error is what is wrong and what to do.
     fn parse(text: &str) -> Result<Self, (String, String)> {
-        // Notepad begins a file with a byte order mark.
+        // Notepad writes a byte order mark.
         let text = text.trim_start_matches('\u{feff}');
         let settings: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let what = error.message().lines().next().unwrap_or_default();
-            let action = "It wants lines such as: to = '\\\\server\\share\\folder'";
+            let action = "Write lines such as: to = '\\\\server\\share\\folder'";
             (format!("line {line}: {what}"), action.to_owned())
         })?;
-        // In double quotes `\r` is a line end: a share named so is never found.
+        // In double quotes, `\r` is a line end, so the share would not be
+        // found.
         let Self { to, user, password_file, passphrase_file, log, .. } = &settings;
         let paths = [password_file, passphrase_file, log]
             .map(|path| path.as_deref().and_then(Path::to_str));
         let texts = [to.as_deref(), user.as_deref()];
         let is_short = |to: &String| to.starts_with('\\') && !to.starts_with("\\\\");
         if paths.into_iter().chain(texts).any(is_mangled) || to.as_ref().is_some_and(is_short) {
-            let what = "a backslash in double quotes does not stand for itself";
-            let action = "Put such values into single quotes: to = '\\\\server\\share'";
+            let what = "a single backslash in double quotes is not a backslash";
+            let action = "Put the value in single quotes: to = '\\\\server\\share'";
             return Err((what.to_owned(), action.to_owned()));
         }
         Ok(settings)
     }
 
-    /// Fills in what the command line leaves open.
+    /// Fills in what the command line does not give.
     pub(crate) fn fill(&self, cli: &mut Cli) {
         let log = variable("LIFEBOAT_LOG").map(PathBuf::from).or_else(|| self.log.clone());
         cli.global.log = cli.global.log.take().or(log);
@@ -140,10 +141,11 @@ impl Settings {
         }
     }
 
-    /// A user and password of the file go to the file's own destination and to
-    /// no other server; the environment's are the caller's business.
+    /// Uses the user and password of the file only for the file's own
+    /// destination, never for another server. Those of the environment are used
+    /// for all.
     fn fill_logon(&self, logon: &mut Logon, places: &[&str]) {
-        // A passphrase is sent nowhere.
+        // A passphrase is never sent.
         if logon.unlock.passphrase_file.is_none() {
             let file = variable("LIFEBOAT_PASSPHRASE_FILE").map(PathBuf::from);
             let own = || self.passphrase_file.clone();
@@ -166,9 +168,9 @@ impl Settings {
         }
     }
 
-    /// Whom a new set is encrypted to where the command line does not say how
-    /// (`own`: it names a passphrase). They come before a passphrase of the
-    /// settings, which then only opens sets.
+    /// The recipient of a new set, if the command line does not say how to
+    /// encrypt (`own`: it has a passphrase). It overrides a passphrase of the
+    /// settings, which then only decrypts sets.
     fn fill_recipients(&self, unlock: &mut Unlock, own: bool) {
         if let Some(recipient) =
             variable("LIFEBOAT_RECIPIENT").or_else(|| self.recipient.clone()).filter(|_| !own)
@@ -190,7 +192,7 @@ fn is_mangled(text: Option<&str>) -> bool {
     text.is_some_and(|text| text.contains(char::is_control))
 }
 
-/// An unset and an empty variable are the same: cmd cannot set an empty one.
+/// An empty variable counts as unset: cmd cannot set an empty one.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Opening what the user named, and finding the stores in it.
+//! Opens the sources, and finds the stores in them.
 
 use crate::model::advice::Advice as _;
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use crate::destination::tree::{DestinationTree, NOT_SHOWN};
 use crate::health::check_deleted_stores;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::units;
 use crate::tree::source::{Source, SourceError, SourceVolume};
 use crate::tree::{Tree, Via};
 use crate::usmt::{Logs, Machine, Store, StoreVolume, find_stores};
@@ -18,15 +19,15 @@ use super::args::{Global, ViaArg};
 use super::exit::{Exit, Failure};
 use super::output::Out;
 
-/// What was opened, and the stores in it.
+/// The opened volumes, and the stores on them.
 pub(crate) struct Found {
     pub(crate) volumes: Vec<SourceVolume>,
     pub(crate) stores: Vec<Store>,
-    /// What the logs tell.
+    /// What the logs say.
     pub(crate) logs: Logs,
-    /// Which computer it is.
+    /// The computer that the volumes are from.
     pub(crate) machine: Machine,
-    /// Volumes and disks that could not be looked into, or not to their end.
+    /// Volumes and disks that could not be read, or not completely.
     pub(crate) closed: Vec<String>,
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Foun
     search(open(sources, global, out)?, out)
 }
 
-/// Finds the stores in a folder at a target: copied there by hand.
+/// Finds manually copied stores in a folder at a destination.
 pub(crate) fn find_at(target: Arc<dyn Destination>, dir: &str, out: Out) -> Result<Found> {
     let tree = DestinationTree::open(target, dir, "a share")?;
     let volume = SourceVolume {
@@ -72,8 +73,8 @@ fn search(mut found: Found, out: Out) -> Result<Found> {
     Ok(found)
 }
 
-/// Opens the sources (all that is attached if none). Says which volumes cannot
-/// be looked into: a locked one must never read as "no store".
+/// Opens the sources, or everything attached if there are none. Reports the
+/// volumes that cannot be read: "locked" must never look like "no store".
 pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
@@ -93,7 +94,7 @@ pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Foun
     Ok(announce(volumes, errors, out))
 }
 
-/// Says what was opened and what was not.
+/// Reports what was opened and what was not.
 fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> Found {
     let mut found = Found {
         volumes,
@@ -144,12 +145,12 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
     found
 }
 
-/// Which way a volume is read, and why: where it is not the usual one, or more
-/// was asked for.
+/// Says how a volume is read, and why: if it is not the usual way, or with
+/// `--verbose`.
 fn say_which_way(volume: &SourceVolume, out: Out) {
     let Ok(tree) = &volume.tree else { return };
     let way = match tree.info().via {
-        Via::Raw => "raw, from the disk itself",
+        Via::Raw => "raw, from the device",
         Via::Host => "host, through the system's file API",
         Via::Memory => "from memory",
     };
@@ -160,26 +161,27 @@ fn say_which_way(volume: &SourceVolume, out: Out) {
         out.detail(&text);
     }
     if !volume.not_shown.is_empty() {
-        out.detail(&format!("that way does not show: {}", volume.not_shown.join("; ")));
+        out.detail(&format!("not shown this way: {}", volume.not_shown.join("; ")));
     }
 }
 
 impl Found {
-    /// Says that a volume or disk cannot be looked into, and remembers it.
+    /// Reports that a volume or disk cannot be read, and remembers it.
     fn close(&mut self, display: &str, reason: &str, out: Out) {
         out.finding(&Finding {
             code: "volume-closed",
             severity: Severity::Warning,
             path: display.to_owned(),
-            what: format!("not looked into: {reason}"),
+            what: format!("could not be read: {reason}"),
             meaning: "A store, or a part of one, may be there.".to_owned(),
-            action: "Make it readable and run this again, before anything is wiped.".to_owned(),
+            action: "Make it readable and run the command again before you wipe anything."
+                .to_owned(),
         });
         out.live().note(&format!("{display}: {reason}"));
         self.closed.push(display.to_owned());
     }
 
-    /// The volumes that can be looked into.
+    /// The volumes that can be read.
     pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
         self.volumes.iter().filter_map(|volume| {
             Some(StoreVolume {
@@ -192,7 +194,7 @@ impl Found {
     }
 }
 
-/// Watches the search: a volume that was not searched to its end is as good as
+/// Observes the search: a volume that was not searched completely counts as
 /// closed.
 struct Search {
     out: Out,
@@ -222,7 +224,7 @@ impl Monitor for Search {
     }
 }
 
-/// The stores that `--store` asks for, all if it asks for none.
+/// The stores selected by `--store`, or all.
 pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>> {
     if wanted.is_empty() {
         return Ok(stores);
@@ -240,34 +242,33 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
     if let Some(missing) = wanted.iter().find(|w| !stores.iter().any(|s| fits(s, w))) {
         return Err(Failure::new(
             Exit::NothingFound,
-            format!("no store '{missing}' was found"),
-            "lifeboat detect shows the ids and paths of the stores.",
+            format!("no store '{missing}' found"),
+            "Run lifeboat detect: it lists the ids and paths of the stores.",
         )
         .into());
     }
     Ok(stores.into_iter().filter(|s| wanted.iter().any(|w| fits(s, w))).collect())
 }
 
-/// Nothing was found: says what that does and does not mean.
+/// The error when nothing was found. It must not hide unread volumes.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
-    let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count();
+    let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
     let action = if found.closed.is_empty() {
-        "Is the right disk attached? lifeboat detect without a source looks at all."
+        "Check that the right disk is attached. lifeboat detect without a source searches all."
     } else {
-        "Some volumes could not be looked into (see above): a store may be there."
+        "Some volumes could not be read (see above): a store may be there."
     };
     Failure::new(
         Exit::NothingFound,
-        format!("no migration store was found on {looked} readable volume(s)"),
+        format!(
+            "no migration store found ({} searched)",
+            units::count(looked, "volume", "volumes")
+        ),
         action,
     )
 }
 
 /// Ctrl-C.
 pub(crate) fn interrupted() -> Failure {
-    Failure::new(
-        Exit::Interrupted,
-        "interrupted",
-        "Run the same command again to go on where it stopped.",
-    )
+    Failure::new(Exit::Interrupted, "interrupted", "Run the same command again to resume.")
 }

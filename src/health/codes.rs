@@ -1,19 +1,19 @@
-//! Every code that a [`Finding`] may have, with its words.
+//! Every code that a [`Finding`] may have, with its texts.
 //!
-//! Codes are a contract with scripts: what is here stays. docs/reference/findings.md is
-//! the same list for people, and a test compares the two.
+//! Scripts match codes: never rename or remove one. docs/reference/findings.md
+//! is the same list for people, and a test compares the two.
 
 use crate::model::finding::{Finding, Severity};
 use Severity::{Damage, Fatal, Info, Warning};
 
-/// What it takes to find something out.
+/// What a check requires to find something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum When {
     /// Metadata alone.
     Quick,
-    /// Every byte has to be read.
+    /// Reading every byte.
     Full,
-    /// Microsoft's usmtutils has to be at hand.
+    /// Microsoft's usmtutils.
     Usmtutils,
 }
 
@@ -28,14 +28,14 @@ impl When {
     }
 }
 
-/// Something that may be found out about a store.
+/// A kind of finding about a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Code {
-    /// The stable word.
+    /// The stable name.
     pub name: &'static str,
-    /// How bad.
+    /// How severe it is.
     pub severity: Severity,
-    /// What it takes to find it.
+    /// What the check requires.
     pub when: When,
     /// What it means for `loadstate`.
     pub meaning: &'static str,
@@ -57,7 +57,7 @@ impl Code {
     }
 }
 
-/// One declaration a code, so that none is left out of [`STORE`].
+/// Declares each code once, so that none is missing from [`STORE`].
 macro_rules! codes {
     ($($name:ident = $word:literal, $severity:ident, $when:ident, $meaning:literal, $action:literal;)*) => {
         $(
@@ -70,154 +70,155 @@ macro_rules! codes {
                 action: $action,
             };
         )*
-        /// Everything that may be found out about a store.
+        /// Every kind of finding about a store.
         pub static STORE: &[&Code] = &[$(&$name),*];
     };
 }
 
 codes! {
     ESTIMATE_ONLY = "estimate-only", Info, Quick,
-        "There is no user data in it.",
+        "It contains no user data.",
         "Look for the store elsewhere.";
     PRIMARY_MISSING = "primary-missing", Fatal, Quick,
-        "The catalog is with the primary: loadstate cannot use this part alone.",
-        "Attach the disk with the primary (hardlink.main), or rescue the part and copy the files \
-         out of File\\ by hand.";
+        "The catalog is in the primary part: loadstate cannot use this part alone.",
+        "Attach the disk with the primary part (hardlink.main). Or rescue this part and copy the \
+         files from File\\ manually.";
     SECONDARY_MISSING = "secondary-missing", Fatal, Quick,
         "loadstate fails with code 38 when a part is missing.",
-        "Attach or unlock the volume that was that drive, and run this again.";
+        "Attach or unlock the volume that was that drive, and run the command again.";
     PARTS_UNKNOWN = "parts-unknown", Warning, Quick,
         "loadstate fails with code 38 when a part is missing.",
-        "Unlock or attach the volumes that could not be looked into, and run this again.";
+        "Unlock or attach the volumes that could not be read, and run the command again.";
     SECONDARY_MISPLACED = "secondary-misplaced", Damage, Quick,
-        "loadstate looks for each part at the primary's path on its own drive (inferred).",
-        "Rescue both parts. Before loadstate, put this one at the primary's path.";
+        "loadstate looks for each part at the primary part's path on its own drive (inferred).",
+        "Rescue both parts. Before you run loadstate, move this one to the primary part's path.";
     SECONDARY_FOREIGN = "secondary-foreign", Warning, Quick,
-        "It very probably belongs to another capture (inferred); loadstate leaves it aside.",
-        "Rescue it as a store of its own; do not put it beside this one.";
+        "It very probably belongs to another capture; loadstate ignores it (inferred).",
+        "Rescue it as a separate store. Do not restore it beside this one.";
     HARDLINK_MAIN_UNREADABLE = "hardlink-main-unreadable", Warning, Quick,
-        "Which other parts the store has is not known; loadstate may not find them either.",
-        "Run detect on all disks of the machine; rescue every part that is found.";
+        "Lifeboat cannot tell which other parts the store has; loadstate may not find them either.",
+        "Run detect on all disks of the PC. Rescue every part that it finds.";
     DRIVE_UNKNOWN = "drive-unknown", Warning, Quick,
-        "A part has to go back to its own drive.",
-        "Name the drive when restoring: --to X=ROOT.";
+        "A part must be restored to its own drive.",
+        "Give the drive when you restore: --to X=ROOT.";
     STORE_PATH_LONG = "store-path-long", Fatal, Quick,
         "loadstate refuses a store path of more than 256 characters (code 12).",
         "Rescue the store and restore it to a short path.";
     CATALOG_MISSING = "catalog-missing", Fatal, Quick,
-        "Settings are in it; without it loadstate cannot use the store.",
-        "The files under File\\ can still be rescued and copied by hand.";
+        "It contains the settings: without it loadstate cannot use the store.",
+        "Rescue the store. You can still copy the files under File\\ manually.";
     CATALOG_EMPTY = "catalog-empty", Fatal, Quick,
-        "Settings are in it; without it loadstate cannot use the store.",
-        "The files under File\\ can still be rescued and copied by hand.";
+        "It contains the settings: without it loadstate cannot use the store.",
+        "Rescue the store. You can still copy the files under File\\ manually.";
     MIGSTATE_MISSING = "migstate-missing", Fatal, Quick,
-        "Settings are in it; without it loadstate cannot use the store.",
-        "The files under File\\ can still be rescued and copied by hand.";
+        "It contains the settings: without it loadstate cannot use the store.",
+        "Rescue the store. You can still copy the files under File\\ manually.";
     MIGSTATE_EMPTY = "migstate-empty", Fatal, Quick,
-        "Settings are in it; without it loadstate cannot use the store.",
-        "The files under File\\ can still be rescued and copied by hand.";
+        "It contains the settings: without it loadstate cannot use the store.",
+        "Rescue the store. You can still copy the files under File\\ manually.";
     STATUS_MISSING = "status-missing", Warning, Quick,
-        "It seems to be written last: scanstate may have been cut short (inferred).",
-        "Look into scanstate.log; rescue the store all the same.";
+        "scanstate seems to write it last: the capture may have been interrupted (inferred).",
+        "Rescue the store. Check scanstate.log.";
     STATUS_NOT_EMPTY = "status-not-empty", Info, Quick,
-        "In the stores that are known it has no bytes; what that means is not known.",
-        "Nothing; it is saved as it is.";
+        "In all known stores this file is empty. What its contents mean is not known.",
+        "None: it is saved unchanged.";
     FILE_FOLDER_MISSING = "file-folder-missing", Damage, Quick,
-        "The users' files stand in it: there are none here.",
-        "Run detect on all volumes; look for deleted files.";
+        "It contains the users' files: this store has none.",
+        "Run detect on all volumes. Look for deleted files.";
     NO_USERS = "no-users", Warning, Quick,
-        "loadstate would restore nobody's profile. scanstate skips profiles whose account is \
-         gone, without a word.",
-        "Look for another store, and for files of users outside it, before wiping.";
+        "loadstate would restore no profile. scanstate skips profiles whose account is gone, \
+         without a message.",
+        "Before you wipe the disk, look for another store, and for users' files outside this one.";
     UNREADABLE = "unreadable", Damage, Quick,
-        "loadstate will miss it.",
-        "The disk may be failing: offload what can be read, now.";
+        "loadstate cannot restore it.",
+        "The disk may be failing: run offload now. It saves everything that can be read.";
     RECORD_DAMAGED = "record-damaged", Damage, Quick,
-        "Part of what NTFS knew of the file is gone: loadstate may miss it, or pieces of it.",
-        "Offload now; what can be read of the file is saved.";
+        "Part of the file's NTFS metadata is lost: loadstate may miss the file, or parts of it.",
+        "Run offload now. It saves what can be read of the file.";
     SIZE_CONTRADICTS = "size-contradicts", Damage, Quick,
-        "The end of the file is very probably not on the disk any more.",
-        "Run verify --level full, which reads it; offload in any case.";
+        "The end of the file is very probably no longer on the disk.",
+        "Run verify --level full, which reads the file. Run offload in any case.";
     DELETED_FILES = "deleted-files", Damage, Quick,
-        "loadstate will miss them. The wipe got there, or somebody did.",
-        "Do not write to this disk. What was not overwritten can be undeleted.";
+        "These files were deleted from the store: loadstate cannot restore them.",
+        "Do not write to this disk. Files that are not overwritten can be undeleted.";
     ENCRYPTED_FILES = "encrypted-files", Info, Quick,
-        "loadstate restores them as they are; only the user's key opens them.",
-        "Nothing; they are saved in raw form. The user's certificate has to be kept as well.";
+        "loadstate restores them encrypted; only the user's key decrypts them.",
+        "They are saved in raw form. Keep the user's certificate with its private key.";
     ENCRYPTED_LOST = "encrypted-lost", Damage, Quick,
-        "The file will be missing after loadstate.",
-        "Copy it in the full Windows, or attach the disk there.";
+        "The file is missing after loadstate.",
+        "Copy it in Windows (not WinPE), or attach the disk to another Windows PC.";
     NOT_HERE = "not-here", Warning, Quick,
-        "Only placeholders can be restored.",
-        "Get the files from where the placeholders point (OneDrive, server).";
+        "Only the placeholders can be restored.",
+        "Get the files from the service that the placeholders point to (OneDrive, a server).";
     REPARSE_POINTS = "reparse-points", Info, Quick,
-        "They are kept as they are and never followed; how loadstate treats each kind is not \
-         known.",
-        "Nothing. What they point to is in the store only if it was captured itself.";
+        "Lifeboat saves them unchanged and never follows them. How loadstate treats each kind is \
+         not known.",
+        "None. Their targets are in the store only if the targets were captured themselves.";
     NAMES_REFUSED = "names-refused", Warning, Quick,
-        "loadstate goes through Win32: it may skip these files, or fail on them (inferred).",
-        "They are saved. If loadstate fails on one, take it out of the set by extract.";
+        "loadstate uses Win32 paths: it may skip these files, or fail on them (inferred).",
+        "They are saved. If loadstate fails on one, get it from the set with extract.";
     PATHS_LONG = "paths-long", Info, Quick,
-        "USMT takes long paths, as far as is known; some programs do not open such files.",
-        "Nothing; they are saved.";
+        "USMT supports long paths (inferred). Some programs do not open such files.",
+        "None: they are saved.";
     STORE_NEWER = "store-newer-than-logs", Warning, Quick,
-        "The log may be of an earlier capture: do not judge this store by it.",
-        "Look for a newer scanstate.log. Mind that clocks may have been wrong.";
+        "The log may be from an earlier capture: do not judge this store by it.",
+        "Look for a newer scanstate.log. The clocks may have been wrong.";
     STORE_OLDER = "store-older-than-logs", Warning, Quick,
         "There was a later capture: this may not be the newest store.",
-        "Look for another store on all disks and on the server before using this one.";
+        "Before you use this store, look for another one on all disks and on the server.";
     CAPTURE_UNFINISHED = "capture-unfinished", Warning, Quick,
-        "scanstate may have been cut short: files may never have got into the store.",
-        "Rescue the store; look at what the log says last, and for files outside the store.";
+        "scanstate may have been interrupted: some files may not be in the store.",
+        "Rescue the store. Read the end of the log, and look for users' files outside the store.";
     CAPTURE_FAILED = "capture-failed", Damage, Quick,
-        "By its own log scanstate failed: files may never have got into the store.",
-        "Rescue the store; look for the users' files outside it before wiping.";
+        "According to its log, scanstate failed: some files may not be in the store.",
+        "Rescue the store. Before you wipe the disk, look for users' files outside the store.";
     STORE_ENCRYPTED = "store-encrypted", Info, Quick,
         "loadstate needs /decrypt and the key (code 37 without). The key is never in the store.",
-        "Get the key from whoever wrote the task sequence.";
+        "Get the key from the author of the task sequence.";
     CONTAINER_MISSING = "container-missing", Fatal, Quick,
         "loadstate starts with USMT.MIG.",
-        "Rescue the pieces; look for USMT.MIG on other volumes.";
+        "Rescue the pieces. Look for USMT.MIG on other volumes.";
     CONTAINER_EMPTY = "container-empty", Fatal, Quick,
-        "There is no user data in it.",
-        "Look for deleted files and for another store.";
+        "It contains no user data.",
+        "Look for deleted files, and for another store.";
     CONTAINER_PIECE_MISSING = "container-piece-missing", Fatal, Quick,
-        "loadstate needs every piece, in order (inferred).",
+        "loadstate needs every piece of the container, in order (inferred).",
         "Look for the piece on other volumes, and for deleted files.";
     CONTAINER_UNREADABLE = "container-unreadable", Fatal, Quick,
-        "loadstate needs it whole.",
-        "The disk may be failing: offload what can be read, now.";
+        "loadstate needs the complete file.",
+        "The disk may be failing: run offload now. It saves everything that can be read.";
     CONTAINER_UNKNOWN = "container-unknown", Warning, Quick,
-        "Either it is damaged, or of a kind that is not known here (inferred).",
-        "Rescue it all the same. Run usmtutils /verify where USMT is at hand.";
+        "It is damaged, or of a format that Lifeboat does not know (inferred).",
+        "Rescue it. Run usmtutils /verify on a PC that has USMT.";
     CONTAINER_DAMAGED = "container-damaged", Damage, Quick,
-        "loadstate very probably stops there, or leaves that file out (inferred).",
-        "Run usmtutils /verify on it where USMT is at hand.";
+        "loadstate very probably stops there, or skips that file (inferred).",
+        "Run usmtutils /verify on it, on a PC that has USMT.";
     CONTAINER_NO_CATALOG = "container-no-catalog", Damage, Quick,
-        "A piece may be missing; without the catalog loadstate cannot use it (inferred).",
+        "A piece may be missing. Without the catalog, loadstate cannot use the store (inferred).",
         "Look for USMT.MIG01, USMT.MIG02 ... on other volumes.";
     CONTAINER_SOUND = "container-sound", Info, Quick,
-        "As far as the format is known (inferred), loadstate will take it.",
-        "Run usmtutils /verify on it where USMT is at hand.";
+        "As far as the format is known, loadstate can use it (inferred).",
+        "Run usmtutils /verify on it, on a PC that has USMT.";
     HOLE = "hole", Damage, Full,
-        "loadstate restores the file with zeros there, or fails on it.",
-        "The disk may be failing: offload now; the rest of the file is saved.";
+        "loadstate restores the file with zeros in that place, or fails on it.",
+        "The disk may be failing: run offload now. It saves the rest of the file.";
     FACTS_LOST = "facts-lost", Damage, Full,
-        "loadstate restores the file without them, or fails on it.",
-        "Offload now; the file's data is saved, with what is known of it.";
+        "loadstate restores the file without this metadata, or fails on it.",
+        "Run offload now. It saves the file's data and the metadata that can be read.";
     USMTUTILS_SOUND = "usmtutils-sound", Info, Usmtutils,
-        "By Microsoft's own check loadstate will take it.",
-        "Nothing.";
+        "According to Microsoft's own check, loadstate can use it.",
+        "None.";
     USMTUTILS_CORRUPTED = "usmtutils-corrupted", Damage, Usmtutils,
-        "Microsoft's own check calls it corrupted: loadstate leaves it out, or fails (code 42).",
-        "Take the other files out by usmtutils /extract.";
+        "According to Microsoft's own check it is corrupted: loadstate skips it, or fails (code \
+         42).",
+        "Extract the other files with usmtutils /extract.";
     USMTUTILS_FAILED = "usmtutils-failed", Warning, Usmtutils,
-        "Microsoft's own check could not be made.",
-        "Run it by hand and read its log: usmtutils /verify:all FILE.";
+        "Microsoft's own check could not run.",
+        "Run it manually and read its log: usmtutils /verify:all FILE.";
 }
 
-/// Codes about disks, volumes and sets. Their words stand with the rooms that
-/// find them; here are the names and how bad each is.
+/// Codes about disks, volumes and sets, with their severities. The modules that
+/// report them have the texts.
 pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("copy-hardlink", Warning),
     ("copy-facts", Warning),

@@ -1,6 +1,6 @@
-//! The compressed store (`USMT.MIG`), as far as it is known. The words are
-//! "structure sound", never "verified": only Microsoft's own code knows more,
-//! and where that is at hand it is asked as well.
+//! Checks a compressed store (`USMT.MIG`), as far as its format is known. The
+//! result is "structure sound", never "verified": only Microsoft's own code can
+//! check more, and it runs as well if it is available.
 
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
@@ -15,10 +15,10 @@ use super::metadata::{is_somebody, unreadable};
 use super::{Check, Level};
 use crate::model::finding::Finding;
 
-/// As many damaged records are named; the rest is counted.
+/// The number of damaged records that are listed; the others are counted.
 const NAMED_PROBLEMS: usize = 100;
 
-/// Looks at the container of `part`; what was proved of it, for people.
+/// Checks the container of `part`; returns what was verified, for display.
 pub(super) fn check(
     part: &Part,
     check: &Check<'_>,
@@ -29,7 +29,7 @@ pub(super) fn check(
     let at = format!("{}\\USMT.MIG", part.windows_path());
     let pieces = part.markers.pieces();
     let Some((0, first)) = pieces.first() else {
-        let what = "pieces of a compressed store are here, but not USMT.MIG itself";
+        let what = "a compressed store has pieces, but USMT.MIG itself is missing";
         say(CONTAINER_MISSING.at(at, what));
         return proofs;
     };
@@ -39,7 +39,7 @@ pub(super) fn check(
     }
     let last = pieces.last().map_or(0, |(number, _)| *number);
     for missing in (1..last).filter(|n| pieces.iter().all(|(number, _)| number != n)) {
-        let what = format!("USMT.MIG{missing:02} is missing, USMT.MIG{last:02} is there");
+        let what = format!("USMT.MIG{missing:02} is missing, but USMT.MIG{last:02} exists");
         say(CONTAINER_PIECE_MISSING.at(at.clone(), what));
     }
     let streams: Result<Vec<_>, _> =
@@ -51,7 +51,7 @@ pub(super) fn check(
             judge(&report, pieces.len(), &at, check, say);
             if report.payloads_checked > 0 && report.problems.is_empty() {
                 proofs.push(format!(
-                    "the data of {} records unpacks, with the checksums that it carries",
+                    "the data of {} records decompresses, and its checksums match",
                     report.payloads_checked
                 ));
             }
@@ -71,7 +71,7 @@ fn judge(
     say: &mut dyn FnMut(Finding),
 ) {
     if !report.is_known {
-        let what = "does not begin as compressed stores are believed to";
+        let what = "does not begin as a compressed store does (inferred)";
         return say(CONTAINER_UNKNOWN.at(at, what));
     }
     for problem in report.problems.iter().take(NAMED_PROBLEMS) {
@@ -80,21 +80,21 @@ fn judge(
         say(CONTAINER_DAMAGED.at(at, what));
     }
     if let Some(more) = report.problems.len().checked_sub(NAMED_PROBLEMS).filter(|n| *n > 0) {
-        say(CONTAINER_DAMAGED.at(at, format!("{more} more damaged records, at least")));
+        say(CONTAINER_DAMAGED.at(at, format!("at least {more} more damaged records")));
     }
     if report.chain_is_whole && !report.has_catalog {
-        let what = format!("{} records, and none is CATALOG.IMG", report.records);
+        let what = format!("{} records, but no CATALOG.IMG", report.records);
         say(CONTAINER_NO_CATALOG.at(at, what));
     }
     let told_by_log = check.capture.is_some_and(|(run, named)| named && run.is_encrypted());
     if report.has_password && !told_by_log {
-        let what = "its first record stands where it does in a store with a password (inferred)";
+        let what = "its first record has the position of a store with a password (inferred)";
         say(STORE_ENCRYPTED.at(at, what));
     }
     let has_users = has_users(report);
     if has_users == Some(false) {
         let what =
-            "no user's file is in it, by the names of its records (File\\X:\\Users; inferred)";
+            "by the names of its records, it contains no user's file (File\\X:\\Users; inferred)";
         say(NO_USERS.at(at, what));
     }
     if report.problems.is_empty() && report.chain_is_whole && report.has_catalog {
@@ -102,12 +102,12 @@ fn judge(
         let payloads = if report.has_password {
             "the data is encrypted and was not checked".to_owned()
         } else if check.level == Level::Full {
-            format!("{} payloads unpack soundly", report.payloads_checked)
+            format!("the data of {} records decompresses", report.payloads_checked)
         } else {
-            "the data was not unpacked (--level full does that)".to_owned()
+            "the data was not decompressed (--level full does that)".to_owned()
         };
         let whose = if has_users.is_none() {
-            "; their names do not tell whether users' files are among them"
+            "; their names do not show whether users' files are among them"
         } else {
             ""
         };
@@ -117,9 +117,9 @@ fn judge(
     }
 }
 
-/// Whether users' files are in it, judging by the names. `None` where these do
-/// not tell: some were not seen, a piece with more of them may be missing, or
-/// none is such as is known, which is only inferred to be how USMT names them.
+/// Whether the container has users' files, by the names of its records. `None`
+/// if the names do not show it: some records were not read, a piece may be
+/// missing, or no name has the known form (inferred).
 fn has_users(report: &ContainerReport) -> Option<bool> {
     if report.users.keys().any(|name| is_somebody(&NtName::from(name.as_str()))) {
         return Some(true);

@@ -1,13 +1,13 @@
-//! A store that somebody copied by hand: what a copy lacks, as far as the place
-//! that it was copied to tells.
+//! Checks for a manually copied store: what the copy has lost, judging by the
+//! file system that it is on.
 
 use crate::tree::Via;
 use crate::usmt::{Store, StoreKind};
 
 use crate::model::finding::{Finding, Severity};
 
-/// Looks at where the store's parts lie. On NTFS, or read from the device,
-/// nothing can be told from a store that was captured there.
+/// Checks the file systems of the store's parts. A copy on NTFS, or one that is
+/// read from the device, looks like a captured store.
 pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
     for part in &store.parts {
         let info = part.tree.info();
@@ -22,9 +22,9 @@ pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
                 code: "copy-hardlink",
                 severity: Severity::Warning,
                 path: path.clone(),
-                what: format!("a hard-link store on {system}: it was copied there by hand"),
-                meaning: "A copy holds files, not links. loadstate wants it on NTFS.".into(),
-                action: "Offload the copy, then restore it to its own drive and path.".into(),
+                what: format!("a hard-link store on {system}: it was copied there manually"),
+                meaning: "The copy has files, not links. loadstate requires NTFS.".into(),
+                action: "Offload the copy, then restore it to its original drive and path.".into(),
             });
         }
         // A container has everything inside it.
@@ -33,9 +33,12 @@ pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
                 code: "copy-facts",
                 severity: Severity::Warning,
                 path,
-                what: format!("{system} shows no Windows owners, rights, attributes, streams"),
-                meaning: "loadstate cannot bring back what the copy did not keep.".into(),
-                action: "Offload from the disk itself, where it is still to be had.".into(),
+                what: format!(
+                    "{system} has no Windows owners, permissions, attributes or alternate data \
+                     streams"
+                ),
+                meaning: "loadstate cannot restore what the copy did not keep.".into(),
+                action: "Offload from the original disk, if you still have it.".into(),
             });
         }
     }

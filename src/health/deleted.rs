@@ -1,5 +1,5 @@
-//! Stores that were deleted whole, as far as the volume's records still tell. Only
-//! a volume that is read from the device shows that.
+//! Finds stores that were deleted completely, from what the volume's records
+//! still show. This requires a volume that is read from the device.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::model::name::{NtName, NtPath};
 use crate::ntfs::{DeletedFile, Readable};
 use crate::usmt::{Store, StoreVolume, is_container_name};
 
-const NO_WRITES: &str = "Write nothing to this disk. Make an image of it; an undelete tool may \
-                         get back what is readable.";
+const NO_WRITES: &str = "Do not write to this disk. Make an image of it; an undelete tool may \
+                         recover what is readable.";
 
-/// Stores that were deleted whole, on volumes that have none (any more).
+/// Finds deleted stores on volumes that have no store now.
 pub fn check_deleted_stores(
     volumes: &[StoreVolume],
     stores: &[Store],
@@ -42,10 +42,10 @@ pub fn check_deleted_stores(
                 severity: Severity::Warning,
                 path: format!("{}: {path}", volume.display),
                 what: format!(
-                    "a store was deleted here by the wipe, or before it: {}",
+                    "a store was deleted here, by the wipe or before it: {}",
                     Count::of(&files).text("files")
                 ),
-                meaning: "loadstate cannot use it. It may have been one part of a store.".into(),
+                meaning: "loadstate cannot use it. It may have been only a part of a store.".into(),
                 action: NO_WRITES.into(),
             };
             monitor.finding(&finding);
@@ -55,7 +55,7 @@ pub fn check_deleted_stores(
     findings
 }
 
-/// The path of the `USMT` folder that a path lies below.
+/// The path of the `USMT` folder that a path is below.
 fn store_folder(path: &NtPath) -> Option<&[NtName]> {
     let names = path.names();
     let is_it = |n: &NtName| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3");
@@ -63,7 +63,7 @@ fn store_folder(path: &NtPath) -> Option<&[NtName]> {
     (at + 1 < names.len()).then(|| &names[..=at])
 }
 
-/// Whether the file, `depth` folders down, says that its folder was a store.
+/// Whether the file, `depth` folders down, marks its folder as a store.
 fn is_marker(path: &NtPath, depth: usize) -> bool {
     let [name] = path.names().get(depth..).unwrap_or_default() else { return false };
     let name = name.to_string_lossy().to_ascii_lowercase();
@@ -75,10 +75,10 @@ fn is_marker(path: &NtPath, depth: usize) -> bool {
 /// What can still be read of a file.
 pub(super) fn left(file: &DeletedFile) -> &'static str {
     match file.readable {
-        Readable::Whole => "all still readable",
+        Readable::Whole => "still readable",
         Readable::Part(_) => "readable in part",
         Readable::Nothing => "overwritten",
-        Readable::Unknown => "nobody can say whether still readable",
+        Readable::Unknown => "it is not known whether it is still readable",
     }
 }
 

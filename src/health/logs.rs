@@ -1,5 +1,5 @@
-//! A store beside the logs that tell of its capture. Logs may be of another
-//! run, and clocks may have been wrong: nothing here is more than a doubt.
+//! Compares a store with the logs of its capture. The logs may be from another
+//! run, and clocks may have been wrong: a finding here is only a doubt.
 
 use crate::model::metadata::FileTime;
 use crate::usmt::logs::UsmtRun;
@@ -8,16 +8,16 @@ use crate::usmt::{Part, Role, Store};
 use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STORE_NEWER, STORE_OLDER};
 use crate::model::finding::Finding;
 
-/// USMT's logs have no time zone; zones differ from UTC by 14 hours at most,
-/// and by one more in summer. What is farther apart is another run.
+/// USMT's logs have no time zone. A zone differs from UTC by at most 14 hours,
+/// plus one in summer. A larger difference means another run.
 const SAME_RUN_SECONDS: u64 = 26 * 60 * 60;
 
-/// `is_named`: whether the run's command line names the store.
+/// `is_named`: whether the run's command line has the store's path.
 pub(super) fn check(store: &Store, run: &UsmtRun, is_named: bool, say: &mut dyn FnMut(Finding)) {
     let Some((what_time, written)) = written(store) else { return };
     let Some(logged) = run.time() else { return };
     let apart = |a: FileTime, b: FileTime| a.0.saturating_sub(b.0) / 10_000_000 > SAME_RUN_SECONDS;
-    let told = format!("{} tells of a capture at {logged} (its own clock)", run.log);
+    let told = format!("{} records a capture at {logged} (by that PC's clock)", run.log);
     let store_told = format!("{what_time} was written at {written}");
     let logged = logged.to_filetime();
     if apart(written, logged) {
@@ -26,17 +26,18 @@ pub(super) fn check(store: &Store, run: &UsmtRun, is_named: bool, say: &mut dyn 
     if apart(logged, written) {
         return say(STORE_OLDER.at(store.display(), format!("{store_told}; {told}")));
     }
-    let whose = if is_named { "" } else { " (whether it is this store's is not said)" };
+    let whose = if is_named { "" } else { " (it may be the log of another store)" };
     if let Some(failure) = &run.failure {
         let what = format!("{} says{whose}: {failure}", run.log);
         say(CAPTURE_FAILED.at(store.display(), what));
     } else if run.completed.is_none() && run.started.is_some() {
-        let what = format!("{} does not tell of the capture's end{whose}", run.log);
+        let what = format!("{} does not record the end of the capture{whose}", run.log);
         say(CAPTURE_UNFINISHED.at(store.display(), what));
     }
 }
 
-/// When the store was last written, judging by the file that USMT writes last.
+/// When the store was last written: the latest time of the files that USMT
+/// writes last.
 fn written(store: &Store) -> Option<(&'static str, FileTime)> {
     let part: &Part = store.parts.iter().find(|part| part.role != Role::Secondary)?;
     let markers = &part.markers;

@@ -1,15 +1,15 @@
-//! Findings that may be about very many files: told once, with a count and the
-//! first few by name.
+//! Findings that may apply to very many files: reported once, with a count and
+//! the first few paths.
 
 use super::Code;
 use crate::model::finding::Finding;
 
-/// As many are named.
+/// The number of paths that are listed.
 const NAMED: usize = 3;
-/// A longer path is shown by its end.
+/// A longer path is shortened to its end.
 const PATH_CHARS: usize = 120;
 
-/// Files that have one thing in common.
+/// Files with the same finding.
 pub(super) struct Many {
     code: &'static Code,
     count: u64,
@@ -21,7 +21,7 @@ impl Many {
         Self { code, count: 0, named: Vec::new() }
     }
 
-    /// One more; its path is asked for only while it will be named.
+    /// Adds a file; `path` is called only if the path is listed.
     pub(super) fn add(&mut self, path: impl FnOnce() -> String) {
         self.count += 1;
         if self.named.len() < NAMED {
@@ -29,9 +29,9 @@ impl Many {
         }
     }
 
-    /// The finding about all of them at `at`, if there are any: `12 files are
-    /// encrypted: a, b, c and others`. `one` and `more` are the words for one
-    /// file and for several.
+    /// The finding about all files, with the path `at`, if there are any: `12
+    /// files are encrypted: a, b, c and others`. `one` and `more` are the texts
+    /// for one file and for several.
     pub(super) fn finding(&self, at: &str, one: &str, more: &str) -> Option<Finding> {
         let words = match self.count {
             0 => return None,
@@ -43,7 +43,7 @@ impl Many {
     }
 }
 
-/// The end of a path says most.
+/// Shortens a path to its end, which says most.
 fn short(path: &str) -> String {
     let chars = path.chars().count();
     if chars <= PATH_CHARS {

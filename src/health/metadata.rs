@@ -1,6 +1,5 @@
-//! One look at every file of a store by metadata alone: what `--level quick`
-//! can tell. Costs time in step with the number of files, and memory in step
-//! with the largest folder.
+//! Checks every file of a store by its metadata alone, for `--level quick`.
+//! Time grows with the number of files, memory with the largest folder.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -20,26 +19,26 @@ use super::many::Many;
 use super::names;
 use crate::model::finding::Finding;
 
-/// The longest path that programs take which know of no longer ones, in UTF-16
-/// units without the zero at its end (`MAX_PATH`).
+/// The longest path for programs without long-path support, in UTF-16 units
+/// without the final zero (`MAX_PATH`).
 const LONG_PATH: usize = 259;
-/// As many deleted files of one part are told.
+/// The number of deleted files of one part that are reported.
 const MAX_DELETED: u64 = 10_000;
 /// A file whose data is in its record is smaller than the largest record.
 const RESIDENT_LIMIT: u64 = 4096;
 /// The reparse tag of Compact OS files: read as plain data.
 const WOF: u32 = 0x8000_0017;
 
-/// What was looked at.
+/// What was checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Looked {
-    /// Files, by their names.
+    /// Files, counted by name: a hard link counts again.
     pub(super) files: u64,
     /// Profiles below `File\X$\Users`.
     pub(super) profiles: u64,
 }
 
-/// Looks at every file of `store`.
+/// Checks every file of `store`.
 pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) -> Looked {
     let mut looked = Looked::default();
     for part in &store.parts {
@@ -51,14 +50,14 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         deleted(part, monitor, say);
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
-    // Of a compressed one the names in its container tell.
+    // For a compressed store, `container` checks the names inside it.
     if store.kind != StoreKind::Compressed && has_primary && looked.profiles == 0 {
-        say(NO_USERS.at(store.display(), "no user's profile is in it (File\\X$\\Users)"));
+        say(NO_USERS.at(store.display(), "it contains no user profile (File\\X$\\Users)"));
     }
     looked
 }
 
-/// Where in a store a folder stands.
+/// The position of a folder in a store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Usmt,
@@ -68,12 +67,12 @@ enum Place {
     Below,
 }
 
-/// A folder that is being gone through.
+/// A folder whose entries are being checked.
 struct Level {
     entries: std::vec::IntoIter<Entry>,
     place: Place,
     /// UTF-16 units of the path that the folder had before the capture, with
-    /// the backslash at its end.
+    /// the final backslash.
     units: usize,
 }
 
@@ -82,7 +81,7 @@ struct Walk<'a> {
     /// Names from the `USMT` folder down to the present folder.
     path: Vec<NtName>,
     looked: Looked,
-    /// Files with several names that were looked into: each once.
+    /// Files with hard links that were checked, to check each once.
     seen: HashSet<crate::model::metadata::NodeId>,
     encrypted: Many,
     not_here: Many,
@@ -149,7 +148,7 @@ impl<'a> Walk<'a> {
             match tree.children(entry.node) {
                 Ok(entries) => {
                     let units = match inside {
-                        // `File\C$` stands for `C:`.
+                        // `File\C$` was `C:`.
                         Place::Drive => 3,
                         _ => units + entry.name.to_utf16().len() + 1,
                     };
@@ -165,7 +164,7 @@ impl<'a> Walk<'a> {
         path_of(self.part, &self.path, name)
     }
 
-    /// Whether a file has not been looked into under another of its names.
+    /// Whether a file was not yet checked through another hard link.
     fn is_new(&mut self, node: &Node) -> bool {
         node.links <= 1 || self.seen.insert(node.id)
     }
@@ -193,7 +192,7 @@ impl<'a> Walk<'a> {
         match self.part.tree.facts(entry.node, None).map(|facts| facts.content) {
             Ok(Content::EfsRaw) => self.encrypted.add(path),
             Ok(Content::EfsLost(reason)) => {
-                let what = format!("encrypted (EFS) and cannot be exported exactly: {reason}");
+                let what = format!("encrypted (EFS) and cannot be exported without loss: {reason}");
                 say(ENCRYPTED_LOST.at(path(), what));
             }
             Ok(Content::NotHere(reason)) => {
@@ -205,7 +204,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Sizes that cannot all be true. Only NTFS itself tells exact ones.
+    /// Sizes that contradict each other. Only NTFS records give exact sizes.
     fn contradiction(&self, node: &Node) -> Option<String> {
         const THIN: u32 = attributes::SPARSE | attributes::COMPRESSED | attributes::OFFLINE;
         let info = self.part.tree.info();
@@ -215,10 +214,10 @@ impl<'a> Walk<'a> {
         let (size, allocated) = (node.size, node.allocated);
         if allocated == 0 {
             return (size >= RESIDENT_LIMIT)
-                .then(|| format!("it has {size} bytes by its size, and no place on the disk"));
+                .then(|| format!("its size is {size} bytes, but it has no space on the disk"));
         }
         (allocated < size).then(|| {
-            format!("it has {size} bytes by its size, and only {allocated} bytes on the disk")
+            format!("its size is {size} bytes, but it has only {allocated} bytes on the disk")
         })
     }
 
@@ -228,19 +227,15 @@ impl<'a> Walk<'a> {
             self.encrypted.finding(&at, "file is encrypted (EFS)", "files are encrypted (EFS)"),
             self.not_here.finding(
                 &at,
-                "file is a placeholder, its data is not on this disk",
-                "files are placeholders, their data is not on this disk",
+                "file is a placeholder (its data is not on this disk)",
+                "files are placeholders (their data is not on this disk)",
             ),
             self.reparse.finding(
                 &at,
-                "reparse point (junction, link or the like)",
-                "reparse points (junctions, links and the like)",
+                "reparse point (junction, symbolic link or similar)",
+                "reparse points (junctions, symbolic links and similar)",
             ),
-            self.names.finding(
-                &at,
-                "name is one that Win32 refuses",
-                "names are such that Win32 refuses them",
-            ),
+            self.names.finding(&at, "name is not valid in Win32", "names are not valid in Win32"),
             self.long.finding(
                 &at,
                 "file or folder had a path of more than 259 characters",
@@ -270,7 +265,7 @@ impl Place {
     }
 }
 
-/// Whether a folder in `Users` is a person's: Windows makes these by itself.
+/// Whether a folder in `Users` belongs to a user. Windows itself creates these.
 pub(super) fn is_somebody(name: &NtName) -> bool {
     ["Public", "Default", "Default User", "All Users", "DefaultAppPool"]
         .iter()
@@ -286,10 +281,10 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
     format!("cannot be read: {error}")
 }
 
-/// Files that stood below the part's folder and were deleted. One whose path
-/// is taken again was replaced, not lost.
+/// Files below the part's folder that were deleted. If a file has the same path
+/// today, the deleted one was replaced, not lost.
 fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    // Their paths take more memory than all the rest.
+    // The paths of deleted files take more memory than everything else here.
     let seen = Cell::new(0_u64);
     let is_below = |path: &NtPath| {
         let is_below = path.names().starts_with(part.usmt_path.names());
@@ -299,7 +294,7 @@ fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
     let files = match part.tree.deleted(&is_below, monitor) {
         Ok(files) => files,
         Err(error) => {
-            return monitor.note(&format!("deleted files cannot be looked for: {error}"));
+            return monitor.note(&format!("cannot search for deleted files: {error}"));
         }
     };
     let more = seen.get().saturating_sub(MAX_DELETED);
@@ -311,13 +306,13 @@ fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
     });
     for file in lost {
         let (size, left) = (file.size, left(file));
-        let what = format!("deleted by the wipe, or before it; {size} bytes, {left}");
+        let what = format!("deleted, by the wipe or before it; {size} bytes, {left}");
         say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
     }
 }
 
-/// Whether loadstate needs a file of the store. (What else USMT makes and
-/// deletes in its folder while it works is not known.)
+/// Whether loadstate needs a file of the store. (Which temporary files USMT
+/// creates and deletes in its folder is not known.)
 fn matters(part: &Part, path: &NtPath) -> bool {
     const MARKERS: [&str; 3] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
     let below = path.names().get(part.usmt_path.names().len()..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is wrong with a source, a store or a set, and what that means.
+//! Checks a source, a store or a set, and reports findings.
 
 pub mod codes;
 mod container;

@@ -1,10 +1,10 @@
-//! Names that Win32 refuses. NTFS takes any name; a program that goes through
-//! the plain Win32 API cannot open these (Microsoft, "Naming Files, Paths, and
-//! Namespaces").
+//! Names that are not valid in Win32. NTFS allows any name, but a program that
+//! uses plain Win32 paths cannot open these (Microsoft, "Naming Files, Paths,
+//! and Namespaces").
 
 use crate::model::name::NtName;
 
-/// Why Win32 does not take a name, for people; `None` where it does.
+/// Why Win32 does not accept a name, for display; `None` if it does.
 pub(super) fn refused(name: &NtName) -> Option<&'static str> {
     let Some(text) = name.as_str() else { return Some("it is not Unicode") };
     if text.ends_with('.') {
@@ -14,7 +14,7 @@ pub(super) fn refused(name: &NtName) -> Option<&'static str> {
         return Some("it ends with a space");
     }
     if text.bytes().any(|b| b < b' ' || b"<>:\"/\\|?*".contains(&b)) {
-        return Some("it has a character that Win32 refuses");
+        return Some("it has a character that Win32 does not allow");
     }
     let stem = text.split('.').next().unwrap_or_default().trim_end();
     is_device(stem).then_some("it is the name of a device")

@@ -1,4 +1,5 @@
-//! Are all parts of a store there, where they belong, with their markers?
+//! Checks that all parts of a store are present, in the right place, with their
+//! marker files.
 
 use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 
@@ -10,21 +11,21 @@ use super::codes::{
 };
 use crate::model::finding::Finding;
 
-/// The longest store path that loadstate takes, in characters (its code 12).
+/// The longest store path that loadstate accepts, in characters (its code 12).
 const LONGEST_STORE_PATH: usize = 256;
 
-/// What of a store is not here, or may not be: one finding for each [`Lack`],
-/// and one where nothing tells which parts there are. `closed` are the volumes
-/// that could not be looked into, for people.
+/// The missing and possibly missing parts of a store: one finding for each
+/// [`Lack`], and one if the list of parts cannot be read. `closed` are the
+/// volumes that could not be read, for display.
 pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
     let finding = |lack: &Lack| match lack {
         Lack::Primary => {
-            let what = "a secondary part of a hard-link store; its primary was not found";
+            let what = "a secondary part of a hard-link store; its primary part was not found";
             PRIMARY_MISSING.at(store.display(), what)
         }
         Lack::Drive(drive) => {
             let what = format!(
-                "hardlink.main names a part on drive {drive}:, which was not found (the file's \
+                "hardlink.main lists a part on drive {drive}:, which was not found (the file's \
                  format is inferred)"
             );
             SECONDARY_MISSING.at(store.display(), what)
@@ -38,32 +39,32 @@ pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
     {
         let what = match marker.size {
             0 => "hardlink.main is empty",
-            _ => "hardlink.main does not read as lines of a drive and a GUID (inferred)",
+            _ => "hardlink.main is not a list of drives and GUIDs (inferred)",
         };
         found.push(HARDLINK_MAIN_UNREADABLE.at(store.display() + "\\hardlink.main", what));
     }
     found
 }
 
-/// The store as a whole.
+/// Checks the store as a whole.
 pub(super) fn check(store: &Store, closed: &[String], say: &mut dyn FnMut(Finding)) {
     if store.kind == StoreKind::Estimate {
-        let what = "only USMTSIZE.TXT: an estimate that scanstate /p left";
+        let what = "only USMTSIZE.TXT: an estimate made by scanstate /p";
         return say(ESTIMATE_ONLY.at(store.display(), what));
     }
     missing_parts(store, closed).into_iter().for_each(&mut *say);
     for (path, guid) in &store.strangers {
         let what = format!(
-            "a secondary part that hardlink.main does not list stands at this store's path \
-             (its GUID is {guid})"
+            "a secondary part at this store's path that hardlink.main does not list (its GUID is \
+             {guid})"
         );
         say(SECONDARY_FOREIGN.at(path, what));
     }
     let primary = store.parts.iter().find(|part| part.role == Role::Primary);
     for part in &store.parts {
-        // Any other kind may be given to loadstate from anywhere.
+        // loadstate accepts a store of any other kind from anywhere.
         if store.kind == StoreKind::HardLink && part.drive.from == DriveFrom::Unknown {
-            let what = format!("nobody knows which drive {} was", part.volume_display);
+            let what = format!("the drive letter that {} had is not known", part.volume_display);
             say(DRIVE_UNKNOWN.at(part.windows_path(), what));
         }
         let length = part.store_path().on_drive(&part.drive.name()).encode_utf16().count();
@@ -80,7 +81,7 @@ pub(super) fn check(store: &Store, closed: &[String], say: &mut dyn FnMut(Findin
     }
 }
 
-/// The files that make a folder a store that is not compressed.
+/// Checks the files that mark a folder as a store that is not compressed.
 pub(super) fn check_markers(part: &Part, say: &mut dyn FnMut(Finding)) {
     let at = part.windows_path();
     let markers = &part.markers;

@@ -1,4 +1,4 @@
-//! Reads every byte of a store, in disk order, and says what cannot be read.
+//! Reads every byte of a store, in disk order, and reports what cannot be read.
 
 use std::collections::HashSet;
 
@@ -14,21 +14,22 @@ use crate::model::finding::Finding;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Sees what is read of a store as it is read, so that nobody has to read it a
+/// Receives a store's data while it is read, so that it need not be read a
 /// second time.
 pub trait StreamObserver {
-    /// A file's turn comes: the part's number in its store, the path below the
-    /// part's `USMT` folder.
+    /// A file begins: `part` is the part's index in its store, `below` the path
+    /// below the part's `USMT` folder.
     fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Metadata);
-    /// One of its streams begins; `None` for the unnamed one.
+    /// A stream of the file begins; `None` for the unnamed one.
     fn stream(&mut self, name: Option<&NtName>);
     /// The next bytes of the stream.
     fn bytes(&mut self, bytes: &[u8]);
-    /// The stream was read whole. One with holes, or that fails, has no end.
+    /// The stream was read completely. Not called for a stream with holes or
+    /// with an error.
     fn end(&mut self);
 }
 
-/// Reads every file of `store`; counts into `report`.
+/// Reads every file of `store`; adds the counts to `report`.
 pub(super) fn read_store(
     store: &Store,
     mut observer: Option<&mut dyn StreamObserver>,
@@ -86,7 +87,7 @@ pub(super) fn read_store(
     }
 }
 
-/// An onlooker, and the file that it is to look at.
+/// An observer, and the file that it observes.
 struct Look<'a> {
     observer: &'a mut dyn StreamObserver,
     part: usize,
@@ -101,7 +102,7 @@ struct File {
     name: NtName,
 }
 
-/// A part's files in disk order, each with its folder by number, so that a
+/// A part's files in disk order, each with the number of its folder, so that a
 /// million of them fit into memory.
 struct Listing {
     folders: Vec<(u32, NtName)>,
@@ -110,7 +111,7 @@ struct Listing {
 }
 
 impl Listing {
-    /// What cannot be looked at was told by the look at the metadata.
+    /// Ignores errors: the metadata check has already reported them.
     fn of(part: &Part, monitor: &dyn Monitor) -> Self {
         let tree = &*part.tree;
         let mut listing = Self { folders: vec![(0, NtName::default())], files: vec![], bytes: 0 };
@@ -161,25 +162,25 @@ impl Listing {
     }
 }
 
-/// What came of reading one file.
+/// The result of reading one file.
 enum Read {
-    /// Every stream was gone through.
+    /// Every stream was read.
     Done(Vec<Trouble>),
-    /// Its data is not on this disk, or cannot be exported: the look at the
-    /// metadata has told so.
+    /// Its data is not on this disk, or cannot be exported: the metadata check
+    /// has already reported that.
     NotHere,
-    /// The user stops.
+    /// The user stopped the check.
     Stopped,
 }
 
-/// What is wrong with a file that could be opened.
+/// A problem with a file that could be opened.
 enum Trouble {
     Hole { bytes: u64, first: String },
     Metadata(String),
 }
 
-/// Reads every stream of a file. `read` hears of all bytes as they come, and says
-/// whether to go on: one file may be most of a store.
+/// Reads every stream of a file. `read` receives the number of bytes after each
+/// block and returns whether to continue: one file may be most of a store.
 fn read_file(
     tree: &dyn Tree,
     node: NodeId,
@@ -195,7 +196,7 @@ fn read_file(
         return Ok(Read::NotHere);
     }
     let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Metadata).collect();
-    // The raw export of an EFS file holds all its streams.
+    // The raw export of an EFS file contains all its streams.
     let named: &[_] = if facts.content == Content::EfsRaw { &[] } else { &facts.streams };
     for name in std::iter::once(None).chain(named.iter().map(|s| Some(&s.name))) {
         let mut stream = tree.open(node, name)?;
@@ -232,7 +233,9 @@ impl Trouble {
             Self::Hole { bytes, first } => {
                 HOLE.at(path, format!("{bytes} bytes cannot be read: {first}"))
             }
-            Self::Metadata(which) => FACTS_LOST.at(path, format!("cannot be read whole: {which}")),
+            Self::Metadata(which) => {
+                FACTS_LOST.at(path, format!("cannot be read completely: {which}"))
+            }
         }
     }
 }
@@ -242,7 +245,7 @@ mod tests {
     use super::*;
     use crate::tree::memory::{MemoryData, MemoryTree};
 
-    /// Sees how often it hears of a file.
+    /// Counts the files that it receives.
     #[derive(Default)]
     struct Count(usize);
 

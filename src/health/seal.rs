@@ -1,19 +1,19 @@
-//! What differs between a store and its seal, in words.
+//! The findings about differences between a store and its seal.
 
 use crate::model::finding::{Finding, Severity};
 
-/// What was found out by comparing with a seal.
+/// A kind of difference between a store and its seal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SealCode {
-    /// Bytes, size or kind are others.
+    /// Bytes, size or kind differ.
     Changed,
-    /// Written to since, by the time alone.
+    /// Written to after sealing, by its time alone.
     Touched,
-    /// Not there any more.
+    /// Missing now.
     Missing,
-    /// Was not there.
+    /// Not in the store when it was sealed.
     Added,
-    /// Time, owner, right or attribute is another.
+    /// Time, owner, permission or attribute differs.
     Metadata,
     /// The seal is damaged.
     Damaged,
@@ -21,11 +21,12 @@ pub enum SealCode {
     Other,
     /// The seal has no hashes.
     Quick,
-    /// The store lies elsewhere than when it was sealed.
+    /// The store has another path than when it was sealed.
     Moved,
     /// A part that is not in the seal.
     Part,
-    /// Hashes of the seal that nothing could be compared with.
+    /// Sealed files that could not be read, so their hashes could not be
+    /// compared.
     Unread,
 }
 
@@ -36,67 +37,67 @@ pub fn finding(code: SealCode, path: impl Into<String>, what: impl Into<String>)
         SealCode::Changed => (
             "seal-changed",
             Damage,
-            "It is not the file that was sealed; loadstate would take it all the same.",
-            "Offload the store; look at the file, and for an older copy of it.",
+            "It is not the file that was sealed, but loadstate would restore it.",
+            "Offload the store. Check the file, and look for an older copy of it.",
         ),
         SealCode::Touched => (
             "seal-touched",
             Warning,
-            "It was written to since; metadata alone do not tell whether it changed.",
-            "Run verify --level full: that compares the bytes.",
+            "It was written to after sealing. Metadata alone does not show whether it changed.",
+            "Run verify --level full, which compares the bytes.",
         ),
         SealCode::Missing => (
             "seal-missing",
             Damage,
-            "It was in the store when it was sealed. loadstate will miss it.",
-            "Look for it on the disk (deleted files) before anything is written.",
+            "It was in the store when it was sealed. loadstate cannot restore it.",
+            "Do not write to the disk. Look for it among the deleted files.",
         ),
         SealCode::Added => (
             "seal-added",
             Warning,
-            "Somebody put it into the store after it was sealed.",
-            "Find out who did; loadstate may take it for a user's file.",
+            "It was added to the store after sealing.",
+            "Find out who added it. loadstate may restore it as a user's file.",
         ),
         SealCode::Metadata => (
             "seal-facts",
             Warning,
-            "The bytes are as sealed; loadstate may bring other times or rights back.",
-            "Take nothing into possession on the store; offload it as it is.",
+            "The bytes are as sealed, but loadstate may restore other times or permissions.",
+            "Do not take ownership of the store. Offload it as it is.",
         ),
         SealCode::Damaged => (
             "seal-damaged",
             Warning,
-            "Nobody can know from it what the store held: nothing was compared.",
-            "Judge the store by the other findings; run verify --level full.",
+            "It does not show what the store contained: nothing was compared.",
+            "Judge the store by the other findings. Run verify --level full.",
         ),
         SealCode::Other => (
             "seal-other",
             Warning,
-            "Nothing was compared. Perhaps scanstate ran again after the seal.",
-            "Compare the times; look for another store on all volumes.",
+            "Nothing was compared. scanstate may have run again after sealing.",
+            "Compare the times. Look for another store on all volumes.",
         ),
         SealCode::Quick => (
             "seal-quick",
             Info,
-            "Changes that keep size and time do not show.",
-            "Nothing. Without --quick, seal takes hashes as well.",
+            "Changes that keep the size and the time are not detected.",
+            "None. Next time, run seal without --quick: it also records hashes.",
         ),
         SealCode::Moved => (
             "seal-moved",
             Info,
-            "loadstate wants a hard-link store where it was captured.",
-            "Put it back to where it was sealed; restore does that with a set.",
+            "loadstate requires a hard-link store at the path where it was captured.",
+            "Move it to the path where it was sealed. restore does that with a set.",
         ),
         SealCode::Part => (
             "seal-part",
             Warning,
-            "What it held when the store was sealed nobody wrote down.",
+            "The seal does not record what this part contained.",
             "Judge this part by the other findings.",
         ),
         SealCode::Unread => (
             "seal-unread",
             Damage,
-            "Whether they are what was sealed is not known.",
+            "It is not known whether they are the files that were sealed.",
             "The other findings say why they could not be read.",
         ),
     };

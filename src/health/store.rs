@@ -1,7 +1,7 @@
-//! Is a store whole, and will `loadstate` take it?
+//! Checks whether a store is complete, and whether `loadstate` can use it.
 //!
-//! Every finding here says what it means for `loadstate`; where that is
-//! inferred rather than documented, the words say so.
+//! Every finding says what it means for `loadstate`, and says "inferred" if
+//! Microsoft does not document that.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use super::read_all::StreamObserver;
 use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, read_all, verdict};
 use crate::model::finding::{Finding, Severity};
 
-/// As many findings of one code are told; the rest is counted. A failing disk
-/// may have millions.
+/// The number of findings of one code that are reported; the others are
+/// counted. A failing disk may have millions.
 const TOLD_OF_ONE_CODE: u64 = 1000;
 
-/// How closely to look.
+/// How thorough a check is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Level {
     /// Metadata alone: seconds.
@@ -28,63 +28,64 @@ pub enum Level {
     Full,
 }
 
-/// What to look at a store with.
+/// How to check a store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Check<'a> {
-    /// How closely.
+    /// How thorough the check is.
     pub level: Level,
-    /// The run of scanstate that its logs tell of, and whether that run's
-    /// command line names the store
+    /// The scanstate run in the store's logs, and whether that run's command
+    /// line has the store's path
     /// ([`Logs::capture_of`](crate::usmt::Logs::capture_of)).
     pub capture: Option<(&'a UsmtRun, bool)>,
-    /// Volumes that could not be looked into, for people: a part of the store
-    /// may be there.
+    /// Volumes that could not be read, for display: a part of the store may be
+    /// there.
     pub closed: &'a [String],
-    /// Microsoft's own verifier, where it is at hand and can run.
+    /// Microsoft's own verifier, if it is available and can run.
     pub usmtutils: Option<&'a Usmtutils>,
 }
 
-/// What came of looking at a store.
+/// The result of a check.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StoreReport {
-    /// Everything found, in the order it was found; of one code at most 1,000,
-    /// and then one that counts the others.
+    /// All findings in the order in which they were found: at most 1,000 of one
+    /// code, then one that counts the others.
     pub findings: Vec<Finding>,
-    /// Files that were looked at by metadata, by their names.
+    /// Files whose metadata was checked, counted by name.
     pub files_seen: u64,
     /// Files whose every byte was read; 0 at [`Level::Quick`].
     pub files_read: u64,
-    /// Files that could not be read to their end.
+    /// Files that could not be read completely.
     pub files_not_whole: u64,
     /// Files whose data is not on the disk (placeholders).
     pub files_skipped: u64,
     /// Bytes read; 0 at [`Level::Quick`].
     pub bytes_read: u64,
-    /// What was proved beyond that, for people: `412 hashes matched the seal of
+    /// What else was verified, for display: `412 hashes matched the seal of
     /// PC-1`.
     pub proofs: Vec<String>,
-    /// Whether a seal was found and the store compared with it.
+    /// Whether the store was compared with a seal.
     pub is_sealed: bool,
 }
 
 impl StoreReport {
-    /// The worst severity; `None` when nothing was found.
+    /// The worst severity; `None` without findings.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|f| f.severity).max()
     }
 
-    /// What was proved, what is only plausible, what nobody can know.
+    /// What was verified, what is likely, and what cannot be known.
     pub fn verdict(&self, store: &Store, level: Level) -> Verdict {
         verdict::of(store, level, self)
     }
 }
 
-/// Looks at `store`; tells the monitor each finding as it comes.
+/// Checks `store`, and reports each finding to the monitor at once.
 pub fn check_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> StoreReport {
     check_store_with(store, check, None, monitor)
 }
 
-/// Like [`check_store`]; at [`Level::Full`] `onlooker` sees what is read.
+/// Like [`check_store`]; at [`Level::Full`], `observer` receives the data that
+/// is read.
 pub fn check_store_with(
     store: &Store,
     check: &Check<'_>,
@@ -109,7 +110,7 @@ pub fn check_store_with(
     if let Some((run, is_named)) = check.capture {
         logs::check(store, run, is_named, &mut say);
         if store.kind == StoreKind::Compressed && is_named && run.is_encrypted() {
-            let what = format!("{} tells of a capture with /encrypt", run.log);
+            let what = format!("{} records a capture with /encrypt", run.log);
             say(STORE_ENCRYPTED.at(store.display(), what));
         }
     }
@@ -124,7 +125,7 @@ pub fn check_store_with(
     report
 }
 
-/// Findings on their way to whoever watches: bounded, whatever the disk.
+/// Collects and reports findings, at most [`TOLD_OF_ONE_CODE`] of one code.
 struct Told<'a> {
     monitor: &'a dyn Monitor,
     kept: Vec<Finding>,
@@ -149,7 +150,7 @@ impl Told<'_> {
             let Some(last) = self.kept.iter().rfind(|finding| finding.code == *code) else {
                 continue;
             };
-            let what = format!("{more} more like it");
+            let what = format!("{more} more of this kind");
             let finding = Finding { what, ..last.clone() };
             self.monitor.finding(&finding);
             self.kept.push(finding);

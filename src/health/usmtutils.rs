@@ -1,8 +1,8 @@
-//! Microsoft's own verifier of compressed stores, where it is at hand:
-//! `usmtutils /verify:all FILE` prints `name TAB OK|CORRUPTED` for each file and
-//! ends with 42 for corruption (Microsoft, "`UsmtUtils` syntax", "Return codes").
-//! It is a Windows program and reads through Windows, so it is asked only there,
-//! and only about a volume that has a drive letter.
+//! Runs Microsoft's own verifier of compressed stores, if it is available:
+//! `usmtutils /verify:all FILE` prints `name TAB OK|CORRUPTED` for each file
+//! and returns 42 for corruption (Microsoft, "`UsmtUtils` syntax", "Return
+//! codes"). It is a Windows program that opens files by path, so it runs only
+//! on Windows, and only for a volume with a drive letter.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,21 +18,21 @@ use super::codes::{USMTUTILS_CORRUPTED, USMTUTILS_FAILED, USMTUTILS_SOUND};
 use crate::model::finding::Finding;
 
 const PROGRAM: &str = "usmtutils.exe";
-/// Its code for a store with corrupted files.
+/// Its return code for a store with corrupted files.
 const CORRUPTED: i32 = 42;
-/// More of its report is not kept.
+/// The largest report that is kept.
 const REPORT_BYTES: usize = 64 << 20;
 const POLL: Duration = Duration::from_millis(50);
 
-/// The program, and how to run it.
+/// The `usmtutils` program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Usmtutils {
     program: PathBuf,
 }
 
 impl Usmtutils {
-    /// Looks for it in `folder`, else beside this program and in `PATH`. `None`
-    /// where it is not at hand, or cannot run: on anything but Windows.
+    /// Looks for it in `folder`, otherwise beside this program and in `PATH`.
+    /// `None` if it was not found, or on any system but Windows.
     pub fn find(folder: Option<&Path>) -> Option<Self> {
         if !cfg!(windows) {
             return None;
@@ -40,7 +40,7 @@ impl Usmtutils {
         let beside = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders: Vec<PathBuf> = match folder {
-            // As USMT is delivered: a folder for each architecture.
+            // The ADK has a folder for each architecture.
             Some(folder) => vec![folder.to_owned(), folder.join("amd64"), folder.join("x86")],
             None => beside().into_iter().chain(std::env::split_paths(&path)).collect(),
         };
@@ -48,7 +48,8 @@ impl Usmtutils {
         Some(Self { program: std::path::absolute(&program).unwrap_or(program) })
     }
 
-    /// Asks it about the container of `part`; what was proved, for people.
+    /// Runs it on the container of `part`; returns what was verified, for
+    /// display.
     pub(super) fn check(
         &self,
         part: &Part,
@@ -57,9 +58,8 @@ impl Usmtutils {
     ) -> Option<String> {
         let at = format!("{}\\USMT.MIG", part.windows_path());
         let Some(letter) = part.present_letter else {
-            monitor.note(&format!(
-                "{at}: usmtutils was not asked: the volume has no drive letter here"
-            ));
+            monitor
+                .note(&format!("{at}: not checked with usmtutils: the volume has no drive letter"));
             return None;
         };
         let file = format!("{}\\USMT.MIG", part.usmt_path.on_drive(&letter.to_string()));
@@ -73,7 +73,7 @@ impl Usmtutils {
         }
     }
 
-    /// Its exit code and what it printed; `None` when the user stopped it.
+    /// Its exit status and output; `None` if the user stopped it.
     fn run(
         &self,
         file: &str,
@@ -82,7 +82,7 @@ impl Usmtutils {
         let mut child = Command::new(&self.program)
             .arg("/verify:all")
             .arg(file)
-            // Should it write a log, then not onto the source.
+            // If it writes a log, it must not write it to the source.
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -109,7 +109,8 @@ fn wait(child: &mut Child, monitor: &dyn Monitor) -> std::io::Result<Option<Exit
     }
 }
 
-/// All that is printed, so that the program never waits; kept up to a bound.
+/// Reads all output, so that the program never blocks; keeps at most
+/// [`REPORT_BYTES`].
 fn read_all(out: &mut dyn Read) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut buffer = [0; 8 << 10];
@@ -122,7 +123,7 @@ fn read_all(out: &mut dyn Read) -> Vec<u8> {
     }
 }
 
-/// What it printed, taken apart.
+/// Its parsed output.
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Report {
     sound: u64,
@@ -156,7 +157,7 @@ fn judge(
     match code {
         Some(0) if report.corrupted.is_empty() => {
             say(USMTUTILS_SOUND.at(at, format!("usmtutils /verify:all: {files} files OK")));
-            Some(format!("Microsoft's usmtutils calls {files} files OK"))
+            Some(format!("Microsoft's usmtutils reports {files} files as OK"))
         }
         Some(0) => None,
         Some(CORRUPTED) => {
@@ -170,7 +171,7 @@ fn judge(
             None
         }
         None => {
-            say(USMTUTILS_FAILED.at(at, "usmtutils was ended from outside"));
+            say(USMTUTILS_FAILED.at(at, "another program ended usmtutils"));
             None
         }
     }

@@ -1,5 +1,5 @@
-//! What a check comes down to: what was proved, what is only plausible, what
-//! nobody can know. The three are never mixed.
+//! The verdict of a check: what was verified, what is likely, and what cannot
+//! be known. The three are never mixed.
 
 use crate::model::units;
 use crate::usmt::{Store, StoreKind};
@@ -7,21 +7,21 @@ use crate::usmt::{Store, StoreKind};
 use super::{Level, StoreReport};
 use crate::model::finding::Severity;
 
-/// The end of a check, for people and programs.
+/// The verdict of a check, for people and programs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Verdict {
-    /// In a few words.
+    /// A short summary.
     pub state: String,
-    /// What was looked at to the end, and found so.
+    /// What was checked completely.
     pub proved: Vec<String>,
-    /// What very probably is so.
+    /// What is very probably true.
     pub plausible: Vec<String>,
     /// What cannot be known from here.
     pub unknown: Vec<String>,
 }
 
 impl Verdict {
-    /// In one sentence.
+    /// The verdict as one sentence.
     pub fn sentence(&self) -> String {
         let list = |words: &str, items: &[String]| match items {
             [] => String::new(),
@@ -30,8 +30,8 @@ impl Verdict {
         format!(
             "{}{}{}{}",
             self.state,
-            list("proved", &self.proved),
-            list("plausible", &self.plausible),
+            list("verified", &self.proved),
+            list("likely", &self.plausible),
             list("unknown", &self.unknown)
         )
     }
@@ -40,9 +40,11 @@ impl Verdict {
 pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
     let state = match report.worst() {
         Some(Severity::Fatal) => "loadstate cannot use this store as it is",
-        Some(Severity::Damage) => "damaged: some of it is lost",
-        Some(Severity::Warning) => "plausible, with doubts (see above)",
-        Some(Severity::Info) | None => "plausible",
+        Some(Severity::Damage) => "damaged: some data is lost",
+        Some(Severity::Warning) if level == Level::Quick => "OK (quick check), with warnings",
+        Some(Severity::Warning) => "OK, with warnings",
+        Some(Severity::Info) | None if level == Level::Quick => "OK (quick check)",
+        Some(Severity::Info) | None => "OK",
     };
     let mut verdict = Verdict { state: state.to_owned(), ..Verdict::default() };
     if !store.kind.holds_data() {
@@ -58,7 +60,9 @@ pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
             bad => format!("{} were read to the end ({size}), {bad} could not be", count(files)),
         });
         if skipped > 0 {
-            verdict.unknown.push(format!("what was in {}, which is not here", count(skipped)));
+            verdict
+                .unknown
+                .push(format!("the contents of {}, which is not on this disk", count(skipped)));
         }
     } else {
         verdict.proved.push(format!("{} are listed; no file was read", count(report.files_seen)));
@@ -66,15 +70,15 @@ pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
     }
     if report.worst() < Some(Severity::Damage) {
         let words = match store.kind {
-            StoreKind::Compressed => "that loadstate takes it: its structure is sound",
-            _ => "that loadstate takes it: parts and markers are as they should be",
+            StoreKind::Compressed => "that loadstate can use it: its structure is sound",
+            _ => "that loadstate can use it: its parts and marker files are complete",
         };
         verdict.plausible.push(words.into());
     }
     if !report.is_sealed {
         verdict
             .unknown
-            .push("whether the bytes are those of the capture (there is no seal)".into());
+            .push("whether the bytes are those that scanstate wrote (there is no seal)".into());
     }
     verdict.unknown.push("whether every user was captured".into());
     verdict

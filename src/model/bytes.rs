@@ -1,4 +1,4 @@
-//! Little-endian numbers out of a slice; `None` past its end.
+//! Little-endian numbers from a slice; `None` past its end.
 
 /// `N` bytes at `at`.
 pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -35,7 +35,7 @@ pub(crate) fn utf16(bytes: &[u8]) -> Vec<u16> {
     bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
 }
 
-/// Bytes for an error message: printable ASCII as text, all else as hex.
+/// Bytes for an error message: printable ASCII as text, anything else as hex.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     if !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
         return format!("\"{}\"", String::from_utf8_lossy(bytes));

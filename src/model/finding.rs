@@ -1,13 +1,13 @@
-//! Something found out about a source, a store or a set.
+//! A finding about a source, a store or a set.
 
 use std::fmt;
 
-/// How bad a [`Finding`] is.
+/// The severity of a [`Finding`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Severity {
-    /// Worth knowing, harms nothing.
+    /// For information; harms nothing.
     Info,
-    /// May harm the restore; nobody can know from here.
+    /// May harm the restore; this cannot be known from the disk.
     Warning,
     /// Data is damaged or missing: exit code 3.
     Damage,
@@ -33,14 +33,14 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing found out about a source, a store or a set.
+/// A finding about a source, a store or a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
-    /// A stable word that scripts may match, such as `catalog-missing`.
+    /// A stable code that scripts may match, such as `catalog-missing`.
     pub code: &'static str,
-    /// How bad.
+    /// Its severity.
     pub severity: Severity,
-    /// Where: a path as people know it, or the volume.
+    /// Where: a path or the volume, for display.
     pub path: String,
     /// What was found.
     pub what: String,

@@ -1,4 +1,4 @@
-//! What a rescue could not keep.
+//! Losses of a rescue.
 
 use std::fmt;
 
@@ -9,37 +9,37 @@ pub struct Hole {
     pub offset: u64,
     /// Bytes.
     pub length: u64,
-    /// Why, for people ("sector at byte 1,234 of the volume: I/O error").
+    /// Why, for display ("sector at byte 1,234 of the volume: I/O error").
     pub reason: String,
 }
 
-/// Something that a rescue could not keep.
+/// A loss of a rescue.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loss {
-    /// Of which file: the path in the set, `C/StateStore/USMT/…`.
+    /// The path of the file in the set, `C/StateStore/USMT/…`.
     pub path: String,
-    /// What kind.
+    /// The kind.
     pub kind: LossKind,
     /// For people.
     pub detail: String,
 }
 
-/// Kinds of [`Loss`]; the names are stable, scripts may match them.
+/// Kinds of [`Loss`]; scripts may match the stable names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum LossKind {
     /// The file, or one of its streams, could not be read at all.
     Unreadable,
-    /// Part of it could not be read; zeros stand there.
+    /// Part of it could not be read, and is filled with zeros.
     Hole,
-    /// EFS data that cannot be exported exactly.
+    /// EFS data that cannot be exported without loss.
     Encrypted,
     /// The data was never on this disk (cloud, dedup).
     NotHere,
-    /// The data was saved, but a fact about it was not (owner, stream, time…).
+    /// The data was saved, but not all its metadata (owner, stream, time…).
     Fact,
     /// The name, path or kind cannot exist where it should be restored.
     Name,
-    /// It changed while it was read: what was saved may mix old and new.
+    /// It changed while it was read: the saved copy may mix old and new data.
     Changed,
 }
 

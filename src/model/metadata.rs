@@ -1,5 +1,5 @@
-//! What is known of a file, whichever way it was read: the vocabulary shared by
-//! the rooms.
+//! The metadata of a file, independent of how it was read: the types that all
+//! modules share.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl FileTime {
         Self(u64::try_from(ticks.max(0)).unwrap_or(u64::MAX))
     }
 
-    /// The present, by this machine's clock (which may be wrong in WinPE).
+    /// The current time, by this machine's clock (which may be wrong in WinPE).
     pub fn now() -> Self {
         match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
             Ok(d) => Self::from_unix(d.as_secs().try_into().unwrap_or(0), d.subsec_nanos()),
@@ -93,7 +93,7 @@ pub mod attributes {
     pub const NORMAL: u32 = 0x80;
     /// Has unallocated ranges.
     pub const SPARSE: u32 = 0x200;
-    /// Carries reparse data.
+    /// Has reparse data.
     pub const REPARSE_POINT: u32 = 0x400;
     /// Compressed (LZNT1), or new files in this directory will be.
     pub const COMPRESSED: u32 = 0x800;
@@ -108,7 +108,8 @@ pub mod attributes {
 }
 
 /// A file's identity in its tree: the NTFS file reference (record number, with
-/// the sequence number in the top 16 bits) or what a host tree counts.
+/// the sequence number in the top 16 bits) or the number that a host tree
+/// assigns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(pub u64);
 
@@ -121,7 +122,7 @@ pub enum NodeKind {
     Directory,
 }
 
-/// The facts of a file that cost nothing beyond its record.
+/// The metadata of a file that requires only its record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Node {
     /// Its identity.
@@ -137,32 +138,31 @@ pub struct Node {
     pub size: u64,
     /// Bytes that the unnamed data stream takes on the disk.
     pub allocated: u64,
-    /// How many names it has (DOS names do not count).
+    /// The number of its hard links (DOS names do not count).
     pub links: u32,
     /// The reparse tag (MS-FSCC 2.1.2.1), if it is a reparse point.
     pub reparse_tag: Option<u32>,
-    /// Byte on the volume where its data starts: what to sort by so that the
-    /// disk is read in one direction. `None` where that is not known.
+    /// Byte on the volume where its data starts: to read the disk in one
+    /// direction. `None` if not known.
     pub position: Option<u64>,
 }
 
 impl Node {
-    /// Whether it is a directory with children of its own: any but those whose
-    /// reparse tag says that they stand for another place (junction, mount
-    /// point, link). A folder in the cloud (`OneDrive`) is one.
+    /// Whether it is a directory with its own children: not a junction, a mount
+    /// point or a link, whose reparse tag refers to another place. A folder in
+    /// the cloud (`OneDrive`) is one.
     pub fn is_plain_directory(&self) -> bool {
         self.kind == NodeKind::Directory && !self.reparse_tag.is_some_and(is_name_surrogate)
     }
 }
 
-/// Whether a reparse tag says that the file stands for another named place
-/// (its bit N, MS-FSCC 2.1.2.1). What has another tag is itself: a file with
-/// data, a folder with children.
+/// Whether a reparse tag refers to another place (its bit N, MS-FSCC 2.1.2.1).
+/// A file with another tag has its own data; a folder, its own children.
 pub fn is_name_surrogate(tag: u32) -> bool {
     tag & 0x2000_0000 != 0
 }
 
-/// A named stream (`file:name`).
+/// An alternate data stream (`file:name`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamInfo {
     /// Without the colon and without `:$DATA`.
@@ -171,42 +171,42 @@ pub struct StreamInfo {
     pub size: u64,
 }
 
-/// What stands behind a file's unnamed stream.
+/// What the unnamed stream of a file is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Content {
     /// Plain data (sparse and LZNT1-compressed included).
     Data,
     /// Compact OS data (reparse tag WOF, MS-FSCC 2.1.2.1), read as plain data.
-    /// Holds the algorithm's name, for people.
+    /// With the algorithm's name, for display.
     Wof(&'static str),
     /// EFS: the stream yields the raw export form (MS-EFSR 2.2.3).
     EfsRaw,
-    /// EFS, and it cannot be exported exactly; the reason, for people.
+    /// EFS, and it cannot be exported without loss; the reason, for display.
     EfsLost(String),
     /// The data is not on this disk (cloud or dedup placeholder, remote
-    /// storage); the reason, for people. Never read as zeros.
+    /// storage); the reason, for display. Never read as zeros.
     NotHere(String),
 }
 
-/// The facts of a file that may need more reading.
+/// The metadata of a file that may require more reading.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Metadata {
     /// Owner, group, DACL, SACL: a self-relative descriptor (MS-DTYP 2.4.6).
     pub security: Option<Vec<u8>>,
     /// Reparse data, raw, with its header (MS-FSCC 2.1.2).
     pub reparse: Option<Vec<u8>>,
-    /// `$OBJECT_ID`: the 16-byte id and, where present, the 48 birth bytes.
+    /// `$OBJECT_ID`: the 16-byte id and, if present, the 48 birth bytes.
     pub object_id: Option<Vec<u8>>,
     /// Extended attributes, as `FILE_FULL_EA_INFORMATION` entries on the disk.
     pub extended_attributes: Option<Vec<u8>>,
-    /// The DOS name (8.3) that belongs to the name asked for.
+    /// The DOS name (8.3) of the requested name.
     pub short_name: Option<NtName>,
-    /// Named streams, in the order of their names.
+    /// Alternate data streams, ordered by name.
     pub streams: Vec<StreamInfo>,
     /// What the unnamed stream is.
     pub content: Content,
-    /// Facts that the file has (or may have) but that could not be read, for
-    /// people: each is a [`LossKind::Fact`].
+    /// Metadata that the file has (or may have) but that could not be read, for
+    /// display: each is a [`LossKind::Fact`].
     pub damaged: Vec<String>,
 }
 

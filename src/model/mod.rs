@@ -1,5 +1,5 @@
-//! What all rooms speak of: names and paths, metadata of a file, findings, losses, how a job
-//! reports, units, secrets.
+//! The types that all modules share: names and paths, metadata, findings,
+//! losses, monitors, units, secrets.
 
 pub mod advice;
 pub(crate) mod bytes;

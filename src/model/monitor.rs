@@ -1,32 +1,32 @@
-//! How the library tells what it is doing: one trait, no printing.
+//! How the library reports its progress and results: one trait, no printing.
 
 use std::sync::Mutex;
 
 use crate::model::finding::Finding;
 use crate::model::loss::Loss;
 
-/// What a long job is doing right now.
+/// The current stage of a long job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// Reading the file system's structures of a volume.
     Scan,
-    /// Looking for stores.
+    /// Searching for stores.
     Detect,
-    /// Deciding what goes into a set, in which order.
+    /// Planning the contents and the order of a set.
     Plan,
     /// Reading every byte of a store or a set.
     Verify,
-    /// Writing down what a store holds.
+    /// Recording the contents of a store.
     Seal,
-    /// Reading, packing and writing a set.
+    /// Reading, compressing and writing a set.
     Copy,
     /// Reading a written set back.
     ReadBack,
-    /// Putting files back.
+    /// Restoring files.
     Restore,
     /// Setting permissions and times.
     Metadata,
-    /// Telling what a set holds.
+    /// Listing the contents of a set.
     List,
 }
 
@@ -48,32 +48,33 @@ impl Stage {
     }
 }
 
-/// How far a stage is. Totals are 0 where nobody knows them.
+/// The progress of a stage. Totals are 0 if not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
     /// Bytes done.
     pub bytes: u64,
-    /// Bytes in all.
+    /// Total bytes.
     pub total_bytes: u64,
     /// Files done.
     pub files: u64,
-    /// Files in all.
+    /// Total files.
     pub total_files: u64,
 }
 
-/// Who watches a job. Called from several threads; must be quick.
+/// Observes a job. Called from several threads; must be quick.
 pub trait Monitor: Send + Sync {
-    /// A stage begins, on what (a path or a volume, for people).
+    /// A stage begins; `on` is a path or a volume, for display.
     fn stage(&self, _stage: Stage, _on: &str) {}
-    /// The present stage went on. Called often; a watcher throttles for itself.
+    /// Progress of the current stage. Called often; the monitor throttles
+    /// itself.
     fn progress(&self, _progress: Progress) {}
-    /// The file that is worked on now: its path in the set. Called once a file.
+    /// The current file: its path in the set. Called once per file.
     fn file(&self, _path: &str) {}
-    /// Something about the health of a source, a store or a set.
+    /// A finding about a source, a store or a set.
     fn finding(&self, _finding: &Finding) {}
-    /// Something was lost.
+    /// A loss.
     fn loss(&self, _loss: &Loss) {}
-    /// A remark worth showing ("read through the volume device").
+    /// A note ("read through the volume device").
     fn note(&self, _text: &str) {}
     /// A call failed for a reason that may pass and is repeated (`text` says which, why, and
     /// for how long). Shown as a note by those who have no better place.
@@ -88,7 +89,7 @@ pub trait Monitor: Send + Sync {
     fn recovered(&self, text: &str) {
         self.note(text);
     }
-    /// Whether the job should stop at the next good moment (Ctrl-C).
+    /// Whether the job should stop after the current block (Ctrl-C).
     fn is_cancelled(&self) -> bool {
         false
     }
@@ -127,7 +128,7 @@ impl<M: Monitor + ?Sized> Monitor for &M {
     }
 }
 
-/// Watches nothing.
+/// Ignores everything.
 #[derive(Debug, Default)]
 pub struct Silent;
 

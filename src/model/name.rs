@@ -1,5 +1,5 @@
-//! Names and paths as NTFS has them: sequences of UTF-16 units, which may hold
-//! lone surrogates, trailing dots and spaces, and anything but `/` and NUL.
+//! Names and paths of NTFS: sequences of UTF-16 units, which may contain lone
+//! surrogates, trailing dots and spaces, and anything but `/` and NUL.
 //!
 //! Kept as WTF-8 (UTF-8 that may also encode a lone surrogate): half the
 //! memory of UTF-16 for most names, and the very bytes that ntfs-3g on Linux
@@ -23,7 +23,7 @@ impl NtName {
         Self(bytes.into_boxed_slice())
     }
 
-    /// From WTF-8 bytes (ntfs-3g's names); `None` when they are not that.
+    /// From WTF-8 bytes (ntfs-3g's names); `None` if they are not WTF-8.
     pub fn from_wtf8(bytes: &[u8]) -> Option<Self> {
         decode_wtf8(bytes)?;
         Some(Self(bytes.into()))
@@ -31,7 +31,7 @@ impl NtName {
 
     /// The UTF-16 units, in host order.
     pub fn to_utf16(&self) -> Vec<u16> {
-        // The bytes were checked when the name was made.
+        // The bytes were validated when the name was made.
         decode_wtf8(&self.0).unwrap_or_default()
     }
 
@@ -40,7 +40,7 @@ impl NtName {
         &self.0
     }
 
-    /// The name as text, when it has no lone surrogate (nearly always).
+    /// The name as text, if it has no lone surrogate (nearly always).
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
@@ -53,13 +53,13 @@ impl NtName {
         }
     }
 
-    /// Whether the two names are the same to Windows, as far as ASCII goes.
-    /// (Enough for USMT's own names; NTFS's `$UpCase` decides for others.)
+    /// Whether the two names are equal, ignoring ASCII case. (Enough for USMT's
+    /// own names; for others, NTFS uses `$UpCase`.)
     pub fn eq_ignore_ascii_case(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other.as_bytes())
     }
 
-    /// Whether the name has no unit at all.
+    /// Whether the name is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -129,7 +129,8 @@ fn decode_wtf8(bytes: &[u8]) -> Option<Vec<u16>> {
 }
 
 /// A path below some root: names from the root down, none for the root itself.
-/// Shown with `/`, which no NTFS name can hold (`\` can, in the POSIX namespace).
+/// Shown with `/`, which no NTFS name can contain (`\` can, in the POSIX
+/// namespace).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NtPath(Vec<NtName>);
 
@@ -183,7 +184,7 @@ impl FromIterator<NtName> for NtPath {
 }
 
 impl From<&str> for NtPath {
-    /// Splits at `/` and `\`; empty names are passed over.
+    /// Splits at `/` and `\`; empty names are skipped.
     fn from(text: &str) -> Self {
         text.split(['/', '\\']).filter(|n| !n.is_empty()).map(NtName::from).collect()
     }

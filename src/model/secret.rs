@@ -1,9 +1,9 @@
-//! A password that does not show itself.
+//! A password that is never printed.
 
 use std::fmt;
 
 /// A password. Neither `{}` nor `{:?}` shows it, so that no message, log or
-/// error can carry it by accident; [`Secret::expose`] is the one way to it.
+/// error contains it by accident; only [`Secret::expose`] returns it.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Self(password.into())
     }
 
-    /// The password itself, for whoever logs on with it.
+    /// The password itself, for a logon.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -32,7 +32,7 @@ impl fmt::Display for Secret {
 }
 
 impl Drop for Secret {
-    /// Overwrites it. Copies that the system's own libraries made are theirs.
+    /// Overwrites it. Copies in the system's libraries are not overwritten.
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.0).into_bytes();
         bytes.fill(0);

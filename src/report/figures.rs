@@ -1,6 +1,5 @@
-//! What a report tells, counted from the lines of a manifest: whose files they
-//! are, what they are, where they are, what was lost. One pass, and bounded
-//! whatever the set holds.
+//! The figures of a report, counted from the lines of a manifest: users, kinds,
+//! folders, losses. One pass, with bounded memory for any set.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,14 +12,14 @@ use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind, Totals};
 use crate::set::format::rescue::{Part, Rescue, What};
 
-/// Users that are kept by name.
+/// The number of users that are kept by name.
 const MAX_USERS: usize = 2000;
-/// Losses of each kind that are kept.
+/// The number of losses of each kind that are kept.
 const MAX_LOSSES: usize = 80;
-/// Characters of a path and of a reason that are kept.
+/// The number of characters of a path and of a reason that are kept.
 const MAX_TEXT: usize = 260;
 
-/// A user, by the folder of the profile.
+/// A user, by profile folder.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct User {
     pub(super) name: String,
@@ -51,13 +50,13 @@ pub(super) struct Losses {
 pub(super) struct Figures {
     /// Largest first.
     pub(super) users: Vec<User>,
-    /// What belongs to users that are not kept by name.
+    /// The files of users that are not kept by name.
     pub(super) more_users: User,
     pub(super) folders: Folders,
     pub(super) kinds: Kinds,
-    /// By kind, gravest first; `None` for kinds that this program does not know.
+    /// By kind, worst first; `None` for kinds that this program does not know.
     pub(super) losses: Vec<(Option<LossKind>, Losses)>,
-    /// When the file that tells it was last written, and which that is.
+    /// When the store was last written, and the file that shows it.
     pub(super) store_written: Option<(FileTime, String)>,
     /// What was counted.
     pub(super) totals: Totals,
@@ -65,7 +64,7 @@ pub(super) struct Figures {
     pub(super) damaged: u64,
 }
 
-/// The kinds of loss, the gravest first.
+/// The kinds of loss, worst first.
 pub(super) const GRAVITY: [LossKind; 7] = [
     LossKind::Unreadable,
     LossKind::NotHere,
@@ -134,15 +133,15 @@ struct Gathering<'a> {
     more_users: User,
     folders: Folders,
     kinds: Kinds,
-    /// By place in [`GRAVITY`].
+    /// By index in [`GRAVITY`].
     losses: BTreeMap<usize, Losses>,
-    /// The time, the file, and how much it counts.
+    /// The time, the file, and its rank.
     store_written: Option<(FileTime, String, usize)>,
     totals: Totals,
 }
 
-/// The files that are as old as their store, the best witness first. Inferred:
-/// USMT writes them last.
+/// The files that show the time of their store, best first. Inferred: USMT
+/// writes them last.
 const WITNESSES: [&str; 4] = ["status.~lg", "MIGSTATE.DAT", "catalog.mig", "USMT.MIG"];
 
 impl Gathering<'_> {
@@ -198,9 +197,10 @@ impl Gathering<'_> {
     }
 }
 
-/// Where a member was before there was a store.
+/// The original place of a member, before the capture.
 struct Place<'a> {
-    /// From the drive on; what belongs to the store has a word before it.
+    /// The names from the drive on; the store's own files have its kind as
+    /// first name.
     names: Vec<&'a str>,
     is_stores: bool,
 }
@@ -235,8 +235,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The user whose profile this is in, or is. A file right in `Users` is
-    /// nobody's.
+    /// The user of the profile that this is, or is in. A file directly in
+    /// `Users` has no user.
     fn user(&self, kind: MemberKind) -> Option<&'a str> {
         if self.is_stores {
             return None;
@@ -250,8 +250,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Whether this folder of a drive holds the profiles. Windows XP had them
-/// elsewhere; USMT 4 and 5 could take them.
+/// Whether this folder of a drive contains the profiles. Windows XP had them
+/// elsewhere; USMT 4 and 5 could capture them.
 pub(super) fn is_users(name: &str) -> bool {
     name.eq_ignore_ascii_case("Users") || name.eq_ignore_ascii_case("Documents and Settings")
 }
@@ -271,7 +271,7 @@ fn drive(letter: u8) -> Option<&'static str> {
     DRIVES.get(at..at + 2)
 }
 
-/// A set's path begins with `C`, for people it is `C:`.
+/// A set's path begins with `C`; for display it is `C:`.
 fn with_colon(mut names: Vec<&str>) -> Vec<&str> {
     if let Some(first) = names.first_mut()
         && let [letter] = first.as_bytes()

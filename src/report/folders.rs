@@ -1,18 +1,19 @@
-//! How many bytes are in which folder, within bounds: of a million folders the
-//! large ones are kept by name, the small ones count for the folder above.
+//! Counts the bytes per folder, within bounds: large folders are kept by name,
+//! small ones count for their parent folder.
 
 use std::collections::HashMap;
 
 use super::kinds::{COUNT, Count, OTHER};
 
-/// Folders that are kept; when there are more, the smaller half is given up.
+/// The number of folders that are kept; if there are more, the smaller half is
+/// dropped.
 const MAX_FOLDERS: usize = 16 << 10;
-/// Names of a path that count, the drive included.
+/// The number of names of a path that count, including the drive.
 const MAX_DEPTH: usize = 9;
-/// Characters of a name that are kept: NTFS has at most 255.
+/// The number of characters of a name that are kept: NTFS has at most 255.
 const MAX_NAME: usize = 255;
 
-/// A group of the picture: a user, or another place.
+/// A group of the treemap: a user, or another place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Group {
     /// Its path, names from the drive on.
@@ -30,9 +31,10 @@ pub(super) struct Cell {
     pub(super) count: Count,
     /// The kind of most of its bytes.
     pub(super) kind: usize,
-    /// What is left of a folder when others were taken out of it.
+    /// Whether it is the rest of a folder whose subfolders are shown
+    /// separately.
     pub(super) is_rest: bool,
-    /// How many folders it stands for; they have no path then.
+    /// The number of folders in it; several folders have no path.
     pub(super) folders: usize,
 }
 
@@ -41,7 +43,7 @@ struct Node {
     name: String,
     parent: usize,
     children: HashMap<String, usize>,
-    /// All below included.
+    /// Including everything below.
     count: Count,
     kinds: [u64; COUNT],
 }
@@ -50,7 +52,7 @@ struct Node {
 pub(super) struct Folders {
     /// The first is the root, above the drives.
     nodes: Vec<Node>,
-    /// Whether small folders were given up.
+    /// Whether small folders were dropped.
     pub(super) is_cut: bool,
 }
 
@@ -96,8 +98,8 @@ impl Folders {
         }
     }
 
-    /// Gives up the smaller half of the folders that have none below them. Their
-    /// bytes are counted above already.
+    /// Drops the smaller half of the folders without subfolders. Their parents
+    /// already count their bytes.
     fn prune(&mut self) {
         self.is_cut = true;
         while self.nodes.len() > MAX_FOLDERS / 2 {
@@ -108,8 +110,8 @@ impl Folders {
             let Some(&limit) = sizes.get(sizes.len() / 2) else { return };
             let old = std::mem::take(&mut self.nodes);
             let mut places = Vec::with_capacity(old.len());
-            // A folder stands behind the one above it, so that one's new place
-            // is known.
+            // A folder comes after its parent, so the parent's new index is
+            // known.
             for (number, mut node) in old.into_iter().enumerate() {
                 let given_up = node.children.is_empty() && node.count.bytes <= limit;
                 if number > 0 && given_up {
@@ -133,7 +135,7 @@ impl Folders {
         self.nodes[0].count
     }
 
-    /// The picture: at most `max_groups` groups of at most `max_cells` cells.
+    /// The treemap: at most `max_groups` groups of at most `max_cells` cells.
     pub(super) fn groups(&self, max_groups: usize, max_cells: usize) -> Vec<Group> {
         let mut places = self.places();
         places.sort_by(|a, b| {
@@ -157,8 +159,8 @@ impl Folders {
         groups
     }
 
-    /// What groups are made of: the drives, opened, and in them the folder of
-    /// the users, opened; and whatever stands alone.
+    /// The candidates for groups: the contents of the drives, of the users
+    /// folder, and of a single folder.
     fn places(&self) -> Vec<Piece> {
         let mut open = self.pieces(0);
         let mut done = Vec::new();
@@ -182,7 +184,8 @@ impl Folders {
         done
     }
 
-    /// The folders in a folder that have bytes, and its own files as a rest.
+    /// The subfolders of a folder that have bytes, and its own files as the
+    /// rest.
     fn pieces(&self, node: usize) -> Vec<Piece> {
         let children = self.nodes[node].children.values();
         let mut pieces: Vec<Piece> = children.map(|&node| Piece { node, is_rest: false }).collect();
@@ -191,7 +194,7 @@ impl Folders {
         pieces
     }
 
-    /// How much a piece is, and of which kind the most of it is.
+    /// The count of a piece, and its main kind.
     fn of(&self, piece: Piece) -> (Count, usize) {
         let node = &self.nodes[piece.node];
         let (mut count, mut kinds) = (node.count, node.kinds);
@@ -207,8 +210,8 @@ impl Folders {
         (count, largest(&kinds))
     }
 
-    /// The largest folders of a group: the largest is opened as long as there
-    /// is room, and what is too small to be seen is put together.
+    /// The largest folders of a group: the largest is opened while there are
+    /// free cells, and those too small to be visible are combined.
     fn cells(&self, group: Piece, max: usize) -> Vec<Cell> {
         let above = self.path(group.node).len();
         let total = self.total().bytes.max(1);
@@ -222,7 +225,8 @@ impl Folders {
         let mut pieces = if group.is_rest { vec![group] } else { self.pieces(group.node) };
         while pieces.len() < max {
             let openable = pieces.iter().enumerate().filter(|(_, piece)| can_open(piece));
-            // Of equals the first by name, so that the same set gives the same page.
+            // Equal sizes are ordered by name, so that the same set gives the
+            // same page.
             let next = openable.max_by(|a, b| {
                 let by_name = || self.path(b.1.node).cmp(&self.path(a.1.node));
                 bytes(a.1).cmp(&bytes(b.1)).then_with(by_name)
@@ -274,7 +278,7 @@ impl Folders {
     }
 }
 
-/// A folder with all in it, or what is left of it.
+/// A folder with everything in it, or the rest of it.
 #[derive(Clone, Copy)]
 struct Piece {
     node: usize,

@@ -1,14 +1,14 @@
-//! Text into HTML, numbers into words. All that comes from a disk or a set goes
-//! through [`escape`] (or [`name`]) here and nowhere else.
+//! Converts text to HTML, and formats numbers. Everything that comes from a
+//! disk or a set goes through [`escape`] or [`name`].
 
 use std::fmt::Write as _;
 
 use super::treemap::float;
 
-/// Text as HTML, fit for an element and for an attribute in double quotes.
+/// Escapes text for an element or an attribute in double quotes.
 ///
-/// What would hide or turn around other text (control characters, marks of
-/// direction, what has no width) stands as its number, such as `[U+202E]`.
+/// Characters that would hide or reverse other text (control characters,
+/// direction marks, zero width) are shown as their number, such as `[U+202E]`.
 pub(super) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
@@ -28,14 +28,14 @@ pub(super) fn escape(text: &str) -> String {
     html
 }
 
-/// Somebody else's text as an element of its own, so that letters written from
-/// right to left turn nothing around but themselves.
+/// Text from the set in its own element, so that right-to-left letters do not
+/// reverse the text around it.
 pub(super) fn name(text: &str) -> String {
     format!("<bdi>{}</bdi>", escape(text))
 }
 
-/// Control characters and those of general category Cf that move text about or
-/// have no width. The joiners (U+200C, U+200D) are letters of real names.
+/// Control characters, and those of general category Cf that move text or have
+/// no width. The joiners (U+200C, U+200D) occur in real names.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -46,7 +46,7 @@ fn is_hidden(c: char) -> bool {
             | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}')
 }
 
-/// At most `max` characters: beginning and end, with an ellipsis between.
+/// At most `max` characters: start and end, with an ellipsis between.
 pub(super) fn shorten(text: &str, max: usize) -> String {
     if text.len() <= max || text.chars().count() <= max {
         return text.to_owned();
@@ -78,10 +78,10 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {many}", number(n)) }
 }
 
-/// `12 %`, `under 1 %`.
+/// `12%`, `under 1%`.
 pub(super) fn share(part: u64, whole: u64) -> String {
     let percent = float(part) / float(whole.max(1)) * 100.0;
-    if part > 0 && percent < 1.0 { "under 1 %".to_owned() } else { format!("{percent:.0} %") }
+    if part > 0 && percent < 1.0 { "under 1%".to_owned() } else { format!("{percent:.0}%") }
 }
 
 /// `1 h 02 min 03 s`, `4.2 s`.
@@ -94,7 +94,7 @@ pub(super) fn duration(millis: u64) -> String {
     }
 }
 
-/// `104.3 MiB a second`; nothing where too little was done to tell.
+/// `104.3 MiB a second`; `None` if too little was done.
 pub(super) fn rate(bytes_done: u64, millis: u64) -> Option<String> {
     if millis == 0 || bytes_done == 0 {
         return None;
@@ -146,9 +146,9 @@ mod tests {
         assert_eq!(number(0), "0");
         assert_eq!(number(999), "999");
         assert_eq!(number(1_234_567), "1,234,567");
-        assert_eq!(share(1, 1000), "under 1 %");
-        assert_eq!(share(0, 0), "0 %");
-        assert_eq!(share(1, 2), "50 %");
+        assert_eq!(share(1, 1000), "under 1%");
+        assert_eq!(share(0, 0), "0%");
+        assert_eq!(share(1, 2), "50%");
         assert_eq!(duration(4_240), "4.2 s");
         assert_eq!(duration(3_723_000), "1 h 02 min 03 s");
         assert_eq!(rate(u64::MAX, 1).unwrap(), "16384.0 PiB a second");

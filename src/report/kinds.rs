@@ -1,20 +1,20 @@
-//! What kind of file it is, by the ending of its name. A guess for people, not
-//! a look into the file.
+//! Kinds of files, by the extension of their names. A guess, without reading
+//! the file.
 
 use std::collections::HashMap;
 
-/// How many kinds there are.
+/// The number of kinds.
 pub(super) const COUNT: usize = 10;
-/// The kind of what belongs to the store and not to a user.
+/// The kind of the store's own files.
 pub(super) const MIGRATION: usize = 8;
-/// The kind of all that has no other.
+/// The kind of all other files.
 pub(super) const OTHER: usize = 9;
 
-/// Endings that are counted one by one; what comes later is "others". Real disks
-/// have a few hundred.
+/// The number of extensions that are counted individually; later ones are
+/// "others". Real disks have a few hundred.
 const MAX_ENDINGS: usize = 4096;
 
-/// A kind's name, and the endings that belong to it.
+/// The name of a kind, and its extensions.
 const KINDS: [(&str, &str); COUNT] = [
     (
         "Documents",
@@ -45,7 +45,7 @@ const KINDS: [(&str, &str); COUNT] = [
     ("Other files", ""),
 ];
 
-/// A kind's name, for people.
+/// The name of a kind, for display.
 pub(super) fn name(kind: usize) -> &'static str {
     KINDS.get(kind).map_or("", |(name, _)| name)
 }
@@ -64,7 +64,7 @@ impl Count {
     }
 }
 
-/// Counts by kind and by ending.
+/// Counts by kind and by extension.
 pub(super) struct Kinds {
     kind_of: HashMap<&'static str, usize>,
     /// By kind.
@@ -81,8 +81,8 @@ impl Kinds {
         Self { kind_of, counts: [Count::default(); COUNT], endings: HashMap::new() }
     }
 
-    /// Counts a file by its name; which kind it is. What is the store's own is
-    /// of that kind, whatever it is called.
+    /// Counts a file by its name; returns its kind. A file of the store itself
+    /// has that kind, regardless of its name.
     pub(super) fn add(&mut self, name: &str, is_stores: bool, bytes: u64) -> usize {
         let ending = ending(name);
         let by_ending = self.kind_of.get(ending.as_str()).copied().unwrap_or(OTHER);
@@ -97,7 +97,7 @@ impl Kinds {
         kind
     }
 
-    /// The endings of a kind that have bytes, largest first.
+    /// The extensions of a kind that have bytes, largest first.
     pub(super) fn endings(&self, kind: usize) -> Vec<(&str, Count)> {
         let of_kind = self.endings.iter().filter(|((k, _), n)| *k == kind && n.bytes > 0);
         let mut list: Vec<_> = of_kind.map(|((_, ending), n)| (ending.as_str(), *n)).collect();
@@ -106,8 +106,8 @@ impl Kinds {
     }
 }
 
-/// The ending of a name in small letters, without the dot; empty where it has
-/// none that tells anything.
+/// The extension of a name in lower case, without the dot; empty if it has no
+/// usual one.
 fn ending(name: &str) -> String {
     let plain = |ending: &&str| {
         (1..=10).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())

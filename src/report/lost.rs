@@ -1,14 +1,14 @@
-//! The page's part on what was lost: each kind with what it means, the first
-//! losses of each by name, and where all the others stand.
+//! The section about losses: each kind with its meaning, the first losses of
+//! each kind, and where all others are listed.
 
 use super::figures::Figures;
 use super::html::{count, escape, name, number};
 use super::words;
 use crate::set::format::rescue::Rescue;
 
-/// Losses that are listed, whatever their kinds.
+/// The number of losses that are listed.
 const MAX_ROWS: usize = 200;
-/// Bytes of rows that are listed: hostile names grow sixfold when escaped.
+/// The size of all rows: hostile names grow sixfold when escaped.
 const MAX_ROW_BYTES: usize = 72 << 10;
 
 /// The section, as HTML.
@@ -17,15 +17,16 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures) -> String {
     let lost = rescue.totals.losses.max(figures.lost());
     if lost == 0 {
         html.push_str(if rescue.lacks.is_empty() && figures.damaged == 0 {
-            "<p>Nothing. Every file that was found could be read to its end, and every fact about it \
-             was kept.</p>\n"
+            "<p>Nothing. Every file that was found could be read completely, and all its metadata \
+             was saved.</p>\n"
         } else {
-            "<p>Of what was found, nothing. What was not found is named at the top.</p>\n"
+            "<p>None of the files that were found. The top of this page lists what was not \
+             found.</p>\n"
         });
         html.push_str("</section>\n");
         return html;
     }
-    html.push_str("<table class=\"list\">\n<tr><th>What happened</th><th>How often</th></tr>\n");
+    html.push_str("<table class=\"list\">\n<tr><th>What happened</th><th>Number</th></tr>\n");
     for (kind, losses) in &figures.losses {
         let (title, meaning) = words::loss(*kind);
         html.push_str(&format!(
@@ -37,15 +38,15 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures) -> String {
     let (rows, shown) = rows(figures);
     if shown > 0 {
         html.push_str(&format!(
-            "<table class=\"losses\">\n<tr><th>File, as the set names it</th><th>Why</th></tr>\n\
+            "<table class=\"losses\">\n<tr><th>Path in the set</th><th>Why</th></tr>\n\
              {rows}</table>\n"
         ));
     }
     if shown < lost {
         html.push_str(&format!(
             "<p class=\"more\"><b>And {} more.</b> <code>lifeboat list &lt;this folder&gt;</code> \
-             names every one of them; without Lifeboat, \
-             <code>zstd -dc manifest.jsonl.zst | grep &#39;&quot;losses&quot;&#39;</code>.</p>\n",
+             lists all of them. Without Lifeboat: <code>zstd -dc manifest.jsonl.zst | grep \
+             &#39;&quot;losses&quot;&#39;</code>.</p>\n",
             count(lost - shown, "loss", "losses")
         ));
     }
@@ -53,8 +54,8 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures) -> String {
     html
 }
 
-/// The rows, and how many there are. Every kind gets its share, so that many
-/// small losses do not hide a grave one.
+/// The rows, and their number. Every kind gets its share, so that many small
+/// losses do not hide a severe one.
 fn rows(figures: &Figures) -> (String, u64) {
     let (mut html, mut shown) = (String::new(), 0);
     let kinds = figures.losses.len();

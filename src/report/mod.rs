@@ -1,14 +1,12 @@
-//! The report of a rescue: one HTML page for the director and the technician.
-//! `archive` puts it into a set while it publishes it, and `lifeboat report`
-//! makes it again from any set.
+//! The report of a rescue: one HTML page. The writer of a set adds it when it
+//! publishes the set, and `lifeboat report` makes it again from any set.
 //!
-//! It is a function of what the set says of itself: `rescue.json` and the lines
-//! of the manifest, which are read once and counted within bounds (`figures`),
-//! however many files there are. Everything in it that comes from a disk is
-//! hostile until `html` has escaped it. The page holds no script, and a
-//! Content-Security-Policy that allows nothing but its own style sheet.
+//! It is made only from `rescue.json` and the lines of the manifest, which are
+//! read once and counted within bounds (`figures`). Everything that comes from
+//! a disk is hostile until `html` has escaped it. The page has no script, and a
+//! Content-Security-Policy that allows only its own style sheet.
 
-// A page is small; `write!` into a text would only add errors that cannot be.
+// A page is small; `write!` would only add errors that cannot happen.
 #![allow(clippy::format_push_string, clippy::format_collect)]
 
 mod figures;
@@ -31,13 +29,13 @@ use crate::set::format::names::REPORT;
 use crate::set::format::rescue::Rescue;
 use figures::Figures;
 
-/// The largest page that is made, in bytes: whatever a set holds, what is
-/// listed is bounded so that it stays below.
+/// The largest page, in bytes: the lists are bounded so that the page stays
+/// below.
 pub const MAX_BYTES: usize = 300 << 10;
 
 /// Makes the page. The same set gives the same bytes.
 ///
-/// Damaged lines are passed over, and the page says so.
+/// Damaged lines are skipped, and the page says so.
 ///
 /// # Errors
 /// The manifest cannot be read, or reading it is cancelled.
@@ -45,7 +43,7 @@ pub fn make(
     rescue: &Rescue,
     lines: &mut dyn Iterator<Item = Result<Line, SetError>>,
 ) -> Result<Vec<u8>, SetError> {
-    // When a set gets its report, that is no file of it yet.
+    // While a set gets its report, the report is not yet one of its files.
     let mut rescue = rescue.clone();
     rescue.files.retain(|file| file.name != REPORT);
     let figures = Figures::gather(&rescue, lines)?;

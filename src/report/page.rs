@@ -1,4 +1,4 @@
-//! The page: head, verdict, facts, and the sections in their order.
+//! The page: head, verdict, table of facts, and the sections.
 
 use super::figures::Figures;
 use super::html::{count, escape, name, number, shorten};
@@ -8,7 +8,7 @@ use super::{lost, record, restoring, saved, users};
 use crate::model::units::bytes;
 use crate::set::format::rescue::{Part, Rescue};
 
-/// Parts that are listed; a store has one for each of a machine's volumes.
+/// The number of parts that are listed; a store has one per volume.
 const MAX_PARTS: usize = 26;
 
 /// The whole page.
@@ -80,7 +80,7 @@ fn header(rescue: &Rescue, figures: &Figures) -> String {
     )
 }
 
-/// One sentence for who reads no further.
+/// A summary in one sentence.
 fn in_short(rescue: &Rescue, figures: &Figures) -> String {
     let totals = &rescue.totals;
     let users = figures.users.len() + usize::from(figures.more_users.count.files > 0);
@@ -90,7 +90,7 @@ fn in_short(rescue: &Rescue, figures: &Figures) -> String {
         format!(" of {}", count(users as u64, "user", "users"))
     };
     let proof = if rescue.options.read_back {
-        " What was written was read back and is what was read from the disk."
+        " The saved copy was read back and matches the source."
     } else {
         ""
     };
@@ -109,13 +109,13 @@ fn facts(rescue: &Rescue, figures: &Figures) -> String {
     if let Some(serial) = known(&machine.serial) {
         row("Serial number", &serial);
     }
-    row("What it is", words::holds(rescue));
+    row("Contents", words::holds(rescue));
     for (number, part) in rescue.parts.iter().take(MAX_PARTS).enumerate() {
-        row(if number == 0 { "Where it was" } else { "" }, &place(part));
+        row(if number == 0 { "Original place" } else { "" }, &place(part));
     }
     if rescue.parts.len() > MAX_PARTS {
         let more = number((rescue.parts.len() - MAX_PARTS) as u64);
-        row("", &format!("and {more} more: rescue.json names each"));
+        row("", &format!("and {more} more: rescue.json lists all"));
     }
     if let Some((time, file)) = &figures.store_written {
         row(
@@ -130,7 +130,7 @@ fn facts(rescue: &Rescue, figures: &Figures) -> String {
     row(
         "Rescued",
         &format!(
-            "<time>{}</time><span class=\"quiet\"> by the rescuing machine\u{2019}s clock</span>",
+            "<time>{}</time><span class=\"quiet\"> by the clock of the PC that ran Lifeboat</span>",
             words::date(&rescue.created)
         ),
     );
@@ -142,7 +142,7 @@ fn facts(rescue: &Rescue, figures: &Figures) -> String {
     format!("<table class=\"facts\">\n{rows}</table>\n")
 }
 
-/// A part: where it was, and how it was read.
+/// A part: its original place, and how it was read.
 fn place(part: &Part) -> String {
     let path = format!("{}:\\{}", part.drive, part.path.replace('/', "\\"));
     let mut more = vec![words::role(&part.role).to_owned()];
@@ -151,8 +151,8 @@ fn place(part: &Part) -> String {
     }
     more.push(escape(&shorten(&part.file_system, 30)));
     more.push(match part.via.as_str() {
-        "raw" => "read from the disk itself".to_owned(),
-        _ => "read through the system".to_owned(),
+        "raw" => "read from the device".to_owned(),
+        _ => "read through the file API".to_owned(),
     });
     if !part.drive_from.is_empty() {
         more.push(format!("drive letter: {}", escape(&shorten(&part.drive_from, 90))));
@@ -165,7 +165,7 @@ fn place(part: &Part) -> String {
     if !part.skipped.is_empty() {
         let names: Vec<String> =
             part.skipped.iter().take(12).map(|path| name(&shorten(path, 80))).collect();
-        html.push_str(&format!("; left out by rule: {}", names.join(", ")));
+        html.push_str(&format!("; left out: {}", names.join(", ")));
     }
     html.push_str("</span>");
     html
@@ -173,9 +173,9 @@ fn place(part: &Part) -> String {
 
 fn footer(rescue: &Rescue) -> String {
     format!(
-        "<footer>\n<p>Made by {} from this set\u{2019}s rescue.json and manifest. Nothing in this \
-         page comes from anywhere else: no script, no picture, no font. It names users and files; \
-         treat it like the set itself.</p>\n</footer>\n",
+        "<footer>\n<p>Made by {} from this set\u{2019}s rescue.json and manifest. This page loads \
+         nothing: no script, no picture, no font. It lists users and files: keep it as safe as \
+         the set.</p>\n</footer>\n",
         escape(&shorten(&rescue.program, 60))
     )
 }

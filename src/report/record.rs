@@ -1,5 +1,5 @@
-//! The page's last part, for the technician: how long it took, the set's files
-//! with their hashes, and what vouches for all of them.
+//! The last section, for the technician: the duration, the set's files with
+//! their hashes, and the hash that covers them all.
 
 use super::html::{duration, escape, number, rate, shorten};
 use super::words;
@@ -7,7 +7,8 @@ use crate::model::units::bytes;
 use crate::set::format::names::MANIFEST;
 use crate::set::format::rescue::{Rescue, Timings};
 
-/// Files of the set that are listed: volumes of a split store can be many.
+/// The number of files of the set that are listed: a split store can have many
+/// volumes.
 const MAX_FILES: usize = 40;
 
 /// The section, as HTML.
@@ -20,16 +21,16 @@ pub(super) fn section(rescue: &Rescue) -> String {
     html
 }
 
-/// The one hash that all others hang on.
+/// The hash that covers all other hashes.
 fn vouching(rescue: &Rescue) -> String {
     let Some(manifest) = rescue.files.iter().find(|file| file.name == MANIFEST) else {
         return String::new();
     };
     format!(
         "<h3>The hash</h3>\n<p class=\"hash\"><code>{}</code></p>\n\
-         <p class=\"quiet\">SHA-256 of {MANIFEST}. That file holds the hash of every single file \
-         and of every piece of the store, so whoever has these 64 digits on paper can prove that \
-         the set is the one of this report.</p>\n\
+         <p class=\"quiet\">SHA-256 of {MANIFEST}. That file has the hash of every file and of \
+                    every piece of the store. With these 64 digits on paper, you can prove that \
+                    the set is the one in this report.</p>\n\
          <pre>sha256sum -c SHA256SUMS</pre>\n",
         escape(&shorten(&manifest.sha256, 80))
     )
@@ -56,13 +57,13 @@ fn timings(rescue: &Rescue) -> String {
     }
     html.push_str("</table>\n");
     let resumed = if timings.resumed {
-        "This rescue was interrupted and went on later; the times are those of the last run. "
+        "This rescue was interrupted and resumed. The times are those of the last run. "
     } else {
         ""
     };
     html.push_str(&format!(
         "<p class=\"quiet\">Begun <time>{}</time>, ended <time>{}</time>. <span data-run>{resumed}</span>\
-         By the clock of the rescuing machine, which in WinPE may be wrong.</p>\n",
+         By the clock of the PC that ran Lifeboat, which may be wrong in WinPE.</p>\n",
         words::date(&rescue.created),
         words::date(&timings.ended)
     ));
@@ -73,12 +74,12 @@ fn timings(rescue: &Rescue) -> String {
 fn stages(rescue: &Rescue, timings: &Timings) -> Vec<(&'static str, u64, u64)> {
     let written = rescue.files.iter().filter(|file| format!("{}.", file.name).contains(".zst."));
     let written = written.fold(0_u64, |sum, file| sum.saturating_add(file.size));
-    let mut stages = vec![("Looking at the source and planning", timings.plan_ms, 0)];
+    let mut stages = vec![("Reading the source and planning", timings.plan_ms, 0)];
     if let Some(millis) = timings.prove_ms {
-        stages.push(("Proving what the interrupted run had left", millis, 0));
+        stages.push(("Validating the data of the interrupted run", millis, 0));
     }
     if let Some(millis) = timings.copy_ms {
-        stages.push(("Reading, packing and writing", millis, timings.copied_bytes));
+        stages.push(("Reading, compressing and writing", millis, timings.copied_bytes));
     }
     if let Some(millis) = timings.read_back_ms {
         stages.push(("Reading back and comparing", millis, written));
@@ -104,12 +105,12 @@ fn files(rescue: &Rescue) -> String {
     if more > 0 {
         let more = number(more as u64);
         html.push_str(&format!(
-            "<p class=\"quiet\">And {more} more: SHA256SUMS has them all.</p>\n"
+            "<p class=\"quiet\">And {more} more: SHA256SUMS lists all files.</p>\n"
         ));
     }
     let options = &rescue.options;
     html.push_str(&format!(
-        "<p class=\"quiet\">Packed with zstd at level {}, in {} frames of at most {}{}. Plan \
+        "<p class=\"quiet\">Compressed with zstd at level {}, in {} frames of at most {}{}. Plan \
          <code>{}</code>.</p>\n",
         options.level,
         number(rescue.totals.frames),

@@ -1,4 +1,4 @@
-//! The page's part on how to put the set back: what `RESTORE.txt` says, shorter.
+//! The section about restoring: a short form of `RESTORE.txt`.
 
 use super::html::escape;
 use crate::set::format::instructions::destinations;
@@ -18,20 +18,16 @@ pub(super) fn section(rescue: &Rescue) -> String {
         }
         html.push_str("</li>\n");
     };
-    step(
-        "Check the set, wherever it lies now.",
-        &["lifeboat verify <this folder> --level full".to_owned()],
-        "",
-    );
+    step("Verify the set.", &["lifeboat verify <this folder> --level full".to_owned()], "");
     match rescue.what {
         What::Store => store_steps(rescue, &mut step),
         What::Folder => step(
-            "Take out what is wanted, elevated.",
+            "Extract the files that you need, as administrator.",
             &[
                 "restore.cmd D:\\Rescued".to_owned(),
                 "lifeboat extract <this folder> <path as listed> --to D:\\Rescued".to_owned(),
             ],
-            "This is a folder, not a migration store: <code>loadstate</code> has no use for it.",
+            "This is a folder, not a migration store: <code>loadstate</code> cannot use it.",
         ),
     }
     html.push_str("</ol>\n");
@@ -42,46 +38,47 @@ pub(super) fn section(rescue: &Rescue) -> String {
         "zstd -dc store.tar.zst | tar -x"
     };
     html.push_str(&format!(
-        "<p class=\"quiet\">Without Lifeboat, any machine with zstd and tar gets every file\u{2019}s \
-         bytes: <code>{unpack}</code>. <b>RESTORE.txt</b> in the same folder says all of this at \
-         length.</p>\n</section>\n"
+        "<p class=\"quiet\">Without Lifeboat, zstd and tar extract the bytes of every file: \
+         <code>{unpack}</code>. <b>RESTORE.txt</b> in the same folder has more \
+         details.</p>\n</section>\n"
     ));
     html
 }
 
 fn store_steps(rescue: &Rescue, step: &mut dyn FnMut(&str, &[String], &str)) {
     let (to, known) = destinations(rescue);
-    // One drive after the other, a hundred forged ones not.
+    // A forged set may have very many drives.
     let to = if to.len() > 600 { "--in-place".to_owned() } else { to };
     let mut commands = vec![format!("lifeboat restore <this folder> {to}")];
     if known {
         commands.insert(0, "restore.cmd".to_owned());
     }
     let more = if known {
-        "Either of the two. Every part goes to the drive and path that it came from. In WinPE drives \
-         may have other letters: <code>--to C=E:\\</code> puts the part of C: onto the drive that is \
-         E: now."
+        "Use one of the two. Every part is restored to its original drive and path. In WinPE, \
+         drives may have other letters: <code>--to C=E:\\</code> restores the C: part to the \
+         drive that is now E:."
     } else {
-        "Nobody knows which drive a part was on: name it in the place of the angle brackets."
+        "The drive of a part is not known: replace the angle brackets with it."
     };
-    step("Put the store back, elevated, in WinPE or in the new Windows.", &commands, more);
+    step("Restore the store, as administrator, in WinPE or in the new Windows.", &commands, more);
     let call = Call::default();
     let Some(way) = ways(&rescue.kept()).into_iter().next() else { return };
     let line = way.line(&call);
     let more = match (line.is_some(), rescue.kind.as_str()) {
         (false, _) => {
-            "The set has no primary part, its drive is not known, or its path has letters that a \
-             command line should not hold: give <code>loadstate</code> the store path named above."
+            "The set has no primary part, its drive is not known, or its path has characters that \
+             are not safe on a command line. Give <code>loadstate</code> the store path above."
         }
         (true, "compressed") => {
-            "With the same <code>/i:</code> files as at the capture. An encrypted store needs \
-             <code>/decrypt</code> and its key besides; the key is not in the store."
+            "With the same <code>/i:</code> files as at the capture. An encrypted store also \
+             needs <code>/decrypt</code> and its key, which is not in the store."
         }
         (true, _) => "With the same <code>/i:</code> files as at the capture.",
     };
     let commands: Vec<String> = line.into_iter().collect();
     step(
-        "Run <code>loadstate</code>, elevated, in the new Windows (it does not run in WinPE).",
+        "Run <code>loadstate</code>, as administrator, in the new Windows (it does not run in \
+         WinPE).",
         &commands,
         more,
     );

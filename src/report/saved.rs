@@ -1,5 +1,5 @@
-//! The page's part on what was saved: treemaps by folder and by kind of file,
-//! each with its figures in a table below.
+//! The section about the saved files: treemaps by folder and by kind of file,
+//! each with a table.
 
 use super::figures::Figures;
 use super::folders::{Cell as Folder, Group as Place};
@@ -10,23 +10,23 @@ use super::treemap::{Rect, squarify};
 use crate::model::units::bytes;
 use crate::set::format::rescue::{Rescue, What};
 
-/// Groups of the picture by folder, and folders in each.
+/// The number of groups in the treemap by folder, and of folders in each.
 const MAX_GROUPS: usize = 10;
 const MAX_CELLS: usize = 12;
-/// Rows of the table of folders.
+/// The number of rows in the table of folders.
 const MAX_ROWS: usize = 10;
-/// Endings of a kind that are shown.
+/// The number of extensions of a kind that are shown.
 const MAX_ENDINGS: usize = 12;
 
-/// What the pictures are laid out for, in CSS pixels; they stretch from there.
+/// The layout size of a treemap in CSS pixels; it stretches from there.
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 380.0;
-/// The strip with a group's name.
+/// The height of the strip with a group's name.
 const STRIP: f64 = 20.0;
-/// The least width and height in which a word can be read.
+/// The smallest area in which a word is legible.
 const LEGIBLE: (f64, f64) = (46.0, 17.0);
 
-/// A rectangle of a picture.
+/// A rectangle of a treemap.
 struct Tile {
     label: String,
     title: String,
@@ -34,7 +34,7 @@ struct Tile {
     kind: usize,
 }
 
-/// A group of them.
+/// A group of rectangles.
 struct Group {
     label: String,
     title: String,
@@ -54,19 +54,19 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures, sheet: &mut Sheet) -> 
         html.push_str(&format!("<li><b>{n}</b> {what}</li>\n"));
     }
     let packed = rescue.files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
-    html.push_str(&format!("<li><b data-run>{}</b> packed</li>\n</ul>\n", bytes(packed)));
+    html.push_str(&format!("<li><b data-run>{}</b> compressed</li>\n</ul>\n", bytes(packed)));
     let mut also = Vec::new();
     if totals.links > 0 {
-        also.push(count(totals.links, "further name of a file", "further names of files"));
+        also.push(count(totals.links, "hard link", "hard links"));
     }
     if totals.streams > 0 {
-        also.push(count(totals.streams, "named stream", "named streams"));
+        also.push(count(totals.streams, "alternate data stream", "alternate data streams"));
     }
     if !also.is_empty() {
         html.push_str(&format!("<p class=\"quiet\">Also {}.</p>\n", also.join(" and ")));
     }
     if figures.folders.total().bytes == 0 {
-        html.push_str("<p class=\"quiet\">No file has a byte in it.</p>\n</section>\n");
+        html.push_str("<p class=\"quiet\">All files are empty.</p>\n</section>\n");
         return html;
     }
     let is_image = rescue.what == What::Store && rescue.kind == "compressed";
@@ -84,8 +84,8 @@ fn by_folder(figures: &Figures, sheet: &mut Sheet) -> String {
     let mut html = String::from("<h3>By folder</h3>\n");
     html.push_str(&picture("What was saved, by folder", &groups, sheet));
     html.push_str(
-        "<p class=\"caption\">Each rectangle is a folder, as large as what is in it; its colour is \
-         the kind of file that most of it is. The list below has the colours.</p>\n",
+        "<p class=\"caption\">Each rectangle is a folder, sized by its contents. Its color shows \
+         the main kind of file in it; the list below shows the colors.</p>\n",
     );
     let total = figures.folders.total().bytes;
     let mut rows: Vec<(String, Count)> = Vec::new();
@@ -109,14 +109,14 @@ fn by_folder(figures: &Figures, sheet: &mut Sheet) -> String {
     html.push_str("</table>\n");
     if figures.folders.is_cut {
         html.push_str(
-            "<p class=\"caption\">There are more folders than are counted one by one here: what lies \
-             in small ones counts for the folder above.</p>\n",
+            "<p class=\"caption\">There are too many folders to count each one: the files of \
+             small folders count for the parent folder.</p>\n",
         );
     }
     html
 }
 
-/// A user or another place, as a group of the picture.
+/// A user or another place, as a group of the treemap.
 fn place(place: &Place) -> Group {
     let path = place.path.join("\\");
     let label = if place.path.is_empty() { "Other places".to_owned() } else { path.clone() };
@@ -165,7 +165,7 @@ fn by_kind(figures: &Figures, sheet: &mut Sheet) -> String {
         .collect();
     let mut html = String::from("<h3>By kind of file</h3>\n");
     html.push_str(&picture("What was saved, by kind of file", &groups, sheet));
-    html.push_str("<p class=\"caption\">By the endings of the files\u{2019} names.</p>\n");
+    html.push_str("<p class=\"caption\">By file extension.</p>\n");
     html.push_str(
         "<table class=\"list\">\n<tr><th>Kind</th><th>Size</th><th>Share</th><th>Files</th></tr>\n",
     );
@@ -182,7 +182,7 @@ fn by_kind(figures: &Figures, sheet: &mut Sheet) -> String {
     html
 }
 
-/// The endings of a kind; those too small to be seen are put together.
+/// The extensions of a kind; those too small to be visible are combined.
 fn endings(figures: &Figures, kind: usize, total: u64) -> Vec<Tile> {
     let mut list = figures.kinds.endings(kind);
     let seen = list.iter().take_while(|(_, n)| n.bytes >= total / 250).count();
@@ -196,7 +196,7 @@ fn endings(figures: &Figures, kind: usize, total: u64) -> Vec<Tile> {
     let mut tiles: Vec<Tile> = list
         .into_iter()
         .map(|(ending, n)| match ending {
-            "" => tile("no ending".to_owned(), n),
+            "" => tile("no extension".to_owned(), n),
             "others" => tile(ending.to_owned(), n),
             ending => tile(format!(".{ending}"), n),
         })
@@ -221,7 +221,7 @@ fn described(what: &str, n: Count) -> String {
     format!("{}: {}, {}", shorten(what, 90), bytes(n.bytes), count(n.files, "file", "files"))
 }
 
-/// A treemap of two levels: groups with their name above, tiles in them.
+/// Draws a treemap of two levels: named groups with tiles.
 fn picture(what: &str, groups: &[Group], sheet: &mut Sheet) -> String {
     let mut html = format!("<div class=\"map\" role=\"img\" aria-label=\"{}\">\n", escape(what));
     let all = Rect { left: 0.0, top: 0.0, width: WIDTH, height: HEIGHT };
@@ -246,7 +246,7 @@ fn picture(what: &str, groups: &[Group], sheet: &mut Sheet) -> String {
             if rect.width < 1.0 || rect.height < 1.0 {
                 continue;
             }
-            // Where the group has no strip its largest tile speaks for it.
+            // If the group has no strip, its largest tile shows its name.
             let label = if is_named { &tile.label } else { &group.label };
             let legible = rect.width > LEGIBLE.0 && rect.height > LEGIBLE.1;
             let mut words = String::new();
@@ -260,7 +260,7 @@ fn picture(what: &str, groups: &[Group], sheet: &mut Sheet) -> String {
                 "<span class=\"t{} {}{}\" title=\"{}\">{words}</span>\n",
                 tile.kind,
                 sheet.place(rect, WIDTH, HEIGHT),
-                // Room around words would make a sliver wider than it is.
+                // Padding would make a sliver wider.
                 if legible { " w" } else { "" },
                 escape(&tile.title),
             ));

@@ -1,6 +1,6 @@
-//! The page's style sheet: the fixed part, and a rule for everything that has a
-//! size of its own. Elements carry no `style` attribute, so that the page's
-//! policy can allow this one sheet by its hash and nothing else.
+//! The page's style sheet: a fixed part, and a rule for every element with an
+//! individual size. Elements have no `style` attribute, so that the page's
+//! policy can allow only this sheet, by its hash.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::treemap::Rect;
 use crate::set::format::manifest::to_base64;
 
-/// A sheet in the making.
+/// Builds the style sheet.
 pub(super) struct Sheet {
     css: String,
     rules: usize,
@@ -17,12 +17,12 @@ pub(super) struct Sheet {
 
 impl Sheet {
     pub(super) fn new() -> Self {
-        // A page's line ends are LF once it is parsed, and the hash is over those.
+        // Parsing makes all line ends LF, and the hash is over these.
         Self { css: include_str!("page.css").replace('\r', ""), rules: 0 }
     }
 
-    /// The class of an element that lies there in an area of `width` by
-    /// `height`, in percent of it.
+    /// The class of an element at `rect` in an area of `width` by `height`, in
+    /// percent.
     pub(super) fn place(&mut self, rect: Rect, width: f64, height: f64) -> String {
         let percent = |part: f64, whole: f64| (part / whole * 100.0).clamp(0.0, 100.0);
         self.rule(&format!(
@@ -46,7 +46,8 @@ impl Sheet {
         class
     }
 
-    /// The sheet, and the source expression that allows it (CSP Level 3, 2.3.1).
+    /// The sheet, and the source expression that allows it (CSP Level 3,
+    /// 2.3.1).
     pub(super) fn finish(self) -> (String, String) {
         let hash = format!("'sha256-{}'", to_base64(&Sha256::digest(self.css.as_bytes())));
         (self.css, hash)

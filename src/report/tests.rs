@@ -193,7 +193,7 @@ fn whatever_a_set_holds_the_page_stays_small() {
     check_html(&page);
     assert!(page.len() < MAX_BYTES, "{} bytes", page.len());
     assert!(page.contains("lifeboat list"), "where the other losses stand");
-    for title in ["Not saved", "Saved with gaps", "A detail is missing"] {
+    for title in ["Not saved", "Saved with gaps", "Metadata is missing"] {
         let rows = page.matches(&format!("<td><b>{title}</b>: ")).count();
         assert!(rows > 0, "no loss of the kind {title:?} is shown");
     }

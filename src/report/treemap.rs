@@ -1,6 +1,6 @@
 //! Squarified treemaps (Bruls, Huizing, van Wijk: "Squarified treemaps", 2000):
-//! an area is cut into rectangles as large as what they stand for, none of them
-//! narrower than it must be.
+//! an area is divided into rectangles in proportion to weights, as square as
+//! possible.
 
 /// A rectangle; the unit is the caller's.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -12,7 +12,7 @@ pub(super) struct Rect {
 }
 
 impl Rect {
-    /// What is left when so much is taken off its top.
+    /// The rest below a strip of this height.
     pub(super) fn below(self, height: f64) -> Self {
         let height = height.min(self.height);
         Self { top: self.top + height, height: self.height - height, ..self }
@@ -23,9 +23,9 @@ impl Rect {
     }
 }
 
-/// A rectangle for each weight, in the order of the weights, which must be the
-/// largest first. All of the area is used; a weight of nothing gets a rectangle
-/// of nothing.
+/// A rectangle for each weight, in the order of the weights, which must be
+/// largest first. The rectangles fill the area; a weight of 0 gets an empty
+/// rectangle.
 pub(super) fn squarify(weights: &[u64], area: Rect) -> Vec<Rect> {
     let sum: f64 = weights.iter().map(|&weight| float(weight)).sum();
     if sum <= 0.0 || area.short_side() <= 0.0 {
@@ -49,7 +49,7 @@ pub(super) fn squarify(weights: &[u64], area: Rect) -> Vec<Rect> {
     placed
 }
 
-/// How far the narrowest rectangle of a row is from a square: 1 is one.
+/// The worst aspect ratio in a row; 1 is a square.
 fn worst(row: &[f64], side: f64) -> f64 {
     let sum: f64 = row.iter().sum();
     let (first, last) = (row.first().copied().unwrap_or(0.0), row.last().copied().unwrap_or(0.0));
@@ -60,10 +60,10 @@ fn worst(row: &[f64], side: f64) -> f64 {
     (side * side * first / square).max(square / (side * side * last))
 }
 
-/// Lays a row along the short side of what is free; what is free then.
+/// Places a row along the short side of the free area; returns the rest.
 fn lay(row: &[f64], free: Rect, placed: &mut Vec<Rect>) -> Rect {
     let sum: f64 = row.iter().sum();
-    let upright = free.width >= free.height; // the row stands at the left side
+    let upright = free.width >= free.height; // the row is at the left side
     let side = free.short_side();
     let long = free.width.max(free.height);
     let thick = if side > 0.0 { (sum / side).min(long) } else { 0.0 };
@@ -84,7 +84,7 @@ fn lay(row: &[f64], free: Rect, placed: &mut Vec<Rect>) -> Rect {
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // what is drawn has a thousand pixels
+#[allow(clippy::cast_precision_loss)] // a drawing has a thousand pixels
 pub(super) fn float(n: u64) -> f64 {
     n as f64
 }

@@ -1,5 +1,5 @@
-//! The page's part on whose files they are: a bar for each user, as long as
-//! what they have, cut by kind of file.
+//! The section about users: a bar for each user, sized by bytes, divided by
+//! kind of file.
 
 use super::figures::{Figures, User};
 use super::html::{count, name, number, shorten};
@@ -18,12 +18,12 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures, sheet: &mut Sheet) -> 
     if figures.users.is_empty() {
         html.push_str(match (rescue.what, rescue.kind.as_str()) {
             (What::Store, "compressed") => {
-                "<p class=\"quiet\">The users\u{2019} files are inside the compressed store, which is \
-                 saved as one image. <code>lifeboat detect</code> names the users of the store on \
-                 its disk; only <code>loadstate</code> opens it.</p>\n"
+                "<p class=\"quiet\">The users\u{2019} files are inside the compressed store, \
+                 which is saved as one image. <code>lifeboat detect</code> lists the users of the \
+                 store on its disk.</p>\n"
             }
-            (What::Store, _) => "<p>No user\u{2019}s profile is in this store.</p>\n",
-            (What::Folder, _) => "<p class=\"quiet\">The folder holds no user profiles.</p>\n",
+            (What::Store, _) => "<p>This store has no user profile.</p>\n",
+            (What::Folder, _) => "<p class=\"quiet\">The folder has no user profiles.</p>\n",
         });
         html.push_str("</section>\n");
         return html;

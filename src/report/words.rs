@@ -1,4 +1,4 @@
-//! What the report says in words, apart from how it is set.
+//! The texts of the report.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -11,22 +11,22 @@ use crate::seal::{Looked, verdict as seal_verdict};
 use crate::set::format::manifest::Totals;
 use crate::set::format::rescue::{EndState, Machine, Rescue, SealState, What};
 
-/// How the page looks on the whole. Loss is never green.
+/// The tone of the page. A loss is never green.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Tone {
-    /// Everything was saved, and that was proved.
+    /// Everything was saved and verified.
     Good,
-    /// Everything was saved as far as anybody knows.
+    /// Everything was saved, but not verified.
     Plain,
-    /// Something was lost, or may have been.
+    /// Something was lost, or may be lost.
     Warn,
 }
 
-/// The page's first sentence, and what else has to be known.
+/// The page's title, and the reasons for it.
 pub(super) struct Verdict {
     pub(super) tone: Tone,
     pub(super) title: String,
-    /// As HTML, the gravest first.
+    /// As HTML, worst first.
     pub(super) reasons: Vec<String>,
 }
 
@@ -44,16 +44,16 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
     if lost > 0 || rescue.end_state == EndState::SavedWithLosses {
         let losses = count(lost, "loss", "losses");
         let reason = if lost == 1 {
-            "The loss is named below, with its reason. Everything else was saved."
+            "The loss is listed below, with its reason. Everything else was saved."
         } else {
-            "The losses are named below, with their reasons. Everything else was saved."
+            "The losses are listed below, with their reasons. Everything else was saved."
         };
         say(Tone::Warn, &format!("Saved, with {losses}"), reason.to_owned());
     }
     if rescue.lacks.is_empty() && lacks_primary(rescue) {
         say(
             Tone::Warn,
-            "Saved, but the store is not whole",
+            "Saved, but the store is incomplete",
             "Its primary part was not found and is not in the set: without it \
              <code>loadstate</code> cannot use the store."
                 .to_owned(),
@@ -61,12 +61,12 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
     }
     for lack in rescue.lacks.iter().take(26) {
         let lack = escape(&super::html::shorten(&sentence(lack), 300));
-        say(Tone::Warn, "Saved, but the store is not whole", format!("{lack}."));
+        say(Tone::Warn, "Saved, but the store is incomplete", format!("{lack}."));
     }
     if let Some(seal) = rescue.seal.as_ref().filter(|seal| seal.differs()) {
         let title = match seal.state {
-            SealState::Differs => "Saved, but not as it was sealed",
-            _ => "Saved, but its seal proves nothing",
+            SealState::Differs => "Saved, but different from the seal",
+            _ => "Saved, but the seal is not usable",
         };
         say(Tone::Warn, title, format!("{}.", escape(&sentence(&seal_words(rescue)))));
     }
@@ -75,8 +75,8 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
             Tone::Warn,
             "The list of this set is damaged",
             format!(
-                "{} of the set's manifest could not be read; the figures here do not hold what \
-                 stood there. <code>lifeboat verify</code> says more.",
+                "{} of the set's manifest could not be read, so the figures here are incomplete. \
+                 Run <code>lifeboat verify</code>.",
                 count(figures.damaged, "piece", "pieces")
             ),
         );
@@ -85,8 +85,8 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
         say(
             Tone::Plain,
             "Saved, but not read back",
-            "The written files were not read back: whether the destination holds what was written \
-             is not proved. <code>lifeboat verify</code> does that."
+            "The saved files were not read back, so the copy is not verified. Run <code>lifeboat \
+             verify</code>."
                 .to_owned(),
         );
     }
@@ -100,19 +100,19 @@ fn lacks_primary(rescue: &Rescue) -> bool {
         && rescue.parts.iter().all(|part| part.role == "secondary")
 }
 
-/// What the seal said; empty where there is none.
+/// The verdict of the seal; empty if there is none.
 pub(super) fn seal_words(rescue: &Rescue) -> String {
     rescue.seal.as_ref().map(|seal| seal_verdict(seal, Looked::Bytes)).unwrap_or_default()
 }
 
-/// With a capital at its beginning.
+/// The text with a capital letter.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// `22 November 2026, 15:04 UTC` for a time of RFC 3339; whatever else stands
-/// there as it is.
+/// `22 November 2026, 15:04 UTC` for a time of RFC 3339; any other text
+/// unchanged.
 pub(super) fn date(rfc3339: &str) -> String {
     match OffsetDateTime::parse(rfc3339, &Rfc3339) {
         Ok(time) => {
@@ -145,13 +145,13 @@ fn time_as_it_is(seconds: i64) -> String {
 /// The computer, for headings.
 pub(super) fn machine(machine: &Machine) -> String {
     let known = machine.name.as_deref().or(machine.serial.as_deref()).map(str::trim);
-    known.filter(|name| !name.is_empty()).unwrap_or("A computer without a known name").to_owned()
+    known.filter(|name| !name.is_empty()).unwrap_or("Computer with an unknown name").to_owned()
 }
 
-/// What kind of thing the set holds.
+/// The contents of the set.
 pub(super) fn holds(rescue: &Rescue) -> &'static str {
     match (rescue.what, rescue.kind.as_str()) {
-        (What::Folder, _) => "A folder as it was; loadstate has no use for it",
+        (What::Folder, _) => "A folder; loadstate cannot use it",
         (What::Store, "hard-link") => "USMT migration store, hard-link",
         (What::Store, "uncompressed") => "USMT migration store, uncompressed",
         (What::Store, "compressed") => "USMT migration store, compressed",
@@ -159,7 +159,7 @@ pub(super) fn holds(rescue: &Rescue) -> &'static str {
     }
 }
 
-/// What a part is to its store.
+/// The role of a part in its store.
 pub(super) fn role(role: &str) -> &'static str {
     match role {
         "primary" => "primary part",
@@ -187,19 +187,20 @@ pub(super) fn loss(kind: Option<LossKind>) -> (&'static str, &'static str) {
             "a placeholder: the data is in the cloud, on a server or in a deduplicated store",
         ),
         Some(LossKind::Encrypted) => {
-            ("Encrypted", "encrypted for its user (EFS), and could not be exported exactly")
+            ("Encrypted", "encrypted for its user (EFS), and could not be exported without loss")
         }
         Some(LossKind::Hole) => {
-            ("Saved with gaps", "parts could not be read; zeros stand in their place")
+            ("Saved with gaps", "parts could not be read; they are filled with zeros")
         }
         Some(LossKind::Changed) => {
-            ("Changed meanwhile", "changed while it was read; old and new may be mixed")
+            ("Changed during the save", "changed while it was read; old and new data may be mixed")
         }
         Some(LossKind::Name) => ("Renamed", "saved under another name"),
-        Some(LossKind::Fact) => {
-            ("A detail is missing", "all bytes were saved; a time, right or the like was not")
-        }
-        None => ("Other", "of a kind that this version does not know"),
+        Some(LossKind::Fact) => (
+            "Metadata is missing",
+            "all bytes were saved, but not all metadata (times, permissions and so on)",
+        ),
+        None => ("Other", "of a kind that this version of Lifeboat does not know"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Present files against a seal, wherever they come from: a walk over a store,
-//! the members of a set in the making, the manifest of one that is there.
+//! Compares files with a seal: from a walk over a store, from the members of a
+//! set that is being written, or from the manifest of a set.
 
 use super::hashing::Hash;
 use super::index::{Index, MARKERS, flag};
@@ -13,22 +13,22 @@ use crate::set::format::hash::from_hex;
 use crate::set::format::manifest::{self, Data, Member, MemberKind};
 use crate::set::format::rescue::{SealOutcome, SealState};
 
-/// Differences in facts and times alone that are named one by one; of a copy
-/// that lost all of them, nobody wants a million.
+/// The number of differences in metadata that are listed; a copy may have lost
+/// the metadata of a million files.
 const NAMED: u64 = 20;
 
-/// What is looked at: which differences can show, and which cannot.
+/// What is compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Depth {
     /// Names, sizes and times.
     Metadata,
-    /// Hashes as well, which come later by [`Comparer::hash`].
+    /// Hashes as well, which follow through [`Comparer::hash`].
     Later,
-    /// Hashes as well; a member comes whole.
+    /// Hashes as well, together with each member.
     Members,
 }
 
-/// What a comparison says of a file, a folder or a stream.
+/// The result of comparing a file, a folder or a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Said {
     Same,
@@ -39,7 +39,7 @@ pub(super) enum Said {
 }
 
 impl Said {
-    /// As in a manifest's line.
+    /// As in a line of a manifest.
     fn word(self) -> Option<&'static str> {
         match self {
             Self::Same => None,
@@ -51,18 +51,18 @@ impl Said {
     }
 }
 
-/// A part as it is now, and how well it keeps what it is given.
+/// A part as it is now, and how exactly it keeps metadata.
 pub(super) struct Side {
     pub(super) here: Here,
-    /// The store's folder; what the seal calls it where that is not known.
+    /// The store's folder; if not known, its name in the seal.
     pub(super) folder: Option<String>,
     /// `raw` or `host`.
     pub(super) via: String,
-    /// Times may be rounded by so many ticks.
+    /// The rounding of times, in ticks.
     pub(super) slack: u64,
 }
 
-/// A file, folder or link as it is now; what is `None` is not known.
+/// A file, folder or link as it is now; `None` is not known.
 pub(super) struct Present {
     pub(super) kind: MemberKind,
     pub(super) size: Option<u64>,
@@ -72,13 +72,13 @@ pub(super) struct Present {
     pub(super) sha256: Option<Hash>,
 }
 
-/// A comparison on its way.
+/// A running comparison.
 pub(super) struct Comparer<'a> {
     pub(super) seal: &'a Seal,
     sealed_prefixes: Vec<Vec<u8>>,
     sides: Vec<Side>,
     prefixes: Vec<Vec<u8>>,
-    /// For each side the sealed part that it is.
+    /// The matching sealed part for each side.
     pairs: Vec<Option<usize>>,
     pub(super) index: Index,
     depth: Depth,
@@ -87,7 +87,7 @@ pub(super) struct Comparer<'a> {
 }
 
 impl<'a> Comparer<'a> {
-    /// Reads the seal and finds out which part is which. Nothing is said yet.
+    /// Reads the seal and matches the parts. Reports nothing yet.
     pub(super) fn new(
         seal: &'a Seal,
         sides: Vec<Side>,
@@ -114,14 +114,15 @@ impl<'a> Comparer<'a> {
         Ok(Self { seal, sealed_prefixes, sides, prefixes, pairs, index, depth, outcome, monitor })
     }
 
-    /// The part and the path below its folder; `None` for what no seal covers.
+    /// The part and the path below its folder; `None` if the seal does not
+    /// cover it.
     pub(super) fn place<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
         split(&self.prefixes, path)
     }
 
     /// Whether the seal is of this store. `markers` are its marker files: part,
-    /// name, bytes, last write. A capture writes them anew; a copy keeps their
-    /// sizes at least.
+    /// name, bytes, last write. A new capture rewrites them; a copy keeps at
+    /// least their sizes.
     pub(super) fn is_of(&mut self, markers: &[(usize, Vec<u8>, u64, u64)]) -> bool {
         let mut met = 0;
         let mut sizes_agree = true;
@@ -140,7 +141,7 @@ impl<'a> Comparer<'a> {
         if met > 0 { sizes_agree } else { markers.is_empty() || self.index.markers == 0 }
     }
 
-    /// The seal is of another store: says so, and that is all.
+    /// Reports that the seal is of another store.
     pub(super) fn refuse(self, shown: &str) -> SealOutcome {
         let header = self.seal.header();
         let machine = header.machine.name.as_deref().unwrap_or("an unknown machine");
@@ -149,8 +150,8 @@ impl<'a> Comparer<'a> {
         SealOutcome { state: SealState::Other, ..self.outcome }
     }
 
-    /// Says what is known before the first file: a quick seal, a store that was
-    /// moved, a part that was not sealed.
+    /// Reports what is known before the first file: a quick seal, a moved
+    /// store, a part that was not sealed.
     pub(super) fn begin(&mut self, shown: &str) {
         if self.outcome.quick {
             let what = format!("sealed {} without hashes", self.sealed_at());
@@ -176,7 +177,7 @@ impl<'a> Comparer<'a> {
         }
     }
 
-    /// Compares a file, folder or link; `below` is its path in the part's
+    /// Compares a file, folder or link; `below` is its path below the part's
     /// folder.
     pub(super) fn see(&mut self, part: usize, below: &[u8], now: &Present) -> Said {
         let Some(pair) = self.pairs.get(part).copied().flatten() else { return Said::Same };
@@ -193,13 +194,13 @@ impl<'a> Comparer<'a> {
             return self.changed(part, below, None, what);
         }
         if was.is(flag::FOLDER) || now.kind == MemberKind::Link {
-            // A link's bytes are those of the file that it is a name of.
+            // A link has the bytes of its file.
             self.mark(pair, below, flag::COMPARED);
             let same = now.kind == MemberKind::Link || self.same_facts(&was, now);
             return if same { Said::Same } else { self.facts(part, below) };
         }
         if let Some(size) = now.size.filter(|size| *size != was.size && !was.is(flag::NO_SIZE)) {
-            let what = format!("it has {size} bytes and had {}", was.size);
+            let what = format!("its size is {size} bytes; it was {}", was.size);
             return self.changed(part, below, None, &what);
         }
         let moved = now.modified.filter(|now| was.modified.abs_diff(*now) > slack);
@@ -216,17 +217,17 @@ impl<'a> Comparer<'a> {
                 differs => return differs,
             }
         }
-        // Times alone wait for the hash where one is to come.
+        // If a hash follows, it decides; a time alone is not reported yet.
         if !self.same_facts(&was, now) || (moved.is_some() && now.sha256.is_some()) {
             return self.facts(part, below);
         }
         Said::Same
     }
 
-    /// Whether what is known of the other facts agrees.
+    /// Whether the known other metadata agrees.
     fn same_facts(&self, was: &super::index::Entry, now: &Present) -> bool {
         let rights = was.rights() == now.rights || was.rights() == 0 || now.rights == 0;
-        // A quick seal knows attributes alone.
+        // A quick seal has only attributes.
         let facts = self.outcome.quick || now.facts.is_none_or(|facts| facts == was.facts);
         rights && facts
     }
@@ -246,12 +247,12 @@ impl<'a> Comparer<'a> {
         };
         let quick = self.outcome.quick;
         let Some(entry) = self.index.get(pair, below, stream) else {
-            // The file itself was told of when it was seen.
+            // The file itself is already reported.
             let Some(name) = stream.filter(|_| !quick) else { return Said::Same };
             if self.index.get(pair, below, None).is_none_or(|file| file.is(flag::EFS)) {
                 return Said::Same;
             }
-            let what = format!("its stream {} was not there", shown_name(name));
+            let what = format!("its stream {} was added", shown_name(name));
             return self.changed(part, below, None, &what);
         };
         entry.set(flag::SEEN | flag::COMPARED);
@@ -259,7 +260,7 @@ impl<'a> Comparer<'a> {
         if stream.is_some() {
             self.outcome.compared += 1;
         }
-        // Windows and this program export EFS data each in their own way.
+        // Windows and Lifeboat export EFS data differently.
         let comparable = was.is(flag::HASH) && (same_way || !was.is(flag::EFS));
         if !comparable || was.sha256 == sha256 {
             self.outcome.hashes_unused += u64::from(was.is(flag::HASH) && !comparable);
@@ -267,10 +268,10 @@ impl<'a> Comparer<'a> {
             let late = self.depth == Depth::Later && was.is(flag::TIME);
             return if late { self.facts(part, below) } else { Said::Same };
         }
-        self.changed(part, below, stream, "its bytes are others (SHA-256)")
+        self.changed(part, below, stream, "its bytes differ (SHA-256)")
     }
 
-    /// Compares the facts of a file that come with its bytes.
+    /// Compares the metadata of a file that comes with its bytes.
     pub(super) fn late_facts(&mut self, part: usize, below: &[u8], facts: u32, rights: u32) {
         let Some(pair) = self.pairs.get(part).copied().flatten() else { return };
         let Some(was) = self.index.get(pair, below, None).map(|entry| *entry) else { return };
@@ -287,12 +288,11 @@ impl<'a> Comparer<'a> {
         }
     }
 
-    /// Compares a member of a set with all that it is; what is to be noted on
-    /// its line.
+    /// Compares a complete member of a set; returns what to record in its line.
     pub(super) fn member(&mut self, member: &Member) -> Option<&'static str> {
         let path = member.exact_path()?;
         let (part, below) = self.place(&path)?;
-        // Zeros stand for what could not be read: nobody knows what was there.
+        // Zeros replace what could not be read, so the bytes are not known.
         let hash = |data: &Data| {
             let known = data.holes.is_empty();
             from_hex(&data.sha256).filter(|_| known).and_then(|h| Hash::try_from(h).ok())
@@ -323,7 +323,8 @@ impl<'a> Comparer<'a> {
         said.word()
     }
 
-    /// Names everything that the seal has and nobody saw; the outcome.
+    /// Reports everything in the seal that does not exist now; returns the
+    /// outcome.
     pub(super) fn finish(
         &mut self,
         mut missing: impl FnMut(&[u8]),
@@ -344,11 +345,7 @@ impl<'a> Comparer<'a> {
                     Some(part) => self.shown(part, below),
                     None => member.path.clone(),
                 };
-                self.monitor.finding(&finding(
-                    SealCode::Missing,
-                    shown,
-                    "it is not there any more",
-                ));
+                self.monitor.finding(&finding(SealCode::Missing, shown, "it is missing"));
                 let mut now = part.and_then(|part| self.prefixes.get(part)).cloned();
                 if let Some(now) = now.as_mut().filter(|_| !below.is_empty()) {
                     now.push(b'/');
@@ -379,24 +376,24 @@ impl<'a> Comparer<'a> {
         Ok(self.outcome.clone())
     }
 
-    /// The seal could be read once and cannot be now: what was compared stands,
-    /// what is missing is not known.
+    /// The seal could be read once but not now: the comparisons are valid, but
+    /// missing files are not known.
     pub(super) fn give_up(&mut self, error: &Unsound) -> SealOutcome {
         let shown = self.sides.first().map(|side| side.here.path.clone()).unwrap_or_default();
         self.monitor.finding(&finding(SealCode::Damaged, shown, error.to_string()));
         SealOutcome { state: SealState::Differs, ..self.outcome.clone() }
     }
 
-    /// Sums up.
+    /// Reports the summary.
     fn end(&mut self, unread: u64) {
         let more = |count: u64, code, what: &str| {
             if count > NAMED {
-                let what = format!("{what}: {} more files, not named here", count - NAMED);
+                let what = format!("{what}: {} more files, not listed here", count - NAMED);
                 self.monitor.finding(&finding(code, "", what));
             }
         };
-        more(self.outcome.facts, SealCode::Metadata, "times, rights or attributes");
-        more(self.outcome.touched, SealCode::Touched, "written to since");
+        more(self.outcome.facts, SealCode::Metadata, "times, permissions or attributes");
+        more(self.outcome.touched, SealCode::Touched, "written to after sealing");
         if unread > 0 {
             self.outcome.hashes_unused += unread;
             let what = format!("{unread} sealed files or streams could not be read and compared");
@@ -421,7 +418,7 @@ impl<'a> Comparer<'a> {
         Said::Added
     }
 
-    /// Tells it once for each file, or stream.
+    /// Reports it once for each file or stream.
     fn changed(&mut self, part: usize, below: &[u8], stream: Option<&[u8]>, what: &str) -> Said {
         let pair = self.pairs.get(part).copied().flatten().unwrap_or(usize::MAX);
         if let Some(entry) = self.index.get(pair, below, None) {
@@ -443,7 +440,7 @@ impl<'a> Comparer<'a> {
     fn touched(&mut self, part: usize, below: &[u8], modified: FileTime) -> Said {
         self.outcome.touched += 1;
         if self.outcome.touched <= NAMED {
-            let what = format!("written to {modified}, and not when it was sealed");
+            let what = format!("last written to {modified}; another time than when it was sealed");
             self.monitor.finding(&finding(SealCode::Touched, self.shown(part, below), what));
         }
         Said::Touched
@@ -459,7 +456,7 @@ impl<'a> Comparer<'a> {
         }
         self.outcome.facts += 1;
         if self.outcome.facts <= NAMED {
-            let what = "a time, an owner, a right or an attribute is not as sealed";
+            let what = "a time, an owner, a permission or an attribute is not as sealed";
             self.monitor.finding(&finding(SealCode::Metadata, self.shown(part, below), what));
         }
         Said::Metadata
@@ -471,7 +468,7 @@ impl<'a> Comparer<'a> {
         }
     }
 
-    /// A path for people: as Windows saw it.
+    /// The Windows path, for display.
     fn shown(&self, part: usize, below: &[u8]) -> String {
         let Some(prefix) = self.prefixes.get(part) else { return shown_name(below) };
         let (drive, path) = match prefix.iter().position(|b| *b == b'/') {
@@ -486,7 +483,7 @@ impl<'a> Comparer<'a> {
         text.replace('/', "\\")
     }
 
-    /// When the store was sealed, for people.
+    /// When the store was sealed, for display.
     pub(super) fn sealed_at(&self) -> String {
         super::words::time(&self.outcome.sealed)
     }

@@ -1,5 +1,5 @@
-//! Hashes on threads of its own, while the next bytes are read: without the
-//! processor's own instructions SHA-256 is slower than a good disk.
+//! Hashes on separate threads while the next bytes are read: without the
+//! processor's instructions, SHA-256 is slower than a good disk.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -10,37 +10,37 @@ use sha2::{Digest, Sha256};
 /// A finished hash.
 pub(super) type Hash = [u8; 32];
 
-/// Bytes that are handed over at once.
+/// The size of a piece.
 const CHUNK: usize = 1 << 20;
-/// Pieces of one stream on their way.
+/// The number of pieces of one stream in the queue.
 const PIECES: usize = 4;
-/// Streams whose hashes may be waited for.
+/// The number of streams with unfinished hashes.
 const WAITING: usize = 256;
 
-/// A stream to be hashed.
+/// A stream to hash.
 enum Job {
-    /// All of it.
+    /// The whole stream.
     Whole(Vec<u8>, Sender<Hash>),
-    /// As it comes, until the sender of the pieces is dropped.
+    /// Piece by piece, until the sender of the pieces is dropped.
     Pieces(Receiver<Vec<u8>>, Sender<Hash>),
 }
 
-/// Hashes streams, one being given at a time, and gives back each hash with
-/// what belongs to it, in order.
+/// Hashes streams, one at a time, and returns each hash with its context, in
+/// order.
 pub(super) struct Hashers<T> {
     jobs: Sender<Job>,
     now: Option<Now>,
     waiting: VecDeque<(T, Receiver<Hash>)>,
 }
 
-/// The stream that is being given.
+/// The current stream.
 struct Now {
     bytes: Vec<u8>,
     pieces: Option<(Sender<Vec<u8>>, Receiver<Hash>)>,
 }
 
 impl<T> Hashers<T> {
-    /// With as many threads as are of use. They end when this is dropped.
+    /// Starts the threads. They end when this is dropped.
     pub(super) fn new() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
         let (jobs, queue) = bounded::<Job>(threads);
@@ -51,7 +51,7 @@ impl<T> Hashers<T> {
         Self { jobs, now: None, waiting: VecDeque::new() }
     }
 
-    /// A new stream begins; one that was not ended is forgotten.
+    /// A new stream begins; an unfinished one is discarded.
     pub(super) fn begin(&mut self) {
         self.now = Some(Now { bytes: Vec::new(), pieces: None });
     }
@@ -68,7 +68,7 @@ impl<T> Hashers<T> {
                 let (pieces, _) = now.pieces.get_or_insert_with(|| {
                     let (pieces, from) = bounded(PIECES);
                     let (to, done) = bounded(1);
-                    // A closed channel shows when the hash is asked for.
+                    // A closed channel is noticed when the hash is requested.
                     let _ = self.jobs.send(Job::Pieces(from, to));
                     (pieces, done)
                 });
@@ -77,7 +77,7 @@ impl<T> Hashers<T> {
         }
     }
 
-    /// The stream is whole; `what` comes back with its hash.
+    /// The stream is complete; `what` is returned with its hash.
     pub(super) fn end(&mut self, what: T) {
         let Some(Now { bytes, pieces }) = self.now.take() else { return };
         let done = if let Some((pieces, done)) = pieces {
@@ -91,12 +91,12 @@ impl<T> Hashers<T> {
         self.waiting.push_back((what, done));
     }
 
-    /// The oldest stream's hash, if it is there already, or if too many are
-    /// waited for; with `wait` in any case. `None` when there is none to give.
+    /// The oldest stream's hash, if it is finished, or if too many are
+    /// unfinished; with `wait`, waits for it. `None` if there is none.
     pub(super) fn take(&mut self, wait: bool) -> Option<(T, Hash)> {
         let (_, done) = self.waiting.front()?;
         let hash = if wait || self.waiting.len() > WAITING {
-            // The thread that hashed it cannot die without a panic.
+            // The thread that hashed it cannot end without a panic.
             done.recv().ok()?
         } else {
             done.try_recv().ok()?
@@ -108,7 +108,7 @@ impl<T> Hashers<T> {
 
 fn work(queue: &Receiver<Job>) {
     for job in queue {
-        // Whoever does not want the hash any more has dropped the receiver.
+        // The receiver is dropped if the hash is not needed any more.
         let _ = match job {
             Job::Whole(bytes, to) => to.send(Sha256::digest(&bytes).into()),
             Job::Pieces(pieces, to) => {

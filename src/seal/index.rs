@@ -1,6 +1,6 @@
-//! What a seal says, in 64 bytes a file, so that a million fit into memory. The
-//! names are left out: they are compared by their hashes, and the seal is read
-//! once more where they have to be told.
+//! A seal in 64 bytes per file, so that a million files fit into memory. Names
+//! are compared by their hashes; the seal is read again if they have to be
+//! reported.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -11,40 +11,40 @@ use crate::model::metadata::attributes;
 use crate::set::format::hash::from_hex;
 use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
 
-/// Files, folders and streams that one seal may name: 256 MiB of them.
+/// The number of files, folders and streams in one seal: 256 MiB of memory.
 const MAX_ENTRIES: usize = 4 << 20;
 
-/// Files that only a store has, and that a new capture writes anew. The empty
-/// `status.~lg` tells nothing.
+/// Files that only a store has, and that a new capture rewrites. The empty
+/// `status.~lg` is useless for this.
 pub(super) const MARKERS: [&str; 4] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG"];
 
-/// What is known of an [`Entry`], and what became of it.
+/// What is known about an [`Entry`], and the result of its comparison.
 pub(super) mod flag {
     /// A folder.
     pub(crate) const FOLDER: u32 = 1;
-    /// A further name of a file.
+    /// Another hard link of a file.
     pub(crate) const LINK: u32 = 1 << 1;
-    /// A named stream.
+    /// An alternate data stream.
     pub(crate) const STREAM: u32 = 1 << 2;
-    /// There is a hash.
+    /// It has a hash.
     pub(crate) const HASH: u32 = 1 << 3;
-    /// The bytes are an EFS export: whoever exports it decides how long it is.
+    /// The bytes are an EFS export, whose length depends on the exporter.
     pub(crate) const EFS: u32 = 1 << 4;
-    /// The size is not that of the file: an EFS export, or nothing was to be had.
+    /// The size is not that of the file: an EFS export, or an unreadable file.
     pub(crate) const NO_SIZE: u32 = 1 << 5;
-    /// It is there.
+    /// It exists.
     pub(crate) const SEEN: u32 = 1 << 6;
     /// Its bytes were compared.
     pub(crate) const COMPARED: u32 = 1 << 7;
-    /// That its bytes differ was told.
+    /// The difference in its bytes was reported.
     pub(crate) const TOLD: u32 = 1 << 8;
-    /// It was written to at another time; its bytes may be the same.
+    /// It was written to after sealing; its bytes may be the same.
     pub(crate) const TIME: u32 = 1 << 9;
-    /// That its other facts differ was told.
+    /// The difference in its other metadata was reported.
     pub(crate) const NOTED: u32 = 1 << 10;
 }
 
-/// Above the flags stands what `rights` makes of a descriptor.
+/// The bits above the flags are the result of `rights`.
 const RIGHTS_SHIFT: u32 = 11;
 
 /// A file, folder or stream as it was sealed.
@@ -53,11 +53,11 @@ pub(super) struct Entry {
     key: u64,
     /// Bytes.
     pub(super) size: u64,
-    /// FILETIME; 0 where that is not known.
+    /// FILETIME; 0 if not known.
     pub(super) modified: u64,
-    /// Of no use without [`flag::HASH`].
+    /// Valid only with [`flag::HASH`].
     pub(super) sha256: Hash,
-    /// What [`Index::facts`] makes of its other facts.
+    /// The result of [`Index::facts`] for its other metadata.
     pub(super) facts: u32,
     bits: u32,
 }
@@ -71,17 +71,17 @@ impl Entry {
         self.bits |= flag;
     }
 
-    /// Owner, group and access list; 0 where they are not known.
+    /// Owner, group and access list; 0 if not known.
     pub(super) fn rights(&self) -> u32 {
         self.bits >> RIGHTS_SHIFT
     }
 }
 
-/// All that a seal says.
+/// The index of a seal.
 pub(super) struct Index {
     entries: Vec<Entry>,
     hasher: RandomState,
-    /// How many of [`MARKERS`] it names.
+    /// The number of [`MARKERS`] in it.
     pub(super) markers: usize,
 }
 
@@ -93,16 +93,16 @@ impl Index {
         let sum = sum.into_iter().fold(0_u64, u64::saturating_add);
         let damaged = |what: &str| Unsound::Damaged { line: 1, what: what.to_owned() };
         let Some(count) = usize::try_from(sum).ok().filter(|&n| n <= MAX_ENTRIES) else {
-            return Err(damaged("it names more files than can be compared"));
+            return Err(damaged("it lists more files than can be compared"));
         };
         let mut index =
             Self { entries: Vec::with_capacity(count), hasher: RandomState::new(), markers: 0 };
-        // Links stand right behind the file that they are names of.
+        // Links directly follow their file.
         let mut file: Option<(Vec<u8>, Entry)> = None;
         seal.members(|member| {
-            let no_path = || damaged("a path in it is none");
+            let no_path = || damaged("it has an invalid path");
             let path = member.exact_path().ok_or_else(no_path)?;
-            // Folders above a part are not the store.
+            // Folders above a part do not belong to the store.
             let Some((part, below)) = split(prefixes, &path) else { return Ok(()) };
             let mut entry = index.entry(part, below, &member);
             if member.kind == MemberKind::Link {
@@ -128,7 +128,7 @@ impl Index {
         })?;
         index.entries.sort_unstable_by_key(|entry| entry.key);
         if index.entries.windows(2).any(|pair| pair[0].key == pair[1].key) {
-            return Err(damaged("it names a file twice"));
+            return Err(damaged("it lists a file twice"));
         }
         Ok(index)
     }
@@ -174,8 +174,8 @@ impl Index {
         self.entries.get_mut(at)
     }
 
-    /// Attributes that somebody would miss, creation time and reparse data in
-    /// one number, good for comparing.
+    /// The important attributes, creation time and reparse data as one number,
+    /// for comparison.
     pub(super) fn facts(&self, attributes: u32, created: u64, reparse: Option<&[u8]>) -> u32 {
         const MISSED: u32 = attributes::READONLY | attributes::HIDDEN | attributes::SYSTEM;
         low(self.hasher.hash_one((attributes & MISSED, created, reparse)))
@@ -183,14 +183,15 @@ impl Index {
 
     pub(super) fn member_facts(&self, member: &Member) -> u32 {
         let reparse = member.reparse.as_deref().and_then(from_base64);
-        // Compact OS data is plain here, and its reparse data not a fact.
+        // Compact OS data is read as plain data, so its reparse data does not
+        // count.
         let reparse = reparse.filter(|_| member.content.as_deref() != Some(manifest::WOF));
         self.facts(member.attributes, member.times.created, reparse.as_deref())
     }
 
     /// Owner, group and access list of a self-relative descriptor (MS-DTYP
-    /// 2.4.6) in one number of 21 bits; 0 where there is none. The rest (audit
-    /// list, order of the parts) depends on who asks for it.
+    /// 2.4.6) as one number of 21 bits; 0 if there is none. The rest (audit
+    /// list, order of the parts) depends on the reader.
     pub(super) fn rights(&self, security: Option<&[u8]>) -> u32 {
         let Some(bytes) = security else { return 0 };
         let at = |field: usize| {

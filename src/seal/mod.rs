@@ -1,15 +1,15 @@
-//! A store's seal: what it held before the wipe, written down by `lifeboat seal`
-//! in one file beside the `USMT` folder, and compared by `verify`, `offload` and
-//! `restore` with what is there later. `docs/reference/format.md` specifies it.
+//! A store's seal: the record of its contents before the wipe. `lifeboat seal`
+//! writes it to one file beside the `USMT` folder, and `verify`, `offload` and
+//! `restore` compare it later. `docs/reference/format.md` specifies it.
 //!
-//! A seal is a manifest of its own: the lines are those of a rescue set's, by
-//! the same plan, with the same facts and hashes. It proves that the store is
-//! what it was *when it was sealed*, not that `scanstate` did its work well.
-//! Anybody who may write to the store may write a seal as well: it guards
-//! against accidents, not against forgers.
+//! A seal is a manifest: the same lines as in a rescue set, with the same
+//! metadata and hashes. It proves that the store is what it was *when it was
+//! sealed*, not that `scanstate` worked correctly. A person who can write to
+//! the store can also write a seal: it protects against accidents, not against
+//! forgers.
 //!
-//! Making one: `write`. Reading: `read` proves it whole before a line of it is
-//! believed; `compare` holds present files against it, wherever these come from.
+//! `write` makes a seal. `read` validates it before a line is used. `compare`
+//! compares files from any source with it.
 
 mod compare;
 mod hashing;
@@ -44,11 +44,11 @@ pub const FORMAT: u32 = 1;
 enum Line {
     /// The first.
     Seal(Header),
-    /// A file, a folder or a further link, as in a set's manifest.
+    /// A file, a folder or another hard link, as in a set's manifest.
     Member(Box<Member>),
     /// The last.
     End(End),
-    /// Written by a later program; passed over.
+    /// Written by a later program; skipped.
     #[serde(other)]
     Other,
 }
@@ -60,17 +60,17 @@ pub struct Header {
     pub format: u32,
     /// The program that wrote it: `lifeboat 0.1.0`.
     pub program: String,
-    /// When it was begun, UTC by the machine's clock (RFC 3339).
+    /// When it was begun, UTC by the clock of that PC (RFC 3339).
     pub created: String,
     /// Without hashes.
     #[serde(default)]
     pub quick: bool,
-    /// The machine that the store is of.
+    /// The computer that the store is from.
     #[serde(default)]
     pub machine: Machine,
     /// The kind of store, as in `rescue.json`.
     pub kind: String,
-    /// The store's parts, the one that the seal lies beside first.
+    /// The parts of the store, first the one beside the seal.
     pub parts: Vec<SealPart>,
 }
 

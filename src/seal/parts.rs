@@ -1,11 +1,11 @@
-//! Which part of a store is which part of its seal. Volumes, letters and paths
-//! may all be others than they were: in WinPE, in a copy, after MDT moved it.
+//! Matches the parts of a store with those of its seal. Volumes, letters and
+//! paths may have changed: in WinPE, in a copy, after MDT moved the store.
 
 use super::SealPart;
 
 /// A part as it is now.
 pub(super) struct Here {
-    /// The drive, as paths in sets begin with it.
+    /// The drive, the first name of paths in sets.
     pub(super) drive: String,
     /// The store path, `/` between names.
     pub(super) path: String,
@@ -15,7 +15,7 @@ pub(super) struct Here {
     pub(super) role: String,
 }
 
-/// For each part that is here the sealed part that it is.
+/// The matching sealed part for each part.
 pub(super) fn pair(sealed: &[SealPart], here: &[&Here]) -> Vec<Option<usize>> {
     type Fits = fn(&SealPart, &Here) -> bool;
     let mut pairs = vec![None; here.len()];
@@ -34,7 +34,7 @@ pub(super) fn pair(sealed: &[SealPart], here: &[&Here]) -> Vec<Option<usize>> {
             }
         }
     }
-    // One left on either side: nothing else it could be.
+    // One part is left on each side: they must match.
     let free: Vec<usize> = (0..sealed.len()).filter(|s| !pairs.contains(&Some(*s))).collect();
     let mut open = pairs.iter_mut().filter(|pair| pair.is_none());
     if let ([only], Some(pair), None) = (free.as_slice(), open.next(), open.next()) {
@@ -47,15 +47,15 @@ fn path(sealed: &SealPart, here: &Here) -> bool {
     sealed.part.path.eq_ignore_ascii_case(&here.path)
 }
 
-/// The path of a part's store folder as paths in sets have it.
+/// The path of a part's store folder, as in sets.
 pub(super) fn prefix(drive: &str, path: &str, folder: &str) -> Vec<u8> {
     let names = [drive, path, folder];
     let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
     names.join("/").into_bytes()
 }
 
-/// Which of `prefixes` a path lies below, and the path from there; empty for
-/// the folder itself.
+/// The prefix that a path is below, and the rest of the path; empty for the
+/// folder itself.
 pub(super) fn split<'p>(prefixes: &[Vec<u8>], path: &'p [u8]) -> Option<(usize, &'p [u8])> {
     prefixes.iter().enumerate().find_map(|(part, prefix)| {
         match path.strip_prefix(prefix.as_slice())? {
@@ -102,7 +102,7 @@ mod tests {
         let secondary = here("volume-x", "Store", Some("b"), "secondary");
         let moved = here("C", "Windows/Temp/Store", Some("a"), "primary");
         assert_eq!(pair(&seal, &[&moved, &secondary]), [Some(0), Some(1)]);
-        // Letters of WinPE, serials of a copy: the roles tell.
+        // Letters of WinPE, serials of a copy: the roles decide.
         let (d, e) = (here("D", "x", None, "secondary"), here("E", "y", None, "primary"));
         assert_eq!(pair(&seal, &[&d, &e]), [Some(1), Some(0)]);
         // A primary that lost hardlink.main.

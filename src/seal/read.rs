@@ -1,4 +1,4 @@
-//! A seal, proved whole before a line of it is believed.
+//! Reads a seal, and validates it before a line is used.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -21,12 +21,12 @@ pub enum Unsound {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
-    /// It is not what was written.
+    /// It is damaged.
     #[error("line {line}: {what}")]
     Damaged {
         /// From 1.
         line: u64,
-        /// Expected what, found what.
+        /// What was expected, and what was found.
         what: String,
     },
     /// A later program wrote it.
@@ -34,10 +34,10 @@ pub enum Unsound {
     TooNew(u32),
 }
 
-/// Opens a seal's bytes, as often as it is asked to.
+/// Opens a seal's bytes; may be called several times.
 type Open = Box<dyn Fn() -> std::io::Result<Box<dyn Read>> + Send + Sync>;
 
-/// A seal that is whole.
+/// A valid seal.
 pub struct Seal {
     header: Header,
     end: End,
@@ -45,11 +45,10 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// Reads a seal to its end and proves that it is what was written: its own
-    /// hash, its counts, and that every line makes sense.
+    /// Reads a seal completely and validates its hash, its counts and every
+    /// line.
     ///
-    /// # Errors
-    /// [`Unsound`]: nothing in it is to be believed.
+    /// # Errors [`Unsound`]: do not use anything in it.
     pub fn prove(
         open: impl Fn() -> std::io::Result<Box<dyn Read>> + Send + Sync + 'static,
     ) -> Result<Self, Unsound> {
@@ -63,7 +62,7 @@ impl Seal {
         Ok(Self { header, end, open: Box::new(open) })
     }
 
-    /// The seal beside a part of a store; `None` where there is none.
+    /// The seal beside a part of a store; `None` if there is none.
     pub fn beside(part: &Part) -> Option<Result<Self, Unsound>> {
         let folder = part.tree.lookup(&part.store_path()).ok()?;
         let node = part.tree.lookup_in(folder, &NtName::from(NAME)).ok()?;
@@ -84,15 +83,14 @@ impl Seal {
         self.end.totals
     }
 
-    /// Its own hash, which stands in its last line.
+    /// Its own hash, from its last line.
     pub fn sha256(&self) -> &str {
         &self.end.sha256
     }
 
-    /// Its members, once more.
+    /// Reads its members again.
     ///
-    /// # Errors
-    /// The medium fails now, though it did not when the seal was proved.
+    /// # Errors The medium fails now, but did not when the seal was validated.
     pub(super) fn members(
         &self,
         mut each: impl FnMut(Member) -> Result<(), Unsound>,
@@ -115,7 +113,7 @@ impl Read for InTree {
     }
 }
 
-/// The lines, within bounds whatever the bytes are.
+/// Reads the lines, within bounds for any bytes.
 struct Lines {
     plain: BufReader<Decoder<'static, BufReader<Box<dyn Read>>>>,
     text: Vec<u8>,
@@ -129,7 +127,7 @@ struct Lines {
 impl Lines {
     fn new(packed: Box<dyn Read>) -> Result<Self, Unsound> {
         let mut decoder = Decoder::new(packed)?;
-        // Ours need 2 MiB.
+        // Lifeboat's own seals need 2 MiB.
         decoder.window_log_max(23)?;
         let plain = BufReader::with_capacity(256 << 10, decoder);
         Ok(Self { plain, text: Vec::new(), number: 0, hash: Sha256::new(), end: None })
@@ -139,20 +137,20 @@ impl Lines {
         Unsound::Damaged { line: self.number.max(1), what: what.into() }
     }
 
-    /// The next line; `None` behind the last.
+    /// The next line; `None` after the last.
     fn line(&mut self) -> Result<Option<Line>, Unsound> {
         self.hash.update(&self.text);
         self.text.clear();
         self.number += 1;
         let mut bounded = (&mut self.plain).take(MAX_LINE as u64 + 1);
-        // What zstd says of damaged bytes comes as an error of reading.
+        // zstd reports damaged bytes as a read error.
         if let Err(error) = bounded.read_until(b'\n', &mut self.text) {
             return Err(self.damaged(error.to_string()));
         }
         match self.text.strip_suffix(b"\n") {
             None if self.text.is_empty() => Ok(None),
             None if self.text.len() > MAX_LINE => Err(self.damaged("it is too long")),
-            None => Err(self.damaged("it is cut off")),
+            None => Err(self.damaged("it is truncated")),
             Some(text) => match serde_json::from_slice(text) {
                 Ok(line) => Ok(Some(line)),
                 Err(error) => Err(self.damaged(error.to_string())),
@@ -169,17 +167,19 @@ impl Lines {
             return Err(Unsound::TooNew(format));
         }
         let Some(line) = line? else { return Err(self.damaged("it is empty")) };
-        let Line::Seal(header) = line else { return Err(self.damaged("no seal begins so")) };
+        let Line::Seal(header) = line else {
+            return Err(self.damaged("it does not begin as a seal"));
+        };
         if OffsetDateTime::parse(&header.created, &Rfc3339).is_err() {
-            return Err(self.damaged(format!("{:?} is no time", header.created)));
+            return Err(self.damaged(format!("{:?} is not a time", header.created)));
         }
         if header.parts.is_empty() {
-            return Err(self.damaged("it names no part of a store"));
+            return Err(self.damaged("it lists no part of a store"));
         }
         Ok(header)
     }
 
-    /// The next member; `None` when the last line has come.
+    /// The next member; `None` after the last line.
     fn member(&mut self) -> Result<Option<Member>, Unsound> {
         loop {
             match self.line()? {
@@ -195,17 +195,18 @@ impl Lines {
         }
     }
 
-    /// The last line, which [`Lines::member`] met, against what was read.
+    /// Compares the last line, which [`Lines::member`] has read, with the other
+    /// lines.
     fn end(mut self, counted: Totals) -> Result<End, Unsound> {
         let Some(end) = self.end.take() else { return Err(self.damaged("its end is missing")) };
         if finish_hex(self.hash.clone()) != end.sha256 {
-            return Err(self.damaged("its own SHA-256 is another"));
+            return Err(self.damaged("its own SHA-256 differs"));
         }
         if end.totals != counted {
-            return Err(self.damaged("it does not count what it names"));
+            return Err(self.damaged("its counts differ from its lines"));
         }
         if self.line()?.is_some() {
-            return Err(self.damaged("it goes on behind its end"));
+            return Err(self.damaged("it continues after its end"));
         }
         Ok(end)
     }

@@ -1,5 +1,5 @@
-//! A rescue set and the seal that it carries: the hashes of the manifest against
-//! those of the seal. Not a byte of the files is read for it.
+//! Compares a rescue set with the seal in it: the hashes of the manifest with
+//! those of the seal. No file is read.
 
 use std::io::Read;
 
@@ -14,8 +14,8 @@ use crate::set::format::manifest::{Data, Line, Member};
 use crate::set::format::rescue::{SealOutcome, SealState, What};
 use crate::set::read::reader::{DataReader, SetReader};
 
-/// Compares a set with the seal in it; `None` where it carries none, or where
-/// its manifest is too damaged to say.
+/// Compares a set with the seal in it; `None` if it has none, or if its
+/// manifest is too damaged.
 ///
 /// # Errors
 /// The set cannot be reached.
@@ -77,8 +77,8 @@ pub fn check_set(set: &SetReader, monitor: &dyn Monitor) -> Result<Option<SealOu
     Ok(Some(comparer.finish(|_| ()).unwrap_or_else(|error| comparer.give_up(&error))))
 }
 
-/// The seal's bytes in a set, and the store's marker files: path, bytes, last
-/// write.
+/// The bytes of the seal in a set, and the store's marker files: path, bytes,
+/// last write.
 struct Found {
     path: String,
     data: Data,
@@ -112,7 +112,7 @@ fn is_marker(path: &[u8]) -> bool {
     marker_names().iter().any(|marker| name.eq_ignore_ascii_case(marker.as_bytes()))
 }
 
-/// Bytes in a set, to be read.
+/// A reader of bytes in a set.
 struct InSet(DataReader<'static>);
 
 impl Read for InSet {

@@ -1,5 +1,5 @@
 //! A store and the seal beside it: for `verify`, which reads the store, and for
-//! `offload`, which packs it and asks the seal about every member.
+//! `offload`, which saves it and compares every member.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -22,13 +22,13 @@ use crate::set::write::parts::usmt_folder;
 use crate::set::write::plan::{Plan, PlanKind};
 use crate::usmt::{Part, Store};
 
-/// FAT rounds times to two seconds; other file systems, or programs that copy
-/// to them, to one.
+/// FAT rounds times to two seconds; other file systems and copy programs to
+/// one.
 const SLACK: u64 = 20_000_000;
 
-/// The seal that was found beside a store.
+/// The seal beside a store.
 pub struct Guard {
-    /// For people: where it lies.
+    /// Its path, for display.
     shown: String,
     seal: Option<Seal>,
     sides: Vec<Side>,
@@ -38,7 +38,7 @@ pub struct Guard {
 
 impl Guard {
     /// Looks for the seal of a store, beside its first part and then beside the
-    /// others; `None` where there is none. A damaged one is told of.
+    /// others; `None` if there is none. Reports a damaged one.
     pub fn of(store: &Store, monitor: &dyn Monitor) -> Option<Self> {
         let (part, found) =
             store.parts.iter().find_map(|part| Seal::beside(part).map(|found| (part, found)))?;
@@ -55,8 +55,7 @@ impl Guard {
         Some(Self { shown, seal, sides, markers: markers.collect() })
     }
 
-    /// A comparison with the seal, or, where that cannot be, what there is to
-    /// say instead.
+    /// A comparison with the seal, or the outcome if that is not possible.
     fn compare<'a>(
         &'a mut self,
         depth: Depth,
@@ -76,7 +75,7 @@ impl Guard {
         Ok(comparer)
     }
 
-    /// A witness for packing the store into a set.
+    /// An observer for saving the store.
     pub fn observer<'a>(&'a mut self, monitor: &'a dyn Monitor) -> impl MemberObserver + 'a {
         let state = match self.compare(Depth::Members, monitor) {
             Ok(comparer) => Testimony::Comparing(Box::new(comparer)),
@@ -124,19 +123,19 @@ fn markers(number: usize, part: &Part) -> Vec<(usize, Vec<u8>, u64, u64)> {
 pub struct StoreCheck<'a> {
     comparer: Result<Box<Comparer<'a>>, SealOutcome>,
     hashers: Hashers<Asked>,
-    /// Files with further names in the store: the name that stands for them.
+    /// For files with several hard links: the first name.
     first_names: HashMap<(usize, NodeId), Vec<u8>>,
     store: &'a Store,
     now: Option<(usize, Vec<u8>)>,
     stream: Option<Vec<u8>>,
 }
 
-/// Whose hash it is: part, path below its folder, stream.
+/// The stream of a hash: part, path below its folder, stream.
 type Asked = (usize, Vec<u8>, Option<Vec<u8>>);
 
 impl<'a> StoreCheck<'a> {
-    /// Compares names, kinds, sizes and times. With `full` the hashes come
-    /// later, by [`StreamObserver`].
+    /// Compares names, kinds, sizes and times. With `full`, the hashes follow
+    /// through [`StreamObserver`].
     ///
     /// # Errors
     /// The store cannot be walked; the monitor was cancelled.
@@ -163,7 +162,7 @@ impl<'a> StoreCheck<'a> {
         Ok(check)
     }
 
-    /// What it came to.
+    /// The outcome.
     pub fn finish(mut self) -> SealOutcome {
         self.take_hashes(true);
         let mut comparer = match self.comparer {
@@ -181,8 +180,8 @@ impl<'a> StoreCheck<'a> {
     }
 }
 
-/// Shows the comparer all that is there. Gives the first names of the files
-/// that have several.
+/// Passes everything that exists to the comparer. Returns the first names of
+/// files with several hard links.
 fn walk(plan: &Plan, comparer: &mut Comparer<'_>) -> HashMap<(usize, NodeId), Vec<u8>> {
     let mut first_names = HashMap::new();
     for number in 0..plan.len() {
@@ -254,7 +253,7 @@ impl StreamObserver for StoreCheck<'_> {
     }
 }
 
-/// A store being packed.
+/// A store that is being saved.
 struct Packing<'a> {
     state: Mutex<Testimony<'a>>,
 }

@@ -1,8 +1,8 @@
-//! What a comparison came to, for people.
+//! The verdict of a comparison, for people.
 
 use crate::set::format::rescue::{SealOutcome, SealState};
 
-/// What of the files was looked at.
+/// What was compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Looked {
     /// Every byte.
@@ -13,14 +13,14 @@ pub enum Looked {
     Listed,
 }
 
-/// The words of a verdict: what was proved, and by what. A set's or store's own
-/// damage is told elsewhere.
+/// The text of a verdict: what was verified, and how. Damage of the store or
+/// the set itself is reported elsewhere.
 pub fn verdict(outcome: &SealOutcome, looked: Looked) -> String {
     let date = time(&outcome.sealed);
     match outcome.state {
-        SealState::Damaged => return "its seal is damaged and proves nothing".to_owned(),
+        SealState::Damaged => return "its seal is damaged and was not used".to_owned(),
         SealState::Other => {
-            return format!("the seal of {date} is of another capture and proves nothing");
+            return format!("the seal of {date} is of another capture and was not used");
         }
         SealState::Matches | SealState::Differs => {}
     }
@@ -49,14 +49,14 @@ pub fn verdict(outcome: &SealOutcome, looked: Looked) -> String {
         (outcome.touched, "written to"),
         (outcome.missing, "missing"),
         (outcome.added, "added"),
-        (outcome.facts, "with other facts"),
+        (outcome.facts, "with other metadata"),
     ] {
         if count > 0 {
             differences.push(format!("{count} {word}"));
         }
     }
     if differences.is_empty() {
-        differences.push("not all could be compared".to_owned());
+        differences.push("not everything could be compared".to_owned());
     }
     format!("NOT AS SEALED: {}; {proved}", differences.join(", "))
 }
@@ -88,7 +88,7 @@ mod tests {
         assert!(said.starts_with("NOT AS SEALED: 1 changed, 2 missing; every byte"), "{said}");
         for state in [SealState::Damaged, SealState::Other] {
             let said = verdict(&SealOutcome { state, ..outcome.clone() }, Looked::Bytes);
-            assert!(said.contains("proves nothing"), "{said}");
+            assert!(said.contains("was not used"), "{said}");
         }
     }
 }

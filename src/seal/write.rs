@@ -1,4 +1,4 @@
-//! Making a seal: the one thing that this program ever writes to a source.
+//! Writes a seal: the only thing that Lifeboat ever writes to a source.
 
 use crate::model::advice::{Advice, Ending};
 use std::collections::VecDeque;
@@ -33,35 +33,35 @@ use crate::usmt::Store;
 
 /// Bytes to read at once.
 const CHUNK: usize = 1 << 20;
-/// The lines pack well at any level.
+/// The lines compress well at any level.
 const LEVEL: i32 = 3;
-/// Holes that are written down for one stream.
+/// The number of holes that are recorded for one stream.
 const MAX_HOLES: usize = 100;
-/// The name of a seal that is not whole yet.
+/// The name of an incomplete seal.
 const PARTIAL: &str = "lifeboat.seal.partial";
 
 /// Why a store cannot be sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The store cannot be looked at.
+    /// The store cannot be read.
     #[error(transparent)]
     Archive(#[from] SetError),
-    /// The folder that the seal belongs into is not where it should be.
-    #[error("{}: the store's folder is not there", path.display())]
+    /// The folder for the seal does not exist.
+    #[error("{}: the store's folder does not exist", path.display())]
     NoFolder {
         /// Where it should be.
         path: PathBuf,
     },
     /// The seal cannot be written.
-    #[error("{}: cannot be written: {error}", path.display())]
+    #[error("{}: the seal cannot be written: {error}", path.display())]
     Write {
         /// Which file.
         path: PathBuf,
         /// What the system said.
         error: io::Error,
     },
-    /// What was read back is not what was written.
-    #[error("{}: read back, it is not what was written: {what}", path.display())]
+    /// The seal that was read back differs from what was written.
+    #[error("{}: the seal was not written correctly: {what}", path.display())]
     ReadBack {
         /// Which file.
         path: PathBuf,
@@ -69,18 +69,18 @@ pub enum SealError {
         what: String,
     },
     /// The monitor was cancelled.
-    #[error("stopped before the store was sealed; nothing was left behind")]
+    #[error("stopped before the store was sealed; no file was left behind")]
     Cancelled,
 }
 
 /// How a store is to be sealed.
 #[derive(Clone, Debug)]
 pub struct SealOptions {
-    /// Without reading the files: names, sizes and times alone.
+    /// Only names, sizes and times, without reading the files.
     pub quick: bool,
-    /// The machine that the store is of.
+    /// The computer that the store is from.
     pub machine: Machine,
-    /// When: by the clock of this machine.
+    /// When, by the clock of this machine.
     pub created: FileTime,
 }
 
@@ -89,7 +89,7 @@ pub struct SealOptions {
 pub struct Made {
     /// The seal.
     pub path: PathBuf,
-    /// When the store was sealed before; `None` where no sound seal was.
+    /// When the store was sealed before; `None` without a valid seal.
     pub replaced: Option<String>,
     /// When it was sealed now (RFC 3339).
     pub created: String,
@@ -101,12 +101,11 @@ pub struct Made {
     pub sha256: String,
 }
 
-/// Seals a store: writes what is in all its parts into one file in `folder`,
-/// which is the one above the first part's `USMT` folder, as the host's file API
-/// has it. The file appears whole or not at all.
+/// Seals a store: records the contents of all its parts in one file in
+/// `folder`, the folder above the first part's `USMT` folder, as a host path.
+/// The file appears complete or not at all.
 ///
-/// # Errors
-/// [`SealError`]; the store and an earlier seal are as they were.
+/// # Errors [`SealError`]; the store and an earlier seal are unchanged.
 pub fn seal_store(
     store: &Store,
     folder: &Path,
@@ -152,7 +151,7 @@ pub fn seal_store(
     Ok(Made { path, replaced, created, totals, seal_bytes, sha256 })
 }
 
-/// The seal's file until it is whole; goes away when it does not become that.
+/// The seal's file until it is complete; removed on drop if it is not.
 struct Partial {
     path: PathBuf,
     file: File,
@@ -162,7 +161,7 @@ struct Partial {
 impl Partial {
     fn create(path: PathBuf) -> Result<Self, SealError> {
         let fail = |error| SealError::Write { path: path.clone(), error };
-        // One that a broken run left, or a link that somebody put there.
+        // Left by an interrupted run, or a link that was placed there.
         if path.symlink_metadata().is_ok() {
             fs::remove_file(&path).map_err(fail)?;
         }
@@ -186,8 +185,8 @@ impl Partial {
         }
         fs::rename(&self.path, to).map_err(fail)?;
         self.published = true;
-        // The new name is on the medium when the folder is; Windows has no such
-        // call and needs none on NTFS.
+        // The new name is on the medium when the folder is flushed. Windows has
+        // no such call, and NTFS does not need it.
         #[cfg(unix)]
         if let Some(folder) = to.parent() {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
@@ -235,7 +234,7 @@ fn write(
         if monitor.is_cancelled() {
             return Err(SealError::Cancelled);
         }
-        // The folders above are the way to the store, not the store.
+        // The folders above do not belong to the store.
         if split(&prefixes, &plan.path(number)).is_none() {
             continue;
         }
@@ -254,7 +253,7 @@ fn write(
     out.end(totals).map_err(fail)
 }
 
-/// Writes lines and hashes them as they go.
+/// Writes lines and hashes them.
 struct LineWriter<'a> {
     encoder: Encoder<'a, &'a File>,
     text: Vec<u8>,
@@ -278,7 +277,7 @@ impl LineWriter<'_> {
     }
 }
 
-/// A member whose hashes are on their way.
+/// A member with unfinished hashes.
 struct Pending {
     member: Member,
     hashes: usize,
@@ -287,7 +286,8 @@ struct Pending {
 struct Sealer<'a> {
     monitor: &'a dyn Monitor,
     out: LineWriter<'a>,
-    /// By the stream's place in [`Member::streams`], `None` for the unnamed one.
+    /// By the stream's index in [`Member::streams`]; `None` for the unnamed
+    /// one.
     hashers: Hashers<Option<usize>>,
     pending: VecDeque<Pending>,
     totals: Totals,
@@ -296,7 +296,7 @@ struct Sealer<'a> {
 }
 
 impl Sealer<'_> {
-    /// A member by its metadata alone.
+    /// A member from its metadata alone.
     fn quick(&mut self, plan: &Plan, number: usize) {
         let Some(planned) = plan.member(number) else { return };
         let kind = match planned.kind {
@@ -324,7 +324,7 @@ impl Sealer<'_> {
         self.pending.push_back(Pending { member, hashes: 0 });
     }
 
-    /// A member with all that is known of it; its streams are read.
+    /// A member with all its metadata; its streams are read.
     fn member(&mut self, plan: &Plan, number: usize) -> Result<(), SealError> {
         let Draft { mut member, stream } = draft::member(plan, number)?;
         let mut hashes = 0;
@@ -337,7 +337,7 @@ impl Sealer<'_> {
             hashes += self.streams(&planned, &mut member);
         }
         if member.kind == MemberKind::File && has_changed(&planned, &member) {
-            member.lose(LossKind::Changed, "it was written to while it was sealed");
+            member.lose(LossKind::Changed, "it was changed while it was sealed");
         }
         self.count();
         report_losses(&member, self.monitor);
@@ -350,7 +350,7 @@ impl Sealer<'_> {
         self.monitor.progress(self.progress);
     }
 
-    /// Reads the named streams; how many hashes come of it.
+    /// Reads the alternate data streams; returns the number of hashes.
     fn streams(&mut self, planned: &PlanMember<'_>, member: &mut Member) -> usize {
         let mut hashes = 0;
         let names = planned.tree.facts(planned.node, None).map(|facts| facts.streams);
@@ -372,7 +372,7 @@ impl Sealer<'_> {
         hashes
     }
 
-    /// Reads a stream to its end and has it hashed; whether a hash will come.
+    /// Reads a stream and hashes it; returns whether there will be a hash.
     fn read(
         &mut self,
         stream: &mut dyn Stream,
@@ -405,7 +405,7 @@ impl Sealer<'_> {
                 reason: hole.reason.clone(),
             })
             .collect();
-        // Zeros that stand for unreadable bytes are not what was there.
+        // Zeros in place of unreadable bytes are not the file's data.
         let whole = data.holes.is_empty();
         if whole {
             self.hashers.end(number);
@@ -413,7 +413,7 @@ impl Sealer<'_> {
         Ok(whole)
     }
 
-    /// Writes the members that are whole; with `wait` all of them.
+    /// Writes the members that are complete; with `wait`, all of them.
     fn flush(&mut self, wait: bool) -> io::Result<()> {
         loop {
             while self.pending.front().is_some_and(|pending| pending.hashes == 0) {
@@ -422,7 +422,8 @@ impl Sealer<'_> {
                 self.out.line(&Line::Member(Box::new(member)))?;
             }
             let Some((stream, hash)) = self.hashers.take(wait) else { return Ok(()) };
-            // Hashes come in the order of the streams, so this is the front's.
+            // Hashes come in the order of the streams, so this is that of the
+            // first member.
             if let Some(pending) = self.pending.front_mut() {
                 pending.hashes = pending.hashes.saturating_sub(1);
                 put(&mut pending.member, stream, &hash);
@@ -441,7 +442,7 @@ fn put(member: &mut Member, stream: Option<usize>, hash: &Hash) {
     }
 }
 
-/// Notes what could not be read; whether a hash will come.
+/// Records what could not be read; returns whether there will be a hash.
 fn note(member: &mut Member, stream: Option<usize>, read: Result<bool, TreeError>) -> bool {
     let what = match stream {
         Some(number) => format!("stream {}: ", member.streams[number].name),
@@ -455,7 +456,7 @@ fn note(member: &mut Member, stream: Option<usize>, read: Result<bool, TreeError
     false
 }
 
-/// Whether somebody wrote to the file since it was looked at first.
+/// Whether the file was changed since its metadata was read.
 fn has_changed(planned: &PlanMember<'_>, member: &Member) -> bool {
     let now = planned.tree.node(planned.node);
     now.is_ok_and(|now| now.times.modified.0 != member.times.modified)

@@ -1,4 +1,4 @@
-//! What a folder is, judging by the files in it.
+//! The kind of store in a folder, by its marker files.
 
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::tree::{Tree, TreeError};
@@ -14,7 +14,7 @@ pub struct Marker {
     pub size: u64,
 }
 
-/// The files in a `USMT` folder that tell what it is.
+/// The files in a `USMT` folder that mark its kind.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Markers {
     /// `catalog.mig`: without it loadstate cannot use the store.
@@ -25,7 +25,7 @@ pub struct Markers {
     pub status: Option<Marker>,
     /// `hardlink.main`: on the primary volume. MDT looks for exactly this file.
     pub hardlink_main: Option<Marker>,
-    /// `hardlink.distributed.<GUID>`: on secondary volumes. Holds the GUID.
+    /// `hardlink.distributed.<GUID>`: on secondary volumes. With the GUID.
     pub distributed: Option<(String, Marker)>,
     /// `USMT.MIG`, `USMT.MIG01` …, by name.
     pub containers: Vec<(String, Marker)>,
@@ -38,7 +38,7 @@ pub struct Markers {
 }
 
 /// Whether `name` is that of a compressed store or a piece of one: `USMT.MIG`
-/// and, on FAT targets perhaps, `USMT.MIG01` and on. Any ending is taken: one
+/// and, perhaps on FAT, `USMT.MIG01` and so on. Any ending is accepted: one
 /// file too many costs nothing, one too few costs the store.
 pub fn is_container_name(name: &str) -> bool {
     name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("USMT.MIG"))
@@ -46,8 +46,8 @@ pub fn is_container_name(name: &str) -> bool {
 
 const DISTRIBUTED: &str = "hardlink.distributed.";
 
-/// Which piece of a compressed store a name is: `USMT.MIG` is 0, `USMT.MIG01`
-/// is 1. `None` for what only begins like one.
+/// The number of a piece of a compressed store: `USMT.MIG` is 0, `USMT.MIG01`
+/// is 1. `None` for a name that only begins like one.
 fn piece_number(name: &str) -> Option<u32> {
     let digits = name.get("USMT.MIG".len()..).filter(|_| is_container_name(name))?;
     match digits {
@@ -58,8 +58,8 @@ fn piece_number(name: &str) -> Option<u32> {
 }
 
 impl Markers {
-    /// The pieces of a compressed store by their number, in order. What has
-    /// another ending (`USMT.MIG.bak`) is saved with the store, and is no piece.
+    /// The pieces of a compressed store, in order. A file with another ending
+    /// (`USMT.MIG.bak`) is saved with the store, but is not a piece.
     pub fn pieces(&self) -> Vec<(u32, Marker)> {
         let numbered =
             self.containers.iter().filter_map(|(name, m)| Some((piece_number(name)?, *m)));
@@ -68,7 +68,7 @@ impl Markers {
         pieces
     }
 
-    /// Looks into `folder`.
+    /// Reads the markers in `folder`.
     pub fn read(tree: &dyn Tree, folder: NodeId) -> Result<Self, TreeError> {
         let mut found = Self::default();
         for entry in tree.children(folder)? {
@@ -100,7 +100,7 @@ impl Markers {
         Ok(found)
     }
 
-    /// What such a folder is; `None` for a folder that is no store.
+    /// The kind of such a folder; `None` if it is not a store.
     pub fn kind(&self) -> Option<(StoreKind, Role)> {
         if self.hardlink_main.is_some() {
             Some((StoreKind::HardLink, Role::Primary))

@@ -1,8 +1,8 @@
 //! The container of a compressed store (`USMT.MIG`).
 //!
-//! Nothing about it is published. What is here was learned from Windows Easy
-//! Transfer files, whose library shares its constants with USMT's; that USMT's
-//! container is the same is very probable, and inferred:
+//! Its format is not documented. This is the format of Windows Easy Transfer
+//! files, whose library has the same constants as USMT's. USMT's container is
+//! very probably the same (inferred):
 //!
 //! ```text
 //! 0x00  "1giM"  u32 version (2)  ...                  first record at 0x18;
@@ -13,7 +13,7 @@
 //!         zlib data                                   `size` bytes from the name on
 //! ```
 //!
-//! No checksum is described beyond zlib's own Adler-32.
+//! The only known checksum is zlib's own Adler-32.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -27,21 +27,21 @@ const MAGIC: &[u8; 4] = b"1giM";
 const RECORD_MAGIC: &[u8; 4] = b"MRTS";
 const RECORD_HEADER_BYTES: usize = 24;
 const FIRST_RECORD: u64 = 0x18;
-/// The first record is looked for up to here; with a password it was seen at
-/// about 0x34.
+/// The first record is searched up to here; with a password it is at about
+/// 0x34.
 const FIRST_RECORD_LIMIT: usize = 0x200;
 /// Longest path of NTFS, 32,767 units, with room for `File\`.
 const NAME_LIMIT_BYTES: u32 = 0x1_0100;
 const UNKNOWN_BYTES: u64 = 8;
-/// As many problems are kept; a container of rubbish has no end of them.
+/// The number of problems that are kept: random bytes have any number.
 const PROBLEM_LIMIT: usize = 1000;
 
-/// Something that is not as it should be.
+/// A problem in a container.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
-    /// Byte in the container (all pieces taken as one).
+    /// Byte in the container (all pieces as one).
     pub offset: u64,
-    /// The record's name, where it has one.
+    /// The name of the record, if it has one.
     pub record: Option<String>,
     /// For people.
     pub what: String,
@@ -49,32 +49,33 @@ pub struct Problem {
 
 /// What was found in a container.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[allow(clippy::struct_excessive_bools)] // four independent facts, each with its name
+#[allow(clippy::struct_excessive_bools)] // four independent facts
 pub struct ContainerReport {
-    /// Whether it begins with the magic and version that are known.
+    /// Whether it begins with the known magic and version.
     pub is_known: bool,
-    /// Whether the first record stands where it does with a password (inferred).
+    /// Whether the first record has the position of a container with a password
+    /// (inferred).
     pub has_password: bool,
-    /// Records met.
+    /// The number of records.
     pub records: u64,
-    /// Whether a `CATALOG.IMG` is among them.
+    /// Whether there is a `CATALOG.IMG` record.
     pub has_catalog: bool,
-    /// Payloads unpacked to their end, with the right Adler-32.
+    /// Payloads that decompressed completely, with the right Adler-32.
     pub payloads_checked: u64,
-    /// Bytes that they unpacked to.
+    /// Their decompressed bytes.
     pub plain_bytes: u64,
     /// Whether the chain of records ends exactly at the container's end.
     pub chain_is_whole: bool,
-    /// Records whose names are paths on a drive (`File\C:\...`), whosever they are.
+    /// Records whose names are paths on a drive (`File\C:\...`).
     pub on_drives: u64,
-    /// Records and their packed bytes by the user whose file they are, judging
-    /// by the names (`File\C:\Users\alice\...`); at most 1,000 users.
+    /// Records and their compressed bytes by user, judging by the names
+    /// (`File\C:\Users\alice\...`); at most 1,000 users.
     pub users: BTreeMap<String, (u64, u64)>,
     /// The problems, at most 1,000.
     pub problems: Vec<Problem>,
 }
 
-/// As many users are told apart; a container of rubbish may have any number.
+/// The number of users that are counted: random bytes may have any number.
 const USER_LIMIT: usize = 1000;
 
 impl ContainerReport {
@@ -108,13 +109,10 @@ impl ContainerReport {
     }
 }
 
-/// Walks the records of a container whose pieces are `pieces`, in order. With
-/// `payloads`, unpacks them too (not those of a container with a password,
-/// which are encrypted).
+/// Walks the records of a container in `pieces`, in order. With `payloads`,
+/// also decompresses their data (not with a password, which encrypts it).
 ///
-/// # Errors
-/// When a piece cannot be read to its end; what is merely wrong is in the
-/// report.
+/// # Errors A piece cannot be read completely. Damage is in the report instead.
 pub fn check_container(
     pieces: Vec<Box<dyn Stream>>,
     payloads: bool,
@@ -131,7 +129,7 @@ pub fn check_container(
         return Ok(report);
     }
     let Some(first) = find_first(head, chain.len) else {
-        report.problem(FIRST_RECORD.min(chain.len), None, "no first record was found");
+        report.problem(FIRST_RECORD.min(chain.len), None, "the first record was not found");
         return Ok(report);
     };
     report.has_password = first > FIRST_RECORD;
@@ -146,7 +144,7 @@ pub fn check_container(
     Ok(report)
 }
 
-/// Where the first record stands: its magic, and a name that fits.
+/// The position of the first record: its magic, and a possible name.
 fn find_first(head: &[u8], len: u64) -> Option<u64> {
     let from = usize::try_from(FIRST_RECORD).ok()?;
     (from..head.len().saturating_sub(RECORD_HEADER_BYTES)).find_map(|at| {
@@ -193,7 +191,7 @@ fn record(
         return Ok(false);
     }
     let Some(header) = Header::parse(&header).filter(Header::is_possible) else {
-        report.problem(start, None, "no record stands where the one before says");
+        report.problem(start, None, "there is no record where the previous one ends");
         return Ok(false);
     };
     let mut name = vec![0; header.name_bytes as usize];
@@ -210,7 +208,7 @@ fn record(
     let end = start + header.end();
     if end > chain.len {
         let missing = end - chain.len;
-        report.problem(start, Some(&name), format!("cut short: {missing} bytes are missing"));
+        report.problem(start, Some(&name), format!("truncated: {missing} bytes are missing"));
         chain.skip_to(chain.len)?;
         return Ok(false);
     }
@@ -238,7 +236,7 @@ enum Unpack {
     Damaged(String),
 }
 
-/// Unpacks the zlib data that ends at `end`, keeping nothing.
+/// Decompresses the zlib data that ends at `end`, and discards it.
 fn unpack(chain: &mut Chain, end: u64) -> Result<u64, Unpack> {
     let mut payload = Payload { chain, end, error: None };
     let mut decoder = ZlibDecoder::new(&mut payload);
@@ -273,7 +271,7 @@ struct Chain {
     pieces: std::vec::IntoIter<Box<dyn Stream>>,
     current: Option<Box<dyn Stream>>,
     left_in_current: u64,
-    /// Bytes read already that are to be read again.
+    /// Bytes to read again.
     pending: Vec<u8>,
     pending_from: usize,
     position: u64,
@@ -294,7 +292,7 @@ impl Chain {
         }
     }
 
-    /// Goes back to `to`, which lies in `head`, the container's first bytes.
+    /// Goes back to `to`, which is in `head`, the container's first bytes.
     fn unread(&mut self, head: &[u8], to: u64) {
         self.pending = head.to_vec();
         self.pending_from = usize::try_from(to).map_or(head.len(), |to| to.min(head.len()));

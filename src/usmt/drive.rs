@@ -1,25 +1,25 @@
-//! Which drive a part was on in Windows. In WinPE and on Linux nobody else
-//! knows any more, and `loadstate` wants every part back on its own drive.
+//! The drive that a part was on in Windows. WinPE and Linux do not know it, but
+//! `loadstate` requires every part on its own drive.
 
 use std::fmt;
 
 use crate::model::metadata::NodeId;
 use crate::tree::Tree;
 
-/// How a drive letter was found out.
+/// How a drive letter was determined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DriveFrom {
-    /// `File\X$` in the part is the only such folder. A part holds the files
-    /// of its own volume, since links cannot cross volumes.
+    /// `File\X$` is the only such folder in the part. A part contains only
+    /// files of its own volume, because links cannot cross volumes.
     FileFolder,
     /// `hardlink.main` gives the letter for the part's GUID (inferred: the
     /// format of that file is not documented).
     HardlinkMain,
-    /// The volume holds a Windows folder, so it is taken for C.
+    /// The volume has a Windows folder, so it is assumed to be C.
     WindowsFolder,
-    /// The letter that the volume has now, on the machine running Lifeboat.
+    /// The current letter of the volume on this machine.
     Present,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
 }
 
@@ -28,8 +28,8 @@ impl fmt::Display for DriveFrom {
         f.write_str(match self {
             Self::FileFolder => "from the store's File folder",
             Self::HardlinkMain => "from hardlink.main (its format is inferred)",
-            Self::WindowsFolder => "taken for C: it holds a Windows folder",
-            Self::Present => "the letter it has now; in Windows it may be another",
+            Self::WindowsFolder => "assumed to be C: it has a Windows folder",
+            Self::Present => "the current letter; in Windows it may be another",
             Self::Unknown => "unknown",
         })
     }
@@ -38,26 +38,26 @@ impl fmt::Display for DriveFrom {
 /// The drive that a part was on in Windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Drive {
-    /// Upper case; `None` where nobody knows.
+    /// Upper case; `None` if not known.
     pub letter: Option<char>,
-    /// How that was found out.
+    /// How it was determined.
     pub from: DriveFrom,
-    /// Stands in for the letter where there is none: `volume-<serial>`.
+    /// The substitute for an unknown letter: `volume-<serial>`.
     pub fallback: String,
 }
 
 impl Drive {
-    /// The letter, or what stands in for it. The first name of the part's
-    /// paths in a set.
+    /// The letter, or its substitute. The first name of the part's paths in a
+    /// set.
     pub fn name(&self) -> String {
         self.letter.map_or_else(|| self.fallback.clone(), String::from)
     }
 }
 
 /// The lines of `hardlink.main`: a drive letter, a tab, a GUID (inferred).
-/// Lines that do not fit are passed over.
+/// Other lines are skipped.
 pub(super) fn parse_hardlink_main(bytes: &[u8]) -> Vec<(char, String)> {
-    // Text of either width: nobody has published which.
+    // UTF-8 or UTF-16: which one is not documented.
     let text = if let Some(utf16) = bytes.strip_prefix(&[0xFF, 0xFE]) {
         let units: Vec<u16> =
             utf16.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
@@ -80,8 +80,8 @@ pub(super) fn parse_hardlink_main(bytes: &[u8]) -> Vec<(char, String)> {
         .collect()
 }
 
-/// Reads a small file whole; `None` if it is larger than `limit` bytes or
-/// cannot be read.
+/// Reads a small file; `None` if it is larger than `limit` bytes or cannot be
+/// read.
 pub(super) fn read_small(tree: &dyn Tree, node: NodeId, limit: usize) -> Option<Vec<u8>> {
     let mut stream = tree.open(node, None).ok()?;
     let len = usize::try_from(stream.len()).ok().filter(|len| *len <= limit)?;

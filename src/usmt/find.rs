@@ -1,4 +1,4 @@
-//! Finding stores on volumes, and putting the parts of one store together.
+//! Finds stores on volumes, and groups their parts.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,13 +13,13 @@ use crate::tree::TreeError;
 use super::drive::{self, Drive, DriveFrom};
 use super::{Markers, Part, Place, Role, Store, StoreKind, StoreVolume};
 
-/// Folders that USMT makes (USMT 4 to 10, and USMT 3), and files that only a
-/// store has: a store whose folder was renamed is found by those.
+/// The folders that USMT makes (USMT 4 to 10, and USMT 3), and files that only
+/// a store has, to find a store whose folder was renamed.
 const NAMES: [&str; 7] =
     ["USMT", "USMT3", "catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG", "USMTSIZE.TXT"];
 
-/// Every store on `volumes`. A volume that cannot be searched is an error in
-/// the second list, and hides only its own stores.
+/// Every store on `volumes`. A volume that cannot be searched is in the second
+/// list, and hides only its own stores.
 pub fn find_stores(
     volumes: &[StoreVolume],
     monitor: &dyn Monitor,
@@ -36,11 +36,11 @@ pub fn find_stores(
     (group(found), failed)
 }
 
-/// A part, before it is known which store it belongs to.
+/// A part that is not yet grouped into a store.
 struct Found {
     kind: StoreKind,
     part: Part,
-    /// What `hardlink.main` lists; primaries only.
+    /// What `hardlink.main` lists; only for primary parts.
     listed: Vec<(char, String)>,
 }
 
@@ -72,7 +72,7 @@ fn parts_on(
     }
     let mut found: Vec<Found> = Vec::new();
     for (path, node) in folders {
-        // A user's own copy of a store, migrated as a file, is user data.
+        // A store inside a store is user data.
         if found.iter().any(|f| is_below(&path, &f.part.usmt_path)) {
             continue;
         }
@@ -102,8 +102,8 @@ fn describe(
         .and_then(|m| drive::read_small(&*tree, m.node, 64 * 1024))
         .map(|bytes| drive::parse_hardlink_main(&bytes))
         .unwrap_or_default();
-    // The part of a hard-link store holds only its own volume's files. For the
-    // other kinds the folder does not tell where the store itself stood.
+    // A part of a hard-link store contains only files of its own volume. For
+    // other kinds, the folder does not show which drive the store was on.
     let own = (kind == StoreKind::HardLink && markers.file_drives.len() == 1)
         .then(|| markers.file_drives[0]);
     let mut drive = drive_of(number, volume);
@@ -124,8 +124,8 @@ fn describe(
     Found { kind, part, listed }
 }
 
-/// The drive that volume `number` of a list was in Windows, as far as the volume
-/// itself tells.
+/// The drive that volume `number` of a list was in Windows, judging by the
+/// volume itself.
 pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
     let (letter, from) = if has_windows(volume) {
         (Some('C'), DriveFrom::WindowsFolder)
@@ -140,15 +140,16 @@ pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
     Drive { letter, from, fallback }
 }
 
-/// Whether a Windows, or what a wipe left of one, is on the volume.
+/// Whether the volume has a Windows, or the remains of one.
 fn has_windows(volume: &StoreVolume) -> bool {
     ["Windows", "_SMSTaskSequence", "Users"]
         .iter()
         .any(|name| volume.tree.lookup(&NtPath::from(*name)).is_ok())
 }
 
-/// Puts secondaries to their primaries: by the GUID in `hardlink.main` where it
-/// can be read (inferred), else by the same path on another volume.
+/// Groups secondary parts with their primary part: by the GUID in
+/// `hardlink.main` if it can be read (inferred), otherwise by the same path on
+/// another volume.
 fn group(found: Vec<Found>) -> Vec<Store> {
     let (secondaries, firsts): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|f| f.part.role == Role::Secondary);
@@ -202,7 +203,8 @@ fn group(found: Vec<Found>) -> Vec<Store> {
             store
         })
         .collect();
-    // Secondaries alone: those at one path on several volumes are one store.
+    // Secondary parts without a primary: those with the same path are one
+    // store.
     let mut orphans: BTreeMap<String, Store> = BTreeMap::new();
     for part in alone {
         match orphans.entry(part.usmt_path.to_string().to_ascii_lowercase()) {
@@ -218,13 +220,13 @@ fn group(found: Vec<Found>) -> Vec<Store> {
         separate_drives(&mut store);
         store
     }));
-    // Known places first; what lies elsewhere is more often an old one.
+    // Known places first: a store elsewhere is more often an old one.
     stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
     stores
 }
 
-/// No two parts of a store can have been on one drive: where two seem to, the
-/// later one's letter was guessed wrong and is dropped.
+/// Two parts of a store cannot have been on the same drive: if they seem to,
+/// the letter of the later one was inferred wrongly, and is dropped.
 fn separate_drives(store: &mut Store) {
     let mut taken = Vec::new();
     for part in &mut store.parts {

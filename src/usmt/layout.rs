@@ -1,8 +1,8 @@
-//! Who keeps stores where.
+//! The places where tools keep stores.
 
 use crate::model::name::NtPath;
 
-/// Who put a store where it is, judging by its path alone.
+/// The tool that put a store there, judging by its path alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// `\_SMSTaskSequence\UserState`.
@@ -41,14 +41,14 @@ impl Place {
         }
     }
 
-    /// For people.
+    /// For display.
     pub fn describe(self) -> &'static str {
         match self {
             Self::ConfigMgr => "where ConfigMgr keeps it",
             Self::Mdt => "where MDT keeps it",
             Self::MovedByMdt => "where MDT moves it after a failed restore or a clean-up",
             Self::SuperGrate => "where SuperGrate keeps it",
-            Self::Elsewhere => "not a place that a deployment tool is known for",
+            Self::Elsewhere => "not a known place of a deployment tool",
         }
     }
 }

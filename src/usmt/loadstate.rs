@@ -1,7 +1,7 @@
-//! `loadstate`: the command that puts a store back into Windows, by kind of
+//! `loadstate`: the command that restores a store into Windows, by kind of
 //! store. Sources: Microsoft's documentation of USMT ("LoadState syntax",
-//! "Return codes", "Hard-link migration store"). What it does not say stands in
-//! one table, [`unsure`], and every message is made from the answers there.
+//! "Return codes", "Hard-link migration store"). What it does not document is
+//! in one table, [`unsure`], and the messages use the answers there.
 
 mod codes;
 pub mod unsure;
@@ -10,14 +10,15 @@ pub use codes::{Meaning, return_code};
 
 use self::unsure::Answer;
 
-/// What every command here needs.
-pub const NEEDS: &str = "Run it in full Windows (loadstate refuses to run in WinPE), elevated, \
-     with the same /i: files as at capture.";
+/// What every command here requires.
+pub const NEEDS: &str = "Run it as administrator in Windows (loadstate does not run in WinPE), \
+                         with the same /i: files as at the capture.";
 
-/// A store as `loadstate` is to find it.
+/// A store as `loadstate` must find it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoadstateStore {
-    /// `hard-link`, `uncompressed` or `compressed`; anything else is no store.
+    /// `hard-link`, `uncompressed` or `compressed`; anything else is not a
+    /// store.
     pub kind: String,
     /// Its parts.
     pub parts: Vec<LoadstatePart>,
@@ -26,7 +27,7 @@ pub struct LoadstateStore {
 /// One part of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoadstatePart {
-    /// The drive letter it had in Windows, or what stands in for it.
+    /// The drive letter it had in Windows, or its substitute.
     pub drive: String,
     /// The folder above `USMT` on that drive, `/` between names.
     pub path: String,
@@ -45,21 +46,21 @@ impl LoadstatePart {
     }
 }
 
-/// What a command line holds beside the store and what its kind asks for.
+/// The arguments besides the store and the flags of its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
     /// The program: its name, or its path.
     pub program: String,
-    /// The migration files: the ones that were used at the capture.
+    /// The migration files that were used at the capture.
     pub xml: Vec<String>,
-    /// The file that holds the key of an encrypted store. The key itself never
-    /// stands on a command line of ours: everybody can read those.
+    /// The file with the key of an encrypted store. The key itself is never on
+    /// a command line, which everyone can read.
     pub key_file: Option<String>,
-    /// The algorithm, where it is not the default one.
+    /// The algorithm, if it is not the default.
     pub decrypt: Option<String>,
-    /// The log. Must not lie in the store.
+    /// The log. Must not be in the store.
     pub log: String,
-    /// The progress log. Must not lie in the store.
+    /// The progress log. Must not be in the store.
     pub progress: Option<String>,
 }
 
@@ -79,23 +80,23 @@ impl Default for Call {
 /// A way to restore.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// `a` or `b`, as `--way` has it.
+    /// `a` or `b`, as in `--way`.
     pub name: &'static str,
     /// When and why, in one line.
     pub when: String,
     /// What to do before the command; one line each.
     pub before: Vec<String>,
-    /// The store path; `None` where nobody knows it, or where it has letters
-    /// that should not stand on a command line that is copied and run.
+    /// The store path; `None` if it is not known, or if it has characters that
+    /// are not safe on a command line.
     pub store: Option<String>,
-    /// `/hardlink /nocompress`, as the kind of store asks for.
+    /// `/hardlink /nocompress`, depending on the kind of store.
     pub flags: &'static [&'static str],
-    /// Whether it works, where Microsoft does not say so.
+    /// Whether it works, if Microsoft does not document that.
     pub answer: Option<Answer>,
 }
 
 impl Way {
-    /// The arguments for a store at this path, each as the program gets it.
+    /// The unquoted arguments for a store at this path.
     pub fn arguments(&self, store: &str, call: &Call) -> Vec<String> {
         let mut words = vec![store.to_owned()];
         words.extend(self.flags.iter().map(|&flag| flag.to_owned()));
@@ -107,16 +108,16 @@ impl Way {
             });
             words.push(format!("/keyfile:{file}"));
         }
-        // /c goes on after an error, /lac makes the local accounts that are
-        // missing, /v:5 is the log that says which file it was.
+        // /c continues after an error, /lac makes missing local accounts, /v:5
+        // logs the file of each error.
         words.extend(["/c", "/lac", "/v:5"].map(str::to_owned));
         words.push(format!("/l:{}", call.log));
         words.extend(call.progress.iter().map(|file| format!("/progress:{file}")));
         words
     }
 
-    /// The command line, to be copied or put into a script; `None` where a word
-    /// of it can stand in neither.
+    /// The quoted command line, to copy or to write to a script; `None` if a
+    /// word cannot be quoted.
     pub fn line(&self, call: &Call) -> Option<String> {
         let store = self.store.as_deref()?;
         let words = std::iter::once(call.program.clone()).chain(self.arguments(store, call));
@@ -124,20 +125,19 @@ impl Way {
         Some(words?.join(" "))
     }
 
-    /// The command line for people, where need be with words for what they have
-    /// to fill in.
+    /// The command line for display, if necessary with a placeholder.
     pub fn command(&self, call: &Call) -> String {
         self.line(call).unwrap_or_else(|| {
             let words = self.arguments("", call);
             let words = words.get(1..).unwrap_or_default().iter();
             let words: Vec<String> =
                 words.map(|word| quoted(word).unwrap_or_else(|| word.clone())).collect();
-            format!("{} <the folder that holds USMT> {}", call.program, words.join(" "))
+            format!("{} <folder that contains USMT> {}", call.program, words.join(" "))
         })
     }
 }
 
-/// The ways to restore a store, best first; none for what is no store.
+/// The ways to restore a store, best first; none if it is not a store.
 pub fn ways(kept: &LoadstateStore) -> Vec<Way> {
     let Some(first) = kept.parts.iter().find(|p| !p.is_secondary).or(kept.parts.first()) else {
         return Vec::new();
@@ -145,7 +145,7 @@ pub fn ways(kept: &LoadstateStore) -> Vec<Way> {
     let store = plain(&first.place()).filter(|_| first.has_letter() && !first.is_secondary);
     let anywhere = |flags, before| Way {
         name: "a",
-        when: "From a local disk or a share, wherever the store lies.".to_owned(),
+        when: "From a local disk or a share, wherever the store is.".to_owned(),
         before,
         store: store.clone(),
         flags,
@@ -155,7 +155,7 @@ pub fn ways(kept: &LoadstateStore) -> Vec<Way> {
         "hard-link" => hard_link(kept, store.as_deref()),
         "uncompressed" => vec![anywhere(&["/nocompress"], Vec::new())],
         "compressed" => {
-            let key = "If it was captured with /encrypt, name the file with its key (--keyfile): \
+            let key = "If it was captured with /encrypt, give the file with its key (--keyfile): \
                        the key is never in the store.";
             vec![anywhere(&[], vec![key.to_owned()])]
         }
@@ -164,7 +164,7 @@ pub fn ways(kept: &LoadstateStore) -> Vec<Way> {
     let trouble = if first.is_secondary {
         Some("The primary part (with hardlink.main) is missing: loadstate needs it.")
     } else if !first.has_letter() {
-        Some("The drive letter that the store had is not known: fill it in.")
+        Some("The drive letter that the store had is not known: enter it in the command.")
     } else {
         None
     };
@@ -178,19 +178,18 @@ fn hard_link(kept: &LoadstateStore, store: Option<&str>) -> Vec<Way> {
     let places: Vec<String> = kept.parts.iter().map(LoadstatePart::place).collect();
     let mut ways = vec![Way {
         name: "a",
-        when: "With every part back at its original drive and path, on fixed NTFS disks."
-            .to_owned(),
+        when: "With every part at its original drive and path, on fixed NTFS disks.".to_owned(),
         before: vec![format!("The parts belong at: {}.", places.join(", "))],
         store: store.map(str::to_owned),
         flags: &["/hardlink", "/nocompress"],
         answer: Some(unsure::answer("A")),
     }];
-    // As a regular store it would lose what lies in the other parts.
+    // As an uncompressed store, it would lose the files in the other parts.
     if kept.parts.len() == 1 {
         ways.push(Way {
             name: "b",
             when: format!(
-                "If that fails (return code 27 or 38). {}",
+                "If way a fails (return code 27 or 38). {}",
                 unsure::answer("B").words("UNTESTED.")
             ),
             before: vec![
@@ -205,20 +204,19 @@ fn hard_link(kept: &LoadstateStore, store: Option<&str>) -> Vec<Way> {
     ways
 }
 
-/// A path from a set or a store, if it can stand on a command line. A set can
-/// hold any text in its place: only harmless characters pass.
+/// A path from a set or a store, if it is safe on a command line. A set may
+/// have any text there: only harmless characters pass.
 fn plain(path: &str) -> Option<String> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b" ._-\\:$~".contains(&b);
     if !path.bytes().all(is_plain) {
         return None;
     }
     let shorter = path.trim_end_matches('\\');
-    // `C:` alone would be another folder.
+    // `C:` alone would be the current folder of the drive.
     Some(if shorter.len() == 2 { format!("{shorter}\\") } else { shorter.to_owned() })
 }
 
-/// A word as the command processor and the program behind it both read it, in
-/// quotes where need be; `None` where they cannot.
+/// A word quoted for cmd and for the program; `None` if that is not possible.
 pub fn quoted(word: &str) -> Option<String> {
     if word.is_empty() || word.chars().any(|c| c.is_control() || "\"%!^".contains(c)) {
         return None;
@@ -227,7 +225,7 @@ pub fn quoted(word: &str) -> Option<String> {
     if word.chars().all(is_bare) {
         return Some(word.to_owned());
     }
-    // A program takes `\"` for a quotation mark that is meant.
+    // A program reads `\"` as a literal quotation mark.
     let end = if word.ends_with('\\') { "\\" } else { "" };
     Some(format!("\"{word}{end}\""))
 }
@@ -276,15 +274,15 @@ mod tests {
     #[test]
     fn what_cannot_be_run_has_no_command_line() {
         for parts in [
-            [("volume-1234", "s", false)], // nobody knows the drive
+            [("volume-1234", "s", false)], // the drive is not known
             [("C", "a & del /q \"x", false)],
             [("C", "a%PATH%", false)],
-            [("C", "USMTMIG", true)], // its primary is missing
+            [("C", "USMTMIG", true)], // its primary part is missing
         ] {
             for way in ways(&kept("hard-link", &parts)) {
                 assert_eq!(way.line(&Call::default()), None, "{parts:?}");
                 let command = way.command(&Call::default());
-                assert!(command.starts_with("loadstate <the folder that holds USMT> "));
+                assert!(command.starts_with("loadstate <folder that contains USMT> "));
             }
         }
         let unknown = ways(&kept("compressed", &[("volume-1234", "s", false)]));

@@ -1,7 +1,7 @@
-//! What USMT is: where stores live, which kind they are, their parts.
+//! USMT migration stores: their places, kinds and parts.
 //!
-//! Facts here come from Microsoft's documentation where it speaks. Where it
-//! does not, the code says "inferred", and so do the messages built on it.
+//! The source is Microsoft's documentation. What it does not document is marked
+//! "inferred", in the code and in the messages.
 
 mod classify;
 mod container;
@@ -38,7 +38,7 @@ pub enum StoreKind {
     Uncompressed,
     /// One `USMT.MIG` image.
     Compressed,
-    /// `USMTSIZE.TXT` alone: what `scanstate /p` leaves. No data in it.
+    /// `USMTSIZE.TXT` alone, from `scanstate /p`. Contains no data.
     Estimate,
 }
 
@@ -53,20 +53,20 @@ impl StoreKind {
         }
     }
 
-    /// Whether there is user data in such a store.
+    /// Whether such a store contains user data.
     pub fn holds_data(self) -> bool {
         self != Self::Estimate
     }
 }
 
-/// What a part is to its store.
+/// The role of a part in its store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// The store has only this part, and needs no other.
     Whole,
-    /// Holds `hardlink.main` and the catalog.
+    /// Contains `hardlink.main` and the catalog.
     Primary,
-    /// Holds the files of another volume; useless without its primary.
+    /// Contains the files of another volume; useless without the primary part.
     Secondary,
 }
 
@@ -81,79 +81,78 @@ impl Role {
     }
 }
 
-/// A volume that stores are looked for on.
+/// A volume to search for stores.
 #[derive(Clone)]
 pub struct StoreVolume {
     /// Its files.
     pub tree: Arc<dyn Tree>,
-    /// For people: `disk.img, partition 2`.
+    /// For display: `disk.img, partition 2`.
     pub display: String,
-    /// The letter that it has on the machine that Lifeboat runs on. In WinPE
-    /// that is not the letter it had in Windows.
+    /// Its letter on this machine. In WinPE, that is not its letter in Windows.
     pub present_letter: Option<char>,
-    /// Whether it is on a disk of the machine that Lifeboat runs on; not so an
-    /// image, which may be of any machine.
+    /// Whether it is on a disk of this machine. An image may be from any
+    /// machine.
     pub attached: bool,
 }
 
 /// One part of a store: a `USMT` folder on one volume.
 #[derive(Clone)]
 pub struct Part {
-    /// Its volume, by number in the list that was searched.
+    /// The index of its volume in the list that was searched.
     pub volume: usize,
-    /// That volume's files.
+    /// The files of that volume.
     pub tree: Arc<dyn Tree>,
-    /// That volume, for people.
+    /// The name of that volume, for display.
     pub volume_display: String,
-    /// The letter that its volume has now, on the machine running Lifeboat.
+    /// The letter of its volume on this machine.
     pub present_letter: Option<char>,
     /// The `USMT` folder, below the volume's root.
     pub usmt_path: NtPath,
     /// The `USMT` folder.
     pub usmt: NodeId,
-    /// What it is to its store.
+    /// Its role in the store.
     pub role: Role,
     /// The drive that it was on in Windows.
     pub drive: Drive,
-    /// The files that tell what it is.
+    /// The files that mark what it is.
     pub markers: Markers,
 }
 
 impl Part {
-    /// What `loadstate` is given: the folder above `USMT`.
+    /// The store path for `loadstate`: the folder above `USMT`.
     pub fn store_path(&self) -> NtPath {
         self.usmt_path.parent().unwrap_or_default()
     }
 
-    /// The path as Windows saw it: `C:\StateStore\USMT`.
+    /// The path in Windows: `C:\StateStore\USMT`.
     pub fn windows_path(&self) -> String {
         self.usmt_path.on_drive(&self.drive.name())
     }
 
-    /// A path below the `USMT` folder, as Windows saw it.
+    /// The Windows path of a path below the `USMT` folder.
     pub fn path_of(&self, below: &NtPath) -> String {
         let whole: NtPath = self.usmt_path.names().iter().chain(below.names()).cloned().collect();
         whole.on_drive(&self.drive.name())
     }
 }
 
-/// What a store lacks.
+/// A missing part of a store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lack {
     /// The part with `hardlink.main` and the catalog.
     Primary,
     /// The part that was on this drive, which `hardlink.main` lists (inferred).
     Drive(String),
-    /// Nobody can know: `hardlink.main` does not tell which parts there are, and
-    /// these volumes could not be looked into.
+    /// Not known: `hardlink.main` does not list the parts, and these volumes
+    /// could not be read.
     Unknown(Vec<String>),
 }
 
-/// As many volumes are named where all of them may hold something.
+/// The number of volumes that are listed.
 const NAMED_VOLUMES: usize = 3;
 
 impl fmt::Display for Lack {
-    /// As it is said of a set.
+    /// As in a set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Primary => f.write_str("the primary part was not found and is not in the set"),
@@ -165,8 +164,8 @@ impl fmt::Display for Lack {
                 let others = if closed.len() > NAMED_VOLUMES { " and others" } else { "" };
                 write!(
                     f,
-                    "a part may be missing: hardlink.main does not tell, and {}{others} could not \
-                     be looked into",
+                    "a part may be missing: hardlink.main does not list the parts, and {}{others} \
+                     could not be read",
                     named.join(", ")
                 )
             }
@@ -174,41 +173,41 @@ impl fmt::Display for Lack {
     }
 }
 
-/// A migration store, with all its parts that were found.
+/// A migration store, with the parts that were found.
 #[derive(Clone)]
 pub struct Store {
-    /// Short and stable while the store stays where it is: for `--store`.
+    /// For `--store`: short, and stable until the store is moved.
     pub id: String,
     /// Which kind.
     pub kind: StoreKind,
-    /// Who put it there, judging by the path.
+    /// The tool that put it there, judging by the path.
     pub place: Place,
-    /// Primary (or only) part first, secondaries by path after it.
+    /// The primary (or only) part first, then the secondary parts by path.
     pub parts: Vec<Part>,
-    /// Drives that `hardlink.main` lists and no part was found for. Inferred:
-    /// the file's format is not documented.
+    /// Drives in `hardlink.main` for which no part was found. Inferred: the
+    /// format of the file is not documented.
     pub missing_drives: Vec<String>,
-    /// Secondary parts at the primary's path that `hardlink.main` does not list:
-    /// where, as Windows saw it, and their GUID. Each is a store of its own.
+    /// Secondary parts at the primary part's path that `hardlink.main` does not
+    /// list: their Windows path and GUID. Each is a separate store.
     pub strangers: Vec<(String, String)>,
-    /// Whether `hardlink.main` told which parts there are (inferred: nobody has
-    /// published its format).
+    /// Whether `hardlink.main` lists the parts (inferred: its format is not
+    /// documented).
     pub knows_parts: bool,
 }
 
 impl Store {
-    /// The primary or only part; for secondaries alone the first of them.
+    /// The primary or only part; without one, the first secondary part.
     pub fn first(&self) -> Option<&Part> {
         self.parts.first()
     }
 
-    /// Whether it consists of secondaries whose primary was not found.
+    /// Whether only secondary parts were found.
     pub fn lacks_primary(&self) -> bool {
         self.kind == StoreKind::HardLink && self.parts.iter().all(|p| p.role == Role::Secondary)
     }
 
-    /// What of the store is not among its parts, or may not be. `closed` are the
-    /// volumes that could not be looked into, for people.
+    /// The parts that are missing or may be missing. `closed` are the volumes
+    /// that could not be read, for display.
     pub fn lacks(&self, closed: &[String]) -> Vec<Lack> {
         if self.kind != StoreKind::HardLink {
             return Vec::new(); // any other kind has one part
@@ -222,7 +221,7 @@ impl Store {
         self.missing_drives.iter().cloned().map(Lack::Drive).collect()
     }
 
-    /// The store as `loadstate` is to find it.
+    /// The store as `loadstate` must find it.
     pub fn kept(&self) -> loadstate::LoadstateStore {
         let part = |part: &Part| loadstate::LoadstatePart {
             drive: part.drive.name(),
@@ -235,7 +234,7 @@ impl Store {
         }
     }
 
-    /// Where it is, for people: the first part's path as Windows saw it.
+    /// Where it is, for display: the Windows path of the first part.
     pub fn display(&self) -> String {
         self.first().map_or_else(String::new, Part::windows_path)
     }

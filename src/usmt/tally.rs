@@ -1,4 +1,4 @@
-//! What a store holds, and whose it is, counted from metadata alone.
+//! The contents of a store, in total and by user, from metadata alone.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,13 +12,13 @@ use super::{ContainerReport, Part, Store, StoreKind, check_container};
 /// Files, folders and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
-    /// Files; one with several names counts once.
+    /// Files; hard links of a file count once.
     pub files: u64,
     /// Folders.
     pub directories: u64,
     /// Bytes of the files' unnamed streams.
     pub bytes: u64,
-    /// Files and folders that could not be looked at.
+    /// Files and folders that could not be read.
     pub unreadable: u64,
 }
 
@@ -31,19 +31,20 @@ impl Tally {
     }
 }
 
-/// What a store holds, in all and by user.
+/// The contents of a store, in total and by user.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Survey {
-    /// All of it, markers and catalog included.
+    /// All of it, including markers and catalog.
     pub total: Tally,
-    /// By profile folder below `File\X$\Users`; `Public` and the like too. Of a
-    /// compressed store by the names in its container: the bytes are packed.
+    /// By profile folder below `File\X$\Users`, including `Public` and similar.
+    /// For a compressed store by the names in its container, with compressed
+    /// bytes.
     pub users: BTreeMap<String, Tally>,
-    /// What a compressed store's container tells of itself.
+    /// The container of a compressed store.
     pub container: Option<ContainerReport>,
 }
 
-/// Where in a store a folder stands.
+/// The position of a folder in a store.
 #[derive(Clone, PartialEq, Eq)]
 enum Place {
     /// The `USMT` folder.
@@ -61,7 +62,7 @@ enum Place {
 }
 
 impl Survey {
-    /// Looks over all parts of `store`.
+    /// Counts all parts of `store`.
     pub fn of(store: &Store, monitor: &dyn Monitor) -> Self {
         let mut survey = Self::default();
         if store.kind == StoreKind::Compressed {
@@ -108,7 +109,7 @@ impl Survey {
                             }
                         }
                     }
-                    // Only files with several names need remembering.
+                    // Only files with several hard links have to be remembered.
                     Ok(node) if node.links > 1 && !linked.insert(node.id) => {}
                     Ok(node) => {
                         one.files = 1;

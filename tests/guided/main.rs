@@ -470,7 +470,7 @@ fn a_wrong_password_is_asked_for_again_and_never_shown_unasked() {
     desk.terminal.write("hunter2-wrong");
     desk.terminal.wait_for("*************");
     desk.terminal.press(&["Enter"]);
-    let refused = desk.terminal.wait_for("does not serve");
+    let refused = desk.terminal.wait_for("Can't save to");
     assert!(refused.contains("password") && !refused.contains("hunter2"), "{refused}");
     desk.terminal.press(&["Enter"]);
     let form = desk.terminal.wait_for("> Password");
@@ -505,7 +505,7 @@ fn a_destination_that_cannot_be_used_is_refused_with_what_to_do() {
     desk.terminal.press(&["Enter"]);
     desk.terminal.wait_for("3 of 5");
     desk.terminal.press(&["Enter"]);
-    golden::compare("refused.txt", &desk.terminal.wait_for("does not serve"));
+    golden::compare("refused.txt", &desk.terminal.wait_for("Can't save to"));
     desk.terminal.press(&["Enter"]);
     desk.terminal.wait_for("3 of 5");
     desk.terminal.press(&["C-c"]);

@@ -130,7 +130,7 @@ fn one_part_is_restored_alone() {
     let meta = to.join("D").metadata().unwrap();
     let ticks = meta.mtime() * 10_000_000 + meta.mtime_nsec() / 100 + 116_444_736_000_000_000;
     assert_eq!(of_d["times"]["modified"], ticks);
-    assert!(run.stdout.contains("needs the other parts too: --part C"), "{}", run.stdout);
+    assert!(run.stdout.contains("also needs the other parts: --part C"), "{}", run.stdout);
     lifeboat(&["restore", text(&set), "--part", "Q", "--to", text(&to)]).expect(4);
 }
 

@@ -114,7 +114,7 @@ fn made_again_it_is_the_same_and_nothing_is_written_over() {
     // Not even by itself.
     fs::write(&to, "precious").unwrap();
     let refused = lifeboat(&["report", set_arg, "--to", to_arg]).expect(5);
-    assert!(refused.stderr.contains("there already"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("already exists"), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(&to).unwrap(), "precious");
     let nowhere = dir.path().join("no/such/folder.html");
     lifeboat(&["report", set_arg, "--to", nowhere.to_str().unwrap()]).expect(5);

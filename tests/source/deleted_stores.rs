@@ -58,10 +58,7 @@ fn files_deleted_from_a_store_are_named() {
     let named: Vec<_> = findings.iter().filter(|f| f["code"] == "deleted-files").collect();
     assert_eq!(named.len(), 23, "{}", run.stdout);
     assert_eq!(named[0]["path"], r"C:\StateStore\USMT\File\C$\Users\alice\05.txt");
-    assert_eq!(
-        named[0]["what"],
-        "deleted by the wipe, or before it; 5000 bytes, all still readable"
-    );
+    assert_eq!(named[0]["what"], "deleted, by the wipe or before it; 5000 bytes, still readable");
     assert!(!run.stdout.contains("elsewhere"), "{}", run.stdout);
 }
 

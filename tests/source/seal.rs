@@ -420,7 +420,7 @@ fn a_damaged_seal_is_not_believed() {
             let run = volume.verify(3, level);
             let expected = ("seal-damaged".to_owned(), r"C:\StateStore\lifeboat.seal".to_owned());
             assert_eq!(findings(&run), [expected]);
-            assert!(verdict(&run).contains("damaged and proves nothing"), "{}", verdict(&run));
+            assert!(verdict(&run).contains("damaged and was not used"), "{}", verdict(&run));
         }
     }
     let image = Guarded::new(volume.image());

@@ -224,10 +224,10 @@ fn its_return_codes_are_explained_in_words() {
     let stage = need!(stage());
     fs::write(stage.usmt.join("utf16.txt"), "").unwrap();
     for (code, exit, words) in [
-        (3, 3, "passed over because of /c"),
-        (2, 6, "stopped before it was done"),
-        (27, 1, "not recognised"),
-        (36, 1, "full Windows, not WinPE"),
+        (3, 3, "ignored some errors because of /c"),
+        (2, 6, "stopped before it finished"),
+        (27, 1, "not recognized"),
+        (36, 1, "Start Windows (not WinPE)"),
         (4711, 1, "does not list"),
     ] {
         let ran = stage.run(code, &[]);
@@ -288,6 +288,6 @@ fn it_is_not_run_where_it_cannot_work() {
     let marker = stage.store.parent().unwrap().join(lifeboat::restore::MARKER);
     fs::write(&marker, "set x").unwrap();
     let ran = stage.run(0, &[]);
-    assert!(ran.code == 1 && ran.stderr.contains("has not ended"), "{ran:?}");
+    assert!(ran.code == 1 && ran.stderr.contains("is not complete"), "{ran:?}");
     assert!(!stage.usmt.join("arguments.txt").exists(), "nothing of this was run");
 }

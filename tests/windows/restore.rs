@@ -175,7 +175,7 @@ fn one_part_is_restored_alone() {
 
     let run = exe.run(&restore("C"));
     assert!([0, 3].contains(&run.code), "{}", run.stderr);
-    assert!(run.stdout.contains("needs the other parts too: --part D"), "{}", run.stdout);
+    assert!(run.stdout.contains("also needs the other parts: --part D"), "{}", run.stdout);
     assert_holds(&to.join("C"), &members, |path| {
         Some(path.strip_prefix('C')?.trim_start_matches('/').to_owned())
     });
@@ -369,7 +369,7 @@ fn a_killed_restore_resumes_and_never_looks_complete() {
     assert_eq!(scene.photos(), photos, "it is dead");
 
     let run = exe.run(&["loadstate", &Wine::path(&scene.partial()), "--run"]).expect(1);
-    assert!(run.stderr.contains("a restore of this store has not ended"), "{}", run.stderr);
+    assert!(run.stderr.contains("a restore of this store is not complete"), "{}", run.stderr);
     // Another set does not go on with it, and does not touch it.
     let later = OffloadOptions { created: FileTime(134_082_002_460_000_000), ..sets::options() };
     let sets = scene.dir.path().join("later");

@@ -11,7 +11,7 @@ use crate::cli::output::Out;
 use crate::cli::sources::{self, Found};
 use crate::model::units;
 
-/// Lines of the wipe that people are shown; JSON has more of them.
+/// Log lines about the wipe that are printed; JSON has more.
 const WIPE_LINES: usize = 8;
 
 pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Which computer it is, and what the wipe said.
+/// Shows the computer, and what the logs say about the wipe.
 pub(crate) fn show_machine(found: &Found, out: Out) {
     let (machine, logs) = (&found.machine, &found.logs);
     let pair = |told: &Option<(String, String)>| {
@@ -61,7 +61,7 @@ pub(crate) fn show_machine(found: &Found, out: Out) {
         out.field("serial", &format!("{serial} ({from})"));
     }
     if let Some(first) = logs.wipe.first() {
-        out.result(&format!("What the wipe said ({})", first.log));
+        out.result(&format!("Log of the wipe ({})", first.log));
         for line in logs.wipe.iter().take(WIPE_LINES) {
             let time = line.time.map(|t| t.to_string()).unwrap_or_default();
             out.field(time.get(11..).unwrap_or_default(), &line.text);
@@ -73,7 +73,7 @@ pub(crate) fn show_machine(found: &Found, out: Out) {
     }
 }
 
-/// Shows one store, to people and programs.
+/// Shows one store, for people and programs.
 pub(crate) fn show(store: &Store, survey: &Survey, found: &Found, out: Out) {
     let capture = found.logs.capture_of(store, &found.stores);
     out.event("store", &describe(store, survey, found, capture));
@@ -86,7 +86,7 @@ pub(crate) fn show(store: &Store, survey: &Survey, found: &Found, out: Out) {
         );
         match part.drive.letter {
             Some(letter) => out.field("", &format!("drive {letter}: {}", part.drive.from)),
-            None => out.field("", "its drive letter in Windows is not known"),
+            None => out.field("", "its drive letter in Windows is unknown"),
         }
     }
     for drive in &store.missing_drives {
@@ -103,7 +103,7 @@ pub(crate) fn show(store: &Store, survey: &Survey, found: &Found, out: Out) {
     }
     let tally = survey.total;
     out.field(
-        "holds",
+        "contains",
         &format!(
             "{}, {}, {}",
             units::count(tally.files, "file", "files"),
@@ -111,7 +111,7 @@ pub(crate) fn show(store: &Store, survey: &Survey, found: &Found, out: Out) {
             units::bytes(tally.bytes)
         ),
     );
-    let packed = if store.kind == StoreKind::Compressed { " packed" } else { "" };
+    let packed = if store.kind == StoreKind::Compressed { " compressed" } else { "" };
     for (name, user) in &survey.users {
         let files = units::count(user.files, "file", "files");
         let bytes = units::bytes(user.bytes);
@@ -125,20 +125,20 @@ pub(crate) fn show(store: &Store, survey: &Survey, found: &Found, out: Out) {
 fn show_capture(run: &UsmtRun, is_named: bool, out: Out) {
     let mut words = match (run.completed, run.started) {
         (Some(time), _) => format!("{time}, by the machine's clock"),
-        (None, Some(time)) => format!("begun {time}, and its end is not in the log"),
-        (None, None) => "at a time that the log does not tell".to_owned(),
+        (None, Some(time)) => format!("begun {time}; the log does not record the end"),
+        (None, None) => "at an unknown time".to_owned(),
     };
     if let Some(version) = &run.version {
         words = format!("{words}; USMT {version}");
     }
-    let whose = if is_named { "" } else { "; it does not name this store" };
+    let whose = if is_named { "" } else { "; the log may be of another store" };
     out.field("captured", &format!("{words} ({}{whose})", run.log));
     if let Some(failure) = &run.failure {
         out.field("FAILED", failure);
     }
 }
 
-/// Whether only a key opens the store; `None` where nobody can say.
+/// Whether the store is encrypted; `None` if that is not known.
 fn is_encrypted(store: &Store, survey: &Survey, capture: Option<(&UsmtRun, bool)>) -> Option<bool> {
     // /encrypt and /nocompress exclude each other (Microsoft, "ScanState syntax").
     if store.kind != StoreKind::Compressed {

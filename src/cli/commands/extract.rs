@@ -19,9 +19,9 @@ pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
     if let Some(user) = args.of_user.as_ref().filter(|_| chosen.is_empty()) {
         let kind = &chosen.rescue().kind;
         let action = if kind == "compressed" {
-            "A compressed store keeps files in USMT.MIG: usmtutils /extract takes them out."
+            "A compressed store has its files in USMT.MIG: use usmtutils /extract."
         } else {
-            "lifeboat list shows the users: the folders below File\\C$\\Users."
+            "Run lifeboat list: the users are the folders below File\\C$\\Users."
         };
         return Err(Failure::new(
             Exit::NothingFound,
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
         return Err(Failure::new(
             Exit::NothingFound,
             format!("{name}: there is no {missing} in this set"),
-            "lifeboat list shows the paths in it.",
+            "Run lifeboat list: it shows the paths in the set.",
         )
         .into());
     }

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
     }
     let mut exit = Exit::Done;
     let totals = rescue.totals;
-    // Lines on a terminal show by themselves how far it is.
+    // Lines on a terminal already show the progress.
     let show_progress = out.is_json() || !std::io::stdout().is_terminal();
     let mut progress = Progress {
         total_files: totals.files + totals.links + totals.directories,
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
             }
             Ok(_) => {}
             Err(error) => {
-                // The lines behind a damaged piece are still good.
+                // The lines after a damaged piece are still good.
                 exit = Exit::Losses;
                 out.error(&error.to_string(), &error.advice(), exit.code());
             }

@@ -1,5 +1,5 @@
-//! `lifeboat loadstate`: which command puts a store back into Windows; as text,
-//! as a script, or run and followed.
+//! `lifeboat loadstate`: shows, writes or runs the command that restores a
+//! store into Windows.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
 
-/// A store, and where it is for the machine that this runs on.
+/// A store, and its place on this machine.
 struct Asked {
     kept: LoadstateStore,
-    /// The folder above `USMT`, as this machine calls it; `None` for a set.
+    /// The folder above `USMT`, as a path on this machine; `None` for a set.
     here: Option<String>,
     display: String,
-    /// Drives of parts that have another letter now.
+    /// Drives of parts whose letter has changed.
     moved: Vec<String>,
 }
 
@@ -40,16 +40,16 @@ pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
         way.store = asked.here.clone().or(way.store.take());
     }
     let Some(first) = all.first() else {
-        let what = format!("{}: loadstate has no such way for this store", asked.display);
+        let what = format!("{}: this way does not exist for this store", asked.display);
         let what = if ways(&asked.kept).is_empty() {
-            format!("{}: this is a folder, not a store; loadstate has no use for it", asked.display)
+            format!("{}: this is a folder, not a store; loadstate cannot use it", asked.display)
         } else {
             what
         };
         return Err(Failure::new(
             Exit::Usage,
             what,
-            "Way b is for a hard-link store that had one part.",
+            "Leave out --way. Way b is only for a hard-link store of one part.",
         )
         .into());
     };
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
     if args.run { start(args, first, call, &asked, out) } else { Ok(Exit::Done) }
 }
 
-/// What `--i`, `--keyfile` and `--decrypt` mean.
+/// Applies `--i`, `--keyfile` and `--decrypt`.
 fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
     let mut call = Call::default();
     if !args.i.is_empty() {
@@ -70,7 +70,7 @@ fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
         return Err(Failure::new(
             Exit::Usage,
             format!("{}: only a compressed store can be encrypted", asked.display),
-            "Leave --keyfile out.",
+            "Leave out --keyfile.",
         )
         .into());
     }
@@ -90,8 +90,8 @@ fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
         if quoted(word).is_none() {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("{word}: this name cannot stand on a command line"),
-                "Copy the file to a name without quotation marks, %, ! and ^.",
+                format!("{word}: this name cannot be used on a command line"),
+                "Copy the file to a name without quotation marks, %, ! or ^.",
             )
             .into());
         }
@@ -99,7 +99,7 @@ fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
     Ok(call)
 }
 
-/// The store that is named: that of a set, or one that stands somewhere.
+/// The store on the command line: that of a set, or a restored one.
 fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
     if let [set] = args.what.as_slice()
         && sets::looks_like_set(set)
@@ -124,8 +124,8 @@ fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
             let ids: Vec<&str> = several.iter().map(|store| store.id.as_str()).collect();
             Err(Failure::new(
                 Exit::Usage,
-                format!("{} stores are there: {}", several.len(), ids.join(", ")),
-                "Say which one: --store ID. lifeboat detect shows them.",
+                format!("{} stores found: {}", several.len(), ids.join(", ")),
+                "Choose one: --store ID. lifeboat detect lists them.",
             )
             .into())
         }
@@ -157,10 +157,10 @@ fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
     }
 }
 
-/// Where Windows has a store: below where its volume was opened, which is not the
-/// drive itself where a volume is mounted in a folder.
+/// The path of a store in Windows. A volume may be mounted in a folder instead
+/// of at a drive letter.
 fn place_of(store: &NtPath, mount: Option<&Path>, letter: Option<char>) -> Option<String> {
-    // A volume is also known by its GUID, which is no path for loadstate.
+    // loadstate cannot use a volume GUID path.
     let mount = mount.and_then(Path::to_str).filter(|mount| mount.get(1..2) == Some(":"));
     let Some(mount) = mount else {
         return Some(store.on_drive(&letter?.to_string()));
@@ -195,11 +195,11 @@ fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
         out.result(&format!("  {command}"));
     }
     for moved in &asked.moved {
-        out.note(&format!("drive {moved}; loadstate wants every part at its original drive"));
+        out.note(&format!("drive {moved}; loadstate requires every part at its original drive"));
     }
 }
 
-/// A script that runs the command, for the day when Lifeboat is not there.
+/// Writes a script that runs the command without Lifeboat.
 fn write_script(file: &Path, way: &Way, call: &Call, args: &Loadstate, out: Out) -> Result<()> {
     let program = "%LOADSTATE%".to_owned();
     let line = way.line(&Call { program: "loadstate".to_owned(), ..call.clone() });
@@ -210,8 +210,8 @@ fn write_script(file: &Path, way: &Way, call: &Call, args: &Loadstate, out: Out)
     let (Some(line), Some(usmt)) = (line, usmt) else {
         return Err(Failure::new(
             Exit::Failed,
-            "the command cannot stand in a script as it is: see above",
-            "Restore the store first; then give this command the restored store.",
+            "the command cannot be written to a script: see above",
+            "Restore the store first, then run this command with the restored store.",
         )
         .into());
     };
@@ -229,8 +229,8 @@ fn write_script(file: &Path, way: &Way, call: &Call, args: &Loadstate, out: Out)
     written.map_err(|error| {
         Failure::new(
             Exit::Failed,
-            format!("{}: cannot be written: {error}", file.display()),
-            "Name a file that is not there yet, in a folder that may be written to.",
+            format!("{}: the script cannot be written: {error}", file.display()),
+            "Give a file that does not exist, in a folder where you can write.",
         )
     })?;
     out.say("");
@@ -275,7 +275,7 @@ echo loadstate.exe was not found: put this script beside it.
 exit /b 9009
 "#;
 
-/// Runs the command here.
+/// Runs the command on this machine.
 fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -> Result<Exit> {
     let refuse = |what: String, action: &str| -> Result<Exit> {
         Err(Failure::new(Exit::Failed, what, action).into())
@@ -283,8 +283,8 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
     if !cfg!(windows) {
         return Err(Failure::new(
             Exit::Usage,
-            "--run: loadstate runs in full Windows only",
-            "Run this there, or take the command above; --write FILE makes a script.",
+            "--run: loadstate runs only in Windows",
+            "Run it there, or use the command above. --write FILE makes a script.",
         )
         .into());
     }
@@ -294,39 +294,42 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
     let around = Around { variable: &variable, program };
     if is_windows_pe(&around) {
         let what = "--run: this is WinPE, where loadstate does not run".to_owned();
-        return refuse(what, "Start the new Windows, and run the same command there.");
+        return refuse(what, "Start the new Windows and run the same command there.");
     }
     let Some(store) = way.store.clone() else {
         return refuse(
-            format!("{}: nobody knows where the store is to be", asked.display),
-            "Restore it, then name the restored store instead of the set.",
+            format!("{}: the place of the store is not known", asked.display),
+            "Restore the set, then give the restored store instead of the set.",
         );
     };
     if !Path::new(&store).join("USMT").is_dir() {
-        let what = format!("{store}: there is no store (no folder USMT in it)");
+        let what = format!("{store}: there is no store (it has no folder USMT)");
         return refuse(what, "Restore it first: lifeboat restore SET --in-place");
     }
     if Path::new(&store).parent().is_some_and(|above| above.join(MARKER).exists()) {
-        let what = format!("{store}: a restore of this store has not ended");
-        return refuse(what, "Run the same restore again; it goes on where it stopped.");
+        let what = format!("{store}: a restore of this store is not complete");
+        return refuse(what, "Run the same restore again: it resumes.");
     }
     if way.flags.contains(&"/hardlink") && !asked.moved.is_empty() {
-        let what = format!("drive {}; a hard-link store needs it there", asked.moved.join(", "));
-        return refuse(what, "Give the drives their letters back: diskmgmt.msc, or diskpart.");
+        let what = format!(
+            "drive {}; a hard-link store must be at its original drive",
+            asked.moved.join(", ")
+        );
+        return refuse(what, "Assign the original drive letters with diskmgmt.msc or diskpart.");
     }
     let (exe, looked) = find(args.usmt.as_deref(), &around);
     let Some(exe) = exe else {
         let places: Vec<String> = looked.iter().map(|dir| dir.display().to_string()).collect();
-        out.note(&format!("looked for loadstate.exe in: {}", places.join("; ")));
+        out.note(&format!("searched for loadstate.exe in: {}", places.join("; ")));
         let what = "loadstate.exe was not found".to_owned();
-        return refuse(what, "Install the ADK (USMT alone is enough), or say where: --usmt DIR");
+        return refuse(what, "Install the ADK (USMT is enough), or give its folder: --usmt DIR.");
     };
     for xml in &mut call.xml {
         *xml = settle(xml, &exe).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
-                format!("--i {xml}: not here, and not beside {}", exe.display()),
-                "Name the files that were used at the capture, each with its path.",
+                format!("--i {xml}: not found, neither here nor beside {}", exe.display()),
+                "Give the files that were used at the capture, each with its path.",
             )
         })?;
     }
@@ -334,8 +337,8 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
         *key = settle(key, &exe).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
-                format!("--keyfile {key}: there is no such file"),
-                "Name the file with its path.",
+                format!("--keyfile {key}: this file does not exist"),
+                "Give the path of the key file.",
             )
         })?;
     }
@@ -353,8 +356,12 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
     });
     out.clear();
     let ended = ended.map_err(|error| {
-        let what = format!("{}: cannot be started: {error}", exe.display());
-        Failure::new(Exit::Failed, what, "Run it elevated; check that it fits this Windows.")
+        let what = format!("{}: loadstate cannot be started: {error}", exe.display());
+        Failure::new(
+            Exit::Failed,
+            what,
+            "Run as administrator. Check that loadstate has the architecture of this Windows.",
+        )
     })?;
     Ok(finish(&ended, &call, out))
 }
@@ -376,7 +383,7 @@ fn follow(said: Said, phase: &mut String, percent: &mut u8, out: Out) {
     out.percent(phase, *percent);
 }
 
-/// What the return code means; the exit code of our own.
+/// Shows what the return code means; returns Lifeboat's exit code.
 fn finish(ended: &Ended, call: &Call, out: Out) -> Exit {
     let meaning = ended.code.and_then(return_code);
     let exit = match ended.code {
@@ -385,8 +392,8 @@ fn finish(ended: &Ended, call: &Call, out: Out) -> Exit {
         Some(2) => Exit::Interrupted,
         _ => Exit::Failed,
     };
-    let what = meaning.map_or("It ended in a way that Microsoft does not list.", |m| m.what);
-    let action = meaning.map_or("Look at the log.", |m| m.action);
+    let what = meaning.map_or("Microsoft does not document this return code.", |m| m.what);
+    let action = meaning.map_or("Check the log.", |m| m.action);
     out.event(
         "loadstate-end",
         &json!({
@@ -413,22 +420,22 @@ fn finish(ended: &Ended, call: &Call, out: Out) -> Exit {
     exit
 }
 
-/// A file that was named: as it is, or beside `loadstate.exe`.
+/// The path of a file: as given, or beside `loadstate.exe`.
 fn settle(name: &str, exe: &Path) -> Option<String> {
     let beside = exe.parent().map(|folder| folder.join(name));
     let found = [Some(PathBuf::from(name)), beside].into_iter().flatten().find(|f| f.is_file())?;
     std::path::absolute(found).ok()?.to_str().map(str::to_owned)
 }
 
-/// A folder for the progress log, gone at the end.
+/// A folder for the progress log, removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("lifeboat-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| {
-            let what = format!("{}: cannot be made: {error}", folder.display());
-            Failure::new(Exit::Failed, what, "Point TEMP to a folder that can be written to.")
+            let what = format!("{}: this folder cannot be made: {error}", folder.display());
+            Failure::new(Exit::Failed, what, "Set TEMP to a folder where you can write.")
         })?;
         Ok(Self(folder))
     }

@@ -24,11 +24,11 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     let to = args.to.as_deref().ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "no destination was named",
-            "Name it: --to FOLDER or \\\\server\\share, or in lifeboat.toml.",
+            "no destination given",
+            "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.",
         )
     })?;
-    // So with a passphrase that is no good.
+    // Likewise a passphrase that is too short.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
     let request = request(args, encryption);
@@ -72,7 +72,7 @@ pub(crate) fn look_at(
         }),
     );
     out.detail(&format!(
-        "{}: {} a second; compressing at level {level}",
+        "{}: {}/s; compression level {level}",
         target.display(""),
         units::bytes(found.write_speed)
     ));
@@ -80,13 +80,14 @@ pub(crate) fn look_at(
         let side = if ahead > 0 { "ahead of" } else { "behind" };
         let ahead = units::count(ahead.unsigned_abs(), "second", "seconds");
         out.note(&format!(
-            "the destination's clock is {ahead} {side} this PC's, after which sets are named"
+            "the destination's clock is {ahead} {side} this PC's clock; the names of sets use \
+             this PC's"
         ));
     }
     Ok((found, request))
 }
 
-/// What all sets of a run have in common.
+/// What all sets of a run share.
 pub(crate) struct Job<'a> {
     pub(crate) request: OffloadRequest,
     pub(crate) target: &'a dyn Destination,
@@ -110,7 +111,7 @@ impl Job<'_> {
             }
         }
         if !found.closed.is_empty() {
-            out.result("Some volumes could not be looked into (see above): a store may be there.");
+            out.result("Some volumes could not be read (see above): a store may be there.");
         }
         Ok(exit)
     }
@@ -143,7 +144,7 @@ impl Job<'_> {
             out.clear();
             let outcome = outcome?;
             self.show(&outcome);
-            out.say("  This is a folder, not a store: loadstate has no use for it.");
+            out.say("  This is a folder, not a store: loadstate cannot use it.");
             if outcome.losses > 0 {
                 exit = Exit::Losses;
             }
@@ -178,7 +179,7 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     };
     out.result(&format!("{word}: {}", target.display(&outcome.set)));
     out.result(&format!(
-        "  {}, {}, {} packed into {}",
+        "  {}, {}, {} compressed to {}",
         units::count(totals.files, "file", "files"),
         units::count(totals.directories, "folder", "folders"),
         units::bytes(totals.bytes),
@@ -189,17 +190,17 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     }
     if totals.losses > 0 {
         out.result(&format!(
-            "  {}: the manifest names each",
+            "  {}: the manifest lists each",
             units::count(totals.losses, "loss", "losses")
         ));
     }
     if let Some(encryption) = &outcome.rescue.encryption {
         let key = if encryption.how == "passphrase" {
-            "Without the passphrase nobody reads it: not you either."
+            "Without the passphrase it cannot be read, not even by you."
         } else {
-            "Only who has a recipient's identity reads it."
+            "Only the identity of a recipient can decrypt it."
         };
-        out.result(&format!("  encrypted. {key}"));
+        out.result(&format!("  Encrypted. {key}"));
     }
-    out.say("  Next: RESTORE.txt in that folder says how to put it back.");
+    out.say("  Next: RESTORE.txt in that folder says how to restore it.");
 }

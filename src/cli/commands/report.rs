@@ -22,7 +22,7 @@ use crate::model::units;
 pub(crate) fn run(args: &Report, out: Out) -> Result<Exit> {
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let to = args.to.clone().unwrap_or_else(|| PathBuf::from(format!("{}.html", set.name())));
-    // Before a large manifest is read.
+    // Checked before a large manifest is read.
     if to.exists() {
         return Err(is_there(&to).into());
     }
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Report, out: Out) -> Result<Exit> {
             return Err(SetError::Cancelled { set: None });
         }
         if let Err(error @ SetError::Damaged { .. }) = &line {
-            // The lines behind a damaged piece are still good.
+            // The lines after a damaged piece are still good.
             damaged += 1;
             out.error(&error.to_string(), &error.advice(), Exit::Losses.code());
         }
@@ -53,13 +53,13 @@ pub(crate) fn run(args: &Report, out: Out) -> Result<Exit> {
     Ok(if damaged == 0 { Exit::Done } else { Exit::Losses })
 }
 
-/// Writes the page whole, or leaves nothing.
+/// Writes the complete page, or leaves no file.
 fn write(to: &Path, page: &[u8]) -> Result<(), Failure> {
     let failed = |error: &std::io::Error| {
         Failure::new(
             Exit::Destination,
             format!("{}: the report cannot be written: {error}", to.display()),
-            "Name a file in a folder that is there and can be written to: --to FILE.",
+            "Give a file in an existing folder where you can write: --to FILE.",
         )
     };
     let mut file = match File::create_new(to) {
@@ -72,7 +72,7 @@ fn write(to: &Path, page: &[u8]) -> Result<(), Failure> {
     let written = file.write_all(page).and_then(|()| file.sync_all());
     drop(file);
     written.map_err(|error| {
-        // Half a page would look like a whole one.
+        // A partial page would look like a complete one.
         let _ = std::fs::remove_file(to);
         failed(&error)
     })
@@ -81,7 +81,7 @@ fn write(to: &Path, page: &[u8]) -> Result<(), Failure> {
 fn is_there(to: &Path) -> Failure {
     Failure::new(
         Exit::Destination,
-        format!("{}: this file is there already", to.display()),
-        "Name another one: --to FILE. Nothing is written over.",
+        format!("{}: this file already exists", to.display()),
+        "Give another file: --to FILE. report does not overwrite files.",
     )
 }

@@ -18,7 +18,7 @@ use crate::cli::{places, sets};
 use crate::model::units;
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
-    // A wrong --to should not cost the way to the set.
+    // Check --to before opening the set.
     let named = if args.to.is_empty() { None } else { Some(Destinations::parse(&args.to)?) };
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let whole = set.rescue().clone();
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         Some(to) if !args.in_place => to,
         named => places::find(rescue, named, out)?,
     };
-    // A folder goes among what is there; a store stands for itself.
+    // A folder merges with what is there; a store is staged.
     let to = match rescue.what {
         What::Store => Destinations::Staged(Box::new(to)),
         What::Folder => to,
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let losses = show("Restored", done, verified, out);
     for kept in kept {
         out.event("kept-aside", &json!({"path": kept}));
-        out.result(&format!("  The store that was there is kept as {kept}"));
+        out.result(&format!("  The previous store is kept as {kept}"));
     }
     let differs = sealed.is_some_and(|s| seal::tell(&shown, &s, Looked::Bytes, out));
     for lack in &rescue.lacks {
@@ -69,26 +69,26 @@ fn one_part(set: SetReader, drive: &str) -> Result<Chosen> {
     Ok(Chosen::part(set, found)?)
 }
 
-/// What loadstate needs now.
+/// Says what loadstate needs now.
 fn advise(whole: &Rescue, restored: &Rescue, out: Out) {
     if whole.what != What::Store {
-        out.say("This set is a folder, not a store: loadstate has no use for it.");
+        out.say("This set is a folder, not a store: loadstate cannot use it.");
         return;
     }
     if whole.parts.len() > restored.parts.len() {
         let missing = whole.parts.iter().filter(|part| !restored.parts.contains(part));
         let missing: Vec<&str> = missing.map(|part| part.drive.as_str()).collect();
-        out.say(&format!("loadstate needs the other parts too: --part {}", missing.join(", ")));
+        out.say(&format!("loadstate also needs the other parts: --part {}", missing.join(", ")));
         return;
     }
     if let Some(way) = ways(&whole.kept()).first() {
-        out.say("Next, elevated, in the full Windows (loadstate does not run in WinPE):");
+        out.say("Next, as administrator in Windows (loadstate does not run in WinPE):");
         out.say(&format!("  {}", way.command(&Call::default())));
         out.say("  or: lifeboat loadstate SET --run");
     }
 }
 
-/// Says what was done; gives the number of losses, old ones included.
+/// Shows what was done; returns the number of losses, including old ones.
 pub(crate) fn show(verb: &str, done: Restored, verified: Verified, out: Out) -> u64 {
     out.clear();
     let losses = done.losses + verified.losses;
@@ -114,11 +114,14 @@ pub(crate) fn show(verb: &str, done: Restored, verified: Verified, out: Out) -> 
         units::bytes(done.bytes),
     ));
     if losses > 0 {
-        out.result(&format!("  {} here (see above)", units::count(losses, "loss", "losses")));
+        out.result(&format!(
+            "  {} in this run (see above)",
+            units::count(losses, "loss", "losses")
+        ));
     }
     if done.carried > 0 {
         out.result(&format!(
-            "  {} when the set was made; lifeboat list names each",
+            "  {} when the set was made: lifeboat list shows each",
             units::count(done.carried, "loss", "losses")
         ));
     }

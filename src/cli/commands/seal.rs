@@ -25,11 +25,11 @@ pub(crate) fn run(args: &Seal, global: &Global, out: Out) -> Result<Exit> {
         return Err(Failure::new(
             Exit::Usage,
             format!("{image}: a disk image is never written to, so it cannot be sealed"),
-            "Mount its volume for writing and name the folder, or name a drive.",
+            "Mount its volume for writing and give the folder, or give a drive.",
         )
         .into());
     }
-    // What was written a moment ago the device may not have yet; the file API has.
+    // Recent writes may not be on the device yet, but the file API has them.
     let global = Global { via: global.via.or(Some(ViaArg::Host)), ..global.clone() };
     let mut found = sources::find(&args.sources, &global, out)?;
     let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
@@ -58,28 +58,29 @@ fn is_image(source: &Path) -> bool {
     source.is_file() && !disk::names_a_device(source)
 }
 
-/// Nothing was found: on a volume that is not mounted there may be a store.
+/// The error when nothing was found: a volume that is not mounted may have a
+/// store.
 fn nothing_to_seal(found: &sources::Found) -> anyhow::Error {
     let closed = found.volumes.iter().find(|v| v.tree.is_err() && v.may_hold_stores);
     match closed {
         Some(volume) => Failure::new(
             Exit::Failed,
             format!("{}: not mounted, so nothing can be sealed there", volume.display),
-            "Mount it for writing and name the folder; in Windows name the drive.",
+            "Mount it for writing and give the folder. In Windows, give the drive.",
         )
         .into(),
         None => sources::nothing_found(found).into(),
     }
 }
 
-/// Where the host has the folder that a store's seal belongs into.
+/// The folder for a store's seal, as a path on this machine.
 fn folder_of(store: &Store, volumes: &[&SourceVolume]) -> Result<PathBuf> {
     let no_way = |what: String| {
-        let action = "Mount the volume for writing and name the folder, or name the drive.";
+        let action = "Mount the volume for writing and give the folder, or give the drive.";
         Failure::new(Exit::Failed, what, action)
     };
     let Some(part) = store.first() else {
-        return Err(no_way("a store without parts".into()).into());
+        return Err(no_way("the store has no parts".into()).into());
     };
     let mount = volumes.get(part.volume).and_then(|volume| volume.mount.clone());
     let mount = mount.ok_or_else(|| {
@@ -87,12 +88,14 @@ fn folder_of(store: &Store, volumes: &[&SourceVolume]) -> Result<PathBuf> {
     })?;
     let store_path: NtPath = part.store_path();
     let names: Option<PathBuf> = store_path.names().iter().map(NtName::as_str).collect();
-    let names = names.ok_or_else(|| no_way(format!("{store_path}: no file API has that path")))?;
+    let names = names
+        .ok_or_else(|| no_way(format!("{store_path}: the file API does not support this path")))?;
     Ok(mount.join(names))
 }
 
-/// What is known of the machine. In a running Windows its name cannot be read
-/// from the disk, since the system holds its hive; WinPE's own means nothing.
+/// The name and serial number of the machine. A running Windows locks its
+/// registry hive, so its name comes from the environment. WinPE's own name
+/// means nothing.
 fn machine(found: &Machine) -> SetMachine {
     let variable = |name| std::env::var(name).ok();
     let in_windows = cfg!(windows) && variable("SystemDrive").is_some_and(|drive| drive != "X:");
@@ -103,7 +106,7 @@ fn machine(found: &Machine) -> SetMachine {
     }
 }
 
-/// Whether all parts of the store were sealed; says what was not.
+/// Whether all parts of the store were sealed; reports those that were not.
 fn is_whole(store: &Store, closed: &[String], out: Out) -> bool {
     for finding in missing_parts(store, closed) {
         out.finding(&finding);
@@ -111,15 +114,15 @@ fn is_whole(store: &Store, closed: &[String], out: Out) -> bool {
     for lack in store.lacks(closed) {
         match lack {
             Lack::Drive(drive) => {
-                let what = format!("the part on drive {drive}: was not found, nor sealed");
+                let what = format!("the part on drive {drive}: was not found, so it is not sealed");
                 out.field("MISSING", &what);
-                out.field("To do", &format!("name its drive as well: lifeboat seal ... {drive}:"));
+                out.field("Fix", &format!("add its drive: lifeboat seal ... {drive}:"));
             }
             Lack::Primary => {
-                let what = "the primary part (hardlink.main) was not found, nor sealed";
+                let what = "the primary part (hardlink.main) was not found, so it is not sealed";
                 out.field("MISSING", what);
             }
-            Lack::Unknown(_) => out.field("MISSING", "perhaps a part: see above"),
+            Lack::Unknown(_) => out.field("MISSING", "possibly a part: see above"),
         }
     }
     store.lacks(closed).is_empty()
@@ -162,7 +165,7 @@ fn show(store: &Store, made: &Made, quick: bool, out: Out) {
     out.say("  Nothing else was written.");
 }
 
-/// Says what a seal said of a set; whether that costs the exit code 3.
+/// Shows the verdict of a seal; returns whether the exit code is 3.
 pub(crate) fn tell(set: &str, outcome: &SealOutcome, looked: Looked, out: Out) -> bool {
     let words = verdict(outcome, looked);
     event(set, outcome, &words, out);
@@ -170,7 +173,7 @@ pub(crate) fn tell(set: &str, outcome: &SealOutcome, looked: Looked, out: Out) -
     outcome.differs()
 }
 
-/// The event about what a seal said of a store or a set.
+/// The event with the verdict of a seal about a store or a set.
 pub(crate) fn event(of: &str, outcome: &SealOutcome, words: &str, out: Out) {
     let mut event = json!({"of": of, "verdict": words});
     if let (Some(event), Ok(serde_json::Value::Object(fields))) =

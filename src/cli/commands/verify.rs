@@ -38,7 +38,7 @@ fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) ->
     verify_found(&sources::find(names, global, out)?, args, out)
 }
 
-/// The stores in what was found.
+/// Verifies the stores that were found.
 fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit> {
     let level = match args.level {
         LevelArg::Quick => Level::Quick,
@@ -49,7 +49,7 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
     if !stores.iter().any(|s| s.kind.holds_data()) {
         return Err(sources::nothing_found(found).into());
     }
-    // A damaged volume is damage, whatever the store looks like.
+    // A damaged volume counts as damage, even if the store looks intact.
     let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
     let mut damaged = volumes >= Some(Severity::Damage);
     let usmtutils = Usmtutils::find(args.usmt.as_deref());
@@ -110,7 +110,7 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
     );
     out.field("verdict", &verdict.state);
     let lists = [
-        ("proved", &verdict.proved),
+        ("verified", &verdict.proved),
         ("likely", &verdict.plausible),
         ("unknown", &verdict.unknown),
     ];
@@ -125,7 +125,7 @@ fn no_usmtutils(args: &Verify) -> Failure {
     let dir = args.usmt.clone().unwrap_or_default();
     if cfg!(windows) {
         let what = format!("there is no usmtutils.exe in {}", dir.display());
-        Failure::new(Exit::Usage, what, "Name the folder that it is in, or leave out --usmt.")
+        Failure::new(Exit::Usage, what, "Give the folder that has it, or leave out --usmt.")
     } else {
         let what = "--usmt needs Windows: usmtutils is a Windows program";
         Failure::new(Exit::Usage, what, "Leave it out, or run lifeboat.exe.")
@@ -153,13 +153,17 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
     let lacks = &verified.rescue.lacks;
     let verdict = match (verified.damage, level) {
         (0, Level::Full) if keys.is_none() => {
-            "every file has its hash; encrypted, and without its key nobody knows what is in it"
+            "OK: the hash of every file matches. The set is encrypted: its contents were not \
+             checked without a key"
         }
         (0, Level::Quick) if keys.is_none() => {
-            "plausible: all files are there with their sizes; encrypted, and no key was given"
+            "OK (quick check): all files are present with their sizes. The set is encrypted, and \
+             no key was given"
         }
-        (0, Level::Full) => "whole: every byte read, every hash as the set says",
-        (0, Level::Quick) => "plausible: all files are there with their sizes; none was read",
+        (0, Level::Full) => "OK: every byte was read, and every hash matches",
+        (0, Level::Quick) => {
+            "OK (quick check): all files are present with their sizes; no file was read"
+        }
         _ => "DAMAGED: see above",
     };
     out.event(
@@ -180,7 +184,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
         out.field("MISSING", lack);
     }
     if lost > 0 {
-        out.result(&format!("  it was saved with {lost} losses; lifeboat list names each"));
+        out.result(&format!("  saved with {lost} losses: lifeboat list shows each"));
     }
     let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
     let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));

@@ -1,5 +1,5 @@
-//! What a running job tells, kept so that the screen can show it: stages,
-//! rate, the file that is worked on, losses so far, repetitions.
+//! The state of a running job for the screen: stages, rate, current file,
+//! losses so far, retries.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use crate::model::loss::Loss;
 use crate::model::monitor::{Progress, Stage};
 
-/// Losses that are kept to be looked through; all are counted, and the set's
-/// manifest names all.
+/// Losses that are kept to scroll through. All are counted, and the set's
+/// manifest lists all.
 const KEPT_LOSSES: usize = 10_000;
 
 /// Notes that are kept.
 const KEPT_NOTES: usize = 100;
 
-/// The span that the rate is measured over.
+/// The period over which the rate is measured.
 const RATE_OVER: Duration = Duration::from_secs(10);
 
-/// A note about something that is waited for is shown this long: the longest
-/// wait between two repetitions, and a little.
+/// How long a note about a retry is shown: a little more than the longest wait
+/// between two retries.
 const TROUBLE_LASTS: Duration = Duration::from_secs(35);
 
-/// A stage of the job, over or not.
+/// A stage of the job, finished or not.
 #[derive(Clone, Debug)]
 pub(crate) struct StageShown {
     pub(crate) stage: Stage,
@@ -33,20 +33,20 @@ pub(crate) struct StageShown {
 }
 
 impl StageShown {
-    /// How long it took, or has taken so far.
+    /// Its duration, or its duration so far.
     pub(crate) fn took(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
     }
 }
 
-/// Everything that is shown of a job.
+/// Everything that is shown about a job.
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
-    /// In their order; the last one goes on.
+    /// In order; the last one is running.
     pub(crate) stages: Vec<StageShown>,
-    /// What the present stage works on.
+    /// What the current stage works on.
     pub(crate) on: String,
-    /// The file that is worked on.
+    /// The current file.
     pub(crate) file: String,
     /// The first losses.
     pub(crate) losses: Vec<Loss>,
@@ -54,24 +54,24 @@ pub(crate) struct Shown {
     pub(crate) lost: u64,
     /// The last notes.
     pub(crate) notes: VecDeque<String>,
-    /// How often something was tried again.
+    /// The number of retries.
     pub(crate) retries: u64,
     trouble: Option<(String, Instant)>,
-    /// Bytes a second while the last store was read and packed.
+    /// Bytes a second while the last store was read and compressed.
     copying: Option<u64>,
-    /// When, and how many bytes were done then.
+    /// Times, and the bytes that were done then.
     samples: VecDeque<(Instant, u64)>,
 }
 
 impl Shown {
-    /// Bytes a second of late; `None` until there is something to go by.
+    /// Recent bytes a second; `None` until there are enough samples.
     pub(crate) fn rate(&self) -> Option<u64> {
         let ((from, before), (to, now)) = (self.samples.front()?, self.samples.back()?);
         let millis = u64::try_from(to.duration_since(*from).as_millis()).ok()?;
         (millis >= 500).then(|| now.saturating_sub(*before).saturating_mul(1000) / millis)
     }
 
-    /// How long the present stage will take from here.
+    /// The remaining time of the current stage.
     pub(crate) fn left(&self) -> Option<Duration> {
         let progress = self.stages.last()?.progress;
         let left = progress.total_bytes.checked_sub(progress.bytes).filter(|&left| left > 0)?;
@@ -79,25 +79,25 @@ impl Shown {
         Some(Duration::from_secs(left.div_ceil(rate)))
     }
 
-    /// Bytes a second of reading and packing, now or when it was last done.
+    /// Bytes a second of reading and compressing, now or in the last store.
     pub(crate) fn copying(&self) -> Option<u64> {
         self.copying.filter(|&rate| rate > 0)
     }
 
-    /// The stages of the present set: each begins by planning.
+    /// The stages of the current set: each set begins with planning.
     pub(crate) fn of_this_set(&self) -> &[StageShown] {
         let planned = self.stages.iter().rposition(|stage| stage.stage == Stage::Plan);
         &self.stages[planned.unwrap_or(0)..]
     }
 
-    /// What is being waited for.
+    /// The problem that the job waits for.
     pub(crate) fn trouble(&self) -> Option<&str> {
         let (text, since) = self.trouble.as_ref()?;
         (since.elapsed() < TROUBLE_LASTS).then_some(text.as_str())
     }
 }
 
-/// The state of a job that the screen and the job share.
+/// The state of a job, shared by the screen and the job.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     shown: Mutex<Shown>,
@@ -105,23 +105,23 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Forgets the job before.
+    /// Forgets the previous job.
     pub(crate) fn begin(&self) {
         *self.lock() = Shown::default();
         self.stopped.store(false, Ordering::SeqCst);
     }
 
-    /// Asks the job to stop at the next good moment.
+    /// Asks the job to stop after the current block.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it was asked to.
+    /// Whether the job was asked to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Looks at what is to be shown. The job waits meanwhile: be quick.
+    /// Reads the state. The job waits meanwhile: be quick.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&Shown) -> T) -> T {
         look(&self.lock())
     }
@@ -142,7 +142,7 @@ impl Live {
         shown.stages.push(StageShown { stage, progress, began: now, ended: None });
     }
 
-    /// The job ended, well or not.
+    /// The job ended.
     pub(crate) fn end(&self) {
         let mut shown = self.lock();
         if let Some(last) = shown.stages.last_mut() {
@@ -156,7 +156,7 @@ impl Live {
         if let Some(last) = shown.stages.last_mut() {
             last.progress = progress;
         }
-        // A sample every now and then is enough, and keeps the list short.
+        // A few samples a second are enough, and keep the list short.
         let due = |(at, _): &(Instant, u64)| now.duration_since(*at) >= RATE_OVER / 40;
         if shown.samples.back().is_none_or(due) {
             shown.samples.push_back((now, progress.bytes));
@@ -211,7 +211,7 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
-        // A panic elsewhere leaves it as it was.
+        // A panic in another thread does not damage the state.
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,16 +16,16 @@ impl Log {
         Self { file }
     }
 
-    /// One line. A log that cannot be written must not stop a rescue.
+    /// Writes a line. A log that cannot be written must not stop a rescue.
     pub(crate) fn write(&mut self, importance: Importance, text: &str) {
         let _ = self.file.write_all(line(importance, text, OffsetDateTime::now_utc()).as_bytes());
     }
 }
 
-/// `<![LOG[text]LOG]!><time="15:04:05.678+000" date="11-22-2026" …>`; the time
-/// is UTC, which `+000` says.
+/// `<![LOG[text]LOG]!><time="15:04:05.678+000" date="11-22-2026" …>`; `+000`
+/// means UTC.
 fn line(importance: Importance, text: &str, now: OffsetDateTime) -> String {
-    // The end mark must not stand in a text (a file name may hold anything).
+    // The text must not contain the end mark (a file name may).
     let text = text.replace("]LOG]!>", "]LOG] !>").replace(['\r', '\n'], " ");
     format!(
         "<![LOG[{text}]LOG]!><time=\"{:02}:{:02}:{:02}.{:03}+000\" date=\"{:02}-{:02}-{:04}\" \

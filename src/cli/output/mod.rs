@@ -1,5 +1,5 @@
-//! Everything that is printed goes through here: text for people, or JSON
-//! events for programs; the progress bar; the log file.
+//! Prints everything: text for people, or JSON events for programs; the
+//! progress bar; the log file.
 
 pub(crate) mod live;
 mod log;
@@ -23,27 +23,28 @@ use super::exit::{Exit, Failure};
 use super::output::log::Log;
 use live::Live;
 
-/// Set by Ctrl-C; jobs stop at the next good moment.
+/// Set by Ctrl-C: jobs stop after the current block.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// How often a program gets a progress event.
+/// The interval between progress events.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// The one [`Output`] of the process; it lives as long as the process does.
 pub(crate) type Out = &'static Output;
 
-/// Where the words go.
-#[allow(clippy::struct_excessive_bools)] // independent facts, each with its name
+/// Where output goes.
+#[allow(clippy::struct_excessive_bools)] // independent switches
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
     log: Option<Mutex<Log>>,
     bar: ProgressBar,
-    /// Whether standard output is one.
+    /// Whether standard output is a terminal.
     on_terminal: bool,
     state: Mutex<State>,
-    /// What the guided rescue shows. While it does, nothing else is printed.
+    /// What the guided rescue shows. While it has the screen, nothing else is
+    /// printed.
     live: Live,
     on_screen: AtomicBool,
 }
@@ -51,7 +52,7 @@ pub(crate) struct Output {
 struct State {
     stage: &'static str,
     last_event: Option<Instant>,
-    /// Findings that are a warning or worse.
+    /// Findings with severity warning or worse.
     doubts: u64,
     losses: u64,
 }
@@ -65,11 +66,11 @@ impl Output {
             }
             None => None,
         };
-        // Without a handler Ctrl-C kills at once: nothing is lost by that.
+        // Without a handler, Ctrl-C ends the program at once. Nothing is lost.
         let _ = ctrlc::set_handler(|| {
             if CANCELLED.swap(true, Ordering::SeqCst) {
-                // Pressed again: a server that does not answer holds it up. What
-                // is written is good up to the last checkpoint either way.
+                // Pressed again: do not wait for a server that does not answer.
+                // The set can be resumed from the last checkpoint in any case.
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
         });
@@ -96,7 +97,7 @@ impl Output {
         })))
     }
 
-    /// The guided rescue takes the screen, or gives it back.
+    /// The guided rescue takes the screen, or returns it.
     pub(crate) fn take_screen(&self, taken: bool) {
         self.on_screen.store(taken, Ordering::SeqCst);
         if taken {
@@ -109,7 +110,7 @@ impl Output {
         &self.live
     }
 
-    /// The last event: how it ended, and what was told on the way.
+    /// The last event: the result, and the numbers of findings and losses.
     pub(crate) fn summary(&self, command: &str, exit: Exit) {
         let (doubts, losses) = self.state.lock().map_or((0, 0), |s| (s.doubts, s.losses));
         self.event(
@@ -134,24 +135,24 @@ impl Output {
         self.json
     }
 
-    /// A result, for people: always printed, on standard output.
+    /// A result for people: always printed, on standard output.
     pub(crate) fn result(&self, text: &str) {
         self.log(Importance::Info, text);
         if self.prints() {
             // A closed pipe is not an error.
             let print = || drop(writeln!(std::io::stdout(), "{text}"));
-            // Lines for a file or a pipe do not meet the bar.
+            // Lines for a file or a pipe do not collide with the bar.
             if self.on_terminal { self.bar.suspend(print) } else { print() }
         }
     }
 
-    /// A result with a label before it, its lines no wider than a terminal.
+    /// A result with a label, wrapped to the width of a terminal.
     pub(crate) fn field(&self, label: &str, text: &str) {
         let label = format!("  {label:<8} ");
         self.result(&wrapped(&label, &" ".repeat(label.len()), text));
     }
 
-    /// Something worth saying, for people: not with `--quiet`.
+    /// Text for people that `--quiet` suppresses.
     pub(crate) fn say(&self, text: &str) {
         if self.quiet {
             self.log(Importance::Info, text);
@@ -160,8 +161,7 @@ impl Output {
         }
     }
 
-    /// A remark for those who want to know more: with `--verbose`, in JSON and in
-    /// the log.
+    /// A note that is shown only with `--verbose`, in JSON and in the log.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose || self.json {
             self.note(text);
@@ -170,7 +170,7 @@ impl Output {
         }
     }
 
-    /// An event, for programs. `value` must be a JSON object.
+    /// An event for programs. `value` must be a JSON object.
     pub(crate) fn event(&self, message_type: &str, value: &impl Serialize) {
         if !self.json {
             return;
@@ -183,7 +183,7 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
     }
 
-    /// How far another program is, by its own word.
+    /// The progress of another program, as it reports it.
     pub(crate) fn percent(&self, what: &str, percent: u8) {
         if self.json {
             self.event("progress", &json!({"stage": "loadstate", "percent": percent}));
@@ -210,12 +210,12 @@ impl Output {
         } else if self.prints() {
             let _ = writeln!(std::io::stderr(), "error: {what}");
             if !action.is_empty() {
-                let _ = writeln!(std::io::stderr(), "{action}");
+                let _ = writeln!(std::io::stderr(), "Fix: {action}");
             }
         }
     }
 
-    /// Takes the progress bar away.
+    /// Removes the progress bar.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -229,7 +229,7 @@ impl Output {
     }
 }
 
-/// Tells of a failure before there is an [`Output`], as that would.
+/// Reports a failure before there is an [`Output`], in the same way.
 pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCode {
     let Failure { exit, what, action, .. } = failure;
     if json {
@@ -248,12 +248,12 @@ pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCo
             let _ = writeln!(std::io::stdout(), "{event}");
         }
     } else {
-        let _ = writeln!(std::io::stderr(), "error: {what}\n{action}");
+        let _ = writeln!(std::io::stderr(), "error: {what}\nFix: {action}");
     }
     (*exit).into()
 }
 
-/// How much a line of the log matters; CMTrace colours by it.
+/// The type of a log line; CMTrace colors by it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
     Info = 1,
@@ -326,7 +326,7 @@ impl Monitor for Output {
             }
             self.bar.set_position(progress.bytes);
             if begins {
-                // What an earlier run did was not done just now.
+                // What an earlier run did must not count for the rate.
                 self.bar.reset_eta();
             }
         } else if progress.total_files > 0 {
@@ -373,12 +373,12 @@ impl Monitor for Output {
             self.bar.suspend(|| {
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
-                // A path is for copying: it stays in one piece.
+                // Paths are not wrapped, so that they can be copied.
                 let _ = writeln!(out, "  {}", finding.path);
                 for (label, text) in [
                     ("  ", &finding.what),
-                    ("  It means: ", &finding.meaning),
-                    ("  To do:    ", &finding.action),
+                    ("  Meaning:  ", &finding.meaning),
+                    ("  Fix:      ", &finding.action),
                 ] {
                     let _ = writeln!(out, "{}", wrapped(label, &" ".repeat(label.len()), text));
                 }
@@ -398,7 +398,8 @@ impl Monitor for Output {
             &json!({"kind": loss.kind.as_str(), "path": loss.path, "detail": loss.detail}),
         );
         self.live.loss(loss);
-        // The screen shows the first ones; the set, the log and JSON have all.
+        // The screen shows the first losses; the set, the log and JSON have
+        // all.
         if self.prints() && (self.verbose || count <= 20) {
             self.bar.suspend(|| {
                 let _ = writeln!(std::io::stderr(), "{text}");
@@ -406,7 +407,8 @@ impl Monitor for Output {
         }
         if self.prints() && !self.verbose && count == 21 {
             self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "lost: more; the manifest names them all");
+                let _ =
+                    writeln!(std::io::stderr(), "lost: more files; the manifest lists all losses");
             });
         }
     }
@@ -436,17 +438,16 @@ impl Monitor for Output {
     }
 }
 
-/// Whether Ctrl-C came as a signal, or the console or the system ends.
+/// Whether Ctrl-C was pressed, or the console or the system is closing.
 pub(crate) fn is_interrupted() -> bool {
     CANCELLED.load(Ordering::SeqCst)
 }
 
-/// Columns that every terminal has.
+/// The width of the smallest terminal.
 const COLUMNS: usize = 80;
 
-/// `text` behind `first`, further lines behind `rest`, broken at spaces so that
-/// no line is wider than 80 columns. A longer word (a path) stays in one piece:
-/// it can be copied.
+/// `text` after `first`, further lines after `rest`, wrapped at spaces to 80
+/// columns. A longer word (a path) is not broken, so that it can be copied.
 fn wrapped(first: &str, rest: &str, text: &str) -> String {
     let mut lines = first.to_owned();
     let mut column = first.chars().count();
@@ -486,7 +487,7 @@ pub(crate) fn words(stage: Stage) -> &'static str {
     }
 }
 
-/// Plain ASCII: code page 437 and serial consoles have nothing else for sure.
+/// Plain ASCII: code page 437 and serial consoles may have nothing else.
 fn style(with_total: bool) -> ProgressStyle {
     let template = if with_total {
         "{wide_msg}\n[{bar:28}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta}"

@@ -1,5 +1,5 @@
-//! The state of the guided rescue: which page is shown, what was chosen, what a
-//! key does there. Draws nothing and starts nothing: it says what is to be done.
+//! The state of the guided rescue: the page, the choices, and what each key
+//! does. It draws nothing and starts nothing: it returns an [`Effect`].
 
 use crate::destination::ErrorKind;
 
@@ -8,95 +8,95 @@ use super::super::exit::{Exit, Failure};
 use super::jobs::{self, Checked, Done, Found, Order, Saved, Seen};
 use super::keys::{Field, Key};
 
-/// What is shown.
+/// The pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Page {
-    /// Stores are being looked for.
+    /// The search for stores.
     Finding,
-    /// None was found, or looking failed.
+    /// No store was found, or the search failed.
     Nothing,
     /// The stores.
     Stores,
-    /// The places that are attached.
+    /// The attached places.
     Where,
-    /// A place to be typed.
+    /// The form for another destination.
     Form,
-    /// The place is being tried.
+    /// The pre-flight check.
     Checking,
-    /// It failed.
+    /// The pre-flight check failed.
     Refused,
-    /// It passed.
+    /// The pre-flight check passed.
     Ready,
-    /// The stores are being saved.
+    /// The save.
     Saving,
-    /// How it ended.
+    /// The result.
     End,
 }
 
-/// What the program is to do now.
+/// What the program does next.
 pub(super) enum Effect {
     Nothing,
-    /// Look for stores.
+    /// Search for stores.
     Find,
-    /// Try a destination.
+    /// Test a destination.
     Check(Box<Wish>),
     /// Save.
     Save(Box<Order>),
-    /// Stop the job that runs.
+    /// Stop the running job.
     Stop,
-    /// Draw everything anew.
+    /// Redraw everything.
     Redraw,
     /// End the program.
     Leave(Exit),
 }
 
-/// A destination as it was chosen or typed.
+/// A destination that was chosen or typed.
 pub(super) struct Wish {
     pub(super) to: String,
     pub(super) logon: Logon,
     pub(super) password: String,
 }
 
-/// What is typed on [`Page::Form`].
+/// The fields of [`Page::Form`].
 pub(super) struct Form {
     /// Destination, user, password.
     pub(super) fields: [Field; 3],
-    /// Which of them is typed into.
+    /// The active field.
     pub(super) at: usize,
-    /// Whether the password is to be seen.
+    /// Whether the password is shown.
     pub(super) reveal: bool,
 }
 
 /// The field of [`Form`] with the password.
 pub(super) const PASSWORD: usize = 2;
 
-/// A question that is asked over a page.
+/// A question over a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Question {
-    /// Leave, with nothing saved?
+    /// Leave before anything is saved?
     Quit,
     /// Stop saving?
     Stop,
 }
 
-/// Everything that the pages show, but for the running job.
+/// Everything that the pages show, except the running job.
 pub(super) struct App {
     pub(super) page: Page,
     pub(super) question: Option<Question>,
     pub(super) found: Option<Box<Found>>,
-    /// Why nothing was found, or why the destination was refused.
+    /// Why the search failed, or why the destination was refused.
     pub(super) failure: Option<Failure>,
-    /// Which stores are to be saved.
+    /// Which stores to save.
     pub(super) marked: Vec<bool>,
-    /// The store, place or first loss that is looked at.
+    /// The selected store and place, and the first visible loss.
     pub(super) store: usize,
     pub(super) place: usize,
     pub(super) loss: usize,
-    /// How far the store's details are scrolled.
+    /// How far the details of the store are scrolled.
     pub(super) details: usize,
     pub(super) form: Form,
     logon: Logon,
-    /// Where it is tried to go: for the page that says so.
+    /// The destination that is tested, for display.
     pub(super) to: String,
     pub(super) checked: Option<Checked>,
     pub(super) saved: Saved,
@@ -131,23 +131,23 @@ impl App {
         }
     }
 
-    /// The stores that are to be saved, with their numbers.
+    /// The stores to save, with their numbers.
     pub(super) fn chosen(&self) -> impl Iterator<Item = (usize, &Seen)> {
         let stores = self.found.iter().flat_map(|found| found.stores.iter().enumerate());
         stores.filter(|(number, _)| self.marked.get(*number) == Some(&true))
     }
 
-    /// Those of them that are not saved yet.
+    /// The chosen stores that are not saved yet.
     pub(super) fn left(&self) -> impl Iterator<Item = (usize, &Seen)> {
         self.chosen().filter(|(number, _)| self.saved.sets.iter().all(|(n, ..)| n != number))
     }
 
-    /// Bytes of the stores that are to be saved, before packing.
+    /// Bytes of the stores to save, before compression.
     pub(super) fn bytes(&self) -> u64 {
         self.left().fold(0, |sum, (_, seen)| sum.saturating_add(seen.survey.total.bytes))
     }
 
-    /// How it ended, so far.
+    /// The result so far.
     pub(super) fn exit(&self) -> Exit {
         match &self.saved.failure {
             Some(failure) => failure.exit,
@@ -156,7 +156,7 @@ impl App {
         }
     }
 
-    /// A job has come to something.
+    /// A job has ended.
     pub(super) fn done(&mut self, done: Done) -> Effect {
         match done {
             Done::Found(Ok(found)) => {
@@ -190,7 +190,7 @@ impl App {
         Effect::Nothing
     }
 
-    /// A key was pressed. `losses` are in the list on the last page.
+    /// A key was pressed. `losses` is the length of the list on the last page.
     pub(super) fn key(&mut self, key: Key, losses: usize) -> Effect {
         if key == Key::Redraw {
             return Effect::Redraw;
@@ -223,7 +223,7 @@ impl App {
             Page::Saving => {
                 if matches!(key, Key::Esc | Key::Stop) {
                     if self.stopping {
-                        // Asked twice: a break harms nothing, so it is obeyed.
+                        // The second time: leave. The rescue can be resumed.
                         return Effect::Leave(Exit::Interrupted);
                     }
                     self.question = Some(Question::Stop);
@@ -235,8 +235,8 @@ impl App {
     }
 
     fn answer(&mut self, question: Question, key: Key) -> Effect {
-        // Letters that stand at the same place on most keyboards: WinPE takes
-        // every keyboard for an American one, where Y may be a Z.
+        // Letters with the same position on most keyboards: WinPE starts with
+        // the US keyboard layout, where Y may be Z.
         let letter = match question {
             Question::Quit => 'l',
             Question::Stop => 's',
@@ -309,7 +309,7 @@ impl App {
                 self.form.fields[0] = Field::new(&folder);
                 return self.check();
             }
-            // Behind the places stands the line for typing one.
+            // The last line, after the places, is for typing one.
             key => self.place = moved(self.place, places + 1, key),
         }
         Effect::Nothing
@@ -338,7 +338,7 @@ impl App {
         Effect::Nothing
     }
 
-    /// Tries what stands in the form.
+    /// Tests the destination in the form.
     fn check(&mut self) -> Effect {
         let [to, user, password] = &self.form.fields;
         let to = jobs::destination(&to.text());
@@ -347,14 +347,14 @@ impl App {
         if let (Some(mount), false) = (own, to.starts_with("smb:") || to.starts_with(r"\\")) {
             self.failure = Some(Failure::new(
                 Exit::Destination,
-                format!("{to}: this is on {mount}, on the disk that the store is on"),
-                "Name another disk or a share: nothing is written to the disk with the store.",
+                format!("{to}: this is on {mount}, on the disk that has the store"),
+                "Use another disk or a share. Lifeboat never writes to the disk with the store.",
             ));
             self.page = Page::Refused;
             return Effect::Nothing;
         }
         let user = Some(user.text()).filter(|user| !user.is_empty());
-        // Whoever types a name wants to be somebody, whatever the command line says.
+        // A typed user name overrides --anonymous.
         let anonymous = self.logon.anonymous && user.is_none();
         let logon = Logon { user, anonymous, ..self.logon.clone() };
         self.page = Page::Checking;
@@ -408,7 +408,7 @@ impl App {
     }
 }
 
-/// The next place in a list of `count`.
+/// The next index in a list of `count`.
 fn moved(at: usize, count: usize, key: Key) -> usize {
     let last = count.saturating_sub(1);
     match key {
@@ -430,7 +430,7 @@ mod tests {
     use super::super::places::tests::place;
     use super::*;
 
-    /// As if a store had been chosen, with two sticks attached.
+    /// One store, and two sticks attached.
     fn app() -> App {
         let mut places = Places::default();
         places.found = vec![place("E:/rescue"), place("F:/rescue")];

@@ -1,28 +1,27 @@
-//! What the pages draw with: text that stays in its place, bars, lists, the
-//! frame around every page. Nothing here writes outside the screen, whatever its
-//! size, and nothing but ASCII and code page 437.
+//! Draws text, bars, lists and the frame of every page. It never draws outside
+//! the screen, and uses only ASCII and code page 437.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-/// The screen that pages are made for.
+/// The width that pages are made for.
 pub(super) const WIDTH: u16 = 80;
-/// ... and its lines: serial consoles have one less than Windows' 25.
+/// The height: serial consoles have one line less than Windows' 25.
 pub(super) const HEIGHT: u16 = 24;
-/// Below this nothing useful fits.
+/// The least width and height that is useful.
 const LEAST: (u16, u16) = (60, 16);
 
-/// Characters beyond ASCII that every console with code page 437 has, as far as
-/// they stand in names and in what is drawn here.
+/// Characters of code page 437 beyond ASCII, as far as names and the pages use
+/// them.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥áíóúñÑªº¿¬½¼¡«»ßµ±÷°·²─│█░";
 
-/// The characters that lines and bars are drawn with.
+/// The characters for lines and bars.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Glyphs {
     line: char,
     full: char,
     empty: char,
-    /// Whether code page 437 is there, or ASCII alone.
+    /// Whether code page 437 is available, or only ASCII.
     more_than_ascii: bool,
 }
 
@@ -30,25 +29,25 @@ impl Glyphs {
     /// Plain characters.
     pub(super) const ASCII: Self =
         Self { line: '-', full: '#', empty: '.', more_than_ascii: false };
-    /// Those of code page 437.
+    /// Characters of code page 437.
     pub(super) const LINES: Self =
         Self { line: '─', full: '█', empty: '░', more_than_ascii: true };
 
-    /// A character as it can be shown.
+    /// The character, or `?` if it cannot be shown.
     fn fit(self, c: char) -> char {
         if matches!(c, ' '..='~') || (self.more_than_ascii && CP437.contains(c)) { c } else { '?' }
     }
 }
 
 /// How a text looks. Never the only sign of anything: many consoles show no
-/// colour, and Windows' old one neither bold nor inverse.
+/// color, and the old Windows console neither bold nor inverse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Look {
     Plain,
     Good,
     Doubtful,
     Bad,
-    /// The line that the cursor is on.
+    /// The selected line.
     Chosen,
 }
 
@@ -89,22 +88,22 @@ impl<'a> Canvas<'a> {
         self.buffer.area.height
     }
 
-    /// Says so where nothing would fit; whether that is so.
+    /// Whether the screen is too small; if so, says that.
     pub(super) fn is_too_small(&mut self) -> bool {
         let small = self.width() < LEAST.0 || self.height() < LEAST.1;
         if small {
             self.put(0, 0, "Lifeboat: this window is too small.", Look::Plain);
-            self.put(0, 1, &format!("Make it {WIDTH}x{HEIGHT} or more."), Look::Plain);
+            self.put(0, 1, &format!("Resize it to {WIDTH}x{HEIGHT} or more."), Look::Plain);
         }
         small
     }
 
-    /// Text at a place; what does not fit is left out. Gives the column behind.
+    /// Draws text at a position, cut at the edge. Returns the next column.
     pub(super) fn put(&mut self, x: u16, y: u16, text: &str, look: Look) -> u16 {
         let style = if self.colours || look == Look::Chosen { look.style() } else { Style::new() };
         let mut at = x;
         for c in text.chars() {
-            // Windows' old console scrolls when its last cell is written to.
+            // The old Windows console scrolls when its last cell is written.
             let last = at.saturating_add(1) >= self.width() && y.saturating_add(1) >= self.height();
             match self.buffer.cell_mut((at, y)) {
                 Some(cell) if !last => {
@@ -117,7 +116,7 @@ impl<'a> Canvas<'a> {
         at
     }
 
-    /// What every page has: where one is, and what the keys do.
+    /// Draws what every page has: its title, and the keys.
     pub(super) fn frame(&mut self, title: &str, keys: &[(&str, &str)]) {
         let name = concat!("Lifeboat ", env!("CARGO_PKG_VERSION"), " - guided rescue");
         self.put(1, 0, name, Look::Plain);
@@ -137,19 +136,19 @@ impl<'a> Canvas<'a> {
         self.put(0, y, &line, Look::Plain);
     }
 
-    /// Lines of the page that are left.
+    /// The remaining lines of the page.
     pub(super) fn room(&self) -> u16 {
         self.height().saturating_sub(2).saturating_sub(self.line)
     }
 
-    /// One line of the page, cut where the screen ends.
+    /// Draws one line of the page, cut at the edge.
     pub(super) fn line(&mut self, text: &str, look: Look) {
         self.at(1, text, look);
         self.next();
     }
 
-    /// Text on the present line, which stays the present one. Gives the column
-    /// behind.
+    /// Draws text on the current line, without going to the next. Returns the
+    /// next column.
     pub(super) fn at(&mut self, x: u16, text: &str, look: Look) -> u16 {
         if self.room() == 0 {
             return x;
@@ -163,7 +162,7 @@ impl<'a> Canvas<'a> {
         self.line = self.line.saturating_add(1);
     }
 
-    /// A text over as many lines as it takes.
+    /// Draws a wrapped text.
     pub(super) fn text(&mut self, indent: u16, text: &str, look: Look) {
         let width = usize::from(self.width().saturating_sub(indent.saturating_add(1)));
         for line in wrap(text, width) {
@@ -172,8 +171,8 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// What is being typed, on the present line: letters as they are, since a
-    /// wrong one would look like any other question mark.
+    /// Draws typed text on the current line, with letters beyond code page 437:
+    /// typing errors must be visible.
     pub(super) fn typed(&mut self, x: u16, text: &str) {
         if self.room() == 0 {
             return;
@@ -186,14 +185,14 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A name and what it is, over as many lines as that takes.
+    /// Draws a label and a wrapped text.
     pub(super) fn pair(&mut self, name: &str, text: &str, look: Look) {
         const INDENT: u16 = 13;
         self.at(1, name, Look::Plain);
         self.text(INDENT, text, look);
     }
 
-    /// A bar that is full so far.
+    /// The text of a bar.
     pub(super) fn bar_text(&self, width: u16, permille: u64) -> String {
         let full = u64::from(width) * permille.min(1000) / 1000;
         (0..u64::from(width))
@@ -201,20 +200,21 @@ impl<'a> Canvas<'a> {
             .collect()
     }
 
-    /// The same on the present line.
+    /// Draws a bar on the current line.
     pub(super) fn bar(&mut self, x: u16, width: u16, permille: u64) {
         let bar = self.bar_text(width, permille);
         self.at(x, &bar, Look::Plain);
     }
 
-    /// A line to choose: a sign, since not every console shows it inverse.
+    /// Draws a line of a list, with a sign, because not every console shows
+    /// inverse text.
     pub(super) fn choice(&mut self, chosen: bool, text: &str) {
         let sign = if chosen { "> " } else { "  " };
         let look = if chosen { Look::Chosen } else { Look::Plain };
         self.line(&format!("{sign}{text}"), look);
     }
 
-    /// A question over the page.
+    /// Draws a question over the page.
     pub(super) fn question(&mut self, lines: &[&str]) {
         let inner = lines.iter().map(|line| columns(line)).max().unwrap_or(0);
         let width = inner.saturating_add(6).min(self.width());
@@ -232,10 +232,10 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Shows where typing goes on, on the present line.
+    /// Draws the cursor on the current line.
     pub(super) fn cursor(&mut self, x: u16) {
         if let Some(cell) = self.buffer.cell_mut((x, self.line)) {
-            // A sign of its own: not every console shows it inverse.
+            // With a sign, because not every console shows inverse text.
             if cell.symbol() == " " {
                 cell.set_char('_');
             }
@@ -244,12 +244,13 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Columns that a text takes: what is drawn has one a character.
+/// The width of a text: every character has one column.
 fn columns(text: &str) -> u16 {
     u16::try_from(text.chars().count()).unwrap_or(u16::MAX)
 }
 
-/// The text, or its ends with `...` between: the end of a path tells the most.
+/// The text, or its start and end with `...` between. The end of a path says
+/// most.
 pub(super) fn cut(text: &str, width: usize) -> String {
     let count = text.chars().count();
     if count <= width {
@@ -262,7 +263,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     format!("{start}...{end}").chars().take(width).collect()
 }
 
-/// Breaks a text between words, and words that are too long anywhere.
+/// Wraps a text at spaces, and breaks words that are too long.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -286,8 +287,7 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Which part of a list is seen: `room` of `count` lines, so that `chosen` is
-/// among them.
+/// The visible part of a list: `room` of `count` lines, including `chosen`.
 pub(super) fn window(count: usize, room: usize, chosen: usize) -> std::ops::Range<usize> {
     let first = (chosen + 1).saturating_sub(room).min(count);
     first..count.min(first.saturating_add(room))

@@ -1,10 +1,10 @@
-//! Windows' console: whether it takes VT sequences, and drawing where it takes
-//! none (WinPE 3 to 5, Wine), by the console's own functions.
+//! The Windows console: tests for VT sequences, and draws with console
+//! functions if it does not support them (WinPE 3 to 5, Wine).
 //!
-//! `crossterm` asks the console to take sequences and believes its word. Wine
-//! says yes and shows them as text, and a `TERM` that is set makes `crossterm`
-//! believe it of any console. So it is tried out, and what is drawn here goes
-//! past that belief: each command straight to its console function.
+//! `crossterm` asks the console whether it supports sequences. Wine says yes
+//! but shows them as text, and if `TERM` is set, `crossterm` assumes support.
+//! Therefore this module tests the console, and calls the console functions
+//! directly.
 
 use std::io::{self, Stdout, Write};
 
@@ -19,8 +19,8 @@ use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 use ratatui::style::{Color, Modifier};
 
-/// Whether the console takes VT sequences: one that shows nothing leaves the
-/// cursor where it is.
+/// Whether the console supports VT sequences: an invisible sequence must not
+/// move the cursor.
 pub(super) fn takes_sequences() -> bool {
     const NOTHING: &[u8] = b"\x1b[0m";
     if !crossterm::ansi_support::supports_ansi() {
@@ -42,11 +42,11 @@ pub(super) fn takes_sequences() -> bool {
         }
         Ok(stands)
     };
-    // Not a console but a pipe that a terminal reads: sequences are its language.
+    // Not a console but a pipe to a terminal, which supports sequences.
     try_out().unwrap_or(true)
 }
 
-/// Clears the console and hides its cursor, or shows it again.
+/// Clears the console, and shows or hides its cursor.
 pub(super) fn clear(cursor: bool) -> io::Result<()> {
     ResetColor.execute_winapi()?;
     Clear(ConsoleClearType::All).execute_winapi()?;
@@ -54,7 +54,7 @@ pub(super) fn clear(cursor: bool) -> io::Result<()> {
     if cursor { Show.execute_winapi() } else { Hide.execute_winapi() }
 }
 
-/// A console without VT sequences, to draw on.
+/// A console without VT sequences.
 pub(super) struct Console {
     out: Stdout,
 }
@@ -64,10 +64,10 @@ impl Console {
         Self { out: io::stdout() }
     }
 
-    /// Shows a text in these colours. It has arrived when this comes back: the
-    /// colours and the place of the next text are set past the buffer.
+    /// Shows a text in these colors. It is flushed, because the colors and the
+    /// position of the next text do not go through the buffer.
     fn show(&mut self, text: &str, (front, back): (Color, Color)) -> io::Result<()> {
-        // Reset means the console's own colours, both at once.
+        // Reset means both of the console's own colors.
         ResetColor.execute_winapi()?;
         if front != Color::Reset {
             SetForegroundColor(front.into_crossterm()).execute_winapi()?;
@@ -80,7 +80,7 @@ impl Console {
     }
 }
 
-/// The colours of a cell: these consoles have no inverse.
+/// The colors of a cell: these consoles have no inverse.
 fn colours(cell: &Cell) -> (Color, Color) {
     if cell.modifier.contains(Modifier::REVERSED) {
         (Color::Black, Color::Gray)
@@ -96,9 +96,9 @@ impl Backend for Console {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        // Once, before any colour is set: it remembers the console's own.
+        // Once, before any color is set: this saves the console's own colors.
         SetForegroundColor(ConsoleColour::Reset).execute_winapi()?;
-        // Cells side by side that look the same are one text.
+        // Adjacent cells with the same colors are one text.
         let mut text = String::new();
         let mut look = (Color::Reset, Color::Reset);
         let mut next = None;
@@ -158,7 +158,7 @@ impl Backend for Console {
     }
 
     fn window_size(&mut self) -> io::Result<WindowSize> {
-        // Nobody asks for pixels here.
+        // Pixels are not used.
         Ok(WindowSize { columns_rows: self.size()?, pixels: Size::default() })
     }
 

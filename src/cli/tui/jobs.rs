@@ -1,5 +1,5 @@
-//! What takes long, on threads of its own: finding, the pre-flight, saving.
-//! Each calls what the commands call; the screen is drawn meanwhile.
+//! Long jobs on their own threads: the search, the pre-flight check, the save.
+//! Each calls the functions of the commands; the screen is drawn meanwhile.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -24,20 +24,20 @@ use super::super::{keys, sets, sources};
 use super::app::Wish;
 use super::places::{PARTIAL, Places};
 
-/// What a job came to.
+/// The result of a job.
 pub(super) enum Done {
     Found(Result<Box<Found>, Failure>),
     Checked(Result<Checked, Failure>),
     Saved(Box<Saved>),
 }
 
-/// A store, and what is known of it.
+/// A store, and what is known about it.
 pub(super) struct Seen {
     pub(super) store: Store,
     pub(super) survey: Survey,
-    /// When, if the logs tell.
+    /// The time of the capture, if the logs have it.
     pub(super) captured: Option<String>,
-    /// Of the quick check.
+    /// Findings of the quick check.
     pub(super) findings: Vec<Finding>,
 }
 
@@ -45,18 +45,18 @@ pub(super) struct Seen {
 pub(super) struct Found {
     pub(super) stores: Vec<Seen>,
     pub(super) machine: Machine,
-    /// Volumes that could not be looked into.
+    /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
     pub(super) places: Places,
-    /// What is wrong with the volumes.
+    /// Findings about the volumes.
     pub(super) findings: Vec<Finding>,
-    /// Volumes that could not be looked into, and other remarks.
+    /// Volumes that could not be read, and other notes.
     pub(super) notes: Vec<String>,
-    /// Volumes that could be.
+    /// The number of volumes that could be read.
     pub(super) looked_into: usize,
 }
 
-/// A destination that passed.
+/// A destination that passed the pre-flight check.
 #[derive(Clone)]
 pub(super) struct Checked {
     pub(super) target: Arc<dyn Destination>,
@@ -64,16 +64,16 @@ pub(super) struct Checked {
     /// How sets are made there; without a key.
     pub(super) request: OffloadRequest,
     pub(super) report: Preflight,
-    /// Folders of unfinished sets there.
+    /// Folders of unfinished sets at the destination.
     pub(super) begun: Vec<String>,
 }
 
-/// What is to be saved, and where to.
+/// What to save, and the destination.
 pub(super) struct Order {
-    /// With its number in the list that was found.
+    /// With their numbers in the list of stores.
     pub(super) stores: Vec<(usize, Store)>,
     pub(super) machine: Machine,
-    /// Volumes that could not be looked into.
+    /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
     pub(super) to: Checked,
 }
@@ -86,12 +86,12 @@ pub(super) struct Saved {
     pub(super) failure: Option<Failure>,
 }
 
-/// Runs a job on a thread. The screen waits for its message, so it comes even
-/// where no thread can be had.
+/// Runs a job on a thread. The screen waits for its message, so it is sent even
+/// if no thread can be started.
 pub(super) fn start(tell: &Sender<Done>, job: impl FnOnce() -> Done + Send + 'static) {
     let (own, tell) = (tell.clone(), tell.clone());
     let spawned = std::thread::Builder::new().name("guided".into()).spawn(move || {
-        // Nobody listens once the program ends.
+        // The receiver is gone when the program ends.
         let _ = own.send(job());
     });
     if let Err(error) = spawned {
@@ -102,7 +102,7 @@ pub(super) fn start(tell: &Sender<Done>, job: impl FnOnce() -> Done + Send + 'st
     }
 }
 
-/// Finds stores and places to save them to.
+/// Finds the stores, and places to save them to.
 pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
     let find = || -> Result<Box<Found>> {
         let mut found = sources::find(sources, global, out)?;
@@ -134,9 +134,9 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
     Done::Found(find().map_err(|error| explain(&error)))
 }
 
-/// A destination as it was typed, as this system wants it: `\\server\share` is
-/// `smb://server/share` where there is no Windows. A user that the address
-/// lacks comes from the field beside it.
+/// Converts a typed destination for this system: on Linux, `\\server\share` is
+/// `smb://server/share`. A user that is not in the address comes from the User
+/// field.
 pub(super) fn destination(typed: &str) -> String {
     let typed = typed.trim();
     match typed.parse::<Dest>() {
@@ -145,7 +145,7 @@ pub(super) fn destination(typed: &str) -> String {
     }
 }
 
-/// Opens the destination and tries everything that writing a set needs.
+/// Opens the destination and tests everything that writing a set requires.
 pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out) -> Done {
     let Wish { to, logon, password } = wish;
     let check = || -> Result<Checked> {
@@ -153,12 +153,13 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
             Failure::new(
                 Exit::Usage,
                 format!("{to}: not a destination"),
-                "Name a folder or a share.",
+                "Enter a folder or a share.",
             )
         })?;
         args.name = name.map(str::to_owned);
         args.level = level;
-        // How well it packs nobody knows, and the page with the figures was seen.
+        // The compressed size is not known, and the page has shown the free
+        // space.
         args.despite_space = true;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
         let (report, request) = offload::look_at(&*target, offload::request(&args, None), out)?;
@@ -170,7 +171,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
     Done::Checked(check().map_err(|error| explain(&error)))
 }
 
-/// Saves one store after the other.
+/// Saves the stores one after the other.
 pub(super) fn save(order: &Order, out: Out) -> Done {
     let mut saved = Saved::default();
     let Checked { args, target, request, .. } = &order.to;

@@ -1,16 +1,16 @@
-//! Keys, as few as a keyboard in WinPE and a serial console both have; and a
-//! line of text that is typed.
+//! Keys that both a keyboard in WinPE and a serial console have; and a text
+//! field.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-/// A key that means something here.
+/// A key with a meaning in the guided rescue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
     Enter,
     Esc,
-    /// Ctrl-C: asks for the same as Esc, from everywhere.
+    /// Ctrl-C: leave or stop, on every page.
     Stop,
-    /// Ctrl-L: draws everything anew.
+    /// Ctrl-L: redraws everything.
     Redraw,
     Up,
     Down,
@@ -24,18 +24,18 @@ pub(super) enum Key {
     BackTab,
     Backspace,
     Delete,
-    /// F2, and Ctrl-T for serial consoles that know no F2: shows a password.
+    /// F2, and Ctrl-T for serial consoles without F2: shows a password.
     Reveal,
     Char(char),
 }
 
 impl Key {
-    /// `None` for what means nothing: releases, other keys.
+    /// `None` for key releases and other keys.
     pub(super) fn of(event: KeyEvent) -> Option<Self> {
         if event.kind == KeyEventKind::Release {
             return None;
         }
-        // AltGr arrives as Ctrl and Alt: `\` and `@` of many keyboards.
+        // AltGr arrives as Ctrl and Alt: many keyboards have `\` and `@` there.
         let control = event.modifiers.contains(KeyModifiers::CONTROL)
             && !event.modifiers.contains(KeyModifiers::ALT);
         Some(match event.code {
@@ -65,14 +65,14 @@ impl Key {
     }
 }
 
-/// Far more than any path or password is long.
+/// Far longer than any path or password.
 const LONGEST: usize = 1000;
 
-/// A line that is typed.
+/// A text field.
 #[derive(Clone, Default)]
 pub(super) struct Field {
     text: Vec<char>,
-    /// Before which character typing goes on.
+    /// The index of the character after the cursor.
     cursor: usize,
 }
 
@@ -90,8 +90,8 @@ impl Field {
         self.text.is_empty()
     }
 
-    /// What is typed, cut so that `width` columns show the cursor; and the
-    /// cursor's column. Stars for a password that is not to be seen.
+    /// The part of the text around the cursor that fits in `width` columns, and
+    /// the cursor's column. Stars for a hidden password.
     pub(super) fn view(&self, width: usize, hidden: bool) -> (String, usize) {
         let first = self.cursor.saturating_sub(width.saturating_sub(1));
         let seen = self.text.iter().skip(first).take(width);
@@ -99,7 +99,7 @@ impl Field {
         (text, self.cursor - first)
     }
 
-    /// Whether the key was for the field.
+    /// Handles a key; returns whether the field uses it.
     pub(super) fn key(&mut self, key: Key) -> bool {
         match key {
             Key::Char(c) if !c.is_control() && self.text.len() < LONGEST => {

@@ -1,10 +1,10 @@
-//! The guided rescue: `lifeboat` on a terminal. It finds the stores, asks where
-//! to, tries the place, saves, and says how it ended; by keys alone, in 80x24,
-//! readable without colour.
+//! The guided rescue: `lifeboat` on a terminal. It finds the stores, asks for
+//! the destination, tests it, saves, and shows the result: with keys only, in
+//! 80x24, readable without color.
 //!
-//! It does what `lifeboat offload` does, by the same functions ([`jobs`]), with
-//! that command's own defaults. [`app`] is the state, [`pages`] show it,
-//! [`live`](super::output::live) is what a running job tells.
+//! It does what `lifeboat offload` does, with the same functions ([`jobs`]) and
+//! defaults. [`app`] is the state, [`pages`] show it,
+//! [`live`](super::output::live) is the state of a running job.
 
 mod app;
 mod canvas;
@@ -33,16 +33,16 @@ use jobs::Done;
 use keys::Key;
 use terminal::Screen;
 
-/// How often a page is drawn anew while nothing is pressed.
+/// How often a page is redrawn while no key is pressed.
 const PICTURE: Duration = Duration::from_millis(150);
 
-/// Takes the terminal, guides, gives it back.
+/// Runs the guided rescue on the terminal.
 pub(crate) fn run(args: &Guide, global: &Global, out: Out) -> Result<Exit> {
     if out.is_json() || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
-            "the guided rescue is for people at a terminal",
-            "Scripts name a command: lifeboat offload --to DEST; see lifeboat --help.",
+            "the guided rescue requires a terminal",
+            "In a script, use a command: lifeboat offload --to DEST.",
         )
         .into());
     }
@@ -58,9 +58,9 @@ pub(crate) fn run(args: &Guide, global: &Global, out: Out) -> Result<Exit> {
     Ok(exit)
 }
 
-/// A terminal that is gone (a closed window, a lost connection) sends no more
-/// keys, and reading it comes back at once for ever. What was saved so far goes on
-/// when the program is started again.
+/// Ends the program when the terminal is gone (a closed window, a lost
+/// connection): reading it would return immediately, forever. The rescue can be
+/// resumed.
 fn end_with_the_terminal() {
     while std::io::stdin().is_terminal() {
         std::thread::sleep(Duration::from_secs(1));
@@ -71,12 +71,12 @@ fn end_with_the_terminal() {
 struct Guided<'a> {
     app: App,
     sources: Vec<String>,
-    /// First part of the sets' names, if it was given.
+    /// First part of the names of the sets, if it was given.
     name: Option<String>,
     level: Level,
     global: &'a Global,
     out: Out,
-    /// Of the job that runs; an earlier one speaks to nobody.
+    /// The channel of the running job; an earlier job's channel is closed.
     tell: Sender<Done>,
     told: Receiver<Done>,
 }
@@ -88,7 +88,7 @@ impl<'a> Guided<'a> {
         Self { app: App::new(args), sources, name, level: args.level, global, out, tell, told }
     }
 
-    /// Until it is left.
+    /// Runs until the user leaves.
     fn run(&mut self, mut screen: Screen, glyphs: Glyphs) -> Result<Exit> {
         let mut tick = 0;
         self.do_it(Effect::Find, &mut screen)?;
@@ -106,7 +106,7 @@ impl<'a> Guided<'a> {
                             effect = self.app.key(key, losses);
                         }
                     }
-                    // Some terminals leave rubbish where they grow.
+                    // Some terminals show garbage when they grow.
                     Event::Resize(..) => effect = Effect::Redraw,
                     _ => {}
                 }
@@ -120,7 +120,7 @@ impl<'a> Guided<'a> {
                     return Ok(exit);
                 }
             }
-            // Ctrl-C as a signal, the window closed, the system going down.
+            // Ctrl-C as a signal, a closed window, a shutdown.
             if is_interrupted() {
                 if self.app.page != Page::Saving {
                     return Ok(Exit::Interrupted);
@@ -130,7 +130,7 @@ impl<'a> Guided<'a> {
         }
     }
 
-    /// Does what a key asked for; the exit code if that was to leave.
+    /// Does what a key requested; returns the exit code if that was to leave.
     fn do_it(&mut self, effect: Effect, screen: &mut Screen) -> Result<Option<Exit>> {
         let out = self.out;
         match effect {
@@ -139,7 +139,7 @@ impl<'a> Guided<'a> {
             Effect::Stop => {
                 out.live().stop();
                 if self.app.page != Page::Saving {
-                    // It is not waited for: what it finds is not asked for any more.
+                    // Do not wait for the job: its result is ignored.
                     (self.tell, self.told) = channel();
                 }
             }
@@ -166,7 +166,7 @@ impl<'a> Guided<'a> {
         jobs::start(&self.tell, job);
     }
 
-    /// What stays on the terminal, and in the log, once the pages are gone.
+    /// What remains on the terminal and in the log after the last page.
     fn last_words(&self, exit: Exit) {
         let saved = &self.app.saved;
         for (_, outcome, _) in &saved.sets {
@@ -177,8 +177,9 @@ impl<'a> Guided<'a> {
         } else if exit == Exit::Losses {
             let lost = self.out.live().with(|shown| shown.lost);
             self.out.result(&match lost {
-                0 => "SAVED WITH LOSSES: parts are missing, or it is not as it was sealed".into(),
-                lost => format!("SAVED WITH LOSSES: {lost} named in the manifest"),
+                0 => "SAVED WITH LOSSES: parts are missing, or the store differs from its seal"
+                    .into(),
+                lost => format!("SAVED WITH LOSSES: the manifest lists all {lost}"),
             });
         } else if saved.sets.is_empty() {
             self.out.result("Nothing was saved.");

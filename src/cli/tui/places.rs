@@ -1,5 +1,4 @@
-//! Where a set can go that is attached already: volumes of other disks than
-//! those that the stores are on.
+//! Attached volumes that a set can be saved to: those on disks without a store.
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use crate::usmt::Store;
 /// The folder that is proposed on a volume.
 const FOLDER: &str = "rescue";
 
-/// What an unfinished set's folder ends with.
+/// The end of the name of an unfinished set's folder.
 pub(crate) const PARTIAL: &str = ".partial";
 
 /// A volume that a set can go to.
@@ -20,28 +19,28 @@ pub(crate) const PARTIAL: &str = ".partial";
 pub(crate) struct Place {
     /// The folder: `E:\rescue`.
     pub(crate) folder: String,
-    /// Label, kind, disk: for people.
+    /// Label, kind, disk, for display.
     pub(crate) about: String,
-    /// Bytes that are free.
+    /// Free bytes.
     pub(crate) free: u64,
-    /// Whether its medium can be taken away.
+    /// Whether it is removable.
     removable: bool,
-    /// Whether an unfinished set is there.
+    /// Whether it has an unfinished set.
     pub(crate) begun: bool,
 }
 
-/// The disks of this machine, as far as sets and stores are concerned.
+/// The places for sets on this machine.
 #[derive(Default)]
 pub(crate) struct Places {
-    /// Best first: what can be taken away, then what has the most room.
+    /// Best first: removable ones, then those with the most free space.
     pub(crate) found: Vec<Place>,
-    /// Where the volumes of the stores' own disks are mounted: not there.
+    /// The mounts of the stores' own disks, which are not places.
     sources: Vec<String>,
 }
 
 impl Places {
-    /// Looks at everything attached. What cannot be looked at is no place.
-    /// `sources` are those that the user named.
+    /// Examines everything attached. What cannot be read is not a place.
+    /// `sources` are from the command line.
     pub(crate) fn find(stores: &[Store], sources: &[String]) -> Self {
         Self::among(disk::attached().into_iter().flatten(), stores, sources)
     }
@@ -66,7 +65,7 @@ impl Places {
     /// The mount of a store's own disk that a folder is in.
     pub(crate) fn is_on_a_source(&self, folder: &str) -> Option<&str> {
         let folder = std::path::absolute(folder).ok()?;
-        // The longest mount is the one that the folder is on.
+        // The folder is on the longest matching mount.
         let mounts = self.sources.iter().filter(|mount| folder.starts_with(mount));
         let other = |mount: &&String| {
             let inner = self.found.iter().map(|place| Path::new(&place.folder));
@@ -81,7 +80,7 @@ fn holds(disk: &Disk, stores: &[Store]) -> bool {
     parts.any(|part| disk.volumes.iter().any(|volume| volume.display == part.volume_display))
 }
 
-/// Whether the user named the disk, or a volume of it, as a source.
+/// Whether the disk, or a volume of it, is a source on the command line.
 fn is_named(disk: &Disk, sources: &[String]) -> bool {
     let plain = |name: &str| name.trim_end_matches(['/', '\\']).to_lowercase();
     let sources: Vec<String> = sources.iter().map(|source| plain(source)).collect();
@@ -116,8 +115,8 @@ fn place(disk: &Disk, volume: &Volume) -> Option<Place> {
     })
 }
 
-/// Not the system that runs here, nor what starts it. In WinPE that is `X:`, a
-/// disk in memory.
+/// Excludes the running system and its boot volumes. In WinPE, the system is
+/// `X:`, a RAM disk.
 fn is_for_sets(mount: &str) -> bool {
     let system = std::env::var("SystemDrive").unwrap_or_default();
     let own = !system.is_empty()
@@ -130,7 +129,7 @@ fn is_for_sets(mount: &str) -> bool {
 pub(crate) mod tests {
     use super::*;
 
-    /// A stick with 64 GiB to spare.
+    /// A stick with 64 GiB of free space.
     pub(crate) fn place(folder: &str) -> Place {
         let (folder, about) = (folder.to_owned(), "STICK, FAT32, usb".to_owned());
         Place { folder, about, free: 64 << 30, removable: true, begun: false }
@@ -149,8 +148,8 @@ pub(crate) mod tests {
         assert_eq!(places.is_on_a_source("/mnt/cd"), None);
     }
 
-    /// Disks as the system tells of them, each with one volume, mounted in a
-    /// folder; what they hold is a fixture.
+    /// Disks as the system reports them, each with one volume, mounted in a
+    /// folder; the contents are a fixture.
     #[cfg(target_os = "linux")]
     #[test]
     fn sticks_come_first_and_the_store_s_own_disk_is_not_offered() {

@@ -1,8 +1,8 @@
-//! The terminal, taken and given back: raw mode, the other screen, the cursor.
-//! It is given back whatever happens: at the end, on an error, in a panic.
+//! Takes the terminal (raw mode, alternate screen, cursor), and restores it in
+//! every case: at the end, on an error, in a panic.
 //!
-//! A console without VT sequences (WinPE 3 to 5, Wine) is drawn on by its own
-//! functions: `console.rs`. It has no other screen, so its screen is cleared.
+//! For a console without VT sequences (WinPE 3 to 5, Wine), `console.rs` draws.
+//! Such a console has no alternate screen, so its screen is cleared.
 
 use std::io::{self, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,15 +18,15 @@ use ratatui::buffer::Buffer;
 #[cfg(windows)]
 use super::console;
 
-/// Whether the terminal is ours now.
+/// Whether the terminal is taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal while it is ours.
+/// The taken terminal.
 pub(super) struct Screen {
     terminal: Draws,
 }
 
-/// How it is drawn on.
+/// How to draw.
 enum Draws {
     BySequences(Terminal<CrosstermBackend<Stdout>>),
     #[cfg(windows)]
@@ -34,7 +34,7 @@ enum Draws {
 }
 
 impl Screen {
-    /// Takes the terminal. From now on a panic gives it back before it speaks.
+    /// Takes the terminal. From now on, a panic restores it before it prints.
     pub(super) fn take() -> io::Result<Self> {
         let speak = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -43,14 +43,14 @@ impl Screen {
         }));
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        // What fails from here on gives it back, too.
+        // An error from here on also restores the terminal.
         let guard = Guard;
         let terminal = Draws::begin()?;
         std::mem::forget(guard);
         Ok(Self { terminal })
     }
 
-    /// Shows what `paint` paints. Only what changed is sent.
+    /// Shows what `paint` draws. Sends only changes.
     pub(super) fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
         match &mut self.terminal {
             Draws::BySequences(to) => to.draw(|frame| paint(frame.buffer_mut())).map(drop),
@@ -59,7 +59,7 @@ impl Screen {
         }
     }
 
-    /// Forgets what was sent: the next picture is sent in full.
+    /// Forgets what was sent: the next picture is sent completely.
     pub(super) fn redraw(&mut self) -> io::Result<()> {
         match &mut self.terminal {
             Draws::BySequences(to) => to.clear(),
@@ -81,7 +81,7 @@ impl Draws {
     }
 }
 
-/// Leaves the screen as `Draws::begin` found it.
+/// Restores the screen that `Draws::begin` found.
 fn end() -> io::Result<()> {
     #[cfg(windows)]
     if !knows_sequences() {
@@ -96,7 +96,7 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back when it could not be taken in full.
+/// Restores a terminal that could not be taken completely.
 struct Guard;
 
 impl Drop for Guard {
@@ -114,16 +114,16 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// Whether the terminal takes VT sequences. Tried out once: at the start.
+/// Whether the terminal supports VT sequences. Tested once, at the start.
 #[cfg(windows)]
 fn knows_sequences() -> bool {
     static KNOWS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *KNOWS.get_or_init(console::takes_sequences)
 }
 
-/// Whether lines can be drawn with the characters of code page 437, or ASCII
-/// alone is sure: by `LIFEBOAT_ASCII`, on a serial console, on a console without
-/// VT sequences, and where the locale has no other characters.
+/// Whether lines can be drawn with the characters of code page 437. Only ASCII:
+/// with `LIFEBOAT_ASCII`, on a serial console, on a console without VT
+/// sequences, and if the locale is not UTF-8.
 pub(super) fn draws_lines() -> bool {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if variable("LIFEBOAT_ASCII").is_some_and(|value| value != "0") {
@@ -138,7 +138,7 @@ pub(super) fn draws_lines() -> bool {
     }
 }
 
-/// By the locale, and by a terminal that is no serial one.
+/// Whether the locale is UTF-8 and the terminal is not a serial console.
 #[cfg(any(not(windows), test))]
 fn speaks_unicode(locale: Option<&str>, term: Option<&str>) -> bool {
     let locale = locale.unwrap_or_default().to_ascii_lowercase();

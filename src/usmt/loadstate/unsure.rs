@@ -1,20 +1,21 @@
-//! What nobody has told about `loadstate` and its stores, in one table. Messages
-//! are made from the answers, and `docs/guide/windows.md` says how to find each out:
-//! whoever does so writes the answer here and the run there.
+//! What Microsoft does not document about `loadstate` and its stores, in one
+//! table. The messages use the answers. `docs/guide/windows.md` says how to
+//! test each question on a real Windows: add the answer here, and the test run
+//! there.
 
-/// Whether something is so.
+/// The answer to a question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// Nobody has tried it, or nobody has told.
+    /// Not tested.
     Unknown,
-    /// It was tried, and is so: on what, and when.
+    /// Tested: yes. On which system, and when.
     Yes(&'static str),
-    /// It was tried, and is not so: on what, and when.
+    /// Tested: no. On which system, and when.
     No(&'static str),
 }
 
 impl Answer {
-    /// `unknown` as long as nobody knows; else what was found.
+    /// `unknown` if it was not tested, otherwise the result.
     pub fn words(self, unknown: &'static str) -> String {
         match self {
             Self::Unknown => unknown.to_owned(),
@@ -23,7 +24,7 @@ impl Answer {
         }
     }
 
-    /// The stable word, as in `--json`.
+    /// The stable name, as in `--json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -33,14 +34,14 @@ impl Answer {
     }
 }
 
-/// Something that only a real Windows can tell.
+/// A question that only a real Windows can answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Question {
     /// Its name in `docs/guide/windows.md`.
     pub id: &'static str,
-    /// What is asked; the answer is yes or no.
+    /// The question; the answer is yes or no.
     pub asks: &'static str,
-    /// What is known.
+    /// The answer.
     pub answer: Answer,
 }
 
@@ -48,37 +49,33 @@ const fn open(id: &'static str, asks: &'static str) -> Question {
     Question { id, asks, answer: Answer::Unknown }
 }
 
-/// Every question, with what is known today.
+/// All questions, with their answers.
 pub const QUESTIONS: [Question; 10] = [
     open(
         "A",
-        "Does loadstate /hardlink /nocompress take a hard-link store that was copied, and put \
-         back at its original drives and paths with all facts?",
+        "Does loadstate /hardlink /nocompress accept a hard-link store that was copied, and \
+         restored to its original drives and paths with all metadata?",
     ),
     open(
         "B",
-        "Does loadstate /nocompress take a copied hard-link store whose hardlink.main was \
-         deleted, where there was one part?",
+        "Does loadstate /nocompress accept a copied hard-link store of one part whose \
+         hardlink.main was deleted?",
     ),
-    open("C", "Does loadstate /hardlink /nocompress take a hard-link store on a share?"),
-    open(
-        "D",
-        "Does it take a store whose files are single files now, each with one name, where \
-         Windows held links?",
-    ),
+    open("C", "Does loadstate /hardlink /nocompress accept a hard-link store on a share?"),
+    open("D", "Does it accept a store whose hard links are now separate files?"),
     open("E", "Does it refuse a store without status.~lg?"),
     open("F", "Does it refuse a hard-link store with a part missing, with return code 38?"),
-    open("G", "Is hardlink.main lines of drive letter, tab, GUID?"),
+    open("G", "Does hardlink.main consist of lines with drive letter, tab, GUID?"),
     open(
         "H",
-        "Does it refuse a store that stands under another name (StateStore.lifeboat-partial), \
-         so that nothing takes a half-restored one?",
+        "Does it refuse a store with another name (StateStore.lifeboat-partial), so that a \
+         partially restored store is never used?",
     ),
-    open("I", "Is the progress log text with commas, and in which encoding?"),
-    open("J", "Does it put back files that a hard-link store holds encrypted by EFS?"),
+    open("I", "Is the progress log comma-separated text, and in which encoding?"),
+    open("J", "Does it restore EFS-encrypted files from a hard-link store?"),
 ];
 
-/// The answer to a question; unknown for one that nobody asked.
+/// The answer to a question; unknown if the question does not exist.
 pub fn answer(id: &str) -> Answer {
     QUESTIONS.iter().find(|q| q.id == id).map_or(Answer::Unknown, |q| q.answer)
 }

@@ -1,13 +1,14 @@
-//! Logs as lines: those written for CMTrace (task sequences, MDT), and plain ones.
+//! Splits logs into entries: CMTrace format (task sequences, MDT), or plain
+//! lines.
 
 use super::time::LogTime;
 
 /// One entry of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Line<'a> {
-    /// When, where the line tells.
+    /// The time, if the line has one.
     pub time: Option<LogTime>,
-    /// What it says; may have line ends in it.
+    /// The text, which may contain line ends.
     pub text: &'a str,
 }
 
@@ -15,7 +16,7 @@ const OPEN: &str = "<![LOG[";
 const CLOSE: &str = "]LOG]!>";
 
 /// The entries of a log: `<![LOG[text]LOG]!><time="…" date="…" …>`, which may
-/// go over several lines, and plain lines between them. Nothing is refused.
+/// go over several lines, and plain lines between them. Any text is accepted.
 pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -36,10 +37,10 @@ pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// What follows `<![LOG[`. An entry that never ends is a line.
+/// The entry after `<![LOG[`. An entry without an end is a line.
 fn entry(inner: &str) -> (Line<'_>, &str) {
-    // The end of another entry does not end this one; and as each search stops
-    // at the next entry, all of them together pass over the text once.
+    // The end of another entry does not end this one. Each search stops at the
+    // next entry, so the total time is linear.
     let own = &inner[..inner.find(OPEN).unwrap_or(inner.len())];
     let Some(close) = own.find(CLOSE) else { return plain(inner) };
     let text = &inner[..close];

@@ -1,9 +1,8 @@
-//! The logs that stand around a store: what they tell of the capture, of the
-//! wipe, and of the computer. They are the only witnesses of what happened, and
-//! they may be of another run: what they say is passed on in their own words.
+//! Reads the logs around a store: the capture, the wipe, and the computer's
+//! name. They are the only record of what happened, and may be from another
+//! run, so their lines are shown verbatim.
 //!
-//! `text` gets a log's text, `lines` takes it apart, `usmt` and
-//! `sequence` know what the lines mean.
+//! `text` decodes a log, `lines` splits it, `usmt` and `sequence` interpret it.
 
 mod lines;
 mod sequence;
@@ -27,15 +26,15 @@ use crate::tree::{Tree, Via};
 
 use super::{Store, StoreVolume};
 
-/// Logs that are read of one volume.
+/// The number of logs that are read on one volume.
 const MAX_LOGS: usize = 60;
-/// Lines about the wipe that are kept.
+/// The number of lines about the wipe that are kept.
 const MAX_WIPE_LINES: usize = 200;
-/// Folders are looked through so deep, and so many names of them.
+/// The depth and the number of names of the search in folders.
 const MAX_DEPTH: usize = 4;
 const MAX_NAMES: usize = 20_000;
 
-/// Where logs are kept, wherever the task sequence was when it died.
+/// Where a task sequence keeps its logs, in each of its phases.
 const FOLDERS: [&str; 5] = [
     "_SMSTaskSequence/Logs",
     "Windows/Temp/SMSTSLog",
@@ -44,17 +43,17 @@ const FOLDERS: [&str; 5] = [
     "Windows/CCM/Logs",
 ];
 
-/// What a log is, by its name.
+/// The kind of a log, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Kind {
     Scanstate,
     Loadstate,
-    /// `smsts.log`, and its older pieces `smsts-<date>-<time>.log`.
+    /// `smsts.log`, and older ones `smsts-<date>-<time>.log`.
     TaskSequence,
     Mdt,
 }
 
-/// Exact names; `smsts-*.log` comes on top of them.
+/// Exact names; `smsts-*.log` is handled separately.
 const NAMES: [(&str, Kind); 8] = [
     ("scanstate.log", Kind::Scanstate),
     ("USMTcapture.log", Kind::Scanstate),
@@ -76,25 +75,25 @@ impl Kind {
     }
 }
 
-/// What the logs on all volumes tell.
+/// What the logs on all volumes say.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Logs {
-    /// The logs that were read, as people know them.
+    /// The logs that were read, for display.
     pub read: Vec<String>,
     /// Runs of scanstate and loadstate.
     pub runs: Vec<UsmtRun>,
-    /// What the wipe said, in the order of the logs, at most 200 lines.
+    /// Lines about the wipe, in the order of the logs, at most 200.
     pub wipe: Vec<WipeLine>,
     /// Lines about the wipe that were not kept.
     pub more_wipe_lines: u64,
-    /// The computer's name, and the log that tells it.
+    /// The computer's name, and the log that has it.
     pub computer: Option<(String, String)>,
 }
 
 impl Logs {
-    /// Reads the logs in the places that are known for them and beside `stores`;
-    /// on a volume that is read from its device, wherever they are. A log that
-    /// cannot be read is passed over.
+    /// Reads the logs in their known places and beside `stores`; on a volume
+    /// that is read from its device, everywhere. Skips a log that cannot be
+    /// read.
     pub fn read(volumes: &[StoreVolume], stores: &[Store], monitor: &dyn Monitor) -> Self {
         let mut logs = Self::default();
         for (number, volume) in volumes.iter().enumerate() {
@@ -103,7 +102,8 @@ impl Logs {
                     return logs;
                 }
                 let Ok(text) = text::read(&*volume.tree, node) else { continue };
-                // Which letter the volume had is for the store to say.
+                // Without a drive letter: only the store shows which one the
+                // volume had.
                 let log = format!("\\{}", path.to_string().replace('/', "\\"));
                 logs.take(kind, &log, &text);
                 logs.read.push(log);
@@ -112,7 +112,7 @@ impl Logs {
         logs
     }
 
-    /// What one log tells, by its name and its text.
+    /// Reads one log, by its name and its text.
     pub fn of_text(name: &str, text: &str) -> Self {
         let mut logs = Self::default();
         if let Some(kind) = Kind::of(name) {
@@ -137,7 +137,7 @@ impl Logs {
         }
         let mut named = None;
         for line in lines(text) {
-            // The last one is the one that was used.
+            // The last one was used.
             named = sequence::computer(line).or(named);
             if sequence::about_the_wipe(line) {
                 if self.wipe.len() < MAX_WIPE_LINES {
@@ -156,9 +156,9 @@ impl Logs {
         }
     }
 
-    /// The run of scanstate that wrote `store`: the newest whose command line
-    /// names it; failing that, the newest there is, if no other store was found
-    /// for it. `true` says that the command line names it.
+    /// The run of scanstate that wrote `store`: the newest run with the store's
+    /// path in its command line; otherwise the newest run, if it does not
+    /// belong to another store. `true` if the command line has the path.
     pub fn capture_of<'a>(&'a self, store: &Store, all: &[Store]) -> Option<(&'a UsmtRun, bool)> {
         let captures = || self.runs.iter().filter(|run| run.tool == Tool::Scanstate);
         let newest = |a: &&UsmtRun, b: &&UsmtRun| a.time().cmp(&b.time());
@@ -166,7 +166,7 @@ impl Logs {
         if let Some(run) = named {
             return Some((run, true));
         }
-        // A store that was moved is at another path than the command line's.
+        // A moved store has another path than the command line.
         let of_others =
             |run: &&UsmtRun| all.iter().any(|other| other.id != store.id && names(run, other));
         let free = captures().filter(|run| !of_others(run)).max_by(newest);
@@ -179,7 +179,7 @@ fn names(run: &UsmtRun, store: &Store) -> bool {
     store.parts.iter().any(|part| run.names(&part.store_path().on_drive(&part.drive.name())))
 }
 
-/// The logs on a volume: each once, in the order of their paths.
+/// The logs on a volume, ordered by path.
 fn find(
     number: usize,
     volume: &StoreVolume,
@@ -196,8 +196,8 @@ fn find(
         below(tree, part.store_path(), 1, &mut left, &mut found);
         below(tree, part.store_path().parent().unwrap_or_default(), 1, &mut left, &mut found);
     }
-    // From the raw volume every name is known already; elsewhere a walk over
-    // all of it costs too much for what it gives.
+    // A raw volume knows all its names already; elsewhere, a complete walk
+    // would take too long.
     if tree.info().via == Via::Raw {
         let exact: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
         for (path, node) in tree.find_named(&exact, monitor).unwrap_or_default() {
@@ -209,7 +209,7 @@ fn find(
                     part.volume == number && path.names().starts_with(part.usmt_path.names())
                 })
             };
-            // A log that a user had in his profile is his file.
+            // A log in a user's profile is a user's file.
             if !stores.iter().any(is_inside) {
                 keep(tree, path, node, &mut found);
             }

@@ -1,42 +1,42 @@
-//! What the logs of a task sequence (`smsts.log`) and of MDT (`BDD.log`,
-//! `ZTIUserState.log`) tell: what the wipe did, and the computer's name.
+//! Reads the logs of a task sequence (`smsts.log`) and of MDT (`BDD.log`,
+//! `ZTIUserState.log`): what the wipe did, and the computer's name.
 
 use super::lines::Line;
 use super::text::clean;
 use super::time::LogTime;
 use super::usmt::{behind, computer_name};
 
-/// A line about the wipe, in the machine's own words.
+/// A line about the wipe, verbatim.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WipeLine {
     /// When.
     pub time: Option<LogTime>,
-    /// The words.
+    /// The text.
     pub text: String,
-    /// The log, as people know it.
+    /// The log, for display.
     pub log: String,
 }
 
-/// What ConfigMgr says about a wipe: `Unable to delete directory C:\Users
+/// ConfigMgr's lines about a wipe: `Unable to delete directory C:\Users
 /// (0x80070091). Continuing.`, `Successfully wiped C:\`. Others are not known.
 pub(super) fn about_the_wipe(line: Line<'_>) -> bool {
     behind(line.text, "Unable to delete").is_some()
         || behind(line.text, "Successfully wiped").is_some()
 }
 
-/// One such line, to keep.
+/// Converts such a line.
 pub(super) fn wipe_line(line: Line<'_>, log: &str) -> WipeLine {
     WipeLine { time: line.time, text: clean(line.text), log: log.to_owned() }
 }
 
-/// The computer's name: variables of ConfigMgr and MDT that hold it, as both
-/// write them to their logs (`Property OSDComputerName is now = PC-1`). Inferred.
+/// The computer's name: from variables of ConfigMgr and MDT, as both log them
+/// (`Property OSDComputerName is now = PC-1`). Inferred.
 pub(super) fn computer(line: Line<'_>) -> Option<String> {
     ["OSDComputerName", "_SMSTSMachineName"].iter().find_map(|variable| {
         let rest = behind(line.text, variable)?.trim_start();
         let rest = behind(rest, "is now").filter(|_| rest.starts_with("is now")).unwrap_or(rest);
         let value = rest.trim_start().strip_prefix('=')?;
-        // What has not been filled in, or is a script's own variable, is none.
+        // Ignores empty values and variables of scripts.
         computer_name(value).filter(|_| !value.contains('%'))
     })
 }

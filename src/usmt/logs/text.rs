@@ -1,16 +1,15 @@
-//! A log file's text, whatever wrote it: UTF-8, UTF-16 or the system's code
-//! page, and never more of it than fits.
+//! Decodes a log file: UTF-8, UTF-16 or the system's code page, within bounds.
 
 use crate::model::metadata::NodeId;
 use crate::tree::{Tree, TreeError};
 
-/// Of a longer log the start and the end are read, as many bytes of each.
+/// For a longer log, this many bytes of its start and of its end are read.
 const END_BYTES: u64 = 2 << 20;
-/// A longer line is cut, in bytes of UTF-8.
+/// A longer line is truncated, in bytes of UTF-8.
 pub(super) const LINE_BYTES: usize = 4 << 10;
 
-/// The text of a log: all of it, or of a long one its start and its end with a
-/// line end between them.
+/// The text of a log; for a long one, its start and its end with a line end
+/// between them.
 pub(super) fn read(tree: &dyn Tree, node: NodeId) -> Result<String, TreeError> {
     let mut stream = tree.open(node, None)?;
     let len = stream.len();
@@ -18,7 +17,7 @@ pub(super) fn read(tree: &dyn Tree, node: NodeId) -> Result<String, TreeError> {
         return Ok(decode(&take(&mut *stream, len)?));
     }
     let start = take(&mut *stream, END_BYTES)?;
-    // An even number of bytes, so that UTF-16 stays in step.
+    // An even number of bytes, so that UTF-16 stays aligned.
     let skipped = (len - 2 * END_BYTES).next_multiple_of(2);
     stream.skip(skipped)?;
     let rest = take(&mut *stream, len - END_BYTES - skipped)?;
@@ -39,7 +38,7 @@ fn take(stream: &mut dyn crate::tree::Stream, bytes: u64) -> Result<Vec<u8>, Tre
     Ok(taken)
 }
 
-/// Bytes as text, whatever their encoding.
+/// Decodes bytes in any encoding.
 pub fn decode(bytes: &[u8]) -> String {
     Encoding::of(bytes).decode(bytes)
 }
@@ -54,7 +53,7 @@ enum Encoding {
 }
 
 impl Encoding {
-    /// By the byte order mark; without one, by what the first bytes look like.
+    /// By the byte order mark; without one, by the first bytes.
     fn of(bytes: &[u8]) -> Self {
         let start = &bytes[..bytes.len().min(4096)];
         let zeros = |odd: usize| start.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();
@@ -66,7 +65,7 @@ impl Encoding {
             _ if start.len() >= 4 && zeros(1) > start.len() / 4 => Self::Utf16,
             _ => match std::str::from_utf8(bytes) {
                 Ok(_) => Self::Utf8,
-                // Cut in the middle of a character, and nothing worse.
+                // Only truncated inside a character.
                 Err(error) if error.error_len().is_none() => Self::Utf8,
                 Err(_) => Self::Ansi,
             },
@@ -83,16 +82,15 @@ impl Encoding {
             Self::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
             Self::Utf16 => wide(u16::from_le_bytes),
             Self::Utf16BigEndian => wide(u16::from_be_bytes),
-            // Which code page it was nobody knows; Latin-1 keeps ASCII and
-            // gives every other byte some letter.
+            // The code page is not known. Latin-1 keeps ASCII and maps every
+            // other byte.
             Self::Ansi => bytes.iter().map(|b| char::from(*b)).collect(),
         };
         text.trim_start_matches('\u{FEFF}').to_owned()
     }
 }
 
-/// As much of `line` as is kept, without control characters: it will be shown
-/// on a terminal.
+/// `line`, truncated, and without control characters, for a terminal.
 pub(super) fn clean(line: &str) -> String {
     let end = (0..=line.len().min(LINE_BYTES)).rev().find(|at| line.is_char_boundary(*at));
     let kept = &line[..end.unwrap_or(0)];

@@ -1,4 +1,4 @@
-//! Times as logs tell them: the machine's own wall clock, mostly without a zone.
+//! Times in logs: the PC's local time, mostly without a zone.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use time::{Date, Month, PrimitiveDateTime, Time};
 
 use crate::model::metadata::FileTime;
 
-/// A time that a log tells.
+/// A time in a log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LogTime {
     local: PrimitiveDateTime,
-    /// Minutes that are added to it to get UTC; `None` where the log is silent.
+    /// Minutes to add to get UTC; `None` if the log has no zone.
     bias: Option<i32>,
 }
 
@@ -34,7 +34,7 @@ impl LogTime {
     }
 
     /// The two attributes of a line for CMTrace: `15:02:11.123+480` and
-    /// `11-14-2023`. Behind the plus or minus stand the minutes to UTC.
+    /// `11-14-2023`. The minutes to UTC follow the plus or minus.
     pub(super) fn cmtrace(time: &str, date: &str) -> Option<Self> {
         let mut numbers = Numbers(date);
         let (month, day) = (numbers.next(2, "-")?, numbers.next(2, "-")?);
@@ -47,8 +47,8 @@ impl LogTime {
         Self::new([year, month, day], clock, bias)
     }
 
-    /// In UTC, where the log told the zone; else the wall clock taken for UTC,
-    /// which is wrong by up to 14 hours.
+    /// In UTC, if the log has the zone; otherwise the local time as if it were
+    /// UTC, which is wrong by up to 14 hours.
     pub fn to_filetime(self) -> FileTime {
         let seconds = self.local.assume_utc().unix_timestamp();
         FileTime::from_unix(seconds + i64::from(self.bias.unwrap_or(0)) * 60, 0)
@@ -56,7 +56,7 @@ impl LogTime {
 }
 
 impl fmt::Display for LogTime {
-    /// The wall clock, as the machine wrote it: `2023-11-14 15:02:11`.
+    /// The local time, as logged: `2023-11-14 15:02:11`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (date, time) = (self.local.date(), self.local.time());
         let (hour, minute, second) = time.as_hms();
@@ -69,12 +69,12 @@ impl fmt::Display for LogTime {
     }
 }
 
-/// Reads numbers off the start of a text.
+/// Reads numbers from the start of a text.
 struct Numbers<'a>(&'a str);
 
 impl Numbers<'_> {
-    /// A number of at most `digits` digits, and one of `separators` behind it
-    /// (any end will do for none).
+    /// A number of at most `digits` digits, followed by one of `separators` (if
+    /// there are any).
     fn next(&mut self, digits: usize, separators: &str) -> Option<u32> {
         let end = self.0.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.0.len());
         let number = self.0.get(..end).filter(|n| (1..=digits).contains(&n.len()))?;

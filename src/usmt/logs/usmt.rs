@@ -1,7 +1,6 @@
-//! What USMT's own logs tell of a capture: `scanstate.log`, `USMTcapture.log`,
-//! `loadstate.log`. Their lines are not specified; what is looked for here was
-//! seen in logs that people and Microsoft published, and what is not found is
-//! simply not known.
+//! Reads USMT's own logs: `scanstate.log`, `USMTcapture.log`, `loadstate.log`.
+//! Their format is not documented. This module looks for lines of published
+//! logs; what it does not find stays unknown.
 
 use super::lines::Line;
 use super::text::clean;
@@ -26,16 +25,16 @@ impl Tool {
     }
 }
 
-/// One run of scanstate or loadstate, as its log tells it.
+/// One run of scanstate or loadstate, from its log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsmtRun {
     /// Which of the two.
     pub tool: Tool,
-    /// The log, as people know it.
+    /// The log, for display.
     pub log: String,
     /// When it began.
     pub started: Option<LogTime>,
-    /// When it ended; `None` where the log breaks off.
+    /// When it ended; `None` if the log breaks off.
     pub completed: Option<LogTime>,
     /// USMT's version.
     pub version: Option<String>,
@@ -43,39 +42,39 @@ pub struct UsmtRun {
     pub command: Option<String>,
     /// The computer's name.
     pub computer: Option<String>,
-    /// The last line that says that it failed, in its own words.
+    /// The last line about a failure, verbatim.
     pub failure: Option<String>,
 }
 
 impl UsmtRun {
-    /// The time that is nearest to the store's being whole.
+    /// The time closest to the completion of the store.
     pub fn time(&self) -> Option<LogTime> {
         self.completed.or(self.started)
     }
 
-    /// Whether the command line asked for a store that only a key opens.
+    /// Whether the command line requested an encrypted store.
     pub fn is_encrypted(&self) -> bool {
         self.command.as_deref().is_some_and(|c| c.to_ascii_lowercase().contains("/encrypt"))
     }
 
-    /// Whether its command line names `store_path`, such as `C:\StateStore`.
+    /// Whether its command line contains `store_path`, such as `C:\StateStore`.
     pub fn names(&self, store_path: &str) -> bool {
         let Some(command) = self.command.as_deref() else { return false };
         let (command, path) = (command.to_ascii_lowercase(), store_path.to_ascii_lowercase());
         let Some(at) = command.find(&path) else { return false };
-        // `C:\StateStore` does not name `C:\StateStore2`.
+        // `C:\StateStore` must not match `C:\StateStore2`.
         let next = command[at + path.len()..].trim_start_matches('\\').chars().next();
         next.is_none_or(|c| c.is_whitespace() || c == '"')
     }
 }
 
-/// The runs that a log tells of: USMT appends to a log that is there.
+/// The runs in a log: USMT appends to an existing log.
 pub(super) fn runs<'a>(
     tool: Tool,
     log: &str,
     lines: impl Iterator<Item = Line<'a>>,
 ) -> Vec<UsmtRun> {
-    /// More runs than this are no log any more.
+    /// The number of runs that are kept.
     const MAX_RUNS: usize = 100;
     let mut runs: Vec<UsmtRun> = Vec::new();
     let begin = |started: Option<LogTime>| UsmtRun {
@@ -137,7 +136,7 @@ fn facts_in(line: Line<'_>) -> Facts {
     Facts { command, version, computer, failure: failure(line.text) }
 }
 
-/// A key on the command line opens the store: it must reach no screen and no log.
+/// A key on the command line decrypts the store: never show or log it.
 pub(crate) fn without_key(command: &str) -> String {
     match behind(command, "/key:") {
         None => command.to_owned(),
@@ -152,8 +151,7 @@ pub(crate) fn without_key(command: &str) -> String {
     }
 }
 
-/// Messages that Microsoft published as those of a run that failed, and a
-/// return code that is not 0.
+/// Published messages of failed runs, and return codes other than 0.
 fn failure(text: &str) -> Option<String> {
     let failed = ["Unable to Complete Migration", "Migration failed to complete"];
     let is_failure = failed.iter().any(|words| behind(text, words).is_some())
@@ -165,7 +163,7 @@ fn failure(text: &str) -> Option<String> {
     is_failure.then(|| clean(message(text)))
 }
 
-/// A line of USMT's without its time and kind: `Error [0x000000] …`.
+/// A line of USMT without its time and kind: `Error [0x000000] …`.
 fn message(text: &str) -> &str {
     let start = text.get(..60).unwrap_or(text).find('[').filter(|at| {
         let rest = &text[*at..];
@@ -182,7 +180,7 @@ fn version_in(text: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The first word, if it can be a computer's name.
+/// The first word, if it is a possible computer name.
 pub(super) fn computer_name(text: &str) -> Option<String> {
     let word = text.trim_start_matches([' ', '"', '\'', '=', ':']);
     let end = word.find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
@@ -190,7 +188,7 @@ pub(super) fn computer_name(text: &str) -> Option<String> {
     (!name.is_empty() && name.len() <= 63).then(|| name.to_owned())
 }
 
-/// What stands behind `words`, ASCII case ignored.
+/// The text after `words`, ignoring ASCII case.
 pub(super) fn behind<'a>(text: &'a str, words: &str) -> Option<&'a str> {
     let (text_bytes, words) = (text.as_bytes(), words.as_bytes());
     let at = text_bytes.windows(words.len()).position(|w| w.eq_ignore_ascii_case(words))?;

@@ -6,7 +6,7 @@ use crate::model::name::NtPath;
 use crate::tree::Tree;
 use crate::usmt::drive::read_small;
 
-/// A SYSTEM hive is 10 to 30 MB; what is far larger is none.
+/// A SYSTEM hive is 10 to 30 MB; a far larger file is not one.
 const HIVE_LIMIT_BYTES: usize = 64 << 20;
 
 /// `ComputerName` from `\Windows\System32\config\SYSTEM`.
@@ -26,7 +26,7 @@ fn computer_name(hive: Vec<u8>) -> Option<String> {
         key = key.open_subkey(name).ok()?;
     }
     let name = key.value("ComputerName").ok()?.string_data().ok()?;
-    // What is no computer name must not become part of a folder's name.
+    // Only a valid computer name may become part of a folder's name.
     let name = name.trim_end_matches('\0').trim();
     let sound = !name.is_empty()
         && name.len() <= 63

@@ -1,5 +1,5 @@
-//! Which computer a source is of: by the registry of its Windows, by the logs,
-//! by the firmware, by the volume.
+//! The computer that a source is from: by the registry of its Windows, the
+//! logs, or the firmware.
 
 mod hive;
 #[cfg(target_os = "linux")]
@@ -10,20 +10,20 @@ mod windows;
 
 use super::{Logs, StoreVolume};
 
-/// What is known of the computer.
+/// What is known about the computer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Machine {
-    /// Its name, and where that was found, for people.
+    /// Its name, and where it was found, for display.
     pub name: Option<(String, String)>,
-    /// Its serial number from the firmware, and where that was found. Only of
-    /// the machine that Lifeboat runs on, when the source is a disk of it.
+    /// Its serial number from the firmware, and where it was found. Only if the
+    /// source is a disk of this machine.
     pub serial: Option<(String, String)>,
 }
 
 impl Machine {
-    /// Looks on all volumes, then into the logs; the first that tells a name
-    /// wins. Where none does, the firmware's serial number tells the machine
-    /// apart, if all the volumes are on disks of this one.
+    /// Searches all volumes, then the logs; the first name wins. If there is no
+    /// name, the firmware's serial number identifies the machine, if all
+    /// volumes are on disks of this machine.
     pub fn find(volumes: &[StoreVolume], logs: &Logs) -> Self {
         let registry = volumes.iter().find_map(|volume| {
             let name = hive::name_in_hive(&*volume.tree)?;

@@ -1,7 +1,7 @@
 //! The machine's serial number in the firmware's tables (DMTF DSP0134).
 
-/// The serial number of the system (structure type 1, string at 07h) in what
-/// Windows gives of the tables: eight bytes of its own, then the structures.
+/// The serial number of the system (structure type 1, string at 07h) in the
+/// tables from Windows: eight bytes of Windows' own, then the structures.
 #[cfg_attr(not(windows), allow(dead_code))] // Linux reads the tables by itself
 pub(super) fn system_serial(raw: &[u8]) -> Option<String> {
     let mut table = raw.get(8..)?;
@@ -22,8 +22,7 @@ pub(super) fn system_serial(raw: &[u8]) -> Option<String> {
     None
 }
 
-/// The serial number, if it is one: many boards say something that is the same
-/// on all of them.
+/// The serial number, unless it is a placeholder that many boards share.
 pub(super) fn sound(serial: &str) -> Option<String> {
     const NONE: [&str; 10] = [
         "to be filled by o.e.m.",

@@ -181,7 +181,7 @@ fn a_container_whose_names_are_not_paths_is_not_reported_as_without_users() {
     need!("fuse");
     let found = container_of(&["0001", "0002"], false, |bytes| bytes).findings(Level::Quick);
     assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["container-sound"]);
-    assert!(found[0].what.contains("names do not tell whether users"), "{found:?}");
+    assert!(found[0].what.contains("names do not show whether users"), "{found:?}");
     let cut = |mut bytes: Vec<u8>| {
         bytes.truncate(bytes.len() - 9);
         bytes
@@ -195,7 +195,7 @@ fn a_container_whose_names_are_not_paths_is_not_reported_as_without_users() {
     let found = container_of(&[r"File\C:\Data\plan.txt"], false, no_catalog).findings(Level::Quick);
     assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["container-no-catalog"]);
     let known = compressed().findings(Level::Quick);
-    assert!(known.iter().all(|f| !f.what.contains("do not tell")), "{known:?}");
+    assert!(known.iter().all(|f| !f.what.contains("do not show")), "{known:?}");
 }
 
 /// A flipped bit in a payload is seen where the payloads are unpacked.
@@ -246,5 +246,5 @@ fn findings_of_one_code_are_bounded_and_counted() {
     let found = made.findings(Level::Quick);
     let deleted: Vec<_> = found.iter().filter(|f| f.code == "deleted-files").collect();
     assert_eq!(deleted.len(), 1001);
-    assert_eq!(deleted.last().unwrap().what, "200 more like it");
+    assert_eq!(deleted.last().unwrap().what, "200 more of this kind");
 }

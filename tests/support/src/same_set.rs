@@ -67,7 +67,7 @@ fn without_run(page: &[u8], when: &str) -> String {
     let page = std::str::from_utf8(page).unwrap();
     let (before, timings) = page.split_once("<table class=\"list\" data-timings>").unwrap();
     let (timings, after) = timings.split_once("</table>").unwrap();
-    assert!(timings.contains("Looking at the source"), "{when}: {timings}");
+    assert!(timings.contains("Reading the source"), "{when}: {timings}");
     let mut text = format!("{before}{after}");
     for (open, close) in [("<time", "</time>"), (" data-run>", "<")] {
         let mut pieces = text.split(open);

@@ -1,5 +1,4 @@
-//! The last page: saved, saved with losses, failed or stopped; what was lost;
-//! what to do now.
+//! The last page: the result, the losses, what to do next.
 
 use std::fmt::Write as _;
 
@@ -11,10 +10,10 @@ use super::super::canvas::{Canvas, Look, cut};
 use crate::cli::output::live::Live;
 use crate::model::units;
 
-/// More sets than these are shown in one line each.
+/// Up to this many sets are shown in detail.
 const FEW: usize = 2;
 
-/// The word that says how it ended.
+/// The word for the result.
 pub(super) fn word(exit: Exit) -> (&'static str, Look) {
     match exit {
         Exit::Done => ("SAVED", Look::Good),
@@ -24,7 +23,7 @@ pub(super) fn word(exit: Exit) -> (&'static str, Look) {
     }
 }
 
-/// How it ended.
+/// Draws the result.
 pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     let exit = app.exit();
     let (word, look) = word(exit);
@@ -44,17 +43,29 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
         canvas.pair("In", &app.to, Look::Plain);
     }
     if exit == Exit::Interrupted {
-        canvas.text(1, "What is written stays; the disk with the store is as it was.", Look::Plain);
+        canvas.text(
+            1,
+            "The saved data is kept. The disk with the store is unchanged.",
+            Look::Plain,
+        );
         canvas.next();
-        canvas.pair("To do", "R goes on now. Later: start Lifeboat again and choose", Look::Plain);
-        canvas.pair("", &format!("the same place, {}", app.to), Look::Plain);
+        canvas.pair(
+            "Next",
+            "Press R to resume now. Later: start Lifeboat again and choose",
+            Look::Plain,
+        );
+        canvas.pair("", &format!("the same destination, {}", app.to), Look::Plain);
     } else if let Some(failure) = failed {
         super::failure(&failure.what, &failure.action, canvas);
-        canvas.pair("", "The disk with the store is as it was.", Look::Plain);
+        canvas.pair("", "The disk with the store is unchanged.", Look::Plain);
     } else {
         canvas.next();
-        let first = if exit == Exit::Done { "" } else { "Look at what is lost, and decide. " };
-        canvas.pair("Next", &format!("{first}Then re-image the PC."), Look::Plain);
+        let text = if exit == Exit::Done {
+            "Re-image the PC."
+        } else {
+            "Check the losses and decide. Then re-image the PC."
+        };
+        canvas.pair("Next", text, Look::Plain);
         canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
         if app.saved.sets.len() <= FEW {
             for (_, outcome, _) in &app.saved.sets {
@@ -63,21 +74,21 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
         } else {
             canvas.pair("", "for each set: lifeboat restore SET --to C=C:\\", Look::Plain);
         }
-        let then = "and the loadstate command that it prints. RESTORE.txt in the set says more.";
+        let then = "then the loadstate command that it prints. See RESTORE.txt in the set.";
         canvas.pair("", then, Look::Plain);
     }
     canvas.next();
     losses(app, live, canvas);
 }
 
-/// A set that was saved, and what it lacks.
+/// Draws a saved set, and its missing parts.
 fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
     canvas.pair("Set", &outcome.set, Look::Plain);
     if app.saved.sets.len() <= FEW {
         let (totals, files) = (&outcome.rescue.totals, &outcome.rescue.files);
         let packed = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
         let text = format!(
-            "{}, {}, {} packed into {}",
+            "{}, {}, {} compressed to {}",
             units::count(totals.files, "file", "files"),
             units::count(totals.directories, "folder", "folders"),
             units::bytes(totals.bytes),
@@ -90,21 +101,21 @@ fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The command that puts a set back.
+/// The command that restores a set.
 fn restoring(to: &str, outcome: &Outcome) -> String {
     let separator = if to.contains('\\') { '\\' } else { '/' };
     let set = format!("{}{separator}{}", to.trim_end_matches(separator), outcome.set);
     let quote = if set.contains(' ') { "\"" } else { "" };
     let mut command = format!("lifeboat restore {quote}{set}{quote}");
     for part in &outcome.rescue.parts {
-        // What stands in for a drive that nobody knows is no drive.
+        // The name for an unknown drive is not a drive letter.
         let root = if part.drive.len() == 1 { format!("{}:\\", part.drive) } else { "ROOT".into() };
         let _ = write!(command, " --to {}={root}", part.drive);
     }
     command
 }
 
-/// What was lost, as far as there is room; the rest by the keys.
+/// Draws the losses that fit; the keys scroll.
 fn losses(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     live.with(|shown| {
         if shown.lost == 0 {

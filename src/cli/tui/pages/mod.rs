@@ -1,4 +1,4 @@
-//! The pages, one function each: what is known goes onto the canvas.
+//! The pages, one function each.
 
 mod ending;
 mod place;
@@ -9,8 +9,8 @@ use super::super::output::Out;
 use super::app::{App, Page, Question};
 use super::canvas::{Canvas, Look};
 
-/// Paints the page that is shown. `tick` counts the pictures: it turns the sign
-/// that something is going on.
+/// Draws the current page. `tick` counts the pictures, to turn the activity
+/// sign.
 pub(super) fn paint(app: &App, out: Out, tick: usize, canvas: &mut Canvas<'_>) {
     if canvas.is_too_small() {
         return;
@@ -29,30 +29,30 @@ pub(super) fn paint(app: &App, out: Out, tick: usize, canvas: &mut Canvas<'_>) {
     }
     match app.question {
         Some(Question::Quit) => canvas.question(&[
-            "Leave? Nothing was saved yet; the disk is as it was.",
+            "Leave? Nothing was saved yet. The disk is unchanged.",
             "",
             "L  leave      Esc  stay",
         ]),
         Some(Question::Stop) => canvas.question(&[
-            "Stop saving? What is written stays, and starting",
-            "again to the same place goes on from there.",
+            "Stop saving? The saved data is kept. To resume, start",
+            "again with the same destination.",
             "",
-            "S  stop      Esc  go on saving",
+            "S  stop      Esc  continue saving",
         ]),
         None => {}
     }
 }
 
-/// A sign that turns.
+/// The activity sign.
 fn turning(tick: usize) -> char {
     ['|', '/', '-', '\\'][tick / 2 % 4]
 }
 
-/// What happened and what to do.
+/// Draws what failed and what to do.
 fn failure(what: &str, action: &str, canvas: &mut Canvas<'_>) {
     canvas.text(1, what, Look::Bad);
     canvas.next();
     if !action.is_empty() {
-        canvas.pair("To do", action, Look::Plain);
+        canvas.pair("Fix", action, Look::Plain);
     }
 }

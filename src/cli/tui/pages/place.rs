@@ -1,5 +1,4 @@
-//! Where the set goes: places that are attached, one that is typed, and whether
-//! it serves.
+//! The destination: attached places, the form, the pre-flight check.
 
 use super::super::app::{App, PASSWORD};
 use super::super::canvas::{Canvas, Look, cut, window};
@@ -8,21 +7,21 @@ use super::turning;
 use crate::cli::output::live::Live;
 use crate::model::units;
 
-/// Clocks that differ by more are worth a word, in seconds.
+/// The largest clock difference that is not reported, in seconds.
 const SAME_CLOCK: u64 = 60;
 
-/// How much is to be saved.
+/// What to save.
 fn task(app: &App) -> String {
     let count = app.left().count() as u64;
     let stores = units::count(count, "store", "stores");
-    format!("{stores}, {} before packing", units::bytes(app.bytes()))
+    format!("{stores}, {} before compression", units::bytes(app.bytes()))
 }
 
-/// The places that are attached.
+/// Draws the attached places.
 pub(super) fn places(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame("3 of 5: Where to", &[("Enter", "Go on"), ("Esc", "Back")]);
+    canvas.frame("3 of 5: Destination", &[("Enter", "Continue"), ("Esc", "Back")]);
     canvas.next();
-    canvas.line(&format!("Where to? {}.", task(app)), Look::Plain);
+    canvas.line(&format!("Save {}. Choose a destination:", task(app)), Look::Plain);
     canvas.next();
     let Some(found) = &app.found else { return };
     let places = &found.places.found;
@@ -30,32 +29,32 @@ pub(super) fn places(app: &App, canvas: &mut Canvas<'_>) {
         let Some(place) = places.get(number) else { continue };
         let free = format!("{} free", units::bytes(place.free));
         let folder = cut(&place.folder, 26);
-        let few = if place.free < app.bytes() { "  TOO LITTLE?" } else { "" };
-        let begun = if place.begun { "  GOES ON HERE" } else { "" };
+        let few = if place.free < app.bytes() { "  TOO SMALL?" } else { "" };
+        let begun = if place.begun { "  RESUMES HERE" } else { "" };
         let about = cut(&place.about, 29);
         let text = format!("{folder:<26} {free:>15}  {about}{few}{begun}");
         canvas.choice(number == app.place, &text);
     }
-    canvas.choice(app.place >= places.len(), "a share or another folder: type it");
+    canvas.choice(app.place >= places.len(), "Another folder, or a share");
     canvas.next();
     canvas.text(
         1,
-        "The disks that the stores are on are not offered: nothing is written to them.",
+        "Lifeboat does not list the disks that have the stores: it never writes to them.",
         Look::Plain,
     );
     if places.iter().any(|place| place.begun) {
-        canvas.text(1, "GOES ON HERE: an unfinished set is there.", Look::Plain);
+        canvas.text(1, "RESUMES HERE: this place has an unfinished set.", Look::Plain);
     }
 }
 
-/// A place to be typed.
+/// Draws the form for a destination.
 pub(super) fn form(app: &App, canvas: &mut Canvas<'_>) {
     canvas.frame(
-        "3 of 5: Where to",
-        &[("Tab", "Next field"), ("F2", "Show password"), ("Enter", "Go on"), ("Esc", "Back")],
+        "3 of 5: Destination",
+        &[("Tab", "Next field"), ("F2", "Show password"), ("Enter", "Continue"), ("Esc", "Back")],
     );
     canvas.next();
-    canvas.line(&format!("Where to? {}.", task(app)), Look::Plain);
+    canvas.line(&format!("Save {}. Enter the destination:", task(app)), Look::Plain);
     canvas.next();
     let form = &app.form;
     let width = usize::from(canvas.width()).saturating_sub(18);
@@ -76,20 +75,20 @@ pub(super) fn form(app: &App, canvas: &mut Canvas<'_>) {
     for (name, text) in [
         ("Folder", r"E:\rescue or /media/usb/rescue"),
         ("Share", r"\\server\share\folder or smb://server/share/folder"),
-        ("User", r"NAME or DOMAIN\NAME; user and password are for shares alone"),
-        ("Password", "F2 or Ctrl-T shows it: in WinPE the keyboard may be American"),
+        ("User", r"NAME or DOMAIN\NAME. User and password are only for shares"),
+        ("Password", "F2 or Ctrl-T shows it. WinPE starts with the US keyboard layout"),
     ] {
         canvas.pair(name, text, Look::Plain);
     }
 }
 
-/// The place is being tried.
+/// Draws the running pre-flight check.
 pub(super) fn checking(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
-    canvas.frame("4 of 5: Pre-flight", &[("Esc", "Back")]);
+    canvas.frame("4 of 5: Pre-flight check", &[("Esc", "Back")]);
     canvas.next();
-    canvas.line(&format!("{} Trying {}", turning(tick), app.to), Look::Plain);
+    canvas.line(&format!("{} Testing {}", turning(tick), app.to), Look::Plain);
     canvas.next();
-    canvas.text(1, "Writes a test file there, reads it back and removes it.", Look::Plain);
+    canvas.text(1, "Lifeboat writes a test file there, reads it back and removes it.", Look::Plain);
     canvas.next();
     live.with(|shown| {
         for note in shown.notes.iter().rev().take(3).rev() {
@@ -98,22 +97,22 @@ pub(super) fn checking(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<
     });
 }
 
-/// It failed.
+/// Draws a failed pre-flight check.
 pub(super) fn refused(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame("4 of 5: Pre-flight", &[("Enter", "Change it")]);
+    canvas.frame("4 of 5: Pre-flight check", &[("Enter", "Change destination")]);
     canvas.next();
-    canvas.line("This destination does not serve.", Look::Bad);
+    canvas.line("Can't save to this destination.", Look::Bad);
     canvas.next();
     if let Some(failed) = &app.failure {
         super::failure(&failed.what, &failed.action, canvas);
     }
     canvas.next();
-    canvas.text(1, "Nothing was saved yet; the disk with the store is as it was.", Look::Plain);
+    canvas.text(1, "Nothing was saved yet. The disk with the store is unchanged.", Look::Plain);
 }
 
-/// It passed.
+/// Draws a passed pre-flight check.
 pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame("4 of 5: Pre-flight", &[("Enter", "SAVE NOW"), ("Esc", "Back")]);
+    canvas.frame("4 of 5: Pre-flight check", &[("Enter", "SAVE NOW"), ("Esc", "Back")]);
     canvas.next();
     let Some(Checked { target, report, begun, .. }) = &app.checked else { return };
     canvas.line(&format!("Save {}, to", task(app)), Look::Plain);
@@ -126,27 +125,27 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         canvas.text(17, text, Look::Plain);
     };
     let speed = units::bytes(report.write_speed);
-    row(true, "there", "it answers");
+    row(true, "reachable", "yes");
     row(true, "writable", &format!("written, read back, renamed and removed; {speed}/s"));
     let needed = app.bytes();
     match report.space {
         Some(space) if space.free >= needed => {
-            row(true, "room", &format!("{} free", units::bytes(space.free)));
+            row(true, "space", &format!("{} free", units::bytes(space.free)));
         }
         Some(space) => row(
             false,
-            "room",
+            "space",
             &format!(
-                "{} free: enough only if the files pack well. A full destination stops the rescue; \
-                 it goes on once there is room",
+                "{} free: enough only if the files compress well. If the destination is full, the \
+                 rescue stops. Free some space to resume",
                 units::bytes(space.free)
             ),
         ),
-        None => row(false, "room", "nobody can say how much is free"),
+        None => row(false, "space", "free space is not known"),
     }
     if report.max_file_size < u64::MAX {
         let text = format!(
-            "files of at most {} there: the set is cut into such",
+            "at most {}: the set is split into files of that size",
             units::bytes(report.max_file_size)
         );
         row(true, "file size", &text);
@@ -155,20 +154,24 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         Some(secs) if secs.unsigned_abs() > SAME_CLOCK => {
             let way = if secs > 0 { "ahead of" } else { "behind" };
             let minutes = secs.unsigned_abs() / 60;
-            row(false, "clock", &format!("{minutes} min {way} this machine's; times may be wrong"));
+            row(
+                false,
+                "clock",
+                &format!("{minutes} min {way} this PC's clock; times may be wrong"),
+            );
         }
-        Some(_) => row(true, "clock", "as this machine's"),
+        Some(_) => row(true, "clock", "same as this PC's"),
         None => {}
     }
     for name in begun.iter().take(3) {
-        let text = format!("{}: gone on with, if it is of this store", cut(name, 60));
+        let text = format!("{}: Lifeboat resumes it if it belongs to this store", cut(name, 60));
         row(true, "unfinished", &text);
     }
     canvas.next();
     canvas.text(
         1,
-        "Files that cannot be read are named and passed over; all others are saved. It can be \
-         stopped at any time and gone on with later.",
+        "Lifeboat lists files that cannot be read, and saves all others. You can stop at any time \
+         and resume later.",
         Look::Plain,
     );
 }
@@ -206,6 +209,6 @@ mod tests {
             cells.map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()
         };
         assert_eq!(line(5), " > E:/rescue                    64.0 GiB free  STICK, FAT32, usb");
-        assert_eq!(line(7), "   a share or another folder: type it");
+        assert_eq!(line(7), "   Another folder, or a share");
     }
 }

@@ -1,4 +1,4 @@
-//! The live view: how far it is, over all and stage by stage.
+//! The live view: the progress of all stores and of each stage.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::turning;
 use crate::cli::output::live::{Live, Shown, StageShown};
 use crate::model::units;
 
-/// How much of a store's work is reading and writing it, in a thousand; the
-/// rest is reading it back, which goes over the packed bytes alone.
+/// The share of a store's work that is reading and writing, per thousand. The
+/// rest is the read-back, which reads only the compressed bytes.
 const COPYING: u64 = 800;
 
-/// The stores are being saved.
+/// Draws the running save.
 pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
     canvas.frame("5 of 5: Save", &[("Esc", "Stop")]);
     live.with(|shown| {
@@ -53,7 +53,8 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
         if app.stopping {
             canvas.text(
                 1,
-                "STOPPING at the next good moment. Ctrl-C again: at once.",
+                "Stopping after the current block. Press Ctrl-C again to stop now; you can still \
+                 resume.",
                 Look::Doubtful,
             );
         } else if let Some(trouble) = shown.trouble() {
@@ -67,14 +68,15 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
     });
 }
 
-/// The stages of the present store: done, going on, to come.
+/// Draws the stages of the current store: done, running, to come.
 fn stages(shown: &Shown, canvas: &mut Canvas<'_>) {
     let stages = shown.of_this_set();
     for stage in stages {
         stage_row(stage, canvas);
     }
     let copies = stages.iter().position(|stage| stage.stage == Stage::Copy);
-    // What an earlier run left is read back before, and all of it afterwards.
+    // The frames of an earlier run are read back before the copy, and all
+    // frames after it.
     let rereads = stages.iter().rposition(|stage| stage.stage == Stage::ReadBack);
     for (stage, is_there) in
         [(Stage::Copy, copies.is_some()), (Stage::ReadBack, copies.is_some() && rereads > copies)]
@@ -85,18 +87,18 @@ fn stages(shown: &Shown, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// How far all stores are.
+/// The progress of all stores.
 struct Overall {
-    /// In a thousand.
+    /// Per thousand.
     permille: u64,
-    /// Which store is worked on.
+    /// The index of the current store.
     now: usize,
-    /// Bytes read and packed, of all.
+    /// Bytes of all stores that are read and compressed.
     done: u64,
     bytes: u64,
-    /// Bytes of the stores behind the present one.
+    /// Bytes of the stores after the current one.
     later: u64,
-    /// Whether the present store is read and packed.
+    /// Whether the current store is read and compressed.
     copied: bool,
 }
 
@@ -107,7 +109,7 @@ impl Overall {
         Self::among(&sizes, plans.saturating_sub(1), shown.of_this_set())
     }
 
-    /// Of stores of these sizes, of which number `now` is at the last of `stages`.
+    /// For stores of these sizes, where store `now` is at the last of `stages`.
     fn among(sizes: &[u64], now: usize, stages: &[StageShown]) -> Self {
         let add = |sizes: &[u64]| sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
         let size = sizes.get(now).copied().unwrap_or(0);
@@ -117,7 +119,7 @@ impl Overall {
         let copied = copy.is_some_and(|copy| copy.ended.is_some());
         let done = match copy {
             None => 0,
-            // The plan knows better than the survey, and files may shrink.
+            // The plan is more exact than the survey, and files may shrink.
             Some(_) if copied => size,
             Some(copy) => copy.progress.bytes.min(size),
         };
@@ -126,7 +128,7 @@ impl Overall {
             (Some(_), Some(last)) if copied => COPYING + permille(last) * (1000 - COPYING) / 1000,
             (Some(copy), _) => permille(copy) * COPYING / 1000,
         };
-        // A store without bytes has its share as well.
+        // A store without bytes counts as well.
         let weigh = |bytes: u64| u128::from(bytes.max(1));
         let all = sizes.iter().map(|size| weigh(*size)).sum::<u128>().max(1);
         let behind = sizes.iter().take(now).map(|size| weigh(*size)).sum::<u128>();
@@ -141,7 +143,7 @@ impl Overall {
         }
     }
 
-    /// How long all of it will take from here, if it goes on as of late.
+    /// The remaining time of all stores, at the recent rate.
     fn left(&self, shown: &Shown) -> Option<Duration> {
         let rate = shown.copying()?;
         let packing = |bytes: u64| {
@@ -157,7 +159,8 @@ impl Overall {
     }
 }
 
-/// How far a stage is, in a thousand: by bytes, or by files where there are none.
+/// The progress of a stage per thousand: by bytes, or by files if there are no
+/// bytes.
 fn permille(stage: &StageShown) -> u64 {
     let progress = stage.progress;
     let (done, all) = match (progress.total_bytes, progress.total_files) {
@@ -188,7 +191,7 @@ fn stage_row(stage: &StageShown, canvas: &mut Canvas<'_>) {
     measured(&text, permille(stage), &more, canvas);
 }
 
-/// A name, a bar, a percentage, and more.
+/// Draws a name, a bar, a percentage, and more.
 fn measured(name: &str, permille: u64, more: &str, canvas: &mut Canvas<'_>) {
     canvas.at(1, name, Look::Plain);
     canvas.bar(22, 20, permille);
@@ -246,7 +249,7 @@ mod tests {
         let plan = || stage(Plan, 0, true);
         let ways: [(usize, Vec<StageShown>); 8] = [
             (0, vec![stage(Plan, 0, false)]),
-            // An earlier run's frames are read back: that moves nothing yet.
+            // The frames of an earlier run are read back: no progress yet.
             (0, vec![plan(), stage(ReadBack, 900, false)]),
             (0, vec![plan(), stage(ReadBack, 1000, true), stage(Copy, 500, false)]),
             (0, vec![plan(), stage(Copy, 1000, true), stage(ReadBack, 0, false)]),

@@ -1,4 +1,4 @@
-//! Looking for stores, and what was found: whose, what, how well.
+//! The search for stores, and the stores that were found.
 
 use crate::model::finding::{Finding, Severity};
 
@@ -10,11 +10,11 @@ use super::turning;
 use crate::cli::output::live::Live;
 use crate::model::units;
 
-/// Stores are being looked for.
+/// Draws the running search.
 pub(super) fn finding(live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
-    canvas.frame("1 of 5: Find", &[("Esc", "Leave")]);
+    canvas.frame("1 of 5: Find stores", &[("Esc", "Leave")]);
     canvas.next();
-    canvas.line(&format!("{} Looking for migration stores.", turning(tick)), Look::Plain);
+    canvas.line(&format!("{} Searching for migration stores.", turning(tick)), Look::Plain);
     canvas.next();
     live.with(|shown| {
         if let Some(stage) = shown.stages.last() {
@@ -32,12 +32,12 @@ pub(super) fn finding(live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
         }
     });
     canvas.next();
-    canvas.text(1, "Nothing is written to any disk by looking.", Look::Plain);
+    canvas.text(1, "The search writes nothing to any disk.", Look::Plain);
 }
 
-/// None was found, or looking failed.
+/// Draws that no store was found, or that the search failed.
 pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame("1 of 5: Find", &[("Enter", "Look again"), ("Esc", "Leave")]);
+    canvas.frame("1 of 5: Find stores", &[("Enter", "Search again"), ("Esc", "Leave")]);
     canvas.next();
     if let Some(failed) = &app.failure {
         super::failure(&failed.what, &failed.action, canvas);
@@ -45,14 +45,10 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
     }
     let Some(found) = &app.found else { return };
     let volumes = units::count(found.looked_into as u64, "volume", "volumes");
-    canvas.line(&format!("NO STORE FOUND on {volumes} that could be read."), Look::Bad);
+    canvas.line(&format!("NO STORE FOUND ({volumes} searched)."), Look::Bad);
     canvas.next();
-    canvas.pair("To do", "Is the disk attached? Attach it and look again.", Look::Plain);
-    canvas.pair(
-        "",
-        "A volume locked by BitLocker: manage-bde -unlock D: -rp RECOVERY-KEY",
-        Look::Plain,
-    );
+    canvas.pair("Fix", "Check that the disk is attached, then search again.", Look::Plain);
+    canvas.pair("", "To unlock BitLocker: manage-bde -unlock D: -rp RECOVERY-KEY", Look::Plain);
     canvas.next();
     for note in &found.notes {
         canvas.text(1, note, Look::Doubtful);
@@ -62,23 +58,23 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The stores that were found.
+/// Draws the stores that were found.
 pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
     canvas.frame(
-        "2 of 5: Choose",
+        "2 of 5: Choose stores",
         &[
-            ("Space", "Choose"),
+            ("Space", "Select"),
             ("PgDn", "More"),
-            ("R", "Again"),
-            ("Enter", "Go on"),
+            ("R", "Search again"),
+            ("Enter", "Continue"),
             ("Esc", "Leave"),
         ],
     );
     let Some(found) = &app.found else { return };
     let count = units::count(found.stores.len() as u64, "store", "stores");
     let machine = match &found.machine.name {
-        Some((name, _)) => format!("Machine: {name}"),
-        None => "The machine's name is not known".to_owned(),
+        Some((name, _)) => format!("Computer: {name}"),
+        None => "The computer's name is not known".to_owned(),
     };
     canvas.line(&format!("Found {count}. {machine}"), Look::Plain);
     let rows = window(found.stores.len(), 5, app.store);
@@ -105,7 +101,7 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// Everything about one store, line by line.
+/// The details of one store, line by line.
 fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look)> {
     let width = usize::from(canvas.width()).saturating_sub(14);
     let mut lines = Vec::new();
@@ -136,9 +132,10 @@ fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look
         units::count(total.directories, "folder", "folders"),
         units::bytes(total.bytes)
     );
-    pair("Holds", &holds, Look::Plain);
+    pair("Contains", &holds, Look::Plain);
     if total.unreadable > 0 {
-        let text = format!("{} files or folders; they will be named as lost", total.unreadable);
+        let text =
+            format!("{} files or folders; Lifeboat will list them as lost", total.unreadable);
         pair("UNREADABLE", &text, Look::Bad);
     }
     for (name, user) in &seen.survey.users {
@@ -153,13 +150,13 @@ fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look
         lines.push((format!("{:<12}{text}", "User"), Look::Plain));
     }
     if let Some(time) = &seen.captured {
-        lines.push((format!("{:<12}{time}, by the machine's clock", "Captured"), Look::Plain));
+        lines.push((format!("{:<12}{time}, by that PC's clock", "Captured"), Look::Plain));
     }
     if let Some((name, from)) = &found.machine.name {
-        lines.push((format!("{:<12}{name}, from {from}", "Machine"), Look::Plain));
+        lines.push((format!("{:<12}{name}, from {from}", "Computer"), Look::Plain));
     }
     if seen.findings.is_empty() && found.findings.is_empty() {
-        lines.push((format!("{:<12}nothing wrong, by a quick look", "Health"), Look::Good));
+        lines.push((format!("{:<12}OK (quick check)", "Health"), Look::Good));
     }
     lines.extend(seen.findings.iter().chain(&found.findings).flat_map(described));
     for note in &found.notes {
@@ -171,7 +168,7 @@ fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look
     lines
 }
 
-/// A finding, line by line.
+/// The lines of a finding.
 fn described(finding: &Finding) -> Vec<(String, Look)> {
     const WIDTH: usize = 66;
     let look = match finding.severity {
@@ -188,8 +185,8 @@ fn described(finding: &Finding) -> Vec<(String, Look)> {
     let mut lines = Vec::new();
     for (name, text) in [
         (severity, format!("{}: {}", finding.path, finding.what)),
-        ("  it means", finding.meaning.clone()),
-        ("  to do", finding.action.clone()),
+        ("  meaning", finding.meaning.clone()),
+        ("  fix", finding.action.clone()),
     ] {
         for (row, line) in wrap(&text, WIDTH).into_iter().enumerate() {
             let name = if row == 0 { name } else { "" };
