@@ -7,6 +7,10 @@
 
 use std::fmt;
 
+/// The folder that `scanstate` makes in the store path it is given. With [`SEAL`] all that a tree
+/// knows of stores; `usmt::layout` has the rest.
+pub const USMT: &str = "USMT";
+
 /// The file that `lifeboat seal` writes beside a `USMT` folder. A tree that shows one folder of
 /// a volume shows it too.
 pub const SEAL: &str = "lifeboat.seal";

@@ -1,6 +1,7 @@
 //! The figures of a report, counted from the lines of a manifest: users, kinds,
 //! folders, losses. One pass, with bounded memory for any set.
 
+use crate::usmt::layout::{CATALOG, CONTAINER, FILE, MIGSTATE, STATUS};
 use std::collections::{BTreeMap, HashMap};
 
 use super::folders::Folders;
@@ -142,7 +143,7 @@ struct Gathering<'a> {
 
 /// The files that show the time of their store, best first. Inferred: USMT
 /// writes them last.
-const WITNESSES: [&str; 4] = ["status.~lg", "MIGSTATE.DAT", "catalog.mig", "USMT.MIG"];
+const WITNESSES: [&str; 4] = [STATUS, MIGSTATE, CATALOG, CONTAINER];
 
 impl Gathering<'_> {
     fn member(&mut self, member: &Member) {
@@ -221,7 +222,7 @@ impl<'a> Place<'a> {
         let inside: Vec<&str> = below.map(|rest| rest.split('/').collect()).unwrap_or_default();
         // USMT\File\C$\Users\alice: the file was at C:\Users\alice.
         if let [_usmt, file, drive, own @ ..] = &inside[..]
-            && file.eq_ignore_ascii_case("File")
+            && file.eq_ignore_ascii_case(FILE)
             && let Some(letter) = letter_of(drive)
             && !own.is_empty()
         {

@@ -2,6 +2,7 @@
 //! way to it is hidden. So a store in a folder that the user named keeps its
 //! whole path on its volume, and the folders above keep their facts.
 
+use crate::model::name::USMT;
 use std::sync::Arc;
 
 use crate::model::metadata::{Metadata, Node, NodeId};
@@ -32,7 +33,7 @@ impl SubtreeView {
             way.push((at, Entry { name: name.clone(), node }));
             at = node;
         }
-        let is_store = |shown: &Entry| shown.name.eq_ignore_ascii_case("USMT");
+        let is_store = |shown: &Entry| shown.name.eq_ignore_ascii_case(USMT);
         let beside = way.last().filter(|(_, shown)| is_store(shown)).and_then(|(above, _)| {
             let name = NtName::from(SEAL);
             let node = inner.lookup_in(*above, &name).ok()?;

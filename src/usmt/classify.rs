@@ -2,6 +2,9 @@
 
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::tree::{Tree, TreeError};
+use crate::usmt::layout::{
+    CATALOG, CONTAINER, ESTIMATE, FILE, HARDLINK_DISTRIBUTED, HARDLINK_MAIN, MIGSTATE, STATUS,
+};
 
 use super::{Role, StoreKind};
 
@@ -41,15 +44,13 @@ pub struct Markers {
 /// and, perhaps on FAT, `USMT.MIG01` and so on. Any ending is accepted: one
 /// file too many costs nothing, one too few costs the store.
 pub fn is_container_name(name: &str) -> bool {
-    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("USMT.MIG"))
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(CONTAINER))
 }
-
-const DISTRIBUTED: &str = "hardlink.distributed.";
 
 /// The number of a piece of a compressed store: `USMT.MIG` is 0, `USMT.MIG01`
 /// is 1. `None` for a name that only begins like one.
 fn piece_number(name: &str) -> Option<u32> {
-    let digits = name.get("USMT.MIG".len()..).filter(|_| is_container_name(name))?;
+    let digits = name.get(CONTAINER.len()..).filter(|_| is_container_name(name))?;
     match digits {
         "" => Some(0),
         _ if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
@@ -75,25 +76,30 @@ impl Markers {
             let Ok(node) = tree.node(entry.node) else { continue };
             let Some(name) = entry.name.as_str() else { continue };
             if node.kind == NodeKind::Directory {
-                if name.eq_ignore_ascii_case("File") && node.is_plain_directory() {
+                if name.eq_ignore_ascii_case(FILE) && node.is_plain_directory() {
                     found.file_folder = Some(entry.node);
                     found.file_drives = drives_in(tree, entry.node);
                 }
                 continue;
             }
             let marker = Marker { node: entry.node, size: node.size };
-            match name.to_ascii_lowercase().as_str() {
-                "catalog.mig" => found.catalog = Some(marker),
-                "migstate.dat" => found.migstate = Some(marker),
-                "status.~lg" => found.status = Some(marker),
-                "hardlink.main" => found.hardlink_main = Some(marker),
-                "usmtsize.txt" => found.estimate = Some(marker),
-                lower if lower.starts_with(DISTRIBUTED) => {
-                    let guid = name.get(DISTRIBUTED.len()..).unwrap_or_default();
-                    found.distributed = Some((guid.to_owned(), marker));
-                }
-                _ if is_container_name(name) => found.containers.push((name.to_owned(), marker)),
-                _ => {}
+            let is = |marker: &str| name.eq_ignore_ascii_case(marker);
+            let prefix = name.get(..HARDLINK_DISTRIBUTED.len());
+            if is(CATALOG) {
+                found.catalog = Some(marker);
+            } else if is(MIGSTATE) {
+                found.migstate = Some(marker);
+            } else if is(STATUS) {
+                found.status = Some(marker);
+            } else if is(HARDLINK_MAIN) {
+                found.hardlink_main = Some(marker);
+            } else if is(ESTIMATE) {
+                found.estimate = Some(marker);
+            } else if prefix.is_some_and(|p| p.eq_ignore_ascii_case(HARDLINK_DISTRIBUTED)) {
+                let guid = name.get(HARDLINK_DISTRIBUTED.len()..).unwrap_or_default();
+                found.distributed = Some((guid.to_owned(), marker));
+            } else if is_container_name(name) {
+                found.containers.push((name.to_owned(), marker));
             }
         }
         found.containers.sort_by(|a, b| a.0.cmp(&b.0));

@@ -15,6 +15,7 @@
 //!
 //! The only known checksum is zlib's own Adler-32.
 
+use crate::usmt::layout::FILE;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
@@ -83,7 +84,7 @@ impl ContainerReport {
         let names: Vec<&str> = name.splitn(5, '\\').collect();
         let [file, drive, _, ..] = *names else { return };
         let is_drive = matches!(drive.as_bytes(), [_, b':' | b'$']);
-        if !file.eq_ignore_ascii_case("File") || !is_drive {
+        if !file.eq_ignore_ascii_case(FILE) || !is_drive {
             return;
         }
         self.on_drives += 1;

@@ -1,5 +1,6 @@
 //! Finds stores on volumes, and groups their parts.
 
+use crate::usmt::layout::{CATALOG, CONTAINER, ESTIMATE, HARDLINK_MAIN, MIGSTATE, USMT, USMT3};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -15,8 +16,7 @@ use super::{Markers, Part, Place, Role, Store, StoreKind, StoreVolume};
 
 /// The folders that USMT makes (USMT 4 to 10, and USMT 3), and files that only
 /// a store has, to find a store whose folder was renamed.
-const NAMES: [&str; 7] =
-    ["USMT", "USMT3", "catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG", "USMTSIZE.TXT"];
+const NAMES: [&str; 7] = [USMT, USMT3, CATALOG, MIGSTATE, HARDLINK_MAIN, CONTAINER, ESTIMATE];
 
 /// Every store on `volumes`. A volume that cannot be searched is in the second
 /// list, and hides only its own stores.
@@ -55,7 +55,7 @@ fn parts_on(
         let Ok(facts) = tree.node(node) else { continue };
         let is_usmt = path
             .file_name()
-            .is_some_and(|n| n.eq_ignore_ascii_case("USMT") || n.eq_ignore_ascii_case("USMT3"));
+            .is_some_and(|n| n.eq_ignore_ascii_case(USMT) || n.eq_ignore_ascii_case(USMT3));
         match facts.kind {
             NodeKind::Directory if is_usmt && facts.is_plain_directory() => {
                 folders.insert(path, node);

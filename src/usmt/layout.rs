@@ -1,6 +1,27 @@
-//! The places where tools keep stores.
+//! The names that USMT uses, and the places where tools keep stores. Which of it is known how
+//! surely: docs/reference/format.md is about sets; for stores see [`super`].
 
 use crate::model::name::NtPath;
+pub use crate::model::name::USMT;
+
+/// The folder of a USMT 3 store, in place of [`USMT`].
+pub const USMT3: &str = "USMT3";
+/// Settings and the list of what is in the store; without it loadstate cannot use the store.
+pub const CATALOG: &str = "catalog.mig";
+/// State of the capture.
+pub const MIGSTATE: &str = "MIGSTATE.DAT";
+/// 0 bytes, written last (inferred).
+pub const STATUS: &str = "status.~lg";
+/// On the primary volume of a hard-link store. MDT looks for exactly this file.
+pub const HARDLINK_MAIN: &str = "hardlink.main";
+/// On secondary volumes of a hard-link store, followed by a GUID.
+pub const HARDLINK_DISTRIBUTED: &str = "hardlink.distributed.";
+/// A compressed store; `USMT.MIG01` and so on are further pieces, perhaps, on FAT.
+pub const CONTAINER: &str = "USMT.MIG";
+/// What `scanstate /p` leaves: an estimate, not a store.
+pub const ESTIMATE: &str = "USMTSIZE.TXT";
+/// The folder with the files of a store that is not compressed: `File\C$\Users\...`.
+pub const FILE: &str = "File";
 
 /// The tool that put a store there, judging by its path alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,6 @@
 //! The contents of a store, in total and by user, from metadata alone.
 
+use crate::usmt::layout::FILE;
 use std::collections::{BTreeMap, HashSet};
 
 use crate::model::metadata::{NodeId, NodeKind};
@@ -147,7 +148,7 @@ fn look_into(part: &Part, monitor: &dyn Monitor) -> Option<ContainerReport> {
 impl Place {
     fn child(&self, name: &NtName, users: &mut Vec<(String, Tally)>) -> Self {
         match self {
-            Self::Store if name.eq_ignore_ascii_case("File") => Self::File,
+            Self::Store if name.eq_ignore_ascii_case(FILE) => Self::File,
             Self::File if matches!(name.as_wtf8(), [letter, b'$'] if letter.is_ascii_alphabetic()) => {
                 Self::Drive
             }
