@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use walkdir::WalkDir;
+
 use crate::destination::Destination;
 use crate::destination::Missing;
 use crate::destination::directory::DirectoryDestination;
@@ -97,10 +99,8 @@ fn place(disk: &Disk, volume: &Volume) -> Option<Place> {
     let target = DirectoryDestination::open(Path::new(mount), Missing::Fail).ok()?;
     let free = target.space().ok()??.free;
     let folder = Path::new(mount).join(FOLDER);
-    let begun = std::fs::read_dir(&folder).is_ok_and(|entries| {
-        let mut names = entries.flatten().map(|entry| entry.file_name());
-        names.any(|name| name.to_string_lossy().ends_with(PARTIAL))
-    });
+    let mut sets = WalkDir::new(&folder).min_depth(1).max_depth(1).into_iter().flatten();
+    let begun = sets.any(|set| set.file_name().to_string_lossy().ends_with(PARTIAL));
     let hardware = disk.hardware.as_ref();
     let label = volume.label.iter().filter(|label| !label.is_empty()).cloned();
     let model = hardware.map(|hardware| hardware.model.clone()).filter(|model| !model.is_empty());
