@@ -51,32 +51,41 @@ else
     flags+=" -Ccodegen-units=1"
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
-# With --target the flags are not those of build scripts and macros, which are then the
-# ones that the program itself was built with.
-RUSTFLAGS=$flags cargo build --quiet --locked --profile "$profile" --target "$host" \
-    --target-dir "$root/target"
-fuzz=$root/target/$host/$folder/fuzz
+# With --target the flags are not for build scripts and macros.
+RUSTFLAGS=$flags CARGO_INCREMENTAL=0 cargo build --quiet --locked --profile "$profile" \
+    --target "$host" --target-dir target
+fuzz=target/$host/$folder/fuzz
 
-found=()
-for target in "${targets[@]}"; do
+run() {
+    local target=$1 learned=target/corpus/$1 longest
     # What the fuzzer learns stays out of the committed seeds.
-    learned=target/corpus/$target
     mkdir -p "$learned" "corpus/$target" "artifacts/$target"
-    echo "== $target, $seconds s"
     # As long as the longest seed may be.
     longest=$(find "corpus/$target" -type f -printf '%s\n' | sort -n | tail -1)
     [ "${longest:-0}" -gt 16384 ] || longest=16384
-    log=target/$target.log
     if LIFEBOAT_FUZZ=$target "$fuzz" "$learned" "corpus/$target" \
         -artifact_prefix="artifacts/$target/" \
         -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=512 \
-        -print_final_stats=1 >"$log" 2>&1; then
-        grep -E 'stat::number_of_executed_units|cov: ' "$log" | tail -2
+        -print_final_stats=1 >"target/$target.log" 2>&1; then
+        echo "== $target, $seconds s: $(sed -n 's/.*DONE *//p' "target/$target.log")"
     else
-        found+=("$target")
-        tail -40 "$log"
+        echo "== $target FOUND something"
+        tail -40 "target/$target.log"
+        echo "$target" >>target/found
     fi
+}
+
+# One a core at a time; none shares a core with another, so each has its seconds.
+rm -f target/found
+for target in "${targets[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+        wait -n || true
+    done
+    run "$target" &
 done
+wait
+found=()
+[ ! -f target/found ] || mapfile -t found <target/found
 
 if [ ${#found[@]} -gt 0 ]; then
     echo "FOUND something: ${found[*]} (inputs in fuzz/artifacts/, logs in fuzz/target/)"

@@ -217,7 +217,6 @@ fi
 if [ -n "$needs_nextest" ]; then
     echo "setup: cargo install cargo-nextest"
     # Unoptimized and without its updater: it starts processes and waits for them.
-    cargo install --quiet --locked --debug --no-default-features --features default-no-update \
-        cargo-nextest ||
+    cargo install --quiet --locked --debug --no-default-features cargo-nextest ||
         echo "setup: cargo-nextest could not be installed; the tests will run with cargo test" >&2
 fi

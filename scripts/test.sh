@@ -51,14 +51,14 @@ step_format() {
 
 # --examples, of which there are none: with it the features are those that the tests
 # need, too, and what was compiled for them is not compiled again for others.
-with_tests=(--workspace --lib --bins --examples)
+with_tests=(--workspace --lib --examples)
 
 step_lint() {
     local level
     level=$(lint_level rustc)
     cargo clippy "${quiet[@]}" --locked --workspace --all-targets -- "$level"
     # Without `smb` but a few lines are others, and none of the tests'.
-    cargo clippy "${quiet[@]}" --locked --no-default-features "${with_tests[@]}" -- "$level"
+    cargo clippy "${quiet[@]}" --locked --no-default-features "${with_tests[@]}" --bins -- "$level"
 }
 
 step_build() {

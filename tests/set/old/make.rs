@@ -48,7 +48,7 @@ fn interrupt(kind: &Kind, image: &Path, dest: &Path) {
         while child.try_wait().unwrap().is_none() {
             let folders = fs::read_dir(dest).into_iter().flatten().flatten();
             let journals = folders.filter_map(|f| fs::read(f.path().join("journal.jsonl")).ok());
-            if journals.map(|j| j.iter().filter(|b| **b == b'\n').count()).sum::<usize>() >= 2 {
+            if journals.map(|j| j.split(|b| *b == b'\n').count()).sum::<usize>() > 2 {
                 break;
             }
         }
