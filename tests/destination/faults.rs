@@ -217,7 +217,7 @@ fn a_share_that_turns_read_only_ends_it_and_it_resumes_later() {
         assert!(Instant::now() < end, "the disk stays busy");
     }
     let ended = run.end();
-    ended.is_refused(&server, "it can only be read");
+    ended.is_refused(&server, "it is read-only");
     assert!(server.remount("rw"));
     let ended = Run::to(&server).end();
     ended.is_whole(&server, "once it could be written again");

@@ -1,5 +1,5 @@
 //! Every error that the program can print has its row in docs/reference/messages.md: a
-//! technician searches there for what stands on the screen.
+//! technician searches there for the words on the screen.
 
 use std::fs;
 use std::path::Path;
@@ -62,19 +62,19 @@ fn messages(src: &Path) -> Vec<(String, String)> {
         if name.starts_with("cli/") {
             add(text, &FAILURES);
         }
-        if name == "target/trouble.rs" {
-            // The words stand behind the advice.
-            add(text.split_once("use Trouble::").unwrap().1, &TROUBLE);
+        if name == "destination/errors.rs" {
+            // The messages come after the advice.
+            add(text.split_once("use ErrorKind::").unwrap().1, &TROUBLE);
         }
     }
     found
 }
 
 /// The text that stands first in the arguments: `"..."`, `format!("...")`, also after
-/// names such as `Exit::Usage,` and numbers; nothing when it is a variable.
+/// names such as `Exit::Usage,` and numbers; nothing for a variable.
 fn first_literal(rest: &str) -> Option<String> {
     let before = rest.find('"')?;
-    // `Exit::Usage`, `Passing`, `1203`: not a variable, which would be the message itself.
+    // `Exit::Usage`, `Transient`, `1203`: not a variable, which would be the message itself.
     let is_name = |word: &str| {
         let word = word.trim_end_matches(['r', '(']).trim_end_matches("format!");
         word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
@@ -90,7 +90,7 @@ fn first_literal(rest: &str) -> Option<String> {
         match c {
             '"' => return Some(text),
             '\\' if !is_raw => match chars.next()? {
-                // A line that goes on: its indentation is no part of it.
+                // A continued line: skip its indentation.
                 '\n' => chars = chars.as_str().trim_start().chars(),
                 other => text.push(other),
             },

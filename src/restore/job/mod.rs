@@ -547,7 +547,7 @@ impl<'a> Job<'a> {
                     .to_owned()
             }
             io::ErrorKind::AlreadyExists => {
-                "not restored: something of that name is there already".to_owned()
+                "not restored: a file or folder with that name already exists".to_owned()
             }
             _ => format!("not restored: {error}"),
         };
