@@ -233,7 +233,7 @@ fn a_full_disk_says_how_much_is_missing_and_the_run_resumes_with_more() {
     ended.is_refused(&server, "the disk is full; about ");
     assert!(ended.told("packed they may fit, or not"), "{ended:?}");
     let again = Run::to(&server).end();
-    again.is_refused(&server, "are needed and ");
+    again.is_refused(&server, "are needed, but only ");
     assert!(server.remount(&format!("size={}", 200 << 20)));
     let ended = Run::to(&server).end();
     ended.is_whole(&server, "with a larger disk");

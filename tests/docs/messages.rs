@@ -103,7 +103,7 @@ fn first_literal(rest: &str) -> Option<String> {
 #[test]
 fn messages_are_taken_from_the_source_as_they_are_printed() {
     for (source, message) in [
-        ("\"{path}: not enough room\")]", Some("{path}: not enough room")),
+        ("\"{path}: not enough free space\")]", Some("{path}: not enough free space")),
         ("\n    Exit::Usage,\n    format!(\"no {x}\"),", Some("no {x}")),
         ("384,\n Unreachable,\n \"SMB1 \\\n   only\",", Some("SMB1 only")),
         (" r\"\\\\server\",", Some("\\\\server")),
@@ -113,7 +113,7 @@ fn messages_are_taken_from_the_source_as_they_are_printed() {
     ] {
         assert_eq!(first_literal(source).as_deref(), message, "{source}");
     }
-    assert_eq!(own_words("{path}: not enough room"), "not enough room");
+    assert_eq!(own_words("{path}: not enough free space"), "not enough free space");
     assert_eq!(
         own_words("{set}: another run of lifeboat{by} is writing"),
         "another run of lifeboat"
