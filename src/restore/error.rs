@@ -94,7 +94,7 @@ impl RestoreError {
             }
             Self::Full { needed, free: Some(free), .. } => {
                 format!(
-                    "{needed} bytes are needed, {free} are free. Free some space or use another disk."
+                    "{needed} bytes are needed, {free} are free. Free up space or use another disk."
                 )
             }
             Self::Full { .. } => {

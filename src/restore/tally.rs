@@ -83,7 +83,8 @@ impl<'a> Tally<'a> {
         for (fact, (files, first)) in std::mem::take(&mut self.unheld) {
             let what = fact.as_str();
             let detail = format!(
-                "{what}: the destination does not support it; {files} lost in total, starting here"
+                "{what}: the destination does not support it; {files} lost in total, \
+                 this is the first"
             );
             self.lose(&first, LossKind::Fact, detail);
             self.foretold.insert(fact);

@@ -30,7 +30,7 @@ pub enum SetError {
         what: String,
     },
     /// The source is not what it was when the set was begun.
-    #[error("{set}: begun from a source that has changed since")]
+    #[error("{set}: the source has changed since this set was started")]
     SourceChanged {
         /// The unfinished set, in full.
         set: String,
@@ -44,7 +44,7 @@ pub enum SetError {
         by: String,
     },
     /// The user stopped it.
-    #[error("stopped before the set was whole")]
+    #[error("stopped before the set was complete")]
     Cancelled {
         /// The unfinished set's folder, in full, where one was begun.
         set: Option<String>,
@@ -58,7 +58,7 @@ pub enum SetError {
         what: String,
     },
     /// The set was written by a later program.
-    #[error("{path}: format {format} is newer than this program knows")]
+    #[error("{path}: format {format} is newer than this version supports")]
     TooNew {
         /// Where.
         path: String,
@@ -96,31 +96,40 @@ impl SetError {
     pub fn advice(&self) -> String {
         match self {
             Self::Destination(error) => error.action.clone(),
-            Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
+            Self::Tree(_) => "Check the path and the volume. `lifeboat detect` lists both.".into(),
             Self::SourceGone(_) => {
-                "Attach the disk again and run the same command: it goes on where it stopped.".into()
+                "Attach the disk again and run the same command: Lifeboat resumes.".into()
             }
-            Self::Unfit { .. } => "Put them into sets of their own: run once for each.".into(),
-            Self::BadOption { .. } => "Give another value, or leave the option out.".into(),
+            Self::Unfit { .. } => "Save them to separate sets: run Lifeboat once for each.".into(),
+            Self::BadOption { .. } => "Give another value, or leave out the option.".into(),
             Self::SourceChanged { .. } => {
-                "Nothing was mixed. With --fresh a new set is begun beside it; it stays.".into()
+                "The unfinished set was not changed. Use --fresh to start a new set beside it."
+                    .into()
             }
             Self::InUse { .. } => {
-                "Wait until it has ended. With --fresh a set of its own is begun beside it.".into()
+                "Wait until that run ends, or use --fresh to start a separate set.".into()
             }
             Self::Cancelled { set: Some(set) } => {
-                format!("Run the same command again: it goes on where it stopped, in {set}.")
+                format!("Run the same command again to resume in {set}.")
             }
             Self::Cancelled { set: None } => "Run the same command again.".into(),
             Self::NotASet { .. } => {
-                "Name the set's own folder. A folder that ends in .partial is unfinished: run the same offload again to finish it.".into()
+                "Give the set's own folder. A folder that ends in .partial is unfinished: run the \
+                 same offload again to finish it."
+                    .into()
             }
-            Self::TooNew { .. } => "Use the lifeboat that wrote it, or a later one.".into(),
+            Self::TooNew { .. } => {
+                "Use the version of Lifeboat that wrote it, or a later one.".into()
+            }
             Self::Damaged { .. } => {
-                "Run `lifeboat verify` on the set to see which files are hit; fetch the file again from another copy if there is one.".into()
+                "Run `lifeboat verify` on the set to list the affected files. Get the file from \
+                 another copy, if there is one."
+                    .into()
             }
             Self::Crypt { error, .. } => error.advice().into(),
-            Self::Internal { .. } => "Run the command again; if it stays, keep the log and report it.".into(),
+            Self::Internal { .. } => {
+                "Run the command again. If the error persists, keep the log and report it.".into()
+            }
         }
     }
 }

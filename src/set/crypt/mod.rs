@@ -25,11 +25,11 @@ pub enum CryptError {
     #[error("it is encrypted with a passphrase, and none was given")]
     NoPassphrase,
     /// It is encrypted to recipients, and no identity that was given is one.
-    #[error("it is encrypted to a recipient, and no identity that was given is its")]
+    #[error("it is encrypted to a recipient, and none of the given identities matches")]
     NoIdentity,
     /// Trying the passphrase would take more memory than this program allows
     /// itself.
-    #[error("its passphrase needs 2^{0} rounds to try, which is beyond the limit of 2^18")]
+    #[error("its passphrase needs 2^{0} rounds, which is above the limit of 2^18")]
     TooMuchWork(u8),
     /// It is not what was written.
     #[error("{0}")]
@@ -50,21 +50,19 @@ impl CryptError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::WrongPassphrase => {
-                "Type it again (F2 shows it): in WinPE the keyboard may be another."
+                "Type it again (F2 shows it). In WinPE, check the keyboard layout."
             }
-            Self::NoPassphrase => "Give it: --passphrase-file FILE, or LIFEBOAT_PASSPHRASE.",
-            Self::NoIdentity => "Name the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
+            Self::NoPassphrase => "Use --passphrase-file FILE or LIFEBOAT_PASSPHRASE.",
+            Self::NoIdentity => "Give the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
             Self::TooMuchWork(_) => {
-                "Read the set with age itself: docs/reference/format.md, section 14, tells how."
+                "Read the set with stock age: see docs/reference/format.md, section 14."
             }
-            Self::Damaged(_) => "Fetch the file again from another copy of the set.",
-            Self::WeakPassphrase(_) => {
-                "Take another: four or five words that nobody else has together."
-            }
+            Self::Damaged(_) => "Get the file from another copy of the set.",
+            Self::WeakPassphrase(_) => "Use a stronger one, such as five random words.",
             Self::NotAKey(_) => {
                 "Recipients begin with age1, identities with AGE-SECRET-KEY-1; age-keygen makes both."
             }
-            Self::Failed(_) => "Run the command again; if it stays, report it.",
+            Self::Failed(_) => "Run the command again. If the error persists, report it.",
         }
     }
 }

@@ -92,17 +92,17 @@ pub fn begin(key: &SetKey) -> Result<(Vec<u8>, Cipher), CryptError> {
 /// It is no age file, not for this key, or damaged.
 pub fn open(key: &SetKey, start: &[u8]) -> Result<(usize, Cipher), CryptError> {
     let mut rest = start;
-    let not_age = |_| CryptError::Damaged("it does not begin as an encrypted file");
+    let not_age = |_| CryptError::Damaged("it does not start like an encrypted file");
     let sealed = Decryptor::new_buffered(&mut rest).map_err(not_age)?;
     let identity = Overheard { inner: key.identity().clone(), key: RefCell::default() };
     let opened = sealed.decrypt(std::iter::once(&identity as &dyn Identity)).map(drop);
-    opened.map_err(|_| CryptError::Damaged("its header does not open with the set's key"))?;
+    opened.map_err(|_| CryptError::Damaged("its header does not decrypt with the set's key"))?;
     let length = start.len() - rest.len();
     let file_key = identity.key.take();
     let nonce = start[..length].last_chunk::<NONCE>();
     match (file_key, nonce) {
         (Some(file_key), Some(nonce)) => Ok((length, Cipher::new(&file_key, nonce))),
-        _ => Err(CryptError::Damaged("its header is cut off")),
+        _ => Err(CryptError::Damaged("its header is truncated")),
     }
 }
 

@@ -71,13 +71,13 @@ impl Unpacker {
         plain.clear();
         let size = match usize::try_from(plain_size) {
             Ok(size) if plain_size <= MAX_FRAME_BYTES => size,
-            _ => return Err(format!("a frame of {plain_size} bytes is beyond the limit")),
+            _ => return Err(format!("a frame of {plain_size} bytes is larger than the limit")),
         };
         plain.reserve_exact(size);
         // The spare room bounds what comes out.
         let got = self.0.decompress_to_buffer(packed, plain).map_err(|e| e.to_string())?;
         if got != size {
-            return Err(format!("the frame holds {got} bytes, {size} were expected"));
+            return Err(format!("the frame has {got} bytes, expected {size}"));
         }
         Ok(())
     }
@@ -99,11 +99,11 @@ pub struct TableWriter(SeekTable);
 impl TableWriter {
     /// Adds a frame.
     pub fn push(&mut self, packed: u64, plain: u64) -> Result<(), SetError> {
-        let too_large = || SetError::Internal { what: "a frame beyond 4 GiB".to_owned() };
+        let too_large = || SetError::Internal { what: "a frame larger than 4 GiB".to_owned() };
         let packed = u32::try_from(packed).map_err(|_| too_large())?;
         let plain = u32::try_from(plain).map_err(|_| too_large())?;
         let too_many = || SetError::Unfit {
-            what: "more frames than a set may have; use a larger frame size".to_owned(),
+            what: "more frames than a set can have; use a larger frame size".to_owned(),
         };
         if self.0.num_frames() as usize >= MAX_FRAMES {
             return Err(too_many());

@@ -64,7 +64,7 @@ impl Holes {
                 }
                 Some(last) if full => {
                     last.length = (hole.offset - last.offset).saturating_add(hole.length);
-                    "many ranges, with readable ones between them".clone_into(&mut last.reason);
+                    "many ranges, with readable data between them".clone_into(&mut last.reason);
                 }
                 _ => lines.push(hole.clone()),
             }

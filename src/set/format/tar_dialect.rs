@@ -249,17 +249,17 @@ impl Item {
 /// Reads a tar header and the PAX records before it; the error says what is
 /// wrong with them.
 pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> {
-    let header = Header::parse(block).ok_or("no tar header where one should stand")?;
-    let records = pax::parse(records).ok_or("PAX records that are none")?;
+    let header = Header::parse(block).ok_or("no tar header where one is expected")?;
+    let records = pax::parse(records).ok_or("invalid PAX records")?;
     let get = |key: &str| records.iter().rev().find(|r| r.0 == key.as_bytes()).map(|r| r.1);
     let text = |key: &str| get(key).map(|value| String::from_utf8_lossy(value).into_owned());
     let time = |key: &str| match get(key) {
         None => Ok(0),
-        Some(value) => pax::parse_time(value).map(|t| t.0).ok_or("a time that is none"),
+        Some(value) => pax::parse_time(value).map(|t| t.0).ok_or("an invalid time"),
     };
     let size = match get(key::SIZE) {
         None => header.size,
-        Some(value) => pax::decimal(value).ok_or("a size that is none")?,
+        Some(value) => pax::decimal(value).ok_or("an invalid size")?,
     };
     let path = get(key::PATH).unwrap_or(header.name);
     let data = Data { size, ..Data::default() };
@@ -271,7 +271,7 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
         None => 0,
         Some(value) => pax::decimal(value)
             .and_then(|bits| u32::try_from(bits).ok())
-            .ok_or("file attributes that are none")?,
+            .ok_or("invalid file attributes")?,
     };
     let junction = attributes & attributes::DIRECTORY != 0;
     let kind = match header.entry_type {
@@ -282,7 +282,7 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
         _ => return Err("a member of an unknown kind"),
     };
     if size > 0 && header.entry_type != EntryType::Regular {
-        return Err("data where none can be");
+        return Err("data where none is allowed");
     }
     let path = match header.entry_type {
         EntryType::Directory => path.strip_suffix(b"/").unwrap_or(path),

@@ -167,7 +167,7 @@ impl<T: Reach> ConcatenatedFile<T> {
         let count = rest.len().min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);
         if count == 0 {
-            let what = "the file ends before this".to_owned();
+            let what = "the file ends earlier".to_owned();
             return Err(corrupted(self.target.target(), path, what));
         }
         Ok(count)
@@ -211,7 +211,7 @@ impl<T: Reach> DestinationFile for ConcatenatedFile<T> {
 fn read_only(target: &dyn Destination) -> DestinationError {
     DestinationError {
         kind: ErrorKind::Denied,
-        ..corrupted(target, "", "it is read only".to_owned())
+        ..corrupted(target, "", "it is read-only".to_owned())
     }
 }
 
@@ -220,7 +220,7 @@ fn corrupted(target: &dyn Destination, path: &str, what: String) -> DestinationE
         kind: ErrorKind::Corrupted,
         path: target.display(path),
         what,
-        action: "fetch this file of the set again from another copy".to_owned(),
+        action: "get this file of the set from another copy".to_owned(),
         source: None,
     }
 }

@@ -74,7 +74,7 @@ impl<'a> DataReader<'a> {
         }
         let rest = usize::try_from(self.at.offset).ok().and_then(|offset| frame.get(offset..));
         let rest = rest.filter(|rest| !rest.is_empty()).ok_or_else(|| {
-            self.shared.damaged(self.at.frame, "the manifest says more than it holds")
+            self.shared.damaged(self.at.frame, "the manifest records more data than the frame has")
         })?;
         let length = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
         let length = length.min(buf.len());
@@ -110,7 +110,7 @@ impl<'a> DataReader<'a> {
         if finish_hex(hash) == self.sha256 {
             return Ok(());
         }
-        let what = "the file's bytes do not have the SHA-256 that the manifest says";
+        let what = "the file's SHA-256 differs from the manifest";
         Err(self.shared.damaged(self.at.frame, what))
     }
 }

@@ -139,7 +139,7 @@ pub(crate) fn details(
     let sealed = small_file(target, &path, MAX_SMALL)?.ok_or_else(|| damaged("it is missing"))?;
     let plain = key.open(&sealed).map_err(|error| encryption_error(target, &path, error))?;
     let inner: Rescue =
-        serde_json::from_slice(&plain).map_err(|_| damaged("it holds something else"))?;
+        serde_json::from_slice(&plain).map_err(|_| damaged("it has other contents"))?;
     if inner.set != outer.set {
         return Err(damaged("it belongs to another set"));
     }
@@ -178,7 +178,7 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
     outer.plan.clear();
     outer.seal = None;
     // They may name volumes.
-    outer.lacks.fill("a part of the store: who has the key is told which".to_owned());
+    outer.lacks.fill("a part of the store (open the set with its key to see which)".to_owned());
     for part in &mut outer.parts {
         // Its letter, if it is one: restore.cmd needs it.
         let letter = part.drive.len() == 1 && part.drive.is_ascii();

@@ -145,9 +145,9 @@ pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue,
         |what: &str| Err(SetError::NotASet { path: target.display(dir), what: what.to_owned() });
     match target.stat(&path)? {
         Some(entry) if !entry.is_dir && entry.size <= MAX_RESCUE => {}
-        Some(_) => return not_a_set("its rescue.json cannot be one"),
-        None if dir.ends_with(PARTIAL) => return not_a_set("an unfinished rescue set"),
-        None => return not_a_set("no rescue set is here (rescue.json is missing)"),
+        Some(_) => return not_a_set("its rescue.json is not valid"),
+        None if dir.ends_with(PARTIAL) => return not_a_set("this is an unfinished rescue set"),
+        None => return not_a_set("this is not a rescue set (rescue.json is missing)"),
     }
     let mut file = target.open(&path)?;
     let mut bytes = Vec::new();

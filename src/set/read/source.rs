@@ -26,7 +26,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn packed(&self, frame: u64) -> Result<(Place, Vec<u8>), SetError> {
         let place = self.index.get(frame).filter(|place| place.packed > 0);
-        let place = place.ok_or_else(|| self.damaged(frame, "nobody knows where it lies"))?;
+        let place = place.ok_or_else(|| self.damaged(frame, "its location is unknown"))?;
         let mut bytes = vec![0; place.packed as usize];
         self.volumes.read(&*self.target, place.offset, &mut bytes)?;
         Ok((place, bytes))
@@ -169,7 +169,7 @@ impl Source for ReadAheadFrames {
                 Ok(Err(error @ SetError::Destination(_))) => return Err(error),
                 Ok(Err(SetError::Damaged { what, .. })) => Err(what),
                 Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("the thread that unpacked it died".to_owned()),
+                Err(_) => Err("the thread that decompressed it failed".to_owned()),
             };
             let unpacked = match unpacked {
                 Ok(Unpacked { plain, xxh128 }) => {

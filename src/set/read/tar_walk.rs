@@ -50,7 +50,7 @@ pub(crate) fn read_item(
         match header {
             Some(header) if header.entry_type == EntryType::XHeader && records.is_empty() => {
                 if header.size > MAX_RECORDS {
-                    return Err(shared.damaged(frame, "PAX records beyond all measure"));
+                    return Err(shared.damaged(frame, "PAX records that are too large"));
                 }
                 let size = usize::try_from(header.size).unwrap_or(0);
                 records = read(source, at, size)?;

@@ -128,38 +128,38 @@ fn find(code: &'static str, path: String, what: String) -> Finding {
     let (severity, meaning, action) = match code {
         "set-has-losses" => (
             Severity::Warning,
-            "What was lost when the set was made is not in it.",
-            "`lifeboat list` names each loss.",
+            "The set lacks what was lost when it was made.",
+            "`lifeboat list` lists each loss.",
         ),
         "set-lacks-part" => (
             Severity::Warning,
             "loadstate fails with code 38 when a part of the store is missing.",
-            "Look for that part, and rescue it too, before its disk is wiped.",
+            "Find and rescue that part before its disk is wiped.",
         ),
         "set-seek-table" => (
             Severity::Warning,
-            "Nothing is lost: the manifest tells the same.",
+            "Nothing is lost: the manifest has the same data.",
             "Make another copy of the set while it can be read.",
         ),
         "set-file-missing" | "set-file-size" => (
             Severity::Damage,
-            "What is in the missing part cannot be restored.",
-            "Copy that file of the set again from where it was made.",
+            "The data in the missing part cannot be restored.",
+            "Copy that file of the set again from the original.",
         ),
         "set-member-damaged" => (
             Severity::Damage,
-            "This file cannot be restored whole.",
-            "Fetch the set from another copy, or restore without this file.",
+            "This file cannot be restored completely.",
+            "Use another copy of the set, or restore without this file.",
         ),
         "set-manifest-damaged" => (
             Severity::Damage,
-            "Hashes and losses of some files are unknown; their bytes are still in the tar.",
-            "Copy the manifest again from where it was made.",
+            "Hashes and losses of some files are unknown; their data is still in the tar.",
+            "Copy the manifest again from the original.",
         ),
         _ => (
             Severity::Damage,
-            "The set is not what was written.",
-            "Copy the set again from where it was made; other findings name the files hit.",
+            "The set differs from what was written.",
+            "Copy the set again from the original. Other findings list the affected files.",
         ),
     };
     let (meaning, action) = (meaning.to_owned(), action.to_owned());
@@ -213,7 +213,7 @@ impl Verifier<'_> {
             Err(error) => return Err(error),
         };
         if lines.as_ref().is_some_and(|lines| !lines.has_table()) {
-            let what = "the table that finds its parts is damaged";
+            let what = "its seek table is damaged";
             self.tell("set-seek-table", self.shown(MANIFEST), what);
         }
         let mut whole = lines.is_some();
@@ -224,7 +224,7 @@ impl Verifier<'_> {
             match line {
                 Ok(Line::Header(header)) if header.set == self.set.rescue().set => {}
                 Ok(Line::Header(_)) => {
-                    let what = "the manifest of another set";
+                    let what = "this is the manifest of another set";
                     self.tell("set-manifest-damaged", self.shown(MANIFEST), what);
                 }
                 Ok(Line::Member(member)) => {
@@ -298,7 +298,7 @@ impl Verifier<'_> {
         let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
         let outline = outline(member);
         if item != Some(Item::Member(Box::new(outline))) {
-            return Ok(Some("the tar's header says something else than the manifest".to_owned()));
+            return Ok(Some("the tar header differs from the manifest".to_owned()));
         }
         if let Some(data) = &member.data
             && let Some(what) = self.data(walk, data, &mut at)?
@@ -312,7 +312,8 @@ impl Verifier<'_> {
             };
             let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
             if item != Some(Item::Stream(expected)) {
-                let what = format!("stream {}: the tar's header says something else", stream.name);
+                let what =
+                    format!("stream {}: its tar header differs from the manifest", stream.name);
                 return Ok(Some(what));
             }
             if let Some(what) = self.data(walk, &stream.data, &mut at)? {
@@ -332,10 +333,10 @@ impl Verifier<'_> {
     ) -> Result<Option<String>, SetError> {
         let here = advance(&walk.shared, *at, 0).unwrap_or(*at);
         if data.at.is_some_and(|at| at != here) || data.at.is_some() != (data.size > 0) {
-            return Ok(Some("the manifest has its bytes at another place".to_owned()));
+            return Ok(Some("the manifest has another location for its data".to_owned()));
         }
         if !holes_fit(&data.holes, data.size) {
-            return Ok(Some("its holes lie outside of it".to_owned()));
+            return Ok(Some("its holes are outside its size".to_owned()));
         }
         let mut hash = Sha256::new();
         let mut left = data.size;
@@ -359,11 +360,11 @@ impl Verifier<'_> {
             }
         }
         if finish_hex(hash) != data.sha256 {
-            return Ok(Some("its bytes have another SHA-256".to_owned()));
+            return Ok(Some("its data has another SHA-256".to_owned()));
         }
         let zeros = read(&mut walk.frames, at, padding(data.size))?;
         if zeros.iter().any(|&b| b != 0) {
-            return Ok(Some("it is not filled up with zeros".to_owned()));
+            return Ok(Some("its padding is not zeros".to_owned()));
         }
         Ok(None)
     }
@@ -394,8 +395,8 @@ impl Verifier<'_> {
         let what = match walk.frames.take_hash(line.frame) {
             Err(SetError::Damaged { what, .. }) => what,
             Err(error) => return Err(error),
-            Ok(_) if !agrees => "the manifest has it at another place".to_owned(),
-            Ok(hash) if hash != line.xxh128 => "its hash is another".to_owned(),
+            Ok(_) if !agrees => "the manifest has another location for it".to_owned(),
+            Ok(hash) if hash != line.xxh128 => "its hash differs".to_owned(),
             Ok(_) => return Ok(()),
         };
         let what = format!("frame {}, in which {members} members end: {what}", line.frame);
@@ -421,13 +422,13 @@ impl Verifier<'_> {
                 Err(error) => return Err(error),
             };
             if !ends {
-                let what = "the tar goes on behind the last member of the manifest";
+                let what = "the tar continues after the last member of the manifest";
                 self.tell("set-member-differs", self.shown(STORE), what);
             }
         }
         let said = self.set.rescue().totals;
         if whole && (end != Some(said) || self.totals != said) {
-            let what = format!("counted {:?}, rescue.json says {said:?}", self.totals);
+            let what = format!("counted {:?}, rescue.json has {said:?}", self.totals);
             self.tell("set-totals", self.set.display(), what);
         }
         Ok(())
@@ -444,7 +445,7 @@ impl Verifier<'_> {
             match hash {
                 Some(hash) if hash == file.sha256 => {}
                 Some(_) => {
-                    self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 is another");
+                    self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 differs");
                 }
                 None => {
                     let what = "parts of it could not be read, so its SHA-256 is unknown";

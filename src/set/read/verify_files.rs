@@ -24,21 +24,21 @@ impl Verifier<'_> {
                 self.tell(
                     "set-file-name",
                     self.set.display(),
-                    format!("rescue.json names {name:?}"),
+                    format!("rescue.json lists {name:?}"),
                 );
                 continue;
             }
             match self.set.target().stat(&self.path(name))? {
                 Some(entry) if !entry.is_dir && entry.size == size => {}
                 Some(entry) => {
-                    let what = format!("{} bytes, and {size} were written", entry.size);
+                    let what = format!("{} bytes, but {size} were written", entry.size);
                     self.tell("set-file-size", self.shown(name), what);
                 }
                 None => self.tell("set-file-missing", self.shown(name), "missing"),
             }
         }
         if !self.set.shared().index.from_table {
-            let what = "the table that finds the frames is damaged";
+            let what = "its seek table is damaged";
             self.tell("set-seek-table", self.shown(STORE), what);
         }
         for lack in &rescue.lacks {
@@ -72,7 +72,7 @@ impl Verifier<'_> {
             None => self.tell("set-file-missing", self.shown(SUMS), "missing or unreadable"),
             Some(sums) if sums == expected.concat().into_bytes() => {}
             Some(_) => {
-                let what = "does not say the same as rescue.json: one of the two is damaged";
+                let what = "differs from rescue.json: one of the two is damaged";
                 self.tell("set-file-hash", self.shown(SUMS), what);
             }
         }
@@ -83,7 +83,7 @@ impl Verifier<'_> {
         if let Some(bytes) = self.whole(&file.name)?
             && crate::set::format::hash::sha256_hex(&bytes) != file.sha256
         {
-            self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 is another");
+            self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 differs");
         }
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Verifier<'_> {
     pub(crate) fn manifest_file(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         let Some(file) = rescue.files.iter().find(|file| file.name == MANIFEST) else {
-            self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not name it");
+            self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not list it");
             return Ok(());
         };
         self.hash_of(file)
@@ -148,7 +148,7 @@ impl Verifier<'_> {
             }
         }
         if finish_hex(hash) != file.sha256 {
-            self.tell("set-file-hash", self.shown(name), "its SHA-256 is another");
+            self.tell("set-file-hash", self.shown(name), "its SHA-256 differs");
         }
         Ok(())
     }

@@ -46,14 +46,14 @@ impl Volumes {
             let (true, Some(end)) = (name == file.name && (split || number == 1), end) else {
                 return Err(SetError::NotASet {
                     path: dir.to_owned(),
-                    what: format!("rescue.json names {:?} where {name} should stand", file.name),
+                    what: format!("rescue.json lists {:?} instead of {name}", file.name),
                 });
             };
             list.push(Volume { path: format!("{dir}/{name}"), start, size: file.size });
             start = end;
         }
         if list.is_empty() {
-            let what = "rescue.json names no store".to_owned();
+            let what = "rescue.json lists no store".to_owned();
             return Err(SetError::NotASet { path: dir.to_owned(), what });
         }
         Ok(Self { list, open: Mutex::new(None) })
@@ -86,7 +86,7 @@ impl Volumes {
         let path = &self.list[index].path;
         match self.try_read(target, index, at, buf) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(damaged(target, path, at, "the file ends before this")),
+            Ok(false) => Err(damaged(target, path, at, "the file ends earlier")),
             // A file that is missing or a bad sector costs what is in it; a
             // share that went away would cost everything.
             Err(error) => match error.kind {

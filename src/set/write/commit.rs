@@ -242,7 +242,7 @@ impl Step<'_> {
             Ok(page) => Ok(Some(page)),
             Err(error @ SetError::Cancelled { .. }) => Err(error),
             Err(error) => {
-                monitor.note(&format!("the set has no {REPORT}: {error}"));
+                monitor.note(&format!("{REPORT} was not written: {error}"));
                 Ok(None)
             }
         }
@@ -262,7 +262,7 @@ impl Step<'_> {
             let path = self.place(&file.name)?;
             monitor.file(&file.name);
             if self.size(&path)? != Some(file.size) {
-                return Err(self.differs(&path, "its size is not what was written"));
+                return Err(self.differs(&path, "its size differs from what was written"));
             }
             let Some(proofs) = proofs else { continue };
             let blocks = proofs.get(&file.name);
@@ -294,14 +294,14 @@ impl Step<'_> {
                 None => finish_hex(hash) != file.sha256,
             };
             if differs {
-                return Err(self.differs(&path, "what is read back is not what was written"));
+                return Err(self.differs(&path, "the data read back differs from the data written"));
             }
         }
         Ok(())
     }
 
     fn differs(&self, path: &str, what: &str) -> SetError {
-        let action = "the destination's disk or connection is faulty: use another one";
+        let action = "use another destination: the disk or the connection is faulty";
         SetError::Destination(DestinationError {
             kind: ErrorKind::Corrupted,
             path: self.target.display(path),
@@ -315,7 +315,7 @@ impl Step<'_> {
     fn present(&self, name: &str) -> Result<SetFile, SetError> {
         let path = self.path(name);
         let bytes = small_file(self.target, &path, MAX_SMALL)?;
-        let bytes = bytes.ok_or_else(|| self.differs(&path, "it was written and is gone"))?;
+        let bytes = bytes.ok_or_else(|| self.differs(&path, "the written file is missing"))?;
         let (size, sha256) = (bytes.len() as u64, sha256_hex(&bytes));
         Ok(SetFile { name: name.to_owned(), size, sha256, plain_size: None })
     }
@@ -372,7 +372,7 @@ impl Step<'_> {
         growing.finish()?;
         let partial = self.path(&partial);
         if !self.holds(&partial, bytes)? {
-            return Err(self.differs(&partial, "what is read back is not what was written"));
+            return Err(self.differs(&partial, "the data read back differs from the data written"));
         }
         self.rename(name)?;
         Ok(file)

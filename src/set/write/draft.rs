@@ -46,7 +46,7 @@ pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, SetError> {
     let name = plan.file_name(index);
     let renamed = planned.trouble == Some(Trouble::Renamed);
     if renamed {
-        member.lose(LossKind::Name, "no file can be called that; the name was changed");
+        member.lose(LossKind::Name, "the name is not valid for a file; it was changed");
     }
     // A changed name has no DOS name of its own.
     let name = name.filter(|_| !renamed);
@@ -78,7 +78,7 @@ fn look(
         Ok(node) => node,
         Err(error) => {
             let error = still_there(error)?;
-            member.lose(LossKind::Unreadable, format!("nothing but the name is known: {error}"));
+            member.lose(LossKind::Unreadable, format!("only the name is known: {error}"));
             if is_file {
                 member.content = Some(manifest::MISSING.to_owned());
             }
@@ -91,28 +91,29 @@ fn look(
         Some(Trouble::Unlistable) => {
             let why = match planned.tree.children(planned.node) {
                 Err(error) => still_there(error)?.to_string(),
-                Ok(_) => "it could not be listed when the work began".to_owned(),
+                Ok(_) => "it could not be listed when the offload began".to_owned(),
             };
-            member.lose(LossKind::Unreadable, format!("what is in this folder is lost: {why}"));
+            member
+                .lose(LossKind::Unreadable, format!("the contents of this folder are lost: {why}"));
         }
         Some(Trouble::Repeated) => member.lose(
             LossKind::Fact,
-            "this folder stands in the volume twice; its contents are at the other place",
+            "this folder is in the volume twice; its contents are at the other path",
         ),
         Some(Trouble::Unknown) => {
-            member.lose(LossKind::Unreadable, "nothing was known of it when the work began");
+            member.lose(LossKind::Unreadable, "no metadata was available when the offload began");
         }
         Some(Trouble::Renamed) | None => {}
     }
     if (node.kind == NodeKind::File) != is_file {
-        member.lose(LossKind::Changed, "it became a file or a folder while the work went on");
+        member.lose(LossKind::Changed, "it changed between file and folder during the offload");
         return Ok(None);
     }
     let facts = match planned.tree.facts(planned.node, name) {
         Ok(facts) => facts,
         Err(error) => {
             let error = still_there(error)?;
-            let what = "owner, rights, streams and other facts are lost";
+            let what = "owner, permissions, streams and other metadata are lost";
             member.lose(LossKind::Fact, format!("{what}: {error}"));
             Metadata::default()
         }
@@ -154,7 +155,8 @@ fn open(
     let raw = facts.content == Content::EfsRaw;
     // A shorter one becomes a hole when its end is met.
     let grown = |now: u64| {
-        let what = format!("it had {planned_size} bytes when the work began and has {now} now");
+        let what =
+            format!("its size changed from {planned_size} to {now} bytes during the offload");
         (!raw && now > planned_size).then_some(what)
     };
     if planned_size == 0 && !raw {
@@ -195,7 +197,7 @@ fn set_facts(member: &mut Member, facts: &Metadata) {
     let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize| {
         let bytes = bytes?;
         if bytes.len() > max {
-            lost.push(format!("{what} of {} bytes cannot be real", bytes.len()));
+            lost.push(format!("{what} of {} bytes is not valid", bytes.len()));
             return None;
         }
         Some(to_base64(bytes))
@@ -224,7 +226,7 @@ fn set_short_name(member: &mut Member, name: Option<&NtName>) {
     // DOS names are of a code page's letters; a lone surrogate is damage.
     match name.as_str().filter(|text| !text.contains('\0') && text.len() <= 36) {
         Some(text) => member.short_name = Some(text.to_owned()),
-        None => member.lose(LossKind::Fact, format!("the DOS name {name} cannot be real")),
+        None => member.lose(LossKind::Fact, format!("the DOS name {name} is not valid")),
     }
 }
 

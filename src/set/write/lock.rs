@@ -123,7 +123,7 @@ impl<'a> Lock<'a> {
             let by = mark.as_ref().map_or("", |mark| mark.host.as_str());
             if !mark.as_ref().is_some_and(Mark::is_over) {
                 monitor.note(&format!(
-                    "{}: a run{} was at work here; looking for {} s whether it still is",
+                    "{}: a run{} was writing here; checking for {} s whether it still is",
                     target.display(dir),
                     if by.is_empty() { String::new() } else { format!(" on {by}") },
                     DEAD_AFTER.as_secs()

@@ -97,12 +97,12 @@ impl OffloadOptions {
         // In whole blocks, so that every frame begins with one of the tar.
         let blocks = self.frame_bytes.is_multiple_of(BLOCK as u64);
         if !blocks || !(4096..=MAX_FRAME_BYTES).contains(&self.frame_bytes) {
-            return bad(format!("frames of {} bytes are not possible", self.frame_bytes));
+            return bad(format!("a frame size of {} bytes is not possible", self.frame_bytes));
         }
         match self.split {
             // A frame that does not compress grows a little.
             Some(split) if split < self.frame_bytes.saturating_mul(2) => bad(format!(
-                "volumes of {split} bytes are too small: a frame of {} must fit twice",
+                "volumes of {split} bytes are too small: two frames of {} must fit",
                 self.frame_bytes
             )),
             _ => Ok(()),

@@ -64,16 +64,16 @@ fn drives(parts: &[PlanPart]) -> Result<Vec<Drive<'_>>, SetError> {
         let letter = part.drive.as_str();
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if letter.is_empty() || letter.len() > 64 || !letter.bytes().all(plain) {
-            return unfit(format!("{letter:?} is no name for a drive in a set"));
+            return unfit(format!("{letter:?} is not a valid drive name in a set"));
         }
         match drives.iter_mut().find(|d| d.letter.eq_ignore_ascii_case(letter)) {
             Some(drive) if Arc::ptr_eq(drive.tree, &part.tree) => drive.parts.push(part),
-            Some(_) => return unfit(format!("two volumes are both called {letter}:")),
+            Some(_) => return unfit(format!("two volumes have the name {letter}:")),
             None => drives.push(Drive { letter, tree: &part.tree, parts: vec![part] }),
         }
     }
     if drives.len() > usize::from(u8::MAX) {
-        return unfit(format!("{} volumes are more than one set holds", drives.len()));
+        return unfit(format!("{} volumes are too many for one set", drives.len()));
     }
     Ok(drives)
 }
@@ -252,7 +252,7 @@ impl Builder {
         name: &NtName,
         node: Result<Node, NodeId>,
     ) -> Result<u32, SetError> {
-        let too_many = || SetError::Unfit { what: "more files than one set holds".to_owned() };
+        let too_many = || SetError::Unfit { what: "too many files for one set".to_owned() };
         let index = u32::try_from(self.entries.len()).map_err(|_| too_many())?;
         let bytes = name.as_wtf8();
         let name_at = u32::try_from(self.names.len()).map_err(|_| too_many())?;

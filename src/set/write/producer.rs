@@ -94,7 +94,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         from: Position,
         emit: E,
     ) -> Result<Self, SetError> {
-        let damaged = || SetError::Internal { what: "the journal makes no sense".to_owned() };
+        let damaged = || SetError::Internal { what: "the journal is not valid".to_owned() };
         let current = match from.inside {
             None => None,
             Some(Inside { line, sent, hash }) => Some(Current {
@@ -146,7 +146,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             if self.queue.is_late() && !told {
                 told = true;
                 let late = self.queue.late();
-                let what = "all else is read; now come the files that could not be read at once";
+                let what = "everything else is read; now reading the files that failed at first";
                 self.monitor.note(&format!("{what}: {late}"));
             }
             let Draft { member, stream } = draft::member(self.plan, index)?;
@@ -371,7 +371,7 @@ impl<'a, E: Emit> Producer<'a, E> {
                 Ok(room)
             };
             let read = match read {
-                Ok(0) => Err("it ends here, shorter than it was when the work began".to_owned()),
+                Ok(0) => Err("it ends here: it became shorter during the offload".to_owned()),
                 Ok(read) => Ok(read.min(room)),
                 Err(error) => Err(still_there(error)?.to_string()),
             };
@@ -429,7 +429,7 @@ impl<'a, E: Emit> Producer<'a, E> {
                 let mut names = facts.streams.into_iter().map(|stream| stream.name);
                 // By the name that it has in the set.
                 let found = names.find(|name| Some(draft::stream_name(name)) == wanted);
-                Some(found.ok_or_else(|| lacks("the stream is gone"))?)
+                Some(found.ok_or_else(|| lacks("the stream no longer exists"))?)
             }
         };
         let mut stream = member.tree.open(member.node, name.as_ref())?;
@@ -497,5 +497,5 @@ pub(crate) fn empty_data() -> Data {
 
 /// Cannot happen: drafts are made from exact names.
 fn unwritable() -> SetError {
-    SetError::Internal { what: "a member that cannot be written down".to_owned() }
+    SetError::Internal { what: "a member that cannot be recorded".to_owned() }
 }

@@ -75,7 +75,7 @@ pub fn offload_with(
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
-        monitor.note(&format!("going on with {}", target.display(&names.partial())));
+        monitor.note(&format!("resuming {}", target.display(&names.partial())));
         let result = run.go_on(&names);
         (names, result)
     } else {
@@ -115,7 +115,7 @@ impl Run<'_> {
         };
         if let Some(room) = room.filter(|room| room.free < bytes) {
             self.monitor.note(&format!(
-                "{}: {} are free for {} of files; packed they may fit, or not",
+                "{}: {} are free for {} of files; compressed, they may not fit",
                 self.target.display(""),
                 units::bytes(room.free),
                 units::bytes(bytes)
@@ -464,5 +464,5 @@ fn stopped() -> SetError {
 }
 
 fn died() -> SetError {
-    SetError::Internal { what: "a thread died".to_owned() }
+    SetError::Internal { what: "a thread failed".to_owned() }
 }

@@ -88,7 +88,7 @@ pub(crate) fn find(
             Err(SetError::Destination(error))
                 if wanted.is_none() && error.kind == ErrorKind::Denied =>
             {
-                monitor.note(&format!("{error}; that unfinished set is passed over"));
+                monitor.note(&format!("{error}; skipping that unfinished set"));
                 continue;
             }
             looked => looked?,
@@ -107,8 +107,8 @@ pub(crate) fn find(
             State::Closed(why) => {
                 if wanted.is_some() || folder.starts_with(&SetNames::machine(plan, options)) {
                     monitor.note(&format!(
-                        "{}: unfinished and encrypted: {why}; it stays as it is. What opens it \
-                         (the same passphrase, or --identity) lets the run go on there.",
+                        "{}: unfinished and encrypted: {why}; not changed. To resume it, give the \
+                         same passphrase, or --identity.",
                         target.display(&entry.name)
                     ));
                 }
@@ -131,7 +131,7 @@ pub(crate) fn find(
             changed = Some(target.display(&entry.name));
         } else if folder.starts_with(&SetNames::machine(plan, options)) {
             monitor.note(&format!(
-                "{}: unfinished, but of another source or other options; it stays as it is",
+                "{}: unfinished, but from another source or with other options; not changed",
                 target.display(&entry.name)
             ));
         }
@@ -144,7 +144,7 @@ pub(crate) fn find(
         (None, None) => Ok(None),
         (None, Some(wanted)) => Err(SetError::NotASet {
             path: target.display(wanted),
-            what: "no unfinished set that could be gone on with".to_owned(),
+            what: "no unfinished set that can be resumed".to_owned(),
         }),
     }
 }
@@ -183,7 +183,7 @@ pub(crate) fn new_names(
             return Ok(names);
         }
     }
-    Err(SetError::Internal { what: "no name for the set is free".to_owned() })
+    Err(SetError::Internal { what: "no free name for the set".to_owned() })
 }
 
 /// What an unfinished set's folder says; `None` if that is nothing.

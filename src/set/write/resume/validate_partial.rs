@@ -78,9 +78,7 @@ pub(crate) fn prove(
                 at = index;
             }
             Err(SetError::Damaged { path, offset, what }) => {
-                monitor.note(&format!(
-                    "{path}, byte {offset}: {what}; what comes from there on is written again"
-                ));
+                monitor.note(&format!("{path}, byte {offset}: {what}; writing again from there"));
                 break;
             }
             Err(error) => return Err(error),
@@ -88,7 +86,7 @@ pub(crate) fn prove(
     }
     let Prover { good, sealed: layout, .. } = prover;
     let Some((checkpoint, journal_bytes)) = checkpoints.get(at) else {
-        return Err(SetError::Internal { what: "a journal without a beginning".to_owned() });
+        return Err(SetError::Internal { what: "the journal has no first line".to_owned() });
     };
     let go_on = |name: &str, bytes, hash| AppendFile::go_on(target, dir, name, bytes, hash);
     let journal = go_on(names::JOURNAL, *journal_bytes, Sha256::new())?;
@@ -184,7 +182,7 @@ impl<'a> Prover<'a> {
         let length = checkpoint.manifest_bytes.checked_sub(start);
         let length = length.filter(|&length| length <= MAX_SEGMENT);
         let length = length.and_then(|length| usize::try_from(length).ok());
-        let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal makes no sense"))?];
+        let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal is not valid"))?];
         let mut file = self.open(&path)?;
         let read = self.read(&mut *file, &path, start, &mut bytes)?;
         if read < bytes.len() {
@@ -198,7 +196,7 @@ impl<'a> Prover<'a> {
         }
         let count = self.good.frames + frames.len() as u64;
         if totals != checkpoint.position.totals || count != checkpoint.frames {
-            return Err(damaged("manifest and journal do not agree"));
+            return Err(damaged("manifest and journal do not match"));
         }
         let mut volume = (self.good.volume, self.good.volume_bytes, self.good.volume_hash.clone());
         let mut whole = Vec::new();
@@ -220,7 +218,7 @@ impl<'a> Prover<'a> {
             volume.1 += bytes.len() as u64;
         }
         if (volume.0, volume.1) != (checkpoint.volume, checkpoint.volume_bytes) {
-            return Err(damaged("store and journal do not agree"));
+            return Err(damaged("store and journal do not match"));
         }
         for (packed, plain) in sizes {
             self.good.manifest_table.push(packed, plain)?;
@@ -250,7 +248,7 @@ impl<'a> Prover<'a> {
         let (mut members, mut frames, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         let mut plain = Vec::new();
         while !bytes.is_empty() {
-            let no_frame = || self.damaged(path, start, "the manifest holds no frame there");
+            let no_frame = || self.damaged(path, start, "the manifest has no frame there");
             let size = find_frame_compressed_size(bytes).map_err(|_| no_frame())?;
             if is_skippable(bytes) {
                 // What fills an encrypted manifest up belongs to the frame before.
@@ -272,7 +270,7 @@ impl<'a> Prover<'a> {
                     Some(Ok(Line::Member(member))) => members.push(*member),
                     Some(Ok(Line::Frame(frame))) => frames.push(frame),
                     Some(Ok(Line::Header(_))) if start == 0 => {}
-                    _ => return Err(self.damaged(path, start, "a line of it makes no sense")),
+                    _ => return Err(self.damaged(path, start, "a line of it is not valid")),
                 }
             }
             sizes.push((size as u64, content));
@@ -291,7 +289,7 @@ impl<'a> Prover<'a> {
         let size = usize::try_from(frame.size).ok();
         let size = size.filter(|&size| size <= bound + MOST_PADDING);
         let (Some(size), true) = (size, frame.offset == offset) else {
-            return Err(self.damaged(&path, offset, "the manifest makes no sense"));
+            return Err(self.damaged(&path, offset, "the manifest is not valid"));
         };
         if self.open.as_ref().is_none_or(|(number, _)| *number != frame.volume) {
             self.open = Some((frame.volume, self.open(&path)?));
@@ -305,7 +303,7 @@ impl<'a> Prover<'a> {
         };
         self.open = open;
         if read < size || xxh128_hex(&bytes) != frame.xxh128 {
-            let what = format!("frame {} is not what was written", frame.frame);
+            let what = format!("frame {} differs from what was written", frame.frame);
             return Err(self.damaged(&path, offset, &what));
         }
         self.progress.bytes = self.progress.bytes.saturating_add(frame.plain_size);
