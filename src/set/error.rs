@@ -7,92 +7,92 @@ use crate::tree::TreeError;
 /// Why a rescue set cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
-    /// The destination refused something.
+    /// An error of the destination.
     #[error(transparent)]
     Destination(#[from] DestinationError),
-    /// What was asked for cannot be found in the source.
+    /// What was requested is not in the source.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// The source is no longer there: a disk that was unplugged, a mount that
-    /// ended. Going on would make losses of files that are still on it.
+    /// The source is no longer there: the disk was unplugged, or its mount ended.
+    /// Continuing would report losses of files that still exist on it.
     #[error("the source is gone: {0}")]
     SourceGone(TreeError),
-    /// What was asked for cannot be put into one set.
+    /// What was requested cannot be saved in one set.
     #[error("{what}")]
     Unfit {
         /// What does not fit, with the path.
         what: String,
     },
-    /// An option's value makes no sense.
+    /// An option has an invalid value.
     #[error("{what}")]
     BadOption {
-        /// Which, and why.
+        /// Which option, and why.
         what: String,
     },
-    /// The source is not what it was when the set was begun.
+    /// The source has changed since the set was started.
     #[error("{set}: the source has changed since this set was started")]
     SourceChanged {
-        /// The unfinished set, in full.
+        /// The unfinished set's full path.
         set: String,
     },
     /// Another run is writing the set.
     #[error("{set}: another run of lifeboat{by} is writing this set")]
     InUse {
-        /// The unfinished set, in full.
+        /// The unfinished set's full path.
         set: String,
-        /// ` on HOST`, where that is known.
+        /// ` on HOST`, if known.
         by: String,
     },
-    /// The user stopped it.
+    /// The user stopped the offload.
     #[error("stopped before the set was complete")]
     Cancelled {
-        /// The unfinished set's folder, in full, where one was begun.
+        /// The unfinished set's full path, if one was started.
         set: Option<String>,
     },
-    /// There is no whole set at that place.
+    /// There is no complete set.
     #[error("{path}: {what}")]
     NotASet {
-        /// Where.
+        /// The path.
         path: String,
         /// What is there instead.
         what: String,
     },
-    /// The set was written by a later program.
+    /// The set was written by a later version.
     #[error("{path}: format {format} is newer than this version supports")]
     TooNew {
-        /// Where.
+        /// The path.
         path: String,
-        /// Its version.
+        /// Its format version.
         format: u32,
     },
     /// A file of a set is damaged.
     #[error("{path}, byte {offset}: {what}")]
     Damaged {
-        /// Which file, in full.
+        /// The file's full path.
         path: String,
-        /// Byte in it, as near as can be told.
+        /// The byte offset in it, as exact as known.
         offset: u64,
-        /// Expected what, found what.
+        /// What was expected and what was found.
         what: String,
     },
     /// Something cannot be encrypted or decrypted.
     #[error("{path}: {error}")]
     Crypt {
-        /// Which file, in full.
+        /// The file's full path.
         path: String,
         /// Why.
         error: CryptError,
     },
-    /// Something inside this program went wrong.
+    /// An internal error.
     #[error("{what}")]
     Internal {
-        /// What.
+        /// The details.
         what: String,
     },
 }
 
 impl SetError {
-    /// What to do, in plain words.
+    /// What to do, for people.
     pub fn advice(&self) -> String {
         match self {
             Self::Destination(error) => error.action.clone(),

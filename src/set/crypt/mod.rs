@@ -1,14 +1,13 @@
 //! Encryption of rescue sets: age v1 files (<https://age-encryption.org/v1>), so
 //! that the stock `age` reads them.
 //!
-//! The `age` crate makes and opens every header and every small file whole
-//! ([`key`]). The payload of the large ones is read and written here
-//! ([`stream`]), chunk by chunk: a reader goes straight to the chunk that it
-//! wants, and a writer knows what lies where when it is broken off.
+//! The `age` crate makes and decrypts every header and every small file ([`key`]).
+//! The payload of large files is processed here ([`stream`]), chunk by chunk: a
+//! reader can seek to a chunk, and a writer knows the position of every byte when it
+//! is interrupted.
 //!
-//! **No nonce is ever used for two plaintexts.** Each file has a key of its own, and
-//! an interrupted run does not go on in the file that it left, but begins
-//! another.
+//! **No nonce is ever used for two plaintexts.** Each file has its own key, and
+//! a resumed run starts a new file instead of continuing the old one.
 
 pub mod key;
 pub mod stream;
@@ -18,26 +17,26 @@ pub use key::{Encryption, Keys, Locks, SetKey};
 /// Why something cannot be encrypted or decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CryptError {
-    /// The passphrase is not the one.
+    /// Wrong passphrase.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
-    /// It wants a passphrase, and none was given.
+    /// It needs a passphrase, and none was given.
     #[error("it is encrypted with a passphrase, and none was given")]
     NoPassphrase,
-    /// It is encrypted to recipients, and no identity that was given is one.
+    /// It is encrypted to recipients, and no given identity matches.
     #[error("it is encrypted to a recipient, and none of the given identities matches")]
     NoIdentity,
-    /// Trying the passphrase would take more memory than this program allows
-    /// itself.
+    /// Checking the passphrase would take more memory than this program
+    /// allows.
     #[error("its passphrase needs 2^{0} rounds, which is above the limit of 2^18")]
     TooMuchWork(u8),
-    /// It is not what was written.
+    /// The data is damaged.
     #[error("{0}")]
     Damaged(&'static str),
-    /// A passphrase that a thief would guess.
+    /// A passphrase that can be guessed.
     #[error("{0}")]
     WeakPassphrase(&'static str),
-    /// What stands for a recipient or identity is none.
+    /// An invalid recipient or identity.
     #[error("{0}")]
     NotAKey(String),
     /// The age crate cannot encrypt.
@@ -46,7 +45,7 @@ pub enum CryptError {
 }
 
 impl CryptError {
-    /// What to do, in plain words.
+    /// What to do, for people.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::WrongPassphrase => {
