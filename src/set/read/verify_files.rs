@@ -1,6 +1,6 @@
-//! The files of a set: whether they are there, and have the hashes that
-//! `rescue.json` and `SHA256SUMS` say. The store's own come up in
-//! [`verify`](super::verify), as its frames go by.
+//! Verifies the files of a set: that they exist, and that their hashes match
+//! `rescue.json` and `SHA256SUMS`. [`verify`](super::verify) hashes the store's files as
+//! it reads their frames.
 
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use crate::set::format::rescue::{EndState, SetFile};
 const MAX_SMALL: u64 = 64 << 20;
 
 impl Verifier<'_> {
-    /// Whether all files are there, with their sizes.
+    /// Whether all files exist with their sizes.
     pub(crate) fn files(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
@@ -51,8 +51,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The hashes of all files but the store's, and whether `SHA256SUMS` says
-    /// the same as `rescue.json`.
+    /// The hashes of all files except the store's, and whether `SHA256SUMS` matches
+    /// `rescue.json`.
     pub(crate) fn small_files(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
@@ -118,7 +118,7 @@ impl Verifier<'_> {
         self.hash_of(file)
     }
 
-    /// The hashes of the files of an encrypted store and manifest, as they lie there.
+    /// The hashes of the files of an encrypted store and manifest, as stored.
     pub(crate) fn encrypted_files(&mut self) -> Result<(), SetError> {
         for file in &self.set.rescue().files {
             if is_plain(&file.name) && is_large(&file.name) {
@@ -159,7 +159,7 @@ fn is_large(name: &str) -> bool {
     name.starts_with(STORE) || name.starts_with(MANIFEST)
 }
 
-/// Whether a name is one of a file in the set's own folder.
+/// Whether a name is a plain one in the set's own folder.
 fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)

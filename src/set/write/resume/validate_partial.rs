@@ -1,6 +1,5 @@
-//! Proves what the target holds of an unfinished set, frame by frame, and gives
-//! back the state in which the break left the work. Nothing is believed that
-//! was not read back.
+//! Validates an unfinished set at the destination, frame by frame, and restores the
+//! state at the interruption. Only data that was read back is trusted.
 
 use crate::set::format::names;
 use sha2::{Digest, Sha256};
@@ -26,17 +25,17 @@ use crate::set::write::append_file::AppendFile;
 use crate::set::write::observer::MemberObserver;
 use crate::set::write::sink::Start;
 
-/// The most of the manifest that lies between two checkpoints, in bytes.
+/// The most bytes of the manifest between two checkpoints.
 const MAX_SEGMENT: u64 = 256 << 20;
 
-/// Where the work goes on.
+/// The state to resume from.
 pub(crate) struct Proven {
     pub(crate) start: Start,
     pub(crate) position: Position,
 }
 
-/// Reads back what stands before each checkpoint and goes on at the last one
-/// that holds.
+/// Reads back the data before each checkpoint and resumes at the last valid
+/// one.
 pub(crate) fn prove(
     target: &dyn Destination,
     dir: &str,
@@ -51,7 +50,7 @@ pub(crate) fn prove(
     let mut prover = Prover {
         target,
         dir,
-        // The manifest of an encrypted set counts no volumes.
+        // The manifest of an encrypted set does not count volumes.
         split: split && key.is_none(),
         sealed: sealed::Layout::of(target, dir, key, checkpoints),
         monitor,
@@ -60,15 +59,15 @@ pub(crate) fn prove(
         unpacker: Unpacker::new()?,
         progress: Progress::default(),
     };
-    // What was written, roughly: for the watcher's percentage.
+    // Approximate bytes written: for the monitor's percentage.
     prover.progress.total_bytes =
         checkpoints.last().map_or(0, |(last, _)| last.position.totals.bytes);
     let mut at = 0;
     for (index, (checkpoint, _)) in checkpoints.iter().enumerate().skip(1) {
         match prover.segment(&manifest_name, checkpoint) {
             Ok(members) => {
-                // The earlier run told its own watcher; this one has to know as
-                // well, and so has the witness.
+                // The earlier run reported to its own monitor; this one and the observer need
+                // the members as well.
                 for mut member in members {
                     report_losses(&member, monitor);
                     if let Some(observer) = observer {
@@ -109,7 +108,7 @@ pub(crate) fn prove(
         return Ok(Proven { start, position: checkpoint.position.clone() });
     }
     let (volume, manifest) = if checkpoint.frames == 0 {
-        (None, None) // begun anew: files that are there are emptied
+        (None, None) // start over: existing files are truncated
     } else {
         let name = format!("{}{PARTIAL}", volume_name(checkpoint.volume, split));
         let volume = go_on(&name, good.volume_bytes, good.volume_hash)?;
@@ -133,7 +132,7 @@ pub(crate) fn prove(
     Ok(Proven { start, position: checkpoint.position.clone() })
 }
 
-/// What has been read back and found good.
+/// What has been read back and is valid.
 #[derive(Default)]
 struct Good {
     frames: u64,
@@ -153,7 +152,7 @@ struct Prover<'a> {
     target: &'a dyn Destination,
     dir: &'a str,
     split: bool,
-    /// Where the bytes of an encrypted set lie.
+    /// The location of the bytes of an encrypted set.
     sealed: Option<sealed::Layout<'a>>,
     monitor: &'a dyn Monitor,
     good: Good,
@@ -164,9 +163,9 @@ struct Prover<'a> {
 }
 
 impl<'a> Prover<'a> {
-    /// Reads back what lies between the last good checkpoint and this one, and
-    /// gives the members that end there. Only
-    /// when all of it holds is it taken as good.
+    /// Reads back the data between the last valid checkpoint and this one, and returns
+    /// the members that end there. The checkpoint is valid only if all of it
+    /// is.
     fn segment(
         &mut self,
         manifest: &str,
@@ -236,8 +235,8 @@ impl<'a> Prover<'a> {
         Ok(members)
     }
 
-    /// The members and frames that a piece of the manifest speaks of, and the
-    /// sizes of its own frames.
+    /// The members and frames in a part of the manifest, and the sizes of its own
+    /// frames.
     #[allow(clippy::type_complexity)] // three lists, used once
     fn lines(
         &mut self,
@@ -251,7 +250,7 @@ impl<'a> Prover<'a> {
             let no_frame = || self.damaged(path, start, "the manifest has no frame there");
             let size = find_frame_compressed_size(bytes).map_err(|_| no_frame())?;
             if is_skippable(bytes) {
-                // What fills an encrypted manifest up belongs to the frame before.
+                // The padding of an encrypted manifest belongs to the frame before.
                 let rest = bytes.get(size..).ok_or_else(no_frame)?;
                 match sizes.last_mut() {
                     Some((packed, _)) => *packed += size as u64,
@@ -279,7 +278,7 @@ impl<'a> Prover<'a> {
         Ok((members, frames, sizes))
     }
 
-    /// Reads a frame of the store back; it must lie at `offset` of its volume.
+    /// Reads a frame of the store back; it must be at `offset` of its volume.
     fn frame(&mut self, frame: &Frame, offset: u64) -> Result<Vec<u8>, SetError> {
         if self.monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
@@ -311,7 +310,7 @@ impl<'a> Prover<'a> {
         Ok(bytes)
     }
 
-    /// Reads; what does not decrypt is damage.
+    /// Reads; what does not decrypt counts as damage.
     fn read(
         &self,
         file: &mut dyn DestinationFile,
