@@ -1,4 +1,4 @@
-//! What the user writes after `--to`: a folder, `\\server\share\dir`, or
+//! Parses the argument of `--to`: a folder, `\\server\share\dir`, or
 //! `smb://[domain;]user@server[:port]/share/dir`.
 
 use crate::model::advice::{Advice, Ending};
@@ -6,23 +6,23 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A destination, parsed and not yet opened.
+/// A parsed destination, not yet opened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Dest {
-    /// A folder that the host's file API reaches; on Windows also a UNC path.
+    /// A folder for the host's file API; on Windows also a UNC path.
     Folder(PathBuf),
     /// A folder on a share.
     Smb(SmbPlace),
 }
 
-/// A folder on a share, and who logs on there. Holds no password.
+/// A folder on a share, and the account for it. Holds no password.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SmbPlace {
-    /// The user's domain, if one was written.
+    /// The domain, if given.
     pub domain: Option<String>,
-    /// The user, if one was written.
+    /// The user, if given.
     pub user: Option<String>,
-    /// To log on as nobody, for a share that lets everybody in. Only if asked for.
+    /// Log on as guest, if the user asked for it and the share lets everyone in.
     pub anonymous: bool,
     /// Name or address; an IPv6 address without its brackets.
     pub server: String,
@@ -34,43 +34,43 @@ pub struct SmbPlace {
     pub dir: String,
 }
 
-/// Why a text is no destination. None of these repeats a password.
+/// Why a text is not a destination. No message repeats a password.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DestError {
     /// Nothing at all.
     #[error("the destination is empty")]
     Empty,
-    /// A UNC path where only Windows could open it; holds the URL to write.
+    /// A UNC path on a system other than Windows; holds the URL to write.
     #[error("a path like \\\\server\\share works on Windows only")]
     UncOnLinux(String),
     /// `http://` and the like.
     #[error("{0}:// is not a destination")]
     Scheme(String),
     /// `smb://user:password@…`
-    #[error("a password stands in the address, where logs and other users can see it")]
+    #[error("the address contains a password, which logs and other users can see")]
     PasswordInUrl,
     /// No server.
-    #[error("the address names no server")]
+    #[error("the address has no server name")]
     NoServer,
     /// No share.
-    #[error("the address names no share on {0}")]
+    #[error("the address has no share name for {0}")]
     NoShare(String),
-    /// What follows the server's `:` is no number from 1 to 65535 (perhaps a
-    /// password whose server was forgotten, so it is not repeated).
-    #[error("what follows the server's : is not a port number")]
+    /// The port is not a number from 1 to 65535 (it may be a password whose server
+    /// was forgotten, so it is not repeated).
+    #[error("the port after the server name is not a number from 1 to 65535")]
     BadPort,
-    /// A `%` that two hexadecimal digits do not follow, or bytes that are not UTF-8.
-    #[error("a % in the address is not followed by the code of a letter")]
+    /// A `%` without two hexadecimal digits, or bytes that are not UTF-8.
+    #[error("the address contains an invalid % code")]
     BadPercent,
-    /// `\` in an `smb://` address, or a name that cannot be one.
-    #[error("{0:?} cannot be a name in an smb:// address")]
+    /// `\` in an `smb://` address, or an invalid name.
+    #[error("{0:?} is not a valid name in an smb:// address")]
     BadName(String),
-    /// `[` without `]`, something that is no IPv6 address between them, or an
-    /// IPv6 address without them.
-    #[error("an IPv6 address must stand in [ ]")]
+    /// `[` without `]`, no valid IPv6 address in them, or an IPv6 address without
+    /// them.
+    #[error("an IPv6 address must be in [ ]")]
     BadAddress,
-    /// Windows' own client has no word for a port.
-    #[error("Windows reaches shares on port 445 only, not on {0}")]
+    /// The Windows SMB client has no syntax for a port.
+    #[error("Windows connects to shares on port 445 only, not {0}")]
     PortOnWindows(u16),
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for Dest {
 }
 
 impl SmbPlace {
-    /// `smb://server[:port]`, as libsmbclient wants it.
+    /// `smb://server[:port]`, for libsmbclient.
     pub fn server_url(&self) -> String {
         let mut url = String::from("smb://");
         if self.server.contains(':') {
@@ -125,7 +125,7 @@ impl SmbPlace {
         url
     }
 
-    /// `\\server\share`. An IPv6 address takes the form that Windows knows.
+    /// `\\server\share`. An IPv6 address becomes an ipv6-literal.net name.
     pub fn unc_share(&self) -> String {
         let server = if self.server.contains(':') {
             // A UNC path cannot hold `:` or `%`.
@@ -146,8 +146,7 @@ impl SmbPlace {
         PathBuf::from(path)
     }
 
-    /// `DOMAIN\user`, or the user alone; `None` where nobody is named, or nobody
-    /// is to be.
+    /// `DOMAIN\user`, or only the user; `None` without a user and as guest.
     pub fn account(&self) -> Option<String> {
         let user = self.user.as_deref().filter(|_| !self.anonymous)?;
         Some(match &self.domain {
@@ -158,7 +157,7 @@ impl SmbPlace {
 }
 
 impl fmt::Display for SmbPlace {
-    /// `smb://server:port/share/dir`: where it is, without who asks.
+    /// `smb://server:port/share/dir`, without the account.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.server_url(), self.share)?;
         if !self.dir.is_empty() {
@@ -168,14 +167,14 @@ impl fmt::Display for SmbPlace {
     }
 }
 
-/// `smb` and the rest of `smb://rest`. One letter is a drive, not a scheme.
+/// `smb` and the rest of `smb://rest`. A single letter is a drive, not a scheme.
 fn scheme_of(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let letters = scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     (scheme.len() > 1 && letters).then_some((scheme, rest))
 }
 
-/// What follows `smb://`.
+/// Parses what follows `smb://`.
 fn parse_smb(rest: &str) -> Result<SmbPlace, DestError> {
     let (authority, path) = split_authority(rest);
     // The last @ ends the user: user@domain.example@server is one.
@@ -204,9 +203,9 @@ fn parse_smb(rest: &str) -> Result<SmbPlace, DestError> {
     Ok(SmbPlace { domain, user, anonymous: false, server, port, share, dir })
 }
 
-/// `user@server:port` and `share/dir`. A `/` in a user or password (which must
-/// not be there) does not end the server, as long as an @ follows before a name
-/// could have begun; so that such a password is refused and not shown.
+/// `user@server:port` and `share/dir`. A `/` in a user or password (not allowed)
+/// does not end the server if an @ follows before a name could have begun. So
+/// the address is refused without showing the password.
 fn split_authority(rest: &str) -> (&str, &str) {
     let slash = rest.find('/').unwrap_or(rest.len());
     let (head, tail) = rest.split_at(slash);
@@ -269,7 +268,7 @@ fn parse_host(host: &str) -> Result<(String, Option<u16>), DestError> {
     Ok((server, port))
 }
 
-/// The text that percent signs stand for.
+/// Decodes percent signs.
 fn decode(text: &str) -> Result<String, DestError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -288,7 +287,7 @@ fn decode(text: &str) -> Result<String, DestError> {
     String::from_utf8(bytes).map_err(|_| DestError::BadPercent)
 }
 
-/// What to write on Linux for a UNC path.
+/// The address to use on Linux for a UNC path.
 fn url_for_unc(unc: &str) -> String {
     let names: Vec<&str> = unc.split(['\\', '/']).filter(|name| !name.is_empty()).collect();
     match names.as_slice() {
@@ -309,15 +308,15 @@ impl Advice for DestError {
             }
             Self::UncOnLinux(url) => format!("write {url}"),
             Self::PasswordInUrl => {
-                "leave it out: it is asked for, or comes from --password-file or \
-                 LIFEBOAT_PASSWORD; and change it if others may have seen it"
+                "leave it out: Lifeboat asks for it, or reads it from --password-file or \
+                 LIFEBOAT_PASSWORD; change the password if others may have seen it"
                     .into()
             }
             Self::NoServer | Self::NoShare(_) | Self::BadName(_) => FORM.into(),
-            Self::BadPort => format!("{FORM}; a port follows the server: server:1445"),
-            Self::BadPercent => "write a % itself as %25".into(),
+            Self::BadPort => format!("{FORM}; write the port as in server:1445"),
+            Self::BadPercent => "write %25 for a %".into(),
             Self::BadAddress => "write smb://user@[2001:db8::1]/share/folder".into(),
-            Self::PortOnWindows(_) => "leave the port out, or run this from Linux".into(),
+            Self::PortOnWindows(_) => "leave out the port, or run this on Linux".into(),
         }
     }
 

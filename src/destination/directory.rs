@@ -1,4 +1,4 @@
-//! A folder as a target: a USB disk, a mounted share, a UNC path on Windows.
+//! A folder as a destination: a USB disk, a mounted share, a UNC path on Windows.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -16,19 +16,19 @@ use super::{
 /// A folder, through the host's file API.
 #[derive(Debug)]
 pub struct DirectoryDestination {
-    /// As the user wrote it.
+    /// As the user typed it.
     shown: String,
-    /// As the system is asked for it.
+    /// As the system gets it.
     root: PathBuf,
     /// Bytes.
     max_file_size: u64,
-    /// Held for as long as the folder is used.
+    /// Held as long as the folder is used.
     #[cfg(windows)]
     _logon: Option<host::Logon>,
 }
 
 impl DirectoryDestination {
-    /// Opens the folder at `path`. It is made only if the folder above is there.
+    /// Opens the folder at `path`. Makes it only if its parent exists.
     pub fn open(path: &Path, missing: Missing) -> Result<Self, DestinationError> {
         let shown = path.display().to_string();
         let fail = |error| from_io(error, shown.clone(), false);
@@ -44,7 +44,7 @@ impl DirectoryDestination {
             }
             (Err(error), _) => return Err(fail(error)),
         }
-        // A file system that does not tell has no limit worth knowing.
+        // No known limit: nothing to check.
         let max_file_size = host::max_file_size(&root).unwrap_or(u64::MAX);
         Ok(Self {
             shown,
@@ -55,7 +55,7 @@ impl DirectoryDestination {
         })
     }
 
-    /// Logs on at the server first. The password is used and not kept.
+    /// Logs on to the server first. The password is not kept.
     #[cfg(windows)]
     pub fn open_with_logon(
         place: &super::address::SmbPlace,
@@ -69,7 +69,7 @@ impl DirectoryDestination {
         Ok(Self { _logon: Some(logon), ..Self::open(&place.unc_path(), missing)? })
     }
 
-    /// Where `path` is, for the system.
+    /// The path of `path` for the system.
     fn at(&self, path: &str) -> Result<PathBuf, DestinationError> {
         let names = names::split(path)
             .map_err(|error| DestinationError { path: self.display(path), ..error })?;
@@ -90,7 +90,7 @@ impl DirectoryDestination {
     ) -> Result<Box<dyn DestinationFile>, DestinationError> {
         let at = self.at(path)?;
         let file = match access.open(&at) {
-            // Windows says "access denied" for a folder, Linux nothing at all.
+            // Windows reports "access denied" for a folder; Linux reports no error.
             Ok(file) if file.metadata().is_ok_and(|meta| meta.is_dir()) => {
                 return Err(a_folder_is_there(self.display(path)));
             }
@@ -111,7 +111,7 @@ impl DirectoryDestination {
         }))
     }
 
-    /// Brings the names in the folder around `at` to the medium.
+    /// Flushes the entries of the folder around `at` to the medium.
     fn sync_above(&self, path: &str, at: &Path) -> Result<(), DestinationError> {
         match at.parent() {
             Some(above) => host::sync_folder(above).map_err(|error| self.fail(path, error)),
@@ -137,8 +137,8 @@ impl Destination for DirectoryDestination {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(self.at(dir)?).map_err(fail)? {
             let entry = entry.map_err(fail)?;
-            // Through links, as `stat` goes; a link that leads nowhere, or a
-            // file that went away meanwhile, is what it is by itself.
+            // Follows links, as `stat` does. A dangling link, or a file deleted in
+            // the meantime, is reported as itself.
             let meta = match std::fs::metadata(entry.path()) {
                 Ok(meta) => meta,
                 Err(_) => match entry.metadata() {
@@ -178,13 +178,13 @@ impl Destination for DirectoryDestination {
             match std::fs::metadata(&folder) {
                 Ok(meta) if meta.is_dir() => continue,
                 Ok(_) => return Err(a_file_is_there(self.display(dir))),
-                Err(_) => {} // making it says what is wrong
+                Err(_) => {} // making the folder reports the reason
             }
             match make_folder(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(self.fail(dir, error));
                 }
-                _ => {} // another writer may have made it just now
+                _ => {} // another writer may have just made it
             }
         }
         Ok(())
@@ -205,7 +205,7 @@ impl Destination for DirectoryDestination {
     fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         let (source, goal) = (self.at(from)?, self.at(to)?);
         host::rename_new(&source, &goal).map_err(|error| {
-            // What is in the way is at the goal; what is missing is the source.
+            // "Exists" is about the new path; "not found" is about the old one.
             let missing = error.kind() == io::ErrorKind::NotFound;
             self.fail(if missing { from } else { to }, error)
         })?;
@@ -241,7 +241,7 @@ impl Destination for DirectoryDestination {
     }
 }
 
-/// What a file is opened for.
+/// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Access {
     Create,
@@ -256,8 +256,7 @@ impl Access {
         OpenOptions::new().read(true).write(write).create(create).truncate(create).open(path)
     }
 
-    /// What to open for once more after the connection was lost: what has been
-    /// written stays.
+    /// How to reopen a file after a lost connection: keep what has been written.
     fn again(self) -> Self {
         if self == Self::Create { Self::ReadWrite } else { self }
     }
@@ -266,8 +265,8 @@ impl Access {
 /// An open file in the folder.
 #[derive(Debug)]
 struct DirectoryFile {
-    /// `None` after a passing error: the handle may be dead, and the file is
-    /// opened again for its next use.
+    /// `None` after a transient error: the handle may be dead, so the next use
+    /// reopens the file.
     file: Option<File>,
     path: PathBuf,
     shown: String,
@@ -276,18 +275,17 @@ struct DirectoryFile {
     max_file_size: u64,
     /// What was written since the last flush.
     ledger: Ledger,
-    /// The connection was lost since the last flush: what was written before
-    /// may be lost too, with the system's cache of it.
+    /// The connection was lost since the last flush, and with it perhaps the
+    /// system's cache of earlier writes.
     reopened: bool,
-    /// Linux forgets a failed flush: the next one says that all is well. This
-    /// remembers.
+    /// Linux reports a failed flush only once; the next one succeeds. So remember it.
     flush_failed: bool,
-    /// Its name is not known to be on the medium.
+    /// Its directory entry may not be on the medium.
     name_unflushed: bool,
 }
 
 impl DirectoryFile {
-    /// Does `job` with the handle, opened again where that is needed.
+    /// Runs `job` with the handle, reopened if needed.
     fn with<T>(&mut self, job: impl FnOnce(&File) -> io::Result<T>) -> Result<T, DestinationError> {
         let file = match self.file.take() {
             Some(file) => Ok(file),
@@ -309,7 +307,7 @@ impl DirectoryFile {
         Err(DestinationError {
             kind: ErrorKind::Unfit,
             path: self.shown.clone(),
-            what: "the file is larger than the file system there can hold".to_owned(),
+            what: "the file is too large for the destination's file system".to_owned(),
             action: "use --split 4000M, or a destination with NTFS or exFAT".to_owned(),
             source: None,
         })
@@ -318,7 +316,7 @@ impl DirectoryFile {
 
 impl DestinationFile for DirectoryFile {
     fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
-        // Windows would call a FAT volume full where it is the file that is.
+        // Windows reports a full FAT volume if only the file is too large.
         self.check_size(offset.checked_add(data.len() as u64))?;
         self.with(|file| host::write_all_at(file, data, offset))?;
         self.ledger.put(self.ledger.piece(offset, data));
@@ -380,14 +378,13 @@ impl DestinationFile for DirectoryFile {
         })
     }
 
-    /// Flushes what is not flushed: some mounts (NFS, CIFS) hold back "disk
-    /// full" until then.
+    /// Flushes if needed: some mounts (NFS, CIFS) report "disk full" only then.
     fn close(mut self: Box<Self>) -> Result<(), DestinationError> {
         if self.ledger.is_dirty() { self.sync() } else { Ok(()) }
     }
 }
 
-/// Makes one folder and brings its name to the medium.
+/// Makes one folder and flushes its directory entry.
 fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::create_dir(folder)?;
     folder.parent().map_or(Ok(()), host::sync_folder)
@@ -399,9 +396,9 @@ fn entry_of(name: String, meta: &Metadata) -> DestinationEntry {
 }
 
 fn a_file_is_there(path: String) -> DestinationError {
-    in_the_way(path, "a file stands where a folder is meant")
+    in_the_way(path, "there is a file where a folder is needed")
 }
 
 fn a_folder_is_there(path: String) -> DestinationError {
-    in_the_way(path, "a folder stands where a file is meant")
+    in_the_way(path, "there is a folder where a file is needed")
 }

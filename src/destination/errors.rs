@@ -1,5 +1,5 @@
-//! What the system's error codes mean for a target: the kind of error, and
-//! the words for the technician. One row a code.
+//! Maps the system's error codes to the kind of error and to messages for the
+//! technician. One row per code.
 //!
 //! Linux codes are those of asm-generic `errno.h` and `errno-base.h`; Windows
 //! codes those of `winerror.h` (MS-ERREF 2.2).
@@ -13,10 +13,10 @@ use super::{DestinationError, ErrorKind};
 pub struct Row {
     /// The system's number.
     pub code: i32,
-    /// What kind of error it is while a target is being opened.
+    /// The kind of error while a destination is being opened.
     pub kind: ErrorKind,
-    /// What kind of error it is once the target has been open: a server that did answer
-    /// and is now unreachable may come back.
+    /// The kind of error once the destination has answered: a server that did answer and
+    /// is now unreachable may come back.
     pub later: ErrorKind,
     /// What happened.
     pub what: &'static str,
@@ -24,10 +24,10 @@ pub struct Row {
     pub action: &'static str,
 }
 
-/// Whose numbers a code is from.
+/// Which system a code is from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Numbers {
-    /// `errno` of Linux, as libsmbclient uses it too.
+    /// `errno` of Linux; libsmbclient uses it too.
     Errno,
     /// Win32's `GetLastError`.
     Win32,
@@ -38,7 +38,7 @@ impl Numbers {
     pub const HERE: Self = if cfg!(windows) { Self::Win32 } else { Self::Errno };
 }
 
-/// The row of a code, if it has one.
+/// The row of a code, if there is one.
 pub fn row(numbers: Numbers, code: i32) -> Option<&'static Row> {
     let table = match numbers {
         Numbers::Errno => ERRNO,
@@ -47,8 +47,8 @@ pub fn row(numbers: Numbers, code: i32) -> Option<&'static Row> {
     table.iter().find(|row| row.code == code)
 }
 
-/// An error of the host's file API as a target's. `opened` says whether the
-/// target has already answered once.
+/// Converts an error of the host's file API. `opened` says whether the
+/// destination has already answered once.
 pub fn from_io(error: io::Error, path: String, opened: bool) -> DestinationError {
     let found = error.raw_os_error().and_then(|code| row(Numbers::HERE, code));
     let Some(row) = found else { return unnamed(error, path) };
@@ -61,7 +61,7 @@ pub fn from_io(error: io::Error, path: String, opened: bool) -> DestinationError
     }
 }
 
-/// An error without a row: by the kind that std gives it.
+/// An error without a row: classified by its `io::ErrorKind`.
 fn unnamed(error: io::Error, path: String) -> DestinationError {
     let (kind, action) = match error.kind() {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, CHECK_PATH),
@@ -77,60 +77,60 @@ fn unnamed(error: io::Error, path: String) -> DestinationError {
     DestinationError { kind, path, what, action: action.to_owned(), source: Some(error) }
 }
 
-/// Something else stands at `path`: `what` says so.
+/// Something else is at `path`; `what` describes it.
 pub(super) fn in_the_way(path: String, what: &str) -> DestinationError {
     let (what, action) = (what.to_owned(), REMOVE.to_owned());
     DestinationError { kind: AlreadyExists, path, what, action, source: None }
 }
 
-/// The error for a folder that cannot be made for want of the one above it.
+/// A folder cannot be made because its parent does not exist.
 pub(super) fn no_folder_above(error: DestinationError) -> DestinationError {
-    let action = "check the path; the folder above it must be there".to_owned();
+    let action = "check the path; its parent folder must exist".to_owned();
     DestinationError { action, ..error }
 }
 
-/// Bytes that were taken are not at `path` any more.
+/// Bytes that the destination accepted are no longer at `path`.
 pub(super) fn bytes_are_missing(path: String) -> DestinationError {
     DestinationError {
         kind: ErrorKind::Corrupted,
         path,
-        what: "bytes that the destination had taken were lost there (a failed flush, a crash)"
+        what: "the destination lost bytes that it had accepted (a failed flush, a crash)"
             .to_owned(),
-        action: "run the same command again: it checks what is there and goes on".to_owned(),
+        action: "run the same command again: Lifeboat checks the set and resumes".to_owned(),
         source: None,
     }
 }
 
-/// A row whose meaning does not depend on the moment.
+/// A row with the same kind at any time.
 const fn always(code: i32, kind: ErrorKind, what: &'static str, action: &'static str) -> Row {
     Row { code, kind, later: kind, what, action }
 }
 
-/// A row of the network: unreachable at first, passing once it has worked.
+/// A network row: unreachable at first, transient once it has worked.
 const fn network(code: i32, what: &'static str, action: &'static str) -> Row {
     Row { code, kind: ErrorKind::Unreachable, later: ErrorKind::Transient, what, action }
 }
 
 const CHECK_PATH: &str = "check the path";
-const MAY_WRITE: &str = "use a user that may write there, or change the folder's permissions";
+const MAY_WRITE: &str = "use an account that can write there, or change the folder's permissions";
 const MAKE_ROOM: &str =
-    "make room there or use another destination, then run the same command again";
-const NETWORK: &str = "check the cable and the server; the same command goes on where it stopped";
-const SERVER: &str = "check the server's name, the cable and whether this PC has a network address";
-const SHARE: &str = "check the share's name and that the server shares it";
-const BAD_NAME: &str = "use a destination whose names are shorter and plain";
+    "free some space there or use another destination, then run the same command again";
+const NETWORK: &str = "check the cable and the server; run the same command to resume";
+const SERVER: &str = "check the server name, the cable and the PC's IP address";
+const SHARE: &str = "check the share name in the server's list of shares";
+const BAD_NAME: &str = "use a destination with a shorter path and plain characters";
 const SPLIT: &str = "use --split 4000M, or a destination with NTFS or exFAT";
 const REMOVE: &str = "remove or rename what is there, or use another destination";
-const OPEN_ELSEWHERE: &str = "close what has it open (a virus scanner, a viewer)";
+const OPEN_ELSEWHERE: &str = "close the program that has it open (a virus scanner, a viewer)";
 const READ_ONLY: &str = "remove the write protection or use another destination";
 const DISK: &str = "check the disk and its cable, or use another destination";
 const PLUG: &str = "plug the disk in again, then run the same command again";
 const PASSWORD: &str =
-    "check user, domain and password, and the keyboard layout (WinPE starts with en-US)";
-const ACCOUNT: &str = "ask who runs the server, or use another user";
-const SIGNING: &str = "use a named user, not a guest; or allow SMB signing on the server";
+    "check the user, domain, password and keyboard layout (WinPE starts with the US layout)";
+const ACCOUNT: &str = "ask the administrator of the server, or use another account";
+const SIGNING: &str = "log on as a user, not as guest; or turn on SMB signing on the server";
 const TWO_USERS: &str =
-    "run `net use * /delete`, or give no user so that the connection that is there is used";
+    "run `net use * /delete`, or leave out the user to use the existing connection";
 
 use ErrorKind::{
     AlreadyExists, Denied, Full, Logon, NotFound, Other, Transient, Unfit, Unreachable,
@@ -139,17 +139,17 @@ use ErrorKind::{
 const FULL: &str = "the disk is full";
 const QUOTA: &str = "the user's disk quota is used up";
 const DENIED: &str = "access is denied";
-const IS_READ_ONLY: &str = "it can only be read";
+const IS_READ_ONLY: &str = "it is read-only";
 const NOT_FOUND: &str = "not found";
-const EXISTS: &str = "something of that name is there already";
-const NOT_A_FOLDER: &str = "a file stands where a folder is meant";
+const EXISTS: &str = "a file or folder with that name already exists";
+const NOT_A_FOLDER: &str = "there is a file where a folder is needed";
 const NOT_EMPTY: &str = "the folder is not empty";
 const TOO_LONG: &str = "the name or the path is too long";
-const TOO_LARGE: &str = "the file is larger than the file system there can hold";
-const BAD_CHARS: &str = "the file system there refuses the name";
+const TOO_LARGE: &str = "the file is too large for the destination's file system";
+const BAD_CHARS: &str = "the destination's file system does not allow the name";
 const IN_USE: &str = "another program has it open";
-const MEDIA: &str = "the disk there failed to read or write";
-const GONE: &str = "the disk there is gone";
+const MEDIA: &str = "the disk failed to read or write";
+const GONE: &str = "the disk is no longer connected";
 const LOST: &str = "the connection to the server was lost";
 const SILENT: &str = "the server did not answer in time";
 const NO_SERVER: &str = "the server cannot be reached";
@@ -162,7 +162,7 @@ const BAD_PASSWORD: &str = "the user name or the password is wrong";
 static ERRNO: &[Row] = &[
     always(1, Denied, DENIED, MAY_WRITE),       // EPERM
     always(2, NotFound, NOT_FOUND, CHECK_PATH), // ENOENT
-    always(4, Transient, "the call was interrupted", "nothing: it is repeated"), // EINTR
+    always(4, Transient, "the call was interrupted", "wait: Lifeboat retries"), // EINTR
     always(5, Other, MEDIA, DISK),              // EIO
     always(6, Unreachable, GONE, PLUG),         // ENXIO
     always(11, Transient, BUSY, NETWORK),       // EAGAIN
@@ -172,7 +172,7 @@ static ERRNO: &[Row] = &[
     always(17, AlreadyExists, EXISTS, REMOVE),  // EEXIST
     always(19, Unreachable, GONE, PLUG),        // ENODEV
     always(20, AlreadyExists, NOT_A_FOLDER, REMOVE), // ENOTDIR
-    always(21, AlreadyExists, "a folder stands where a file is meant", REMOVE), // EISDIR
+    always(21, AlreadyExists, "there is a folder where a file is needed", REMOVE), // EISDIR
     always(22, Unfit, BAD_CHARS, BAD_NAME),     // EINVAL
     always(26, Transient, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
     always(27, Unfit, TOO_LARGE, SPLIT),        // EFBIG
@@ -181,7 +181,7 @@ static ERRNO: &[Row] = &[
     always(32, Transient, LOST, NETWORK),       // EPIPE
     always(36, Unfit, TOO_LONG, BAD_NAME),      // ENAMETOOLONG
     always(39, AlreadyExists, NOT_EMPTY, REMOVE), // ENOTEMPTY
-    always(40, Unfit, "links lead round in a circle", CHECK_PATH), // ELOOP
+    always(40, Unfit, "the symbolic links form a loop", CHECK_PATH), // ELOOP
     network(64, "this PC has no network", SERVER), // ENONET
     always(70, Transient, LOST, NETWORK),       // ECOMM
     always(84, Unfit, BAD_CHARS, BAD_NAME),     // EILSEQ
@@ -230,7 +230,7 @@ static WIN32: &[Row] = &[
     always(65, Denied, DENIED, MAY_WRITE), // ERROR_NETWORK_ACCESS_DENIED
     network(67, NO_SHARE, SHARE),      // ERROR_BAD_NET_NAME
     always(70, Transient, "the server has been paused", NETWORK), // ERROR_SHARING_PAUSED
-    always(71, Transient, "the server takes no more connections at present", NETWORK), // ERROR_REQ_NOT_ACCEP
+    always(71, Transient, "the server does not accept more connections at the moment", NETWORK), // ERROR_REQ_NOT_ACCEP
     always(80, AlreadyExists, EXISTS, REMOVE), // ERROR_FILE_EXISTS
     always(86, Logon, BAD_PASSWORD, PASSWORD), // ERROR_INVALID_PASSWORD
     always(112, Full, FULL, MAKE_ROOM),        // ERROR_DISK_FULL
@@ -247,55 +247,55 @@ static WIN32: &[Row] = &[
     always(
         384,
         Unreachable,
-        "the server speaks only SMB1, which this Windows no longer does",
-        "switch on SMB2 on the server, or use another server or a USB disk",
+        "the server supports only SMB1, which this Windows does not support",
+        "turn on SMB2 on the server, or use another server or a USB disk",
     ), // ERROR_SMB1_NOT_AVAILABLE
     always(433, Unreachable, GONE, PLUG),      // ERROR_NO_SUCH_DEVICE
     always(1006, Unreachable, GONE, PLUG),     // ERROR_FILE_INVALID: dismounted under the handle
-    always(1110, Unreachable, "another disk is in the drive", PLUG), // ERROR_MEDIA_CHANGED
+    always(1110, Unreachable, "a different disk is in the drive", PLUG), // ERROR_MEDIA_CHANGED
     always(1117, Other, MEDIA, DISK),          // ERROR_IO_DEVICE
     always(1130, Transient, "the server is short of memory", NETWORK), // ERROR_NOT_ENOUGH_SERVER_MEMORY
     always(1167, Unreachable, GONE, PLUG),                             // ERROR_DEVICE_NOT_CONNECTED
     network(1201, NO_SERVER, SERVER),                                  // ERROR_CONNECTION_UNAVAIL
     network(1203, NO_SERVER, SERVER),                                  // ERROR_NO_NET_OR_BAD_PATH
-    network(1208, "the network client refuses, and does not say why", SERVER), // ERROR_EXTENDED_ERROR
+    network(1208, "the Windows network client failed without a reason", SERVER), // ERROR_EXTENDED_ERROR
     always(1219, Logon, "Windows is already connected to that server as another user", TWO_USERS), // ERROR_SESSION_CREDENTIAL_CONFLICT
     always(
         1222,
         Unreachable,
         "this Windows has no network client",
-        "in WinPE run wpeinit first; add the network driver to the boot image",
+        "in WinPE, run wpeinit first; add the network driver to the boot image",
     ), // ERROR_NO_NETWORK
     network(1225, REFUSED, SERVER),         // ERROR_CONNECTION_REFUSED
     network(1231, NO_SERVER, SERVER),       // ERROR_NETWORK_UNREACHABLE
     network(1232, NO_SERVER, SERVER),       // ERROR_HOST_UNREACHABLE
     network(1234, REFUSED, SERVER),         // ERROR_PORT_UNREACHABLE
     always(1236, Transient, LOST, NETWORK), // ERROR_CONNECTION_ABORTED
-    always(1240, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_LOGIN_WKSTA_RESTRICTION
-    network(1256, NO_SERVER, SERVER),                                     // ERROR_HOST_DOWN
-    always(1272, Logon, "this Windows does not log on to servers as a guest", SIGNING), // ERROR_SMB_GUEST_LOGON_BLOCKED
+    always(1240, Logon, "the user is not allowed to log on from this PC", ACCOUNT), // ERROR_LOGIN_WKSTA_RESTRICTION
+    network(1256, NO_SERVER, SERVER), // ERROR_HOST_DOWN
+    always(1272, Logon, "this Windows blocks guest logons to servers", SIGNING), // ERROR_SMB_GUEST_LOGON_BLOCKED
     always(1295, Full, QUOTA, MAKE_ROOM), // ERROR_DISK_QUOTA_EXCEEDED
     network(1311, "no domain controller can be reached to check the password", SERVER), // ERROR_NO_LOGON_SERVERS
-    always(1312, Logon, "this logon of Windows cannot log on to servers", ACCOUNT), // ERROR_NO_SUCH_LOGON_SESSION
+    always(1312, Logon, "this Windows session cannot log on to servers", ACCOUNT), // ERROR_NO_SUCH_LOGON_SESSION
     always(1326, Logon, BAD_PASSWORD, PASSWORD), // ERROR_LOGON_FAILURE
-    always(1327, Logon, "the account may not log on so (a blank password?)", ACCOUNT), // ERROR_ACCOUNT_RESTRICTION
-    always(1328, Logon, "the user may not log on at this hour", ACCOUNT), // ERROR_INVALID_LOGON_HOURS
-    always(1329, Logon, "the user may not log on from this PC", ACCOUNT), // ERROR_INVALID_WORKSTATION
-    always(1330, Logon, "the password has expired", ACCOUNT),             // ERROR_PASSWORD_EXPIRED
-    always(1331, Logon, "the account is disabled", ACCOUNT),              // ERROR_ACCOUNT_DISABLED
-    network(1355, "the domain is not known or cannot be reached", SERVER), // ERROR_NO_SUCH_DOMAIN
-    always(1385, Logon, "the user may not log on over the network", ACCOUNT), // ERROR_LOGON_TYPE_NOT_GRANTED
+    always(1327, Logon, "an account restriction prevents the logon (a blank password?)", ACCOUNT), // ERROR_ACCOUNT_RESTRICTION
+    always(1328, Logon, "the user is not allowed to log on at this hour", ACCOUNT), // ERROR_INVALID_LOGON_HOURS
+    always(1329, Logon, "the user is not allowed to log on from this PC", ACCOUNT), // ERROR_INVALID_WORKSTATION
+    always(1330, Logon, "the password has expired", ACCOUNT), // ERROR_PASSWORD_EXPIRED
+    always(1331, Logon, "the account is disabled", ACCOUNT),  // ERROR_ACCOUNT_DISABLED
+    network(1355, "the domain is unknown or cannot be reached", SERVER), // ERROR_NO_SUCH_DOMAIN
+    always(1385, Logon, "the user is not allowed to log on over the network", ACCOUNT), // ERROR_LOGON_TYPE_NOT_GRANTED
     always(
         1396,
         Logon,
-        "the server goes by another name than the one that was given",
-        "name the server by its own full name, or by its address",
+        "the server's own name differs from the one given",
+        "give the server's full name or its address",
     ), // ERROR_WRONG_TARGET_NAME
     always(
         1398,
         Logon,
         "the clocks of this PC and the server are too far apart",
-        "set this PC's clock (date, time; mind the time zone)",
+        "set this PC's clock (date, time; check the time zone)",
     ), // ERROR_TIME_SKEW
     always(1450, Transient, "the system is short of resources", NETWORK), // ERROR_NO_SYSTEM_RESOURCES
     always(1460, Transient, SILENT, NETWORK),                             // ERROR_TIMEOUT
@@ -304,13 +304,13 @@ static WIN32: &[Row] = &[
     always(1907, Logon, "the password must be changed first", ACCOUNT), // ERROR_PASSWORD_MUST_CHANGE
     always(1909, Logon, "the account is locked out", ACCOUNT),          // ERROR_ACCOUNT_LOCKED_OUT
     always(2250, Transient, LOST, NETWORK),                             // ERROR_NOT_CONNECTED
-    always(2202, Logon, "the user name is not a valid one", PASSWORD),  // ERROR_BAD_USERNAME
+    always(2202, Logon, "the user name is not valid", PASSWORD),        // ERROR_BAD_USERNAME
     // STATUS_INVALID_SIGNATURE, which Windows 11 24H2 shows as it is when a
     // server does not sign.
     always(
         0xC000_A000_u32.cast_signed(),
         Logon,
-        "this Windows wants signed SMB, and the server does not sign",
+        "this Windows requires signed SMB, and the server does not sign",
         SIGNING,
     ),
 ];

@@ -1,7 +1,6 @@
-//! What was written to a file since its last flush, so that after a lost
-//! connection the file can be asked whether it still has it all. A server that
-//! crashed may have taken bytes and lost them; nobody else would notice when
-//! reading back is switched off.
+//! Records what was written to a file since its last flush. After a lost
+//! connection, Lifeboat checks the file against it: a server that crashed may have
+//! accepted bytes and lost them, and with reading back off nothing else notices.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -10,30 +9,29 @@ use twox_hash::XxHash3_64;
 
 use super::DestinationError;
 
-/// More pieces than this are not remembered one by one. Whoever writes in order
-/// makes one piece, however often.
+/// Only this many ranges are remembered. Sequential writes always make one.
 const MAX_PIECES: usize = 4096;
 
-/// Bytes of a file read at a time when it is asked.
+/// Bytes read at a time for the check.
 const READ: usize = 1 << 20;
 
-/// A run of bytes that was written: from where to where, and their digest.
+/// A range of bytes that was written, and its digest.
 #[derive(Clone)]
 pub(super) struct Piece {
     start: u64,
     end: u64,
-    /// XXH3: it tells lost bytes from kept ones. Against a forger it is of no use,
-    /// and none is here.
+    /// XXH3: detects lost bytes. It does not protect against forgery, which is not
+    /// a threat here.
     digest: XxHash3_64,
 }
 
-/// The pieces of one file.
+/// The ranges of one file.
 #[derive(Default)]
 pub(super) struct Ledger {
     pieces: Vec<Piece>,
-    /// More was written than is remembered.
+    /// There were more ranges than are remembered.
     overflowed: bool,
-    /// Something changed since the last flush, be it the size alone.
+    /// Something changed since the last flush, perhaps only the size.
     dirty: bool,
 }
 
@@ -45,8 +43,8 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// The piece that there will be when `data` has been written at `offset`.
-    /// May be worked out while the write is under way; [`Ledger::put`] keeps it.
+    /// The range that results from writing `data` at `offset`. May be computed
+    /// during the write; [`Ledger::put`] keeps it.
     pub(super) fn piece(&self, offset: u64, data: &[u8]) -> Piece {
         let mut piece = match self.pieces.last() {
             Some(last) if last.end == offset => last.clone(),
@@ -57,8 +55,8 @@ impl Ledger {
         piece
     }
 
-    /// Takes in a piece once it has been written. What it overlaps is
-    /// forgotten: it was written over.
+    /// Adds a range after it was written. Ranges that it overlaps are dropped:
+    /// they were overwritten.
     pub(super) fn put(&mut self, piece: Piece) {
         self.dirty = true;
         self.pieces.retain(|old| old.end <= piece.start || old.start >= piece.end);
@@ -69,7 +67,7 @@ impl Ledger {
         self.pieces.push(piece);
     }
 
-    /// The file was cut or extended to `bytes`.
+    /// The file was truncated or extended to `bytes`.
     pub(super) fn resized(&mut self, bytes: u64) {
         self.dirty = true;
         self.pieces.retain(|piece| piece.end <= bytes);
@@ -80,12 +78,12 @@ impl Ledger {
         self.dirty
     }
 
-    /// All of it is on the medium.
+    /// Everything is on the medium.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether the file, read by `read_at`, has everything that was written.
+    /// Whether the file, read by `read_at`, still has everything that was written.
     pub(super) fn is_kept(
         &self,
         mut read_at: impl FnMut(u64, &mut [u8]) -> Result<usize, DestinationError>,

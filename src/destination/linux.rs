@@ -1,4 +1,4 @@
-//! What a directory target asks of Linux beyond std.
+//! Linux calls for a directory destination that std does not have.
 
 use std::fs::File;
 use std::io;
@@ -10,14 +10,14 @@ use rustix::io::Errno;
 
 use super::Space;
 
-/// What stands between names when a path is shown.
+/// The separator between names in a path that is shown.
 pub(super) const SEPARATOR: char = '/';
 
 /// `statfs`'s `f_type` for FAT12, FAT16 and FAT32 (`MSDOS_SUPER_MAGIC`,
-/// linux/magic.h). exFAT has a number of its own.
+/// linux/magic.h). exFAT has a different number.
 const MSDOS_SUPER_MAGIC: u64 = 0x4D44;
 
-/// The path to use for `path`: as it is.
+/// The path to use for `path`: unchanged.
 pub(super) fn usable(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
@@ -32,11 +32,11 @@ pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<us
     file.read_at(buf, offset)
 }
 
-/// Renames; fails when `to` is there.
+/// Renames; fails if `to` exists.
 pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system knows the flag (ntfs-3g, NFS, CIFS do not):
-        // look first, which is as good while one program uses the folder.
+        // ntfs-3g, NFS and CIFS lack this flag. A check before the rename is as good
+        // while one program uses the folder.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             if to.symlink_metadata().is_ok() {
                 return Err(Errno::EXIST.into());
@@ -47,7 +47,7 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings a folder's entries to the medium. File systems that cannot say so.
+/// Flushes a folder's entries to the medium. Some file systems cannot report it.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     match rustix::fs::fsync(&File::open(folder)?) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
@@ -55,17 +55,17 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets go of what the system keeps of a flushed file in memory, so that
-/// reading it back asks the medium. Best effort.
+/// Drops a flushed file from the system's cache, so that reading it back reads
+/// the medium. Best effort.
 pub(super) fn drop_cache(file: &File, _path: &Path) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
 }
 
-/// Room for this user where `folder` is.
+/// Free space for this user at `folder`.
 pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     let stat = rustix::fs::statvfs(folder)?;
     if stat.f_blocks == 0 {
-        return Ok(None); // some FUSE file systems do not say
+        return Ok(None); // some FUSE file systems do not report it
     }
     Ok(Some(Space {
         free: stat.f_bavail.saturating_mul(stat.f_frsize),
@@ -73,7 +73,7 @@ pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     }))
 }
 
-/// The largest file that can be where `folder` is, in bytes.
+/// The largest possible file at `folder`, in bytes.
 pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     Ok(limit_of(rustix::fs::statfs(folder)?.f_type))
 }

@@ -1,9 +1,8 @@
 //! Where rescue sets go and come from: a folder (USB disk, mounted share, UNC
 //! path) or an SMB server.
 //!
-//! Paths are relative to the destination that was opened, with `/` between
-//! names. Writes go to explicit offsets, so that one can be repeated after a
-//! connection was lost.
+//! Paths are relative to the opened destination, with `/` between names. Writes
+//! give explicit offsets, so that they can be repeated after a lost connection.
 
 pub mod address;
 pub mod directory;
@@ -35,10 +34,10 @@ use std::fmt;
 use crate::model::advice::{Advice, Ending};
 use crate::model::metadata::FileTime;
 
-/// One file or folder at a target.
+/// A file or folder at a destination.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DestinationEntry {
-    /// Its last name.
+    /// Its name, without the path.
     pub name: String,
     /// Whether it is a folder.
     pub is_dir: bool,
@@ -46,52 +45,52 @@ pub struct DestinationEntry {
     pub size: u64,
 }
 
-/// Room at a target, in bytes.
+/// Free space at a destination, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Space {
-    /// What may still be written.
+    /// Bytes that can still be written.
     pub free: u64,
-    /// What the whole takes.
+    /// Total capacity.
     pub total: u64,
 }
 
-/// What kind of trouble a target makes; decides about retries and exit codes.
+/// The kind of a destination's error; decides about retries and exit codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ErrorKind {
-    /// Not there: host, share or folder unknown.
+    /// Unreachable: unknown host, share or folder.
     Unreachable,
     /// User name or password is wrong.
     Logon,
-    /// The user may not do that.
+    /// Permission denied.
     Denied,
     /// The disk or the quota is full.
     Full,
-    /// The file or folder is not there.
+    /// The file or folder does not exist.
     NotFound,
-    /// Something of that name is there already, or is of the wrong kind.
+    /// The name exists, or has the wrong kind (file or folder).
     AlreadyExists,
-    /// The file system cannot hold such a file (too large, bad name).
+    /// The file system does not support such a file (too large, invalid name).
     Unfit,
-    /// May go away by itself: time-out, connection lost, sharing violation.
+    /// Transient: time-out, connection lost, sharing violation.
     Transient,
-    /// What was read back is not what was written.
+    /// The data read back differs from the data written.
     Corrupted,
     /// Anything else.
     Other,
 }
 
-/// Why a target refused something.
+/// An error of a destination.
 #[derive(Debug)]
 pub struct DestinationError {
-    /// What kind of trouble.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// Where, in full, as the user knows it (`\\server\share\dir\file`).
+    /// The full path, as the user knows it (`\\server\share\dir\file`).
     pub path: String,
-    /// What happened, in plain words.
+    /// What failed, for people.
     pub what: String,
-    /// What to do, in plain words.
+    /// What to do, for people.
     pub action: String,
-    /// What the system said, if it did.
+    /// The system's own error, if there was one.
     pub source: Option<std::io::Error>,
 }
 
@@ -118,39 +117,39 @@ impl Advice for DestinationError {
 }
 
 impl DestinationError {
-    /// Whether trying again may help.
+    /// Whether a retry may help.
     pub fn is_transient(&self) -> bool {
         self.kind == ErrorKind::Transient
     }
 }
 
-/// An open file at a target.
+/// An open file at a destination.
 pub trait DestinationFile: Send {
-    /// Writes all of `data` at `offset`. May be repeated after a passing error. An
-    /// error may be that of an earlier write which was still under way; then nothing
-    /// of `data` has been taken, and repeating the call repeats both.
+    /// Writes all of `data` at `offset`. May be repeated after a transient error.
+    /// The error may belong to an earlier write that was still pending; then none of
+    /// `data` was accepted, and repeating the call repeats both.
     fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError>;
 
     /// Reads up to `buf.len()` bytes at `offset`; short only at the file's end.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError>;
 
-    /// Bytes in the file.
+    /// The file's size in bytes.
     fn size(&mut self) -> Result<u64, DestinationError>;
 
-    /// Cuts or extends the file.
+    /// Truncates or extends the file.
     fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError>;
 
-    /// Returns when the bytes are on the medium, as far as anybody can know.
+    /// Returns when the bytes are on the medium, as far as that can be known.
     fn sync(&mut self) -> Result<(), DestinationError>;
 
-    /// Closes the file and reports what closing brought to light.
+    /// Closes the file and reports errors of closing.
     fn close(self: Box<Self>) -> Result<(), DestinationError>;
 }
 
-/// What to do where the folder is not there.
+/// What to do if the folder does not exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Missing {
-    /// Make it, if the folder above is there: for writing a set.
+    /// Make it if its parent exists: for writing a set.
     Make,
     /// Fail: for reading one.
     Fail,
@@ -172,31 +171,31 @@ pub(crate) fn read_full(
     Ok(done)
 }
 
-/// A place that sets are written to and read from.
+/// A folder where sets are written and read.
 pub trait Destination: Send + Sync {
-    /// The place or a path in it, in full, as the user knows it.
+    /// The full path of the folder, or of a path in it, as the user knows it.
     fn display(&self, path: &str) -> String;
 
-    /// What is in a folder, sorted by name.
+    /// Lists a folder, sorted by name.
     fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError>;
 
-    /// What is at `path`; `None` if nothing is.
+    /// The entry at `path`; `None` if there is none.
     fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError>;
 
-    /// Makes a folder, and those above it; fine if it is there.
+    /// Makes a folder and its parents; no error if it exists.
     fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError>;
 
-    /// Makes a file, or empties the one that is there; to read and write.
+    /// Makes or truncates a file; to read and write.
     fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError>;
 
-    /// Opens a file that is there, to read and write.
+    /// Opens an existing file, to read and write.
     fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError>;
 
-    /// Opens a file that is there, to read.
+    /// Opens an existing file, to read.
     fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError>;
 
-    /// Renames a file or folder; fails with [`ErrorKind::AlreadyExists`] when `to` is
-    /// there already.
+    /// Renames a file or folder; fails with [`ErrorKind::AlreadyExists`] if `to`
+    /// exists.
     fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError>;
 
     /// Removes a file.
@@ -205,22 +204,22 @@ pub trait Destination: Send + Sync {
     /// Removes an empty folder.
     fn remove_dir(&self, path: &str) -> Result<(), DestinationError>;
 
-    /// When `path` was last changed, by the target's own clock; `None` where
-    /// nobody can say.
+    /// When `path` was last changed, by the destination's clock; `None` if
+    /// unknown.
     fn modified(&self, _path: &str) -> Result<Option<FileTime>, DestinationError> {
         Ok(None)
     }
 
-    /// Room there; `None` where nobody can say.
+    /// Free space; `None` if unknown.
     fn space(&self) -> Result<Option<Space>, DestinationError>;
 
-    /// The largest file that it can hold, in bytes (FAT32: 4 GiB - 1).
+    /// The largest possible file, in bytes (FAT32: 4 GiB - 1).
     fn max_file_size(&self) -> u64 {
         u64::MAX
     }
 
-    /// The same place without repetitions, for calls that are not worth waiting
-    /// for; `None` where nothing is repeated anyway.
+    /// The same destination without retries, for calls that are not worth waiting
+    /// for; `None` if it does not retry anyway.
     fn without_retry(&self) -> Option<&dyn Destination> {
         None
     }

@@ -1,20 +1,20 @@
-//! The paths that the rest of the program hands to a target: names with `/`
-//! between them, below the place that was opened, never above it.
+//! The paths that the rest of the program passes to a destination: names with
+//! `/` between them, below the opened folder, never above it.
 
 use super::{DestinationError, ErrorKind};
 
-/// UTF-16 units that a name may have on NTFS, FAT and exFAT. (Windows calls a
-/// longer one "not found"; Linux counts bytes, and says so by itself.)
+/// UTF-16 units in a name on NTFS, FAT and exFAT. (Windows calls a longer name
+/// "not found"; Linux counts bytes and reports the limit.)
 const LONGEST: usize = 255;
 
-/// The names of `path`, from the top. Empty ones are passed over; one that
-/// would lead out of the target, or be more than one name, is refused.
+/// The names of `path`, from the top. Skips empty ones; refuses a name that leads
+/// out of the destination or is more than one name.
 pub(super) fn split(path: &str) -> Result<Vec<&str>, DestinationError> {
     checked(path, |name| if cfg!(windows) { name.contains(['\\', ':']) } else { false })
 }
 
-/// As [`split`], for servers that may be Windows: they refuse some letters, and
-/// silently drop dots and spaces from the end of a name.
+/// As [`split`], for servers that may run Windows: they refuse some characters,
+/// and silently drop dots and spaces at the end of a name.
 #[cfg_attr(not(all(feature = "smb", target_os = "linux")), allow(dead_code))]
 pub(super) fn split_for_windows(path: &str) -> Result<Vec<&str>, DestinationError> {
     checked(path, |name| {
@@ -28,7 +28,7 @@ fn checked(path: &str, refuse: impl Fn(&str) -> bool) -> Result<Vec<&str>, Desti
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
     let fault = names.iter().find_map(|name| {
         if matches!(*name, "." | "..") || name.contains('\0') || refuse(name) {
-            Some(format!("{name:?} cannot be a name there"))
+            Some(format!("{name:?} is not a valid name there"))
         } else if name.encode_utf16().count() > LONGEST {
             Some("the name is too long".to_owned())
         } else {

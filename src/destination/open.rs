@@ -1,4 +1,4 @@
-//! From a destination as it was written to a target that is open.
+//! Opens a destination from the address that the user gave.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::model::secret::Secret;
 /// How a destination is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// What to do where the folder is not there.
+    /// What to do if the folder does not exist.
     pub missing: Missing,
-    /// How long a call is repeated while its trouble may pass.
+    /// How long a call is retried after a transient error.
     pub retry_for: Duration,
 }
 
@@ -25,21 +25,20 @@ impl Default for Options {
     }
 }
 
-/// Whose password is wanted.
+/// The account whose password is needed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Login {
-    /// `DOMAIN\user`, or the user alone.
+    /// `DOMAIN\user`, or only the user.
     pub account: String,
     /// The server's name or address.
     pub server: String,
 }
 
-/// Opens `dest`. Logging on, and making the folder, fails at once when it
-/// fails; later calls are repeated while their trouble may pass, and `monitor`
-/// is told.
+/// Opens `dest`. Errors of the logon and of making the folder are final; later
+/// calls are retried after transient errors, with a note to `monitor`.
 ///
-/// `password` is asked only where one is needed, once. `Ok(None)` means that
-/// there is none to be had.
+/// `password` is called at most once, and only if a password is needed.
+/// `Ok(None)` means that none is available.
 pub fn open(
     dest: &Dest,
     password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
@@ -62,7 +61,7 @@ fn open_smb(
     use super::smb::{SmbDestination, TIMEOUT};
     let password = match login(place) {
         Some(login) => ask(place, &login, password)?,
-        None => Secret::default(), // anonymous, or opening says that a user is missing
+        None => Secret::default(), // anonymous, or opening reports the missing user
     };
     Ok(Arc::new(SmbDestination::open(place, &password, TIMEOUT, missing)?))
 }
@@ -94,9 +93,10 @@ fn open_smb(
     Err(DestinationError {
         kind: ErrorKind::Unreachable,
         path: place.to_string(),
-        what: "this program was built without SMB".to_owned(),
-        action: "mount the share (mount -t cifs) and give its folder, or use a build with SMB"
-            .to_owned(),
+        what: "this build of Lifeboat has no SMB support".to_owned(),
+        action:
+            "mount the share (mount -t cifs) and give its folder, or use a build with SMB support"
+                .to_owned(),
         source: None,
     })
 }
@@ -116,7 +116,8 @@ fn ask(
         kind: ErrorKind::Logon,
         path: place.to_string(),
         what: format!("no password was given for {}", login.account),
-        action: "run it where it can ask, or use --password-file or LIFEBOAT_PASSWORD".to_owned(),
+        action: "run Lifeboat in a terminal, or use --password-file or LIFEBOAT_PASSWORD"
+            .to_owned(),
         source: None,
     })
 }

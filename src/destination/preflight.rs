@@ -1,5 +1,5 @@
-//! Before hours of work: is the destination there, may it be written to, is
-//! there room, how fast is it? Answers come in seconds, with what to do.
+//! Checks a destination within seconds, before hours of work: does it exist, is
+//! it writable, is there enough free space, how fast is it?
 
 use std::time::{Duration, Instant};
 
@@ -8,48 +8,48 @@ use super::{Destination, DestinationError, ErrorKind, Space};
 use crate::model::metadata::FileTime;
 use crate::model::units;
 
-/// What is written to measure the speed, in bytes, at most.
+/// Bytes written to measure the speed, at most.
 const PROBE: u64 = 8 << 20;
 
-/// Bytes written at a time.
+/// Bytes per write.
 const STEP: usize = 1 << 20;
 
-/// Measuring ends after this, however little was written.
+/// Measuring stops after this time, even if little was written.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// What the folder for the trial is called, with a time and a process behind.
+/// Prefix of the test folder's name; a time and a process tag follow.
 const PROBE_NAME: &str = ".lifeboat-probe-";
 
-/// A trial takes seconds: one that was begun so long ago was killed.
+/// A test takes seconds, so a folder older than this is left over from a killed run.
 const OLD_SECS: i64 = 24 * 3600;
 
-/// Clocks this close are called equal: FAT's tick is two seconds.
+/// Clocks this close count as equal: FAT's tick is two seconds.
 const SAME_CLOCK_SECS: i64 = 5;
 
-/// What is known about a destination that passed.
+/// The results for a destination that passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Preflight {
-    /// Room there, if anybody can say.
+    /// Free space, if known.
     pub space: Option<Space>,
-    /// The largest file that it can hold, in bytes.
+    /// The largest possible file, in bytes.
     pub max_file_size: u64,
-    /// Bytes a second, written and flushed; a few seconds' sample.
+    /// Bytes per second, written and flushed; a sample of a few seconds.
     pub write_speed: u64,
-    /// By how many seconds the destination's clock is ahead of ours (behind, if
-    /// negative); 0 when they agree, `None` where nobody can say.
+    /// Seconds by which the destination's clock is ahead of ours (behind, if
+    /// negative); 0 if they agree, `None` if unknown.
     pub clock_ahead: Option<i64>,
 }
 
-/// Tries everything that writing a set needs: makes a folder and a file there,
-/// writes, flushes, reads back, renames, removes. Leaves nothing behind.
-/// `needed` is what will be written, in bytes, if that is known.
+/// Tries everything that writing a set needs: makes a folder and a file, writes,
+/// flushes, reads back, renames, removes. Leaves nothing behind. `needed` is the
+/// number of bytes to be written, if known.
 pub fn preflight(
     target: &dyn Destination,
     needed: Option<u64>,
 ) -> Result<Preflight, DestinationError> {
     let space = check_room(target, needed.unwrap_or(0))?;
     remove_old(target);
-    // Two rescues may start at the same time at the same destination.
+    // Two rescues may start at the same destination at the same time.
     let life =
         ProcessIdentity::mine().map_or_else(|| std::process::id().to_string(), |life| life.tag());
     let probe = format!("{PROBE_NAME}{}-{life}", FileTime::now().0);
@@ -60,7 +60,7 @@ pub fn preflight(
     Ok(Preflight { space, max_file_size: target.max_file_size(), write_speed, clock_ahead })
 }
 
-/// Room there; refused where it is less than `needed` bytes.
+/// Checks that at least `needed` bytes are free.
 pub fn check_room(
     target: &dyn Destination,
     needed: u64,
@@ -72,8 +72,8 @@ pub fn check_room(
     }
 }
 
-/// Removes what trials left that were killed in the middle: those of processes
-/// of this machine that have ended, and those of long ago. Best effort.
+/// Removes test folders of killed runs: those of processes of this machine that
+/// have ended, and old ones. Best effort.
 fn remove_old(target: &dyn Destination) {
     let now = FileTime::now().to_unix().0;
     for entry in target.list("").unwrap_or_default() {
@@ -89,16 +89,16 @@ fn remove_old(target: &dyn Destination) {
     }
 }
 
-/// The speed, and the clocks.
+/// Measures the speed and compares the clocks.
 fn try_out(target: &dyn Destination, probe: &str) -> Result<(u64, Option<i64>), DestinationError> {
     target.create_dir_all(probe)?;
-    // A disk that is all but full may still take the last of a set.
+    // An almost full disk may still take the last part of a set.
     let most = target.space()?.map_or(PROBE, |space| (space.free / 4).min(PROBE));
     let step = if most < STEP as u64 { 4096 } else { STEP };
     let (partial, whole) = (format!("{probe}/a.partial"), format!("{probe}/a"));
     let before = FileTime::now();
     let mut file = target.create(&partial)?;
-    // Bytes that no compressing file system or link makes small.
+    // Bytes that no file system or link can compress.
     let bytes = noise(step);
     let start = Instant::now();
     let mut written = 0;
@@ -111,7 +111,7 @@ fn try_out(target: &dyn Destination, probe: &str) -> Result<(u64, Option<i64>), 
     let after = FileTime::now();
 
     if written == 0 {
-        file.write_all_at(0, &bytes)?; // says what is wrong with it
+        file.write_all_at(0, &bytes)?; // reports the reason
         written = step as u64;
     }
     let mut back = vec![0; step];
@@ -147,8 +147,8 @@ fn remove(target: &dyn Destination, probe: &str) -> Result<(), DestinationError>
     }
 }
 
-/// Seconds between the clocks, where the file was changed between two looks at
-/// ours.
+/// Seconds between the clocks, from a file that was changed between two
+/// readings of ours.
 fn clock_ahead(before: FileTime, modified: FileTime, after: FileTime) -> i64 {
     let (before, modified, after) = (before.to_unix().0, modified.to_unix().0, after.to_unix().0);
     let ahead = modified.saturating_sub(after);
@@ -162,7 +162,7 @@ fn clock_ahead(before: FileTime, modified: FileTime, after: FileTime) -> i64 {
     }
 }
 
-/// Bytes without a pattern (xorshift; nothing here needs to be secret).
+/// Bytes without a pattern (xorshift; not for security).
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -181,11 +181,11 @@ fn no_room(target: &dyn Destination, needed: u64, space: Space) -> DestinationEr
         kind: ErrorKind::Full,
         path: target.display(""),
         what: format!(
-            "at least {} are needed and {} are free",
+            "at least {} are needed, but only {} are free",
             units::bytes(needed),
             units::bytes(space.free)
         ),
-        action: "make room there, or use another destination".to_owned(),
+        action: "free some space there, or use another destination".to_owned(),
         source: None,
     }
 }
@@ -194,18 +194,18 @@ fn not_kept(path: String) -> DestinationError {
     DestinationError {
         kind: ErrorKind::Corrupted,
         path,
-        what: "what was read back is not what was written".to_owned(),
-        action: "use another destination: this one loses data".to_owned(),
+        what: "the data read back differs from the data written".to_owned(),
+        action: "use another destination: this one corrupts data".to_owned(),
         source: None,
     }
 }
 
-/// Removing is refused after everything else went well: the user may add files
-/// and not change them, and then no set can be committed.
+/// Only the removal failed: the user may add files but not change them, so no set
+/// can be committed.
 fn cannot_remove(error: DestinationError) -> DestinationError {
     DestinationError {
-        what: format!("a file made for testing cannot be removed: {}", error.what),
-        action: "give the user the right to change and delete files there (and remove the \
+        what: format!("the test file cannot be removed: {}", error.what),
+        action: "allow the user to change and delete files there (and remove the \
                  .lifeboat-probe folder)"
             .to_owned(),
         ..error

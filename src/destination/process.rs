@@ -1,23 +1,23 @@
-//! Which process left something at a target, and whether it can still be at
-//! work. On Linux that can be told of processes of this machine; of all others
-//! nobody knows, and one has to watch what they do.
+//! Identifies the process that left something at a destination, and whether it
+//! can still be running. Only Linux can answer that, and only for processes of
+//! this machine; for all others, watch what they do.
 
 use serde::{Deserialize, Serialize};
 
-/// A process, for as long as the machine is not started again.
+/// A process, until the machine restarts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct ProcessIdentity {
-    /// Which start of which machine.
+    /// The boot id of the machine.
     pub(crate) boot: String,
-    /// Which view of its processes: containers have their own.
+    /// The PID namespace: containers have their own.
     namespace: String,
     pid: u32,
-    /// When it began, in ticks since the boot: numbers are used again.
+    /// Start time in ticks since boot: process ids are reused.
     started: u64,
 }
 
 impl ProcessIdentity {
-    /// This process; `None` where the system does not tell.
+    /// This process; `None` if the system does not say.
     #[cfg(target_os = "linux")]
     pub(crate) fn mine() -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -31,28 +31,28 @@ impl ProcessIdentity {
         })
     }
 
-    /// Windows numbers neither its starts nor its processes for ever.
+    /// Windows has no id for a boot, and reuses process ids.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn mine() -> Option<Self> {
         None
     }
 
-    /// Whether the process has surely ended. One that cannot be asked about may
-    /// be at work.
+    /// Whether the process has certainly ended. A process that cannot be queried
+    /// may still be running.
     pub(crate) fn is_over(&self) -> bool {
         let same = |me: Self| me.boot == self.boot && me.namespace == self.namespace;
         Self::mine().is_some_and(same) && has_ended(self.pid, self.started)
     }
 
-    /// Short, for a file's name: letters, digits and `-`.
+    /// A short tag for a file name: letters, digits and `-`.
     pub(crate) fn tag(&self) -> String {
         let boot: String = self.boot.chars().filter(char::is_ascii_hexdigit).take(8).collect();
         let space: String = self.namespace.chars().filter(char::is_ascii_digit).collect();
         format!("{boot}-{space}-{}-{}", self.pid, self.started)
     }
 
-    /// Whether what has this tag was left by a process of this machine that has
-    /// surely ended.
+    /// Whether the process of this tag belongs to this machine and has certainly
+    /// ended.
     pub(crate) fn is_tag_of_the_dead(tag: &str) -> bool {
         let Some(me) = Self::mine() else { return false };
         let own = me.tag();
@@ -68,7 +68,7 @@ impl ProcessIdentity {
     }
 }
 
-/// Whether no process of that number runs that began then.
+/// Whether no process with this id and start time runs.
 #[cfg(target_os = "linux")]
 fn has_ended(pid: u32, began: u64) -> bool {
     use rustix::process::{Pid, test_kill_process};
@@ -77,18 +77,18 @@ fn has_ended(pid: u32, began: u64) -> bool {
     number.is_none_or(gone) || started(pid).is_some_and(|started| started != began)
 }
 
-/// Nobody can tell.
+/// Not known on this system.
 #[cfg(not(target_os = "linux"))]
 fn has_ended(_pid: u32, _began: u64) -> bool {
     false
 }
 
-/// When a process began; `u64::MAX` for one that has ended and waits for its
-/// parent to take notice (proc(5), `/proc/pid/stat`, fields 3 and 22).
+/// Start time of a process; `u64::MAX` for a zombie (proc(5), `/proc/pid/stat`,
+/// fields 3 and 22).
 #[cfg(target_os = "linux")]
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, even `)`.
+    // The name before it can contain anything, even `)`.
     let (_, fields) = stat.rsplit_once(") ")?;
     if fields.starts_with(['Z', 'X']) {
         return Some(u64::MAX);

@@ -1,6 +1,5 @@
-//! Patience: what may go away by itself is tried again, with growing waits and
-//! within a bound. What will not is reported at once. A call that does not come
-//! back is told of.
+//! Retries transient errors with growing waits, up to a limit. Other errors are
+//! reported at once. Calls that do not return are reported as stalled.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,27 +9,27 @@ use super::{Destination, DestinationEntry, DestinationError, DestinationFile, Er
 use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 
-/// How long one call is tried again before it counts as failed: time to find
-/// the cable, or for a server to start again.
+/// How long one call is retried before it fails: time to find the cable, or for a
+/// server to restart.
 pub const RETRY_FOR: Duration = Duration::from_mins(10);
 
-/// The wait before the first repetition; each further one is twice as long, ...
+/// The wait before the first retry; each further one is twice as long, ...
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// ... up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A target that repeats calls whose errors may pass. Files that it opened do
-/// the same, and are opened again where that is needed.
+/// A destination that retries calls after transient errors. Its files do the
+/// same, and are reopened if needed.
 pub struct RetryDestination {
     inner: Arc<dyn Destination>,
     policy: RetryPolicy,
 }
 
 impl RetryDestination {
-    /// Wraps `inner`. A call is repeated for at most `retry_for` after it first
-    /// failed, and not at all once `monitor` is cancelled; `monitor` is told
-    /// what is waited for.
+    /// Wraps `inner`. Retries a call for at most `retry_for` after its first
+    /// failure, and not at all once `monitor` is cancelled. `monitor` gets a note
+    /// about each retry.
     pub fn new(
         inner: Arc<dyn Destination>,
         retry_for: Duration,
@@ -44,7 +43,7 @@ impl RetryDestination {
         Box::new(RetryFile { inner, shown, policy: self.policy.clone() })
     }
 
-    /// Repeats a call about `path`.
+    /// Retries a call about `path`.
     fn repeat<T>(
         &self,
         path: &str,
@@ -85,7 +84,7 @@ impl Destination for RetryDestination {
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         self.repeat(from, |again| match self.inner.rename(from, to) {
-            // The call before may have been done, and only its answer lost.
+            // The earlier attempt may have succeeded and only its answer was lost.
             Err(error)
                 if again
                     && matches!(error.kind, ErrorKind::NotFound | ErrorKind::AlreadyExists)
@@ -123,7 +122,7 @@ impl Destination for RetryDestination {
     }
 }
 
-/// A removal that is repeated may find its work done.
+/// A repeated removal may find the file already removed.
 fn gone_is_gone(again: bool, done: Result<(), DestinationError>) -> Result<(), DestinationError> {
     match done {
         Err(error) if again && error.kind == ErrorKind::NotFound => Ok(()),
@@ -158,7 +157,7 @@ impl DestinationFile for RetryFile {
         self.policy.repeat(&self.shown, |_| self.inner.sync())
     }
 
-    /// Closing cannot be repeated, so what it would do is done before.
+    /// Closing cannot be retried, so flush before it.
     fn close(mut self: Box<Self>) -> Result<(), DestinationError> {
         self.sync()?;
         let Self { inner, shown, policy } = *self;
@@ -179,8 +178,8 @@ impl RetryPolicy {
         Self { monitor, retry_for, watch }
     }
 
-    /// Does `job`, which is about `path`, until it succeeds, fails for good, or
-    /// patience ends. `job` is told whether it is being repeated.
+    /// Runs `job`, which is about `path`, until it succeeds, fails for good, or the
+    /// time is up. `job` gets whether this is a retry.
     fn repeat<T>(
         &self,
         path: &Arc<str>,
@@ -221,7 +220,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Waits; false if cancelled meanwhile.
+    /// Waits; false if cancelled in the meantime.
     fn sleep(&self, wait: Duration) -> bool {
         let end = Instant::now() + wait;
         loop {
@@ -237,7 +236,7 @@ impl RetryPolicy {
     }
 }
 
-/// A span for people: `45 s`, `10 min`.
+/// A duration for people: `45 s`, `10 min`.
 fn human(span: Duration) -> String {
     match span.as_secs() {
         0 => format!("{} ms", span.as_millis()),

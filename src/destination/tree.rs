@@ -1,6 +1,6 @@
-//! A folder at a target as a tree: a store that somebody copied onto a share.
-//! A target shows names, sizes and the time of the last change; what else NTFS
-//! keeps of a file it says nothing of.
+//! A folder at a destination as a tree: a store that was copied to a share.
+//! A destination shows names, sizes and the last change; it shows no other NTFS
+//! metadata.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::model::metadata::{Content, Metadata, Node, NodeId, NodeKind, Times};
 use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
-/// What such a tree shows of no file, for people.
+/// What such a tree does not show of any file, for people.
 pub const NOT_SHOWN: &[&str] = &[
     "owners and permissions",
     "attributes",
@@ -19,7 +19,7 @@ pub const NOT_SHOWN: &[&str] = &[
     "times but that of the last change",
 ];
 
-/// A folder at a target. Every folder is listed once, when it is first asked for.
+/// A folder at a destination. Each folder is listed once, on first use.
 pub struct DestinationTree {
     target: Arc<dyn Destination>,
     /// The folder, as the target names it.
@@ -28,21 +28,21 @@ pub struct DestinationTree {
     met: Mutex<Vec<Slot>>,
 }
 
-/// A file or folder that was met; its number is its id.
+/// A file or folder that was listed; its index is its id.
 struct Slot {
     parent: usize,
     name: Box<str>,
     size: u64,
     is_dir: bool,
-    /// Where its children stand, if it was listed.
+    /// The range of its children, if it was listed.
     children: Option<(u32, u32)>,
 }
 
 impl DestinationTree {
-    /// The folder `dir` of a target; `file_system` is what people are told of it.
+    /// The folder `dir` of a destination; `file_system` is its name for people.
     ///
     /// # Errors
-    /// It is not there, or no folder.
+    /// It does not exist, or is not a folder.
     pub fn open(
         target: Arc<dyn Destination>,
         dir: &str,
@@ -65,7 +65,7 @@ impl DestinationTree {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The path at the target; fails for an id that was never given out.
+    /// The path at the destination; fails for an unknown id.
     fn path(&self, id: NodeId) -> Result<String, TreeError> {
         let met = self.met();
         let mut names = Vec::new();
@@ -108,7 +108,7 @@ impl Tree for DestinationTree {
             let slot = met.get(number(id)).ok_or_else(|| self.unknown())?;
             (slot.size, slot.is_dir)
         };
-        // Nobody asks when a folder was changed, and each time is a way there.
+        // No caller needs a folder's time, and each costs a round trip.
         let modified = if is_dir {
             None
         } else {
@@ -186,7 +186,7 @@ impl Tree for DestinationTree {
     }
 }
 
-/// A file at a target, in order.
+/// A file at a destination, read in order.
 struct DestinationStream {
     file: Box<dyn DestinationFile>,
     path: String,
@@ -228,7 +228,7 @@ impl Stream for DestinationStream {
     }
 }
 
-/// A slot's place in the list.
+/// A slot's index in the list.
 fn number(id: NodeId) -> usize {
     usize::try_from(id.0).unwrap_or(usize::MAX)
 }

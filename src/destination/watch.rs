@@ -1,5 +1,5 @@
-//! Notices calls that do not come back: a frozen server or a dying disk gives
-//! no error for a long time, and silence looks like work.
+//! Notices calls that do not return: a frozen server or a dying disk gives no
+//! error for a long time, and silence looks like work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::model::monitor::Monitor;
 
-/// A call that takes longer is told of.
+/// A longer call is reported.
 pub(super) const STALLED: Duration = Duration::from_secs(10);
 
-/// A call that is still not back is told of again after so many times that.
+/// A call that still has not returned is reported again after this many times that.
 const AGAIN: u32 = 6;
 
-/// Watches the calls that are under way. Its thread ends with it.
+/// Watches pending calls. Its thread ends with it.
 pub(super) struct Watch {
     shared: Arc<Shared>,
     monitor: Arc<dyn Monitor>,
@@ -36,7 +36,7 @@ struct State {
 struct Call {
     since: Instant,
     path: Arc<str>,
-    /// How often it was told of.
+    /// How often it was reported.
     told: u32,
 }
 
@@ -46,7 +46,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread: looks every now and then.
+    /// The thread: checks the calls periodically.
     fn look(&self, monitor: &dyn Monitor) {
         let mut state = self.lock();
         while !state.ended {
@@ -61,7 +61,7 @@ impl Shared {
                 }
             }
             if !late.is_empty() {
-                // A watcher may be slow, and calls must not wait for it.
+                // A monitor may be slow, and calls must not wait for it.
                 drop(state);
                 for (path, taken) in late {
                     monitor.stalled(&format!(
@@ -76,16 +76,16 @@ impl Shared {
 }
 
 impl Watch {
-    /// Tells `monitor` of calls that take longer than `limit`.
+    /// Reports calls that take longer than `limit` to `monitor`.
     pub(super) fn new(monitor: Arc<dyn Monitor>, limit: Duration) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), ended: Condvar::new(), limit });
         let (own, teller) = (Arc::clone(&shared), Arc::clone(&monitor));
-        // Without a thread nobody tells of stalls; all else goes on.
+        // Without the thread, stalls are not reported; everything else works.
         let _ = thread::Builder::new().name("watch".into()).spawn(move || own.look(&*teller));
         Self { shared, monitor }
     }
 
-    /// Does `job`, which is about `path`.
+    /// Runs `job`, which is about `path`.
     pub(super) fn during<T>(&self, path: &Arc<str>, job: impl FnOnce() -> T) -> T {
         let id = {
             let mut state = self.shared.lock();

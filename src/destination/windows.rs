@@ -1,5 +1,5 @@
-//! What a directory target asks of Windows beyond std.
-#![allow(unsafe_code)] // a platform file: Win32 calls that std has no words for
+//! Windows calls for a directory destination that std does not have.
+#![allow(unsafe_code)] // a platform file: Win32 calls that std does not have
 
 mod logon;
 
@@ -18,11 +18,11 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 use super::Space;
 
-/// What stands between names when a path is shown.
+/// The separator between names in a path that is shown.
 pub(super) const SEPARATOR: char = '\\';
 
-/// `path` from its root, as `\\?\C:\…` or `\\?\UNC\server\share\…`: so Windows
-/// takes it as it is, whatever its length.
+/// `path` as an absolute verbatim path, `\\?\C:\…` or `\\?\UNC\server\share\…`:
+/// Windows then accepts it unchanged, whatever its length.
 pub(super) fn usable(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut components = path.components();
@@ -62,7 +62,7 @@ pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<us
     file.seek_read(buf, offset)
 }
 
-/// Renames; fails when `to` is there. Returns once the rename is on the medium.
+/// Renames; fails if `to` exists. Returns once the rename is on the medium.
 pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (wide(from), wide(to));
     // SAFETY: both are NUL-terminated and outlive the call.
@@ -70,21 +70,21 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     checked(done)
 }
 
-/// NTFS journals its folders, and flushing a file flushes its names: Windows
-/// has nothing to do here.
+/// NTFS journals its folders, and flushing a file flushes its names, so this does
+/// nothing on Windows.
 #[allow(clippy::unnecessary_wraps)] // it can fail on Linux
 pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets go of what the system keeps of a flushed file in memory, so that
-/// reading it back asks the medium: NTFS and FAT purge a file's cache when it
-/// is opened without buffering. Best effort.
+/// Drops a flushed file from the system's cache, so that reading it back reads
+/// the medium: NTFS and FAT purge a file's cache when it is opened without
+/// buffering. Best effort.
 pub(super) fn drop_cache(_file: &File, path: &Path) {
     let _ = std::fs::OpenOptions::new().read(true).custom_flags(FILE_FLAG_NO_BUFFERING).open(path);
 }
 
-/// Room for this user where `folder` is.
+/// Free space for this user at `folder`.
 pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     let (mut free, mut total) = (0, 0);
     let folder = wide(&with_end(folder));
@@ -97,8 +97,8 @@ pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     Ok(Some(Space { free, total }))
 }
 
-/// The largest file that can be where `folder` is, in bytes. A share tells the
-/// server's file system.
+/// The largest possible file at `folder`, in bytes. A share reports the server's
+/// file system.
 pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     let folder = wide(&with_end(folder));
     let mut root = vec![0_u16; folder.len().saturating_add(4)];
@@ -132,7 +132,7 @@ fn limit_of(file_system: &str) -> u64 {
     }
 }
 
-/// With the `\` that the volume calls want at the end of a folder.
+/// With the trailing `\` that the volume calls require.
 fn with_end(folder: &Path) -> PathBuf {
     folder.join("")
 }

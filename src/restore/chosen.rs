@@ -1,4 +1,4 @@
-//! Some files and folders of a set, as a restore's input.
+//! Selected files and folders of a set, as input for a restore.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,26 +9,26 @@ use crate::set::read::reader::{InOrder, SetReader};
 
 use super::{Bytes, Input, Ordered};
 
-/// A set of which only some members are given: those chosen, all below them,
-/// and the folders above them.
+/// A set with only some of its members: those selected, everything below them,
+/// and their parent folders.
 pub struct Chosen {
     set: SetReader,
-    /// The set's own words, but with the totals of what is chosen.
+    /// The description of the set, with the totals of the selection.
     rescue: Rescue,
-    /// Without `/` at either end; empty when everything is chosen.
+    /// Without `/` at either end; empty if everything is selected.
     paths: Vec<String>,
     missing: Vec<String>,
-    /// The files that chosen links lead to and that are not chosen themselves.
-    /// The first such link becomes the file, the others lead to it.
+    /// The targets of selected hard links that are not selected themselves. The
+    /// first such link becomes the file, the others link to it.
     homeless: HashSet<String>,
-    /// Beginnings of paths, and what stands in their place; what none of them
-    /// fits is left out. Empty when paths stay as they are.
+    /// Path prefixes and their replacements; members that match none are skipped.
+    /// Empty if paths stay as they are.
     moves: Vec<(String, String)>,
 }
 
 impl Chosen {
-    /// Looks for `paths` in the set; `/` and `\` both part names. No path at
-    /// all chooses everything.
+    /// Looks for `paths` in the set; `/` and `\` both separate names. No paths
+    /// select everything.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -70,7 +70,7 @@ impl Chosen {
         Ok(chosen)
     }
 
-    /// The part of one drive, as the set calls it.
+    /// The part of one drive, by its name in the set.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -80,9 +80,9 @@ impl Chosen {
         Ok(chosen)
     }
 
-    /// One user's files, as plain files at their own drive and path: what stands
-    /// at `...\USMT\File\C$\Users\alice` comes as `C/Users/alice`. Empty where the
-    /// set has none; letter case does not count.
+    /// One user's files, as plain files at their original drive and path:
+    /// `...\USMT\File\C$\Users\alice` becomes `C/Users/alice`. Empty if the set has
+    /// none; ignores letter case.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -100,7 +100,7 @@ impl Chosen {
                 homes.push((home.to_owned(), own));
             }
         }
-        // No path at all would choose everything.
+        // No paths would select everything.
         let paths = homes.iter().map(|(home, _)| home.clone());
         let paths: Vec<String> = if homes.is_empty() { vec!["/".into()] } else { paths.collect() };
         let mut chosen = Self::new(set, &paths)?;
@@ -121,12 +121,12 @@ impl Chosen {
         Ok(chosen)
     }
 
-    /// Whether nothing at all was chosen.
+    /// Whether the selection is empty.
     pub fn is_empty(&self) -> bool {
         self.rescue.parts.is_empty()
     }
 
-    /// The paths that nothing in the set has.
+    /// The paths that are not in the set.
     pub fn missing(&self) -> &[String] {
         &self.missing
     }
@@ -135,7 +135,7 @@ impl Chosen {
         self.paths.is_empty() || self.paths.iter().any(|chosen| is_at_or_below(path, chosen))
     }
 
-    /// A member with the paths that it is to have.
+    /// A member with its new paths.
     fn moved(&self, mut member: Member) -> Member {
         if self.moves.is_empty() {
             return member;
@@ -175,8 +175,8 @@ fn count(totals: &mut Totals, member: &Member) {
     totals.losses += member.losses.len() as u64;
 }
 
-/// `C/StateStore/USMT/File/C$/Users/alice`, and `C/Users/alice`, for a path there
-/// or below.
+/// `C/StateStore/USMT/File/C$/Users/alice`, and `C/Users/alice`, for that path or
+/// one below it.
 fn home_of<'a>(path: &'a str, user: &str) -> Option<(&'a str, String)> {
     let names: Vec<&str> = path.split('/').collect();
     let at = names.windows(5).position(|names| {
@@ -215,8 +215,8 @@ impl Input for Chosen {
 struct ChosenInOrder<'a> {
     chosen: &'a Chosen,
     all: InOrder,
-    /// Files that are not chosen but have a chosen link, and, once that link
-    /// came, the path that stands for them.
+    /// Files that are not selected but have a selected link, and the path of that
+    /// link once it was read.
     homes: HashMap<String, Home>,
 }
 
@@ -226,8 +226,8 @@ enum Home {
 }
 
 impl ChosenInOrder<'_> {
-    /// A chosen link whose file is not chosen: becomes the file, or leads to
-    /// the link that did.
+    /// A selected link whose file is not selected: becomes the file, or a link to
+    /// the one that did.
     fn rehouse(&mut self, mut link: Member) -> Member {
         let Some(target) = &link.link_to else { return link };
         match self.homes.get_mut(target) {
@@ -265,7 +265,7 @@ impl Ordered for ChosenInOrder<'_> {
                 && member.kind == MemberKind::Directory
                 && self.chosen.leads_to_chosen(&member.path)
             {
-                // Above what was moved there is nothing of the set's.
+                // The set has nothing above the moved folder.
                 return Some(Ok(member));
             }
         }

@@ -1,5 +1,5 @@
-//! Whether bytes are a security descriptor. Windows takes one without being
-//! told its length, so one that points beyond its end must never get there.
+//! Checks whether bytes are a security descriptor. Windows takes one without its
+//! length, so one that points beyond its end must never get there.
 
 use crate::model::bytes::{u16_at, u32_at};
 

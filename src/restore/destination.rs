@@ -1,5 +1,5 @@
-//! Where the parts of a set go: which folders, what stands there already, and
-//! the file that marks a restore which has not ended.
+//! The folders that the parts of a set are restored to, what already exists
+//! there, and the marker file of an unfinished restore.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,18 +13,18 @@ use super::stage::Stages;
 use crate::model::name::{NtName, NtPath};
 use crate::set::format::rescue::{Part, Rescue};
 
-/// Stands beside the store's folder while a restore goes on.
+/// Is beside the store's folder during a restore.
 pub const MARKER: &str = "lifeboat-restore.partial";
 
-/// What was typed after `--to`.
+/// The value of `--to`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Destinations {
     /// Every part below one folder: `DIR/C/…`, `DIR/D/…`.
     Under(PathBuf),
-    /// Each drive's part below a root of its own: `ROOT/…`.
+    /// Each drive's part below a separate root: `ROOT/…`.
     Drives(BTreeMap<String, PathBuf>),
-    /// One of these, but each part's folder has another name until
-    /// [`settle`](super::settle) gives it its own.
+    /// One of these, but each part's folder has a temporary name until
+    /// [`settle`](super::settle) renames it.
     Staged(Box<Self>),
 }
 
@@ -32,7 +32,7 @@ impl Destinations {
     /// Reads the values of `--to`: one folder, or `DRIVE=ROOT` for each drive.
     ///
     /// # Errors
-    /// [`RestoreError::BadDestination`] when they do not go together.
+    /// [`RestoreError::BadDestination`] if they cannot be combined.
     pub fn parse<S: AsRef<str>>(values: &[S]) -> Result<Self, RestoreError> {
         let bad = |text: &str, what| RestoreError::BadDestination { text: text.to_owned(), what };
         let mut drives = BTreeMap::new();
@@ -51,7 +51,7 @@ impl Destinations {
                 return Err(bad(value, "has no folder after the ="));
             }
             if drives.insert(drive, root.into()).is_some() {
-                return Err(bad(value, "names a drive a second time"));
+                return Err(bad(value, "gives a drive twice"));
             }
         }
         if drives.is_empty() {
@@ -61,7 +61,7 @@ impl Destinations {
     }
 }
 
-/// `C=ROOT` or `volume-1A2B=ROOT`; any other `=` belongs to a folder's name.
+/// `C=ROOT` or `volume-1A2B=ROOT`; any other `=` is part of a folder's name.
 fn drive_and_root(value: &str) -> Option<(String, &str)> {
     let (drive, root) = value.split_once('=')?;
     match drive.as_bytes() {
@@ -79,19 +79,19 @@ pub(super) struct Opened {
     pub(super) shown: PathBuf,
 }
 
-/// The open roots, and which drive goes where.
+/// The open roots, and the root of each drive.
 pub(super) struct Places {
     pub(super) roots: Vec<Opened>,
-    /// Drive to root, and the names between the root and the drive's own.
+    /// Drive to root, and the names between the root and the drive's files.
     drives: BTreeMap<String, (usize, Vec<NtName>)>,
-    /// The folders of parts that get their name at the end.
+    /// The folders of parts that are renamed at the end.
     pub(super) stages: Stages,
 }
 
 impl Places {
-    /// Opens the roots of a set's drives. `--to DIR` makes `DIR` where it is
-    /// missing; a drive's root must be there. A volume that is mounted at `DIR/C`
-    /// is a root of its own, with its own free space and what it can hold.
+    /// Opens the roots of a set's drives. `--to DIR` makes `DIR` if it is missing; a
+    /// drive's root must exist. A volume mounted at `DIR/C` is a separate root, with
+    /// its own free space and features.
     pub(super) fn open(to: &Destinations, rescue: &Rescue) -> Result<Self, RestoreError> {
         if let Destinations::Staged(to) = to {
             let mut places = Self::open(to, rescue)?;
@@ -131,23 +131,23 @@ impl Places {
                     places.roots.push(open_root(root)?);
                     (places.roots.len() - 1, Vec::new())
                 }
-                Destinations::Staged(_) => continue, // seen to above
+                Destinations::Staged(_) => continue, // handled above
             };
             places.drives.insert(drive.clone(), place);
         }
         Ok(places)
     }
 
-    /// Where a path below a drive stands: its root, and the names below that.
+    /// The root of a path below a drive, and the names below that root.
     pub(super) fn find(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, at) = self.find_settled(drive, below)?;
         let now = self.stages.redirect(root, at.clone());
-        // What is in a stage only gets there by its own name.
+        // The temporary name of a stage is not a valid name of the set.
         let is_alias = now == at && self.stages.has_stage(root, &at);
         (!is_alias).then_some((root, now))
     }
 
-    /// Where it stands in the end.
+    /// The final path.
     fn find_settled(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, above) = self.drives.get(drive)?;
         Some((*root, above.iter().chain(below.names()).cloned().collect()))
@@ -160,21 +160,21 @@ impl Places {
         path.display().to_string()
     }
 
-    /// Where the folder of a part goes; `None` for a hostile part.
+    /// The folder of a part; `None` for a hostile part.
     pub(super) fn part(&self, part: &Part) -> Option<(usize, Vec<NtName>)> {
         let path = format!("{}/{}", part.drive, part.path);
         let (drive, below) = names::split(path.trim_end_matches('/').as_bytes()).ok()?;
         self.find(&drive, &below)
     }
 
-    /// Where the markers of a set stand: beside each part's folder.
+    /// The paths of a set's markers: beside each part's folder.
     fn markers(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
         let mut markers: Vec<_> = rescue
             .parts
             .iter()
             .filter_map(|part| {
                 let (root, mut at) = self.part(part)?;
-                // A part that is a whole drive has its marker inside.
+                // The marker of a part that is a whole drive is inside it.
                 if !part.path.is_empty() {
                     at.pop();
                 }
@@ -187,7 +187,7 @@ impl Places {
         markers
     }
 
-    /// Whether an earlier restore of this very set was broken off here.
+    /// Whether an earlier restore of the same set was interrupted here.
     pub(super) fn is_begun(&mut self, rescue: &Rescue) -> bool {
         let markers = self.markers(rescue);
         !markers.is_empty()
@@ -196,8 +196,8 @@ impl Places {
                 .all(|marker| self.marker_lines(marker).first() == Some(&marker_line(rescue)))
     }
 
-    /// Refuses folders of parts that hold something already; of parts in a
-    /// stage, both their folders, or with `may_replace` the stage alone.
+    /// Refuses folders of parts that are not empty; for staged parts, both of their
+    /// folders, or with `may_replace` only the stage.
     pub(super) fn refuse_what_is_there(
         &mut self,
         rescue: &Rescue,
@@ -219,19 +219,19 @@ impl Places {
                 Err(error) => return Err(RestoreError::Denied { path: shown, error }),
             };
             if names.iter().any(|n| n.eq_ignore_ascii_case("USMT")) {
-                let what = "a USMT store is there already";
+                let what = "a USMT store already exists here";
                 return Err(RestoreError::AlreadyExists { path: shown, what });
             }
             if !names.is_empty() {
-                let what = "the folder is there already, and not empty";
+                let what = "the folder already exists and is not empty";
                 return Err(RestoreError::AlreadyExists { path: shown, what });
             }
         }
         Ok(())
     }
 
-    /// Refuses a set that cannot fit. Only where everything goes to one root:
-    /// otherwise it takes the writing to find out.
+    /// Refuses a set that cannot fit. Only if everything goes to one root: otherwise
+    /// only writing can show it.
     pub(super) fn refuse_too_much(&self, rescue: &Rescue) -> Result<(), RestoreError> {
         let [only] = self.roots.as_slice() else { return Ok(()) };
         let needed = rescue.totals.bytes;
@@ -245,7 +245,7 @@ impl Places {
         }
     }
 
-    /// The folders in which markers stand.
+    /// The folders of the markers.
     pub(super) fn marked(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
         let mut folders = self.markers(rescue);
         for (_, at) in &mut folders {
@@ -254,7 +254,7 @@ impl Places {
         folders
     }
 
-    /// Returns when everything is on the medium, as far as anybody can know.
+    /// Returns when everything is on the medium, as far as that can be known.
     pub(super) fn sync(&self) -> Result<(), RestoreError> {
         for opened in &self.roots {
             let path = || opened.shown.display().to_string();
@@ -263,15 +263,15 @@ impl Places {
         Ok(())
     }
 
-    /// What stands in a marker, its beginning at least.
+    /// The text of a marker, at least its beginning.
     fn marker_lines(&mut self, (root, at): &(usize, Vec<NtName>)) -> Vec<String> {
         let Some(opened) = self.roots.get_mut(*root) else { return Vec::new() };
         let text = opened.root.open_file(at).and_then(|f| platform::read_start(f, 64 << 10));
         String::from_utf8_lossy(&text.unwrap_or_default()).lines().map(str::to_owned).collect()
     }
 
-    /// The folders that the markers say were taking their places when an earlier run
-    /// was broken off.
+    /// The folders that were being renamed when an earlier run was interrupted,
+    /// according to the markers.
     pub(super) fn settling(&mut self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
         let mut lines = Vec::new();
         for marker in self.markers(rescue) {
@@ -282,7 +282,7 @@ impl Places {
         folders
     }
 
-    /// Puts the markers down. Returns the folders that had to be made for them.
+    /// Writes the markers. Returns the folders that were made for them.
     pub(super) fn mark(
         &mut self,
         rescue: &Rescue,
@@ -290,7 +290,7 @@ impl Places {
         self.mark_with(rescue, &[])
     }
 
-    /// Has the markers say that these folders take their places now.
+    /// Records in the markers that these folders are being renamed.
     pub(super) fn mark_settling(
         &mut self,
         rescue: &Rescue,
@@ -309,9 +309,9 @@ impl Places {
         let settling: String =
             settling.iter().map(|(root, at)| settling_line(*root, at) + "\n").collect();
         let text = format!(
-            "{}\n{settling}lifeboat is putting files back here, or was stopped in the middle of it.\n\
-             What is beside this file is not whole: do not run loadstate on it.\n\
-             Run the same restore again; it removes this file when it has ended.\n",
+            "{}\n{settling}Lifeboat is restoring files here, or was stopped before it finished.\n\
+             The folder beside this file is incomplete: do not run loadstate on it.\n\
+             Run the same restore again; it removes this file when it is done.\n",
             marker_line(rescue)
         );
         for (root, at) in self.markers(rescue) {
@@ -338,7 +338,7 @@ impl Places {
         Ok(made)
     }
 
-    /// Takes the markers away.
+    /// Removes the markers.
     pub(super) fn unmark(&mut self, rescue: &Rescue) -> Result<(), RestoreError> {
         for (root, at) in self.markers(rescue) {
             let path = self.shown(root, &at);
@@ -369,7 +369,7 @@ fn open_root(path: &Path) -> Result<Opened, RestoreError> {
     }
 }
 
-/// The error of a destination that nothing can be done without.
+/// A fatal error of the destination.
 fn fatal(path: String, error: io::Error) -> RestoreError {
     match (platform::judge(&error), error.kind()) {
         (Verdict::Full, _) => RestoreError::Full { path, needed: 0, free: None },

@@ -1,80 +1,80 @@
-//! Why a restore cannot begin, or cannot go on.
+//! Why a restore cannot begin or continue.
 
 use crate::model::advice::{Advice, Ending};
 use std::io;
 
 use crate::set::error::SetError;
 
-/// Why a restore cannot begin, or cannot go on. What only strikes one file is
-/// no error but a [`Loss`](crate::model::loss::Loss), and the rest goes on.
+/// Why a restore cannot begin or continue. An error with a single file is not one
+/// of these but a [`Loss`](crate::model::loss::Loss), and the restore continues.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// `--to` is not understood.
+    /// `--to` is not valid.
     #[error("--to {text}: {what}")]
     BadDestination {
-        /// What was typed.
+        /// The value given.
         text: String,
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The set has a part for which no destination was named.
-    #[error("the set holds a part of drive {drive}, but no destination was named for it")]
+    /// The set has a part for which no destination was given.
+    #[error("the set has a part of drive {drive}, but no destination was given for it")]
     NoDestination {
         /// The drive, as in the set.
         drive: String,
     },
-    /// The destination is not there.
+    /// The destination does not exist.
     #[error("{path}: {error}")]
     Missing {
         /// The destination.
         path: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The destination may not be written.
-    #[error("{path}: may not be written: {error}")]
+    /// No permission to write to the destination.
+    #[error("{path}: no permission to write: {error}")]
     Denied {
         /// The destination, or the file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The destination is full, or would be.
-    #[error("{path}: not enough room")]
+    /// The destination is full, or too small.
+    #[error("{path}: not enough free space")]
     Full {
         /// The destination, or the file that did not fit.
         path: String,
-        /// Bytes to be written in all.
+        /// Bytes to be written in total.
         needed: u64,
-        /// Bytes free at the beginning, where the system tells.
+        /// Bytes free at the beginning, if known.
         free: Option<u64>,
     },
-    /// A store, or something else, is there already.
+    /// A store, or something else, already exists there.
     #[error("{path}: {what}")]
     AlreadyExists {
         /// The folder.
         path: String,
-        /// What is there.
+        /// What exists there.
         what: &'static str,
     },
-    /// The destination went away, or fails for every file.
+    /// The destination was disconnected, or fails for every file.
     #[error("{path}: {error}")]
     Broken {
-        /// The file that it was found by.
+        /// The file where the error occurred.
         path: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The set cannot be read.
     #[error(transparent)]
     Set(#[from] SetError),
-    /// The user stopped it.
+    /// The user stopped the restore.
     #[error("stopped before everything was restored")]
     Cancelled,
 }
 
 impl RestoreError {
-    /// Whether the destination is to blame: unreachable, refused or full.
+    /// Whether the error is about the destination: unreachable, refused or full.
     pub fn is_destination(&self) -> bool {
         matches!(
             self,
@@ -102,29 +102,32 @@ impl Advice for RestoreError {
                     .to_owned()
             }
             Self::Denied { .. } => {
-                "Run it as administrator (Linux: root). A volume mounted read-only must be mounted \
-                 for writing; one that Windows hibernated on must be shut down first."
+                "Run Lifeboat as administrator (Linux: root). Mount a read-only volume for \
+                 writing. If Windows is hibernated on it, shut that Windows down first."
                     .to_owned()
             }
             Self::Full { needed, free: Some(free), .. } => {
                 format!(
-                    "{needed} bytes are needed, {free} are free: make room or use another disk."
+                    "{needed} bytes are needed, {free} are free. Free up space or use another disk."
                 )
             }
-            Self::Full { .. } => "Make room or use another disk; then run it again.".to_owned(),
+            Self::Full { .. } => {
+                "Free some space or use another disk. Then run the same command again.".to_owned()
+            }
             Self::AlreadyExists { .. } => {
-                "Nothing was changed. Move it away or choose another destination; with --replace \
-                 files of the same names are replaced."
+                "Nothing was changed. Move it away or choose another destination. With --replace, \
+                 Lifeboat replaces files with the same names."
                     .to_owned()
             }
             Self::Broken { .. } => {
-                "Check cable and disk; then run the same command again: it replaces what it began."
+                "Check the cable and the disk. Then run the same command again: it replaces the \
+                 files of the unfinished restore."
                     .to_owned()
             }
             Self::Set(error) => error.advice(),
             Self::Cancelled => {
-                "What is there is not whole: do not run loadstate on it. Run the same command \
-                 again; it replaces what it began."
+                "The restored files are incomplete: do not run loadstate on them. Run the same \
+                 command again: it replaces the files of the unfinished restore."
                     .to_owned()
             }
         }

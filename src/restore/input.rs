@@ -1,4 +1,4 @@
-//! What a restore reads: a rescue set, or anything that can say the same.
+//! What a restore reads: a rescue set, or anything with the same interface.
 
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Member};
@@ -7,15 +7,15 @@ use crate::set::read::reader::{DataReader, InOrder, SetReader};
 
 /// A set to restore from.
 pub trait Input {
-    /// What the set is a set of.
+    /// Describes the set.
     fn rescue(&self) -> &Rescue;
 
-    /// More bytes than this no stream of it can have; `None` where nobody knows.
+    /// No stream of it can have more bytes than this; `None` if unknown.
     fn most_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// Its members from the first to the last, in the order of the set.
+    /// Its members in the order of the set.
     ///
     /// # Errors
     /// The set cannot be read at all.
@@ -24,26 +24,25 @@ pub trait Input {
 
 /// The members of a set, in their order.
 pub trait Ordered {
-    /// The next member; `None` behind the last. Goes on after
+    /// The next member; `None` after the last. Continues after
     /// [`SetError::Damaged`].
     fn next_member(&mut self) -> Option<Result<Member, SetError>>;
 
-    /// The bytes of a stream of the member that came last; streams are asked
-    /// for in order, and may be left out.
+    /// The bytes of a stream of the last member. Streams must be requested in
+    /// order, and may be skipped.
     fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a>;
 }
 
 /// The bytes of one stream.
 pub trait Bytes {
-    /// The next bytes; 0 at the end, and only if all of them have the hash that
-    /// the manifest says.
+    /// The next bytes; 0 at the end, and only if their hash matches the manifest.
     ///
     /// # Errors
-    /// [`SetError::Damaged`]: what comes next is damaged, or all was read
-    /// and is not what was saved. Anything else: the set cannot be reached.
+    /// [`SetError::Damaged`]: the next bytes are damaged, or everything was read and
+    /// the hash differs. Anything else: the set cannot be read.
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, SetError>;
 
-    /// Passes over a damaged piece; how many bytes of the stream that is.
+    /// Skips a damaged range; returns its length in bytes of the stream.
     fn skip_damage(&mut self) -> u64;
 }
 

@@ -1,6 +1,6 @@
-//! Putting files down on Linux: below an open root, one name at a time, never
-//! through a link. NTFS facts go onto an ntfs-3g mount by its `system.ntfs_*`
-//! attributes; other file systems take times and nothing more.
+//! Writes files on Linux: below an open root, one name at a time, never through a
+//! link. On an ntfs-3g mount, NTFS metadata is set by `system.ntfs_*` attributes;
+//! other file systems only get times.
 
 #[path = "linux/facts.rs"] // this file is `platform` to the module above
 mod facts;
@@ -26,21 +26,21 @@ use crate::model::name::NtName;
 use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
 use crate::tree::host::linux::{Flavour, flavour_of};
 
-/// A folder below which files are put.
+/// A folder to restore into.
 pub(super) struct Root {
     top: Arc<OwnedFd>,
     flavour: Flavour,
-    /// Whether new files are compressed in folders that are; not before it was
-    /// tried.
+    /// Whether new files in compressed folders are compressed; unknown until it
+    /// was tried.
     packs: bool,
-    /// The folders on the way to the one used last, from the top.
+    /// The folders on the way to the last used one, from the top.
     way: Vec<(NtName, Arc<OwnedFd>)>,
-    /// The attributes of the folder that a file was made in last.
+    /// The attributes of the folder in which the last file was made.
     bits: Option<(Arc<OwnedFd>, u32)>,
 }
 
 impl Root {
-    /// Opens a folder that the user named.
+    /// Opens a folder that the user gave.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty())?;
@@ -48,7 +48,7 @@ impl Root {
         Ok(Self { top: Arc::new(top), flavour, packs: false, way: Vec::new(), bits: None })
     }
 
-    /// Whether the file system has a place for such a fact.
+    /// Whether the file system supports this kind of metadata.
     pub(super) fn holds(&self, fact: FactKind) -> bool {
         match (self.flavour, fact) {
             (_, FactKind::Times) => true,
@@ -59,16 +59,16 @@ impl Root {
         }
     }
 
-    /// Finds out whether files can be compressed. ntfs-3g does that unless it
-    /// was told not to when it mounted the volume, or the volume's clusters are too
-    /// large: only a new file shows it.
+    /// Finds out whether files can be compressed. ntfs-3g does so unless a mount
+    /// option forbids it or the volume's clusters are too large. Only a new file
+    /// shows it.
     pub(super) fn try_packing(&mut self) {
         let Flavour::Ntfs3g { .. } = self.flavour else { return };
         let Ok(folder) = CString::new(format!("lifeboat-{}.partial", std::process::id())) else {
             return;
         };
         if rustix::fs::mkdirat(&*self.top, &*folder, self.mode(true)).is_err() {
-            return; // the restore itself will say what is wrong
+            return; // the restore itself will report the error
         }
         let tried = || -> io::Result<bool> {
             add_attribute(&self.top, &folder, attributes::COMPRESSED)?;
@@ -86,20 +86,20 @@ impl Root {
         let _ = rustix::fs::unlinkat(&*self.top, &*folder, AtFlags::REMOVEDIR);
     }
 
-    /// Marks a folder so that what is made in it is compressed.
+    /// Marks a folder so that files made in it are compressed.
     pub(super) fn pack_folder(&mut self, at: &[NtName]) -> io::Result<()> {
         self.bits = None;
         let (folder, name) = self.parent(at, false)?;
         Ok(add_attribute(&folder, &name, attributes::COMPRESSED)?)
     }
 
-    /// Bytes that may still be written.
+    /// Bytes that can still be written.
     pub(super) fn space(&self) -> Option<u64> {
         let stat = rustix::fs::fstatvfs(&*self.top).ok()?;
         stat.f_bavail.checked_mul(stat.f_frsize)
     }
 
-    /// What stands there, if anything does.
+    /// What is at this path, if anything.
     pub(super) fn kind(&mut self, at: &[NtName]) -> io::Result<Option<Kind>> {
         let (folder, name) = match self.parent(at, false) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -116,7 +116,7 @@ impl Root {
         }
     }
 
-    /// The first names in a folder, up to `most`; `None` if it is not there.
+    /// The first names in a folder, up to `most`; `None` if it does not exist.
     pub(super) fn list(&mut self, at: &[NtName], most: usize) -> io::Result<Option<Vec<NtName>>> {
         let folder = match self.folder(at, false) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -139,7 +139,7 @@ impl Root {
         Ok(Some(names))
     }
 
-    /// Makes a folder and those above it; fine if it is there. Says whether it
+    /// Makes a folder and its parents; no error if it exists. Returns whether it
     /// was made.
     pub(super) fn make_folder(&mut self, at: &[NtName]) -> io::Result<bool> {
         let (folder, name) = self.parent(at, true)?;
@@ -153,9 +153,8 @@ impl Root {
         }
     }
 
-    /// Makes a new file, and the folders above it; a compressed one if that is
-    /// asked for. What is compressed follows from the folder here, which gets its
-    /// own mark back.
+    /// Makes a new file and its parents; compressed if requested. The folder's mark
+    /// decides about compression here, so it is set for the call and then restored.
     pub(super) fn create(&mut self, at: &[NtName], is_packed: bool) -> io::Result<File> {
         let (folder, name) = self.parent(at, true)?;
         let was = if self.packs { Some(self.bits_of(&folder)?) } else { None };
@@ -170,7 +169,7 @@ impl Root {
         made
     }
 
-    /// The attributes of a folder that files are made in, asked for once.
+    /// The attributes of a folder that files are made in, read once.
     fn bits_of(&mut self, folder: &Arc<OwnedFd>) -> io::Result<u32> {
         if let Some((known, bits)) = &self.bits
             && Arc::ptr_eq(known, folder)
@@ -188,14 +187,14 @@ impl Root {
         Ok(File::from(fd))
     }
 
-    /// Opens a file that is there, to read.
+    /// Opens an existing file, to read.
     pub(super) fn open_file(&mut self, at: &[NtName]) -> io::Result<File> {
         let (folder, name) = self.parent(at, false)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&*folder, &*name, flags, Mode::empty())?))
     }
 
-    /// Imports EFS's raw form, which Windows alone can do.
+    /// Imports the EFS raw form; only Windows can do it.
     #[allow(clippy::unused_self)] // it is the same call on Windows
     pub(super) fn import_encrypted(
         &mut self,
@@ -203,12 +202,12 @@ impl Root {
         _replace: bool,
         _data: &mut dyn Read,
     ) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "only Windows can do that"))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "only Windows supports this"))
     }
 
-    /// Removes a file or link (never what it leads to), or an empty folder that
-    /// carries reparse data. One that is not empty loses its reparse data, and is
-    /// an ordinary folder then.
+    /// Removes a file or link (never its target), or an empty folder with reparse
+    /// data. A folder that is not empty only loses its reparse data and becomes an
+    /// ordinary folder.
     pub(super) fn remove(&mut self, at: &[NtName]) -> io::Result<()> {
         self.way.clear();
         let (folder, name) = self.parent(at, false)?;
@@ -227,17 +226,17 @@ impl Root {
         }
     }
 
-    /// Gives a file or folder another name, which must be free.
+    /// Renames a file or folder; the new name must be free.
     pub(super) fn rename(&mut self, at: &[NtName], to: &[NtName]) -> io::Result<()> {
         self.way.clear();
         let (from, from_name) = self.parent(at, false)?;
         let (to, to_name) = self.parent(to, false)?;
-        // FUSE knows no rename that refuses to replace; an empty folder is all
-        // that this one could replace, since it moves folders.
+        // FUSE has no rename that refuses to replace. This one moves folders, so it
+        // could only replace an empty folder.
         Ok(rustix::fs::renameat(&*from, &*from_name, &*to, &*to_name)?)
     }
 
-    /// Whether a file has this DOS name, as far as can be known.
+    /// Whether a file has this DOS name, as far as it can be known.
     pub(super) fn has_short_name(&mut self, at: &[NtName], short: &NtName) -> bool {
         let Ok((folder, name)) = self.parent(at, false) else { return false };
         let mut found = [0; 64];
@@ -246,7 +245,7 @@ impl Root {
             .is_ok_and(|len| found.get(..len) == Some(short.as_wtf8()))
     }
 
-    /// A further name for a file.
+    /// Makes a hard link.
     pub(super) fn link(&mut self, file: &[NtName], at: &[NtName]) -> io::Result<()> {
         let (from, from_name) = self.parent(file, false)?;
         let (to, to_name) = self.parent(at, true)?;
@@ -254,7 +253,7 @@ impl Root {
         Ok(())
     }
 
-    /// Begins a named stream of a file or folder that is there.
+    /// Begins an alternate data stream of an existing file or folder.
     pub(super) fn stream(
         &mut self,
         at: &[NtName],
@@ -262,7 +261,7 @@ impl Root {
         bytes: u64,
     ) -> io::Result<NewStream> {
         if bytes > XATTR_SIZE_MAX as u64 {
-            let text = "ntfs-3g takes named streams up to 64 KiB only";
+            let text = "ntfs-3g supports alternate data streams up to 64 KiB only";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
         let (folder, file) = self.parent(at, false)?;
@@ -274,9 +273,9 @@ impl Root {
         })
     }
 
-    /// Whether these facts of a file that was just written can be set through its
-    /// own handle, which costs the mount a third of the round trips. What becomes
-    /// something else to the kernel has to be noticed by its name.
+    /// Whether this metadata of a file that was just written can be set through its
+    /// open handle, which saves a third of the round trips to the mount. What becomes
+    /// another file type to the kernel must be set by path.
     pub(super) fn sets_by_handle(&self, facts: &[Fact<'_>]) -> bool {
         let is_plain = |fact: &Fact<'_>| match fact {
             Fact::Reparse(_) | Fact::ShortName(_) => false,
@@ -286,8 +285,8 @@ impl Root {
         matches!(self.flavour, Flavour::Ntfs3g { .. }) && facts.iter().all(is_plain)
     }
 
-    /// Sets facts, in the order given; calls `failed` for each that cannot be
-    /// set. The file is reached without following it should it be a link.
+    /// Sets metadata in the given order; calls `failed` for each piece that cannot be
+    /// set. Does not follow a link at the path.
     pub(super) fn set(
         &mut self,
         at: &[NtName],
@@ -308,15 +307,15 @@ impl Root {
         Ok(())
     }
 
-    /// Returns when everything is on the medium, as far as anybody can know.
+    /// Returns when everything is on the medium, as far as that can be known.
     pub(super) fn sync(&self) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&*self.top, c".", flags, Mode::empty())?;
         Ok(rustix::fs::syncfs(fd)?)
     }
 
-    /// Where permissions cannot be kept, a user's files are at least not open
-    /// to everybody; on NTFS the descriptor follows.
+    /// Where permissions cannot be kept, the user's files are at least not readable
+    /// by everyone; on NTFS the descriptor follows.
     fn mode(&self, is_folder: bool) -> Mode {
         Mode::from_raw_mode(match (self.flavour, is_folder) {
             (Flavour::Plain, false) => 0o600,
@@ -326,7 +325,7 @@ impl Root {
         })
     }
 
-    /// The folder above the last name, and that name.
+    /// The parent folder and the last name.
     fn parent(&mut self, at: &[NtName], make: bool) -> io::Result<(Arc<OwnedFd>, CString)> {
         match at.split_last() {
             Some((name, above)) => Ok((self.folder(above, make)?, c_name(name)?)),
@@ -334,7 +333,7 @@ impl Root {
         }
     }
 
-    /// Opens a folder, making it and those above it if told to.
+    /// Opens a folder; makes it and its parents if requested.
     fn folder(&mut self, at: &[NtName], make: bool) -> io::Result<Arc<OwnedFd>> {
         let known = self.way.iter().zip(at).take_while(|((have, _), want)| have == *want).count();
         self.way.truncate(known);
@@ -356,9 +355,9 @@ impl Root {
     }
 }
 
-/// A named stream on its way to an ntfs-3g mount, which takes it whole.
+/// An alternate data stream for an ntfs-3g mount, which takes it in one piece.
 pub(super) struct NewStream {
-    /// Goes through the folder's handle, which must stay open.
+    /// Through the folder's handle, which must stay open.
     path: CString,
     _folder: Arc<OwnedFd>,
     name: CString,
@@ -390,8 +389,8 @@ fn c_name(name: &NtName) -> io::Result<CString> {
     CString::new(name.as_wtf8()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-/// Whether a file system of its own is mounted at `name` in `dir`. A link to one
-/// is none.
+/// Whether another file system is mounted at `name` in `dir`. A link to one does
+/// not count.
 pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
     use std::os::unix::fs::MetadataExt;
     let (Ok(at), Ok(above)) = (dir.join(name).symlink_metadata(), dir.metadata()) else {
@@ -400,7 +399,7 @@ pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
     at.is_dir() && at.dev() != above.dev()
 }
 
-/// What trouble an error of the destination is.
+/// Classifies an error of the destination.
 pub(super) fn judge(error: &io::Error) -> Verdict {
     match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT) => Verdict::Full,
@@ -417,12 +416,12 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
     }
 }
 
-/// Whether the file system knows no such thing.
+/// Whether the file system does not support it.
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::OPNOTSUPP)
 }
 
-/// Lets a file have holes, which here needs no leave.
+/// Lets a file have holes; on Linux nothing is needed.
 pub(super) fn allow_holes(_file: &File) {}
 
 /// Writes all of `data` at a byte of the file.

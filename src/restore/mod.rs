@@ -1,10 +1,9 @@
-//! The set back onto a volume, so that `loadstate` finds what it left.
+//! Restores a set onto a volume, so that `loadstate` finds its store.
 //!
-//! A set is taken for what it is: bytes from elsewhere, perhaps made to harm.
-//! Every name in it is checked, every file is reached from the destination's
-//! own handle, one folder at a time, and never through a link that stood there
-//! or was put there. What the destination cannot hold is a named loss, and the
-//! rest goes on.
+//! A set is untrusted input. Every name in it is checked. Every file is reached
+//! from the destination's handle, one folder at a time, and never through a link
+//! that existed there or was put there. What the destination does not support is
+//! reported as a loss, and the restore continues.
 
 mod chosen;
 mod descriptor;

@@ -1,5 +1,5 @@
-//! Which paths of a set may be written. A set may have been made or changed by
-//! anybody: a path is only followed when every name in it is a plain name.
+//! Which paths of a set may be written. A set is untrusted: a path is only used if
+//! every name in it is a plain name.
 
 use crate::model::name::{NtName, NtPath};
 
@@ -15,12 +15,12 @@ pub(super) fn split(path: &[u8]) -> Result<(String, NtPath), String> {
         check(&name)?;
         names.push(name);
     }
-    let drive = names.remove(0); // split() yields one piece at least
+    let drive = names.remove(0); // split() yields at least one item
     let drive = drive.as_str().ok_or("a drive that is not Unicode")?.to_owned();
     Ok((drive, names.into_iter().collect()))
 }
 
-/// Refuses what is no plain name of a file.
+/// Refuses a name that is not a plain file name.
 pub(super) fn check(name: &NtName) -> Result<(), String> {
     let bytes = name.as_wtf8();
     let has = |wanted: &[u8]| bytes.iter().any(|b| wanted.contains(b));
@@ -28,14 +28,14 @@ pub(super) fn check(name: &NtName) -> Result<(), String> {
         return Err("an empty name".to_owned());
     }
     if matches!(bytes, b"." | b"..") {
-        return Err(format!("the name `{name}`, which stands for another folder"));
+        return Err(format!("the name `{name}`, which means another folder"));
     }
     if has(b"\0/") {
-        return Err("a name with a character that no file name can have".to_owned());
+        return Err("a name with a character that is not allowed in file names".to_owned());
     }
-    // To Windows `\` parts names and `:` opens a stream, even below a handle.
+    // Windows treats `\` as a separator, and `:` opens a stream, even below a handle.
     if cfg!(windows) && has(b"\\:") {
-        return Err(format!("the name `{name}`, which Windows would read as something else"));
+        return Err(format!("the name `{name}`, which Windows would interpret differently"));
     }
     Ok(())
 }

@@ -1,40 +1,40 @@
-//! What a restore is asked for, and what it did.
+//! The options of a restore, and its result.
 
-/// How a restore goes about it.
+/// The options of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// Replaces files that are there already. Never through a link: a file that
-    /// has another name elsewhere keeps its bytes there.
+    /// Replaces existing files. Never writes through a link: a file that has another
+    /// hard link elsewhere keeps its bytes there.
     pub replace: bool,
 }
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Restored {
     /// Files.
     pub files: u64,
-    /// Folders, those included that were there already.
+    /// Folders, including those that existed.
     pub directories: u64,
-    /// Further names of files.
+    /// Hard links.
     pub links: u64,
-    /// Named streams.
+    /// Alternate data streams.
     pub streams: u64,
     /// Bytes of all streams.
     pub bytes: u64,
     /// What was lost in this restore.
     pub losses: u64,
-    /// What was lost when the set was made, as far as it names files.
+    /// What was lost when the set was made, as far as it lists files.
     pub carried: u64,
 }
 
 /// What an error of a destination means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Only this file is struck.
+    /// Only this file is affected.
     OneFile,
     /// Disk or quota is full.
     Full,
-    /// The whole destination takes no writes.
+    /// The whole destination is read-only.
     Denied,
     /// The destination is gone.
     Broken,

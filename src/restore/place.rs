@@ -1,10 +1,10 @@
-//! What the rooms for Linux and Windows have in common: the words in which a
-//! file is put down and dressed with its facts.
+//! What the modules for Linux and Windows share: types for writing a file and
+//! its metadata.
 
 use crate::model::metadata::Times;
 use crate::model::name::NtName;
 
-/// A fact that can be set on a file.
+/// A piece of metadata that can be set on a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fact<'a> {
     /// Self-relative descriptor (MS-DTYP 2.4.6).
@@ -19,18 +19,18 @@ pub(super) enum Fact<'a> {
     ShortName(&'a NtName),
     /// MS-FSCC 2.6, [`SETTABLE`] ones only.
     Attributes(u32),
-    /// Zeros are left alone. The change time is set where that can be done.
+    /// Zeros leave a time unchanged. The change time is set where possible.
     Times(Times),
 }
 
-/// Attributes that say something about the file rather than how it is stored:
-/// read-only, hidden, system, archive, temporary, offline, not indexed.
+/// Attributes that describe the file rather than how it is stored: read-only,
+/// hidden, system, archive, temporary, offline, not indexed.
 pub(super) const SETTABLE: u32 = 0x1 | 0x2 | 0x4 | 0x20 | 0x100 | 0x1000 | 0x2000;
 
-/// Those of them which somebody would miss. Every new file has `ARCHIVE`.
+/// The attributes whose loss is reported. Every new file has `ARCHIVE`.
 pub(super) const MISSED: u32 = 0x1 | 0x2 | 0x4;
 
-/// Kinds of facts, as far as a file system holds them or not.
+/// Kinds of metadata that a file system may or may not support.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum FactKind {
     Security,
@@ -57,21 +57,21 @@ impl FactKind {
             Self::Attributes => "attributes (read-only, hidden, system)",
             Self::CreationTime => "creation time",
             Self::Times => "times",
-            Self::Stream => "named stream",
-            Self::Compression => "compression (the bytes are whole, and take more room)",
+            Self::Stream => "alternate data stream",
+            Self::Compression => "compression (the data is complete, but uses more disk space)",
         }
     }
 }
 
-/// Something of a file that may be lost on its way. What was told of once is
-/// not told of again by the read-back.
+/// A piece of a file that may be lost. The read-back does not report again
+/// what was reported before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Piece<'a> {
-    /// The bytes of its unnamed stream.
+    /// The data of its unnamed stream.
     Data,
     Stream(&'a NtName),
     Fact(FactKind),
-    /// That it is one more name of another file.
+    /// That it is a hard link to another file.
     Link,
 }
 
@@ -89,8 +89,8 @@ impl Fact<'_> {
     }
 }
 
-/// What stands at a path. Links, junctions and the like are `Other`, whatever
-/// they lead to.
+/// The kind of what is at a path. Links, junctions and the like are `Other`,
+/// whatever their target is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Folder,

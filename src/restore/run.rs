@@ -1,4 +1,4 @@
-//! A restore from its first check to its last comparison.
+//! A restore, from its first check to its last comparison.
 
 use super::destination::{self, Destinations};
 use super::error::RestoreError;
@@ -8,16 +8,16 @@ use super::verify::{self, Verified};
 use super::{job, stage};
 use crate::model::monitor::Monitor;
 
-/// Puts a set back. Each written stream is compared with its SHA-256; what is
-/// lost goes to `monitor` and is counted.
+/// Restores a set. Compares each written stream with its SHA-256; reports losses
+/// to `monitor` and counts them.
 ///
-/// While it goes on, [`MARKER`](super::MARKER) stands beside each part's folder; it stays when
-/// the restore fails, and with [`Destinations::Staged`] until [`settle`](super::settle). A
-/// further restore of the same set to the same place replaces what the first
-/// began; in a stage it keeps the files that are there and whole.
+/// During the restore, [`MARKER`](super::MARKER) is beside each part's folder. It stays if the
+/// restore fails, and with [`Destinations::Staged`] until [`settle`](super::settle). Another
+/// restore of the same set to the same place replaces the files of the first; in
+/// a stage it keeps complete files.
 ///
 /// # Errors
-/// The destination is missing, refuses, is full, or holds a store already; the
+/// The destination is missing, refuses, is full, or already has a store; the
 /// set cannot be read; the monitor was cancelled.
 pub fn restore(
     input: &dyn Input,
@@ -28,8 +28,8 @@ pub fn restore(
     put_back(input, to, options, monitor, |_| Ok(())).map(|(done, ())| done)
 }
 
-/// The same, read back and compared ([`verify_restored`](super::verify_restored)) as long as everything
-/// can be seen: some mounts show no children of a folder that a cloud looks after.
+/// The same, then read back and compared ([`verify_restored`](super::verify_restored)) while
+/// everything is visible: some mounts show no children of a folder that a cloud manages.
 ///
 /// # Errors
 /// Those of both.
@@ -55,7 +55,7 @@ fn put_back<T>(
     let is_begun = places.is_begun(rescue);
     let is_staged = !places.stages.is_empty();
     if is_begun {
-        monitor.note("an earlier restore of this set was broken off here; it goes on");
+        monitor.note("an earlier restore of this set was interrupted here; resuming it");
         stage::take_back(&mut places, rescue)?;
     } else if is_staged || !options.replace {
         places.refuse_what_is_there(rescue, options.replace)?;

@@ -1,6 +1,6 @@
-//! A store that is being put back stands beside its place, under a name that no
-//! `loadstate` is given, until all of it is there and has been read back. Then
-//! it takes its place by a rename; what stood there is kept aside.
+//! During a restore, a store has a temporary name that `loadstate` does not look
+//! for, until all of it is written and read back. Then a rename gives it its final
+//! name; an existing store there is kept under another name.
 
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
@@ -12,18 +12,18 @@ use crate::set::format::rescue::Rescue;
 use crate::tree::Tree;
 use crate::tree::host::HostTree;
 
-/// What a store's folder is called beside its name while it is not whole.
+/// Suffix of a store's folder while it is incomplete.
 pub const PARTIAL: &str = ".lifeboat-partial";
-/// What a store that was replaced is called beside its name.
+/// Suffix of a store that was replaced.
 pub const ASIDE: &str = ".before-lifeboat";
 
-/// The folders that stand under another name for now.
+/// The folders that have a temporary name.
 #[derive(Default)]
 pub(super) struct Stages(Vec<(usize, Vec<NtName>)>);
 
 impl Stages {
-    /// Folders (root, names below it) that get their name at the end only. One
-    /// within another goes with it; a root has no other name.
+    /// Folders (root, names below it) that are renamed at the end. A folder within
+    /// another moves with it; a root is never renamed.
     pub(super) fn new(mut folders: Vec<(usize, Vec<NtName>)>) -> Self {
         folders.retain(|(_, at)| !at.is_empty());
         folders.sort_by_key(|(_, at)| at.len());
@@ -36,7 +36,7 @@ impl Stages {
         Self(chosen)
     }
 
-    /// The folders, by the names that they get in the end.
+    /// The folders, by their final names.
     pub(super) fn folders(&self) -> Vec<(usize, Vec<NtName>)> {
         self.0.clone()
     }
@@ -45,7 +45,7 @@ impl Stages {
         self.0.is_empty()
     }
 
-    /// Whether a path is in a folder that has another name only for now.
+    /// Whether a path is in a folder with a temporary name.
     pub(super) fn has_stage(&self, root: usize, at: &[NtName]) -> bool {
         self.0.iter().any(|(r, folder)| {
             let stage = self.redirect(*r, folder.clone());
@@ -53,7 +53,7 @@ impl Stages {
         })
     }
 
-    /// Where a path stands for now.
+    /// The current location of a path.
     pub(super) fn redirect(&self, root: usize, mut at: Vec<NtName>) -> Vec<NtName> {
         let stage = self.0.iter().find(|(r, folder)| *r == root && is_below(&at, folder));
         if let Some((_, folder)) = stage
@@ -66,8 +66,8 @@ impl Stages {
     }
 }
 
-/// Whether a path is this folder or below it; letter case does not count, as it
-/// does not on NTFS.
+/// Whether a path is this folder or below it; ignores letter case, as NTFS
+/// does.
 pub(super) fn is_below(at: &[NtName], folder: &[NtName]) -> bool {
     at.len() >= folder.len() && at.iter().zip(folder).all(|(a, b)| is_same(a, b))
 }
@@ -81,13 +81,13 @@ fn with_ending(name: &NtName, ending: &str) -> NtName {
     NtName::from_wtf8(&bytes).unwrap_or_else(|| NtName::from(ending))
 }
 
-/// Gives a store that was restored to [`Destinations::Staged`] its own name. What
-/// stands there is kept aside with `replace`; the paths of what was kept so are
+/// Gives a store that was restored to [`Destinations::Staged`] its final name.
+/// With `replace`, an existing store is kept aside, and the paths of those are
 /// returned. Without stages this does nothing.
 ///
 /// # Errors
-/// Something is in the way, or the destination fails: every part of the store then
-/// keeps its other name, and the same restore may be run again.
+/// Another file is in the way, or the destination fails. Then every part of the
+/// store keeps its temporary name, and the same restore can be run again.
 pub fn settle(
     input: &dyn Input,
     to: &Destinations,
@@ -96,9 +96,9 @@ pub fn settle(
     let rescue = input.rescue();
     let mut places = Places::open(to, rescue)?;
     if places.stages.is_empty() {
-        return Ok(Vec::new()); // the restore itself has taken its marks away
+        return Ok(Vec::new()); // the restore itself has removed its markers
     }
-    // Names that come and go, the marker's too, change the times of their folder.
+    // Renames, and removing the marker, change the times of their folder.
     let folders = places.stages.folders().into_iter();
     let times: Vec<_> = folders
         .map(|(root, at)| {
@@ -113,7 +113,7 @@ pub fn settle(
     for (root, at) in &stages.0 {
         let now = stages.redirect(*root, at.clone());
         if let Err(error) = take_place(&mut places, *root, &now, at, replace, &mut moves) {
-            // A part that has its name already would be in the way of the next try.
+            // A part with its final name would block the next attempt.
             for moved in moves.into_iter().rev() {
                 if let Some(opened) = places.roots.get_mut(moved.root) {
                     let _ = opened.root.rename(&moved.to, &moved.from);
@@ -135,7 +135,7 @@ pub fn settle(
     Ok(kept.map(|moved| places.shown(moved.root, &moved.to)).collect())
 }
 
-/// The folders that stand under their other name now.
+/// The folders that have their temporary name now.
 fn there(places: &mut Places) -> Vec<(usize, Vec<NtName>)> {
     let mut folders = places.stages.folders();
     folders.retain(|(root, at)| {
@@ -146,13 +146,13 @@ fn there(places: &mut Places) -> Vec<(usize, Vec<NtName>)> {
     folders
 }
 
-/// Takes back the names that a run gave before it was broken off, a moment before
-/// its end: so that the next one finds its work where it looks for it.
+/// Undoes the renames of a run that was interrupted just before its end, so that
+/// the next run finds its files where it looks for them.
 pub(super) fn take_back(places: &mut Places, rescue: &Rescue) -> Result<(), RestoreError> {
     let done = there(places);
     for (root, at) in places.settling(rescue) {
         if done.contains(&(root, at.clone())) {
-            continue; // it had no turn yet
+            continue; // it was not renamed yet
         }
         let now = places.stages.redirect(root, at.clone());
         let shown = places.shown(root, &at);
@@ -165,16 +165,16 @@ pub(super) fn take_back(places: &mut Places, rescue: &Rescue) -> Result<(), Rest
     Ok(())
 }
 
-/// A folder that got another name.
+/// A renamed folder.
 struct Moved {
     root: usize,
     from: Vec<NtName>,
     to: Vec<NtName>,
-    /// Whether it is what stood in the place of a part.
+    /// Whether it is what was at the path of a part before.
     is_aside: bool,
 }
 
-/// Gives one part its name; notes every rename in `moves`.
+/// Renames one part; records every rename in `moves`.
 fn take_place(
     places: &mut Places,
     root: usize,
@@ -188,7 +188,7 @@ fn take_place(
     let folder = &mut opened.root;
     let failed = |error| RestoreError::Broken { path: shown.clone(), error };
     if folder.kind(now).map_err(failed)? != Some(Kind::Folder) {
-        return Ok(()); // a part of which nothing could be put down: its loss was named
+        return Ok(()); // nothing of this part was restored: its loss was reported
     }
     let mut note = |from: &[NtName], to: &[NtName], is_aside| {
         moves.push(Moved { root, from: from.to_vec(), to: to.to_vec(), is_aside });
@@ -200,13 +200,13 @@ fn take_place(
         } else if replace {
             let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
             let Some(aside) = aside else {
-                let what = "too many earlier stores are kept beside it";
+                let what = "too many replaced stores are kept beside it";
                 return Err(RestoreError::AlreadyExists { path: shown, what });
             };
             folder.rename(at, &aside).map_err(failed)?;
             note(at, &aside, true);
         } else {
-            let what = "something stands where the store belongs";
+            let what = "another file or folder is at the store's path";
             return Err(RestoreError::AlreadyExists { path: shown, what });
         }
     }
@@ -215,7 +215,7 @@ fn take_place(
     Ok(())
 }
 
-/// `StateStore.before-lifeboat`, or the first such name that is free.
+/// `StateStore.before-lifeboat`, or the first free name of that form.
 fn free_name(at: &[NtName], mut is_free: impl FnMut(&[NtName]) -> bool) -> Option<Vec<NtName>> {
     let (name, above) = at.split_last()?;
     (1..100).find_map(|number| {
@@ -226,7 +226,7 @@ fn free_name(at: &[NtName], mut is_free: impl FnMut(&[NtName]) -> bool) -> Optio
     })
 }
 
-/// The times of the folder above; none for a root, which is the user's.
+/// The times of the parent folder; none for a root, which belongs to the user.
 fn times_of(places: &Places, root: usize, at: &[NtName]) -> Option<Times> {
     let (_, above) = at.split_last()?;
     if above.is_empty() {

@@ -1,5 +1,5 @@
-//! What a restore lost. A fact that a file system has no place for is one loss
-//! for all files together; everything else is named file by file.
+//! Counts what a restore lost. Metadata that a file system does not support is
+//! one loss for all files together; everything else is reported per file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,21 +7,21 @@ use super::place::FactKind;
 use crate::model::loss::{Loss, LossKind};
 use crate::model::monitor::Monitor;
 
-/// How many files are named for one and the same trouble with a fact.
+/// How many files are reported for the same error with a piece of metadata.
 const NAMED: u64 = 20;
 
-/// Counts losses and passes them on.
+/// Counts losses and reports them.
 pub(super) struct Tally<'a> {
     monitor: &'a dyn Monitor,
-    /// Kind to how many files, and the first of them.
+    /// Kind to the number of files, and the first of them.
     unheld: BTreeMap<FactKind, (u64, String)>,
-    /// The kinds that were told before the work began.
+    /// The kinds that were reported before the work began.
     foretold: BTreeSet<FactKind>,
-    /// Fact and trouble to how many files beyond those that were named.
+    /// Metadata and error to the number of files beyond those reported.
     failures: BTreeMap<(FactKind, String), u64>,
     /// New losses.
     pub(super) losses: u64,
-    /// Losses that the set itself records.
+    /// Losses that the set itself has recorded.
     pub(super) carried: u64,
 }
 
@@ -37,36 +37,36 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// One file, or one of its facts, is lost.
+    /// A file, or a piece of its metadata, is lost.
     pub(super) fn lose(&mut self, path: &str, kind: LossKind, detail: impl Into<String>) {
         self.losses += 1;
         self.monitor.loss(&Loss { path: path.to_owned(), kind, detail: detail.into() });
     }
 
-    /// A loss that the set records.
+    /// A loss that the set has recorded.
     pub(super) fn carry(&mut self, path: &str, kind: &str, detail: &str) {
         let kind = LossKind::of_name(kind);
         self.carried += 1;
-        let detail = format!("{detail} (when it was saved)");
+        let detail = format!("{detail} (already lost when the set was saved)");
         self.monitor.loss(&Loss { path: path.to_owned(), kind, detail });
     }
 
-    /// The destination has no place for this fact of this file.
+    /// The destination does not support this metadata of this file.
     pub(super) fn unheld(&mut self, path: &str, fact: FactKind) {
         if !self.foretold.contains(&fact) {
             self.unheld.entry(fact).or_insert_with(|| (0, path.to_owned())).0 += 1;
         }
     }
 
-    /// This fact of this file could not be set. The same trouble with many files
-    /// is named for the first of them, and counted.
+    /// This metadata of this file could not be set. The same error with many files is
+    /// reported for the first of them, and counted.
     pub(super) fn fact_failed(&mut self, path: &str, fact: FactKind, error: &std::io::Error) {
         self.fact(path, fact, format!("could not be set: {error}"));
     }
 
-    /// This fact of this file is not what it is in the set.
+    /// This metadata of this file differs from the set.
     pub(super) fn fact_differs(&mut self, path: &str, fact: FactKind) {
-        self.fact(path, fact, "not as in the set".to_owned());
+        self.fact(path, fact, "differs from the set".to_owned());
     }
 
     fn fact(&mut self, path: &str, fact: FactKind, what: String) {
@@ -78,19 +78,20 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Names what the destination has no place for, and no more of these kinds.
+    /// Reports what the destination does not support; these kinds are not reported again.
     pub(super) fn report_unsupported(&mut self) {
         for (fact, (files, first)) in std::mem::take(&mut self.unheld) {
             let what = fact.as_str();
             let detail = format!(
-                "{what}: the destination cannot hold it; {files} lost in all, this the first"
+                "{what}: the destination does not support it; {files} lost in total, \
+                 this is the first"
             );
             self.lose(&first, LossKind::Fact, detail);
             self.foretold.insert(fact);
         }
     }
 
-    /// Names what was not foretold.
+    /// Reports what was not reported before the work began.
     pub(super) fn finish(mut self) -> (u64, u64) {
         self.report_unsupported();
         for ((fact, what), times) in std::mem::take(&mut self.failures) {

@@ -1,6 +1,6 @@
-//! Which volume of this machine a part of a set belongs to. After a re-image the
-//! volume of C: is a new one, and in WinPE letters are not those of Windows: what
-//! is not sure is asked, never guessed.
+//! Finds the volume of this machine that a part of a set belongs to. After a
+//! re-image the volume of C: is a new one, and WinPE assigns other letters than
+//! Windows: in doubt the user is asked.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +8,20 @@ use crate::set::format::rescue::Part;
 use crate::tree::Tree;
 use crate::tree::host::HostTree;
 
-/// A volume that can be written to.
+/// A writable volume.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Volume {
-    /// Its root, as this machine calls it.
+    /// Its root on this machine.
     pub root: PathBuf,
-    /// Its letter here and now (Windows).
+    /// Its current letter (Windows).
     pub letter: Option<char>,
-    /// Its label; empty where it has none or nobody tells.
+    /// Its label; empty if it has none or it is unknown.
     pub label: String,
     /// The NTFS serial number.
     pub serial: Option<u64>,
-    /// Whether it is NTFS, with all facts.
+    /// Whether it is NTFS, with all metadata.
     pub is_ntfs: bool,
-    /// Whether an installed Windows is on it.
+    /// Whether it has an installed Windows.
     pub has_windows: bool,
 }
 
@@ -38,16 +38,16 @@ impl Volume {
     }
 }
 
-/// Where a part belongs.
+/// The volume of a part.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fit {
-    /// To this volume (by number), and how that is known.
+    /// This volume (by index), and the reason.
     Sure(usize, &'static str),
-    /// Perhaps to one of these; nobody can tell from here.
+    /// Perhaps one of these.
     Unsure(Vec<usize>),
 }
 
-/// The volumes that a store can go back to: on Windows those with a letter, on
+/// The volumes that a store can be restored to: on Windows those with a letter, on
 /// Linux the NTFS volumes that ntfs-3g has mounted for writing.
 pub fn attached() -> Vec<Volume> {
     roots().into_iter().filter_map(look_at).collect()
@@ -55,7 +55,7 @@ pub fn attached() -> Vec<Volume> {
 
 #[cfg(windows)]
 fn roots() -> Vec<(PathBuf, Option<char>)> {
-    // The memory disk of WinPE is no place for a store.
+    // A store must not go to the RAM disk of WinPE.
     let own = std::env::var("SystemDrive").unwrap_or_default().to_ascii_uppercase();
     let variable = |name: &str| std::env::var_os(name);
     let is_pe = super::loadstate::is_windows_pe(&super::loadstate::Around {
@@ -93,8 +93,8 @@ fn look_at((root, letter): (PathBuf, Option<char>)) -> Option<Volume> {
     })
 }
 
-/// Finds the volume of a part. `is_full_windows`: letters are those that
-/// `loadstate` will see, and count more than anything else.
+/// Finds the volume of a part. `is_full_windows`: the letters are those that
+/// `loadstate` will see, so they take precedence.
 pub fn fit(part: &Part, volumes: &[Volume], is_full_windows: bool) -> Fit {
     let letter = match part.drive.as_bytes() {
         [letter] if letter.is_ascii_alphabetic() => Some(char::from(letter.to_ascii_uppercase())),
@@ -107,15 +107,15 @@ pub fn fit(part: &Part, volumes: &[Volume], is_full_windows: bool) -> Fit {
     let by_serial = those(&|v| serial.is_some() && v.serial == serial);
     let by_letter = those(&|v| is_full_windows && letter.is_some() && v.letter == letter);
     match (by_letter.as_slice(), by_serial.as_slice()) {
-        ([one], []) => return Fit::Sure(*one, "it has the drive letter"),
+        ([one], []) => return Fit::Sure(*one, "it has the same drive letter"),
         ([one], [same]) if one == same => {
-            return Fit::Sure(*one, "it is the very volume, and has the drive letter");
+            return Fit::Sure(*one, "it has the same serial number and drive letter");
         }
         ([one], more) => return Fit::Unsure([&[*one], more].concat()),
         ([], [one]) if !is_full_windows || letter.is_none() => {
-            return Fit::Sure(*one, "it is the very volume (same serial number)");
+            return Fit::Sure(*one, "it has the same serial number");
         }
-        // loadstate will look for the letter: whoever is asked learns of it.
+        // loadstate will look for the letter, so the user must decide.
         ([], more @ [_, ..]) => return Fit::Unsure(more.to_vec()),
         _ => {}
     }
@@ -127,7 +127,7 @@ pub fn fit(part: &Part, volumes: &[Volume], is_full_windows: bool) -> Fit {
         let label = part.volume_label.as_str();
         let by_label = those(&|v| windows.is_empty() && !label.is_empty() && v.label == label);
         if let [one] = by_label.as_slice() {
-            return Fit::Sure(*one, "it has the label");
+            return Fit::Sure(*one, "it has the same label");
         }
     }
     Fit::Unsure(those(&|v| v.is_ntfs || part.file_system != "NTFS"))

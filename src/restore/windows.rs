@@ -1,6 +1,6 @@
-//! Putting files down on Windows: below an open root, by handles, one name at a
-//! time, never through a link. No path is ever put together for Windows to take
-//! apart again, but for the one call (EFS) that knows nothing else.
+//! Writes files on Windows: below an open root, by handles, one name at a time,
+//! never through a link. No path is built for Windows to parse, except for EFS,
+//! whose call takes nothing else.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -34,24 +34,24 @@ const CREATE: How = How {
     options: wdk::FILE_NON_DIRECTORY_FILE | wdk::FILE_SEQUENTIAL_ONLY,
 };
 
-/// `SE_DACL_AUTO_INHERIT_REQ` and its like ask Windows to keep what
-/// `SE_DACL_AUTO_INHERITED` says (MS-DTYP 2.4.6); it is dropped otherwise.
+/// `SE_DACL_AUTO_INHERIT_REQ` and the like ask Windows to keep
+/// `SE_DACL_AUTO_INHERITED` (MS-DTYP 2.4.6); otherwise Windows drops it.
 const AUTO_INHERITED: [(u16, u16); 2] = [(0x0400, 0x0100), (0x0800, 0x0200)];
 
-/// A folder below which files are put.
+/// A folder to restore into.
 pub(super) struct Root {
     path: PathBuf,
     top: Arc<OwnedHandle>,
-    /// `FILE_NAMED_STREAMS` and its like (MS-FSCC 2.5.1).
+    /// `FILE_NAMED_STREAMS` and the like (MS-FSCC 2.5.1).
     volume: u32,
     is_ntfs: bool,
     has_streams: bool,
-    /// The folders on the way to the one used last, from the top.
+    /// The folders on the way to the last used one, from the top.
     way: Vec<(NtName, Arc<OwnedHandle>)>,
 }
 
 impl Root {
-    /// Opens a folder that the user named. Switches the backup privileges on.
+    /// Opens a folder that the user gave. Enables the backup privileges.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         privileges::enable();
         placeholders::expose();
@@ -67,7 +67,7 @@ impl Root {
         })
     }
 
-    /// Whether the file system has a place for such a fact.
+    /// Whether the file system supports this kind of metadata.
     pub(super) fn holds(&self, fact: FactKind) -> bool {
         let has = |flag| self.volume & flag != 0;
         match fact {
@@ -82,23 +82,23 @@ impl Root {
         }
     }
 
-    /// Here the volume itself says whether files can be compressed.
-    #[allow(clippy::unused_self)] // on Linux it does something
+    /// On Windows, the volume itself says whether files can be compressed.
+    #[allow(clippy::unused_self)] // uses it on Linux
     pub(super) fn try_packing(&mut self) {}
 
-    /// Folders are marked with their attributes, when all is in them: so nothing
-    /// takes after them.
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // on Linux it does something
+    /// Folders are marked by their attributes when they are complete, so that their
+    /// files do not inherit it.
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // not so on Linux
     pub(super) fn pack_folder(&mut self, _at: &[NtName]) -> io::Result<()> {
         Ok(())
     }
 
-    /// Bytes that may still be written.
+    /// Bytes that can still be written.
     pub(super) fn space(&self) -> Option<u64> {
         nt::free_bytes(&self.path)
     }
 
-    /// What stands there, if anything does.
+    /// What is at this path, if anything.
     pub(super) fn kind(&mut self, at: &[NtName]) -> io::Result<Option<Kind>> {
         let look = self
             .parent(at, false)
@@ -112,9 +112,9 @@ impl Root {
         }
     }
 
-    /// The first names in a folder, up to `most`; `None` if it is not there.
+    /// The first names in a folder, up to `most`; `None` if it does not exist.
     pub(super) fn list(&mut self, at: &[NtName], most: usize) -> io::Result<Option<Vec<NtName>>> {
-        // A handle of its own: a listing goes on where the last one stopped.
+        // A separate handle: a listing continues where the last one stopped.
         let folder = if at.is_empty() {
             nt::open_root(&self.path)
         } else {
@@ -132,7 +132,7 @@ impl Root {
         Ok(Some(names))
     }
 
-    /// Makes a folder and those above it; fine if it is there. Says whether it
+    /// Makes a folder and its parents; no error if it exists. Returns whether it
     /// was made.
     pub(super) fn make_folder(&mut self, at: &[NtName]) -> io::Result<bool> {
         let (above, name) = self.parent(at, true)?;
@@ -146,8 +146,8 @@ impl Root {
         }
     }
 
-    /// Makes a new file, and the folders above it; a compressed one if that is
-    /// asked for. Where that fails the read-back says so.
+    /// Makes a new file and its parents; compressed if requested. If compression
+    /// fails, the read-back reports it.
     pub(super) fn create(&mut self, at: &[NtName], is_packed: bool) -> io::Result<File> {
         let (folder, name) = self.parent(at, true)?;
         let more = if is_packed { fs::FILE_READ_DATA } else { 0 };
@@ -158,13 +158,13 @@ impl Root {
         Ok(File::from(file))
     }
 
-    /// Opens a file that is there, to read.
+    /// Opens an existing file, to read.
     pub(super) fn open_file(&mut self, at: &[NtName]) -> io::Result<File> {
         let (folder, name) = self.parent(at, false)?;
         Ok(File::from(nt::open_at(&folder, &name, How::READ)?))
     }
 
-    /// Removes a file or link (never what it leads to), or an empty folder.
+    /// Removes a file or link (never its target), or an empty folder.
     pub(super) fn remove(&mut self, at: &[NtName]) -> io::Result<()> {
         self.way.clear();
         let (folder, name) = self.parent(at, false)?;
@@ -173,27 +173,27 @@ impl Root {
         if info::look(&file)?.attributes & attributes::READONLY != 0 {
             info::set_basic(&file, Times::default(), attributes::NORMAL)?;
         }
-        // FILE_DISPOSITION_INFORMATION (MS-FSCC 2.4.11): goes with the last handle.
+        // FILE_DISPOSITION_INFORMATION (MS-FSCC 2.4.11): deleted with the last handle.
         info::set(&file, wdk::FileDispositionInformation, &[1])
     }
 
-    /// Gives a file or folder another name, which must be free.
+    /// Renames a file or folder; the new name must be free.
     pub(super) fn rename(&mut self, at: &[NtName], to: &[NtName]) -> io::Result<()> {
-        self.way.clear(); // a folder that is open further down cannot be moved
+        self.way.clear(); // a folder with an open folder below cannot be moved
         let (from, from_name) = self.parent(at, false)?;
         let file = nt::open_at(&from, &from_name, How { access: fs::DELETE, ..How::LOOK })?;
         let (to, name) = self.parent(to, false)?;
         info::rename(&file, &to, &name)
     }
 
-    /// Whether a file has this DOS name, as far as can be known: Windows gives a
-    /// file the one that it has again without complaint.
-    #[allow(clippy::unused_self)] // on Linux it does something
+    /// Whether a file has this DOS name, as far as it can be known: Windows accepts
+    /// setting the same name again.
+    #[allow(clippy::unused_self)] // uses it on Linux
     pub(super) fn has_short_name(&mut self, _at: &[NtName], _short: &NtName) -> bool {
         true
     }
 
-    /// A further name for a file.
+    /// Makes a hard link.
     pub(super) fn link(&mut self, file: &[NtName], at: &[NtName]) -> io::Result<()> {
         let (from, from_name) = self.parent(file, false)?;
         let access = fs::FILE_WRITE_ATTRIBUTES;
@@ -202,7 +202,7 @@ impl Root {
         info::link(&file, &to, &name)
     }
 
-    /// Begins a named stream of a file or folder that is there.
+    /// Begins an alternate data stream of an existing file or folder.
     pub(super) fn stream(
         &mut self,
         at: &[NtName],
@@ -215,7 +215,7 @@ impl Root {
         Ok(NewStream(File::from(nt::open_at(&folder, &whole, how)?)))
     }
 
-    /// Imports EFS's raw form into a new file.
+    /// Imports the EFS raw form into a new file.
     pub(super) fn import_encrypted(
         &mut self,
         at: &[NtName],
@@ -239,14 +239,14 @@ impl Root {
         efs::import(&path, data)
     }
 
-    /// Whether facts of a file that was just written can be set through its own
-    /// handle. Here that handle has not the rights for all of them.
-    #[allow(clippy::unused_self)] // on Linux it does something
+    /// Whether metadata of a file that was just written can be set through its open
+    /// handle. On Windows that handle lacks some of the rights.
+    #[allow(clippy::unused_self)] // uses it on Linux
     pub(super) fn sets_by_handle(&self, _facts: &[Fact<'_>]) -> bool {
         false
     }
 
-    /// Sets facts, in the order given; calls `failed` for each that cannot be
+    /// Sets metadata in the given order; calls `failed` for each piece that cannot be
     /// set.
     pub(super) fn set(
         &mut self,
@@ -272,15 +272,15 @@ impl Root {
         Ok(())
     }
 
-    /// Returns when everything is on the medium, as far as anybody can know:
-    /// whoever may not flush a volume has to trust it.
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // on Linux it does something
+    /// Returns when everything is on the medium, as far as that can be known. Without
+    /// the right to flush a volume, Windows has to be trusted.
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // not so on Linux
     pub(super) fn sync(&self) -> io::Result<()> {
         let _ = nt::flush_volume(&self.top);
         Ok(())
     }
 
-    /// The folder above the last name, and that name.
+    /// The parent folder and the last name.
     fn parent(&mut self, at: &[NtName], make: bool) -> io::Result<(Arc<OwnedHandle>, Vec<u16>)> {
         match at.split_last() {
             Some((name, above)) => Ok((self.folder(above, make)?, name.to_utf16())),
@@ -288,7 +288,7 @@ impl Root {
         }
     }
 
-    /// Opens a folder, making it and those above it if told to.
+    /// Opens a folder; makes it and its parents if requested.
     fn folder(&mut self, at: &[NtName], make_it: bool) -> io::Result<Arc<OwnedHandle>> {
         let known = self.way.iter().zip(at).take_while(|((have, _), want)| have == *want).count();
         self.way.truncate(known);
@@ -305,11 +305,11 @@ impl Root {
     }
 }
 
-/// A named stream on its way to the file system.
+/// An alternate data stream that is being written.
 pub(super) struct NewStream(File);
 
 impl NewStream {
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // on Linux it does something
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // not so on Linux
     pub(super) fn finish(self) -> io::Result<()> {
         Ok(())
     }
@@ -325,8 +325,8 @@ impl Write for NewStream {
     }
 }
 
-/// Opens a folder that is there; a link or junction is none. (One that a cloud
-/// looks after has reparse data too, and is a folder like others.)
+/// Opens an existing folder; refuses a link or junction. (A folder that a cloud
+/// manages has reparse data too, and is accepted.)
 fn enter(above: &OwnedHandle, name: &[u16]) -> io::Result<OwnedHandle> {
     let folder = nt::open_at(above, name, How::FOLDER)?;
     match info::look(&folder)?.reparse_tag {
@@ -339,8 +339,8 @@ fn make(above: &OwnedHandle, name: &[u16]) -> io::Result<OwnedHandle> {
     nt::open_at(above, name, How { disposition: wdk::FILE_CREATE, ..How::FOLDER })
 }
 
-/// Opens a file with the rights that these facts take, or as many of them as
-/// are granted: each fact that lacks its own will say so.
+/// Opens a file with the rights that this metadata needs, or as many of them as
+/// are granted: metadata that lacks its right reports its own error.
 fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Result<OwnedHandle> {
     let mut access = fs::FILE_WRITE_ATTRIBUTES;
     for fact in facts {
@@ -369,12 +369,12 @@ fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Re
     Err(refusal.unwrap_or_else(|| io::ErrorKind::PermissionDenied.into()))
 }
 
-/// Whether a folder is to be marked as compressed.
+/// Whether a folder has to be marked as compressed.
 fn packs(fact: &Fact<'_>) -> bool {
     matches!(fact, Fact::Attributes(bits) if bits & attributes::COMPRESSED != 0)
 }
 
-/// What [`Root::sets_by_handle`] never asks for here.
+/// Not used on Windows: see [`Root::sets_by_handle`].
 pub(super) fn set_by_handle(
     _file: &File,
     facts: &[Fact<'_>],
@@ -405,7 +405,7 @@ fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {
             info::set(file, wdk::FileShortNameInformation, &value)
         }
         Fact::Attributes(bits) => {
-            let bits = bits & SETTABLE; // compression has a call of its own
+            let bits = bits & SETTABLE; // compression has a separate call
             let bits = if bits == 0 { attributes::NORMAL } else { bits };
             info::set_basic(file, Times::default(), bits)
         }
@@ -413,8 +413,8 @@ fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {
     }
 }
 
-/// Sets a descriptor whole; without the rights to audit lists or owners, as
-/// much of it as is granted, and tells the first refusal all the same.
+/// Sets a whole descriptor. Without the rights for audit lists or owners, sets as
+/// much as is granted, and still reports the first refusal.
 fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
     let mut descriptor = descriptor.to_vec();
     if let Some(control) = descriptor.get(2..4) {
@@ -424,8 +424,8 @@ fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
         }
         descriptor[2..4].copy_from_slice(&bits.to_le_bytes());
     }
-    // A descriptor without an audit list must not take one away that needs a
-    // right to touch.
+    // A descriptor without an audit list must not remove one that needs a
+    // right to change.
     let has_sacl = descriptor.get(2).is_some_and(|low| low & 0x10 != 0);
     let sacl = sec::SACL_SECURITY_INFORMATION;
     let whole = if has_sacl { WHOLE_DESCRIPTOR } else { WHOLE_DESCRIPTOR & !sacl };
@@ -438,16 +438,16 @@ fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
     Err(refusal)
 }
 
-/// Whether a volume is mounted at `name` in `dir`. A junction to a folder is no
-/// mounted volume, though its reparse tag is the same.
+/// Whether a volume is mounted at `name` in `dir`. A junction to a folder does not
+/// count, though it has the same reparse tag.
 pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
     let target = std::fs::read_link(dir.join(name)).unwrap_or_default();
     let target = target.to_string_lossy();
-    // As it is written in the reparse data, or as Rust shows it.
+    // As in the reparse data, or as Rust shows it.
     [r"\??\Volume{", r"\\?\Volume{", "Volume{"].iter().any(|start| target.starts_with(start))
 }
 
-/// What trouble an error of the destination is.
+/// Classifies an error of the destination.
 pub(super) fn judge(error: &io::Error) -> Verdict {
     match error.raw_os_error().map(i32::cast_unsigned) {
         Some(w::ERROR_DISK_FULL | w::ERROR_HANDLE_DISK_FULL | w::ERROR_DISK_QUOTA_EXCEEDED) => {
@@ -468,15 +468,15 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
     }
 }
 
-/// Lets a file have holes; where that fails, its zeros are stored.
+/// Lets a file have holes; if that fails, its zeros are stored.
 pub(super) fn allow_holes(file: &File) {
     if let Ok(handle) = file.try_clone() {
         let _ = info::control(&handle.into(), FSCTL_SET_SPARSE, &[], 0);
     }
 }
 
-/// Has NTFS compress what is written from now on, or in a folder what is made
-/// from now on (MS-FSCC 2.3.67: `COMPRESSION_FORMAT_DEFAULT` is 1).
+/// Makes NTFS compress what is written from now on, or in a folder the new files
+/// (MS-FSCC 2.3.67: `COMPRESSION_FORMAT_DEFAULT` is 1).
 fn compress(file: &OwnedHandle) -> io::Result<()> {
     info::control(file, FSCTL_SET_COMPRESSION, &1_u16.to_le_bytes(), 0).map(drop)
 }

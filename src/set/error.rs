@@ -8,86 +8,86 @@ use crate::tree::TreeError;
 /// Why a rescue set cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
-    /// The destination refused something.
+    /// An error of the destination.
     #[error(transparent)]
     Destination(#[from] DestinationError),
-    /// What was asked for cannot be found in the source.
+    /// What was requested is not in the source.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// The source is no longer there: a disk that was unplugged, a mount that
-    /// ended. Going on would make losses of files that are still on it.
+    /// The source is no longer there: the disk was unplugged, or its mount ended.
+    /// Continuing would report losses of files that still exist on it.
     #[error("the source is gone: {0}")]
     SourceGone(TreeError),
-    /// What was asked for cannot be put into one set.
+    /// What was requested cannot be saved in one set.
     #[error("{what}")]
     Unfit {
         /// What does not fit, with the path.
         what: String,
     },
-    /// An option's value makes no sense.
+    /// An option has an invalid value.
     #[error("{what}")]
     BadOption {
-        /// Which, and why.
+        /// Which option, and why.
         what: String,
     },
-    /// The source is not what it was when the set was begun.
-    #[error("{set}: begun from a source that has changed since")]
+    /// The source has changed since the set was started.
+    #[error("{set}: the source has changed since this set was started")]
     SourceChanged {
-        /// The unfinished set, in full.
+        /// The unfinished set's full path.
         set: String,
     },
     /// Another run is writing the set.
     #[error("{set}: another run of lifeboat{by} is writing this set")]
     InUse {
-        /// The unfinished set, in full.
+        /// The unfinished set's full path.
         set: String,
-        /// ` on HOST`, where that is known.
+        /// ` on HOST`, if known.
         by: String,
     },
-    /// The user stopped it.
-    #[error("stopped before the set was whole")]
+    /// The user stopped the offload.
+    #[error("stopped before the set was complete")]
     Cancelled {
-        /// The unfinished set's folder, in full, where one was begun.
+        /// The unfinished set's full path, if one was started.
         set: Option<String>,
     },
-    /// There is no whole set at that place.
+    /// There is no complete set.
     #[error("{path}: {what}")]
     NotASet {
-        /// Where.
+        /// The path.
         path: String,
         /// What is there instead.
         what: String,
     },
-    /// The set was written by a later program.
-    #[error("{path}: format {format} is newer than this program knows")]
+    /// The set was written by a later version.
+    #[error("{path}: format {format} is newer than this version supports")]
     TooNew {
-        /// Where.
+        /// The path.
         path: String,
-        /// Its version.
+        /// Its format version.
         format: u32,
     },
     /// A file of a set is damaged.
     #[error("{path}, byte {offset}: {what}")]
     Damaged {
-        /// Which file, in full.
+        /// The file's full path.
         path: String,
-        /// Byte in it, as near as can be told.
+        /// The byte offset in it, as exact as known.
         offset: u64,
-        /// Expected what, found what.
+        /// What was expected and what was found.
         what: String,
     },
     /// Something cannot be encrypted or decrypted.
     #[error("{path}: {error}")]
     Crypt {
-        /// Which file, in full.
+        /// The file's full path.
         path: String,
         /// Why.
         error: CryptError,
     },
-    /// Something inside this program went wrong.
+    /// An internal error.
     #[error("{what}")]
     Internal {
-        /// What.
+        /// The details.
         what: String,
     },
 }
@@ -105,31 +105,40 @@ impl Advice for SetError {
     fn advice(&self) -> String {
         match self {
             Self::Destination(error) => error.action.clone(),
-            Self::Tree(_) => "Check the path and the volume; `lifeboat detect` lists what is there.".into(),
+            Self::Tree(_) => "Check the path and the volume. `lifeboat detect` lists both.".into(),
             Self::SourceGone(_) => {
-                "Attach the disk again and run the same command: it goes on where it stopped.".into()
+                "Attach the disk again and run the same command: Lifeboat resumes.".into()
             }
-            Self::Unfit { .. } => "Put them into sets of their own: run once for each.".into(),
-            Self::BadOption { .. } => "Give another value, or leave the option out.".into(),
+            Self::Unfit { .. } => "Save them to separate sets: run Lifeboat once for each.".into(),
+            Self::BadOption { .. } => "Give another value, or leave out the option.".into(),
             Self::SourceChanged { .. } => {
-                "Nothing was mixed. With --fresh a new set is begun beside it; it stays.".into()
+                "The unfinished set was not changed. Use --fresh to start a new set beside it."
+                    .into()
             }
             Self::InUse { .. } => {
-                "Wait until it has ended. With --fresh a set of its own is begun beside it.".into()
+                "Wait until that run ends, or use --fresh to start a separate set.".into()
             }
             Self::Cancelled { set: Some(set) } => {
-                format!("Run the same command again: it goes on where it stopped, in {set}.")
+                format!("Run the same command again to resume in {set}.")
             }
             Self::Cancelled { set: None } => "Run the same command again.".into(),
             Self::NotASet { .. } => {
-                "Name the set's own folder. A folder that ends in .partial is unfinished: run the same offload again to finish it.".into()
+                "Give the set's own folder. A folder that ends in .partial is unfinished: run the \
+                 same offload again to finish it."
+                    .into()
             }
-            Self::TooNew { .. } => "Use the lifeboat that wrote it, or a later one.".into(),
+            Self::TooNew { .. } => {
+                "Use the version of Lifeboat that wrote it, or a later one.".into()
+            }
             Self::Damaged { .. } => {
-                "Run `lifeboat verify` on the set to see which files are hit; fetch the file again from another copy if there is one.".into()
+                "Run `lifeboat verify` on the set to list the affected files. Get the file from \
+                 another copy, if there is one."
+                    .into()
             }
             Self::Crypt { error, .. } => error.advice().into(),
-            Self::Internal { .. } => "Run the command again; if it stays, keep the log and report it.".into(),
+            Self::Internal { .. } => {
+                "Run the command again. If the error persists, keep the log and report it.".into()
+            }
         }
     }
 

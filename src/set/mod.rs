@@ -1,9 +1,9 @@
-//! The rescue set, by what one does with it. `docs/reference/format.md` specifies it.
+//! The rescue set, by task. `docs/reference/format.md` specifies it.
 //!
-//! [`format`] knows names, documents, frames and the tar dialect; [`crypt`] keys and
-//! encrypted files; [`write`] makes a set ([`write::plan`] fixes the order, the producer
+//! [`format`] has names, documents, frames and the tar dialect; [`crypt`] keys and
+//! encrypted files. [`write`] makes a set ([`write::plan`] fixes the order, the producer
 //! reads members into frames, the sink writes them, commit publishes the set) and
-//! resumes a broken one (`write::resume`); [`read`] opens sets and verifies them.
+//! resumes an interrupted one (`write::resume`). [`read`] opens sets and verifies them.
 
 pub mod crypt;
 pub mod error;

@@ -53,7 +53,7 @@ fn a_users_folder_is_saved_as_it_is_and_says_so() {
     assert!(paths.iter().all(|p| inside(p) || "C/Users/alice".starts_with(p.as_str())));
 
     let words = std::fs::read_to_string(set.join("RESTORE.txt")).unwrap();
-    assert!(words.contains("a folder, not a USMT store: loadstate has no use"), "{words}");
+    assert!(words.contains("a folder, not a USMT store: loadstate cannot use it"), "{words}");
     assert!(!words.contains("RUN LOADSTATE"), "{words}");
     let script = std::fs::read_to_string(set.join("restore.cmd")).unwrap();
     assert!(script.contains(r#"restore "%~dp0." --to "%DEST%""#), "{script}");

@@ -217,7 +217,7 @@ fn a_share_that_turns_read_only_ends_it_and_it_resumes_later() {
         assert!(Instant::now() < end, "the disk stays busy");
     }
     let ended = run.end();
-    ended.is_refused(&server, "it can only be read");
+    ended.is_refused(&server, "it is read-only");
     assert!(server.remount("rw"));
     let ended = Run::to(&server).end();
     ended.is_whole(&server, "once it could be written again");
@@ -231,9 +231,9 @@ fn a_full_disk_says_how_much_is_missing_and_the_run_resumes_with_more() {
     let server = need!(server(options));
     let ended = Run::to(&server).end();
     ended.is_refused(&server, "the disk is full; about ");
-    assert!(ended.told("packed they may fit, or not"), "{ended:?}");
+    assert!(ended.told("compressed, they may not fit"), "{ended:?}");
     let again = Run::to(&server).end();
-    again.is_refused(&server, "are needed and ");
+    again.is_refused(&server, "are needed, but only ");
     assert!(server.remount(&format!("size={}", 200 << 20)));
     let ended = Run::to(&server).end();
     ended.is_whole(&server, "with a larger disk");
@@ -292,7 +292,7 @@ fn what_was_cut_or_changed_at_the_target_is_written_again() {
         }
         let ended = Run::to(&server).end();
         ended.is_whole(&server, damage);
-        assert!(ended.told("is written again"), "{damage}: {ended:?}");
+        assert!(ended.told("writing again from there"), "{damage}: {ended:?}");
         assert_eq!(ended.resumed_frames() > 0, damage != "gone", "{damage}");
         std::fs::remove_dir_all(server.share_path().join("rescue")).unwrap();
     }
@@ -306,7 +306,7 @@ fn the_second_of_two_runs_at_once_is_refused() {
     first.signal("STOP");
     let mut second = Run::to(&server);
     let mut lines = BufReader::new(second.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("was at work here")), "it did not look");
+    assert!(lines.any(|line| line.contains("was writing here")), "it did not look");
     first.signal("CONT");
     let rest: Vec<String> = lines.collect();
     assert_eq!(second.0.wait().unwrap().code(), Some(5), "{rest:?}");

@@ -1,5 +1,5 @@
 //! Every error that the program can print has its row in docs/reference/messages.md: a
-//! technician searches there for what stands on the screen.
+//! technician searches there for the words on the screen.
 
 use std::fs;
 use std::path::Path;
@@ -63,7 +63,7 @@ fn messages(src: &Path) -> Vec<(String, String)> {
             add(text, &FAILURES);
         }
         if name == "destination/errors.rs" {
-            // The words stand behind the advice.
+            // The messages come after the advice.
             add(text.split_once("use ErrorKind::").unwrap().1, &TROUBLE);
         }
     }
@@ -71,10 +71,10 @@ fn messages(src: &Path) -> Vec<(String, String)> {
 }
 
 /// The text that stands first in the arguments: `"..."`, `format!("...")`, also after
-/// names such as `Exit::Usage,` and numbers; nothing when it is a variable.
+/// names such as `Exit::Usage,` and numbers; nothing for a variable.
 fn first_literal(rest: &str) -> Option<String> {
     let before = rest.find('"')?;
-    // `Exit::Usage`, `Passing`, `1203`: not a variable, which would be the message itself.
+    // `Exit::Usage`, `Transient`, `1203`: not a variable, which would be the message itself.
     let is_name = |word: &str| {
         let word = word.trim_end_matches(['r', '(']).trim_end_matches("format!");
         word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
@@ -90,7 +90,7 @@ fn first_literal(rest: &str) -> Option<String> {
         match c {
             '"' => return Some(text),
             '\\' if !is_raw => match chars.next()? {
-                // A line that goes on: its indentation is no part of it.
+                // A continued line: skip its indentation.
                 '\n' => chars = chars.as_str().trim_start().chars(),
                 other => text.push(other),
             },
@@ -103,7 +103,7 @@ fn first_literal(rest: &str) -> Option<String> {
 #[test]
 fn messages_are_taken_from_the_source_as_they_are_printed() {
     for (source, message) in [
-        ("\"{path}: not enough room\")]", Some("{path}: not enough room")),
+        ("\"{path}: not enough free space\")]", Some("{path}: not enough free space")),
         ("\n    Exit::Usage,\n    format!(\"no {x}\"),", Some("no {x}")),
         ("384,\n Unreachable,\n \"SMB1 \\\n   only\",", Some("SMB1 only")),
         (" r\"\\\\server\",", Some("\\\\server")),
@@ -113,7 +113,7 @@ fn messages_are_taken_from_the_source_as_they_are_printed() {
     ] {
         assert_eq!(first_literal(source).as_deref(), message, "{source}");
     }
-    assert_eq!(own_words("{path}: not enough room"), "not enough room");
+    assert_eq!(own_words("{path}: not enough free space"), "not enough free space");
     assert_eq!(
         own_words("{set}: another run of lifeboat{by} is writing"),
         "another run of lifeboat"

@@ -366,7 +366,7 @@ fn stopped_and_started_again_it_resumes() {
     assert_eq!(sets.len(), 1, "{sets:?}");
     is_whole(&sets[0]);
     let log = fs::read_to_string(slow.desk.folder.path().join("log")).unwrap();
-    assert!(log.contains("going on with"), "{log}");
+    assert!(log.contains("resuming "), "{log}");
     assert!(!log.contains(slow.server.password()), "{log}");
 }
 
@@ -453,7 +453,7 @@ fn resizing_and_signals_leave_a_sane_terminal() {
     assert!(killed.unwrap().success());
     slow.network.slow_down(0);
     let after = slow.desk.ended(6);
-    assert!(after.contains("goes on where it stopped"), "{after}");
+    assert!(after.contains("to resume in"), "{after}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_store_goes_back_to_the_volume_that_it_came_from() {
     fs::write(store.join("USMT/File/D$/Users/alice/a.txt"), "changed since").unwrap();
     // What is there is not touched.
     let refused = lifeboat(&["restore", text(&set), "--in-place"]).expect(5);
-    assert!(refused.stderr.contains("a USMT store is there already"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("a USMT store already exists here"), "{}", refused.stderr);
     assert!(!mount.path().join("StateStore.lifeboat-partial").exists());
     // ... unless told so, and then it is kept.
     let run = lifeboat(&["restore", text(&set), "--in-place", "--replace", "--json"]).expect(0);

@@ -176,7 +176,7 @@ fn what_is_there_stays_unless_it_may_be_replaced() {
 
     fs::create_dir_all(store.join("usmt/File")).unwrap();
     let error = restore(&set, &under(dir.path()), Options::default(), &Silent).unwrap_err();
-    assert!(error.to_string().contains("a USMT store is there"), "{error}");
+    assert!(error.to_string().contains("a USMT store already exists"), "{error}");
     assert_eq!(fs::read_dir(&store).unwrap().count(), 2, "nothing was changed");
     assert!(!dir.path().join("C").join(MARKER).exists());
 
@@ -346,7 +346,7 @@ fn an_interrupted_restore_is_recognised_and_done_again() {
     }
     let seen = Collect::default();
     restore(&set, &under(dir.path()), Options::default(), &seen).unwrap();
-    assert!(seen.notes.lock().unwrap()[0].contains("broken off"));
+    assert!(seen.notes.lock().unwrap()[0].contains("was interrupted here"));
     assert_eq!(seen.losses.lock().unwrap().len(), 1, "creation times alone");
     assert_bytes(&set, dir.path());
     assert!(!marker.exists());
@@ -600,11 +600,11 @@ fn what_a_volume_cannot_store_is_reported_before_the_restore_begins() {
     assert_eq!(done.losses, told.len() as u64);
     for (kind, count) in [
         ("owner and permissions", 3),
-        ("named stream", 6),
+        ("alternate data stream", 6),
         ("attributes (read-only, hidden, system)", 1),
         ("creation time", 20),
     ] {
-        let start = format!("{kind}: the destination cannot hold it; {count} lost in all");
+        let start = format!("{kind}: the destination does not support it; {count} lost in total");
         let found = told.iter().find(|(_, detail)| detail.starts_with(&start));
         assert!(found.is_some_and(|(late, _)| !late), "{start}: {told:#?}");
     }

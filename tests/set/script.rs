@@ -58,7 +58,7 @@ fn restore_cmd_calls_lifeboat_and_passes_its_exit_code_on() {
     // What an administrator of Windows can read.
     let admin = r"wine reg add 'HKU\S-1-5-19' /f >/dev/null 2>&1";
     sh(&set, &format!("export WINEPREFIX='{}' WINEDEBUG=-all; {admin}", prefix.display()));
-    for (wanted, words) in [(0, "Now run"), (3, "not everything"), (5, "exit code 5")] {
+    for (wanted, words) in [(0, "Now, as administrator"), (3, "with losses"), (5, "exit code 5")] {
         std::fs::write(set.join("code.txt"), wanted.to_string()).unwrap();
         let (said, code) = run("/y", "");
         assert_eq!(code, wanted, "{said}");

@@ -170,7 +170,7 @@ fn one_part_is_restored_alone() {
     assert_eq!(told["verified_files"], told["files"], "{told}");
     // It is whole, but it is not the store.
     let run = exe.run(&restore("D")).expect(5);
-    assert!(run.stderr.contains("a USMT store is there already"), "{}", run.stderr);
+    assert!(run.stderr.contains("a USMT store already exists here"), "{}", run.stderr);
     let whole = sets::contents(&to);
 
     let run = exe.run(&restore("C"));
@@ -328,7 +328,7 @@ impl Scene {
         let marker = fs::read_to_string(self.to().join(MARKER)).unwrap();
         let id = self.name.rsplit('-').next().unwrap();
         assert!(marker.starts_with(&format!("set {id}\n")), "{marker}");
-        assert!(marker.contains("not whole: do not run loadstate"), "{marker}");
+        assert!(marker.contains("incomplete: do not run loadstate"), "{marker}");
     }
 
     /// All of the set, and nothing of the way to it.
@@ -401,7 +401,7 @@ fn a_killed_restore_resumes_and_never_looks_complete() {
     assert!(again.len() > before.len() && scene.photos() < PHOTOS, "{}", again.len());
 
     let run = exe.puts_back(&restore);
-    let goes_on = "an earlier restore of this set was broken off here; it goes on";
+    let goes_on = "an earlier restore of this set was interrupted here; resuming it";
     assert!(run.events("note").iter().any(|note| note["text"] == goes_on), "{}", run.stdout);
     scene.assert_whole();
     let files = scene.members.values().filter(|m| m.kind == MemberKind::File).count();
@@ -420,7 +420,7 @@ fn a_killed_restore_resumes_and_never_looks_complete() {
     assert_ne!(inode(&victim), before[&victim]);
 
     let run = exe.run(&restore).expect(5);
-    assert!(run.stderr.contains("a USMT store is there already"), "{}", run.stderr);
+    assert!(run.stderr.contains("a USMT store already exists here"), "{}", run.stderr);
     assert!(scene.is_whole() && !scene.partial().exists());
 }
 

@@ -1,5 +1,5 @@
-//! An open file on a share. The file itself is the session's, on its thread;
-//! here stands what is needed to go on after the connection was lost.
+//! An open file on a share. The session's thread owns the file itself; this side
+//! keeps what is needed to continue after a lost connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,45 +14,45 @@ use super::super::{DestinationError, DestinationFile};
 use super::Connection;
 use super::session::Access;
 
-/// Writes smaller than this are gathered, ...
+/// Writes smaller than this are buffered, ...
 const GATHER_BELOW: usize = 1 << 20;
 
 /// ... until there are so many bytes. (Calls of 64 KiB reach a third of the
 /// speed of large ones.)
 const GATHERED: usize = 2 << 20;
 
-/// The most that is read in one go, which bounds the buffer for it.
+/// The most that is read in one call, which limits the buffer.
 const READ: usize = 8 << 20;
 
-/// Writes that the session has at once: one that it is busy with and one that it
-/// goes on with at once. Each takes its bytes of memory.
+/// Writes that the session has at a time: the current one and the next one. Each
+/// takes its bytes of memory.
 const UNDER_WAY: usize = 2;
 
 /// See the module.
 pub(super) struct SmbFile {
     connection: Arc<Connection>,
-    /// What the session knows it by.
+    /// The session's id for it.
     id: u64,
     shown: String,
     writable: bool,
-    /// Taken and not yet sent: where it belongs, and the bytes. Kept until the
-    /// server has them, so that a call can be repeated after a passing error.
+    /// Accepted and not yet sent: offset and bytes. Kept until the server has them,
+    /// so that a call can be repeated after a transient error.
     gathered_at: u64,
     gathered: Vec<u8>,
-    /// What the server is busy with, and what it will be busy with next. The caller
-    /// prepares the next bytes meanwhile.
+    /// Writes handed to the session. The caller prepares the next bytes in the
+    /// meantime.
     under_way: VecDeque<UnderWay>,
-    /// Writes that failed. They come before all others if the call is repeated.
+    /// Failed writes. If the call is repeated, they come first.
     failed: VecDeque<(u64, Vec<u8>)>,
-    /// One has failed, and those behind it are not to be tried.
+    /// A write failed; those behind it must not be tried.
     halted: Arc<AtomicBool>,
     /// Memory for the next large calls.
     spare: Vec<Vec<u8>>,
-    /// What the server has taken since the last flush.
+    /// What the server has accepted since the last flush.
     ledger: Ledger,
 }
 
-/// A write that nobody has waited for yet.
+/// A write whose result was not read yet.
 struct UnderWay {
     offset: u64,
     bytes: Arc<Vec<u8>>,
@@ -87,8 +87,8 @@ impl SmbFile {
         from_io(error, self.shown.clone(), true)
     }
 
-    /// Has the session write `data`, behind our back: what becomes of it, a later
-    /// call says. Nothing is taken if an earlier write fails.
+    /// Has the session write `data` in the background; a later call reports the
+    /// result. Accepts nothing if an earlier write fails.
     fn send(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
         self.send_again()?;
         while self.under_way.len() >= UNDER_WAY {
@@ -102,11 +102,11 @@ impl SmbFile {
 
     /// Hands a write to the session.
     fn begin(&mut self, offset: u64, buffer: Vec<u8>) -> Result<(), DestinationError> {
-        // Shared while the bytes are on their way, and being hashed here meanwhile.
+        // Shared: it is hashed here while it is being sent.
         let bytes = Arc::new(buffer);
         let (id, sent, halted) = (self.id, Arc::clone(&bytes), Arc::clone(&self.halted));
         let answer = self.connection.begin(move |session| {
-            // Behind one that failed nothing is tried: it would take a time-out more.
+            // Nothing behind a failed write is tried: it would cost another time-out.
             if halted.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -119,15 +119,15 @@ impl SmbFile {
         Ok(())
     }
 
-    /// Waits for the eldest write. If it fails, for the others as well: what failed
-    /// is kept.
+    /// Waits for the oldest write. If it fails, also for the others, and keeps
+    /// those that failed.
     fn settle_one(&mut self) -> Result<(), DestinationError> {
         let mut first = Ok(());
         while let Some(UnderWay { offset, bytes, answer }) = self.under_way.pop_front() {
-            // Worked out while the server is busy with it.
+            // Computed while the server is busy with it.
             let piece = self.ledger.piece(offset, &bytes);
             let done = answer.recv().map_err(|end| self.fail(super::thread_ended(end)))?;
-            // The session has let go of it.
+            // The session no longer uses it.
             let bytes = Arc::try_unwrap(bytes).unwrap_or_else(|shared| (*shared).clone());
             match done {
                 Ok(()) => {
@@ -146,11 +146,11 @@ impl SmbFile {
         first
     }
 
-    /// Sends what failed before, in its order.
+    /// Resends failed writes in their order.
     fn send_again(&mut self) -> Result<(), DestinationError> {
         let mut waiting = std::mem::take(&mut self.failed);
         if !waiting.is_empty() {
-            self.halted.store(false, Ordering::Relaxed); // none is under way
+            self.halted.store(false, Ordering::Relaxed); // no write is pending
         }
         while let Some((offset, bytes)) = waiting.pop_front() {
             if let Err(error) = self.begin(offset, bytes).and_then(|()| self.settle_one()) {
@@ -161,7 +161,7 @@ impl SmbFile {
         Ok(())
     }
 
-    /// Waits until the server has taken everything that was handed over.
+    /// Waits until the server has accepted everything that was handed over.
     fn settle(&mut self) -> Result<(), DestinationError> {
         self.send_again()?;
         while !self.under_way.is_empty() {
@@ -170,7 +170,7 @@ impl SmbFile {
         Ok(())
     }
 
-    /// Sends what was gathered; keeps it if that fails.
+    /// Sends the buffered bytes; keeps them if that fails.
     fn flush_gathered(&mut self) -> Result<(), DestinationError> {
         if self.gathered.is_empty() {
             return Ok(());
@@ -184,7 +184,7 @@ impl SmbFile {
         done
     }
 
-    /// Has the server take everything.
+    /// Makes the server accept everything.
     fn flush(&mut self) -> Result<(), DestinationError> {
         self.flush_gathered()?;
         self.settle()
@@ -210,8 +210,8 @@ impl SmbFile {
         Ok(read)
     }
 
-    /// Asks the file for everything that was written, if the connection was
-    /// lost since: a server that crashed may not have it any more.
+    /// Checks that the file has everything that was written, if the connection was
+    /// lost since: a server that crashed may have lost it.
     fn check(&mut self) -> Result<(), DestinationError> {
         let id = self.id;
         let reopened = self.connection.ask(move |session| session.was_reopened(id));
@@ -282,8 +282,8 @@ impl DestinationFile for SmbFile {
         Ok(())
     }
 
-    /// Returns when the server has the bytes. libsmbclient has no call that
-    /// makes a server flush; reading back is what proves a set.
+    /// Returns when the server has the bytes. libsmbclient has no call for a flush
+    /// on the server; reading back is what verifies a set.
     fn sync(&mut self) -> Result<(), DestinationError> {
         if !self.writable {
             return Ok(());

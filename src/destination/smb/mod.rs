@@ -1,7 +1,7 @@
-//! A folder on an SMB share as a target, through libsmbclient.
+//! A folder on an SMB share as a destination, through libsmbclient.
 //!
-//! One thread owns the logon and the files (`session`); everybody else hands
-//! it jobs through a bounded queue and waits for the answers.
+//! One thread owns the logon and the files (`session`); other threads send it jobs
+//! through a bounded queue and wait for the answers.
 
 mod file;
 mod raw;
@@ -27,7 +27,7 @@ use session::{Access, Session};
 /// How long a server may be silent in the middle of a call.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Jobs that may wait for the thread.
+/// Jobs that may be queued for the thread.
 const QUEUE: usize = 4;
 
 /// A folder on a share.
@@ -36,14 +36,13 @@ pub struct SmbDestination {
     connection: Arc<Connection>,
     /// `smb://server:port/share/dir`.
     shown: String,
-    /// The folder, from the share down: `/a/b`, or empty for the share itself.
+    /// The folder on the share: `/a/b`, or empty for the share itself.
     base: String,
 }
 
 impl SmbDestination {
-    /// Logs on and opens the folder, which is made only if the folder above is
-    /// there. `timeout` is what a silent server is granted in one call
-    /// ([`TIMEOUT`]).
+    /// Logs on and opens the folder, which is made only if its parent exists.
+    /// `timeout` limits the server's silence in one call ([`TIMEOUT`]).
     pub fn open(
         place: &SmbPlace,
         password: &Secret,
@@ -55,9 +54,9 @@ impl SmbDestination {
         if place.user.is_none() && !place.anonymous {
             return Err(DestinationError {
                 kind: ErrorKind::Logon,
-                what: "the address names no user to log on with".to_owned(),
+                what: "the address has no user name".to_owned(),
                 action: format!(
-                    "write smb://user@{}, or use --anonymous if everybody may write there",
+                    "write smb://user@{}, or use --anonymous if everyone may write there",
                     shown.trim_start_matches("smb://")
                 ),
                 path: shown,
@@ -74,7 +73,7 @@ impl SmbDestination {
         match (target.stat("")?, missing) {
             (Some(entry), _) if entry.is_dir => {}
             (Some(_), _) => {
-                return Err(in_the_way(target.shown, "a file stands where a folder is meant"));
+                return Err(in_the_way(target.shown, "there is a file where a folder is needed"));
             }
             (None, Missing::Make) => {
                 let base = target.base.clone();
@@ -92,7 +91,7 @@ impl SmbDestination {
         Ok(target)
     }
 
-    /// Where `path` is on the share.
+    /// The path of `path` on the share.
     fn at(&self, path: &str) -> Result<String, DestinationError> {
         let names = names::split_for_windows(path)
             .map_err(|error| DestinationError { path: self.display(path), ..error })?;
@@ -105,7 +104,7 @@ impl SmbDestination {
         Ok(if at.is_empty() { "/".to_owned() } else { at })
     }
 
-    /// Has the session do `job`; an error is one about `path`.
+    /// Runs `job` in the session; an error becomes one about `path`.
     fn ask<T: Send + 'static>(
         &self,
         path: &str,
@@ -169,7 +168,7 @@ impl Destination for SmbDestination {
     fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         let (source, goal) = (self.at(from)?, self.at(to)?);
         self.ask(to, move |session| session.rename(&source, &goal)).map_err(|error| {
-            // What is missing is the source.
+            // "Not found" is about the old path.
             let missing = error.kind == ErrorKind::NotFound;
             if missing { DestinationError { path: self.display(from), ..error } } else { error }
         })
@@ -197,12 +196,12 @@ impl Destination for SmbDestination {
     }
 }
 
-/// Why a logon failed. The codes mean other things here than later on.
+/// Why a logon failed. During the logon, codes have other meanings than later.
 fn refused(error: io::Error, server: String, place: &SmbPlace) -> DestinationError {
     let base = from_io(error, server, false);
     let account = place.account().unwrap_or_default();
     let (kind, what, action) = match base.source.as_ref().and_then(io::Error::raw_os_error) {
-        // EPERM, EACCES: the library does not tell a wrong password from a
+        // EPERM, EACCES: the library does not distinguish a wrong password from a
         // share that this user may not use.
         Some(1 | 13) => (
             ErrorKind::Logon,
@@ -211,40 +210,40 @@ fn refused(error: io::Error, server: String, place: &SmbPlace) -> DestinationErr
                  or that user may not use the share {}",
                 place.share
             ),
-            "check user, domain (smb://DOMAIN;user@server/...) and password, and Caps Lock"
+            "check the user, domain (smb://DOMAIN;user@server/...), password and Caps Lock"
                 .to_owned(),
         ),
         // ENOENT, ENODEV
         Some(2 | 19) => (
             ErrorKind::Unreachable,
             format!("the server has no share named {}", place.share),
-            format!("check the share's name: smbclient -L {} -U {account}", place.server),
+            format!("check the share name: smbclient -L {} -U {account}", place.server),
         ),
         // EINVAL: the name does not resolve.
         Some(22) => (
             ErrorKind::Unreachable,
-            "no server of that name is known on this network".to_owned(),
-            "check the name, or write the server's address: smb://user@192.0.2.1/share".to_owned(),
+            "the server name cannot be resolved".to_owned(),
+            "check the name, or use the server's IP address: smb://user@192.0.2.1/share".to_owned(),
         ),
-        // EPIPE, ENETRESET, ECONNABORTED, ECONNRESET: it listens, and hangs up when
-        // it is asked for SMB2 or newer.
+        // EPIPE, ENETRESET, ECONNABORTED, ECONNRESET: the server listens, and hangs
+        // up when asked for SMB2 or newer.
         Some(32 | 102..=104) => (
             ErrorKind::Unreachable,
-            "the server ends the connection at once: it may speak only SMB1, which is not used"
+            "the server closes the connection: it may support only SMB1, which Lifeboat does not use"
                 .to_owned(),
-            "switch on SMB2 on the server, or use another server or a USB disk".to_owned(),
+            "turn on SMB2 on the server, or use another server or a USB disk".to_owned(),
         ),
-        // Nothing has worked yet, so nothing says that waiting would help.
+        // Nothing has worked yet, so waiting is unlikely to help.
         _ if base.is_transient() => (ErrorKind::Unreachable, base.what, base.action),
         _ => return base,
     };
     DestinationError { kind, what, action, ..base }
 }
 
-/// What the session's thread is handed.
+/// A job for the session's thread.
 type Job = Box<dyn FnOnce(&mut Session<'_>) + Send>;
 
-/// The way to the session's thread, which ends when this is dropped.
+/// A handle to the session's thread, which ends when this is dropped.
 #[derive(Debug)]
 struct Connection {
     jobs: Sender<Job>,
@@ -262,20 +261,20 @@ impl Connection {
         Ok(Self { jobs })
     }
 
-    /// Hands over a job; the answer can be waited for.
+    /// Queues a job; the caller can wait for the answer.
     fn begin<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Session<'_>) -> T + Send + 'static,
     ) -> io::Result<Receiver<T>> {
         let (answer, receiver) = bounded(1);
         let job: Job = Box::new(move |session| {
-            let _ = answer.send(job(session)); // nobody may be waiting any more
+            let _ = answer.send(job(session)); // the caller may no longer wait
         });
         self.jobs.send(job).map_err(|_| thread_ended(RecvError))?;
         Ok(receiver)
     }
 
-    /// Hands over a job and waits for its answer.
+    /// Queues a job and waits for its answer.
     fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Session<'_>) -> io::Result<T> + Send + 'static,
@@ -283,7 +282,7 @@ impl Connection {
         self.begin(job)?.recv().map_err(thread_ended)?
     }
 
-    /// Hands over a job that nobody waits for, unless the queue is full.
+    /// Queues a job without an answer, unless the queue is full.
     fn tell(&self, job: impl FnOnce(&mut Session<'_>) + Send + 'static) {
         let _ = self.jobs.try_send(Box::new(job));
     }
@@ -318,7 +317,7 @@ fn serve(
     drop(client);
 }
 
-/// The thread is gone, which only a panic in it can bring about.
+/// The thread is gone; only a panic in it can cause this.
 fn thread_ended(_: RecvError) -> io::Error {
-    io::Error::other("the thread that talks to the server has ended")
+    io::Error::other("the thread for the SMB connection has ended")
 }

@@ -1,5 +1,5 @@
-//! The two things that pavao does not wrap: cutting a file, and where
-//! libsmbclient's own log goes.
+//! The two functions that pavao does not wrap: truncating a file, and redirecting
+//! libsmbclient's own log.
 #![allow(unsafe_code)] // calls into libsmbclient
 #![allow(clippy::multiple_unsafe_ops_per_block)]
 
@@ -13,17 +13,17 @@ use pavao_sys as sys;
 /// Linux's `O_RDWR`, as libsmbclient takes it.
 const O_RDWR: c_int = 2;
 
-/// Sends libsmbclient's log to nobody, once for the process. It prints to
-/// standard output, where scripts read our events, as soon as some `smb.conf`
-/// on the machine has a line that it does not like.
+/// Discards libsmbclient's log, once for the process. Otherwise it prints to
+/// standard output, where scripts read our events, as soon as an `smb.conf` on the
+/// machine has a line that it does not accept.
 ///
 /// The caller holds [`super::session::library`].
 pub(super) fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the context is made, used and freed here, and not used if it
-        // could not be made; the callback is a function that lives for ever and
-        // uses no data. The caller keeps other threads out of the library.
+        // could not be made; the callback is a static function and uses no data. The
+        // caller keeps other threads out of the library.
         unsafe {
             let context = sys::smbc_new_context();
             if !context.is_null() {
@@ -36,7 +36,7 @@ pub(super) fn silence() {
 
 extern "C" fn ignore(_data: *mut c_void, _level: c_int, _text: *const c_char) {}
 
-/// Cuts or extends the file at `url` to `bytes`.
+/// Truncates or extends the file at `url` to `bytes`.
 ///
 /// The caller holds [`super::session::library`].
 pub(super) fn truncate(client: &SmbClient, url: &str, bytes: u64) -> io::Result<()> {

@@ -1,9 +1,8 @@
-//! One logon at one share, and the files open there. Lives on a thread of its
-//! own, since libsmbclient's files cannot move between threads.
+//! One logon at one share, and the files open there. It has its own thread, since
+//! libsmbclient's files cannot move between threads.
 //!
-//! After the connection was lost the same client connects again on its next
-//! call, but every handle is dead: they are forgotten, and opened again by path
-//! when they are next used.
+//! After a lost connection, the client reconnects on its next call, but every
+//! handle is dead. They are dropped, and reopened by path on their next use.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -21,20 +20,20 @@ use super::super::{DestinationEntry, ErrorKind, Space};
 use super::raw;
 use crate::model::secret::Secret;
 
-/// The most that one call moves. Measured on loopback, calls of 64 KiB reach a
-/// third of the speed, those above 4 MiB gain nothing.
+/// The most that one call transfers. Measured on loopback: calls of 64 KiB reach a
+/// third of the speed, calls above 4 MiB gain nothing.
 const LARGEST_CALL: usize = 4 << 20;
 
-/// The least, for links so slow that a larger call would run into the time-out.
+/// The least, for links so slow that a larger call would time out.
 const SMALLEST_CALL: usize = 64 << 10;
 
-/// A call that took longer makes the next ones smaller, ...
+/// A slower call makes the next ones smaller, ...
 const SLOW: Duration = Duration::from_secs(4);
 
-/// ... and one that was quicker, larger.
+/// ... and a faster one larger.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// Errno values that this module itself judges by.
+/// Errno values that this module checks.
 mod errno {
     pub(super) const EPERM: i32 = 1;
     pub(super) const ENOENT: i32 = 2;
@@ -48,7 +47,7 @@ mod errno {
     pub(super) const ETIMEDOUT: i32 = 110;
     pub(super) const EHOSTUNREACH: i32 = 113;
     pub(super) const ESTALE: i32 = 116;
-    /// Stands for a logon that is refused when the connection is made again.
+    /// Replaces the error of a logon that is refused on reconnect.
     pub(super) const EKEYREJECTED: i32 = 129;
 }
 
@@ -56,11 +55,11 @@ mod errno {
 /// (pavao has such a lock too, but ours must span the calls in [`raw`].)
 pub(super) fn library() -> MutexGuard<'static, ()> {
     static LIBRARY: Mutex<()> = Mutex::new(());
-    // It guards no data that a panic could have left half done.
+    // It guards no data that a panic could leave inconsistent.
     LIBRARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A client for `place`. Says nothing to the server yet.
+/// A client for `place`. Does not contact the server yet.
 ///
 /// The caller holds [`library`], here and for everything below.
 pub(super) fn client(
@@ -73,21 +72,21 @@ pub(super) fn client(
         .server(place.server_url())
         .share(format!("/{}", encoded(&place.share)))
         .workgroup(place.domain.as_deref().unwrap_or_default())
-        // Without a name it is the anonymous logon, and then only if asked for.
+        // Without a name this is the anonymous logon, and then only if asked for.
         .username(place.user.as_deref().filter(|_| !place.anonymous).unwrap_or_default())
         .password(password.expose());
-    // The dialect, signing and encryption are the server's to ask for. Without
-    // the logon there is to be no guest in its place.
+    // The server decides about dialect, signing and encryption. A failed logon
+    // must not fall back to guest.
     let options = SmbOptions::default().no_auto_anonymous_login(true);
     let client = SmbClient::new(credentials, options).map_err(io_error)?;
     client.set_timeout(timeout).map_err(io_error)?;
     Ok(client)
 }
 
-/// What a file is opened for.
+/// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Access {
-    /// Made or emptied, to read and write.
+    /// Created or truncated, to read and write.
     Create,
     /// To read and write.
     ReadWrite,
@@ -109,13 +108,13 @@ impl Access {
 /// An open file.
 struct Handle<'c> {
     path: String,
-    /// How to open it again.
+    /// How to reopen it.
     access: Access,
-    /// `None` once the connection was lost.
+    /// `None` after the connection was lost.
     file: Option<SmbFile<'c>>,
-    /// Where libsmbclient's next read or write goes.
+    /// The offset of libsmbclient's next read or write.
     position: u64,
-    /// It was opened again since [`Session::settled`] was told.
+    /// It was reopened since the last [`Session::settled`].
     reopened: bool,
 }
 
@@ -126,9 +125,9 @@ pub(super) struct Session<'c> {
     share_url: String,
     files: HashMap<u64, Handle<'c>>,
     next_id: u64,
-    /// The last call found the connection gone.
+    /// The last call lost the connection.
     lost: bool,
-    /// Bytes that the next call may move.
+    /// Bytes that the next call may transfer.
     call_bytes: usize,
 }
 
@@ -144,12 +143,12 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Logs on: the first call that reaches the server.
+    /// Logs on: the first call to the server.
     pub(super) fn log_on(&mut self) -> io::Result<()> {
         self.client.stat("/").map(drop).map_err(io_error)
     }
 
-    /// What is at `path`.
+    /// The entry at `path`.
     pub(super) fn stat(&mut self, path: &str) -> io::Result<Option<DestinationEntry>> {
         let url = encoded(path);
         match self.call(|client| client.stat(&url)) {
@@ -175,9 +174,9 @@ impl<'c> Session<'c> {
         Ok(since.and_then(|since| i64::try_from(since.as_secs()).ok()))
     }
 
-    /// What is in a folder, in no order.
+    /// Lists a folder, unsorted.
     pub(super) fn list(&mut self, path: &str) -> io::Result<Vec<DestinationEntry>> {
-        self.expect(path, true)?; // listing itself does not say what is wrong
+        self.expect(path, true)?; // listing itself does not report the reason
         let url = encoded(path);
         let entries = self.call(|client| client.list_dirplus(&url))?;
         Ok(entries
@@ -199,7 +198,7 @@ impl<'c> Session<'c> {
         self.call(|client| client.mkdir(&url, SmbMode::from(0o755)))
     }
 
-    /// Makes a folder and those above it, below `base`, which is there.
+    /// Makes a folder and its parents, below `base`, which exists.
     pub(super) fn make_dirs(&mut self, base: &str, names: &[String]) -> io::Result<()> {
         let mut path = base.to_owned();
         for name in names {
@@ -209,7 +208,7 @@ impl<'c> Session<'c> {
                 Some(entry) if entry.is_dir => {}
                 Some(_) => return Err(io::Error::from_raw_os_error(errno::ENOTDIR)),
                 None => match self.make_dir(&path) {
-                    // Another writer may have made it just now.
+                    // Another writer may have just made it.
                     Err(error) if !is(&error, errno::EEXIST) => return Err(error),
                     _ => {}
                 },
@@ -218,7 +217,7 @@ impl<'c> Session<'c> {
         Ok(())
     }
 
-    /// Renames; fails when `to` is there. libsmbclient would remove it.
+    /// Renames; fails if `to` exists. libsmbclient would overwrite it.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         if self.stat(to)?.is_some() {
             return Err(io::Error::from_raw_os_error(errno::EEXIST));
@@ -227,7 +226,7 @@ impl<'c> Session<'c> {
         self.call(|client| client.rename(&from, &to))
     }
 
-    /// Removes a file. libsmbclient would remove an empty folder as well.
+    /// Removes a file. libsmbclient would also remove an empty folder.
     pub(super) fn remove_file(&mut self, path: &str) -> io::Result<()> {
         self.expect(path, false)?;
         let url = encoded(path);
@@ -241,8 +240,8 @@ impl<'c> Session<'c> {
         self.call(|client| client.rmdir(&url))
     }
 
-    /// Room at `path`. SMB counts in sectors and sectors per unit, which come
-    /// as `frsize` and `bsize`.
+    /// Free space at `path`. SMB reports sectors and sectors per unit, as `frsize`
+    /// and `bsize`.
     pub(super) fn space(&mut self, path: &str) -> io::Result<Option<Space>> {
         let url = encoded(path);
         let stat = self.call(|client| client.statvfs(&url))?;
@@ -254,7 +253,7 @@ impl<'c> Session<'c> {
         Ok(Some(Space { free: bytes(stat.bavail), total: bytes(stat.blocks) }))
     }
 
-    /// Opens a file; what it is known by from then on.
+    /// Opens a file and returns its id.
     pub(super) fn open(&mut self, path: &str, access: Access) -> io::Result<u64> {
         self.connected()?;
         let file = self.client.open_with(encoded(path), access.options());
@@ -268,7 +267,7 @@ impl<'c> Session<'c> {
         Ok(id)
     }
 
-    /// Closes a file. (What closing says, libsmbclient keeps to itself.)
+    /// Closes a file. (libsmbclient does not pass on an error of closing.)
     pub(super) fn close(&mut self, id: u64) {
         self.files.remove(&id);
     }
@@ -307,15 +306,15 @@ impl<'c> Session<'c> {
         Ok(done)
     }
 
-    /// Bytes in a file.
+    /// The size of a file in bytes.
     pub(super) fn size(&mut self, id: u64) -> io::Result<u64> {
         let path = self.handle(id)?.path.clone();
-        self.with_file(id, 0, |_| Ok(0))?; // opens it again if need be
+        self.with_file(id, 0, |_| Ok(0))?; // reopens it if needed
         let url = encoded(&path);
         Ok(self.call(|client| client.stat(&url))?.size)
     }
 
-    /// Cuts or extends a file.
+    /// Truncates or extends a file.
     pub(super) fn set_size(&mut self, id: u64, bytes: u64) -> io::Result<()> {
         self.connected()?;
         let path = encoded(&self.handle(id)?.path);
@@ -324,14 +323,14 @@ impl<'c> Session<'c> {
         self.watched(done)
     }
 
-    /// Whether a file was opened again since the last time that it was
-    /// [`Session::settled`]. Opens it again if that is due.
+    /// Whether a file was reopened since the last [`Session::settled`]. Reopens it
+    /// if that is due.
     pub(super) fn was_reopened(&mut self, id: u64) -> io::Result<bool> {
         self.with_file(id, 0, |_| Ok(0))?;
         Ok(self.handle(id)?.reopened)
     }
 
-    /// What was written before the file was opened again has been looked at.
+    /// What was written before the file was reopened has been checked.
     pub(super) fn settled(&mut self, id: u64) {
         if let Some(handle) = self.files.get_mut(&id) {
             handle.reopened = false;
@@ -360,7 +359,7 @@ impl<'c> Session<'c> {
         self.watched(done)
     }
 
-    /// A call about an open file, at `offset`, which moves so many bytes.
+    /// A call about an open file at `offset`, which moves by that many bytes.
     fn with_file(
         &mut self,
         id: u64,
@@ -383,15 +382,15 @@ impl<'c> Session<'c> {
             if handle.position != offset {
                 file.seek(SeekFrom::Start(offset))?;
             }
-            // Nobody knows where a call that fails leaves it.
+            // The position after a failed call is unknown.
             handle.position = u64::MAX;
             let start = Instant::now();
             let moved = job(file)?;
             handle.position = offset.saturating_add(moved as u64);
             Ok((moved, start.elapsed()))
         });
-        // A handle that the server no longer knows is an "invalid argument":
-        // open it again, once.
+        // A handle that the server no longer knows is an "invalid argument": reopen
+        // it once.
         let stale = |error: &io::Error| is(error, errno::EINVAL) || is(error, errno::EBADF);
         let done = done.map_err(|error| match stale(&error) {
             true if fresh => io::Error::from_raw_os_error(errno::EIO),
@@ -407,9 +406,9 @@ impl<'c> Session<'c> {
         Ok(moved)
     }
 
-    /// Reconnects if that is due. While the server is away a reconnect fails in
-    /// more ways than one (a name that no longer resolves is an "invalid
-    /// argument"); all but a refused logon may pass.
+    /// Reconnects if that is due. While the server is away, a reconnect can fail in
+    /// several ways (a name that no longer resolves is an "invalid argument"); all but
+    /// a refused logon may be transient.
     fn connected(&mut self) -> io::Result<()> {
         if !self.lost {
             return Ok(());
@@ -427,7 +426,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Passes a result on, and notices when it tells of a lost connection.
+    /// Passes a result on, and notices a lost connection.
     fn watched<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result
             && is_loss(error)
@@ -439,8 +438,8 @@ impl<'c> Session<'c> {
             }
             for handle in self.files.values_mut() {
                 match handle.file.take() {
-                    // Closing waits twice the time-out for an answer that will
-                    // not come; the context frees the handle in the end.
+                    // Closing would wait twice the time-out for an answer that will not
+                    // come; the context frees the handle in the end.
                     Some(file) if timed_out => std::mem::forget(file),
                     dead => drop(dead),
                 }
@@ -461,11 +460,11 @@ fn is(error: &io::Error, code: i32) -> bool {
     error.raw_os_error() == Some(code)
 }
 
-/// What pavao says, as the system's error where there is one.
+/// pavao's error, as the system's error if there is one.
 fn io_error(error: SmbError) -> io::Error {
     match error {
         SmbError::Io(error) => error,
-        // Of a folder that could not be opened, pavao says only this; errno is
+        // For a folder that could not be opened, pavao reports only this; errno is
         // still that of the call.
         SmbError::BadFileDescriptor => io::Error::last_os_error(),
         SmbError::NulInPath(_) => io::Error::from_raw_os_error(errno::EINVAL),
@@ -473,7 +472,7 @@ fn io_error(error: SmbError) -> io::Error {
     }
 }
 
-/// A path as libsmbclient wants it in a URL: it decodes `%41`, and cuts at `?`.
+/// A path as libsmbclient needs it in a URL: it decodes `%41`, and cuts at `?`.
 fn encoded(path: &str) -> String {
     use std::fmt::Write as _;
     let mut url = String::with_capacity(path.len() + 8);

@@ -1,4 +1,4 @@
-//! A logon at a server, for as long as it is held.
+//! A logon to a server, for as long as it is held.
 #![allow(unsafe_code)] // a platform file: WNet calls
 
 use std::io;
@@ -10,19 +10,19 @@ use windows_sys::Win32::NetworkManagement::WNet::{
 
 use crate::model::secret::Secret;
 
-/// A connection to `\\server\share`, without a drive letter. Ended on drop, if
-/// it was not there before.
+/// A connection to `\\server\share`, without a drive letter. Ended on drop, unless
+/// it existed before.
 #[derive(Debug)]
 pub(crate) struct Logon {
     /// NUL-terminated.
     share: Vec<u16>,
-    /// Whether it is ours to end.
+    /// Whether we made it and must end it.
     ours: bool,
 }
 
 impl Logon {
-    /// Logs `account` (`DOMAIN\user`, `user@domain` or `user`) on at `share`
-    /// (`\\server\share`). Not remembered beyond this session of Windows.
+    /// Logs `account` (`DOMAIN\user`, `user@domain` or `user`) on to `share`
+    /// (`\\server\share`). Not remembered beyond this Windows session.
     pub(crate) fn at(share: &str, account: &str, password: &Secret) -> io::Result<Self> {
         let mut share = wide(share);
         let ours = !is_connected(&share);
@@ -61,7 +61,7 @@ impl Drop for Logon {
     }
 }
 
-/// Whether there is a connection to `share` already.
+/// Whether there already is a connection to `share`.
 fn is_connected(share: &[u16]) -> bool {
     let mut name = [0_u16; 512];
     let mut room = 512;

@@ -1,4 +1,4 @@
-//! The facts of files and folders: set when all data is written.
+//! Sets the metadata of files and folders after all data is written.
 
 use super::{Job, Place, directory_reparse};
 use crate::model::loss::LossKind;
@@ -10,8 +10,8 @@ use crate::restore::place::{Fact, FactKind, MISSED, Piece, SETTABLE};
 use crate::restore::{descriptor, names, platform};
 use crate::set::format::manifest::{Member, MemberKind, TimesLine, from_base64};
 
-/// Compact OS and its like (MS-FSCC 2.1.2.1): such a file's data is plain in a
-/// set, and must not be covered by the reparse point again.
+/// Compact OS and the like (MS-FSCC 2.1.2.1): such a file's data is uncompressed
+/// in a set, and the reparse point must not hide it again.
 pub(super) const TAG_WOF: [u8; 4] = 0x8000_0017_u32.to_le_bytes();
 
 impl Job<'_> {
@@ -23,13 +23,13 @@ impl Job<'_> {
         let Some(short) = &member.short_name else { return Ok(()) };
         let short = NtName::from(short.as_str());
         if names::check(&short).is_err() {
-            self.tally.lose(&member.path, LossKind::Name, "no file can have that DOS name");
+            self.tally.lose(&member.path, LossKind::Name, "the DOS name is not valid");
             return Ok(());
         }
         self.set(member, place, &[Fact::ShortName(&short)])
     }
 
-    /// The second pass: the facts of files and folders, but for folders' times.
+    /// The second pass: the metadata of files and folders, except folder times.
     pub(super) fn apply_metadata(&mut self, member: &Member) -> Result<(), RestoreError> {
         let Some(place) = self.whole(member) else { return Ok(()) };
         let hash = self.exact(&place);
@@ -41,9 +41,9 @@ impl Job<'_> {
         self.put_on(member, &place, None).map(drop)
     }
 
-    /// The facts of a file that is written whole and still open. One that is to
-    /// have streams, or is packed as it is closed, waits for the second pass: that
-    /// changes its times.
+    /// The metadata of a complete file that is still open. A file with alternate
+    /// data streams, or one that is compressed when closed, waits for the second
+    /// pass: both change its times.
     pub(super) fn apply_metadata_to_new(
         &mut self,
         member: &Member,
@@ -57,7 +57,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Sets a member's facts by its path, or by its handle; false if that is no way.
+    /// Sets a member's metadata by path or by handle; false if that is not possible.
     fn put_on(
         &mut self,
         member: &Member,
@@ -75,7 +75,7 @@ impl Job<'_> {
         let security = security.filter(|_| is_whole);
         let list = bytes(&member.extended_attributes);
         let object_id = bytes(&member.object_id);
-        // What would cover children comes when these are dressed.
+        // Reparse data that hides children is set after them.
         let reparse = bytes(&member.reparse).filter(|data| {
             !data.starts_with(&TAG_WOF) && !directory_reparse::is_cover(member.kind, data)
         });
@@ -87,7 +87,7 @@ impl Job<'_> {
             self.tally.lose(
                 &member.path,
                 LossKind::Fact,
-                "some of its facts are damaged in the set",
+                "some of its metadata is damaged in the set",
             );
         }
         let mut facts = Vec::with_capacity(6);
@@ -95,7 +95,7 @@ impl Job<'_> {
         facts.extend(list.as_deref().map(Fact::ExtendedAttributes));
         facts.extend(object_id.as_deref().map(Fact::ObjectId));
         facts.extend(reparse.as_deref().map(Fact::Reparse));
-        // Of a folder ntfs-3g takes compression for one attribute of many.
+        // ntfs-3g treats a folder's compression as an ordinary attribute.
         let is_packed = member.kind == MemberKind::Directory && self.is_to_be_packed(member, place);
         let packed = if is_packed { attributes::COMPRESSED } else { 0 };
         facts.push(Fact::Attributes(member.attributes & SETTABLE | packed));
@@ -105,12 +105,12 @@ impl Job<'_> {
         self.set_on(member, place, &facts, file)
     }
 
-    /// The times alone.
+    /// Only the times.
     pub(super) fn date(&mut self, member: &Member, place: &Place) -> Result<(), RestoreError> {
         self.set(member, place, &[Fact::Times(times(member.times))])
     }
 
-    /// The place of a member that was put down and has facts of its own.
+    /// The location of a member that was restored and has its own metadata.
     pub(super) fn whole(&self, member: &Member) -> Option<Place> {
         let place = self.find(member.exact_path().as_deref()).ok()?;
         let is_whole = member.kind != MemberKind::Link && !self.left.contains(&self.exact(&place));
@@ -126,7 +126,7 @@ impl Job<'_> {
         self.set_on(member, place, facts, None).map(drop)
     }
 
-    /// Sets facts by the path, or by the handle; false if that is no way.
+    /// Sets metadata by path or by handle; false if that is not possible.
     fn set_on(
         &mut self,
         member: &Member,
@@ -178,7 +178,7 @@ impl Job<'_> {
         }
         if let Some(error) = fatal.or(result.err()) {
             self.fatal_at(shown, &error)?;
-            let detail = format!("its facts could not be set: {error}");
+            let detail = format!("its metadata could not be set: {error}");
             self.tally.lose(&member.path, LossKind::Fact, detail);
             for fact in facts {
                 self.mark_reported(place, Piece::Fact(fact.kind()));

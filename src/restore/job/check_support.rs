@@ -1,5 +1,5 @@
-//! What the destination has no place for, counted from the manifest and told
-//! before the first file is written: whoever reads it can still take another
+//! Counts from the manifest what the destination does not support, and reports it
+//! before the first file is written, while the user can still choose another
 //! disk.
 
 use super::{Job, Place, ntfs_compression};
@@ -9,7 +9,7 @@ use crate::restore::place::{FactKind, MISSED};
 use crate::set::format::manifest::{self, Member, MemberKind, from_base64};
 
 impl Job<'_> {
-    /// One loss for each kind of fact, with how many it strikes.
+    /// One loss for each kind of metadata, with the number of files.
     pub(super) fn check_support(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         let mut set = input.in_order()?;
@@ -36,8 +36,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Whether a member will get its facts: a root, and a folder on the way to a
-    /// part, which is there already, keep theirs.
+    /// Whether a member gets its metadata: a root, and an existing folder on the way
+    /// to a part, keep theirs.
     fn gets_metadata(&mut self, member: &Member, place: &Place) -> bool {
         if place.at.is_empty() || member.content.as_deref() == Some(manifest::MISSING) {
             return false;
@@ -54,7 +54,7 @@ impl Job<'_> {
     }
 }
 
-/// The facts that a member has, and how many of each.
+/// The kinds of metadata that a member has, and how many of each.
 fn facts_of(member: &Member) -> impl Iterator<Item = (FactKind, usize)> {
     let is_link = member.kind == MemberKind::Link;
     let own = |is_there: bool| usize::from(is_there && !is_link);

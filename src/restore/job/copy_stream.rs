@@ -1,5 +1,5 @@
-//! A stream from the set into a file. The set's reader compares the bytes with
-//! their hash on the way.
+//! Copies a stream from the set into a file. The set's reader checks its
+//! hash on the way.
 
 use std::io::{self, Read};
 
@@ -12,31 +12,31 @@ use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 use crate::set::format::manifest::Data;
 
-/// Zeros of this length become a hole in files that had holes.
+/// Zeros of this length become a hole, if the file had holes.
 const HOLE: usize = 64 << 10;
 
-/// Why a stream was not written whole.
+/// Why a stream was not written completely.
 pub(super) enum CopyError {
-    /// The destination did not take it.
+    /// The destination refused it.
     Write(io::Error),
-    /// Nothing more can be done at all.
+    /// The restore cannot continue.
     Fatal(RestoreError),
 }
 
-/// What is wrong with a stream that was written, if anything is.
+/// What is wrong with a written stream, if anything.
 pub(super) type ErrorKind = Option<(LossKind, String)>;
 
-/// What takes a stream, from its start to its end.
+/// Receives a stream, from start to end.
 pub(super) trait Sink {
-    /// Takes the next bytes.
+    /// Receives the next bytes.
     fn put(&mut self, data: &[u8]) -> io::Result<()>;
 
-    /// Takes that many zeros next.
+    /// Receives this many zeros next.
     fn pass(&mut self, bytes: u64) -> io::Result<()>;
 }
 
 impl Job<'_> {
-    /// Copies a stream. Pieces that are damaged in the set become zeros.
+    /// Copies a stream. Ranges that are damaged in the set become zeros.
     pub(super) fn copy_stream(
         &mut self,
         set: &mut dyn Ordered,
@@ -45,7 +45,7 @@ impl Job<'_> {
     ) -> Result<ErrorKind, CopyError> {
         if data.size == 0 {
             let is_so = data.sha256.is_empty() || data.sha256 == sha256_hex(b"");
-            let what = "empty, yet the set has a hash of other bytes for it";
+            let what = "empty, but the set has the hash of other data for it";
             return Ok((!is_so).then(|| (LossKind::Unreadable, what.to_owned())));
         }
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -81,7 +81,7 @@ impl Job<'_> {
                         lost => lost.min(size - at),
                     };
                     sink.pass(lost).map_err(CopyError::Write)?;
-                    holes.push(format!("zeros for {lost} bytes from byte {at} on: {error}"));
+                    holes.push(format!("{lost} bytes from byte {at} are zeros: {error}"));
                     lost
                 }
                 Err(error) => return Err(CopyError::Fatal(error.into())),
@@ -93,11 +93,11 @@ impl Job<'_> {
         if let [first, more @ ..] = holes.as_slice() {
             let more = match more.len() {
                 0 => String::new(),
-                more => format!(" (and {more} more holes)"),
+                more => format!(" (and {more} more ranges)"),
             };
             return Ok(Some((LossKind::Hole, format!("{first}{more}"))));
         }
-        let short = at < size; // the set's reader would have said so
+        let short = at < size; // the set's reader would have reported it
         Ok(short.then(|| (LossKind::Unreadable, format!("ends at byte {at} of {size}"))))
     }
 }
@@ -106,19 +106,19 @@ impl Job<'_> {
 pub(super) struct FileSink<'a> {
     file: &'a std::fs::File,
     at: u64,
-    /// Whether the file may end before `at`.
+    /// Whether the file may be shorter than `at`.
     is_short: bool,
     zeros: Zeros,
 }
 
-/// What becomes of zeros.
+/// How zeros are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Zeros {
-    /// They are written like other bytes; those for damaged pieces are left out.
+    /// Like other bytes; those for damaged ranges are skipped.
     Plain,
-    /// They are left out where they are many: the file had holes.
+    /// Long runs are skipped: the file had holes.
     Holes,
-    /// They are written, all of them.
+    /// All of them are written.
     Written,
 }
 
@@ -127,7 +127,7 @@ impl<'a> FileSink<'a> {
         Self { file, at: 0, is_short: false, zeros }
     }
 
-    /// Gives the file its length, where zeros at its end were left out.
+    /// Sets the file's length, if zeros at its end were skipped.
     pub(super) fn finish(self) -> io::Result<()> {
         if self.is_short { self.file.set_len(self.at) } else { Ok(()) }
     }
@@ -180,7 +180,7 @@ impl Sink for NewStream {
     }
 }
 
-/// A stream of the set for a call that pulls its bytes; damage is an error.
+/// A stream of the set for a call that pulls bytes; damage is an error.
 pub(super) struct Pull<'a>(pub(super) Box<dyn Bytes + 'a>);
 
 impl Read for Pull<'_> {

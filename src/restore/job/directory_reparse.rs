@@ -1,7 +1,6 @@
-//! Reparse data of folders that have children of their own, as those of a cloud
-//! (`OneDrive`) have. To a file system that does not know the tag, such a folder
-//! is a dead end: so the data is put on when everything below is done, and has
-//! been looked at, the deepest folder first.
+//! Reparse data of folders with children, as a cloud (`OneDrive`) uses it. A file
+//! system that does not know the tag cannot open such a folder. So the data is set
+//! after everything below is written and read back, the deepest folder first.
 
 use super::Job;
 use super::apply_metadata::times;
@@ -12,21 +11,21 @@ use crate::set::format::manifest::{Member, MemberKind, from_base64};
 use crate::tree::Tree;
 use crate::tree::host::HostTree;
 
-/// Whether reparse data covers children.
+/// Whether reparse data hides children.
 pub(super) fn is_cover(kind: MemberKind, reparse: &[u8]) -> bool {
     let tag = reparse.first_chunk().map(|tag| u32::from_le_bytes(*tag));
     kind == MemberKind::Directory && tag.is_some_and(|tag| !is_name_surrogate(tag))
 }
 
-/// The reparse data that covers this member's children, if it has such.
+/// The reparse data that hides this member's children, if any.
 pub(in crate::restore) fn of(member: &Member) -> Option<Vec<u8>> {
     let data = from_base64(member.reparse.as_deref()?)?;
     is_cover(member.kind, &data).then_some(data)
 }
 
 impl Job<'_> {
-    /// Puts the reparse data onto the folders, and compares it. Goes over the set
-    /// once for each depth rather than keep in memory what a set may say.
+    /// Sets the reparse data on the folders and compares it. Reads the set once per
+    /// depth rather than keep untrusted amounts of data in memory.
     pub(in crate::restore) fn cover(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         while let Some(depth) = self.cover_depths.pop_last() {
@@ -41,7 +40,7 @@ impl Job<'_> {
                 self.set(&member, &place, &facts)?;
                 let Some(opened) = self.places.roots.get(place.root) else { continue };
                 if self.tally.losses > losses || !opened.root.holds(FactKind::Reparse) {
-                    continue; // it was said
+                    continue; // already reported
                 }
                 let found = HostTree::open(&opened.shown).and_then(|tree| {
                     let id = tree.at(&place.at)?;

@@ -1,4 +1,4 @@
-//! What an earlier try of the same restore left, and may stay.
+//! What an earlier attempt of the same restore left and may stay.
 
 use std::io::{self, Read};
 
@@ -11,8 +11,8 @@ use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{Data, Member};
 
 impl Job<'_> {
-    /// Whether an earlier try put this very file here, whole. Only in a stage:
-    /// there nothing is but what this restore has made.
+    /// Whether an earlier attempt restored this same file completely. Only in a
+    /// stage: it has only files of this restore.
     pub(super) fn is_there_whole(&mut self, member: &Member, place: &Place, data: &Data) -> bool {
         if self.places.stages.is_empty() || !self.may_replace(place) {
             return false;

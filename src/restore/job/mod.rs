@@ -1,9 +1,9 @@
-//! The work itself, in two passes over the set: first everything that makes
-//! new files, links and folders, in the order of the set; then the facts, since
-//! whatever is done in a folder changes its times, and a read-only file takes
-//! no more data. (Files that nothing more happens to have theirs as soon as they are
-//! written, where their handle can be used for it.) Folders' times come after that, and last of all the reparse data
-//! that covers folders with children ([`cover`]).
+//! The restore itself, in two passes over the set. The first makes all files, links
+//! and folders, in the order of the set. The second sets the metadata: any change in
+//! a folder changes its times, and a read-only file takes no more data. (A file that
+//! does not change any more gets its metadata as soon as it is written, if its handle
+//! allows it.) Folder times come after that, and last the reparse data that hides
+//! the children of folders ([`cover`]).
 
 mod apply_metadata;
 mod check_support;
@@ -40,7 +40,7 @@ use crate::set::format::manifest::{self, Data, Member, MemberKind};
 /// Bytes that are read and written at a time.
 pub(super) const CHUNK: usize = 1 << 20;
 
-/// A member's place: which root, and the names below it.
+/// A member's location: the root, and the names below it.
 struct Place {
     root: usize,
     at: Vec<NtName>,
@@ -54,23 +54,23 @@ pub(super) struct Job<'a> {
     tally: Tally<'a>,
     /// The folders of the set's parts.
     parts: Vec<Place>,
-    /// Whether files that are there already are replaced.
+    /// Whether existing files are replaced.
     replace: bool,
     done: Restored,
     progress: Progress,
     buffer: Vec<u8>,
-    /// Hashes of the paths made, letter case aside.
+    /// Hashes of the paths made, ignoring letter case.
     made: HashSet<u64>,
-    /// Hashes of the paths that were not put down, or were there already and
-    /// keep their facts.
+    /// Hashes of the paths that were not restored, or that existed and keep their
+    /// metadata.
     left: HashSet<u64>,
-    /// Hashes of the paths of files that have their facts already.
+    /// Hashes of the paths of files that have their metadata already.
     metadata_set: HashSet<u64>,
-    /// Hashes of the paths of files that got further names, which changes their times.
+    /// Hashes of the paths of files that got hard links, which changes their times.
     linked: HashSet<u64>,
-    /// Hashes of the pieces of files that were put down and are told of as lost.
+    /// Hashes of the pieces of restored files that were reported as lost.
     reported: HashSet<u64>,
-    /// How deep the folders lie that are to be covered.
+    /// The depths of the folders whose reparse data hides children.
     cover_depths: BTreeSet<usize>,
     hasher: RandomState,
 }
@@ -110,7 +110,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Both passes, and the end of the markers. What is left is [`Self::cover`].
+    /// Both passes, and the removal of the markers. [`Self::cover`] comes after.
     pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         self.check_support()?;
@@ -128,7 +128,7 @@ impl<'a> Job<'a> {
         while let Some(member) = self.next(&mut *set, false)? {
             self.apply_metadata(&member)?;
         }
-        // A marker that goes changes the times of the folder it stood in.
+        // Removing a marker changes the times of its folder.
         let above = self.places.marked(input.rescue());
         let mut last = Vec::new();
         let mut set = input.in_order()?;
@@ -156,14 +156,14 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// What was done, and what was lost.
+    /// The result and the losses.
     pub(super) fn finish(self) -> Restored {
         let Self { tally, mut done, .. } = self;
         (done.losses, done.carried) = tally.finish();
         done
     }
 
-    /// The next member; damage of the manifest in between is named once.
+    /// The next member; damage of the manifest in between is reported once.
     fn next(
         &mut self,
         set: &mut dyn Ordered,
@@ -197,7 +197,7 @@ impl<'a> Job<'a> {
         let place = match self.find(member.exact_path().as_deref()) {
             Ok(place) => place,
             Err(why) => {
-                let detail = format!("not restored: its path holds {why}");
+                let detail = format!("not restored: its path contains {why}");
                 self.tally.lose(&member.path, LossKind::Name, detail);
                 return Ok(());
             }
@@ -225,7 +225,7 @@ impl<'a> Job<'a> {
         place: &Place,
     ) -> Result<bool, RestoreError> {
         if place.at.is_empty() {
-            return Ok(false); // the root itself is the user's, with its facts
+            return Ok(false); // the root belongs to the user and keeps its metadata
         }
         let mut result = self.root(place)?.make_folder(&place.at);
         if result.is_err() && self.may_replace(place) {
@@ -248,7 +248,7 @@ impl<'a> Job<'a> {
         Ok(true)
     }
 
-    /// Whether a folder that was there already gets the facts of the set's one.
+    /// Whether an existing folder gets the metadata from the set.
     fn may_set_metadata(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
         if self.made.contains(&self.folded(place)) {
             return Ok(true);
@@ -259,7 +259,7 @@ impl<'a> Job<'a> {
                 && part.at.starts_with(&place.at)
         };
         if self.parts.iter().any(is_above) {
-            return Ok(false); // it is no piece of what was rescued
+            return Ok(false); // it is not part of what was rescued
         }
         if self.replace {
             return Ok(true);
@@ -268,8 +268,8 @@ impl<'a> Job<'a> {
         if names.is_ok_and(|names| names.is_none_or(|names| names.is_empty())) {
             return Ok(true);
         }
-        let detail = "the folder was there already; its permissions, times and attributes are \
-                      left as they were";
+        let detail = "the folder already existed; its permissions, times and attributes were \
+         not changed";
         self.tally.lose(&member.path, LossKind::Fact, detail);
         Ok(false)
     }
@@ -287,8 +287,8 @@ impl<'a> Job<'a> {
             return Ok(false);
         }
         match member.content.as_deref() {
-            // Its loss stands in the set and was named; an empty file in its
-            // place would look like the real one.
+            // The set records its loss, which was reported; an empty file in its place
+            // would look like the real one.
             Some(manifest::MISSING) => return Ok(false),
             Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
             _ => {}
@@ -306,10 +306,10 @@ impl<'a> Job<'a> {
             Ok(file) => file,
             Err(error) => return self.refused(member, place, &error),
         };
-        // Before links are made: ntfs-3g gives no DOS name to a linked file.
+        // Before hard links: ntfs-3g gives no DOS name to a linked file.
         self.put_short_name(member, place)?;
         let zeros = match member.attributes & attributes::SPARSE {
-            _ if is_packed => Zeros::Written, // ntfs-3g packs what is written in order
+            _ if is_packed => Zeros::Written, // ntfs-3g compresses what is written in order
             0 => Zeros::Plain,
             _ => Zeros::Holes,
         };
@@ -329,7 +329,7 @@ impl<'a> Job<'a> {
             Ok(trouble) => trouble,
             Err(CopyError::Fatal(error)) => return Err(error),
             Err(CopyError::Write(error)) => {
-                // What is there looks like the file and is not.
+                // The result looks like the file but is not complete.
                 let _ = self.root(place)?.remove(&place.at);
                 return self.refused(member, place, &error);
             }
@@ -345,14 +345,17 @@ impl<'a> Job<'a> {
         Ok(true)
     }
 
-    /// Why a stream cannot be of this set, if it cannot: what a forged one says
-    /// must not fill a disk with zeros.
+    /// Why a stream cannot be of this set: a forged size must not fill a disk with
+    /// zeros.
     fn cannot_be(&self, data: &Data) -> Option<String> {
         let most = self.input.most_bytes().filter(|most| data.size > *most)?;
-        Some(format!("not restored: it is to have {} bytes, the whole set has {most}", data.size))
+        Some(format!(
+            "not restored: its size is given as {} bytes, but the whole set has {most}",
+            data.size
+        ))
     }
 
-    /// A file whose data is EFS's raw export, which holds its streams too.
+    /// A file whose data is the EFS raw export, which includes its streams.
     fn encrypted_file(
         &mut self,
         set: &mut dyn Ordered,
@@ -372,7 +375,7 @@ impl<'a> Job<'a> {
             }
             Err(error) => {
                 let detail = format!(
-                    "encrypted by EFS; it is whole in the set, but could not be put back: {error}"
+                    "encrypted by EFS; complete in the set, but could not be restored: {error}"
                 );
                 self.tally.lose(&member.path, LossKind::Encrypted, detail);
                 Ok(false)
@@ -397,7 +400,7 @@ impl<'a> Job<'a> {
                 self.tally.lose(
                     &path,
                     LossKind::Name,
-                    "not restored: no stream can have that name",
+                    "not restored: the stream name is not valid",
                 );
                 continue;
             };
@@ -424,7 +427,8 @@ impl<'a> Job<'a> {
                 Err(CopyError::Fatal(error)) => return Err(error),
                 Err(CopyError::Write(error)) => {
                     self.fatal(place, &error)?;
-                    let detail = format!("this named stream could not be written: {error}");
+                    let detail =
+                        format!("this alternate data stream could not be written: {error}");
                     self.tally.lose(&path, LossKind::Fact, detail);
                     self.mark_reported(place, Piece::Stream(&name));
                 }
@@ -437,7 +441,7 @@ impl<'a> Job<'a> {
         let target = self.find(member.exact_link_to().as_deref());
         let target = target.ok().filter(|t| t.root == place.root);
         let Some(target) = target.filter(|t| !self.left.contains(&self.exact(t))) else {
-            let detail = "not restored: the file that it is a further name of was not";
+            let detail = "not restored: the file that it is a hard link to was not restored";
             self.tally.lose(&member.path, LossKind::Unreadable, detail);
             return Ok(false);
         };
@@ -460,7 +464,7 @@ impl<'a> Job<'a> {
         Ok(true)
     }
 
-    /// Where there are no hard links, a copy keeps the bytes at least.
+    /// Without hard links, a copy at least keeps the bytes.
     fn copy_instead(
         &mut self,
         member: &Member,
@@ -487,8 +491,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Makes a new file; where one may be replaced, in its place and not into
-    /// it: it may have other names that are none of ours.
+    /// Makes a new file. A file that may be replaced is removed first, not overwritten:
+    /// it may have hard links that are not ours.
     fn create(&mut self, place: &Place, is_packed: bool) -> io::Result<std::fs::File> {
         let may_replace = self.may_replace(place);
         let opened = self.places.roots.get_mut(place.root);
@@ -505,8 +509,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Whether what stands there may be taken away: never what this restore has
-    /// put there itself under a name that differs in case only.
+    /// Whether the existing file may be removed: never one that this restore has
+    /// made itself under a name that differs only in case.
     fn may_replace(&self, place: &Place) -> bool {
         self.replace && !self.made.contains(&self.folded(place))
     }
@@ -517,13 +521,13 @@ impl<'a> Job<'a> {
         let (root, at) = self
             .places
             .find(&drive, &below)
-            .ok_or_else(|| format!("the drive `{drive}`, which is no part of the set"))?;
+            .ok_or_else(|| format!("the drive `{drive}`, which is not in the set"))?;
         let is_inside = self
             .parts
             .iter()
             .any(|part| part.root == root && (is_below(&at, &part.at) || is_below(&part.at, &at)));
         if !is_inside {
-            return Err("a place outside the folders that the set is of".to_owned());
+            return Err("a path outside the folders of the set".to_owned());
         }
         Ok(Place { root, at })
     }
@@ -533,7 +537,7 @@ impl<'a> Job<'a> {
         Ok(&mut self.places.roots.get_mut(place.root).ok_or_else(missing)?.root)
     }
 
-    /// A member that could not be put down: a loss, or the end of it all.
+    /// A member that could not be restored: a loss, or the end of the restore.
     fn refused(
         &mut self,
         member: &Member,
@@ -543,11 +547,11 @@ impl<'a> Job<'a> {
         self.fatal(place, error)?;
         let detail = match error.kind() {
             io::ErrorKind::AlreadyExists if self.made.contains(&self.folded(place)) => {
-                "not restored: another file of the set has this name but for upper and lower case"
+                "not restored: another file of the set has the same name except for letter case"
                     .to_owned()
             }
             io::ErrorKind::AlreadyExists => {
-                "not restored: something of that name is there already".to_owned()
+                "not restored: a file or folder with that name already exists".to_owned()
             }
             _ => format!("not restored: {error}"),
         };
@@ -559,7 +563,7 @@ impl<'a> Job<'a> {
         self.fatal_at(self.places.shown(place.root, &place.at), error)
     }
 
-    /// Fails if the error is not this one file's.
+    /// Fails if the error is not only about this file.
     fn fatal_at(&self, path: String, error: &io::Error) -> Result<(), RestoreError> {
         let copy = || match error.raw_os_error() {
             Some(code) => io::Error::from_raw_os_error(code),
@@ -575,7 +579,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Whether what is compressed there was made so.
+    /// Whether a file that should be compressed was made so.
     pub(super) fn packs(&self, root: usize) -> bool {
         self.places.roots.get(root).is_some_and(|opened| opened.root.holds(FactKind::Compression))
     }
@@ -584,7 +588,7 @@ impl<'a> Job<'a> {
         self.hasher.hash_one((place.root, &place.at))
     }
 
-    /// The same for names that differ in case only.
+    /// The same for names that differ only in case.
     fn folded(&self, place: &Place) -> u64 {
         let lower: Vec<_> = place.at.iter().map(|n| n.to_string_lossy().to_lowercase()).collect();
         self.hasher.hash_one((place.root, lower))

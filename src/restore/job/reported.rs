@@ -1,4 +1,4 @@
-//! What was told of as lost, so that the read-back does not tell it again. By
+//! What was reported as lost, so that the read-back does not report it again. Keeps
 //! hashes: there may be a million files.
 
 use std::hash::BuildHasher;
@@ -8,7 +8,7 @@ use crate::model::name::NtName;
 use crate::restore::place::Piece;
 
 impl Job<'_> {
-    /// Remembers that this piece of a file was told of as lost.
+    /// Remembers that this piece of a file was reported as lost.
     pub(super) fn mark_reported(&mut self, place: &Place, piece: Piece<'_>) {
         let hash = self.piece(place.root, &place.at, piece);
         self.reported.insert(hash);
@@ -18,7 +18,7 @@ impl Job<'_> {
         self.hasher.hash_one((root, at, piece))
     }
 
-    /// Whether this piece of what stands there was told of as lost.
+    /// Whether this piece of the file was reported as lost.
     pub(in crate::restore) fn was_reported(
         &self,
         root: usize,
@@ -28,12 +28,12 @@ impl Job<'_> {
         self.reported.contains(&self.piece(root, at, piece))
     }
 
-    /// Whether a path of the set leads nowhere, which was told of.
+    /// Whether a path of the set was not restored, and that was reported.
     pub(in crate::restore) fn refuses(&self, path: Option<&[u8]>) -> bool {
         self.find(path).is_err()
     }
 
-    /// Whether that was not put down, or was there already and keeps its facts.
+    /// Whether the path was not restored, or existed and keeps its metadata.
     pub(in crate::restore) fn has_left(&self, root: usize, at: &[NtName]) -> bool {
         self.left.contains(&self.hasher.hash_one((root, at)))
     }

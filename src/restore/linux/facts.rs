@@ -1,5 +1,5 @@
-//! The facts of a file that was put down: on an ntfs-3g mount by its `system.ntfs_*`
-//! attributes, elsewhere its times.
+//! Sets the metadata of a restored file: on an ntfs-3g mount by `system.ntfs_*`
+//! attributes, elsewhere only times.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -23,7 +23,7 @@ pub(super) fn set_ntfs(
     let reported = |now: &mut [u8]| rustix::fs::lgetxattr(&*path, TIMES, now);
     let (attribute, value) = as_attribute(fact, reported)?;
     rustix::fs::lsetxattr(&*path, attribute, &value, XattrFlags::empty())?;
-    // Marked as a system file it may be a pipe to ntfs-3g now.
+    // As a system file, ntfs-3g may show it as a pipe now.
     let is_system = matches!(fact, Fact::Attributes(bits) if bits & attributes::SYSTEM != 0);
     if is_system || matches!(fact, Fact::Reparse(_)) {
         notice_new_kind(folder, name);
@@ -31,8 +31,8 @@ pub(super) fn set_ntfs(
     Ok(())
 }
 
-/// The attribute by which ntfs-3g takes a fact, and its value. `told` reads the
-/// times as they are, for those that are to be left alone.
+/// The attribute by which ntfs-3g takes a piece of metadata, and its value. `told`
+/// reads the current times, for those that are left unchanged.
 fn as_attribute<'a>(
     fact: &Fact<'a>,
     reported: impl FnOnce(&mut [u8]) -> rustix::io::Result<usize>,
@@ -54,7 +54,7 @@ fn as_attribute<'a>(
     })
 }
 
-/// Sets facts of an open file, in the order given, as `Root::set` does it.
+/// Sets metadata of an open file in the given order, as `Root::set` does.
 pub(in crate::restore) fn set_by_handle(
     file: &File,
     facts: &[Fact<'_>],
@@ -81,7 +81,7 @@ fn has_unknown(times: Times) -> bool {
     [created, modified, changed, accessed].contains(&FileTime(0))
 }
 
-/// The value of [`TIMES`], with those times in it that are known.
+/// The value of [`TIMES`], with the known times.
 fn with_times(mut value: [u8; 32], times: Times) -> [u8; 32] {
     let Times { created, modified, changed, accessed } = times;
     for (place, time) in value.chunks_exact_mut(8).zip([created, modified, accessed, changed]) {
@@ -92,7 +92,7 @@ fn with_times(mut value: [u8; 32], times: Times) -> [u8; 32] {
     value
 }
 
-/// Gives a file on an ntfs-3g mount these times where it has others.
+/// Sets these times of a file on an ntfs-3g mount, if they differ.
 pub(in crate::restore) fn put_times_back(file: &File, times: Times) -> io::Result<()> {
     let mut now = [0; 32];
     rustix::fs::fgetxattr(file, TIMES, &mut now[..])?;
@@ -103,7 +103,7 @@ pub(in crate::restore) fn put_times_back(file: &File, times: Times) -> io::Resul
     Ok(())
 }
 
-/// The attributes (MS-FSCC 2.6) of what stands in a folder.
+/// The attributes (MS-FSCC 2.6) of a name in a folder.
 pub(super) fn attributes_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u32> {
     let mut bits = [0; 4];
     rustix::fs::lgetxattr(&*proc_path(folder, name), "system.ntfs_attrib_be", &mut bits[..])?;
@@ -120,8 +120,8 @@ pub(super) fn add_attribute(folder: &OwnedFd, name: &CStr, bit: u32) -> rustix::
     set_attributes(folder, name, attributes_of(folder, name)? | bit)
 }
 
-/// What was a file or folder may be a link or a pipe to the kernel from now on. It
-/// finds that out by one failure, which is to be this one.
+/// The kernel may see a link or pipe in place of a file or folder from now on. It
+/// notices by one failed call, so make that call here.
 pub(super) fn notice_new_kind(folder: &OwnedFd, name: &CString) {
     let _ = rustix::fs::statat(folder, &**name, AtFlags::SYMLINK_NOFOLLOW);
 }

@@ -1,5 +1,5 @@
-//! Where `loadstate.exe` is. It is not part of Windows: it comes with the ADK,
-//! and task sequences bring it along as a package.
+//! Finds `loadstate.exe`. It is not part of Windows: it comes with the ADK, and
+//! task sequences bring it as a package.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// The program's name.
 const NAME: &str = "loadstate.exe";
 
-/// Kits, newest first, each below a folder for programs. The folders' names are
-/// the defaults of Microsoft's installers (ADK 10 and 8.1; WAIK for Windows 7).
+/// Kits, newest first, each below a program folder. The names are the defaults
+/// of Microsoft's installers (ADK 10 and 8.1; WAIK for Windows 7).
 const KITS: [&str; 4] = [
     r"Windows Kits\10\Assessment and Deployment Kit\User State Migration Tool",
     r"Windows Kits\8.1\Assessment and Deployment Kit\User State Migration Tool",
@@ -16,17 +16,17 @@ const KITS: [&str; 4] = [
     r"Windows AIK\Tools\USMT",
 ];
 
-/// What is around this process.
+/// The environment of this process.
 pub struct Around<'a> {
     /// Environment variables.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The folder of this very program.
+    /// The folder of Lifeboat itself.
     pub program: Option<PathBuf>,
 }
 
-/// Looks in the folder that the user named; or else beside this program, in the
-/// default folders of Microsoft's kits, and along `PATH`. In the second list:
-/// the places that were looked at, for people.
+/// Looks in the folder that the user gave; otherwise beside Lifeboat, in the
+/// default folders of Microsoft's kits, and along `PATH`. The second list has the
+/// places that were searched, for people.
 pub fn find(usmt: Option<&Path>, around: &Around<'_>) -> (Option<PathBuf>, Vec<PathBuf>) {
     let architecture = architecture(around);
     let mut folders = Vec::new();
@@ -50,7 +50,7 @@ pub fn find(usmt: Option<&Path>, around: &Around<'_>) -> (Option<PathBuf>, Vec<P
             }
         }
         let path = (around.variable)("PATH").unwrap_or_default();
-        // An empty entry, or a relative one, is whatever folder one is in.
+        // An empty or relative entry means the current folder.
         folders.extend(std::env::split_paths(&path).filter(|folder| folder.is_absolute()));
     }
     let mut seen = Vec::new();
@@ -63,8 +63,8 @@ pub fn find(usmt: Option<&Path>, around: &Around<'_>) -> (Option<PathBuf>, Vec<P
     (found, seen)
 }
 
-/// The folder for the system's own architecture: a program of another one
-/// cannot migrate settings.
+/// The folder for the system's architecture: a program of another one cannot
+/// migrate settings.
 fn architecture(around: &Around<'_>) -> &'static str {
     let real = (around.variable)("PROCESSOR_ARCHITEW6432");
     let real = real.or_else(|| (around.variable)("PROCESSOR_ARCHITECTURE"));
@@ -75,8 +75,8 @@ fn architecture(around: &Around<'_>) -> &'static str {
     }
 }
 
-/// Whether this is WinPE, where `loadstate` does not run. Only there is its
-/// own set-up tool in the system's folder.
+/// Whether this is WinPE, where `loadstate` does not run. Only WinPE has this
+/// set-up tool in the system's folder.
 pub fn is_windows_pe(around: &Around<'_>) -> bool {
     (around.variable)("SystemRoot")
         .is_some_and(|root| Path::new(&root).join("System32").join("wpeutil.exe").is_file())

@@ -1,5 +1,5 @@
-//! Starting `loadstate` and following it. What its command line is stands in
-//! [`crate::usmt::loadstate`].
+//! Starts `loadstate` and follows it. [`crate::usmt::loadstate`] has its command
+//! line.
 
 mod find;
 mod progress;

@@ -1,21 +1,21 @@
 //! The progress log of `loadstate` (`/progress:FILE`). Source: Microsoft's page
-//! "Log files" of USMT: date, local time, running time, then keys and values.
-//! That commas part them is known from logs that people have shown; the
-//! encoding is not told, so both that Windows knows are read.
+//! "Log files" of USMT: date, local time, running time, then keys and values. The
+//! comma as separator is known from published logs. The encoding is not documented,
+//! so both that Windows uses are read.
 
-/// A line of the log that is worth knowing.
+/// A relevant line of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Said {
     /// A phase begins: `Initializing`, `Applying` ...
     Phase(String),
-    /// So much of all is done.
+    /// Progress in percent.
     Percent(u8),
-    /// Its estimate of what is left.
+    /// Its estimate of the remaining time.
     MinutesLeft(u32),
-    /// Whose files and settings come now.
+    /// The user whose files and settings come now.
     User(String),
-    /// Something that it could not restore: the error, the file or setting, and
-    /// what it did (`Ignore`, `Abort`).
+    /// Something that it could not restore: the error, the file or setting, and the
+    /// action (`Ignore`, `Abort`).
     ErrorKind {
         /// `UnableToApply` and the like.
         error: String,
@@ -24,18 +24,18 @@ pub enum Said {
         /// `Ignore` or `Abort`.
         action: String,
     },
-    /// How many such errors it passed over.
+    /// The number of such errors that it ignored.
     Ignored(u64),
-    /// How it ended.
+    /// The end.
     Code {
         /// The return code.
         code: i32,
-        /// What it said of it.
+        /// Its message.
         message: String,
     },
 }
 
-/// The keys of the log that are read here; the others only end a value.
+/// The keys that are read; other keys only end a value.
 const KEYS: [&str; 19] = [
     "program",
     "productVersion",
@@ -58,27 +58,27 @@ const KEYS: [&str; 19] = [
     "message",
 ];
 
-/// A longer line is no line of this log.
+/// A longer line is not a line of this log.
 const LONGEST: usize = 64 << 10;
 
-/// Takes the log as it grows.
+/// Reads the log as it grows.
 #[derive(Debug, Default)]
 pub struct Watcher {
     pending: Vec<u8>,
     encoding: Option<Encoding>,
-    /// The rest of a line that was too long is passed over.
+    /// The rest of a line that was too long is skipped.
     is_skipping: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Encoding {
-    /// UTF-8, or the code page: the keys are ASCII either way.
+    /// UTF-8 or the code page: the keys are ASCII in both.
     Bytes,
     Utf16,
 }
 
 impl Watcher {
-    /// The next bytes of the log; gives what the lines that are whole now say.
+    /// Takes the next bytes of the log; returns what the complete lines say.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Said> {
         self.pending.extend_from_slice(bytes);
         let encoding = match (self.encoding, self.pending.as_slice()) {
@@ -94,7 +94,7 @@ impl Watcher {
         }
         if self.pending.len() > LONGEST {
             self.is_skipping = true;
-            // A character of two bytes stays together.
+            // Keep a two-byte character together.
             let keep = self.pending.len() % 2;
             self.pending.drain(..self.pending.len() - keep);
         }
@@ -136,7 +136,7 @@ fn read_line(line: &str) -> Vec<Said> {
     for field in fields {
         match pairs.last_mut() {
             _ if KEYS.contains(field) => pairs.push((field, String::new())),
-            // A value may have commas in it.
+            // A value can contain commas.
             Some((_, value)) if value.is_empty() => value.push_str(field),
             Some((_, value)) => {
                 value.push_str(", ");

@@ -1,4 +1,4 @@
-//! `loadstate` as a process: started, followed by its progress log, waited for.
+//! Runs `loadstate`: starts it, follows its progress log, waits for its end.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,27 +9,27 @@ use std::time::Duration;
 use super::progress::{Said, Watcher};
 use crate::usmt::logs::without_key;
 
-/// How often the progress log is looked at.
+/// Interval for reading the progress log.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Of what the program printed, so much of the end is kept.
+/// How much of the end of its output is kept.
 const TAIL: u64 = 4096;
 
-/// How it ended.
+/// The result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Its return code; `None` when the system ended it.
+    /// Its return code; `None` if the system ended it.
     pub code: Option<i32>,
-    /// Non-fatal errors that it named.
+    /// Non-fatal errors that it reported.
     pub troubles: u64,
     /// The last lines that it printed.
     pub last_words: Vec<String>,
 }
 
 /// Runs `program` in its own folder, with its progress log in `scratch`; returns
-/// when it has ended. `said` is told what the log says as soon as it says so.
+/// at its end. `said` gets each line of the log as soon as it appears.
 ///
-/// It is never killed: half of a user's settings would be worse than a long
-/// wait. Ctrl-C reaches it by itself, since it shares the console.
+/// It is never killed: half of a user's settings would be worse than a long wait.
+/// Ctrl-C reaches it anyway, since it shares the console.
 ///
 /// # Errors
 /// The program cannot be started.
@@ -40,7 +40,7 @@ pub fn run(
     scratch: &Path,
     said: &mut dyn FnMut(Said),
 ) -> io::Result<Ended> {
-    // A file, not a pipe: nothing has to be read for it to go on.
+    // A file, not a pipe: it can continue if nothing reads.
     let words = scratch.join("loadstate-output.txt");
     let output = File::create(&words)?;
     let mut command = Command::new(program);
@@ -51,7 +51,7 @@ pub fn run(
     let mut child = command.spawn()?;
     let mut log = Log { path: progress_log, at: 0, watcher: Watcher::default(), troubles: 0 };
     let status: ExitStatus = loop {
-        // Looked at before the log: what was written before the end is read.
+        // Check this before the log, so that everything written before the end is read.
         let ended = child.try_wait()?;
         log.read(said);
         if let Some(status) = ended {
@@ -72,7 +72,7 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// Reads on. A log that is not there yet, or not to be read, only costs the
+    /// Reads on. A log that is missing or cannot be read only costs the progress
     /// bar.
     fn read(&mut self, said: &mut dyn FnMut(Said)) {
         let Ok(mut file) = File::open(self.path) else { return };
@@ -90,14 +90,14 @@ impl Log<'_> {
     }
 }
 
-/// The last lines of a file, at most five; without the key of a command line among them.
+/// The last lines of a file, at most five; without the key of a command line in them.
 fn tail(path: &Path) -> io::Result<Vec<String>> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
     file.seek(SeekFrom::Start(len.saturating_sub(TAIL)))?;
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes)?;
-    bytes.retain(|b| *b != 0); // where it is UTF-16
+    bytes.retain(|b| *b != 0); // if it is UTF-16
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let from = lines.len().saturating_sub(5);

@@ -1,4 +1,4 @@
-//! A restored tree, read back and compared with its set.
+//! Reads a restored tree back and compares it with its set.
 
 mod seen;
 
@@ -23,21 +23,21 @@ use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
 use crate::tree::host::HostTree;
 use crate::tree::{Stream, Tree, TreeError};
 
-/// What a read-back found.
+/// The result of a read-back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Verified {
     /// Files compared.
     pub files: u64,
     /// Bytes compared.
     pub bytes: u64,
-    /// Files, links, folders and facts that are not as they are in the set.
+    /// Files, links, folders and pieces of metadata that differ from the set.
     pub losses: u64,
 }
 
-/// Reads a restored tree back: every byte against the manifest's hashes, and
-/// every fact that the file system holds. What differs goes to `monitor` as a
-/// loss. The times of change and access are not compared: hosts keep their own
-/// of the one, and whoever looks changes the other.
+/// Reads a restored tree back: every byte against the manifest's hashes, and all
+/// metadata that the file system supports. Reports differences to `monitor` as
+/// losses. Change and access times are not compared: hosts maintain the one, and
+/// reading changes the other.
 ///
 /// # Errors
 /// The destination or the set cannot be read; the monitor was cancelled.
@@ -49,9 +49,9 @@ pub fn verify_restored(
     read_back(input, to, None, monitor)
 }
 
-/// The same. As a part of a restore (`job`) it does not tell again what that has
-/// told, and puts the set's times on again, since reading a file may leave a new
-/// access time.
+/// The same. As part of a restore (`job`) it does not repeat that restore's
+/// reports, and sets the times again, since reading a file may change its access
+/// time.
 pub(super) fn read_back(
     input: &dyn Input,
     to: &Destinations,
@@ -101,7 +101,7 @@ pub(super) fn read_back(
 struct Check<'a> {
     places: Places,
     trees: Vec<HostTree>,
-    /// The folder of the last member: its root, its names, and the node.
+    /// The folder of the last member: root, names and node.
     above: Option<(usize, Vec<NtName>, NodeId)>,
     job: Option<&'a Job<'a>>,
     monitor: &'a dyn Monitor,
@@ -119,15 +119,19 @@ impl Check<'_> {
             return;
         }
         let Some((root, at)) = self.find(member.exact_path()) else {
-            self.tally.lose(&member.path, LossKind::Name, "not restored: its path cannot be");
+            self.tally.lose(&member.path, LossKind::Name, "not restored: its path is not valid");
             return;
         };
         let is_left = self.job.is_some_and(|job| job.has_left(root, &at));
         if at.is_empty() || is_left {
-            return; // the root itself, which is the user's; what was told of
+            return; // the root, which belongs to the user; or it was reported
         }
         if let Err(error) = self.compare(member, root, &at) {
-            self.tally.lose(&member.path, LossKind::Unreadable, format!("read back: {error}"));
+            self.tally.lose(
+                &member.path,
+                LossKind::Unreadable,
+                format!("reading back failed: {error}"),
+            );
         }
     }
 
@@ -136,7 +140,7 @@ impl Check<'_> {
         self.places.find(&drive, &below)
     }
 
-    /// The folder that a member stands in: mostly that of the one before.
+    /// The folder of a member: mostly that of the previous one.
     fn folder(&mut self, root: usize, above: &[NtName]) -> Result<NodeId, TreeError> {
         match &self.above {
             Some((r, names, id)) if *r == root && names == above => Ok(*id),
@@ -160,7 +164,7 @@ impl Check<'_> {
         let id = node.id;
         let is_folder = member.kind == MemberKind::Directory;
         if is_folder != (node.kind == NodeKind::Directory) {
-            let detail = "a folder stands where a file should be, or a file for a folder";
+            let detail = "there is a folder in place of a file, or a file in place of a folder";
             self.tally.lose(&member.path, LossKind::Name, detail);
             return Ok(());
         }
@@ -168,7 +172,7 @@ impl Check<'_> {
             let first = self.find(member.exact_link_to());
             let first = first.filter(|(r, _)| *r == root).and_then(|(_, at)| tree.at(&at).ok());
             if first != Some(id) && !self.was_reported(root, at, Piece::Link) {
-                let detail = "a file of its own; it should be one more name of another";
+                let detail = "a separate file; it should be a hard link to another file";
                 self.tally.lose(&member.path, LossKind::Fact, detail);
             }
             return Ok(());
@@ -247,7 +251,7 @@ impl Check<'_> {
     }
 }
 
-/// One stream against its hash.
+/// Checks one stream against its hash.
 struct Comparison<'a> {
     buffer: &'a mut [u8],
     monitor: &'a dyn Monitor,
@@ -255,12 +259,12 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// What is wrong with the stream, if anything is. Ends early, and without a
-    /// word, when the monitor is cancelled.
+    /// What is wrong with the stream, if anything. Ends early, without a report, if
+    /// the monitor is cancelled.
     fn of(self, stream: &mut dyn Stream, data: &Data) -> Result<Result<(), String>, TreeError> {
         let bytes = stream.len();
         if bytes != data.size {
-            return Ok(Err(format!("{bytes} bytes are there, {} should be", data.size)));
+            return Ok(Err(format!("it has {bytes} bytes instead of {}", data.size)));
         }
         let mut hash = Sha256::new();
         loop {
@@ -278,17 +282,17 @@ impl Comparison<'_> {
         if let [hole, ..] = stream.holes() {
             return Ok(Err(format!("unreadable at byte {}: {}", hole.offset, hole.reason)));
         }
-        // A member whose line was lost has no hash to compare with.
+        // A member whose line was lost has no hash to compare.
         let has_hash = bytes > 0 && !data.sha256.is_empty();
         if has_hash && finish_hex(hash) != data.sha256 {
-            return Ok(Err("other bytes than were saved (SHA-256 differs)".to_owned()));
+            return Ok(Err("the data differs from the saved data (SHA-256)".to_owned()));
         }
         Ok(Ok(()))
     }
 }
 
-/// Names the facts that are not as they are in the set, as far as the file
-/// system holds them.
+/// Reports the metadata that differs from the set, as far as the file system
+/// supports it.
 fn compare_facts(
     member: &Member,
     node: &Node,
@@ -303,14 +307,14 @@ fn compare_facts(
     };
     let same = |wanted: &Option<String>, found: &Option<Vec<u8>>| match wanted {
         Some(text) => from_base64(text) == *found,
-        None => true, // what a file has beyond the set is the file system's own
+        None => true, // metadata that is not in the set comes from the file system
     };
     expect(FactKind::Security, same(&member.security, &facts.security));
     let is_compact = member.content.as_deref() == Some(manifest::WOF);
-    // What covers a folder is compared when it is set.
+    // Reparse data that hides children is compared when it is set.
     let is_later = is_compact || job::directory_reparse::of(member).is_some();
     expect(FactKind::Reparse, is_later || same(&member.reparse, &facts.reparse));
-    // The birth ids beyond the first 16 bytes are the volume's affair.
+    // The birth ids beyond the first 16 bytes belong to the volume.
     let id = |bytes: &Vec<u8>| bytes.get(..16).map(<[u8]>::to_vec);
     let wanted_id = member.object_id.as_deref().and_then(from_base64).and_then(|b| id(&b));
     let found_id = facts.object_id.as_ref().and_then(id);
@@ -320,7 +324,7 @@ fn compare_facts(
         same(&member.extended_attributes, &facts.extended_attributes),
     );
     let found_short = facts.short_name.as_ref().and_then(NtName::as_str);
-    // A host does not tell the DOS name of a file with several names.
+    // A host does not report the DOS name of a file with hard links.
     let can_tell = node.links == 1;
     let wanted_short = member.short_name.as_deref().filter(|_| can_tell);
     expect(FactKind::ShortName, wanted_short.is_none() || wanted_short == found_short);

@@ -1,5 +1,5 @@
-//! A restored file as it is looked at: through one open handle where the host
-//! has such a way ([`HostTree::look_at`] on Linux), else call by call.
+//! A restored file during the read-back: through one open handle if the host
+//! supports it ([`HostTree::look_at`] on Linux), otherwise call by call.
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::set::format::manifest::Member;
 use crate::tree::host::HostTree;
 use crate::tree::{Stream, Tree, TreeError};
 
-/// What is known of it so far.
+/// The metadata read so far.
 pub(super) struct Seen {
     pub(super) node: Node,
     facts: Option<Metadata>,
@@ -23,7 +23,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Looks at a name in a folder, for as much as the set has of the member.
+    /// Reads a name in a folder, with as much metadata as the set has of the member.
     pub(super) fn look(
         tree: &HostTree,
         folder: NodeId,
@@ -37,7 +37,7 @@ impl Seen {
                 object_id: member.object_id.is_some(),
                 extended_attributes: member.extended_attributes.is_some(),
                 short_name: member.short_name.is_some(),
-                streams: false, // they are read by their names
+                streams: false, // they are read by name
             };
             if let Some(looked) = tree.look_at(folder, name, wanted)? {
                 let (facts, data, file) = (looked.facts, looked.data, looked.file);
@@ -71,8 +71,8 @@ impl Seen {
         }
     }
 
-    /// Puts its times on again, since reading may have left a new one.
-    #[cfg_attr(not(target_os = "linux"), allow(clippy::unused_self))] // there by the path alone
+    /// Sets its times again, since reading may have changed them.
+    #[cfg_attr(not(target_os = "linux"), allow(clippy::unused_self))] // only by path there
     pub(super) fn put_times_back(
         &self,
         root: &mut Root,

@@ -1,4 +1,4 @@
-//! The key of a set, and what locks it: a passphrase, or recipients.
+//! The key of a set, and how it is encrypted: by a passphrase or to recipients.
 
 use std::fmt;
 use std::io::Read;
@@ -13,19 +13,19 @@ use crate::model::secret::Secret;
 /// Rounds of scrypt for a new set, as a power of two: 64 MiB, so that a rescue
 /// stays within its memory.
 const WORK: u8 = 16;
-/// The most rounds that are tried on somebody's file: what `age -p` takes.
+/// The most rounds tried on an untrusted file: what `age -p` accepts.
 const MAX_WORK: u8 = 18;
-/// Characters that a passphrase has at least.
+/// The minimum length of a passphrase, in characters.
 const SHORTEST: usize = 12;
-/// The largest file that is opened whole, in bytes.
+/// The largest file that is decrypted in memory, in bytes.
 pub const MAX_SMALL: u64 = 64 << 20;
 
-/// What a set is locked with when it is made.
+/// How a new set's key is encrypted.
 #[derive(Clone, Debug)]
 pub enum Locks {
-    /// Who knows it reads the set.
+    /// The passphrase decrypts the set.
     Passphrase(Secret),
-    /// Who has the identity of one of these reads the set.
+    /// The identity of any of these decrypts the set.
     Recipients(Vec<x25519::Recipient>),
 }
 
@@ -39,16 +39,16 @@ impl Locks {
     }
 }
 
-/// How a set is to be encrypted, and what opens an interrupted one of ours.
+/// How a set is encrypted, and the keys for one of ours that was interrupted.
 #[derive(Clone, Debug)]
 pub struct Encryption {
-    /// What locks a new set.
+    /// How a new set's key is encrypted.
     pub locks: Locks,
-    /// What opens one that was begun.
+    /// The keys for an unfinished set.
     pub keys: Keys,
 }
 
-/// What a set may be opened with.
+/// The keys for a set.
 #[derive(Clone, Default)]
 pub struct Keys {
     /// A passphrase.
@@ -65,7 +65,7 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// The set's key out of its `key.age`.
+    /// Reads the set's key from its `key.age`.
     ///
     /// # Errors
     /// None of the keys opens it, or it is damaged.
@@ -83,7 +83,7 @@ impl Keys {
         };
         let reader = result.map_err(|error| match error {
             DecryptError::ExcessiveWork { required, .. } => CryptError::TooMuchWork(required),
-            // Of one that is damaged there the same is to be seen.
+            // The error is the same for a damaged file.
             DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed if of_passphrase => {
                 CryptError::WrongPassphrase
             }
@@ -108,15 +108,15 @@ impl fmt::Debug for SetKey {
 }
 
 impl SetKey {
-    /// A new one, of random bytes.
+    /// A new random key.
     pub fn generate() -> Self {
         Self(x25519::Identity::generate())
     }
 
-    /// What stands in `key.age`: an identity file, locked.
+    /// The content of `key.age`: an encrypted identity file.
     ///
     /// # Errors
-    /// There is no recipient.
+    /// There are no recipients.
     pub fn lock(&self, set: &str, locks: &Locks) -> Result<Vec<u8>, CryptError> {
         let text =
             format!("# key of the rescue set {set}\n{}\n", self.0.to_string().expose_secret());
@@ -133,10 +133,10 @@ impl SetKey {
         whole(encryptor.map_err(|e| CryptError::Failed(e.to_string()))?, text.as_bytes())
     }
 
-    /// A small file, whole.
+    /// Encrypts a small file.
     ///
     /// # Errors
-    /// None that is known of.
+    /// None is known.
     pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, CryptError> {
         let recipient = self.0.to_public();
         let encryptor =
@@ -144,10 +144,10 @@ impl SetKey {
         whole(encryptor.map_err(|e| CryptError::Failed(e.to_string()))?, plain)
     }
 
-    /// What [`SetKey::seal`] made.
+    /// Decrypts what [`SetKey::seal`] encrypted.
     ///
     /// # Errors
-    /// It is damaged, or of another set.
+    /// It is damaged, or belongs to another set.
     pub fn open(&self, file: &[u8]) -> Result<Vec<u8>, CryptError> {
         let damaged = || CryptError::Damaged("it does not decrypt with the set's key");
         let sealed = Decryptor::new_buffered(file).map_err(|_| damaged())?;
@@ -178,11 +178,11 @@ fn secret(passphrase: &Secret) -> SecretString {
     SecretString::from(passphrase.expose().to_owned())
 }
 
-/// Refuses a passphrase that would be guessed: a stick that was lost can be tried
-/// for years.
+/// Refuses a passphrase that can be guessed: a lost stick can be attacked for
+/// years.
 ///
 /// # Errors
-/// [`CryptError::WeakPassphrase`] says why.
+/// [`CryptError::WeakPassphrase`] with the reason.
 pub fn check_passphrase(passphrase: &Secret) -> Result<(), CryptError> {
     let text = passphrase.expose();
     let mut letters: Vec<char> = text.chars().collect();
@@ -203,10 +203,10 @@ pub fn check_passphrase(passphrase: &Secret) -> Result<(), CryptError> {
     Ok(())
 }
 
-/// The recipients in a text: one a line, `#` begins a remark.
+/// Parses recipients: one per line, `#` begins a comment.
 ///
 /// # Errors
-/// A line is none.
+/// A line is not a recipient.
 pub fn parse_recipients(text: &str) -> Result<Vec<x25519::Recipient>, CryptError> {
     let parse = |line: &str| {
         line.parse::<x25519::Recipient>()
@@ -215,10 +215,10 @@ pub fn parse_recipients(text: &str) -> Result<Vec<x25519::Recipient>, CryptError
     lines(text).map(parse).collect()
 }
 
-/// The identities in a text: one a line, `#` begins a remark.
+/// Parses identities: one per line, `#` begins a comment.
 ///
 /// # Errors
-/// A line is none. It is not repeated: it may be a secret with a typing error.
+/// A line is not an identity. It is not repeated: it may be a mistyped secret.
 pub fn parse_identities(text: &str) -> Result<Vec<x25519::Identity>, CryptError> {
     let parse = |line: &str| {
         let what = "a line is not an identity (AGE-SECRET-KEY-1...)";

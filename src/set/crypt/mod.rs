@@ -1,14 +1,13 @@
 //! Encryption of rescue sets: age v1 files (<https://age-encryption.org/v1>), so
 //! that the stock `age` reads them.
 //!
-//! The `age` crate makes and opens every header and every small file whole
-//! ([`key`]). The payload of the large ones is read and written here
-//! ([`stream`]), chunk by chunk: a reader goes straight to the chunk that it
-//! wants, and a writer knows what lies where when it is broken off.
+//! The `age` crate makes and decrypts every header and every small file ([`key`]).
+//! The payload of large files is processed here ([`stream`]), chunk by chunk: a
+//! reader can seek to a chunk, and a writer knows the position of every byte when it
+//! is interrupted.
 //!
-//! **No nonce is ever used for two plaintexts.** Each file has a key of its own, and
-//! an interrupted run does not go on in the file that it left, but begins
-//! another.
+//! **No nonce is ever used for two plaintexts.** Each file has its own key, and
+//! a resumed run starts a new file instead of continuing the old one.
 
 use crate::model::advice::{Advice, Ending};
 
@@ -20,26 +19,26 @@ pub use key::{Encryption, Keys, Locks, SetKey};
 /// Why something cannot be encrypted or decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CryptError {
-    /// The passphrase is not the one.
+    /// Wrong passphrase.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
-    /// It wants a passphrase, and none was given.
+    /// It needs a passphrase, and none was given.
     #[error("it is encrypted with a passphrase, and none was given")]
     NoPassphrase,
-    /// It is encrypted to recipients, and no identity that was given is one.
-    #[error("it is encrypted to a recipient, and no identity that was given is its")]
+    /// It is encrypted to recipients, and no given identity matches.
+    #[error("it is encrypted to a recipient, and none of the given identities matches")]
     NoIdentity,
-    /// Trying the passphrase would take more memory than this program allows
-    /// itself.
-    #[error("its passphrase needs 2^{0} rounds to try, which is beyond the limit of 2^18")]
+    /// Checking the passphrase would take more memory than this program
+    /// allows.
+    #[error("its passphrase needs 2^{0} rounds, which is above the limit of 2^18")]
     TooMuchWork(u8),
-    /// It is not what was written.
+    /// The data is damaged.
     #[error("{0}")]
     Damaged(&'static str),
-    /// A passphrase that a thief would guess.
+    /// A passphrase that can be guessed.
     #[error("{0}")]
     WeakPassphrase(&'static str),
-    /// What stands for a recipient or identity is none.
+    /// An invalid recipient or identity.
     #[error("{0}")]
     NotAKey(String),
     /// The age crate cannot encrypt.
@@ -51,21 +50,19 @@ impl Advice for CryptError {
     fn advice(&self) -> String {
         let advice = match self {
             Self::WrongPassphrase => {
-                "Type it again (F2 shows it): in WinPE the keyboard may be another."
+                "Type it again (F2 shows it). In WinPE, check the keyboard layout."
             }
-            Self::NoPassphrase => "Give it: --passphrase-file FILE, or LIFEBOAT_PASSPHRASE.",
-            Self::NoIdentity => "Name the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
+            Self::NoPassphrase => "Use --passphrase-file FILE or LIFEBOAT_PASSPHRASE.",
+            Self::NoIdentity => "Give the file with its AGE-SECRET-KEY-1 line: --identity FILE.",
             Self::TooMuchWork(_) => {
-                "Read the set with age itself: docs/reference/format.md, section 14, tells how."
+                "Read the set with stock age: see docs/reference/format.md, section 14."
             }
-            Self::Damaged(_) => "Fetch the file again from another copy of the set.",
-            Self::WeakPassphrase(_) => {
-                "Take another: four or five words that nobody else has together."
-            }
+            Self::Damaged(_) => "Get the file from another copy of the set.",
+            Self::WeakPassphrase(_) => "Use a stronger one, such as five random words.",
             Self::NotAKey(_) => {
                 "Recipients begin with age1, identities with AGE-SECRET-KEY-1; age-keygen makes both."
             }
-            Self::Failed(_) => "Run the command again; if it stays, report it.",
+            Self::Failed(_) => "Run the command again. If the error persists, report it.",
         };
         advice.to_owned()
     }

@@ -1,6 +1,6 @@
-//! The payload of an age file: chunks of 64 KiB, each sealed for itself
-//! (ChaCha20-Poly1305), numbered, and the last one marked, so that no chunk can
-//! be left out, moved or cut off unseen (<https://age-encryption.org/v1>,
+//! The payload of an age file: chunks of 64 KiB, each encrypted separately
+//! (ChaCha20-Poly1305) and numbered, with the last one marked. So no chunk can be
+//! removed, moved or truncated unnoticed (<https://age-encryption.org/v1>,
 //! "Payload").
 
 use std::cell::RefCell;
@@ -17,17 +17,17 @@ use super::{CryptError, SetKey};
 
 /// Plain bytes of a chunk; the last may have fewer.
 pub const CHUNK: usize = 64 << 10;
-/// What a chunk is longer when it is sealed.
+/// Bytes that encryption adds to a chunk.
 pub const TAG: usize = 16;
-/// Bytes of a sealed chunk.
+/// Bytes of an encrypted chunk.
 pub const SEALED: usize = CHUNK + TAG;
-/// Bytes of a file that are read to find its header: ours have some 300.
+/// Bytes of a file that are read to find its header: ours have about 300.
 pub const MAX_HEADER: usize = 16 << 10;
 
-/// Bytes between a header and the payload, from which the payload's key is made.
+/// Bytes between header and payload, from which the payload's key is derived.
 const NONCE: usize = 16;
 
-/// Seals and opens the chunks of one file.
+/// Encrypts and decrypts the chunks of one file.
 pub struct Cipher(ChaCha20Poly1305);
 
 impl Cipher {
@@ -36,19 +36,19 @@ impl Cipher {
         Self(ChaCha20Poly1305::new(&key.into()))
     }
 
-    /// Seals chunk `number` and appends it to `to`. No number may be used twice
-    /// with the same mark, but for the same bytes.
+    /// Encrypts chunk `number` and appends it to `to`. A number with the same mark
+    /// must never be used twice, except for the same bytes.
     pub fn seal(&self, number: u64, last: bool, plain: &[u8], to: &mut Vec<u8>) {
         let start = to.len();
         to.extend_from_slice(plain);
         let nonce = nonce(number, last);
-        // It fails only beyond 256 GiB.
+        // Fails only beyond 256 GiB.
         let tag = self.0.encrypt_in_place_detached(&nonce, b"", &mut to[start..]);
         to.extend_from_slice(&tag.unwrap_or_default());
     }
 
-    /// Opens chunk `number` in place; false if it is not what was sealed, when
-    /// what `chunk` holds is of no use.
+    /// Decrypts chunk `number` in place; false if it is not authentic, and then the
+    /// content of `chunk` is undefined.
     #[must_use]
     pub fn open(&self, number: u64, last: bool, chunk: &mut Vec<u8>) -> bool {
         let Some(plain) = chunk.len().checked_sub(TAG).filter(|&plain| plain <= CHUNK) else {
@@ -67,17 +67,17 @@ fn nonce(number: u64, last: bool) -> Nonce {
     nonce
 }
 
-/// The header of a new file for the holder of `key`, and the cipher of its payload.
+/// The header of a new file encrypted to `key`, and the cipher of its payload.
 ///
 /// # Errors
-/// None that is known of.
+/// None is known.
 pub fn begin(key: &SetKey) -> Result<(Vec<u8>, Cipher), CryptError> {
     let failed = |what: String| CryptError::Failed(what);
     let recipient = Overheard { inner: key.identity().to_public(), key: RefCell::default() };
     let encryptor = Encryptor::with_recipients(std::iter::once(&recipient as &dyn Recipient));
     let encryptor = encryptor.map_err(|error| failed(error.to_string()))?;
     let mut header = Vec::new();
-    // Only the header: the payload is ours.
+    // Only the header is age's: the payload is encrypted here.
     drop(encryptor.wrap_output(&mut header).map_err(|error| failed(error.to_string()))?);
     let file_key = recipient.key.take().ok_or_else(|| failed("no file key".to_owned()))?;
     let nonce = header.last_chunk::<NONCE>().ok_or_else(|| failed("no nonce".to_owned()))?;
@@ -88,26 +88,26 @@ pub fn begin(key: &SetKey) -> Result<(Vec<u8>, Cipher), CryptError> {
 /// The length of a file's header and the cipher of its payload; `start` is the
 /// beginning of the file, [`MAX_HEADER`] bytes of it or all.
 ///
-/// # Errors
+/// It is not an age file, not encrypted to this key, or damaged.
 /// It is no age file, not for this key, or damaged.
 pub fn open(key: &SetKey, start: &[u8]) -> Result<(usize, Cipher), CryptError> {
     let mut rest = start;
-    let not_age = |_| CryptError::Damaged("it does not begin as an encrypted file");
+    let not_age = |_| CryptError::Damaged("it does not start like an encrypted file");
     let sealed = Decryptor::new_buffered(&mut rest).map_err(not_age)?;
     let identity = Overheard { inner: key.identity().clone(), key: RefCell::default() };
     let opened = sealed.decrypt(std::iter::once(&identity as &dyn Identity)).map(drop);
-    opened.map_err(|_| CryptError::Damaged("its header does not open with the set's key"))?;
+    opened.map_err(|_| CryptError::Damaged("its header does not decrypt with the set's key"))?;
     let length = start.len() - rest.len();
     let file_key = identity.key.take();
     let nonce = start[..length].last_chunk::<NONCE>();
     match (file_key, nonce) {
         (Some(file_key), Some(nonce)) => Ok((length, Cipher::new(&file_key, nonce))),
-        _ => Err(CryptError::Damaged("its header is cut off")),
+        _ => Err(CryptError::Damaged("its header is truncated")),
     }
 }
 
 /// A recipient or identity that keeps the file's key, which the age crate does
-/// not give out.
+/// not expose.
 struct Overheard<T> {
     inner: T,
     key: RefCell<Option<FileKey>>,
@@ -137,13 +137,13 @@ fn copy(key: &FileKey) -> FileKey {
     FileKey::init_with_mut(|bytes| bytes.copy_from_slice(key.expose_secret()))
 }
 
-/// Plain bytes of a payload of so many; what is left over is no chunk.
+/// Plain bytes of a payload of this size; a remainder is not a chunk.
 pub fn plain_size(payload: u64) -> u64 {
     let (whole, rest) = (payload / SEALED as u64, payload % SEALED as u64);
     whole * CHUNK as u64 + rest.saturating_sub(TAG as u64)
 }
 
-/// Bytes of the payload of so many plain ones. No bytes are a chunk, too.
+/// Payload bytes for this many plain bytes. An empty file has one chunk, too.
 pub fn sealed_size(plain: u64) -> u64 {
     plain.saturating_add(plain.div_ceil(CHUNK as u64).max(1).saturating_mul(TAG as u64))
 }

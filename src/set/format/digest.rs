@@ -1,13 +1,13 @@
-//! XXH3 (128 bits), the quick hash: it finds what a disk or a cable did to bytes,
-//! in a fraction of the time of SHA-256. Against a forger it is of no use; what has
-//! to stand that (files, and the files of a set) has its SHA-256.
+//! XXH3 (128 bits), the fast hash: it finds what a disk or a cable did to bytes, in
+//! a fraction of the time of SHA-256. It does not protect against forgery; what
+//! must resist that (files, and the files of a set) has its SHA-256.
 
 use twox_hash::XxHash3_128;
 
 use super::hash::to_hex;
 
-/// Bytes of a file that have a digest of their own, and that are read back at once.
-/// The digests of a terabyte take 16 MiB of memory.
+/// Bytes per digest of a file, and per read-back. The digests of a terabyte take
+/// 16 MiB of memory.
 pub(crate) const BLOCK: usize = 1 << 20;
 
 /// The XXH3 of 128 bits, without a seed, in hex as `xxhsum -H2` prints it.
@@ -15,7 +15,7 @@ pub(crate) fn xxh128_hex(bytes: &[u8]) -> String {
     to_hex(&XxHash3_128::oneshot(bytes).to_be_bytes())
 }
 
-/// The digests of a file's blocks, taken as it grows.
+/// The digests of a file's blocks, computed as it grows.
 #[derive(Default)]
 pub(crate) struct Blocks {
     whole: Vec<u128>,
@@ -25,7 +25,7 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// The next bytes of the file.
+    /// Adds the next bytes of the file.
     pub(crate) fn update(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
             let (now, later) = data.split_at(data.len().min(BLOCK - self.bytes));
@@ -43,7 +43,7 @@ impl Blocks {
         }
     }
 
-    /// Whether the block of that number, from 0, is `data`: all of it.
+    /// Whether block `number` (from 0) is exactly `data`.
     pub(crate) fn has(&self, number: usize, data: &[u8]) -> bool {
         match self.whole.get(number) {
             Some(digest) => data.len() == BLOCK && XxHash3_128::oneshot(data) == *digest,

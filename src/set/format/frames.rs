@@ -1,5 +1,5 @@
-//! Independent zstd frames and the table that finds them (the zstd seekable
-//! format: a skippable frame at the end, which plain zstd passes over).
+//! Independent zstd frames and their seek table (the zstd seekable format: a
+//! skippable frame at the end, which plain zstd skips).
 
 use zeekstd::{BytesWrapper, SeekTable};
 use zstd::bulk::{Compressor, Decompressor};
@@ -7,38 +7,38 @@ use zstd::zstd_safe::{CParameter, compress_bound};
 
 use crate::set::error::SetError;
 
-/// The largest padding frame: what fills an encrypted file up to a whole chunk, in bytes.
+/// The largest padding frame, in bytes: fills an encrypted file up to a whole chunk.
 pub(crate) const MOST_PADDING: usize = crate::set::crypt::stream::CHUNK + 8;
 
-/// The plain size at which a frame is cut: large enough for zstd to work well
-/// (its window at the usual levels is 2 to 4 MiB), small enough that a flipped
-/// bit costs little and that a dozen of them fit into memory.
+/// The plain size of a frame: large enough for zstd to work well (its window at the
+/// usual levels is 2 to 4 MiB), small enough that a flipped bit costs little and a
+/// dozen frames fit into memory.
 pub const FRAME_BYTES: u64 = 4 << 20;
 
-/// The largest plain size of a frame that is read: what a forged set can make
+/// The largest plain size of a frame that is read: limits what a forged set can make
 /// a reader allocate.
 pub const MAX_FRAME_BYTES: u64 = 64 << 20;
 
-/// Packs frames; the same bytes at the same level give the same frame.
+/// Compresses frames; the same bytes at the same level give the same frame.
 pub struct Packer(Compressor<'static>);
 
 impl Packer {
-    /// For a zstd level.
+    /// Creates one for a zstd level.
     pub fn new(level: i32) -> Result<Self, SetError> {
         let mut compressor = Compressor::new(level).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(|e| internal(&e))?;
         if level == 1 {
-            // Its own tables suit a window of 512 KiB. With these, which a core's
-            // cache still holds, it sees the whole frame: the set of benches/offload.sh
-            // becomes a seventh smaller, and no slower.
+            // zstd's own tables suit a window of 512 KiB. These cover the whole frame and
+            // still fit into a core's cache: the set of benches/offload.sh becomes a
+            // seventh smaller, and no slower.
             compressor.set_parameter(CParameter::WindowLog(22)).map_err(|e| internal(&e))?;
             compressor.set_parameter(CParameter::HashLog(17)).map_err(|e| internal(&e))?;
         }
         Ok(Self(compressor))
     }
 
-    /// Packs `plain` into one frame, which replaces what `packed` held.
+    /// Compresses `plain` into one frame, which replaces the content of `packed`.
     pub fn pack(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> Result<(), SetError> {
         packed.clear();
         packed.reserve(compress_bound(plain.len()));
@@ -51,17 +51,17 @@ fn internal(error: &std::io::Error) -> SetError {
     SetError::Internal { what: format!("zstd: {error}") }
 }
 
-/// Unpacks frames, within bounds whatever they claim.
+/// Decompresses frames, within limits whatever they claim.
 pub struct Unpacker(Decompressor<'static>);
 
 impl Unpacker {
-    /// Ready for work.
+    /// Creates one.
     pub fn new() -> Result<Self, SetError> {
         Decompressor::new().map(Self).map_err(|e| internal(&e))
     }
 
-    /// Unpacks a frame that must yield exactly `plain_size` bytes, which replace
-    /// what `plain` held. The error says what is wrong with the frame.
+    /// Decompresses a frame that must yield exactly `plain_size` bytes, which replace
+    /// the content of `plain`. The error says what is wrong with the frame.
     pub fn unpack(
         &mut self,
         packed: &[u8],
@@ -71,13 +71,13 @@ impl Unpacker {
         plain.clear();
         let size = match usize::try_from(plain_size) {
             Ok(size) if plain_size <= MAX_FRAME_BYTES => size,
-            _ => return Err(format!("a frame of {plain_size} bytes is beyond the limit")),
+            _ => return Err(format!("a frame of {plain_size} bytes is larger than the limit")),
         };
         plain.reserve_exact(size);
-        // The spare room bounds what comes out.
+        // The spare capacity limits the output.
         let got = self.0.decompress_to_buffer(packed, plain).map_err(|e| e.to_string())?;
         if got != size {
-            return Err(format!("the frame holds {got} bytes, {size} were expected"));
+            return Err(format!("the frame has {got} bytes, expected {size}"));
         }
         Ok(())
     }
@@ -92,18 +92,18 @@ pub struct FrameSizes {
     pub plain: u32,
 }
 
-/// A seek table in the making.
+/// A seek table under construction.
 #[derive(Default)]
 pub struct TableWriter(SeekTable);
 
 impl TableWriter {
     /// Adds a frame.
     pub fn push(&mut self, packed: u64, plain: u64) -> Result<(), SetError> {
-        let too_large = || SetError::Internal { what: "a frame beyond 4 GiB".to_owned() };
+        let too_large = || SetError::Internal { what: "a frame larger than 4 GiB".to_owned() };
         let packed = u32::try_from(packed).map_err(|_| too_large())?;
         let plain = u32::try_from(plain).map_err(|_| too_large())?;
         let too_many = || SetError::Unfit {
-            what: "more frames than a set may have; use a larger frame size".to_owned(),
+            what: "more frames than a set can have; use a larger frame size".to_owned(),
         };
         if self.0.num_frames() as usize >= MAX_FRAMES {
             return Err(too_many());
@@ -111,7 +111,7 @@ impl TableWriter {
         self.0.log_frame(packed, plain).map_err(|_| too_many())
     }
 
-    /// The table as it stands at the end of a file.
+    /// The table as it is written to the end of a file.
     pub fn to_bytes(self) -> Vec<u8> {
         let mut serializer = self.0.into_serializer();
         let mut bytes = vec![0; serializer.encoded_len()];
@@ -127,16 +127,16 @@ impl TableWriter {
     }
 }
 
-/// The most frames of a file: 8 TiB at the usual size. Whoever reads a set holds
-/// all their places in memory, a hundred MiB for so many; a forged table must not
-/// ask for more.
+/// The most frames of a file: 8 TiB at the usual size. A reader keeps all their
+/// positions in memory, 100 MiB for this many; a forged table must not require
+/// more.
 pub const MAX_FRAMES: usize = 2 << 20;
 
-/// Bytes of the footer that ends a table and says how large it is.
+/// Bytes of the footer, which ends a table and has its size.
 pub const TABLE_FOOTER: usize = 9;
 
-/// Bytes of a whole table, by its footer; `None` if that is none, or claims
-/// more than the file has or [`MAX_FRAMES`].
+/// Bytes of a whole table, by its footer; `None` if the footer is not valid, or
+/// claims more than the file has or [`MAX_FRAMES`].
 pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
     let [a, b, c, d, descriptor, magic @ ..] = *footer;
     if u32::from_le_bytes(magic) != 0x8F92_EAB1 || descriptor & 0x7C != 0 {
@@ -148,7 +148,7 @@ pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
     (size <= file_size && frames <= MAX_FRAMES as u64).then_some(size)
 }
 
-/// Reads a whole table; `None` if it is none.
+/// Reads a whole table; `None` if it is not valid.
 pub fn read_table(bytes: &[u8]) -> Option<Vec<FrameSizes>> {
     let footer = bytes.last_chunk()?;
     if table_size(footer, bytes.len() as u64)? != bytes.len() as u64 {

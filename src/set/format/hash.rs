@@ -1,4 +1,4 @@
-//! SHA-256 as it is written down: lowercase hex.
+//! SHA-256 in text form: lowercase hex.
 
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Hex to bytes; `None` if it is not that.
+/// Hex to bytes; `None` if the text is not hex.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let bytes = text.as_bytes();
@@ -35,12 +35,12 @@ pub fn finish_hex(hash: Sha256) -> String {
     to_hex(&hash.finalize())
 }
 
-/// A hash in the middle of its work, to be written into a journal.
+/// The state of an unfinished hash, for the journal.
 pub fn freeze(hash: &Sha256) -> String {
     to_hex(&hash.serialize())
 }
 
-/// The hash that [`freeze`] wrote down; `None` if the text is not one.
+/// The hash state from [`freeze`]; `None` if the text is not valid.
 pub fn thaw(text: &str) -> Option<Sha256> {
     let bytes = from_hex(text)?;
     let state = SerializedState::<Sha256>::try_from(bytes.as_slice()).ok()?;

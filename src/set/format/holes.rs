@@ -3,16 +3,16 @@
 use super::manifest::HoleLine;
 use crate::model::loss::Hole;
 
-/// Holes that are kept apart; what comes after is told as one.
+/// Holes that are kept separately; all further ones are combined into one.
 const MAX_HOLES: usize = 4096;
 
 /// The holes of one stream.
 pub(crate) struct Holes {
-    /// Those from before an interruption.
+    /// From before an interruption.
     earlier: Vec<HoleLine>,
-    /// Where the present run began.
+    /// Where the current run began.
     from: u64,
-    /// Those that the stream told of since.
+    /// Reported by the stream since.
     seen: Vec<HoleLine>,
     /// The unreadable end, if any.
     rest: Option<HoleLine>,
@@ -20,29 +20,29 @@ pub(crate) struct Holes {
 
 impl Holes {
     pub(crate) fn new(mut earlier: Vec<HoleLine>, from: u64) -> Self {
-        // What was given up behind that place is tried again.
+        // What was given up after that position is tried again.
         for hole in &mut earlier {
             hole.length = hole.length.min(from.saturating_sub(hole.offset));
         }
         Self { earlier, from, seen: Vec::new(), rest: None }
     }
 
-    /// Takes what the stream tells, up to byte `to`. The stream may let its last
-    /// hole grow, so that one is taken again.
+    /// Takes the stream's holes up to byte `to`. The stream may extend its last hole, so
+    /// that one is read again.
     pub(crate) fn see(&mut self, told: &[Hole], to: u64) {
         let known = self.seen.len().saturating_sub(1).min(told.len());
         self.seen.truncate(known);
         for hole in &told[known..] {
             let start = hole.offset.max(self.from);
             let end = hole.offset.saturating_add(hole.length).min(to);
-            // One that lies before `from` stays as an empty one, so that the
-            // places in both lists agree.
+            // A hole before `from` stays as an empty one, so that the indices in both
+            // lists match.
             let length = end.saturating_sub(start);
             self.seen.push(HoleLine { offset: start, length, reason: hole.reason.clone() });
         }
     }
 
-    /// Takes everything from `at` to the stream's end at `size` as lost.
+    /// Records everything from `at` to the stream's end at `size` as lost.
     pub(crate) fn rest(&mut self, at: u64, size: u64, reason: &str) {
         if self.rest.is_none() {
             let length = size.saturating_sub(at);
@@ -50,7 +50,7 @@ impl Holes {
         }
     }
 
-    /// The holes in order, neighbours of one reason as one.
+    /// The holes in order; adjacent ones with the same reason are merged.
     pub(crate) fn lines(&self) -> Vec<HoleLine> {
         let mut lines: Vec<HoleLine> = Vec::new();
         let all = self.earlier.iter().chain(&self.seen).chain(&self.rest);
@@ -64,7 +64,7 @@ impl Holes {
                 }
                 Some(last) if full => {
                     last.length = (hole.offset - last.offset).saturating_add(hole.length);
-                    "many ranges, with readable ones between them".clone_into(&mut last.reason);
+                    "many ranges, with readable data between them".clone_into(&mut last.reason);
                 }
                 _ => lines.push(hole.clone()),
             }

@@ -1,6 +1,6 @@
-//! `RESTORE.txt` and `restore.cmd`: what the technician, or the next task
-//! sequence, does with a set. Plain ASCII; nothing in them comes from the
-//! source unchecked, since one of them is run.
+//! `RESTORE.txt` and `restore.cmd`: how a technician, or the next task sequence,
+//! restores a set. Plain ASCII. Nothing in them comes from the source unchecked,
+//! since one of them is run.
 
 use std::fmt::Write as _;
 
@@ -14,11 +14,11 @@ pub fn restore_txt(rescue: &Rescue) -> String {
         text.push_str(&ascii(line));
         text.push('\n');
     };
-    line("THIS FOLDER IS A RESCUE SET, MADE BY LIFEBOAT");
+    line("THIS FOLDER IS A RESCUE SET MADE BY LIFEBOAT");
     line("");
     line(&format!("Computer:  {}", machine(rescue)));
     line(&format!("Made:      {} (clock of the rescuing machine)", rescue.created));
-    line(&format!("Holds:     {}", kind_for_people(rescue)));
+    line(&format!("Contents:  {}", kind_for_people(rescue)));
     for part in &rescue.parts {
         if rescue.encryption.is_some() {
             line(&format!("           the part of drive {}: ({})", part.drive, part.role));
@@ -35,23 +35,23 @@ pub fn restore_txt(rescue: &Rescue) -> String {
         line(&format!("MISSING:   {lack}"));
     }
     if let Some(encryption) = &rescue.encryption {
-        line("Encrypted: yes. Whose files these are, and which, nobody sees without the key.");
+        line("Encrypted: yes. Without the key, no user or file name can be read.");
         line(if encryption.how == "passphrase" {
             "           Lifeboat asks for the passphrase (or: --passphrase-file FILE)."
         } else {
-            "           Add to each command below the secret key: --identity FILE."
+            "           Add the secret key to each command below: --identity FILE."
         });
     }
     let totals = rescue.totals;
-    line(&format!("Files:     {} in {} bytes", totals.files, totals.bytes));
+    line(&format!("Files:     {} ({} bytes)", totals.files, totals.bytes));
     line(&match rescue.end_state {
         _ if totals.losses == 0 => "Losses:    none".to_owned(),
         EndState::Saved | EndState::SavedWithLosses => {
-            format!("Losses:    {}. `lifeboat list` on this folder names each.", totals.losses)
+            format!("Losses:    {}. `lifeboat list` on this folder lists them.", totals.losses)
         }
     });
     line("");
-    line("1. CHECK IT");
+    line("1. CHECK THE SET");
     line("     lifeboat verify <this folder>");
     line("");
     for part in steps(rescue) {
@@ -62,11 +62,11 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     }
     line("WITHOUT LIFEBOAT");
     if rescue.encryption.is_some() {
-        by_hand(&mut line);
+        with_stock_tools(&mut line);
         return text;
     }
-    line("   Stock zstd and tar give every file's bytes (owners, rights and streams");
-    line("   need Lifeboat):");
+    line("   Stock zstd and tar extract the data of every file (owners, permissions and");
+    line("   alternate data streams require Lifeboat):");
     let split = rescue.options.split.is_some();
     line(if split {
         "     cat store.tar.zst.* | zstd -dc |"
@@ -74,25 +74,26 @@ pub fn restore_txt(rescue: &Rescue) -> String {
         "     zstd -dc store.tar.zst |"
     });
     line("       tar -x --warning=no-unknown-keyword");
-    line("   (that option is for GNU tar, which else remarks on every file; leave it out");
-    line("   with others)");
-    line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
+    line("   (GNU tar warns about each file without that option; leave it out with other");
+    line("   tar programs)");
+    line("   To check the files of the set:  sha256sum -c SHA256SUMS");
     if rescue.what == What::Store && rescue.kind != "compressed" {
-        line("   The users' files stand below USMT\\File\\<drive>$\\. Copied from there by");
-        line("   hand they are files only: the settings are lost.");
+        line("   The users' files are below USMT\\File\\<drive>$\\. If you copy them manually,");
+        line("   you get the files only: the settings are lost.");
     }
     text
 }
 
-/// What stock tools do with an encrypted set.
-fn by_hand(line: &mut dyn FnMut(&str)) {
-    line("   Stock age, zstd and tar give every file's bytes (owners, rights and streams");
-    line("   need Lifeboat). If key.age was locked to a recipient: age -d -i FILE key.age");
+/// The commands of stock tools for an encrypted set.
+fn with_stock_tools(line: &mut dyn FnMut(&str)) {
+    line("   Stock age, zstd and tar extract the data of every file (owners, permissions");
+    line("   and alternate data streams require Lifeboat). If key.age was encrypted to a");
+    line("   recipient, the first command is: age -d -i FILE key.age > key.txt");
     line("     age -d key.age > key.txt");
     line("     for f in store.tar.zst.*.age; do age -d -i key.txt $f; done | zstd -dc |");
     line("       tar -x --warning=no-unknown-keyword");
-    line("   key.txt opens the set: delete it afterwards.");
-    line("   Whether the set's files are whole:  sha256sum -c SHA256SUMS");
+    line("   key.txt decrypts the set: delete it afterwards.");
+    line("   To check the files of the set:  sha256sum -c SHA256SUMS");
 }
 
 /// The second step: restoring.
@@ -101,24 +102,24 @@ fn steps(rescue: &Rescue) -> Vec<String> {
     let mut line = |text: &str| lines.push(text.to_owned());
     match rescue.what {
         What::Store => {
-            line("2. PUT IT BACK, elevated, in WinPE or in the new Windows");
+            line("2. RESTORE, as administrator, in WinPE or in the new Windows");
             line("     restore.cmd");
-            line("   or by hand:");
+            line("   or manually:");
             line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
-            line("   Every part goes to the drive and path that it came from. In WinPE drives");
-            line("   may have other letters: then by hand, with the root that each has now");
-            line("   (--to C=E:\\ puts the part of C: onto the drive that is E: now).");
+            line("   Each part goes to its original drive and path. Drive letters may differ in");
+            line("   WinPE: then run the command manually, with the current root of each drive");
+            line("   (--to C=E:\\ restores the part of C: to the drive that is E: now).");
         }
         What::Folder => {
-            line("2. TAKE OUT WHAT IS WANTED, elevated");
-            line("   This is a folder, not a USMT store: loadstate has no use for it.");
-            line("     restore.cmd D:\\Rescued            all of it, into that folder");
-            line("   or by hand:");
+            line("2. RESTORE THE FILES YOU NEED, as administrator");
+            line("   This is a folder, not a USMT store: loadstate cannot use it.");
+            line("     restore.cmd D:\\Rescued            everything, into that folder");
+            line("   or manually:");
             line("     lifeboat restore <this folder> --to D:\\Rescued");
             line("     lifeboat list <this folder>");
             line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
-            line("   Back at its old place it would mix with what is there now: the new");
-            line("   Windows and its users. So it goes into a folder of its own.");
+            line("   Restore it to a separate folder. At its original path it would mix with the");
+            line("   new Windows and its users.");
         }
     }
     line("");
@@ -132,22 +133,23 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
     if rescue.what == What::Folder {
         return lines;
     }
-    line("3. RUN LOADSTATE, elevated, in the new Windows (it does not run in WinPE)");
+    line("3. RUN LOADSTATE, as administrator, in the new Windows (not in WinPE)");
     if rescue.encryption.is_some() {
         line("     lifeboat loadstate <this folder> --run");
-        line("   Without --run it shows the command. Name the same /i: files as at the");
+        line("   Without --run, it only shows the command. Give the same /i: files as at the");
         line("   capture: --i FILE.");
         line("");
         return lines;
     }
     let [Some(command), other] = loadstate(rescue) else {
-        line("   The set has no primary part, or its path has letters that a script should");
-        line("   not hold: give loadstate the store path named above.");
+        line("   The set has no primary part, or its path has characters that are not safe in");
+        line("   a script: give loadstate the store path listed above.");
         line("");
         return lines;
     };
     line(&format!("     {command}"));
-    line("   Name the same /i: files as at the capture. Lifeboat can start and follow it:");
+    line("   Give the same /i: files as at the capture. Lifeboat can run the command and");
+    line("   show its progress:");
     line("     lifeboat loadstate <this folder> --run");
     match rescue.kind.as_str() {
         "hard-link" => {
@@ -155,15 +157,15 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
             line("   volumes.");
             if let Some(command) = other {
                 let tried = unsure::answer("B").words("It is UNTESTED.");
-                line("   If loadstate refuses the store (return code 27 or 38), this may help. It");
-                line("   works on a copy: take hardlink.main out of the USMT folder of the copy,");
-                line(&format!("   then the following. {tried}"));
+                line("   If loadstate refuses the store (code 27 or 38), this may help. Work");
+                line("   on a copy: remove hardlink.main from the copy's USMT folder, then run");
+                line(&format!("   the following. {tried}"));
                 line(&format!("     {command}"));
             }
         }
         "compressed" => {
-            line("   An encrypted store needs /decrypt and its /key or /keyfile besides; the");
-            line("   key is not in the store.");
+            line("   An encrypted store also needs /decrypt, and /key or /keyfile. The key is not");
+            line("   in the store.");
         }
         _ => {}
     }
@@ -171,18 +173,18 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
     lines
 }
 
-/// The commands for the best way and the second one; `None` where there is none,
-/// or where its path should not stand in a script.
+/// The commands for the best and the second way; `None` if there is none, or if
+/// its path is not safe in a script.
 fn loadstate(rescue: &Rescue) -> [Option<String>; 2] {
     if rescue.encryption.is_some() {
-        return [None, None]; // the path is not to be seen
+        return [None, None]; // the path must not be visible
     }
     let mut lines = ways(&rescue.kept()).into_iter().map(|way| way.line(&Call::default()));
     [lines.next().flatten(), lines.next().flatten()]
 }
 
-/// The arguments that put every part back onto its own drive, and whether they
-/// can be used as they are: a drive that nobody knows has to be filled in.
+/// The arguments that restore each part to its own drive, and whether they can be
+/// used as they are: an unknown drive has to be filled in.
 pub(crate) fn destinations(rescue: &Rescue) -> (String, bool) {
     let mut known = true;
     let arguments: Vec<String> = rescue
@@ -207,8 +209,8 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
     let restore = if known {
         format!("\"%LIFEBOAT%\" restore \"%~dp0.\" {to}")
     } else {
-        "echo Nobody knows which drive a part of this set was on. RESTORE.txt says how\n\
-         echo to name it.\n\
+        "echo The drive of a part of this set is unknown. RESTORE.txt explains how to\n\
+         echo give it.\n\
          exit /b 1"
             .to_owned()
     };
@@ -221,16 +223,16 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
     script.push_str(&SCRIPT_GO.replace("@RESTORE@", restore));
     if rescue.what == What::Store {
         script.push_str(
-            "echo.\nif defined WINPE echo Start the new Windows, then run there, elevated:\n",
+            "echo.\nif defined WINPE echo Start the new Windows. There, as administrator, run:\n",
         );
-        script.push_str("if not defined WINPE echo Now run, elevated:\n");
+        script.push_str("if not defined WINPE echo Now, as administrator, run:\n");
         match loadstate(rescue) {
             [Some(command), _] => {
                 let _ = writeln!(script, "echo   {command}");
             }
-            [None, _] => script.push_str("echo   loadstate, as RESTORE.txt says\n"),
+            [None, _] => script.push_str("echo   loadstate, as described in RESTORE.txt\n"),
         }
-        script.push_str("echo with the same /i: files as at the capture. RESTORE.txt says more.\n");
+        script.push_str("echo with the same /i: files as at the capture. See RESTORE.txt.\n");
     }
     script.push_str(SCRIPT_TAIL);
     script
@@ -238,7 +240,7 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
 
 /// No parentheses around blocks: a path with `)` in it would end one.
 const SCRIPT_HEAD: &str = r#"@echo off
-rem Puts this rescue set back; RESTORE.txt says where to. /y asks nothing.
+rem Restores this rescue set: see RESTORE.txt. /y skips the question.
 rem Exit codes are those of lifeboat restore: 0 done, 3 done with losses,
 rem 6 stopped, all others failed.
 setlocal DisableDelayedExpansion
@@ -250,7 +252,7 @@ if not defined LIFEBOAT goto nolifeboat
 set "WINPE="
 reg query HKLM\SYSTEM\CurrentControlSet\Control\MiniNT >nul 2>&1
 if not errorlevel 1 set "WINPE=1"
-rem WinPE runs as SYSTEM. Elsewhere only an administrator may read this key.
+rem WinPE runs as SYSTEM. In Windows, only an administrator can read this key.
 if defined WINPE goto allowed
 reg query HKU\S-1-5-19 >nul 2>&1
 if errorlevel 1 goto noadmin
@@ -258,48 +260,48 @@ if errorlevel 1 goto noadmin
 if not exist "%~dp0rescue.json" goto notwhole
 "#;
 
-/// A store goes back to where it was.
+/// A store goes back to its original drives.
 const ASK_STORE: &str = r#"if /i "%~1"=="/y" goto go
-echo This puts the files of this set back to the drives and paths that they came
-echo from, on THIS computer.
+echo This restores the files of this set to their original drives and paths on
+echo THIS computer.
 set "ANSWER="
-set /p "ANSWER=Go on? Type y for yes: "
+set /p "ANSWER=Continue? Type y for yes: "
 if /i not "%ANSWER:~0,1%"=="y" goto stopped
 "#;
 
-/// A folder goes where the user says.
+/// A folder goes to the path that the user gives.
 const ASK_FOLDER: &str = r#"set "DEST=%~1"
 if /i "%~1"=="/y" set "DEST=%~2"
 if defined DEST goto go
-echo This set is a folder, not a USMT store: loadstate has no use for it.
-set /p "DEST=Put it into which folder, such as D:\Rescued? "
+echo This set is a folder, not a USMT store: loadstate cannot use it.
+set /p "DEST=Restore it to which folder, such as D:\Rescued? "
 if not defined DEST goto stopped
 "#;
 
-/// The work.
+/// The restore and its exit code.
 const SCRIPT_GO: &str = r#":go
 @RESTORE@
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="0" goto done
 if "%CODE%"=="3" goto losses
 echo.
-echo Restoring failed with exit code %CODE%. What lifeboat said stands above.
+echo The restore failed with exit code %CODE%. See the messages above.
 exit /b %CODE%
 :losses
 echo.
-echo Restored, but not everything. What is missing is named above.
+echo Restored with losses. The messages above list what is missing.
 :done
 "#;
 
 const SCRIPT_TAIL: &str = r"exit /b %CODE%
 :nolifeboat
-echo lifeboat.exe was not found. Put it beside this script, or into the PATH.
+echo lifeboat.exe was not found. Copy it beside this script or to a folder in PATH.
 exit /b 1
 :noadmin
-echo This needs administrator rights. Open an elevated command prompt and run it there.
+echo Administrator rights are required. Run this script as administrator.
 exit /b 1
 :notwhole
-echo rescue.json is missing: this set is not whole. Finish the rescue first.
+echo rescue.json is missing: this set is incomplete. Finish the rescue first.
 exit /b 1
 :stopped
 echo Nothing was done.
@@ -315,7 +317,7 @@ fn machine(rescue: &Rescue) -> String {
     match (&machine.name, &machine.serial) {
         (Some(name), Some(serial)) => format!("{name} (serial number {serial})"),
         (Some(one), None) | (None, Some(one)) => one.clone(),
-        (None, None) => "not known".to_owned(),
+        (None, None) => "unknown".to_owned(),
     }
 }
 
@@ -326,8 +328,7 @@ fn kind_for_people(rescue: &Rescue) -> String {
     }
 }
 
-/// Control characters and whatever is not ASCII become `?`; `rescue.json` has
-/// the exact names.
+/// Control and non-ASCII characters become `?`; `rescue.json` has the exact names.
 fn ascii(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
 }
@@ -396,7 +397,7 @@ mod tests {
             let rescue = rescue("hard-link", path);
             assert_eq!(loadstate(&rescue), [None, None], "{path}");
             let script = restore_cmd(&rescue);
-            assert!(script.contains("echo   loadstate, as RESTORE.txt says\n"), "{path}");
+            assert!(script.contains("echo   loadstate, as described in RESTORE.txt\n"), "{path}");
             let text = restore_txt(&rescue);
             assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7F).contains(&b)), "{path}");
         }

@@ -1,8 +1,8 @@
-//! `journal.jsonl`: what an unfinished set needs to be finished. It stands in
-//! the `.partial` folder and is gone once the set is whole.
+//! `journal.jsonl`: what is needed to finish an unfinished set. It is in the
+//! `.partial` folder until the set is complete.
 //!
-//! Each line carries its own hash: a line that was torn by the break, or that
-//! rotted since, is not believed, and the one before it counts.
+//! Each line carries its own hash: a line that was torn by the interruption, or
+//! damaged since, is ignored, and the one before it counts.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,105 +13,104 @@ use super::manifest::{Member, Totals};
 use super::rescue::{Options, SealOutcome, SetFile};
 use crate::set::crypt::{CryptError, SetKey};
 
-/// The longest journal that is read, in bytes: a line every 128 MiB of a store
-/// makes this some 10 TiB.
+/// The longest journal that is read, in bytes: with a line per 128 MiB of a store,
+/// this covers about 10 TiB.
 pub const MAX_BYTES: u64 = 256 << 20;
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Line {
-    /// The first.
+    /// The first line.
     Begin(Box<Begin>),
-    /// Up to here everything was on the medium.
+    /// A checkpoint: up to here everything was on the medium.
     Checkpoint(Box<Checkpoint>),
-    /// Store and manifest were on the medium, whole.
+    /// Store and manifest are complete and on the medium.
     Written(Written),
 }
 
-/// What was begun.
+/// The set that was started.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Begin {
-    /// The format's version.
+    /// The format version.
     pub format: u32,
-    /// The program: another version's zstd may pack other bytes.
+    /// The program: the zstd of another version may compress differently.
     pub program: String,
     /// The set's id.
     pub set: String,
-    /// When it was begun, as in `rescue.json`.
+    /// When it was started, as in `rescue.json`.
     pub created: String,
     /// The plan's digest.
     pub plan: String,
-    /// Which store or folder it is of, whatever is in it now.
+    /// Identifies the store or folder, whatever its current content.
     pub source: String,
-    /// How it is packed.
+    /// The compression options.
     pub options: Options,
 }
 
-/// Where the work can go on.
+/// A position from which the run can be resumed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Where the source is to be read from.
+    /// The position in the source.
     pub position: Position,
-    /// Frames written, which is the number of the next.
+    /// Frames written, which is the next frame's number.
     pub frames: u64,
-    /// The volume that the next frame goes to, from 1.
+    /// The volume of the next frame, from 1.
     pub volume: u32,
     /// Bytes written to that volume.
     pub volume_bytes: u64,
     /// Bytes written to the manifest.
     pub manifest_bytes: u64,
-    /// Of an encrypted set, how its bytes lie in files.
+    /// For an encrypted set, its positions in files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
 }
 
-/// The files of an encrypted set at a checkpoint. Of each kind the last is
-/// being written; all of them consist of whole chunks there.
+/// The files of an encrypted set at a checkpoint. The last one of each kind is still
+/// being written; all of them consist of whole chunks at this point.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Sealed {
-    /// Files of the store that are whole.
+    /// Complete files of the store.
     pub store: Vec<SetFile>,
-    /// Bytes in the present one, plain.
+    /// Plain bytes in the current one.
     pub store_bytes: u64,
-    /// The hash of the present one but for its last chunk, in the middle of its
-    /// work.
+    /// The unfinished hash of the current one, without its last chunk.
     pub store_hash: String,
-    /// Plain bytes since the store was last cut because of its size.
+    /// Plain bytes since the store was last split because of its size.
     pub since_cut: u64,
-    /// Files of the manifest that are whole.
+    /// Complete files of the manifest.
     pub manifest: Vec<SetFile>,
-    /// Bytes in the present one, plain.
+    /// Plain bytes in the current one.
     pub manifest_bytes: u64,
     /// Its hash, as above.
     pub manifest_hash: String,
 }
 
-/// How far the source has been read.
+/// The position in the source.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Position {
-    /// The next member, or the one that is being read: its place in the plan, and
-    /// behind that in `put_off`.
+    /// The index in the plan of the next or current member; after the end of the plan,
+    /// the index in `put_off`.
     pub member: u64,
-    /// Members of the plan that come behind all others, since they could not be
-    /// read at once.
+    /// Members of the plan that were postponed to the end, since they could not be
+    /// read at first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put_off: Vec<u64>,
-    /// How far that one has been read; absent between members.
+    /// The position in the current member; absent between members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,
-    /// What is whole so far.
+    /// Totals of the complete members.
     pub totals: Totals,
 }
 
-/// The middle of a member.
+/// A position within a member.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Inside {
     /// Its line as far as it is known.
     pub line: Member,
     /// Bytes of it in the tar: headers, data and streams.
     pub sent: u64,
-    /// The hash of the stream that is being read, in the middle of its work.
+    /// The unfinished hash of the current stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
 }
@@ -123,7 +122,7 @@ pub struct Written {
     pub files: Vec<SetFile>,
     /// Counts.
     pub totals: Totals,
-    /// What the store's seal said.
+    /// The result of the comparison with the store's seal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<SealOutcome>,
 }
@@ -134,7 +133,7 @@ struct Checked<L> {
     line: L,
 }
 
-/// A line as it is appended to the file.
+/// A line as appended to the file.
 pub fn to_bytes(line: &Line) -> Result<Vec<u8>, serde_json::Error> {
     let check = sha256_hex(&serde_json::to_vec(line)?);
     let mut bytes = serde_json::to_vec(&Checked { check, line })?;
@@ -142,18 +141,18 @@ pub fn to_bytes(line: &Line) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
-/// A line as it is appended to the journal of an encrypted set: each is an age
-/// file of its own, so that nothing is written twice under one key.
+/// A line as appended to the journal of an encrypted set: each is a separate age
+/// file, so that no key is used twice.
 ///
 /// # Errors
-/// None that is known of.
+/// None is known.
 pub fn to_sealed(line: &[u8], key: &SetKey) -> Result<Vec<u8>, CryptError> {
     let mut text = BASE64_STANDARD.encode(key.seal(line)?).into_bytes();
     text.push(b'\n');
     Ok(text)
 }
 
-/// The lines of an encrypted journal, as [`read`] gives them.
+/// The lines of an encrypted journal, as from [`read`].
 pub fn read_sealed(bytes: &[u8], key: &SetKey) -> Vec<(Line, u64)> {
     let mut lines = Vec::new();
     let mut end = 0;
@@ -170,8 +169,8 @@ pub fn read_sealed(bytes: &[u8], key: &SetKey) -> Vec<(Line, u64)> {
     lines
 }
 
-/// The lines of a journal up to the first that is not whole, each with the
-/// byte at which it ends.
+/// The lines of a journal up to the first incomplete one, each with the offset of
+/// its end.
 pub fn read(bytes: &[u8]) -> Vec<(Line, u64)> {
     let mut lines = Vec::new();
     let mut end = 0;

@@ -1,8 +1,8 @@
-//! `manifest.jsonl.zst`: one JSON object a line, in the order of the tar.
+//! `manifest.jsonl.zst`: one JSON object per line, in the order of the tar.
 //!
-//! A header, then for every frame of the store the members that *end* in it
-//! (their data, streams included, is whole by then) followed by the frame
-//! itself, then an end line with the totals.
+//! A header; then for each frame of the store, the members that *end* in it (at that
+//! point all their data, including streams, is complete) followed by the frame
+//! itself; then an end line with the totals.
 
 use crate::model::loss::Loss;
 use crate::model::monitor::Monitor;
@@ -20,16 +20,16 @@ use crate::model::name::NtName;
 pub enum Line {
     /// The first.
     Header(Header),
-    /// A file, a folder or a further link.
+    /// A file, a folder or a hard link.
     Member(Box<Member>),
     /// A frame of the store.
     Frame(Frame),
-    /// A file or folder that the store's seal names and that is not there any
-    /// more. They stand before the last line.
+    /// A file or folder that the store's seal lists and that no longer exists. These
+    /// lines are before the last one.
     SealMissing(SealMissing),
     /// The last.
     End(Totals),
-    /// Written by a later program; to be passed over.
+    /// Written by a later version; skipped.
     #[serde(other)]
     Other,
 }
@@ -37,9 +37,9 @@ pub enum Line {
 /// See [`Line::SealMissing`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SealMissing {
-    /// Where it would be in the set; lone surrogates as U+FFFD.
+    /// Its path in the set; lone surrogates as U+FFFD.
     pub path: String,
-    /// The path's WTF-8 bytes in base64, only where `path` is not exact.
+    /// The path's WTF-8 bytes in base64, only if `path` is not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_path: Option<String>,
 }
@@ -47,31 +47,31 @@ pub struct SealMissing {
 /// The first line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Header {
-    /// The version of the format: 1.
+    /// The format version: 1.
     pub format: u32,
     /// The set's id, as in `rescue.json`.
     pub set: String,
 }
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemberKind {
-    /// Has data (perhaps none).
+    /// Has data (perhaps empty).
     File,
-    /// A folder, also one that is a junction.
+    /// A folder, including a junction.
     Directory,
-    /// A further name of a file that came before ([`Member::link_to`]).
+    /// A hard link to an earlier file ([`Member::link_to`]).
     Link,
 }
 
-/// Where data starts: in which frame, at which byte of its plain contents. Data
-/// that does not end there goes on at byte 0 of the next frame.
+/// The start of data: a frame, and a byte of its plain content. Data that does not end
+/// there continues at byte 0 of the next frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct At {
     /// The frame, from 0.
     pub frame: u64,
-    /// Byte in the frame's plain contents.
+    /// Byte in the frame's plain content.
     pub offset: u64,
 }
 
@@ -80,9 +80,9 @@ pub struct At {
 pub struct Data {
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of the bytes as they stand in the set (zeros in the holes), hex.
+    /// SHA-256 of the bytes in the set (zeros in the holes), hex.
     pub sha256: String,
-    /// Where they start; `None` for no bytes.
+    /// Where they start; `None` if there are no bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
     /// Ranges that could not be read.
@@ -90,7 +90,7 @@ pub struct Data {
     pub holes: Vec<HoleLine>,
 }
 
-/// A range of zeros that stands for bytes which could not be read.
+/// A range of zeros in place of bytes that could not be read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HoleLine {
     /// Bytes from the start of the stream.
@@ -101,12 +101,12 @@ pub struct HoleLine {
     pub reason: String,
 }
 
-/// A named stream.
+/// An alternate data stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NamedStream {
     /// Its name, lone surrogates as U+FFFD.
     pub name: String,
-    /// The name's WTF-8 bytes in base64, only where `name` is not exact.
+    /// The name's WTF-8 bytes in base64, only if `name` is not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_name: Option<String>,
     /// Its bytes.
@@ -114,8 +114,8 @@ pub struct NamedStream {
     pub data: Data,
 }
 
-/// The four times, as FILETIME ticks (100 ns since 1601-01-01 UTC). JSON
-/// readers must keep 64-bit integers whole.
+/// The four times, as FILETIME ticks (100 ns since 1601-01-01 UTC). JSON readers must
+/// keep 64-bit integers exact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TimesLine {
     /// Creation.
@@ -128,7 +128,7 @@ pub struct TimesLine {
     pub accessed: u64,
 }
 
-/// A loss, with the member that it struck.
+/// A loss of a member.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LossLine {
     /// [`crate::model::loss::LossKind::as_str`].
@@ -142,26 +142,26 @@ pub struct LossLine {
 pub struct Member {
     /// The path in the set, `C/StateStore/USMT/…`; lone surrogates as U+FFFD.
     pub path: String,
-    /// The path's WTF-8 bytes in base64, only where `path` is not exact.
+    /// The path's WTF-8 bytes in base64, only if `path` is not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_path: Option<String>,
-    /// What it is.
+    /// Its kind.
     pub kind: MemberKind,
     /// Where its first tar header starts.
     #[serde(default)]
     pub start: At,
-    /// For a link: the path of the member that holds the data.
+    /// For a link: the path of the member that has the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_to: Option<String>,
-    /// [`Member::link_to`]'s WTF-8 bytes in base64, where that is not exact.
+    /// [`Member::link_to`]'s WTF-8 bytes in base64, if it is not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_link_to: Option<String>,
     /// The unnamed stream; files only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
-    /// What the unnamed stream is: absent for plain data, `wof` (it was
-    /// Compact OS data and is plain here), `efs-raw` (the raw export form),
-    /// `missing` (no byte of it was to be had; the losses say why).
+    /// The kind of the unnamed stream's data: absent for plain data, `wof` (it was Compact
+    /// OS data and is plain here), `efs-raw` (the raw export form), `missing` (no data
+    /// was available; the losses give the reason).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// File attributes (MS-FSCC 2.6).
@@ -185,14 +185,14 @@ pub struct Member {
     /// The DOS name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_name: Option<String>,
-    /// Named streams.
+    /// Alternate data streams.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<NamedStream>,
-    /// What of it was lost.
+    /// Its losses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<LossLine>,
-    /// How it differs from what the store's seal says: `changed`, `added`,
-    /// `facts`; absent when it does not, or when there is no seal.
+    /// How it differs from the store's seal: `changed`, `added`, `facts`; absent if it
+    /// does not, or if there is no seal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
 }
@@ -202,7 +202,7 @@ pub struct Member {
 pub struct Frame {
     /// Its number, from 0.
     pub frame: u64,
-    /// In which volume, from 1 (always 1 for an unsplit store).
+    /// Its volume, from 1 (always 1 for an unsplit store).
     pub volume: u32,
     /// Byte in that volume.
     pub offset: u64,
@@ -221,9 +221,9 @@ pub struct Totals {
     pub files: u64,
     /// Members that are folders.
     pub directories: u64,
-    /// Members that are further links.
+    /// Members that are hard links.
     pub links: u64,
-    /// Named streams.
+    /// Alternate data streams.
     pub streams: u64,
     /// Bytes of all streams, named and unnamed.
     pub bytes: u64,
@@ -233,7 +233,7 @@ pub struct Totals {
     pub losses: u64,
 }
 
-/// [`Member::content`] of a file of which no byte was to be had.
+/// [`Member::content`] of a file without any available data.
 pub const MISSING: &str = "missing";
 /// [`Member::content`] of Compact OS data that is plain here.
 pub const WOF: &str = "wof";
@@ -241,7 +241,7 @@ pub const WOF: &str = "wof";
 pub const EFS_RAW: &str = "efs-raw";
 
 impl Member {
-    /// A member of this path (WTF-8) and kind, of which nothing else is known.
+    /// A member of this path (WTF-8) and kind, otherwise empty.
     pub fn new(path: &[u8], kind: MemberKind) -> Self {
         let (path, raw_path) = to_text(path);
         Self {
@@ -266,31 +266,31 @@ impl Member {
         }
     }
 
-    /// The path's exact WTF-8 bytes; `None` when the line is damaged.
+    /// The path's exact WTF-8 bytes; `None` if the line is damaged.
     pub fn exact_path(&self) -> Option<Vec<u8>> {
         exact(&self.path, self.raw_path.as_deref())
     }
 
-    /// The exact WTF-8 bytes of the path that a link leads to.
+    /// The exact WTF-8 bytes of a link's target path.
     pub fn exact_link_to(&self) -> Option<Vec<u8>> {
         exact(self.link_to.as_deref()?, self.raw_link_to.as_deref())
     }
 
-    /// Notes a loss.
+    /// Records a loss.
     pub fn lose(&mut self, kind: LossKind, detail: impl Into<String>) {
         self.losses.push(LossLine { kind: kind.as_str().to_owned(), detail: detail.into() });
     }
 }
 
 impl NamedStream {
-    /// The name's exact WTF-8 bytes; `None` when the line is damaged.
+    /// The name's exact WTF-8 bytes; `None` if the line is damaged.
     pub fn exact_name(&self) -> Option<Vec<u8>> {
         exact(&self.name, self.raw_name.as_deref())
     }
 }
 
 impl Totals {
-    /// Counts one more member that is whole.
+    /// Counts one more complete member.
     pub fn count(&mut self, member: &Member) {
         match member.kind {
             MemberKind::File => self.files += 1,
@@ -300,7 +300,7 @@ impl Totals {
         self.streams += member.streams.len() as u64;
         self.losses += member.losses.len() as u64;
         let sizes = member.streams.iter().map(|s| &s.data).chain(&member.data).map(|d| d.size);
-        // Saturates only where a hostile manifest lies; verification tells.
+        // Saturates only for a hostile manifest; verification reports it.
         self.bytes = sizes.fold(self.bytes, u64::saturating_add);
     }
 }
@@ -323,17 +323,17 @@ impl From<TimesLine> for Times {
     }
 }
 
-/// Bytes as the manifest and the tar headers write them.
+/// Base64 as the manifest and the tar headers use it.
 pub fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// What [`to_base64`] wrote; `None` if the text is not that.
+/// Decodes [`to_base64`]; `None` if the text is not valid.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// WTF-8 as text, and the bytes in base64 where the text is not exact.
+/// WTF-8 as text, and the bytes in base64 if the text is not exact.
 pub fn to_text(wtf8: &[u8]) -> (String, Option<String>) {
     if let Ok(text) = std::str::from_utf8(wtf8) {
         (text.to_owned(), None)

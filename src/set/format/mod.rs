@@ -1,4 +1,4 @@
-//! What a set is made of: the names of its files, its documents, frames, the tar dialect.
+//! The format of a set: file names, documents, frames, the tar dialect.
 
 pub(crate) mod digest;
 pub mod frames;

@@ -1,32 +1,32 @@
 //! The names of a set's files.
 
-/// The file that makes a set whole.
+/// The file that makes a set complete.
 pub const RESCUE: &str = "rescue.json";
 /// The store's tar archive, in frames.
 pub const STORE: &str = "store.tar.zst";
-/// One line for each file.
+/// One line per file of the source.
 pub const MANIFEST: &str = "manifest.jsonl.zst";
-/// The hashes of all the set's files, for `sha256sum -c`.
+/// The hashes of all files of the set, for `sha256sum -c`.
 pub const SUMS: &str = "SHA256SUMS";
-/// The page for people.
+/// The report for people.
 pub const REPORT: &str = "report.html";
 /// The instructions for people.
 pub const INSTRUCTIONS: &str = "RESTORE.txt";
 /// The script that restores the set.
 pub const SCRIPT: &str = "restore.cmd";
-/// What is behind a name until its file is whole.
+/// Suffix of a name until its file is complete.
 pub const PARTIAL: &str = ".partial";
 /// The journal of an unfinished set.
 pub const JOURNAL: &str = "journal.jsonl";
-/// The mark of a run that is writing the set. Others that begin so are on their way to it.
+/// The mark of a run that is writing the set. Temporary names for it begin the same way.
 pub const IN_USE: &str = "in-use";
-/// The set's key, locked.
+/// The set's key, encrypted.
 pub const KEY: &str = "key.age";
-/// `rescue.json` as it is in a plain set, encrypted.
+/// The `rescue.json` of a plain set, encrypted.
 pub const DETAILS: &str = "details.json.age";
-/// The ending of an encrypted file.
+/// The extension of an encrypted file.
 pub const AGE: &str = ".age";
-/// What wrote a set: this program and its version.
+/// The program that wrote a set, and its version.
 pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
 
 /// The name of a volume of the store; `number` from 1.

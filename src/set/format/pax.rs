@@ -1,11 +1,11 @@
-//! PAX records (POSIX.1-2017, pax, "pax Extended Header"): `"%d %s=%s\n"`,
-//! length, keyword, value. Values may hold any byte, newlines too, at which the `tar` crate
-//! would split: so they are read here.
+//! PAX records (POSIX.1-2017, pax, "pax Extended Header"): `"%d %s=%s\n"`, length,
+//! keyword, value. Values can contain any byte, including newlines, where the `tar`
+//! crate would split: so they are parsed here.
 
 use super::ustar::{BLOCK, Header};
 use crate::model::metadata::FileTime;
 
-/// Records on their way into a header, formatted by the `tar` crate.
+/// Records for a header, formatted by the `tar` crate.
 #[derive(Default, Debug)]
 pub struct Records<'k>(Vec<(&'k str, Vec<u8>)>);
 
@@ -20,12 +20,12 @@ impl<'k> Records<'k> {
         self.0.extend(more.0);
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The records' bytes, without the header that goes before them.
+    /// The records' bytes, without their tar header.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         let records = self.0.iter().map(|(key, value)| (*key, value.as_slice()));
@@ -42,7 +42,7 @@ impl<'k> Records<'k> {
 /// A keyword and its value.
 pub type Record<'a> = (&'a [u8], &'a [u8]);
 
-/// Splits records; `None` at the first that is not one.
+/// Parses records; `None` at the first invalid one.
 pub fn parse(mut bytes: &[u8]) -> Option<Vec<Record<'_>>> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
@@ -57,7 +57,7 @@ pub fn parse(mut bytes: &[u8]) -> Option<Vec<Record<'_>>> {
     Some(records)
 }
 
-/// A decimal number of digits alone.
+/// A decimal number of digits only.
 pub fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -86,7 +86,7 @@ pub fn format_time(time: FileTime) -> String {
     format!("{whole}.{ticks:07}").trim_end_matches('0').to_owned()
 }
 
-/// What [`format_time`] wrote; finer fractions are cut off.
+/// Parses [`format_time`]; finer fractions are truncated.
 pub fn parse_time(text: &[u8]) -> Option<FileTime> {
     let (negative, text) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),

@@ -1,8 +1,8 @@
-//! Members as tar: PAX records in the dialect of Windows container layers,
-//! with words of our own under `LIFEBOAT.` where that dialect has none.
+//! Members as tar: PAX records in the dialect of Windows container layers, with
+//! additional `LIFEBOAT.` keywords where that dialect has none.
 //!
-//! A header is a function of the manifest's line alone, so that each proves the
-//! other. `docs/reference/format.md` has the table of keywords and their reasons.
+//! A header depends only on the manifest's line, so that each verifies the other.
+//! `docs/reference/format.md` has the table of keywords and their reasons.
 
 use tar::EntryType;
 
@@ -12,10 +12,10 @@ use super::ustar::{self, BLOCK, Header, padding};
 use crate::model::metadata::{FileTime, attributes};
 use crate::model::name::NtName;
 
-/// The largest run of PAX records that is read, in bytes. The most that a real
-/// file can have (security descriptor, reparse data, extended attributes and a
-/// path of 32,767 units, in base64) is half of that; Go's and libarchive's
-/// readers draw the line here too.
+/// The largest PAX header that is read, in bytes. The most that a real file can need
+/// (security descriptor, reparse data, extended attributes and a path of 32,767
+/// units, in base64) is half of that. Go's and libarchive's readers have the same
+/// limit.
 pub const MAX_RECORDS: u64 = 1 << 20;
 
 /// The blocks of zeros that end a tar.
@@ -42,7 +42,7 @@ mod key {
 }
 
 /// The headers of a member: PAX records, then the tar header. Data of
-/// [`Member::data`]'s size follows. `None` when the line is damaged.
+/// [`Member::data`]'s size follows. `None` if the line is damaged.
 pub fn member_header(member: &Member) -> Option<Vec<u8>> {
     let mut path = member.exact_path()?;
     let mut records = Records::default();
@@ -89,7 +89,7 @@ pub fn member_header(member: &Member) -> Option<Vec<u8>> {
     Some(assemble(&path, entry_type, size, member.times.modified, &target, records))
 }
 
-/// The headers of a named stream, a member called `path:stream`.
+/// The headers of an alternate data stream, a member with the name `path:stream`.
 pub fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
     let name = stream.exact_name()?;
     let path = [&member.exact_path()?, &b":"[..], &name].concat();
@@ -99,8 +99,8 @@ pub fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
     Some(assemble(&path, EntryType::Regular, stream.data.size, member.times.modified, b"", records))
 }
 
-/// Bytes of a member in the tar: its header, made already, data and streams, all
-/// filled up. `None` when the line is damaged.
+/// Bytes of a member in the tar: its finished header, data and streams, with
+/// padding. `None` if the line is damaged.
 pub fn whole_size(member: &Member, header: &[u8]) -> Option<u64> {
     let filled = |size: u64| size.checked_add(padding(size) as u64);
     let mut sum = header.len() as u64;
@@ -123,8 +123,8 @@ fn push_times(records: &mut Records<'_>, times: TimesLine) {
     }
 }
 
-/// Puts the records that every member may need before those given, and the
-/// header behind them.
+/// Puts the records that every member may need before those given, and the tar
+/// header after them.
 fn assemble(
     path: &[u8],
     entry_type: EntryType,
@@ -178,29 +178,29 @@ fn assemble(
     out
 }
 
-/// What stands in the header's field of 100 bytes: the name if it fits, else
-/// something near it for readers that know no PAX.
+/// The header's 100-byte name field: the name if it fits, otherwise an approximation
+/// for readers without PAX support.
 fn plain_name(name: &[u8]) -> Vec<u8> {
     let plain = |b: &u8| if b.is_ascii() { *b } else { b'_' };
     let mut out: Vec<u8> = name.iter().take(100).map(plain).collect();
     if name.len() > 100 && out.last() == Some(&b'.') {
-        // A name cut to `..` would lead upwards.
+        // A name truncated to `..` would lead upwards.
         out[99] = b'_';
     }
     out
 }
 
-/// Where a junction or symbolic link leads.
+/// The target of a junction or symbolic link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LinkTarget {
-    /// The name, in WTF-8, with the backslashes of Windows.
+    /// The name in WTF-8, with the backslashes of Windows.
     pub target: Vec<u8>,
     /// Whether it is a junction or a volume's mount point.
     pub mount_point: bool,
 }
 
 /// Reads a junction's or symbolic link's reparse data (MS-FSCC 2.1.2.4,
-/// 2.1.2.5); `None` for other tags and for data that makes no sense.
+/// 2.1.2.5); `None` for other tags and invalid data.
 pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {
     let word = |at: usize| Some(u16::from_le_bytes(*reparse.get(at..)?.first_chunk()?));
     let (mount_point, names) = match u32::from_le_bytes(*reparse.first_chunk()?) {
@@ -218,7 +218,7 @@ pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {
         }
         Some(NtName::from_utf16(&units).as_wtf8().to_vec())
     };
-    // The name for people, as the dialect has it; else the one for the kernel.
+    // The print name, as the dialect uses it; otherwise the substitute name.
     let kernel = || {
         let name = name(8)?;
         let target = name.strip_prefix(br"\??\").map_or(name.clone(), <[u8]>::to_vec);
@@ -227,12 +227,12 @@ pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {
     Some(LinkTarget { target: name(12).or_else(kernel)?, mount_point })
 }
 
-/// A member as its headers tell it.
+/// A member according to its headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Item {
-    /// A file, folder or link, without hashes, places, holes, losses, streams.
+    /// A file, folder or link, without hashes, positions, holes, losses, streams.
     Member(Box<Member>),
-    /// A named stream of the member before.
+    /// An alternate data stream of the member before.
     Stream(NamedStream),
 }
 
@@ -249,17 +249,17 @@ impl Item {
 /// Reads a tar header and the PAX records before it; the error says what is
 /// wrong with them.
 pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> {
-    let header = Header::parse(block).ok_or("no tar header where one should stand")?;
-    let records = pax::parse(records).ok_or("PAX records that are none")?;
+    let header = Header::parse(block).ok_or("no tar header where one is expected")?;
+    let records = pax::parse(records).ok_or("invalid PAX records")?;
     let get = |key: &str| records.iter().rev().find(|r| r.0 == key.as_bytes()).map(|r| r.1);
     let text = |key: &str| get(key).map(|value| String::from_utf8_lossy(value).into_owned());
     let time = |key: &str| match get(key) {
         None => Ok(0),
-        Some(value) => pax::parse_time(value).map(|t| t.0).ok_or("a time that is none"),
+        Some(value) => pax::parse_time(value).map(|t| t.0).ok_or("an invalid time"),
     };
     let size = match get(key::SIZE) {
         None => header.size,
-        Some(value) => pax::decimal(value).ok_or("a size that is none")?,
+        Some(value) => pax::decimal(value).ok_or("an invalid size")?,
     };
     let path = get(key::PATH).unwrap_or(header.name);
     let data = Data { size, ..Data::default() };
@@ -271,7 +271,7 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
         None => 0,
         Some(value) => pax::decimal(value)
             .and_then(|bits| u32::try_from(bits).ok())
-            .ok_or("file attributes that are none")?,
+            .ok_or("invalid file attributes")?,
     };
     let junction = attributes & attributes::DIRECTORY != 0;
     let kind = match header.entry_type {
@@ -282,7 +282,7 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
         _ => return Err("a member of an unknown kind"),
     };
     if size > 0 && header.entry_type != EntryType::Regular {
-        return Err("data where none can be");
+        return Err("data where none is allowed");
     }
     let path = match header.entry_type {
         EntryType::Directory => path.strip_suffix(b"/").unwrap_or(path),

@@ -1,19 +1,19 @@
 //! The 512-byte header of a tar member (POSIX.1-2017, pax, "ustar Interchange
-//! Format"), by the `tar` crate; here is what this dialect writes into it.
+//! Format"), by the `tar` crate; this module fills in the fields of this dialect.
 
 use tar::EntryType;
 
-/// Bytes in a header, and what data is filled up to.
+/// Bytes of a header, and the unit to which data is padded.
 pub const BLOCK: usize = 512;
 
-/// A header's fields. Owner is always 0, mode 0755 for folders and 0644 else.
+/// A header's fields. Owner is always 0, mode 0755 for folders and 0644 otherwise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header<'a> {
     /// At most 100 bytes; a longer name is in a PAX record.
     pub name: &'a [u8],
-    /// What the member is.
+    /// The kind of member.
     pub entry_type: EntryType,
-    /// Bytes of data that follow; 0 where they are too many for the field.
+    /// Bytes of data that follow; 0 if the number does not fit the field.
     pub size: u64,
     /// Seconds since 1970.
     pub modified: u64,
@@ -25,7 +25,7 @@ pub struct Header<'a> {
 pub const LARGEST: u64 = 0o77_777_777_777;
 
 impl<'a> Header<'a> {
-    /// The header's bytes. Names are cut at 100 bytes, numbers at their field.
+    /// The header's bytes. Names are truncated to 100 bytes, numbers to their field.
     pub fn to_block(&self) -> [u8; BLOCK] {
         let mut header = tar::Header::new_ustar();
         header.set_mode(if self.entry_type == EntryType::Directory { 0o755 } else { 0o644 });
@@ -38,7 +38,7 @@ impl<'a> Header<'a> {
             ustar.set_device_major(0);
             ustar.set_device_minor(0);
         }
-        // The crate's own setters refuse `..` and drop `.` and `//`: a name is kept as it is.
+        // The crate's own setters refuse `..` and drop `.` and `//`: names must stay exact.
         let fields = header.as_old_mut();
         let put = |field: &mut [u8; 100], name: &[u8]| {
             let name = &name[..name.len().min(field.len())];
@@ -47,14 +47,14 @@ impl<'a> Header<'a> {
         put(&mut fields.name, self.name);
         put(&mut fields.linkname, self.link_name);
         header.set_cksum();
-        // POSIX leaves the form open; six digits, NUL, space is what sets have always had.
+        // POSIX allows several forms; six digits, NUL, space is what sets have always had.
         if let Ok(sum) = header.cksum() {
             header.as_old_mut().cksum.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
         *header.as_bytes()
     }
 
-    /// The fields of a header; `None` for a block that is none.
+    /// Parses a header's fields; `None` for an invalid block.
     pub fn parse(block: &'a [u8; BLOCK]) -> Option<Self> {
         if !block[257..].starts_with(b"ustar") {
             return None;
@@ -75,7 +75,7 @@ fn text(field: &[u8]) -> &[u8] {
     &field[..field.iter().position(|&b| b == 0).unwrap_or(field.len())]
 }
 
-/// How many zeros follow data of this size.
+/// The number of zeros after data of this size.
 pub fn padding(size: u64) -> usize {
     let rest = usize::try_from(size % BLOCK as u64).unwrap_or(0);
     (BLOCK - rest) % BLOCK

@@ -1,5 +1,5 @@
-//! The files of an encrypted store or manifest, read as one run of plain bytes.
-//! A chunk that does not open costs what is in it.
+//! The files of an encrypted store or manifest, read as one plain file. A damaged chunk
+//! only costs its own bytes.
 
 use crate::destination::read_full;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKi
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, MAX_HEADER, SEALED, TAG, open};
 
-/// Chunks that are read at once.
+/// Chunks per read.
 const AT_ONCE: usize = 16;
 
 /// One of the files.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Segment {
-    /// Its path below the target.
+    /// Its path at the destination.
     pub(crate) path: String,
     /// Plain bytes in it.
     pub(crate) plain: u64,
 }
 
-/// A target that is owned or borrowed.
+/// A destination that is owned or borrowed.
 pub(crate) trait Reach: Send {
     fn target(&self) -> &dyn Destination;
 }
@@ -37,13 +37,13 @@ impl Reach for &dyn Destination {
     }
 }
 
-/// Files in their order, as one that is plain.
+/// Files in order, readable as one plain file.
 pub(crate) struct ConcatenatedFile<T> {
     target: T,
     key: SetKey,
-    /// The piece and where it begins.
+    /// The current segment and its start.
     pieces: Vec<(Segment, u64)>,
-    /// The last piece was not ended, or was: either will do.
+    /// The last segment may or may not have its end mark.
     unfinished: bool,
     open: Option<Open>,
 }
@@ -53,7 +53,7 @@ struct Open {
     file: Box<dyn DestinationFile>,
     header: u64,
     cipher: Cipher,
-    /// The chunks that were opened last: the number of the first, and their bytes.
+    /// The last decrypted chunks: the number of the first, and their bytes.
     first: u64,
     plain: Vec<u8>,
 }
@@ -70,12 +70,12 @@ impl<T: Reach> ConcatenatedFile<T> {
         Self { target, key, pieces, unfinished, open: None }
     }
 
-    /// Plain bytes in all.
+    /// Total plain bytes.
     pub(crate) fn total(&self) -> u64 {
         self.pieces.last().map_or(0, |(piece, start)| start.saturating_add(piece.plain))
     }
 
-    /// The piece that holds a byte, and where it begins.
+    /// The segment of a byte, and its start.
     pub(crate) fn place(&self, offset: u64) -> Option<(usize, u64)> {
         let after = self.pieces.partition_point(|(_, start)| *start <= offset);
         let index = after.checked_sub(1)?;
@@ -83,7 +83,7 @@ impl<T: Reach> ConcatenatedFile<T> {
         (offset - start < piece.plain).then_some((index, *start))
     }
 
-    /// The path of a piece, the length of its header and its cipher.
+    /// The path of a segment, the length of its header and its cipher.
     pub(crate) fn cipher(
         &mut self,
         index: usize,
@@ -118,7 +118,7 @@ impl<T: Reach> ConcatenatedFile<T> {
         }
     }
 
-    /// Reads what one piece has at a byte of it.
+    /// Reads from one segment at a byte of it.
     fn read_piece(
         &mut self,
         index: usize,
@@ -142,19 +142,19 @@ impl<T: Reach> ConcatenatedFile<T> {
             let read = read_full(&mut *open.file, from, &mut sealed)?;
             for (number, chunk) in (wanted..).zip(sealed[..read].chunks(SEALED)) {
                 let is_last = number == last;
-                // As many bytes as there are plain ones: the next may follow already.
+                // Only as many bytes as there are plain ones: the next may follow already.
                 let size = plain.saturating_sub(number * CHUNK as u64).min(CHUNK as u64);
                 let size = usize::try_from(size).unwrap_or(CHUNK) + TAG;
                 let mut bytes = chunk.get(..size).unwrap_or(chunk).to_vec();
                 let mut good = open.cipher.open(number, is_last && !unfinished, &mut bytes);
                 if !good && is_last && unfinished {
-                    // The break came after it was marked as the last one.
+                    // The interruption came after it was marked as the last one.
                     bytes = chunk.get(..size).unwrap_or(chunk).to_vec();
                     good = open.cipher.open(number, true, &mut bytes);
                 }
                 if !good || bytes.len() + TAG != size {
                     if number > wanted {
-                        break; // told when it is asked for
+                        break; // reported when it is requested
                     }
                     let what = format!("64 KiB block {number} does not decrypt: it is damaged");
                     return Err(corrupted(self.target.target(), path, what));
@@ -167,7 +167,7 @@ impl<T: Reach> ConcatenatedFile<T> {
         let count = rest.len().min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);
         if count == 0 {
-            let what = "the file ends before this".to_owned();
+            let what = "the file ends earlier".to_owned();
             return Err(corrupted(self.target.target(), path, what));
         }
         Ok(count)
@@ -211,7 +211,7 @@ impl<T: Reach> DestinationFile for ConcatenatedFile<T> {
 fn read_only(target: &dyn Destination) -> DestinationError {
     DestinationError {
         kind: ErrorKind::Denied,
-        ..corrupted(target, "", "it is read only".to_owned())
+        ..corrupted(target, "", "it is read-only".to_owned())
     }
 }
 
@@ -220,7 +220,7 @@ fn corrupted(target: &dyn Destination, path: &str, what: String) -> DestinationE
         kind: ErrorKind::Corrupted,
         path: target.display(path),
         what,
-        action: "fetch this file of the set again from another copy".to_owned(),
+        action: "get this file of the set from another copy".to_owned(),
         source: None,
     }
 }

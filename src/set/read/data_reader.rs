@@ -1,4 +1,4 @@
-//! The bytes of one stream out of a set, checked as they are read.
+//! Reads one stream from a set and checks it.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{At, Data};
 
-/// Where a reader's frames come from.
+/// The source of a reader's frames.
 pub(crate) enum Frames<'a> {
-    /// From a source of its own.
+    /// A source of its own.
     Own(Box<RandomAccessFrames>),
-    /// From one that others use before and after.
+    /// One that is shared with other readers.
     Any(&'a mut RandomAccessFrames),
-    /// From those that are read ahead.
+    /// One that reads ahead.
     SequentialCursor(&'a SequentialCursor),
 }
 
@@ -36,7 +36,7 @@ pub struct DataReader<'a> {
     source: Frames<'a>,
     at: At,
     left: u64,
-    /// `None` once bytes were passed over, or when nobody knows what it should be.
+    /// `None` after bytes were skipped, or if the hash is unknown.
     hash: Option<Sha256>,
     sha256: String,
 }
@@ -48,17 +48,17 @@ impl<'a> DataReader<'a> {
         Self { shared, source, at, left: data.size, hash, sha256: data.sha256.clone() }
     }
 
-    /// Bytes that are still to come.
+    /// The remaining bytes.
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// The next bytes; 0 at the end, which is told only when all the bytes have
-    /// the hash that the manifest says.
+    /// The next bytes; 0 at the end, and only if their hash matches the
+    /// manifest.
     ///
     /// # Errors
-    /// A frame is damaged: [`DataReader::skip_damage`] passes over it, and what
-    /// lies behind can be read. Or all was read and is not what was saved.
+    /// A frame is damaged: [`DataReader::skip_damage`] skips it, and the rest can be read.
+    /// Or everything was read and the hash differs.
     pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, SetError> {
         if buf.is_empty() {
             return Ok(0);
@@ -74,7 +74,7 @@ impl<'a> DataReader<'a> {
         }
         let rest = usize::try_from(self.at.offset).ok().and_then(|offset| frame.get(offset..));
         let rest = rest.filter(|rest| !rest.is_empty()).ok_or_else(|| {
-            self.shared.damaged(self.at.frame, "the manifest says more than it holds")
+            self.shared.damaged(self.at.frame, "the manifest records more data than the frame has")
         })?;
         let length = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
         let length = length.min(buf.len());
@@ -87,9 +87,8 @@ impl<'a> DataReader<'a> {
         Ok(length)
     }
 
-    /// Passes over the part of the stream that lies in the present, damaged
-    /// frame, and says how many bytes that is. The hash is not checked any more.
-    /// After the last byte there is nothing to pass over.
+    /// Skips the part of the stream in the current, damaged frame, and returns its size in
+    /// bytes. The hash is no longer checked. Returns 0 after the last byte.
     pub fn skip_damage(&mut self) -> u64 {
         self.hash = None;
         let place = |frame| self.shared.index.get(frame).filter(|place| place.packed > 0);
@@ -98,7 +97,7 @@ impl<'a> DataReader<'a> {
         if rest(at) == Some(0) {
             at = At { frame: at.frame.saturating_add(1), offset: 0 };
         }
-        // Where nobody knows how much is in the frame, the rest is lost.
+        // The frame's size is unknown: the rest is lost.
         let bytes = rest(at).unwrap_or(u64::MAX).min(self.left);
         self.left -= bytes;
         self.at = At { frame: at.frame.saturating_add(1), offset: 0 };
@@ -110,7 +109,7 @@ impl<'a> DataReader<'a> {
         if finish_hex(hash) == self.sha256 {
             return Ok(());
         }
-        let what = "the file's bytes do not have the SHA-256 that the manifest says";
+        let what = "the file's SHA-256 differs from the manifest";
         Err(self.shared.damaged(self.at.frame, what))
     }
 }

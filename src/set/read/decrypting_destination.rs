@@ -1,5 +1,5 @@
-//! An encrypted set as a plain one: a target in which store and manifest are
-//! found under their plain names. What reads a set need not know of keys.
+//! Shows an encrypted set as a plain one: a destination in which store and manifest have
+//! their plain names. So readers of a set need no keys.
 
 use crate::set::format::names::{DETAILS, KEY};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::set::format::rescue::Rescue;
 /// The largest `key.age` that is read, in bytes: one for hundreds of recipients.
 const MAX_KEY: u64 = 1 << 20;
 
-/// A set that was opened with its key.
+/// A set opened with its key.
 pub(crate) struct DecryptingDestination {
     inner: Arc<dyn Destination>,
     key: SetKey,
@@ -28,7 +28,7 @@ pub(crate) struct DecryptingDestination {
 }
 
 impl DecryptingDestination {
-    /// The set in `dir`, which `rescue` describes.
+    /// The set in `dir`, described by `rescue`.
     pub(crate) fn new(
         inner: Arc<dyn Destination>,
         key: SetKey,
@@ -127,7 +127,7 @@ pub(crate) fn open_key(
     keys.open(&bytes).map(Some).map_err(|error| encryption_error(target, &path, error))
 }
 
-/// What the set says of itself to who has its key: parts, seal, plan.
+/// The description for holders of the key: parts, seal, plan.
 pub(crate) fn details(
     target: &dyn Destination,
     dir: &str,
@@ -139,15 +139,15 @@ pub(crate) fn details(
     let sealed = small_file(target, &path, MAX_SMALL)?.ok_or_else(|| damaged("it is missing"))?;
     let plain = key.open(&sealed).map_err(|error| encryption_error(target, &path, error))?;
     let inner: Rescue =
-        serde_json::from_slice(&plain).map_err(|_| damaged("it holds something else"))?;
+        serde_json::from_slice(&plain).map_err(|_| damaged("it has other contents"))?;
     if inner.set != outer.set {
         return Err(damaged("it belongs to another set"));
     }
-    // Which files there are is known only when all are written.
+    // The list of files is only complete after all are written.
     Ok(Rescue { files: outer.files.clone(), ..inner })
 }
 
-/// The bytes of a file that has at most so many; `None` if it is not there.
+/// The content of a file with at most this many bytes; `None` if it does not exist.
 pub(crate) fn small_file(
     target: &dyn Destination,
     path: &str,
@@ -166,21 +166,21 @@ pub(crate) fn small_file(
     Ok(Some(bytes))
 }
 
-/// Whether a file of an unfinished set is one of these, or on its way to it.
+/// Whether a file of an unfinished set is one of these, or a temporary one for it.
 pub(crate) fn is_key(name: &str) -> bool {
     name.strip_suffix(PARTIAL).unwrap_or(name) == KEY
 }
 
-/// What `rescue.json` of an encrypted set says to everybody: no user, no file,
-/// no path, no label.
+/// The public `rescue.json` of an encrypted set: no user, no file, no path, no
+/// label.
 pub(crate) fn redacted(inner: &Rescue) -> Rescue {
     let mut outer = inner.clone();
     outer.plan.clear();
     outer.seal = None;
-    // They may name volumes.
-    outer.lacks.fill("a part of the store: who has the key is told which".to_owned());
+    // They may contain the names of volumes.
+    outer.lacks.fill("a part of the store (open the set with its key to see which)".to_owned());
     for part in &mut outer.parts {
-        // Its letter, if it is one: restore.cmd needs it.
+        // Keeps the drive letter, if it is one: restore.cmd needs it.
         let letter = part.drive.len() == 1 && part.drive.is_ascii();
         if !letter {
             "unnamed".clone_into(&mut part.drive);
@@ -194,7 +194,7 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
     outer
 }
 
-/// The error of a set for which no key was given.
+/// The error for a set without a given key.
 pub(crate) fn locked(target: &dyn Destination, dir: &str, how: &str) -> SetError {
     let error = if how == "passphrase" { CryptError::NoPassphrase } else { CryptError::NoIdentity };
     encryption_error(target, &format!("{dir}/{RESCUE}"), error)

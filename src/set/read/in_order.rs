@@ -1,5 +1,5 @@
-//! All members of a set in their order. Where the manifest has a gap, the tar's
-//! own headers fill it.
+//! All members of a set in order. If the manifest has a gap, the tar headers fill
+//! it.
 
 use std::sync::Arc;
 
@@ -16,34 +16,34 @@ pub struct InOrder {
     shared: Arc<Shared>,
     lines: Option<Lines>,
     turn: SequentialCursor,
-    /// For members that the manifest lost, whose streams must be looked for.
+    /// For members that the manifest lost, whose streams have to be located.
     any: RandomAccessFrames,
     /// Lines were lost since the last member.
     gap: bool,
-    /// Where the last member starts.
+    /// The start of the last member.
     last: Option<At>,
-    /// The gap that is being filled, and the member behind it.
+    /// The gap that is being filled, and the member after it.
     filling: Option<Filling>,
-    /// Whether the last member came out of a gap.
+    /// Whether the last member came from a gap.
     from_gap: bool,
 }
 
 struct Filling {
-    /// The next member of the gap; `None` when no more can be found.
+    /// The next member of the gap; `None` if no more can be found.
     at: Option<At>,
-    /// `None` when the gap goes on to the end.
+    /// `None` if the gap extends to the end.
     behind: Option<Box<Member>>,
 }
 
 impl InOrder {
-    /// An error is one that means that nothing can be read at all.
+    /// An error means that the set cannot be read at all.
     pub(crate) fn new(
         lines: Result<Lines, SetError>,
         shared: &Arc<Shared>,
     ) -> Result<Self, SetError> {
         let lines = match lines {
             Ok(lines) => Some(lines),
-            // Without a manifest the tar tells.
+            // Without a manifest, use the tar.
             Err(SetError::Damaged { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -59,7 +59,7 @@ impl InOrder {
         })
     }
 
-    /// The next member; `None` behind the last. After an error it goes on.
+    /// The next member; `None` after the last. Continues after an error.
     ///
     /// Members that the manifest lost come from the tar: without hashes (an
     /// empty `sha256`), holes and losses.
@@ -106,7 +106,7 @@ impl InOrder {
         member
     }
 
-    /// Where the gap starts: behind the last member.
+    /// The start of the gap: after the last member.
     fn begin_gap(&mut self) -> Result<At, SetError> {
         let mut at = self.last.unwrap_or_default();
         if self.last.is_some() {
@@ -115,8 +115,8 @@ impl InOrder {
         Ok(at)
     }
 
-    /// Reads a stream of the member that came last. Streams are to be read in
-    /// order, the unnamed one first; any may be left out.
+    /// Reads a stream of the last member. Streams must be read in order, the unnamed one
+    /// first; any can be skipped.
     pub fn data(&mut self, data: &Data) -> DataReader<'_> {
         let frames = if self.from_gap {
             Frames::Any(&mut self.any)
@@ -143,7 +143,7 @@ fn fill(
             filling.at = Some(at);
             member.map(Ok)
         }
-        // Where the next header is cannot be told: on behind the gap.
+        // The position of the next header is unknown: continue after the gap.
         Err(error) => Some(Err(error)),
     }
 }

@@ -1,5 +1,5 @@
-//! Where the frames of a store lie: by the seek table at its end or, where that
-//! is damaged, by the manifest.
+//! The positions of the frames of a store: from the seek table at its end or, if that is
+//! damaged, from the manifest.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::set::format::manifest::Line;
 use crate::set::format::names::MANIFEST;
 use crate::set::format::rescue::Rescue;
 
-/// Where one frame lies.
+/// The position of one frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     /// Byte in the store.
@@ -26,23 +26,23 @@ pub(crate) struct Place {
     pub(crate) plain: u32,
 }
 
-/// Where all of them lie.
+/// The positions of all frames.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Index {
     pub(crate) places: Vec<Place>,
-    /// Whether the seek table is sound.
+    /// Whether the seek table is intact.
     pub(crate) from_table: bool,
 }
 
 impl Index {
-    /// Reads the table; asks the manifest where it is damaged.
+    /// Reads the table; uses the manifest if it is damaged.
     pub(crate) fn load(
         target: &Arc<dyn Destination>,
         dir: &str,
         rescue: &Rescue,
         volumes: &Volumes,
     ) -> Result<Self, SetError> {
-        // A table that cannot be read is as good as one that is damaged.
+        // A table that cannot be read counts as damaged.
         match from_table(&**target, volumes) {
             Ok(Some(places)) if places.len() as u64 == rescue.totals.frames => {
                 Ok(Self { places, from_table: true })
@@ -82,7 +82,7 @@ fn from_table(target: &dyn Destination, volumes: &Volumes) -> Result<Option<Vec<
     Ok((offset + table == size).then_some(places))
 }
 
-/// Whether a frame can be what its sizes claim.
+/// Whether the sizes of a frame are plausible.
 fn is_possible(place: Place, volumes: &Volumes) -> bool {
     let plain = u64::from(place.plain);
     let bound = usize::try_from(plain).map(zstd::zstd_safe::compress_bound);
@@ -94,8 +94,8 @@ fn is_possible(place: Place, volumes: &Volumes) -> bool {
         && whole
 }
 
-/// By the frame lines. A frame whose line is lost has no place; it and what is
-/// in it cannot be read.
+/// From the frame lines. A frame whose line is lost has no position, and its content
+/// cannot be read.
 fn from_manifest(
     target: &Arc<dyn Destination>,
     dir: &str,

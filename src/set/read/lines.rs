@@ -1,5 +1,5 @@
-//! Reads the manifest line by line, within bounds whatever it holds. A damaged
-//! frame of it costs its own lines.
+//! Reads the manifest line by line, within limits whatever it contains. A damaged frame
+//! of it only costs its own lines.
 
 use std::io::Read;
 
@@ -8,20 +8,20 @@ use crate::set::error::SetError;
 use crate::set::format::frames::{MAX_FRAME_BYTES, TABLE_FOOTER, Unpacker, read_table, table_size};
 use crate::set::format::manifest::Line;
 
-/// The longest line that is read, in bytes: one of a file with thousands of
-/// streams and holes is a tenth of that.
+/// The longest line that is read, in bytes: a file with thousands of streams and holes
+/// needs a tenth of it.
 pub const MAX_LINE: usize = 16 << 20;
-/// Bytes to read at once where there is no seek table.
+/// Bytes per read if there is no seek table.
 const CHUNK: usize = 256 << 10;
 
 /// The manifest's lines, in order.
 pub struct Lines {
     source: Source,
     path: String,
-    /// Plain bytes that were not given out.
+    /// Plain bytes that were not returned yet.
     plain: Vec<u8>,
     at: usize,
-    /// Bytes of the manifest, plain, before `plain`.
+    /// Bytes of the plain manifest before `plain`.
     before: u64,
     ended: bool,
 }
@@ -29,7 +29,7 @@ pub struct Lines {
 enum Source {
     /// By the seek table.
     Frames { file: Box<dyn DestinationFile>, frames: Frames, next: usize, unpacker: Unpacker },
-    /// From one end to the other.
+    /// From start to end.
     Whole(Box<zstd::stream::read::Decoder<'static, std::io::BufReader<Sequential>>>),
 }
 
@@ -48,19 +48,19 @@ impl Lines {
             let reader = std::io::BufReader::with_capacity(CHUNK, Sequential { file, at: 0 });
             let damaged = |error: std::io::Error| damaged(&shown, 0, error.to_string());
             let mut decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(damaged)?;
-            // Our frames say how large they are and need 2 MiB; 8 MiB at most.
+            // Our frames record their size and need 2 MiB; allow 8 MiB.
             decoder.window_log_max(23).map_err(damaged)?;
             Source::Whole(Box::new(decoder))
         };
         Ok(Self { source, path: shown, plain: Vec::new(), at: 0, before: 0, ended: false })
     }
 
-    /// Whether the manifest's own seek table is sound.
+    /// Whether the manifest's own seek table is intact.
     pub fn has_table(&self) -> bool {
         matches!(self.source, Source::Frames { .. })
     }
 
-    /// Gets more plain bytes; false at the end.
+    /// Reads more plain bytes; false at the end.
     fn refill(&mut self) -> Result<bool, SetError> {
         self.before += self.at as u64;
         match &mut self.source {
@@ -71,7 +71,7 @@ impl Lines {
                 self.plain.clear();
                 let mut bytes = vec![0; packed as usize];
                 let read = match file.read_at(offset, &mut bytes) {
-                    // A part that does not decrypt costs its own lines.
+                    // A part that does not decrypt only costs its own lines.
                     Err(error) if is_damage(&error) => {
                         return Err(damaged(&self.path, offset, error.what));
                     }
@@ -98,7 +98,7 @@ impl Lines {
                     Ok(0) => return Ok(false),
                     Ok(_) => {}
                     Err(error) => {
-                        self.ended = true; // behind this nothing can be found
+                        self.ended = true; // nothing can be found after this
                         return Err(damaged(&self.path, self.before, error.to_string()));
                     }
                 }
@@ -136,10 +136,10 @@ impl Iterator for Lines {
     }
 }
 
-/// Offset, packed and plain size of each frame.
+/// Offset, compressed and plain size of each frame.
 type Frames = Vec<(u64, u32, u32)>;
 
-/// The frames by the table; `None` if there is no sound one.
+/// The frames from the table; `None` without an intact one.
 fn frames(file: &mut dyn DestinationFile, size: u64) -> Result<Option<Frames>, SetError> {
     let mut footer = [0; TABLE_FOOTER];
     let Some(at) = size.checked_sub(TABLE_FOOTER as u64) else { return Ok(None) };
@@ -168,7 +168,7 @@ fn frames(file: &mut dyn DestinationFile, size: u64) -> Result<Option<Frames>, S
     Ok((offset + table == size).then_some(frames))
 }
 
-/// Whether an encrypted file is damaged there or missing, rather than out of reach.
+/// Whether an encrypted file is damaged or missing, rather than unreachable.
 fn is_damage(error: &DestinationError) -> bool {
     matches!(error.kind, ErrorKind::Corrupted | ErrorKind::NotFound)
 }
@@ -177,7 +177,7 @@ fn damaged(path: &str, offset: u64, what: String) -> SetError {
     SetError::Damaged { path: path.to_owned(), offset, what }
 }
 
-/// A target's file as a stream.
+/// A file at a destination as a stream.
 struct Sequential {
     file: Box<dyn DestinationFile>,
     at: u64,

@@ -1,4 +1,4 @@
-//! Reading a set: opening it, members by the manifest, verification.
+//! Reads a set: opening, members by the manifest, verification.
 
 pub(crate) mod concatenated_file;
 mod data_reader;

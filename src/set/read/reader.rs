@@ -1,5 +1,5 @@
-//! A set, opened for reading: what it says of itself, its members, and the
-//! bytes of any of them, checked as they are read.
+//! An open set: its description, its members, and their data, checked while it is
+//! read.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::set::format::names::{MANIFEST, PARTIAL};
 use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
 use crate::set::read::decrypting_destination::{DecryptingDestination, details, locked, open_key};
 
-/// The largest `rescue.json` that is read, in bytes: one of 100,000 volumes.
+/// The largest `rescue.json` that is read, in bytes: for 100,000 volumes.
 const MAX_RESCUE: u64 = 32 << 20;
 
 /// A rescue set.
@@ -34,16 +34,16 @@ pub struct SetReader {
 }
 
 impl SetReader {
-    /// Opens the set in the folder `path` of the target.
+    /// Opens the set in the folder `path` of the destination.
     ///
     /// # Errors
-    /// No set is there, it is not whole, it is encrypted, or it is of a later format. A damaged
-    /// store or manifest is no error here; reading what is hit will be one.
+    /// There is no set, or it is incomplete, encrypted, or of a later format. A damaged store
+    /// or manifest is not an error here; reading the affected data will be one.
     pub fn open(target: Arc<dyn Destination>, path: &str) -> Result<Self, SetError> {
         Self::open_with(target, path, &Keys::default())
     }
 
-    /// Opens the set in the folder `path` of the target, which may be encrypted.
+    /// Opens the set in the folder `path` of the destination, which may be encrypted.
     ///
     /// # Errors
     /// Those of [`SetReader::open`], and none of the keys opens it.
@@ -60,7 +60,7 @@ impl SetReader {
                 return Err(locked(&*target, &dir, &encryption.how));
             };
             rescue = match details(&*target, &dir, &key, &rescue) {
-                // The files are in the set all the same.
+                // The set has the files anyway.
                 Err(SetError::Crypt { error: CryptError::Damaged(_), .. }) => rescue,
                 details => details?,
             };
@@ -72,7 +72,7 @@ impl SetReader {
         Ok(Self { target, dir, rescue, shared, closed: false })
     }
 
-    /// Opens what can be seen of an encrypted set without its key.
+    /// Opens the public part of an encrypted set.
     pub(crate) fn open_closed(target: Arc<dyn Destination>, path: &str) -> Result<Self, SetError> {
         let dir = path.trim_end_matches('/').to_owned();
         let rescue = read_rescue(&*target, &dir)?;
@@ -92,35 +92,35 @@ impl SetReader {
         self.dir().rsplit('/').next().unwrap_or_default()
     }
 
-    /// What the set says of itself.
+    /// The set's description.
     pub fn rescue(&self) -> &Rescue {
         &self.rescue
     }
 
-    /// The set's folder, in full, for people.
+    /// The full path of the set's folder, for people.
     pub fn display(&self) -> String {
         self.target.display(&self.dir)
     }
 
-    /// Plain bytes of all frames, by the set's own tables.
+    /// Plain bytes of all frames, from the set's own tables.
     pub fn plain_bytes(&self) -> u64 {
         self.shared.index.places.iter().map(|place| u64::from(place.plain)).sum()
     }
 
-    /// The manifest's lines. An error in between costs the lines that it
-    /// speaks of; what comes after it is read on.
+    /// The manifest's lines. An error in between costs the lines that it is about; the lines
+    /// after it can be read.
     pub fn lines(&self) -> Result<Lines, SetError> {
         Lines::open(&*self.target, &format!("{}/{MANIFEST}", self.dir))
     }
 
-    /// Reads some stream of some member. To read many in their order,
-    /// [`SetReader::in_order`] is faster.
+    /// Reads any stream of any member. [`SetReader::in_order`] is faster for many in
+    /// order.
     pub fn open_data(&self, data: &Data) -> Result<DataReader<'static>, SetError> {
         let source = RandomAccessFrames::new(Arc::clone(&self.shared))?;
         Ok(DataReader::new(Arc::clone(&self.shared), Frames::Own(Box::new(source)), data))
     }
 
-    /// All members in the order of the set, frames being read ahead.
+    /// All members in the order of the set; reads frames ahead.
     pub fn in_order(&self) -> Result<InOrder, SetError> {
         InOrder::new(self.lines(), &self.shared)
     }
@@ -145,9 +145,9 @@ pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue,
         |what: &str| Err(SetError::NotASet { path: target.display(dir), what: what.to_owned() });
     match target.stat(&path)? {
         Some(entry) if !entry.is_dir && entry.size <= MAX_RESCUE => {}
-        Some(_) => return not_a_set("its rescue.json cannot be one"),
-        None if dir.ends_with(PARTIAL) => return not_a_set("an unfinished rescue set"),
-        None => return not_a_set("no rescue set is here (rescue.json is missing)"),
+        Some(_) => return not_a_set("its rescue.json is not valid"),
+        None if dir.ends_with(PARTIAL) => return not_a_set("this is an unfinished rescue set"),
+        None => return not_a_set("this is not a rescue set (rescue.json is missing)"),
     }
     let mut file = target.open(&path)?;
     let mut bytes = Vec::new();
@@ -174,7 +174,7 @@ pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue,
 /// How a set is encrypted; `None` for a plain one.
 ///
 /// # Errors
-/// No set is there.
+/// There is no set.
 pub(crate) fn how_locked(target: &dyn Destination, dir: &str) -> Result<Option<String>, SetError> {
     let rescue = read_rescue(target, dir.trim_end_matches('/'))?;
     Ok(rescue.encryption.map(|encryption| encryption.how))

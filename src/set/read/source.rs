@@ -1,5 +1,5 @@
-//! The plain contents of frames: any of them, or all in order with a few read
-//! and unpacked ahead.
+//! The plain content of frames: in any order, or sequentially with a few read and
+//! decompressed ahead.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Unpacker;
 use crate::set::format::hash::finish_hex;
 
-/// What all that read a set share.
+/// What all readers of a set share.
 pub(crate) struct Shared {
     pub(crate) target: Arc<dyn Destination>,
     pub(crate) volumes: Volumes,
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn packed(&self, frame: u64) -> Result<(Place, Vec<u8>), SetError> {
         let place = self.index.get(frame).filter(|place| place.packed > 0);
-        let place = place.ok_or_else(|| self.damaged(frame, "nobody knows where it lies"))?;
+        let place = place.ok_or_else(|| self.damaged(frame, "its location is unknown"))?;
         let mut bytes = vec![0; place.packed as usize];
         self.volumes.read(&*self.target, place.offset, &mut bytes)?;
         Ok((place, bytes))
@@ -38,20 +38,20 @@ impl Shared {
         let (volume, offset) = place.unwrap_or_default();
         let path = self.volumes.list().get(volume).map_or("", |volume| volume.path.as_str());
         let what = match what.strip_prefix("frame ") {
-            Some(_) => what.to_owned(), // it says so already
+            Some(_) => what.to_owned(), // the frame is already in the text
             None => format!("frame {frame}: {what}"),
         };
         SetError::Damaged { path: self.target.display(path), offset, what }
     }
 }
 
-/// Where plain frames come from.
+/// A source of plain frames.
 pub(crate) trait Source {
-    /// The plain contents of a frame.
+    /// The plain content of a frame.
     fn frame(&mut self, frame: u64) -> Result<Arc<Vec<u8>>, SetError>;
 }
 
-/// Frames in any order; the last few are kept.
+/// Frames in any order; keeps the last few.
 pub(crate) struct RandomAccessFrames {
     shared: Arc<Shared>,
     unpacker: Unpacker,
@@ -88,16 +88,16 @@ type Ahead = Receiver<Result<Unpacked, SetError>>;
 
 struct Unpacked {
     plain: Vec<u8>,
-    /// XXH3 of the packed bytes, where hashes are wanted.
+    /// XXH3 of the compressed bytes, if hashes are requested.
     xxh128: Option<String>,
 }
 
-/// Frames in their order, read ahead; one before the last that was asked for is
-/// had too, but slowly. Ends its threads when it is dropped.
+/// Frames in order, read ahead. An earlier frame is possible too, but slow. Ends its
+/// threads on drop.
 pub(crate) struct ReadAheadFrames {
     shared: Arc<Shared>,
     ahead: Receiver<(u64, Ahead)>,
-    /// The frame that was asked for last: its contents, or what is wrong.
+    /// The last requested frame: its content, or what is wrong.
     now: Option<(u64, Plain)>,
     /// The hashes of frames that were passed, or what is wrong with them.
     hashes: VecDeque<(u64, Result<String, String>)>,
@@ -111,11 +111,11 @@ type Plain = Result<Arc<Vec<u8>>, String>;
 type Job = (Place, Vec<u8>, Sender<Result<Unpacked, SetError>>);
 
 impl ReadAheadFrames {
-    /// Reads on from frame `first`. With `hashing`, frames and volumes are
-    /// hashed on the way; this needs `first` to be 0.
+    /// Reads from frame `first`. With `hashing`, also hashes frames and volumes; this
+    /// requires `first` to be 0.
     pub(crate) fn new(shared: &Arc<Shared>, first: u64, hashing: bool) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-        // Bounds what is in memory: a frame plain and packed each.
+        // Limits the memory: a frame plain and compressed each.
         let (ahead_to, ahead) = bounded(threads + 2);
         let (jobs_to, jobs) = bounded::<(u64, Job)>(threads);
         let volume_hashes = Arc::new(Mutex::new(Vec::new()));
@@ -130,11 +130,11 @@ impl ReadAheadFrames {
         Self { shared, ahead, now: None, hashes, hashing, back: None, volume_hashes }
     }
 
-    /// The hash of a packed frame, or what is wrong with it; once for each, in
-    /// order. Frames that were not asked for yet are read.
+    /// The hash of a compressed frame, or what is wrong with it; once for each, in order.
+    /// Reads frames that were not requested yet.
     pub(crate) fn take_hash(&mut self, frame: u64) -> Result<String, SetError> {
         if self.now.as_ref().is_none_or(|(number, _)| *number < frame) {
-            // What is wrong with the frame itself the hash tells.
+            // The hash shows what is wrong with the frame itself.
             if let Err(error @ SetError::Destination(_)) = self.frame(frame) {
                 return Err(error);
             }
@@ -147,8 +147,8 @@ impl ReadAheadFrames {
         Err(self.shared.damaged(frame, "there is no such frame"))
     }
 
-    /// Reads everything that is left; then the hash of each volume in hex,
-    /// `None` for one that could not be read whole.
+    /// Reads everything that is left; returns the hash of each volume in hex, `None` for one
+    /// that could not be read completely.
     pub(crate) fn finish(self) -> Vec<Option<String>> {
         for (_, ahead) in &self.ahead {
             drop(ahead.recv());
@@ -169,7 +169,7 @@ impl Source for ReadAheadFrames {
                 Ok(Err(error @ SetError::Destination(_))) => return Err(error),
                 Ok(Err(SetError::Damaged { what, .. })) => Err(what),
                 Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("the thread that unpacked it died".to_owned()),
+                Err(_) => Err("the thread that decompressed it failed".to_owned()),
             };
             let unpacked = match unpacked {
                 Ok(Unpacked { plain, xxh128 }) => {
@@ -188,7 +188,7 @@ impl Source for ReadAheadFrames {
         match &self.now {
             Some((number, Ok(plain))) if *number == frame => Ok(Arc::clone(plain)),
             Some((number, Err(what))) if *number == frame => Err(self.shared.damaged(frame, what)),
-            // Passed already: a set that lies about sizes leads too far ahead.
+            // Passed already: wrong sizes in a set can lead too far ahead.
             _ => {
                 let back = match self.back.take() {
                     Some(back) => back,
@@ -200,7 +200,7 @@ impl Source for ReadAheadFrames {
     }
 }
 
-/// Reads the packed frames, one after the other.
+/// Reads the compressed frames in order.
 fn fetch(
     shared: &Shared,
     first: u64,
@@ -214,7 +214,7 @@ fn fetch(
     for frame in first..last {
         let (to, ahead) = bounded(1);
         if ahead_to.send((frame, ahead)).is_err() {
-            return; // nobody wants them any more
+            return; // the reader was dropped
         }
         match shared.packed(frame) {
             Ok((place, bytes)) => {
@@ -245,12 +245,12 @@ fn unpack(shared: &Shared, jobs: &Receiver<(u64, Job)>, hashing: bool) {
     }
 }
 
-/// Hashes volumes from their frames as they pass by, so that no byte is read a
-/// second time.
+/// Hashes volumes from their frames as they are read, so that no byte is read
+/// twice.
 struct VolumeHasher<'a> {
     volumes: &'a Volumes,
     hash: Sha256,
-    /// The byte of the store that comes next; what does not follow is a gap.
+    /// The next expected byte of the store; anything else is a gap.
     next: u64,
     hashes: Vec<Option<String>>,
     gap: bool,
@@ -267,7 +267,7 @@ impl<'a> VolumeHasher<'a> {
         self.next += bytes.len() as u64;
     }
 
-    /// Ends the volumes before `offset`; what was not seen of them is a gap.
+    /// Ends the volumes before `offset`; bytes that were not seen are a gap.
     fn reach(&mut self, offset: u64) {
         while let Some(volume) = self.volumes.list().get(self.hashes.len()) {
             let end = volume.start + volume.size;
@@ -284,7 +284,7 @@ impl<'a> VolumeHasher<'a> {
         self.next = offset;
     }
 
-    /// Reads what stands behind the frames (the seek table) and ends.
+    /// Reads what follows the frames (the seek table) and ends.
     fn finish(mut self, shared: &Shared) -> Vec<Option<String>> {
         let mut buf = vec![0; 1 << 20];
         let size = self.volumes.size();

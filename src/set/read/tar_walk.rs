@@ -1,5 +1,5 @@
-//! Walks the tar itself, by its headers: to check them, and to find members
-//! that the manifest lost.
+//! Reads the tar by its headers: to check them, and to find members that the manifest
+//! lost.
 
 use tar::EntryType;
 
@@ -9,7 +9,7 @@ use crate::set::format::manifest::{At, Member, MemberKind};
 use crate::set::format::tar_dialect::{self, Item, MAX_RECORDS};
 use crate::set::format::ustar::{BLOCK, Header, padding};
 
-/// Reads up to `length` bytes from `at` on, which moves behind them.
+/// Reads up to `length` bytes at `at`, and advances it.
 pub(crate) fn read(
     source: &mut dyn Source,
     at: &mut At,
@@ -31,7 +31,7 @@ pub(crate) fn read(
     Ok(bytes)
 }
 
-/// Reads the headers at `at`, which moves behind them; `None` at the end of the
+/// Reads the headers at `at`, and advances it; `None` at the end of the
 /// tar.
 pub(crate) fn read_item(
     shared: &Shared,
@@ -50,7 +50,7 @@ pub(crate) fn read_item(
         match header {
             Some(header) if header.entry_type == EntryType::XHeader && records.is_empty() => {
                 if header.size > MAX_RECORDS {
-                    return Err(shared.damaged(frame, "PAX records beyond all measure"));
+                    return Err(shared.damaged(frame, "PAX records that are too large"));
                 }
                 let size = usize::try_from(header.size).unwrap_or(0);
                 records = read(source, at, size)?;
@@ -64,7 +64,7 @@ pub(crate) fn read_item(
     }
 }
 
-/// Where `bytes` bytes behind `at` are; `None` beyond the store's end.
+/// The position `bytes` bytes after `at`; `None` beyond the store's end.
 pub(crate) fn advance(shared: &Shared, at: At, bytes: u64) -> Option<At> {
     let mut at = at;
     let mut left = bytes;
@@ -82,8 +82,8 @@ pub(crate) fn advance(shared: &Shared, at: At, bytes: u64) -> Option<At> {
     }
 }
 
-/// Reads the member at `at`, which moves behind it, with its streams; without
-/// hashes, which only the manifest knows. `None` at the end of the tar.
+/// Reads the member at `at` with its streams, and advances it; without hashes, which
+/// only the manifest has. `None` at the end of the tar.
 pub(crate) fn read_member(
     shared: &Shared,
     source: &mut dyn Source,
@@ -113,7 +113,7 @@ pub(crate) fn read_member(
     }
     loop {
         let mut next = *at;
-        // What cannot be read is not this member's.
+        // Unreadable data after it does not belong to this member.
         let Ok(Some(Item::Stream(mut stream))) = read_item(shared, source, &mut next) else {
             return Ok(Some(member));
         };

@@ -1,5 +1,5 @@
-//! Frames in their order, shared by readers that follow one another. Nothing is
-//! read before the first of them asks.
+//! Frames in order, shared by consecutive readers. Nothing is read before the first
+//! request.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::source::{ReadAheadFrames, Shared, Source};
 use crate::set::error::SetError;
 
-/// Frames that are read though nobody asked for them, rather than begin anew
-/// behind them: what is read ahead anyhow.
+/// Up to this distance, frames are read and skipped rather than starting again at a
+/// later one: this is how far it reads ahead anyway.
 const NEAR: u64 = 8;
 
-/// See the module. Streams are best asked for in the order of the set; going
-/// back, or far ahead, is possible and begins anew there.
+/// See the module. Streams are best requested in the order of the set. Going back, or far
+/// ahead, is possible and starts again there.
 pub(crate) struct SequentialCursor {
     shared: Arc<Shared>,
-    /// The frame asked for last, and what reads ahead of it.
+    /// The last requested frame, and the reader ahead of it.
     ahead: RefCell<Option<(u64, ReadAheadFrames)>>,
 }
 

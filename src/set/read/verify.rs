@@ -1,6 +1,6 @@
-//! Proves a set: every file, every frame, every member's bytes, and that the
-//! manifest and the tar say the same. Each byte is read once; of an encrypted set
-//! twice, as it lies there and as it decrypts.
+//! Verifies a set: every file, every frame, every member's data, and that manifest and
+//! tar match. Each byte is read once; of an encrypted set twice, encrypted and
+//! decrypted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,38 +24,38 @@ use crate::set::format::rescue::Rescue;
 use crate::set::format::tar_dialect::Item;
 use crate::set::format::ustar::padding;
 
-/// How much is looked at.
+/// The extent of the check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
-    /// Whether all files are there with their sizes, and open.
+    /// Whether all files exist with their sizes, and can be opened.
     Quick,
     /// Every byte.
     Full,
 }
 
-/// Findings that are kept; the rest is only told to the monitor and counted.
+/// Findings that are kept; the others are only reported to the monitor and counted.
 const MAX_FINDINGS: usize = 10_000;
 
-/// What verifying brought to light.
+/// The result of a verification.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
-    /// What the set says of itself.
+    /// The set's description.
     pub rescue: Rescue,
-    /// What was found, the first 10,000.
+    /// The findings, the first 10,000.
     pub findings: Vec<Finding>,
-    /// How many of them all mean damage.
+    /// How many of all findings mean damage.
     pub damage: u64,
-    /// Members whose bytes or facts are damaged.
+    /// Members whose data or metadata is damaged.
     pub members_hit: u64,
-    /// What was counted; all 0 after a quick look.
+    /// The totals counted; all 0 after a quick check.
     pub totals: Totals,
 }
 
-/// Verifies the set in the folder `path` of the target. Findings are told to
-/// the monitor as they are made.
+/// Verifies the set in the folder `path` of the destination. Reports findings to the
+/// monitor as they occur.
 ///
 /// # Errors
-/// No set is there; it is of a later format; the target fails; the user stops.
+/// There is no set; it is of a later format; the destination fails; the user stops.
 pub fn verify_set(
     target: Arc<dyn Destination>,
     path: &str,
@@ -65,8 +65,8 @@ pub fn verify_set(
     verify(&SetReader::open(target, path)?, level, monitor)
 }
 
-/// Verifies a set that may be encrypted. Without `keys` only its files are
-/// compared with their hashes, and what is in them stays unknown.
+/// Verifies a set that may be encrypted. Without `keys`, only its files are compared
+/// with their hashes, and their content stays unchecked.
 ///
 /// # Errors
 /// Those of [`verify_set`], and none of the keys opens it.
@@ -123,43 +123,43 @@ pub(crate) struct Verifier<'a> {
     progress: Progress,
 }
 
-/// What a finding means and what to do, by its code.
+/// The meaning and the action of a finding, by its code.
 fn find(code: &'static str, path: String, what: String) -> Finding {
     let (severity, meaning, action) = match code {
         "set-has-losses" => (
             Severity::Warning,
-            "What was lost when the set was made is not in it.",
-            "`lifeboat list` names each loss.",
+            "The set lacks what was lost when it was made.",
+            "`lifeboat list` lists each loss.",
         ),
         "set-lacks-part" => (
             Severity::Warning,
             "loadstate fails with code 38 when a part of the store is missing.",
-            "Look for that part, and rescue it too, before its disk is wiped.",
+            "Find and rescue that part before its disk is wiped.",
         ),
         "set-seek-table" => (
             Severity::Warning,
-            "Nothing is lost: the manifest tells the same.",
+            "Nothing is lost: the manifest has the same data.",
             "Make another copy of the set while it can be read.",
         ),
         "set-file-missing" | "set-file-size" => (
             Severity::Damage,
-            "What is in the missing part cannot be restored.",
-            "Copy that file of the set again from where it was made.",
+            "The data in the missing part cannot be restored.",
+            "Copy that file of the set again from the original.",
         ),
         "set-member-damaged" => (
             Severity::Damage,
-            "This file cannot be restored whole.",
-            "Fetch the set from another copy, or restore without this file.",
+            "This file cannot be restored completely.",
+            "Use another copy of the set, or restore without this file.",
         ),
         "set-manifest-damaged" => (
             Severity::Damage,
-            "Hashes and losses of some files are unknown; their bytes are still in the tar.",
-            "Copy the manifest again from where it was made.",
+            "Hashes and losses of some files are unknown; their data is still in the tar.",
+            "Copy the manifest again from the original.",
         ),
         _ => (
             Severity::Damage,
-            "The set is not what was written.",
-            "Copy the set again from where it was made; other findings name the files hit.",
+            "The set differs from what was written.",
+            "Copy the set again from the original. Other findings list the affected files.",
         ),
     };
     let (meaning, action) = (meaning.to_owned(), action.to_owned());
@@ -213,7 +213,7 @@ impl Verifier<'_> {
             Err(error) => return Err(error),
         };
         if lines.as_ref().is_some_and(|lines| !lines.has_table()) {
-            let what = "the table that finds its parts is damaged";
+            let what = "its seek table is damaged";
             self.tell("set-seek-table", self.shown(MANIFEST), what);
         }
         let mut whole = lines.is_some();
@@ -224,7 +224,7 @@ impl Verifier<'_> {
             match line {
                 Ok(Line::Header(header)) if header.set == self.set.rescue().set => {}
                 Ok(Line::Header(_)) => {
-                    let what = "the manifest of another set";
+                    let what = "this is the manifest of another set";
                     self.tell("set-manifest-damaged", self.shown(MANIFEST), what);
                 }
                 Ok(Line::Member(member)) => {
@@ -239,7 +239,7 @@ impl Verifier<'_> {
                     walk.next_frame = frame.frame.saturating_add(1);
                     self.totals.frames += 1;
                     let members = std::mem::take(&mut walk.members_in_frame);
-                    // A member that ends later may need it once more.
+                    // A member that ends later may need it again.
                     walk.waiting.push_back((frame, members));
                 }
                 Ok(Line::SealMissing(_) | Line::Other) => {}
@@ -247,7 +247,7 @@ impl Verifier<'_> {
                 Err(SetError::Damaged { path, what, offset }) => {
                     let what = format!("byte {offset}: {what}");
                     self.tell("set-manifest-damaged", path, what);
-                    // Where the next member starts only its own line tells now.
+                    // Only its own line has the start of the next member now.
                     (walk.here, whole) = (None, false);
                 }
                 Err(error) => return Err(error),
@@ -259,7 +259,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// One member: its headers, its bytes, its place.
+    /// One member: its headers, its data, its position.
     fn member(&mut self, walk: &mut Walk, member: &Member) -> Result<(), SetError> {
         self.totals.count(member);
         walk.members_in_frame += 1;
@@ -285,20 +285,20 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// What is wrong with a member, if anything. Afterwards `walk.here` is
-    /// behind it, or unknown.
+    /// What is wrong with a member, if anything. Afterwards `walk.here` is after it, or
+    /// unknown.
     fn member_bytes(
         &mut self,
         walk: &mut Walk,
         member: &Member,
     ) -> Result<Option<String>, SetError> {
         let mut at = member.start;
-        // Known again only when all went well.
+        // Set again only if everything is good.
         walk.here = None;
         let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
         let outline = outline(member);
         if item != Some(Item::Member(Box::new(outline))) {
-            return Ok(Some("the tar's header says something else than the manifest".to_owned()));
+            return Ok(Some("the tar header differs from the manifest".to_owned()));
         }
         if let Some(data) = &member.data
             && let Some(what) = self.data(walk, data, &mut at)?
@@ -312,7 +312,8 @@ impl Verifier<'_> {
             };
             let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
             if item != Some(Item::Stream(expected)) {
-                let what = format!("stream {}: the tar's header says something else", stream.name);
+                let what =
+                    format!("stream {}: its tar header differs from the manifest", stream.name);
                 return Ok(Some(what));
             }
             if let Some(what) = self.data(walk, &stream.data, &mut at)? {
@@ -323,7 +324,7 @@ impl Verifier<'_> {
         Ok(None)
     }
 
-    /// A stream's bytes at `at`, which moves behind them and what fills them up.
+    /// Checks a stream's data at `at`, and advances it past the padding.
     fn data(
         &mut self,
         walk: &mut Walk,
@@ -332,10 +333,10 @@ impl Verifier<'_> {
     ) -> Result<Option<String>, SetError> {
         let here = advance(&walk.shared, *at, 0).unwrap_or(*at);
         if data.at.is_some_and(|at| at != here) || data.at.is_some() != (data.size > 0) {
-            return Ok(Some("the manifest has its bytes at another place".to_owned()));
+            return Ok(Some("the manifest has another location for its data".to_owned()));
         }
         if !holes_fit(&data.holes, data.size) {
-            return Ok(Some("its holes lie outside of it".to_owned()));
+            return Ok(Some("its holes are outside its size".to_owned()));
         }
         let mut hash = Sha256::new();
         let mut left = data.size;
@@ -359,16 +360,16 @@ impl Verifier<'_> {
             }
         }
         if finish_hex(hash) != data.sha256 {
-            return Ok(Some("its bytes have another SHA-256".to_owned()));
+            return Ok(Some("its data has another SHA-256".to_owned()));
         }
         let zeros = read(&mut walk.frames, at, padding(data.size))?;
         if zeros.iter().any(|&b| b != 0) {
-            return Ok(Some("it is not filled up with zeros".to_owned()));
+            return Ok(Some("its padding is not zeros".to_owned()));
         }
         Ok(None)
     }
 
-    /// Checks the frames whose lines wait, up to one that a member may need.
+    /// Checks the waiting frame lines, up to one that a member may need.
     fn frames(&mut self, walk: &mut Walk, before: u64) -> Result<(), SetError> {
         while let Some((line, _)) = walk.waiting.front() {
             if line.frame >= before {
@@ -381,7 +382,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// A frame against its line.
+    /// Compares a frame with its line.
     fn frame(&mut self, walk: &mut Walk, line: &Frame, members: u64) -> Result<(), SetError> {
         let place = walk.shared.index.get(line.frame);
         let agrees = place.is_some_and(|place| {
@@ -394,8 +395,8 @@ impl Verifier<'_> {
         let what = match walk.frames.take_hash(line.frame) {
             Err(SetError::Damaged { what, .. }) => what,
             Err(error) => return Err(error),
-            Ok(_) if !agrees => "the manifest has it at another place".to_owned(),
-            Ok(hash) if hash != line.xxh128 => "its hash is another".to_owned(),
+            Ok(_) if !agrees => "the manifest has another location for it".to_owned(),
+            Ok(hash) if hash != line.xxh128 => "its hash differs".to_owned(),
             Ok(_) => return Ok(()),
         };
         let what = format!("frame {}, in which {members} members end: {what}", line.frame);
@@ -403,7 +404,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Whether the tar ends where the manifest does, and the counts agree.
+    /// Whether the tar ends where the manifest does, and the totals match.
     fn end_of_tar(
         &mut self,
         walk: &mut Walk,
@@ -417,34 +418,34 @@ impl Verifier<'_> {
                         == Some(At { frame: self.set.rescue().totals.frames, offset: 0 })
                 }
                 Ok(Some(_)) => false,
-                Err(SetError::Damaged { .. }) => true, // its frame was told of
+                Err(SetError::Damaged { .. }) => true, // its frame was reported
                 Err(error) => return Err(error),
             };
             if !ends {
-                let what = "the tar goes on behind the last member of the manifest";
+                let what = "the tar continues after the last member of the manifest";
                 self.tell("set-member-differs", self.shown(STORE), what);
             }
         }
         let said = self.set.rescue().totals;
         if whole && (end != Some(said) || self.totals != said) {
-            let what = format!("counted {:?}, rescue.json says {said:?}", self.totals);
+            let what = format!("counted {:?}, rescue.json has {said:?}", self.totals);
             self.tell("set-totals", self.set.display(), what);
         }
         Ok(())
     }
 
-    /// The hashes of the volumes, which came up on the way.
+    /// The hashes of the volumes, which were computed during reading.
     fn volumes(&mut self, walk: Walk) {
         let rescue = self.set.rescue();
         if rescue.encryption.is_some() {
-            return; // what passed by were not the bytes of its files
+            return; // the bytes were decrypted, not those of the files
         }
         let files = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
         for (file, hash) in files.zip(walk.frames.finish()) {
             match hash {
                 Some(hash) if hash == file.sha256 => {}
                 Some(_) => {
-                    self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 is another");
+                    self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 differs");
                 }
                 None => {
                     let what = "parts of it could not be read, so its SHA-256 is unknown";
@@ -455,19 +456,19 @@ impl Verifier<'_> {
     }
 }
 
-/// Where in the store the verification is.
+/// The position of the verification in the store.
 struct Walk {
     shared: Arc<Shared>,
     frames: ReadAheadFrames,
-    /// Behind the last member; `None` when that is not known.
+    /// After the last member; `None` if unknown.
     here: Option<At>,
     next_frame: u64,
     members_in_frame: u64,
-    /// Lines of frames that are not checked yet, with how many members end there.
+    /// Lines of frames that are not checked yet, with the number of members that end there.
     waiting: VecDeque<(Frame, u64)>,
 }
 
-/// A member as its tar header tells it.
+/// A member according to its tar header.
 fn outline(member: &Member) -> Member {
     let data = member.data.as_ref().map(|data| Data { size: data.size, ..Data::default() });
     let (start, streams, losses) = (At::default(), Vec::new(), Vec::new());

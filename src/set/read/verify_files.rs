@@ -1,6 +1,6 @@
-//! The files of a set: whether they are there, and have the hashes that
-//! `rescue.json` and `SHA256SUMS` say. The store's own come up in
-//! [`verify`](super::verify), as its frames go by.
+//! Verifies the files of a set: that they exist, and that their hashes match
+//! `rescue.json` and `SHA256SUMS`. [`verify`](super::verify) hashes the store's files as
+//! it reads their frames.
 
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use crate::set::format::rescue::{EndState, SetFile};
 const MAX_SMALL: u64 = 64 << 20;
 
 impl Verifier<'_> {
-    /// Whether all files are there, with their sizes.
+    /// Whether all files exist with their sizes.
     pub(crate) fn files(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
@@ -24,21 +24,21 @@ impl Verifier<'_> {
                 self.tell(
                     "set-file-name",
                     self.set.display(),
-                    format!("rescue.json names {name:?}"),
+                    format!("rescue.json lists {name:?}"),
                 );
                 continue;
             }
             match self.set.target().stat(&self.path(name))? {
                 Some(entry) if !entry.is_dir && entry.size == size => {}
                 Some(entry) => {
-                    let what = format!("{} bytes, and {size} were written", entry.size);
+                    let what = format!("{} bytes, but {size} were written", entry.size);
                     self.tell("set-file-size", self.shown(name), what);
                 }
                 None => self.tell("set-file-missing", self.shown(name), "missing"),
             }
         }
         if !self.set.shared().index.from_table {
-            let what = "the table that finds the frames is damaged";
+            let what = "its seek table is damaged";
             self.tell("set-seek-table", self.shown(STORE), what);
         }
         for lack in &rescue.lacks {
@@ -51,8 +51,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The hashes of all files but the store's, and whether `SHA256SUMS` says
-    /// the same as `rescue.json`.
+    /// The hashes of all files except the store's, and whether `SHA256SUMS` matches
+    /// `rescue.json`.
     pub(crate) fn small_files(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         for file in &rescue.files {
@@ -72,7 +72,7 @@ impl Verifier<'_> {
             None => self.tell("set-file-missing", self.shown(SUMS), "missing or unreadable"),
             Some(sums) if sums == expected.concat().into_bytes() => {}
             Some(_) => {
-                let what = "does not say the same as rescue.json: one of the two is damaged";
+                let what = "differs from rescue.json: one of the two is damaged";
                 self.tell("set-file-hash", self.shown(SUMS), what);
             }
         }
@@ -83,7 +83,7 @@ impl Verifier<'_> {
         if let Some(bytes) = self.whole(&file.name)?
             && crate::set::format::hash::sha256_hex(&bytes) != file.sha256
         {
-            self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 is another");
+            self.tell("set-file-hash", self.shown(&file.name), "its SHA-256 differs");
         }
         Ok(())
     }
@@ -112,13 +112,13 @@ impl Verifier<'_> {
     pub(crate) fn manifest_file(&mut self) -> Result<(), SetError> {
         let rescue = self.set.rescue();
         let Some(file) = rescue.files.iter().find(|file| file.name == MANIFEST) else {
-            self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not name it");
+            self.tell("set-file-missing", self.shown(MANIFEST), "rescue.json does not list it");
             return Ok(());
         };
         self.hash_of(file)
     }
 
-    /// The hashes of the files of an encrypted store and manifest, as they lie there.
+    /// The hashes of the files of an encrypted store and manifest, as stored.
     pub(crate) fn encrypted_files(&mut self) -> Result<(), SetError> {
         for file in &self.set.rescue().files {
             if is_plain(&file.name) && is_large(&file.name) {
@@ -148,7 +148,7 @@ impl Verifier<'_> {
             }
         }
         if finish_hex(hash) != file.sha256 {
-            self.tell("set-file-hash", self.shown(name), "its SHA-256 is another");
+            self.tell("set-file-hash", self.shown(name), "its SHA-256 differs");
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ fn is_large(name: &str) -> bool {
     name.starts_with(STORE) || name.starts_with(MANIFEST)
 }
 
-/// Whether a name is one of a file in the set's own folder.
+/// Whether a name is a plain one in the set's own folder.
 fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)

@@ -1,4 +1,4 @@
-//! The store as one run of bytes, whatever volumes it lies in.
+//! The store as one file, even if it is split into volumes.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,26 +10,26 @@ use crate::set::format::rescue::Rescue;
 /// One volume.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Volume {
-    /// Its path below the target.
+    /// Its path at the destination.
     pub(crate) path: String,
     /// Where it starts in the store, in bytes.
     pub(crate) start: u64,
-    /// Bytes, as `rescue.json` says; there may be fewer.
+    /// Bytes, according to `rescue.json`; there may be fewer.
     pub(crate) size: u64,
 }
 
-/// The volumes of a store, open as they are needed.
+/// The volumes of a store, opened on demand.
 pub(crate) struct Volumes {
     list: Vec<Volume>,
-    /// The one that was read last, by its place in the list.
+    /// The last one read, by its index in the list.
     open: Mutex<Option<(usize, Box<dyn DestinationFile>)>>,
 }
 
 impl Volumes {
-    /// Those that `rescue.json` names; they need not be there.
+    /// Those listed in `rescue.json`; they may not exist.
     pub(crate) fn of(rescue: &Rescue, dir: &str) -> Result<Self, SetError> {
         if rescue.encryption.is_some() {
-            // Its files are put together where they are decrypted.
+            // Its files are concatenated when they are decrypted.
             let named = rescue.files.iter().filter(|file| file.name.starts_with(STORE));
             let sizes = named.filter_map(|file| file.plain_size);
             let size = sizes.fold(0, u64::saturating_add);
@@ -46,14 +46,14 @@ impl Volumes {
             let (true, Some(end)) = (name == file.name && (split || number == 1), end) else {
                 return Err(SetError::NotASet {
                     path: dir.to_owned(),
-                    what: format!("rescue.json names {:?} where {name} should stand", file.name),
+                    what: format!("rescue.json lists {:?} instead of {name}", file.name),
                 });
             };
             list.push(Volume { path: format!("{dir}/{name}"), start, size: file.size });
             start = end;
         }
         if list.is_empty() {
-            let what = "rescue.json names no store".to_owned();
+            let what = "rescue.json lists no store".to_owned();
             return Err(SetError::NotASet { path: dir.to_owned(), what });
         }
         Ok(Self { list, open: Mutex::new(None) })
@@ -63,19 +63,19 @@ impl Volumes {
         &self.list
     }
 
-    /// Bytes in all.
+    /// Total bytes.
     pub(crate) fn size(&self) -> u64 {
         self.list.last().map_or(0, |volume| volume.start + volume.size)
     }
 
-    /// The volume that holds a byte, and where in it.
+    /// The volume of a byte, and the position in it.
     pub(crate) fn place(&self, offset: u64) -> Option<(usize, u64)> {
         let after = self.list.partition_point(|volume| volume.start <= offset);
         let index = after.checked_sub(1)?;
         Some((index, offset - self.list[index].start))
     }
 
-    /// Fills `buf` from a byte of the store on. Nothing here spans two volumes.
+    /// Fills `buf` from a byte of the store. No read spans two volumes.
     pub(crate) fn read(
         &self,
         target: &dyn Destination,
@@ -86,9 +86,9 @@ impl Volumes {
         let path = &self.list[index].path;
         match self.try_read(target, index, at, buf) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(damaged(target, path, at, "the file ends before this")),
-            // A file that is missing or a bad sector costs what is in it; a
-            // share that went away would cost everything.
+            Ok(false) => Err(damaged(target, path, at, "the file ends earlier")),
+            // A missing file or a bad sector only costs its own data; a share that is
+            // disconnected costs everything.
             Err(error) => match error.kind {
                 ErrorKind::NotFound | ErrorKind::Corrupted | ErrorKind::Other => {
                     Err(damaged(target, path, at, &error.what))

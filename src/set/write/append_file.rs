@@ -1,5 +1,5 @@
-//! A file of a set that grows at its end and is hashed as it grows: plain, or
-//! encrypted on the way.
+//! A file of a set that grows at its end and is hashed while it grows: plain, or
+//! encrypted during writing.
 
 use crate::set::error::encryption_error;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use crate::set::format::hash::{finish_hex, freeze};
 use crate::set::format::names::PARTIAL;
 use crate::set::format::rescue::SetFile;
 
-/// A file that grows at its end. Hashed is what lies at the target.
+/// A file that grows at its end. The hash covers the bytes at the destination.
 pub(crate) struct AppendFile {
     name: String,
     file: Box<dyn DestinationFile>,
@@ -23,12 +23,12 @@ pub(crate) struct AppendFile {
     sealer: Option<Sealer>,
 }
 
-/// What is taken of each byte as it goes to the target.
+/// Hashes of the bytes sent to the destination.
 struct Hashes {
-    /// Of the whole file, for whoever has the set.
+    /// Of the whole file, recorded in the set.
     sha256: Sha256,
-    /// Of its blocks, to be compared when it is read back; `None` where an earlier
-    /// run wrote the beginning.
+    /// Of its blocks, to be compared when it is read back; `None` if an earlier run
+    /// wrote the beginning.
     blocks: Option<Blocks>,
 }
 
@@ -45,23 +45,23 @@ impl Hashes {
     }
 }
 
-/// Makes chunks of what comes.
+/// Splits the bytes into chunks.
 struct Sealer {
     cipher: Cipher,
-    /// Bytes at the target.
+    /// Bytes at the destination.
     written: u64,
     /// The number of the next chunk.
     next: u64,
-    /// Plain bytes of the next chunk. A full one waits: it may be the last, and
-    /// the last is sealed otherwise.
+    /// Plain bytes of the next chunk. A full one waits: it may be the last, and the
+    /// last one is encrypted differently.
     waiting: Vec<u8>,
-    /// The chunk before, plain and sealed, where it was written although it may be
+    /// The previous chunk, plain and encrypted, if it was written although it may be
     /// the last. It is not hashed yet.
     settled: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl AppendFile {
-    /// A new file of that name in `dir`, encrypted where there is a key.
+    /// A new file of that name in `dir`, encrypted if there is a key.
     pub(crate) fn create(
         target: &dyn Destination,
         dir: &str,
@@ -82,7 +82,7 @@ impl AppendFile {
         Ok(Self { name: name.to_owned(), file, bytes: 0, hash, sealer })
     }
 
-    /// A plain file that is there, cut to `bytes`, which have this hash.
+    /// An existing plain file, truncated to `bytes`, which have this hash.
     pub(crate) fn go_on(
         target: &dyn Destination,
         dir: &str,
@@ -128,14 +128,14 @@ impl AppendFile {
         Ok(())
     }
 
-    /// How many bytes are missing to a whole chunk, so that nothing of it has to
-    /// wait; 0 for a plain file.
+    /// Bytes missing to a whole chunk, so that nothing has to wait; 0 for a plain
+    /// file.
     pub(crate) fn to_whole_chunk(&self, more: u64) -> usize {
         let rest = usize::try_from((self.bytes + more) % CHUNK as u64).unwrap_or(0);
         if self.sealer.is_some() && rest > 0 { CHUNK - rest } else { 0 }
     }
 
-    /// Brings all bytes to the medium. Of an encrypted file there must be whole
+    /// Flushes all bytes to the medium. An encrypted file must consist of whole
     /// chunks.
     pub(crate) fn sync(&mut self) -> Result<(), SetError> {
         if let Some(sealer) = &mut self.sealer
@@ -151,20 +151,20 @@ impl AppendFile {
         Ok(self.file.sync()?)
     }
 
-    /// The hash of what lies at the target but for the last chunk, to be written
-    /// into a journal after a [`AppendFile::sync`].
+    /// The hash of the bytes at the destination without the last chunk, for the journal
+    /// after a [`AppendFile::sync`].
     pub(crate) fn frozen(&self) -> String {
         freeze(&self.hash.sha256)
     }
 
-    /// Brings it to the medium and closes it. What it is, under its final name,
-    /// and the digests of its blocks if this run wrote them all.
+    /// Flushes and closes it. Returns its entry under its final name, and the digests of
+    /// its blocks if this run wrote all of them.
     pub(crate) fn finish(mut self) -> Result<(SetFile, Option<Blocks>), SetError> {
         let mut size = self.bytes;
         if let Some(sealer) = &mut self.sealer {
             let mut sealed = Vec::new();
             match sealer.settled.take() {
-                // The same bytes again, now marked as the last: another nonce.
+                // The same bytes again, now marked as the last chunk: another nonce.
                 Some((plain, before)) if sealer.waiting.is_empty() => {
                     sealer.written -= before.len() as u64;
                     sealer.cipher.seal(sealer.next - 1, true, &plain, &mut sealed);

@@ -1,6 +1,6 @@
-//! How a set becomes one: read back, renamed, `rescue.json` last, and then the
-//! folder's own name. Each step may be the last before a break; done again, it
-//! finds what is done and goes on.
+//! Completes a set: reads it back, renames its files, writes `rescue.json` last, and
+//! then renames the folder. The process may be interrupted after any step; when
+//! repeated, a step finds what is done and continues.
 
 use crate::set::format::names::{self, REPORT, RESCUE, SUMS};
 use sha2::{Digest, Sha256};
@@ -30,20 +30,20 @@ use crate::set::format::rescue::{Machine, Rescue, SetFile};
 use crate::set::read::decrypting_destination::{redacted, small_file};
 use crate::set::read::lines::Lines;
 
-/// What a set is called.
+/// The names of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SetNames {
     /// Eight hex digits.
     pub(crate) id: String,
     /// RFC 3339, whole seconds.
     pub(crate) created: String,
-    /// The folder's name once it is whole.
+    /// The folder's name once the set is complete.
     pub(crate) folder: String,
 }
 
 impl SetNames {
-    /// Names after the machine and the time. `attempt` is 0, and more where that
-    /// name is taken.
+    /// Names from the machine and the time. `attempt` is 0, or more if that name
+    /// exists.
     pub(crate) fn new(plan: &Plan, options: &OffloadOptions, attempt: u32) -> Self {
         let FileTime(ticks) = options.created;
         let machine = Self::machine(plan, options);
@@ -56,13 +56,13 @@ impl SetNames {
         Self { id, created, folder }
     }
 
-    /// What the names of a machine's sets begin with.
+    /// The prefix of the names of a machine's sets.
     pub(crate) fn machine(plan: &Plan, options: &OffloadOptions) -> String {
         let volume = plan.parts().iter().find_map(|part| part.tree.info().serial);
         machine_name(&options.machine, volume)
     }
 
-    /// The folder's name while it is not whole.
+    /// The folder's name while the set is incomplete.
     pub(crate) fn partial(&self) -> String {
         format!("{}{PARTIAL}", self.folder)
     }
@@ -75,14 +75,14 @@ pub(crate) fn rfc3339(time: FileTime) -> String {
     time.format(&Rfc3339).unwrap_or_default()
 }
 
-/// A name for folders: letters, digits and `-`, at most 40. Of a machine that
-/// nothing tells the name of, the volume's serial number.
+/// A name for folders: letters, digits and `-`, at most 40. The volume's serial
+/// number for an unknown machine.
 fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
     let known = machine.name.as_deref().or(machine.serial.as_deref()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = known.trim().chars().map(plain).take(40).collect();
     let name = name.trim_matches('-');
-    // Names that Windows keeps for devices would be refused there.
+    // Windows would refuse these device names.
     let device = ["con", "prn", "aux", "nul"].iter().any(|d| name.eq_ignore_ascii_case(d));
     match volume {
         _ if !name.is_empty() && !device => name.to_owned(),
@@ -91,9 +91,9 @@ fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
     }
 }
 
-/// Compares the written files with what was meant to be written: their sizes,
-/// and every byte if there are `proofs`: a file's blocks with their digests, or,
-/// where it has none among them, the whole with its SHA-256.
+/// Compares the written files with the intended ones: their sizes, and every byte if
+/// there are `proofs`: a file's blocks with their digests, or the whole file with
+/// its SHA-256 if it has no digests.
 pub(crate) fn read_back(
     target: &dyn Destination,
     dir: &str,
@@ -104,7 +104,7 @@ pub(crate) fn read_back(
     Step { target, dir }.read_back(written, proofs, monitor)
 }
 
-/// Gives the written files the names back that they had while they grew.
+/// Renames the written files back to their temporary names.
 pub(crate) fn unname(
     target: &dyn Destination,
     dir: &str,
@@ -120,7 +120,7 @@ pub(crate) fn unname(
     Ok(())
 }
 
-/// Writes the key of a new set, locked.
+/// Writes the encrypted key of a new set.
 pub(crate) fn write_key(
     target: &dyn Destination,
     dir: &str,
@@ -132,9 +132,9 @@ pub(crate) fn write_key(
     Step { target, dir }.write_small(KEY, &bytes).map(drop)
 }
 
-/// Renames and publishes what was written and read back, and a report, if one
-/// is asked for and the set is plain. Returns what the set says of itself: to
-/// everybody, or to who has its key.
+/// Renames and publishes what was written and read back, and a report, if requested
+/// and the set is plain. Returns the set's description: the public one, and the one
+/// for holders of its key.
 pub(crate) fn publish(
     (target, lock): (&dyn Destination, &Lock<'_>),
     names: &SetNames,
@@ -163,13 +163,13 @@ pub(crate) fn publish(
     for (name, bytes) in [("RESTORE.txt", text), ("restore.cmd", script)] {
         rescue.files.push(step.write_small(name, &bytes)?);
     }
-    // It names users and files, which an encrypted set does not.
+    // It lists users and files, which an encrypted set hides.
     let report = report.filter(|_| key.is_none());
     let page = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
     if let Some(page) = page {
         rescue.files.push(step.write_small(REPORT, &page)?);
     } else if step.size(&step.path(REPORT))?.is_some() {
-        // A run that was broken off here left one.
+        // An interrupted run left one.
         target.remove_file(&step.path(REPORT))?;
     }
     let mut json = serde_json::to_vec_pretty(&rescue)
@@ -185,8 +185,8 @@ pub(crate) fn publish(
     Ok(Rescue { files: rescue.files, ..inner.clone() })
 }
 
-/// The last steps, when `rescue.json` stands: the journal goes, the set is no
-/// longer ours, and the folder gets its name.
+/// The last steps after `rescue.json` is written: removes the journal and the lock,
+/// and renames the folder.
 pub(crate) fn finish(
     target: &dyn Destination,
     names: &SetNames,
@@ -216,15 +216,15 @@ impl Step<'_> {
         Ok(self.target.stat(path)?.map(|entry| entry.size))
     }
 
-    /// Where a file is: under its final name or the one before.
+    /// The path of a file: under its final name or the temporary one.
     fn place(&self, name: &str) -> Result<String, SetError> {
         let path = self.path(name);
         let there = self.size(&path)?.is_some();
         Ok(if there { path } else { format!("{path}{PARTIAL}") })
     }
 
-    /// The report on what was written. That none can be made must not cost the
-    /// rescue: it is said, and the set has none.
+    /// Writes the report. An error must not fail the rescue: it is noted, and the set has
+    /// no report.
     fn report(
         &self,
         make: MakeReport,
@@ -242,13 +242,13 @@ impl Step<'_> {
             Ok(page) => Ok(Some(page)),
             Err(error @ SetError::Cancelled { .. }) => Err(error),
             Err(error) => {
-                monitor.note(&format!("the set has no {REPORT}: {error}"));
+                monitor.note(&format!("{REPORT} was not written: {error}"));
                 Ok(None)
             }
         }
     }
 
-    /// Compares the files with what was meant to be written.
+    /// Compares the files with the intended ones.
     fn read_back(
         &self,
         written: &Written,
@@ -262,7 +262,7 @@ impl Step<'_> {
             let path = self.place(&file.name)?;
             monitor.file(&file.name);
             if self.size(&path)? != Some(file.size) {
-                return Err(self.differs(&path, "its size is not what was written"));
+                return Err(self.differs(&path, "its size differs from what was written"));
             }
             let Some(proofs) = proofs else { continue };
             let blocks = proofs.get(&file.name);
@@ -294,14 +294,14 @@ impl Step<'_> {
                 None => finish_hex(hash) != file.sha256,
             };
             if differs {
-                return Err(self.differs(&path, "what is read back is not what was written"));
+                return Err(self.differs(&path, "the data read back differs from the data written"));
             }
         }
         Ok(())
     }
 
     fn differs(&self, path: &str, what: &str) -> SetError {
-        let action = "the destination's disk or connection is faulty: use another one";
+        let action = "use another destination: the disk or the connection is faulty";
         SetError::Destination(DestinationError {
             kind: ErrorKind::Corrupted,
             path: self.target.display(path),
@@ -311,17 +311,17 @@ impl Step<'_> {
         })
     }
 
-    /// What a small file that is there is.
+    /// The entry of an existing small file.
     fn present(&self, name: &str) -> Result<SetFile, SetError> {
         let path = self.path(name);
         let bytes = small_file(self.target, &path, MAX_SMALL)?;
-        let bytes = bytes.ok_or_else(|| self.differs(&path, "it was written and is gone"))?;
+        let bytes = bytes.ok_or_else(|| self.differs(&path, "the written file is missing"))?;
         let (size, sha256) = (bytes.len() as u64, sha256_hex(&bytes));
         Ok(SetFile { name: name.to_owned(), size, sha256, plain_size: None })
     }
 
-    /// Writes what only the holder of the key is told. Encrypted again it would be
-    /// other bytes, so one that is there and says the same stays.
+    /// Writes the description for holders of the key. Encrypting it again would give other
+    /// bytes, so an existing file with the same content stays.
     fn details(&self, inner: &Rescue, key: &SetKey) -> Result<SetFile, SetError> {
         let path = self.path(DETAILS);
         let plain = serde_json::to_vec_pretty(inner)
@@ -335,7 +335,7 @@ impl Step<'_> {
         self.write_small(DETAILS, &sealed)
     }
 
-    /// Removes files of the store that a run left and another did without.
+    /// Removes files of the store that an earlier run left and this one does not use.
     fn remove_leftovers(&self) -> Result<(), SetError> {
         for entry in self.target.list(self.dir)? {
             if entry.name.ends_with(&format!("{AGE}{PARTIAL}")) {
@@ -350,8 +350,8 @@ impl Step<'_> {
         rename_once(self.target, &format!("{path}{PARTIAL}"), &path)
     }
 
-    /// Writes a small file whole: temporary name, flush, read back, rename. One
-    /// that is there already with these bytes stays.
+    /// Writes a small file: temporary name, flush, read back, rename. An existing file
+    /// with these bytes stays.
     fn write_small(&self, name: &str, bytes: &[u8]) -> Result<SetFile, SetError> {
         let path = self.path(name);
         let file = SetFile {
@@ -372,14 +372,14 @@ impl Step<'_> {
         growing.finish()?;
         let partial = self.path(&partial);
         if !self.holds(&partial, bytes)? {
-            return Err(self.differs(&partial, "what is read back is not what was written"));
+            return Err(self.differs(&partial, "the data read back differs from the data written"));
         }
         self.rename(name)?;
         Ok(file)
     }
 
     fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, SetError> {
-        // One byte more, so that a longer file is seen.
+        // One byte more, so that a longer file is detected.
         let mut buf = vec![0; bytes.len() + 1];
         let mut file = self.target.open(path)?;
         let read = file.read_at(0, &mut buf)?;
@@ -387,7 +387,7 @@ impl Step<'_> {
     }
 }
 
-/// Renames; fine if it was done before, or if the answer got lost.
+/// Renames; no error if it was done before, or if the answer got lost.
 fn rename_once(target: &dyn Destination, from: &str, to: &str) -> Result<(), SetError> {
     let done = || {
         let stat = |path: &str| target.stat(path);

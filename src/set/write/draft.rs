@@ -1,5 +1,5 @@
-//! A member's line before its data is read: what is known of it, what of that
-//! is lost already, and how many bytes it will have.
+//! A member's line before its data is read: its metadata, the losses so far, and its
+//! size.
 
 use super::plan::{Plan, PlanKind, PlanMember, Trouble};
 use super::producer::empty_data;
@@ -15,25 +15,25 @@ use crate::tree::{Stream, TreeError};
 /// A security descriptor: owner and group of 68 bytes and two lists of up to
 /// 64 KiB each (MS-DTYP 2.4.5, 2.4.6).
 const MAX_SECURITY: usize = 129 << 10;
-/// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2) with some room.
+/// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2) with a margin.
 const MAX_REPARSE: usize = 17 << 10;
 /// `$EA` in NTFS.
 const MAX_EXTENDED_ATTRIBUTES: usize = 64 << 10;
 /// `$OBJECT_ID` with its birth ids.
 const MAX_OBJECT_ID: usize = 64;
 
-/// A member about to be read.
+/// A member that is about to be read.
 pub(crate) struct Draft {
-    /// Its line, without places, hashes and holes.
+    /// Its line, without positions, hashes and holes.
     pub(crate) member: Member,
     /// Its data, if it has any.
     pub(crate) stream: Option<Box<dyn Stream>>,
 }
 
-/// Looks at a member of the plan. What cannot be known becomes a loss.
+/// Reads the metadata of a planned member. Anything missing becomes a loss.
 ///
 /// # Errors
-/// [`SetError::SourceGone`]: that is no loss of this member.
+/// [`SetError::SourceGone`]: this is not a loss of the member.
 pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, SetError> {
     let missing = || SetError::Internal { what: format!("no member {index} in the plan") };
     let planned = plan.member(index).ok_or_else(missing)?;
@@ -46,9 +46,9 @@ pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, SetError> {
     let name = plan.file_name(index);
     let renamed = planned.trouble == Some(Trouble::Renamed);
     if renamed {
-        member.lose(LossKind::Name, "no file can be called that; the name was changed");
+        member.lose(LossKind::Name, "the name is not valid for a file; it was changed");
     }
-    // A changed name has no DOS name of its own.
+    // A changed name has no DOS name.
     let name = name.filter(|_| !renamed);
     let stream = match planned.kind {
         PlanKind::Link(to) => {
@@ -64,7 +64,7 @@ pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, SetError> {
     Ok(Draft { member, stream })
 }
 
-/// Fills in what is known of a file or folder, and opens its data.
+/// Fills in the metadata of a file or folder, and opens its data.
 fn look(
     member: &mut Member,
     planned: &PlanMember<'_>,
@@ -78,7 +78,7 @@ fn look(
         Ok(node) => node,
         Err(error) => {
             let error = still_there(error)?;
-            member.lose(LossKind::Unreadable, format!("nothing but the name is known: {error}"));
+            member.lose(LossKind::Unreadable, format!("only the name is known: {error}"));
             if is_file {
                 member.content = Some(manifest::MISSING.to_owned());
             }
@@ -91,28 +91,29 @@ fn look(
         Some(Trouble::Unlistable) => {
             let why = match planned.tree.children(planned.node) {
                 Err(error) => still_there(error)?.to_string(),
-                Ok(_) => "it could not be listed when the work began".to_owned(),
+                Ok(_) => "it could not be listed when the offload began".to_owned(),
             };
-            member.lose(LossKind::Unreadable, format!("what is in this folder is lost: {why}"));
+            member
+                .lose(LossKind::Unreadable, format!("the contents of this folder are lost: {why}"));
         }
         Some(Trouble::Repeated) => member.lose(
             LossKind::Fact,
-            "this folder stands in the volume twice; its contents are at the other place",
+            "this folder is in the volume twice; its contents are at the other path",
         ),
         Some(Trouble::Unknown) => {
-            member.lose(LossKind::Unreadable, "nothing was known of it when the work began");
+            member.lose(LossKind::Unreadable, "no metadata was available when the offload began");
         }
         Some(Trouble::Renamed) | None => {}
     }
     if (node.kind == NodeKind::File) != is_file {
-        member.lose(LossKind::Changed, "it became a file or a folder while the work went on");
+        member.lose(LossKind::Changed, "it changed between file and folder during the offload");
         return Ok(None);
     }
     let facts = match planned.tree.facts(planned.node, name) {
         Ok(facts) => facts,
         Err(error) => {
             let error = still_there(error)?;
-            let what = "owner, rights, streams and other facts are lost";
+            let what = "owner, permissions, streams and other metadata are lost";
             member.lose(LossKind::Fact, format!("{what}: {error}"));
             Metadata::default()
         }
@@ -121,19 +122,19 @@ fn look(
     if is_file { open(member, planned, &node, &facts) } else { Ok(None) }
 }
 
-/// Whether a file could not be opened now and perhaps can be later: another program
-/// may hold it.
+/// Whether a file could not be opened now but perhaps later: another program may
+/// have it open.
 pub(crate) fn may_pass(member: &Member) -> bool {
     member.content.as_deref() == Some(manifest::MISSING)
         && member.losses.iter().any(|loss| loss.kind == LossKind::Unreadable.as_str())
 }
 
-/// The error of one file; not that of a source that is gone.
+/// An error of one file; not that of a disconnected source.
 pub(crate) fn still_there(error: TreeError) -> Result<TreeError, SetError> {
     if error.is_gone() { Err(SetError::SourceGone(error)) } else { Ok(error) }
 }
 
-/// Opens the unnamed stream and fixes how many bytes it will have.
+/// Opens the unnamed stream and fixes its size.
 fn open(
     member: &mut Member,
     planned: &PlanMember<'_>,
@@ -152,9 +153,10 @@ fn open(
         return Ok(None);
     }
     let raw = facts.content == Content::EfsRaw;
-    // A shorter one becomes a hole when its end is met.
+    // If it becomes shorter, the rest is recorded as a hole.
     let grown = |now: u64| {
-        let what = format!("it had {planned_size} bytes when the work began and has {now} now");
+        let what =
+            format!("its size changed from {planned_size} to {now} bytes during the offload");
         (!raw && now > planned_size).then_some(what)
     };
     if planned_size == 0 && !raw {
@@ -168,7 +170,7 @@ fn open(
             if let Some(what) = grown(stream.len()) {
                 member.lose(LossKind::Changed, what);
             }
-            // The raw export has a size of its own.
+            // The raw export has a different size.
             let size = if raw { stream.len() } else { planned_size };
             if size > 0 {
                 member.data = Some(Data { size, ..Data::default() });
@@ -195,7 +197,7 @@ fn set_facts(member: &mut Member, facts: &Metadata) {
     let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize| {
         let bytes = bytes?;
         if bytes.len() > max {
-            lost.push(format!("{what} of {} bytes cannot be real", bytes.len()));
+            lost.push(format!("{what} of {} bytes is not valid", bytes.len()));
             return None;
         }
         Some(to_base64(bytes))
@@ -221,15 +223,15 @@ fn set_facts(member: &mut Member, facts: &Metadata) {
 
 fn set_short_name(member: &mut Member, name: Option<&NtName>) {
     let Some(name) = name else { return };
-    // DOS names are of a code page's letters; a lone surrogate is damage.
+    // DOS names use a code page; a lone surrogate is damage.
     match name.as_str().filter(|text| !text.contains('\0') && text.len() <= 36) {
         Some(text) => member.short_name = Some(text.to_owned()),
-        None => member.lose(LossKind::Fact, format!("the DOS name {name} cannot be real")),
+        None => member.lose(LossKind::Fact, format!("the DOS name {name} is not valid")),
     }
 }
 
-/// The name that a stream has in the set: its own, but for units that no path
-/// can hold.
+/// The name of a stream in the set: unchanged, except for units that are not allowed
+/// in a path.
 pub(crate) fn stream_name(name: &NtName) -> Vec<u8> {
     let mut safe = Vec::with_capacity(name.as_wtf8().len());
     for &byte in name.as_wtf8() {

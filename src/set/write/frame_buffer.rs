@@ -1,9 +1,9 @@
-//! The frame that is being filled. Its memory goes round (producer, packer, writer
-//! and back) and is cleared once, not for every frame.
+//! The frame that is being filled. Its memory is reused (producer, compressor, writer
+//! and back) and is cleared only once.
 
 /// At most `limit` bytes, filled from the front.
 pub(crate) struct FrameBuffer {
-    /// As long as the limit; what lies behind `filled` is of an earlier frame.
+    /// As long as the limit; bytes after `filled` belong to an earlier frame.
     bytes: Vec<u8>,
     filled: usize,
     limit: usize,
@@ -23,12 +23,12 @@ impl FrameBuffer {
         self.filled == 0
     }
 
-    /// Bytes that still go in.
+    /// Bytes that still fit.
     pub(crate) fn room(&self) -> usize {
         self.limit - self.filled
     }
 
-    /// Puts in as many of these bytes as there is room for; says how many.
+    /// Adds as many of these bytes as fit; returns how many.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.room());
         self.next(taken).copy_from_slice(&bytes[..taken]);
@@ -36,26 +36,26 @@ impl FrameBuffer {
         taken
     }
 
-    /// The place for the next `most` bytes, or for as many as there is room for. What
-    /// it holds means nothing.
+    /// A buffer for the next `most` bytes, or for as many as fit. Its content is
+    /// undefined.
     pub(crate) fn next(&mut self, most: usize) -> &mut [u8] {
         let end = self.filled + most.min(self.room());
         &mut self.bytes[self.filled..end]
     }
 
-    /// Counts so many bytes that were put into [`Self::next`], and gives them.
+    /// Counts this many bytes that were written to [`Self::next`], and returns them.
     pub(crate) fn add(&mut self, bytes: usize) -> &[u8] {
         let start = self.filled;
         self.filled += bytes.min(self.room());
         &self.bytes[start..self.filled]
     }
 
-    /// Gives up what stands behind the first `bytes`.
+    /// Drops everything after the first `bytes`.
     pub(crate) fn cut_back(&mut self, bytes: usize) {
         self.filled = self.filled.min(bytes);
     }
 
-    /// Takes out what is in it.
+    /// Takes the content.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.truncate(self.filled);
@@ -63,7 +63,7 @@ impl FrameBuffer {
         bytes
     }
 
-    /// Goes on with the memory of an earlier frame, or an empty one.
+    /// Reuses the memory of an earlier frame, or an empty one.
     pub(crate) fn reuse(&mut self, mut bytes: Vec<u8>) {
         bytes.resize(self.limit, 0);
         self.bytes = bytes;

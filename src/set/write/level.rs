@@ -1,4 +1,4 @@
-//! How strongly to compress: so that neither the cores nor the target waits
+//! Chooses the compression level so that neither the cores nor the destination wait
 //! long for the other.
 
 /// How hard to compress.
@@ -17,14 +17,13 @@ pub enum Level {
 /// slower. Level 5 left more than level 3 there, and took four times as long.
 const SPEEDS: [(i32, u64); 5] = [(1, 450), (3, 280), (7, 50), (9, 40), (12, 13)];
 
-/// What is left of the plain bytes, in percent (82 in that measurement), less a
+/// Compressed size in percent of the plain size (82 in that measurement), minus a
 /// fifth for the cores' other work: reading, hashing, sending.
 const LEFT_PERCENT: u64 = 64;
 
-/// The strongest level at which this many cores still keep a target busy that
-/// takes `bytes_a_second`; a fast one if none does. The same for the same
-/// numbers, but a target's speed is never twice the same: what was chosen
-/// belongs to the plan of a set.
+/// The strongest level at which this many cores keep up with a destination that takes
+/// `bytes_a_second`; a fast one if none does. The same for the same numbers. But the
+/// measured speed varies, so the chosen level is part of the plan of a set.
 pub fn auto_level(bytes_a_second: u64, cores: usize) -> i32 {
     let cores = u64::try_from(cores).unwrap_or(1).max(1);
     let keeps_up = |speed: u64| {

@@ -1,10 +1,10 @@
 //! Keeps two runs from writing one set at the same time.
 //!
-//! Targets have no locks that work everywhere and that a crash does not leave
-//! behind. So a run leaves a mark in the set's folder and changes it every few
-//! seconds; who finds a mark watches it for a while, and takes the set over
-//! when it stands still. A mark of a process of this machine that has ended is
-//! passed over at once. A run that finds another's mark where its own was stops.
+//! Destinations have no locks that work everywhere and do not outlive a crash. So a
+//! run writes a mark to the set's folder and changes it every few seconds. A run that
+//! finds a mark watches it for a while, and takes the set over if the mark does not
+//! change. It ignores the mark of an ended process of this machine at once. A run
+//! that finds another run's mark in place of its own stops.
 
 use crate::set::format::names::IN_USE;
 use std::collections::BTreeSet;
@@ -24,25 +24,25 @@ use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 
-/// The mark changes so often.
+/// Interval between changes of the mark.
 pub(crate) const BEAT: Duration = Duration::from_secs(4);
 
-/// A mark that stands still for so long is a dead run's: three beats, and some
-/// time for a slow share.
+/// A mark that does not change for this time belongs to a dead run: three beats, and
+/// some time for a slow share.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 
-/// How often a mark is looked at meanwhile.
+/// Interval for checking a mark in the meantime.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The largest mark that is read, in bytes.
 const MAX_MARK: usize = 4096;
 
-/// What stands in the mark.
+/// The content of the mark.
 #[derive(Serialize, Deserialize)]
 struct Mark {
-    /// Which run: no two have the same.
+    /// The run's unique id.
     run: String,
-    /// Counts up. Always as many digits, so that a mark is never torn.
+    /// Counts up. Always the same number of digits, so that a mark is never torn.
     beat: String,
     /// The machine that it runs on, for people.
     host: String,
@@ -74,7 +74,7 @@ impl Mark {
         Self { run, beat: digits(0), host, life }
     }
 
-    /// Whether the run has surely ended.
+    /// Whether the run has certainly ended.
     fn is_over(&self) -> bool {
         let own = ProcessIdentity::mine();
         if self.life.is_some() && self.life == own {
@@ -92,22 +92,22 @@ fn digits(beat: u64) -> String {
     format!("{beat:012}")
 }
 
-/// A set that is ours to write. Given back on drop.
+/// A set that this run may write. Released on drop.
 pub(crate) struct Lock<'a> {
     target: &'a dyn Destination,
     dir: String,
     mark: Mark,
-    /// Beats so far; `None` once the mark is taken away.
+    /// Beats so far; `None` once the mark is removed.
     beats: Mutex<Option<u64>>,
     /// Another run has taken the set over.
     lost: AtomicBool,
 }
 
 impl<'a> Lock<'a> {
-    /// Takes the set in the folder `dir`, which is there.
+    /// Locks the set in the folder `dir`, which exists.
     ///
     /// # Errors
-    /// [`SetError::InUse`] when another run is at work on it.
+    /// [`SetError::InUse`] if another run is writing it.
     pub(crate) fn take(
         target: &'a dyn Destination,
         dir: &str,
@@ -123,7 +123,7 @@ impl<'a> Lock<'a> {
             let by = mark.as_ref().map_or("", |mark| mark.host.as_str());
             if !mark.as_ref().is_some_and(Mark::is_over) {
                 monitor.note(&format!(
-                    "{}: a run{} was at work here; looking for {} s whether it still is",
+                    "{}: a run{} was writing here; checking for {} s whether it still is",
                     target.display(dir),
                     if by.is_empty() { String::new() } else { format!(" on {by}") },
                     DEAD_AFTER.as_secs()
@@ -146,7 +146,7 @@ impl<'a> Lock<'a> {
         let mut file = target.create(&own)?;
         file.write_all_at(0, &mark.bytes())?;
         file.close()?;
-        // A rename never replaces: of two that come here one gets it.
+        // A rename never replaces: only one of two runs succeeds.
         match target.rename(&own, &path) {
             Ok(()) => {}
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
@@ -160,8 +160,8 @@ impl<'a> Lock<'a> {
         Ok(Self { target, dir, mark, beats, lost: AtomicBool::new(false) })
     }
 
-    /// Changes the mark, and looks whether it is still ours. What goes wrong at
-    /// the target the writer meets as well, so nothing is repeated here.
+    /// Changes the mark, and checks that it is still ours. The writer meets the same
+    /// errors of the destination, so nothing is retried here.
     pub(crate) fn beat(&self) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(beat) = beats.as_mut() else { return };
@@ -175,7 +175,7 @@ impl<'a> Lock<'a> {
                     return;
                 }
             }
-            // A mark that is gone was taken by one who is about to put his own.
+            // A missing mark was removed by a run that is about to write its own.
             Ok(None) => {
                 self.lost.store(true, Ordering::SeqCst);
                 return;
@@ -191,7 +191,7 @@ impl<'a> Lock<'a> {
             file.write_all_at(0, &bytes)?;
             file.close()
         };
-        let _ = write(); // the next one may go through
+        let _ = write(); // the next one may succeed
     }
 
     /// Whether another run has taken the set over.
@@ -199,16 +199,16 @@ impl<'a> Lock<'a> {
         self.lost.load(Ordering::SeqCst)
     }
 
-    /// The error for that.
+    /// The error for a set that was taken over.
     pub(crate) fn lost(&self) -> SetError {
         SetError::InUse { set: self.target.display(&self.dir), by: String::new() }
     }
 
-    /// Takes the mark away, and what earlier runs left on the way to theirs. No
-    /// file of it is open afterwards.
+    /// Removes the mark, and temporary files of earlier runs' marks. No file of the set is
+    /// open afterwards.
     ///
     /// # Errors
-    /// The set is not ours any more; the target.
+    /// The set is no longer ours; the destination fails.
     pub(crate) fn give_back(&self) -> Result<(), SetError> {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_lost() {
@@ -231,20 +231,20 @@ impl Drop for Lock<'_> {
         runs().remove(&self.mark.run);
         let beats = self.beats.get_mut().unwrap_or_else(PoisonError::into_inner);
         if beats.take().is_some() && !self.lost.load(Ordering::SeqCst) {
-            // The run failed: perhaps because of the target, so without waiting.
+            // The run failed, perhaps because of the destination: do not retry.
             let target = self.target.without_retry().unwrap_or(self.target);
             let _ = target.remove_file(&format!("{}/{IN_USE}", self.dir));
         }
     }
 }
 
-/// Whether a file's name is that of a mark, or of one on its way.
+/// Whether a file's name is that of a mark, or of a temporary one.
 pub(crate) fn is_mark(name: &str) -> bool {
     name.starts_with(IN_USE)
 }
 
-/// Whether no run can be at work in the folder: without watching it, so a mark
-/// of another machine stays one.
+/// Whether no run can be writing in the folder. It does not watch, so a mark of another
+/// machine counts as a run.
 pub(crate) fn is_abandoned(target: &dyn Destination, dir: &str) -> bool {
     match read(target, &format!("{dir}/{IN_USE}")) {
         Ok(None) => true,
@@ -253,7 +253,7 @@ pub(crate) fn is_abandoned(target: &dyn Destination, dir: &str) -> bool {
     }
 }
 
-/// Does `job` while the mark beats.
+/// Runs `job` with the heartbeat.
 pub(crate) fn with_heartbeat<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
@@ -268,7 +268,7 @@ pub(crate) fn with_heartbeat<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Stops a job whose set another run has taken over.
+/// Stops a job if another run has taken over its set.
 pub(crate) struct LockMonitor<'a> {
     pub(crate) monitor: &'a dyn Monitor,
     pub(crate) lock: &'a Lock<'a>,

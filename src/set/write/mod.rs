@@ -1,4 +1,4 @@
-//! Writing a set: plan, producer, compressors, sink, commit; and resuming a broken one.
+//! Writes a set: plan, producer, compressors, sink, commit; and resumes an interrupted one.
 
 pub(crate) mod append_file;
 pub(crate) mod commit;

@@ -1,18 +1,18 @@
-//! Somebody who knows what the source held before: asked about every member of
-//! a set as it becomes whole. The store's seal is the one there is.
+//! Compares the source with its earlier state: called for each member of a set when it
+//! is complete. The only implementation is the store's seal.
 
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member};
 use crate::set::format::rescue::SealOutcome;
 
-/// See the module. Asked by one thread at a time, but not always the same.
+/// See the module. Called by one thread at a time, but not always the same.
 pub trait MemberObserver: Sync {
-    /// A member that is whole, in the order of the set. What the witness has to
-    /// say of it goes into [`Member::seal`], and may depend on nothing but the
-    /// members so far: a set that is gone on with must come out the same.
+    /// A complete member, in the order of the set. The result goes into [`Member::seal`],
+    /// and may depend only on the members so far: a resumed set must come out the
+    /// same.
     fn member(&self, member: &mut Member);
 
-    /// Behind the last member: lines for the manifest, and the outcome.
+    /// After the last member: lines for the manifest, and the outcome.
     ///
     /// # Errors
     /// Those of `line`.

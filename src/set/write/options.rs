@@ -1,4 +1,4 @@
-//! How a set is to be made, and what came of it.
+//! Options and result of writing a set.
 
 use crate::model::metadata::FileTime;
 use crate::model::units;
@@ -12,56 +12,56 @@ use crate::set::format::ustar::BLOCK;
 /// What to do with an unfinished set of the same source.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Resume {
-    /// Go on with it if there is one; else begin anew.
+    /// Resume it if there is one; otherwise start a new set.
     #[default]
     Auto,
-    /// Begin anew.
+    /// Start a new set.
     Never,
-    /// Go on with the one in this folder, or fail.
+    /// Resume the one in this folder, or fail.
     This(String),
 }
 
-/// Makes the page for people that stands in a set: from what the set says of
-/// itself, and from the lines of its manifest.
+/// Makes the report of a set from its description and the lines of its
+/// manifest.
 pub type MakeReport =
     fn(&Rescue, &mut dyn Iterator<Item = Result<Line, SetError>>) -> Result<Vec<u8>, SetError>;
 
-/// How a set is to be made.
+/// Options for writing a set.
 #[derive(Clone, Debug)]
 pub struct OffloadOptions {
-    /// The machine that the source belongs to.
+    /// The machine of the source.
     pub machine: Machine,
-    /// A store, or any folder.
+    /// A store, or another folder.
     pub what: What,
     /// `hard-link`, `uncompressed`, `compressed` or `folder`.
     pub kind: String,
-    /// What of the store is not in the plan, for people; the set says so, and
-    /// is one with losses then.
+    /// Missing parts of the store, for people. They are recorded in the set, which is
+    /// then one with losses.
     pub lacks: Vec<String>,
     /// The zstd level, 1 to 19.
     pub level: i32,
-    /// Whether the level was only chosen for speed: an unfinished set of another
-    /// level is then gone on with, at its own.
+    /// Whether the level was only chosen for speed: then an unfinished set of another
+    /// level is resumed with its own level.
     pub any_level: bool,
-    /// Threads that compress; `None` for as many as the machine has.
+    /// Threads that compress; `None` for one per core.
     pub threads: Option<usize>,
-    /// The plain size of a frame, in bytes; a source of many TiB gets larger ones.
+    /// The plain size of a frame, in bytes; larger for a source of many TiB.
     pub frame_bytes: u64,
-    /// The largest size of a volume, in bytes. Without it the store is one
-    /// file, unless the target cannot hold one of any size.
+    /// The largest size of a volume, in bytes. Without it the store is one file, unless
+    /// the destination limits file sizes.
     pub split: Option<u64>,
-    /// Whether to read the written files back and compare.
+    /// Whether to read the written files back and compare them.
     pub read_back: bool,
-    /// Begin although the target looks too small.
+    /// Start although the destination looks too small.
     pub despite_space: bool,
     /// What to do with an unfinished set.
     pub resume: Resume,
     /// How to encrypt it; `None` for a plain set.
     pub encryption: Option<Encryption>,
-    /// What makes the set's `report.html`; `None` for a set without one. It
-    /// names users and files, so it must not stand in a set that hides them.
+    /// Makes the set's `report.html`; `None` for a set without one. It lists users and
+    /// files, so it must not be in a set that hides them.
     pub report: Option<MakeReport>,
-    /// When the set is begun: names it. By the clock of the rescuing machine.
+    /// When the set was started, by the clock of the rescuing machine; part of its name.
     pub created: FileTime,
 }
 
@@ -88,38 +88,38 @@ impl Default for OffloadOptions {
 }
 
 impl OffloadOptions {
-    /// Refuses what cannot be done.
+    /// Refuses invalid options.
     pub(crate) fn check(&self) -> Result<(), SetError> {
         let bad = |what: String| Err(SetError::BadOption { what });
         if !(1..=19).contains(&self.level) {
             return bad(format!("level {} is not between 1 and 19", self.level));
         }
-        // In whole blocks, so that every frame begins with one of the tar.
+        // In whole blocks, so that each frame begins at a block of the tar.
         let blocks = self.frame_bytes.is_multiple_of(BLOCK as u64);
         if !blocks || !(4096..=MAX_FRAME_BYTES).contains(&self.frame_bytes) {
-            return bad(format!("frames of {} bytes are not possible", self.frame_bytes));
+            return bad(format!("a frame size of {} bytes is not possible", self.frame_bytes));
         }
         match self.split {
-            // A frame that does not compress grows a little.
+            // A frame that does not compress becomes slightly larger.
             Some(split) if split < self.frame_bytes.saturating_mul(2) => bad(format!(
-                "volumes of {split} bytes are too small: a frame of {} must fit twice",
+                "volumes of {split} bytes are too small: two frames of {} must fit",
                 self.frame_bytes
             )),
             _ => Ok(()),
         }
     }
 
-    /// The plain size of a frame for a source of so many bytes: doubled until a set
-    /// can have the frames. Each may go out half full, where a file does not fit.
+    /// The plain size of a frame for a source of this size: doubled until the number of
+    /// frames fits. Each frame may be half full, if a file does not fit.
     ///
     /// # Errors
-    /// The source is too large for any.
+    /// The source is too large.
     pub(crate) fn frame_bytes_for(&self, source: u64) -> Result<u64, SetError> {
         const MOST_FRAMES: u64 = MAX_FRAMES as u64 / 2;
-        // More would not fit into the memory that a run may take.
+        // More would exceed the memory limit of a run.
         const LARGEST: u64 = 32 << 20;
         let mut frame = self.frame_bytes;
-        // As in `check`: a frame must fit twice into a volume.
+        // As in `check`: two frames must fit into a volume.
         let fits = |frame: u64| self.split.is_none_or(|split| split / 2 >= frame);
         while source / frame >= MOST_FRAMES && frame <= LARGEST / 2 && fits(frame * 2) {
             frame *= 2;
@@ -135,14 +135,14 @@ impl OffloadOptions {
     /// Threads that compress at this level, and frames in flight, within 256 MiB.
     pub(crate) fn pipeline(&self, level: i32, frame_bytes: u64) -> (usize, usize) {
         const MIB: u64 = 1 << 20;
-        // What zstd's tables take at a level, by its own estimate for 4 MiB
-        // of input, rounded up.
+        // zstd's tables at each level, by its own estimate for 4 MiB of input,
+        // rounded up.
         let context = match level {
             ..=6 => 8 * MIB,
             7..=12 => 40 * MIB,
             _ => 90 * MIB,
         };
-        // A frame in flight is held plain and packed.
+        // A frame in flight is kept plain and compressed.
         let frame = 2 * frame_bytes + MIB / 8;
         let machine = || std::thread::available_parallelism().map_or(1, usize::from);
         let wanted = self.threads.unwrap_or_else(machine).clamp(1, 16);
@@ -152,16 +152,16 @@ impl OffloadOptions {
     }
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
-    /// The set's folder at the target.
+    /// The path of the set's folder.
     pub set: String,
-    /// What the set says of itself.
+    /// The set's description.
     pub rescue: Rescue,
-    /// How many losses there were; each was told to the monitor.
+    /// The number of losses; each was reported to the monitor.
     pub losses: u64,
-    /// Frames that were there from an earlier, interrupted run.
+    /// Frames that were kept from an interrupted run.
     pub resumed_frames: u64,
 }
 

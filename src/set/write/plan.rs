@@ -1,6 +1,6 @@
-//! What goes into a set, in which order: fixed before the first byte is read.
+//! The content of a set and its order, fixed before the first byte is read.
 //!
-//! The order is the source's alone, so the same source gives the same set. One
+//! The order depends only on the source, so the same source gives the same set. A
 //! member costs 36 bytes and its name: a million fit into 100 MiB.
 
 use crate::set::format::rescue::Part;
@@ -17,23 +17,23 @@ use crate::set::error::SetError;
 use crate::set::format::hash::to_hex;
 use crate::tree::Tree;
 
-/// One part of what is to be packed: a folder tree of one volume.
+/// A part to be saved: a folder tree of one volume.
 #[derive(Clone)]
 pub struct PlanPart {
     /// The volume.
     pub tree: Arc<dyn Tree>,
     /// The drive letter it had in Windows (`C`), or `volume-<serial>`.
     pub drive: String,
-    /// How sure the letter is, for people.
+    /// How the letter is known, for people.
     pub drive_from: String,
     /// The store path below the volume's root (`StateStore`).
     pub path: NtPath,
     /// `primary`, `secondary`, `whole` or `folder`.
     pub role: String,
-    /// Folders and files to take, below the volume's root.
+    /// Folders and files to include, below the volume's root.
     pub take: Vec<NtPath>,
-    /// What not to take of that, below the volume's root: skipped by rule, and
-    /// said so in the set.
+    /// What to exclude from that, below the volume's root: skipped by rule, and recorded
+    /// in the set.
     pub skip: Vec<NtPath>,
 }
 
@@ -55,60 +55,60 @@ impl PlanPart {
     }
 }
 
-/// What a planned member is.
+/// The kind of a planned member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PlanKind {
     /// A folder, or a junction.
     Directory,
     /// A file.
     File,
-    /// A further name of the file which is that member of the plan.
+    /// A hard link to that member of the plan.
     Link(usize),
 }
 
 /// One member of the plan.
 #[derive(Clone, Copy)]
 pub struct PlanMember<'a> {
-    /// What it is.
+    /// Its kind.
     pub kind: PlanKind,
-    /// Where it is read from.
+    /// The tree that it is read from.
     pub tree: &'a dyn Tree,
-    /// Which file.
+    /// The file.
     pub node: NodeId,
     /// Bytes of the unnamed stream, as planned.
     pub size: u64,
-    /// What could not be planned as it should be.
+    /// What could not be planned normally.
     pub trouble: Option<Trouble>,
 }
 
-/// What is wrong with a planned member. Each becomes a loss.
+/// A problem with a planned member. Each becomes a loss.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trouble {
-    /// Nothing is known of it but its name.
+    /// Only its name is known.
     Unknown,
     /// A folder whose contents cannot be listed.
     Unlistable,
-    /// A folder that stands in the tree a second time; it was not entered again.
+    /// A folder that is in the tree a second time; its contents are not repeated.
     Repeated,
-    /// The name is none (`..`, or with a `/` in it) and was changed.
+    /// The name is not valid (`..`, or contains `/`) and was changed.
     Renamed,
 }
 
-/// Counts of a plan.
+/// Totals of a plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PlanTotals {
     /// Files.
     pub files: u64,
     /// Folders.
     pub directories: u64,
-    /// Further links.
+    /// Hard links.
     pub links: u64,
-    /// Bytes of the unnamed streams. Named streams come on top: to count them
-    /// would take a look at every file.
+    /// Bytes of the unnamed streams. Alternate data streams are not included: counting
+    /// them would require opening every file.
     pub bytes: u64,
 }
 
-/// What goes into a set, in which order.
+/// The content of a set, in order.
 pub struct Plan {
     parts: Vec<PlanPart>,
     trees: Vec<Arc<dyn Tree>>,
@@ -121,17 +121,17 @@ pub struct Plan {
     took: Duration,
 }
 
-/// A member as it is kept in memory.
+/// A member in memory.
 pub(crate) struct Entry {
     pub(crate) node: NodeId,
     pub(crate) size: u64,
-    /// Index of the folder above; its own for a drive.
+    /// Index of the parent folder; its own for a drive.
     pub(crate) parent: u32,
     pub(crate) name_at: u32,
     pub(crate) name_len: u16,
     pub(crate) tree: u8,
     pub(crate) shape: Shape,
-    /// A folder to look into: not a junction.
+    /// A folder to list: not a junction.
     pub(crate) enter: bool,
     pub(crate) trouble: Option<Trouble>,
 }
@@ -144,13 +144,13 @@ pub(crate) enum Shape {
 }
 
 impl Plan {
-    /// Looks at everything that the parts name and fixes the order.
+    /// Reads everything that the parts list and fixes the order.
     ///
-    /// A folder that cannot be listed, or a file of which nothing can be known,
-    /// is a member with a [`Trouble`]; it becomes a loss when the set is made.
+    /// A folder that cannot be listed, or a file without readable metadata, is a member
+    /// with a [`Trouble`]; it becomes a loss when the set is made.
     ///
     /// # Errors
-    /// A path to take that is not there; parts that do not fit together.
+    /// A path to include does not exist; the parts cannot be combined.
     pub fn make(parts: Vec<PlanPart>, monitor: &dyn Monitor) -> Result<Self, SetError> {
         let begun = Instant::now();
         let Built { trees, entries, names, order, totals, digest } =
@@ -159,22 +159,22 @@ impl Plan {
         Ok(Self { parts, trees, entries, names, order, totals, digest, took })
     }
 
-    /// The parts it was made from.
+    /// The parts of the plan.
     pub fn parts(&self) -> &[PlanPart] {
         &self.parts
     }
 
-    /// Members in all.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether there is nothing to pack.
+    /// Whether the plan is empty.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// Counts.
+    /// Totals.
     pub fn totals(&self) -> PlanTotals {
         self.totals
     }
@@ -184,14 +184,14 @@ impl Plan {
         self.took
     }
 
-    /// SHA-256 over what the source was, in hex: paths, kinds, sizes, times,
-    /// node ids and positions. Another digest means another source.
+    /// SHA-256 over the state of the source, in hex: paths, kinds, sizes, times, node ids
+    /// and positions. Another digest means another source.
     pub fn digest(&self) -> String {
         to_hex(&self.digest)
     }
 
-    /// Which store or folder this is, whatever is in it: SHA-256 over drives,
-    /// volumes and paths of the parts, in hex.
+    /// Identifies the store or folder, whatever its content: SHA-256 over drives, volumes
+    /// and paths of the parts, in hex.
     pub fn source_id(&self) -> String {
         let mut hash = Sha256::new();
         for part in &self.parts {
@@ -208,14 +208,14 @@ impl Plan {
         to_hex(&hash.finalize())
     }
 
-    /// The member at a place of the order.
+    /// The member at an index of the order.
     pub fn member(&self, index: usize) -> Option<PlanMember<'_>> {
         let entry = self.entry(index)?;
         let kind = match entry.shape {
             Shape::Directory => PlanKind::Directory,
             Shape::File => PlanKind::File,
             Shape::Link => {
-                // A file's links stand right behind it.
+                // A file's hard links come right after it.
                 let shape = |i: usize| self.entry(i).map(|e| e.shape);
                 PlanKind::Link((0..index).rev().find(|&i| shape(i) != Some(Shape::Link))?)
             }
@@ -236,7 +236,7 @@ impl Plan {
         names.join(&b'/')
     }
 
-    /// The member's own name; for a drive its letter.
+    /// The member's name; for a drive its letter.
     pub fn file_name(&self, index: usize) -> Option<NtName> {
         NtName::from_wtf8(self.name(self.entry(index)?))
     }

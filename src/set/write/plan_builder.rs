@@ -1,4 +1,4 @@
-//! Looks at everything that a plan names and fixes its order.
+//! Reads everything that a plan lists and fixes its order.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::set::error::SetError;
 use crate::tree::{Tree, TreeError};
 
 /// The file system's own files in a volume's root (NTFS: records 0 to 11). They
-/// describe the volume; what they say of the files is in every set.
+/// describe the volume; a set has their information about the files anyway.
 const METADATA: [&str; 11] = [
     "$MFT", "$MFTMirr", "$LogFile", "$Volume", "$AttrDef", "$Bitmap", "$Boot", "$BadClus",
     "$Secure", "$UpCase", "$Extend",
 ];
 
-/// What a plan is made of.
+/// A plan under construction.
 pub(crate) struct Built {
     pub(crate) trees: Vec<Arc<dyn Tree>>,
     pub(crate) entries: Vec<Entry>,
@@ -30,7 +30,7 @@ pub(crate) struct Built {
     pub(crate) digest: [u8; 32],
 }
 
-/// Looks at what the parts name.
+/// Reads the parts.
 pub(crate) fn build(parts: &[PlanPart], monitor: &dyn Monitor) -> Result<Built, SetError> {
     let mut builder = Builder::default();
     for drive in drives(parts)? {
@@ -50,7 +50,7 @@ struct Drive<'a> {
 }
 
 impl Drive<'_> {
-    /// Whether the whole volume is taken.
+    /// Whether the whole volume is included.
     fn takes_all(&self) -> bool {
         self.parts.iter().any(|part| part.take.contains(&NtPath::root()))
     }
@@ -64,29 +64,29 @@ fn drives(parts: &[PlanPart]) -> Result<Vec<Drive<'_>>, SetError> {
         let letter = part.drive.as_str();
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if letter.is_empty() || letter.len() > 64 || !letter.bytes().all(plain) {
-            return unfit(format!("{letter:?} is no name for a drive in a set"));
+            return unfit(format!("{letter:?} is not a valid drive name in a set"));
         }
         match drives.iter_mut().find(|d| d.letter.eq_ignore_ascii_case(letter)) {
             Some(drive) if Arc::ptr_eq(drive.tree, &part.tree) => drive.parts.push(part),
-            Some(_) => return unfit(format!("two volumes are both called {letter}:")),
+            Some(_) => return unfit(format!("two volumes have the name {letter}:")),
             None => drives.push(Drive { letter, tree: &part.tree, parts: vec![part] }),
         }
     }
     if drives.len() > usize::from(u8::MAX) {
-        return unfit(format!("{} volumes are more than one set holds", drives.len()));
+        return unfit(format!("{} volumes are too many for one set", drives.len()));
     }
     Ok(drives)
 }
 
-/// A file's name on its way into the order.
+/// A file's name, to be sorted.
 struct Listed {
     node: NodeId,
-    /// `u64::MAX` where it is not known: behind all others.
+    /// `u64::MAX` if unknown: after all others.
     position: u64,
     entry: u32,
-    /// Which of the names of one file it is.
+    /// The index among the names of one file.
     link: u16,
-    /// What goes first: USMT's own files, see [`marker_rank`].
+    /// USMT's own files go first: see [`marker_rank`].
     rank: u8,
 }
 
@@ -98,20 +98,20 @@ struct Builder {
     order: Vec<u32>,
     totals: PlanTotals,
     hash: Sha256,
-    /// Files of the present drive.
+    /// Files of the current drive.
     files: Vec<Listed>,
-    /// Folders of the present drive that were entered.
+    /// Folders of the current drive that were listed.
     entered: HashSet<NodeId>,
-    /// Files and folders of the present drive that are not taken.
+    /// Excluded files and folders of the current drive.
     skip: HashSet<NodeId>,
-    /// Folders above those to take, by the folder above them and their name.
+    /// Parents of the included folders, by their own parent and name.
     above: HashMap<(u32, NtName), u32>,
 }
 
 impl Builder {
     fn drive(&mut self, drive: &Drive<'_>, monitor: &dyn Monitor) -> Result<(), SetError> {
         let tree = &**drive.tree;
-        // `drives` saw to it that there are few.
+        // `drives` has limited their number.
         let number = u8::try_from(self.trees.len()).unwrap_or(u8::MAX);
         self.trees.push(Arc::clone(drive.tree));
         self.hash.update(b"lifeboat plan 1\0");
@@ -153,7 +153,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Lists a folder and everything below it, folders in the order of paths.
+    /// Lists a folder and everything below it, folders sorted by path.
     fn walk(
         &mut self,
         tree: &dyn Tree,
@@ -171,7 +171,7 @@ impl Builder {
             }
             let node = self.entries[at as usize].node;
             if !self.entries[at as usize].enter {
-                continue; // a junction: a member, never entered
+                continue; // a junction: a member, but never followed
             }
             if !self.entered.insert(node) {
                 self.entries[at as usize].trouble = Some(Trouble::Repeated);
@@ -201,7 +201,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds a file or folder; its files' turn in the order comes later.
+    /// Adds a file or folder; files are sorted into the order later.
     fn child(
         &mut self,
         tree: &dyn Tree,
@@ -229,8 +229,8 @@ impl Builder {
         Ok(index)
     }
 
-    /// Adds a folder above what is taken. Its times are none of the plan's: they
-    /// change with what is not in the set.
+    /// Adds a parent of an included folder. Its times are not part of the plan: they
+    /// change with files that are not in the set.
     fn add_above(
         &mut self,
         tree: u8,
@@ -252,7 +252,7 @@ impl Builder {
         name: &NtName,
         node: Result<Node, NodeId>,
     ) -> Result<u32, SetError> {
-        let too_many = || SetError::Unfit { what: "more files than one set holds".to_owned() };
+        let too_many = || SetError::Unfit { what: "too many files for one set".to_owned() };
         let index = u32::try_from(self.entries.len()).map_err(|_| too_many())?;
         let bytes = name.as_wtf8();
         let name_at = u32::try_from(self.names.len()).map_err(|_| too_many())?;
@@ -300,7 +300,7 @@ impl Builder {
         self.entries[index as usize].shape == Shape::Directory
     }
 
-    /// Whether the folder is the `USMT` folder of one of the drive's parts.
+    /// Whether the folder is the `USMT` folder of a part of the drive.
     fn is_store_folder(&self, index: u32, drive: &Drive<'_>) -> bool {
         let mut names = Vec::new();
         let mut at = index;
@@ -326,8 +326,8 @@ impl Builder {
         usmt.eq_ignore_ascii_case(b"USMT") && drive.parts.iter().any(|part| same(&part.path))
     }
 
-    /// Puts the drive's files into the order: USMT's own first, then as they
-    /// lie on the disk; the names of one file together.
+    /// Puts the drive's files into the order: USMT's own first, then by position on
+    /// the disk; the names of one file together.
     fn put_files(&mut self) {
         let mut files = std::mem::take(&mut self.files);
         files.sort_unstable_by_key(|f| (f.node, f.rank, f.entry));
@@ -337,7 +337,7 @@ impl Builder {
             let (node, rank, position) = (first.node, first.rank, first.position);
             let names = files[at..].iter_mut().take_while(|f| f.node == node);
             for (i, file) in names.enumerate() {
-                // The first name speaks for all, so that they stay together.
+                // All names of a file sort by its first one, to stay together.
                 (file.rank, file.position) = (rank, position);
                 // NTFS allows 1024 names (CreateHardLinkW, "Remarks").
                 file.link = u16::try_from(i).unwrap_or(u16::MAX);
@@ -358,8 +358,8 @@ impl Builder {
     }
 }
 
-/// What to take of a drive, by the names as they stand there: sorted, none
-/// within another. Each is the entries from the root down.
+/// The folders and files to include from a drive, with the names on the disk: sorted,
+/// none within another. Each is the list of entries from the root.
 fn canonical_takes(drive: &Drive<'_>) -> Result<Vec<Vec<crate::tree::Entry>>, SetError> {
     let tree = &**drive.tree;
     let mut takes = Vec::new();
@@ -374,7 +374,7 @@ fn canonical_takes(drive: &Drive<'_>) -> Result<Vec<Vec<crate::tree::Entry>>, Se
     Ok(takes)
 }
 
-/// What is not to be taken, where it is there at all.
+/// The folders and files to exclude, if they exist.
 fn skipped(drive: &Drive<'_>) -> HashSet<NodeId> {
     let paths = drive.parts.iter().flat_map(|part| &part.skip);
     let found = paths.filter_map(|path| resolve(&**drive.tree, path).ok()?.pop());
@@ -399,8 +399,8 @@ fn resolve(tree: &dyn Tree, path: &NtPath) -> Result<Vec<crate::tree::Entry>, Tr
     Ok(found)
 }
 
-/// The files that make a store a store, in the order in which a reader wants
-/// them; `None` for all others.
+/// The files that identify a store, in the order in which a reader needs them; `None`
+/// for all others.
 fn marker_rank(name: &NtName) -> Option<u8> {
     let starts = |prefix: &str| {
         name.as_wtf8()
@@ -418,8 +418,8 @@ fn marker_rank(name: &NtName) -> Option<u8> {
     }
 }
 
-/// A name that may stand in a path instead of one that may not (no NTFS driver
-/// makes such, a damaged or forged volume may hold them); `None` if it may.
+/// A valid replacement for a name that is not allowed in a path (no NTFS driver makes
+/// one, a damaged or forged volume may have one); `None` if the name is valid.
 fn safe_name(name: &NtName, siblings: &[crate::tree::Entry]) -> Option<NtName> {
     let bytes = name.as_wtf8();
     let special = |b: &u8| matches!(b, b'/' | 0);
@@ -437,7 +437,7 @@ fn safe_name(name: &NtName, siblings: &[crate::tree::Entry]) -> Option<NtName> {
     }
     loop {
         safe.push(b'%');
-        // Only ASCII was put between whole sequences: it is still WTF-8.
+        // Only ASCII was inserted between whole sequences: it is still WTF-8.
         let candidate = NtName::from_wtf8(&safe)?;
         if siblings.iter().all(|entry| entry.name != candidate) {
             return Some(candidate);

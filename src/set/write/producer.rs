@@ -1,9 +1,9 @@
-//! The source becomes frames: the one thread that reads, hashes and makes tar.
+//! Turns the source into frames: one thread reads, hashes and makes the tar.
 //!
-//! Every byte is read once, straight into the frame that it goes out in. Good data
-//! first: a file on a bad place of the disk comes behind all others, and only then
-//! is that place read in ever smaller pieces, which may be the end of the disk. A
-//! file of which something has gone out already is read where it stands.
+//! Each byte is read once, directly into its frame. Good data first: a file in a bad
+//! area of the disk is postponed to the end, and only then is that area read in ever
+//! smaller pieces, which may kill the disk. A file of which a part was already sent is
+//! read at once.
 
 use sha2::{Digest, Sha256};
 
@@ -24,27 +24,27 @@ use crate::set::format::tar_dialect::{self, END};
 use crate::set::format::ustar::padding;
 use crate::tree::{Stream, TreeError};
 
-/// Frames after which a checkpoint stands at the latest: what an interrupted
-/// run has to do again at most (128 MiB of plain data).
+/// Frames between checkpoints, at most: what an interrupted run has to repeat (128 MiB
+/// of plain data).
 const CHECKPOINT_FRAMES: u64 = 32;
-/// Bytes of manifest lines after which one stands as well.
+/// Bytes of manifest lines between checkpoints, at most.
 const CHECKPOINT_LINES: usize = 1 << 20;
-/// Bytes to read at once.
+/// Bytes per read.
 const CHUNK: usize = 1 << 20;
 
-/// A frame that is full.
+/// A full frame.
 pub(crate) struct FullFrame {
     /// From 0.
     pub(crate) number: u64,
-    /// Its plain contents.
+    /// Its plain content.
     pub(crate) plain: Vec<u8>,
-    /// The manifest's lines of the members that end in it.
+    /// The manifest lines of the members that end in it.
     pub(crate) lines: Vec<u8>,
-    /// Where to go on behind it, if a checkpoint stands there.
+    /// The position after it, if there is a checkpoint.
     pub(crate) checkpoint: Option<Position>,
 }
 
-/// Takes a full frame and gives memory for the next: that of an earlier one, or none.
+/// Takes a full frame and returns memory for the next: that of an earlier one, or none.
 pub(crate) trait Emit: FnMut(FullFrame) -> Result<Vec<u8>, SetError> {}
 impl<F: FnMut(FullFrame) -> Result<Vec<u8>, SetError>> Emit for F {}
 
@@ -59,7 +59,7 @@ pub(crate) struct Producer<'a, E> {
     lines: Vec<u8>,
     frames_since: u64,
     lines_since: usize,
-    /// Its present member is the next, or the one that is being read.
+    /// The current member, next or being read.
     queue: Queue<'a>,
     current: Option<Current>,
     totals: Totals,
@@ -75,17 +75,17 @@ struct Current {
     hash: Option<Sha256>,
 }
 
-/// What became of a member.
+/// The outcome of a member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
     /// It is in the tar.
     Whole,
-    /// It could not be read at once, and nothing of it has gone out.
+    /// It could not be read at first, and nothing of it was sent.
     PutOff,
 }
 
 impl<'a, E: Emit> Producer<'a, E> {
-    /// Goes on at `from` with frame `number`. A frame is cut at `limit` plain bytes.
+    /// Resumes at `from` with frame `number`. A frame ends after `limit` plain bytes.
     pub(crate) fn new(
         plan: &'a Plan,
         (monitor, observer): (&'a dyn Monitor, Option<&'a dyn MemberObserver>),
@@ -94,7 +94,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         from: Position,
         emit: E,
     ) -> Result<Self, SetError> {
-        let damaged = || SetError::Internal { what: "the journal makes no sense".to_owned() };
+        let damaged = || SetError::Internal { what: "the journal is not valid".to_owned() };
         let current = match from.inside {
             None => None,
             Some(Inside { line, sent, hash }) => Some(Current {
@@ -130,7 +130,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         })
     }
 
-    /// Reads everything to the end; the counts of the whole set.
+    /// Reads everything to the end; returns the totals of the whole set.
     pub(crate) fn run(mut self) -> Result<Totals, SetError> {
         if let Some(current) = &self.current {
             self.monitor.file(&current.line.path);
@@ -146,7 +146,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             if self.queue.is_late() && !told {
                 told = true;
                 let late = self.queue.late();
-                let what = "all else is read; now come the files that could not be read at once";
+                let what = "everything else is read; now reading the files that failed at first";
                 self.monitor.note(&format!("{what}: {late}"));
             }
             let Draft { member, stream } = draft::member(self.plan, index)?;
@@ -180,7 +180,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(self.totals)
     }
 
-    /// Whether the present member may be put off: nothing of it has gone out.
+    /// Whether the current member can be postponed: nothing of it was sent.
     fn may_put_off(&self) -> bool {
         self.queue.may_put_off()
             && self.current.as_ref().is_some_and(|current| {
@@ -188,7 +188,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             })
     }
 
-    /// Corrects the bytes to come by what is known of the member now.
+    /// Corrects the remaining bytes by the member's current size.
     fn expect(&mut self, index: usize, member: &Member) {
         let planned = self.plan.member(index).map_or(0, |planned| planned.size);
         let streams = member.streams.iter().map(|stream| &stream.data);
@@ -197,7 +197,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         self.progress.total_bytes = sizes.fold(total, u64::saturating_add);
     }
 
-    /// Where the next byte goes.
+    /// The position of the next byte.
     fn here(&self) -> At {
         if self.buf.room() == 0 {
             At { frame: self.number + 1, offset: 0 }
@@ -206,7 +206,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         }
     }
 
-    /// Sends the present frame off. After the last one nothing is to go on.
+    /// Sends the current frame. After the last one, no position follows.
     fn cut(&mut self, last: bool) -> Result<(), SetError> {
         self.frames_since += 1;
         self.lines_since += self.lines.len();
@@ -237,7 +237,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Position { member, put_off, inside, totals: self.totals }
     }
 
-    /// Puts bytes of the present member, cutting frames as they fill.
+    /// Adds bytes of the current member, and sends frames when they are full.
     fn put(&mut self, mut bytes: &[u8]) -> Result<(), SetError> {
         while !bytes.is_empty() {
             if self.buf.room() == 0 {
@@ -260,8 +260,8 @@ impl<'a, E: Emit> Producer<'a, E> {
         self.current.as_ref().map(|c| &c.line).ok_or_else(unwritable)
     }
 
-    /// Sends the present member: headers, data, streams, without the first
-    /// `skip` bytes of all that. `stream` is the data where it is open already.
+    /// Sends the current member: headers, data, streams, without the first `skip` bytes
+    /// of it. `stream` is the data if it is already open.
     fn send(
         &mut self,
         header: &[u8],
@@ -295,7 +295,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         self.put(&header[passed..])
     }
 
-    /// Sends a stream's data and the zeros behind it.
+    /// Sends a stream's data and its padding.
     fn send_data(
         &mut self,
         index: Option<usize>,
@@ -318,9 +318,8 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(Sent::Whole)
     }
 
-    /// Copies a stream from byte `from` to its announced end, whatever happens to
-    /// it. A source that is gone altogether ends the run: what is on it still is
-    /// no loss.
+    /// Copies a stream from byte `from` to its announced end, whatever happens to it. A
+    /// disconnected source ends the run: what is still on it is not a loss.
     fn copy(
         &mut self,
         index: Option<usize>,
@@ -371,7 +370,7 @@ impl<'a, E: Emit> Producer<'a, E> {
                 Ok(room)
             };
             let read = match read {
-                Ok(0) => Err("it ends here, shorter than it was when the work began".to_owned()),
+                Ok(0) => Err("it ends here: it became shorter during the offload".to_owned()),
                 Ok(read) => Ok(read.min(room)),
                 Err(error) => Err(still_there(error)?.to_string()),
             };
@@ -411,7 +410,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(Sent::Whole)
     }
 
-    /// Opens the present member's stream for going on behind byte `from`.
+    /// Opens the current member's stream to resume after byte `from`.
     fn open_again(&self, index: Option<usize>, from: u64) -> Result<Box<dyn Stream>, TreeError> {
         let line = self.current.as_ref().map(|c| &c.line);
         let lacks = |reason: &str| TreeError::NoData {
@@ -427,9 +426,9 @@ impl<'a, E: Emit> Producer<'a, E> {
                 let stream = line.and_then(|line| line.streams.get(index));
                 let wanted = stream.and_then(crate::set::format::manifest::NamedStream::exact_name);
                 let mut names = facts.streams.into_iter().map(|stream| stream.name);
-                // By the name that it has in the set.
+                // By its name in the set.
                 let found = names.find(|name| Some(draft::stream_name(name)) == wanted);
-                Some(found.ok_or_else(|| lacks("the stream is gone"))?)
+                Some(found.ok_or_else(|| lacks("the stream no longer exists"))?)
             }
         };
         let mut stream = member.tree.open(member.node, name.as_ref())?;
@@ -454,7 +453,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         }
     }
 
-    /// One loss for all the holes of a stream.
+    /// One loss for all holes of a stream.
     fn name_holes(&mut self, index: Option<usize>) -> Result<(), SetError> {
         let data = self.data(index)?;
         let Some(first) = data.holes.first() else { return Ok(()) };
@@ -472,7 +471,7 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(())
     }
 
-    /// Writes the present member's line, now that all of it is known.
+    /// Writes the current member's line, now that it is complete.
     fn finish_member(&mut self) -> Result<(), SetError> {
         let Some(Current { mut line, .. }) = self.current.take() else { return Ok(()) };
         if let Some(observer) = self.observer {
@@ -490,12 +489,12 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 }
 
-/// The hash of no bytes, for streams that have none.
+/// The hash of an empty stream.
 pub(crate) fn empty_data() -> Data {
     Data { sha256: sha256_hex(b""), ..Data::default() }
 }
 
 /// Cannot happen: drafts are made from exact names.
 fn unwritable() -> SetError {
-    SetError::Internal { what: "a member that cannot be written down".to_owned() }
+    SetError::Internal { what: "a member that cannot be recorded".to_owned() }
 }

@@ -1,23 +1,23 @@
-//! Which member of the plan comes next: all in the plan's order, then those that
-//! were put off. Good data first: what lies on a bad place of the disk is read in
-//! earnest when all else is saved, for that may be the end of the disk.
+//! Which member of the plan comes next: all in the plan's order, then the postponed
+//! ones. Good data first: bad areas of the disk are read thoroughly after everything
+//! else is saved, since that may kill the disk.
 
 use super::plan::{Plan, PlanKind};
 
-/// Files that are put off at most: they have to be remembered.
+/// The most files that are postponed: they have to be remembered.
 const MAX_PUT_OFF: usize = 4096;
 
-/// A plan on its way.
+/// The progress through a plan.
 pub(crate) struct Queue<'a> {
     plan: &'a Plan,
-    /// Members that are done or were put off, in the order in which they come.
+    /// Members that are done or postponed, in order.
     at: usize,
-    /// What comes at the end, in the order of the plan.
+    /// The postponed members, in the order of the plan.
     put_off: Vec<usize>,
 }
 
 impl<'a> Queue<'a> {
-    /// Goes on at a place that [`Self::place`] told; `None` if it makes no sense.
+    /// Resumes at a position from [`Self::place`]; `None` if it is not valid.
     pub(crate) fn new(plan: &'a Plan, (at, put_off): (u64, &[u64])) -> Option<Self> {
         let number = |place: u64| usize::try_from(place).ok();
         let put_off = put_off.iter().map(|&index| number(index)).collect::<Option<Vec<_>>>()?;
@@ -26,13 +26,13 @@ impl<'a> Queue<'a> {
         Some(Self { plan, at: number(at)?, put_off })
     }
 
-    /// Where to go on.
+    /// The position for resuming.
     pub(crate) fn place(&self) -> (u64, Vec<u64>) {
         (self.at as u64, self.put_off.iter().map(|&index| index as u64).collect())
     }
 
-    /// The present member's place in the plan; `None` behind the last. A further
-    /// link of a file that was put off has to stand behind it and is passed over.
+    /// The current member's index in the plan; `None` after the last. A hard link to a
+    /// postponed file has to come after it and is skipped.
     pub(crate) fn present(&mut self) -> Option<usize> {
         while self.follows_its_file() {
             self.put_off();
@@ -40,7 +40,7 @@ impl<'a> Queue<'a> {
         self.index()
     }
 
-    /// The same without passing over anything.
+    /// The same without skipping.
     pub(crate) fn index(&self) -> Option<usize> {
         match self.at.checked_sub(self.plan.len()) {
             None => Some(self.at),
@@ -58,28 +58,28 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Whether the members that were put off have their turn now.
+    /// Whether the postponed members are being read now.
     pub(crate) fn is_late(&self) -> bool {
         self.at >= self.plan.len()
     }
 
-    /// How many were put off.
+    /// The number of postponed members.
     pub(crate) fn late(&self) -> usize {
         self.put_off.len()
     }
 
-    /// Whether the present member may be put off.
+    /// Whether the current member can be postponed.
     pub(crate) fn may_put_off(&self) -> bool {
         !self.is_late() && self.put_off.len() < MAX_PUT_OFF
     }
 
-    /// Puts the present member off, on to the next.
+    /// Postpones the current member and moves on to the next.
     pub(crate) fn put_off(&mut self) {
         self.put_off.push(self.at);
         self.at += 1;
     }
 
-    /// The present member is done, on to the next.
+    /// Marks the current member as done and moves on to the next.
     pub(crate) fn done(&mut self) {
         self.at += 1;
     }

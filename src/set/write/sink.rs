@@ -1,4 +1,4 @@
-//! Packed frames become files at the target: volumes, manifest, journal.
+//! Writes compressed frames to files at the destination: volumes, manifest, journal.
 
 use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
@@ -20,16 +20,16 @@ use crate::set::format::names::piece_name;
 use crate::set::format::rescue::{FORMAT, FORMAT_ENCRYPTED, SetFile};
 use crate::set::read::lines::MAX_LINE;
 
-/// The level of the manifest: its lines are alike and pack well at any.
+/// The level for the manifest: its lines are similar and compress well at any.
 const MANIFEST_LEVEL: i32 = 3;
 
-/// Bytes of lines in a frame of the manifest, where no checkpoint cuts it.
+/// Bytes of lines per frame of the manifest, if no checkpoint ends it.
 const LINES: usize = 1 << 20;
 
-/// Bytes of journal that every checkpoint may cost in the long run.
+/// Bytes of journal per checkpoint, on average.
 const JOURNAL_LINE: usize = 16 << 10;
 
-/// A frame on its way to the target.
+/// A frame to be written.
 pub(crate) struct PackedFrame {
     /// From 0.
     pub(crate) number: u64,
@@ -37,23 +37,23 @@ pub(crate) struct PackedFrame {
     pub(crate) plain_size: u64,
     /// The frame.
     pub(crate) bytes: Vec<u8>,
-    /// The plain contents, a buffer to be used again.
+    /// The plain content, a buffer to be reused.
     pub(crate) plain: Vec<u8>,
     /// XXH3 of the frame, hex.
     pub(crate) xxh128: String,
-    /// The manifest's lines of the members that end in it.
+    /// The manifest lines of the members that end in it.
     pub(crate) lines: Vec<u8>,
-    /// Where to go on behind it, if a checkpoint stands there.
+    /// The position after it, if there is a checkpoint.
     pub(crate) checkpoint: Option<Position>,
 }
 
-/// What the sink begins with: nothing, or what an earlier run left.
+/// The start of the sink: empty, or what an earlier run left.
 pub(crate) struct Start {
-    /// The volume that is being written; `None` before the first.
+    /// The current volume; `None` before the first.
     pub(crate) volume: Option<AppendFile>,
     /// Its number, from 1.
     pub(crate) volume_number: u32,
-    /// Volumes that are whole.
+    /// Complete volumes.
     pub(crate) volumes: Vec<SetFile>,
     /// The store's frames so far.
     pub(crate) table: TableWriter,
@@ -67,16 +67,16 @@ pub(crate) struct Start {
     pub(crate) journal: AppendFile,
     /// Plain bytes of the store so far, in all its files.
     pub(crate) store_bytes: u64,
-    /// Those since it was last cut because of its size.
+    /// Plain bytes since it was last split because of its size.
     pub(crate) since_cut: u64,
-    /// Files of the manifest that are whole.
+    /// Complete files of the manifest.
     pub(crate) manifests: Vec<SetFile>,
     /// Plain bytes in them.
     pub(crate) manifest_bytes: u64,
 }
 
 impl Start {
-    /// Nothing but a journal with its first line.
+    /// Only a journal with its first line.
     pub(crate) fn new(journal: AppendFile) -> Self {
         Self {
             volume: None,
@@ -95,8 +95,8 @@ impl Start {
     }
 }
 
-/// By a file's final name the digests of its blocks, for files that this run
-/// wrote from their first byte on.
+/// The digests of the blocks by a file's final name, for files that this run wrote
+/// completely.
 pub(crate) type Proofs = HashMap<String, Blocks>;
 
 /// Writes frames in their order.
@@ -112,7 +112,7 @@ pub(crate) struct Sink<'a> {
     table: TableWriter,
     /// Plain bytes of the store in earlier files.
     store_before: u64,
-    /// Those of them since it was last cut because of its size.
+    /// Plain bytes of those since it was last split because of its size.
     since_cut: u64,
     manifest: AppendFile,
     manifests: Vec<SetFile>,
@@ -120,13 +120,13 @@ pub(crate) struct Sink<'a> {
     manifest_before: u64,
     manifest_table: TableWriter,
     packer: Packer,
-    /// Lines of the manifest that wait for their frame.
+    /// Lines of the manifest that are not in a frame yet.
     lines: Vec<u8>,
     frames: u64,
     journal: AppendFile,
-    /// Checkpoints since the last that is in the journal.
+    /// Checkpoints since the last one in the journal.
     checkpoints_since: usize,
-    /// Bytes of the frames of this run, plain and packed.
+    /// Bytes of the frames of this run, plain and compressed.
     so_far: (u64, u64),
     proofs: Proofs,
 }
@@ -188,12 +188,12 @@ impl<'a> Sink<'a> {
         self.frames
     }
 
-    /// Bytes of the frames of this run, plain and packed.
+    /// Bytes of the frames of this run, plain and compressed.
     pub(crate) fn so_far(&self) -> (u64, u64) {
         self.so_far
     }
 
-    /// Writes the next frame. Its buffers are still there afterwards.
+    /// Writes the next frame. Keeps its buffers for reuse.
     pub(crate) fn frame(&mut self, frame: &mut PackedFrame) -> Result<(), SetError> {
         let pad = self.key.is_some() && frame.checkpoint.is_some();
         let most = frame.bytes.len() + if pad { MOST_PADDING } else { 0 };
@@ -224,8 +224,8 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// The volume of the present frame, as the manifest counts: an encrypted
-    /// store is one there, since a break begins a new file of it.
+    /// The volume of the current frame, as the manifest counts: an encrypted store is a
+    /// single one there, since each interruption begins a new file of it.
     fn volume(&self) -> u32 {
         if self.key.is_some() { 1 } else { self.volume_number }
     }
@@ -235,8 +235,8 @@ impl<'a> Sink<'a> {
         self.volume.bytes + if self.key.is_some() { self.store_before } else { 0 }
     }
 
-    /// Begins a new volume where so many bytes would not fit into this one: they
-    /// must not be torn.
+    /// Begins a new volume if this many bytes do not fit into the current one: a frame
+    /// must not be split.
     fn make_room(&mut self, bytes: u64) -> Result<(), SetError> {
         let here = self.since_cut + self.volume.bytes;
         if here > 0 && self.split.is_some_and(|split| here.saturating_add(bytes) > split) {
@@ -251,9 +251,9 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Packs the waiting lines into frames of the manifest; one is enough but
-    /// for files with absurdly many facts.
-    /// With `whole` the manifest consists of whole chunks then, if it is encrypted.
+    /// Compresses the waiting lines into frames of the manifest; usually one, unless a
+    /// file has extreme amounts of metadata. With `whole`, an encrypted manifest
+    /// consists of whole chunks afterwards.
     fn flush_lines(&mut self, whole: bool) -> Result<(), SetError> {
         let mut packed = Vec::new();
         let mut rest = &self.lines[..];
@@ -261,7 +261,7 @@ impl<'a> Sink<'a> {
             let end = if rest.len() <= MAX_LINE {
                 rest.len()
             } else {
-                // A line of its own length at least: none is torn.
+                // At least one line each: no line is split.
                 let line_end = |at: usize| rest[at..].iter().position(|&b| b == b'\n');
                 line_end(MAX_LINE / 2).map_or(rest.len(), |more| MAX_LINE / 2 + more + 1)
             };
@@ -278,8 +278,8 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Ends the manifest's frame, brings everything to the medium, and says so
-    /// in the journal.
+    /// Ends the manifest's frame, flushes everything to the medium, and records that in
+    /// the journal.
     fn checkpoint(&mut self, position: Position) -> Result<(), SetError> {
         self.flush_lines(true)?;
         self.checkpoints_since += 1;
@@ -297,8 +297,8 @@ impl<'a> Sink<'a> {
         };
         let line = journal::Line::Checkpoint(Box::new(checkpoint));
         let line = journal_line(self.target, self.dir, &line, self.key)?;
-        // In the middle of a file with thousands of holes the line is long. The
-        // journal must not outgrow what it serves, so some are left out.
+        // The line is long in the middle of a file with thousands of holes. The journal must
+        // not outgrow its purpose, so some checkpoints are skipped.
         if line.len() > JOURNAL_LINE.saturating_mul(self.checkpoints_since) {
             return Ok(());
         }
@@ -309,7 +309,7 @@ impl<'a> Sink<'a> {
         self.journal.sync()
     }
 
-    /// How an encrypted set lies in files now. What is written is settled first.
+    /// The current positions of an encrypted set in its files. Settles what is written first.
     fn sealed(&mut self) -> Result<Sealed, SetError> {
         self.volume.sync()?;
         self.manifest.sync()?;
@@ -324,8 +324,8 @@ impl<'a> Sink<'a> {
         })
     }
 
-    /// Ends store and manifest; what they are, and the counts; and what the files
-    /// are to be compared with.
+    /// Ends store and manifest; returns their entries, the totals, and the digests for
+    /// comparing the files.
     pub(crate) fn finish(
         mut self,
         totals: Totals,
@@ -363,7 +363,7 @@ fn finish(file: AppendFile, proofs: &mut Proofs) -> Result<SetFile, SetError> {
     Ok(file)
 }
 
-/// Appends a line to the journal and brings it to the medium.
+/// Appends a line to the journal and flushes it to the medium.
 pub(crate) fn append_line(
     journal: &mut AppendFile,
     target: &dyn Destination,
@@ -386,8 +386,8 @@ fn journal_line(
     journal::to_sealed(&line, key).map_err(|error| encryption_error(target, dir, error))
 }
 
-/// Appends a skippable frame (RFC 8878, 3.1.2), so that behind `bytes` the file
-/// consists of whole chunks. A plain file needs none.
+/// Appends a skippable frame (RFC 8878, 3.1.2), so that after `bytes` the file
+/// consists of whole chunks. Not needed for a plain file.
 fn fill_up(file: &AppendFile, bytes: &mut Vec<u8>) {
     const HEADER: usize = 8;
     let mut missing = file.to_whole_chunk(bytes.len() as u64);
@@ -402,7 +402,7 @@ fn fill_up(file: &AppendFile, bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len() + missing - HEADER, 0);
 }
 
-/// How many plain bytes an encrypted file of at most `size` bytes holds.
+/// The plain bytes of an encrypted file of at most `size` bytes.
 fn plain_limit(size: u64) -> u64 {
     size.saturating_sub(MAX_HEADER as u64) / SEALED as u64 * CHUNK as u64
 }

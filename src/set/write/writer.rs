@@ -1,5 +1,5 @@
-//! The pipeline: one thread reads, hashes and makes tar; others compress; one
-//! writes in order. The bytes do not depend on how many threads there are.
+//! The pipeline: one thread reads, hashes and makes the tar; others compress; one
+//! writes in order. The bytes do not depend on the number of threads.
 
 use crate::set::format::names::{self, PROGRAM};
 use std::collections::BTreeMap;
@@ -32,13 +32,13 @@ use crate::set::format::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Rescue, Timings,
 };
 
-/// Packs what is planned into a set at the target and publishes it.
+/// Saves a plan to a set at the destination and publishes it.
 ///
-/// What cannot be read is a loss, never an error. When it fails or is
-/// cancelled, a folder `….partial` with its journal stays.
+/// Unreadable data is a loss, never an error. If the offload fails or is cancelled, a
+/// folder `….partial` with its journal stays.
 ///
 /// # Errors
-/// The target fails for good; the user cancels; an option makes no sense.
+/// The destination fails for good; the user cancels; an option is not valid.
 pub fn offload(
     plan: &Plan,
     target: &dyn Destination,
@@ -48,7 +48,7 @@ pub fn offload(
     offload_with(plan, target, options, None, monitor)
 }
 
-/// Like [`offload`], with somebody who knows what the source held before.
+/// Like [`offload`], with a comparison to the source's earlier state.
 ///
 /// # Errors
 /// Those of [`offload`].
@@ -75,7 +75,7 @@ pub fn offload_with(
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
-        monitor.note(&format!("going on with {}", target.display(&names.partial())));
+        monitor.note(&format!("resuming {}", target.display(&names.partial())));
         let result = run.go_on(&names);
         (names, result)
     } else {
@@ -88,7 +88,7 @@ pub fn offload_with(
     result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
 }
 
-/// What all steps of a run need.
+/// What all steps of a run share.
 #[derive(Clone, Copy)]
 struct Run<'a> {
     plan: &'a Plan,
@@ -101,9 +101,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Refuses a target that is surely too small, and warns of one that may be.
-    /// `done` bytes are there already. How well files pack nobody knows, so half
-    /// of them must fit; what USMT has compressed does not shrink at all.
+    /// Refuses a destination that is certainly too small, and warns of one that may be.
+    /// `done` bytes exist already. The compression ratio is unknown, so half of the rest
+    /// must fit; data that USMT has compressed does not shrink.
     fn check_room(&self, done: u64) -> Result<(), SetError> {
         let bytes = self.plan.totals().bytes.saturating_sub(done);
         let surely = if self.options.kind == "compressed" { bytes } else { bytes / 2 };
@@ -115,7 +115,7 @@ impl Run<'_> {
         };
         if let Some(room) = room.filter(|room| room.free < bytes) {
             self.monitor.note(&format!(
-                "{}: {} are free for {} of files; packed they may fit, or not",
+                "{}: {} are free for {} of files; compressed, they may not fit",
                 self.target.display(""),
                 units::bytes(room.free),
                 units::bytes(bytes)
@@ -124,7 +124,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// From the first byte on.
+    /// Starts at the first byte.
     fn begin(&self, names: &SetNames, packing: Options) -> Result<Outcome, SetError> {
         let begin = Begin {
             format: if self.key.is_some() { FORMAT_ENCRYPTED } else { FORMAT },
@@ -138,7 +138,7 @@ impl Run<'_> {
         let (target, dir) = (self.target, names.partial());
         target.create_dir_all(&dir)?;
         let lock = match Lock::take(target, &dir, self.monitor) {
-            // Another run took the empty folder for one that was left behind.
+            // Another run took the empty folder for an abandoned one.
             Err(SetError::Destination(error)) if error.kind == ErrorKind::NotFound => {
                 target.create_dir_all(&dir)?;
                 Lock::take(target, &dir, self.monitor)?
@@ -157,11 +157,11 @@ impl Run<'_> {
         })
     }
 
-    /// Where an earlier run was broken off.
+    /// Resumes an interrupted run.
     fn go_on(&self, names: &SetNames) -> Result<Outcome, SetError> {
         let (target, dir) = (self.target, names.partial());
         let lock = Lock::take(target, &dir, self.monitor)?;
-        // Before it was ours another run may have gone on with it.
+        // Before we had the lock, another run may have resumed it.
         let keys = self.options.encryption.as_ref().map(|encryption| &encryption.keys);
         let found = resume::look(target, &names.folder, keys)?;
         let Some(Unfinished { state, key, .. }) = found else {
@@ -199,7 +199,7 @@ impl Run<'_> {
                         return self.publish(names, &begin, written, &timings, lock);
                     }
                     Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
-                        // Damaged since: what still holds is found below.
+                        // Damaged since: what is still good is found below.
                         self.monitor.note(&error.to_string());
                         commit::unname(target, &dir, &written)?;
                         (begin, checkpoints)
@@ -208,7 +208,7 @@ impl Run<'_> {
                 }
             }
             State::Copying(begin, checkpoints) => (begin, checkpoints),
-            // Its key was had a moment ago.
+            // Its key was available a moment ago.
             State::Closed(_) => return Err(lock.lost()),
         };
         let split = begin.options.split.is_some();
@@ -226,7 +226,7 @@ impl Run<'_> {
         self.copy(names, &begin, (proven.start, proven.position), timings, lock)
     }
 
-    /// Does `job` on a set that is ours, for as long as it is.
+    /// Runs `job` on a locked set, as long as the lock is ours.
     fn locked<T>(
         &self,
         lock: &Lock<'_>,
@@ -280,8 +280,8 @@ impl Run<'_> {
         Ok(outcome(names, rescue, resumed_frames))
     }
 
-    /// Says of a full target how much is missing there, going by how the files
-    /// packed so far.
+    /// Adds to the error of a full destination how much space is missing, estimated from
+    /// the compression so far.
     fn how_much(&self, error: SetError, before: u64, sink: &Sink<'_>) -> SetError {
         match error {
             SetError::Destination(mut error) if error.kind == ErrorKind::Full => {
@@ -319,14 +319,14 @@ fn name_the_set(
 ) -> SetError {
     let stopped = match &error {
         SetError::Cancelled { .. } => true,
-        // Waiting for the target ends when the user wants to stop.
+        // Waiting for the destination ends if the user stops.
         SetError::Destination(error) => error.is_transient() && monitor.is_cancelled(),
         _ => false,
     };
     if stopped { SetError::Cancelled { set: Some(target.display(dir)) } } else { error }
 }
 
-/// What `rescue.json` says, but for the files' hashes.
+/// The content of `rescue.json`, without the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
     let parts = plan.parts().iter().map(PlanPart::to_part);
     let saved = written.totals.losses == 0 && options.lacks.is_empty();
@@ -355,8 +355,8 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
 }
 
 impl Run<'_> {
-    /// Runs the pipeline from `position` to the end. What was written, what to
-    /// compare it with, and how many plain bytes this run packed.
+    /// Runs the pipeline from `position` to the end. Returns what was written, the digests
+    /// to compare it with, and how many plain bytes this run compressed.
     fn pump(
         &self,
         mut sink: Sink<'_>,
@@ -373,8 +373,8 @@ impl Run<'_> {
             let (full_to, full) = bounded::<FullFrame>(in_flight);
             let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
             let (spare_to, spare) = bounded::<Vec<u8>>(in_flight);
-            // What is in flight is bounded by these buffers: the producer waits
-            // for one, and one comes back only when its frame has been written.
+            // These buffers limit what is in flight: the producer waits for one, and one
+            // comes back only after its frame was written.
             for _ in 1..in_flight {
                 let _ = free_to.send(Vec::new());
             }
@@ -394,14 +394,14 @@ impl Run<'_> {
                 .collect();
             drop((full, packed_to));
             let written = write_in_order(&mut sink, first, &packed, (&free_to, &spare_to));
-            // Without these the others end: the target may have failed.
+            // Without these, the others end: the destination may have failed.
             drop((packed, free_to));
             let mut results = Vec::new();
             for packer in packers {
                 results.push(packer.join().unwrap_or_else(|_| Err(died())));
             }
             let totals = producer.join().unwrap_or_else(|_| Err(died()));
-            // The target's error is the cause of the others.
+            // The destination's error is the cause of the others.
             written.map_err(|error| self.how_much(error, before, &sink))?;
             results.into_iter().collect::<Result<(), _>>()?;
             totals
@@ -432,7 +432,7 @@ fn pack(
             checkpoint: frame.checkpoint,
         };
         if packed_to.send(frame).is_err() {
-            break; // the writer has failed and says why
+            break; // the writer has failed and reports why
         }
     }
     Ok(())
@@ -451,7 +451,7 @@ fn write_in_order(
         while let Some(mut frame) = waiting.remove(&next) {
             sink.frame(&mut frame)?;
             next += 1;
-            // The producer and the packers may have ended.
+            // The producer and the compressors may have ended.
             let _ = free_to.send(frame.plain);
             let _ = spare_to.try_send(frame.bytes);
         }
@@ -464,5 +464,5 @@ fn stopped() -> SetError {
 }
 
 fn died() -> SetError {
-    SetError::Internal { what: "a thread died".to_owned() }
+    SetError::Internal { what: "a thread failed".to_owned() }
 }

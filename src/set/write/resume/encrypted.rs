@@ -1,7 +1,7 @@
-//! What is different about going on with an encrypted set: its store and
-//! manifest lie in several files, and none of them is gone on with. The one that
-//! was being written is ended where it can be trusted, and the next begins with
-//! a key of its own, so that no bytes are ever encrypted twice under one.
+//! Resuming an encrypted set differs: its store and manifest are in several files, and
+//! none of them is continued. The one that was being written is ended at the last
+//! trusted byte, and the next one begins with a new key, so that no key is used for
+//! two plaintexts.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -23,7 +23,7 @@ use crate::set::format::rescue::next_number;
 use crate::set::read::concatenated_file::{ConcatenatedFile, Segment};
 use crate::set::read::lines::MAX_LINE;
 
-/// Where the bytes of an unfinished encrypted set lie.
+/// The location of the bytes of an unfinished encrypted set.
 pub(crate) struct Layout<'a> {
     target: &'a dyn Destination,
     dir: &'a str,
@@ -32,7 +32,7 @@ pub(crate) struct Layout<'a> {
     manifest: Vec<Segment>,
 }
 
-/// The files of a set that were ended, and what the next begins with.
+/// The files of a set that were ended, and the start of the next.
 #[derive(Default)]
 pub(crate) struct Closed {
     pub(crate) store: Vec<SetFile>,
@@ -41,7 +41,7 @@ pub(crate) struct Closed {
 }
 
 impl<'a> Layout<'a> {
-    /// By the last checkpoint; `None` for a set that is not encrypted.
+    /// From the last checkpoint; `None` for a set that is not encrypted.
     pub(crate) fn of(
         target: &'a dyn Destination,
         dir: &'a str,
@@ -73,7 +73,7 @@ impl<'a> Layout<'a> {
         ConcatenatedFile::new(self.target, self.key.clone(), self.manifest.clone(), true)
     }
 
-    /// Ends the files at a checkpoint that holds.
+    /// Ends the files at a valid checkpoint.
     pub(crate) fn close(&self, at: &Checkpoint) -> Result<Closed, SetError> {
         let Some(sealed) = &at.sealed else { return Ok(Closed::default()) };
         let mut closed = Closed {
@@ -93,8 +93,8 @@ impl<'a> Layout<'a> {
         Ok(closed)
     }
 
-    /// Ends a file behind so many plain bytes, a whole number of chunks: the last
-    /// is sealed again, now as the last. The same bytes, and another nonce.
+    /// Ends a file after this many plain bytes, a whole number of chunks: encrypts the last
+    /// chunk again, now marked as the last. The same bytes, and another nonce.
     fn close_file(&self, name: &str, bytes: u64, hash: &str) -> Result<SetFile, SetError> {
         let path = format!("{}/{name}{PARTIAL}", self.dir);
         let damaged = |what| encryption_error(self.target, &path, CryptError::Damaged(what));
@@ -121,8 +121,8 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Gives out the members of a manifest that is whole, whether its files have
-/// their final names or not.
+/// Reports the members of a complete manifest, whether its files have their final
+/// names or not.
 pub(crate) fn members(
     target: &dyn Destination,
     dir: &str,

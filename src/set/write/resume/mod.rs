@@ -1,5 +1,5 @@
-//! Finds an unfinished set to go on with, by what its journal says. What the
-//! target really holds of it is proved in [`super::resume::validate_partial`].
+//! Finds an unfinished set to resume, by its journal. [`super::resume::validate_partial`]
+//! checks what the destination actually has of it.
 
 pub(crate) mod encrypted;
 pub(crate) mod validate_partial;
@@ -33,7 +33,7 @@ pub(crate) struct Unfinished {
     pub(crate) key: Option<SetKey>,
 }
 
-/// How far it came.
+/// How far it got.
 pub(crate) enum State {
     /// Frames were being written.
     Copying(Box<Begin>, Vec<(Checkpoint, u64)>),
@@ -41,13 +41,13 @@ pub(crate) enum State {
     Written(Box<Begin>, Written, Vec<(Checkpoint, u64)>),
     /// All but the folder's name was done.
     Named(Box<Rescue>),
-    /// It is encrypted and nobody here has its key: why it does not open.
+    /// It is encrypted and its key is not available: the reason.
     Closed(String),
 }
 
 impl State {
-    /// Plain bytes that the target holds by the journal's account, and those of
-    /// the store's files so far.
+    /// Plain bytes at the destination according to the journal, and those of the store's
+    /// files so far.
     pub(crate) fn done(&self) -> u64 {
         match self {
             Self::Copying(_, checkpoints) => checkpoints.last().map_or(0, |(last, _)| {
@@ -84,11 +84,11 @@ pub(crate) fn find(
             continue;
         }
         let looked = match look(target, folder, keys) {
-            // Somebody else's, behind rights of their own: no business of ours.
+            // Another user's, behind its own permissions: ignore it.
             Err(SetError::Destination(error))
                 if wanted.is_none() && error.kind == ErrorKind::Denied =>
             {
-                monitor.note(&format!("{error}; that unfinished set is passed over"));
+                monitor.note(&format!("{error}; skipping that unfinished set"));
                 continue;
             }
             looked => looked?,
@@ -107,8 +107,8 @@ pub(crate) fn find(
             State::Closed(why) => {
                 if wanted.is_some() || folder.starts_with(&SetNames::machine(plan, options)) {
                     monitor.note(&format!(
-                        "{}: unfinished and encrypted: {why}; it stays as it is. What opens it \
-                         (the same passphrase, or --identity) lets the run go on there.",
+                        "{}: unfinished and encrypted: {why}; not changed. To resume it, give the \
+                         same passphrase, or --identity.",
                         target.display(&entry.name)
                     ));
                 }
@@ -121,7 +121,7 @@ pub(crate) fn find(
             && (packed.frame_bytes, packed.split) == (packing.frame_bytes, packing.split);
         if *made_of == plan.digest() && same_packing {
             let created = unfinished.names.created.clone();
-            // The latest, should there be several.
+            // The latest, if there are several.
             if found.as_ref().is_none_or(|(earlier, _)| *earlier < created) {
                 found = Some((created, unfinished));
             }
@@ -131,7 +131,7 @@ pub(crate) fn find(
             changed = Some(target.display(&entry.name));
         } else if folder.starts_with(&SetNames::machine(plan, options)) {
             monitor.note(&format!(
-                "{}: unfinished, but of another source or other options; it stays as it is",
+                "{}: unfinished, but from another source or with other options; not changed",
                 target.display(&entry.name)
             ));
         }
@@ -144,13 +144,13 @@ pub(crate) fn find(
         (None, None) => Ok(None),
         (None, Some(wanted)) => Err(SetError::NotASet {
             path: target.display(wanted),
-            what: "no unfinished set that could be gone on with".to_owned(),
+            what: "no unfinished set that can be resumed".to_owned(),
         }),
     }
 }
 
-/// Removes the folder of a run that ended before it had begun: nothing is in it
-/// but a journal without a first line, and marks of the dead. Best effort.
+/// Removes the folder of a run that ended before it began: it has only a journal
+/// without a first line, and marks of dead runs. Best effort.
 fn sweep(target: &dyn Destination, dir: &str) {
     let target = target.without_retry().unwrap_or(target);
     let Ok(entries) = target.list(dir) else { return };
@@ -165,7 +165,7 @@ fn sweep(target: &dyn Destination, dir: &str) {
     let _ = target.remove_dir(dir);
 }
 
-/// Names for a new set that no other one has, unfinished ones included.
+/// Names for a new set that no other set has, including unfinished ones.
 pub(crate) fn new_names(
     target: &dyn Destination,
     plan: &Plan,
@@ -178,15 +178,15 @@ pub(crate) fn new_names(
         if there(&names.folder)? {
             continue;
         }
-        // A folder in which nothing was begun is as good as none.
+        // A folder in which nothing was started counts as free.
         if !there(&names.partial())? || look(target, &names.folder, keys)?.is_none() {
             return Ok(names);
         }
     }
-    Err(SetError::Internal { what: "no name for the set is free".to_owned() })
+    Err(SetError::Internal { what: "no free name for the set".to_owned() })
 }
 
-/// What an unfinished set's folder says; `None` if that is nothing.
+/// Reads an unfinished set's folder; `None` if it is not one.
 pub(crate) fn look(
     target: &dyn Destination,
     folder: &str,
@@ -232,7 +232,7 @@ pub(crate) fn look(
         });
     };
     let names = names(&begin.set, &begin.created);
-    // Where the journal is cut when none of its checkpoints holds.
+    // Where the journal is truncated if none of its checkpoints is valid.
     let mut checkpoints = vec![(Checkpoint::default(), end)];
     for (line, end) in lines {
         match line {
@@ -247,7 +247,7 @@ pub(crate) fn look(
     Ok(Some(Unfinished { names, state: State::Copying(begin, checkpoints), key }))
 }
 
-/// Tells the losses of a set whose manifest is whole.
+/// Reports the losses of a set whose manifest is complete.
 pub(crate) fn tell_all_losses(
     target: &dyn Destination,
     dir: &str,

@@ -1,6 +1,5 @@
-//! Proves what the target holds of an unfinished set, frame by frame, and gives
-//! back the state in which the break left the work. Nothing is believed that
-//! was not read back.
+//! Validates an unfinished set at the destination, frame by frame, and restores the
+//! state at the interruption. Only data that was read back is trusted.
 
 use crate::set::format::names;
 use sha2::{Digest, Sha256};
@@ -26,17 +25,17 @@ use crate::set::write::append_file::AppendFile;
 use crate::set::write::observer::MemberObserver;
 use crate::set::write::sink::Start;
 
-/// The most of the manifest that lies between two checkpoints, in bytes.
+/// The most bytes of the manifest between two checkpoints.
 const MAX_SEGMENT: u64 = 256 << 20;
 
-/// Where the work goes on.
+/// The state to resume from.
 pub(crate) struct Proven {
     pub(crate) start: Start,
     pub(crate) position: Position,
 }
 
-/// Reads back what stands before each checkpoint and goes on at the last one
-/// that holds.
+/// Reads back the data before each checkpoint and resumes at the last valid
+/// one.
 pub(crate) fn prove(
     target: &dyn Destination,
     dir: &str,
@@ -51,7 +50,7 @@ pub(crate) fn prove(
     let mut prover = Prover {
         target,
         dir,
-        // The manifest of an encrypted set counts no volumes.
+        // The manifest of an encrypted set does not count volumes.
         split: split && key.is_none(),
         sealed: sealed::Layout::of(target, dir, key, checkpoints),
         monitor,
@@ -60,15 +59,15 @@ pub(crate) fn prove(
         unpacker: Unpacker::new()?,
         progress: Progress::default(),
     };
-    // What was written, roughly: for the watcher's percentage.
+    // Approximate bytes written: for the monitor's percentage.
     prover.progress.total_bytes =
         checkpoints.last().map_or(0, |(last, _)| last.position.totals.bytes);
     let mut at = 0;
     for (index, (checkpoint, _)) in checkpoints.iter().enumerate().skip(1) {
         match prover.segment(&manifest_name, checkpoint) {
             Ok(members) => {
-                // The earlier run told its own watcher; this one has to know as
-                // well, and so has the witness.
+                // The earlier run reported to its own monitor; this one and the observer need
+                // the members as well.
                 for mut member in members {
                     report_losses(&member, monitor);
                     if let Some(observer) = observer {
@@ -78,9 +77,7 @@ pub(crate) fn prove(
                 at = index;
             }
             Err(SetError::Damaged { path, offset, what }) => {
-                monitor.note(&format!(
-                    "{path}, byte {offset}: {what}; what comes from there on is written again"
-                ));
+                monitor.note(&format!("{path}, byte {offset}: {what}; writing again from there"));
                 break;
             }
             Err(error) => return Err(error),
@@ -88,7 +85,7 @@ pub(crate) fn prove(
     }
     let Prover { good, sealed: layout, .. } = prover;
     let Some((checkpoint, journal_bytes)) = checkpoints.get(at) else {
-        return Err(SetError::Internal { what: "a journal without a beginning".to_owned() });
+        return Err(SetError::Internal { what: "the journal has no first line".to_owned() });
     };
     let go_on = |name: &str, bytes, hash| AppendFile::go_on(target, dir, name, bytes, hash);
     let journal = go_on(names::JOURNAL, *journal_bytes, Sha256::new())?;
@@ -111,7 +108,7 @@ pub(crate) fn prove(
         return Ok(Proven { start, position: checkpoint.position.clone() });
     }
     let (volume, manifest) = if checkpoint.frames == 0 {
-        (None, None) // begun anew: files that are there are emptied
+        (None, None) // start over: existing files are truncated
     } else {
         let name = format!("{}{PARTIAL}", volume_name(checkpoint.volume, split));
         let volume = go_on(&name, good.volume_bytes, good.volume_hash)?;
@@ -135,7 +132,7 @@ pub(crate) fn prove(
     Ok(Proven { start, position: checkpoint.position.clone() })
 }
 
-/// What has been read back and found good.
+/// What has been read back and is valid.
 #[derive(Default)]
 struct Good {
     frames: u64,
@@ -155,7 +152,7 @@ struct Prover<'a> {
     target: &'a dyn Destination,
     dir: &'a str,
     split: bool,
-    /// Where the bytes of an encrypted set lie.
+    /// The location of the bytes of an encrypted set.
     sealed: Option<sealed::Layout<'a>>,
     monitor: &'a dyn Monitor,
     good: Good,
@@ -166,9 +163,9 @@ struct Prover<'a> {
 }
 
 impl<'a> Prover<'a> {
-    /// Reads back what lies between the last good checkpoint and this one, and
-    /// gives the members that end there. Only
-    /// when all of it holds is it taken as good.
+    /// Reads back the data between the last valid checkpoint and this one, and returns
+    /// the members that end there. The checkpoint is valid only if all of it
+    /// is.
     fn segment(
         &mut self,
         manifest: &str,
@@ -184,7 +181,7 @@ impl<'a> Prover<'a> {
         let length = checkpoint.manifest_bytes.checked_sub(start);
         let length = length.filter(|&length| length <= MAX_SEGMENT);
         let length = length.and_then(|length| usize::try_from(length).ok());
-        let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal makes no sense"))?];
+        let mut bytes = vec![0; length.ok_or_else(|| damaged("the journal is not valid"))?];
         let mut file = self.open(&path)?;
         let read = self.read(&mut *file, &path, start, &mut bytes)?;
         if read < bytes.len() {
@@ -198,7 +195,7 @@ impl<'a> Prover<'a> {
         }
         let count = self.good.frames + frames.len() as u64;
         if totals != checkpoint.position.totals || count != checkpoint.frames {
-            return Err(damaged("manifest and journal do not agree"));
+            return Err(damaged("manifest and journal do not match"));
         }
         let mut volume = (self.good.volume, self.good.volume_bytes, self.good.volume_hash.clone());
         let mut whole = Vec::new();
@@ -220,7 +217,7 @@ impl<'a> Prover<'a> {
             volume.1 += bytes.len() as u64;
         }
         if (volume.0, volume.1) != (checkpoint.volume, checkpoint.volume_bytes) {
-            return Err(damaged("store and journal do not agree"));
+            return Err(damaged("store and journal do not match"));
         }
         for (packed, plain) in sizes {
             self.good.manifest_table.push(packed, plain)?;
@@ -238,8 +235,8 @@ impl<'a> Prover<'a> {
         Ok(members)
     }
 
-    /// The members and frames that a piece of the manifest speaks of, and the
-    /// sizes of its own frames.
+    /// The members and frames in a part of the manifest, and the sizes of its own
+    /// frames.
     #[allow(clippy::type_complexity)] // three lists, used once
     fn lines(
         &mut self,
@@ -250,10 +247,10 @@ impl<'a> Prover<'a> {
         let (mut members, mut frames, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         let mut plain = Vec::new();
         while !bytes.is_empty() {
-            let no_frame = || self.damaged(path, start, "the manifest holds no frame there");
+            let no_frame = || self.damaged(path, start, "the manifest has no frame there");
             let size = find_frame_compressed_size(bytes).map_err(|_| no_frame())?;
             if is_skippable(bytes) {
-                // What fills an encrypted manifest up belongs to the frame before.
+                // The padding of an encrypted manifest belongs to the frame before.
                 let rest = bytes.get(size..).ok_or_else(no_frame)?;
                 match sizes.last_mut() {
                     Some((packed, _)) => *packed += size as u64,
@@ -272,7 +269,7 @@ impl<'a> Prover<'a> {
                     Some(Ok(Line::Member(member))) => members.push(*member),
                     Some(Ok(Line::Frame(frame))) => frames.push(frame),
                     Some(Ok(Line::Header(_))) if start == 0 => {}
-                    _ => return Err(self.damaged(path, start, "a line of it makes no sense")),
+                    _ => return Err(self.damaged(path, start, "a line of it is not valid")),
                 }
             }
             sizes.push((size as u64, content));
@@ -281,7 +278,7 @@ impl<'a> Prover<'a> {
         Ok((members, frames, sizes))
     }
 
-    /// Reads a frame of the store back; it must lie at `offset` of its volume.
+    /// Reads a frame of the store back; it must be at `offset` of its volume.
     fn frame(&mut self, frame: &Frame, offset: u64) -> Result<Vec<u8>, SetError> {
         if self.monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
@@ -291,7 +288,7 @@ impl<'a> Prover<'a> {
         let size = usize::try_from(frame.size).ok();
         let size = size.filter(|&size| size <= bound + MOST_PADDING);
         let (Some(size), true) = (size, frame.offset == offset) else {
-            return Err(self.damaged(&path, offset, "the manifest makes no sense"));
+            return Err(self.damaged(&path, offset, "the manifest is not valid"));
         };
         if self.open.as_ref().is_none_or(|(number, _)| *number != frame.volume) {
             self.open = Some((frame.volume, self.open(&path)?));
@@ -305,7 +302,7 @@ impl<'a> Prover<'a> {
         };
         self.open = open;
         if read < size || xxh128_hex(&bytes) != frame.xxh128 {
-            let what = format!("frame {} is not what was written", frame.frame);
+            let what = format!("frame {} differs from what was written", frame.frame);
             return Err(self.damaged(&path, offset, &what));
         }
         self.progress.bytes = self.progress.bytes.saturating_add(frame.plain_size);
@@ -313,7 +310,7 @@ impl<'a> Prover<'a> {
         Ok(bytes)
     }
 
-    /// Reads; what does not decrypt is damage.
+    /// Reads; what does not decrypt counts as damage.
     fn read(
         &self,
         file: &mut dyn DestinationFile,
