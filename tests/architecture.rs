@@ -133,21 +133,15 @@ fn split_uses(code: &str) -> (Vec<(bool, String)>, String) {
     while let Some((line, after)) = left.split_once('\n') {
         let trimmed = line.trim_start();
         let visible = trimmed.strip_prefix("pub(crate) ").or(trimmed.strip_prefix("pub "));
-        match visible.unwrap_or(trimmed).strip_prefix("use ") {
-            Some(_) => {
-                let (text, behind) = left.split_once(';').expect("a use ends with a semicolon");
-                let text = text.split_once("use ").unwrap().1;
-                uses.push((
-                    visible.is_some(),
-                    text.split_whitespace().collect::<Vec<_>>().join(" "),
-                ));
-                left = behind;
-            }
-            None => {
-                rest.push_str(line);
-                rest.push('\n');
-                left = after;
-            }
+        if visible.unwrap_or(trimmed).starts_with("use ") {
+            let (text, behind) = left.split_once(';').expect("a use ends with a semicolon");
+            let text = text.split_once("use ").unwrap().1;
+            uses.push((visible.is_some(), text.split_whitespace().collect::<Vec<_>>().join(" ")));
+            left = behind;
+        } else {
+            rest.push_str(line);
+            rest.push('\n');
+            left = after;
         }
     }
     (uses, rest)

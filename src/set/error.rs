@@ -135,7 +135,7 @@ impl Advice for SetError {
                  another copy, if there is one."
                     .into()
             }
-            Self::Crypt { error, .. } => error.advice().into(),
+            Self::Crypt { error, .. } => error.advice(),
             Self::Internal { .. } => {
                 "Run the command again. If the error persists, keep the log and report it.".into()
             }

@@ -171,7 +171,7 @@ impl App {
                 self.page = Page::Nothing;
             }
             Done::Checked(Ok(checked)) => {
-                self.checked = Some(checked);
+                self.checked = Some(*checked);
                 self.page = Page::Ready;
             }
             Done::Checked(Err(failure)) => {

@@ -27,7 +27,7 @@ use super::places::{PARTIAL, Places};
 /// The result of a job.
 pub(super) enum Done {
     Found(Result<Box<Found>, Failure>),
-    Checked(Result<Checked, Failure>),
+    Checked(Result<Box<Checked>, Failure>),
     Saved(Box<Saved>),
 }
 
@@ -148,7 +148,7 @@ pub(super) fn destination(typed: &str) -> String {
 /// Opens the destination and tests everything that writing a set requires.
 pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out) -> Done {
     let Wish { to, logon, password } = wish;
-    let check = || -> Result<Checked> {
+    let check = || -> Result<Box<Checked>> {
         let mut args = Offload::to(to, logon).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
@@ -166,7 +166,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
         let entries = target.list("")?.into_iter().filter(|entry| entry.is_dir);
         let begun = entries.map(|entry| entry.name).filter(|name| name.ends_with(PARTIAL));
         let begun = begun.collect();
-        Ok(Checked { target, args: Arc::new(args), request, report, begun })
+        Ok(Box::new(Checked { target, args: Arc::new(args), request, report, begun }))
     };
     Done::Checked(check().map_err(|error| explain(&error)))
 }
