@@ -24,176 +24,176 @@ function __fish_lifeboat_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s V -l version -d 'Print version'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "detect" -d 'Find the stores on all attached volumes, or in the sources named'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "detect" -d 'Find the stores on all attached volumes, or in the sources given'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "verify" -d 'Check the stores in a source or a copy, or a rescue set'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "seal" -d 'Before the wipe: record what a store holds, in one file beside it'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "seal" -d 'Before the wipe: record what a store has, in one file beside it'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "offload" -d 'Save stores as rescue sets on a share or a disk'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List what is in a rescue set'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "report" -d 'Make a set\'s report again: one HTML page on what is in it'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Take single files or folders out of a rescue set'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Put a rescue set back, so that loadstate restores it'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List the files of a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "report" -d 'Make a set\'s report again: one HTML page'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Extract single files or folders from a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Restore a rescue set, so that loadstate can use the store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Be guided through a rescue, by keys; lifeboat alone does the same'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Guide you through a rescue; lifeboat alone on a terminal does the same'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l level -d 'How closely to check' -r -f -a "quick\t'Metadata alone, in seconds'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l level -d 'How thorough to check' -r -f -a "quick\t'Only metadata, in seconds'
 full\t'Every byte'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l store -d 'Only this store: its id or its path, as detect shows them' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l usmt -d 'Folder of USMT, whose usmtutils checks compressed stores too (Windows) [default: where lifeboat is, then PATH]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l usmt -d 'Folder with usmtutils, to check compressed stores with it too (Windows) [default: the folder of lifeboat.exe, then PATH]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l store -d 'Only this store: its id or its path, as detect shows them' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l quick -d 'Without hashes: names, sizes and times alone'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l quick -d 'No hashes: only names, sizes and times'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: what lifeboat.toml beside the program says]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: its id or its path, as detect shows them' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Not a store but this folder (may be repeated): \\Users\\alice; \\ is the whole volume' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: as DEST is fast or slow' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Cut the store into files of at most SIZE bytes (such as 2G, 700M)' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store (may be repeated): \\Users\\alice; \\ is the whole volume' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE bytes (such as 2G, 700M)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name [default: the computer\'s name]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipient -d 'Encrypt the set to this age recipient (may be repeated): age1...' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipients-file -d 'File with recipients, one a line' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l retry-for -d 'How long to go on trying while DEST is away: 30s, 10m, 2h' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l frame-bytes -d 'Plain size of a frame, in bytes; small ones are for tests' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipients-file -d 'File with recipients, one per line' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l retry-for -d 'How long to retry while DEST is away: 30s, 10m, 2h' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l frame-bytes -d 'Uncompressed size of a frame, in bytes; small ones are for tests' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of going on with an interrupted set'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set says so)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase, which is asked for'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST looks too small'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase (from a prompt)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST seems too small'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l to -d 'Page to write, which must not be there [default: SET\'s name.html here]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l to -d 'Page to write; must not exist [default: NAME-OF-SET.html here]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l of-user -d 'Only this user\'s files, at their own paths: DIR/C/Users/NAME' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l to -d 'Folder to put them into' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l to -d 'Folder to extract to' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d 'Overwrite files that are there'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d 'Overwrite existing files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'DIR: parts go to DIR/C, DIR/D ...; C=ROOT: the C: part goes below ROOT' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l part -d 'Only the part of this drive, such as C' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s drive, and put it at the path that it came from'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Put it in the place of a store that is there, which is kept aside'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l store -d 'Only this store: its id or its path, as detect shows them' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l way -d 'a: as Microsoft documents it; b: what may help if that fails' -r -f -a "a\t'As Microsoft documents it'
-b\t'What may help if that fails'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l i -d 'Migration file, as at the capture [default: migdocs.xml migapp.xml]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l keyfile -d 'File that holds the key of an encrypted store' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l way -d 'a: as Microsoft documents it; b: what may help if a fails' -r -f -a "a\t'As Microsoft documents it'
+b\t'What may help if a fails'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l i -d 'Migration file of the capture [default: migdocs.xml migapp.xml]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l keyfile -d 'File with the key of an encrypted store' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l decrypt -d 'Its algorithm, such as AES_256 [default: loadstate\'s own]' -r -f -a "AES\t''
 AES_128\t''
 AES_192\t''
 AES_256\t''
 3DES\t''
 3DES_112\t''"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l usmt -d 'Folder that loadstate.exe is in' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l write -d 'Also write the command as a script to FILE, which must not be there' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l usmt -d 'Folder with loadstate.exe' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l write -d 'Also write the command as a script to FILE, which must not exist' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l run -d 'Run it and follow it to its end'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l run -d 'Run it and follow its progress'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l to -d 'Destination to begin with: it can be changed on the screen' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l name -d 'First part of the sets\' names [default: the computer\'s name]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: as the destination is' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l to -d 'Destination to fill in; you can change it on the screen' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l name -d 'First part of the names of the sets [default: the computer\'s name]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the destination\'s speed' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write what happens to FILE, in the format that CMTrace reads' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where it can be, and it says which way and why]' -r -f -a "raw\t'The volume\'s own structures'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l anonymous -d 'Log on as nobody, at a share that lets everybody in'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'One JSON event a line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s q -l quiet -d 'Print only results and errors'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s v -l verbose -d 'Print more about what is being done'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s h -l help -d 'Print help (see more with \'--help\')'
