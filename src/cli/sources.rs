@@ -183,14 +183,7 @@ impl Found {
 
     /// The volumes that can be read.
     pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
-        self.volumes.iter().filter_map(|volume| {
-            Some(StoreVolume {
-                tree: volume.tree.as_ref().ok()?.clone(),
-                display: volume.display.clone(),
-                present_letter: volume.letter,
-                attached: volume.attached,
-            })
-        })
+        self.volumes.iter().filter_map(StoreVolume::of)
     }
 }
 

@@ -40,6 +40,23 @@ pub struct OffloadRequest {
     pub encryption: Option<Encryption>,
 }
 
+impl Default for OffloadRequest {
+    /// What `lifeboat offload --to DEST` does; the speed of the destination is not known.
+    fn default() -> Self {
+        Self {
+            name: None,
+            level: Level::Auto,
+            write_speed: 0,
+            frame_bytes: None,
+            split: None,
+            read_back: true,
+            despite_space: false,
+            fresh: false,
+            encryption: None,
+        }
+    }
+}
+
 impl OffloadRequest {
     /// The zstd level that follows from the request, on this machine.
     pub fn zstd_level(&self) -> i32 {

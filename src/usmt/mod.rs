@@ -28,6 +28,7 @@ pub use tally::{Survey, Tally};
 use crate::model::metadata::NodeId;
 use crate::model::name::NtPath;
 use crate::tree::Tree;
+use crate::tree::source::SourceVolume;
 
 /// The kinds of migration store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +94,18 @@ pub struct StoreVolume {
     /// Whether it is on a disk of this machine. An image may be from any
     /// machine.
     pub attached: bool,
+}
+
+impl StoreVolume {
+    /// The volume of a source, if it can be read.
+    pub fn of(volume: &SourceVolume) -> Option<Self> {
+        Some(Self {
+            tree: volume.tree.as_ref().ok()?.clone(),
+            display: volume.display.clone(),
+            present_letter: volume.letter,
+            attached: volume.attached,
+        })
+    }
 }
 
 /// One part of a store: a `USMT` folder on one volume.
