@@ -22,8 +22,9 @@ pub trait Device: Send + Sync {
     /// The smallest piece that the hardware reads, in bytes (512 or 4096).
     fn sector_size(&self) -> u32;
 
-    /// Whether somebody else may be writing to it now: a mounted volume. What
-    /// contradicts itself there may be whole a moment later ([`TornReadRetry`](super::live::Patience)).
+    /// Whether it is a mounted volume, which the system may be writing to. What
+    /// contradicts itself there may be consistent a moment later
+    /// ([`TornReadRetry`](super::live::TornReadRetry)).
     fn is_live(&self) -> bool {
         false
     }

@@ -85,7 +85,7 @@ pub mod attributes {
     /// System.
     pub const SYSTEM: u32 = 0x4;
     /// A directory. NTFS does not store it in `$STANDARD_INFORMATION`; a
-    /// [`crate::Node`] always has it set for directories.
+    /// [`super::Node`] always has it set for directories.
     pub const DIRECTORY: u32 = 0x10;
     /// Changed since the last backup.
     pub const ARCHIVE: u32 = 0x20;
@@ -206,7 +206,7 @@ pub struct Metadata {
     /// What the unnamed stream is.
     pub content: Content,
     /// Metadata that the file has (or may have) but that could not be read, for
-    /// display: each is a [`LossKind::Fact`].
+    /// display: each is a [`LossKind::Fact`](super::loss::LossKind::Fact).
     pub damaged: Vec<String>,
 }
 

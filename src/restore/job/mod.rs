@@ -3,7 +3,7 @@
 //! a folder changes its times, and a read-only file takes no more data. (A file that
 //! does not change any more gets its metadata as soon as it is written, if its handle
 //! allows it.) Folder times come after that, and last the reparse data that hides
-//! the children of folders ([`cover`]).
+//! the children of folders ([`directory_reparse`]).
 
 mod apply_metadata;
 mod check_support;
