@@ -5,10 +5,10 @@
 
 use std::sync::LazyLock;
 
+use lifeboat::model::secret::Secret;
 use lifeboat::set::crypt::key::parse_identities;
 use lifeboat::set::crypt::stream::{CHUNK, MAX_HEADER, SEALED, open, plain_size, sealed_size};
 use lifeboat::set::crypt::{Keys, SetKey};
-use lifeboat::model::secret::Secret;
 
 /// Nobody's secret: it is in the open here.
 const IDENTITY: &str = include_str!("../corpus/age_file.identity");

@@ -4,8 +4,8 @@
 
 use lifeboat::model::loss::Hole;
 use lifeboat::model::monitor::Silent;
-use lifeboat::usmt::{ContainerReport, check_container};
 use lifeboat::tree::{Stream, TreeError};
+use lifeboat::usmt::{ContainerReport, check_container};
 
 struct Piece(Vec<u8>, usize);
 

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use lifeboat::set::format::tar_dialect::link_target;
 use lifeboat::disk::MemoryDevice;
 use lifeboat::model::metadata::Content;
 use lifeboat::model::monitor::Silent;
 use lifeboat::ntfs::read::wof;
+use lifeboat::set::format::tar_dialect::link_target;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 

@@ -7,8 +7,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::seal::Seal;
+use lifeboat::set::format::hash::sha256_hex;
 
 /// A zstd frame that is stored, not packed (RFC 8878 3.1.1).
 fn frame(plain: &[u8]) -> Vec<u8> {

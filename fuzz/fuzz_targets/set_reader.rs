@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lifeboat::set::read::reader::SetReader;
+use lifeboat::destination::{Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space};
 use lifeboat::set::crypt::key::parse_identities;
 use lifeboat::set::crypt::stream::{CHUNK, begin};
 use lifeboat::set::crypt::{Keys, Locks, SetKey};
-use lifeboat::destination::{Space, Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind};
+use lifeboat::set::read::reader::SetReader;
 
 /// Bytes that are read of any set, in all.
 const MOST: u64 = 64 << 20;

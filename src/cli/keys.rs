@@ -1,20 +1,20 @@
 //! Passphrases and keys that encrypt and decrypt sets, from a prompt, a file or
 //! a variable. Never from the command line, never to a log.
 
-use crate::model::advice::Advice as _;
 use std::path::Path;
 
-use crate::destination::Destination;
-use crate::model::secret::Secret;
-use crate::set::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
-use crate::set::crypt::{CryptError, Encryption, Keys, Locks};
-use crate::set::read::reader::how_locked;
 use anyhow::Result;
 
 use super::args::{Offload, Unlock};
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::password;
+use crate::destination::Destination;
+use crate::model::advice::Advice as _;
+use crate::model::secret::Secret;
+use crate::set::crypt::key::{Identity, check_passphrase, parse_identities, parse_recipients};
+use crate::set::crypt::{CryptError, Encryption, Keys, Locks};
+use crate::set::read::reader::how_locked;
 
 /// The variable with the passphrase.
 pub(crate) const VARIABLE: &str = "LIFEBOAT_PASSPHRASE";

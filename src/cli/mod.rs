@@ -16,9 +16,8 @@ mod tui;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Cli, Command, Global};
+use clap::Parser;
 use exit::{Exit, Failure};
 use output::{Out, Output};
 use settings::Settings;

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
-use crate::model::monitor::Monitor;
-use crate::restore::Destinations;
-use crate::restore::loadstate::{Around, is_windows_pe};
-use crate::restore::volumes::{Fit, Volume, attached, fit};
-use crate::set::format::rescue::{Part, Rescue};
 use anyhow::Result;
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::output::Out;
+use crate::model::monitor::Monitor;
+use crate::restore::Destinations;
+use crate::restore::loadstate::{Around, is_windows_pe};
+use crate::restore::volumes::{Fit, Volume, attached, fit};
+use crate::set::format::rescue::{Part, Rescue};
 
 /// Finds a root for each drive of the set; uses those in `named`.
 pub(crate) fn find(rescue: &Rescue, named: Option<Destinations>, out: Out) -> Result<Destinations> {

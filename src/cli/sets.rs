@@ -4,19 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::destination::Missing;
-use crate::destination::address::{Dest, SmbPlace};
-use crate::destination::open::{Login, Options, open};
-use crate::destination::{Destination, DestinationError, ErrorKind};
-use crate::model::monitor::Monitor;
-use crate::model::secret::Secret;
-use crate::set::read::reader::SetReader;
 use anyhow::Result;
 
 use super::args::Logon;
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{keys, password};
+use crate::destination::address::{Dest, SmbPlace};
+use crate::destination::open::{Login, Options, open};
+use crate::destination::{Destination, DestinationError, ErrorKind, Missing};
+use crate::model::monitor::Monitor;
+use crate::model::secret::Secret;
+use crate::set::read::reader::SetReader;
 
 /// Opens the destination of `offload --to`. Retries temporary errors for
 /// `retry_for`.

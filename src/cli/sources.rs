@@ -1,23 +1,23 @@
 //! Opens the sources, and finds the stores in them.
 
-use crate::model::advice::Advice as _;
 use std::sync::{Arc, Mutex};
 
-use crate::destination::Destination;
-use crate::destination::tree::{DestinationTree, NOT_SHOWN};
-use crate::health::check_deleted_stores;
-use crate::model::finding::{Finding, Severity};
-use crate::model::monitor::{Monitor, Progress, Stage};
-use crate::model::units;
-use crate::tree::source::{Source, SourceError, SourceVolume};
-use crate::tree::{Tree, Via};
-use crate::usmt::{Logs, Machine, Store, StoreVolume, find_stores};
 use anyhow::Result;
 use serde_json::json;
 
 use super::args::{Global, ViaArg};
 use super::exit::{Exit, Failure};
 use super::output::Out;
+use crate::destination::Destination;
+use crate::destination::tree::{DestinationTree, NOT_SHOWN};
+use crate::health::check_deleted_stores;
+use crate::model::advice::Advice as _;
+use crate::model::finding::{Finding, Severity};
+use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::units;
+use crate::tree::source::{Source, SourceError, SourceVolume};
+use crate::tree::{Tree, Via};
+use crate::usmt::{Logs, Machine, Store, StoreVolume, find_stores};
 
 /// The opened volumes, and the stores on them.
 pub(crate) struct Found {

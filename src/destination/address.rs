@@ -1,10 +1,11 @@
 //! Parses the argument of `--to`: a folder, `\\server\share\dir`, or
 //! `smb://[domain;]user@server[:port]/share/dir`.
 
-use crate::model::advice::{Advice, Ending};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::model::advice::{Advice, Ending};
 
 /// A parsed destination, not yet opened.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,14 +4,13 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Missing;
 use super::errors::{bytes_are_missing, from_io, in_the_way, no_folder_above};
 use super::ledger::Ledger;
-use crate::model::metadata::FileTime;
-
 use super::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space, host, names,
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Missing, Space,
+    host, names,
 };
+use crate::model::metadata::FileTime;
 
 /// A folder, through the host's file API.
 #[derive(Debug)]

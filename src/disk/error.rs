@@ -1,10 +1,10 @@
 //! Why a disk, an image or a volume cannot be had, and what to do about it.
 
-use crate::model::advice::Advice;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::image::foreign::Foreign;
+use crate::model::advice::Advice;
 
 /// Why a disk, an image or a volume cannot be had. The message says what
 /// happened to which path; [`DiskError::advice`] says what to do.

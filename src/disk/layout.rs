@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::error::DiskError;
 use super::partitions::table::{Layout, read_layout};
-use super::{Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable};
-use super::{Slice, VolumeKind, identify};
+use super::{
+    Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable, Slice,
+    VolumeKind, identify,
+};
 use crate::model::finding::Finding;
 use crate::model::units;
 

@@ -1,8 +1,7 @@
 //! What a volume is, by its own first bytes (and its last ones, where NTFS
 //! keeps a copy of its boot sector).
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use super::error::is_locked_by_bitlocker;
 use super::fault::Fault;

@@ -3,8 +3,9 @@
 //! Scripts match codes: never rename or remove one. docs/reference/findings.md
 //! is the same list for people, and a test compares the two.
 
-use crate::model::finding::{Finding, Severity};
 use Severity::{Damage, Fatal, Info, Warning};
+
+use crate::model::finding::{Finding, Severity};
 
 /// What a check requires to find something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

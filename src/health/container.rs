@@ -2,10 +2,6 @@
 //! result is "structure sound", never "verified": only Microsoft's own code can
 //! check more, and it runs as well if it is available.
 
-use crate::model::monitor::Monitor;
-use crate::model::name::NtName;
-use crate::usmt::{ContainerReport, Part, check_container};
-
 use super::codes::{
     CONTAINER_DAMAGED, CONTAINER_EMPTY, CONTAINER_MISSING, CONTAINER_NO_CATALOG,
     CONTAINER_PIECE_MISSING, CONTAINER_SOUND, CONTAINER_UNKNOWN, CONTAINER_UNREADABLE, NO_USERS,
@@ -14,6 +10,9 @@ use super::codes::{
 use super::metadata::{is_somebody, unreadable};
 use super::{Check, Level};
 use crate::model::finding::Finding;
+use crate::model::monitor::Monitor;
+use crate::model::name::NtName;
+use crate::usmt::{ContainerReport, Part, check_container};
 
 /// The number of damaged records that are listed; the others are counted.
 const NAMED_PROBLEMS: usize = 100;

@@ -1,10 +1,9 @@
 //! Checks for a manually copied store: what the copy has lost, judging by the
 //! file system that it is on.
 
+use crate::model::finding::{Finding, Severity};
 use crate::tree::Via;
 use crate::usmt::{Store, StoreKind};
-
-use crate::model::finding::{Finding, Severity};
 
 /// Checks the file systems of the store's parts. A copy on NTFS, or one that is
 /// read from the device, looks like a captured store.

@@ -1,12 +1,11 @@
 //! Compares a store with the logs of its capture. The logs may be from another
 //! run, and clocks may have been wrong: a finding here is only a doubt.
 
+use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STORE_NEWER, STORE_OLDER};
+use crate::model::finding::Finding;
 use crate::model::metadata::FileTime;
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Part, Role, Store};
-
-use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STORE_NEWER, STORE_OLDER};
-use crate::model::finding::Finding;
 
 /// USMT's logs have no time zone. A zone differs from UTC by at most 14 hours,
 /// plus one in summer. A larger difference means another run.

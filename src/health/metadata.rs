@@ -4,12 +4,6 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use crate::model::metadata::{Content, Node, NodeKind, attributes};
-use crate::model::monitor::Monitor;
-use crate::model::name::{NtName, NtPath};
-use crate::tree::{Entry, Via};
-use crate::usmt::{Part, Role, Store, StoreKind, is_container_name};
-
 use super::codes::{
     DELETED_FILES, ENCRYPTED_FILES, ENCRYPTED_LOST, NAMES_REFUSED, NO_USERS, NOT_HERE, PATHS_LONG,
     RECORD_DAMAGED, REPARSE_POINTS, SIZE_CONTRADICTS, UNREADABLE,
@@ -18,6 +12,11 @@ use super::deleted::left;
 use super::many::Many;
 use super::names;
 use crate::model::finding::Finding;
+use crate::model::metadata::{Content, Node, NodeKind, attributes};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
+use crate::tree::{Entry, Via};
+use crate::usmt::{Part, Role, Store, StoreKind, is_container_name};
 
 /// The longest path for programs without long-path support, in UTF-16 units
 /// without the final zero (`MAX_PATH`).

@@ -1,8 +1,6 @@
 //! Checks that all parts of a store are present, in the right place, with their
 //! marker files.
 
-use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
-
 use super::codes::{
     CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
     HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN, PRIMARY_MISSING,
@@ -10,6 +8,7 @@ use super::codes::{
     STORE_PATH_LONG,
 };
 use crate::model::finding::Finding;
+use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 
 /// The longest store path that loadstate accepts, in characters (its code 12).
 const LONGEST_STORE_PATH: usize = 256;

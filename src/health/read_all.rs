@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 
+use super::codes::{FACTS_LOST, HOLE, UNREADABLE};
+use super::{StoreReport, metadata};
+use crate::model::finding::Finding;
 use crate::model::metadata::{Content, Metadata, NodeId, NodeKind};
 use crate::model::monitor::{Monitor, Progress};
 use crate::model::name::{NtName, NtPath};
 use crate::tree::{Tree, TreeError};
 use crate::usmt::{Part, Store};
-
-use super::codes::{FACTS_LOST, HOLE, UNREADABLE};
-use super::{StoreReport, metadata};
-use crate::model::finding::Finding;
 
 const BUFFER_BYTES: usize = 1 << 20;
 

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use super::codes::STORE_ENCRYPTED;
+use super::read_all::{self, StreamObserver};
+use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, verdict};
+use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Stage};
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Store, StoreKind};
-
-use super::codes::STORE_ENCRYPTED;
-use super::read_all::StreamObserver;
-use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, read_all, verdict};
-use crate::model::finding::{Finding, Severity};
 
 /// The number of findings of one code that are reported; the others are
 /// counted. A failing disk may have millions.

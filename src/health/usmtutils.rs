@@ -10,12 +10,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use super::codes::{USMTUTILS_CORRUPTED, USMTUTILS_FAILED, USMTUTILS_SOUND};
+use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::usmt::Part;
 use crate::usmt::logs::decode;
-
-use super::codes::{USMTUTILS_CORRUPTED, USMTUTILS_FAILED, USMTUTILS_SOUND};
-use crate::model::finding::Finding;
 
 const PROGRAM: &str = "usmtutils.exe";
 /// Its return code for a store with corrupted files.

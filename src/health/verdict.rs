@@ -1,11 +1,10 @@
 //! The verdict of a check: what was verified, what is likely, and what cannot
 //! be known. The three are never mixed.
 
-use crate::model::units;
-use crate::usmt::{Store, StoreKind};
-
 use super::{Level, StoreReport};
 use crate::model::finding::Severity;
+use crate::model::units;
+use crate::usmt::{Store, StoreKind};
 
 /// The verdict of a check, for people and programs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -1,7 +1,6 @@
 //! The figures of a report, counted from the lines of a manifest: users, kinds,
 //! folders, losses. One pass, with bounded memory for any set.
 
-use crate::usmt::layout::{CATALOG, CONTAINER, FILE, MIGSTATE, STATUS};
 use std::collections::{BTreeMap, HashMap};
 
 use super::folders::Folders;
@@ -12,6 +11,7 @@ use crate::model::metadata::FileTime;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind, Totals};
 use crate::set::format::rescue::{Part, Rescue, What};
+use crate::usmt::layout::{CATALOG, CONTAINER, FILE, MIGSTATE, STATUS};
 
 /// The number of users that are kept by name.
 const MAX_USERS: usize = 2000;

@@ -23,11 +23,12 @@ mod treemap;
 mod users;
 mod words;
 
+use figures::Figures;
+
 use crate::set::error::SetError;
 use crate::set::format::manifest::Line;
 use crate::set::format::names::REPORT;
 use crate::set::format::rescue::Rescue;
-use figures::Figures;
 
 /// The largest page, in bytes: the lists are bounded so that the page stays
 /// below.

@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::{Bytes, Input, Ordered};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
 use crate::set::format::rescue::{Part, Rescue, What};
 use crate::set::read::reader::{InOrder, SetReader};
-
-use super::{Bytes, Input, Ordered};
 
 /// A set with only some of its members: those selected, everything below them,
 /// and their parent folders.

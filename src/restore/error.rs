@@ -1,8 +1,8 @@
 //! Why a restore cannot begin or continue.
 
-use crate::model::advice::{Advice, Ending};
 use std::io;
 
+use crate::model::advice::{Advice, Ending};
 use crate::set::error::SetError;
 
 /// Why a restore cannot begin or continue. An error with a single file is not one

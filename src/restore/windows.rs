@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windows_sys::Wdk::Storage::FileSystem as wdk;
-use windows_sys::Win32::Foundation as w;
-use windows_sys::Win32::Security as sec;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
     FSCTL_SET_COMPRESSION, FSCTL_SET_OBJECT_ID, FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE,
 };
 use windows_sys::Win32::System::SystemServices as flags;
+use windows_sys::Win32::{Foundation as w, Security as sec};
 
 use super::outcome::Verdict;
 use super::place::{Fact, FactKind, Kind, SETTABLE};

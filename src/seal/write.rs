@@ -1,6 +1,5 @@
 //! Writes a seal: the only thing that Lifeboat ever writes to a source.
 
-use crate::model::advice::{Advice, Ending};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,13 +15,15 @@ use super::parts::{prefix, split};
 use super::read::Seal;
 use super::store::folder_name;
 use super::{End, FORMAT, Header, Line, NAME, SealPart};
+use crate::model::advice::{Advice, Ending};
 use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::error::SetError;
 use crate::set::format::hash::{finish_hex, to_hex};
-use crate::set::format::manifest::report_losses;
-use crate::set::format::manifest::{Data, HoleLine, Member, MemberKind, Totals, to_text};
+use crate::set::format::manifest::{
+    Data, HoleLine, Member, MemberKind, Totals, report_losses, to_text,
+};
 use crate::set::format::names::PROGRAM;
 use crate::set::format::rescue::Machine;
 use crate::set::write::draft::{self, Draft, stream_name};

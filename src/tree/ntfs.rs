@@ -25,17 +25,16 @@ use crate::model::metadata::{
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
 use crate::ntfs::error::NtfsError;
-use crate::ntfs::lost_names;
 use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::{FileRef, Record, known};
 use crate::ntfs::ondisk::standard_information::StandardInformation;
 use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
-use crate::ntfs::sweep;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind, Security,
-    WofData, check_indexes, entry_flag, is_lost_folder, kind_of, list_deleted, of_volume,
+    WofData, check_indexes, entry_flag, is_lost_folder, kind_of, list_deleted, lost_names,
+    of_volume, sweep,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.

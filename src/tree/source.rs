@@ -1,21 +1,20 @@
 //! From what a user names (an image, a device, a volume, a mounted folder) to
 //! trees of files.
 
-use crate::model::advice::Advice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::disk::{self, Disk, DiskError, DiskFormat, Fault, Volume, VolumeKind};
-use crate::model::finding::{Finding, Severity};
-use crate::model::monitor::Monitor;
-use crate::model::name::{NtName, NtPath};
 
 use super::host::HostTree;
 use super::ntfs::NtfsTree;
 use super::subtree::SubtreeView;
 use super::time_limited::TimeLimitedTree;
 use super::{Tree, TreeError, Via};
+use crate::disk::{self, Disk, DiskError, DiskFormat, Fault, Volume, VolumeKind};
+use crate::model::advice::Advice;
+use crate::model::finding::{Finding, Severity};
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
 
 /// Why a source cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -2,13 +2,11 @@
 //! way to it is hidden. So a store in a folder that the user named keeps its
 //! whole path on its volume, and the folders above keep their facts.
 
-use crate::model::name::USMT;
 use std::sync::Arc;
 
-use crate::model::metadata::{Metadata, Node, NodeId};
-use crate::model::name::{NtName, NtPath, SEAL};
-
 use super::{Entry, Stream, Tree, TreeError, TreeInfo};
+use crate::model::metadata::{Metadata, Node, NodeId};
+use crate::model::name::{NtName, NtPath, SEAL, USMT};
 
 /// See the module.
 pub struct SubtreeView {

@@ -8,12 +8,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::{Entry, Stream, Tree, TreeError, TreeInfo};
 use crate::model::finding::{Finding, Severity};
 use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
-
-use super::{Entry, Stream, Tree, TreeError, TreeInfo};
 
 /// Folders that may wait to be searched: some 100 MB of their paths.
 const MOST_WAITING: usize = 200_000;

@@ -1,12 +1,11 @@
 //! The kind of store in a folder, by its marker files.
 
+use super::{Role, StoreKind};
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::tree::{Tree, TreeError};
 use crate::usmt::layout::{
     CATALOG, CONTAINER, ESTIMATE, FILE, HARDLINK_DISTRIBUTED, HARDLINK_MAIN, MIGSTATE, STATUS,
 };
-
-use super::{Role, StoreKind};
 
 /// A marker file: its node and its size in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,7 +15,6 @@
 //!
 //! The only known checksum is zlib's own Adler-32.
 
-use crate::usmt::layout::FILE;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
@@ -23,6 +22,7 @@ use flate2::read::ZlibDecoder;
 
 use crate::model::monitor::Monitor;
 use crate::tree::{Stream, TreeError};
+use crate::usmt::layout::FILE;
 
 const MAGIC: &[u8; 4] = b"1giM";
 const RECORD_MAGIC: &[u8; 4] = b"MRTS";

@@ -1,18 +1,17 @@
 //! Finds stores on volumes, and groups their parts.
 
-use crate::usmt::layout::{CATALOG, CONTAINER, ESTIMATE, HARDLINK_MAIN, MIGSTATE, USMT, USMT3};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use sha2::{Digest, Sha256};
 
+use super::drive::{self, Drive, DriveFrom};
+use super::{Markers, Part, Place, Role, Store, StoreKind, StoreVolume};
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::NtPath;
 use crate::tree::TreeError;
-
-use super::drive::{self, Drive, DriveFrom};
-use super::{Markers, Part, Place, Role, Store, StoreKind, StoreVolume};
+use crate::usmt::layout::{CATALOG, CONTAINER, ESTIMATE, HARDLINK_MAIN, MIGSTATE, USMT, USMT3};
 
 /// The folders that USMT makes (USMT 4 to 10, and USMT 3), and files that only
 /// a store has, to find a store whose folder was renamed.

@@ -1,14 +1,13 @@
 //! The contents of a store, in total and by user, from metadata alone.
 
-use crate::usmt::layout::FILE;
 use std::collections::{BTreeMap, HashSet};
 
+use super::{ContainerReport, Part, Store, StoreKind, check_container};
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
 use crate::tree::{Tree, TreeError};
-
-use super::{ContainerReport, Part, Store, StoreKind, check_container};
+use crate::usmt::layout::FILE;
 
 /// Files, folders and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -8,8 +8,8 @@ use lifeboat_maker::fixtures::Fixture;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use support::program::{Guarded, Run, lifeboat, lifeboat_with};
-use support::smbd::Smbd;
-use support::{need, smbd, truth};
+use support::smbd::{self, Smbd};
+use support::{need, truth};
 
 /// The maker makes `fixture` in `dir`, where volumes can be made here.
 fn make(fixture: &Fixture, dir: &Path) -> Option<Guarded> {

@@ -9,8 +9,7 @@ use std::path::Path;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
-use support::program;
-use support::program::{Guarded, Run, lifeboat};
+use support::program::{self, Guarded, Run, lifeboat};
 
 const SCHEMA: &str = "docs/reference/json.schema.json";
 

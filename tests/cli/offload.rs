@@ -2,6 +2,9 @@
 //! stock tools unpack.
 #![cfg(target_os = "linux")]
 
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
 use lifeboat::model::metadata::{NodeId, NodeKind};
 use lifeboat::model::monitor::Silent;
 use lifeboat::model::name::NtPath;
@@ -10,8 +13,6 @@ use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use serde_json::Value;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 use support::program::{Guarded, lifeboat};
 use support::{truth, unpack};
 

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
-use lifeboat::destination::{Destination, ErrorKind};
+use lifeboat::destination::{Destination, ErrorKind, Missing};
 
 use crate::both;
 

@@ -11,9 +11,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::same_set::Set;
+use support::need;
+use support::same_set::{self, Set};
 use support::smbd::{Options, Smbd};
-use support::{need, same_set};
 
 /// A store of 64 MB that does not pack, and the set of it.
 struct Reference {

@@ -5,18 +5,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::both::{self, pattern};
-use lifeboat::destination::Missing;
 use lifeboat::destination::address::{Dest, SmbPlace};
-use lifeboat::destination::open;
 use lifeboat::destination::preflight::preflight;
 use lifeboat::destination::retry::RetryDestination;
 use lifeboat::destination::smb::{SmbDestination, TIMEOUT};
-use lifeboat::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
+use lifeboat::destination::{
+    Destination, DestinationError, DestinationFile, ErrorKind, Missing, open,
+};
 use lifeboat::model::monitor::{Collect, Monitor};
 use lifeboat::model::secret::Secret;
-use support::smbd::{Options, Smbd};
-use support::{need, smbd};
+use support::need;
+use support::smbd::{self, Options, Smbd};
+
+use crate::both::{self, pattern};
 
 fn place(url: &str) -> SmbPlace {
     match url.parse() {

@@ -3,7 +3,6 @@
 //! with its reason. A line that no rule here covers fails.
 #![cfg(target_os = "linux")]
 
-use lifeboat::cli::args;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,10 +11,11 @@ use std::process::Command;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use support::doc_lines::{Line, words};
+use lifeboat::cli::args;
+use support::doc_lines::{self, Line, words};
 use support::program::{Guarded, lifeboat};
-use support::wine::Wine;
-use support::{doc_lines, exe, need, require, root, wine};
+use support::wine::{self, Wine};
+use support::{exe, need, require, root};
 
 /// Lines of lifeboat that are taken apart by its own rules and not run here.
 const ONLY_PARSED: [(&str, &str); 8] = [

@@ -4,7 +4,6 @@
 //!
 //! They are made here and not by the program, so that no exe carries what makes them.
 
-use lifeboat::cli::args;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -14,6 +13,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use lifeboat::cli::args;
 use support::{need, require};
 
 fn docs() -> PathBuf {

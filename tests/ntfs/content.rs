@@ -13,10 +13,10 @@ use lifeboat::ntfs::read::efs::{EfsEvent, EfsImport, ntfs_3g_tail};
 use lifeboat::ntfs::read::wof::{self, Algorithm};
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat::tree::{Tree, TreeError};
-use support::damage::BadSectors;
+use support::damage::{self, BadSectors};
 use support::made::noise;
 use support::ntfs3g::Image;
-use support::{compare, damage, need};
+use support::{compare, need};
 
 const RW: &str = "rw,streams_interface=windows,efs_raw";
 

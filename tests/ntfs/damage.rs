@@ -13,10 +13,10 @@ use lifeboat::ntfs::Readable;
 use lifeboat::ntfs::ondisk::attribute::kind;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::damage::{BadSectors, number, patch_record, record_offset};
+use support::damage::{self, BadSectors, number, patch_record, record_offset};
 use support::made::{noise, prose};
-use support::ntfs3g::Image;
-use support::{compare, damage, need, ntfs3g};
+use support::ntfs3g::{self, Image};
+use support::{compare, need};
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
 

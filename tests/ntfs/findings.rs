@@ -9,10 +9,10 @@ use lifeboat::model::monitor::Silent;
 use lifeboat::ntfs::ondisk::attribute::kind;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::damage::{number, patch_record, record_offset};
+use support::damage::{self, number, patch_record, record_offset};
 use support::made::noise;
+use support::need;
 use support::ntfs3g::Image;
-use support::{damage, need};
 
 const RW: &str = "rw,streams_interface=xattr,permissions";
 

@@ -4,11 +4,10 @@
 //! `LIFEBOAT_ROUNDS=100000` tries that many changes instead of a few.
 #![cfg(target_os = "linux")]
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use lifeboat::disk::Device;
 use lifeboat::model::metadata::Content;
@@ -19,8 +18,7 @@ use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat_maker::container::Container;
-use lifeboat_maker::content;
-use lifeboat_maker::reparse;
+use lifeboat_maker::{content, reparse};
 use support::made::{noise, prose};
 use support::ntfs3g::Image;
 use support::{need, tiny_volume};

@@ -13,8 +13,8 @@ use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use support::made::{descriptor, noise, prose};
-use support::ntfs3g::Image;
-use support::{compare, need, ntfs3g};
+use support::ntfs3g::{self, Image};
+use support::{compare, need};
 
 const RW: &str = "rw,streams_interface=xattr,permissions,compression";
 const RO: &str = "ro,streams_interface=xattr,permissions";

@@ -18,9 +18,9 @@ use lifeboat::set::write::plan::Plan;
 use lifeboat::set::write::writer::{OffloadOptions, offload};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
-use support::ntfs_mount::Mounted;
+use support::ntfs_mount::{self, Mounted};
 use support::view::view;
-use support::{full_store, need, ntfs_mount, sets};
+use support::{full_store, need, sets};
 
 /// Packs a store of a tree, and opens the set.
 fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReader {

@@ -1,12 +1,12 @@
 //! Sets put back onto folders and NTFS volumes.
 #![cfg(target_os = "linux")]
 
-use lifeboat::model::advice::Advice as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
+use lifeboat::model::advice::Advice as _;
 use lifeboat::model::loss::LossKind;
 use lifeboat::model::metadata::FileTime;
 use lifeboat::model::monitor::{Collect, Monitor, Silent};
@@ -17,9 +17,9 @@ use lifeboat::restore::{
 use lifeboat::set::format::manifest::{self, MemberKind, to_base64};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
-use support::made_set::{MadeSet, TICKS};
-use support::ntfs_mount::Mounted;
-use support::{made_set, need, ntfs_mount};
+use support::made_set::{self, MadeSet, TICKS};
+use support::need;
+use support::ntfs_mount::{self, Mounted};
 
 fn under(dir: &Path) -> Destinations {
     Destinations::Under(dir.to_owned())

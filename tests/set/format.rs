@@ -13,8 +13,8 @@ use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::MemoryTree;
 use serde_json::{Value, json};
-use support::sets::{broken_store, options, pack, plan, store};
-use support::{need, sets};
+use support::need;
+use support::sets::{self, broken_store, options, pack, plan, store};
 
 /// What the stranger found, one value a member; `None` where it cannot run.
 fn stranger(dir: &Path, set: &str) -> Option<Vec<Value>> {

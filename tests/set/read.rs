@@ -15,9 +15,8 @@ use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use proptest::prelude::*;
-use support::sets;
 use support::sets::{
-    BROKEN_LOSSES, broken_store, options, pack, pack_watched, plan, store, target,
+    self, BROKEN_LOSSES, broken_store, options, pack, pack_watched, plan, store, target,
 };
 
 fn open(dir: &Path, set: &str) -> SetReader {

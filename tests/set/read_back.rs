@@ -3,17 +3,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 
-use lifeboat::destination::ErrorKind;
-use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
+use lifeboat::destination::{ErrorKind, Missing};
 use lifeboat::model::monitor::{Monitor, Silent, Stage};
 use lifeboat::set::error::SetError;
 use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
-use support::sets;
-use support::sets::{contents, plan, scratch};
+use support::sets::{self, contents, plan, scratch};
 
 /// What is done to a file's bytes.
 type Spoil = fn(&mut Vec<u8>);

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
-use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::destination::retry::{RETRY_FOR, RetryDestination};
 use lifeboat::destination::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space,
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Missing, Space,
 };
 use lifeboat::model::loss::{Hole, Loss};
 use lifeboat::model::metadata::FileTime;
@@ -18,8 +18,7 @@ use lifeboat::set::error::SetError;
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
-use support::sets;
-use support::sets::{contents, plan, scratch};
+use support::sets::{self, contents, plan, scratch};
 
 /// A folder behind a program that dies: after so many steps nothing that would
 /// change the folder is done any more, and the step in which it dies is torn.

@@ -3,13 +3,11 @@
 //! no large files gets volumes by itself.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::destination::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space,
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Missing, Space,
 };
 use lifeboat::model::monitor::Silent;
 use lifeboat::restore::{Chosen, Destinations, Options, restore, verify_restored};

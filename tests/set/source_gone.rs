@@ -3,7 +3,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
 use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
@@ -12,8 +13,7 @@ use lifeboat::model::monitor::Collect;
 use lifeboat::set::error::SetError;
 use lifeboat::set::write::plan::Plan;
 use lifeboat::set::write::writer::{OffloadOptions, Resume, offload};
-use support::sets;
-use support::sets::{contents, scratch, store_through};
+use support::sets::{self, contents, scratch, store_through};
 
 /// A device that is unplugged after so many reads.
 struct Cable {

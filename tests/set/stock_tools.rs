@@ -15,8 +15,8 @@ use lifeboat::set::format::manifest::{Data, Member, MemberKind, TimesLine};
 use lifeboat::set::format::tar_dialect::member_header;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::MemoryTree;
-use support::sets::{pack, sh, store};
-use support::{need, require, sets};
+use support::sets::{self, pack, sh, store};
+use support::{need, require};
 
 /// What stock tar must give: paths, and the bytes of files.
 fn expected(tree: &MemoryTree) -> BTreeMap<PathBuf, Option<Vec<u8>>> {

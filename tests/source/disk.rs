@@ -1,7 +1,6 @@
 //! Disks as the tools of others make them: sgdisk, parted, mkntfs and the other
 //! formatters, qemu-img, loop devices. A test that lacks its tool says so.
 
-use lifeboat::model::advice::Advice as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::process::{Command, Stdio};
 use lifeboat::disk::{
     Device, Disk, DiskError, DiskFormat, Fault, Foreign, TableKind, VolumeKind, open_image,
 };
+use lifeboat::model::advice::Advice as _;
 use support::dirty_vhdx::{dirty_vhdx, peek, poke, tear_log};
 use support::{need, require};
 use tempfile::TempDir;

@@ -15,8 +15,8 @@ use lifeboat::tree::host::HostTree;
 use lifeboat::tree::source::Source;
 use lifeboat::tree::{Tree, TreeError, Via};
 use support::made_set::{descriptor, junction_to, reparse};
-use support::ntfs_mount::Mounted;
-use support::{need, ntfs_mount};
+use support::need;
+use support::ntfs_mount::{self, Mounted};
 
 fn names(tree: &dyn Tree, at: NodeId) -> Vec<String> {
     tree.children(at).unwrap().iter().map(|e| e.name.to_string()).collect()

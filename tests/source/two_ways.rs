@@ -18,8 +18,8 @@ use lifeboat::set::write::writer::offload;
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::ntfs_mount::Mounted;
-use support::{full_store, made_set, members, need, ntfs_mount, sets};
+use support::ntfs_mount::{self, Mounted};
+use support::{full_store, made_set, members, need, sets};
 
 /// The members of a set of the tree's store, without their places in the set.
 fn saved(tree: Arc<dyn Tree>, dir: &Path) -> BTreeMap<String, Member> {

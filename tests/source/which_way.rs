@@ -2,9 +2,9 @@
 //! both ways find the same store.
 #![cfg(target_os = "linux")]
 
-use support::ntfs_mount::Mounted;
+use support::ntfs_mount::{self, Mounted};
 use support::program::lifeboat;
-use support::{full_store, need, ntfs_mount};
+use support::{full_store, need};
 
 #[test]
 fn an_image_is_read_raw_and_its_mount_through_the_host() {

@@ -16,8 +16,7 @@ use lifeboat::restore::{
 use lifeboat::set::format::manifest::{MemberKind, to_base64};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::{HostTree, privileges};
-use support::made_set;
-use support::made_set::MadeSet;
+use support::made_set::{self, MadeSet};
 
 /// A folder of its own, removed at the end.
 struct Scratch(PathBuf);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use support::program::lifeboat;
 use support::tmux::Tmux;
-use support::wine::Wine;
-use support::{exe, golden, need, wine};
+use support::wine::{self, Wine};
+use support::{exe, golden, need};
 use tempfile::TempDir;
 
 /// A terminal with Wine, in a folder with a store below `disk`.

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use lifeboat::usmt::loadstate::unsure::QUESTIONS;
 use support::program::{Guarded, lifeboat};
-use support::wine::{Ran, Wine};
-use support::{exe, need, require, text, wine};
+use support::wine::{self, Ran, Wine};
+use support::{exe, need, require, text};
 use tempfile::TempDir;
 
 /// A fixture's rescue set.

@@ -18,8 +18,8 @@ use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use support::program::{Guarded, Run, lifeboat, sha256_of};
-use support::wine::Wine;
-use support::{exe, members, need, sets, text, wine};
+use support::wine::{self, Wine};
+use support::{exe, members, need, sets, text};
 use tempfile::TempDir;
 
 /// The exe, and what runs it.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::program::Guarded;
-use support::wine::{Letter, Ran, Wine};
-use support::{exe, need, require, wine};
+use support::wine::{self, Letter, Ran, Wine};
+use support::{exe, need, require};
 
 /// The scripts and the program in a folder of a drive, as on a stick.
 struct Stick {

@@ -14,10 +14,10 @@ use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::set::format::manifest::{Member, MemberKind};
 use lifeboat::set::read::reader::SetReader;
 use serde_json::Value;
-use support::ntfs_mount::Mounted;
+use support::ntfs_mount::{self, Mounted};
 use support::program::lifeboat;
-use support::wine::Wine;
-use support::{exe, full_store, members, need, ntfs_mount, wine};
+use support::wine::{self, Wine};
+use support::{exe, full_store, members, need};
 
 fn members_in(folder: &Path) -> BTreeMap<String, Member> {
     let name = fs::read_dir(folder).unwrap().next().unwrap().unwrap().file_name();

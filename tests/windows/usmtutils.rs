@@ -10,8 +10,8 @@ use std::process::Command;
 use lifeboat_maker::container::Container;
 use lifeboat_maker::content::Content;
 use serde_json::Value;
-use support::wine::Wine;
-use support::{exe, need, require, wine};
+use support::wine::{self, Wine};
+use support::{exe, need, require};
 use tempfile::TempDir;
 
 /// Reads the container that it is named, as the real one must: an `!` for its

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::program::sha256_of;
-use support::wine::{Ran, Wine};
-use support::{exe, need, text, wine};
+use support::wine::{self, Ran, Wine};
+use support::{exe, need, text};
 use tempfile::TempDir;
 
 /// Both programs.

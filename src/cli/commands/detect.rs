@@ -1,7 +1,5 @@
 //! `lifeboat detect`.
 
-use crate::usmt::logs::UsmtRun;
-use crate::usmt::{Store, StoreKind, Survey};
 use anyhow::Result;
 use serde_json::json;
 
@@ -10,6 +8,8 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::sources::{self, Found};
 use crate::model::units;
+use crate::usmt::logs::UsmtRun;
+use crate::usmt::{Store, StoreKind, Survey};
 
 /// Log lines about the wipe that are printed; JSON has more.
 const WIPE_LINES: usize = 8;

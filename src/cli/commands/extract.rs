@@ -1,6 +1,5 @@
 //! `lifeboat extract`.
 
-use crate::restore::{Chosen, Destinations, Input, Options, restore_verified};
 use anyhow::Result;
 
 use super::restore::show;
@@ -8,6 +7,7 @@ use crate::cli::args::Extract;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::sets;
+use crate::restore::{Chosen, Destinations, Input, Options, restore_verified};
 
 pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
     let set = sets::open_set(&args.set, &args.logon, out)?;

@@ -1,18 +1,18 @@
 //! `lifeboat list`.
 
-use crate::model::advice::Advice as _;
 use std::io::IsTerminal;
 
-use crate::model::monitor::{Monitor, Progress, Stage};
-use crate::set::format::manifest::{Line, Member, MemberKind};
 use anyhow::Result;
 
 use crate::cli::args::List;
 use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
+use crate::model::advice::Advice as _;
 use crate::model::metadata::FileTime;
+use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
+use crate::set::format::manifest::{Line, Member, MemberKind};
 
 pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
     let set = sets::open_set(&args.set, &args.logon, out)?;

@@ -4,12 +4,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::model::monitor::Monitor;
-use crate::model::name::NtPath;
-use crate::restore::MARKER;
-use crate::restore::loadstate::{Around, Ended, Said, find, is_windows_pe, run as run_it};
-use crate::usmt::loadstate::{Call, LoadstateStore, NEEDS, Way, quoted, return_code, ways};
-use crate::usmt::{Store, StoreKind};
 use anyhow::Result;
 use serde_json::json;
 
@@ -17,6 +11,12 @@ use crate::cli::args::{Algorithm, Global, Loadstate, WayArg};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
+use crate::model::monitor::Monitor;
+use crate::model::name::NtPath;
+use crate::restore::MARKER;
+use crate::restore::loadstate::{Around, Ended, Said, find, is_windows_pe, run as run_it};
+use crate::usmt::loadstate::{Call, LoadstateStore, NEEDS, Way, quoted, return_code, ways};
+use crate::usmt::{Store, StoreKind};
 
 /// A store, and its place on this machine.
 struct Asked {

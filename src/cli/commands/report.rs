@@ -1,15 +1,9 @@
 //! `lifeboat report`.
 
-use crate::model::advice::Advice as _;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::model::monitor::Monitor;
-use crate::report::make;
-use crate::set::error::SetError;
-use crate::set::format::hash::sha256_hex;
-use crate::set::format::manifest::Line;
 use anyhow::Result;
 use serde_json::json;
 
@@ -17,7 +11,13 @@ use crate::cli::args::Report;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::sets;
+use crate::model::advice::Advice as _;
+use crate::model::monitor::Monitor;
 use crate::model::units;
+use crate::report::make;
+use crate::set::error::SetError;
+use crate::set::format::hash::sha256_hex;
+use crate::set::format::manifest::Line;
 
 pub(crate) fn run(args: &Report, out: Out) -> Result<Exit> {
     let set = sets::open_set(&args.set, &args.logon, out)?;

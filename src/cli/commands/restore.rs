@@ -1,12 +1,5 @@
 //! `lifeboat restore`.
 
-use crate::restore::{
-    Chosen, Destinations, Input, Options, Restored, Verified, restore_verified, settle,
-};
-use crate::seal::{Looked, check_set};
-use crate::set::format::rescue::{Rescue, What};
-use crate::set::read::reader::SetReader;
-use crate::usmt::loadstate::{Call, ways};
 use anyhow::Result;
 use serde_json::json;
 
@@ -16,6 +9,13 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{places, sets};
 use crate::model::units;
+use crate::restore::{
+    Chosen, Destinations, Input, Options, Restored, Verified, restore_verified, settle,
+};
+use crate::seal::{Looked, check_set};
+use crate::set::format::rescue::{Rescue, What};
+use crate::set::read::reader::SetReader;
+use crate::usmt::loadstate::{Call, ways};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     // Check --to before opening the set.

@@ -2,15 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk;
-use crate::health::missing_parts;
-use crate::model::metadata::FileTime;
-use crate::model::monitor::Monitor;
-use crate::model::name::{NtName, NtPath};
-use crate::seal::{Looked, Made, SealOptions, seal_store, verdict};
-use crate::set::format::rescue::{Machine as SetMachine, SealOutcome};
-use crate::tree::source::SourceVolume;
-use crate::usmt::{Lack, Machine, Store};
 use anyhow::Result;
 use serde_json::json;
 
@@ -18,7 +9,16 @@ use crate::cli::args::{Global, Seal, ViaArg};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::sources;
+use crate::disk;
+use crate::health::missing_parts;
+use crate::model::metadata::FileTime;
+use crate::model::monitor::Monitor;
+use crate::model::name::{NtName, NtPath};
 use crate::model::units;
+use crate::seal::{Looked, Made, SealOptions, seal_store, verdict};
+use crate::set::format::rescue::{Machine as SetMachine, SealOutcome};
+use crate::tree::source::SourceVolume;
+use crate::usmt::{Lack, Machine, Store};
 
 pub(crate) fn run(args: &Seal, global: &Global, out: Out) -> Result<Exit> {
     if let Some(image) = args.sources.iter().find(|source| is_image(Path::new(source))) {

@@ -1,13 +1,5 @@
 //! `lifeboat verify`.
 
-use crate::health::{
-    Check, Level, StoreReport, StreamObserver, Usmtutils, Verdict, check_store_with,
-};
-use crate::model::finding::Severity;
-use crate::model::monitor::Monitor;
-use crate::seal::{Guard, Looked, StoreCheck, check_set, verdict};
-use crate::set::read::reader::SetReader;
-use crate::usmt::{Store, Survey};
 use anyhow::Result;
 use serde_json::json;
 
@@ -16,6 +8,14 @@ use crate::cli::args::{Global, LevelArg, Verify};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{keys, sets, sources};
+use crate::health::{
+    Check, Level, StoreReport, StreamObserver, Usmtutils, Verdict, check_store_with,
+};
+use crate::model::finding::Severity;
+use crate::model::monitor::Monitor;
+use crate::seal::{Guard, Looked, StoreCheck, check_set, verdict};
+use crate::set::read::reader::SetReader;
+use crate::usmt::{Store, Survey};
 
 pub(crate) fn run(args: &Verify, global: &Global, out: Out) -> Result<Exit> {
     let (sets, sources): (Vec<_>, Vec<_>) =

@@ -11,17 +11,17 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::model::finding::{Finding, Severity};
-use crate::model::loss::Loss;
-use crate::model::monitor::{Monitor, Progress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use live::Live;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::log::Log;
-use live::Live;
+use crate::model::finding::{Finding, Severity};
+use crate::model::loss::Loss;
+use crate::model::monitor::{Monitor, Progress, Stage};
 
 /// Set by Ctrl-C: jobs stop after the current block.
 static CANCELLED: AtomicBool = AtomicBool::new(false);

@@ -1,12 +1,11 @@
 //! The state of the guided rescue: the page, the choices, and what each key
 //! does. It draws nothing and starts nothing: it returns an [`Effect`].
 
-use crate::destination::ErrorKind;
-
 use super::super::args::{Guide, Logon};
 use super::super::exit::{Exit, Failure};
 use super::jobs::{self, Checked, Done, Found, Order, Saved, Seen};
 use super::keys::{Field, Key};
+use crate::destination::ErrorKind;
 
 /// The pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,15 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use anyhow::Result;
+
+use super::super::args::{Global, Offload};
+use super::super::commands::offload;
+use super::super::exit::{Exit, Failure, explain};
+use super::super::output::Out;
+use super::super::{keys, sets, sources};
+use super::app::Wish;
+use super::places::{PARTIAL, Places};
 use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
 use crate::destination::preflight::Preflight;
@@ -14,15 +23,6 @@ use crate::offload::OffloadRequest;
 use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::writer::Outcome;
 use crate::usmt::{Machine, Store, Survey};
-use anyhow::Result;
-
-use super::super::args::{Global, Offload};
-use super::super::commands::offload;
-use super::super::exit::{Exit, Failure, explain};
-use super::super::output::Out;
-use super::super::{keys, sets, sources};
-use super::app::Wish;
-use super::places::{PARTIAL, Places};
 
 /// The result of a job.
 pub(super) enum Done {

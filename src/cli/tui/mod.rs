@@ -21,17 +21,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use anyhow::Result;
+use app::{App, Effect, Page};
+use canvas::{Canvas, Glyphs};
 use crossterm::event::{self, Event};
+use jobs::Done;
+use keys::Key;
+use terminal::Screen;
 
 use super::args::{Global, Guide};
 use super::exit::{Exit, Failure};
 use super::output::{Out, is_interrupted};
 use crate::set::write::level::Level;
-use app::{App, Effect, Page};
-use canvas::{Canvas, Glyphs};
-use jobs::Done;
-use keys::Key;
-use terminal::Screen;
 
 /// How often a page is redrawn while no key is pressed.
 const PICTURE: Duration = Duration::from_millis(150);

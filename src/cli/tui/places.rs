@@ -4,9 +4,8 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
-use crate::destination::Destination;
-use crate::destination::Missing;
 use crate::destination::directory::DirectoryDestination;
+use crate::destination::{Destination, Missing};
 use crate::disk::{self, Disk, Volume};
 use crate::usmt::Store;
 

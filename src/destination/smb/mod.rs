@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
+use file::SmbFile;
+use session::{Access, Session};
 
-use super::Missing;
 use super::address::SmbPlace;
 use super::errors::{from_io, in_the_way, no_folder_above};
 use super::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space, names,
+    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Missing, Space,
+    names,
 };
 use crate::model::metadata::FileTime;
 use crate::model::secret::Secret;
-use file::SmbFile;
-use session::{Access, Session};
 
 /// How long a server may be silent in the middle of a call.
 pub const TIMEOUT: Duration = Duration::from_secs(20);

@@ -9,8 +9,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::container::{BlockMap, CACHE_BYTES, Container, DiskFormat, Mapped};
-use super::container::{merge_advice, read_structure};
+use super::container::{
+    BlockMap, CACHE_BYTES, Container, DiskFormat, Mapped, merge_advice, read_structure,
+};
 use crate::disk::cache::Cached;
 use crate::disk::{Device, DiskError, Slice};
 use crate::model::bytes::{array_at, stands_at};

@@ -5,16 +5,14 @@ use std::sync::{Arc, mpsc};
 use std::{panic, thread};
 
 use super::builder::{Builder, DataMetadata, Mended};
-use super::same_names;
-use super::{Catalog, Entry, NO_LCN, entry_flag};
+use super::{Catalog, Entry, NO_LCN, entry_flag, same_names};
 use crate::disk::TornReadRetry;
 use crate::model::bytes::u32_at;
 use crate::model::loss::Hole;
 use crate::model::metadata::attributes;
 use crate::model::monitor::{Monitor, Progress};
 use crate::ntfs::error::NtfsError;
-use crate::ntfs::ondisk::attribute::Sizes;
-use crate::ntfs::ondisk::attribute::{Attribute, Value, kind};
+use crate::ntfs::ondisk::attribute::{Attribute, Sizes, Value, kind};
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::{FileRef, Record, known};
 use crate::ntfs::ondisk::runs::{self, Place};

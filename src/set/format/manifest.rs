@@ -4,14 +4,13 @@
 //! point all their data, including streams, is complete) followed by the frame
 //! itself; then an end line with the totals.
 
-use crate::model::loss::Loss;
-use crate::model::monitor::Monitor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::model::loss::LossKind;
+use crate::model::loss::{Loss, LossKind};
 use crate::model::metadata::{FileTime, Times};
+use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
 
 /// One line.

@@ -1,10 +1,9 @@
 //! The files of an encrypted store or manifest, read as one plain file. A damaged chunk
 //! only costs its own bytes.
 
-use crate::destination::read_full;
 use std::sync::Arc;
 
-use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
+use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKind, read_full};
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, MAX_HEADER, SEALED, TAG, open};
 

@@ -1,19 +1,17 @@
 //! Shows an encrypted set as a plain one: a destination in which store and manifest have
 //! their plain names. So readers of a set need no keys.
 
-use crate::set::format::names::{DETAILS, KEY};
 use std::sync::Arc;
 
 use super::concatenated_file::{ConcatenatedFile, Segment};
-use crate::destination::read_full;
-use crate::destination::{Destination, DestinationEntry, DestinationError, DestinationFile, Space};
+use crate::destination::{
+    Destination, DestinationEntry, DestinationError, DestinationFile, Space, read_full,
+};
 use crate::model::metadata::FileTime;
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{CryptError, Keys, SetKey};
-use crate::set::error::SetError;
-use crate::set::error::encryption_error;
-use crate::set::format::names::RESCUE;
-use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
+use crate::set::error::{SetError, encryption_error};
+use crate::set::format::names::{DETAILS, KEY, MANIFEST, PARTIAL, RESCUE, STORE};
 use crate::set::format::rescue::Rescue;
 
 /// The largest `key.age` that is read, in bytes: one for hundreds of recipients.

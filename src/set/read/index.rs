@@ -7,9 +7,8 @@ use super::lines::Lines;
 use super::volumes::Volumes;
 use crate::destination::Destination;
 use crate::set::error::SetError;
-use crate::set::format::frames::MOST_PADDING;
 use crate::set::format::frames::{
-    MAX_FRAME_BYTES, MAX_FRAMES, TABLE_FOOTER, read_table, table_size,
+    MAX_FRAME_BYTES, MAX_FRAMES, MOST_PADDING, TABLE_FOOTER, read_table, table_size,
 };
 use crate::set::format::manifest::Line;
 use crate::set::format::names::MANIFEST;

@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 use super::verify::Verifier;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
-use crate::set::format::names::{MANIFEST, STORE};
-use crate::set::format::names::{RESCUE, SUMS};
+use crate::set::format::names::{MANIFEST, RESCUE, STORE, SUMS};
 use crate::set::format::rescue::{EndState, SetFile};
 
 /// The largest file, other than store and manifest, that is read, in bytes.

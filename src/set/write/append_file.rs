@@ -1,13 +1,12 @@
 //! A file of a set that grows at its end and is hashed while it grows: plain, or
 //! encrypted during writing.
 
-use crate::set::error::encryption_error;
 use sha2::{Digest, Sha256};
 
 use crate::destination::{Destination, DestinationFile};
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, begin};
-use crate::set::error::SetError;
+use crate::set::error::{SetError, encryption_error};
 use crate::set::format::digest::Blocks;
 use crate::set::format::hash::{finish_hex, freeze};
 use crate::set::format::names::PARTIAL;

@@ -2,7 +2,6 @@
 //! then renames the folder. The process may be interrupted after any step; when
 //! repeated, a step finds what is done and continues.
 
-use crate::set::format::names::{self, REPORT, RESCUE, SUMS};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -12,20 +11,17 @@ use super::lock::Lock;
 use super::options::{MakeReport, OffloadOptions};
 use super::plan::Plan;
 use super::sink::Proofs;
-use crate::destination::read_full;
-use crate::destination::{Destination, DestinationError, ErrorKind};
+use crate::destination::{Destination, DestinationError, ErrorKind, read_full};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{Locks, SetKey};
-use crate::set::error::SetError;
-use crate::set::error::encryption_error;
+use crate::set::error::{SetError, encryption_error};
 use crate::set::format::digest::BLOCK;
 use crate::set::format::hash::{finish_hex, sha256_hex};
 use crate::set::format::instructions;
 use crate::set::format::journal::Written;
-use crate::set::format::names::{AGE, DETAILS, KEY};
-use crate::set::format::names::{MANIFEST, PARTIAL};
+use crate::set::format::names::{self, AGE, DETAILS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SUMS};
 use crate::set::format::rescue::{Machine, Rescue, SetFile};
 use crate::set::read::decrypting_destination::{redacted, small_file};
 use crate::set::read::lines::Lines;

@@ -6,7 +6,6 @@
 //! change. It ignores the mark of an ended process of this machine at once. A run
 //! that finds another run's mark in place of its own stops.
 
-use crate::set::format::names::IN_USE;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +22,7 @@ use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
+use crate::set::format::names::IN_USE;
 
 /// Interval between changes of the mark.
 pub(crate) const BEAT: Duration = Duration::from_secs(4);

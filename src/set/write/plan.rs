@@ -3,7 +3,6 @@
 //! The order depends only on the source, so the same source gives the same set. A
 //! member costs 36 bytes and its name: a million fit into 100 MiB.
 
-use crate::set::format::rescue::Part;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::set::error::SetError;
 use crate::set::format::hash::to_hex;
+use crate::set::format::rescue::Part;
 use crate::tree::Tree;
 
 /// A part to be saved: a folder tree of one volume.

@@ -1,8 +1,5 @@
 //! Writes compressed frames to files at the destination: volumes, manifest, journal.
 
-use crate::set::format::frames::MOST_PADDING;
-use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
-use crate::set::format::rescue::next_number;
 use std::collections::HashMap;
 
 use super::append_file::AppendFile;
@@ -10,14 +7,13 @@ use super::observer::MemberObserver;
 use crate::destination::Destination;
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, MAX_HEADER, SEALED};
-use crate::set::error::SetError;
-use crate::set::error::encryption_error;
+use crate::set::error::{SetError, encryption_error};
 use crate::set::format::digest::{Blocks, xxh128_hex};
-use crate::set::format::frames::{Packer, TableWriter};
+use crate::set::format::frames::{MOST_PADDING, Packer, TableWriter};
 use crate::set::format::journal::{self, Checkpoint, Position, Sealed};
 use crate::set::format::manifest::{Frame, Header, Line, Totals};
-use crate::set::format::names::piece_name;
-use crate::set::format::rescue::{FORMAT, FORMAT_ENCRYPTED, SetFile};
+use crate::set::format::names::{MANIFEST, PARTIAL, STORE, piece_name, volume_name};
+use crate::set::format::rescue::{FORMAT, FORMAT_ENCRYPTED, SetFile, next_number};
 use crate::set::read::lines::MAX_LINE;
 
 /// The level for the manifest: its lines are similar and compress well at any.

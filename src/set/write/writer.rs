@@ -1,7 +1,6 @@
 //! The pipeline: one thread reads, hashes and makes the tar; others compress; one
 //! writes in order. The bytes do not depend on the number of threads.
 
-use crate::set::format::names::{self, PROGRAM};
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +27,7 @@ use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Packer;
 use crate::set::format::journal::{self, Begin, Position, Written};
+use crate::set::format::names::{self, PROGRAM};
 use crate::set::format::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Rescue, Timings,
 };

@@ -8,9 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::gpt;
-use crate::mbr;
 use crate::volume::VolumeSpec;
+use crate::{gpt, mbr};
 
 /// Where partitions start: on whole multiples of this many bytes.
 pub const ALIGNMENT: u64 = 1024 * 1024;

@@ -1,13 +1,12 @@
 //! Trees by seed: every kind of thing that ntfs-3g can write, in every mixture.
 
 use crate::content::Content;
-use crate::extended;
 use crate::path::TreePath;
-use crate::reparse;
 use crate::rng::Rng;
 use crate::security::{Ace, AceKind, Descriptor, FULL, READ, Sid};
 use crate::tree::{DAY, Entry, TreeSpec, WORKDAY};
 use crate::volume::VolumeSpec;
+use crate::{extended, reparse};
 
 /// A volume whose clusters, sectors and files follow from `seed`. 24 MiB.
 pub fn random_volume(seed: u64) -> VolumeSpec {

@@ -4,14 +4,14 @@
 //! hold the same.
 
 use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use lifeboat::model::name::NtName;
 use lifeboat::ntfs::read::efs::{EfsEvent, EfsExport, EfsImport, EfsStream, ntfs_3g_tail};
 use ntfs::NtfsAttributeType;
 use ntfs::attribute_value::NtfsAttributeValue;
-use std::io::Read;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use support::codecs::made;
 use support::codecs::volume::{Mounted, Volume};
 use support::need;

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use lifeboat::health::codes::{ELSEWHERE, STORE};
+use support::root;
 
 use super::page::sources;
-use support::root;
 
 /// The code of a test file: of one in `src/` the part that is for tests alone.
 fn test_code(file: &Path) -> String {

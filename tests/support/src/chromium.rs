@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{need, require};
 use serde_json::Value;
+
+use crate::{need, require};
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -4,11 +4,12 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::ntfs3g::Image;
 use lifeboat::disk::Device;
 use lifeboat::model::metadata::NodeId;
 use lifeboat::ntfs::ondisk::record::FileRef;
 use lifeboat::ntfs::read::volume::Volume;
+
+use crate::ntfs3g::Image;
 
 /// A device whose bad ranges cannot be read.
 pub struct BadSectors {

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::made::noise;
-use crate::need;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
+
+use crate::made::noise;
+use crate::need;
 
 /// The files of a set.
 pub type Set = BTreeMap<String, Vec<u8>>;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{need, require};
 use tempfile::TempDir;
+
+use crate::{need, require};
 
 /// What the server is to be like.
 #[derive(Clone, Debug)]

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::{need, require};
 use tempfile::TempDir;
+
+use crate::{need, require};
 
 /// Longer than anything here takes, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(3);

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::compare;
 use lifeboat::model::metadata::{NodeId, NodeKind};
 use lifeboat::model::name::{NtName, NtPath};
 use lifeboat::tree::Tree;
 use ntfs::{Ntfs, NtfsAttributeFlags, NtfsAttributeType, NtfsFile};
+
+use crate::compare;
 
 /// Compares the bytes of every stream that it can read (it does not unpack
 /// compressed ones), and returns how many there were.

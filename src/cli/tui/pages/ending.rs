@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::set::write::writer::Outcome;
-
 use super::super::super::exit::Exit;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut};
 use crate::cli::output::live::Live;
 use crate::model::units;
+use crate::set::write::writer::Outcome;
 
 /// Up to this many sets are shown in detail.
 const FEW: usize = 2;

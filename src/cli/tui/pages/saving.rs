@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use crate::model::monitor::Stage;
-
 use super::super::super::output::words;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look};
 use super::turning;
 use crate::cli::output::live::{Live, Shown, StageShown};
+use crate::model::monitor::Stage;
 use crate::model::units;
 
 /// The share of a store's work that is reading and writing, per thousand. The

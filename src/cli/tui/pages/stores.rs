@@ -1,13 +1,12 @@
 //! The search for stores, and the stores that were found.
 
-use crate::model::finding::{Finding, Severity};
-
 use super::super::super::output::words;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut, window, wrap};
 use super::super::jobs::{Found, Seen};
 use super::turning;
 use crate::cli::output::live::Live;
+use crate::model::finding::{Finding, Severity};
 use crate::model::units;
 
 /// Draws the running search.

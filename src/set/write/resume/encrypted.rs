@@ -7,19 +7,15 @@ use std::io::{BufRead, BufReader, Read};
 
 use sha2::{Digest, Sha256};
 
-use crate::destination::read_full;
-use crate::destination::{Destination, DestinationFile};
+use crate::destination::{Destination, DestinationFile, read_full};
 use crate::set::crypt::stream::{CHUNK, SEALED, sealed_size};
 use crate::set::crypt::{CryptError, SetKey};
-use crate::set::error::SetError;
-use crate::set::error::encryption_error;
+use crate::set::error::{SetError, encryption_error};
 use crate::set::format::hash::{finish_hex, thaw};
 use crate::set::format::journal::{Checkpoint, Sealed};
 use crate::set::format::manifest::{Line, Member};
-use crate::set::format::names::piece_name;
-use crate::set::format::names::{MANIFEST, PARTIAL, STORE};
-use crate::set::format::rescue::SetFile;
-use crate::set::format::rescue::next_number;
+use crate::set::format::names::{MANIFEST, PARTIAL, STORE, piece_name};
+use crate::set::format::rescue::{SetFile, next_number};
 use crate::set::read::concatenated_file::{ConcatenatedFile, Segment};
 use crate::set::read::lines::MAX_LINE;
 

@@ -1,24 +1,20 @@
 //! Validates an unfinished set at the destination, frame by frame, and restores the
 //! state at the interruption. Only data that was read back is trusted.
 
-use crate::set::format::names;
 use sha2::{Digest, Sha256};
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use super::encrypted as sealed;
-use crate::destination::read_full;
-use crate::destination::{Destination, DestinationFile, ErrorKind};
+use crate::destination::{Destination, DestinationFile, ErrorKind, read_full};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::SetKey;
 use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
-use crate::set::format::frames::MOST_PADDING;
-use crate::set::format::frames::{TableWriter, Unpacker};
+use crate::set::format::frames::{MOST_PADDING, TableWriter, Unpacker};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::journal::{Checkpoint, Position};
-use crate::set::format::manifest::report_losses;
-use crate::set::format::manifest::{Frame, Line, Member, Totals};
-use crate::set::format::names::{MANIFEST, PARTIAL, STORE, volume_name};
+use crate::set::format::manifest::{Frame, Line, Member, Totals, report_losses};
+use crate::set::format::names::{self, MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::SetFile;
 use crate::set::read::lines::MAX_LINE;
 use crate::set::write::append_file::AppendFile;

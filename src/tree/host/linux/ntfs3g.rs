@@ -13,9 +13,8 @@ use crate::model::metadata::{
     is_name_surrogate,
 };
 use crate::model::name::NtName;
-use crate::tree::host::Wanted;
 use crate::tree::host::stream::BytesStream;
-use crate::tree::host::wof_algorithm;
+use crate::tree::host::{Wanted, wof_algorithm};
 use crate::tree::{Stream, TreeError};
 
 /// Compact OS and its like (MS-FSCC 2.1.2.1).

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::need;
 use lifeboat::ntfs::codec::lznt1;
 use ntfs::attribute_value::NtfsAttributeValue;
 use ntfs::indexes::NtfsFileNameIndex;
 use ntfs::{Ntfs, NtfsFile};
+
+use crate::need;
 
 /// Bytes of a compression unit: 16 clusters of 4 KiB.
 pub const UNIT: usize = 65_536;
