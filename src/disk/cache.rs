@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::device::Device;
 
 /// Bytes in a block: what a disk delivers about as fast as a single sector.
 const BLOCK: usize = 64 * 1024;
 
-/// Keeps the last blocks read, whole and aligned. Reads of more than a block
-/// go past it: file data is read once.
-pub struct Cached {
-    device: Arc<dyn Device>,
+/// The blocks used last, by their index; the one that was not used for longest goes first.
+pub(crate) struct BlockCache {
     blocks: Mutex<Blocks>,
     capacity: usize,
 }
@@ -24,16 +22,20 @@ struct Blocks {
     clock: u64,
 }
 
-impl Cached {
-    /// Keeps up to `bytes` of blocks (one block at least).
-    pub fn new(device: Arc<dyn Device>, bytes: usize) -> Self {
-        Self { device, blocks: Mutex::default(), capacity: (bytes / BLOCK).max(1) }
+impl BlockCache {
+    /// Keeps up to `capacity` blocks (one at least).
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { blocks: Mutex::default(), capacity: capacity.max(1) }
     }
 
-    /// The block with this index; shorter at the device's end.
-    fn block(&self, index: u64) -> io::Result<Arc<[u8]>> {
+    /// Block `index`, read by `load` if it is not in the cache.
+    pub(crate) fn get<E>(
+        &self,
+        index: u64,
+        load: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Arc<[u8]>, E> {
         {
-            let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut blocks = self.lock();
             blocks.clock += 1;
             let now = blocks.clock;
             if let Some((block, used)) = blocks.by_index.get_mut(&index) {
@@ -42,12 +44,8 @@ impl Cached {
             }
         }
         // Read without the lock: a slow disk must not hold up those who hit.
-        let start = index.saturating_mul(BLOCK as u64);
-        let len = self.device.len().saturating_sub(start).min(BLOCK as u64);
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(BLOCK)];
-        self.device.read_exact_at(start, &mut bytes)?;
-        let block: Arc<[u8]> = bytes.into();
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let block: Arc<[u8]> = load()?.into();
+        let mut blocks = self.lock();
         // A few hundred blocks at most: looking at all is nothing beside a read.
         while blocks.by_index.len() >= self.capacity {
             let oldest = blocks.by_index.iter().min_by_key(|(_, (_, used))| *used);
@@ -57,6 +55,35 @@ impl Cached {
         let now = blocks.clock;
         blocks.by_index.insert(index, (block.clone(), now));
         Ok(block)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Blocks> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A device whose last blocks are kept, whole and aligned. Reads of more than a block
+/// go past it: file data is read once.
+pub struct Cached {
+    device: Arc<dyn Device>,
+    blocks: BlockCache,
+}
+
+impl Cached {
+    /// Keeps up to `bytes` of blocks (one block at least).
+    pub fn new(device: Arc<dyn Device>, bytes: usize) -> Self {
+        Self { device, blocks: BlockCache::new(bytes / BLOCK) }
+    }
+
+    /// The block with this index; shorter at the device's end.
+    fn block(&self, index: u64) -> io::Result<Arc<[u8]>> {
+        self.blocks.get(index, || {
+            let start = index.saturating_mul(BLOCK as u64);
+            let len = self.device.len().saturating_sub(start).min(BLOCK as u64);
+            let mut bytes = vec![0; usize::try_from(len).unwrap_or(BLOCK)];
+            self.device.read_exact_at(start, &mut bytes)?;
+            Ok(bytes)
+        })
     }
 }
 
@@ -165,5 +192,24 @@ mod tests {
         cached.read_exact_at(80_000, &mut buf).unwrap();
         assert_eq!(buf[0], 80);
         assert!(cached.read_exact_at(69_900, &mut buf).is_err());
+    }
+
+    #[test]
+    fn blocks_are_read_once_and_the_oldest_goes() {
+        let cache = BlockCache::new(32);
+        let mut reads = Vec::new();
+        for index in [1, 1, 2, 1] {
+            cache
+                .get(index, || {
+                    reads.push(index);
+                    Ok::<_, ()>(vec![7])
+                })
+                .unwrap();
+        }
+        assert_eq!(reads, [1, 2]);
+        for index in 10..10 + 32 {
+            cache.get(index, || Ok::<_, ()>(vec![])).unwrap();
+        }
+        assert_eq!(cache.get(1, || Err("read again")), Err("read again"));
     }
 }

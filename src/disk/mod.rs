@@ -2,7 +2,7 @@
 //! is by its own first bytes. Everything here is opened for reading only.
 
 mod aligned;
-mod cache;
+pub(crate) mod cache;
 mod crc;
 mod device;
 mod error;
@@ -15,6 +15,7 @@ mod layout;
 mod linux;
 mod live;
 mod memory;
+pub(crate) mod ntfs_boot;
 mod open;
 mod partitions;
 mod slice;

@@ -7,6 +7,7 @@ use super::error::is_locked_by_bitlocker;
 use super::fault::Fault;
 use crate::disk::device::Device;
 use crate::disk::guid::Guid;
+use crate::disk::ntfs_boot::{BootFields, OEM};
 use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
 
 /// What a volume is.
@@ -226,26 +227,14 @@ pub(crate) struct NtfsBoot {
 impl NtfsBoot {
     /// From the first bytes of a boot sector; `None` when they are not one.
     pub(crate) fn parse(sector: &[u8]) -> Option<Self> {
-        if !stands_at(sector, 3, b"NTFS    ") {
-            return None;
-        }
-        let sector_bytes = u64::from(u16_at(sector, 0x0B)?);
-        // More than 128 sectors in a cluster are given as a negative power of 2.
-        let per_cluster = match *sector.get(0x0D)? {
-            n @ 0..=0x80 => u64::from(n),
-            n => 1_u64.checked_shl(u32::from(n.wrapping_neg()))?,
-        };
-        let good = (256..=4096).contains(&sector_bytes)
-            && sector_bytes.is_power_of_two()
-            && per_cluster.is_power_of_two();
-        let sectors = u64_at(sector, 0x28)?;
-        let cluster_bytes = sector_bytes.checked_mul(per_cluster)?;
-        (good && sectors != 0 && sectors < 1 << 52 && cluster_bytes <= 2 << 20).then_some(Self {
-            sector_bytes,
-            cluster_bytes,
+        let fields = BootFields::read(sector).filter(|fields| fields.oem == *OEM)?;
+        let sectors = fields.sectors;
+        (sectors != 0 && sectors < 1 << 52).then_some(Self {
+            sector_bytes: fields.sector_bytes()?.into(),
+            cluster_bytes: fields.cluster_bytes()?.into(),
             sectors,
-            mft_cluster: u64_at(sector, 0x30)?,
-            mirror_cluster: u64_at(sector, 0x38)?,
+            mft_cluster: fields.mft_cluster,
+            mirror_cluster: fields.mirror_cluster,
         })
     }
 

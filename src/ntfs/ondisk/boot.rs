@@ -3,12 +3,11 @@
 //! It is the volume's first sector; a copy is in its last one, just behind the
 //! sectors that the boot sector counts.
 
-use crate::model::bytes::{array_at, shown, u16_at, u64_at};
+use crate::disk::ntfs_boot::{BootFields, OEM};
+use crate::model::bytes::shown;
 use crate::ntfs::error::{NtfsError, damaged};
 
 const WHAT: &str = "boot sector";
-/// The largest cluster that NTFS knows (since Windows 10 1709), in bytes.
-const MAX_CLUSTER_BYTES: u64 = 2 << 20;
 
 /// What a boot sector says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,45 +35,33 @@ impl Boot {
     /// are enough whatever the sector size.
     pub fn parse(bytes: &[u8], at: u64) -> Result<Self, NtfsError> {
         let short = || damaged(WHAT, at, "512 bytes", format!("{} bytes", bytes.len()));
-        let oem: [u8; 8] = array_at(bytes, 3).ok_or_else(short)?;
-        if &oem != b"NTFS    " {
-            return Err(damaged(WHAT, at + 3, "\"NTFS    \"", shown(&oem)));
+        let fields = BootFields::read(bytes).ok_or_else(short)?;
+        if fields.oem != *OEM {
+            return Err(damaged(WHAT, at + 3, "\"NTFS    \"", shown(&fields.oem)));
         }
         if bytes.len() < 512 {
             return Err(short());
         }
-        let sector_bytes = u32::from(u16_at(bytes, 0x0B).ok_or_else(short)?);
-        if !sector_bytes.is_power_of_two() || !(256..=4096).contains(&sector_bytes) {
-            let found = sector_bytes.to_string();
-            return Err(damaged(WHAT, at + 0x0B, "256 to 4096 bytes per sector", found));
-        }
-        // Above 0x80 the byte is a negated power of two: 0xF4 is 2^12 sectors.
-        let raw = bytes[0x0D];
-        let per_cluster =
-            if raw > 0x80 { 1_u64.checked_shl(256 - u32::from(raw)) } else { Some(u64::from(raw)) };
-        let cluster_bytes = per_cluster
-            .filter(|n| n.is_power_of_two())
-            .and_then(|n| n.checked_mul(u64::from(sector_bytes)))
-            .filter(|n| *n <= MAX_CLUSTER_BYTES)
-            .and_then(|n| u32::try_from(n).ok())
+        let sector_bytes = fields.sector_bytes().ok_or_else(|| {
+            let found = fields.sector_bytes.to_string();
+            damaged(WHAT, at + 0x0B, "256 to 4096 bytes per sector", found)
+        })?;
+        let cluster_bytes = fields.cluster_bytes().ok_or_else(|| {
+            let found = format!("{:#04x}", fields.raw_cluster);
+            damaged(WHAT, at + 0x0D, "sectors per cluster, 2 MiB at most", found)
+        })?;
+        let record_bytes = counted_size(fields.raw_record, cluster_bytes)
+            .filter(|n| (512..=65_536).contains(n))
             .ok_or_else(|| {
                 damaged(
                     WHAT,
-                    at + 0x0D,
-                    "sectors per cluster, 2 MiB at most",
-                    format!("{raw:#04x}"),
+                    at + 0x40,
+                    "a file record size",
+                    format!("{:#04x}", fields.raw_record),
                 )
             })?;
-        let record_bytes = counted_size(bytes[0x40], cluster_bytes)
-            .filter(|n| (512..=65_536).contains(n))
-            .ok_or_else(|| {
-                damaged(WHAT, at + 0x40, "a file record size", format!("{:#04x}", bytes[0x40]))
-            })?;
-        let index_bytes = counted_size(bytes[0x44], cluster_bytes).unwrap_or(0);
-        let sectors = u64_at(bytes, 0x28).ok_or_else(short)?;
-        let mft_cluster = u64_at(bytes, 0x30).ok_or_else(short)?;
-        let mirror_cluster = u64_at(bytes, 0x38).ok_or_else(short)?;
-        let serial = u64_at(bytes, 0x48).ok_or_else(short)?;
+        let index_bytes = counted_size(fields.raw_index, cluster_bytes).unwrap_or(0);
+        let BootFields { sectors, mft_cluster, mirror_cluster, serial, .. } = fields;
         if sectors == 0 {
             return Err(damaged(WHAT, at + 0x28, "the number of sectors", "0"));
         }

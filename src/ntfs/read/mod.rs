@@ -1,6 +1,5 @@
 //! Reading a volume: records, the attributes of one file, the bytes of one stream.
 
-mod cache;
 mod compression;
 pub(crate) mod content;
 pub mod data;

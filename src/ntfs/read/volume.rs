@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::cache::{BLOCK_BYTES, Cache};
 use super::device::Medium;
 use crate::disk::Device;
+use crate::disk::cache::BlockCache;
 use crate::ntfs::error::{NtfsError, damaged};
 use crate::ntfs::ondisk::attribute::{Value, kind};
 use crate::ntfs::ondisk::boot::Boot;
@@ -13,6 +13,11 @@ use crate::ntfs::ondisk::runs::{Place, RunList};
 
 const MFT: &str = "$MFT";
 const RECORD: &str = "file record";
+/// Bytes of a block of `$MFT` that is kept, so that records beside each other cost one read.
+const BLOCK_BYTES: u64 = 64 << 10;
+/// Blocks kept: 2 MiB.
+const BLOCKS: usize = 32;
+
 /// So many records have a copy in `$MFTMirr`.
 const MIRRORED: u64 = 4;
 
@@ -45,7 +50,7 @@ pub struct Volume {
     mft: RunList,
     /// Bytes of `$MFT`.
     mft_bytes: u64,
-    cache: Cache,
+    cache: BlockCache,
 }
 
 impl Volume {
@@ -83,7 +88,7 @@ impl Volume {
             boot,
             mft: RunList::default(),
             mft_bytes: 0,
-            cache: Cache::default(),
+            cache: BlockCache::new(BLOCKS),
         };
         if let Err(error) = volume.find_mft(boot.mft_cluster, &mut repairs) {
             repairs.push(Repair::Mirror { why: error.to_string() });
