@@ -16,20 +16,21 @@ mod mounts;
 mod ntfs3g;
 pub(crate) mod xattrs;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
 use self::xattrs::{get_xattr, get_xattr_of, get_xattr_raw, proc_path};
+use super::files::Files;
 use super::stream::{BytesStream, FileStream};
-use super::table::{ROOT, Table};
+use super::table::ROOT;
 use crate::model::metadata::{
     Content, FileTime, Metadata, Node, NodeId, NodeKind, Times, attributes,
 };
@@ -46,9 +47,6 @@ const ROOT_RECORD: u64 = 5;
 const TAG_LX_SYMLINK: u32 = 0xA000_001D;
 /// Why a mount point below is empty.
 const FOREIGN: &str = "another file system is mounted here; it was not entered";
-/// Open folders that are kept at hand.
-const KEPT_FOLDERS: usize = 32;
-
 /// What the file system can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Flavour {
@@ -65,13 +63,10 @@ pub struct HostTree {
     device: (u32, u32),
     /// Whether the root's entries include NTFS's own files.
     is_volume_root: bool,
-    root: Arc<OwnedFd>,
     /// Where other file systems are mounted, below the root. They are never
     /// touched: one that does not answer would hold us up for good.
     mount_points: HashSet<Vec<u8>>,
-    table: Mutex<Table>,
-    /// Folders opened last, the latest at the front.
-    kept: Mutex<VecDeque<(u32, Arc<OwnedFd>)>>,
+    files: Files<OwnedFd>,
 }
 
 /// What the file system of an open folder can tell.
@@ -139,15 +134,15 @@ impl HostTree {
             serial: mount.as_ref().filter(|_| is_ntfs).and_then(mounts::Mount::ntfs_serial),
             cluster_bytes: if is_ntfs { statfs.f_bsize.try_into().unwrap_or(0) } else { 0 },
         };
+        let mount_points = mounts::below(&root);
+        let files = Files::new(&info.source, '/', root);
         Ok(Self {
             info,
             flavour,
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             is_volume_root: is_ntfs && stat.stx_ino == ROOT_RECORD,
-            mount_points: mounts::below(&root),
-            root: Arc::new(root),
-            table: Mutex::new(Table::new()),
-            kept: Mutex::new(VecDeque::new()),
+            mount_points,
+            files,
         })
     }
 
@@ -174,11 +169,7 @@ impl HostTree {
     /// # Errors
     /// [`TreeError::Host`] when a name is not there or may not be looked at.
     pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
-        let mut slot = ROOT;
-        for name in path {
-            slot = self.step(slot, name)?;
-        }
-        Ok(NodeId(slot.into()))
+        Files::<OwnedFd>::at(path, |slot, name| self.step(slot, name))
     }
 
     /// The node of an exact name in a folder, without listing it.
@@ -186,15 +177,12 @@ impl HostTree {
     /// # Errors
     /// Those of [`HostTree::at`].
     pub(crate) fn below(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
-        self.step(self.slot(folder)?, name).map(|slot| NodeId(slot.into()))
+        self.step(self.files.slot(folder)?, name).map(|slot| NodeId(slot.into()))
     }
 
     /// The slot of an exact name in a folder.
     fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
-        let failed = |error: io::Error| TreeError::Host {
-            path: format!("{}/{name}", self.shown(slot)),
-            error,
-        };
+        let failed = |error: io::Error| self.files.failed_below(slot, name, error);
         if matches!(name.as_wtf8(), b"" | b"." | b"..") || name.as_wtf8().contains(&b'/') {
             return Err(failed(io::ErrorKind::NotFound.into()));
         }
@@ -202,7 +190,7 @@ impl HostTree {
             return Err(self.foreign(slot));
         }
         if self.is_mount_point(slot, Some(name.as_wtf8())) {
-            return self.meet(slot, name.as_wtf8(), None);
+            return self.files.meet(slot, name.as_wtf8(), None);
         }
         let folder = self.folder(slot)?;
         let c_name = CString::new(name.as_wtf8()).map_err(|e| failed(e.into()))?;
@@ -212,7 +200,7 @@ impl HostTree {
             return Err(failed(io::ErrorKind::NotFound.into()));
         }
         let file = if self.is_foreign(&stat) { None } else { linked(&stat) };
-        self.meet(slot, name.as_wtf8(), file)
+        self.files.meet(slot, name.as_wtf8(), file)
     }
 
     /// Whether a file in a folder is one of NTFS's own: `$MFT` and its like.
@@ -226,7 +214,7 @@ impl HostTree {
         if self.mount_points.is_empty() {
             return false;
         }
-        let mut path = self.table().path(slot, b'/');
+        let mut path = self.files.table().path(slot, b'/');
         if let Some(name) = name {
             if !path.is_empty() {
                 path.push(b'/');
@@ -237,98 +225,36 @@ impl HostTree {
     }
 
     fn foreign(&self, slot: u32) -> TreeError {
-        TreeError::NoData { path: self.shown(slot), reason: FOREIGN.to_owned() }
+        TreeError::NoData { path: self.files.shown(slot), reason: FOREIGN.to_owned() }
     }
 
-    /// The slot of a name that was met.
-    fn meet(&self, parent: u32, name: &[u8], file: Option<u128>) -> Result<u32, TreeError> {
-        self.table()
-            .meet(parent, name, file)
-            .ok_or_else(|| self.failed(parent, io::Error::other("more names than can be counted")))
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The slot behind an id that this tree gave out.
-    fn slot(&self, id: NodeId) -> Result<u32, TreeError> {
-        let slot = u32::try_from(id.0).ok().filter(|s| self.table().holds(*s));
-        slot.ok_or_else(|| TreeError::NotFound {
-            path: format!("file number {}", id.0),
-            source_name: self.info.source.clone(),
-        })
-    }
-
-    /// The path of a slot, for messages.
-    fn shown(&self, slot: u32) -> String {
-        let below = self.table().path(slot, b'/');
-        if below.is_empty() {
-            return self.info.source.clone();
-        }
-        format!("{}/{}", self.info.source.trim_end_matches('/'), String::from_utf8_lossy(&below))
-    }
-
-    fn failed(&self, slot: u32, error: impl Into<io::Error>) -> TreeError {
-        TreeError::Host { path: self.shown(slot), error: error.into() }
-    }
-
-    /// The folder's handle, from the nearest one at hand downwards.
+    /// The folder's handle. No link is followed.
     fn folder(&self, slot: u32) -> Result<Arc<OwnedFd>, TreeError> {
-        let mut down = Vec::new();
-        let mut at = slot;
-        let mut handle = loop {
-            if at == ROOT {
-                break self.root.clone();
-            }
-            if let Some(handle) = self.kept(at) {
-                break handle;
-            }
-            let table = self.table();
-            let Ok(name) = CString::new(table.name(at)) else { break self.root.clone() };
-            down.push((at, name));
-            at = table.parent(at).unwrap_or(ROOT);
-        };
-        while let Some((at, name)) = down.pop() {
+        self.files.folder(slot, |above, at| {
+            let name = CString::new(self.files.table().name(at))
+                .map_err(|error| self.files.failed(at, error))?;
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let fd = rustix::fs::openat(&*handle, &*name, flags, Mode::empty())
-                .map_err(|e| self.failed(at, e))?;
-            handle = Arc::new(fd);
-            self.keep(at, &handle);
-        }
-        Ok(handle)
-    }
-
-    fn kept(&self, slot: u32) -> Option<Arc<OwnedFd>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(s, _)| *s == slot)?;
-        let found = kept.remove(at)?;
-        kept.push_front(found.clone());
-        Some(found.1)
-    }
-
-    fn keep(&self, slot: u32, handle: &Arc<OwnedFd>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.truncate(KEPT_FOLDERS - 1);
-        kept.push_front((slot, handle.clone()));
+            rustix::fs::openat(above, &*name, flags, Mode::empty())
+                .map_err(|error| self.files.failed(at, error))
+        })
     }
 
     fn place(&self, slot: u32) -> Result<Place, TreeError> {
         let (parent, name) = {
-            let table = self.table();
+            let table = self.files.table();
             (table.parent(slot), CString::new(table.name(slot)))
         };
         let (folder, name) = if let (Some(parent), Ok(name)) = (parent, name) {
             (self.folder(parent)?, name)
         } else {
-            (self.root.clone(), c".".to_owned())
+            (self.files.root().clone(), c".".to_owned())
         };
         Ok(Place { folder, name, slot, file: None })
     }
 
     fn stat(&self, place: &Place) -> Result<Statx, TreeError> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        statx(&place.folder, &place.name, flags).map_err(|e| self.failed(place.slot, e))
+        statx(&place.folder, &place.name, flags).map_err(|e| self.files.failed(place.slot, e))
     }
 
     fn is_foreign(&self, stat: &Statx) -> bool {
@@ -340,7 +266,7 @@ impl HostTree {
         let mut facts = Metadata::default();
         if kind == FileType::Symlink {
             let target = rustix::fs::readlinkat(&*place.folder, &*place.name, Vec::new())
-                .map_err(|e| self.failed(place.slot, e))?;
+                .map_err(|e| self.files.failed(place.slot, e))?;
             facts.reparse = Some(lx_symlink(target.to_bytes()));
         }
         if let Some(reason) = plain_absence(kind) {
@@ -354,8 +280,8 @@ impl HostTree {
         // O_NONBLOCK: should a pipe have taken the file's place, do not hang.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = open_unnoticed(&place.folder, &place.name, flags)
-            .map_err(|e| self.failed(place.slot, e))?;
-        Ok(Box::new(FileStream::new(File::from(file), self.shown(place.slot))?))
+            .map_err(|e| self.files.failed(place.slot, e))?;
+        Ok(Box::new(FileStream::new(File::from(file), self.files.shown(place.slot))?))
     }
 }
 
@@ -369,7 +295,7 @@ impl Tree for HostTree {
     }
 
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
-        let slot = self.slot(id)?;
+        let slot = self.files.slot(id)?;
         if self.is_mount_point(slot, None) {
             return Ok(foreign_node(id));
         }
@@ -382,7 +308,7 @@ impl Tree for HostTree {
     }
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
-        let slot = self.slot(id)?;
+        let slot = self.files.slot(id)?;
         if self.is_mount_point(slot, None) {
             return Err(self.foreign(slot));
         }
@@ -396,10 +322,10 @@ impl Tree for HostTree {
         }
         let folder = self.folder(slot)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = open_unnoticed(&folder, c".", flags).map_err(|e| self.failed(slot, e))?;
+        let fd = open_unnoticed(&folder, c".", flags).map_err(|e| self.files.failed(slot, e))?;
         let mut entries = Vec::new();
-        for entry in Dir::new(fd).map_err(|e| self.failed(slot, e))? {
-            let entry = entry.map_err(|e| self.failed(slot, e))?;
+        for entry in Dir::new(fd).map_err(|e| self.files.failed(slot, e))? {
+            let entry = entry.map_err(|e| self.files.failed(slot, e))?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -416,7 +342,7 @@ impl Tree for HostTree {
                 let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
                 statx(&folder, name, flags).ok().filter(|s| !self.is_foreign(s))
             };
-            let child = self.meet(slot, name.to_bytes(), stat.as_ref().and_then(linked))?;
+            let child = self.files.meet(slot, name.to_bytes(), stat.as_ref().and_then(linked))?;
             let name = nt_name(name.to_bytes());
             entries.push(Entry { name, node: NodeId(child.into()) });
         }
@@ -425,7 +351,7 @@ impl Tree for HostTree {
     }
 
     fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
-        match self.step(self.slot(folder)?, name) {
+        match self.step(self.files.slot(folder)?, name) {
             Ok(slot) => Ok(NodeId(slot.into())),
             Err(TreeError::Host { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 crate::tree::lookup_in_listing(self, folder, name)
@@ -435,13 +361,13 @@ impl Tree for HostTree {
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
-        let first = self.slot(id)?;
+        let first = self.files.slot(id)?;
         if self.is_mount_point(first, None) {
             let content = Content::NotHere(FOREIGN.to_owned());
             return Ok(Metadata { content, ..Metadata::default() });
         }
         let named = name.and_then(|name| {
-            let table = self.table();
+            let table = self.files.table();
             table.all_names(first).find(|slot| nt_name(table.name(*slot)) == *name)
         });
         let place = self.place(named.unwrap_or(first))?;
@@ -457,7 +383,7 @@ impl Tree for HostTree {
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
-        let slot = self.slot(id)?;
+        let slot = self.files.slot(id)?;
         if self.is_mount_point(slot, None) {
             return Err(self.foreign(slot));
         }
@@ -470,13 +396,13 @@ impl Tree for HostTree {
         let mut bytes = Vec::new();
         if self.is_foreign(&stat) || self.flavour == Flavour::Plain {
             if let Some(reason) = plain_absence(kind) {
-                return Err(TreeError::NoData { path: self.shown(place.slot), reason });
+                return Err(TreeError::NoData { path: self.files.shown(place.slot), reason });
             }
         } else {
             let shape = self.shape(&place)?;
             match shape.content(kind) {
                 Content::EfsLost(reason) | Content::NotHere(reason) => {
-                    return Err(TreeError::NoData { path: self.shown(place.slot), reason });
+                    return Err(TreeError::NoData { path: self.files.shown(place.slot), reason });
                 }
                 _ if shape.reparse.is_some() => {}
                 _ => bytes = self.interix(&place, &stat, kind)?.unwrap_or_default(),
@@ -484,7 +410,7 @@ impl Tree for HostTree {
         }
         match kind {
             FileType::RegularFile => self.open_data(&place),
-            FileType::Directory => Err(self.failed(place.slot, Errno::ISDIR)),
+            FileType::Directory => Err(self.files.failed(place.slot, Errno::ISDIR)),
             _ => Ok(Box::new(BytesStream::new(bytes))),
         }
     }

@@ -8,6 +8,8 @@
 //! What a host cannot show is a missing fact, listed by `HostTree::limits`,
 //! and never a reason to stop.
 
+#[cfg(any(target_os = "linux", windows))]
+mod files;
 mod stream;
 mod table;
 

@@ -13,12 +13,11 @@ pub(crate) mod nt;
 pub(crate) mod placeholders;
 pub mod privileges;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation::ERROR_NOT_A_REPARSE_POINT;
@@ -32,8 +31,9 @@ use windows_sys::Win32::System::SystemServices::{ACCESS_SYSTEM_SECURITY, FILE_PE
 use self::efs::EfsStream;
 use self::info::Look;
 use self::nt::How;
+use super::files::Files;
 use super::stream::{BytesStream, FileStream};
-use super::table::{ROOT, Table};
+use super::table::ROOT;
 use crate::model::bytes::{u32_at, u64_at, utf16};
 use crate::model::metadata::{
     Content, Metadata, Node, NodeId, NodeKind, StreamInfo, attributes, is_name_surrogate,
@@ -46,9 +46,6 @@ const TAG_WOF: u32 = 0x8000_0017;
 const TAG_DEDUP: u32 = 0x8000_0013;
 /// `MAXIMUM_REPARSE_DATA_BUFFER_SIZE` (MS-FSCC 2.1.2).
 const MOST_REPARSE: usize = 16 << 10;
-/// Open folders that are kept at hand.
-const KEPT_FOLDERS: usize = 32;
-
 /// Owner, group and both access lists.
 pub(crate) const WHOLE_DESCRIPTOR: u32 = sec::OWNER_SECURITY_INFORMATION
     | sec::GROUP_SECURITY_INFORMATION
@@ -63,10 +60,7 @@ pub struct HostTree {
     has_streams: bool,
     has_security: bool,
     path: PathBuf,
-    root: Arc<OwnedHandle>,
-    table: Mutex<Table>,
-    /// Folders opened last, the latest at the front.
-    kept: Mutex<VecDeque<(u32, Arc<OwnedHandle>)>>,
+    files: Files<OwnedHandle>,
 }
 
 /// A name in an open folder; no name stands for the folder itself.
@@ -101,14 +95,14 @@ impl HostTree {
             serial,
             cluster_bytes: u32_at(&ntfs, 44).unwrap_or(0),
         };
+        let has_streams = streams_of(&root).is_ok();
+        let files = Files::new(&info.source, '\\', root);
         Ok(Self {
             info,
-            has_streams: streams_of(&root).is_ok(),
+            has_streams,
             has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
             path: path.to_owned(),
-            root: Arc::new(root),
-            table: Mutex::new(Table::new()),
-            kept: Mutex::new(VecDeque::new()),
+            files,
         })
     }
 
@@ -129,11 +123,7 @@ impl HostTree {
     /// # Errors
     /// [`TreeError::Host`] when a name is not there or may not be looked at.
     pub fn at(&self, path: &[NtName]) -> Result<NodeId, TreeError> {
-        let mut slot = ROOT;
-        for name in path {
-            slot = self.step(slot, name)?;
-        }
-        Ok(NodeId(slot.into()))
+        Files::<OwnedHandle>::at(path, |slot, name| self.step(slot, name))
     }
 
     /// The node of a name in a folder, as Windows finds it.
@@ -141,13 +131,13 @@ impl HostTree {
     /// # Errors
     /// Those of [`HostTree::at`].
     pub(crate) fn below(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
-        self.step(self.slot(folder)?, name).map(|slot| NodeId(slot.into()))
+        self.step(self.files.slot(folder)?, name).map(|slot| NodeId(slot.into()))
     }
 
     /// The slot of a name in a folder, as Windows finds it.
     fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
         let failed =
-            |error| TreeError::Host { path: format!("{}\\{name}", self.shown(slot)), error };
+            |error| TreeError::Host { path: format!("{}\\{name}", self.files.shown(slot)), error };
         // Those would be a stream's name, or a path.
         if name.is_empty() || name.as_wtf8().iter().any(|b| matches!(b, b':' | b'\\')) {
             return Err(failed(io::ErrorKind::NotFound.into()));
@@ -159,107 +149,49 @@ impl HostTree {
         // MS-FSCC 2.4.26: the file's number on the volume.
         let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
         let id = id.filter(|_| is_file).and_then(|id| u64_at(&id, 0)).map(u128::from);
-        self.meet(slot, name.as_wtf8(), id)
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The slot of a name that was met.
-    fn meet(&self, parent: u32, name: &[u8], file: Option<u128>) -> Result<u32, TreeError> {
-        self.table()
-            .meet(parent, name, file)
-            .ok_or_else(|| self.failed(parent, io::Error::other("more names than can be counted")))
-    }
-
-    /// The slot behind an id that this tree gave out.
-    fn slot(&self, id: NodeId) -> Result<u32, TreeError> {
-        let slot = u32::try_from(id.0).ok().filter(|s| self.table().holds(*s));
-        slot.ok_or_else(|| TreeError::NotFound {
-            path: format!("file number {}", id.0),
-            source_name: self.info.source.clone(),
-        })
-    }
-
-    /// The path of a slot, for messages.
-    fn shown(&self, slot: u32) -> String {
-        let below = self.table().path(slot, b'\\');
-        if below.is_empty() {
-            return self.info.source.clone();
-        }
-        let source = self.info.source.trim_end_matches('\\');
-        format!("{source}\\{}", String::from_utf8_lossy(&below))
-    }
-
-    fn failed(&self, slot: u32, error: io::Error) -> TreeError {
-        TreeError::Host { path: self.shown(slot), error }
+        self.files.meet(slot, name.as_wtf8(), id)
     }
 
     fn units(&self, slot: u32) -> Vec<u16> {
-        NtName::from_wtf8(self.table().name(slot)).map_or_else(Vec::new, |name| name.to_utf16())
+        NtName::from_wtf8(self.files.table().name(slot))
+            .map_or_else(Vec::new, |name| name.to_utf16())
     }
 
-    /// The folder's handle, from the nearest one at hand downwards.
+    /// The folder's handle.
     fn folder(&self, slot: u32) -> Result<Arc<OwnedHandle>, TreeError> {
-        let mut down = Vec::new();
-        let mut at = slot;
-        let mut handle = loop {
-            if at == ROOT {
-                break self.root.clone();
-            }
-            if let Some(handle) = self.kept(at) {
-                break handle;
-            }
-            down.push(at);
-            at = self.table().parent(at).unwrap_or(ROOT);
-        };
-        while let Some(at) = down.pop() {
-            handle = Arc::new(self.enter(&handle, at)?);
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.truncate(KEPT_FOLDERS - 1);
-            kept.push_front((at, handle.clone()));
-        }
-        Ok(handle)
+        self.files.folder(slot, |above, at| self.enter(above, at))
     }
 
     /// Opens a folder below an open one; a junction is none.
     fn enter(&self, above: &OwnedHandle, slot: u32) -> Result<OwnedHandle, TreeError> {
         let name = self.units(slot);
-        let folder = nt::open_at(above, &name, How::FOLDER).map_err(|e| self.failed(slot, e))?;
-        match info::look(&folder).map_err(|e| self.failed(slot, e))?.reparse_tag {
+        let folder =
+            nt::open_at(above, &name, How::FOLDER).map_err(|e| self.files.failed(slot, e))?;
+        match info::look(&folder).map_err(|e| self.files.failed(slot, e))?.reparse_tag {
             Some(tag) if is_name_surrogate(tag) => {
-                Err(self.failed(slot, io::ErrorKind::NotADirectory.into()))
+                Err(self.files.failed(slot, io::ErrorKind::NotADirectory))
             }
             _ => Ok(folder),
         }
     }
 
-    fn kept(&self, slot: u32) -> Option<Arc<OwnedHandle>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(s, _)| *s == slot)?;
-        let found = kept.remove(at)?;
-        kept.push_front(found.clone());
-        Some(found.1)
-    }
-
     fn place(&self, slot: u32) -> Result<Place, TreeError> {
-        let parent = self.table().parent(slot);
+        let parent = self.files.table().parent(slot);
         match parent {
             Some(parent) => {
                 Ok(Place { folder: self.folder(parent)?, name: self.units(slot), slot })
             }
-            None => Ok(Place { folder: self.root.clone(), name: Vec::new(), slot }),
+            None => Ok(Place { folder: self.files.root().clone(), name: Vec::new(), slot }),
         }
     }
 
     fn open_to_look(&self, place: &Place) -> Result<OwnedHandle, TreeError> {
         let how = How::LOOK;
-        nt::open_at(&place.folder, &place.name, how).map_err(|e| self.failed(place.slot, e))
+        nt::open_at(&place.folder, &place.name, how).map_err(|e| self.files.failed(place.slot, e))
     }
 
     fn look(&self, place: &Place) -> Result<Look, TreeError> {
-        info::look(&self.open_to_look(place)?).map_err(|e| self.failed(place.slot, e))
+        info::look(&self.open_to_look(place)?).map_err(|e| self.files.failed(place.slot, e))
     }
 
     /// Opens a file with as many rights to look as are granted.
@@ -279,9 +211,9 @@ impl HostTree {
 
     /// A handle to list a folder's names with.
     fn open_to_list(&self, slot: u32) -> Result<OwnedHandle, TreeError> {
-        let is_root = self.table().parent(slot).is_none();
+        let is_root = self.files.table().parent(slot).is_none();
         if is_root {
-            return nt::open_root(&self.path).map_err(|e| self.failed(slot, e));
+            return nt::open_root(&self.path).map_err(|e| self.files.failed(slot, e));
         }
         let place = self.place(slot)?;
         self.enter(&place.folder, slot)
@@ -298,7 +230,7 @@ impl Tree for HostTree {
     }
 
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
-        let slot = self.slot(id)?;
+        let slot = self.files.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
         let is_dir = look.attributes & attributes::DIRECTORY != 0;
         let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
@@ -316,7 +248,7 @@ impl Tree for HostTree {
     }
 
     fn children(&self, id: NodeId) -> Result<Vec<Entry>, TreeError> {
-        let slot = self.slot(id)?;
+        let slot = self.files.slot(id)?;
         let look = self.look(&self.place(slot)?)?;
         let is_link = look.reparse_tag.is_some_and(is_name_surrogate);
         if look.attributes & attributes::DIRECTORY == 0 || (is_link && slot != ROOT) {
@@ -329,13 +261,13 @@ impl Tree for HostTree {
             let name = NtName::from_utf16(&listed.name);
             let is_file = listed.attributes & attributes::DIRECTORY == 0;
             let file = listed.id.filter(|_| is_file).map(u128::from);
-            match self.meet(slot, name.as_wtf8(), file) {
+            match self.files.meet(slot, name.as_wtf8(), file) {
                 Ok(child) => entries.push(Entry { name, node: NodeId(child.into()) }),
                 Err(error) => trouble = Some(error),
             }
             trouble.is_none()
         });
-        listing.map_err(|e| self.failed(slot, e))?;
+        listing.map_err(|e| self.files.failed(slot, e))?;
         if let Some(error) = trouble {
             return Err(error);
         }
@@ -344,7 +276,7 @@ impl Tree for HostTree {
     }
 
     fn lookup_in(&self, folder: NodeId, name: &NtName) -> Result<NodeId, TreeError> {
-        match self.step(self.slot(folder)?, name) {
+        match self.step(self.files.slot(folder)?, name) {
             Ok(slot) => Ok(NodeId(slot.into())),
             Err(TreeError::Host { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 crate::tree::lookup_in_listing(self, folder, name)
@@ -354,14 +286,14 @@ impl Tree for HostTree {
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
-        let first = self.slot(id)?;
+        let first = self.files.slot(id)?;
         let named = name.and_then(|name| {
-            let table = self.table();
+            let table = self.files.table();
             table.all_names(first).find(|slot| table.name(*slot) == name.as_wtf8())
         });
         let place = self.place(named.unwrap_or(first))?;
         let (file, which) = self.open_for_facts(&place)?;
-        let look = info::look(&file).map_err(|e| self.failed(place.slot, e))?;
+        let look = info::look(&file).map_err(|e| self.files.failed(place.slot, e))?;
         let mut damaged = Vec::new();
         let security = if self.has_security {
             told(info::security(&file, which), "owner and permissions", &mut damaged)
@@ -396,8 +328,8 @@ impl Tree for HostTree {
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
-        let place = self.place(self.slot(id)?)?;
-        let shown = self.shown(place.slot);
+        let place = self.place(self.files.slot(id)?)?;
+        let shown = self.files.shown(place.slot);
         if let Some(stream) = stream {
             let shown = format!("{shown}:{stream}");
             let name = [&place.name, &[u16::from(b':')][..], &stream.to_utf16()].concat();
@@ -408,7 +340,7 @@ impl Tree for HostTree {
         }
         let look = self.look(&place)?;
         if look.attributes & attributes::DIRECTORY != 0 {
-            return Err(self.failed(place.slot, io::ErrorKind::IsADirectory.into()));
+            return Err(self.files.failed(place.slot, io::ErrorKind::IsADirectory));
         }
         match (content(&look), look.reparse_tag) {
             (Content::EfsLost(reason) | Content::NotHere(reason), _) => {
@@ -422,15 +354,16 @@ impl Tree for HostTree {
                 let mut refused = None;
                 for path in paths {
                     let opened = path
-                        .map_err(|error| self.failed(place.slot, error))
+                        .map_err(|error| self.files.failed(place.slot, error))
                         .and_then(|path| EfsStream::open(path, shown.clone()));
                     match opened {
                         Ok(stream) => return Ok(Box::new(stream)),
                         Err(error) => refused = refused.or(Some(error)),
                     }
                 }
-                Err(refused
-                    .unwrap_or_else(|| self.failed(place.slot, io::ErrorKind::Unsupported.into())))
+                Err(refused.unwrap_or_else(|| {
+                    self.files.failed(place.slot, io::ErrorKind::Unsupported.into())
+                }))
             }
             (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
             (_, tag) => {
@@ -439,7 +372,7 @@ impl Tree for HostTree {
                     _ => nt::open_at,
                 };
                 let file = open(&place.folder, &place.name, How::READ)
-                    .map_err(|e| self.failed(place.slot, e))?;
+                    .map_err(|e| self.files.failed(place.slot, e))?;
                 Ok(Box::new(FileStream::new(File::from(file), shown)?))
             }
         }

@@ -34,7 +34,7 @@ impl HostTree {
         name: &NtName,
         wanted: Wanted,
     ) -> Result<Option<Looked>, TreeError> {
-        let above = self.slot(folder)?;
+        let above = self.files.slot(folder)?;
         let is_odd = matches!(name.as_wtf8(), b"" | b"." | b"..") || name.as_wtf8().contains(&b'/');
         if is_odd || self.flavour == Flavour::Plain || !self.mount_points.is_empty() {
             return Ok(None);
@@ -51,9 +51,9 @@ impl HostTree {
         {
             return Ok(None);
         }
-        let slot = self.meet(above, name.as_wtf8(), linked(&stat))?;
+        let slot = self.files.meet(above, name.as_wtf8(), linked(&stat))?;
         let Ok(data) = file.try_clone().map(File::from) else { return Ok(None) };
-        let data = Box::new(FileStream::new(data, self.shown(slot))?);
+        let data = Box::new(FileStream::new(data, self.files.shown(slot))?);
         let place = Place { folder, name: c_name, slot, file: Some(file) };
         let shape = self.shape(&place)?;
         if shape.reparse.is_some() || shape.content(FileType::RegularFile) != Content::Data {

@@ -42,7 +42,7 @@ impl HostTree {
         name: &str,
         bytes: usize,
     ) -> Result<Option<Vec<u8>>, TreeError> {
-        if_any(at.attribute(name, bytes)).map_err(|e| self.failed(at.slot, e))
+        if_any(at.attribute(name, bytes)).map_err(|e| self.files.failed(at.slot, e))
     }
 
     /// The attributes, and the reparse data where they say that there is some.
@@ -50,7 +50,7 @@ impl HostTree {
         let four = self.attribute(place, "system.ntfs_attrib_be", 4)?;
         let four = four.and_then(|v| <[u8; 4]>::try_from(v).ok());
         let Some(bits) = four.map(u32::from_be_bytes) else {
-            return Err(self.failed(place.slot, Errno::NODATA));
+            return Err(self.files.failed(place.slot, Errno::NODATA));
         };
         let reparse = if bits & attributes::REPARSE_POINT == 0 {
             None
@@ -70,7 +70,7 @@ impl HostTree {
         match shape.tag().filter(|tag| shape.is_dir() && !is_name_surrogate(*tag)) {
             None => Ok(()),
             Some(tag) => Err(TreeError::NoData {
-                path: self.shown(place.slot),
+                path: self.files.shown(place.slot),
                 reason: format!(
                     "this mount cannot show what is in the folder (reparse tag 0x{tag:08X}); \
                      read the disk or image itself"
@@ -133,7 +133,7 @@ impl HostTree {
         Ok(match kind {
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&*place.folder, &*place.name, Vec::new())
-                    .map_err(|e| self.failed(place.slot, e))?;
+                    .map_err(|e| self.files.failed(place.slot, e))?;
                 let units = nt_name(target.to_bytes()).to_utf16();
                 let mut data = b"IntxLNK\x01".to_vec();
                 data.extend(units.into_iter().flat_map(u16::to_le_bytes));
@@ -152,7 +152,7 @@ impl HostTree {
         if self.dos_name(place)? != DosName::None {
             return Ok(true);
         }
-        let others: Vec<_> = self.table().all_names(place.slot).take(MOST_NAMES).collect();
+        let others: Vec<_> = self.files.table().all_names(place.slot).take(MOST_NAMES).collect();
         for slot in others.into_iter().filter(|slot| *slot != place.slot) {
             // A name that is gone by now tells nothing.
             let Ok(place) = self.place(slot) else { continue };
@@ -176,7 +176,7 @@ impl HostTree {
             Ok(_) => Ok(DosName::None),
             // What ntfs-3g says of a file with a DOS name and several others.
             Err(Errno::MLINK) => Ok(DosName::Untold),
-            Err(e) => Err(self.failed(place.slot, e)),
+            Err(e) => Err(self.files.failed(place.slot, e)),
         }
     }
 
@@ -260,11 +260,11 @@ impl HostTree {
             return Ok(Vec::new());
         }
         let path = proc_path(&place.folder, &place.name);
-        let list = list_xattr(&path).map_err(|e| self.failed(place.slot, e))?;
+        let list = list_xattr(&path).map_err(|e| self.files.failed(place.slot, e))?;
         let mut streams = Vec::new();
         for name in list.split(|b| *b == 0).filter_map(|n| n.strip_prefix(b"user.")) {
             let size = rustix::fs::lgetxattr_query(&*path, &*stream_attribute(name))
-                .map_err(|e| self.failed(place.slot, e))?;
+                .map_err(|e| self.files.failed(place.slot, e))?;
             streams.push(StreamInfo { name: nt_name(name), size: size as u64 });
         }
         streams.sort_by(|a, b| a.name.cmp(&b.name));
@@ -277,7 +277,7 @@ impl HostTree {
         place: &Place,
         name: &NtName,
     ) -> Result<Box<dyn Stream>, TreeError> {
-        let shown = format!("{}:{name}", self.shown(place.slot));
+        let shown = format!("{}:{name}", self.files.shown(place.slot));
         let path = proc_path(&place.folder, &place.name);
         match get_xattr_raw(&path, &*stream_attribute(name.as_wtf8()), XATTR_SIZE_MAX) {
             Ok(bytes) => Ok(Box::new(BytesStream::new(bytes))),
