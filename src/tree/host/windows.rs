@@ -362,7 +362,7 @@ impl Tree for HostTree {
                     }
                 }
                 Err(refused.unwrap_or_else(|| {
-                    self.files.failed(place.slot, io::ErrorKind::Unsupported.into())
+                    self.files.failed(place.slot, io::ErrorKind::Unsupported)
                 }))
             }
             (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
