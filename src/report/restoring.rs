@@ -3,6 +3,7 @@
 use super::html::escape;
 use crate::set::format::instructions::destinations;
 use crate::set::format::rescue::{Rescue, What};
+use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, ways};
 
 /// The steps, as HTML.
@@ -64,12 +65,12 @@ fn store_steps(rescue: &Rescue, step: &mut dyn FnMut(&str, &[String], &str)) {
     let call = Call::default();
     let Some(way) = ways(&rescue.kept()).into_iter().next() else { return };
     let line = way.line(&call);
-    let more = match (line.is_some(), rescue.kind.as_str()) {
+    let more = match (line.is_some(), rescue.store_kind()) {
         (false, _) => {
             "The set has no primary part, its drive is not known, or its path has characters that \
              are not safe on a command line. Give <code>loadstate</code> the store path above."
         }
-        (true, "compressed") => {
+        (true, Some(StoreKind::Compressed)) => {
             "With the same <code>/i:</code> files as at the capture. An encrypted store also \
              needs <code>/decrypt</code> and its key, which is not in the store."
         }

@@ -8,6 +8,7 @@ use super::sheet::Sheet;
 use super::treemap::float;
 use crate::model::units::bytes;
 use crate::set::format::rescue::{Rescue, What};
+use crate::usmt::StoreKind;
 
 /// Users that get a bar.
 const MAX_BARS: usize = 24;
@@ -16,8 +17,8 @@ const MAX_BARS: usize = 24;
 pub(super) fn section(rescue: &Rescue, figures: &Figures, sheet: &mut Sheet) -> String {
     let mut html = String::from("<section>\n<h2>Whose files</h2>\n");
     if figures.users.is_empty() {
-        html.push_str(match (rescue.what, rescue.kind.as_str()) {
-            (What::Store, "compressed") => {
+        html.push_str(match (rescue.what, rescue.store_kind()) {
+            (What::Store, Some(StoreKind::Compressed)) => {
                 "<p class=\"quiet\">The users\u{2019} files are inside the compressed store, \
                  which is saved as one image. <code>lifeboat detect</code> lists the users of the \
                  store on its disk.</p>\n"

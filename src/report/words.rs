@@ -10,6 +10,7 @@ use crate::model::metadata::FileTime;
 use crate::seal::{Looked, verdict as seal_verdict};
 use crate::set::format::manifest::Totals;
 use crate::set::format::rescue::{EndState, Machine, Rescue, SealState, What};
+use crate::usmt::{Role, StoreKind};
 
 /// The tone of the page. A loss is never green.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,9 +96,9 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
 
 /// Whether the store's primary part is missing.
 fn lacks_primary(rescue: &Rescue) -> bool {
-    rescue.kind == "hard-link"
+    rescue.store_kind() == Some(StoreKind::HardLink)
         && !rescue.parts.is_empty()
-        && rescue.parts.iter().all(|part| part.role == "secondary")
+        && rescue.parts.iter().all(|part| part.role() == Some(Role::Secondary))
 }
 
 /// The verdict of the seal; empty if there is none.
@@ -150,22 +151,22 @@ pub(super) fn machine(machine: &Machine) -> String {
 
 /// The contents of the set.
 pub(super) fn holds(rescue: &Rescue) -> &'static str {
-    match (rescue.what, rescue.kind.as_str()) {
+    match (rescue.what, rescue.store_kind()) {
         (What::Folder, _) => "A folder; loadstate cannot use it",
-        (What::Store, "hard-link") => "USMT migration store, hard-link",
-        (What::Store, "uncompressed") => "USMT migration store, uncompressed",
-        (What::Store, "compressed") => "USMT migration store, compressed",
+        (What::Store, Some(StoreKind::HardLink)) => "USMT migration store, hard-link",
+        (What::Store, Some(StoreKind::Uncompressed)) => "USMT migration store, uncompressed",
+        (What::Store, Some(StoreKind::Compressed)) => "USMT migration store, compressed",
         (What::Store, _) => "USMT migration store",
     }
 }
 
 /// The role of a part in its store.
-pub(super) fn role(role: &str) -> &'static str {
+pub(super) fn role(role: Option<Role>) -> &'static str {
     match role {
-        "primary" => "primary part",
-        "secondary" => "secondary part",
-        "whole" => "the whole store",
-        _ => "folder",
+        Some(Role::Primary) => "primary part",
+        Some(Role::Secondary) => "secondary part",
+        Some(Role::Whole) => "the whole store",
+        None => "folder",
     }
 }
 

@@ -3,6 +3,7 @@
 //! "Return codes", "Hard-link migration store"). What it does not document is
 //! in one table, [`unsure`], and the messages use the answers there.
 
+use crate::usmt::StoreKind;
 mod codes;
 pub mod unsure;
 
@@ -17,9 +18,8 @@ pub const NEEDS: &str = "Run it as administrator in Windows (loadstate does not 
 /// A store as `loadstate` must find it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoadstateStore {
-    /// `hard-link`, `uncompressed` or `compressed`; anything else is not a
-    /// store.
-    pub kind: String,
+    /// Its kind; `None` for what is not a store.
+    pub kind: Option<StoreKind>,
     /// Its parts.
     pub parts: Vec<LoadstatePart>,
 }
@@ -151,15 +151,15 @@ pub fn ways(kept: &LoadstateStore) -> Vec<Way> {
         flags,
         answer: None,
     };
-    let mut ways = match kept.kind.as_str() {
-        "hard-link" => hard_link(kept, store.as_deref()),
-        "uncompressed" => vec![anywhere(&["/nocompress"], Vec::new())],
-        "compressed" => {
+    let mut ways = match kept.kind {
+        Some(StoreKind::HardLink) => hard_link(kept, store.as_deref()),
+        Some(StoreKind::Uncompressed) => vec![anywhere(&["/nocompress"], Vec::new())],
+        Some(StoreKind::Compressed) => {
             let key = "If it was captured with /encrypt, give the file with its key (--keyfile): \
                        the key is never in the store.";
             vec![anywhere(&[], vec![key.to_owned()])]
         }
-        _ => Vec::new(),
+        Some(StoreKind::Estimate) | None => Vec::new(),
     };
     let trouble = if first.is_secondary {
         Some("The primary part (with hardlink.main) is missing: loadstate needs it.")
@@ -240,7 +240,7 @@ mod tests {
             path: path.to_owned(),
             is_secondary,
         };
-        LoadstateStore { kind: kind.to_owned(), parts: parts.iter().map(part).collect() }
+        LoadstateStore { kind: StoreKind::of_name(kind), parts: parts.iter().map(part).collect() }
     }
 
     fn commands(kind: &str, parts: &[(&str, &str, bool)]) -> Vec<String> {

@@ -44,6 +44,15 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] =
+        [Self::HardLink, Self::Uncompressed, Self::Compressed, Self::Estimate];
+
+    /// The kind of that stable name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The stable name, as in `--json` and `rescue.json`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,6 +81,12 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role of that stable name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let all = [Self::Whole, Self::Primary, Self::Secondary];
+        all.into_iter().find(|role| role.as_str() == name)
+    }
+
     /// The stable name, as in `--json` and `rescue.json`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -242,7 +257,7 @@ impl Store {
             is_secondary: part.role == Role::Secondary,
         };
         loadstate::LoadstateStore {
-            kind: self.kind.as_str().to_owned(),
+            kind: Some(self.kind),
             parts: self.parts.iter().map(part).collect(),
         }
     }

@@ -8,6 +8,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::sets;
 use crate::restore::{Chosen, Destinations, Input, Options, restore_verified};
+use crate::usmt::StoreKind;
 
 pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
     let set = sets::open_set(&args.set, &args.logon, out)?;
@@ -17,8 +18,8 @@ pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
         None => Chosen::new(set, &args.paths)?,
     };
     if let Some(user) = args.of_user.as_ref().filter(|_| chosen.is_empty()) {
-        let kind = &chosen.rescue().kind;
-        let action = if kind == "compressed" {
+        let kind = chosen.rescue().store_kind();
+        let action = if kind == Some(StoreKind::Compressed) {
             "A compressed store has its files in USMT.MIG: use usmtutils /extract."
         } else {
             "Run lifeboat list: the users are the folders below File\\C$\\Users."

@@ -66,7 +66,7 @@ fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
     if !args.i.is_empty() {
         call.xml.clone_from(&args.i);
     }
-    if args.keyfile.is_some() && asked.kept.kind != StoreKind::Compressed.as_str() {
+    if args.keyfile.is_some() && asked.kept.kind != Some(StoreKind::Compressed) {
         return Err(Failure::new(
             Exit::Usage,
             format!("{}: only a compressed store can be encrypted", asked.display),
@@ -170,7 +170,8 @@ fn place_of(store: &NtPath, mount: Option<&Path>, letter: Option<char>) -> Optio
 }
 
 fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
-    out.say(&format!("{}: a {} store", asked.display, asked.kept.kind));
+    let kind = asked.kept.kind.map_or("unknown", StoreKind::as_str);
+    out.say(&format!("{}: a {kind} store", asked.display));
     out.say(NEEDS);
     for way in all {
         let command = way.command(call);
@@ -178,7 +179,7 @@ fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
             "loadstate",
             &json!({
                 "store": asked.display,
-                "kind": asked.kept.kind,
+                "kind": kind,
                 "way": way.name,
                 "command": command,
                 "when": way.when,

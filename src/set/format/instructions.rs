@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::rescue::{EndState, Part, Rescue, What};
+use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, unsure, ways};
 
 /// `RESTORE.txt`, with `\n` between lines.
@@ -77,7 +78,7 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("   (GNU tar warns about each file without that option; leave it out with other");
     line("   tar programs)");
     line("   To check the files of the set:  sha256sum -c SHA256SUMS");
-    if rescue.what == What::Store && rescue.kind != "compressed" {
+    if rescue.what == What::Store && rescue.store_kind() != Some(StoreKind::Compressed) {
         line("   The users' files are below USMT\\File\\<drive>$\\. If you copy them manually,");
         line("   you get the files only: the settings are lost.");
     }
@@ -151,8 +152,8 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
     line("   Give the same /i: files as at the capture. Lifeboat can run the command and");
     line("   show its progress:");
     line("     lifeboat loadstate <this folder> --run");
-    match rescue.kind.as_str() {
-        "hard-link" => {
+    match rescue.store_kind() {
+        Some(StoreKind::HardLink) => {
             line("   All parts must be back at their own drives and paths, on fixed NTFS");
             line("   volumes.");
             if let Some(command) = other {
@@ -163,7 +164,7 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
                 line(&format!("     {command}"));
             }
         }
-        "compressed" => {
+        Some(StoreKind::Compressed) => {
             line("   An encrypted store also needs /decrypt, and /key or /keyfile. The key is not");
             line("   in the store.");
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::Totals;
 use crate::usmt::loadstate::{LoadstatePart, LoadstateStore};
+use crate::usmt::{Role, StoreKind};
 
 /// The format version that this program writes.
 pub const FORMAT: u32 = 1;
@@ -84,14 +85,19 @@ pub struct Timings {
 }
 
 impl Rescue {
+    /// The kind of store; `None` for a folder, and for a kind that only a later program knows.
+    pub fn store_kind(&self) -> Option<StoreKind> {
+        StoreKind::of_name(&self.kind).filter(|_| self.what == What::Store)
+    }
+
     /// The store in it, as `loadstate` must find it again.
     pub fn kept(&self) -> LoadstateStore {
         let part = |part: &Part| LoadstatePart {
             drive: part.drive.clone(),
             path: part.path.clone(),
-            is_secondary: part.role == "secondary",
+            is_secondary: part.role() == Some(Role::Secondary),
         };
-        LoadstateStore { kind: self.kind.clone(), parts: self.parts.iter().map(part).collect() }
+        LoadstateStore { kind: self.store_kind(), parts: self.parts.iter().map(part).collect() }
     }
 }
 
@@ -150,6 +156,13 @@ pub struct Part {
     pub file_system: String,
     /// `raw` or `host`.
     pub via: String,
+}
+
+impl Part {
+    /// What the part is to its store; `None` for a folder.
+    pub fn role(&self) -> Option<Role> {
+        Role::of_name(&self.role)
+    }
 }
 
 /// How a rescue ended. A failed one leaves no `rescue.json`.

@@ -31,6 +31,7 @@ use crate::set::format::names::{self, PROGRAM};
 use crate::set::format::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Rescue, Timings,
 };
+use crate::usmt::StoreKind;
 
 /// Saves a plan to a set at the destination and publishes it.
 ///
@@ -106,7 +107,11 @@ impl Run<'_> {
     /// must fit; data that USMT has compressed does not shrink.
     fn check_room(&self, done: u64) -> Result<(), SetError> {
         let bytes = self.plan.totals().bytes.saturating_sub(done);
-        let surely = if self.options.kind == "compressed" { bytes } else { bytes / 2 };
+        let surely = if StoreKind::of_name(&self.options.kind) == Some(StoreKind::Compressed) {
+            bytes
+        } else {
+            bytes / 2
+        };
         let room = match check_room(self.target, surely) {
             Err(error) if self.options.despite_space && error.kind == ErrorKind::Full => {
                 self.target.space()?

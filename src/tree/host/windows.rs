@@ -136,8 +136,7 @@ impl HostTree {
 
     /// The slot of a name in a folder, as Windows finds it.
     fn step(&self, slot: u32, name: &NtName) -> Result<u32, TreeError> {
-        let failed =
-            |error| TreeError::Host { path: format!("{}\\{name}", self.files.shown(slot)), error };
+        let failed = |error: io::Error| self.files.failed_below(slot, name, error);
         // Those would be a stream's name, or a path.
         if name.is_empty() || name.as_wtf8().iter().any(|b| matches!(b, b':' | b'\\')) {
             return Err(failed(io::ErrorKind::NotFound.into()));
@@ -361,9 +360,8 @@ impl Tree for HostTree {
                         Err(error) => refused = refused.or(Some(error)),
                     }
                 }
-                Err(refused.unwrap_or_else(|| {
-                    self.files.failed(place.slot, io::ErrorKind::Unsupported)
-                }))
+                Err(refused
+                    .unwrap_or_else(|| self.files.failed(place.slot, io::ErrorKind::Unsupported)))
             }
             (_, Some(tag)) if is_name_surrogate(tag) => Ok(Box::new(BytesStream::new(Vec::new()))),
             (_, tag) => {
