@@ -14,7 +14,7 @@ use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 pub const NOT_SHOWN: &[&str] = &[
     "owners and permissions",
     "attributes",
-    "named streams",
+    "alternate data streams",
     "hard links",
     "times but that of the last change",
 ];

@@ -124,7 +124,7 @@ impl DiskError {
                 Self::Unsupported {
                     path,
                     what: format!("this system does not let it be read as a disk ({error})"),
-                    advice: "name a folder on it, or an image of it".to_owned(),
+                    advice: "give a folder on it, or an image of it".to_owned(),
                 }
             }
             // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
@@ -203,7 +203,7 @@ impl Advice for DiskError {
             Self::Denied { .. } => "run Lifeboat as root (sudo)".to_owned(),
             Self::Busy { .. } => "close the program or virtual machine that uses it".to_owned(),
             Self::IsDirectory { .. } => "name the disk image, not the folder it is in".to_owned(),
-            Self::Empty { .. } => "the image was not copied whole; copy it again".to_owned(),
+            Self::Empty { .. } => "the image is incomplete; copy it again".to_owned(),
             Self::NoMedium { .. } => "insert a medium, or name another disk".to_owned(),
             Self::NotAnImage { .. } => "name a raw disk image (dd, .img, .raw, .vhd, .vhdx), a \
                                         disk, a volume, or a mounted folder"

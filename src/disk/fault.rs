@@ -181,7 +181,7 @@ impl Fault {
                 format!("the partition table and its copy are damaged ({why}); used as it is")
             }
             Self::GptUnprotected => {
-                "the first sector is damaged; the GPT behind it is whole".to_owned()
+                "the first sector is damaged; the GPT after it is intact".to_owned()
             }
             Self::MbrUnsigned => "the partition table lacks its signature (55 AA)".to_owned(),
             Self::ChainBroken { at, why } => {
@@ -237,7 +237,7 @@ impl Fault {
                 format!("the first sectors of the volume cannot be read: {error}")
             }
             Self::VolumeCutShort { claimed, have } => format!(
-                "the volume has {} by its own word, but only {} are there",
+                "the volume should have {}, but only {} are there",
                 units::bytes(*claimed),
                 units::bytes(*have)
             ),

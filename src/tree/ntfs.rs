@@ -326,7 +326,7 @@ impl Tree for NtfsTree {
         let wanted = |name: &[u8]| names.iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()));
         let (found, is_all) = self.catalog.find(&wanted);
         if !is_all {
-            monitor.note("Too many files have the names of a store; not all were looked at.");
+            monitor.note("Too many files have the names of a store: some were not searched.");
         }
         Ok(found)
     }
@@ -413,7 +413,7 @@ fn short_name(file: &File, name: Option<&NtName>) -> Option<NtName> {
     found.map(|dos| dos.name())
 }
 
-/// The named streams. The one with WOF's compressed data is not the user's.
+/// The alternate data streams. The one with WOF's compressed data is not the user's.
 fn streams(file: &File, kind: &Kind) -> Vec<StreamInfo> {
     let is_hidden = |a: &FileAttribute| {
         a.name.is_empty()

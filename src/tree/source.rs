@@ -90,7 +90,7 @@ impl Source {
             if via == Some(Via::Raw) {
                 return Err(SourceError::FolderRaw(spec.to_owned()));
             }
-            return through_host("a folder was named".to_owned());
+            return through_host("the source is a folder".to_owned());
         }
         match disk::open(path) {
             Ok(disk) => Ok(Self::of_disk(disk, via, Asked::ByName, monitor)),
@@ -213,9 +213,9 @@ fn open_volume(
             host(mount, format!("{kind}, not NTFS"))
         }
         (None, Some(mount), kind) if may_hold_stores => host(mount, kind.to_string()),
-        (None, Some(mount), kind) => {
-            Err(format!("{kind} is no place for a store; name {mount} to look there"))
-        }
+        (None, Some(mount), kind) => Err(format!(
+            "{kind} cannot hold a store; to search it anyway, give {mount} as the source"
+        )),
         (_, _, kind) => {
             Err(format!("{kind} is not read from the disk: mount it read-only and name the folder"))
         }

@@ -89,7 +89,7 @@ fn an_ntfs_3g_mount_shows_all_metadata() {
     let boot = fs::read(volume.image()).unwrap();
     let serial = u64::from_le_bytes(boot[0x48..0x50].try_into().unwrap());
     assert_eq!(tree.info().serial, Some(serial));
-    assert!(tree.limits().iter().all(|l| !l.contains("named streams")));
+    assert!(tree.limits().iter().all(|l| !l.contains("alternate data streams")));
     assert_eq!(names(&tree, tree.root()), ["StateStore"], "NTFS's own files do not show");
 
     let at = tree.lookup(&NtPath::from("StateStore/USMT")).unwrap();
@@ -177,7 +177,7 @@ fn a_stream_that_a_mount_cannot_show_whole_is_refused_not_cut() {
     fs::write(volume.path().join("f"), b"x").unwrap();
     fs::write(volume.path().join("f:big"), vec![1; 100_000]).unwrap();
     let blind = HostTree::open(volume.path()).unwrap();
-    assert!(blind.limits().iter().any(|l| l.contains("named streams")));
+    assert!(blind.limits().iter().any(|l| l.contains("alternate data streams")));
     drop(blind);
     volume.remount("ro,streams_interface=xattr");
     let tree = HostTree::open(volume.path()).unwrap();

@@ -67,7 +67,7 @@ const DIFFER: [(&str, &str); 6] = [
     ("two more names", "the same file: the loss of the DOS name stands here"),
     ("cloud folder", "the mount does not show what is in it"),
     ("cloud folder/child", "the mount does not show it"),
-    ("long stream", "the mount shows named streams up to 64 KiB only"),
+    ("long stream", "the mount shows alternate data streams up to 64 KiB only"),
 ];
 
 #[test]

@@ -70,7 +70,7 @@ fn cut_short(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => io::Error::new(
             io::ErrorKind::InvalidData,
-            "it lies past the end of the image file, which was not copied whole",
+            "it is past the end of the image file: the file is incomplete",
         ),
         _ => error,
     }

@@ -35,7 +35,7 @@ pub(crate) fn open(file: &Arc<dyn Device>, path: &Path) -> Result<Option<Contain
         }),
         other => Err(DiskError::Unsupported {
             path: path.to_owned(),
-            what: format!("a VHD of a kind that nobody makes ({other})"),
+            what: format!("a VHD of an unknown type ({other})"),
             advice: "convert it first: qemu-img convert -O raw".to_owned(),
         }),
     }

@@ -70,13 +70,13 @@ fn load(device: &dyn Device, unit: u32, at: u64) -> Copy {
         return Copy::Absent;
     }
     let Some(header) = Header::parse(&sector) else {
-        return Copy::Bad { why: "the header makes no sense".to_owned(), table: None };
+        return Copy::Bad { why: "the header is invalid".to_owned(), table: None };
     };
     let mut why = None;
     if !header.is_intact {
         why = Some("the header's checksum is wrong");
     } else if header.own_place != at {
-        why = Some("the header is of another place");
+        why = Some("the header belongs to another position on the disk");
     }
     let mut entries = vec![0; header.entries_bytes()];
     let entries_at = header.entries_place.saturating_mul(unit.into());

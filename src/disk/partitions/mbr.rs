@@ -150,7 +150,7 @@ fn follow(
             return broken("the sector cannot be read");
         }
         let Some(entries) = entries(&sector).filter(|_| is_signed(&sector)) else {
-            return broken("no partition table stands there");
+            return broken("there is no partition table");
         };
         for entry in entries.iter().filter(|e| !e.is_empty() && !e.is_extended()) {
             let first = link.saturating_add(entry.first.into());
@@ -259,7 +259,7 @@ mod tests {
         put(&mut disk, 0, 0, 0x05, 100, 100);
         put(&mut disk, 100, 0, 0x07, 2, 18);
         for (next, why) in
-            [(40, "no partition table stands there"), (u32::MAX, "the sector cannot be read")]
+            [(40, "there is no partition table"), (u32::MAX, "the sector cannot be read")]
         {
             put(&mut disk, 100, 1, 0x05, next, 60);
             let table = read_disk(&disk);

@@ -34,7 +34,7 @@ pub fn parse(bytes: &[u8], at: u64) -> (Vec<ListEntry>, Option<NtfsError>) {
     while rest.iter().any(|b| *b != 0) {
         let Some((entry, length)) = entry(rest) else {
             let offset = at.saturating_add((bytes.len() - rest.len()) as u64);
-            let found = format!("{} bytes that are none", rest.len());
+            let found = format!("{} bytes that are not an entry", rest.len());
             return (entries, Some(damaged(WHAT, offset, "an entry", found)));
         };
         entries.push(entry);

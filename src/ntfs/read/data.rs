@@ -20,7 +20,7 @@ const WHAT: &str = "stream data";
 const MAX_HOLES: usize = 4096;
 
 /// Why there is a hole where no run tells of clusters.
-pub(crate) const NO_PLACE: &str = "no file record says where this part lies";
+pub(crate) const NO_PLACE: &str = "no file record has the position of this part";
 
 /// The holes of a stream, in order.
 #[derive(Clone, Debug, Default)]

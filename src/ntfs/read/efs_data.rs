@@ -42,7 +42,7 @@ impl EfsData {
             .find(kind::LOGGED_UTILITY_STREAM, Some(&NtName::from("$EFS")))
             .ok_or_else(|| file.missing("$EFS"))
             .and_then(|efs| file.value(volume, efs, MAX_METADATA_BYTES))
-            .map_err(|error| format!("encrypted by EFS, and its keys cannot be read: {error}"))?;
+            .map_err(|error| format!("encrypted by EFS, and its keys are unreadable: {error}"))?;
         let mut attributes: Vec<_> = file.all(kind::DATA).collect();
         attributes.sort_by(|a, b| a.name.cmp(&b.name)); // the unnamed one is first
         let haste = FailFast::default();

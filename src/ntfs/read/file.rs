@@ -113,7 +113,7 @@ impl File {
         let mut seen = std::collections::HashSet::from([number]);
         records.retain(|r| seen.insert(r.number()));
         if records.len() > MAX_RECORDS {
-            file.damage.push(format!("it claims to consist of {} records", records.len()));
+            file.damage.push(format!("it lists {} records, which is too many", records.len()));
             records.truncate(MAX_RECORDS);
         }
         for reference in records {
@@ -277,7 +277,7 @@ impl File {
     fn add_record(&mut self, record: &Record<'_>) {
         if record.is_torn {
             self.damage.push(format!(
-                "file record at byte {} of the volume: its end is of another write (torn)",
+                "file record at byte {} of the volume: its end is from a different write (torn)",
                 record.at
             ));
         }

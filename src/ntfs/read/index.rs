@@ -110,7 +110,7 @@ fn read_block(block: &mut [u8], names: &mut Vec<(NtName, FileRef)>) -> Result<()
     let length = block.len();
     match fixup::apply(block, 0, WHAT) {
         Ok(good) if good == length => {}
-        Ok(_) => return Err("its end is of another write (torn)".into()),
+        Ok(_) => return Err("its end is from a different write (torn)".into()),
         Err(_) => return Err("its update sequence makes no sense".into()),
     }
     entries(&block[0x18..], names).map_err(|byte| format!("no index entry at byte {}", byte + 0x18))

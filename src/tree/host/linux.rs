@@ -46,11 +46,11 @@ const ROOT_RECORD: u64 = 5;
 /// number 2 and the target in UTF-8, as that subsystem writes it.
 const TAG_LX_SYMLINK: u32 = 0xA000_001D;
 /// Why a mount point below is empty.
-const FOREIGN: &str = "another file system is mounted here; it was not entered";
+const FOREIGN: &str = "another file system is mounted here; it was skipped";
 /// What the file system can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Flavour {
-    /// ntfs-3g; whether named streams can be listed.
+    /// ntfs-3g; whether alternate data streams can be listed.
     Ntfs3g { streams: bool },
     /// Anything else.
     Plain,
@@ -151,16 +151,18 @@ impl HostTree {
         let mut limits = match self.flavour {
             Flavour::Ntfs3g { streams: true } => vec![],
             Flavour::Ntfs3g { streams: false } => {
-                vec!["named streams (mount with streams_interface=xattr to see them)"]
+                vec!["alternate data streams (mount with streams_interface=xattr to see them)"]
             }
             Flavour::Plain => {
-                return vec!["owners and permissions, attributes, DOS names, named streams"];
+                return vec![
+                    "owners and permissions, attributes, DOS names, alternate data streams",
+                ];
             }
         };
         limits.push("DOS names of files that have several names");
         limits.push("where on the disk a file lies");
         limits.push("data of EFS files, and of those behind reparse points unknown to ntfs-3g");
-        limits.push("what is in folders that a cloud (OneDrive) looks after");
+        limits.push("the contents of folders that OneDrive or another cloud service manages");
         limits
     }
 

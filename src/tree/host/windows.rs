@@ -110,7 +110,7 @@ impl HostTree {
     pub fn limits(&self) -> Vec<&'static str> {
         let mut limits = vec!["where on the disk a file lies"];
         if !self.has_streams {
-            limits.push("named streams");
+            limits.push("alternate data streams");
         }
         if !privileges::enable().is_empty() {
             limits.push("audit lists, and what this user may not read (backup rights are missing)");
@@ -311,7 +311,7 @@ impl Tree for HostTree {
             told(extended_attributes(&file), "extended attributes", &mut damaged).flatten();
         let streams = match streams_of(&file) {
             Err(_) if !self.has_streams => Vec::new(),
-            streams => told(streams, "named streams", &mut damaged).unwrap_or_default(),
+            streams => told(streams, "alternate data streams", &mut damaged).unwrap_or_default(),
         };
         let short_name = told(short_name(&file, &place.name), "DOS name", &mut damaged).flatten();
         Ok(Metadata {
@@ -332,7 +332,7 @@ impl Tree for HostTree {
         if let Some(stream) = stream {
             let shown = format!("{shown}:{stream}");
             let name = [&place.name, &[u16::from(b':')][..], &stream.to_utf16()].concat();
-            // Folders have named streams too, and those are no folders.
+            // Folders have alternate data streams too, and those are no folders.
             let file = nt::open_at(&place.folder, &name, How::READ)
                 .map_err(|error| TreeError::Host { path: shown.clone(), error })?;
             return Ok(Box::new(FileStream::new(File::from(file), shown)?));
@@ -456,7 +456,7 @@ fn short_name(file: &OwnedHandle, name: &[u16]) -> io::Result<Option<NtName>> {
     Ok(short.map(|short| NtName::from_utf16(&short)))
 }
 
-/// The named streams of an open file (MS-FSCC 2.4.44).
+/// The alternate data streams of an open file (MS-FSCC 2.4.44).
 pub(crate) fn streams_of(file: &OwnedHandle) -> io::Result<Vec<StreamInfo>> {
     let answer = info::query(file, wdk::FileStreamInformation, 4096)?;
     let mut streams = Vec::new();

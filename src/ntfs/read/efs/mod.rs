@@ -79,7 +79,7 @@ const METADATA_MAX: usize = 262_144;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum EfsLost {
     /// Its `$EFS` attribute, which holds the wrapped keys, is missing or cut.
-    #[error("its $EFS metadata has {found} bytes, expected {expected}: the keys are not whole")]
+    #[error("its $EFS metadata has {found} bytes, expected {expected}: the keys are incomplete")]
     Metadata {
         /// Bytes expected.
         expected: u32,

@@ -217,7 +217,7 @@ impl HostTree {
         let content = shape.content(file_type(stat));
         let streams = if wanted.streams { self.streams(place) } else { Ok(Vec::new()) };
         let mut streams = streams.unwrap_or_else(|e| {
-            damaged.push(format!("named streams: {e}"));
+            damaged.push(format!("alternate data streams: {e}"));
             Vec::new()
         });
         if matches!(content, Content::Wof(_)) {
@@ -254,7 +254,7 @@ impl HostTree {
         }
     }
 
-    /// The named streams: on ntfs-3g they are the `user.` attributes.
+    /// The alternate data streams: on ntfs-3g they are the `user.` attributes.
     fn streams(&self, place: &Place) -> Result<Vec<StreamInfo>, TreeError> {
         if self.flavour != (Flavour::Ntfs3g { streams: true }) {
             return Ok(Vec::new());
@@ -286,7 +286,7 @@ impl HostTree {
             }
             Err(Errno::TOOBIG | Errno::RANGE) => Err(TreeError::NoData {
                 path: shown,
-                reason: "a mount shows named streams up to 64 KiB only; \
+                reason: "a mount shows alternate data streams up to 64 KiB only; \
                          read the disk or image itself"
                     .to_owned(),
             }),
