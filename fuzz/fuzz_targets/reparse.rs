@@ -11,9 +11,7 @@ use lifeboat::ntfs::read::wof;
 use lifeboat::set::format::tar_dialect::link_target;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-
-#[path = "../../tests/common/tiny_volume.rs"]
-mod tiny_volume;
+use support::tiny_volume;
 
 pub(crate) fn run(data: &[u8]) {
     let is_wof = wof::parse_reparse(data).is_ok();

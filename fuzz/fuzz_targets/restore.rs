@@ -1,9 +1,6 @@
 //! A set whose members have any names, kinds and order, put down in a real folder:
 //! nothing is made outside of it, and a restore that tells of no loss has every file.
 
-#[path = "../../tests/common/made_set.rs"]
-mod made_set;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +8,7 @@ use std::path::PathBuf;
 use arbitrary::Arbitrary;
 use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, settle};
-use made_set::MadeSet;
+use support::made_set::MadeSet;
 
 /// What paths are made of: plain names, and those that lead somewhere else.
 const NAMES: [&str; 32] = [

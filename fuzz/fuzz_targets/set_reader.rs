@@ -23,7 +23,7 @@ struct File(Arc<Vec<u8>>);
 
 fn no(path: &str) -> DestinationError {
     DestinationError {
-        trouble: ErrorKind::NotFound,
+        kind: ErrorKind::NotFound,
         path: path.to_owned(),
         what: "not here".to_owned(),
         action: String::new(),

@@ -62,9 +62,9 @@ fn a_users_folder_is_saved_as_it_is_and_says_so() {
     // Every other command takes the set.
     lifeboat(&["verify", text(set), "--level", "full"]).expect(0);
     let out = tempfile::tempdir().unwrap();
-    // A folder on Linux cannot hold what NTFS knows of files: losses of facts.
+    // A folder on Linux cannot hold the metadata of NTFS: losses.
     let restored = lifeboat(&["restore", text(set), "--to", text(out.path())]).expect(3);
-    assert!(restored.stdout.contains("loadstate has no use for it"), "{}", restored.stdout);
+    assert!(restored.stdout.contains("loadstate cannot use it"), "{}", restored.stdout);
     let stock = tempfile::tempdir().unwrap();
     unpack::unpack(set, stock.path());
     let files: Vec<&String> = paths.iter().filter(|p| stock.path().join(p).is_file()).collect();

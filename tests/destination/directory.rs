@@ -70,7 +70,7 @@ fn only_the_last_folder_is_made_on_opening() {
     let error =
         DirectoryDestination::open(&temp.path().join("typo/new"), Missing::Make).unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
-    assert!(error.action.contains("above"), "{}", error.action);
+    assert!(error.action.contains("parent folder"), "{}", error.action);
 }
 
 #[test]

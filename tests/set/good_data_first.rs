@@ -86,7 +86,10 @@ fn a_bad_sector_is_met_once_and_again_only_when_all_else_is_saved() {
     assert_eq!((losses.len(), losses[0].kind.as_str()), (1, "hole"));
     assert!(losses[0].detail.starts_with("512 of "), "{losses:?}");
     let notes = monitor.notes.into_inner().unwrap();
-    assert!(notes.iter().any(|note| note.ends_with("could not be read at once: 1")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.ends_with("the files that failed at first: 1")),
+        "{notes:?}"
+    );
     let found = verify_set(target(dir.path()), &outcome.set, Level::Full, &Silent).unwrap();
     assert_eq!(found.damage, 0, "{found:?}");
 }

@@ -228,7 +228,7 @@ fn its_return_codes_are_explained_in_words() {
         (2, 6, "stopped before it finished"),
         (27, 1, "not recognized"),
         (36, 1, "Start Windows (not WinPE)"),
-        (4711, 1, "does not list"),
+        (4711, 1, "does not document"),
     ] {
         let ran = stage.run(code, &[]);
         assert_eq!(ran.code, exit, "{ran:?}");

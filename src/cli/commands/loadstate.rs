@@ -171,7 +171,7 @@ fn place_of(store: &NtPath, mount: Option<&Path>, letter: Option<char>) -> Optio
 
 fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
     let kind = asked.kept.kind.map_or("unknown", StoreKind::as_str);
-    out.say(&format!("{}: a {kind} store", asked.display));
+    out.say(&format!("{}: {kind} store", asked.display));
     out.say(NEEDS);
     for way in all {
         let command = way.command(call);
