@@ -120,7 +120,7 @@ fn only_the_last_folder_is_made_on_opening() {
 
     let error = open_url(&server.url("typo/new"), server.password()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
-    assert!(error.action.contains("above"), "{}", error.action);
+    assert!(error.action.contains("parent folder"), "{}", error.action);
 }
 
 /// Everything that an error or a target would show anybody.
