@@ -231,7 +231,7 @@ mod tests {
         let disk = open_bytes(file).unwrap().unwrap();
         disk.read_exact_at(4096, &mut [0; 1000]).unwrap();
         let error = disk.read_exact_at(4096, &mut [0; 4096]).unwrap_err();
-        assert!(error.to_string().contains("not copied whole"), "{error}");
+        assert!(error.to_string().contains("the file is incomplete"), "{error}");
     }
 
     #[test]
