@@ -8,7 +8,7 @@ use super::kinds::{self, Count};
 use super::sheet::Sheet;
 use super::treemap::{Rect, squarify};
 use crate::model::units::bytes;
-use crate::set::format::rescue::Rescue;
+use crate::set::format::rescue::{Rescue, What};
 use crate::usmt::StoreKind;
 
 /// The number of groups in the treemap by folder, and of folders in each.
@@ -70,7 +70,7 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures, sheet: &mut Sheet) -> 
         html.push_str("<p class=\"quiet\">All files are empty.</p>\n</section>\n");
         return html;
     }
-    let is_image = rescue.store_kind() == Some(StoreKind::Compressed);
+    let is_image = rescue.what == What::Store && rescue.store_kind() == Some(StoreKind::Compressed);
     if !is_image {
         html.push_str(&by_folder(figures, sheet));
     }

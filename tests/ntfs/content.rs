@@ -332,7 +332,7 @@ fn encrypted_files_without_keys_are_reported_as_lost() {
         record[at + 0x18] = b'X'; // no longer called $EFS
     });
     let tree = open(&image);
-    for (name, expected) in [("under way", "under way"), ("keys gone", "keys cannot be read")] {
+    for (name, expected) in [("under way", "under way"), ("keys gone", "keys are unreadable")] {
         let id = tree.lookup(&name.into()).unwrap();
         let Content::EfsLost(reason) = tree.facts(id, None).unwrap().content else {
             panic!("{name} is not lost");

@@ -87,7 +87,7 @@ pub struct Timings {
 impl Rescue {
     /// The kind of store; `None` for a folder, and for a kind that only a later program knows.
     pub fn store_kind(&self) -> Option<StoreKind> {
-        StoreKind::of_name(&self.kind).filter(|_| self.what == What::Store)
+        StoreKind::of_name(&self.kind)
     }
 
     /// The store in it, as `loadstate` must find it again.
