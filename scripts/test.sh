@@ -7,8 +7,9 @@
 #   test.sh STEP...         only these: setup format shell deny lint build doc fuzz windows
 #                           test
 #
-# Says which step it is at, how long it has run and what comes. Ends non-zero if any step fails; a failed step does not keep the others from
-# being tried. Needs no terminal and no answers.
+# Prints the current step, the time so far and the steps that follow. Ends non-zero
+# if any step fails; a failed step does not keep the others from being tried. Needs
+# no terminal and no answers.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -18,8 +19,7 @@ cd "$root"
 # are shown, and do not fail the run.
 clippy_versions='1.95 1.96'
 
-# Where nobody has built by hand, nothing is kept for the next build: that is a fifth
-# of the work.
+# On a clean clone, cargo keeps nothing for the next build: that is work for nothing in CI.
 [ -d target/debug/incremental ] || export CARGO_INCREMENTAL=0
 
 # A terminal shows cargo's own progress; a log does without.

@@ -2,7 +2,7 @@
 //! saves them to a share or a USB disk as a rescue set, and restores them so that `loadstate`
 //! works.
 //!
-//! Two rules stand above all: the source is never written to, and loss is never green. The
+//! Two rules come before everything else: the source is never written to, and loss is never green. The
 //! library reports through [`Monitor`](model::monitor::Monitor); it never prints and never exits.
 //! `ARCHITECTURE.md` is the map of its rooms, in the order in which they may use each other.
 //!

@@ -74,8 +74,8 @@ fn open_smb(
 ) -> Result<Arc<dyn Destination>, DestinationError> {
     if place.anonymous {
         // An empty name and password: WNetAddConnection2W's null session.
-        let nobody = Secret::default();
-        return Ok(Arc::new(DirectoryDestination::open_with_logon(place, "", &nobody, missing)?));
+        let none = Secret::default();
+        return Ok(Arc::new(DirectoryDestination::open_with_logon(place, "", &none, missing)?));
     }
     let Some(login) = login(place) else {
         return Ok(Arc::new(DirectoryDestination::open(&place.unc_path(), missing)?));

@@ -201,7 +201,7 @@ fn a_volume_built_byte_by_byte_is_read() {
 }
 
 #[test]
-#[ignore = "makes the fuzzer's seeds anew"]
+#[ignore = "makes the fuzz seeds again"]
 fn write_the_seeds() {
     let corpus = support::root().join("fuzz/corpus");
     let write = |target: &str, name: &str, bytes: &[u8]| {

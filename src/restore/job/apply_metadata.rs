@@ -57,7 +57,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Sets a member's metadata by path or by handle; false if that is not possible.
+    /// Sets a member's metadata by path or by handle; false if neither works.
     fn put_on(
         &mut self,
         member: &Member,
@@ -126,7 +126,7 @@ impl Job<'_> {
         self.set_on(member, place, facts, None).map(drop)
     }
 
-    /// Sets metadata by path or by handle; false if that is not possible.
+    /// Sets metadata by path or by handle; false if neither works.
     fn set_on(
         &mut self,
         member: &Member,

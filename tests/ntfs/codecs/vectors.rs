@@ -50,7 +50,7 @@ fn a_kept_compression_unit_is_read() {
 
 #[cfg(target_os = "linux")]
 #[test]
-#[ignore = "makes the vectors anew, with wimlib and ntfs-3g"]
+#[ignore = "makes the vectors again, with wimlib and ntfs-3g"]
 fn write_the_vectors() {
     use support::codecs::volume::{Mounted, Volume};
     use support::codecs::wim_resource;
@@ -72,7 +72,7 @@ fn write_the_vectors() {
 /// The seeds of the fuzz targets for these formats (fuzz/README.md); each
 /// target's file says what its input is.
 #[test]
-#[ignore = "makes the fuzz seeds anew"]
+#[ignore = "makes the fuzz seeds again"]
 fn write_the_seeds() {
     use lifeboat::model::name::NtName;
     use lifeboat::ntfs::read::efs::{EfsExport, EfsStream, Sparse};
