@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lifeboat::disk::MemoryDevice;
 use lifeboat::model::monitor::Silent;
+use lifeboat::model::name::NtPath;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 
@@ -44,6 +45,6 @@ pub(crate) fn run(data: &[u8]) {
     for file in tree.deleted(&|_| true, &Silent).expect("nobody cancels") {
         assert!(!file.path.names().is_empty());
     }
-    tree.check_indexes(&Silent);
+    tree.noticed(&[NtPath::root()]);
     tree.findings();
 }

@@ -46,6 +46,7 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         walk.tell(say);
         looked.files += walk.looked.files;
         looked.profiles += walk.looked.profiles;
+        part.tree.noticed(std::slice::from_ref(&part.usmt_path)).into_iter().for_each(&mut *say);
         deleted(part, monitor, say);
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
@@ -128,7 +129,10 @@ impl<'a> Walk<'a> {
             };
             self.name(&entry.name, units);
             if tree.is_damaged(entry.node) && self.is_new(&node) {
-                let what = "its file record is damaged";
+                let what = match node.kind {
+                    NodeKind::File => "its file record is damaged",
+                    NodeKind::Directory => "its file record or its list of names is damaged",
+                };
                 say(RECORD_DAMAGED.at(self.path_of(&entry.name), what));
             }
             if node.kind == NodeKind::File {

@@ -208,6 +208,9 @@ pub struct Metadata {
     /// Metadata that the file has (or may have) but that could not be read, for
     /// display: each is a [`LossKind::Fact`](super::loss::LossKind::Fact).
     pub damaged: Vec<String>,
+    /// Why the name by which the file was asked for is in doubt, for display: a loss of the
+    /// same kind, of that hard link alone.
+    pub misnamed: Option<String>,
 }
 
 impl Default for Metadata {
@@ -221,6 +224,7 @@ impl Default for Metadata {
             streams: Vec::new(),
             content: Content::Data,
             damaged: Vec::new(),
+            misnamed: None,
         }
     }
 }

@@ -27,6 +27,5 @@ pub(crate) use read::secure::Security;
 pub(crate) use read::wof_data::WofData;
 pub(crate) use salvage::deleted::list as list_deleted;
 pub use salvage::deleted::{DeletedFile, Readable};
-pub(crate) use salvage::index_check::check as check_indexes;
-pub(crate) use salvage::lost_names::{is_lost_folder, lost_names};
+pub(crate) use salvage::listing::{Comparison, compare, is_lost_folder, why_only_a_name};
 pub(crate) use volume_findings::of_volume;

@@ -77,6 +77,15 @@ impl List<'_> {
                     "Windows may not be able to mount this volume, Lifeboat can.",
                     COPY_ELSEWHERE,
                 ),
+                Repair::MftNotInUse => self.add(
+                    "ntfs-mft-not-in-use",
+                    Severity::Warning,
+                    "The first record of the file table is not marked as in use. The file table \
+                     was read all the same."
+                        .into(),
+                    "Windows may not be able to mount this volume, Lifeboat can.",
+                    COPY_ELSEWHERE,
+                ),
                 Repair::MftIncomplete { why } => self.add(
                     "ntfs-mft-incomplete",
                     Severity::Damage,
@@ -178,6 +187,18 @@ impl List<'_> {
             ("ntfs-record-bad", &report.bad, "file records cannot be understood", lost),
             ("ntfs-record-foreign", &report.foreign, "file records stand in the wrong place", lost),
             ("ntfs-record-unreadable", &report.unreadable, "file records cannot be read", lost),
+            (
+                "ntfs-record-blank",
+                &report.blank,
+                "file records are in use by the file table's bitmap, and nothing is in them",
+                lost,
+            ),
+            (
+                "ntfs-record-revived",
+                &report.revived,
+                "file records are marked as deleted, and their folder and the bitmap have them",
+                "They are listed as files that exist. What is saved of them may be old.",
+            ),
         ] {
             if tally.count > 0 {
                 let what = format!("{} {what}: {}.", tally.count, self.examples(tally));

@@ -122,6 +122,9 @@ impl OffloadRequest {
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
         let plan = Plan::make(parts, monitor)?;
+        for finding in plan.noticed() {
+            monitor.finding(&finding);
+        }
         let defaults = OffloadOptions::default();
         let name = machine.name.as_ref().map(|(name, _)| name.clone());
         let options = OffloadOptions {

@@ -8,6 +8,7 @@ pub mod source;
 pub mod subtree;
 pub mod time_limited;
 
+use crate::model::finding::Finding;
 use crate::model::loss::Hole;
 use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::monitor::Monitor;
@@ -80,6 +81,12 @@ pub enum TreeError {
     /// The volume's structures are damaged there.
     #[error(transparent)]
     Ntfs(#[from] crate::ntfs::error::NtfsError),
+    /// A folder's index has the name, and nothing else is left of the file.
+    #[error("{reason}")]
+    OnlyAName {
+        /// Why, for people.
+        reason: String,
+    },
     /// The host said no.
     #[error("{path}: {error}")]
     Host {
@@ -106,7 +113,7 @@ impl TreeError {
         match self {
             Self::Ntfs(error) => error.is_gone(),
             Self::Host { error, .. } => crate::disk::is_gone(error),
-            Self::NotFound { .. } | Self::NoData { .. } => false,
+            Self::NotFound { .. } | Self::OnlyAName { .. } | Self::NoData { .. } => false,
         }
     }
 }
@@ -162,6 +169,12 @@ pub trait Tree: Send + Sync {
 
     /// Opens the unnamed stream (`None`) or a named one.
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError>;
+
+    /// What was found wrong with folders below these paths while they were listed.
+    fn noticed(&self, below: &[NtPath]) -> Vec<Finding> {
+        let _ = below;
+        Vec::new()
+    }
 
     /// Deleted files (and directories) whose path `wanted` likes, by path. A file
     /// stands below `$Orphans` where its path is not known to the end. Costs about

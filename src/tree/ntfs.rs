@@ -5,9 +5,9 @@
 //! lost its directory stands in `$Orphans` (see the catalog's documentation).
 //! System files are not listed, but [`Tree::lookup`] finds them by name.
 //!
-//! Where records are damaged, folders list also what their index alone still
-//! tells (`crate::ntfs::salvage::lost_names`): a file of which nothing but its name is
-//! left must not be missing without a word.
+//! A folder that is listed is compared with its index (`crate::ntfs::salvage::listing`), and
+//! what only the index has is listed too: a file of which nothing but its name is left must
+//! not be missing without a word.
 
 mod stream;
 
@@ -18,7 +18,7 @@ use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Severity};
 use crate::model::metadata::{
     Content, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
 };
@@ -27,21 +27,25 @@ use crate::model::name::{NtName, NtPath};
 use crate::ntfs::error::NtfsError;
 use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
-use crate::ntfs::ondisk::record::{FileRef, Record, known};
+use crate::ntfs::ondisk::record::known;
 use crate::ntfs::ondisk::standard_information::StandardInformation;
 use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
-    Body, Catalog, CatalogEntry, DeletedFile, EfsData, File, FileAttribute, Folder, Kind, Security,
-    WofData, check_indexes, entry_flag, is_lost_folder, kind_of, list_deleted, lost_names,
-    of_volume, sweep,
+    Body, Catalog, CatalogEntry, Comparison, DeletedFile, EfsData, File, FileAttribute, Folder,
+    Kind, Security, WofData, compare, entry_flag, is_lost_folder, kind_of, list_deleted, of_volume,
+    sweep, why_only_a_name,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
 const MAX_FACT_BYTES: usize = 256 << 10;
 
-/// What only indexes tell is remembered of so many folders and names: some 32 MiB.
-const MOST_REMEMBERED: usize = 400_000;
+/// Folders whose index differs are remembered up to this number.
+const MOST_REMEMBERED: usize = 20_000;
+/// Folders whose index was compared, one bit each: up to this record (32 MiB).
+const MOST_COMPARED: u32 = 1 << 28;
+/// Differences between folders and their indexes are listed up to this number.
+const MOST_FINDINGS: usize = 200;
 
 /// An NTFS volume as a tree.
 pub struct NtfsTree {
@@ -52,18 +56,38 @@ pub struct NtfsTree {
     findings: Vec<Finding>,
     /// One bit a record, see [`NtfsTree::deleted`].
     deleted: Vec<u64>,
-    /// Records are damaged: files may be known by their names in indexes alone.
-    may_lack: bool,
-    /// What was found so, by the folder's record.
-    lost: Mutex<Remembered>,
+    /// File records that are in use and cannot be understood, or whose names are lost.
+    suspects: u64,
+    /// How indexes differ from the records, as far as folders were listed.
+    compared: Mutex<Compared>,
 }
 
-/// Names that only the indexes of folders tell, by the folder's record.
+/// What comparing folders with their indexes gave.
 #[derive(Default)]
-struct Remembered {
-    by_folder: BTreeMap<u32, Vec<(NtName, NodeId)>>,
-    /// Folders and names.
-    count: usize,
+struct Compared {
+    /// One bit a record: this folder agrees with its index.
+    clean: Vec<u64>,
+    /// By the folder's record.
+    differing: BTreeMap<u32, Arc<Comparison>>,
+    findings: Vec<(NtPath, Finding)>,
+    /// Findings beyond [`MOST_FINDINGS`].
+    more: u64,
+}
+
+impl Compared {
+    fn is_clean(&self, record: u32) -> bool {
+        self.clean.get(record as usize / 64).is_some_and(|word| word >> (record % 64) & 1 != 0)
+    }
+
+    fn set_clean(&mut self, record: u32) {
+        if record < MOST_COMPARED {
+            let word = record as usize / 64;
+            if self.clean.len() <= word {
+                self.clean.resize(word + 1, 0);
+            }
+            self.clean[word] |= 1 << (record % 64);
+        }
+    }
 }
 
 impl NtfsTree {
@@ -81,10 +105,12 @@ impl NtfsTree {
         let (catalog, report) = sweep(&volume, monitor)?;
         let findings = of_volume(&source, &volume, &catalog, &repairs, &report);
         let mended = &report.mended;
-        let tallies = [&report.damaged, &report.bad, &report.foreign, &report.unreadable];
-        let may_lack = mended.orphans + mended.nameless > 0
-            || tallies.iter().any(|tally| tally.count > 0)
-            || repairs.iter().any(|repair| matches!(repair, Repair::MftIncomplete { .. }));
+        let tallies =
+            [&report.damaged, &report.bad, &report.foreign, &report.unreadable, &report.blank];
+        let incomplete = |repair: &&Repair| matches!(repair, Repair::MftIncomplete { .. });
+        let suspects = tallies.iter().map(|tally| tally.count).sum::<u64>()
+            + mended.nameless
+            + repairs.iter().filter(incomplete).count() as u64;
         let info = TreeInfo {
             via: Via::Raw,
             source,
@@ -100,20 +126,14 @@ impl NtfsTree {
             info,
             findings,
             deleted: report.deleted,
-            may_lack,
-            lost: Mutex::default(),
+            suspects,
+            compared: Mutex::default(),
         })
     }
 
     /// What was found wrong with the volume while it was opened.
     pub fn findings(&self) -> Vec<Finding> {
         self.findings.clone()
-    }
-
-    /// Where directory indexes disagree with the file records. Reads every
-    /// directory, so it takes a while on a large volume.
-    pub fn check_indexes(&self, monitor: &dyn Monitor) -> Vec<Finding> {
-        check_indexes(&self.info.source, &self.volume, &self.catalog, monitor)
     }
 
     /// Every path of a file: one for each hard link.
@@ -129,37 +149,61 @@ impl NtfsTree {
 
     fn entry(&self, id: NodeId) -> Result<&CatalogEntry, TreeError> {
         self.catalog.node(id).ok_or_else(|| {
-            let record = FileRef(id.0).number();
-            let not_found = NtfsError::NotFound { what: "the file".into(), record };
-            // A name may have led here whose record is damaged: then that says more.
-            let why = self
-                .volume
-                .read_record(record)
-                .and_then(|(mut bytes, at)| Record::parse(&mut bytes, at).map(drop));
-            why.err().unwrap_or(not_found).into()
+            match why_only_a_name(&self.volume, &self.catalog, id) {
+                Ok(reason) => TreeError::OnlyAName { reason },
+                Err(error) => error.into(),
+            }
         })
     }
 
-    /// What the folder's index alone still tells of. An index is read once: the
-    /// disk may be failing.
-    fn lost_in(&self, folder: Folder) -> Vec<(NtName, NodeId)> {
-        let Folder::Record(record) = folder else { return Vec::new() };
-        if !self.may_lack {
-            return Vec::new();
-        }
-        let known = || self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lost) = known().by_folder.get(&record) {
-            return lost.clone();
+    /// How the folder's index differs from the records. Each index is read once: the disk may
+    /// be failing.
+    fn comparison(&self, folder: Folder) -> Option<Arc<Comparison>> {
+        let Folder::Record(record) = folder else { return None };
+        self.catalog.entry(record).filter(|entry| entry.is_directory())?;
+        let known = || self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let known = known();
+            if known.is_clean(record) {
+                return None;
+            }
+            if let Some(comparison) = known.differing.get(&record) {
+                return Some(Arc::clone(comparison));
+            }
         }
         // Without the lock: a slow disk holds up nobody else.
-        let lost = lost_names(&self.volume, &self.catalog, record);
+        let comparison = compare(&self.volume, &self.catalog, record);
         let mut known = known();
-        let count = known.count + 1 + lost.len();
-        if count <= MOST_REMEMBERED {
-            known.count = count;
-            known.by_folder.insert(record, lost.clone());
+        if comparison.is_clean() {
+            known.set_clean(record);
+            return None;
         }
-        lost
+        let comparison = Arc::new(comparison);
+        if known.differing.len() < MOST_REMEMBERED
+            && known.differing.insert(record, Arc::clone(&comparison)).is_none()
+        {
+            let path = self.catalog.paths(record).into_iter().next().unwrap_or_default();
+            for finding in comparison.findings(&path) {
+                if known.findings.len() < MOST_FINDINGS {
+                    known.findings.push((path.clone(), finding));
+                } else {
+                    known.more += 1;
+                }
+            }
+        }
+        Some(comparison)
+    }
+
+    /// Why a folder may have had more files than anything on the volume lists.
+    fn doubt(&self, folder: Folder) -> Option<String> {
+        let damage = self.comparison(folder)?.damage.first()?.clone();
+        (self.suspects > 0).then(|| {
+            format!(
+                "files may be missing from this folder: its list of names is damaged ({damage}), \
+                 and file records of this volume are damaged ({})",
+                self.suspects
+            )
+        })
     }
 
     fn file(&self, entry: &CatalogEntry) -> Result<File, NtfsError> {
@@ -221,9 +265,13 @@ impl Tree for NtfsTree {
         }
         let folder = Folder::from_id(id);
         let mut children = self.catalog.children(folder);
-        let lost = self.lost_in(folder);
-        if !lost.is_empty() {
-            children.extend(lost);
+        if let Some(comparison) = self.comparison(folder) {
+            for (name, _) in &mut children {
+                if let Some(new) = comparison.new_name(name) {
+                    *name = new.clone();
+                }
+            }
+            children.extend(comparison.added.iter().cloned());
             children.sort();
         }
         Ok(children.into_iter().map(|(name, node)| Entry { name, node }).collect())
@@ -235,8 +283,17 @@ impl Tree for NtfsTree {
             let damaged = is_lost_folder(id).then(|| lost.to_owned());
             return Ok(Metadata { damaged: damaged.into_iter().collect(), ..Metadata::default() });
         }
-        let file = self.file(self.entry(id)?)?;
+        let entry = self.entry(id)?;
+        let file = self.file(entry)?;
         let mut facts = Metadata { damaged: file.damage.clone(), ..Metadata::default() };
+        if entry.has(entry_flag::REVIVED) {
+            let lost = "its file record is marked as deleted, although its folder and the file \
+                        table still list it";
+            facts.damaged.push(lost.to_owned());
+        }
+        if entry.is_directory() {
+            facts.damaged.extend(self.doubt(Folder::Record(entry.record)));
+        }
         // A device that is gone is no loss of a fact.
         let mut gone = None;
         let mut value = |kind: u32, what: &str| {
@@ -267,6 +324,9 @@ impl Tree for NtfsTree {
             return Err(error.into());
         }
         facts.short_name = short_name(&file, name);
+        if u64::from(entry.record) != known::ROOT {
+            facts.misnamed = name.and_then(|name| misnamed(&file, name));
+        }
         let kind = self.kind(&file);
         facts.streams = streams(&file, &kind);
         facts.content = match kind {
@@ -286,7 +346,12 @@ impl Tree for NtfsTree {
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
-        let file = self.file(self.entry(id)?)?;
+        let entry = self.entry(id)?;
+        if entry.has(entry_flag::OVERWRITTEN) {
+            let reason = "its file record is marked as deleted, and another file has its clusters";
+            return Err(self.no_data(id, reason.to_owned()));
+        }
+        let file = self.file(entry)?;
         let what = || stream.map_or("the data".into(), |name| format!("the stream {name}"));
         let data = file.find(kind::DATA, stream).ok_or_else(|| file.missing(&what()))?;
         if data.is_encrypted() && stream.is_some() {
@@ -332,8 +397,12 @@ impl Tree for NtfsTree {
     }
 
     fn is_damaged(&self, id: NodeId) -> bool {
-        self.catalog.node(id).is_some_and(|entry| entry.has(entry_flag::DAMAGED))
-            || is_lost_folder(id)
+        const FLAGS: u8 = entry_flag::DAMAGED | entry_flag::REVIVED | entry_flag::OVERWRITTEN;
+        is_lost_folder(id)
+            || self.catalog.node(id).is_some_and(|entry| {
+                let folder = Folder::Record(entry.record);
+                entry.has(FLAGS) || entry.is_directory() && self.doubt(folder).is_some()
+            })
     }
 
     fn deleted(
@@ -344,15 +413,40 @@ impl Tree for NtfsTree {
         Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
     }
 
+    fn noticed(&self, below: &[NtPath]) -> Vec<Finding> {
+        let known = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_wanted =
+            |path: &NtPath| below.iter().any(|top| path.names().starts_with(top.names()));
+        let mut findings: Vec<_> = known
+            .findings
+            .iter()
+            .filter(|(path, _)| is_wanted(path))
+            .map(|(_, finding)| finding.clone())
+            .collect();
+        if known.more > 0 {
+            findings.push(Finding {
+                code: "ntfs-index-more",
+                severity: Severity::Warning,
+                path: self.info.source.clone(),
+                what: format!("{} more differences between folders and their indexes.", known.more),
+                meaning: "The volume is badly damaged.".into(),
+                action: "Copy first. chkdsk can mend the indexes when the copy is safe.".into(),
+            });
+        }
+        findings
+    }
+
     fn lookup(&self, path: &NtPath) -> Result<NodeId, TreeError> {
         let mut at = self.root();
         for name in path.names() {
             let folder = Folder::from_id(at);
-            let lost = || {
-                let mut lost = self.lost_in(folder).into_iter();
-                lost.find(|(own, _)| own == name).map(|(_, node)| node)
+            let by_index = || {
+                let comparison = self.comparison(folder)?;
+                let added = comparison.added.iter().find(|(own, _)| own == name);
+                let renamed = || self.catalog.child_named(folder, comparison.old_name(name)?);
+                added.map(|(_, node)| *node).or_else(renamed)
             };
-            at = self.catalog.child_named(folder, name).or_else(lost).ok_or_else(|| {
+            at = self.catalog.child_named(folder, name).or_else(by_index).ok_or_else(|| {
                 TreeError::NotFound {
                     path: path.to_string(),
                     source_name: self.info.source.clone(),
@@ -394,6 +488,23 @@ fn standard_information(file: &File) -> Option<StandardInformation> {
         Body::Resident(value) => StandardInformation::parse(value),
         Body::NonResident { .. } => None,
     }
+}
+
+/// Why `name` is in doubt, which a folder's index or a name that Lifeboat made up gave.
+fn misnamed(file: &File, name: &NtName) -> Option<String> {
+    let names = file.all(kind::FILE_NAME).filter_map(|attribute| match &attribute.body {
+        Body::Resident(value) => FileName::parse(value),
+        Body::NonResident { .. } => None,
+    });
+    let mut names: Vec<NtName> = names.map(|own| own.name()).collect();
+    if names.contains(name) {
+        return None;
+    }
+    names.truncate(1);
+    Some(match names.pop() {
+        Some(own) => format!("its file record has another name: {own}"),
+        None => "its file record has no name".to_owned(),
+    })
 }
 
 /// The DOS name beside `name` (or beside any, for `None`): it stands in the

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo};
+use crate::model::finding::Finding;
 use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::name::{NtName, NtPath, SEAL, USMT};
 
@@ -85,6 +86,10 @@ impl Tree for SubtreeView {
 
     fn is_damaged(&self, id: NodeId) -> bool {
         self.inner.is_damaged(id)
+    }
+
+    fn noticed(&self, below: &[NtPath]) -> Vec<Finding> {
+        self.inner.noticed(below)
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {

@@ -72,16 +72,19 @@ impl Markers {
     pub fn read(tree: &dyn Tree, folder: NodeId) -> Result<Self, TreeError> {
         let mut found = Self::default();
         for entry in tree.children(folder)? {
-            let Ok(node) = tree.node(entry.node) else { continue };
             let Some(name) = entry.name.as_str() else { continue };
-            if node.kind == NodeKind::Directory {
+            let node = tree.node(entry.node);
+            if let Ok(node) = &node
+                && node.kind == NodeKind::Directory
+            {
                 if name.eq_ignore_ascii_case(FILE) && node.is_plain_directory() {
                     found.file_folder = Some(entry.node);
                     found.file_drives = drives_in(tree, entry.node);
                 }
                 continue;
             }
-            let marker = Marker { node: entry.node, size: node.size };
+            // A marker of which only the name is left still says what kind of store this is.
+            let marker = Marker { node: entry.node, size: node.map_or(0, |node| node.size) };
             let is = |marker: &str| name.eq_ignore_ascii_case(marker);
             let prefix = name.get(..HARDLINK_DISTRIBUTED.len());
             if is(CATALOG) {

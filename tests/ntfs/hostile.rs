@@ -110,7 +110,7 @@ fn look_at_everything(device: Arc<dyn Device>) -> usize {
     }
     tree.find_named(&["USMT", "in pieces"], &Silent).unwrap();
     tree.deleted(&|_| true, &Silent).unwrap();
-    tree.check_indexes(&Silent);
+    support::damage::index_findings(&tree);
     seen
 }
 
@@ -193,7 +193,7 @@ fn a_volume_built_byte_by_byte_is_read() {
     assert!(facts.object_id.is_some() && facts.extended_attributes.is_some());
     let old_style = tree.facts(id("USMT/folder"), None).unwrap().security;
     assert!(facts.security.is_some() && facts.security == old_style);
-    let wrong = tree.check_indexes(&Silent);
+    let wrong = support::damage::index_findings(&tree);
     assert!(wrong.iter().all(|finding| finding.path != "USMT/folder"), "{wrong:?}");
     let deleted = tree.deleted(&|_| true, &Silent).unwrap();
     let deleted: Vec<_> = deleted.iter().map(|f| (f.path.to_string(), f.readable)).collect();

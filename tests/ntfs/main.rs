@@ -6,6 +6,7 @@
 mod codecs;
 mod content;
 mod damage;
+mod damager;
 mod findings;
 mod hostile;
 mod random;

@@ -10,10 +10,9 @@
 //! folder `$Orphans` is listed in the root only when there is something in it.
 
 pub(crate) mod builder;
+mod revival;
 mod same_names;
 pub(crate) mod sweep;
-
-use std::collections::BTreeSet;
 
 use super::ondisk::record::{FileRef, known};
 use crate::model::metadata::{NodeId, Times};
@@ -60,6 +59,10 @@ pub(crate) mod entry_flag {
     pub(crate) const RESIDENT: u8 = 4;
     /// The record is torn, or an attribute in it is broken.
     pub(crate) const DAMAGED: u8 = 8;
+    /// The record lost its in-use bit; see [`super::revival`].
+    pub(crate) const REVIVED: u8 = 16;
+    /// The same, and its clusters belong to another file.
+    pub(crate) const OVERWRITTEN: u8 = 32;
 }
 
 /// [`Entry::lcn`] of a file whose data has no place.
@@ -224,16 +227,6 @@ impl Catalog {
         children
     }
 
-    /// All names in a folder with their files' record numbers, hidden ones
-    /// included.
-    pub(crate) fn names_in(&self, folder: Folder) -> BTreeSet<(NtName, u64)> {
-        let name = |link: &Link| NtName::from_wtf8(self.name_bytes(link));
-        self.links_in(folder)
-            .iter()
-            .filter_map(|link| Some((name(link)?, u64::from(link.record))))
-            .collect()
-    }
-
     /// The node called `name` in a folder; ASCII case is ignored where no name
     /// fits exactly. In the root, system files come last, by their exact name.
     pub(crate) fn child_named(&self, folder: Folder, name: &NtName) -> Option<NodeId> {
@@ -351,7 +344,7 @@ impl Catalog {
         folders
     }
 
-    fn links_in(&self, folder: Folder) -> &[Link] {
+    pub(crate) fn links_in(&self, folder: Folder) -> &[Link] {
         let key = match folder {
             Folder::Record(record) => (false, record, 0),
             Folder::Lost(record, sequence) => (true, record, sequence),

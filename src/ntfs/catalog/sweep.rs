@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::{panic, thread};
 
 use super::builder::{Builder, DataMetadata, Mended};
+use super::revival::{self, Revival};
 use super::{Catalog, Entry, NO_LCN, entry_flag, same_names};
 use crate::disk::TornReadRetry;
 use crate::model::bytes::u32_at;
@@ -60,6 +61,12 @@ pub(crate) struct Report {
     pub(crate) foreign: Tally,
     /// Records that the device could not read.
     pub(crate) unreadable: Tally,
+    /// Records without a signature, or of another file that was deleted, which `$MFT`'s bitmap
+    /// says are in use: zeros, or the fill pattern of a rescue image.
+    pub(crate) blank: Tally,
+    /// Records that lost their in-use bit, while bitmap and index still have the file: they are
+    /// in the catalog ([`entry_flag::REVIVED`]).
+    pub(crate) revived: Tally,
     /// One bit a record: not in use any more, but still telling of a file.
     pub(crate) deleted: Vec<u64>,
     /// What the catalog had to put right.
@@ -77,10 +84,15 @@ pub(crate) fn sweep(
     let sizes = Sizes { allocated: size, size, valid_data_length: size };
     let source = Source::Clusters { runs: volume.mft().clone(), sizes, unit_clusters: 0 };
     let reader = DataReader::new(Arc::clone(volume), source);
+    let bitmap = bitmap(volume);
+    let in_use: u64 = bitmap.iter().map(|byte| u64::from(byte.count_ones())).sum();
+    let in_use = usize::try_from(in_use.min(total)).unwrap_or(0);
     let mut sweep = Sweep {
-        builder: Builder::with_capacity(records_in_use(volume).min(MOST_AT_ONCE)),
+        builder: Builder::with_capacity(in_use.min(MOST_AT_ONCE)),
         report: Report::default(),
         patience: TornReadRetry::default(),
+        bitmap,
+        revival: Revival::default(),
     };
     let mut number = 0;
     let holes = read_ahead(reader, record_bytes, |block| {
@@ -111,6 +123,9 @@ pub(crate) fn sweep(
     let Sweep { builder, mut report, .. } = sweep;
     let (mut catalog, mended) = builder.finish();
     report.mended = mended;
+    if report.revived.count > 0 {
+        revival::mark_overwritten(volume, &mut catalog, monitor)?;
+    }
     report.mended.same_names = same_names::settle(volume, &mut catalog);
     report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))
@@ -152,30 +167,44 @@ fn read_ahead(
     })
 }
 
-/// How many records `$MFT`'s own bitmap counts, to ask for the right amount of
-/// memory at once. A guess is good enough: 0 where it cannot be read.
-fn records_in_use(volume: &Arc<Volume>) -> usize {
+/// `$MFT`'s own bitmap, a bit for each record that is in use; empty where it cannot be read.
+fn bitmap(volume: &Arc<Volume>) -> Vec<u8> {
     // A bitmap of 64 million records has 8 MiB.
     let limit = usize::try_from(volume.records() / 8 + 4096).unwrap_or(usize::MAX).min(8 << 20);
     let bitmap = File::load(volume, known::MFT, &Vec::new).and_then(|mft| {
         let bitmap = mft.find(kind::BITMAP, None).ok_or_else(|| mft.missing("$BITMAP"))?;
         mft.value(volume, bitmap, limit)
     });
-    let count: u64 = bitmap.unwrap_or_default().iter().map(|b| u64::from(b.count_ones())).sum();
-    usize::try_from(count.min(volume.records())).unwrap_or(0)
+    bitmap.unwrap_or_default()
 }
 
 struct Sweep {
     builder: Builder,
     report: Report,
     patience: TornReadRetry,
+    bitmap: Vec<u8>,
+    revival: Revival,
 }
 
 impl Sweep {
-    fn record(&mut self, volume: &Volume, number: u32, bytes: &mut [u8], at: u64) {
-        // A blank one was never used. `BAAD` is how Windows marks torn ones.
+    /// Whether the bitmap says that a file has this record. (What it says of the reserved
+    /// ones means nothing.)
+    fn is_marked(&self, number: u32) -> bool {
+        let byte = self.bitmap.get(number as usize / 8).copied().unwrap_or(0);
+        u64::from(number) >= known::FIRST_USER && byte >> (number % 8) & 1 != 0
+    }
+
+    /// A record of which nothing is left. Without its mark it was never used, or not for long.
+    fn nothing_left(&mut self, number: u32) {
+        if self.is_marked(number) {
+            self.report.blank.add(u64::from(number));
+        }
+    }
+
+    fn record(&mut self, volume: &Arc<Volume>, number: u32, bytes: &mut [u8], at: u64) {
+        // `BAAD` is how Windows marks torn ones.
         if !Record::has_signature(bytes) && !bytes.starts_with(b"BAAD") {
-            return;
+            return self.nothing_left(number);
         }
         let mut again;
         let record = match Record::parse(bytes, at) {
@@ -199,10 +228,19 @@ impl Sweep {
         if record.number.is_some_and(|own| own != number && !is_reserved(own)) {
             if record.in_use {
                 self.report.foreign.add(u64::from(number));
+            } else {
+                self.nothing_left(number);
             }
             return;
         }
         if !record.in_use {
+            if self.is_marked(number)
+                && record.base.is_none()
+                && self.revival.is_listed(volume, number, &record)
+            {
+                self.report.revived.add(u64::from(number));
+                return self.base(volume, number, &record, entry_flag::REVIVED);
+            }
             if record.base.is_none() && u64::from(number) >= known::FIRST_USER {
                 // Grows as they are met: a table may claim to be of any size.
                 let word = number as usize / 64;
@@ -214,18 +252,18 @@ impl Sweep {
             return;
         }
         match record.base {
-            None => self.base(number, &record),
-            Some(base) => self.extension(number, base, &record),
+            None => self.base(volume, number, &record, 0),
+            Some(base) => self.extension(volume, number, base, &record),
         }
     }
 
-    fn base(&mut self, number: u32, record: &Record<'_>) {
+    fn base(&mut self, volume: &Volume, number: u32, record: &Record<'_>, flags: u8) {
         let is_directory = record.is_directory || u64::from(number) == known::ROOT;
         let mut entry = Entry {
             record: number,
             sequence: record.sequence,
             lcn: NO_LCN,
-            flags: if is_directory { entry_flag::DIRECTORY } else { 0 },
+            flags: flags | if is_directory { entry_flag::DIRECTORY } else { 0 },
             ..Entry::default()
         };
         let mut is_damaged = record.is_torn;
@@ -271,7 +309,7 @@ impl Sweep {
                     }
                 }
                 kind::DATA if attribute.is_named(wof::STREAM) => packed = data_facts(&attribute),
-                kind::REPARSE_POINT => entry.reparse_tag = reparse_tag(&attribute),
+                kind::REPARSE_POINT => entry.reparse_tag = reparse_tag(volume, &attribute),
                 _ => {}
             }
         }
@@ -301,7 +339,7 @@ impl Sweep {
         self.builder.add_entry(entry);
     }
 
-    fn extension(&mut self, number: u32, base: FileRef, record: &Record<'_>) {
+    fn extension(&mut self, volume: &Volume, number: u32, base: FileRef, record: &Record<'_>) {
         self.builder.add_extension(base, number);
         let Ok(base_number) = u32::try_from(base.number()) else { return };
         for attribute in record.attributes() {
@@ -320,7 +358,7 @@ impl Sweep {
                         self.builder.add_data(base, data);
                     }
                 }
-                kind::REPARSE_POINT => self.builder.add_tag(base, reparse_tag(&attribute)),
+                kind::REPARSE_POINT => self.builder.add_tag(base, reparse_tag(volume, &attribute)),
                 _ => {}
             }
         }
@@ -356,6 +394,21 @@ pub(crate) fn data_facts(attribute: &Attribute<'_>) -> Option<DataMetadata> {
     }
 }
 
-fn reparse_tag(attribute: &Attribute<'_>) -> u32 {
-    attribute.resident().and_then(|value| u32_at(value, 0)).unwrap_or(0)
+/// The tag of reparse data; 0 where it cannot be had. Data of more than some 700 bytes is not
+/// in the record.
+fn reparse_tag(volume: &Volume, attribute: &Attribute<'_>) -> u32 {
+    let tag = match attribute.value {
+        Value::Resident(value) => u32_at(value, 0),
+        Value::NonResident(value) => {
+            let first = runs::decode(value.runs, 0).next().and_then(Result::ok);
+            let offset = match first.map(|run| run.place) {
+                Some(Place::Cluster(cluster)) => volume.boot().cluster_offset(cluster),
+                _ => None,
+            };
+            let mut tag = [0; 4];
+            let read = offset.map(|offset| volume.medium().read("reparse data", offset, &mut tag));
+            read.is_some_and(|read| read.is_ok()).then(|| u32::from_le_bytes(tag))
+        }
+    };
+    tag.unwrap_or(0)
 }

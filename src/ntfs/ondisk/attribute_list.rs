@@ -28,10 +28,12 @@ pub struct ListEntry {
 
 /// Reads a list. Gives the entries before the first broken one, and that one's
 /// error; `at` is where the list stands on the volume, as far as that is known.
+/// Every list has an entry, and ends with one: zeros are what a rescue image has where
+/// the disk could not be read.
 pub fn parse(bytes: &[u8], at: u64) -> (Vec<ListEntry>, Option<NtfsError>) {
     let mut entries = Vec::new();
     let mut rest = bytes;
-    while rest.iter().any(|b| *b != 0) {
+    while !rest.is_empty() || entries.is_empty() {
         let Some((entry, length)) = entry(rest) else {
             let offset = at.saturating_add((bytes.len() - rest.len()) as u64);
             let found = format!("{} bytes that are not an entry", rest.len());

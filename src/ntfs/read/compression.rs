@@ -9,6 +9,7 @@ use super::data::{Clusters, Holes, NO_PLACE};
 use crate::model::loss::Hole;
 use crate::ntfs::codec::lznt1;
 use crate::ntfs::error::NtfsError;
+use crate::ntfs::ondisk::attribute::Sizes;
 use crate::ntfs::ondisk::runs::{Place, Run, RunList};
 
 /// How many bytes of units are read at once where they lie side by side.
@@ -16,6 +17,10 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// The largest unit that is believed: 64 KiB in practice, but the field allows
 /// any power of two.
 pub(crate) const MAX_UNIT_BYTES: u64 = 4 << 20;
+
+/// Why there is a hole where the clusters of a unit hold zeros, or end with some: a unit of
+/// zeros has no clusters.
+const NO_CHUNKS: &str = "zeros are in the place of compressed data";
 
 /// The units unpacked last.
 #[derive(Debug, Default)]
@@ -29,12 +34,12 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// Fills `buf` from byte `position` of the stream of `size` bytes.
+    /// Fills `buf` from byte `position` of the stream of these sizes.
     pub(crate) fn read(
         &mut self,
         clusters: &Clusters<'_>,
         unit: u64,
-        size: u64,
+        sizes: &Sizes,
         position: u64,
         buf: &mut [u8],
         holes: &mut Holes,
@@ -43,7 +48,7 @@ impl Units {
         while done < buf.len() {
             let at = position + done as u64;
             if !(self.start..self.end()).contains(&at) {
-                self.load(clusters, unit, size, at / unit * unit)?;
+                self.load(clusters, unit, sizes, at / unit * unit)?;
             }
             let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
             let part = self.plain.get(from..).unwrap_or_default();
@@ -67,7 +72,7 @@ impl Units {
         &mut self,
         clusters: &Clusters<'_>,
         unit: u64,
-        size: u64,
+        sizes: &Sizes,
         start: u64,
     ) -> Result<(), NtfsError> {
         self.start = start;
@@ -84,7 +89,7 @@ impl Units {
                 gather(clusters.runs, at / cluster_bytes, unit / cluster_bytes, &mut all);
             let packed_bytes = allocated * cluster_bytes;
             // A run list may leave out the sparse end of the last unit.
-            let is_short = packed_bytes < unit.min(size.saturating_sub(at));
+            let is_short = packed_bytes < unit.min(sizes.size.saturating_sub(at));
             plan.push((packed_bytes, allocated > 0 && (sparse > 0 || is_short)));
             at += unit;
         }
@@ -102,7 +107,10 @@ impl Units {
             let (own, rest) = input.split_at(usize::try_from(bytes).unwrap_or(0).min(input.len()));
             let own_gaps = clip(gaps.list(), from, from + bytes);
             if is_packed {
-                self.unpack(own, &own_gaps, end);
+                let written = sizes.size.min(sizes.valid_data_length);
+                let needed = written.saturating_sub(self.end());
+                let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+                self.unpack(own, &own_gaps, end, needed);
             } else {
                 // Plain, or zeros: the bytes stand where they belong.
                 let at = self.end();
@@ -123,17 +131,20 @@ impl Units {
         self.start + self.plain.len() as u64
     }
 
-    /// Unpacks one unit, which fills `plain` up to `end`.
-    fn unpack(&mut self, input: &[u8], gaps: &[Hole], end: usize) {
+    /// Unpacks one unit, which fills `plain` up to `end`, and must have `needed` bytes.
+    fn unpack(&mut self, input: &[u8], gaps: &[Hole], end: usize, needed: usize) {
         // What is behind a gap cannot be unpacked, what is before it can.
         let good = gaps.first().and_then(|gap| usize::try_from(gap.offset).ok());
         let input = good.and_then(|good| input.get(..good)).unwrap_or(input);
         let room = end - self.plain.len();
+        let start = self.plain.len();
         let result = lznt1::decompress(input, &mut self.plain, room);
         let reason = match (gaps.first(), result) {
             (Some(gap), _) => gap.reason.clone(),
             (None, Err(error)) => error.to_string(),
-            (None, Ok(())) => return,
+            // What is behind the end of the stream need not be there.
+            (None, Ok(())) if self.plain.len() - start >= needed.min(room) => return,
+            (None, Ok(())) => NO_CHUNKS.to_owned(),
         };
         let length = end.saturating_sub(self.plain.len()) as u64;
         self.holes.push(Hole { offset: self.end(), length, reason });

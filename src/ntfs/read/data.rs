@@ -167,7 +167,7 @@ impl DataReader {
                 } else {
                     let unit = unit_clusters * u64::from(boot.cluster_bytes);
                     let holes = &mut self.holes;
-                    self.units.read(&runs, unit, sizes.size, self.position, buf, holes)?;
+                    self.units.read(&runs, unit, sizes, self.position, buf, holes)?;
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! One file, gathered from its base record and the records that extend it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::compression::MAX_UNIT_BYTES;
@@ -8,7 +9,7 @@ use super::volume::Volume;
 use crate::model::name::NtName;
 use crate::ntfs::error::{NtfsError, damaged};
 use crate::ntfs::ondisk::attribute::{Attribute, Sizes, Value, flag, kind};
-use crate::ntfs::ondisk::attribute_list;
+use crate::ntfs::ondisk::attribute_list::{self, ListEntry};
 use crate::ntfs::ondisk::record::{FileRef, Record};
 use crate::ntfs::ondisk::runs::RunList;
 
@@ -98,19 +99,23 @@ impl File {
         file.add_record(&record);
         let Some(list) = file.find(kind::ATTRIBUTE_LIST, None) else { return Ok(file) };
         let base = FileRef::new(number, record.sequence);
-        let mut records = match file.read_list(volume, list) {
-            Ok((records, None)) => records,
-            Ok((mut records, Some(error))) => {
-                file.damage.push(error.to_string());
-                records.extend(extensions().into_iter().map(FileRef));
-                records
-            }
-            Err(error) => {
-                file.damage.push(error.to_string());
-                extensions().into_iter().map(FileRef).collect()
-            }
+        let (entries, error) = match file.read_list(volume, list) {
+            Ok(list) => list,
+            Err(error) => (Vec::new(), Some(error)),
         };
-        let mut seen = std::collections::HashSet::from([number]);
+        let mut records: Vec<_> = entries.iter().map(|entry| entry.record).collect();
+        // Every file has attributes in its own record, and its list has them.
+        let is_own = |entry: &ListEntry| entry.record.number() == number;
+        if let Some(error) = error {
+            file.damage.push(error.to_string());
+        } else if !entries.iter().any(is_own) {
+            let list = damaged("attribute list", at, "the record itself", "other records only");
+            file.damage.push(list.to_string());
+        }
+        if !file.damage.is_empty() {
+            records.extend(extensions().into_iter().map(FileRef));
+        }
+        let mut seen = HashSet::from([number]);
         records.retain(|r| seen.insert(r.number()));
         if records.len() > MAX_RECORDS {
             file.damage.push(format!("it lists {} records, which is too many", records.len()));
@@ -126,7 +131,29 @@ impl File {
             }
         }
         file.sort_pieces();
+        file.compare_list(&entries);
         Ok(file)
+    }
+
+    /// Adds to the damage that the list has attributes which the records do not.
+    fn compare_list(&mut self, entries: &[ListEntry]) {
+        let mut have = HashSet::new();
+        for attribute in &self.attributes {
+            let firsts: Vec<u64> = match &attribute.body {
+                Body::Resident(_) => vec![0],
+                Body::NonResident { pieces, .. } => pieces.iter().map(|piece| piece.0).collect(),
+            };
+            have.extend(firsts.into_iter().map(|vcn| (attribute.kind, &attribute.name, vcn)));
+        }
+        let missing = entries
+            .iter()
+            .find(|entry| !have.contains(&(entry.kind, &entry.name, entry.first_vcn)));
+        if let Some(missing) = missing {
+            let what = format!("attribute {:#x} in record {:?}", missing.kind, missing.record);
+            let error = damaged("attribute list", self.at, what, "no such attribute");
+            self.damage.push(error.to_string());
+            self.damage.truncate(MAX_DAMAGE);
+        }
     }
 
     /// The first attribute of that type and name (`None`: unnamed).
@@ -234,7 +261,7 @@ impl File {
         &self,
         volume: &Volume,
         list: &FileAttribute,
-    ) -> Result<(Vec<FileRef>, Option<NtfsError>), NtfsError> {
+    ) -> Result<(Vec<ListEntry>, Option<NtfsError>), NtfsError> {
         let bytes = match &list.body {
             Body::Resident(bytes) => bytes.clone(),
             Body::NonResident { sizes, pieces, .. } => {
@@ -250,8 +277,7 @@ impl File {
                 super::data::read_metadata(volume.medium(), volume.boot(), &value)?
             }
         };
-        let (entries, error) = attribute_list::parse(&bytes, self.at);
-        Ok((entries.into_iter().map(|e| e.record).collect(), error))
+        Ok(attribute_list::parse(&bytes, self.at))
     }
 
     fn add_extension(

@@ -1,9 +1,10 @@
 //! Directory indexes, `$I30` (Linux-NTFS, "Index root", "Index allocation").
 //!
 //! Lifeboat lists folders from the file records, so an index is only a second
-//! opinion: it settles which of two files with one name is the right one, and a
-//! check tells where it disagrees with the records.
+//! opinion: it settles which of two files with one name is the right one, and has
+//! the names of files whose records are lost.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::file::File;
@@ -21,6 +22,10 @@ const WHAT: &str = "directory index";
 const MAX_ENTRIES: usize = 8 << 20;
 /// A bitmap for that many blocks.
 const MAX_BITMAP_BYTES: usize = 1 << 20;
+/// Blocks that are kept although the bitmap does not count them.
+const MAX_UNUSED: usize = 4096;
+/// So many damages are kept.
+const MAX_DAMAGE: usize = 32;
 
 /// What an index lists.
 #[derive(Debug, Default)]
@@ -31,9 +36,18 @@ pub struct Listing {
     pub damage: Vec<String>,
 }
 
+/// What the entries of a node lead to.
+#[derive(Debug, Default)]
+pub struct Entries {
+    /// Names (DOS names left out) and the files they point to.
+    pub names: Vec<(NtName, FileRef)>,
+    /// The index blocks below, by their first cluster number in the index.
+    pub below: Vec<u64>,
+}
+
 /// The entries of one node: `bytes` from its index header on. Stops at the
 /// first that makes no sense, and tells at which byte that is.
-pub fn entries(bytes: &[u8], names: &mut Vec<(NtName, FileRef)>) -> Result<(), usize> {
+pub fn entries(bytes: &[u8], found: &mut Entries) -> Result<(), usize> {
     let number = |at| u32_at(bytes, at).and_then(|n| usize::try_from(n).ok());
     let mut at = number(0).ok_or(0_usize)?;
     let end = number(4).ok_or(4_usize)?.min(bytes.len());
@@ -42,16 +56,23 @@ pub fn entries(bytes: &[u8], names: &mut Vec<(NtName, FileRef)>) -> Result<(), u
         let length = usize::from(u16_at(entry, 8).ok_or(at)?);
         let key_length = usize::from(u16_at(entry, 10).ok_or(at)?);
         let flags = u16_at(entry, 12).ok_or(at)?;
+        if length < 0x10
+            || length % 8 != 0
+            || length > entry.len()
+            || found.names.len() >= MAX_ENTRIES
+        {
+            return Err(at);
+        }
+        if flags & 1 != 0 {
+            found.below.push(u64_at(entry, length - 8).ok_or(at)?);
+        }
         if flags & 2 != 0 {
             return Ok(());
-        }
-        if length < 0x10 || length % 8 != 0 || length > entry.len() || names.len() >= MAX_ENTRIES {
-            return Err(at);
         }
         let key = entry.get(0x10..0x10 + key_length).filter(|k| k.len() + 0x10 <= length);
         let name = key.and_then(FileName::parse).ok_or(at)?;
         if name.namespace != Namespace::Dos {
-            names.push((name.name(), FileRef(u64_at(entry, 0).ok_or(at)?)));
+            found.names.push((name.name(), FileRef(u64_at(entry, 0).ok_or(at)?)));
         }
         at += length;
     }
@@ -65,10 +86,16 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
         .ok_or_else(|| directory.missing("$INDEX_ROOT"))?;
     let root = directory.value(volume, root, 65_536)?;
     let mut listing = Listing::default();
-    if let Err(byte) = root.get(0x10..).ok_or(0).and_then(|b| entries(b, &mut listing.names)) {
+    let mut found = Entries::default();
+    if let Err(byte) = root.get(0x10..).ok_or(0).and_then(|b| entries(b, &mut found)) {
         listing.damage.push(format!("$INDEX_ROOT, byte {}: no index entry", byte + 0x10));
     }
     let Some(allocation) = directory.find(kind::INDEX_ALLOCATION, Some(&i30)) else {
+        if !found.below.is_empty() {
+            let lost = directory.missing("$INDEX_ALLOCATION").to_string();
+            listing.damage.push(format!("its index blocks cannot be found ({lost})"));
+        }
+        listing.names = found.names;
         return Ok(listing);
     };
     let block_bytes = u32_at(&root, 8).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
@@ -76,34 +103,72 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
         let found = block_bytes.to_string();
         return Err(damaged(WHAT, directory.at, "the size of an index block", found));
     }
+    // Blocks are numbered by clusters, or by 512 bytes where clusters are larger than blocks.
+    let unit = match volume.cluster_bytes() {
+        cluster if cluster <= block_bytes as u64 => cluster,
+        _ => 512,
+    };
     // Without its bitmap every block is looked at: old ones are told apart by
     // the comparison with the records.
-    let bitmap = directory
-        .find(kind::BITMAP, Some(&i30))
-        .and_then(|bitmap| directory.value(volume, bitmap, MAX_BITMAP_BYTES).ok());
+    let bitmap = directory.find(kind::BITMAP, Some(&i30));
+    let bitmap = bitmap.and_then(|b| directory.value(volume, b, MAX_BITMAP_BYTES).ok());
+    let is_used = |number: usize| {
+        bitmap.as_ref().is_none_or(|bitmap| {
+            bitmap.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 != 0)
+        })
+    };
     let mut reader = directory.reader(volume, allocation)?;
-    let mut buf = vec![0; (1 << 20) / block_bytes * block_bytes];
+    let size = usize::try_from(reader.len()).unwrap_or(usize::MAX).min(1 << 20);
+    let mut buf = vec![0; size.next_multiple_of(block_bytes)];
     let mut number = 0_usize;
+    // Blocks whose bit is not set, in case one of the others leads to them.
+    let mut unused = BTreeMap::new();
+    let mut used = BTreeSet::new();
     loop {
         let n = reader.read(&mut buf)?;
         if n == 0 {
             break;
         }
         for block in buf[..n].chunks_exact_mut(block_bytes) {
-            let is_used = bitmap.as_ref().is_none_or(|b| {
-                b.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 != 0)
-            });
-            if is_used && let Err(why) = read_block(block, &mut listing.names) {
-                listing.damage.push(format!("index block {number}: {why}"));
+            let vcn = (number as u64).saturating_mul(block_bytes as u64) / unit;
+            if is_used(number) {
+                used.insert(vcn);
+                if let Err(why) = read_block(block, vcn, &mut found) {
+                    listing.damage.push(format!("index block {number}: {why}"));
+                }
+            } else {
+                let mut own = Entries::default();
+                if unused.len() < MAX_UNUSED && read_block(block, vcn, &mut own).is_ok() {
+                    unused.insert(vcn, own);
+                }
             }
             number += 1;
         }
     }
+    // A block that lost its bit.
+    let mut pending = std::mem::take(&mut found.below);
+    while let Some(vcn) = pending.pop() {
+        if !used.insert(vcn) {
+            continue;
+        }
+        let what = match unused.remove(&vcn) {
+            Some(mut own) => {
+                found.names.append(&mut own.names);
+                pending.append(&mut own.below);
+                "is not marked as in use"
+            }
+            None => "is missing",
+        };
+        listing.damage.push(format!("the index block at cluster {vcn} of the index {what}"));
+    }
+    listing.names = found.names;
     listing.damage.extend(reader.holes().iter().take(16).map(|hole| hole.reason.clone()));
+    listing.damage.truncate(MAX_DAMAGE);
     Ok(listing)
 }
 
-fn read_block(block: &mut [u8], names: &mut Vec<(NtName, FileRef)>) -> Result<(), String> {
+/// Reads the block that should be at cluster `vcn` of the index.
+fn read_block(block: &mut [u8], vcn: u64, found: &mut Entries) -> Result<(), String> {
     if !block.starts_with(b"INDX") {
         return Err("expected \"INDX\"".into());
     }
@@ -113,7 +178,10 @@ fn read_block(block: &mut [u8], names: &mut Vec<(NtName, FileRef)>) -> Result<()
         Ok(_) => return Err("its end is from a different write (torn)".into()),
         Err(_) => return Err("its update sequence makes no sense".into()),
     }
-    entries(&block[0x18..], names).map_err(|byte| format!("no index entry at byte {}", byte + 0x18))
+    if let Some(own) = u64_at(block, 0x10).filter(|own| *own != vcn) {
+        return Err(format!("it is the block at cluster {own} of an index"));
+    }
+    entries(&block[0x18..], found).map_err(|byte| format!("no index entry at byte {}", byte + 0x18))
 }
 
 #[cfg(test)]
@@ -147,10 +215,10 @@ mod tests {
     #[test]
     fn names_without_dos_names() {
         let node = node(&[entry(30, 1, "long name"), entry(30, 2, "LONG~1"), entry(31, 3, "B")]);
-        let mut names = Vec::new();
-        assert_eq!(entries(&node, &mut names), Ok(()));
+        let mut found = Entries::default();
+        assert_eq!(entries(&node, &mut found), Ok(()));
         assert_eq!(
-            names,
+            found.names,
             [("long name".into(), FileRef::new(30, 1)), ("B".into(), FileRef::new(31, 1))]
         );
     }
@@ -164,17 +232,17 @@ mod tests {
         {
             let mut bytes = good.clone();
             bytes[at] = byte;
-            let mut names = Vec::new();
-            assert_eq!(entries(&bytes, &mut names), Err(second), "{at}");
-            assert_eq!(names.len(), 1);
+            let mut found = Entries::default();
+            assert_eq!(entries(&bytes, &mut found), Err(second), "{at}");
+            assert_eq!(found.names.len(), 1);
         }
         for header in [0_u32, 4, u32::MAX] {
             let mut bytes = good.clone();
             bytes[..4].copy_from_slice(&header.to_le_bytes());
-            let _ = entries(&bytes, &mut Vec::new());
+            let _ = entries(&bytes, &mut Entries::default());
             bytes[4..8].copy_from_slice(&header.to_le_bytes());
-            assert!(entries(&bytes, &mut Vec::new()).is_err());
+            assert!(entries(&bytes, &mut Entries::default()).is_err());
         }
-        assert_eq!(entries(&[], &mut Vec::new()), Err(0));
+        assert_eq!(entries(&[], &mut Entries::default()), Err(0));
     }
 }

@@ -36,6 +36,8 @@ pub enum Repair {
         /// What is wrong with the record.
         why: String,
     },
+    /// The first record of `$MFT` is whole, and not marked as in use.
+    MftNotInUse,
     /// A part of `$MFT` cannot be found (why).
     MftIncomplete {
         /// What is wrong.
@@ -90,10 +92,24 @@ impl Volume {
             mft_bytes: 0,
             cache: BlockCache::new(BLOCKS),
         };
-        if let Err(error) = volume.find_mft(boot.mft_cluster, &mut repairs) {
-            repairs.push(Repair::Mirror { why: error.to_string() });
-            // Where the mirror is no better, the first error says more.
-            volume.find_mft(boot.mirror_cluster, &mut repairs).map_err(|_| error)?;
+        match volume.find_mft(boot.mft_cluster, &mut repairs) {
+            Ok(()) if !repairs.contains(&Repair::MftNotInUse) => {}
+            first => {
+                let own = (volume.mft.clone(), volume.mft_bytes, std::mem::take(&mut repairs));
+                match (volume.find_mft(boot.mirror_cluster, &mut repairs), first) {
+                    // The mirror is no worse, or the only one.
+                    (Ok(()), Err(error)) => {
+                        repairs.insert(0, Repair::Mirror { why: error.to_string() });
+                    }
+                    (Ok(()), Ok(())) if repairs.is_empty() => {
+                        let why = "it is not marked as in use".to_owned();
+                        repairs.push(Repair::Mirror { why });
+                    }
+                    (_, Ok(())) => (volume.mft, volume.mft_bytes, repairs) = own,
+                    // Where the mirror is no better, the first error says more.
+                    (Err(_), Err(error)) => return Err(error),
+                }
+            }
         }
         Ok((volume, repairs))
     }
@@ -226,8 +242,8 @@ impl Volume {
         self.medium.read(MFT, at, &mut bytes)?;
         let record = Record::parse(&mut bytes, at)?;
         let own = record.number.unwrap_or(0);
-        if !record.in_use || record.base.is_some() || own != 0 {
-            return Err(damaged(MFT, at, "record 0, in use", format!("another one ({own})")));
+        if record.base.is_some() || own != 0 {
+            return Err(damaged(MFT, at, "record 0", format!("another one ({own})")));
         }
         let mut list = None;
         let mut found = false;
@@ -255,6 +271,14 @@ impl Volume {
         }
         if !found {
             return Err(damaged(MFT, at, "the clusters of $MFT", "none"));
+        }
+        if !record.in_use {
+            // Any other record can be free. This one is proved by its run list, which leads
+            // back to it.
+            if self.mft.first_cluster() != Some(self.boot.mft_cluster) {
+                return Err(damaged(MFT, at, "record 0, in use", "a record that is not"));
+            }
+            repairs.push(Repair::MftNotInUse);
         }
         if let Some(list) = list {
             self.follow_list(list, repairs);

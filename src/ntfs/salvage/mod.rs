@@ -1,6 +1,5 @@
-//! What the file records alone do not show: deleted files, names whose record is gone,
-//! indexes that disagree with the records.
+//! What the file records alone do not show: deleted files, and names that only the index of a
+//! folder still has.
 
 pub(crate) mod deleted;
-pub(crate) mod index_check;
-pub(crate) mod lost_names;
+pub(crate) mod listing;

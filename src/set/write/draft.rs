@@ -56,6 +56,7 @@ pub(crate) fn member(plan: &Plan, index: usize) -> Result<Draft, SetError> {
             (member.link_to, member.raw_link_to) = (Some(text), raw);
             if let Ok(facts) = planned.tree.facts(planned.node, name.as_ref()) {
                 set_short_name(&mut member, facts.short_name.as_ref());
+                facts.misnamed.into_iter().for_each(|what| member.lose(LossKind::Fact, what));
             }
             None
         }
@@ -207,7 +208,8 @@ fn set_facts(member: &mut Member, facts: &Metadata) {
     member.object_id = keep("an object id", facts.object_id.as_ref(), MAX_OBJECT_ID);
     member.extended_attributes =
         keep("extended attributes", facts.extended_attributes.as_ref(), MAX_EXTENDED_ATTRIBUTES);
-    for what in lost.into_iter().chain(facts.damaged.iter().cloned()) {
+    let doubts = facts.damaged.iter().chain(&facts.misnamed).cloned();
+    for what in lost.into_iter().chain(doubts) {
         member.lose(LossKind::Fact, what);
     }
     set_short_name(member, facts.short_name.as_ref());

@@ -32,7 +32,8 @@ pub(crate) fn of_store(part: &Part) -> Result<PlanPart, SetError> {
     let mut plan = usmt_folder(part);
     let folder = part.tree.lookup(&plan.path)?;
     for entry in part.tree.children(folder)? {
-        let is_file = part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::File);
+        // A file of which only the name is left is a loss, and must not be left out.
+        let is_file = !part.tree.node(entry.node).is_ok_and(|n| n.kind == NodeKind::Directory);
         let is_seal = entry.name.eq_ignore_ascii_case(SEAL);
         if is_file && (is_seal || plan.path != NtPath::root()) {
             plan.take.push(plan.path.join(entry.name));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::plan_builder::{self, Built};
+use crate::model::finding::Finding;
 use crate::model::metadata::NodeId;
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
@@ -162,6 +163,11 @@ impl Plan {
     /// The parts of the plan.
     pub fn parts(&self) -> &[PlanPart] {
         &self.parts
+    }
+
+    /// What was found wrong with the folders while they were listed.
+    pub fn noticed(&self) -> Vec<Finding> {
+        self.parts.iter().flat_map(|part| part.tree.noticed(&part.take)).collect()
     }
 
     /// The number of members.

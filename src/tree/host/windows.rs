@@ -323,6 +323,7 @@ impl Tree for HostTree {
             streams,
             content: content(&look),
             damaged,
+            misnamed: None,
         })
     }
 

@@ -17,6 +17,7 @@
 pub mod acceptance;
 pub mod container;
 pub mod content;
+pub mod damager;
 pub mod demo;
 pub mod disk;
 pub mod extended;

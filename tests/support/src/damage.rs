@@ -5,9 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lifeboat::disk::Device;
+use lifeboat::model::finding::Finding;
 use lifeboat::model::metadata::NodeId;
+use lifeboat::model::name::NtPath;
 use lifeboat::ntfs::ondisk::record::FileRef;
 use lifeboat::ntfs::read::volume::Volume;
+use lifeboat::tree::Tree;
+use lifeboat::tree::ntfs::NtfsTree;
 
 use crate::ntfs3g::Image;
 
@@ -31,6 +35,20 @@ impl Device for BadSectors {
     fn sector_size(&self) -> u32 {
         self.device.sector_size()
     }
+}
+
+/// What listing every folder finds wrong with the folders' indexes.
+pub fn index_findings(tree: &NtfsTree) -> Vec<Finding> {
+    let mut pending = vec![tree.root()];
+    let mut listed = 0;
+    while let Some(folder) = pending.pop() {
+        listed += 1;
+        assert!(listed < 1_000_000, "a cycle");
+        let entries = tree.children(folder).unwrap_or_default();
+        let is_folder = |id: &NodeId| tree.node(*id).is_ok_and(|node| node.is_plain_directory());
+        pending.extend(entries.into_iter().map(|entry| entry.node).filter(is_folder));
+    }
+    tree.noticed(&[NtPath::root()])
 }
 
 /// The number of a node's record.

@@ -251,6 +251,7 @@ impl HostTree {
             streams,
             content,
             damaged,
+            misnamed: None,
         }
     }
 
