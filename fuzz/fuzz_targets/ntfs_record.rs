@@ -29,7 +29,7 @@ pub(crate) fn run(data: &[u8]) {
                 let (entries, _) = attribute_list::parse(value, 0);
                 assert!(entries.len() * 0x1A <= value.len());
                 let mut found = index::Entries::default();
-                let _ = index::entries(value, &mut found);
+                let _ = index::entries(value, 5, &mut found);
                 assert!(found.names.len() * 0x52 <= value.len());
             }
             Value::NonResident(value) => {

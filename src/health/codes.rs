@@ -203,6 +203,9 @@ codes! {
     HOLE = "hole", Damage, Full,
         "loadstate restores the file with zeros in that place, or fails on it.",
         "The disk may be failing: run offload now. It saves the rest of the file.";
+    MARKER_ZEROS = "marker-zeros", Damage, Full,
+        "loadstate cannot use the store without what was in it.",
+        "The disk was not read there, or lost it. Image or read the original disk again.";
     FACTS_LOST = "facts-lost", Damage, Full,
         "loadstate restores the file without this metadata, or fails on it.",
         "Run offload now. It saves the file's data and the metadata that can be read.";

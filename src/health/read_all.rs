@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::codes::{FACTS_LOST, HOLE, UNREADABLE};
+use super::codes::{FACTS_LOST, HOLE, MARKER_ZEROS, UNREADABLE};
 use super::{StoreReport, metadata};
 use crate::model::finding::Finding;
 use crate::model::metadata::{Content, Metadata, NodeId, NodeKind};
 use crate::model::monitor::{Monitor, Progress};
 use crate::model::name::{NtName, NtPath};
 use crate::tree::{Tree, TreeError};
-use crate::usmt::{Part, Store};
+use crate::usmt::layout::{CATALOG, HARDLINK_MAIN, MIGSTATE};
+use crate::usmt::{Part, Store, is_container_name};
 
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -65,14 +66,19 @@ pub(super) fn read_store(
                 Ok(Read::Stopped) => return,
                 Ok(Read::NotHere) => report.files_skipped += 1,
                 Ok(Read::Done(troubles)) => {
-                    let count = if troubles.is_empty() {
+                    let is_whole = |t: &Trouble| matches!(t, Trouble::Zeros { .. });
+                    let count = if troubles.iter().all(is_whole) {
                         &mut report.files_read
                     } else {
                         &mut report.files_not_whole
                     };
                     *count += 1;
                     for trouble in troubles {
-                        say(trouble.into_finding(path()));
+                        // Zeros are what many files of users hold, and none of USMT's.
+                        let is_own = file.folder == 0 && is_never_zeros(&file.name);
+                        if !matches!(trouble, Trouble::Zeros { .. }) || is_own {
+                            say(trouble.into_finding(path()));
+                        }
                     }
                 }
                 Err(error) => {
@@ -84,6 +90,13 @@ pub(super) fn read_store(
             monitor.progress(progress);
         }
     }
+}
+
+/// Whether a file directly in the `USMT` folder is one that USMT never fills with zeros.
+fn is_never_zeros(name: &NtName) -> bool {
+    let own = [CATALOG, MIGSTATE, HARDLINK_MAIN];
+    own.iter().any(|own| name.eq_ignore_ascii_case(own))
+        || name.as_str().is_some_and(is_container_name)
 }
 
 /// An observer, and the file that it observes.
@@ -174,8 +187,15 @@ enum Read {
 
 /// A problem with a file that could be opened.
 enum Trouble {
-    Hole { bytes: u64, first: String },
+    Hole {
+        bytes: u64,
+        first: String,
+    },
     Metadata(String),
+    /// The unnamed stream holds nothing but zeros.
+    Zeros {
+        bytes: u64,
+    },
 }
 
 /// Reads every stream of a file. `read` receives the number of bytes after each
@@ -202,11 +222,15 @@ fn read_file(
         if let Some(look) = &mut look {
             look.observer.stream(name);
         }
+        let mut zeros = 0;
+        let mut is_zeros = name.is_none();
         loop {
             let n = stream.read(buffer)?;
             if n == 0 {
                 break;
             }
+            is_zeros = is_zeros && buffer[..n].iter().all(|byte| *byte == 0);
+            zeros += n as u64;
             if let Some(look) = &mut look {
                 look.observer.bytes(&buffer[..n]);
             }
@@ -219,8 +243,13 @@ fn read_file(
                 bytes: stream.holes().iter().map(|h| h.length).sum(),
                 first: first.reason.clone(),
             });
-        } else if let Some(look) = &mut look {
-            look.observer.end();
+        } else {
+            if is_zeros && zeros > 0 {
+                troubles.push(Trouble::Zeros { bytes: zeros });
+            }
+            if let Some(look) = &mut look {
+                look.observer.end();
+            }
         }
     }
     Ok(Read::Done(troubles))
@@ -234,6 +263,9 @@ impl Trouble {
             }
             Self::Metadata(which) => {
                 FACTS_LOST.at(path, format!("cannot be read completely: {which}"))
+            }
+            Self::Zeros { bytes } => {
+                MARKER_ZEROS.at(path, format!("all of its {bytes} bytes are zeros"))
             }
         }
     }

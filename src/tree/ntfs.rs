@@ -280,7 +280,8 @@ impl Tree for NtfsTree {
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
         if self.is_made_up(id) {
             let lost = "the folder's own record is lost, and with it owner, permissions and times";
-            let damaged = is_lost_folder(id).then(|| lost.to_owned());
+            let is_lost = is_lost_folder(id) || id == self.root();
+            let damaged = is_lost.then(|| lost.to_owned());
             return Ok(Metadata { damaged: damaged.into_iter().collect(), ..Metadata::default() });
         }
         let entry = self.entry(id)?;

@@ -412,7 +412,10 @@ fn runs_past_the_end_and_lost_pieces_are_holes() {
         bytes.starts_with(b"FILE")
             && bytes[0x20..0x24] == u32::try_from(first).unwrap().to_le_bytes()
     });
-    patch_record(&image, extension.expect("an extension record"), |record| record[0x16] = 0);
+    patch_record(&image, extension.expect("an extension record"), |record| {
+        record[0x16] = 0;
+        record[0x10] += 1;
+    });
     patch_record(&image, record("one piece"), |record| {
         let at = damage::runs(record, kind::DATA, 0);
         // Clusters: as many as before, but from far behind the end on.
@@ -534,8 +537,305 @@ fn a_lost_root_record_loses_no_file() {
         let tree = open(&image);
         assert_eq!(walk(&tree), sound);
         assert!(tree.node(tree.root()).unwrap().is_plain_directory());
-        assert!(tree.facts(tree.root(), None).is_ok());
+        assert!(!tree.facts(tree.root(), None).unwrap().damaged.is_empty());
         let found = tree.find_named(&["USMT"], &Silent).unwrap();
         assert_eq!(found[0].0.to_string(), "StateStore/USMT");
     }
+}
+
+/// What offload lists as losses of a file: the doubts about its metadata.
+fn doubts(tree: &NtfsTree, path: &str) -> Vec<String> {
+    let path = NtPath::from(path);
+    let facts = tree.facts(tree.lookup(&path).unwrap(), path.file_name()).unwrap();
+    facts.damaged.into_iter().chain(facts.misnamed).collect()
+}
+
+#[test]
+fn records_of_zeros_or_of_a_pattern_cost_their_files_by_name() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let id = |name: &str| sound.lookup(&format!("{FILES}/{name}").as_str().into()).unwrap();
+    let at = |name: &str| record_offset(&image, number(id(name)));
+    image.overwrite(at("file 1"), &[0; 1024]);
+    image.overwrite(at("file 2"), &[0xFF; 1024]);
+    image.overwrite(at("file 3"), &b"NOT READ".repeat(128));
+    // The whole folder.
+    let folder = number(sound.lookup(&"StateStore/USMT/File/C$".into()).unwrap());
+    image.overwrite(record_offset(&image, folder), &[0; 1024]);
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-record-blank", "ntfs-orphans"]);
+    assert!(tree.findings()[0].what.starts_with("4 file records"), "{:?}", tree.findings());
+    let paths = walk(&tree);
+    assert!(walk(&sound).iter().all(|path| paths.contains(path)), "{paths:?}");
+    for name in ["file 1", "file 2", "file 3"] {
+        let error = tree.node(id(name)).unwrap_err().to_string();
+        assert!(error.contains("expected \"FILE\""), "{error}");
+    }
+    // One that the bitmap does not count was never used.
+    let lost = number(id("file 1"));
+    let byte = damage::record_bitmap(&image) + lost / 8;
+    image.overwrite(byte, &[image.bytes(byte, 1)[0] & !(1 << (lost % 8))]);
+    let what = open(&image).findings()[0].what.clone();
+    assert!(what.starts_with("3 file records"), "{what}");
+    assert_eq!(walk(&open(&image)), paths, "the folder's index has its name all the same");
+}
+
+#[test]
+fn a_record_that_lost_its_in_use_bit_alone_is_a_file_still() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let expected = walk(&sound);
+    let record = |path: &str| number(sound.lookup(&path.into()).unwrap());
+    let lose = |path: &str| {
+        patch_record(&image, record(path), |record| {
+            let flags = damage::FLAGS;
+            record[flags] &= !1;
+        });
+    };
+    let file = format!("{FILES}/file 4");
+    lose(&file);
+    lose("StateStore/USMT/File");
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-record-revived"]);
+    assert_eq!(walk(&tree), expected, "a whole subtree");
+    let (bytes, holes) = read_with_holes(&tree, &file);
+    assert_eq!(holes, []);
+    compare::same_bytes(&bytes, &noise(4, 10_000), Path::new(&file));
+    assert!(doubts(&tree, &file)[0].contains("marked as deleted"), "{:?}", doubts(&tree, &file));
+    assert!(tree.is_damaged(tree.lookup(&file.as_str().into()).unwrap()));
+
+    // Another file has its clusters.
+    let runs = |record: &[u8]| {
+        let at = damage::runs(record, kind::DATA, 0);
+        at..at + 8
+    };
+    let mut theirs = Vec::new();
+    patch_record(&image, record(&file), |record| theirs = record[runs(record)].to_vec());
+    patch_record(&image, record(&format!("{FILES}/file 5")), |record| {
+        let own = runs(record);
+        record[own].copy_from_slice(&theirs);
+    });
+    let tree = open(&image);
+    let error = tree.open(tree.lookup(&file.as_str().into()).unwrap(), None).err().unwrap();
+    assert!(error.to_string().contains("another file has its clusters"), "{error}");
+
+    // The bitmap does not have it: a name of which nothing is left.
+    let (volume, _) = lifeboat::ntfs::read::volume::Volume::open(image.device()).unwrap();
+    let bitmap = damage::record_bitmap(&image);
+    let number = record(&file);
+    let byte = bitmap + number / 8;
+    let bits = image.bytes(byte, 1)[0];
+    image.overwrite(byte, &[bits & !(1 << (number % 8))]);
+    drop(volume);
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    let error = tree.node(tree.lookup(&file.as_str().into()).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("is marked as deleted"), "{error}");
+}
+
+#[test]
+fn a_name_whose_record_was_used_again_is_a_name_still() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let path = format!("{FILES}/file 6");
+    let id = sound.lookup(&path.as_str().into()).unwrap();
+    let parent = number(sound.lookup(&"other/folder".into()).unwrap());
+    patch_record(&image, number(id), |record| {
+        record[0x10] += 1;
+        let name = damage::value(record, kind::FILE_NAME, 0);
+        record[name..name + 4].copy_from_slice(&u32::try_from(parent).unwrap().to_le_bytes());
+        record[name + 0x42] = b'N';
+    });
+    let tree = open(&image);
+    assert_eq!(codes(&tree), [] as [&str; 0]);
+    assert!(walk(&tree).contains(&"other/folder/Nile 6".to_owned()));
+    let error = tree.node(tree.lookup(&path.as_str().into()).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("now belongs to another file"), "{error}");
+    let findings = damage::index_findings(&tree);
+    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes.len(), 2, "{findings:?}");
+    assert!(codes.contains(&"ntfs-index-stale") && codes.contains(&"ntfs-index-forgot"));
+}
+
+#[test]
+fn a_file_is_saved_once_by_the_name_in_the_index() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let expected = walk(&sound);
+    let old = format!("{FILES}/file 7");
+    let id = sound.lookup(&old.as_str().into()).unwrap();
+    patch_record(&image, number(id), |record| {
+        let name = damage::value(record, kind::FILE_NAME, 0) + 0x42;
+        record[name] = b'F';
+    });
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    assert_eq!(tree.lookup(&old.as_str().into()).unwrap(), id);
+    assert!(doubts(&tree, &old)[0].contains("another name: File 7"), "{:?}", doubts(&tree, &old));
+    let findings = damage::index_findings(&tree);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].code, "ntfs-index-renamed");
+    assert!(findings[0].what.contains("file 7 is File 7"), "{findings:?}");
+}
+
+#[test]
+fn an_index_block_of_another_folder_or_place_is_not_believed() {
+    need!("fuse");
+    let image = image();
+    image.fill(RW, |root| {
+        for folder in ["a", "b"] {
+            fs::create_dir(root.join(folder)).unwrap();
+            for i in 0..200 {
+                fs::write(root.join(folder).join(format!("{folder} {i}")), "x").unwrap();
+            }
+        }
+    });
+    let sound = open(&image);
+    let expected = walk(&sound);
+    let blocks = |folder: &str| {
+        let id = sound.lookup(&folder.into()).unwrap();
+        damage::first_cluster(&image, number(id), kind::INDEX_ALLOCATION)
+    };
+    let (a, b) = (blocks("a"), blocks("b"));
+    let (first, second) = (image.bytes(a, 4096), image.bytes(b, 4096));
+    image.overwrite(a, &second);
+    image.overwrite(b, &first);
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    let findings = damage::index_findings(&tree);
+    let damaged: Vec<_> = findings.iter().filter(|f| f.code == "ntfs-index-damaged").collect();
+    assert_eq!(damaged.len(), 2, "{findings:?}");
+    assert!(damaged.iter().all(|f| f.what.contains("are of another folder")), "{damaged:?}");
+    // At another place of the same index: all records are sound, so nothing is in doubt.
+    image.overwrite(a, &first);
+    image.overwrite(b, &image.bytes(b + 4096, 4096));
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    let findings = damage::index_findings(&tree);
+    assert!(findings[0].what.contains("it is the block at cluster"), "{findings:?}");
+    assert_eq!(doubts(&tree, "b"), [] as [&str; 0]);
+    // A record that cannot be read may have been one of this folder's.
+    let other = number(sound.lookup(&"other/folder/x".into()).unwrap());
+    image.overwrite(record_offset(&image, other), b"BAAD");
+    assert!(doubts(&open(&image), "b")[0].contains("files may be missing from this folder"));
+    assert_eq!(doubts(&open(&image), "a"), [] as [&str; 0]);
+}
+
+#[test]
+fn an_attribute_list_of_zeros_or_cut_short_costs_no_stream() {
+    need!("fuse");
+    let image = Image::make(64 << 20, &["-c", "1024"]);
+    image.fill(RW, |root| {
+        fs::write(root.join("file"), noise(1, 5000)).unwrap();
+        for i in 0..120 {
+            xattr::set(root.join("file"), format!("user.stream {i}"), &noise(i, 300)).unwrap();
+        }
+    });
+    let sound = open(&image);
+    let id = sound.lookup(&"file".into()).unwrap();
+    let at = damage::first_cluster(&image, number(id), kind::ATTRIBUTE_LIST);
+    let list = image.bytes(at, 1024);
+    assert!(doubts(&sound, "file").is_empty());
+    for broken in [vec![0; 1024], vec![0xFF; 1024], [&list[..496], &[0; 528][..]].concat()] {
+        image.overwrite(at, &broken);
+        let tree = open(&image);
+        assert!(doubts(&tree, "file")[0].contains("attribute list"), "{:?}", doubts(&tree, "file"));
+        let facts = tree.facts(id, None).unwrap();
+        assert_eq!(facts.streams.len(), 120);
+        compare::same_bytes(
+            &compare::read_all(&tree, id, None),
+            &noise(1, 5000),
+            Path::new("file"),
+        );
+    }
+    // A list that ends early and looks whole: the streams behind its end are not in it.
+    let mut own = list.clone();
+    let mut entry = 0;
+    while own[entry..entry + 4] == [0x10, 0, 0, 0] || own[entry..entry + 4] == [0x30, 0, 0, 0] {
+        entry += usize::from(own[entry + 4]);
+    }
+    // It does not list its own record.
+    let record = own[entry + 0x10];
+    for at in (0..entry).step_by(0x20) {
+        own[at + 0x10] = record ^ 0xFF;
+    }
+    image.overwrite(at, &own);
+    assert!(!doubts(&open(&image), "file").is_empty());
+}
+
+#[test]
+fn zeros_where_compressed_data_should_be_are_a_hole() {
+    need!("fuse");
+    let image = image();
+    let bytes = prose(3, 300_000);
+    image.fill(RW, |root| {
+        let folder = root.join("packed");
+        fs::create_dir(&folder).unwrap();
+        xattr::set(&folder, "system.ntfs_attrib_be", &0x0810_u32.to_be_bytes()).unwrap();
+        fs::write(folder.join("prose"), &bytes).unwrap();
+    });
+    let sound = open(&image);
+    let (read, holes) = read_with_holes(&sound, "packed/prose");
+    assert_eq!(holes, []);
+    compare::same_bytes(&read, &bytes, Path::new("prose"));
+    let id = sound.lookup(&"packed/prose".into()).unwrap();
+    let at = damage::first_cluster(&image, number(id), kind::DATA);
+    // From the second cluster of the first unit on, and then all of it.
+    for (from, length) in [(4096, 4096), (0, 8192)] {
+        image.overwrite(at + from, &vec![0; length]);
+        let (read, holes) = read_with_holes(&open(&image), "packed/prose");
+        assert_eq!(holes.len(), 1, "{holes:?}");
+        assert!(holes[0].offset + holes[0].length == 65_536, "{holes:?}");
+        assert!((holes[0].offset == 0) == (from == 0), "{holes:?}");
+        same_but_for(&read, &bytes, &holes);
+    }
+}
+
+#[test]
+fn a_file_table_that_is_not_in_use_by_its_own_record_is_read() {
+    need!("fuse");
+    let image = image();
+    let sound = walk(&open(&image));
+    let clear = |at: u64| {
+        let flags = image.bytes(at + 0x16, 1)[0];
+        image.overwrite(at + 0x16, &[flags & !1]);
+    };
+    let mft = record_offset(&image, 0);
+    let (volume, _) = lifeboat::ntfs::read::volume::Volume::open(image.device()).unwrap();
+    let mirror = volume.read_mirror(0).unwrap().1;
+    clear(mft);
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-mft-mirror"]);
+    assert_eq!(walk(&tree), sound);
+    clear(mirror);
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-mft-not-in-use"]);
+    assert_eq!(walk(&tree), sound);
+}
+
+#[test]
+fn a_reparse_tag_that_is_not_in_the_record_is_known_all_the_same() {
+    need!("fuse");
+    let image = image();
+    image.fill("rw", |root| {
+        fs::write(root.join("cloud"), "").unwrap();
+        let mut data = 0x9000_601A_u32.to_le_bytes().to_vec();
+        data.extend(3000_u16.to_le_bytes());
+        data.extend([0, 0]);
+        data.extend(noise(1, 3000));
+        xattr::set(root.join("cloud"), "system.ntfs_reparse_data", &data).unwrap();
+    });
+    let sound = open(&image);
+    let id = sound.lookup(&"cloud".into()).unwrap();
+    patch_record(&image, number(id), |record| {
+        damage::runs(record, kind::REPARSE_POINT, 0); // it is in clusters
+        // The copy in the name is an old one.
+        let name = damage::value(record, kind::FILE_NAME, 0);
+        record[name + 0x38..name + 0x40].fill(0);
+    });
+    assert_eq!(open(&image).node(id).unwrap().reparse_tag, Some(0x9000_601A));
 }

@@ -166,12 +166,16 @@ fn offload(device: Broken, is_store: bool) -> End {
     let set = SetReader::open(to, &saved.set).unwrap();
     let mut files = Files::new();
     let mut losses = Vec::new();
-    for (path, member) in members::of(&set) {
-        let path = path.split_once('/').map_or_else(String::new, |(_, path)| path.to_owned());
-        if !member.losses.is_empty() {
-            losses.push(path.clone());
+    let members = members::of(&set);
+    for (path, member) in &members {
+        let below = path.split_once('/').map_or_else(String::new, |(_, path)| path.to_owned());
+        // The bytes of a hard link are those of the file, and so are the losses.
+        let file = member.link_to.as_ref().and_then(|to| members.get(to)).unwrap_or(member);
+        if !member.losses.is_empty() || !file.losses.is_empty() {
+            losses.push(below.clone());
         }
-        files.insert(path, member.data.map(|data| data.sha256).unwrap_or_default());
+        let hash = file.data.as_ref().map(|data| data.sha256.clone());
+        files.insert(below, hash.unwrap_or_default());
     }
     if saved.losses == 0 { End::Saved(files) } else { End::Losses(files, losses) }
 }

@@ -27,6 +27,9 @@ pub fn decompress(input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), C
     row(input, &[], out, limit, |_, e| Err(e))
 }
 
+/// So many zeros, at a multiple of as many bytes of a chunk's body, are not believed.
+const ZEROS: usize = 128;
+
 /// Plain bytes that could not be decoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bad {
@@ -99,7 +102,7 @@ fn row(
         let room = &mut out[begin..];
         let decoded = check(at + 2..at + 2 + body.len()).and_then(|()| {
             if is_compressed {
-                return compressed(body, at + 2, room);
+                return no_zeros(body, at + 2).and_then(|()| compressed(body, at + 2, room));
             }
             room[..body.len()].copy_from_slice(body);
             Ok(body.len())
@@ -117,6 +120,20 @@ fn row(
         out.truncate(start.saturating_add(limit));
     }
     Ok(())
+}
+
+/// Zeros in the body of a compressed chunk decode as literal zeros, and no compressor writes
+/// hundreds of these: a disk that was not read there has them.
+fn no_zeros(body: &[u8], at: usize) -> Result<(), CodecError> {
+    let is_zeros = |piece: &[u8]| piece.len() == ZEROS && piece.iter().all(|byte| *byte == 0);
+    body.chunks(ZEROS).position(is_zeros).map_or(Ok(()), |piece| {
+        Err(CodecError::Invalid {
+            codec: CODEC,
+            at: at + piece * ZEROS,
+            expected: "compressed data",
+            found: 0,
+        })
+    })
 }
 
 /// The body of the chunk whose header stands at byte `at` of the input, out of

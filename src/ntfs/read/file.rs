@@ -11,7 +11,7 @@ use crate::ntfs::error::{NtfsError, damaged};
 use crate::ntfs::ondisk::attribute::{Attribute, Sizes, Value, flag, kind};
 use crate::ntfs::ondisk::attribute_list::{self, ListEntry};
 use crate::ntfs::ondisk::record::{FileRef, Record};
-use crate::ntfs::ondisk::runs::RunList;
+use crate::ntfs::ondisk::runs::{self, Place, RunList};
 
 /// So many damages are kept.
 const MAX_DAMAGE: usize = 32;
@@ -57,9 +57,19 @@ pub(crate) enum Body {
         sizes: Option<Sizes>,
         /// A power of two of clusters; 0 for none.
         unit: u8,
-        /// First cluster, run list, byte on the volume.
-        pieces: Vec<(u64, Vec<u8>, u64)>,
+        pieces: Vec<Piece>,
     },
+}
+
+/// The run list of a part of an attribute's value.
+pub(crate) struct Piece {
+    /// The first cluster of the value that it is about.
+    pub(crate) first_vcn: u64,
+    /// The last one; one less than the first for an empty value.
+    pub(crate) last_vcn: u64,
+    pub(crate) runs: Vec<u8>,
+    /// Byte on the volume.
+    pub(crate) at: u64,
 }
 
 impl FileAttribute {
@@ -85,6 +95,47 @@ impl FileAttribute {
     }
 }
 
+/// What contradicts itself in a stream: what was expected, and what was found (Linux-NTFS,
+/// "Attribute header": `allocated_size`, `initialized_size`, `highest_vcn`).
+fn contradiction(stream: &FileAttribute, cluster_bytes: u64) -> Option<(&'static str, String)> {
+    let Body::NonResident { sizes, unit, pieces } = &stream.body else { return None };
+    let mut clusters = 0_u64;
+    let mut has_sparse = false;
+    for piece in pieces {
+        let mut own = 0_u64;
+        for run in runs::decode(&piece.runs, piece.at).map_while(Result::ok) {
+            own = own.saturating_add(run.clusters);
+            has_sparse |= run.place == Place::Sparse;
+        }
+        let told = piece.last_vcn.wrapping_sub(piece.first_vcn).wrapping_add(1);
+        if own != told {
+            return Some(("as many clusters as the header counts", format!("{own}, not {told}")));
+        }
+        clusters = clusters.saturating_add(own);
+    }
+    let is_compressed = stream.flags & flag::COMPRESSED != 0;
+    if is_compressed && *unit == 0 && !stream.is_encrypted() {
+        return Some(("the size of a compression unit", "none".to_owned()));
+    }
+    let is_plain = stream.flags & (flag::COMPRESSED | flag::SPARSE) == 0;
+    if is_plain && has_sparse {
+        return Some(("clusters for all of it", "some that are sparse".to_owned()));
+    }
+    let sizes = (*sizes)?;
+    if sizes.valid_data_length > sizes.size || is_plain && sizes.size > sizes.allocated {
+        let found = format!(
+            "{} valid of {} bytes, {} allocated",
+            sizes.valid_data_length, sizes.size, sizes.allocated
+        );
+        return Some(("sizes that fit each other", found));
+    }
+    if is_plain && sizes.allocated != clusters.saturating_mul(cluster_bytes) {
+        let found = format!("{} bytes in {clusters} clusters", sizes.allocated);
+        return Some(("as many clusters as its size", found));
+    }
+    None
+}
+
 impl File {
     /// Gathers file `number`. `extensions` are the records known to extend it,
     /// for when its attribute list cannot be read.
@@ -97,7 +148,10 @@ impl File {
         let record = Record::parse(&mut bytes, at)?;
         let mut file = Self { number, at, attributes: Vec::new(), damage: Vec::new(), held: 0 };
         file.add_record(&record);
-        let Some(list) = file.find(kind::ATTRIBUTE_LIST, None) else { return Ok(file) };
+        let Some(list) = file.find(kind::ATTRIBUTE_LIST, None) else {
+            file.check_streams(volume);
+            return Ok(file);
+        };
         let base = FileRef::new(number, record.sequence);
         let (entries, error) = match file.read_list(volume, list) {
             Ok(list) => list,
@@ -132,7 +186,20 @@ impl File {
         }
         file.sort_pieces();
         file.compare_list(&entries);
+        file.check_streams(volume);
         Ok(file)
+    }
+
+    /// Adds to the damage what contradicts itself in the streams of the file.
+    fn check_streams(&mut self, volume: &Volume) {
+        if volume.medium().is_live() {
+            return; // its fields may be of two moments
+        }
+        let streams = self.attributes.iter().filter(|attribute| attribute.kind == kind::DATA);
+        let wrong = streams.filter_map(|stream| contradiction(stream, volume.cluster_bytes()));
+        let wrong = wrong.map(|(expected, found)| damaged("stream", self.at, expected, found));
+        let wrong: Vec<String> = wrong.take(MAX_DAMAGE).map(|error| error.to_string()).collect();
+        self.damage.extend(wrong);
     }
 
     /// Adds to the damage that the list has attributes which the records do not.
@@ -141,7 +208,9 @@ impl File {
         for attribute in &self.attributes {
             let firsts: Vec<u64> = match &attribute.body {
                 Body::Resident(_) => vec![0],
-                Body::NonResident { pieces, .. } => pieces.iter().map(|piece| piece.0).collect(),
+                Body::NonResident { pieces, .. } => {
+                    pieces.iter().map(|piece| piece.first_vcn).collect()
+                }
             };
             have.extend(firsts.into_iter().map(|vcn| (attribute.kind, &attribute.name, vcn)));
         }
@@ -224,8 +293,8 @@ impl File {
             return Err(self.missing("the first piece of a stream"));
         };
         let mut runs = RunList::default();
-        for (first_vcn, bytes, at) in pieces {
-            if runs.push_piece(*first_vcn, bytes, *at).is_err() {
+        for piece in pieces {
+            if runs.push_piece(piece.first_vcn, &piece.runs, piece.at).is_err() {
                 // Up to here it is good; the rest shows as a hole.
                 break;
             }
@@ -265,14 +334,13 @@ impl File {
         let bytes = match &list.body {
             Body::Resident(bytes) => bytes.clone(),
             Body::NonResident { sizes, pieces, .. } => {
-                let (first_vcn, runs, _) =
-                    pieces.first().ok_or_else(|| self.missing("the attribute list"))?;
+                let piece = pieces.first().ok_or_else(|| self.missing("the attribute list"))?;
                 let value = crate::ntfs::ondisk::attribute::NonResident {
-                    first_vcn: *first_vcn,
-                    last_vcn: 0,
+                    first_vcn: piece.first_vcn,
+                    last_vcn: piece.last_vcn,
                     unit: 0,
                     sizes: *sizes,
-                    runs,
+                    runs: &piece.runs,
                 };
                 super::data::read_metadata(volume.medium(), volume.boot(), &value)?
             }
@@ -288,13 +356,18 @@ impl File {
     ) -> Result<(), NtfsError> {
         let (mut bytes, at) = volume.read_record(reference.number())?;
         let record = Record::parse(&mut bytes, at)?;
-        let is_ours = record.in_use
-            && reference.fits(record.sequence)
+        // A record that was freed has another sequence number.
+        let is_ours = reference.fits(record.sequence)
+            && (record.in_use || reference.sequence() != 0)
             && record.base.is_some_and(|b| b.number() == base.number() && b.fits(base.sequence()));
         if !is_ours {
             let expected = format!("record {reference:?}, which extends {base:?}");
             let found = format!("sequence {}, base {:?}", record.sequence, record.base);
             return Err(damaged("file record", at, expected, found));
+        }
+        if !record.in_use {
+            self.damage
+                .push(format!("record {reference:?} is marked as deleted, and belongs to it"));
         }
         self.add_record(&record);
         Ok(())
@@ -331,7 +404,12 @@ impl File {
         let body = match attribute.value {
             Value::Resident(bytes) => Body::Resident(bytes.to_vec()),
             Value::NonResident(value) => {
-                let piece = (value.first_vcn, value.runs.to_vec(), attribute.at);
+                let piece = Piece {
+                    first_vcn: value.first_vcn,
+                    last_vcn: value.last_vcn,
+                    runs: value.runs.to_vec(),
+                    at: attribute.at,
+                };
                 let same = self.attributes.iter_mut().find(|a| a.kind == kind && a.name == name);
                 if let Some(FileAttribute {
                     body: Body::NonResident { sizes, unit, pieces },
@@ -356,7 +434,7 @@ impl File {
     fn sort_pieces(&mut self) {
         for attribute in &mut self.attributes {
             if let Body::NonResident { pieces, .. } = &mut attribute.body {
-                pieces.sort_by_key(|(first_vcn, ..)| *first_vcn);
+                pieces.sort_by_key(|piece| piece.first_vcn);
             }
         }
     }

@@ -43,11 +43,13 @@ pub struct Entries {
     pub names: Vec<(NtName, FileRef)>,
     /// The index blocks below, by their first cluster number in the index.
     pub below: Vec<u64>,
+    /// Entries of another folder: the block was written to the wrong place. They are left out.
+    pub foreign: usize,
 }
 
-/// The entries of one node: `bytes` from its index header on. Stops at the
-/// first that makes no sense, and tells at which byte that is.
-pub fn entries(bytes: &[u8], found: &mut Entries) -> Result<(), usize> {
+/// The entries of one node of the index of the folder `record`: `bytes` from its index header
+/// on. Stops at the first that makes no sense, and tells at which byte that is.
+pub fn entries(bytes: &[u8], record: u64, found: &mut Entries) -> Result<(), usize> {
     let number = |at| u32_at(bytes, at).and_then(|n| usize::try_from(n).ok());
     let mut at = number(0).ok_or(0_usize)?;
     let end = number(4).ok_or(4_usize)?.min(bytes.len());
@@ -71,7 +73,9 @@ pub fn entries(bytes: &[u8], found: &mut Entries) -> Result<(), usize> {
         }
         let key = entry.get(0x10..0x10 + key_length).filter(|k| k.len() + 0x10 <= length);
         let name = key.and_then(FileName::parse).ok_or(at)?;
-        if name.namespace != Namespace::Dos {
+        if name.parent.number() != record {
+            found.foreign += 1;
+        } else if name.namespace != Namespace::Dos {
             found.names.push((name.name(), FileRef(u64_at(entry, 0).ok_or(at)?)));
         }
         at += length;
@@ -86,8 +90,9 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
         .ok_or_else(|| directory.missing("$INDEX_ROOT"))?;
     let root = directory.value(volume, root, 65_536)?;
     let mut listing = Listing::default();
+    let record = directory.number;
     let mut found = Entries::default();
-    if let Err(byte) = root.get(0x10..).ok_or(0).and_then(|b| entries(b, &mut found)) {
+    if let Err(byte) = root.get(0x10..).ok_or(0).and_then(|b| entries(b, record, &mut found)) {
         listing.damage.push(format!("$INDEX_ROOT, byte {}: no index entry", byte + 0x10));
     }
     let Some(allocation) = directory.find(kind::INDEX_ALLOCATION, Some(&i30)) else {
@@ -95,8 +100,7 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
             let lost = directory.missing("$INDEX_ALLOCATION").to_string();
             listing.damage.push(format!("its index blocks cannot be found ({lost})"));
         }
-        listing.names = found.names;
-        return Ok(listing);
+        return Ok(listing.with(found));
     };
     let block_bytes = u32_at(&root, 8).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     if !block_bytes.is_power_of_two() || !(512..=65_536).contains(&block_bytes) {
@@ -133,12 +137,12 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
             let vcn = (number as u64).saturating_mul(block_bytes as u64) / unit;
             if is_used(number) {
                 used.insert(vcn);
-                if let Err(why) = read_block(block, vcn, &mut found) {
+                if let Err(why) = read_block(block, (record, vcn), &mut found) {
                     listing.damage.push(format!("index block {number}: {why}"));
                 }
             } else {
                 let mut own = Entries::default();
-                if unused.len() < MAX_UNUSED && read_block(block, vcn, &mut own).is_ok() {
+                if unused.len() < MAX_UNUSED && read_block(block, (record, vcn), &mut own).is_ok() {
                     unused.insert(vcn, own);
                 }
             }
@@ -154,6 +158,7 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
         let what = match unused.remove(&vcn) {
             Some(mut own) => {
                 found.names.append(&mut own.names);
+                found.foreign += own.foreign;
                 pending.append(&mut own.below);
                 "is not marked as in use"
             }
@@ -161,14 +166,27 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
         };
         listing.damage.push(format!("the index block at cluster {vcn} of the index {what}"));
     }
-    listing.names = found.names;
     listing.damage.extend(reader.holes().iter().take(16).map(|hole| hole.reason.clone()));
-    listing.damage.truncate(MAX_DAMAGE);
-    Ok(listing)
+    Ok(listing.with(found))
 }
 
-/// Reads the block that should be at cluster `vcn` of the index.
-fn read_block(block: &mut [u8], vcn: u64, found: &mut Entries) -> Result<(), String> {
+impl Listing {
+    fn with(mut self, found: Entries) -> Self {
+        self.names = found.names;
+        if found.foreign > 0 {
+            self.damage.push(format!("{} of its entries are of another folder", found.foreign));
+        }
+        self.damage.truncate(MAX_DAMAGE);
+        self
+    }
+}
+
+/// Reads the block that should be at a cluster of the index of a folder.
+fn read_block(
+    block: &mut [u8],
+    (record, vcn): (u64, u64),
+    found: &mut Entries,
+) -> Result<(), String> {
     if !block.starts_with(b"INDX") {
         return Err("expected \"INDX\"".into());
     }
@@ -181,7 +199,8 @@ fn read_block(block: &mut [u8], vcn: u64, found: &mut Entries) -> Result<(), Str
     if let Some(own) = u64_at(block, 0x10).filter(|own| *own != vcn) {
         return Err(format!("it is the block at cluster {own} of an index"));
     }
-    entries(&block[0x18..], found).map_err(|byte| format!("no index entry at byte {}", byte + 0x18))
+    entries(&block[0x18..], record, found)
+        .map_err(|byte| format!("no index entry at byte {}", byte + 0x18))
 }
 
 #[cfg(test)]
@@ -216,7 +235,7 @@ mod tests {
     fn names_without_dos_names() {
         let node = node(&[entry(30, 1, "long name"), entry(30, 2, "LONG~1"), entry(31, 3, "B")]);
         let mut found = Entries::default();
-        assert_eq!(entries(&node, &mut found), Ok(()));
+        assert_eq!(entries(&node, 5, &mut found), Ok(()));
         assert_eq!(
             found.names,
             [("long name".into(), FileRef::new(30, 1)), ("B".into(), FileRef::new(31, 1))]
@@ -233,16 +252,16 @@ mod tests {
             let mut bytes = good.clone();
             bytes[at] = byte;
             let mut found = Entries::default();
-            assert_eq!(entries(&bytes, &mut found), Err(second), "{at}");
+            assert_eq!(entries(&bytes, 5, &mut found), Err(second), "{at}");
             assert_eq!(found.names.len(), 1);
         }
         for header in [0_u32, 4, u32::MAX] {
             let mut bytes = good.clone();
             bytes[..4].copy_from_slice(&header.to_le_bytes());
-            let _ = entries(&bytes, &mut Entries::default());
+            let _ = entries(&bytes, 5, &mut Entries::default());
             bytes[4..8].copy_from_slice(&header.to_le_bytes());
-            assert!(entries(&bytes, &mut Entries::default()).is_err());
+            assert!(entries(&bytes, 5, &mut Entries::default()).is_err());
         }
-        assert_eq!(entries(&[], &mut Entries::default()), Err(0));
+        assert_eq!(entries(&[], 5, &mut Entries::default()), Err(0));
     }
 }

@@ -37,6 +37,8 @@ pub struct Structures {
     pub record_bitmap: Vec<Range<usize>>,
     /// `$Bitmap`.
     pub cluster_bitmap: Vec<Range<usize>>,
+    /// Bytes of a cluster.
+    cluster: usize,
     /// Bytes of the volume.
     bytes: usize,
 }
@@ -98,6 +100,7 @@ impl Structures {
         let cluster = number(volume, 0x0B, 2) * usize::from(volume[0x0D]);
         let mut found = Self {
             bytes: volume.len(),
+            cluster,
             mirror: number(volume, 0x38, 8) * cluster,
             ..Self::default()
         };
@@ -166,7 +169,7 @@ impl Structures {
     fn one(&self, volume: &[u8], before: &[u8], rng: &mut Rng) -> (String, Vec<(usize, Vec<u8>)>) {
         let record = *rng.pick(&self.records);
         let block = *rng.pick(&self.blocks);
-        match rng.below(19) {
+        match rng.below(21) {
             0 => {
                 let at = record + SECTOR * rng.index(2);
                 let sectors = 1 + rng.index(16);
@@ -230,7 +233,7 @@ impl Structures {
             }
             12 if !self.compressed.is_empty() => {
                 let at = *rng.pick(&self.compressed);
-                let sectors = 1 + rng.index(8);
+                let sectors = 1 + rng.index(self.cluster / SECTOR);
                 let bytes = vec![0; sectors * SECTOR];
                 (format!("zeros in {sectors} compressed sectors at {at}"), vec![(at, bytes)])
             }
@@ -266,6 +269,12 @@ impl Structures {
                     .map(|at| (at + 0x16, vec![volume[at + 0x16] & !1]));
                 (format!("no in-use bits in records {patches:?}"), patches.to_vec())
             }
+            18 | 19 => {
+                let at = described(volume, record, rng);
+                let bit = 1 << rng.below(8);
+                let what = format!("a bit in the record at {record}, byte {:#x}", at - record);
+                (what, vec![(at, vec![volume[at] ^ bit])])
+            }
             _ => {
                 // What a drive with sectors of 4 KiB loses.
                 let at = record / 4096 * 4096;
@@ -298,6 +307,37 @@ impl Structures {
         };
         (format!("a bad sector in the bitmap of {of} at {at}"), vec![(at, bytes)])
     }
+}
+
+/// A byte of a record that says what or where something is: in its header, the headers of
+/// attributes, names, and the lengths of run lists. (No structure tells when a bit of the data
+/// flips, or of the times; and Lifeboat does not ask whether the size of a stream is that of
+/// last week, or whether the clusters of a file are those of another one.)
+fn described(volume: &[u8], at: usize, rng: &mut Rng) -> usize {
+    let record = record(volume, at);
+    let mut bytes: Vec<usize> = (0x10..0x20).collect();
+    for (kind, attribute, length) in attributes(&record) {
+        let value = attribute + number(&record, attribute + 0x14, 2);
+        match (record[attribute + 8] == 0, kind) {
+            (true, 0x30) => {
+                bytes.extend(attribute..attribute + 0x10);
+                bytes.extend((value..value + 8).chain(value + 0x40..attribute + length));
+            }
+            (true, _) => bytes.extend(attribute..attribute + 0x10),
+            (false, _) => {
+                bytes.extend(attribute..attribute + 0x28);
+                let mut run = attribute + number(&record, attribute + 0x20, 2);
+                while run < attribute + length && record[run] != 0 {
+                    let (sizes, offsets) = (record[run] & 15, record[run] >> 4);
+                    bytes.extend(run + 1..=run + usize::from(sizes));
+                    run += 1 + usize::from(sizes + offsets);
+                }
+            }
+        }
+    }
+    // The last bytes of each sector are the fix-up's.
+    bytes.retain(|byte| byte % SECTOR < SECTOR - 2 && *byte < RECORD);
+    at + *rng.pick(&bytes)
 }
 
 fn fill(rng: &mut Rng, length: usize) -> (&'static str, Vec<u8>) {

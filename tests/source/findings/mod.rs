@@ -150,6 +150,9 @@ shows! {
     a_sound_container: "container-sound", Quick, container(false, |_| Vec::new()), compressed();
     bad_sectors: "hole", Full, hard_link(),
         hard_link().with_bad_sectors("StateStore/USMT/File/C$/Users/heidi/Documents/Plans/floor 1.dwg");
+    a_catalog_of_zeros: "marker-zeros", Full, hard_link(), hard_link().with(|tree| {
+        put(tree, "StateStore/USMT/catalog.mig", [0; 5000]);
+    });
     an_owner_that_is_not_found: "facts-lost", Full, hard_link(), hard_link().patched(
         "StateStore/USMT/File/C$/Users/heidi/Documents/Readme.txt",
         // The number of its security descriptor (MS-FSCC; Linux-NTFS).

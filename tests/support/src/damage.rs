@@ -8,7 +8,9 @@ use lifeboat::disk::Device;
 use lifeboat::model::finding::Finding;
 use lifeboat::model::metadata::NodeId;
 use lifeboat::model::name::NtPath;
-use lifeboat::ntfs::ondisk::record::FileRef;
+use lifeboat::ntfs::ondisk::attribute::Value;
+use lifeboat::ntfs::ondisk::record::{FileRef, Record};
+use lifeboat::ntfs::ondisk::runs::RunList;
 use lifeboat::ntfs::read::volume::Volume;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
@@ -113,4 +115,26 @@ pub fn runs(record: &[u8], kind: u32, nth: usize) -> usize {
     let (at, _) = attribute(record, kind, nth);
     assert_eq!(record[at + 8], 1, "it is resident");
     at + usize::from(u16::from_le_bytes([record[at + 0x20], record[at + 0x21]]))
+}
+
+/// Where the flags of a record stand: bit 0 says that it is in use.
+pub const FLAGS: usize = 0x16;
+
+/// The byte of the image at which the first cluster of an attribute is.
+pub fn first_cluster(image: &Image, number: u64, kind: u32) -> u64 {
+    let (volume, _) = Volume::open(image.device()).unwrap();
+    let (mut bytes, at) = volume.read_record(number).unwrap();
+    let record = Record::parse(&mut bytes, at).unwrap();
+    let attribute = record.attributes().map(Result::unwrap).find(|found| found.kind == kind);
+    let Value::NonResident(value) = attribute.expect("the attribute").value else {
+        panic!("it is in the record")
+    };
+    let mut runs = RunList::default();
+    runs.push_piece(0, value.runs, 0).unwrap();
+    volume.boot().cluster_offset(runs.first_cluster().unwrap()).unwrap()
+}
+
+/// The byte of the image at which the bitmap of `$MFT` is.
+pub fn record_bitmap(image: &Image) -> u64 {
+    first_cluster(image, 0, lifeboat::ntfs::ondisk::attribute::kind::BITMAP)
 }
