@@ -294,6 +294,9 @@ impl Tree for NtfsTree {
         }
         if entry.is_directory() {
             facts.damaged.extend(self.doubt(Folder::Record(entry.record)));
+        } else if file.find(kind::DATA, None).is_none() && entry.reparse_tag == 0 {
+            // Every file has some, if only of 0 bytes.
+            facts.damaged.push(file.missing("data").to_string());
         }
         // A device that is gone is no loss of a fact.
         let mut gone = None;

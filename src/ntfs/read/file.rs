@@ -382,6 +382,12 @@ impl File {
         }
         for attribute in record.attributes() {
             match attribute {
+                // The types of attributes are multiples of 16 (Linux-NTFS, "$AttrDef").
+                Ok(attribute) if attribute.kind % 0x10 != 0 => {
+                    let found = format!("{:#x}", attribute.kind);
+                    let error = damaged("attribute", attribute.at, "an attribute type", found);
+                    self.damage.push(error.to_string());
+                }
                 Ok(attribute) => self.add(&attribute),
                 Err(error) => self.damage.push(error.to_string()),
             }
