@@ -11,6 +11,9 @@ const WHAT: &str = "attribute list";
 /// Longer lists are not believed. NTFS itself stops at 256 KiB.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// An entry without a name, and its padding.
+const LEAST_BYTES: usize = 0x20;
+
 /// One attribute, or one piece of one, and the record it is in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListEntry {
@@ -28,12 +31,13 @@ pub struct ListEntry {
 
 /// Reads a list. Gives the entries before the first broken one, and that one's
 /// error; `at` is where the list stands on the volume, as far as that is known.
-/// Every list has an entry, and ends with one: zeros are what a rescue image has where
-/// the disk could not be read.
+/// Every list has an entry, and ends with one but for padding: room for another entry with
+/// zeros in it is what a rescue image has where the disk could not be read.
 pub fn parse(bytes: &[u8], at: u64) -> (Vec<ListEntry>, Option<NtfsError>) {
     let mut entries = Vec::new();
     let mut rest = bytes;
-    while !rest.is_empty() || entries.is_empty() {
+    let is_padding = |rest: &[u8]| rest.len() < LEAST_BYTES && rest.iter().all(|b| *b == 0);
+    while entries.is_empty() || !is_padding(rest) {
         let Some((entry, length)) = entry(rest) else {
             let offset = at.saturating_add((bytes.len() - rest.len()) as u64);
             let found = format!("{} bytes that are not an entry", rest.len());
@@ -105,10 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_no_damage() {
-        let mut list = build(0x80, "", 0, FileRef::new(30, 1));
-        list.extend([0; 40]);
-        assert!(parse(&list, 0).1.is_none());
-        assert_eq!(parse(&[], 0).0, []);
+    fn padding_is_no_damage_and_zeros_in_the_place_of_entries_are() {
+        let list = build(0x80, "", 0, FileRef::new(30, 1));
+        for (zeros, is_damage) in [(0, false), (8, false), (24, false), (32, true), (400, true)] {
+            let (entries, error) = parse(&[&list[..], &vec![0; zeros]].concat(), 0);
+            assert_eq!((entries.len(), error.is_some()), (1, is_damage), "{zeros}");
+        }
+        assert!(parse(&[], 0).1.is_some(), "every file has attributes");
+        assert!(parse(&[0; 512], 0).1.is_some());
     }
 }
