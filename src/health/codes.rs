@@ -96,6 +96,9 @@ codes! {
     SECONDARY_FOREIGN = "secondary-foreign", Warning, Quick,
         "It very probably belongs to another capture; loadstate ignores it (inferred).",
         "Rescue it as a separate store. Do not restore it beside this one.";
+    SECONDARY_GUID = "secondary-guid-differs", Warning, Quick,
+        "It very probably belongs to this store. loadstate may not accept it (inferred).",
+        "Rescue the store with this part. If loadstate ends with code 38, read its log.";
     HARDLINK_MAIN_UNREADABLE = "hardlink-main-unreadable", Warning, Quick,
         "Lifeboat cannot tell which other parts the store has; loadstate may not find them either.",
         "Run detect on all disks of the PC. Rescue every part that it finds.";

@@ -4,8 +4,8 @@
 use super::codes::{
     CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
     HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN, PRIMARY_MISSING,
-    SECONDARY_FOREIGN, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING, STATUS_NOT_EMPTY,
-    STORE_PATH_LONG,
+    SECONDARY_FOREIGN, SECONDARY_GUID, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING,
+    STATUS_NOT_EMPTY, STORE_PATH_LONG,
 };
 use crate::model::finding::Finding;
 use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
@@ -52,6 +52,18 @@ pub(super) fn check(store: &Store, closed: &[String], say: &mut dyn FnMut(Findin
         return say(ESTIMATE_ONLY.at(store.display(), what));
     }
     missing_parts(store, closed).into_iter().for_each(&mut *say);
+    for misfit in &store.misfits {
+        let own = match &*misfit.guid {
+            "" => "has no GUID".to_owned(),
+            guid => format!("has the GUID {guid}"),
+        };
+        let what = format!(
+            "hardlink.main lists another GUID for drive {}: than this part, which {own} (the \
+             file's format is inferred)",
+            misfit.drive
+        );
+        say(SECONDARY_GUID.at(&misfit.path, what));
+    }
     for (path, guid) in &store.strangers {
         let what = format!(
             "a secondary part at this store's path that hardlink.main does not list (its GUID is \

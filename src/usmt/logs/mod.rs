@@ -35,12 +35,14 @@ const MAX_DEPTH: usize = 4;
 const MAX_NAMES: usize = 20_000;
 
 /// Where a task sequence keeps its logs, in each of its phases.
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "_SMSTaskSequence/Logs",
     "Windows/Temp/SMSTSLog",
     "MININT/SMSOSD/OSDLOGS",
     "Windows/Temp/DeploymentLogs",
     "Windows/CCM/Logs",
+    // Tanium Provision.
+    "_t/logs",
 ];
 
 /// The kind of a log, by its name.

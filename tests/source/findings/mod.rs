@@ -57,6 +57,8 @@ shows! {
     a_secondary_at_another_path: "secondary-misplaced", Quick, made::two("StateStore/USMT", 2),
         made::two("Moved/USMT", 2);
     a_secondary_of_another_capture: "secondary-foreign", Quick, made::two("StateStore/USMT", 2),
+        made::two_with("StateStore/USMT", 3, 'E');
+    a_secondary_with_another_guid: "secondary-guid-differs", Quick, made::two("StateStore/USMT", 2),
         made::two("StateStore/USMT", 3);
     a_list_of_parts_that_says_nothing: "hardlink-main-unreadable", Quick, hard_link(),
         hard_link().with(|tree| put(tree, "StateStore/USMT/hardlink.main", ""));
