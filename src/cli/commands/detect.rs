@@ -136,6 +136,17 @@ fn show_capture(run: &UsmtRun, is_named: bool, out: Out) {
     if let Some(failure) = &run.failure {
         out.field("FAILED", failure);
     }
+    if let Some(ignored) = run.ignored.filter(|ignored| *ignored > 0) {
+        let errors = units::count(ignored, "error", "errors");
+        out.field("IGNORED", &format!("{errors}: verify lists what is not in the store"));
+    }
+    if run.ignored_profiles.count > 0 {
+        let profiles = units::count(run.ignored_profiles.count, "profile", "profiles");
+        out.field("IGNORED", &format!("{profiles} without an account: not in the store"));
+        for sid in &run.ignored_profiles.sids {
+            out.field("", sid);
+        }
+    }
 }
 
 /// Whether the store is encrypted; `None` if that is not known.
@@ -180,6 +191,17 @@ fn describe(
             "completed": run.completed.map(|t| t.to_string()),
             "command": run.command,
             "failure": run.failure,
+            "ignored_errors": run.ignored,
+            "errors": run.errors.iter().map(|error| json!({
+                "code": error.code,
+                "aborted": error.is_abort,
+                "count": error.count,
+                "first": error.first,
+            })).collect::<Vec<_>>(),
+            "error_files": run.error_files,
+            "ignored_profiles": run.ignored_profiles.count,
+            "ignored_sids": run.ignored_profiles.sids,
+            "earlier_failure": run.earlier_failure,
         })),
         "encrypted": is_encrypted(store, survey, capture),
         "files": tally.files,

@@ -17,7 +17,7 @@ pub use sequence::WipeLine;
 pub use text::decode;
 pub use time::LogTime;
 pub(crate) use usmt::without_key;
-pub use usmt::{Tool, UsmtRun};
+pub use usmt::{IgnoredProfiles, Tool, UsmtError, UsmtRun};
 
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::model::monitor::Monitor;

@@ -63,6 +63,7 @@ impl Encoding {
             [0xEF, 0xBB, 0xBF, ..] => Self::Utf8,
             // Latin text as UTF-16: nearly every second byte is zero.
             _ if start.len() >= 4 && zeros(1) > start.len() / 4 => Self::Utf16,
+            _ if start.len() >= 4 && zeros(0) > start.len() / 4 => Self::Utf16BigEndian,
             _ => match std::str::from_utf8(bytes) {
                 Ok(_) => Self::Utf8,
                 // Only truncated inside a character.
@@ -114,6 +115,7 @@ mod tests {
             [&b"\xFF\xFE"[..], &little].concat(),
             little,
             [&b"\xFE\xFF"[..], &big].concat(),
+            big,
         ] {
             assert_eq!(decode(&bytes), text);
         }
