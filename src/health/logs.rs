@@ -62,7 +62,7 @@ pub(super) fn check(store: &Store, run: &UsmtRun, is_named: bool, say: &mut dyn 
 /// one for each error code, and one if the log names none.
 fn errors(run: &UsmtRun) -> Vec<String> {
     let mut found = Vec::new();
-    for error in &run.errors {
+    for error in run.errors.iter().filter(|error| !error.is_abort) {
         let times = units::count(error.count, "time", "times");
         found.push(format!("error {}, {times}, first: {}", error.code, error.first));
     }

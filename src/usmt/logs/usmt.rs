@@ -101,6 +101,8 @@ impl UsmtRun {
     }
 }
 
+/// The tool's verdict of a run that failed.
+const FAILED: &str = "Failed.";
 /// The number of runs that are kept.
 const MAX_RUNS: usize = 100;
 /// The number of rows, files and SIDs of a run that are kept.
@@ -234,7 +236,7 @@ impl Reader<'_> {
             self.judged(line.time);
             let is_weak = std::mem::take(&mut self.is_failed_by_code);
             if let Some(run) = self.run(line.time) {
-                run.ignored = ignored;
+                run.ignored = Some(ignored);
                 // The tool's own word outranks a code in some line.
                 if is_weak {
                     run.failure = None;
@@ -242,8 +244,9 @@ impl Reader<'_> {
             }
             return;
         }
-        if message == "Failed." || message == "Failed" {
+        if message == FAILED {
             self.judged(line.time);
+            self.is_failed_by_code = false;
             if let Some(run) = self.run(line.time) {
                 run.failure.get_or_insert_with(|| message.to_owned());
             }
@@ -252,7 +255,8 @@ impl Reader<'_> {
         if let Some(row) = row(message) {
             self.after = After::Row;
             if let Some(run) = self.run(line.time) {
-                if row.is_abort && run.failure.is_none() {
+                // It says more than the verdict.
+                if row.is_abort && run.failure.as_deref().is_none_or(|said| said == FAILED) {
                     run.failure = Some(row.first.clone());
                 }
                 if run.errors.len() < MAX_LISTED {
@@ -372,16 +376,15 @@ impl IgnoredProfiles {
     }
 }
 
-/// The tool's verdict `Success.` (`Some(Some(0))`) or `Success, 37 errors
-/// ignored.`
-fn success(message: &str) -> Option<Option<u64>> {
+/// The number of ignored errors in the tool's verdict `Success.` or `Success, 37
+/// errors ignored.`
+fn success(message: &str) -> Option<u64> {
     let rest = message.strip_prefix("Success")?;
     if matches!(rest, "" | ".") {
-        return Some(Some(0));
+        return Some(0);
     }
-    let digits = rest.strip_prefix(", ")?;
-    let (number, rest) = digits.split_once(' ')?;
-    rest.starts_with("error").then(|| number.parse().ok())
+    let (number, rest) = rest.strip_prefix(", ")?.split_once(' ')?;
+    number.parse().ok().filter(|_| rest.starts_with("error"))
 }
 
 /// A row of the table: `| 395 | No | 37 | Read error 395 for C:\...`.
@@ -679,8 +682,10 @@ mod tests {
             assert_eq!(read(&text)[0].failure.as_deref(), Some(reason));
         }
         let row = "| 112 | Yes | 1 | Write error 112 for C:\\a";
-        let found = read(&run_of("SCANSTATE", "x", &[row])).remove(0);
-        assert_eq!(found.failure.as_deref(), Some("Write error 112 for C:\\a"));
+        for verdict in ["x", "Failed.[gle=0x00000070]"] {
+            let found = read(&run_of("SCANSTATE", verdict, &[row])).remove(0);
+            assert_eq!(found.failure.as_deref(), Some("Write error 112 for C:\\a"));
+        }
         // A code of some plug-in is not the verdict.
         let text = entry("plug-in x: return code: 5") + &run_of("SCANSTATE", "Success.", &[]);
         assert_eq!(read(&text).last().unwrap().failure, None);
