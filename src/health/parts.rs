@@ -14,8 +14,9 @@ use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 const LONGEST_STORE_PATH: usize = 256;
 
 /// The missing and possibly missing parts of a store: one finding for each
-/// [`Lack`], and one if the list of parts cannot be read. `closed` are the
-/// volumes that could not be read, for display.
+/// [`Lack`], one for each part whose GUID differs from the list, and one if the
+/// list of parts cannot be read. `closed` are the volumes that could not be
+/// read, for display.
 pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
     let finding = |lack: &Lack| match lack {
         Lack::Primary => {
@@ -32,6 +33,18 @@ pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
         Lack::Unknown(_) => PARTS_UNKNOWN.at(store.display(), lack.to_string()),
     };
     let mut found: Vec<Finding> = store.lacks(closed).iter().map(finding).collect();
+    for misfit in &store.misfits {
+        let own = match &*misfit.guid {
+            "" => "has no GUID".to_owned(),
+            guid => format!("has the GUID {guid}"),
+        };
+        let what = format!(
+            "hardlink.main lists another GUID for drive {}: than this part, which {own} (the \
+             file's format is inferred)",
+            misfit.drive
+        );
+        found.push(SECONDARY_GUID.at(&misfit.path, what));
+    }
     let primary = store.parts.iter().find(|part| part.role == Role::Primary);
     if let Some(marker) = primary.and_then(|part| part.markers.hardlink_main)
         && !store.knows_parts
@@ -52,18 +65,6 @@ pub(super) fn check(store: &Store, closed: &[String], say: &mut dyn FnMut(Findin
         return say(ESTIMATE_ONLY.at(store.display(), what));
     }
     missing_parts(store, closed).into_iter().for_each(&mut *say);
-    for misfit in &store.misfits {
-        let own = match &*misfit.guid {
-            "" => "has no GUID".to_owned(),
-            guid => format!("has the GUID {guid}"),
-        };
-        let what = format!(
-            "hardlink.main lists another GUID for drive {}: than this part, which {own} (the \
-             file's format is inferred)",
-            misfit.drive
-        );
-        say(SECONDARY_GUID.at(&misfit.path, what));
-    }
     for (path, guid) in &store.strangers {
         let what = format!(
             "a secondary part at this store's path that hardlink.main does not list (its GUID is \

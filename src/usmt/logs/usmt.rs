@@ -208,8 +208,11 @@ impl Reader<'_> {
     fn take(&mut self, line: Line<'_>) {
         let told = |words: &str| behind(line.text, words);
         let after = std::mem::replace(&mut self.after, After::Nothing);
-        let message = without_gle(message(line.text));
-        if line.time.is_none() && self.goes_on(after, line.text) {
+        let tagged = message(line.text);
+        let message = without_gle(tagged);
+        // An entry has a time, or at least a tag.
+        let is_entry = line.time.is_some() || tagged.len() < line.text.len();
+        if !is_entry && self.goes_on(after, line.text) {
             return;
         }
         if let Some(at) = told("USMT Started at") {
@@ -729,6 +732,19 @@ mod tests {
     }
 
     #[test]
+    fn entries_without_a_time_are_told_apart_by_their_tag() {
+        let entry = |words: &str| format!("Info                  [0x000000] {words}\n");
+        let text = entry("| 395 | No | 2 | Read error 395 for C:\\a")
+            + "and more of it\n"
+            + &entry("| 5 | No | 1 | Write error 5 for C:\\b")
+            + &entry("Failed.");
+        let found = read(&text).remove(0);
+        let rows: Vec<_> = found.errors.iter().map(|e| &*e.first).collect();
+        assert_eq!(rows, ["Read error 395 for C:\\a and more of it", "Write error 5 for C:\\b"]);
+        assert_eq!(found.failure.as_deref(), Some("Failed."));
+    }
+
+    #[test]
     fn a_command_line_may_go_over_lines() {
         let text = entry("USMT Started at 2024/02/03:10:00:00.001")
             + "2024-02-03 10:00:00, Info [0x000000] Command line: scanstate.exe C:\\StateStore /key \n \
@@ -744,7 +760,8 @@ mod tests {
         for number in 0..300 {
             text += &entry(&format!("Read error 5 for C:\\{number}"));
             text += &entry(&format!("| 5 | No | 1 | Read error 5 for {}", "x".repeat(9000)));
-            text += &format!("[0x0803ba] S-1-5-21-1-1-1-{number}\n{}\n", "y".repeat(9000));
+            text.extend(["[0x0803ba] S-1-5-21-1-1-1-", &number.to_string(), "\n"]);
+            text.extend([&*"y".repeat(9000), "\n"]);
         }
         let found = read(&text).remove(0);
         assert_eq!((found.errors.len(), found.error_files.len()), (100, 100));
