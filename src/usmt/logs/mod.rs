@@ -177,6 +177,14 @@ impl Logs {
     }
 }
 
+impl Logs {
+    /// The newest run of loadstate whose command line has the path of `store`.
+    pub fn restore_of(&self, store: &Store) -> Option<&UsmtRun> {
+        let restores = self.runs.iter().filter(|run| run.tool == Tool::Loadstate);
+        restores.filter(|run| names(run, store)).max_by(|a, b| a.time().cmp(&b.time()))
+    }
+}
+
 fn names(run: &UsmtRun, store: &Store) -> bool {
     store.parts.iter().any(|part| run.names(&part.store_path().on_drive(&part.drive.name())))
 }

@@ -42,7 +42,7 @@ pub struct UsmtRun {
     pub command: Option<String>,
     /// The computer's name.
     pub computer: Option<String>,
-    /// The line about a failure, verbatim.
+    /// The first line about a failure, verbatim.
     pub failure: Option<String>,
     /// The errors that the tool ignored (`/c`), as it counts them; `None` if the
     /// log does not say.
@@ -327,17 +327,20 @@ impl Reader<'_> {
         if facts.command.is_some() {
             self.after = After::Command;
         }
-        let had_failure = self.runs.last().is_some_and(|run| run.failure.is_some());
-        if facts.failure.is_some() {
-            let is_weak = facts.is_weak;
-            self.is_failed_by_code = is_weak && (self.is_failed_by_code || !had_failure);
+        // The first reason says most; only a code or the bare verdict gives way.
+        let said = self.runs.last().and_then(|run| run.failure.as_deref());
+        let gives_way = match said {
+            None => true,
+            Some(said) => (self.is_failed_by_code || said == FAILED) && !facts.is_weak,
+        };
+        if facts.failure.is_some() && gives_way {
+            self.is_failed_by_code = facts.is_weak;
         }
-        let keeps = had_failure && facts.is_weak && !self.is_failed_by_code;
         let Some(run) = self.run(line.time) else { return };
         run.command = run.command.take().or(facts.command);
         run.version = run.version.take().or(facts.version);
         run.computer = run.computer.take().or(facts.computer);
-        if !keeps {
+        if gives_way {
             run.failure = facts.failure.or_else(|| run.failure.take());
         }
     }
@@ -507,7 +510,10 @@ fn failure(text: &str) -> Option<(String, bool)> {
         "Migration failed to complete",
         "An error occurred processing the command line",
     ];
-    if failed.iter().any(|words| behind(text, words).is_some()) {
+    // `Unable to process object C:\a -> 733, aborting...`
+    let is_abort = behind(text, "Unable to process object")
+        .is_some_and(|object| behind(object, ", aborting").is_some());
+    if is_abort || failed.iter().any(|words| behind(text, words).is_some()) {
         return Some((kept(message(text)), false));
     }
     let is_code = behind(text, "return code")
@@ -689,6 +695,15 @@ mod tests {
             let found = read(&run_of("SCANSTATE", verdict, &[row])).remove(0);
             assert_eq!(found.failure.as_deref(), Some("Write error 112 for C:\\a"));
         }
+        // The first reason says most.
+        let text = "Unable to process object C:\\a -> 7, aborting...\n".to_owned()
+            + "Unable to Complete Migration. MigDoMigration Failed= 0x4\n";
+        let found = read(&text).remove(0);
+        assert_eq!(
+            found.failure.as_deref(),
+            Some("Unable to process object C:\\a -> 7, aborting...")
+        );
+        assert_eq!(read("Unable to process object C:\\a -> 7, ignoring"), []);
         // A code of some plug-in is not the verdict.
         let text = entry("plug-in x: return code: 5") + &run_of("SCANSTATE", "Success.", &[]);
         assert_eq!(read(&text).last().unwrap().failure, None);
