@@ -78,7 +78,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Fol
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store (may be repeated): \\Users\\alice; \\ is the whole volume' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE bytes (such as 2G, 700M)' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name [default: the computer\'s name]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipient -d 'Encrypt the set to this age recipient (may be repeated): age1...' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipients-file -d 'File with recipients, one per line' -r -F

@@ -95,7 +95,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
             [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'Save this folder instead of a store (may be repeated): \Users\alice; \ is the whole volume')
             [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST')
-            [CompletionResult]::new('--split', '--split', [CompletionResultType]::ParameterName, 'Split the store into files of at most SIZE bytes (such as 2G, 700M)')
+            [CompletionResult]::new('--split', '--split', [CompletionResultType]::ParameterName, 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'First part of the set''s name [default: the computer''s name]')
             [CompletionResult]::new('--recipient', '--recipient', [CompletionResultType]::ParameterName, 'Encrypt the set to this age recipient (may be repeated): age1...')
             [CompletionResult]::new('--recipients-file', '--recipients-file', [CompletionResultType]::ParameterName, 'File with recipients, one per line')

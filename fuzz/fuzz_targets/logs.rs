@@ -17,8 +17,16 @@ pub(crate) fn run(data: &[u8]) {
     for name in ["scanstate.log", "loadstate.log", "smsts.log", "BDD.log"] {
         let logs = Logs::of_text(name, &text);
         assert!(logs.runs.len() <= 100 && logs.wipe.len() <= 200);
+        for run in &logs.runs {
+            assert!(run.errors.len() <= 100 && run.error_files.len() <= 100);
+            assert!(run.ignored_profiles.sids.len() <= 100);
+            let texts = run.errors.iter().map(|row| &row.first).chain(&run.error_files);
+            for text in texts.chain(&run.command).chain(&run.failure) {
+                assert!(text.len() <= 3 * 4096 && !text.contains(['\r', '\n', '\t']));
+            }
+        }
         for line in &logs.wipe {
-            assert!(line.text.len() <= 4096 && !line.text.contains(char::is_control));
+            assert!(line.text.len() <= 4096 && !line.text.contains(['\r', '\n', '\t']));
         }
     }
 }

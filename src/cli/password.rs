@@ -10,6 +10,7 @@ use crossterm::terminal;
 
 use super::exit::{Exit, Failure};
 use super::sources;
+use crate::model::text::visible;
 
 const VARIABLE: &str = "LIFEBOAT_PASSWORD";
 
@@ -54,9 +55,10 @@ pub(crate) fn prompt(what: &str) -> Result<String> {
     let mut typed = String::new();
     let mut shown = false;
     loop {
-        let stars = if shown { typed.clone() } else { "*".repeat(typed.chars().count()) };
+        let stars =
+            if shown { visible(&typed).into_owned() } else { "*".repeat(typed.chars().count()) };
         let mut err = std::io::stderr();
-        let _ = write!(err, "\r{what} (F2 shows it): {stars}  \x08\x08");
+        let _ = write!(err, "\r{} (F2 shows it): {stars}  \x08\x08", visible(what));
         let _ = err.flush();
         let Event::Key(key) = event::read()? else { continue };
         if key.kind == KeyEventKind::Release {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use crate::model::monitor::Monitor;
+use crate::model::text::visible;
 use crate::restore::Destinations;
 use crate::restore::loadstate::{Around, is_windows_pe};
 use crate::restore::volumes::{Fit, Volume, attached, fit};
@@ -93,9 +94,9 @@ fn choose(
         "" => String::new(),
         label => format!(" (label \"{label}\")"),
     };
-    writeln!(to, "Which volume is drive {}:{label}?", part.drive).ok()?;
+    writeln!(to, "Which volume is drive {}:{}?", visible(&part.drive), visible(&label)).ok()?;
     for (number, volume) in among.iter().enumerate() {
-        writeln!(to, "  {}  {}", number + 1, volume.describe()).ok()?;
+        writeln!(to, "  {}  {}", number + 1, visible(&volume.describe())).ok()?;
     }
     for _ in 0..3 {
         write!(to, "Number, or Enter to stop: ").and_then(|()| to.flush()).ok()?;

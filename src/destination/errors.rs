@@ -2,7 +2,8 @@
 //! technician. One row per code.
 //!
 //! Linux codes are those of asm-generic `errno.h` and `errno-base.h`; Windows
-//! codes those of `winerror.h` (MS-ERREF 2.2).
+//! codes those of `winerror.h` (MS-ERREF 2.2; Microsoft, "System Error Codes") and of `lmerr.h`
+//! (from 2100 on; Microsoft, "Network Management Error Codes").
 
 use std::io;
 
@@ -229,6 +230,8 @@ static WIN32: &[Row] = &[
     always(64, Transient, LOST, NETWORK), // ERROR_NETNAME_DELETED
     always(65, Denied, DENIED, MAY_WRITE), // ERROR_NETWORK_ACCESS_DENIED
     network(67, NO_SHARE, SHARE),      // ERROR_BAD_NET_NAME
+    always(68, Transient, "this PC has too many network names in use", NETWORK), // ERROR_TOO_MANY_NAMES
+    always(69, Transient, "the server or this PC has too many connections open", NETWORK), // ERROR_TOO_MANY_SESS
     always(70, Transient, "the server has been paused", NETWORK), // ERROR_SHARING_PAUSED
     always(71, Transient, "the server does not accept more connections at the moment", NETWORK), // ERROR_REQ_NOT_ACCEP
     always(80, AlreadyExists, EXISTS, REMOVE), // ERROR_FILE_EXISTS
@@ -266,13 +269,22 @@ static WIN32: &[Row] = &[
         "this Windows has no network client",
         "in WinPE, run wpeinit first; add the network driver to the boot image",
     ), // ERROR_NO_NETWORK
+    always(1224, Transient, "another program has part of it open in memory", OPEN_ELSEWHERE), // ERROR_USER_MAPPED_FILE
     network(1225, REFUSED, SERVER),         // ERROR_CONNECTION_REFUSED
     network(1231, NO_SERVER, SERVER),       // ERROR_NETWORK_UNREACHABLE
     network(1232, NO_SERVER, SERVER),       // ERROR_HOST_UNREACHABLE
     network(1234, REFUSED, SERVER),         // ERROR_PORT_UNREACHABLE
     always(1236, Transient, LOST, NETWORK), // ERROR_CONNECTION_ABORTED
     always(1240, Logon, "the user is not allowed to log on from this PC", ACCOUNT), // ERROR_LOGIN_WKSTA_RESTRICTION
+    always(1244, Logon, "the server has not checked the user and password", PASSWORD), // ERROR_NOT_AUTHENTICATED
     network(1256, NO_SERVER, SERVER), // ERROR_HOST_DOWN
+    // Since Windows 10 its words are that no domain controller can be reached.
+    always(
+        1265,
+        Logon,
+        "Windows cannot check the logon securely: no domain controller answers",
+        "check the network and the PC's clock, or use an account of the server itself",
+    ), // ERROR_DOWNGRADE_DETECTED
     always(1272, Logon, "this Windows blocks guest logons to servers", SIGNING), // ERROR_SMB_GUEST_LOGON_BLOCKED
     always(1295, Full, QUOTA, MAKE_ROOM), // ERROR_DISK_QUOTA_EXCEEDED
     network(1311, "no domain controller can be reached to check the password", SERVER), // ERROR_NO_LOGON_SERVERS
@@ -303,8 +315,16 @@ static WIN32: &[Row] = &[
     always(1793, Logon, "the account has expired", ACCOUNT),              // ERROR_ACCOUNT_EXPIRED
     always(1907, Logon, "the password must be changed first", ACCOUNT), // ERROR_PASSWORD_MUST_CHANGE
     always(1909, Logon, "the account is locked out", ACCOUNT),          // ERROR_ACCOUNT_LOCKED_OUT
-    always(2250, Transient, LOST, NETWORK),                             // ERROR_NOT_CONNECTED
-    always(2202, Logon, "the user name is not valid", PASSWORD),        // ERROR_BAD_USERNAME
+    always(1935, Logon, "the server does not allow users of that domain to log on", ACCOUNT), // ERROR_AUTHENTICATION_FIREWALL_FAILED
+    always(
+        1937,
+        Logon,
+        "NTLM logons are turned off, and Kerberos did not work",
+        "give the server's full name, not its address; use a domain account",
+    ), // ERROR_NTLM_BLOCKED
+    always(2242, Logon, "the password has expired", ACCOUNT), // NERR_PasswordExpired
+    always(2250, Transient, LOST, NETWORK),                   // ERROR_NOT_CONNECTED
+    always(2202, Logon, "the user name is not valid", PASSWORD), // ERROR_BAD_USERNAME
     // STATUS_INVALID_SIGNATURE, which Windows 11 24H2 shows as it is when a
     // server does not sign.
     always(
@@ -378,6 +398,20 @@ mod tests {
         for code in [1, 5, 13, 28, 30] {
             assert_ne!(of(Numbers::Errno, code).1, ErrorKind::Transient, "{code}");
         }
+    }
+
+    #[test]
+    fn logons_and_limits_have_words_of_their_own() {
+        for code in [1244, 1265, 1935, 1937, 2242] {
+            assert_eq!(of(Numbers::Win32, code), (ErrorKind::Logon, ErrorKind::Logon), "{code}");
+        }
+        for code in [68, 69, 1224] {
+            let kinds = (ErrorKind::Transient, ErrorKind::Transient);
+            assert_eq!(of(Numbers::Win32, code), kinds, "{code}");
+        }
+        let what = |code| row(Numbers::Win32, code).unwrap().what;
+        assert!(what(1937).contains("NTLM"));
+        assert_eq!(what(2242), what(1330));
     }
 
     #[test]

@@ -26,8 +26,18 @@ const OLD_SECS: i64 = 24 * 3600;
 /// Clocks this close count as equal: FAT's tick is two seconds.
 const SAME_CLOCK_SECS: i64 = 5;
 
+/// The files of the test have the names of a set's files: a server may refuse some
+/// endings (Samba's `veto files`, a file screen of Windows Server).
+const WHOLE: &str = "store.tar.zst";
+/// Without this file there is no set.
+const REQUIRED: &str = "rescue.json";
+/// Files that a set can do without.
+pub const OPTIONAL: [&str; 2] = ["restore.cmd", "report.html"];
+/// The ending of a name until its file is complete.
+const PARTIAL: &str = ".partial";
+
 /// The results for a destination that passed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Preflight {
     /// Free space, if known.
     pub space: Option<Space>,
@@ -38,6 +48,9 @@ pub struct Preflight {
     /// Seconds by which the destination's clock is ahead of ours (behind, if
     /// negative); 0 if they agree, `None` if unknown.
     pub clock_ahead: Option<i64>,
+    /// Those of [`OPTIONAL`] that the destination refuses: sets are saved without
+    /// them.
+    pub refused: Vec<&'static str>,
 }
 
 /// Tries everything that writing a set needs: makes a folder and a file, writes,
@@ -55,9 +68,67 @@ pub fn preflight(
     let probe = format!("{PROBE_NAME}{}-{life}", FileTime::now().0);
     let tried = try_out(target, &probe);
     let removed = remove(target, &probe);
-    let (write_speed, clock_ahead) = tried?;
+    let (write_speed, clock_ahead, refused) = tried?;
     removed?;
-    Ok(Preflight { space, max_file_size: target.max_file_size(), write_speed, clock_ahead })
+    let max_file_size = target.max_file_size();
+    Ok(Preflight { space, max_file_size, write_speed, clock_ahead, refused })
+}
+
+/// Why the destination does not accept a small file of this name; `None` if it
+/// does, or if the file is there. Tries the final name first: some servers let a
+/// file be renamed to a name that they refuse, and then hide it, so that nobody
+/// can remove it.
+pub(crate) fn refuses(
+    target: &dyn Destination,
+    path: &str,
+) -> Result<Option<DestinationError>, DestinationError> {
+    if target.stat(path)?.is_some() {
+        return Ok(None);
+    }
+    match try_small(target, path) {
+        Ok(()) => Ok(None),
+        Err(error) if is_refusal(&error) => {
+            let _ = target.remove_file(path);
+            Ok(Some(error))
+        }
+        // Not a matter of the name; the first large file says how much is missing.
+        Err(error) if error.kind == ErrorKind::Full => {
+            let _ = target.remove_file(path);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the error is about the one file, not about the destination.
+pub(crate) fn is_refusal(error: &DestinationError) -> bool {
+    match error.kind {
+        ErrorKind::Denied
+        | ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Unfit
+        | ErrorKind::Other => true,
+        ErrorKind::Unreachable
+        | ErrorKind::Logon
+        | ErrorKind::Full
+        | ErrorKind::Transient
+        | ErrorKind::Corrupted => false,
+    }
+}
+
+/// Creates and removes an empty file.
+fn try_small(target: &dyn Destination, path: &str) -> Result<(), DestinationError> {
+    target.create(path)?.close()?;
+    if target.stat(path)?.is_none() {
+        return Err(DestinationError {
+            kind: ErrorKind::Denied,
+            path: target.display(path),
+            what: "the destination accepted a file of this name and then hid it".to_owned(),
+            action: "allow this name on the server, or use another destination".to_owned(),
+            source: None,
+        });
+    }
+    target.remove_file(path)
 }
 
 /// Checks that at least `needed` bytes are free.
@@ -89,13 +160,16 @@ fn remove_old(target: &dyn Destination) {
     }
 }
 
-/// Measures the speed and compares the clocks.
-fn try_out(target: &dyn Destination, probe: &str) -> Result<(u64, Option<i64>), DestinationError> {
+/// What [`try_out`] measures: the speed, the clock, and the names that are refused.
+type Tried = (u64, Option<i64>, Vec<&'static str>);
+
+/// Measures the speed, compares the clocks, and tries the names of a set's files.
+fn try_out(target: &dyn Destination, probe: &str) -> Result<Tried, DestinationError> {
     target.create_dir_all(probe)?;
     // An almost full disk may still take the last part of a set.
     let most = target.space()?.map_or(PROBE, |space| (space.free / 4).min(PROBE));
     let step = if most < STEP as u64 { 4096 } else { STEP };
-    let (partial, whole) = (format!("{probe}/a.partial"), format!("{probe}/a"));
+    let (partial, whole) = (format!("{probe}/{WHOLE}{PARTIAL}"), format!("{probe}/{WHOLE}"));
     let before = FileTime::now();
     let mut file = target.create(&partial)?;
     // Bytes that no file system or link can compress.
@@ -127,13 +201,30 @@ fn try_out(target: &dyn Destination, probe: &str) -> Result<(u64, Option<i64>), 
         return Err(not_kept(target.display(&whole)));
     }
 
+    if let Some(error) = refuses(target, &format!("{probe}/{REQUIRED}"))? {
+        return Err(error);
+    }
+    let mut refused = Vec::new();
+    for name in OPTIONAL {
+        if refuses(target, &format!("{probe}/{name}"))?.is_some() {
+            refused.push(name);
+        }
+    }
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
-    Ok((written.saturating_mul(1_000_000) / micros, clock_ahead))
+    Ok((written.saturating_mul(1_000_000) / micros, clock_ahead, refused))
 }
 
 /// Removes what [`try_out`] may have left.
 fn remove(target: &dyn Destination, probe: &str) -> Result<(), DestinationError> {
-    for name in ["a.partial", "a"] {
+    let names = [WHOLE, REQUIRED].into_iter().chain(OPTIONAL).map(str::to_owned);
+    // Tests of earlier versions had these names.
+    let names = [format!("{WHOLE}{PARTIAL}"), "a.partial".to_owned(), "a".to_owned()]
+        .into_iter()
+        .chain(names);
+    // A destination may refuse even to look for a name that it does not accept.
+    let there: Vec<String> =
+        target.list(probe).unwrap_or_default().into_iter().map(|entry| entry.name).collect();
+    for name in names.filter(|name| there.contains(name)) {
         match target.remove_file(&format!("{probe}/{name}")) {
             Err(error) if error.kind != ErrorKind::NotFound => {
                 return Err(cannot_remove(error));
@@ -224,7 +315,7 @@ mod tests {
         let target = DirectoryDestination::open(temp.path(), Missing::Fail).unwrap();
         let found = preflight(&target, Some(1)).unwrap();
         assert!(found.write_speed > 1_000_000, "{found:?}");
-        assert_eq!(found.clock_ahead, Some(0));
+        assert_eq!((found.clock_ahead, found.refused), (Some(0), Vec::new()));
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
     }
 

@@ -96,6 +96,9 @@ codes! {
     SECONDARY_FOREIGN = "secondary-foreign", Warning, Quick,
         "It very probably belongs to another capture; loadstate ignores it (inferred).",
         "Rescue it as a separate store. Do not restore it beside this one.";
+    SECONDARY_GUID = "secondary-guid-differs", Warning, Quick,
+        "It very probably belongs to this store. loadstate may not accept it (inferred).",
+        "Rescue the store with this part. If loadstate ends with code 38, read its log.";
     HARDLINK_MAIN_UNREADABLE = "hardlink-main-unreadable", Warning, Quick,
         "Lifeboat cannot tell which other parts the store has; loadstate may not find them either.",
         "Run detect on all disks of the PC. Rescue every part that it finds.";
@@ -173,6 +176,16 @@ codes! {
     CAPTURE_FAILED = "capture-failed", Damage, Quick,
         "According to its log, scanstate failed: some files may not be in the store.",
         "Rescue the store. Before you wipe the disk, look for users' files outside the store.";
+    CAPTURE_ERRORS = "capture-errors", Warning, Quick,
+        "scanstate ignored errors: these files are not in the store, so loadstate cannot restore \
+         them.",
+        "Before you wipe the disk, copy these files from it. Search scanstate.log for the others.";
+    CAPTURE_PROFILES = "capture-profiles", Warning, Quick,
+        "scanstate ignored a user's profile: that user's files and settings are not in the store.",
+        "Before you wipe the disk, copy the user's files from the profile folder.";
+    CAPTURE_REPEATED = "capture-repeated", Info, Quick,
+        "The last capture in the log counts.",
+        "None, if the last capture has no findings.";
     STORE_ENCRYPTED = "store-encrypted", Info, Quick,
         "loadstate needs /decrypt and the key (code 37 without). The key is never in the store.",
         "Get the key from the author of the task sequence.";

@@ -25,20 +25,21 @@ pub(super) fn check(
     say: &mut dyn FnMut(Finding),
 ) -> Vec<String> {
     let mut proofs = Vec::new();
-    let at = format!("{}\\USMT.MIG", part.windows_path());
+    let name = part.markers.container_name();
+    let at = format!("{}\\{name}", part.windows_path());
     let pieces = part.markers.pieces();
     let Some((0, first)) = pieces.first() else {
-        let what = "a compressed store has pieces, but USMT.MIG itself is missing";
+        let what = format!("a compressed store has pieces, but {name} itself is missing");
         say(CONTAINER_MISSING.at(at, what));
         return proofs;
     };
     if first.size == 0 {
-        say(CONTAINER_EMPTY.at(at, "USMT.MIG is empty"));
+        say(CONTAINER_EMPTY.at(at, format!("{name} is empty")));
         return proofs;
     }
     let last = pieces.last().map_or(0, |(number, _)| *number);
     for missing in (1..last).filter(|n| pieces.iter().all(|(number, _)| number != n)) {
-        let what = format!("USMT.MIG{missing:02} is missing, but USMT.MIG{last:02} exists");
+        let what = format!("{name}{missing:02} is missing, but {name}{last:02} exists");
         say(CONTAINER_PIECE_MISSING.at(at.clone(), what));
     }
     let streams: Result<Vec<_>, _> =

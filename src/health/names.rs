@@ -2,7 +2,7 @@
 //! uses plain Win32 paths cannot open these (Microsoft, "Naming Files, Paths,
 //! and Namespaces").
 
-use crate::model::name::NtName;
+use crate::model::name::{NtName, is_device};
 
 /// Why Win32 does not accept a name, for display; `None` if it does.
 pub(super) fn refused(name: &NtName) -> Option<&'static str> {
@@ -16,17 +16,7 @@ pub(super) fn refused(name: &NtName) -> Option<&'static str> {
     if text.bytes().any(|b| b < b' ' || b"<>:\"/\\|?*".contains(&b)) {
         return Some("it has a character that Win32 does not allow");
     }
-    let stem = text.split('.').next().unwrap_or_default().trim_end();
-    is_device(stem).then_some("it is the name of a device")
-}
-
-fn is_device(stem: &str) -> bool {
-    let is = |device: &str| stem.eq_ignore_ascii_case(device);
-    let numbered = |port: &str| {
-        let digit = stem.get(..3).filter(|start| start.eq_ignore_ascii_case(port));
-        digit.is_some() && matches!(stem.as_bytes().get(3..), Some([b'1'..=b'9']))
-    };
-    is("CON") || is("PRN") || is("AUX") || is("NUL") || numbered("COM") || numbered("LPT")
+    is_device(text).then_some("it is the name of a device")
 }
 
 #[cfg(test)]
@@ -35,9 +25,26 @@ mod tests {
 
     #[test]
     fn names_are_judged_as_win32_does() {
-        for bad in
-            ["a.", "a ", "a:b", "a\\b", "a\u{1}", "CON", "con.txt", "Aux .x", "LPT9", "com1.a.b"]
-        {
+        for bad in [
+            "a.",
+            "a ",
+            "a:b",
+            "a\\b",
+            "a\u{1}",
+            "CON",
+            "con.txt",
+            "Aux .x",
+            "LPT9",
+            "com1.a.b",
+            "COM\u{B9}",
+            "com\u{B2}.txt",
+            "COM\u{B3}",
+            "lpt\u{B9}",
+            "LPT\u{B2}",
+            "LPT\u{B3}.a",
+            "CONIN$",
+            "conout$",
+        ] {
             assert!(refused(&NtName::from(bad)).is_some(), "{bad}");
         }
         assert!(refused(&NtName::from_utf16(&[0x61, 0xD800])).is_some());
@@ -47,6 +54,10 @@ mod tests {
             "a b.c",
             "CONX",
             "COM0",
+            "COM\u{B9}1",
+            "COM\u{2074}",
+            "CONIN",
+            "\u{B9}\u{B9}\u{B9}1",
             "COM10",
             "LPT",
             "\u{661}\u{661}\u{661}1",

@@ -4,8 +4,8 @@
 use super::codes::{
     CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
     HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN, PRIMARY_MISSING,
-    SECONDARY_FOREIGN, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING, STATUS_NOT_EMPTY,
-    STORE_PATH_LONG,
+    SECONDARY_FOREIGN, SECONDARY_GUID, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING,
+    STATUS_NOT_EMPTY, STORE_PATH_LONG,
 };
 use crate::model::finding::Finding;
 use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
@@ -14,8 +14,9 @@ use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 const LONGEST_STORE_PATH: usize = 256;
 
 /// The missing and possibly missing parts of a store: one finding for each
-/// [`Lack`], and one if the list of parts cannot be read. `closed` are the
-/// volumes that could not be read, for display.
+/// [`Lack`], one for each part whose GUID differs from the list, and one if the
+/// list of parts cannot be read. `closed` are the volumes that could not be
+/// read, for display.
 pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
     let finding = |lack: &Lack| match lack {
         Lack::Primary => {
@@ -32,6 +33,18 @@ pub fn missing_parts(store: &Store, closed: &[String]) -> Vec<Finding> {
         Lack::Unknown(_) => PARTS_UNKNOWN.at(store.display(), lack.to_string()),
     };
     let mut found: Vec<Finding> = store.lacks(closed).iter().map(finding).collect();
+    for misfit in &store.misfits {
+        let own = match &*misfit.guid {
+            "" => "has no GUID".to_owned(),
+            guid => format!("has the GUID {guid}"),
+        };
+        let what = format!(
+            "hardlink.main lists another GUID for drive {}: than this part, which {own} (the \
+             file's format is inferred)",
+            misfit.drive
+        );
+        found.push(SECONDARY_GUID.at(&misfit.path, what));
+    }
     let primary = store.parts.iter().find(|part| part.role == Role::Primary);
     if let Some(marker) = primary.and_then(|part| part.markers.hardlink_main)
         && !store.knows_parts

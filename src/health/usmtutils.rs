@@ -55,13 +55,14 @@ impl Usmtutils {
         monitor: &dyn Monitor,
         say: &mut dyn FnMut(Finding),
     ) -> Option<String> {
-        let at = format!("{}\\USMT.MIG", part.windows_path());
+        let name = part.markers.container_name();
+        let at = format!("{}\\{name}", part.windows_path());
         let Some(letter) = part.present_letter else {
             monitor
                 .note(&format!("{at}: not checked with usmtutils: the volume has no drive letter"));
             return None;
         };
-        let file = format!("{}\\USMT.MIG", part.usmt_path.on_drive(&letter.to_string()));
+        let file = format!("{}\\{name}", part.usmt_path.on_drive(&letter.to_string()));
         match self.run(&file, monitor) {
             Err(error) => {
                 say(USMTUTILS_FAILED.at(at, format!("{}: {error}", self.program.display())));

@@ -9,4 +9,5 @@ pub mod metadata;
 pub mod monitor;
 pub mod name;
 pub mod secret;
+pub(crate) mod text;
 pub mod units;

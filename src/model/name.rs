@@ -87,6 +87,24 @@ impl fmt::Debug for NtName {
     }
 }
 
+/// Whether Windows takes a file of this name for a device, whatever its ending:
+/// `NUL.txt` too. `CONIN$` and `CONOUT$` are reserved only without an ending; they
+/// are refused with one all the same. The superscript digits count as digits
+/// (Microsoft, "Naming Files, Paths, and Namespaces").
+pub(crate) fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let is = |device: &&str| stem.eq_ignore_ascii_case(device);
+    let is_port = |port: &&str| {
+        let digit =
+            stem.get(port.len()..).filter(|_| stem[..port.len()].eq_ignore_ascii_case(port));
+        let mut digit = digit.unwrap_or_default().chars();
+        matches!(digit.next(), Some('1'..='9' | '\u{B9}' | '\u{B2}' | '\u{B3}'))
+            && digit.next().is_none()
+    };
+    ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].iter().any(is)
+        || ["COM", "LPT"].iter().any(is_port)
+}
+
 /// Appends UTF-16 units as WTF-8: surrogate pairs become four-byte sequences,
 /// lone surrogates the three-byte sequence of their value.
 pub fn push_utf16_as_wtf8(units: &[u16], out: &mut Vec<u8>) {

@@ -11,7 +11,7 @@ use crate::model::metadata::FileTime;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind, Totals};
 use crate::set::format::rescue::{Part, Rescue, What};
-use crate::usmt::layout::{CATALOG, CONTAINER, FILE, MIGSTATE, STATUS};
+use crate::usmt::layout::{CATALOG, CONTAINER, CONTAINER3, FILE, MIGSTATE, STATUS};
 
 /// The number of users that are kept by name.
 const MAX_USERS: usize = 2000;
@@ -143,7 +143,7 @@ struct Gathering<'a> {
 
 /// The files that show the time of their store, best first. Inferred: USMT
 /// writes them last.
-const WITNESSES: [&str; 4] = [STATUS, MIGSTATE, CATALOG, CONTAINER];
+const WITNESSES: [&str; 5] = [STATUS, MIGSTATE, CATALOG, CONTAINER, CONTAINER3];
 
 impl Gathering<'_> {
     fn member(&mut self, member: &Member) {

@@ -1,9 +1,8 @@
 //! Converts text to HTML, and formats numbers. Everything that comes from a
 //! disk or a set goes through [`escape`] or [`name`].
 
-use std::fmt::Write as _;
-
 use super::treemap::float;
+use crate::model::text::visible;
 
 /// Escapes text for an element or an attribute in double quotes.
 ///
@@ -11,7 +10,7 @@ use super::treemap::float;
 /// direction marks, zero width) are shown as their number, such as `[U+202E]`.
 pub(super) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => html.push_str("&amp;"),
             '<' => html.push_str("&lt;"),
@@ -19,9 +18,6 @@ pub(super) fn escape(text: &str) -> String {
             '"' => html.push_str("&quot;"),
             '\'' => html.push_str("&#39;"),
             '`' => html.push_str("&#96;"),
-            c if is_hidden(c) => {
-                let _ = write!(html, "[U+{:04X}]", u32::from(c));
-            }
             c => html.push(c),
         }
     }
@@ -32,18 +28,6 @@ pub(super) fn escape(text: &str) -> String {
 /// reverse the text around it.
 pub(super) fn name(text: &str) -> String {
     format!("<bdi>{}</bdi>", escape(text))
-}
-
-/// Control characters, and those of general category Cf that move text or have
-/// no width. The joiners (U+200C, U+200D) occur in real names.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-            | '\u{180B}'..='\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
-            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}'
-            | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{FFFE}' | '\u{FFFF}'
-            | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}')
 }
 
 /// At most `max` characters: start and end, with an ellipsis between.

@@ -2,6 +2,7 @@
 
 use super::html::escape;
 use crate::set::format::instructions::destinations;
+use crate::set::format::names::SCRIPT;
 use crate::set::format::rescue::{Rescue, What};
 use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, ways};
@@ -25,7 +26,11 @@ pub(super) fn section(rescue: &Rescue) -> String {
         What::Folder => step(
             "Extract the files that you need, as administrator.",
             &[
-                "restore.cmd D:\\Rescued".to_owned(),
+                if has_script(rescue) {
+                    "restore.cmd D:\\Rescued".to_owned()
+                } else {
+                    "lifeboat restore <this folder> --to D:\\Rescued".to_owned()
+                },
                 "lifeboat extract <this folder> <path as listed> --to D:\\Rescued".to_owned(),
             ],
             "This is a folder, not a migration store: <code>loadstate</code> cannot use it.",
@@ -46,18 +51,27 @@ pub(super) fn section(rescue: &Rescue) -> String {
     html
 }
 
+/// Whether the set has `restore.cmd`: a destination may refuse it.
+fn has_script(rescue: &Rescue) -> bool {
+    rescue.files.is_empty() || rescue.files.iter().any(|file| file.name == SCRIPT)
+}
+
 fn store_steps(rescue: &Rescue, step: &mut dyn FnMut(&str, &[String], &str)) {
     let (to, known) = destinations(rescue);
     // A forged set may have very many drives.
     let to = if to.len() > 600 { "--in-place".to_owned() } else { to };
     let mut commands = vec![format!("lifeboat restore <this folder> {to}")];
-    if known {
-        commands.insert(0, "restore.cmd".to_owned());
+    let two_ways = known && has_script(rescue);
+    if two_ways {
+        commands.insert(0, SCRIPT.to_owned());
     }
-    let more = if known {
+    let more = if two_ways {
         "Use one of the two. Every part is restored to its original drive and path. In WinPE, \
          drives may have other letters: <code>--to C=E:\\</code> restores the C: part to the \
          drive that is now E:."
+    } else if known {
+        "Every part is restored to its original drive and path. In WinPE, drives may have other \
+         letters: <code>--to C=E:\\</code> restores the C: part to the drive that is now E:."
     } else {
         "The drive of a part is not known: replace the angle brackets with it."
     };

@@ -490,7 +490,7 @@ impl<'a> Comparer<'a> {
 }
 
 /// The marker files among paths below a part's folder, for [`Comparer::is_of`].
-pub(super) fn marker_names() -> [&'static str; 4] {
+pub(super) fn marker_names() -> [&'static str; 5] {
     MARKERS
 }
 

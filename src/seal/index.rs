@@ -16,7 +16,8 @@ const MAX_ENTRIES: usize = 4 << 20;
 
 /// Files that only a store has, and that a new capture rewrites. The empty
 /// `status.~lg` is useless for this.
-pub(super) const MARKERS: [&str; 4] = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG"];
+pub(super) const MARKERS: [&str; 5] =
+    ["catalog.mig", "MIGSTATE.DAT", "hardlink.main", "USMT.MIG", "USMT3.MIG"];
 
 /// What is known about an [`Entry`], and the result of its comparison.
 pub(super) mod flag {

@@ -4,7 +4,8 @@ use super::{Role, StoreKind};
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::tree::{Tree, TreeError};
 use crate::usmt::layout::{
-    CATALOG, CONTAINER, ESTIMATE, FILE, HARDLINK_DISTRIBUTED, HARDLINK_MAIN, MIGSTATE, STATUS,
+    CATALOG, CONTAINER, CONTAINER3, ESTIMATE, FILE, HARDLINK_DISTRIBUTED, HARDLINK_MAIN, MIGSTATE,
+    STATUS,
 };
 
 /// A marker file: its node and its size in bytes.
@@ -40,19 +41,29 @@ pub struct Markers {
 }
 
 /// Whether `name` is that of a compressed store or a piece of one: `USMT.MIG`
-/// and, perhaps on FAT, `USMT.MIG01` and so on. Any ending is accepted: one
-/// file too many costs nothing, one too few costs the store.
+/// and, perhaps on FAT, `USMT.MIG01` and so on; `USMT3.MIG` of USMT 3. Any
+/// ending is accepted: one file too many costs nothing, one too few costs the
+/// store.
 pub fn is_container_name(name: &str) -> bool {
-    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(CONTAINER))
+    after_container(name).is_some()
+}
+
+/// What follows the name of a container.
+fn after_container(name: &str) -> Option<&str> {
+    [CONTAINER, CONTAINER3].into_iter().find_map(|container| {
+        let start = name.get(..container.len())?;
+        start.eq_ignore_ascii_case(container).then(|| &name[container.len()..])
+    })
 }
 
 /// The number of a piece of a compressed store: `USMT.MIG` is 0, `USMT.MIG01`
 /// is 1. `None` for a name that only begins like one.
 fn piece_number(name: &str) -> Option<u32> {
-    let digits = name.get(CONTAINER.len()..).filter(|_| is_container_name(name))?;
-    match digits {
+    match after_container(name)? {
         "" => Some(0),
-        _ if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        digits if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse().ok()
+        }
         _ => None,
     }
 }
@@ -66,6 +77,19 @@ impl Markers {
         let mut pieces: Vec<_> = numbered.collect();
         pieces.sort_unstable_by_key(|(number, _)| *number);
         pieces
+    }
+
+    /// The name of the container that loadstate starts with; of USMT 3 if the
+    /// folder has only that one.
+    pub fn container_name(&self) -> &'static str {
+        let is_old = |(name, _): &(String, Marker)| {
+            name.get(..CONTAINER3.len()).is_some_and(|n| n.eq_ignore_ascii_case(CONTAINER3))
+        };
+        if !self.containers.is_empty() && self.containers.iter().all(is_old) {
+            CONTAINER3
+        } else {
+            CONTAINER
+        }
     }
 
     /// Reads the markers in `folder`.
@@ -152,10 +176,10 @@ mod tests {
 
     #[test]
     fn container_names_are_usmt_mig_and_its_numbered_pieces() {
-        for name in ["USMT.MIG", "usmt.mig", "USMT.MIG01", "Usmt.Mig.bak"] {
+        for name in ["USMT.MIG", "usmt.mig", "USMT.MIG01", "Usmt.Mig.bak", "usmt3.MIG"] {
             assert!(is_container_name(name), "{name}");
         }
-        for name in ["USMT", "USMT.MI", "catalog.mig", "xUSMT.MIG", "USMT.M\u{130}G"] {
+        for name in ["USMT", "USMT.MI", "catalog.mig", "xUSMT.MIG", "USMT4.MIG", "USMT.M\u{130}G"] {
             assert!(!is_container_name(name), "{name}");
         }
     }

@@ -6,16 +6,19 @@ use std::collections::btree_map::Entry;
 use sha2::{Digest, Sha256};
 
 use super::drive::{self, Drive, DriveFrom};
-use super::{Markers, Part, Place, Role, Store, StoreKind, StoreVolume};
+use super::{Markers, Misfit, Part, Place, Role, Store, StoreKind, StoreVolume};
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::NtPath;
 use crate::tree::TreeError;
-use crate::usmt::layout::{CATALOG, CONTAINER, ESTIMATE, HARDLINK_MAIN, MIGSTATE, USMT, USMT3};
+use crate::usmt::layout::{
+    CATALOG, CONTAINER, CONTAINER3, ESTIMATE, HARDLINK_MAIN, MIGSTATE, USMT, USMT3,
+};
 
 /// The folders that USMT makes (USMT 4 to 10, and USMT 3), and files that only
 /// a store has, to find a store whose folder was renamed.
-const NAMES: [&str; 7] = [USMT, USMT3, CATALOG, MIGSTATE, HARDLINK_MAIN, CONTAINER, ESTIMATE];
+const NAMES: [&str; 8] =
+    [USMT, USMT3, CATALOG, MIGSTATE, HARDLINK_MAIN, CONTAINER, CONTAINER3, ESTIMATE];
 
 /// Every store on `volumes`. A volume that cannot be searched is in the second
 /// list, and hides only its own stores.
@@ -27,7 +30,7 @@ pub fn find_stores(
     let mut failed = Vec::new();
     for (number, volume) in volumes.iter().enumerate() {
         monitor.stage(Stage::Detect, &volume.display);
-        match parts_on(number, volume, monitor) {
+        match parts_on(number, volumes, monitor) {
             Ok(parts) => found.extend(parts),
             Err(error) => failed.push((number, error)),
         }
@@ -45,10 +48,10 @@ struct Found {
 
 fn parts_on(
     number: usize,
-    volume: &StoreVolume,
+    volumes: &[StoreVolume],
     monitor: &dyn Monitor,
 ) -> Result<Vec<Found>, TreeError> {
-    let tree = &volume.tree;
+    let tree = &volumes[number].tree;
     let mut folders = BTreeMap::new();
     for (path, node) in tree.find_named(&NAMES, monitor)? {
         let Ok(facts) = tree.node(node) else { continue };
@@ -77,7 +80,7 @@ fn parts_on(
         }
         let Ok(markers) = Markers::read(&**tree, node) else { continue };
         let Some((kind, role)) = markers.kind() else { continue };
-        found.push(describe(number, volume, path, node, kind, role, markers));
+        found.push(describe(number, volumes, path, node, kind, role, markers));
     }
     Ok(found)
 }
@@ -88,13 +91,14 @@ fn is_below(path: &NtPath, above: &NtPath) -> bool {
 
 fn describe(
     number: usize,
-    volume: &StoreVolume,
+    volumes: &[StoreVolume],
     path: NtPath,
     usmt: NodeId,
     kind: StoreKind,
     role: Role,
     markers: Markers,
 ) -> Found {
+    let volume = &volumes[number];
     let tree = volume.tree.clone();
     let listed = markers
         .hardlink_main
@@ -105,7 +109,7 @@ fn describe(
     // other kinds, the folder does not show which drive the store was on.
     let own = (kind == StoreKind::HardLink && markers.file_drives.len() == 1)
         .then(|| markers.file_drives[0]);
-    let mut drive = drive_of(number, volume);
+    let mut drive = drive_of(number, volumes);
     if let Some(letter) = own {
         (drive.letter, drive.from) = (Some(letter), DriveFrom::FileFolder);
     }
@@ -124,9 +128,14 @@ fn describe(
 }
 
 /// The drive that volume `number` of a list was in Windows, judging by the
-/// volume itself.
-pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
-    let (letter, from) = if has_windows(volume) {
+/// volumes themselves.
+pub fn drive_of(number: usize, volumes: &[StoreVolume]) -> Drive {
+    let volume = &volumes[number];
+    // A folder that is often on C: says nothing if another volume has Windows.
+    let is_windows = has(volume, &["Windows"])
+        || has(volume, &["_SMSTaskSequence", "Users"])
+            && !volumes.iter().any(|other| has(other, &["Windows"]));
+    let (letter, from) = if is_windows {
         (Some('C'), DriveFrom::WindowsFolder)
     } else if let Some(letter) = volume.present_letter {
         (Some(letter), DriveFrom::Present)
@@ -139,56 +148,72 @@ pub fn drive_of(number: usize, volume: &StoreVolume) -> Drive {
     Drive { letter, from, fallback }
 }
 
-/// Whether the volume has a Windows, or the remains of one.
-fn has_windows(volume: &StoreVolume) -> bool {
-    ["Windows", "_SMSTaskSequence", "Users"]
-        .iter()
-        .any(|name| volume.tree.lookup(&NtPath::from(*name)).is_ok())
+/// Whether the volume has one of these folders in its root.
+fn has(volume: &StoreVolume, names: &[&str]) -> bool {
+    names.iter().any(|name| volume.tree.lookup(&NtPath::from(*name)).is_ok())
 }
+
+/// A store whose parts are not yet complete, and what its `hardlink.main` lists.
+type Listing = (Store, Vec<(char, String)>);
 
 /// Groups secondary parts with their primary part: by the GUID in
 /// `hardlink.main` if it can be read (inferred), otherwise by the same path on
-/// another volume.
+/// another volume. The format of that file is inferred, so a part on a drive
+/// that it lists belongs to the store even if its GUID differs.
 fn group(found: Vec<Found>) -> Vec<Store> {
     let (secondaries, firsts): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|f| f.part.role == Role::Secondary);
-    let mut stores: Vec<(Store, Vec<(char, String)>)> =
+    let mut stores: Vec<Listing> =
         firsts.into_iter().map(|found| (store_of(found.kind, found.part), found.listed)).collect();
-    let mut alone: Vec<Part> = Vec::new();
+    let mut others: Vec<Part> = Vec::new();
     for Found { mut part, .. } in secondaries {
-        let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.to_ascii_lowercase());
-        let by_guid = stores.iter().position(|(_, listed)| {
-            listed.iter().any(|(_, g)| guid.as_deref().is_some_and(|guid| same_guid(g, guid)))
-        });
+        let guid = guid_of(&part);
+        let is_own = |listed: &str| guid.as_deref().is_some_and(|guid| same_guid(listed, guid));
+        let by_guid =
+            stores.iter().position(|(_, listed)| listed.iter().any(|(_, guid)| is_own(guid)));
         let by_path = || {
             stores.iter().position(|(store, listed)| {
-                store.kind == StoreKind::HardLink
-                    && listed.is_empty()
-                    && store.parts[0].volume != part.volume
-                    && same_path(&store.parts[0].usmt_path, &part.usmt_path)
+                listed.is_empty() && is_beside(store, &part) && store.parts[0].volume != part.volume
             })
         };
         let Some(home) = by_guid.or_else(by_path) else {
-            let beside = stores.iter_mut().find(|(store, _)| {
-                store.kind == StoreKind::HardLink
-                    && same_path(&store.parts[0].usmt_path, &part.usmt_path)
-            });
-            if let (Some((store, _)), Some(guid)) = (beside, guid) {
-                store.strangers.push((part.windows_path(), guid));
-            }
-            alone.push(part);
+            others.push(part);
             continue;
         };
         let (store, listed) = &mut stores[home];
-        if part.drive.from != DriveFrom::FileFolder {
-            let line =
-                listed.iter().find(|(_, g)| guid.as_deref().is_some_and(|guid| same_guid(g, guid)));
-            if let Some((letter, _)) = line {
-                part.drive.letter = Some(*letter);
-                part.drive.from = DriveFrom::HardlinkMain;
-            }
+        if part.drive.from != DriveFrom::FileFolder
+            && let Some((letter, _)) = listed.iter().find(|(_, guid)| is_own(guid))
+        {
+            part.drive.letter = Some(*letter);
+            part.drive.from = DriveFrom::HardlinkMain;
         }
         store.parts.push(part);
+    }
+    let mut alone: Vec<Part> = Vec::new();
+    for mut part in others {
+        let guid = guid_of(&part).unwrap_or_default();
+        let homes: Vec<(usize, char)> = stores
+            .iter()
+            .enumerate()
+            .filter_map(|(number, listing)| Some((number, listed_drive(listing, &part)?)))
+            .collect();
+        if let [(home, letter)] = homes[..] {
+            if part.drive.letter != Some(letter) {
+                part.drive.letter = Some(letter);
+                part.drive.from = DriveFrom::HardlinkMain;
+            }
+            let store = &mut stores[home].0;
+            store.misfits.push(Misfit { path: part.windows_path(), drive: letter, guid });
+            store.parts.push(part);
+            continue;
+        }
+        let beside = stores.iter_mut().find(|(store, _)| is_beside(store, &part));
+        if let Some((store, _)) = beside
+            && !guid.is_empty()
+        {
+            store.strangers.push((part.windows_path(), guid));
+        }
+        alone.push(part);
     }
     let mut stores: Vec<Store> = stores
         .into_iter()
@@ -222,6 +247,32 @@ fn group(found: Vec<Found>) -> Vec<Store> {
     // Known places first: a store elsewhere is more often an old one.
     stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
     stores
+}
+
+/// The GUID in the name of a secondary part's marker.
+fn guid_of(part: &Part) -> Option<String> {
+    part.markers.distributed.as_ref().map(|(guid, _)| guid.to_ascii_lowercase())
+}
+
+/// Whether the part has the relative path of the hard-link store.
+fn is_beside(store: &Store, part: &Part) -> bool {
+    store.kind == StoreKind::HardLink && same_path(&store.parts[0].usmt_path, &part.usmt_path)
+}
+
+/// The drive for which a store lists a part that was not found by its GUID, if
+/// `part` can be that one: on another volume, at the same path, and on that
+/// drive. If the drive of `part` is not sure, it is the only missing one.
+fn listed_drive((store, listed): &Listing, part: &Part) -> Option<char> {
+    if !is_beside(store, part) || store.parts.iter().any(|known| known.volume == part.volume) {
+        return None;
+    }
+    let is_missing =
+        |letter: &char| !store.parts.iter().any(|known| known.drive.letter == Some(*letter));
+    let mut missing = listed.iter().map(|(letter, _)| *letter).filter(is_missing);
+    if part.drive.from == DriveFrom::FileFolder {
+        return missing.find(|letter| part.drive.letter == Some(*letter));
+    }
+    missing.next().filter(|_| missing.next().is_none())
 }
 
 /// Two parts of a store cannot have been on the same drive: if they seem to,
@@ -264,6 +315,127 @@ fn store_of(kind: StoreKind, part: Part) -> Store {
         parts: vec![part],
         missing_drives: Vec::new(),
         strangers: Vec::new(),
+        misfits: Vec::new(),
         knows_parts: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::monitor::Silent;
+    use crate::tree::memory::{MemoryData, MemoryTree};
+
+    fn volumes(trees: Vec<MemoryTree>) -> Vec<StoreVolume> {
+        let volume = |(number, tree): (usize, MemoryTree)| StoreVolume {
+            tree: Arc::new(tree),
+            display: format!("volume {number}"),
+            present_letter: None,
+            attached: false,
+        };
+        trees.into_iter().enumerate().map(volume).collect()
+    }
+
+    fn stores(trees: Vec<MemoryTree>) -> Vec<Store> {
+        let (stores, failed) = find_stores(&volumes(trees), &Silent);
+        assert!(failed.is_empty());
+        stores
+    }
+
+    /// A tree with a `USMT` folder that has this marker file and `File\<drive>$`.
+    fn part(serial: u64, usmt: &str, marker: &str, text: &str, drive: &str) -> MemoryTree {
+        let mut tree = MemoryTree::new("t", serial);
+        tree.file(&*format!("{usmt}/{marker}"), MemoryData::new(text.as_bytes()));
+        tree.file(&*format!("{usmt}/File/{drive}/a.txt"), MemoryData::new(*b"a"));
+        tree
+    }
+
+    const USMT_PATH: &str = "StateStore/USMT";
+
+    fn primary() -> MemoryTree {
+        part(1, USMT_PATH, "hardlink.main", "C\t{aa}\r\nD\t{bb}\r\n", "C$")
+    }
+
+    fn secondary(serial: u64, guid: &str, drive: &str) -> MemoryTree {
+        part(serial, USMT_PATH, &format!("hardlink.distributed.{guid}"), "", drive)
+    }
+
+    #[test]
+    fn a_listed_drive_with_another_guid_is_one_store() {
+        for drive in ["D$", "$unknown"] {
+            let found = stores(vec![primary(), secondary(2, "{cc}", drive)]);
+            assert_eq!(found.len(), 1, "{drive}");
+            assert_eq!(found[0].parts.len(), 2);
+            assert_eq!(found[0].parts[1].drive.letter, Some('D'));
+            assert!(found[0].missing_drives.is_empty() && found[0].strangers.is_empty());
+            let misfits: Vec<_> = found[0].misfits.iter().map(|m| &*m.guid).collect();
+            assert_eq!(misfits, ["{cc}"]);
+        }
+    }
+
+    #[test]
+    fn the_part_with_the_right_guid_comes_first() {
+        let right = || secondary(3, "{BB}", "D$");
+        let wrong = || secondary(2, "{cc}", "D$");
+        for trees in [vec![primary(), wrong(), right()], vec![primary(), right(), wrong()]] {
+            let found = stores(trees);
+            assert_eq!(found.len(), 2);
+            assert_eq!((found[0].parts.len(), found[0].misfits.len()), (2, 0));
+            assert_eq!(found[0].strangers.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_drive_or_path_that_is_not_listed_is_another_store() {
+        let elsewhere = part(2, "Old/USMT", "hardlink.distributed.{cc}", "", "D$");
+        for other in [secondary(2, "{cc}", "E$"), elsewhere] {
+            let found = stores(vec![primary(), other]);
+            assert_eq!(found.len(), 2);
+            assert_eq!(found[0].missing_drives, ["D"]);
+        }
+    }
+
+    #[test]
+    fn a_part_that_two_stores_list_joins_neither() {
+        let mut other = primary();
+        other.dir("Marks the second disk");
+        let found = stores(vec![primary(), other, secondary(2, "{cc}", "D$")]);
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn users_are_no_windows_where_another_volume_has_one() {
+        let with = |name: &str| {
+            let mut tree = MemoryTree::new("t", 1);
+            tree.dir(name);
+            tree
+        };
+        let letters = |trees| {
+            let volumes = volumes(trees);
+            (0..volumes.len()).map(|n| drive_of(n, &volumes).letter).collect::<Vec<_>>()
+        };
+        assert_eq!(letters(vec![with("Users"), with("Windows")]), [None, Some('C')]);
+        assert_eq!(letters(vec![with("_SMSTaskSequence"), with("WINDOWS")]), [None, Some('C')]);
+        assert_eq!(letters(vec![with("Users"), with("Data")]), [Some('C'), None]);
+        assert_eq!(letters(vec![with("Windows"), with("Windows")]), [Some('C'), Some('C')]);
+    }
+
+    #[test]
+    fn a_store_of_usmt_3_is_found_by_its_container() {
+        for (path, place) in [
+            ("StateStore/USMT3/USMT3.MIG", Place::Mdt),
+            ("Old/Renamed/usmt3.mig", Place::Elsewhere),
+            ("_t/StateStore/USMT/USMT.MIG", Place::Tanium),
+            ("migdata/USMT/USMT.MIG", Place::Migdata),
+        ] {
+            let mut tree = MemoryTree::new("t", 1);
+            tree.file(path, MemoryData::new(*b"1giM"));
+            let found = stores(vec![tree]);
+            assert_eq!(found.len(), 1, "{path}");
+            assert_eq!((found[0].kind, found[0].place), (StoreKind::Compressed, place), "{path}");
+            assert_eq!(found[0].parts[0].markers.pieces().len(), 1);
+        }
     }
 }

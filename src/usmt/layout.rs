@@ -18,6 +18,9 @@ pub const HARDLINK_MAIN: &str = "hardlink.main";
 pub const HARDLINK_DISTRIBUTED: &str = "hardlink.distributed.";
 /// A compressed store; `USMT.MIG01` and so on are further pieces, perhaps, on FAT.
 pub const CONTAINER: &str = "USMT.MIG";
+/// A compressed store of USMT 3, in [`USMT3`]: MDT's wizard looks for exactly this file. Its format
+/// is not known.
+pub const CONTAINER3: &str = "USMT3.MIG";
 /// What `scanstate /p` leaves: an estimate, not a store.
 pub const ESTIMATE: &str = "USMTSIZE.TXT";
 /// The folder with the files of a store that is not compressed: `File\C$\Users\...`.
@@ -35,6 +38,10 @@ pub enum Place {
     MovedByMdt,
     /// Below `\SuperGrate`.
     SuperGrate,
+    /// `\_t\StateStore`: Tanium Provision.
+    Tanium,
+    /// `\migdata`, a name that scripts use.
+    Migdata,
     /// Anywhere else.
     Elsewhere,
 }
@@ -46,6 +53,8 @@ impl Place {
             "_smstasksequence/userstate" => Self::ConfigMgr,
             "statestore" | "_smstasksequence/statestore" | "minint/statestore" => Self::Mdt,
             "windows/statestore" | "windows/temp/statestore" => Self::MovedByMdt,
+            "_t/statestore" => Self::Tanium,
+            "migdata" => Self::Migdata,
             path if path.split('/').next() == Some("supergrate") => Self::SuperGrate,
             _ => Self::Elsewhere,
         }
@@ -58,6 +67,8 @@ impl Place {
             Self::Mdt => "mdt",
             Self::MovedByMdt => "moved-by-mdt",
             Self::SuperGrate => "supergrate",
+            Self::Tanium => "tanium",
+            Self::Migdata => "migdata",
             Self::Elsewhere => "elsewhere",
         }
     }
@@ -69,6 +80,8 @@ impl Place {
             Self::Mdt => "where MDT keeps it",
             Self::MovedByMdt => "where MDT moves it after a failed restore or a clean-up",
             Self::SuperGrate => "where SuperGrate keeps it",
+            Self::Tanium => "where Tanium Provision keeps it",
+            Self::Migdata => "where some scripts keep it",
             Self::Elsewhere => "not a known place of a deployment tool",
         }
     }
@@ -86,6 +99,9 @@ mod tests {
         assert_eq!(place("MININT/StateStore"), Place::Mdt);
         assert_eq!(place("Windows/Temp/StateStore"), Place::MovedByMdt);
         assert_eq!(place("SuperGrate/USMT/dave"), Place::SuperGrate);
+        assert_eq!(place("_T\\StateStore"), Place::Tanium);
+        assert_eq!(place("MigData"), Place::Migdata);
+        assert_eq!(place("migdata2"), Place::Elsewhere);
         assert_eq!(place("Data/StateStore"), Place::Elsewhere);
         assert_eq!(place(""), Place::Elsewhere);
     }

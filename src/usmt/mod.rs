@@ -201,6 +201,19 @@ impl fmt::Display for Lack {
     }
 }
 
+/// A part at the primary part's path, on a drive that `hardlink.main` lists with
+/// another GUID. The format of that file is inferred, so the part belongs to the
+/// store all the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Misfit {
+    /// Its path in Windows.
+    pub path: String,
+    /// The drive that `hardlink.main` lists.
+    pub drive: char,
+    /// The GUID of the part, in lower case; empty if its marker has none.
+    pub guid: String,
+}
+
 /// A migration store, with the parts that were found.
 #[derive(Clone)]
 pub struct Store {
@@ -218,6 +231,8 @@ pub struct Store {
     /// Secondary parts at the primary part's path that `hardlink.main` does not
     /// list: their Windows path and GUID. Each is a separate store.
     pub strangers: Vec<(String, String)>,
+    /// Parts whose drive `hardlink.main` lists with another GUID.
+    pub misfits: Vec<Misfit>,
     /// Whether `hardlink.main` lists the parts (inferred: its format is not
     /// documented).
     pub knows_parts: bool,

@@ -8,8 +8,8 @@ use lifeboat_maker::fixtures::Fixture;
 use lifeboat_maker::mount::{Mount, MountOptions};
 use lifeboat_maker::volume::VolumeSpec;
 use support::program::{Guarded, Run, lifeboat, lifeboat_with};
-use support::smbd::{self, Smbd};
-use support::{need, truth};
+use support::smbd::{self, Options, Smbd};
+use support::{need, text, truth, unpack};
 
 /// The maker makes `fixture` in `dir`, where volumes can be made here.
 fn make(fixture: &Fixture, dir: &Path) -> Option<Guarded> {
@@ -167,4 +167,66 @@ fn a_server_that_is_not_there_is_exit_5_within_seconds() {
     let args = ["offload", image.arg(), "--to", &dest];
     let run = lifeboat_with(&args, &[("LIFEBOAT_PASSWORD", "x")]).expect(5);
     assert!(run.stderr.contains("127.0.0.1"), "{}", run.stderr);
+}
+
+/// A server that screens scripts and pages out costs those, not the set: a note,
+/// words in RESTORE.txt, and sums that are right. Nothing of the test stays.
+#[test]
+fn a_server_that_screens_endings_out_costs_a_note_and_not_the_set() {
+    let image = Guarded::fixture("hardlink-one");
+    for (veto, refused) in
+        [("/*.cmd/*.html/", &["restore.cmd", "report.html"][..]), ("/*.html/", &["report.html"])]
+    {
+        let share = vec![format!("veto files = {veto}")];
+        let server = need!(Smbd::with(Options { share, ..Options::default() }));
+        let password = [("LIFEBOAT_PASSWORD", server.password())];
+        let dest = server.url("rescue");
+        let args = ["offload", image.arg(), "--to", &dest, "--json"];
+        let saved = lifeboat_with(&args, &password).expect(0);
+        assert_eq!(saved.events("destination")[0]["refused"], serde_json::json!(refused));
+        let notes = saved.events("note");
+        for name in refused {
+            let told = notes.iter().filter(|n| n["text"].as_str().unwrap().contains(name)).count();
+            assert!(told >= 1, "{name}: {notes:?}");
+        }
+        let set = set_of(&saved);
+        lifeboat_with(&["verify", &server.url(&format!("rescue/{set}"))], &password).expect(0);
+        let rescue = server.share_path().join("rescue");
+        let names = |dir: &Path| -> Vec<String> {
+            let entries = std::fs::read_dir(dir).unwrap();
+            let mut names: Vec<_> =
+                entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&rescue).join(" "), set, "nothing of the test stays");
+        let set = rescue.join(&set);
+        let mut wanted = vec!["RESTORE.txt", "SHA256SUMS", "manifest.jsonl.zst", "rescue.json"];
+        if refused.len() == 1 {
+            wanted.push("restore.cmd");
+        }
+        wanted.push("store.tar.zst");
+        assert_eq!(names(&set), wanted);
+        unpack::sums_are_right(&set);
+        let words = std::fs::read_to_string(set.join("RESTORE.txt")).unwrap();
+        let way = words.contains("did not accept restore.cmd");
+        assert_eq!(way, refused.contains(&"restore.cmd"), "{words}");
+        lifeboat(&["verify", text(&set), "--level", "full"]).expect(0);
+    }
+}
+
+/// Without its archive or description there is no set: said at once.
+#[test]
+fn a_server_that_screens_the_set_itself_out_is_exit_5() {
+    let image = Guarded::fixture("hardlink-one");
+    for veto in ["/*.zst/", "/*.partial/", "/*.json/"] {
+        let share = vec![format!("veto files = {veto}")];
+        let server = need!(Smbd::with(Options { share, ..Options::default() }));
+        let password = [("LIFEBOAT_PASSWORD", server.password())];
+        let run = lifeboat_with(&["offload", image.arg(), "--to", &server.url("")], &password);
+        let run = run.expect(5);
+        assert!(run.stderr.contains("Fix: "), "{}", run.stderr);
+        let left = std::fs::read_dir(server.share_path()).unwrap().count();
+        assert_eq!(left, 0, "{veto}: {}", run.stderr);
+    }
 }

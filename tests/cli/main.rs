@@ -3,6 +3,7 @@
 
 mod end_to_end;
 mod folder;
+mod foreign_text;
 mod json;
 mod killed;
 mod offload;

@@ -1,5 +1,8 @@
 //! `lifeboat detect` finds the stores that are there, and none that is not.
 
+use lifeboat_maker::people::Person;
+use lifeboat_maker::store;
+use lifeboat_maker::volume::VolumeSpec;
 use serde_json::Value;
 use support::need;
 use support::program::{Guarded, lifeboat};
@@ -230,4 +233,52 @@ fn usmtutils_is_for_windows() {
     let image = Guarded::fixture("compressed");
     let run = lifeboat(&["verify", image.arg(), "--usmt", "."]).expect(2);
     assert!(run.stderr.contains("--usmt needs Windows"), "{}", run.stderr);
+}
+
+/// Logs as USMT writes them: UTF-16, several runs, longer than what is read of
+/// them, with a line of megabytes.
+#[test]
+fn long_logs_of_several_runs_are_read_at_both_ends() {
+    need!("fuse");
+    let entry = |words: &str| format!("2023-11-14 15:00:00, Info [0x000000] {words}\r\n");
+    let run = |tool: &str, day: u32, verdict: &str| {
+        entry(&format!("{tool}.EXE Version 10.0.22621[gle=0x000000b7]"))
+            + &entry(&format!("USMT Started at 2023/11/{day}:15:00:00.100"))
+            + &entry(&format!("Command line: {tool}.exe C:\\StateStore /c /key top secret"))
+            + &entry(verdict)
+            + &entry(&format!("USMT Completed at 2023/11/{day}:15:10:00.100"))
+    };
+    let noise = entry(&"x".repeat(3 << 20)) + &entry(&"y".repeat(1 << 20));
+    let scanstate = run("SCANSTATE", 13, "Failed.[gle=0x00000002]")
+        + &noise
+        + &run("SCANSTATE", 14, "Success, 2 errors ignored. See the log.[gle=0x00000091]")
+        + &entry("| 5 | No | 2 | Read error 5 for C:\\Users\\ivan\\a.pst[gle=0x1]");
+    let loadstate = run("LOADSTATE", 15, "Failed.[gle=0x00000026]");
+    let mut volume = VolumeSpec::new("OSDisk", 40 << 20);
+    let usmt = "StateStore/USMT";
+    let documents = format!("{usmt}/File/C$/Users/ivan/Documents");
+    Person::new("ivan", 1112, 5).small_projects(&mut volume.tree, documents.as_str());
+    store::markers(&mut volume.tree, &usmt.into(), 5, true);
+    store::hardlink_main(&mut volume.tree, &usmt.into(), &[('C', store::guid(5))]);
+    let wide: Vec<u8> = scanstate.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    volume.tree.bytes("_t/logs/scanstate.log", wide);
+    volume.tree.bytes("_t/logs/loadstate.log", loadstate);
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("disk.img");
+    volume.make(&image).unwrap();
+    let image = Guarded::new(image);
+    let found = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
+    let store = &found.events("store")[0];
+    let capture = &store["capture"];
+    assert_eq!((&capture["failure"], &capture["ignored_errors"]), (&Value::Null, &2.into()));
+    assert_eq!(capture["errors"][0]["first"], "Read error 5 for C:\\Users\\ivan\\a.pst");
+    assert_eq!(capture["earlier_failure"], "2023-11-13 15:10:00: Failed.");
+    assert_eq!(store["restore"]["failure"], "Failed.");
+    assert_eq!(store["usmt_version"], "10.0.22621");
+    let shown = lifeboat(&["detect", image.arg()]).expect(0).stdout;
+    assert!(shown.contains("IGNORED  2 errors") && shown.contains("FAILED: Failed."), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    for text in [&shown, &found.stdout] {
+        assert!(!text.contains("/key top"), "{text}");
+    }
 }

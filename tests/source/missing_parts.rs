@@ -85,6 +85,28 @@ fn a_store_that_lists_all_its_parts_is_green_beside_a_locked_volume() {
     assert_eq!((&rescue["end_state"], &rescue["lacks"]), (&json!("saved"), &Value::Null));
 }
 
+/// The format of hardlink.main is a guess: a part on the drive that it lists, at
+/// the same path, is of the store although its GUID differs.
+#[test]
+fn a_part_with_another_guid_is_in_the_set_and_nothing_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("disk.img");
+    fs::copy(lifeboat_maker::fixture("hardlink-two").unwrap(), &image).unwrap();
+    let mut bytes = fs::read(&image).unwrap();
+    let line = bytes.windows(3).position(|w| w == b"D\t{").expect("hardlink.main is resident");
+    bytes[line + 3] = if bytes[line + 3] == b'0' { b'1' } else { b'0' };
+    fs::write(&image, bytes).unwrap();
+    let image = Guarded::new(image);
+    let sets = dir.path().join("sets");
+    let run = lifeboat(&["offload", image.arg(), "--to", text(&sets), "--json"]).expect(0);
+    assert_eq!(of(&run, "secondary-guid-differs").len(), 1, "{}", run.stdout);
+    assert!(of(&run, "secondary-missing").is_empty() && of(&run, "primary-missing").is_empty());
+    assert_eq!(unpack::sets_in(&sets).len(), 1);
+    let (_, rescue) = rescue_of(&sets);
+    assert_eq!(rescue["parts"].as_array().unwrap().len(), 2);
+    assert_eq!((&rescue["end_state"], &rescue["lacks"]), (&json!("saved"), &Value::Null));
+}
+
 #[test]
 fn a_part_that_a_locked_volume_may_hold_is_never_green() {
     need!("fuse");

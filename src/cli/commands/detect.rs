@@ -98,6 +98,18 @@ pub(crate) fn show(store: &Store, survey: &Survey, found: &Found, out: Out) {
     if let Some((run, is_named)) = capture {
         show_capture(run, is_named, out);
     }
+    if let Some(run) = found.logs.restore_of(store) {
+        let time = run.time().map_or_else(|| "an unknown time".to_owned(), |t| t.to_string());
+        let how = match (&run.failure, run.ignored) {
+            (Some(failure), _) => format!("FAILED: {failure}"),
+            (None, Some(0)) => "succeeded".to_owned(),
+            (None, Some(ignored)) => {
+                format!("ignored {}", units::count(ignored, "error", "errors"))
+            }
+            (None, None) => "the log does not record how it ended".to_owned(),
+        };
+        out.field("restored", &format!("loadstate at {time}: {how} ({})", run.log));
+    }
     if is_encrypted(store, survey, capture) == Some(true) {
         out.field("locked", "encrypted: loadstate needs the key, which is not in the store");
     }
@@ -135,6 +147,17 @@ fn show_capture(run: &UsmtRun, is_named: bool, out: Out) {
     out.field("captured", &format!("{words} ({}{whose})", run.log));
     if let Some(failure) = &run.failure {
         out.field("FAILED", failure);
+    }
+    if let Some(ignored) = run.ignored.filter(|ignored| *ignored > 0) {
+        let errors = units::count(ignored, "error", "errors");
+        out.field("IGNORED", &format!("{errors}: verify lists what is not in the store"));
+    }
+    if run.ignored_profiles.count > 0 {
+        let profiles = units::count(run.ignored_profiles.count, "profile", "profiles");
+        out.field("IGNORED", &format!("{profiles} without an account: not in the store"));
+        for sid in &run.ignored_profiles.sids {
+            out.field("", sid);
+        }
     }
 }
 
@@ -180,6 +203,24 @@ fn describe(
             "completed": run.completed.map(|t| t.to_string()),
             "command": run.command,
             "failure": run.failure,
+            "ignored_errors": run.ignored,
+            "errors": run.errors.iter().map(|error| json!({
+                "code": error.code,
+                "aborted": error.is_abort,
+                "count": error.count,
+                "first": error.first,
+            })).collect::<Vec<_>>(),
+            "error_files": run.error_files,
+            "ignored_profiles": run.ignored_profiles.count,
+            "ignored_sids": run.ignored_profiles.sids,
+            "earlier_failure": run.earlier_failure,
+        })),
+        "restore": found.logs.restore_of(store).map(|run| json!({
+            "log": run.log,
+            "started": run.started.map(|t| t.to_string()),
+            "completed": run.completed.map(|t| t.to_string()),
+            "failure": run.failure,
+            "ignored_errors": run.ignored,
         })),
         "encrypted": is_encrypted(store, survey, capture),
         "files": tally.files,

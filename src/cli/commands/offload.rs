@@ -68,6 +68,7 @@ pub(crate) fn look_at(
             "free_bytes": found.space.map(|space| space.free),
             "bytes_per_second": found.write_speed,
             "clock_ahead_seconds": found.clock_ahead,
+            "refused": found.refused,
             "level": level,
         }),
     );
@@ -83,6 +84,9 @@ pub(crate) fn look_at(
             "the destination's clock is {ahead} {side} this PC's clock; the names of sets use \
              this PC's"
         ));
+    }
+    for name in &found.refused {
+        out.note(&format!("the destination does not accept {name}: sets are saved without it"));
     }
     Ok((found, request))
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use time::OffsetDateTime;
 
 use super::Importance;
+use crate::model::text::visible;
 
 /// An open log.
 pub(crate) struct Log {
@@ -26,7 +27,7 @@ impl Log {
 /// means UTC.
 fn line(importance: Importance, text: &str, now: OffsetDateTime) -> String {
     // The text must not contain the end mark (a file name may).
-    let text = text.replace("]LOG]!>", "]LOG] !>").replace(['\r', '\n'], " ");
+    let text = visible(text).replace("]LOG]!>", "]LOG] !>");
     format!(
         "<![LOG[{text}]LOG]!><time=\"{:02}:{:02}:{:02}.{:03}+000\" date=\"{:02}-{:02}-{:04}\" \
          component=\"lifeboat\" context=\"\" type=\"{}\" thread=\"{}\" file=\"\">\r\n",
@@ -49,8 +50,9 @@ mod tests {
     #[test]
     fn a_line_is_what_cmtrace_expects_whatever_the_text() {
         let now = OffsetDateTime::from_unix_timestamp(1_795_359_845).unwrap();
-        let got = line(Importance::Error, "a]LOG]!>b\nc", now);
-        let start = "<![LOG[a]LOG] !>b c]LOG]!><time=\"15:04:05.000+000\" date=\"11-22-2026\" ";
+        let got = line(Importance::Error, "a]LOG]!>b\nc\u{202E}", now);
+        let start = "<![LOG[a]LOG] !>b[U+000A]c[U+202E]]LOG]!><time=\"15:04:05.000+000\" \
+                     date=\"11-22-2026\" ";
         assert!(got.starts_with(start), "{got}");
         assert!(got.contains("type=\"3\"") && got.ends_with(">\r\n"), "{got}");
     }

@@ -22,6 +22,7 @@ use super::output::log::Log;
 use crate::model::finding::{Finding, Severity};
 use crate::model::loss::Loss;
 use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::text::visible;
 
 /// Set by Ctrl-C: jobs stop after the current block.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
@@ -138,6 +139,11 @@ impl Output {
     /// A result for people: always printed, on standard output.
     pub(crate) fn result(&self, text: &str) {
         self.log(Importance::Info, text);
+        self.print(&visible(text));
+    }
+
+    /// Prints a result that has no foreign characters left.
+    fn print(&self, text: &str) {
         if self.prints() {
             // A closed pipe is not an error.
             let print = || drop(writeln!(std::io::stdout(), "{text}"));
@@ -149,7 +155,8 @@ impl Output {
     /// A result with a label, wrapped to the width of a terminal.
     pub(crate) fn field(&self, label: &str, text: &str) {
         let label = format!("  {label:<8} ");
-        self.result(&wrapped(&label, &" ".repeat(label.len()), text));
+        self.log(Importance::Info, &format!("{label}{text}"));
+        self.print(&wrapped(&label, &" ".repeat(label.len()), &visible(text)));
     }
 
     /// Text for people that `--quiet` suppresses.
@@ -194,7 +201,7 @@ impl Output {
             self.bar.set_style(plain_style("{wide_msg}\n[{bar:28}] {percent:>3}% {elapsed}"));
             self.bar.set_length(100);
         }
-        self.bar.set_message(what.to_owned());
+        self.bar.set_message(visible(what).into_owned());
         self.bar.set_position(percent.into());
     }
 
@@ -208,9 +215,9 @@ impl Output {
         if self.json {
             self.event("error", &json!({"what": what, "action": action, "exit_code": exit_code}));
         } else if self.prints() {
-            let _ = writeln!(std::io::stderr(), "error: {what}");
+            let _ = writeln!(std::io::stderr(), "error: {}", visible(what));
             if !action.is_empty() {
-                let _ = writeln!(std::io::stderr(), "Fix: {action}");
+                let _ = writeln!(std::io::stderr(), "Fix: {}", visible(action));
             }
         }
     }
@@ -248,7 +255,7 @@ pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCo
             let _ = writeln!(std::io::stdout(), "{event}");
         }
     } else {
-        let _ = writeln!(std::io::stderr(), "error: {what}\nFix: {action}");
+        let _ = writeln!(std::io::stderr(), "error: {}\nFix: {}", visible(what), visible(action));
     }
     (*exit).into()
 }
@@ -267,7 +274,7 @@ impl Output {
         self.event("note", &json!({"text": text}));
         if self.prints() && !self.quiet {
             self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "note: {text}");
+                let _ = writeln!(std::io::stderr(), "note: {}", visible(text));
             });
         }
     }
@@ -284,11 +291,12 @@ impl Monitor for Output {
         self.bar.reset();
         self.bar.unset_length();
         self.bar.set_style(style(false));
-        self.bar.set_message(format!("{}: {on}", words(stage)));
+        let on_screen = format!("{}: {}", words(stage), visible(on));
+        self.bar.set_message(on_screen.clone());
         self.live.stage(stage, on);
         if self.verbose && self.prints() && !self.quiet {
             self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "{}: {on}", words(stage));
+                let _ = writeln!(std::io::stderr(), "{on_screen}");
             });
         }
     }
@@ -374,13 +382,17 @@ impl Monitor for Output {
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
                 // Paths are not wrapped, so that they can be copied.
-                let _ = writeln!(out, "  {}", finding.path);
+                let _ = writeln!(out, "  {}", visible(&finding.path));
                 for (label, text) in [
                     ("  ", &finding.what),
                     ("  Meaning:  ", &finding.meaning),
                     ("  Fix:      ", &finding.action),
                 ] {
-                    let _ = writeln!(out, "{}", wrapped(label, &" ".repeat(label.len()), text));
+                    let _ = writeln!(
+                        out,
+                        "{}",
+                        wrapped(label, &" ".repeat(label.len()), &visible(text))
+                    );
                 }
             });
         }
@@ -402,7 +414,7 @@ impl Monitor for Output {
         // all.
         if self.prints() && (self.verbose || count <= 20) {
             self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "{text}");
+                let _ = writeln!(std::io::stderr(), "{}", visible(&text));
             });
         }
         if self.prints() && !self.verbose && count == 21 {

@@ -4,6 +4,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::model::text::visible;
+
 /// The width that pages are made for.
 pub(super) const WIDTH: u16 = 80;
 /// The height: serial consoles have one line less than Windows' 25.
@@ -102,7 +104,7 @@ impl<'a> Canvas<'a> {
     pub(super) fn put(&mut self, x: u16, y: u16, text: &str, look: Look) -> u16 {
         let style = if self.colours || look == Look::Chosen { look.style() } else { Style::new() };
         let mut at = x;
-        for c in text.chars() {
+        for c in visible(text).chars() {
             // The old Windows console scrolls when its last cell is written.
             let last = at.saturating_add(1) >= self.width() && y.saturating_add(1) >= self.height();
             match self.buffer.cell_mut((at, y)) {
@@ -252,6 +254,7 @@ fn columns(text: &str) -> u16 {
 /// The text, or its start and end with `...` between. The end of a path says
 /// most.
 pub(super) fn cut(text: &str, width: usize) -> String {
+    let text = &*visible(text);
     let count = text.chars().count();
     if count <= width {
         return text.to_owned();
@@ -265,7 +268,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 
 /// Wraps a text at spaces, and breaks words that are too long.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = visible(text).split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
     if words.is_empty() {
         return Vec::new();
     }

@@ -5,11 +5,13 @@
 use std::fmt::Write as _;
 
 use super::rescue::{EndState, Part, Rescue, What};
+use crate::model::text::visible;
 use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, unsure, ways};
 
-/// `RESTORE.txt`, with `\n` between lines.
-pub fn restore_txt(rescue: &Rescue) -> String {
+/// `RESTORE.txt`, with `\n` between lines. `has_script`: whether the set has
+/// `restore.cmd`, which a destination may refuse.
+pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(&ascii(line));
@@ -55,7 +57,7 @@ pub fn restore_txt(rescue: &Rescue) -> String {
     line("1. CHECK THE SET");
     line("     lifeboat verify <this folder>");
     line("");
-    for part in steps(rescue) {
+    for part in steps(rescue, has_script) {
         line(&part);
     }
     for part in loadstate_steps(rescue) {
@@ -97,15 +99,22 @@ fn with_stock_tools(line: &mut dyn FnMut(&str)) {
     line("   To check the files of the set:  sha256sum -c SHA256SUMS");
 }
 
+/// In place of the script.
+const NO_SCRIPT: &str = "   (The destination did not accept restore.cmd.)";
+
 /// The second step: restoring.
-fn steps(rescue: &Rescue) -> Vec<String> {
+fn steps(rescue: &Rescue, has_script: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = |text: &str| lines.push(text.to_owned());
     match rescue.what {
         What::Store => {
             line("2. RESTORE, as administrator, in WinPE or in the new Windows");
-            line("     restore.cmd");
-            line("   or manually:");
+            if has_script {
+                line("     restore.cmd");
+                line("   or manually:");
+            } else {
+                line(NO_SCRIPT);
+            }
             line(&format!("     lifeboat restore <this folder> {}", destinations(rescue).0));
             line("   Each part goes to its original drive and path. Drive letters may differ in");
             line("   WinPE: then run the command manually, with the current root of each drive");
@@ -114,8 +123,12 @@ fn steps(rescue: &Rescue) -> Vec<String> {
         What::Folder => {
             line("2. RESTORE THE FILES YOU NEED, as administrator");
             line("   This is a folder, not a USMT store: loadstate cannot use it.");
-            line("     restore.cmd D:\\Rescued            everything, into that folder");
-            line("   or manually:");
+            if has_script {
+                line("     restore.cmd D:\\Rescued            everything, into that folder");
+                line("   or manually:");
+            } else {
+                line(NO_SCRIPT);
+            }
             line("     lifeboat restore <this folder> --to D:\\Rescued");
             line("     lifeboat list <this folder>");
             line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
@@ -329,9 +342,10 @@ fn kind_for_people(rescue: &Rescue) -> String {
     }
 }
 
-/// Control and non-ASCII characters become `?`; `rescue.json` has the exact names.
+/// Control characters become their number, non-ASCII ones `?`; `rescue.json` has
+/// the exact names.
 fn ascii(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
+    visible(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 
 #[cfg(test)]
@@ -381,25 +395,50 @@ mod tests {
         );
         assert!(command("uncompressed").starts_with(r"loadstate C:\StateStore /nocompress /i:"));
         assert!(command("compressed").starts_with(r"loadstate C:\StateStore /i:"));
-        assert!(restore_txt(&rescue("hard-link", "StateStore")).contains("UNTESTED"));
-        assert!(!restore_txt(&rescue("uncompressed", "StateStore")).contains("UNTESTED"));
+        assert!(restore_txt(&rescue("hard-link", "StateStore"), true).contains("UNTESTED"));
+        assert!(!restore_txt(&rescue("uncompressed", "StateStore"), true).contains("UNTESTED"));
         let mut two = rescue("hard-link", "StateStore");
         two.parts.push(Part {
             drive: "D".to_owned(),
             role: "secondary".to_owned(),
             ..two.parts[0].clone()
         });
-        assert!(!restore_txt(&two).contains("UNTESTED"), "never offered where a part is elsewhere");
+        assert!(
+            !restore_txt(&two, true).contains("UNTESTED"),
+            "never offered where a part is elsewhere"
+        );
+    }
+
+    #[test]
+    fn a_set_without_the_script_does_not_mention_it_as_a_way() {
+        for what in [What::Store, What::Folder] {
+            let rescue = Rescue { what, ..rescue("hard-link", "StateStore") };
+            assert!(restore_txt(&rescue, true).contains("     restore.cmd"));
+            let text = restore_txt(&rescue, false);
+            assert!(!text.contains("     restore.cmd") && text.contains(NO_SCRIPT), "{text}");
+        }
     }
 
     #[test]
     fn nothing_from_the_source_is_run() {
-        for path in ["a&calc", "a|b", "a%PATH%", "a\"b", "a^b", "a\nb", "a>b", "ä", "a!b", "a)b"] {
+        for path in [
+            "a&calc",
+            "a|b",
+            "a%PATH%",
+            "a\"b",
+            "a^b",
+            "a\nb",
+            "a\u{202E}b",
+            "a>b",
+            "ä",
+            "a!b",
+            "a)b",
+        ] {
             let rescue = rescue("hard-link", path);
             assert_eq!(loadstate(&rescue), [None, None], "{path}");
             let script = restore_cmd(&rescue);
             assert!(script.contains("echo   loadstate, as described in RESTORE.txt\n"), "{path}");
-            let text = restore_txt(&rescue);
+            let text = restore_txt(&rescue, true);
             assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7F).contains(&b)), "{path}");
         }
         let spaced = loadstate(&rescue("compressed", "State Store"))[0].clone().unwrap();

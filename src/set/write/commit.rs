@@ -11,9 +11,10 @@ use super::lock::Lock;
 use super::options::{MakeReport, OffloadOptions};
 use super::plan::Plan;
 use super::sink::Proofs;
-use crate::destination::{Destination, DestinationError, ErrorKind, read_full};
+use crate::destination::{Destination, DestinationError, ErrorKind, preflight, read_full};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::name::is_device;
 use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{Locks, SetKey};
 use crate::set::error::{SetError, encryption_error};
@@ -21,7 +22,9 @@ use crate::set::format::digest::BLOCK;
 use crate::set::format::hash::{finish_hex, sha256_hex};
 use crate::set::format::instructions;
 use crate::set::format::journal::Written;
-use crate::set::format::names::{self, AGE, DETAILS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SUMS};
+use crate::set::format::names::{
+    self, AGE, DETAILS, INSTRUCTIONS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SCRIPT, SUMS,
+};
 use crate::set::format::rescue::{Machine, Rescue, SetFile};
 use crate::set::read::decrypting_destination::{redacted, small_file};
 use crate::set::read::lines::Lines;
@@ -79,7 +82,7 @@ fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
     let name: String = known.trim().chars().map(plain).take(40).collect();
     let name = name.trim_matches('-');
     // Windows would refuse these device names.
-    let device = ["con", "prn", "aux", "nul"].iter().any(|d| name.eq_ignore_ascii_case(d));
+    let device = is_device(name);
     match volume {
         _ if !name.is_empty() && !device => name.to_owned(),
         Some(serial) => format!("volume-{serial:016x}"),
@@ -154,16 +157,16 @@ pub(crate) fn publish(
         rescue.files.push(step.present(KEY)?);
         rescue.files.push(step.details(inner, key)?);
     }
-    let text = crlf(instructions::restore_txt(&rescue));
     let script = crlf(instructions::restore_cmd(&rescue));
-    for (name, bytes) in [("RESTORE.txt", text), ("restore.cmd", script)] {
-        rescue.files.push(step.write_small(name, &bytes)?);
-    }
+    let script = step.write_optional(SCRIPT, &script, monitor)?;
+    let text = crlf(instructions::restore_txt(&rescue, script.is_some()));
+    rescue.files.push(step.write_small(INSTRUCTIONS, &text)?);
+    rescue.files.extend(script);
     // It lists users and files, which an encrypted set hides.
     let report = report.filter(|_| key.is_none());
     let page = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
     if let Some(page) = page {
-        rescue.files.push(step.write_small(REPORT, &page)?);
+        rescue.files.extend(step.write_optional(REPORT, &page, monitor)?);
     } else if step.size(&step.path(REPORT))?.is_some() {
         // An interrupted run left one.
         target.remove_file(&step.path(REPORT))?;
@@ -374,6 +377,27 @@ impl Step<'_> {
         Ok(file)
     }
 
+    /// Writes a small file that a set can do without; `None`, and a note, if the
+    /// destination refuses its name.
+    fn write_optional(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        monitor: &dyn Monitor,
+    ) -> Result<Option<SetFile>, SetError> {
+        let error = match preflight::refuses(self.target, &self.path(name))? {
+            Some(error) => error,
+            None => match self.write_small(name, bytes) {
+                Ok(file) => return Ok(Some(file)),
+                Err(SetError::Destination(error)) if preflight::is_refusal(&error) => error,
+                Err(error) => return Err(error),
+            },
+        };
+        let _ = self.target.remove_file(&self.path(&format!("{name}{PARTIAL}")));
+        monitor.note(&format!("{name} was not written: {error}"));
+        Ok(None)
+    }
+
     fn holds(&self, path: &str, bytes: &[u8]) -> Result<bool, SetError> {
         // One byte more, so that a longer file is detected.
         let mut buf = vec![0; bytes.len() + 1];
@@ -412,6 +436,7 @@ mod tests {
         assert_eq!(named("../../etc"), "etc");
         assert_eq!(named("Büro: 2"), "B-ro--2");
         assert_eq!(named("nul"), "unknown");
+        assert_eq!(named("COM1"), "unknown");
         assert_eq!(named("\u{202E}"), "unknown");
         let serial = Machine { name: None, serial: Some("5CG1".to_owned()) };
         assert_eq!(machine_name(&serial, Some(7)), "5CG1");

@@ -99,8 +99,7 @@ pub fn folders<'f>(
 ) -> (Vec<FolderSet>, Option<&'f FolderPath>) {
     let mut met = vec![false; folders.len()];
     let mut sets = Vec::new();
-    let drives: Vec<Drive> =
-        volumes.iter().enumerate().map(|(number, volume)| drive_of(number, volume)).collect();
+    let drives: Vec<Drive> = (0..volumes.len()).map(|number| drive_of(number, volumes)).collect();
     for (volume, drive) in volumes.iter().zip(&drives) {
         let mut parts = Vec::new();
         for (folder, met) in folders.iter().zip(&mut met) {

@@ -413,7 +413,7 @@ fn marker_rank(name: &NtName) -> Option<u8> {
     }
     match () {
         () if starts("hardlink.") => Some(3),
-        () if starts("USMT.MIG") => Some(4),
+        () if starts("USMT.MIG") || starts("USMT3.MIG") => Some(4),
         () => None,
     }
 }

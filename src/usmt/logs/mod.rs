@@ -17,7 +17,7 @@ pub use sequence::WipeLine;
 pub use text::decode;
 pub use time::LogTime;
 pub(crate) use usmt::without_key;
-pub use usmt::{Tool, UsmtRun};
+pub use usmt::{IgnoredProfiles, Tool, UsmtError, UsmtRun};
 
 use crate::model::metadata::{NodeId, NodeKind};
 use crate::model::monitor::Monitor;
@@ -35,12 +35,14 @@ const MAX_DEPTH: usize = 4;
 const MAX_NAMES: usize = 20_000;
 
 /// Where a task sequence keeps its logs, in each of its phases.
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "_SMSTaskSequence/Logs",
     "Windows/Temp/SMSTSLog",
     "MININT/SMSOSD/OSDLOGS",
     "Windows/Temp/DeploymentLogs",
     "Windows/CCM/Logs",
+    // Tanium Provision.
+    "_t/logs",
 ];
 
 /// The kind of a log, by its name.
@@ -172,6 +174,14 @@ impl Logs {
         let free = captures().filter(|run| !of_others(run)).max_by(newest);
         let alone = all.iter().filter(|s| s.kind.holds_data()).count() <= 1;
         free.filter(|_| alone).map(|run| (run, false))
+    }
+}
+
+impl Logs {
+    /// The newest run of loadstate whose command line has the path of `store`.
+    pub fn restore_of(&self, store: &Store) -> Option<&UsmtRun> {
+        let restores = self.runs.iter().filter(|run| run.tool == Tool::Loadstate);
+        restores.filter(|run| names(run, store)).max_by(|a, b| a.time().cmp(&b.time()))
     }
 }
 

@@ -63,6 +63,7 @@ impl Encoding {
             [0xEF, 0xBB, 0xBF, ..] => Self::Utf8,
             // Latin text as UTF-16: nearly every second byte is zero.
             _ if start.len() >= 4 && zeros(1) > start.len() / 4 => Self::Utf16,
+            _ if start.len() >= 4 && zeros(0) > start.len() / 4 => Self::Utf16BigEndian,
             _ => match std::str::from_utf8(bytes) {
                 Ok(_) => Self::Utf8,
                 // Only truncated inside a character.
@@ -90,11 +91,12 @@ impl Encoding {
     }
 }
 
-/// `line`, truncated, and without control characters, for a terminal.
+/// `line`, truncated, and without breaks and tabs. Other control characters stay:
+/// what a person reads is escaped where it is written.
 pub(super) fn clean(line: &str) -> String {
     let end = (0..=line.len().min(LINE_BYTES)).rev().find(|at| line.is_char_boundary(*at));
     let kept = &line[..end.unwrap_or(0)];
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if matches!(c, '\r' | '\n' | '\t') { ' ' } else { c };
     kept.chars().map(plain).collect::<String>().trim().to_owned()
 }
 
@@ -114,6 +116,7 @@ mod tests {
             [&b"\xFF\xFE"[..], &little].concat(),
             little,
             [&b"\xFE\xFF"[..], &big].concat(),
+            big,
         ] {
             assert_eq!(decode(&bytes), text);
         }
@@ -123,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_no_control_characters_and_an_end() {
-        assert_eq!(clean("a\x1b[31mb\t\r"), "a [31mb");
+    fn a_line_has_no_breaks_and_an_end() {
+        assert_eq!(clean("a\x1b[31mb\tc\r\n"), "a\x1b[31mb c");
         assert_eq!(clean(&"\u{E4}".repeat(9999)).len(), LINE_BYTES);
     }
 }

@@ -197,13 +197,18 @@ pub(crate) fn hard_link() -> Made {
 /// A store over two volumes: the primary lists the GUIDs 1 and 2; the secondary
 /// at `usmt` has the GUID `id`.
 pub(crate) fn two(usmt: &str, id: u64) -> Made {
+    two_with(usmt, id, 'D')
+}
+
+/// The same, with a secondary of another drive.
+pub(crate) fn two_with(usmt: &str, id: u64, drive: char) -> Made {
     let mut made = hard_link().with(|tree| {
         put(tree, "StateStore/USMT/hardlink.main", format!("C\t{}\r\nD\t{}\r\n", guid(1), guid(2)));
     });
     let usmt = TreePath::from(usmt);
     let mut tree = TreeSpec::new();
     person().small_projects(&mut tree, "Projects");
-    store::capture(&mut tree, &usmt, 'D', &["Projects".into()], Capture::Link);
+    store::capture(&mut tree, &usmt, drive, &["Projects".into()], Capture::Link);
     hardlink_distributed(&mut tree, &usmt, &guid(id));
     made.volumes.push(tree);
     made

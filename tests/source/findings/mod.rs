@@ -57,6 +57,8 @@ shows! {
     a_secondary_at_another_path: "secondary-misplaced", Quick, made::two("StateStore/USMT", 2),
         made::two("Moved/USMT", 2);
     a_secondary_of_another_capture: "secondary-foreign", Quick, made::two("StateStore/USMT", 2),
+        made::two_with("StateStore/USMT", 3, 'E');
+    a_secondary_with_another_guid: "secondary-guid-differs", Quick, made::two("StateStore/USMT", 2),
         made::two("StateStore/USMT", 3);
     a_list_of_parts_that_says_nothing: "hardlink-main-unreadable", Quick, hard_link(),
         hard_link().with(|tree| put(tree, "StateStore/USMT/hardlink.main", ""));
@@ -122,6 +124,14 @@ shows! {
         hard_link().with(log("2023-11-14", false, ""));
     a_capture_that_failed: "capture-failed", Quick, hard_link().with(log("2023-11-14", true, "")),
         hard_link().with(log("2023-11-14", true, "Unable to Complete Migration. MigDoMigration Failed= 0x4"));
+    a_capture_that_says_failed_and_completed: "capture-failed", Quick, hard_link().with(log("2023-11-14", true, "")),
+        hard_link().with(log("2023-11-14", true, "Failed.[gle=0x00000002]"));
+    a_capture_that_ignored_errors: "capture-errors", Quick, hard_link().with(log("2023-11-14", true, "")),
+        hard_link().with(log("2023-11-14", true, "Success, 2 errors ignored. See the log for more information.[gle=0x00000091]"));
+    a_capture_that_ignored_a_profile: "capture-profiles", Quick, hard_link().with(log("2023-11-14", true, "")),
+        hard_link().with(log("2023-11-14", true, "[0x0803ba] User SID: S-1-5-21-1-2-3-1640"));
+    a_capture_that_was_repeated: "capture-repeated", Quick, hard_link().with(log("2023-11-14", true, "")),
+        hard_link().with(log("2023-11-14", true, "Failed.\r\nUSMT Started at 2023/11/14:09:24:30.000\r\nCommand line: scanstate.exe C:\\StateStore /c"));
     a_store_with_a_password: "store-encrypted", Quick, compressed(), container(true, |bytes| bytes);
     pieces_without_the_first: "container-missing", Quick, compressed(), one(|tree| {
         tree.bytes("StateStore/USMT/USMT.MIG01", "1giM");
