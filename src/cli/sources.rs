@@ -243,21 +243,23 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
     Ok(stores.into_iter().filter(|s| wanted.iter().any(|w| fits(s, w))).collect())
 }
 
-/// The error when nothing was found. It must not hide unread volumes.
+/// The error when nothing was found. If a volume could not be read, that is no
+/// proof that there is nothing: the exit code is 3 then.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
-    let action = if found.closed.is_empty() {
-        "Check that the right disk is attached. lifeboat detect without a source searches all."
-    } else {
-        "Some volumes could not be read (see above): a store may be there."
-    };
+    let searched = units::count(looked, "volume", "volumes");
+    if found.closed.is_empty() {
+        return Failure::new(
+            Exit::NothingFound,
+            format!("no migration store found ({searched} searched)"),
+            "Check that the right disk is attached. lifeboat detect without a source searches all.",
+        );
+    }
+    let closed = units::count(found.closed.len() as u64, "volume", "volumes");
     Failure::new(
-        Exit::NothingFound,
-        format!(
-            "no migration store found ({} searched)",
-            units::count(looked, "volume", "volumes")
-        ),
-        action,
+        Exit::Losses,
+        format!("no migration store found, but {closed} could not be read ({searched} searched)"),
+        "A store may be there: see above. Make it readable before you wipe anything.",
     )
 }
 

@@ -177,7 +177,8 @@ fn open_volume(
     let mounted = mount_of(&volume);
     // What cannot even be looked at may be anything.
     let is_dark = volume.faults.iter().any(|fault| matches!(fault, Fault::StartUnreadable { .. }));
-    let may_hold_stores = may_hold_stores(volume.kind) || is_dark;
+    let by_table = volume.partition.as_ref().is_none_or(|p| p.kind.may_hold_stores());
+    let may_hold_stores = by_table && (may_hold_stores(volume.kind) || is_dark);
     if volume.kind == VolumeKind::Ntfs && via != Some(Via::Host) {
         volume.note().iter().for_each(|note| monitor.note(note));
     }
@@ -216,9 +217,7 @@ fn open_volume(
         (None, Some(mount), kind) => Err(format!(
             "{kind} cannot hold a store; to search it anyway, give {mount} as the source"
         )),
-        (_, _, kind) => {
-            Err(format!("{kind} is not read from the disk: mount it read-only and name the folder"))
-        }
+        _ => Err(not_read(&volume)),
     };
     let (tree, why) = match opened {
         Ok((tree, why)) => (Ok(tree), why),
@@ -235,6 +234,27 @@ fn open_volume(
         findings,
         why,
         not_shown,
+    }
+}
+
+/// Why a volume is not read from the disk, and what to do.
+fn not_read(volume: &Volume) -> String {
+    let table = volume.partition.as_ref().map(|partition| partition.kind.to_string());
+    match (volume.kind, table.as_deref()) {
+        (VolumeKind::Unknown, Some("Storage Spaces")) => {
+            "it belongs to a storage pool: attach all its disks to Windows and name the drive"
+                .to_owned()
+        }
+        (VolumeKind::Unknown, Some("Windows dynamic disk")) => {
+            "it belongs to a dynamic disk: attach the disk to Windows and name the drive".to_owned()
+        }
+        (VolumeKind::Unknown, _) => "it is encrypted, damaged, or of an unknown file system: \
+                                     decrypt or mount it, and name the drive or the folder"
+            .to_owned(),
+        (VolumeKind::Blank, _) => "it is blank".to_owned(),
+        (kind, _) => {
+            format!("{kind} is not read from the disk: mount it read-only and name the folder")
+        }
     }
 }
 
@@ -259,6 +279,8 @@ fn may_hold_stores(kind: VolumeKind) -> bool {
             | VolumeKind::Fat32
             | VolumeKind::ExFat
             | VolumeKind::ReFs
+            // Encrypted by another program, damaged, or newer than Lifeboat.
+            | VolumeKind::Unknown
     )
 }
 

@@ -2,6 +2,7 @@
 //! found there, what is found out about them, and their seals.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
+mod closed_volumes;
 mod cloud_folders;
 mod deleted_stores;
 mod detect;
