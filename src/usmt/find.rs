@@ -32,7 +32,7 @@ pub fn find_stores(
             Err(error) => failed.push((number, error)),
         }
     }
-    (group(found), failed)
+    (group(found, volumes), failed)
 }
 
 /// A part that is not yet grouped into a store.
@@ -148,27 +148,56 @@ fn has_windows(volume: &StoreVolume) -> bool {
 
 /// Groups secondary parts with their primary part: by the GUID in
 /// `hardlink.main` if it can be read (inferred), otherwise by the same path on
-/// another volume.
-fn group(found: Vec<Found>) -> Vec<Store> {
+/// another volume. A part on the same disk comes first: a clone of the disk has
+/// the same GUIDs. A volume that no partition table leads to is from another
+/// time: the same path there proves nothing.
+fn group(found: Vec<Found>, volumes: &[StoreVolume]) -> Vec<Store> {
+    let is_lost = |part: &Part| volumes.get(part.volume).is_some_and(|v| v.is_lost);
+    let disk = |part: &Part| volumes.get(part.volume).map(|v| v.disk.as_str());
+    // How little a part fits to a store: it is there already, one of the two is
+    // lost, it is on another disk.
+    let misfit = |store: &Store, part: &Part| {
+        let first = &store.parts[0];
+        (has_copy(store, part), is_lost(first) != is_lost(part), disk(first) != disk(part))
+    };
     let (secondaries, firsts): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|f| f.part.role == Role::Secondary);
     let mut stores: Vec<(Store, Vec<(char, String)>)> =
         firsts.into_iter().map(|found| (store_of(found.kind, found.part), found.listed)).collect();
     let mut alone: Vec<Part> = Vec::new();
-    for Found { mut part, .. } in secondaries {
+    let mut secondaries: Vec<Part> = secondaries.into_iter().map(|found| found.part).collect();
+    // Those on the disk of a primary part first.
+    secondaries.sort_by_key(|part| {
+        stores
+            .iter()
+            .map(|(store, _)| misfit(store, part))
+            .min()
+            .map(|(_, lost, disk)| (lost, disk))
+    });
+    let copies = secondaries.clone();
+    for mut part in secondaries {
         let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.to_ascii_lowercase());
-        let by_guid = stores.iter().position(|(_, listed)| {
-            listed.iter().any(|(_, g)| guid.as_deref().is_some_and(|guid| same_guid(g, guid)))
-        });
+        let best = |fits: &dyn Fn(&Store, &[(char, String)]) -> bool| {
+            let candidates = stores.iter().enumerate().filter(|(_, (s, listed))| fits(s, listed));
+            candidates.min_by_key(|(_, (store, _))| misfit(store, &part)).map(|(n, _)| n)
+        };
+        let by_guid = best(&|_, listed| lists(listed, guid.as_deref()));
         let by_path = || {
-            stores.iter().position(|(store, listed)| {
+            best(&|store, listed| {
                 store.kind == StoreKind::HardLink
                     && listed.is_empty()
                     && store.parts[0].volume != part.volume
+                    && is_lost(&store.parts[0]) == is_lost(&part)
                     && same_path(&store.parts[0].usmt_path, &part.usmt_path)
             })
         };
-        let Some(home) = by_guid.or_else(by_path) else {
+        let home = by_guid.or_else(by_path);
+        if home.is_some_and(|home| has_copy(&stores[home].0, &part)) {
+            // The same part again, on a clone whose primary part is not there.
+            alone.push(part);
+            continue;
+        }
+        let Some(home) = home else {
             let beside = stores.iter_mut().find(|(store, _)| {
                 store.kind == StoreKind::HardLink
                     && same_path(&store.parts[0].usmt_path, &part.usmt_path)
@@ -180,15 +209,19 @@ fn group(found: Vec<Found>) -> Vec<Store> {
             continue;
         };
         let (store, listed) = &mut stores[home];
-        if part.drive.from != DriveFrom::FileFolder {
-            let line =
-                listed.iter().find(|(_, g)| guid.as_deref().is_some_and(|guid| same_guid(g, guid)));
-            if let Some((letter, _)) = line {
-                part.drive.letter = Some(*letter);
-                part.drive.from = DriveFrom::HardlinkMain;
+        name_drive(&mut part, listed);
+        store.parts.push(part);
+    }
+    // Where a clone of a store lacks a part, the other disk's will do.
+    for (store, listed) in &mut stores {
+        for copy in &copies {
+            let guid = copy.markers.distributed.as_ref().map(|(guid, _)| guid.as_str());
+            if lists(listed, guid) && !has_copy(store, copy) {
+                let mut part = copy.clone();
+                name_drive(&mut part, listed);
+                store.parts.push(part);
             }
         }
-        store.parts.push(part);
     }
     let mut stores: Vec<Store> = stores
         .into_iter()
@@ -221,7 +254,58 @@ fn group(found: Vec<Found>) -> Vec<Store> {
     }));
     // Known places first: a store elsewhere is more often an old one.
     stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
+    // Lost volumes last: what is on them is from before.
+    stores.sort_by_key(|store| is_lost(&store.parts[0]));
+    part_ids(&mut stores);
     stores
+}
+
+/// Whether `hardlink.main` lists a part with that GUID.
+fn lists(listed: &[(char, String)], guid: Option<&str>) -> bool {
+    guid.is_some_and(|guid| listed.iter().any(|(_, listed)| same_guid(listed, guid)))
+}
+
+/// Whether the store has a part with the GUID of `part` already.
+fn has_copy(store: &Store, part: &Part) -> bool {
+    let guid = |part: &Part| part.markers.distributed.as_ref().map(|(guid, _)| guid.clone());
+    guid(part)
+        .is_some_and(|own| store.parts.iter().filter_map(guid).any(|other| same_guid(&own, &other)))
+}
+
+/// Takes the drive of a part from `hardlink.main`, where its own files do not
+/// show it.
+fn name_drive(part: &mut Part, listed: &[(char, String)]) {
+    let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.as_str());
+    let line = listed.iter().find(|(_, g)| guid.is_some_and(|guid| same_guid(g, guid)));
+    if let Some((letter, _)) = line.filter(|_| part.drive.from != DriveFrom::FileFolder) {
+        part.drive.letter = Some(*letter);
+        part.drive.from = DriveFrom::HardlinkMain;
+    }
+}
+
+/// Gives each store an id of its own: on a clone of a disk, the serial number
+/// and the path are the same.
+fn part_ids(stores: &mut [Store]) {
+    let mut taken = Vec::new();
+    for store in stores {
+        let first = &store.parts[0];
+        let mut number = 0_u32;
+        while taken.contains(&store.id) {
+            let mut hash = Sha256::new();
+            hash.update(first.tree.info().serial.unwrap_or_default().to_le_bytes());
+            hash.update(first.usmt_path.to_string().to_ascii_lowercase());
+            hash.update(first.volume_display.as_bytes());
+            hash.update(number.to_le_bytes());
+            store.id = short_id(&hash.finalize());
+            number += 1;
+        }
+        taken.push(store.id.clone());
+    }
+}
+
+/// The first eight digits.
+fn short_id(digest: &[u8]) -> String {
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Two parts of a store cannot have been on the same drive: if they seem to,
@@ -256,9 +340,8 @@ fn store_of(kind: StoreKind, part: Part) -> Store {
     hash.update(info.serial.unwrap_or_default().to_le_bytes());
     hash.update(if info.serial.is_none() { info.source.as_bytes() } else { &[] });
     hash.update(part.usmt_path.to_string().to_ascii_lowercase());
-    let digest = hash.finalize();
     Store {
-        id: format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]),
+        id: short_id(&hash.finalize()),
         kind,
         place: Place::of(&part.store_path()),
         parts: vec![part],

@@ -2,6 +2,7 @@
 //! found there, what is found out about them, and their seals.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
+mod clones;
 mod closed_volumes;
 mod cloud_folders;
 mod deleted_stores;
@@ -10,6 +11,7 @@ mod disk;
 mod disk_findings;
 mod findings;
 mod host_tree;
+mod lost_partitions;
 mod missing_parts;
 mod seal;
 mod seal_unread;
