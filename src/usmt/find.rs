@@ -177,7 +177,7 @@ fn group(found: Vec<Found>, volumes: &[StoreVolume]) -> Vec<Store> {
     let copies = secondaries.clone();
     for mut part in secondaries {
         let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.to_ascii_lowercase());
-        let best = |fits: &dyn Fn(&Store, &[(char, String)]) -> bool| {
+        let best = |fits: &dyn Fn(&Store, &Listed) -> bool| {
             let candidates = stores.iter().enumerate().filter(|(_, (s, listed))| fits(s, listed));
             candidates.min_by_key(|(_, (store, _))| misfit(store, &part)).map(|(n, _)| n)
         };
@@ -261,7 +261,7 @@ fn group(found: Vec<Found>, volumes: &[StoreVolume]) -> Vec<Store> {
 }
 
 /// Whether `hardlink.main` lists a part with that GUID.
-fn lists(listed: &[(char, String)], guid: Option<&str>) -> bool {
+fn lists(listed: &Listed, guid: Option<&str>) -> bool {
     guid.is_some_and(|guid| listed.iter().any(|(_, listed)| same_guid(listed, guid)))
 }
 
@@ -274,7 +274,7 @@ fn has_copy(store: &Store, part: &Part) -> bool {
 
 /// Takes the drive of a part from `hardlink.main`, where its own files do not
 /// show it.
-fn name_drive(part: &mut Part, listed: &[(char, String)]) {
+fn name_drive(part: &mut Part, listed: &Listed) {
     let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.as_str());
     let line = listed.iter().find(|(_, g)| guid.is_some_and(|guid| same_guid(g, guid)));
     if let Some((letter, _)) = line.filter(|_| part.drive.from != DriveFrom::FileFolder) {
@@ -282,6 +282,9 @@ fn name_drive(part: &mut Part, listed: &[(char, String)]) {
         part.drive.from = DriveFrom::HardlinkMain;
     }
 }
+
+/// The parts that `hardlink.main` lists: drive and GUID.
+type Listed = [(char, String)];
 
 /// Gives each store an id of its own: on a clone of a disk, the serial number
 /// and the path are the same.
@@ -305,7 +308,8 @@ fn part_ids(stores: &mut [Store]) {
 
 /// The first eight digits.
 fn short_id(digest: &[u8]) -> String {
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    format!("{:08x}", u32::from_be_bytes(first))
 }
 
 /// Two parts of a store cannot have been on the same drive: if they seem to,

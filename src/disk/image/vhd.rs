@@ -72,12 +72,11 @@ impl Footer {
         if let Some(footer) = start.filter(|f| f.is_intact) {
             return Some((footer, Some(Fault::VhdFooterBad { why, from_copy: true })));
         }
-        let fits = |footer: &Self| match footer.kind {
-            2 => footer.disk_bytes == last,
-            _ => {
-                let mut magic = [0; 8];
-                file.read_exact_at(footer.header_at, &mut magic).is_ok() && magic == *b"cxsparse"
-            }
+        let fits = |footer: &Self| {
+            let mut magic = [0; 8];
+            let header = file.read_exact_at(footer.header_at, &mut magic);
+            let is_dynamic = footer.kind != 2 && header.is_ok() && magic == *b"cxsparse";
+            is_dynamic || footer.kind == 2 && footer.disk_bytes == last
         };
         let why = "its checksum is wrong";
         let from_copy = end.is_none_or(|footer| !fits(&footer));
