@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fat::FatTree;
 use super::host::HostTree;
 use super::ntfs::NtfsTree;
 use super::subtree::SubtreeView;
@@ -274,6 +275,11 @@ fn open_volume(
         let why = if via.is_some() { "asked for by --via raw" } else { "NTFS" };
         Ok((Arc::new(tree) as Arc<dyn Tree>, why.to_owned()))
     };
+    let fat = |kind: VolumeKind| {
+        let tree = FatTree::open(volume.device.clone(), volume.display.clone(), monitor);
+        let tree = tree.map_err(|e| format!("{e}; mount it read-only and name the folder"))?;
+        Ok((Arc::new(tree) as Arc<dyn Tree>, kind.to_string()))
+    };
     let opened = match (via, &mounted, volume.kind) {
         (_, _, VolumeKind::BitLocker) => {
             Err(volume.locked().map_or_else(|| "locked by BitLocker".into(), |e| e.advice()))
@@ -286,6 +292,10 @@ fn open_volume(
             Some(mount) if via.is_none() => host(mount, reason),
             _ => Err(reason),
         }),
+        (None, None, kind) if !by_table && kind != VolumeKind::Ntfs => {
+            Err("a partition of this type has no migration store".to_owned())
+        }
+        (_, mount, kind) if is_fat(kind) && (mount.is_none() || via == Some(Via::Raw)) => fat(kind),
         (None, Some(mount), kind) if kind.is_known() && asked == Asked::ByName => {
             host(mount, format!("{kind}, not NTFS"))
         }
@@ -346,6 +356,12 @@ fn mount_of(volume: &Volume) -> Option<String> {
     volume.mounts.first().cloned().or_else(guid)
 }
 
+/// Whether the volume's own structures are read by [`FatTree`].
+fn is_fat(kind: VolumeKind) -> bool {
+    use VolumeKind::{ExFat, Fat12, Fat16, Fat32};
+    matches!(kind, Fat12 | Fat16 | Fat32 | ExFat)
+}
+
 /// Whether USMT can have put a store there, or nobody knows.
 fn may_hold_stores(kind: VolumeKind) -> bool {
     matches!(
@@ -354,6 +370,7 @@ fn may_hold_stores(kind: VolumeKind) -> bool {
             | VolumeKind::BitLocker
             | VolumeKind::Refused
             // USMT writes compressed and uncompressed stores to these as well.
+            | VolumeKind::Fat16
             | VolumeKind::Fat32
             | VolumeKind::ExFat
             | VolumeKind::ReFs

@@ -9,6 +9,7 @@ mod deleted_stores;
 mod detect;
 mod disk;
 mod disk_findings;
+mod fat_volumes;
 mod findings;
 mod host_tree;
 mod lost_partitions;
