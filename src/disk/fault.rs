@@ -314,8 +314,8 @@ impl Fault {
                 ("that volume is not read", "look at the disk with a partition tool")
             }
             Self::LostPartition { .. } => (
-                "it is from before the disk was cleaned or repartitioned; newer data may have \
-                 overwritten parts of it",
+                "it is from before the disk was cleaned or repartitioned (or is a volume of a \
+                 dynamic disk); newer data may have overwritten parts of it",
                 "rescue it now; do not write to this disk or repartition it before",
             ),
             Self::DynamicDisk => (

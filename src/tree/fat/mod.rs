@@ -5,12 +5,11 @@
 //! only itself: a chain that breaks is a hole in its file, or a folder that is
 //! listed in part and says so.
 //!
-//! No crate serves. `fatfs` (0.3.6) wants a device that can be written, does not
-//! notice a chain that leads in a circle, and gives up a file at its first bad
-//! sector; it has one error for the whole file where a rescue needs the holes. The
-//! crates for exFAT are young (`exfat` 0.1, `exfat-fs` 0.1, `embedded-exfat` 0.4)
-//! and not made for damaged volumes. Reading is little code: two chains and two
-//! kinds of entries.
+//! No crate serves. `fatfs` (0.3.6, of January 2023) takes only what it could also
+//! write to, follows a chain that leads in a circle for ever, and does not say
+//! where a file lies, which the holes and the order of reading need. The crates
+//! for exFAT are below 1.0 and were not tried. Reading is little code: two kinds of
+//! chains and two kinds of entries.
 
 mod entries;
 mod geometry;
