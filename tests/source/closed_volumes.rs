@@ -66,7 +66,7 @@ fn closed(run: &Run) -> usize {
     run.events("finding").iter().filter(|f| f["code"] == "volume-closed").count()
 }
 
-/// VeraCrypt and other third-party encryption, dynamic disks, storage pools,
+/// Third-party encryption, dynamic disks, storage pools,
 /// types that nobody knows: by the table they may hold a store.
 #[test]
 fn a_partition_with_unknown_content_is_closed_and_exit_3() {

@@ -221,7 +221,7 @@ fn a_bad_sector_is_a_hole_and_a_broken_chain_too() {
     let path = "store/USMT/USMT.MIG";
     let id = tree.lookup(&NtPath::from(path)).unwrap();
     let at = tree.node(id).unwrap().position.unwrap();
-    let bad = vec![at..at + 512];
+    let bad = std::iter::once(at..at + 512).collect();
     let device: Arc<dyn Device> = Arc::new(BadSectors { device: memory(bytes.clone()), bad });
     let (read_back, holes) = read(&open(device).unwrap(), path).unwrap();
     assert_eq!((read_back.len(), holes), (container().len(), 1));

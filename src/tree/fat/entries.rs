@@ -270,10 +270,10 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         // 2024-02-29 13:37:42.
-        let (date, time) = (44 << 9 | 2 << 5 | 29, 13 << 11 | 37 << 5 | 21);
+        let (date, time) = ((44 << 9) + (2 << 5) + 29, (13 << 11) + (37 << 5) + 21);
         assert_eq!(dos_time(date, time, 0, 0).to_string(), "2024-02-29 13:37:42Z");
         assert_eq!(dos_time(date, time, 150, 60).to_string(), "2024-02-29 12:37:43Z");
-        assert_eq!(dos_time(1 << 5 | 1, 0, 0, 0).to_string(), "1980-01-01 00:00:00Z");
+        assert_eq!(dos_time((1 << 5) + 1, 0, 0, 0).to_string(), "1980-01-01 00:00:00Z");
         assert_eq!(dos_time(0, 0, 0, 0), FileTime(0));
     }
 
