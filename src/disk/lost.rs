@@ -65,6 +65,40 @@ pub enum Unsearched {
 struct Lost {
     start: u64,
     len: u64,
+    /// The copy of its boot sector, if that is how it was found: something else
+    /// may be at its start now.
+    copy: Option<[u8; 512]>,
+}
+
+/// A volume whose first 512 bytes are those of the copy.
+struct WithBoot {
+    device: Slice,
+    boot: [u8; 512],
+}
+
+impl Device for WithBoot {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let own = usize::try_from(offset).ok().and_then(|offset| self.boot.get(offset..));
+        let own = own.unwrap_or_default();
+        let (first, rest) = buf.split_at_mut(own.len().min(buf.len()));
+        if !rest.is_empty() {
+            self.device.read_exact_at(offset.saturating_add(first.len() as u64), rest)?;
+        }
+        first.copy_from_slice(own.get(..first.len()).unwrap_or_default());
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.device.sector_size()
+    }
+
+    fn is_live(&self) -> bool {
+        self.device.is_live()
+    }
 }
 
 impl Disk {
@@ -83,9 +117,16 @@ impl Disk {
         let mut found = search.found;
         found.sort_by_key(|lost| lost.start);
         for lost in &found {
-            let window: Arc<dyn Device> =
-                Arc::new(Slice::new(self.device.clone(), lost.start, lost.len));
+            let window = Slice::new(self.device.clone(), lost.start, lost.len);
+            let window: Arc<dyn Device> = match lost.copy {
+                Some(boot) => Arc::new(WithBoot { device: window, boot }),
+                None => Arc::new(window),
+            };
             let mut identity = identify(&window);
+            if lost.copy.is_some() {
+                let at = identity.claimed_len.unwrap_or(lost.len);
+                identity.faults.push(Fault::BootSectorCopy { at });
+            }
             let over = self.volumes.iter().filter(|v| v.lost_at.is_none() && v.kind.is_known());
             let over = over.filter(|v| overlap(v.offset, v.len, lost.start, lost.len));
             let over = over.map(|volume| volume.index).collect();
@@ -285,7 +326,7 @@ impl Search<'_> {
             let end = self.device.len();
             let live = self.live.iter().map(|l| l.start).filter(|start| *start > at).min();
             let len = live.unwrap_or(end).saturating_sub(at);
-            self.add(Lost { start: at, len }, None);
+            self.add(Lost { start: at, len, copy: None }, None);
             return None;
         }
         let boot = NtfsBoot::parse(sector)?;
@@ -299,7 +340,8 @@ impl Search<'_> {
             // The last sector may be missing where the next partition begins.
             let fits = start.saturating_add(boot.volume_bytes()) <= self.device.len();
             if fits && self.has_file_table(start, &boot) {
-                self.add(Lost { start, len }, Some((boot, serial)));
+                let copy = array_at(sector, 0).filter(|_| start != at);
+                self.add(Lost { start, len, copy }, Some((boot, serial)));
                 return (start == at).then(|| start.saturating_add(boot.volume_bytes()));
             }
         }
@@ -307,17 +349,19 @@ impl Search<'_> {
     }
 
     /// Adds a volume unless it is there already: by the table (perhaps with its
-    /// size from before it was extended or shrunk), or found before.
+    /// size from before it was extended or shrunk), or found before. A partition
+    /// that was cut shorter than its volume does not count: the rest of the files
+    /// is behind it.
     fn add(&mut self, lost: Lost, ntfs: Option<(NtfsBoot, Option<u64>)>) {
-        let is_live = self.live.iter().filter(|live| live.start == lost.start).any(|live| {
-            match (live.ntfs, ntfs) {
-                (Some((live, live_serial)), Some((boot, serial))) => {
-                    live_serial == serial
-                        && (live.mft_cluster, live.cluster_bytes)
-                            == (boot.mft_cluster, boot.cluster_bytes)
-                }
-                _ => false,
+        let is_live = self.live.iter().any(|live| match (live.ntfs, ntfs) {
+            (Some((live_boot, live_serial)), Some((boot, serial))) => {
+                let is_cut = live_boot.volume_bytes() > live.len;
+                let is_same = live.start == lost.start && live_serial == serial;
+                // The table that proves it is the live volume's.
+                table_of(live.start, &live_boot) == table_of(lost.start, &boot)
+                    && !(is_same && is_cut)
             }
+            _ => false,
         });
         let is_found = self.found.iter().any(|found| found.start == lost.start);
         if !is_live && !is_found && self.found.len() < MAX_FOUND {
@@ -345,6 +389,11 @@ impl Search<'_> {
             bytes.is_some_and(|bytes| bytes.starts_with(b"-FVE-FS-"))
         })
     }
+}
+
+/// The byte on the disk where the file table starts.
+fn table_of(start: u64, boot: &NtfsBoot) -> Option<u64> {
+    boot.mft_cluster.checked_mul(boot.cluster_bytes)?.checked_add(start)
 }
 
 /// A KiB, the size of most file records.

@@ -87,6 +87,20 @@ fn a_partition_with_unknown_content_is_closed_and_exit_3() {
     }
 }
 
+/// An encrypted partition that its table calls NTFS, before one of Linux and free
+/// space: the first is closed, the others are not.
+#[test]
+fn one_dark_partition_among_others_is_named() {
+    need!("sfdisk");
+    let script = "label: dos\nstart=2048, size=4096, type=7\nstart=8192, size=2048, type=83\n";
+    let mut bytes = sfdisk(script, 8 * MIB);
+    bytes[MIB..3 * MIB].copy_from_slice(&noise(2 * MIB));
+    bytes[4 * MIB..5 * MIB].copy_from_slice(&noise(MIB));
+    let run = detect(&bytes, 3);
+    assert_eq!(closed(&run), 1, "{}", run.stdout);
+    assert!(run.stdout.contains("partition 1 (unknown"), "{}", run.stdout);
+}
+
 #[test]
 fn a_storage_pool_and_a_dynamic_disk_are_named() {
     need!("sfdisk");

@@ -146,6 +146,52 @@ fn a_volume_that_was_extended_is_no_second_one() {
     assert_eq!((codes(&run), run.events("store").len()), (vec![], 1), "{}", run.stdout);
 }
 
+/// A partition that a tool cut shorter than its volume, with the rest behind it.
+#[test]
+fn a_partition_that_is_shorter_than_its_volume_is_read_whole_too() {
+    let volume = old_volume();
+    let mut bytes = disk(volume.len() / MIB + 4, &[(MIB, &volume)]);
+    partition(&mut bytes, &[(7, MIB, volume.len() - 2 * MIB)]);
+    let run = run(&bytes, &["detect"], 0);
+    assert_eq!(codes(&run), ["lost-partition"], "{}", run.stdout);
+    let all = run.events("finding");
+    assert!(all.iter().any(|f| f["code"] == "volume-cut-short"), "{}", run.stdout);
+    assert!(volumes(&run)[1].contains("lost partition at byte 1048576"), "{}", run.stdout);
+}
+
+/// A tool that makes a boot stick turned a disk into a small FAT partition: the
+/// old volume began where that one does, and its copy is in the free space.
+#[test]
+fn a_volume_under_a_new_fat_partition_is_found_by_its_copy() {
+    let volume = old_volume();
+    let mut bytes = disk(volume.len() / MIB + 2, &[(MIB, &volume)]);
+    let boot = &mut bytes[MIB..MIB + SECTOR];
+    boot.fill(0);
+    boot[..3].copy_from_slice(&[0xEB, 0x3C, 0x90]);
+    boot[0x0B..0x0D].copy_from_slice(&512_u16.to_le_bytes());
+    (boot[0x0D], boot[0x0E], boot[0x10], boot[0x12], boot[0x15]) = (1, 1, 2, 2, 0xF8);
+    (boot[0x14], boot[0x16]) = (8, 6); // 2048 sectors, six in a table
+    partition(&mut bytes, &[(0x0C, MIB, MIB)]);
+    let shown = run(&bytes, &["detect"], 0);
+    assert_eq!(codes(&shown), ["lost-partition"], "{}", shown.stdout);
+    let finding = shown.events("finding").into_iter().find(|f| f["code"] == "lost-partition");
+    let what = finding.unwrap()["what"].clone();
+    assert!(what.as_str().unwrap().ends_with("shares bytes with partition 1"), "{what}");
+    assert_eq!(shown.events("store").len(), 1, "{}", shown.stdout);
+    // A new NTFS volume from the same byte on, with the file table at the same
+    // place: what is there is the new one's, and not shown as the old one.
+    let mut bytes = disk(volume.len() / MIB + 4, &[(MIB, &volume)]);
+    let end = MIB + volume.len();
+    let mut copy = volume[..SECTOR].to_vec();
+    let sectors = u64::from_le_bytes(copy[0x28..0x30].try_into().unwrap()) + 2048;
+    copy[0x28..0x30].copy_from_slice(&sectors.to_le_bytes());
+    copy[0x48] ^= 1; // another serial number
+    bytes[end + MIB - SECTOR..end + MIB].copy_from_slice(&copy);
+    partition(&mut bytes, &[(7, MIB, volume.len())]);
+    let run = run(&bytes, &["detect"], 0);
+    assert_eq!((codes(&run), run.events("store").len()), (vec![], 1), "{}", run.stdout);
+}
+
 #[test]
 fn deep_finds_a_volume_at_any_sector_and_within_a_live_one() {
     need!("mkntfs");
