@@ -61,19 +61,18 @@ pub enum Unsearched {
 }
 
 /// A volume that was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Lost {
     start: u64,
     len: u64,
     /// The copy of its boot sector, if that is how it was found: something else
     /// may be at its start now.
-    copy: Option<[u8; 512]>,
+    copy: Option<Box<[u8; 512]>>,
 }
 
 /// A volume whose first 512 bytes are those of the copy.
 struct WithBoot {
     device: Slice,
-    boot: [u8; 512],
+    boot: Box<[u8; 512]>,
 }
 
 impl Device for WithBoot {
@@ -116,14 +115,15 @@ impl Disk {
         let unsearched = search.run(depth);
         let mut found = search.found;
         found.sort_by_key(|lost| lost.start);
-        for lost in &found {
+        for lost in found {
+            let is_by_copy = lost.copy.is_some();
             let window = Slice::new(self.device.clone(), lost.start, lost.len);
             let window: Arc<dyn Device> = match lost.copy {
                 Some(boot) => Arc::new(WithBoot { device: window, boot }),
                 None => Arc::new(window),
             };
             let mut identity = identify(&window);
-            if lost.copy.is_some() {
+            if is_by_copy {
                 let at = identity.claimed_len.unwrap_or(lost.len);
                 identity.faults.push(Fault::BootSectorCopy { at });
             }
@@ -340,7 +340,7 @@ impl Search<'_> {
             // The last sector may be missing where the next partition begins.
             let fits = start.saturating_add(boot.volume_bytes()) <= self.device.len();
             if fits && self.has_file_table(start, &boot) {
-                let copy = array_at(sector, 0).filter(|_| start != at);
+                let copy = array_at(sector, 0).filter(|_| start != at).map(Box::new);
                 self.add(Lost { start, len, copy }, Some((boot, serial)));
                 return (start == at).then(|| start.saturating_add(boot.volume_bytes()));
             }
