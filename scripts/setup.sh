@@ -83,6 +83,8 @@ need_test() {
     need_command parted parted
     need_command mkfs.vfat dosfstools
     need_command mkfs.exfat exfatprogs
+    need_command mcopy mtools
+    need_command mount.exfat-fuse exfat-fuse
     need_command qemu-img qemu-utils
     need_command shellcheck shellcheck
 }

@@ -75,7 +75,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__detect)
-            opts="-q -v -h --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --deep --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,7 +297,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --store --path --deep --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,7 +489,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__verify)
-            opts="-q -v -h --level --store --usmt --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --level --store --usmt --deep --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -45,6 +45,7 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Guide 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s v -l verbose -d 'Print more about each step'
@@ -60,6 +61,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l identity -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s q -l quiet -d 'Print only results and errors'
@@ -91,6 +93,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l identity -
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase (from a prompt)'

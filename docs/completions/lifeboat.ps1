@@ -47,6 +47,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
         'lifeboat;detect' {
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write a log to FILE, in the format of CMTrace')
             [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where possible; the output says which and why]')
+            [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON event per line on standard output, a summary last')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
@@ -66,6 +67,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--identity', '--identity', [CompletionResultType]::ParameterName, 'File with the secret key of a recipient of an encrypted set')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write a log to FILE, in the format of CMTrace')
             [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where possible; the output says which and why]')
+            [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)')
             [CompletionResult]::new('--anonymous', '--anonymous', [CompletionResultType]::ParameterName, 'Log on without an account, to a share where everyone may write')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON event per line on standard output, a summary last')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
@@ -107,6 +109,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--identity', '--identity', [CompletionResultType]::ParameterName, 'File with the secret key of a recipient of an encrypted set')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write a log to FILE, in the format of CMTrace')
             [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where possible; the output says which and why]')
+            [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)')
             [CompletionResult]::new('--fresh', '--fresh', [CompletionResultType]::ParameterName, 'Start over instead of resuming an interrupted set')
             [CompletionResult]::new('--no-read-back', '--no-read-back', [CompletionResultType]::ParameterName, 'Do not read the written set back (the set records this)')
             [CompletionResult]::new('--encrypt', '--encrypt', [CompletionResultType]::ParameterName, 'Encrypt the set with a passphrase (from a prompt)')

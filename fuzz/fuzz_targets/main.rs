@@ -1,4 +1,4 @@
-//! All fuzz targets in one program, since each of twenty-two would be linked with the
+//! All fuzz targets in one program, since each of twenty-three would be linked with the
 //! whole library. The variable `LIFEBOAT_FUZZ` names the target that gets libFuzzer's
 //! bytes; it reaches the processes that libFuzzer starts by itself, too.
 #![no_main]
@@ -21,6 +21,7 @@ targets!(
     age_file,
     efs_export,
     efs_import,
+    fat_volume,
     logs,
     lznt1,
     lzx,

@@ -1,11 +1,11 @@
 //! A disk's bytes (behind one byte of options): MBR, logical partitions, GPT at
-//! either end, in either sector size. What is found lies on the disk, and each
+//! either end, in either sector size, and volumes that no table leads to. What is found lies on the disk, and each
 //! volume's first and last byte can be read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lifeboat::disk::{Device, Disk, MemoryDevice};
+use lifeboat::disk::{Depth, Device, Disk, MemoryDevice};
 
 pub(crate) fn run(data: &[u8]) {
     let Some((options, disk)) = data.split_first() else { return };
@@ -20,7 +20,9 @@ pub(crate) fn run(data: &[u8]) {
     let len = disk.len() as u64;
     let sector_size = if options & 4 == 0 { 512 } else { 4096 };
     let device = Arc::new(MemoryDevice::new(disk).with_sector_size(sector_size));
-    let disk = Disk::probe("disk".to_owned(), PathBuf::from("disk"), device);
+    let mut disk = Disk::probe("disk".to_owned(), PathBuf::from("disk"), device);
+    let depth = if options & 8 == 0 { Depth::Usual } else { Depth::Deep };
+    disk.find_lost(depth, &|| false);
     for volume in &disk.volumes {
         assert!(volume.offset.checked_add(volume.len).is_some_and(|end| end <= len));
         assert_eq!(volume.len, volume.device.len());

@@ -178,6 +178,10 @@ pub struct Detect {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
+    /// Search each disk completely for volumes from before it was repartitioned
+    /// (slow: every sector outside partitions is read)
+    #[arg(long)]
+    pub deep: bool,
 }
 
 /// How thorough to check.
@@ -204,6 +208,10 @@ pub struct Verify {
     /// [default: the folder of lifeboat.exe, then PATH]
     #[arg(long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
+    /// Search each disk completely for volumes from before it was repartitioned
+    /// (slow: every sector outside partitions is read)
+    #[arg(long)]
+    pub deep: bool,
     #[command(flatten)]
     pub logon: Logon,
 }
@@ -240,6 +248,10 @@ pub struct Offload {
     /// is the whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     pub path: Vec<String>,
+    /// Search each disk completely for volumes from before it was repartitioned
+    /// (slow: every sector outside partitions is read)
+    #[arg(long)]
+    pub deep: bool,
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
     pub level: Level,

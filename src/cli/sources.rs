@@ -10,12 +10,13 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use crate::destination::Destination;
 use crate::destination::tree::{DestinationTree, NOT_SHOWN};
-use crate::health::check_deleted_stores;
+use crate::disk::Depth;
+use crate::health::{check_clones, check_deleted_stores};
 use crate::model::advice::Advice as _;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
-use crate::tree::source::{Source, SourceError, SourceVolume};
+use crate::tree::source::{OpenOptions, Source, SourceError, SourceVolume};
 use crate::tree::{Tree, Via};
 use crate::usmt::{Logs, Machine, Store, StoreVolume, find_stores};
 
@@ -33,7 +34,22 @@ pub(crate) struct Found {
 
 /// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
-    search(open(sources, global, out)?, out)
+    find_with(sources, global, Depth::Usual, out)
+}
+
+/// The same, with a thorough search for lost volumes if `depth` says so.
+pub(crate) fn find_with(
+    sources: &[String],
+    global: &Global,
+    depth: Depth,
+    out: Out,
+) -> Result<Found> {
+    search(open(sources, global, depth, out)?, out)
+}
+
+/// What `--deep` means.
+pub(crate) fn depth(deep: bool) -> Depth {
+    if deep { Depth::Deep } else { Depth::Usual }
 }
 
 /// Finds manually copied stores in a folder at a destination.
@@ -46,6 +62,8 @@ pub(crate) fn find_at(target: Arc<dyn Destination>, dir: &str, out: Out) -> Resu
         may_hold_stores: true,
         letter: None,
         mount: None,
+        disk: dir.to_owned(),
+        is_lost: false,
         attached: false,
         findings: Vec::new(),
         why: "a folder on a share".to_owned(),
@@ -66,6 +84,7 @@ fn search(mut found: Found, out: Out) -> Result<Found> {
     found.logs = Logs::read(&searched, &stores, out);
     found.machine = Machine::find(&searched, &found.logs);
     check_deleted_stores(&searched, &stores, out);
+    check_clones(&searched, out);
     found.stores = stores;
     if out.is_cancelled() {
         return Err(interrupted().into());
@@ -75,20 +94,21 @@ fn search(mut found: Found, out: Out) -> Result<Found> {
 
 /// Opens the sources, or everything attached if there are none. Reports the
 /// volumes that cannot be read: "locked" must never look like "no store".
-pub(crate) fn open(sources: &[String], global: &Global, out: Out) -> Result<Found> {
+pub(crate) fn open(sources: &[String], global: &Global, depth: Depth, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,
     });
+    let options = OpenOptions { via, depth };
     let mut opened = Vec::new();
     let mut errors = Vec::new();
     if sources.is_empty() {
         let attached;
-        (attached, errors) = Source::attached(via, out);
+        (attached, errors) = Source::attached(options, out);
         opened.extend(attached);
     }
     for spec in sources {
-        opened.push(Source::open(spec, via, out)?);
+        opened.push(Source::open_with(spec, options, out)?);
     }
     let volumes = opened.into_iter().flat_map(|s| s.volumes).collect();
     Ok(announce(volumes, errors, out))
@@ -243,21 +263,23 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
     Ok(stores.into_iter().filter(|s| wanted.iter().any(|w| fits(s, w))).collect())
 }
 
-/// The error when nothing was found. It must not hide unread volumes.
+/// The error when nothing was found. If a volume could not be read, that is no
+/// proof that there is nothing: the exit code is 3 then.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
-    let action = if found.closed.is_empty() {
-        "Check that the right disk is attached. lifeboat detect without a source searches all."
-    } else {
-        "Some volumes could not be read (see above): a store may be there."
-    };
+    let searched = units::count(looked, "volume", "volumes");
+    if found.closed.is_empty() {
+        return Failure::new(
+            Exit::NothingFound,
+            format!("no migration store found ({searched} searched)"),
+            "Check that the right disk is attached. lifeboat detect without a source searches all.",
+        );
+    }
+    let closed = units::count(found.closed.len() as u64, "volume", "volumes");
     Failure::new(
-        Exit::NothingFound,
-        format!(
-            "no migration store found ({} searched)",
-            units::count(looked, "volume", "volumes")
-        ),
-        action,
+        Exit::Losses,
+        format!("no migration store found, but {closed} could not be read ({searched} searched)"),
+        "A store may be there: see above. Make it readable before you wipe anything.",
     )
 }
 

@@ -76,6 +76,11 @@ pub enum Fault {
         /// What the boot sector is of.
         kind: VolumeKind,
     },
+    /// A volume that no partition table leads to.
+    LostPartition {
+        /// The numbers of the partitions that it shares bytes with.
+        over: Vec<u32>,
+    },
     /// A dynamic disk (LDM): volumes are laid out in a database of their own.
     DynamicDisk,
     /// The log of a VHDX held changes; they were applied in memory.
@@ -87,6 +92,13 @@ pub enum Fault {
     LogUnusable {
         /// Why.
         why: String,
+    },
+    /// The footer of a VHD is damaged.
+    VhdFooterBad {
+        /// What is wrong with it.
+        why: &'static str,
+        /// Whether the copy at the file's start was used instead.
+        from_copy: bool,
     },
     /// A VHDX file is shorter than it should be.
     ContainerCutShort {
@@ -157,9 +169,11 @@ impl Fault {
             Self::Overlap { .. } => ("partition-overlap", Warning),
             Self::TooManyPartitions => ("partition-count", Warning),
             Self::AlsoBootSector { .. } => ("table-or-volume", Info),
+            Self::LostPartition { .. } => ("lost-partition", Warning),
             Self::DynamicDisk => ("dynamic-disk", Warning),
             Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
             Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
+            Self::VhdFooterBad { .. } => ("vhd-footer-bad", Warning),
             Self::ContainerCutShort { .. } => ("image-cut-short", Damage),
             Self::BootSectorCopy { .. } => ("boot-sector-copy", Warning),
             Self::Refused { .. } => ("volume-refused", Warning),
@@ -212,6 +226,18 @@ impl Fault {
             Self::AlsoBootSector { kind } => {
                 format!("the start of the disk also shows an earlier use of it ({kind})")
             }
+            Self::LostPartition { over } if over.is_empty() => {
+                "no partition table lists this volume; it was found by its boot sector".to_owned()
+            }
+            Self::LostPartition { over } => {
+                let numbers: Vec<String> = over.iter().map(u32::to_string).collect();
+                let word = if over.len() == 1 { "partition" } else { "partitions" };
+                format!(
+                    "no partition table lists this volume; it was found by its boot sector, and \
+                     shares bytes with {word} {}",
+                    numbers.join(", ")
+                )
+            }
             Self::DynamicDisk => "a dynamic disk (LDM): its volumes are listed in a database that \
                                   Lifeboat does not read"
                 .to_owned(),
@@ -221,6 +247,12 @@ impl Fault {
             ),
             Self::LogUnusable { why } => {
                 format!("the image was not closed cleanly, and its log cannot be used: {why}")
+            }
+            Self::VhdFooterBad { why, from_copy: true } => {
+                format!("the VHD's footer is damaged ({why}); its copy at the start was used")
+            }
+            Self::VhdFooterBad { why, from_copy: false } => {
+                format!("the VHD's footer is damaged ({why}); it was used as it is")
             }
             Self::ContainerCutShort { needed, have } => format!(
                 "the image file has {}, but should have {}",
@@ -270,6 +302,10 @@ impl Fault {
                 "files that lie in the missing part cannot be read",
                 "if this is an image, copy it again; it may not be whole",
             ),
+            Self::VhdFooterBad { .. } => (
+                "the image is read all the same; other parts of the file may be damaged too",
+                "if there is another copy of the image, use it",
+            ),
             Self::LogUnusable { .. } => (
                 "the last changes to the disk may be missing, files may look damaged",
                 "attach the image in Windows once and detach it: that applies the log",
@@ -277,6 +313,11 @@ impl Fault {
             Self::PartitionBackwards { .. } => {
                 ("that volume is not read", "look at the disk with a partition tool")
             }
+            Self::LostPartition { .. } => (
+                "it is from before the disk was cleaned or repartitioned (or is a volume of a \
+                 dynamic disk); newer data may have overwritten parts of it",
+                "rescue it now; do not write to this disk or repartition it before",
+            ),
             Self::DynamicDisk => (
                 "volumes may be missing from the list, or be seen at the wrong place",
                 "attach the disk to Windows and name the drive",

@@ -50,6 +50,9 @@ pub struct Volume {
     pub offset: u64,
     /// Bytes.
     pub len: u64,
+    /// Where it starts on the disk, if no partition table leads to it: it was
+    /// found by its own boot sector.
+    pub lost_at: Option<u64>,
     /// Its entry in the partition table.
     pub partition: Option<Partition>,
     /// The system's own device for it: `/dev/sda2`, `\\\\?\\Volume{…}`; `None` in
@@ -146,6 +149,7 @@ impl Volume {
             device: device.clone(),
             kind: identity.kind,
             offset: partition.as_ref().map_or(0, |p| p.offset),
+            lost_at: None,
             partition,
             path: None,
             letter: None,
@@ -154,6 +158,15 @@ impl Volume {
             faults: Vec::new(),
         };
         volume.replace(device, identity);
+        volume
+    }
+
+    /// A volume from byte `at` on that no partition table leads to.
+    pub(crate) fn lost(disk: &str, device: Arc<dyn Device>, at: u64, identity: Identity) -> Self {
+        let mut volume = Self::new(disk, device, None, identity);
+        volume.place = format!("{disk}, lost partition at byte {at}");
+        (volume.offset, volume.lost_at) = (at, Some(at));
+        volume.name();
         volume
     }
 

@@ -14,6 +14,7 @@ mod layout;
 #[cfg(target_os = "linux")]
 mod linux;
 mod live;
+mod lost;
 mod memory;
 pub(crate) mod ntfs_boot;
 mod open;
@@ -38,6 +39,7 @@ pub use image::file::FileDevice;
 pub use image::foreign::Foreign;
 pub use layout::{Disk, Volume};
 pub use live::TornReadRetry;
+pub use lost::{Depth, Unsearched};
 pub use memory::MemoryDevice;
 pub use open::{attached, names_a_device, open, open_image};
 pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};

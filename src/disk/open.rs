@@ -67,11 +67,22 @@ pub fn open_image(path: &Path) -> Result<Disk, DiskError> {
         return Err(DiskError::Foreign { path: path.to_owned(), format });
     }
     let disk = Disk::probe_container(path.display().to_string(), path.to_owned(), container);
-    if disk.table.kind == TableKind::None && disk.volumes.iter().all(is_nothing) {
+    let is_file_of_another_kind =
+        disk.format == DiskFormat::Raw && !has_the_size_of_a_disk(&disk.device);
+    if is_file_of_another_kind
+        && disk.table.kind == TableKind::None
+        && disk.volumes.iter().all(is_nothing)
+    {
         let why = "no partition table, and no file system that Lifeboat knows".to_owned();
         return Err(DiskError::NotAnImage { path: path.to_owned(), why });
     }
     Ok(disk)
+}
+
+/// Whether a file may be a disk that is encrypted or damaged from its first
+/// byte on, by its size: whole sectors, and no fewer than a store needs.
+fn has_the_size_of_a_disk(device: &dyn Device) -> bool {
+    device.len() >= 1 << 20 && device.len().is_multiple_of(512)
 }
 
 /// Whether a volume is unknown, and not for want of reading it.

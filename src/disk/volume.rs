@@ -47,7 +47,7 @@ pub enum VolumeKind {
     Optical,
     /// The system does not let it be read as a disk, only through its files.
     Refused,
-    /// Zeros, as far as was looked: its start and its end.
+    /// Zeros or another fill, as far as was looked: start, end, and places between.
     Blank,
     /// None of these.
     Unknown,
@@ -202,7 +202,7 @@ fn from_head(head: &[u8]) -> Option<Identity> {
 /// BitLocker since Windows 7 and Vista: `-FVE-FS-` as the OEM name. BitLocker
 /// To Go: a FAT32 boot sector by `MSWIN4.1`, with BitLocker's identifier at
 /// 0x1A8. (As libbde documents them; Microsoft has not.)
-fn is_bitlocker(head: &[u8]) -> bool {
+pub(crate) fn is_bitlocker(head: &[u8]) -> bool {
     const IDENTIFIER: Guid = Guid::from_digits(0x4967D63B_2E29_4AD8_8399_F6A339E3D001);
     stands_at(head, 3, b"-FVE-FS-")
         || stands_at(head, 3, b"MSWIN4.1") && array_at(head, 0x1A8) == Some(IDENTIFIER.0)
@@ -343,16 +343,36 @@ fn text(field: &[u8]) -> Option<String> {
     (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
+/// How many places of a volume are looked at before it is called blank.
+const SAMPLES: u64 = 64;
+/// Bytes that a fill pattern may be long before it repeats: a sector.
+const PATTERN: usize = 512;
+
 /// Blank or unknown.
 fn unnamed(device: &dyn Device, head: &[u8]) -> VolumeKind {
-    let end = device.len().saturating_sub(4096);
-    let mut tail = vec![0; usize::try_from(device.len() - end).unwrap_or(0)];
-    let zeros = |bytes: &[u8]| bytes.iter().all(|b| *b == 0);
-    let blank = !head.is_empty()
-        && zeros(head)
-        && device.read_exact_at(end, &mut tail).is_ok()
-        && zeros(&tail);
-    if blank { VolumeKind::Blank } else { VolumeKind::Unknown }
+    if is_filled(device, head) { VolumeKind::Blank } else { VolumeKind::Unknown }
+}
+
+/// Whether a device is blank, as far as is looked.
+pub(crate) fn is_blank(device: &dyn Device) -> bool {
+    read_head(device).is_ok_and(|head| is_filled(device, &head))
+}
+
+/// Zeros, or one sector over and over, as tools that wipe leave it. The middle counts too: `diskpart clean` leaves zeros at the start
+/// and the end of a disk, and everything between them.
+fn is_filled(device: &dyn Device, head: &[u8]) -> bool {
+    let Some(pattern) = head.get(..PATTERN.min(head.len())).filter(|p| !p.is_empty()) else {
+        return false;
+    };
+    let is_fill = |bytes: &[u8]| bytes.chunks(PATTERN).all(|chunk| pattern.starts_with(chunk));
+    let last = device.len().saturating_sub(4096) / 512 * 512;
+    let step = (last / SAMPLES).max(4096) / 4096 * 4096;
+    let places = (1..=SAMPLES).map(|n| n.saturating_mul(step)).filter(|at| *at < last);
+    let fills = |at: u64| {
+        let mut bytes = vec![0; usize::try_from((device.len() - at).min(4096)).unwrap_or(0)];
+        device.read_exact_at(at, &mut bytes).is_ok() && is_fill(&bytes)
+    };
+    is_fill(head) && fills(last) && places.into_iter().all(fills)
 }
 
 #[cfg(test)]
@@ -411,6 +431,19 @@ pub(crate) mod tests {
         let mut other = vec![0; 8192];
         other.extend(&good[51_200..]);
         assert_eq!(kind_of(&other), VolumeKind::Unknown);
+    }
+
+    #[test]
+    fn a_volume_is_blank_only_if_its_middle_is() {
+        let mut bytes = vec![0; 8 << 20];
+        assert_eq!(kind_of(&bytes), VolumeKind::Blank);
+        bytes[4 << 20..5 << 20].fill(0x5A);
+        assert_eq!(kind_of(&bytes), VolumeKind::Unknown);
+        // Fill patterns: one byte, or a sector with words in it.
+        assert_eq!(kind_of(&vec![0xFF; 1 << 20]), VolumeKind::Blank);
+        let mut sector = b"WIPED ".repeat(86);
+        sector.truncate(512);
+        assert_eq!(kind_of(&sector.repeat(2048)), VolumeKind::Blank);
     }
 
     #[test]

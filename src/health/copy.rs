@@ -2,17 +2,16 @@
 //! file system that it is on.
 
 use crate::model::finding::{Finding, Severity};
-use crate::tree::Via;
 use crate::usmt::{Store, StoreKind};
 
-/// Checks the file systems of the store's parts. A copy on NTFS, or one that is
-/// read from the device, looks like a captured store.
+/// Checks the file systems of the store's parts. A copy on NTFS looks like a
+/// captured store.
 pub(super) fn check(store: &Store, say: &mut dyn FnMut(Finding)) {
     for part in &store.parts {
         let info = part.tree.info();
         let system = info.file_system.as_str();
         let is_ntfs = system.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("NTFS"));
-        if info.via != Via::Host || is_ntfs || system.is_empty() {
+        if is_ntfs || system.is_empty() {
             continue;
         }
         let path = part.windows_path();

@@ -1,5 +1,6 @@
 //! Checks a source, a store or a set, and reports findings.
 
+mod clones;
 pub mod codes;
 mod container;
 mod copy;
@@ -15,6 +16,7 @@ mod store;
 mod usmtutils;
 mod verdict;
 
+pub use clones::check_clones;
 pub use codes::Code;
 pub use deleted::check_deleted_stores;
 pub use parts::missing_parts;

@@ -1,6 +1,7 @@
 //! One view of files, whichever way they are read: from a raw NTFS volume
 //! ([`ntfs`](crate::ntfs)), through the host's file API, or from memory.
 
+pub mod fat;
 pub mod host;
 pub mod memory;
 pub mod ntfs;

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fat::FatTree;
 use super::host::HostTree;
 use super::ntfs::NtfsTree;
 use super::subtree::SubtreeView;
 use super::time_limited::TimeLimitedTree;
 use super::{Tree, TreeError, Via};
-use crate::disk::{self, Disk, DiskError, DiskFormat, Fault, Volume, VolumeKind};
+use crate::disk::{
+    self, Depth, Disk, DiskError, DiskFormat, Fault, Unsearched, Volume, VolumeKind,
+};
 use crate::model::advice::Advice;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::Monitor;
@@ -44,6 +47,11 @@ pub struct SourceVolume {
     pub letter: Option<char>,
     /// Where the host has its root mounted.
     pub mount: Option<PathBuf>,
+    /// The disk, image or folder that it is on, for people.
+    pub disk: String,
+    /// Whether no partition table leads to it: it is from before the disk was
+    /// cleaned or partitioned anew.
+    pub is_lost: bool,
     /// Whether it is on a disk of this machine. Not so an image, and nobody can
     /// say of a folder.
     pub attached: bool,
@@ -58,6 +66,22 @@ pub struct SourceVolume {
 /// How long a volume that nobody named is searched through the host.
 const UNNAMED: Duration = Duration::from_mins(1);
 
+/// How a source is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenOptions {
+    /// The way that was asked for; `None`: whatever serves.
+    pub via: Option<Via>,
+    /// How thoroughly to search for volumes that no partition table leads to.
+    pub depth: Depth,
+}
+
+impl OpenOptions {
+    /// That way, and the usual search.
+    pub fn via(via: Option<Via>) -> Self {
+        Self { via, depth: Depth::Usual }
+    }
+}
+
 /// Something to look for stores in.
 pub struct Source {
     /// As the user named it.
@@ -69,6 +93,16 @@ pub struct Source {
 impl Source {
     /// Opens a disk image, a device, a volume or a mounted folder.
     pub fn open(spec: &str, via: Option<Via>, monitor: &dyn Monitor) -> Result<Self, SourceError> {
+        Self::open_with(spec, OpenOptions::via(via), monitor)
+    }
+
+    /// The same, with options.
+    pub fn open_with(
+        spec: &str,
+        options: OpenOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, SourceError> {
+        let via = options.via;
         let path = Path::new(spec);
         let through_host = |why| {
             let opened = folder(path)?;
@@ -79,6 +113,8 @@ impl Source {
                 tree: Ok(opened.tree),
                 may_hold_stores: true,
                 mount: Some(opened.root),
+                disk: path.display().to_string(),
+                is_lost: false,
                 attached: false,
                 findings: Vec::new(),
                 why,
@@ -93,7 +129,7 @@ impl Source {
             return through_host("the source is a folder".to_owned());
         }
         match disk::open(path) {
-            Ok(disk) => Ok(Self::of_disk(disk, via, Asked::ByName, monitor)),
+            Ok(disk) => Ok(Self::of_disk(disk, options, Asked::ByName, monitor)),
             // A drive that is no disk of this machine: a share with a letter.
             Err(error) if path.is_dir() && via != Some(Via::Raw) => through_host(error.to_string()),
             Err(error) => Err(error.into()),
@@ -101,27 +137,46 @@ impl Source {
     }
 
     /// Everything attached. Disks that cannot be opened are in the second list.
-    pub fn attached(via: Option<Via>, monitor: &dyn Monitor) -> (Vec<Self>, Vec<SourceError>) {
+    pub fn attached(options: OpenOptions, monitor: &dyn Monitor) -> (Vec<Self>, Vec<SourceError>) {
         let mut sources = Vec::new();
         let mut errors = Vec::new();
         for disk in disk::attached() {
             match disk {
-                Ok(disk) => sources.push(Self::of_disk(disk, via, Asked::WithAll, monitor)),
+                Ok(disk) => sources.push(Self::of_disk(disk, options, Asked::WithAll, monitor)),
                 Err(error) => errors.push(error.into()),
             }
         }
         (sources, errors)
     }
 
-    fn of_disk(disk: Disk, via: Option<Via>, asked: Asked, monitor: &dyn Monitor) -> Self {
+    fn of_disk(mut disk: Disk, options: OpenOptions, asked: Asked, monitor: &dyn Monitor) -> Self {
+        let via = options.via;
+        // Only the device shows what no partition table leads to.
+        let unsearched = match via {
+            Some(Via::Host) => Unsearched::Nothing,
+            _ => disk.find_lost(options.depth, &|| monitor.is_cancelled()),
+        };
+        let lost: Vec<(u64, u64)> =
+            disk.volumes.iter().filter_map(|v| Some((v.lost_at?, v.len))).collect();
         let own = disk.faults.iter().chain(&disk.table.faults);
         let mut table_findings: Vec<Finding> =
             own.map(|fault| fault.finding(&disk.display)).collect();
         let mut volumes: Vec<SourceVolume> = disk
             .volumes
             .into_iter()
-            .map(|volume| open_volume(volume, via, asked, monitor))
+            .map(|volume| {
+                let is_lost = volume.lost_at.is_some();
+                // What was unknown is explained by what was found in most of it.
+                let range = volume.offset..volume.offset.saturating_add(volume.len);
+                let within = lost.iter().filter(|(at, _)| !is_lost && range.contains(at));
+                let found: u64 = within.map(|(_, len)| *len).fold(0, u64::saturating_add);
+                let is_explained = volume.kind == VolumeKind::Unknown && found > volume.len / 2;
+                let mut volume = open_volume(volume, via, asked, monitor);
+                volume.may_hold_stores &= !is_explained;
+                volume
+            })
             .collect();
+        volumes.extend(unexplained(&disk.display, unsearched));
         // A loop device shows an image.
         let attached = disk.format == DiskFormat::Attached
             && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
@@ -131,6 +186,7 @@ impl Source {
         }
         for volume in &mut volumes {
             volume.attached = attached;
+            volume.disk.clone_from(&disk.display);
         }
         if let Some(first) = volumes.first_mut() {
             table_findings.append(&mut first.findings);
@@ -147,6 +203,25 @@ enum Asked {
     WithAll,
 }
 
+/// Stands for the space outside partitions, if a store may be there all the same.
+fn unexplained(disk: &str, unsearched: Unsearched) -> Option<SourceVolume> {
+    let why = match unsearched {
+        Unsearched::Nothing => return None,
+        Unsearched::From(at) => {
+            format!(
+                "the search for lost volumes ended at byte {at} (lifeboat detect --deep searches \
+                 the whole disk)"
+            )
+        }
+        Unsearched::Unexplained => "it is not blank, but no volume can be found in it: the disk \
+                                    may be encrypted, or its partitions damaged"
+            .to_owned(),
+    };
+    let mut volume = no_volume(&format!("{disk}, outside all partitions"), &[]);
+    (volume.tree, volume.may_hold_stores) = (Err(why), true);
+    Some(volume)
+}
+
 /// Stands for the volumes of a disk on which none can be found.
 fn no_volume(disk: &str, why: &[Finding]) -> SourceVolume {
     SourceVolume {
@@ -157,6 +232,8 @@ fn no_volume(disk: &str, why: &[Finding]) -> SourceVolume {
         may_hold_stores: why.iter().any(|finding| finding.severity > Severity::Info),
         letter: None,
         mount: None,
+        disk: disk.to_owned(),
+        is_lost: false,
         attached: false,
         findings: Vec::new(),
         why: String::new(),
@@ -177,7 +254,8 @@ fn open_volume(
     let mounted = mount_of(&volume);
     // What cannot even be looked at may be anything.
     let is_dark = volume.faults.iter().any(|fault| matches!(fault, Fault::StartUnreadable { .. }));
-    let may_hold_stores = may_hold_stores(volume.kind) || is_dark;
+    let by_table = volume.partition.as_ref().is_none_or(|p| p.kind.may_hold_stores());
+    let may_hold_stores = by_table && (may_hold_stores(volume.kind) || is_dark);
     if volume.kind == VolumeKind::Ntfs && via != Some(Via::Host) {
         volume.note().iter().for_each(|note| monitor.note(note));
     }
@@ -197,6 +275,11 @@ fn open_volume(
         let why = if via.is_some() { "asked for by --via raw" } else { "NTFS" };
         Ok((Arc::new(tree) as Arc<dyn Tree>, why.to_owned()))
     };
+    let fat = |kind: VolumeKind| {
+        let tree = FatTree::open(volume.device.clone(), volume.display.clone(), monitor);
+        let tree = tree.map_err(|e| format!("{e}; mount it read-only and name the folder"))?;
+        Ok((Arc::new(tree) as Arc<dyn Tree>, kind.to_string()))
+    };
     let opened = match (via, &mounted, volume.kind) {
         (_, _, VolumeKind::BitLocker) => {
             Err(volume.locked().map_or_else(|| "locked by BitLocker".into(), |e| e.advice()))
@@ -209,6 +292,10 @@ fn open_volume(
             Some(mount) if via.is_none() => host(mount, reason),
             _ => Err(reason),
         }),
+        (None, None, kind) if !by_table && kind != VolumeKind::Ntfs => {
+            Err("a partition of this type has no migration store".to_owned())
+        }
+        (_, mount, kind) if is_fat(kind) && (mount.is_none() || via == Some(Via::Raw)) => fat(kind),
         (None, Some(mount), kind) if kind.is_known() && asked == Asked::ByName => {
             host(mount, format!("{kind}, not NTFS"))
         }
@@ -216,9 +303,7 @@ fn open_volume(
         (None, Some(mount), kind) => Err(format!(
             "{kind} cannot hold a store; to search it anyway, give {mount} as the source"
         )),
-        (_, _, kind) => {
-            Err(format!("{kind} is not read from the disk: mount it read-only and name the folder"))
-        }
+        _ => Err(not_read(&volume)),
     };
     let (tree, why) = match opened {
         Ok((tree, why)) => (Ok(tree), why),
@@ -231,10 +316,33 @@ fn open_volume(
         may_hold_stores,
         letter: volume.letter,
         mount: mounted.map(PathBuf::from),
+        disk: String::new(),
+        is_lost: volume.lost_at.is_some(),
         attached: false,
         findings,
         why,
         not_shown,
+    }
+}
+
+/// Why a volume is not read from the disk, and what to do.
+fn not_read(volume: &Volume) -> String {
+    let table = volume.partition.as_ref().map(|partition| partition.kind.to_string());
+    match (volume.kind, table.as_deref()) {
+        (VolumeKind::Unknown, Some("Storage Spaces")) => {
+            "it belongs to a storage pool: attach all its disks to Windows and name the drive"
+                .to_owned()
+        }
+        (VolumeKind::Unknown, Some("Windows dynamic disk")) => {
+            "it belongs to a dynamic disk: attach the disk to Windows and name the drive".to_owned()
+        }
+        (VolumeKind::Unknown, _) => "it is encrypted, damaged, or of an unknown file system: \
+                                     decrypt or mount it, and name the drive or the folder"
+            .to_owned(),
+        (VolumeKind::Blank, _) => "it is blank".to_owned(),
+        (kind, _) => {
+            format!("{kind} is not read from the disk: mount it read-only and name the folder")
+        }
     }
 }
 
@@ -248,6 +356,12 @@ fn mount_of(volume: &Volume) -> Option<String> {
     volume.mounts.first().cloned().or_else(guid)
 }
 
+/// Whether the volume's own structures are read by [`FatTree`].
+fn is_fat(kind: VolumeKind) -> bool {
+    use VolumeKind::{ExFat, Fat12, Fat16, Fat32};
+    matches!(kind, Fat12 | Fat16 | Fat32 | ExFat)
+}
+
 /// Whether USMT can have put a store there, or nobody knows.
 fn may_hold_stores(kind: VolumeKind) -> bool {
     matches!(
@@ -256,9 +370,12 @@ fn may_hold_stores(kind: VolumeKind) -> bool {
             | VolumeKind::BitLocker
             | VolumeKind::Refused
             // USMT writes compressed and uncompressed stores to these as well.
+            | VolumeKind::Fat16
             | VolumeKind::Fat32
             | VolumeKind::ExFat
             | VolumeKind::ReFs
+            // Encrypted by another program, damaged, or newer than Lifeboat.
+            | VolumeKind::Unknown
     )
 }
 
@@ -415,7 +532,7 @@ mod tests {
     fn what_cannot_be_read_at_all_may_hold_a_store() {
         let open = |device: Arc<dyn Device>| {
             let disk = Disk::probe("disk 1".to_owned(), "disk".into(), device);
-            let source = Source::of_disk(disk, None, Asked::WithAll, &Silent);
+            let source = Source::of_disk(disk, OpenOptions::via(None), Asked::WithAll, &Silent);
             let [volume] = &source.volumes[..] else { panic!("{}", source.volumes.len()) };
             (volume.tree.is_ok(), volume.may_hold_stores, volume.findings.len())
         };

@@ -35,7 +35,7 @@ pub fn find_stores(
             Err(error) => failed.push((number, error)),
         }
     }
-    (group(found), failed)
+    (group(found, volumes), failed)
 }
 
 /// A part that is not yet grouped into a store.
@@ -159,44 +159,87 @@ type Listing = (Store, Vec<(char, String)>);
 /// Groups secondary parts with their primary part: by the GUID in
 /// `hardlink.main` if it can be read (inferred), otherwise by the same path on
 /// another volume. The format of that file is inferred, so a part on a drive
-/// that it lists belongs to the store even if its GUID differs.
-fn group(found: Vec<Found>) -> Vec<Store> {
+/// that it lists belongs to the store even if its GUID differs. A part on the
+/// same disk comes first: a clone of the disk has the same GUIDs. A volume that
+/// no partition table leads to is from another time: the same path there proves
+/// nothing.
+fn group(found: Vec<Found>, volumes: &[StoreVolume]) -> Vec<Store> {
+    let is_lost = |part: &Part| volumes.get(part.volume).is_some_and(|v| v.is_lost);
+    let disk = |part: &Part| volumes.get(part.volume).map(|v| v.disk.as_str());
+    // How little a part fits to a store: it is there already, one of the two is
+    // lost, it is on another disk.
+    let misfit = |store: &Store, part: &Part| {
+        let first = &store.parts[0];
+        (has_copy(store, part), is_lost(first) != is_lost(part), disk(first) != disk(part))
+    };
     let (secondaries, firsts): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|f| f.part.role == Role::Secondary);
     let mut stores: Vec<Listing> =
         firsts.into_iter().map(|found| (store_of(found.kind, found.part), found.listed)).collect();
     let mut others: Vec<Part> = Vec::new();
-    for Found { mut part, .. } in secondaries {
+    let mut alone: Vec<Part> = Vec::new();
+    let mut secondaries: Vec<Part> = secondaries.into_iter().map(|found| found.part).collect();
+    // Those on the disk of a primary part first.
+    secondaries.sort_by_key(|part| {
+        stores
+            .iter()
+            .map(|(store, _)| misfit(store, part))
+            .min()
+            .map(|(_, lost, disk)| (lost, disk))
+    });
+    let copies = secondaries.clone();
+    for mut part in secondaries {
         let guid = guid_of(&part);
-        let is_own = |listed: &str| guid.as_deref().is_some_and(|guid| same_guid(listed, guid));
-        let by_guid =
-            stores.iter().position(|(_, listed)| listed.iter().any(|(_, guid)| is_own(guid)));
+        let best = |fits: &dyn Fn(&Store, &Listed) -> bool| {
+            let candidates = stores.iter().enumerate().filter(|(_, (s, listed))| fits(s, listed));
+            candidates.min_by_key(|(_, (store, _))| misfit(store, &part)).map(|(n, _)| n)
+        };
+        let by_guid = best(&|_, listed| lists(listed, guid.as_deref()));
         let by_path = || {
-            stores.iter().position(|(store, listed)| {
-                listed.is_empty() && is_beside(store, &part) && store.parts[0].volume != part.volume
+            best(&|store, listed| {
+                listed.is_empty()
+                    && is_beside(store, &part)
+                    && store.parts[0].volume != part.volume
+                    && is_lost(&store.parts[0]) == is_lost(&part)
             })
         };
-        let Some(home) = by_guid.or_else(by_path) else {
+        let home = by_guid.or_else(by_path);
+        if home.is_some_and(|home| has_copy(&stores[home].0, &part)) {
+            // The same part again, on a clone whose primary part is not there.
+            alone.push(part);
+            continue;
+        }
+        let Some(home) = home else {
             others.push(part);
             continue;
         };
         let (store, listed) = &mut stores[home];
-        if part.drive.from != DriveFrom::FileFolder
-            && let Some((letter, _)) = listed.iter().find(|(_, guid)| is_own(guid))
-        {
-            part.drive.letter = Some(*letter);
-            part.drive.from = DriveFrom::HardlinkMain;
-        }
+        name_drive(&mut part, listed);
         store.parts.push(part);
     }
-    let mut alone: Vec<Part> = Vec::new();
+    // Where a clone of a store lacks a part, the other disk's will do.
+    for (store, listed) in &mut stores {
+        for copy in &copies {
+            let guid = copy.markers.distributed.as_ref().map(|(guid, _)| guid.as_str());
+            if lists(listed, guid) && !has_copy(store, copy) {
+                let mut part = copy.clone();
+                name_drive(&mut part, listed);
+                store.parts.push(part);
+            }
+        }
+    }
     for mut part in others {
         let guid = guid_of(&part).unwrap_or_default();
-        let homes: Vec<(usize, char)> = stores
+        let mut homes: Vec<(usize, char)> = stores
             .iter()
             .enumerate()
+            .filter(|(_, (store, _))| is_lost(&store.parts[0]) == is_lost(&part))
             .filter_map(|(number, listing)| Some((number, listed_drive(listing, &part)?)))
             .collect();
+        // Of a store and its clone, the one on the same disk.
+        if homes.len() > 1 {
+            homes.retain(|(number, _)| disk(&stores[*number].0.parts[0]) == disk(&part));
+        }
         if let [(home, letter)] = homes[..] {
             if part.drive.letter != Some(letter) {
                 part.drive.letter = Some(letter);
@@ -246,6 +289,9 @@ fn group(found: Vec<Found>) -> Vec<Store> {
     }));
     // Known places first: a store elsewhere is more often an old one.
     stores.sort_by_key(|store| (!store.kind.holds_data(), store.place == Place::Elsewhere));
+    // Lost volumes last: what is on them is from before.
+    stores.sort_by_key(|store| is_lost(&store.parts[0]));
+    part_ids(&mut stores);
     stores
 }
 
@@ -273,6 +319,58 @@ fn listed_drive((store, listed): &Listing, part: &Part) -> Option<char> {
         return missing.find(|letter| part.drive.letter == Some(*letter));
     }
     missing.next().filter(|_| missing.next().is_none())
+}
+
+/// Whether `hardlink.main` lists a part with that GUID.
+fn lists(listed: &Listed, guid: Option<&str>) -> bool {
+    guid.is_some_and(|guid| listed.iter().any(|(_, listed)| same_guid(listed, guid)))
+}
+
+/// Whether the store has a part with the GUID of `part` already.
+fn has_copy(store: &Store, part: &Part) -> bool {
+    let guid = |part: &Part| part.markers.distributed.as_ref().map(|(guid, _)| guid.clone());
+    guid(part)
+        .is_some_and(|own| store.parts.iter().filter_map(guid).any(|other| same_guid(&own, &other)))
+}
+
+/// Takes the drive of a part from `hardlink.main`, where its own files do not
+/// show it.
+fn name_drive(part: &mut Part, listed: &Listed) {
+    let guid = part.markers.distributed.as_ref().map(|(guid, _)| guid.as_str());
+    let line = listed.iter().find(|(_, g)| guid.is_some_and(|guid| same_guid(g, guid)));
+    if let Some((letter, _)) = line.filter(|_| part.drive.from != DriveFrom::FileFolder) {
+        part.drive.letter = Some(*letter);
+        part.drive.from = DriveFrom::HardlinkMain;
+    }
+}
+
+/// The parts that `hardlink.main` lists: drive and GUID.
+type Listed = [(char, String)];
+
+/// Gives each store an id of its own: on a clone of a disk, the serial number
+/// and the path are the same.
+fn part_ids(stores: &mut [Store]) {
+    let mut taken = Vec::new();
+    for store in stores {
+        let first = &store.parts[0];
+        let mut number = 0_u32;
+        while taken.contains(&store.id) {
+            let mut hash = Sha256::new();
+            hash.update(first.tree.info().serial.unwrap_or_default().to_le_bytes());
+            hash.update(first.usmt_path.to_string().to_ascii_lowercase());
+            hash.update(first.volume_display.as_bytes());
+            hash.update(number.to_le_bytes());
+            store.id = short_id(&hash.finalize());
+            number += 1;
+        }
+        taken.push(store.id.clone());
+    }
+}
+
+/// The first eight digits.
+fn short_id(digest: &[u8]) -> String {
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    format!("{:08x}", u32::from_be_bytes(first))
 }
 
 /// Two parts of a store cannot have been on the same drive: if they seem to,
@@ -307,9 +405,8 @@ fn store_of(kind: StoreKind, part: Part) -> Store {
     hash.update(info.serial.unwrap_or_default().to_le_bytes());
     hash.update(if info.serial.is_none() { info.source.as_bytes() } else { &[] });
     hash.update(part.usmt_path.to_string().to_ascii_lowercase());
-    let digest = hash.finalize();
     Store {
-        id: format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]),
+        id: short_id(&hash.finalize()),
         kind,
         place: Place::of(&part.store_path()),
         parts: vec![part],
@@ -333,6 +430,8 @@ mod tests {
             tree: Arc::new(tree),
             display: format!("volume {number}"),
             present_letter: None,
+            disk: String::new(),
+            is_lost: false,
             attached: false,
         };
         trees.into_iter().enumerate().map(volume).collect()

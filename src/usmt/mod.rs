@@ -109,6 +109,10 @@ pub struct StoreVolume {
     /// Whether it is on a disk of this machine. An image may be from any
     /// machine.
     pub attached: bool,
+    /// The disk that it is on, for display.
+    pub disk: String,
+    /// Whether no partition table leads to it.
+    pub is_lost: bool,
 }
 
 impl StoreVolume {
@@ -119,6 +123,8 @@ impl StoreVolume {
             display: volume.display.clone(),
             present_letter: volume.letter,
             attached: volume.attached,
+            disk: volume.disk.clone(),
+            is_lost: volume.is_lost,
         })
     }
 }

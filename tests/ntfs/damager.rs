@@ -152,7 +152,14 @@ fn offload(device: Broken, is_store: bool) -> End {
         OffloadRequest { level: Level::Fixed(1), read_back: false, ..OffloadRequest::default() };
     let machine = Machine::default();
     let display = "broken".to_owned();
-    let volumes = [StoreVolume { tree, display, present_letter: Some('C'), attached: false }];
+    let volumes = [StoreVolume {
+        tree,
+        disk: display.clone(),
+        display,
+        present_letter: Some('C'),
+        attached: false,
+        is_lost: false,
+    }];
     let saved = if is_store {
         let (stores, _) = find_stores(&volumes, &Silent);
         let Some(store) = stores.first() else { return End::Failed };

@@ -2,13 +2,17 @@
 //! found there, what is found out about them, and their seals.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
+mod clones;
+mod closed_volumes;
 mod cloud_folders;
 mod deleted_stores;
 mod detect;
 mod disk;
 mod disk_findings;
+mod fat_volumes;
 mod findings;
 mod host_tree;
+mod lost_partitions;
 mod missing_parts;
 mod seal;
 mod seal_unread;

@@ -262,9 +262,11 @@ impl App {
         Effect::Find
     }
 
-    /// The exit code when nothing was found.
+    /// The exit code when nothing was found, as of `detect`.
     fn nothing(&self) -> Exit {
-        self.failure.as_ref().map_or(Exit::NothingFound, |failure| failure.exit)
+        let is_closed = self.found.as_ref().is_some_and(|found| !found.closed.is_empty());
+        let exit = if is_closed { Exit::Losses } else { Exit::NothingFound };
+        self.failure.as_ref().map_or(exit, |failure| failure.exit)
     }
 
     fn key_stores(&mut self, key: Key) -> Effect {

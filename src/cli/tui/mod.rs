@@ -174,6 +174,8 @@ impl<'a> Guided<'a> {
         }
         if let Some(failure) = &saved.failure {
             self.out.error(&failure.what, &failure.action, failure.exit.code());
+        } else if saved.sets.is_empty() {
+            self.out.result("Nothing was saved.");
         } else if exit == Exit::Losses {
             let lost = self.out.live().with(|shown| shown.lost);
             self.out.result(&match lost {
@@ -181,8 +183,6 @@ impl<'a> Guided<'a> {
                     .into(),
                 lost => format!("SAVED WITH LOSSES: the manifest lists all {lost}"),
             });
-        } else if saved.sets.is_empty() {
-            self.out.result("Nothing was saved.");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::container::{
     BlockMap, CACHE_BYTES, Container, DiskFormat, Mapped, merge_advice, read_structure,
 };
 use crate::disk::cache::Cached;
-use crate::disk::{Device, DiskError, Slice};
+use crate::disk::{Device, DiskError, Fault, Slice};
 use crate::model::bytes::{array_at, stands_at};
 
 const SECTOR: u32 = 512;
@@ -23,8 +23,9 @@ const UNUSED: u32 = u32::MAX;
 
 /// The disk in `file` when it is a VHD; `None` when it is not.
 pub(crate) fn open(file: &Arc<dyn Device>, path: &Path) -> Result<Option<Container>, DiskError> {
-    let Some(footer) = Footer::find(file) else { return Ok(None) };
-    let vhd = |device| Container { device, format: DiskFormat::Vhd, faults: Vec::new() };
+    let Some((footer, fault)) = Footer::find(file) else { return Ok(None) };
+    let faults: Vec<Fault> = fault.into_iter().collect();
+    let vhd = |device| Container { device, format: DiskFormat::Vhd, faults: faults.clone() };
     match footer.kind {
         2 => Ok(Some(vhd(Arc::new(Slice::new(file.clone(), 0, footer.disk_bytes))))),
         3 => open_dynamic(file, &footer, path).map(|disk| Some(vhd(disk))),
@@ -42,33 +43,58 @@ pub(crate) fn open(file: &Arc<dyn Device>, path: &Path) -> Result<Option<Contain
 }
 
 /// The footer's fields that matter here.
+#[derive(Clone, Copy)]
 struct Footer {
     /// Byte of the dynamic disk's header.
     header_at: u64,
     disk_bytes: u64,
     /// 2 fixed, 3 dynamic, 4 differencing.
     kind: u32,
+    /// Whether its checksum is right.
+    is_intact: bool,
 }
 
 impl Footer {
     /// The footer at the file's end, or its copy at the start (dynamic disks:
-    /// the end is missing when the file was not copied whole).
-    fn find(file: &dyn Device) -> Option<Self> {
+    /// the end is missing when the file was not copied whole). One with a wrong
+    /// checksum is believed when neither is better and what it says fits.
+    fn find(file: &dyn Device) -> Option<(Self, Option<Fault>)> {
         let last = file.len().checked_sub(512)?;
-        let at_end = Self::read(file, last).filter(|f| f.kind != 2 || f.disk_bytes <= last);
-        at_end.or_else(|| Self::read(file, 0).filter(|f| f.kind != 2))
+        let end = Self::read(file, last).filter(|f| f.kind != 2 || f.disk_bytes <= last);
+        if let Some(footer) = end.filter(|f| f.is_intact) {
+            return Some((footer, None));
+        }
+        let why = match end {
+            Some(_) => "its checksum is wrong",
+            None => "it is not there",
+        };
+        let start = Self::read(file, 0).filter(|f| f.kind != 2);
+        if let Some(footer) = start.filter(|f| f.is_intact) {
+            return Some((footer, Some(Fault::VhdFooterBad { why, from_copy: true })));
+        }
+        let fits = |footer: &Self| {
+            let mut magic = [0; 8];
+            let header = file.read_exact_at(footer.header_at, &mut magic);
+            let is_dynamic = footer.kind != 2 && header.is_ok() && magic == *b"cxsparse";
+            is_dynamic || footer.kind == 2 && footer.disk_bytes == last
+        };
+        let why = "its checksum is wrong";
+        let from_copy = end.is_none_or(|footer| !fits(&footer));
+        let footer = end.filter(fits).or_else(|| start.filter(fits))?;
+        Some((footer, Some(Fault::VhdFooterBad { why, from_copy })))
     }
 
     fn read(file: &dyn Device, at: u64) -> Option<Self> {
         let mut bytes = [0; 512];
         file.read_exact_at(at, &mut bytes).ok()?;
-        if !bytes.starts_with(b"conectix") || !checksum_fits(&bytes, 64) {
+        if !bytes.starts_with(b"conectix") {
             return None;
         }
         Some(Self {
             header_at: u64_be(&bytes, 16)?,
             disk_bytes: u64_be(&bytes, 48)?,
             kind: u32_be(&bytes, 60)?,
+            is_intact: checksum_fits(&bytes, 64),
         })
     }
 }
@@ -232,6 +258,33 @@ mod tests {
         disk.read_exact_at(4096, &mut [0; 1000]).unwrap();
         let error = disk.read_exact_at(4096, &mut [0; 4096]).unwrap_err();
         assert!(error.to_string().contains("the file is incomplete"), "{error}");
+    }
+
+    #[test]
+    fn a_footer_with_a_wrong_checksum_is_a_fault_and_the_disk_is_read() {
+        let faults = |bytes: &[u8]| {
+            let file: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes.to_vec()));
+            let disk = open(&file, Path::new("test.vhd")).unwrap().unwrap();
+            (disk.device.len(), disk.faults)
+        };
+        let why = "its checksum is wrong";
+        let mut fixed = vec![5; 4096];
+        fixed.extend(footer(2, 4096));
+        assert_eq!(faults(&fixed), (4096, vec![]));
+        fixed[4096 + 64] ^= 1;
+        let as_it_is = vec![Fault::VhdFooterBad { why, from_copy: false }];
+        assert_eq!(faults(&fixed), (4096, as_it_is.clone()));
+        let mut file = dynamic();
+        assert_eq!(faults(&file), (16_000, vec![]));
+        let end = file.len() - 512;
+        file[end + 64] ^= 1;
+        assert_eq!(faults(&file), (16_000, vec![Fault::VhdFooterBad { why, from_copy: true }]));
+        file[64] ^= 1;
+        assert_eq!(faults(&file), (16_000, as_it_is));
+        // Nothing that it says fits.
+        file[end + 20..end + 24].fill(9);
+        file[16..24].fill(9);
+        assert!(open_bytes(file).unwrap().is_none());
     }
 
     #[test]

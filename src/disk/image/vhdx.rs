@@ -256,8 +256,9 @@ impl BlockMap for Bat {
         self.table.read_exact_at(at, &mut entry)?;
         let entry = u64::from_le_bytes(entry);
         match entry & 7 {
-            // Not present, undefined, zero, unmapped: zeros, or nobody's data.
-            0..=3 => Ok(None),
+            // Not present, undefined, zero, unmapped (2.5.1.1; unmapped is 5 in
+            // the format's version 0.95): zeros, or nobody's data.
+            0..=3 | 5 => Ok(None),
             // The offset is in units of 1 MiB, from bit 20 on.
             6 => Ok(Some(entry & !0xF_FFFF)),
             state => {
@@ -271,4 +272,31 @@ impl BlockMap for Bat {
 /// A structure that is not what it should be.
 fn damaged(path: &Path, what: &'static str, offset: u64, found: impl Into<String>) -> DiskError {
     DiskError::Damaged { path: path.to_owned(), what, offset, found: found.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDevice;
+
+    /// A table with these entries.
+    fn bat(entries: &[u64]) -> Bat {
+        let bytes = entries.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+        let table: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes));
+        let table = Cached::new(table, CACHE_BYTES);
+        Bat { table, table_at: 0, chunk_blocks: 4096, block_bytes: 1 << 20 }
+    }
+
+    #[test]
+    fn a_block_is_there_or_zeros_or_impossible() {
+        let bat = bat(&[0, 1, 2, 3, 5, 7 << 20 | 6, 4, 7]);
+        for block in 0..5 {
+            assert_eq!(bat.locate(block).unwrap(), None, "{block}");
+        }
+        assert_eq!(bat.locate(5).unwrap(), Some(7 << 20));
+        for block in 6..8 {
+            let error = bat.locate(block).unwrap_err();
+            assert!(error.to_string().contains("impossible state"), "{error}");
+        }
+    }
 }

@@ -172,15 +172,19 @@ fn partition(raw: &[u8], number: u32, kind: Guid, unit: u32) -> Option<Partition
     })
 }
 
+/// The database of a dynamic disk: a MiB, and no files.
+const DYNAMIC_DATABASE: Guid = Guid::from_digits(0x5808C8AA_7E8F_42E0_85D2_E1E90434CFB3);
+
 /// Type GUIDs that Windows and its neighbours use.
 const TYPES: &[(Guid, &str)] = &[
     (Guid::from_digits(0xC12A7328_F81F_11D2_BA4B_00A0C93EC93B), "EFI system"),
     (Guid::from_digits(0xE3C9E316_0B5C_4DB8_817D_F92DF00215AE), "Microsoft reserved"),
     (Guid::from_digits(0xEBD0A0A2_B9E5_4433_87C0_68B6B72699C7), "basic data"),
     (Guid::from_digits(0xDE94BBA4_06D1_4D40_A16A_BFD50179D6AC), "recovery"),
-    (Guid::from_digits(0x5808C8AA_7E8F_42E0_85D2_E1E90434CFB3), DYNAMIC),
+    (DYNAMIC_DATABASE, DYNAMIC),
     (Guid::from_digits(0xAF9B60A0_1431_4F62_BC68_3311714A69AD), DYNAMIC),
     (Guid::from_digits(0xE75CAF8F_F680_4CEE_AFA3_B001E56EFC2D), "Storage Spaces"),
+    (Guid::from_digits(0x21686148_6449_6E6F_744E_656564454649), "BIOS boot"),
     (Guid::from_digits(0x0FC63DAF_8483_4772_8E79_3D69D8477DE4), "Linux"),
     (Guid::from_digits(0x0657FD6D_A4AB_43C4_84E5_0933C84B4F4F), "Linux swap"),
     (Guid::from_digits(0xE6D6D379_F507_44C2_A23C_238F2A3DF928), "Linux LVM"),
@@ -194,6 +198,25 @@ pub(crate) const DYNAMIC: &str = "Windows dynamic disk";
 /// What a type GUID stands for.
 pub(crate) fn type_name(kind: &Guid) -> Option<&'static str> {
     TYPES.iter().find(|(guid, _)| guid == kind).map(|(_, name)| *name)
+}
+
+/// Types that hold no store, by their names above.
+const WITHOUT_STORES: &[&str] = &[
+    "EFI system",
+    "Microsoft reserved",
+    "recovery",
+    "BIOS boot",
+    "Linux",
+    "Linux swap",
+    "Linux LVM",
+    "Apple HFS+",
+    "Apple APFS",
+];
+
+/// Whether a store may be in a partition of that type.
+pub(crate) fn may_hold_stores(kind: &Guid) -> bool {
+    let by_name = type_name(kind).is_some_and(|name| WITHOUT_STORES.contains(&name));
+    !by_name && *kind != DYNAMIC_DATABASE
 }
 
 #[cfg(test)]

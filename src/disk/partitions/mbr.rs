@@ -184,6 +184,15 @@ pub(crate) fn type_name(kind: u8) -> Option<&'static str> {
     })
 }
 
+/// Not in the recovery partitions of Windows and of makers (0x12, 0x27, 0xDE),
+/// the EFI system partition (0xEF), and those of Linux, Apple and BSD.
+pub(crate) fn may_hold_stores(kind: u8) -> bool {
+    !matches!(
+        kind,
+        0x12 | 0x27 | 0xDE | 0xEF | 0x82 | 0x83 | 0x8E | 0xFD | 0xA5 | 0xA6 | 0xA8 | 0xA9 | 0xAF
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +276,13 @@ mod tests {
             let at = (100 + u64::from(next)) * 512;
             assert_eq!(table.faults, [Fault::ChainBroken { at, why }]);
         }
+    }
+
+    #[test]
+    fn partitions_that_start_or_repair_a_system_hold_no_stores() {
+        let without: Vec<u8> = [0x12, 0x27, 0xEF].to_vec();
+        assert!(without.iter().all(|kind| !may_hold_stores(*kind)));
+        assert!([0x07, 0x0C, 0x42, 0x17, 0x99].iter().all(|kind| may_hold_stores(*kind)));
     }
 
     #[test]

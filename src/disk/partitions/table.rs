@@ -42,6 +42,18 @@ pub enum PartitionType {
     Gpt(Guid),
 }
 
+impl PartitionType {
+    /// Whether a migration store may be in such a partition. Not in those that
+    /// start or repair a system, nor in those of other systems; what no table
+    /// explains may hold anything.
+    pub fn may_hold_stores(self) -> bool {
+        match self {
+            Self::Mbr(byte) => mbr::may_hold_stores(byte),
+            Self::Gpt(guid) => gpt::may_hold_stores(&guid),
+        }
+    }
+}
+
 impl fmt::Display for PartitionType {
     /// A name for people; the number where there is none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use lifeboat::disk::{Device, Disk, MemoryDevice};
+use lifeboat::disk::{Depth, Device, Disk, MemoryDevice};
 use lifeboat::model::finding::Finding;
 use support::damage::BadSectors;
 
@@ -69,7 +69,9 @@ impl Made {
         let bad = self.bad.start as u64..self.bad.end as u64;
         let device: Arc<dyn Device> =
             Arc::new(BadSectors { device: Arc::new(device), bad: vec![bad] });
-        Disk::probe("the disk".to_owned(), "disk.img".into(), device).findings()
+        let mut disk = Disk::probe("the disk".to_owned(), "disk.img".into(), device);
+        disk.find_lost(Depth::Usual, &|| false);
+        disk.findings()
     }
 }
 

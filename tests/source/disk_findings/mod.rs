@@ -73,6 +73,7 @@ shows! {
         disk[..SECTOR].copy_from_slice(&ntfs()[..SECTOR]);
         disk[0x1B8..0x200].copy_from_slice(&table);
     });
+    a_volume_that_no_table_lists: "lost-partition", dos(), dos().wiped(entry(1), 16);
     a_dynamic_disk: "dynamic-disk", dos(), dos().with(|disk| disk[entry(0) + 4] = 0x42);
     a_boot_sector_of_which_only_the_copy_is_readable: "boot-sector-copy", plain(), plain().wiped(0, SECTOR);
     a_volume_whose_start_cannot_be_read: "volume-start-unreadable", plain(),
@@ -91,6 +92,31 @@ fn vhdx(change: impl FnOnce(&str)) -> Vec<Finding> {
     program("qemu-img", &[&options[..], &[raw.to_str().unwrap(), image]].concat(), "");
     change(image);
     open_image(Path::new(image)).map_err(|e| e.to_string()).unwrap().findings()
+}
+
+/// A VHD by qemu-img of a disk with a volume; `change` damages the file.
+fn vhd(change: impl FnOnce(&mut Vec<u8>)) -> Vec<Finding> {
+    let dir = tempfile::tempdir().unwrap();
+    let raw = dir.path().join("raw.img");
+    fs::write(&raw, dos().bytes()).unwrap();
+    let image = dir.path().join("disk.vhd");
+    let paths = [raw.to_str().unwrap(), image.to_str().unwrap()];
+    let options = ["convert", "-O", "vpc", "-o", "subformat=dynamic"];
+    program("qemu-img", &[&options[..], &paths].concat(), "");
+    let mut bytes = fs::read(&image).unwrap();
+    change(&mut bytes);
+    fs::write(&image, bytes).unwrap();
+    open_image(&image).map_err(|e| e.to_string()).unwrap().findings()
+}
+
+#[test]
+fn a_vhd_with_a_wrong_footer_checksum() {
+    need!("sfdisk", "mkntfs", "qemu-img");
+    let wrong = |bytes: &mut Vec<u8>| {
+        let footer = bytes.len() - SECTOR;
+        bytes[footer + 64] ^= 1;
+    };
+    shows("vhd-footer-bad", &vhd(wrong), &vhd(|_| ()));
 }
 
 #[test]
@@ -124,20 +150,27 @@ fn an_image_that_is_shorter_than_its_log_says() {
 #[test]
 fn a_disk_with_no_volume_left_is_reported() {
     need!("sfdisk", "mkntfs");
-    let detect = |disk: Made| {
+    let detect = |disk: Made, exit: i32| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("disk.img");
         fs::write(&path, disk.bytes()).unwrap();
         let image = Guarded::new(path);
-        let run = lifeboat(&["detect", image.arg(), "--json"]).expect(4);
+        let run = lifeboat(&["detect", image.arg(), "--json"]).expect(exit);
         let codes = run.events("finding").iter().map(|f| f["code"].to_string()).collect::<Vec<_>>();
         (codes, run.events("volume").len())
     };
-    let only_logical = || logical().wiped(entry(0), 16);
-    assert_eq!(detect(only_logical()), (vec![], 1));
-    let (codes, _) = detect(only_logical().wiped(made::LINK, SECTOR));
+    let only_logical =
+        || logical().wiped(entry(0), 16).with(|disk| disk[made::FIRST..made::LINK].fill(0));
+    assert_eq!(detect(only_logical(), 4), (vec![], 1));
+    let chain = || only_logical().with(|disk| disk[made::LINK..].fill(0));
+    let (codes, _) = detect(chain(), 3);
     assert_eq!(codes, [r#""extended-chain""#, r#""volume-closed""#]);
     // A disk that nobody has used yet hides nothing.
-    let (codes, _) = detect(dos().wiped(entry(0), 32));
+    let unused = dos().wiped(entry(0), 32).with(|disk| disk[made::FIRST..].fill(0));
+    let (codes, _) = detect(unused, 4);
     assert_eq!(codes, [""; 0]);
+    // The entries are gone, the volumes are there.
+    let (codes, _) = detect(dos().wiped(entry(0), 32), 4);
+    let lost = codes.iter().filter(|code| **code == r#""lost-partition""#).count();
+    assert_eq!(lost, 2, "{codes:?}");
 }

@@ -121,7 +121,14 @@ impl Made {
                 let display = format!("image {number}");
                 let tree = NtfsTree::open(device, display.clone(), &Silent).unwrap();
                 let tree: Arc<dyn Tree> = Arc::new(tree);
-                StoreVolume { tree, display, present_letter: None, attached: false }
+                StoreVolume {
+                    tree,
+                    display,
+                    present_letter: None,
+                    attached: false,
+                    disk: "disk".to_owned(),
+                    is_lost: false,
+                }
             })
             .collect();
         let (stores, failed) = find_stores(&volumes, &Silent);

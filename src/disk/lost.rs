@@ -1,0 +1,411 @@
+//! NTFS volumes that no partition table leads to: after `diskpart clean`, or
+//! when a disk was partitioned anew, the volumes from before are still there
+//! until something is written over them.
+//!
+//! A volume is known by its boot sector, or by the copy of it in the volume's
+//! last sector, and proved by the record of `$MFT` where the boot sector says.
+//!
+//! Windows puts partitions at whole MiB, so one read a MiB finds them: the last
+//! sector before it (a copy) and the first after it (a boot sector). Space in
+//! partitions that are known is left out, and a volume that was found is passed
+//! over, so that a normal disk costs a few reads. A terabyte in which nothing is
+//! found is 954,000 reads: a minute or two on an SSD, more than an hour on a
+//! disk that turns. [`Depth::Usual`] therefore stops after [`PATIENCE`], and
+//! says so.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::partitions::table::TableKind;
+use super::volume::{NtfsBoot, VolumeKind, identify, is_bitlocker, is_blank};
+use super::{Device, Disk, Fault, Slice, Volume};
+use crate::model::bytes::{array_at, stands_at, u64_at};
+
+/// The distance of the places that are looked at.
+const STEP: u64 = 1 << 20;
+/// How long the usual search of a disk may take.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// So many reads may fail before the search is given up: a failing disk is for
+/// ddrescue, not for this.
+const MAX_FAILURES: u32 = 64;
+/// More volumes than were ever on a disk.
+const MAX_FOUND: usize = 64;
+/// A partition of the system (EFI, reserved, recovery) up to this size is
+/// searched too: it may lie where a larger volume was.
+const SMALL: u64 = 2 << 30;
+/// No store fits into less.
+const SMALLEST_VOLUME: u64 = 1 << 20;
+/// Where the first partition started before Windows Vista.
+const OLD_START: u64 = 63 * 512;
+
+/// How thoroughly to search for lost volumes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depth {
+    /// At whole MiB of what is in no known partition, for some minutes.
+    Usual,
+    /// At every sector there, and at whole MiB within the known partitions, as
+    /// long as it takes.
+    Deep,
+}
+
+/// What the search leaves to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsearched {
+    /// Nothing.
+    Nothing,
+    /// It ended early, at this byte.
+    From(u64),
+    /// The disk has content, and nothing that explains it.
+    Unexplained,
+}
+
+/// A volume that was found.
+struct Lost {
+    start: u64,
+    len: u64,
+    /// The copy of its boot sector, if that is how it was found: something else
+    /// may be at its start now.
+    copy: Option<Box<[u8; 512]>>,
+}
+
+/// A volume whose first 512 bytes are those of the copy.
+struct WithBoot {
+    device: Slice,
+    boot: Box<[u8; 512]>,
+}
+
+impl Device for WithBoot {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let own = usize::try_from(offset).ok().and_then(|offset| self.boot.get(offset..));
+        let own = own.unwrap_or_default();
+        let (first, rest) = buf.split_at_mut(own.len().min(buf.len()));
+        if !rest.is_empty() {
+            self.device.read_exact_at(offset.saturating_add(first.len() as u64), rest)?;
+        }
+        first.copy_from_slice(own.get(..first.len()).unwrap_or_default());
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.device.sector_size()
+    }
+
+    fn is_live(&self) -> bool {
+        self.device.is_live()
+    }
+}
+
+impl Disk {
+    /// Searches for volumes that no partition table leads to, and adds them
+    /// behind the others. `stop` is asked now and then.
+    pub fn find_lost(&mut self, depth: Depth, stop: &dyn Fn() -> bool) -> Unsearched {
+        let mut search = Search {
+            device: &self.device,
+            live: self.volumes.iter().map(Live::of).collect(),
+            found: Vec::new(),
+            failures: 0,
+            until: (depth == Depth::Usual).then(|| Instant::now() + PATIENCE),
+            stop,
+        };
+        let unsearched = search.run(depth);
+        let mut found = search.found;
+        found.sort_by_key(|lost| lost.start);
+        for lost in found {
+            let is_by_copy = lost.copy.is_some();
+            let window = Slice::new(self.device.clone(), lost.start, lost.len);
+            let window: Arc<dyn Device> = match lost.copy {
+                Some(boot) => Arc::new(WithBoot { device: window, boot }),
+                None => Arc::new(window),
+            };
+            let mut identity = identify(&window);
+            if is_by_copy {
+                let at = identity.claimed_len.unwrap_or(lost.len);
+                identity.faults.push(Fault::BootSectorCopy { at });
+            }
+            let over = self.volumes.iter().filter(|v| v.lost_at.is_none() && v.kind.is_known());
+            let over = over.filter(|v| overlap(v.offset, v.len, lost.start, lost.len));
+            let over = over.map(|volume| volume.index).collect();
+            identity.faults.insert(0, Fault::LostPartition { over });
+            let volume = Volume::lost(&self.display, window, lost.start, identity);
+            self.volumes.push(volume);
+        }
+        let explained =
+            self.volumes.iter().any(|v| v.kind.is_known() || v.kind == VolumeKind::Unknown);
+        match unsearched {
+            Unsearched::Nothing if self.table.kind != TableKind::None && !explained => {
+                let inner = self.device.len().saturating_sub(2 * STEP);
+                let inner = Slice::new(self.device.clone(), STEP, inner);
+                let nothing = inner.is_empty() || is_blank(&inner);
+                if nothing { Unsearched::Nothing } else { Unsearched::Unexplained }
+            }
+            other => other,
+        }
+    }
+}
+
+fn overlap(a: u64, a_len: u64, b: u64, b_len: u64) -> bool {
+    a < b.saturating_add(b_len) && b < a.saturating_add(a_len)
+}
+
+/// A volume that the table leads to.
+struct Live {
+    start: u64,
+    len: u64,
+    /// Whether its inside is left out.
+    is_shut: bool,
+    /// Its NTFS boot sector's fields and serial number, or those of the copy.
+    ntfs: Option<(NtfsBoot, Option<u64>)>,
+}
+
+impl Live {
+    fn of(volume: &Volume) -> Self {
+        let of_system = volume.partition.as_ref().is_some_and(|p| !p.kind.may_hold_stores());
+        let sector = u64::from(volume.device.sector_size());
+        let places = [0, volume.len.saturating_sub(sector)];
+        let boot = |at| {
+            let mut bytes = [0; 512];
+            volume.device.read_exact_at(at, &mut bytes).ok()?;
+            Some((NtfsBoot::parse(&bytes)?, u64_at(&bytes, 0x48)))
+        };
+        let is_ntfs = volume.kind == VolumeKind::Ntfs;
+        Self {
+            start: volume.offset,
+            len: volume.len,
+            is_shut: volume.kind.is_known() && !(of_system && volume.len <= SMALL),
+            ntfs: places.into_iter().filter(|_| is_ntfs).find_map(boot),
+        }
+    }
+}
+
+struct Search<'a> {
+    device: &'a Arc<dyn Device>,
+    live: Vec<Live>,
+    found: Vec<Lost>,
+    failures: u32,
+    until: Option<Instant>,
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl Search<'_> {
+    fn run(&mut self, depth: Depth) -> Unsearched {
+        for (start, end) in self.open_ranges() {
+            // The edges first: partitions need not lie at whole MiB, and a copy
+            // stands in a volume's last sector.
+            self.look(start, end);
+            self.look(end, end);
+            self.look(OLD_START.clamp(start, end), end);
+            let mut at = start.next_multiple_of(STEP);
+            while at < end {
+                if self.is_over() {
+                    return Unsearched::From(at);
+                }
+                at = self.look(at, end).unwrap_or(at).max(at).saturating_add(1);
+                at = at.checked_next_multiple_of(STEP).unwrap_or(end);
+            }
+            if depth == Depth::Deep
+                && let Some(at) = self.every_sector(start, end)
+            {
+                return Unsearched::From(at);
+            }
+        }
+        if depth == Depth::Deep {
+            let shut: Vec<(u64, u64)> =
+                self.live.iter().filter(|l| l.is_shut).map(|l| (l.start, l.len)).collect();
+            for (start, len) in shut {
+                let end = start.saturating_add(len).min(self.device.len());
+                let mut at = start.saturating_add(1).next_multiple_of(STEP);
+                while at < end {
+                    if self.is_over() {
+                        return Unsearched::From(at);
+                    }
+                    self.look(at, end);
+                    at = at.saturating_add(STEP);
+                }
+            }
+        }
+        Unsearched::Nothing
+    }
+
+    /// What is in no volume whose inside is left out, in order.
+    fn open_ranges(&self) -> Vec<(u64, u64)> {
+        let mut shut: Vec<(u64, u64)> = self
+            .live
+            .iter()
+            .filter(|live| live.is_shut)
+            .map(|live| (live.start, live.start.saturating_add(live.len)))
+            .collect();
+        shut.sort_unstable();
+        shut.push((self.device.len(), u64::MAX));
+        let mut ranges = Vec::new();
+        let mut at = 0;
+        for (start, end) in shut {
+            if start > at {
+                ranges.push((at, start));
+            }
+            at = at.max(end);
+        }
+        ranges
+    }
+
+    fn is_over(&self) -> bool {
+        self.failures >= MAX_FAILURES
+            || self.found.len() >= MAX_FOUND
+            || (self.stop)()
+            || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// Looks at the two sectors that meet at byte `at`. Returns the end of the
+    /// volume that starts there, if one does.
+    fn look(&mut self, at: u64, end: u64) -> Option<u64> {
+        let sector = u64::from(self.device.sector_size()).clamp(512, 4096);
+        let (from, to) = (at.saturating_sub(sector), at.saturating_add(sector));
+        let to = to.min(self.device.len());
+        let mut bytes = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(0)];
+        if !self.read(from, &mut bytes) {
+            return None;
+        }
+        let (before, after) = bytes.split_at(usize::try_from(at - from).ok()?.min(bytes.len()));
+        // With sectors of 4 KiB, a copy of a volume in ones of 512 is the last 512.
+        for offset in [sector, 512] {
+            let place = usize::try_from(offset).ok().and_then(|n| before.len().checked_sub(n));
+            if let Some(place) = place {
+                self.candidate(from.saturating_add(place as u64), before.get(place..)?);
+            }
+        }
+        let volume_end = if at < end { self.candidate(at, after) } else { None };
+        let known = self.found.iter().find(|lost| lost.start == at);
+        volume_end.or_else(|| known.map(|lost| lost.start.saturating_add(lost.len)))
+    }
+
+    fn read(&mut self, at: u64, bytes: &mut [u8]) -> bool {
+        let read = self.device.read_exact_at(at, bytes);
+        self.failures += u32::from(read.is_err());
+        read.is_ok()
+    }
+
+    /// Looks at every sector from `start` on; returns where it had to stop.
+    fn every_sector(&mut self, start: u64, end: u64) -> Option<u64> {
+        let mut at = start.next_multiple_of(512);
+        let mut bytes = vec![0; 1 << 20];
+        while at < end {
+            if self.is_over() {
+                return Some(at);
+            }
+            let within = |lost: &&Lost| lost.start <= at && at - lost.start < lost.len;
+            if let Some(lost) = self.found.iter().find(within) {
+                at = lost.start.saturating_add(lost.len).next_multiple_of(512);
+                continue;
+            }
+            let len = usize::try_from((end - at).min(STEP)).unwrap_or(0);
+            let Some(piece) = bytes.get_mut(..len) else { return Some(at) };
+            if self.read(at, piece) {
+                let hits: Vec<(u64, [u8; 512])> = (at..)
+                    .step_by(512)
+                    .zip(piece.chunks_exact(512))
+                    .filter(|(_, sector)| stands_at(sector, 3, b"NTFS    "))
+                    .filter_map(|(place, sector)| Some((place, array_at(sector, 0)?)))
+                    .collect();
+                for (place, sector) in hits {
+                    self.candidate(place, &sector);
+                }
+            }
+            at = at.saturating_add(len.max(512) as u64);
+        }
+        None
+    }
+
+    /// Takes what stands at `at` for a boot sector, and for the copy of one.
+    /// Returns the end of the volume that starts there.
+    fn candidate(&mut self, at: u64, sector: &[u8]) -> Option<u64> {
+        if is_bitlocker(sector) && self.has_bitlocker_data(at, sector) {
+            let end = self.device.len();
+            let live = self.live.iter().map(|l| l.start).filter(|start| *start > at).min();
+            let len = live.unwrap_or(end).saturating_sub(at);
+            self.add(Lost { start: at, len, copy: None }, None);
+            return None;
+        }
+        let boot = NtfsBoot::parse(sector)?;
+        let serial = u64_at(sector, 0x48);
+        // The copy stands behind the last sector that the volume counts.
+        let len = boot.volume_bytes().checked_add(boot.sector_bytes)?;
+        if len < SMALLEST_VOLUME {
+            return None;
+        }
+        for start in [Some(at), at.checked_sub(boot.volume_bytes())].into_iter().flatten() {
+            // The last sector may be missing where the next partition begins.
+            let fits = start.saturating_add(boot.volume_bytes()) <= self.device.len();
+            if fits && self.has_file_table(start, &boot) {
+                let copy = array_at(sector, 0).filter(|_| start != at).map(Box::new);
+                self.add(Lost { start, len, copy }, Some((boot, serial)));
+                return (start == at).then(|| start.saturating_add(boot.volume_bytes()));
+            }
+        }
+        None
+    }
+
+    /// Adds a volume unless it is there already: by the table (perhaps with its
+    /// size from before it was extended or shrunk), or found before. A partition
+    /// that was cut shorter than its volume does not count: the rest of the files
+    /// is behind it.
+    fn add(&mut self, lost: Lost, ntfs: Option<(NtfsBoot, Option<u64>)>) {
+        let is_live = self.live.iter().any(|live| match (live.ntfs, ntfs) {
+            (Some((live_boot, live_serial)), Some((boot, serial))) => {
+                let is_cut = live_boot.volume_bytes() > live.len;
+                let is_same = live.start == lost.start && live_serial == serial;
+                // The table that proves it is the live volume's.
+                table_of(live.start, &live_boot) == table_of(lost.start, &boot)
+                    && !(is_same && is_cut)
+            }
+            _ => false,
+        });
+        let is_found = self.found.iter().any(|found| found.start == lost.start);
+        if !is_live && !is_found && self.found.len() < MAX_FOUND {
+            self.found.push(lost);
+        }
+    }
+
+    /// Whether the record of `$MFT` itself stands where a volume from `start` on
+    /// has it, or in `$MFTMirr`.
+    fn has_file_table(&self, start: u64, boot: &NtfsBoot) -> bool {
+        [boot.mft_cluster, boot.mirror_cluster].into_iter().any(|cluster| {
+            let at = cluster.checked_mul(boot.cluster_bytes).and_then(|at| at.checked_add(start));
+            let within = at.filter(|at| *at < start.saturating_add(boot.volume_bytes()));
+            let record = within.and_then(|at| read_some(self.device, at).ok());
+            record.is_some_and(|bytes| is_record_of_mft(&bytes))
+        })
+    }
+
+    /// Whether one of the three places of BitLocker's metadata that the boot
+    /// sector has at 0xB0 (Windows 7 and later, as libbde documents them) has it.
+    fn has_bitlocker_data(&self, start: u64, sector: &[u8]) -> bool {
+        [0xB0, 0xB8, 0xC0].into_iter().filter_map(|at| u64_at(sector, at)).any(|offset| {
+            let at = start.checked_add(offset).filter(|_| offset > 0);
+            let bytes = at.and_then(|at| read_some(self.device, at).ok());
+            bytes.is_some_and(|bytes| bytes.starts_with(b"-FVE-FS-"))
+        })
+    }
+}
+
+/// The byte on the disk where the file table starts.
+fn table_of(start: u64, boot: &NtfsBoot) -> Option<u64> {
+    boot.mft_cluster.checked_mul(boot.cluster_bytes)?.checked_add(start)
+}
+
+/// A KiB, the size of most file records.
+fn read_some(device: &dyn Device, at: u64) -> io::Result<[u8; 1024]> {
+    let mut bytes = [0; 1024];
+    device.read_exact_at(at, &mut bytes).map(|()| bytes)
+}
+
+/// A file record with the name `$MFT` in it. The name is short and stands near
+/// the start, so that no fix-up falls into it.
+fn is_record_of_mft(record: &[u8]) -> bool {
+    const NAME: &[u8] = b"$\0M\0F\0T\0";
+    let head = record.get(..510).unwrap_or_default();
+    head.starts_with(b"FILE") && head.windows(NAME.len()).any(|bytes| bytes == NAME)
+}

@@ -1,0 +1,288 @@
+//! The entries of a folder, with their names: FAT (sections 6 and 7 of its
+//! description), exFAT (sections 6 and 7 of its specification).
+
+use super::geometry::Flavour;
+use crate::model::bytes::{u16_at, u32_at, u64_at};
+use crate::model::metadata::{FileTime, Times, attributes};
+use crate::model::name::NtName;
+
+/// A file or a folder, by its entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FatEntry {
+    pub(crate) name: NtName,
+    pub(crate) attributes: u32,
+    pub(crate) times: Times,
+    pub(crate) first_cluster: u32,
+    /// Bytes; 0 for a folder on FAT, whose chain tells.
+    pub(crate) size: u64,
+    /// Bytes that were written; the rest is zeros (exFAT).
+    pub(crate) valid: u64,
+    /// Whether its clusters follow each other, without a chain (exFAT).
+    pub(crate) is_one_run: bool,
+}
+
+impl FatEntry {
+    pub(crate) fn is_folder(&self) -> bool {
+        self.attributes & attributes::DIRECTORY != 0
+    }
+}
+
+/// What a folder lists.
+#[derive(Default)]
+pub(crate) struct Listing {
+    pub(crate) entries: Vec<FatEntry>,
+    /// The volume's label, if it is in this folder.
+    pub(crate) label: Option<String>,
+    /// How many entries make no sense.
+    pub(crate) bad: u64,
+}
+
+/// Reads a folder's bytes.
+pub(crate) fn list(flavour: Flavour, bytes: &[u8]) -> Listing {
+    if flavour == Flavour::ExFat { list_exfat(bytes) } else { list_fat(bytes, flavour) }
+}
+
+/// The entries: 32 bytes each.
+fn entries(bytes: &[u8]) -> &[[u8; 32]] {
+    bytes.as_chunks().0
+}
+
+/// The attributes that both have (MS-FSCC 2.6 has the same bits).
+const KEPT: u32 = attributes::READONLY
+    | attributes::HIDDEN
+    | attributes::SYSTEM
+    | attributes::DIRECTORY
+    | attributes::ARCHIVE;
+
+fn list_fat(bytes: &[u8], flavour: Flavour) -> Listing {
+    let mut listing = Listing::default();
+    let mut long = LongName::default();
+    for raw in entries(bytes) {
+        match *raw {
+            [0, ..] => break,
+            [0xE5, ..] => long = LongName::default(),
+            _ if raw[11] & 0x3F == 0x0F => long.add(raw),
+            _ if raw[11] & 0x08 != 0 => {
+                let label = String::from_utf8_lossy(&raw[..11]).trim().to_owned();
+                listing.label.get_or_insert(label);
+                long = LongName::default();
+            }
+            _ => {
+                let name = std::mem::take(&mut long).finish(raw).or_else(|| short_name(raw));
+                match name.filter(is_usable) {
+                    Some(name) => listing.entries.push(fat_entry(name, raw, flavour)),
+                    None if raw[0] == b'.' => {}
+                    None => listing.bad += 1,
+                }
+            }
+        }
+    }
+    listing
+}
+
+/// Neither empty nor one of the two that every folder has.
+fn is_usable(name: &NtName) -> bool {
+    let bytes = name.as_wtf8();
+    !matches!(bytes, b"" | b"." | b"..") && !bytes.iter().any(|b| matches!(b, 0 | b'/' | b'\\'))
+}
+
+fn fat_entry(name: NtName, raw: &[u8; 32], flavour: Flavour) -> FatEntry {
+    let word = |at| u16_at(raw, at).unwrap_or(0);
+    let high = if flavour == Flavour::Fat32 { u32::from(word(0x14)) << 16 } else { 0 };
+    let size = u64::from(u32_at(raw, 0x1C).unwrap_or(0));
+    let attributes = u32::from(raw[11]) & KEPT;
+    let time = |date: usize, time: Option<usize>, tenths: u8| {
+        dos_time(word(date), time.map_or(0, word), tenths, 0)
+    };
+    let modified = time(0x18, Some(0x16), 0);
+    FatEntry {
+        name,
+        attributes,
+        times: Times {
+            created: time(0x10, Some(0x0E), raw[0x0D]),
+            modified,
+            changed: modified,
+            accessed: time(0x12, None, 0),
+        },
+        first_cluster: high | u32::from(word(0x1A)),
+        size: if attributes & attributes::DIRECTORY == 0 { size } else { 0 },
+        valid: size,
+        is_one_run: false,
+    }
+}
+
+/// A date and a time of day; hundredths of a second on top, and minutes east of
+/// UTC. FAT has the local time of a zone that nobody knows: taken as UTC.
+fn dos_time(date: u16, time: u16, hundredths: u8, east: i64) -> FileTime {
+    let (year, month, day) = (1980 + i64::from(date >> 9), date >> 5 & 0xF, date & 0x1F);
+    if month == 0 || day == 0 {
+        return FileTime(0);
+    }
+    // Days since 1970 in the Gregorian calendar, with March as the first month.
+    let month = i64::from(month);
+    let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + i64::from(day) - 719_469;
+    let (hour, minute, second) = (time >> 11, time >> 5 & 0x3F, (time & 0x1F) * 2);
+    let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    let seconds = days * 86_400 + seconds + i64::from(hundredths) / 100 - east * 60;
+    FileTime::from_unix(seconds, u32::from(hundredths % 100) * 10_000_000)
+}
+
+/// The pieces of a long name, which stand in front of their entry, last first.
+#[derive(Default)]
+struct LongName {
+    units: Vec<u16>,
+    /// The number of the next piece; 0 when all are there.
+    next: u8,
+    sum: u8,
+    is_begun: bool,
+}
+
+impl LongName {
+    fn add(&mut self, raw: &[u8; 32]) {
+        let (number, sum) = (raw[0] & 0x3F, raw[13]);
+        if raw[0] & 0x40 != 0 {
+            *self = Self { units: Vec::new(), next: number, sum, is_begun: true };
+        }
+        if !self.is_begun || number == 0 || number > 20 || number != self.next || sum != self.sum {
+            *self = Self::default();
+            return;
+        }
+        let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2));
+        let mut units: Vec<u16> = places.filter_map(|at| u16_at(raw, at)).collect();
+        units.append(&mut self.units);
+        self.units = units;
+        self.next = number - 1;
+    }
+
+    /// The name, if it is whole and belongs to this entry.
+    fn finish(self, raw: &[u8; 32]) -> Option<NtName> {
+        let sum = raw[..11].iter().fold(0_u8, |sum, b| sum.rotate_right(1).wrapping_add(*b));
+        if !self.is_begun || self.next != 0 || self.sum != sum {
+            return None;
+        }
+        let end = self.units.iter().position(|unit| *unit == 0).unwrap_or(self.units.len());
+        self.units.get(..end).filter(|units| !units.is_empty()).map(NtName::from_utf16)
+    }
+}
+
+/// The name of eight and three; letters that are not ASCII are in a code page
+/// that nobody knows (Windows writes a long name for them).
+fn short_name(raw: &[u8; 32]) -> Option<NtName> {
+    let part = |bytes: &[u8], is_lower: bool| {
+        let text: String = bytes.iter().map(|b| char::from(*b)).collect();
+        let text = text.trim_end_matches(' ').to_owned();
+        if is_lower { text.to_ascii_lowercase() } else { text }
+    };
+    let mut base = raw[..8].to_vec();
+    if let Some(first) = base.first_mut().filter(|first| **first == 0x05) {
+        *first = 0xE5;
+    }
+    let (base, extension) = (part(&base, raw[12] & 8 != 0), part(&raw[8..11], raw[12] & 16 != 0));
+    if base.is_empty() || base.chars().any(char::is_control) {
+        return None;
+    }
+    let name = if extension.is_empty() { base } else { format!("{base}.{extension}") };
+    Some(NtName::from(name.as_str()))
+}
+
+fn list_exfat(bytes: &[u8]) -> Listing {
+    let mut listing = Listing::default();
+    let all = entries(bytes);
+    let mut at = 0;
+    while let Some(raw) = all.get(at) {
+        at += 1;
+        match raw[0] {
+            0 => break,
+            // The label (7.3).
+            0x83 => {
+                let units = (0..usize::from(raw[1].min(11))).filter_map(|n| u16_at(raw, 2 + 2 * n));
+                let label = String::from_utf16_lossy(&units.collect::<Vec<_>>());
+                listing.label.get_or_insert(label);
+            }
+            // A file and its secondary entries (7.4).
+            0x85 => {
+                let count = usize::from(raw[1]);
+                let set = all.get(at - 1..at + count);
+                match set.and_then(exfat_entry) {
+                    Some(entry) => {
+                        listing.entries.push(entry);
+                        at += count;
+                    }
+                    None => listing.bad += 1,
+                }
+            }
+            _ => {}
+        }
+    }
+    listing
+}
+
+/// A file's set of entries; `None` when its checksum is wrong (6.3.3) or it
+/// makes no sense.
+fn exfat_entry(set: &[[u8; 32]]) -> Option<FatEntry> {
+    let (file, rest) = set.split_first()?;
+    let (stream, names) = rest.split_first()?;
+    let bytes = set.iter().flatten().enumerate().filter(|(at, _)| !matches!(at, 2 | 3));
+    let sum = bytes.fold(0_u16, |sum, (_, b)| sum.rotate_right(1).wrapping_add((*b).into()));
+    if u16_at(file, 2)? != sum || stream[0] != 0xC0 {
+        return None;
+    }
+    let pieces = names.iter().filter(|entry| entry[0] == 0xC1);
+    let units = pieces.flat_map(|entry| (2..32).step_by(2).filter_map(|at| u16_at(entry, at)));
+    let units: Vec<u16> = units.take(stream[3].into()).collect();
+    let name = NtName::from_utf16(&units);
+    if units.len() != usize::from(stream[3]) || !is_usable(&name) {
+        return None;
+    }
+    let time = |at: usize, hundredths: u8, zone: u8| {
+        let stamp = u32_at(file, at).unwrap_or(0);
+        // Quarters of an hour in seven bits, if the eighth says so (7.4.10).
+        let quarters = i64::from(zone & 0x7F);
+        let quarters = if quarters >= 64 { quarters - 128 } else { quarters };
+        let east = if zone & 0x80 == 0 { 0 } else { quarters * 15 };
+        let (date, time) = (stamp >> 16, stamp & 0xFFFF);
+        let half = |value| u16::try_from(value).unwrap_or(0);
+        dos_time(half(date), half(time), hundredths, east)
+    };
+    let modified = time(0x0C, file[0x15], file[0x17]);
+    let size = u64_at(stream, 0x18)?;
+    Some(FatEntry {
+        name,
+        attributes: u32::from(u16_at(file, 4)?) & KEPT,
+        times: Times {
+            created: time(0x08, file[0x14], file[0x16]),
+            modified,
+            changed: modified,
+            accessed: time(0x10, 0, file[0x18]),
+        },
+        first_cluster: u32_at(stream, 0x14)?,
+        size,
+        valid: u64_at(stream, 0x08)?.min(size),
+        is_one_run: stream[1] & 2 != 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // 2024-02-29 13:37:42.
+        let (date, time) = ((44 << 9) + (2 << 5) + 29, (13 << 11) + (37 << 5) + 21);
+        assert_eq!(dos_time(date, time, 0, 0).to_string(), "2024-02-29 13:37:42Z");
+        assert_eq!(dos_time(date, time, 150, 60).to_string(), "2024-02-29 12:37:43Z");
+        assert_eq!(dos_time((1 << 5) + 1, 0, 0, 0).to_string(), "1980-01-01 00:00:00Z");
+        assert_eq!(dos_time(0, 0, 0, 0), FileTime(0));
+    }
+
+    #[test]
+    fn short_names_have_their_case_and_no_spaces() {
+        let mut raw = *b"USMT    MIG                     ";
+        raw[12] = 0;
+        assert_eq!(short_name(&raw).unwrap().to_string(), "USMT.MIG");
+        raw[12] = 0x18;
+        assert_eq!(short_name(&raw).unwrap().to_string(), "usmt.mig");
+    }
+}

@@ -1,0 +1,271 @@
+//! Where the structures of a FAT12, FAT16, FAT32 or exFAT volume are, and the
+//! chains of its clusters. (Microsoft: "FAT: General Overview of On-Disk Format"
+//! 1.03; "exFAT file system specification", by section.)
+
+use std::io;
+use std::sync::Arc;
+
+use crate::disk::{Cached, Device};
+use crate::model::bytes::{stands_at, u16_at, u32_at, u64_at};
+
+/// Memory for the table and the folders.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// How the table is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flavour {
+    Fat12,
+    Fat16,
+    Fat32,
+    ExFat,
+}
+
+impl Flavour {
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fat12 => "FAT12",
+            Self::Fat16 => "FAT16",
+            Self::Fat32 => "FAT32",
+            Self::ExFat => "exFAT",
+        }
+    }
+
+    /// From this value on an entry ends a chain.
+    fn end(self) -> u32 {
+        match self {
+            Self::Fat12 => 0xFF8,
+            Self::Fat16 => 0xFFF8,
+            Self::Fat32 => 0x0FFF_FFF8,
+            Self::ExFat => 0xFFFF_FFF8,
+        }
+    }
+}
+
+/// A run of bytes on the volume.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Extent {
+    /// Byte on the volume.
+    pub(crate) at: u64,
+    /// Bytes.
+    pub(crate) len: u64,
+}
+
+/// What a chain leads to, as far as it goes.
+pub(crate) struct Chain {
+    /// In order.
+    pub(crate) extents: Vec<Extent>,
+    /// Why it ends before it should, for people.
+    pub(crate) broken: Option<String>,
+}
+
+/// A volume's numbers. All places are bytes on the volume.
+pub(crate) struct Geometry {
+    pub(crate) flavour: Flavour,
+    pub(crate) cluster_bytes: u64,
+    table_at: u64,
+    data_at: u64,
+    /// How many clusters there are; the first has the number 2.
+    clusters: u32,
+    /// The root folder: a chain, or a place of its own (FAT12, FAT16).
+    root_cluster: u32,
+    root_place: Option<Extent>,
+    device: Cached,
+}
+
+impl Geometry {
+    /// Reads the boot sector; `None` when its numbers make no volume.
+    pub(crate) fn read(device: &Arc<dyn Device>) -> io::Result<Option<Self>> {
+        let mut sector = [0; 512];
+        device.read_exact_at(0, &mut sector)?;
+        let exfat = stands_at(&sector, 3, b"EXFAT   ");
+        Ok(if exfat { Self::exfat(&sector, device) } else { Self::fat(&sector, device) })
+    }
+
+    /// FAT, 3.1 to 3.5.
+    fn fat(boot: &[u8], device: &Arc<dyn Device>) -> Option<Self> {
+        let sector = u64::from(u16_at(boot, 0x0B)?);
+        let per_cluster = u64::from(*boot.get(0x0D)?);
+        let reserved = u64::from(u16_at(boot, 0x0E)?);
+        let tables = u64::from(*boot.get(0x10)?);
+        let root_bytes = u64::from(u16_at(boot, 0x11)?) * 32;
+        let either = |short: u16, long: u32| if short == 0 { long.into() } else { short.into() };
+        let sectors: u64 = either(u16_at(boot, 0x13)?, u32_at(boot, 0x20)?);
+        let table_sectors: u64 = either(u16_at(boot, 0x16)?, u32_at(boot, 0x24)?);
+        let fits = (512..=4096).contains(&sector)
+            && sector.is_power_of_two()
+            && per_cluster.is_power_of_two()
+            && (1..=2).contains(&tables)
+            && reserved > 0
+            && table_sectors > 0;
+        if !fits {
+            return None;
+        }
+        let root_at = reserved + tables * table_sectors;
+        let data = root_at + root_bytes.div_ceil(sector);
+        let clusters = sectors.checked_sub(data)? / per_cluster;
+        let (flavour, bits) = match clusters {
+            0..4085 => (Flavour::Fat12, 12),
+            4085..65525 => (Flavour::Fat16, 16),
+            _ => (Flavour::Fat32, 32),
+        };
+        // No more than the table has entries for.
+        let entries = table_sectors * sector * 8 / bits;
+        let clusters = clusters.min(entries.saturating_sub(2)).min(0x0FFF_FFF5);
+        let is_32 = flavour == Flavour::Fat32;
+        Some(Self {
+            flavour,
+            cluster_bytes: per_cluster * sector,
+            table_at: reserved * sector,
+            data_at: data * sector,
+            clusters: u32::try_from(clusters).ok()?,
+            root_cluster: if is_32 { u32_at(boot, 0x2C)? } else { 0 },
+            root_place: (!is_32).then_some(Extent { at: root_at * sector, len: root_bytes }),
+            device: Cached::new(device.clone(), CACHE_BYTES),
+        })
+    }
+
+    /// exFAT, 3.1.
+    fn exfat(boot: &[u8], device: &Arc<dyn Device>) -> Option<Self> {
+        let shift = *boot.get(0x6C)?;
+        let cluster_shift = *boot.get(0x6D)?;
+        let fits = (9..=12).contains(&shift) && cluster_shift <= 25 - shift;
+        if !fits {
+            return None;
+        }
+        let bytes = |sectors: u32| u64::from(sectors) << shift;
+        let entries = bytes(u32_at(boot, 0x54)?) / 4;
+        let clusters = u64::from(u32_at(boot, 0x5C)?).min(entries.saturating_sub(2));
+        // 64 bits of sectors; the volume ends where the device does at the latest.
+        (u64_at(boot, 0x48)? > 0).then_some(())?;
+        Some(Self {
+            flavour: Flavour::ExFat,
+            cluster_bytes: 1 << (shift + cluster_shift),
+            table_at: bytes(u32_at(boot, 0x50)?),
+            data_at: bytes(u32_at(boot, 0x58)?),
+            clusters: u32::try_from(clusters).ok()?.min(0xFFFF_FFF5),
+            root_cluster: u32_at(boot, 0x60)?,
+            root_place: None,
+            device: Cached::new(device.clone(), CACHE_BYTES),
+        })
+    }
+
+    /// The root folder.
+    pub(crate) fn root(&self, most: u64) -> Chain {
+        match self.root_place {
+            Some(place) => Chain { extents: vec![place], broken: None },
+            None => self.chain(self.root_cluster, most, None),
+        }
+    }
+
+    /// Where a cluster is; `None` when there is no such cluster.
+    pub(crate) fn place_of(&self, cluster: u32) -> Option<u64> {
+        let number = cluster.checked_sub(2).filter(|number| *number < self.clusters)?;
+        u64::from(number).checked_mul(self.cluster_bytes)?.checked_add(self.data_at)
+    }
+
+    /// The clusters from `first` on, to the chain's end and no more than `most`
+    /// bytes of them. With `len`, the chain must have so many bytes.
+    pub(crate) fn chain(&self, first: u32, most: u64, len: Option<u64>) -> Chain {
+        let mut chain = Chain { extents: Vec::new(), broken: None };
+        let most = len.map_or(most, |len| len.min(most));
+        let mut left = most.div_ceil(self.cluster_bytes);
+        let mut cluster = first;
+        // A chain that visits more clusters than there are leads in a circle.
+        let mut steps = self.clusters;
+        while left > 0 {
+            let Some(at) = self.place_of(cluster) else {
+                chain.broken = Some(format!("the chain leads to cluster {cluster}"));
+                return chain;
+            };
+            match chain.extents.last_mut() {
+                Some(last) if last.at + last.len == at => last.len += self.cluster_bytes,
+                _ => chain.extents.push(Extent { at, len: self.cluster_bytes }),
+            }
+            left -= 1;
+            match self.next(cluster) {
+                Ok(next) if next >= self.flavour.end() => {
+                    if len.is_some() && left > 0 {
+                        chain.broken = Some("the chain ends too early".to_owned());
+                    }
+                    return chain;
+                }
+                Ok(_) if steps == 0 => {
+                    chain.broken = Some("the chain leads in a circle".to_owned());
+                    return chain;
+                }
+                Ok(next) => cluster = next,
+                // The last one needs no entry.
+                Err(_) if left == 0 => {}
+                Err(error) => {
+                    chain.broken = Some(format!("the table cannot be read: {error}"));
+                    return chain;
+                }
+            }
+            steps = steps.saturating_sub(1);
+        }
+        if len.is_none() {
+            chain.broken = Some("it is longer than any folder".to_owned());
+        }
+        chain
+    }
+
+    /// One run of clusters, for exFAT's files without a chain (6.3.4.2).
+    pub(crate) fn run(&self, first: u32, len: u64) -> Chain {
+        let Some(at) = self.place_of(first) else {
+            let broken = Some(format!("it starts at cluster {first}"));
+            return Chain { extents: Vec::new(), broken };
+        };
+        let end = u64::from(self.clusters).saturating_mul(self.cluster_bytes);
+        let room = end.saturating_add(self.data_at).saturating_sub(at);
+        let broken = (len > room).then(|| "it ends behind the volume".to_owned());
+        Chain { extents: vec![Extent { at, len: len.min(room) }], broken }
+    }
+
+    /// The entry of a cluster.
+    fn next(&self, cluster: u32) -> io::Result<u32> {
+        let number = u64::from(cluster);
+        let read = |offset: u64| {
+            let mut bytes = [0; 4];
+            // Two bytes at a time: the table may end with the device.
+            let len = if self.flavour == Flavour::Fat32 || self.flavour == Flavour::ExFat {
+                4
+            } else {
+                2
+            };
+            let at = self.table_at.saturating_add(offset);
+            self.device.read_exact_at(at, bytes.get_mut(..len).unwrap_or_default())?;
+            Ok::<u32, io::Error>(u32::from_le_bytes(bytes))
+        };
+        Ok(match self.flavour {
+            Flavour::Fat12 => {
+                let pair = read(number + number / 2)?;
+                if cluster & 1 == 0 { pair & 0xFFF } else { pair >> 4 }
+            }
+            Flavour::Fat16 => read(number * 2)?,
+            Flavour::Fat32 => read(number * 4)? & 0x0FFF_FFFF,
+            Flavour::ExFat => read(number * 4)?,
+        })
+    }
+
+    /// The bytes of a folder, as far as they can be read: and why not all.
+    pub(crate) fn folder(&self, chain: &Chain) -> (Vec<u8>, Option<String>) {
+        let mut bytes = Vec::new();
+        let mut trouble = chain.broken.clone();
+        for extent in &chain.extents {
+            for offset in (0..extent.len).step_by(4096) {
+                let mut piece = [0; 4096];
+                let len = usize::try_from((extent.len - offset).min(4096)).unwrap_or(0);
+                let Some(piece) = piece.get_mut(..len) else { continue };
+                if let Err(error) = self.device.read_exact_at(extent.at + offset, piece) {
+                    trouble = trouble.or(Some(error.to_string()));
+                    // Deleted entries: neither names nor the folder's end.
+                    let deleted = if self.flavour == Flavour::ExFat { 0x05 } else { 0xE5 };
+                    piece.fill(deleted);
+                }
+                bytes.extend_from_slice(piece);
+            }
+        }
+        (bytes, trouble)
+    }
+}
