@@ -42,6 +42,7 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Extr
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Restore a rescue set, so that loadstate can use the store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Guide you through a rescue; lifeboat alone on a terminal does the same'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
@@ -54,6 +55,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l level -d 'H
 full\t'Every byte'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l usmt -d 'Folder with usmtutils, to check compressed stores with it too (Windows) [default: the folder of lifeboat.exe, then PATH]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
@@ -79,6 +81,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s h -l help -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store (may be repeated): \\Users\\alice; \\ is the whole volume' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name [default: the computer\'s name]' -r

@@ -45,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             break
         }
         'lifeboat;detect' {
+            [CompletionResult]::new('--mapfile', '--mapfile', [CompletionResultType]::ParameterName, 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write a log to FILE, in the format of CMTrace')
             [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where possible; the output says which and why]')
             [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)')
@@ -61,6 +62,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'How thorough to check')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
             [CompletionResult]::new('--usmt', '--usmt', [CompletionResultType]::ParameterName, 'Folder with usmtutils, to check compressed stores with it too (Windows) [default: the folder of lifeboat.exe, then PATH]')
+            [CompletionResult]::new('--mapfile', '--mapfile', [CompletionResultType]::ParameterName, 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]')
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User for a \\server\share destination: NAME or DOMAIN\NAME')
             [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
             [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'File whose first line is the passphrase of an encrypted set')
@@ -96,6 +98,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Folder, \\server\share\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Only this store: its id or its path, as detect shows them')
             [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'Save this folder instead of a store (may be repeated): \Users\alice; \ is the whole volume')
+            [CompletionResult]::new('--mapfile', '--mapfile', [CompletionResultType]::ParameterName, 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]')
             [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST')
             [CompletionResult]::new('--split', '--split', [CompletionResultType]::ParameterName, 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'First part of the set''s name [default: the computer''s name]')

@@ -178,10 +178,21 @@ pub struct Detect {
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
+    #[command(flatten)]
+    pub search: Search,
+}
+
+/// How to read a source.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Search {
     /// Search each disk completely for volumes from before it was repartitioned
     /// (slow: every sector outside partitions is read)
     #[arg(long)]
     pub deep: bool,
+    /// The mapfile that ddrescue wrote with the image: parts that it did not read
+    /// are losses, not zeros [default: the one beside the image]
+    #[arg(long, value_name = "FILE")]
+    pub mapfile: Option<PathBuf>,
 }
 
 /// How thorough to check.
@@ -208,10 +219,8 @@ pub struct Verify {
     /// [default: the folder of lifeboat.exe, then PATH]
     #[arg(long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
-    /// Search each disk completely for volumes from before it was repartitioned
-    /// (slow: every sector outside partitions is read)
-    #[arg(long)]
-    pub deep: bool,
+    #[command(flatten)]
+    pub search: Search,
     #[command(flatten)]
     pub logon: Logon,
 }
@@ -248,10 +257,8 @@ pub struct Offload {
     /// is the whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     pub path: Vec<String>,
-    /// Search each disk completely for volumes from before it was repartitioned
-    /// (slow: every sector outside partitions is read)
-    #[arg(long)]
-    pub deep: bool,
+    #[command(flatten)]
+    pub search: Search,
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
     pub level: Level,

@@ -1,11 +1,12 @@
 //! Opens the sources, and finds the stores in them.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::args::{Global, ViaArg};
+use super::args::{Global, Search, ViaArg};
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use crate::destination::Destination;
@@ -34,22 +35,17 @@ pub(crate) struct Found {
 
 /// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
-    find_with(sources, global, Depth::Usual, out)
+    find_with(sources, global, &Search::default(), out)
 }
 
-/// The same, with a thorough search for lost volumes if `depth` says so.
+/// The same, read as `how` says.
 pub(crate) fn find_with(
     sources: &[String],
     global: &Global,
-    depth: Depth,
+    how: &Search,
     out: Out,
 ) -> Result<Found> {
-    search(open(sources, global, depth, out)?, out)
-}
-
-/// What `--deep` means.
-pub(crate) fn depth(deep: bool) -> Depth {
-    if deep { Depth::Deep } else { Depth::Usual }
+    search(open(sources, global, how, out)?, out)
 }
 
 /// Finds manually copied stores in a folder at a destination.
@@ -74,7 +70,7 @@ pub(crate) fn find_at(target: Arc<dyn Destination>, dir: &str, out: Out) -> Resu
 
 fn search(mut found: Found, out: Out) -> Result<Found> {
     let searched: Vec<StoreVolume> = found.searchable().collect();
-    let search = Search { out, cut: Mutex::default() };
+    let search = WholeSearch { out, cut: Mutex::default() };
     let (stores, failed) = find_stores(&searched, &search);
     found.closed.extend(search.cut.into_inner().unwrap_or_default());
     for (number, error) in failed {
@@ -94,21 +90,31 @@ fn search(mut found: Found, out: Out) -> Result<Found> {
 
 /// Opens the sources, or everything attached if there are none. Reports the
 /// volumes that cannot be read: "locked" must never look like "no store".
-pub(crate) fn open(sources: &[String], global: &Global, depth: Depth, out: Out) -> Result<Found> {
+pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) -> Result<Found> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,
     });
-    let options = OpenOptions { via, depth };
+    let depth = if how.deep { Depth::Deep } else { Depth::Usual };
+    let options = OpenOptions { via, depth, mapfile: how.mapfile.clone() };
+    let image = |spec: &String| Path::new(spec).is_file();
+    if how.mapfile.is_some() && !(sources.len() == 1 && sources.iter().all(image)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--mapfile belongs to one disk image",
+            "Name the image that ddrescue wrote as the only SOURCE.",
+        )
+        .into());
+    }
     let mut opened = Vec::new();
     let mut errors = Vec::new();
     if sources.is_empty() {
         let attached;
-        (attached, errors) = Source::attached(options, out);
+        (attached, errors) = Source::attached(&options, out);
         opened.extend(attached);
     }
     for spec in sources {
-        opened.push(Source::open_with(spec, options, out)?);
+        opened.push(Source::open_with(spec, &options, out)?);
     }
     let volumes = opened.into_iter().flat_map(|s| s.volumes).collect();
     Ok(announce(volumes, errors, out))
@@ -209,12 +215,12 @@ impl Found {
 
 /// Observes the search: a volume that was not searched completely counts as
 /// closed.
-struct Search {
+struct WholeSearch {
     out: Out,
     cut: Mutex<Vec<String>>,
 }
 
-impl Monitor for Search {
+impl Monitor for WholeSearch {
     fn stage(&self, stage: Stage, on: &str) {
         self.out.stage(stage, on);
     }

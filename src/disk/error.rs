@@ -54,6 +54,14 @@ pub enum DiskError {
         /// What was looked for and not found, for people.
         why: String,
     },
+    /// Not what ddrescue writes beside an image.
+    #[error("{}: not a mapfile of ddrescue: {why}", path.display())]
+    Mapfile {
+        /// The file.
+        path: PathBuf,
+        /// Why, for people.
+        why: String,
+    },
     /// An image, but in a format that has to be converted.
     #[error("{}: is {}, which Lifeboat does not read", path.display(), format.name())]
     Foreign {
@@ -208,6 +216,11 @@ impl Advice for DiskError {
             Self::NotAnImage { .. } => "name a raw disk image (dd, .img, .raw, .vhd, .vhdx), a \
                                         disk, a volume, or a mounted folder"
                 .to_owned(),
+            Self::Mapfile { .. } => {
+                "name the mapfile that ddrescue wrote with this image, or move \
+                                     this file away from the image"
+                    .to_owned()
+            }
             Self::Foreign { path, format } => format.advice(path),
             Self::Unsupported { advice, .. } => advice.clone(),
             Self::Damaged { .. } => "copy the image again; if it is the only one, attach it where \

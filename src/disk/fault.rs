@@ -93,6 +93,13 @@ pub enum Fault {
         /// Why.
         why: String,
     },
+    /// A mapfile of ddrescue says what of the image was read.
+    Mapfile {
+        /// The mapfile.
+        path: String,
+        /// Bytes of the image that were not read.
+        missing: u64,
+    },
     /// The footer of a VHD is damaged.
     VhdFooterBad {
         /// What is wrong with it.
@@ -173,6 +180,7 @@ impl Fault {
             Self::DynamicDisk => ("dynamic-disk", Warning),
             Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
             Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
+            Self::Mapfile { .. } => ("image-unread", Warning),
             Self::VhdFooterBad { .. } => ("vhd-footer-bad", Warning),
             Self::ContainerCutShort { .. } => ("image-cut-short", Damage),
             Self::BootSectorCopy { .. } => ("boot-sector-copy", Warning),
@@ -248,6 +256,10 @@ impl Fault {
             Self::LogUnusable { why } => {
                 format!("the image was not closed cleanly, and its log cannot be used: {why}")
             }
+            Self::Mapfile { path, missing } => format!(
+                "the mapfile {path} was used: {} of the image were not read from the disk",
+                units::bytes(*missing)
+            ),
             Self::VhdFooterBad { why, from_copy: true } => {
                 format!("the VHD's footer is damaged ({why}); its copy at the start was used")
             }
@@ -301,6 +313,10 @@ impl Fault {
             | Self::VolumeCutShort { .. } => (
                 "files that lie in the missing part cannot be read",
                 "if this is an image, copy it again; it may not be whole",
+            ),
+            Self::Mapfile { .. } => (
+                "files that lie there have holes, each of which offload lists",
+                "if the disk still works, let ddrescue finish, and run the command again",
             ),
             Self::VhdFooterBad { .. } => (
                 "the image is read all the same; other parts of the file may be damaged too",

@@ -40,8 +40,9 @@ const SMALLEST_VOLUME: u64 = 1 << 20;
 const OLD_START: u64 = 63 * 512;
 
 /// How thoroughly to search for lost volumes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Depth {
+    #[default]
     /// At whole MiB of what is in no known partition, for some minutes.
     Usual,
     /// At every sector there, and at whole MiB within the known partitions, as

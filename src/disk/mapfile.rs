@@ -16,7 +16,8 @@ use super::error::DiskError;
 /// A mapfile of a failing disk of many terabytes has some 100,000 lines of 30 bytes.
 const MAX_BYTES: u64 = 64 << 20;
 /// How a mapfile begins: today's, and that of versions before 1.21.
-const BEGINNINGS: [&str; 2] = ["# Mapfile. Created by GNU ddrescue", "# Rescue Logfile. Created by GNU ddrescue"];
+const BEGINNINGS: [&str; 2] =
+    ["# Mapfile. Created by GNU ddrescue", "# Rescue Logfile. Created by GNU ddrescue"];
 /// Endings of a mapfile beside an image, added to its name or in place of its ending.
 const ENDINGS: [&str; 4] = ["map", "mapfile", "log", "ddrescue"];
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::device::Device;
 use super::error::DiskError;
+use super::fault::Fault;
 use super::image::container::{Container, DiskFormat, open_container};
 use super::image::file::FileDevice;
 use super::image::foreign::Foreign;
 use super::layout::{Disk, Volume};
 #[cfg(target_os = "linux")]
 use super::linux;
+use super::mapfile::{Mapfile, MappedImage};
 use super::partitions::table::TableKind;
 use super::volume::VolumeKind;
 #[cfg(windows)]
@@ -40,6 +42,12 @@ pub fn names_a_device(name: &Path) -> bool {
 
 /// Opens what a user names: a disk, a volume, or a disk image.
 pub fn open(name: &Path) -> Result<Disk, DiskError> {
+    open_with(name, None)
+}
+
+/// The same. `mapfile` is what ddrescue wrote with an image; without one it is looked for beside
+/// the image.
+pub fn open_with(name: &Path, mapfile: Option<&Path>) -> Result<Disk, DiskError> {
     #[cfg(target_os = "linux")]
     if linux::is_device(name) {
         return linux::open_device(name);
@@ -48,12 +56,27 @@ pub fn open(name: &Path) -> Result<Disk, DiskError> {
     if let Some(device) = windows_names::DeviceName::parse(&name.to_string_lossy()) {
         return windows_disks::open_device(name, &device);
     }
-    open_image(name)
+    open_mapped_image(name, mapfile)
 }
 
 /// Opens a disk image: raw, VHD or VHDX, of a disk or of one volume.
 pub fn open_image(path: &Path) -> Result<Disk, DiskError> {
-    let file: Arc<dyn Device> = Arc::new(FileDevice::open(path)?);
+    open_mapped_image(path, None)
+}
+
+fn open_mapped_image(path: &Path, mapfile: Option<&Path>) -> Result<Disk, DiskError> {
+    let mut file: Arc<dyn Device> = Arc::new(FileDevice::open(path)?);
+    let mapfile = match mapfile {
+        Some(mapfile) => Some((mapfile.to_owned(), Mapfile::open(mapfile)?)),
+        None => Mapfile::beside(path)?,
+    };
+    let mut mapped = None;
+    if let Some((mapfile, map)) = mapfile {
+        let missing = map.missing(file.len());
+        let path = mapfile.display().to_string();
+        mapped = (missing > 0).then_some(Fault::Mapfile { path, missing });
+        file = Arc::new(MappedImage::new(file, map));
+    }
     if let Some(format) = Foreign::of(&file) {
         return Err(DiskError::Foreign { path: path.to_owned(), format });
     }
@@ -66,7 +89,8 @@ pub fn open_image(path: &Path) -> Result<Disk, DiskError> {
         let format = Foreign::SplitRaw;
         return Err(DiskError::Foreign { path: path.to_owned(), format });
     }
-    let disk = Disk::probe_container(path.display().to_string(), path.to_owned(), container);
+    let mut disk = Disk::probe_container(path.display().to_string(), path.to_owned(), container);
+    disk.faults.extend(mapped);
     let is_file_of_another_kind =
         disk.format == DiskFormat::Raw && !has_the_size_of_a_disk(&disk.device);
     if is_file_of_another_kind

@@ -267,6 +267,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("lost-partition", Warning),
     ("dynamic-disk", Warning),
     ("vhd-footer-bad", Warning),
+    ("image-unread", Warning),
     ("vhdx-log-replayed", Info),
     ("vhdx-log-unusable", Damage),
     ("image-cut-short", Damage),

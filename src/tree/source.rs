@@ -67,18 +67,20 @@ pub struct SourceVolume {
 const UNNAMED: Duration = Duration::from_mins(1);
 
 /// How a source is opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct OpenOptions {
     /// The way that was asked for; `None`: whatever serves.
     pub via: Option<Via>,
     /// How thoroughly to search for volumes that no partition table leads to.
     pub depth: Depth,
+    /// What ddrescue wrote with an image; `None`: look for it beside the image.
+    pub mapfile: Option<PathBuf>,
 }
 
 impl OpenOptions {
     /// That way, and the usual search.
     pub fn via(via: Option<Via>) -> Self {
-        Self { via, depth: Depth::Usual }
+        Self { via, ..Self::default() }
     }
 }
 
@@ -93,13 +95,13 @@ pub struct Source {
 impl Source {
     /// Opens a disk image, a device, a volume or a mounted folder.
     pub fn open(spec: &str, via: Option<Via>, monitor: &dyn Monitor) -> Result<Self, SourceError> {
-        Self::open_with(spec, OpenOptions::via(via), monitor)
+        Self::open_with(spec, &OpenOptions::via(via), monitor)
     }
 
     /// The same, with options.
     pub fn open_with(
         spec: &str,
-        options: OpenOptions,
+        options: &OpenOptions,
         monitor: &dyn Monitor,
     ) -> Result<Self, SourceError> {
         let via = options.via;
@@ -128,7 +130,7 @@ impl Source {
             }
             return through_host("the source is a folder".to_owned());
         }
-        match disk::open(path) {
+        match disk::open_with(path, options.mapfile.as_deref()) {
             Ok(disk) => Ok(Self::of_disk(disk, options, Asked::ByName, monitor)),
             // A drive that is no disk of this machine: a share with a letter.
             Err(error) if path.is_dir() && via != Some(Via::Raw) => through_host(error.to_string()),
@@ -137,7 +139,7 @@ impl Source {
     }
 
     /// Everything attached. Disks that cannot be opened are in the second list.
-    pub fn attached(options: OpenOptions, monitor: &dyn Monitor) -> (Vec<Self>, Vec<SourceError>) {
+    pub fn attached(options: &OpenOptions, monitor: &dyn Monitor) -> (Vec<Self>, Vec<SourceError>) {
         let mut sources = Vec::new();
         let mut errors = Vec::new();
         for disk in disk::attached() {
@@ -149,7 +151,7 @@ impl Source {
         (sources, errors)
     }
 
-    fn of_disk(mut disk: Disk, options: OpenOptions, asked: Asked, monitor: &dyn Monitor) -> Self {
+    fn of_disk(mut disk: Disk, options: &OpenOptions, asked: Asked, monitor: &dyn Monitor) -> Self {
         let via = options.via;
         // Only the device shows what no partition table leads to.
         let unsearched = match via {
@@ -532,7 +534,7 @@ mod tests {
     fn what_cannot_be_read_at_all_may_hold_a_store() {
         let open = |device: Arc<dyn Device>| {
             let disk = Disk::probe("disk 1".to_owned(), "disk".into(), device);
-            let source = Source::of_disk(disk, OpenOptions::via(None), Asked::WithAll, &Silent);
+            let source = Source::of_disk(disk, &OpenOptions::default(), Asked::WithAll, &Silent);
             let [volume] = &source.volumes[..] else { panic!("{}", source.volumes.len()) };
             (volume.tree.is_ok(), volume.may_hold_stores, volume.findings.len())
         };

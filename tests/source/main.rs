@@ -13,6 +13,7 @@ mod fat_volumes;
 mod findings;
 mod host_tree;
 mod lost_partitions;
+mod mapfiles;
 mod missing_parts;
 mod seal;
 mod seal_unread;

@@ -15,7 +15,7 @@ use crate::usmt::{Store, StoreKind, Survey};
 const WIPE_LINES: usize = 8;
 
 pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
-    let found = sources::find_with(&args.sources, global, sources::depth(args.deep), out)?;
+    let found = sources::find_with(&args.sources, global, &args.search, out)?;
     out.clear();
     show_machine(&found, out);
     let mut with_data = 0;

@@ -102,7 +102,7 @@ impl Job<'_> {
     /// Every store, or those that were asked for.
     fn stores(&self, args: &Offload, global: &Global) -> Result<Exit> {
         let out = self.out;
-        let mut found = sources::find_with(&args.sources, global, sources::depth(args.deep), out)?;
+        let mut found = sources::find_with(&args.sources, global, &args.search, out)?;
         let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
         let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
         if stores.is_empty() {
@@ -141,7 +141,7 @@ impl Job<'_> {
     /// Folders, stores or not.
     fn folders(&self, args: &Offload, global: &Global) -> Result<Exit> {
         let out = self.out;
-        let found = sources::open(&args.sources, global, sources::depth(args.deep), out)?;
+        let found = sources::open(&args.sources, global, &args.search, out)?;
         let mut exit = Exit::Done;
         for set in folder::find(&args.path, &found, out)? {
             let outcome = self.request.save_folders(set, &found.machine, self.target, out);

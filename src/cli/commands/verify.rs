@@ -35,7 +35,7 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 }
 
 fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) -> Result<Exit> {
-    verify_found(&sources::find_with(names, global, sources::depth(args.deep), out)?, args, out)
+    verify_found(&sources::find_with(names, global, &args.search, out)?, args, out)
 }
 
 /// Verifies the stores that were found.
