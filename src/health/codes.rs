@@ -293,6 +293,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-record-unreadable", Damage),
     ("ntfs-record-blank", Damage),
     ("ntfs-record-revived", Damage),
+    ("ntfs-folder-lost", Damage),
     ("ntfs-orphans", Warning),
     ("ntfs-nameless", Damage),
     ("ntfs-circles", Warning),

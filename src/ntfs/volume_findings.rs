@@ -216,6 +216,16 @@ impl List<'_> {
             let what = format!("{} files or folders have lost their folder.", mended.orphans);
             self.add("ntfs-orphans", Severity::Warning, what, found, look);
         }
+        if report.reattached > 0 {
+            let what = format!(
+                "{} folders have lost their file record. The index of the folder above has their \
+                 name.",
+                report.reattached
+            );
+            let meaning = "They are listed at their place, without owner, permissions and times. \
+                           Files that were in them may be missing.";
+            self.add("ntfs-folder-lost", Severity::Damage, what, meaning, COPY_ELSEWHERE);
+        }
         if mended.nameless > 0 {
             let what = format!("{} files have no name any more.", mended.nameless);
             self.add("ntfs-nameless", Severity::Damage, what, found, look);

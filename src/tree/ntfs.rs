@@ -34,7 +34,7 @@ use crate::ntfs::read::wof;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, Comparison, DeletedFile, EfsData, File, FileAttribute, Folder,
     Kind, Security, WofData, compare, entry_flag, is_lost_folder, kind_of, list_deleted, of_volume,
-    sweep, why_only_a_name,
+    reattach, sweep, why_only_a_name,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
@@ -102,7 +102,11 @@ impl NtfsTree {
         monitor.stage(Stage::Scan, &source);
         let (volume, repairs) = Volume::open(device)?;
         let volume = Arc::new(volume);
-        let (catalog, report) = sweep(&volume, monitor)?;
+        let (mut catalog, mut report) = sweep(&volume, monitor)?;
+        if report.mended.orphans > 0 {
+            report.reattached = reattach(&volume, &mut catalog, monitor);
+            report.mended.orphans = catalog.orphans() as u64;
+        }
         let findings = of_volume(&source, &volume, &catalog, &repairs, &report);
         let mended = &report.mended;
         let tallies =
@@ -110,6 +114,7 @@ impl NtfsTree {
         let incomplete = |repair: &&Repair| matches!(repair, Repair::MftIncomplete { .. });
         let suspects = tallies.iter().map(|tally| tally.count).sum::<u64>()
             + mended.nameless
+            + report.unsettled
             + repairs.iter().filter(incomplete).count() as u64;
         let info = TreeInfo {
             via: Via::Raw,
@@ -160,7 +165,10 @@ impl NtfsTree {
     /// be failing.
     fn comparison(&self, folder: Folder) -> Option<Arc<Comparison>> {
         let Folder::Record(record) = folder else { return None };
-        self.catalog.entry(record).filter(|entry| entry.is_directory())?;
+        let entry = self.catalog.entry(record)?;
+        if !entry.is_directory() || entry.has(entry_flag::RECORD_LOST) {
+            return None;
+        }
         let known = || self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         {
             let known = known();
@@ -278,9 +286,14 @@ impl Tree for NtfsTree {
     }
 
     fn facts(&self, id: NodeId, name: Option<&NtName>) -> Result<Metadata, TreeError> {
-        if self.is_made_up(id) {
+        let has_record = |entry: &CatalogEntry| !entry.has(entry_flag::RECORD_LOST);
+        if self.is_made_up(id) || !self.catalog.node(id).is_none_or(has_record) {
             let lost = "the folder's own record is lost, and with it owner, permissions and times";
-            let is_lost = is_lost_folder(id) || id == self.root();
+            let is_lost = match Folder::from_id(id) {
+                Folder::Orphans => false,
+                Folder::Lost(..) => is_lost_folder(id),
+                Folder::Record(_) => true,
+            };
             let damaged = is_lost.then(|| lost.to_owned());
             return Ok(Metadata { damaged: damaged.into_iter().collect(), ..Metadata::default() });
         }
@@ -401,7 +414,10 @@ impl Tree for NtfsTree {
     }
 
     fn is_damaged(&self, id: NodeId) -> bool {
-        const FLAGS: u8 = entry_flag::DAMAGED | entry_flag::REVIVED | entry_flag::OVERWRITTEN;
+        const FLAGS: u8 = entry_flag::DAMAGED
+            | entry_flag::REVIVED
+            | entry_flag::OVERWRITTEN
+            | entry_flag::RECORD_LOST;
         is_lost_folder(id)
             || self.catalog.node(id).is_some_and(|entry| {
                 let folder = Folder::Record(entry.record);

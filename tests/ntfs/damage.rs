@@ -209,8 +209,9 @@ fn a_folder_whose_record_is_bad_keeps_its_files_and_its_name() {
     let lost = number(sound.lookup(&folder.into()).unwrap());
     image.overwrite(record_offset(&image, lost), b"BAAD");
     let tree = open(&image);
-    assert_eq!(codes(&tree), ["ntfs-record-bad", "ntfs-orphans"]);
+    assert_eq!(codes(&tree), ["ntfs-record-bad", "ntfs-folder-lost"]);
     let paths = walk(&tree);
+    assert_eq!(paths, walk(&sound), "at their place, and nowhere else");
     assert!(walk(&sound).iter().all(|path| paths.contains(path)), "{paths:?}");
     let id = tree.lookup(&folder.into()).unwrap();
     assert!(tree.node(id).unwrap().is_plain_directory() && tree.is_damaged(id));
@@ -235,8 +236,7 @@ fn an_index_that_leads_back_up_makes_no_cycle() {
     let tree = open(&image);
     let paths = walk(&tree);
     assert!(paths.contains(&format!("{FILES}/small")), "{paths:?}");
-    // At its place, and among the orphans.
-    assert_eq!(paths.iter().filter(|path| path.ends_with("alice/small")).count(), 2);
+    assert_eq!(paths.iter().filter(|path| path.ends_with("alice/small")).count(), 1);
 }
 
 #[test]
@@ -244,22 +244,25 @@ fn a_directory_that_is_gone_leaves_its_files_findable() {
     need!("fuse");
     let image = image();
     let sound = open(&image);
-    let lost = number(sound.lookup(&"StateStore".into()).unwrap());
-    // As a deletion does it: not in use, and another sequence number.
-    patch_record(&image, lost, |record| {
-        record[0x16] = 0;
-        record[0x10] += 1;
-    });
+    let lost = number(sound.lookup(&"StateStore/USMT".into()).unwrap());
+    // As a deletion does it: not in use, and another sequence number. And the folder above it,
+    // whose index had its name.
+    for folder in [lost, number(sound.lookup(&"StateStore".into()).unwrap())] {
+        patch_record(&image, folder, |record| {
+            record[0x16] = 0;
+            record[0x10] += 1;
+        });
+    }
     let tree = open(&image);
     assert_eq!(codes(&tree), ["ntfs-orphans"]);
-    let found = tree.find_named(&["USMT"], &Silent).unwrap();
-    let expected = format!("$Orphans/{lost}-1/USMT");
+    let found = tree.find_named(&["File"], &Silent).unwrap();
+    let expected = format!("$Orphans/{lost}-1/File");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0.to_string(), expected);
     assert_eq!(tree.lookup(&found[0].0).unwrap(), found[0].1);
     let paths = walk(&tree);
-    assert!(paths.contains(&format!("{expected}/File/C$/Users/alice/small")));
-    let path = format!("{expected}/File/C$/Users/alice/file 7");
+    assert!(paths.contains(&format!("{expected}/C$/Users/alice/small")));
+    let path = format!("{expected}/C$/Users/alice/file 7");
     compare::same_bytes(&read_with_holes(&tree, &path).0, &noise(7, 10_000), Path::new(&path));
     for folder in ["$Orphans", &format!("$Orphans/{lost}-1")] {
         let id = tree.lookup(&folder.into()).unwrap();
@@ -270,13 +273,15 @@ fn a_directory_that_is_gone_leaves_its_files_findable() {
     // Used again for another directory: the files are not in that one.
     patch_record(&image, lost, |record| {
         record[0x16] = 3;
-        let name = damage::value(record, kind::FILE_NAME, 0) + 0x42;
-        record[name] = b'Z';
+        let name = damage::value(record, kind::FILE_NAME, 0);
+        record[name..name + 8].copy_from_slice(&sound.root().0.to_le_bytes());
+        record[name + 0x42] = b'Z';
     });
     let tree = open(&image);
-    let again = tree.lookup(&"ZtateStore".into()).unwrap();
-    assert_eq!(tree.children(again).unwrap(), []);
-    assert_eq!(tree.find_named(&["USMT"], &Silent).unwrap()[0].0.to_string(), expected);
+    let again = tree.lookup(&"ZSMT".into()).unwrap();
+    let only = tree.children(again).unwrap();
+    assert!(only.iter().all(|entry| tree.node(entry.node).is_err() || entry.name != "File".into()));
+    assert_eq!(tree.find_named(&["File"], &Silent).unwrap()[0].0.to_string(), expected);
 }
 
 #[test]
@@ -564,7 +569,7 @@ fn records_of_zeros_or_of_a_pattern_cost_their_files_by_name() {
     let folder = number(sound.lookup(&"StateStore/USMT/File/C$".into()).unwrap());
     image.overwrite(record_offset(&image, folder), &[0; 1024]);
     let tree = open(&image);
-    assert_eq!(codes(&tree), ["ntfs-record-blank", "ntfs-orphans"]);
+    assert_eq!(codes(&tree), ["ntfs-record-blank", "ntfs-folder-lost"]);
     assert!(tree.findings()[0].what.starts_with("4 file records"), "{:?}", tree.findings());
     let paths = walk(&tree);
     assert!(walk(&sound).iter().all(|path| paths.contains(path)), "{paths:?}");

@@ -100,7 +100,8 @@ fn what_ddrescue_did_not_read_is_a_hole_by_name() {
             (&file.as_str().into(), &"hole".into())
         );
         let findings = run.events("finding");
-        let finding = findings.iter().find(|event| event["code"] == "image-unread").expect("a finding");
+        let finding =
+            findings.iter().find(|event| event["code"] == "image-unread").expect("a finding");
         assert!(finding["what"].as_str().unwrap().contains("512 bytes of the image"), "{finding}");
     }
     // A log of another program is not a mapfile.

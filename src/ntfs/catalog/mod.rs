@@ -63,6 +63,8 @@ pub(crate) mod entry_flag {
     pub(crate) const REVIVED: u8 = 16;
     /// The same, and its clusters belong to another file.
     pub(crate) const OVERWRITTEN: u8 = 32;
+    /// A folder without a record: the index above names it, and files say that they are in it.
+    pub(crate) const RECORD_LOST: u8 = 64;
 }
 
 /// [`Entry::lcn`] of a file whose data has no place.

@@ -67,6 +67,10 @@ pub(crate) struct Report {
     /// Records that lost their in-use bit, while bitmap and index still have the file: they are
     /// in the catalog ([`entry_flag::REVIVED`]).
     pub(crate) revived: Tally,
+    /// Records that are not in use, although the bitmap says so: a file may be among them.
+    pub(crate) unsettled: u64,
+    /// Folders whose record is lost, and which an index names.
+    pub(crate) reattached: u64,
     /// One bit a record: not in use any more, but still telling of a file.
     pub(crate) deleted: Vec<u64>,
     /// What the catalog had to put right.
@@ -241,6 +245,7 @@ impl Sweep {
                 self.report.revived.add(u64::from(number));
                 return self.base(volume, number, &record, entry_flag::REVIVED);
             }
+            self.report.unsettled += u64::from(self.is_marked(number));
             if record.base.is_none() && u64::from(number) >= known::FIRST_USER {
                 // Grows as they are met: a table may claim to be of any size.
                 let word = number as usize / 64;

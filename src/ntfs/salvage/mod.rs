@@ -3,3 +3,4 @@
 
 pub(crate) mod deleted;
 pub(crate) mod listing;
+pub(crate) mod reattach;
