@@ -130,11 +130,11 @@ fn number(word: &str) -> Option<u64> {
 fn is_mapfile(path: &Path) -> bool {
     use io::Read;
     let mut start = String::new();
-    let file = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
-        true => fs::File::open(path),
-        false => Err(io::ErrorKind::InvalidInput.into()),
-    });
-    let read = file.and_then(|file| file.take(64).read_to_string(&mut start));
+    // Before opening: opening a pipe would wait for its other end.
+    if !path.is_file() {
+        return false;
+    }
+    let read = fs::File::open(path).and_then(|file| file.take(64).read_to_string(&mut start));
     read.is_ok() && BEGINNINGS.iter().any(|beginning| start.starts_with(beginning))
 }
 

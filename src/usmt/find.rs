@@ -228,36 +228,7 @@ fn group(found: Vec<Found>, volumes: &[StoreVolume]) -> Vec<Store> {
             }
         }
     }
-    for mut part in others {
-        let guid = guid_of(&part).unwrap_or_default();
-        let mut homes: Vec<(usize, char)> = stores
-            .iter()
-            .enumerate()
-            .filter(|(_, (store, _))| is_lost(&store.parts[0]) == is_lost(&part))
-            .filter_map(|(number, listing)| Some((number, listed_drive(listing, &part)?)))
-            .collect();
-        // Of a store and its clone, the one on the same disk.
-        if homes.len() > 1 {
-            homes.retain(|(number, _)| disk(&stores[*number].0.parts[0]) == disk(&part));
-        }
-        if let [(home, letter)] = homes[..] {
-            if part.drive.letter != Some(letter) {
-                part.drive.letter = Some(letter);
-                part.drive.from = DriveFrom::HardlinkMain;
-            }
-            let store = &mut stores[home].0;
-            store.misfits.push(Misfit { path: part.windows_path(), drive: letter, guid });
-            store.parts.push(part);
-            continue;
-        }
-        let beside = stores.iter_mut().find(|(store, _)| is_beside(store, &part));
-        if let Some((store, _)) = beside
-            && !guid.is_empty()
-        {
-            store.strangers.push((part.windows_path(), guid));
-        }
-        alone.push(part);
-    }
+    alone.extend(join_by_drive(&mut stores, others, volumes));
     let mut stores: Vec<Store> = stores
         .into_iter()
         .map(|(mut store, listed)| {
@@ -293,6 +264,45 @@ fn group(found: Vec<Found>, volumes: &[StoreVolume]) -> Vec<Store> {
     stores.sort_by_key(|store| is_lost(&store.parts[0]));
     part_ids(&mut stores);
     stores
+}
+
+/// Puts parts whose GUID no store lists into the store that lists their drive, and returns the
+/// others.
+fn join_by_drive(stores: &mut [Listing], others: Vec<Part>, volumes: &[StoreVolume]) -> Vec<Part> {
+    let is_lost = |part: &Part| volumes.get(part.volume).is_some_and(|v| v.is_lost);
+    let disk = |part: &Part| volumes.get(part.volume).map(|v| v.disk.as_str());
+    let mut alone: Vec<Part> = Vec::new();
+    for mut part in others {
+        let guid = guid_of(&part).unwrap_or_default();
+        let mut homes: Vec<(usize, char)> = stores
+            .iter()
+            .enumerate()
+            .filter(|(_, (store, _))| is_lost(&store.parts[0]) == is_lost(&part))
+            .filter_map(|(number, listing)| Some((number, listed_drive(listing, &part)?)))
+            .collect();
+        // Of a store and its clone, the one on the same disk.
+        if homes.len() > 1 {
+            homes.retain(|(number, _)| disk(&stores[*number].0.parts[0]) == disk(&part));
+        }
+        if let [(home, letter)] = homes[..] {
+            if part.drive.letter != Some(letter) {
+                part.drive.letter = Some(letter);
+                part.drive.from = DriveFrom::HardlinkMain;
+            }
+            let store = &mut stores[home].0;
+            store.misfits.push(Misfit { path: part.windows_path(), drive: letter, guid });
+            store.parts.push(part);
+            continue;
+        }
+        let beside = stores.iter_mut().find(|(store, _)| is_beside(store, &part));
+        if let Some((store, _)) = beside
+            && !guid.is_empty()
+        {
+            store.strangers.push((part.windows_path(), guid));
+        }
+        alone.push(part);
+    }
+    alone
 }
 
 /// The GUID in the name of a secondary part's marker.

@@ -193,7 +193,7 @@ fn sound() -> Sound {
     let old = fs::read(image.path()).unwrap();
     image.fill(RW, after);
     let now = fs::read(image.path()).unwrap();
-    let structures = Structures::of(&now);
+    let structures = Structures::of(&now).unwrap();
     Sound { now: Arc::new(now), before: old, structures }
 }
 

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use anyhow::{Context as _, Result};
+
 use crate::rng::Rng;
 
 const SECTOR: usize = 512;
@@ -46,7 +48,7 @@ pub struct Structures {
 fn number(bytes: &[u8], at: usize, length: usize) -> usize {
     let mut number = [0; 8];
     number[..length].copy_from_slice(&bytes[at..at + length]);
-    usize::try_from(u64::from_le_bytes(number)).expect("64 bits")
+    usize::try_from(u64::from_le_bytes(number)).unwrap_or(usize::MAX)
 }
 
 /// A file record with its fix-up undone.
@@ -86,7 +88,7 @@ fn extents(record: &[u8], at: usize, cluster: usize) -> Vec<(Option<usize>, usiz
             let mut delta = [if negative { 0xFF } else { 0 }; 8];
             delta[..offsets].copy_from_slice(bytes);
             lcn += i64::from_le_bytes(delta);
-            usize::try_from(lcn).expect("a cluster of the volume") * cluster
+            usize::try_from(lcn).unwrap_or(0) * cluster
         });
         found.push((place, clusters * cluster));
         run += 1 + sizes + offsets;
@@ -96,7 +98,10 @@ fn extents(record: &[u8], at: usize, cluster: usize) -> Vec<(Option<usize>, usiz
 
 impl Structures {
     /// Finds them on a sound volume with records of 1 KiB and index blocks of 4 KiB.
-    pub fn of(volume: &[u8]) -> Self {
+    ///
+    /// # Errors
+    /// `$MFT` has no data.
+    pub fn of(volume: &[u8]) -> Result<Self> {
         let cluster = number(volume, 0x0B, 2) * usize::from(volume[0x0D]);
         let mut found = Self {
             bytes: volume.len(),
@@ -105,12 +110,12 @@ impl Structures {
             ..Self::default()
         };
         let mft = record(volume, number(volume, 0x30, 8) * cluster);
-        let data = attributes(&mft).into_iter().find(|a| a.0 == 0x80).expect("$MFT has data");
+        let data =
+            attributes(&mft).into_iter().find(|a| a.0 == 0x80).context("$MFT without data")?;
         let places = extents(&mft, data.1, cluster);
-        let records = places.iter().flat_map(|(place, length)| {
-            let place = place.expect("$MFT is not sparse");
-            (place..place + length).step_by(RECORD)
-        });
+        let places =
+            places.iter().filter_map(|(place, length)| Some((*place)?..(*place)? + length));
+        let records = places.flat_map(|place| place.step_by(RECORD));
         let written = number(&mft, data.1 + 0x38, 8) / RECORD;
         for (index, at) in records.take(written).enumerate() {
             if &volume[at..at + 4] != b"FILE" || volume[at + 0x16] & 1 == 0 {
@@ -146,7 +151,7 @@ impl Structures {
                 }
             }
         }
-        found
+        Ok(found)
     }
 
     /// Breaks one structure, or (rarely) two. `before` is the volume at an earlier time.
