@@ -1,4 +1,4 @@
-//! All fuzz targets in one program, since each of twenty-three would be linked with the
+//! All fuzz targets in one program, since each of two dozen would be linked with the
 //! whole library. The variable `LIFEBOAT_FUZZ` names the target that gets libFuzzer's
 //! bytes; it reaches the processes that libFuzzer starts by itself, too.
 #![no_main]
@@ -25,6 +25,7 @@ targets!(
     logs,
     lznt1,
     lzx,
+    mapfile,
     mig,
     ntfs_boot,
     ntfs_record,

@@ -211,6 +211,22 @@ fn write_the_seeds() {
     let tiny = tiny_volume::make();
     write("ntfs_volume", "tiny", &tiny);
     write("ntfs_boot", "tiny", &tiny[..512]);
+    // A folder and a file: blank, without their in-use bit, in each other's place.
+    let record = |number: usize| 512 * (1 + number)..512 * (2 + number);
+    for number in [24, 25] {
+        let mut broken = tiny.clone();
+        broken[record(number).start + 0x16] &= !1;
+        write("ntfs_volume", &format!("not-in-use{number}"), &broken);
+        broken[record(number)].fill(0);
+        write("ntfs_volume", &format!("blank{number}"), &broken);
+    }
+    let mut swapped = tiny.clone();
+    swapped.copy_within(record(24), record(25).start);
+    write("ntfs_volume", "foreign", &swapped);
+    let map =
+        "# Mapfile. Created by GNU ddrescue version 1.27\n0x200 ?\n0x0 0x200 +\n0x200 512 -\n";
+    write("mapfile", "new", map.as_bytes());
+    write("mapfile", "old", b"0 +\n0 01000 +\n512 1 /\n");
     for number in [25, 27, 29, 30, 31, 32] {
         let record = &tiny[512 * (1 + number)..512 * (2 + number)];
         write("ntfs_record", &format!("tiny{number}"), record);

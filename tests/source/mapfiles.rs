@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use lifeboat::model::monitor::Silent;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
-use support::program::{Run, lifeboat};
+use support::program::lifeboat;
 
 const USERS: &str = "StateStore/USMT/File/C$/Users";
 
