@@ -10,7 +10,7 @@ use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
 use crate::set::format::hash::from_hex;
-use crate::set::format::manifest::{self, Data, Member, MemberKind};
+use crate::set::format::manifest::{self, ContentKind, Data, Member, MemberKind};
 use crate::set::format::rescue::{SealOutcome, SealState};
 
 /// The number of differences in metadata that are listed; a copy may have lost
@@ -297,10 +297,10 @@ impl<'a> Comparer<'a> {
             let known = data.holes.is_empty();
             from_hex(&data.sha256).filter(|_| known).and_then(|h| Hash::try_from(h).ok())
         };
-        let content = member.content.as_deref();
-        let missing = content == Some(manifest::MISSING);
+        let content = member.content.as_ref();
+        let missing = content == Some(&ContentKind::Missing);
         let data = member.data.as_ref().filter(|_| !missing);
-        let no_size = content == Some(manifest::EFS_RAW);
+        let no_size = content == Some(&ContentKind::EfsRaw);
         let security = member.security.as_deref().and_then(manifest::from_base64);
         let known = member.times.modified != 0;
         let now = Present {

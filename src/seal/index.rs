@@ -9,7 +9,7 @@ use super::parts::split;
 use super::read::{Seal, Unsound};
 use crate::model::metadata::attributes;
 use crate::set::format::hash::from_hex;
-use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
+use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind, from_base64};
 
 /// The number of files, folders and streams in one seal: 256 MiB of memory.
 const MAX_ENTRIES: usize = 4 << 20;
@@ -135,11 +135,11 @@ impl Index {
     }
 
     fn entry(&self, part: usize, below: &[u8], member: &Member) -> Entry {
-        let bits = match (member.kind, member.content.as_deref()) {
+        let bits = match (member.kind, &member.content) {
             (MemberKind::Directory, _) => flag::FOLDER,
             (MemberKind::Link, _) => flag::LINK,
-            (MemberKind::File, Some(manifest::EFS_RAW)) => flag::EFS | flag::NO_SIZE,
-            (MemberKind::File, Some(manifest::MISSING)) => flag::NO_SIZE,
+            (MemberKind::File, Some(ContentKind::EfsRaw)) => flag::EFS | flag::NO_SIZE,
+            (MemberKind::File, Some(ContentKind::Missing)) => flag::NO_SIZE,
             (MemberKind::File, _) => 0,
         };
         let security = member.security.as_deref().and_then(from_base64);
@@ -152,9 +152,7 @@ impl Index {
             bits: bits | self.rights(security.as_deref()) << RIGHTS_SHIFT,
         };
         match &member.data {
-            Some(data) if member.content.as_deref() != Some(manifest::MISSING) => {
-                with_data(entry, data)
-            }
+            Some(data) if member.content != Some(ContentKind::Missing) => with_data(entry, data),
             _ => entry,
         }
     }
@@ -186,7 +184,7 @@ impl Index {
         let reparse = member.reparse.as_deref().and_then(from_base64);
         // Compact OS data is read as plain data, so its reparse data does not
         // count.
-        let reparse = reparse.filter(|_| member.content.as_deref() != Some(manifest::WOF));
+        let reparse = reparse.filter(|_| member.content != Some(ContentKind::Wof));
         self.facts(member.attributes, member.times.created, reparse.as_deref())
     }
 

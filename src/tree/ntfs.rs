@@ -18,6 +18,7 @@ use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
+use crate::model::bytes::utf16;
 use crate::model::finding::{Finding, Severity};
 use crate::model::metadata::{
     Content, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
@@ -494,11 +495,7 @@ fn made_up(id: NodeId) -> Node {
 fn label(volume: &Arc<Volume>) -> Option<String> {
     let file = File::load(volume, known::VOLUME, &Vec::new).ok()?;
     match &file.find(kind::VOLUME_NAME, None)?.body {
-        Body::Resident(bytes) => {
-            let units: Vec<_> =
-                bytes.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
-            Some(String::from_utf16_lossy(&units))
-        }
+        Body::Resident(bytes) => Some(String::from_utf16_lossy(&utf16(bytes))),
         Body::NonResident { .. } => None,
     }
 }

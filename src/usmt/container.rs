@@ -20,6 +20,7 @@ use std::io::{self, Read};
 
 use flate2::read::ZlibDecoder;
 
+use crate::model::bytes::{u32_at, utf16};
 use crate::model::monitor::Monitor;
 use crate::tree::{Stream, TreeError};
 use crate::usmt::layout::FILE;
@@ -162,9 +163,8 @@ struct Header {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         bytes.starts_with(RECORD_MAGIC).then_some(())?;
-        Some(Self { name_bytes: word(4)?, size: word(8)? })
+        Some(Self { name_bytes: u32_at(bytes, 4)?, size: u32_at(bytes, 8)? })
     }
 
     fn is_possible(&self) -> bool {
@@ -200,9 +200,7 @@ fn record(
         report.problem(start, None, "the container ends inside a record's name");
         return Ok(false);
     }
-    let units: Vec<u16> =
-        name.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let name = String::from_utf16_lossy(&units).trim_end_matches('\0').to_owned();
+    let name = String::from_utf16_lossy(&utf16(&name)).trim_end_matches('\0').to_owned();
     report.records += 1;
     report.count(&name, u64::from(header.size - header.name_bytes));
     report.has_catalog |= name.eq_ignore_ascii_case("CATALOG.IMG");

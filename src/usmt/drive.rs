@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::model::bytes::utf16;
 use crate::model::metadata::NodeId;
 use crate::tree::Tree;
 
@@ -58,14 +59,10 @@ impl Drive {
 /// Other lines are skipped.
 pub(super) fn parse_hardlink_main(bytes: &[u8]) -> Vec<(char, String)> {
     // UTF-8 or UTF-16: which one is not documented.
-    let text = if let Some(utf16) = bytes.strip_prefix(&[0xFF, 0xFE]) {
-        let units: Vec<u16> =
-            utf16.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        String::from_utf16_lossy(&units)
+    let text = if let Some(marked) = bytes.strip_prefix(&[0xFF, 0xFE]) {
+        String::from_utf16_lossy(&utf16(marked))
     } else if bytes.get(1) == Some(&0) {
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        String::from_utf16_lossy(&units)
+        String::from_utf16_lossy(&utf16(bytes))
     } else {
         String::from_utf8_lossy(bytes).into_owned()
     };

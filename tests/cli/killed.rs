@@ -76,6 +76,13 @@ fn is_there(dest: &Path, name: &str) -> bool {
     folders.into_iter().any(|folder| folder.path().join(name).exists())
 }
 
+/// Bytes of the store that are at the destination so far.
+fn written(dest: &Path) -> u64 {
+    let folders = fs::read_dir(dest).into_iter().flatten().flatten();
+    let partial = folders.map(|folder| folder.path().join("store.tar.zst.partial"));
+    partial.filter_map(|path| fs::metadata(path).ok()).map(|data| data.len()).max().unwrap_or(0)
+}
+
 #[test]
 fn killed_at_any_moment_it_becomes_the_same_set() {
     let shm = Path::new("/dev/shm");
@@ -111,10 +118,16 @@ fn killed_at_any_moment_it_becomes_the_same_set() {
     for number in 0..KILLS {
         let broken = place(&format!("broken {number}"));
         let after = whole_run * number / KILLS;
-        let child = broken.start();
-        std::thread::sleep(after);
+        let mut child = broken.start();
+        // On a busy machine the time says little of how far it is.
+        let bytes = whole["store.tar.zst"].len() as u64 * u64::from(number) / u64::from(KILLS);
+        if number % 2 == 0 {
+            std::thread::sleep(after);
+        } else {
+            until(&mut child, || written(&broken.dest) >= bytes);
+        }
         killed += u32::from(kill(child));
-        let mut when = format!("killed after {after:?}");
+        let mut when = format!("killed after {after:?} or {bytes} bytes");
         if number % 4 == 3 && !broken.is_whole() {
             // ... and once more while it goes on.
             let child = broken.start();

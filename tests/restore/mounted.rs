@@ -14,7 +14,7 @@ use lifeboat::restore::{
     Destinations, MARKER, Options, RestoreError, Restored, Verified, restore, restore_verified,
     verify_restored,
 };
-use lifeboat::set::format::manifest::{self, MemberKind, to_base64};
+use lifeboat::set::format::manifest::{ContentKind, MemberKind, to_base64};
 use lifeboat::tree::Tree;
 use lifeboat::tree::host::HostTree;
 use support::made_set::{self, MadeSet, TICKS};
@@ -304,7 +304,7 @@ fn damage_in_the_set_is_reported_and_the_rest_is_restored() {
     set.break_data("C/pierced", 2000..6000);
     set.change_hash("C/changed");
     set.edit("C/lost", |m| {
-        m.content = Some(manifest::MISSING.to_owned());
+        m.content = Some(ContentKind::Missing);
         m.lose(LossKind::NotHere, "in the cloud");
     });
     let dir = tempfile::tempdir().unwrap();
@@ -410,7 +410,7 @@ fn all_metadata_is_restored_to_an_ntfs_3g_mount() {
     let compact = format!("{dir}/compact");
     set.file(&compact, b"plain here");
     set.edit(&compact, |m| {
-        m.content = Some(manifest::WOF.to_owned());
+        m.content = Some(ContentKind::Wof);
         m.reparse = Some(to_base64(&made_set::reparse(0x8000_0017, &[0; 16])));
     });
 
@@ -530,7 +530,7 @@ fn what_could_not_be_restored_is_counted_once() {
     let file = |name: &str| format!("C/StateStore/USMT/File/{name}");
     let mut set = small_store();
     set.file(&file("secret.docx"), b"Windows' raw form");
-    set.edit(&file("secret.docx"), |m| m.content = Some(manifest::EFS_RAW.to_owned()));
+    set.edit(&file("secret.docx"), |m| m.content = Some(ContentKind::EfsRaw));
     set.link(&file("secret link"), &file("secret.docx"));
     set.file(&file("damaged"), &[7; 10_000]);
     set.break_data(&file("damaged"), 100..600);

@@ -8,7 +8,7 @@ use lifeboat::model::loss::{Hole, LossKind};
 use lifeboat::model::metadata::{FileTime, NodeId, Times};
 use lifeboat::model::monitor::{Collect, Silent};
 use lifeboat::model::name::{NtName, NtPath};
-use lifeboat::set::format::manifest::{Line, Member, MemberKind, from_base64};
+use lifeboat::set::format::manifest::{ContentKind, Line, Member, MemberKind, from_base64};
 use lifeboat::set::read::reader::{DataReader, SetReader};
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::writer::OffloadOptions;
@@ -184,9 +184,9 @@ fn every_loss_is_named_and_nothing_stops() {
     assert_eq!(get("stream refuses").1[1], [0; 1000]);
     assert_eq!(get("efs raw").1[0].len(), 1000);
     let content = |name: &str| get(name).0.content.clone();
-    assert_eq!(content("efs raw").as_deref(), Some("efs-raw"));
+    assert_eq!(content("efs raw"), Some(ContentKind::EfsRaw));
     for name in ["refuses", "efs", "cloud", "unknowable"] {
-        assert_eq!((content(name).as_deref(), get(name).1[0].len()), (Some("missing"), 0));
+        assert_eq!((content(name), get(name).1[0].len()), (Some(ContentKind::Missing), 0));
     }
 
     let monitor = Collect::default();

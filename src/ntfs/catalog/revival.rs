@@ -52,20 +52,31 @@ impl Revival {
 
     fn lists(&mut self, volume: &Arc<Volume>, folder: FileRef, wanted: &(NtName, FileRef)) -> bool {
         if !self.indexes.iter().any(|(known, _)| *known == folder) {
-            if self.read >= MAX_INDEXES {
-                return false;
+            let mut names = Vec::new();
+            // After a wipe, the folders of a million deleted files are deleted, too.
+            if is_same_folder(volume, folder) {
+                if self.read >= MAX_INDEXES {
+                    return false;
+                }
+                self.read += 1;
+                let listing = File::load(volume, folder.number(), &Vec::new)
+                    .and_then(|file| index::list(volume, &file));
+                names = listing.map(|listing| listing.names).unwrap_or_default();
+                names.sort();
             }
-            self.read += 1;
-            let listing = File::load(volume, folder.number(), &Vec::new)
-                .and_then(|file| index::list(volume, &file));
-            let mut names = listing.map(|listing| listing.names).unwrap_or_default();
-            names.sort();
             self.indexes.truncate(KEPT - 1);
             self.indexes.push_front((folder, names));
         }
         let known = self.indexes.iter().find(|(known, _)| *known == folder);
         known.is_some_and(|(_, names)| names.binary_search(wanted).is_ok())
     }
+}
+
+/// Whether the record still is that of the folder, in use or not.
+fn is_same_folder(volume: &Volume, folder: FileRef) -> bool {
+    let Ok((mut bytes, at)) = volume.read_record(folder.number()) else { return false };
+    let record = Record::parse(&mut bytes, at);
+    record.is_ok_and(|record| record.is_directory && folder.fits(record.sequence))
 }
 
 /// Marks the revived files that share clusters with another file: what is there is not

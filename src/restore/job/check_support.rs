@@ -6,7 +6,7 @@ use super::{Job, Place, ntfs_compression};
 use crate::restore::descriptor;
 use crate::restore::error::RestoreError;
 use crate::restore::place::{FactKind, MISSED};
-use crate::set::format::manifest::{self, Member, MemberKind, from_base64};
+use crate::set::format::manifest::{ContentKind, Member, MemberKind, from_base64};
 
 impl Job<'_> {
     /// One loss for each kind of metadata, with the number of files.
@@ -39,7 +39,7 @@ impl Job<'_> {
     /// Whether a member gets its metadata: a root, and an existing folder on the way
     /// to a part, keep theirs.
     fn gets_metadata(&mut self, member: &Member, place: &Place) -> bool {
-        if place.at.is_empty() || member.content.as_deref() == Some(manifest::MISSING) {
+        if place.at.is_empty() || member.content == Some(ContentKind::Missing) {
             return false;
         }
         let is_above = self.parts.iter().any(|part| {

@@ -4,6 +4,7 @@
 
 use super::Job;
 use super::apply_metadata::times;
+use crate::model::bytes::u32_at;
 use crate::model::metadata::is_name_surrogate;
 use crate::restore::error::RestoreError;
 use crate::restore::place::{Fact, FactKind};
@@ -13,7 +14,7 @@ use crate::tree::host::HostTree;
 
 /// Whether reparse data hides children.
 pub(super) fn is_cover(kind: MemberKind, reparse: &[u8]) -> bool {
-    let tag = reparse.first_chunk().map(|tag| u32::from_le_bytes(*tag));
+    let tag = u32_at(reparse, 0);
     kind == MemberKind::Directory && tag.is_some_and(|tag| !is_name_surrogate(tag))
 }
 

@@ -35,7 +35,7 @@ use crate::model::metadata::attributes;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
 use crate::set::error::SetError;
-use crate::set::format::manifest::{self, Data, Member, MemberKind};
+use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind};
 
 /// Bytes that are read and written at a time.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -286,11 +286,11 @@ impl<'a> Job<'a> {
             self.tally.lose(&member.path, LossKind::Unreadable, why);
             return Ok(false);
         }
-        match member.content.as_deref() {
+        match &member.content {
             // The set records its loss, which was reported; an empty file in its place
             // would look like the real one.
-            Some(manifest::MISSING) => return Ok(false),
-            Some(manifest::EFS_RAW) => return self.encrypted_file(set, member, place, data),
+            Some(ContentKind::Missing) => return Ok(false),
+            Some(ContentKind::EfsRaw) => return self.encrypted_file(set, member, place, data),
             _ => {}
         }
         if self.is_there_whole(member, place, data) {

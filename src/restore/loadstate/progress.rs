@@ -3,6 +3,8 @@
 //! comma as separator is known from published logs. The encoding is not documented,
 //! so both that Windows uses are read.
 
+use crate::model::bytes::utf16;
+
 /// A relevant line of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Said {
@@ -115,12 +117,7 @@ impl Watcher {
         };
         let line = match encoding {
             Encoding::Bytes => String::from_utf8_lossy(&self.pending[..end]).into_owned(),
-            Encoding::Utf16 => {
-                let units = self.pending[..end].chunks_exact(2);
-                let units: Vec<u16> =
-                    units.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-                String::from_utf16_lossy(&units)
-            }
+            Encoding::Utf16 => String::from_utf16_lossy(&utf16(&self.pending[..end])),
         };
         self.pending.drain(..after);
         let is_cut = std::mem::take(&mut self.is_skipping);

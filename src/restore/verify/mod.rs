@@ -19,7 +19,7 @@ use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
-use crate::set::format::manifest::{self, Data, Member, MemberKind, from_base64};
+use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind, from_base64};
 use crate::tree::host::HostTree;
 use crate::tree::{Stream, Tree, TreeError};
 
@@ -112,7 +112,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn member(&mut self, member: &Member) {
-        if member.content.as_deref() == Some(manifest::MISSING) {
+        if member.content == Some(ContentKind::Missing) {
             return;
         }
         if self.job.is_some_and(|job| job.refuses(member.exact_path().as_deref())) {
@@ -177,7 +177,7 @@ impl Check<'_> {
             }
             return Ok(());
         }
-        if member.content.as_deref() != Some(manifest::EFS_RAW) {
+        if member.content != Some(ContentKind::EfsRaw) {
             let facts = seen.facts(tree, name)?;
             let (job, tally) = (self.job, &mut self.tally);
             compare_facts(member, &node, &facts, &opened.root, &mut |kind| {
@@ -193,7 +193,7 @@ impl Check<'_> {
                 self.tally.fact_differs(&member.path, FactKind::Compression);
             }
         }
-        let compares_data = !is_folder && member.content.as_deref() != Some(manifest::EFS_RAW);
+        let compares_data = !is_folder && member.content != Some(ContentKind::EfsRaw);
         if let Some(data) = member.data.as_ref().filter(|_| compares_data) {
             let mut stream = seen.data(tree)?;
             self.progress.files += 1;
@@ -310,7 +310,7 @@ fn compare_facts(
         None => true, // metadata that is not in the set comes from the file system
     };
     expect(FactKind::Security, same(&member.security, &facts.security));
-    let is_compact = member.content.as_deref() == Some(manifest::WOF);
+    let is_compact = member.content == Some(ContentKind::Wof);
     // Reparse data that hides children is compared when it is set.
     let is_later = is_compact || job::directory_reparse::of(member).is_some();
     expect(FactKind::Reparse, is_later || same(&member.reparse, &facts.reparse));

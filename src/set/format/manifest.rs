@@ -162,7 +162,7 @@ pub struct Member {
     /// OS data and is plain here), `efs-raw` (the raw export form), `missing` (no data
     /// was available; the losses give the reason).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
+    pub content: Option<ContentKind>,
     /// File attributes (MS-FSCC 2.6).
     #[serde(default)]
     pub attributes: u32,
@@ -232,12 +232,48 @@ pub struct Totals {
     pub losses: u64,
 }
 
-/// [`Member::content`] of a file without any available data.
-pub const MISSING: &str = "missing";
-/// [`Member::content`] of Compact OS data that is plain here.
-pub const WOF: &str = "wof";
-/// [`Member::content`] of an EFS file in the raw export form.
-pub const EFS_RAW: &str = "efs-raw";
+/// What stands in a set for a file's data, where that is not its bytes as they were on the disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum ContentKind {
+    /// Nothing: no data was available.
+    Missing,
+    /// The plain data of a file that Compact OS had compressed.
+    Wof,
+    /// The raw export of a file that EFS encrypts.
+    EfsRaw,
+    /// A kind that a later program wrote.
+    Other(String),
+}
+
+impl ContentKind {
+    /// The stable name, as in the manifest.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Missing => "missing",
+            Self::Wof => "wof",
+            Self::EfsRaw => "efs-raw",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for ContentKind {
+    fn from(name: String) -> Self {
+        let known = [Self::Missing, Self::Wof, Self::EfsRaw];
+        let found = known.into_iter().find(|kind| kind.as_str() == name);
+        found.unwrap_or(Self::Other(name))
+    }
+}
+
+impl From<ContentKind> for String {
+    fn from(kind: ContentKind) -> Self {
+        match kind {
+            ContentKind::Other(name) => name,
+            known => known.as_str().to_owned(),
+        }
+    }
+}
 
 impl Member {
     /// A member of this path (WTF-8) and kind, otherwise empty.

@@ -6,9 +6,12 @@
 
 use tar::EntryType;
 
-use super::manifest::{self, Data, Member, MemberKind, NamedStream, TimesLine, to_text};
+use super::manifest::{
+    self, ContentKind, Data, Member, MemberKind, NamedStream, TimesLine, to_text,
+};
 use super::pax::{self, Records};
 use super::ustar::{self, BLOCK, Header, padding};
+use crate::model::bytes::{slice, u16_at, u32_at, utf16};
 use crate::model::metadata::{FileTime, attributes};
 use crate::model::name::NtName;
 
@@ -71,11 +74,13 @@ pub fn member_header(member: &Member) -> Option<Vec<u8>> {
         (key::OBJECT_ID, &member.object_id),
         (key::EXTENDED_ATTRIBUTES, &member.extended_attributes),
         (key::SHORT_NAME, &member.short_name),
-        (key::CONTENT, &member.content),
     ] {
         if let Some(value) = value {
             records.push(key, value);
         }
+    }
+    if let Some(content) = &member.content {
+        records.push(key::CONTENT, content.as_str());
     }
     let entry_type = match (&link, member.kind) {
         (Some(_), _) => EntryType::Symlink,
@@ -202,17 +207,14 @@ pub struct LinkTarget {
 /// Reads a junction's or symbolic link's reparse data (MS-FSCC 2.1.2.4,
 /// 2.1.2.5); `None` for other tags and invalid data.
 pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {
-    let word = |at: usize| Some(u16::from_le_bytes(*reparse.get(at..)?.first_chunk()?));
-    let (mount_point, names) = match u32::from_le_bytes(*reparse.first_chunk()?) {
+    let (mount_point, names) = match u32_at(reparse, 0)? {
         0xA000_0003 => (true, 16),
         0xA000_000C => (false, 20),
         _ => return None,
     };
     let name = |at: usize| -> Option<Vec<u8>> {
-        let (offset, length) = (usize::from(word(at)?), usize::from(word(at + 2)?));
-        let bytes = reparse.get(names + offset..)?.get(..length)?;
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let (offset, length) = (u16_at(reparse, at)?, u16_at(reparse, at + 2)?);
+        let units = utf16(slice(reparse, names + usize::from(offset), usize::from(length))?);
         if units.is_empty() || units.contains(&0) {
             return None;
         }
@@ -306,7 +308,7 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
     member.object_id = text(key::OBJECT_ID);
     member.extended_attributes = text(key::EXTENDED_ATTRIBUTES);
     member.short_name = text(key::SHORT_NAME);
-    member.content = text(key::CONTENT);
+    member.content = text(key::CONTENT).map(ContentKind::from);
     Ok(Item::Member(Box::new(member)))
 }
 
@@ -388,7 +390,7 @@ mod tests {
                     object_id: blob(object_id),
                     extended_attributes: blob(ea),
                     short_name: Some("A~1".to_owned()),
-                    content: Some(manifest::WOF.to_owned()),
+                    content: Some(ContentKind::Wof),
                     ..Member::new(&path, kind)
                 }
             },

@@ -8,7 +8,7 @@ use crate::model::metadata::{Content, Metadata, Node, NodeKind};
 use crate::model::name::NtName;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{
-    self, Data, Member, MemberKind, NamedStream, to_base64, to_text,
+    ContentKind, Data, Member, MemberKind, NamedStream, to_base64, to_text,
 };
 use crate::tree::{Stream, TreeError};
 
@@ -81,7 +81,7 @@ fn look(
             let error = still_there(error)?;
             member.lose(LossKind::Unreadable, format!("only the name is known: {error}"));
             if is_file {
-                member.content = Some(manifest::MISSING.to_owned());
+                member.content = Some(ContentKind::Missing);
             }
             return Ok(None);
         }
@@ -126,7 +126,7 @@ fn look(
 /// Whether a file could not be opened now but perhaps later: another program may
 /// have it open.
 pub(crate) fn may_pass(member: &Member) -> bool {
-    member.content.as_deref() == Some(manifest::MISSING)
+    member.content == Some(ContentKind::Missing)
         && member.losses.iter().any(|loss| loss.kind == LossKind::Unreadable.as_str())
 }
 
@@ -150,7 +150,7 @@ fn open(
     };
     if let Some((kind, why)) = lost {
         member.lose(kind, format!("{size} bytes were not saved: {why}"));
-        member.content = Some(manifest::MISSING.to_owned());
+        member.content = Some(ContentKind::Missing);
         return Ok(None);
     }
     let raw = facts.content == Content::EfsRaw;
@@ -177,8 +177,8 @@ fn open(
                 member.data = Some(Data { size, ..Data::default() });
             }
             member.content = match facts.content {
-                Content::EfsRaw => Some(manifest::EFS_RAW.to_owned()),
-                Content::Wof(_) => Some(manifest::WOF.to_owned()),
+                Content::EfsRaw => Some(ContentKind::EfsRaw),
+                Content::Wof(_) => Some(ContentKind::Wof),
                 _ => None,
             };
             Ok(Some(stream))
@@ -187,7 +187,7 @@ fn open(
             let error = still_there(error)?;
             let what = format!("{size} bytes could not be read: {error}");
             member.lose(LossKind::Unreadable, what);
-            member.content = Some(manifest::MISSING.to_owned());
+            member.content = Some(ContentKind::Missing);
             Ok(None)
         }
     }

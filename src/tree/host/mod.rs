@@ -23,6 +23,9 @@ pub(crate) mod windows;
 #[cfg(windows)]
 pub use windows::{HostTree, privileges};
 
+#[cfg(target_os = "linux")]
+use crate::model::bytes::u32_at;
+
 /// Which facts are asked for, where each costs a call.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy)]
@@ -60,9 +63,8 @@ fn object_id(mut told: Vec<u8>) -> Option<Vec<u8>> {
 /// `ntifs.h` do). `reparse` has its header.
 #[cfg(target_os = "linux")]
 fn wof_algorithm(reparse: &[u8]) -> &'static str {
-    let word = |at: usize| reparse.get(at..at + 4).and_then(|b| b.try_into().ok());
     // After the 8-byte header: version, provider (2: a file), version, algorithm.
-    match (word(12).map(u32::from_le_bytes), word(20).map(u32::from_le_bytes)) {
+    match (u32_at(reparse, 12), u32_at(reparse, 20)) {
         (Some(2), Some(0)) => "XPRESS4K",
         (Some(2), Some(1)) => "LZX",
         (Some(2), Some(2)) => "XPRESS8K",

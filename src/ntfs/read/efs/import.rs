@@ -6,6 +6,7 @@ use super::{
     ENCRYPTION_HEADER, EXTENDED_SIGNATURE, FILE_HEADER, FILE_SIGNATURE, METADATA_MAX,
     METADATA_NAME, SEGMENT_HEADER, SEGMENT_SIGNATURE, STREAM_HEADER, STREAM_SIGNATURE,
 };
+use crate::model::bytes::utf16;
 use crate::model::name::NtName;
 
 /// Why bytes are not an export.
@@ -344,7 +345,7 @@ fn number(bytes: &[u8]) -> u64 {
 
 /// `name` of `:name:$DATA`, which is empty for the unnamed stream.
 fn data_stream_name(bytes: &[u8]) -> Option<NtName> {
-    let units: Vec<_> = bytes.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
+    let units = utf16(bytes);
     let units = units.strip_suffix(&[0]).unwrap_or(&units);
     let tail: Vec<_> = ":$DATA".encode_utf16().collect();
     let name = units.strip_prefix(&[u16::from(b':')])?.strip_suffix(&tail[..])?;

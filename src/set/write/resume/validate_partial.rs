@@ -6,6 +6,7 @@ use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use super::encrypted as sealed;
 use crate::destination::{Destination, DestinationFile, ErrorKind, read_full};
+use crate::model::bytes::u32_at;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::SetKey;
 use crate::set::error::SetError;
@@ -345,5 +346,5 @@ impl<'a> Prover<'a> {
 
 /// Whether a skippable frame begins there (RFC 8878, 3.1.2).
 fn is_skippable(bytes: &[u8]) -> bool {
-    bytes.first_chunk().is_some_and(|magic| u32::from_le_bytes(*magic) & !15 == 0x184D_2A50)
+    u32_at(bytes, 0).is_some_and(|magic| magic & !15 == 0x184D_2A50)
 }

@@ -9,6 +9,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::model::bytes::u64_at;
+
 /// One mounted file system.
 pub(super) struct Mount {
     /// As the kernel calls it: `ext4`, `fuseblk`, `cifs`.
@@ -100,7 +102,7 @@ impl Mount {
         }
         let mut sector = [0; 512];
         File::open(&self.source).ok()?.read_exact(&mut sector).ok()?;
-        let serial = sector[0x48..0x50].try_into().ok().map(u64::from_le_bytes);
+        let serial = u64_at(&sector, 0x48);
         serial.filter(|_| &sector[3..11] == b"NTFS    ")
     }
 

@@ -8,6 +8,7 @@ use super::xattrs::{
     XATTR_SIZE_MAX, get_xattr_raw, if_any, list_xattr, proc_path, stream_attribute,
 };
 use super::{Flavour, HostTree, Place, file_type, nt_name};
+use crate::model::bytes::u32_at;
 use crate::model::metadata::{
     Content, FileTime, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
     is_name_surrogate,
@@ -309,8 +310,7 @@ impl Shape {
     }
 
     fn tag(&self) -> Option<u32> {
-        let tag = self.reparse.as_deref()?.get(..4)?;
-        Some(u32::from_le_bytes(tag.try_into().ok()?))
+        u32_at(self.reparse.as_deref()?, 0)
     }
 
     /// What the unnamed stream is, when the kernel takes the file for `kind`.
