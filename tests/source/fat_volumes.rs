@@ -225,12 +225,216 @@ fn a_bad_sector_is_a_hole_and_a_broken_chain_too() {
     let device: Arc<dyn Device> = Arc::new(BadSectors { device: memory(bytes.clone()), bad });
     let (read_back, holes) = read(&open(device).unwrap(), path).unwrap();
     assert_eq!((read_back.len(), holes), (container().len(), 1));
-    // The table's first copy wiped: every file has a hole, none is short.
-    let mut wiped = bytes;
-    let table = usize::from(u16::from_le_bytes([wiped[14], wiped[15]])) * 512;
-    wiped[table + 4..table + 512 * 20].fill(0);
-    let (read_back, holes) = read(&open(memory(wiped)).unwrap(), path).unwrap();
+    // The table's first copy wiped: the second leads to the bytes, with a doubt.
+    let mut volume = Volume::new(bytes);
+    let (table, copy) = (volume.table, volume.copy);
+    volume.bytes[table + 4..table + 512 * 20].fill(0);
+    let tree = volume.open();
+    let (read_back, holes) = read(&tree, path).unwrap();
+    assert!(read_back == container() && holes == 0);
+    assert!(doubts(&tree, path)[0].contains("second copy"));
+    // Both: every file has a hole, none is short.
+    volume.bytes[copy + 4..copy + 512 * 20].fill(0);
+    let (read_back, holes) = read(&volume.open(), path).unwrap();
     assert_eq!((read_back.len(), holes), (container().len(), 1));
+}
+
+/// The bytes of a FAT volume, to damage them.
+#[derive(Clone)]
+struct Volume {
+    bytes: Vec<u8>,
+    table: usize,
+    copy: usize,
+    data: usize,
+    cluster: usize,
+}
+
+impl Volume {
+    fn new(bytes: Vec<u8>) -> Self {
+        let word = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+        let length = if word(22) == 0 { word(36) } else { word(22) } * 512;
+        let table = word(14) * 512;
+        let data = table + 2 * length + word(17) * 32;
+        let cluster = usize::from(bytes[13]) * 512;
+        Self { table, copy: table + length, data, cluster, bytes }
+    }
+
+    fn open(&self) -> FatTree {
+        open(memory(self.bytes.clone())).unwrap()
+    }
+
+    /// Where the entry with a short name is.
+    fn entry(&self, short: &[u8; 11]) -> usize {
+        (0..self.bytes.len()).step_by(32).find(|at| self.bytes[*at..].starts_with(short)).unwrap()
+    }
+
+    fn first_cluster(&self, entry: usize) -> u16 {
+        u16::from_le_bytes([self.bytes[entry + 26], self.bytes[entry + 27]])
+    }
+
+    /// Where the first cluster of what an entry names is.
+    fn place(&self, entry: usize) -> usize {
+        self.data + (usize::from(self.first_cluster(entry)) - 2) * self.cluster
+    }
+
+    /// Changes an entry of both copies of the table (FAT16).
+    fn link(&mut self, from: u16, to: u16) {
+        for table in [self.table, self.copy] {
+            let at = table + usize::from(from) * 2;
+            self.bytes[at..at + 2].copy_from_slice(&to.to_le_bytes());
+        }
+    }
+}
+
+/// What is said of a file or a folder.
+fn doubts(tree: &dyn Tree, path: &str) -> Vec<String> {
+    let id = tree.lookup(&NtPath::from(path)).unwrap();
+    let damaged = tree.facts(id, None).unwrap().damaged;
+    assert_eq!(tree.is_damaged(id), !damaged.is_empty());
+    assert!(damaged.iter().all(|text| text.len() <= 120), "{damaged:?}");
+    damaged
+}
+
+fn names(tree: &dyn Tree, path: &str) -> usize {
+    tree.children(tree.lookup(&NtPath::from(path)).unwrap()).unwrap().len()
+}
+
+/// Nothing is said of anything on it.
+fn is_without_doubt(tree: &dyn Tree) {
+    let mut pending = vec![tree.root()];
+    while let Some(id) = pending.pop() {
+        let damaged = tree.facts(id, None).unwrap().damaged;
+        assert!(damaged.is_empty(), "{damaged:?}");
+        pending.extend(tree.children(id).unwrap().iter().map(|entry| entry.node));
+    }
+}
+
+#[test]
+fn a_fat_folder_with_a_bad_sector_lists_the_rest_and_says_so() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let image = fat(dir.path(), "16", 20 * MIB);
+    let sound = Volume::new(fs::read(&image).unwrap());
+    is_without_doubt(&sound.open());
+    let bad = sound.entry(b"FILENU~9   ") / 512 * 512;
+    for filler in [&b"\0"[..], b"\xff", b"\xe5", b"U", b"BAD SECTOR "] {
+        let mut volume = sound.clone();
+        let sector = &mut volume.bytes[bad..bad + 512];
+        sector.iter_mut().zip(filler.iter().cycle()).for_each(|(byte, bad)| *byte = *bad);
+        let tree = volume.open();
+        let left = names(&tree, "many");
+        assert!((30..40).contains(&left), "{filler:?}: {left}");
+        assert!(!doubts(&tree, "many").is_empty(), "{filler:?}");
+        fs::write(&image, &volume.bytes).unwrap();
+        let to = dir.path().join(format!("sets-{}", filler[0]));
+        let guarded = Guarded::new(image.clone());
+        lifeboat(&["offload", guarded.arg(), "--path", r"\many", "--to", text(&to)]).expect(3);
+    }
+}
+
+#[test]
+fn a_store_that_a_damaged_fat_folder_hides_is_not_no_store() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let image = fat(dir.path(), "16", 20 * MIB);
+    let sound = Volume::new(fs::read(&image).unwrap());
+    for name in [b"STORE      ", b"USMT       "] {
+        for filler in [0, b'U'] {
+            let mut volume = sound.clone();
+            let at = volume.place(volume.entry(name));
+            let len = volume.cluster;
+            volume.bytes[at..at + len].fill(filler);
+            fs::write(&image, &volume.bytes).unwrap();
+            let guarded = Guarded::new(image.clone());
+            let found = lifeboat(&["detect", guarded.arg()]).expect(3);
+            assert!(found.stderr.contains("could not be read"), "{}", found.stderr);
+        }
+    }
+    // The root folder: nothing is listed, but clusters are in use.
+    let mut volume = sound.clone();
+    volume.bytes[sound.copy * 2 - sound.table..sound.data].fill(0);
+    fs::write(&image, &volume.bytes).unwrap();
+    lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(3);
+}
+
+#[test]
+fn fat_chains_that_cannot_be_are_holes_or_doubts() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let sound = Volume::new(fs::read(fat(dir.path(), "16", 20 * MIB)).unwrap());
+    let (path, entry) = ("store/large", sound.entry(b"LARGE      "));
+    let (first, size) = (sound.first_cluster(entry), entry + 28);
+    let with = |change: &dyn Fn(&mut Volume)| {
+        let mut volume = sound.clone();
+        change(&mut volume);
+        volume.open()
+    };
+    // Back into itself: what follows is a hole, not the same bytes again.
+    let tree = with(&|volume| volume.link(first + 2, first));
+    let (bytes, holes) = read(&tree, path).unwrap();
+    assert_eq!((bytes.len(), holes), (700_000, 1));
+    assert!(bytes[3 * sound.cluster..].iter().all(|byte| *byte == 0));
+    // Sizes that do not fit the chain.
+    for wrong in [0_u32, 600_000] {
+        let tree = with(&|v| v.bytes[size..size + 4].copy_from_slice(&wrong.to_le_bytes()));
+        assert_eq!(doubts(&tree, path).len(), 1, "{wrong}");
+    }
+    // One that is larger than the volume.
+    let tree = with(&|v| v.bytes[size..size + 4].copy_from_slice(&u32::MAX.to_le_bytes()));
+    assert!(doubts(&tree, path)[0].contains("cannot be"));
+    let (bytes, holes) = read(&tree, path).unwrap();
+    assert_eq!((bytes.len(), holes), (700_000_usize.next_multiple_of(sound.cluster), 0));
+    // Two files at one place.
+    let other = sound.entry(b"USMT    MIG");
+    let tree = with(&|v| v.bytes[other + 26..other + 28].copy_from_slice(&first.to_le_bytes()));
+    for path in [path, "store/USMT/USMT.MIG"] {
+        assert!(doubts(&tree, path)[0].contains("same cluster"), "{path}");
+    }
+    // The copies disagree.
+    let at = sound.table + usize::from(first) * 2;
+    let tree = with(&|v| v.bytes[at..at + 2].copy_from_slice(&(first + 2).to_le_bytes()));
+    assert_eq!(doubts(&tree, path).len(), 1);
+}
+
+#[test]
+fn fat32_says_which_table_counts() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let mut volume = Volume::new(fs::read(fat(dir.path(), "32", 64 * MIB)).unwrap());
+    is_without_doubt(&volume.open());
+    volume.bytes[0x28] = 0x81;
+    let (table, copy) = (volume.table, volume.copy);
+    volume.bytes[table..copy].fill(0);
+    is_without_doubt(&volume.open());
+    assert!(read(&volume.open(), "store/USMT/USMT.MIG").unwrap() == (container(), 0));
+}
+
+#[test]
+fn an_exfat_folder_with_damage_lists_the_rest_and_says_so() {
+    need!("fuse", "loop", "mkfs.exfat", "mount.exfat-fuse");
+    let dir = tempfile::tempdir().unwrap();
+    let sound = fs::read(exfat(dir.path())).unwrap();
+    is_without_doubt(&open(memory(sound.clone())).unwrap());
+    let name: Vec<u8> = "file number 20".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let found = (0..sound.len())
+        .step_by(32)
+        .find(|at| sound[*at] == 0xC1 && sound[at + 2..].starts_with(&name));
+    let set = found.unwrap() - 64;
+    let with = |change: &dyn Fn(&mut [u8])| {
+        let mut bytes = sound.clone();
+        change(&mut bytes[set..set + 512]);
+        let tree = open(memory(bytes)).unwrap();
+        assert_eq!(doubts(&tree, "many").len(), 1);
+        names(&tree, "many")
+    };
+    // Entries that are not in use, among those that are.
+    assert_eq!(with(&|set| set[0] = 0x05), 40);
+    assert_eq!(with(&|set| set[32] = 0x40), 40);
+    // The others are listed.
+    assert_eq!(with(&|set| set[70] ^= 1), 39);
+    assert_eq!(with(&|set| set[..96].fill(0)), 39);
+    assert_eq!(with(&|set| set[..96].fill(0xFF)), 39);
+    assert_eq!(with(&|set| set[..32].fill(0)), 39);
 }
 
 /// Reads everything; whatever the bytes say, it ends.

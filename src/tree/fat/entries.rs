@@ -35,11 +35,26 @@ pub(crate) struct Listing {
     pub(crate) label: Option<String>,
     /// How many entries make no sense.
     pub(crate) bad: u64,
+    /// Whether there is something behind the mark of the folder's end.
+    pub(crate) goes_on: bool,
+    /// Whether what such a folder has in any case is there: itself and the folder
+    /// above (FAT); the root's bitmap (exFAT).
+    pub(crate) is_begun: bool,
 }
 
-/// Reads a folder's bytes.
-pub(crate) fn list(flavour: Flavour, bytes: &[u8]) -> Listing {
-    if flavour == Flavour::ExFat { list_exfat(bytes) } else { list_fat(bytes, flavour) }
+/// Reads a folder's bytes, all of them: what stands behind a damaged entry, or
+/// behind an end mark that should not be there, is listed too. `is_cluster` says
+/// whether there is such a cluster.
+pub(crate) fn list(flavour: Flavour, bytes: &[u8], is_cluster: &dyn Fn(u32) -> bool) -> Listing {
+    match flavour {
+        Flavour::ExFat => list_exfat(bytes),
+        _ => list_fat(bytes, flavour, is_cluster),
+    }
+}
+
+/// Whether all bytes are the same: zeros, or what fills a sector that was lost.
+fn is_filler(raw: &[u8]) -> bool {
+    raw.windows(2).all(|pair| pair.first() == pair.last())
 }
 
 /// The entries: 32 bytes each.
@@ -54,30 +69,83 @@ const KEPT: u32 = attributes::READONLY
     | attributes::DIRECTORY
     | attributes::ARCHIVE;
 
-fn list_fat(bytes: &[u8], flavour: Flavour) -> Listing {
+fn list_fat(bytes: &[u8], flavour: Flavour, is_cluster: &dyn Fn(u32) -> bool) -> Listing {
     let mut listing = Listing::default();
     let mut long = LongName::default();
+    let mut is_ended = false;
     for raw in entries(bytes) {
-        match *raw {
-            [0, ..] => break,
-            [0xE5, ..] => long = LongName::default(),
-            _ if raw[11] & 0x3F == 0x0F => long.add(raw),
-            _ if raw[11] & 0x08 != 0 => {
-                let label = String::from_utf8_lossy(&raw[..11]).trim().to_owned();
-                listing.label.get_or_insert(label);
+        listing.goes_on |= is_ended && raw[0] != 0;
+        let attributes = raw[11];
+        if raw[0] != 0 && raw[0] != 0xE5 && attributes & 0x3F == 0x0F {
+            let is_sound = attributes == 0x0F && raw[12] == 0 && raw[26..28] == [0, 0];
+            if !is_sound {
                 long = LongName::default();
             }
-            _ => {
-                let name = std::mem::take(&mut long).finish(raw).or_else(|| short_name(raw));
-                match name.filter(is_usable) {
-                    Some(name) => listing.entries.push(fat_entry(name, raw, flavour)),
-                    None if raw[0] == b'.' => {}
-                    None => listing.bad += 1,
+            listing.bad += u64::from(!is_sound || !long.add(raw));
+            continue;
+        }
+        // A long name ends at the entry that it belongs to.
+        let pending = std::mem::take(&mut long);
+        let is_pending = pending.is_begun;
+        match *raw {
+            // Old formatters filled what follows the first byte.
+            [0, ..] => {
+                listing.goes_on |= !is_filler(&raw[1..]);
+                is_ended = true;
+                listing.bad += u64::from(is_pending);
+            }
+            [0xE5, ..] => listing.bad += u64::from(is_pending || is_filler(raw)),
+            _ if attributes & 0x08 != 0 => {
+                if is_pending || attributes & 0xD0 != 0 {
+                    listing.bad += 1;
+                } else {
+                    let label = String::from_utf8_lossy(&raw[..11]).trim().to_owned();
+                    listing.label.get_or_insert(label);
                 }
+            }
+            _ if is_dots(raw) => listing.is_begun = true,
+            _ => {
+                let long_name = pending.finish(raw);
+                let has_long = long_name.is_some();
+                let name = long_name.or_else(|| short_name(raw)).filter(is_usable);
+                // With a long name the short one may be anything: some systems
+                // write none.
+                let is_odd = attributes & 0xC0 != 0 || !has_long && !is_short(raw);
+                if is_odd || name.is_none() || is_pending && !has_long {
+                    listing.bad += 1;
+                }
+                let entry = name.map(|name| fat_entry(name, raw, flavour));
+                // The text that fills a lost sector is no name.
+                let is_likely = |entry: &FatEntry| {
+                    let is_entry = has_long || is_short(raw) && raw[12] & !0x18 == 0;
+                    !is_odd && !is_ended || is_entry && is_cluster(entry.first_cluster)
+                };
+                listing.entries.extend(entry.filter(is_likely));
             }
         }
     }
+    // The folder was cut off within a name.
+    listing.bad += u64::from(long.is_begun);
     listing
+}
+
+/// The entry of the folder itself, or of the one above.
+fn is_dots(raw: &[u8; 32]) -> bool {
+    raw[11] & 0x10 != 0 && matches!(&raw[..11], b".          " | b"..         ")
+}
+
+/// Whether an entry without a long name has a possible name.
+fn is_short(raw: &[u8; 32]) -> bool {
+    let is_letter = |(at, byte): (usize, &u8)| match byte {
+        0x05 => at == 0,
+        0..0x20 | b'"' | b'*' | b'.' | b'/' | b':' | b'<' | b'>' | b'?' | 0x7F => false,
+        // These may be the second half of a letter of two bytes.
+        b'\\' | b'|' => {
+            at.checked_sub(1).and_then(|at| raw.get(at)).is_some_and(|before| *before >= 0x80)
+        }
+        _ => true,
+    };
+    raw[0] != b' ' && raw[..11].iter().enumerate().all(is_letter)
 }
 
 /// Neither empty nor one of the two that every folder has.
@@ -139,20 +207,25 @@ struct LongName {
 }
 
 impl LongName {
-    fn add(&mut self, raw: &[u8; 32]) {
+    /// Adds the next piece; whether it fits.
+    fn add(&mut self, raw: &[u8; 32]) -> bool {
+        let was_pending = self.is_begun;
+        let is_first = raw[0] & 0x40 != 0;
         let (number, sum) = (raw[0] & 0x3F, raw[13]);
-        if raw[0] & 0x40 != 0 {
+        if is_first {
             *self = Self { units: Vec::new(), next: number, sum, is_begun: true };
         }
         if !self.is_begun || number == 0 || number > 20 || number != self.next || sum != self.sum {
             *self = Self::default();
-            return;
+            return false;
         }
         let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2));
         let mut units: Vec<u16> = places.filter_map(|at| u16_at(raw, at)).collect();
         units.append(&mut self.units);
         self.units = units;
         self.next = number - 1;
+        // Another name was not finished.
+        !(is_first && was_pending)
     }
 
     /// The name, if it is whole and belongs to this entry.
@@ -189,33 +262,61 @@ fn short_name(raw: &[u8; 32]) -> Option<NtName> {
 fn list_exfat(bytes: &[u8]) -> Listing {
     let mut listing = Listing::default();
     let all = entries(bytes);
-    let mut at = 0;
+    let mut is_ended = false;
+    let mut at: usize = 0;
     while let Some(raw) = all.get(at) {
         at += 1;
+        listing.goes_on |= is_ended && raw[0] != 0;
+        if is_filler(raw) {
+            is_ended |= raw[0] == 0;
+            listing.bad += u64::from(raw[0] != 0);
+            continue;
+        }
         match raw[0] {
-            0 => break,
+            0 => (is_ended, listing.goes_on) = (true, true),
             // The label (7.3).
             0x83 => {
                 let units = (0..usize::from(raw[1].min(11))).filter_map(|n| u16_at(raw, 2 + 2 * n));
                 let label = String::from_utf16_lossy(&units.collect::<Vec<_>>());
                 listing.label.get_or_insert(label);
             }
+            // The bitmap (7.1).
+            0x81 => listing.is_begun = true,
             // A file and its secondary entries (7.4).
-            0x85 => {
+            0x85 | 0x05 => {
                 let count = usize::from(raw[1]);
-                let set = all.get(at - 1..at + count);
-                match set.and_then(exfat_entry) {
+                let set = all.get(at - 1..at.saturating_add(count));
+                let sound = set.filter(|_| raw[0] == 0x85).and_then(exfat_entry);
+                let is_sound = sound.is_some();
+                match sound.or_else(|| set.and_then(revived)) {
                     Some(entry) => {
+                        listing.bad += u64::from(!is_sound);
                         listing.entries.push(entry);
-                        at += count;
+                        at = at.saturating_add(count);
                     }
-                    None => listing.bad += 1,
+                    None => listing.bad += u64::from(raw[0] == 0x85),
                 }
             }
-            _ => {}
+            // The table of capital letters, and what others may have put there;
+            // the same and secondary entries, no longer in use.
+            0x82 | 0xA0..=0xA2 | 0x01..=0x03 | 0x20..=0x22 | 0x40..=0x42 | 0x60..=0x62 => {}
+            // Secondary entries of nothing, and what is no entry.
+            _ => listing.bad += 1,
         }
     }
     listing
+}
+
+/// A file that is not wholly deleted: some of its entries are still in use.
+fn revived(set: &[[u8; 32]]) -> Option<FatEntry> {
+    let (file, rest) = set.split_first()?;
+    let is_used = |entry: &[u8; 32]| matches!(entry[0], 0xC0 | 0xC1);
+    if file[0] != 0x85 && !rest.iter().any(is_used) {
+        return None;
+    }
+    let mut set = set.to_vec();
+    set.iter_mut().for_each(|entry| entry[0] |= 0x80);
+    exfat_entry(&set)
 }
 
 /// A file's set of entries; `None` when its checksum is wrong (6.3.3) or it
@@ -258,7 +359,7 @@ fn exfat_entry(set: &[[u8; 32]]) -> Option<FatEntry> {
         },
         first_cluster: u32_at(stream, 0x14)?,
         size,
-        valid: u64_at(stream, 0x08)?.min(size),
+        valid: u64_at(stream, 0x08)?,
         is_one_run: stream[1] & 2 != 0,
     })
 }

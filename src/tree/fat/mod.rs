@@ -3,7 +3,8 @@
 //!
 //! All folders are read once, when the volume is opened. What is damaged hides
 //! only itself: a chain that breaks is a hole in its file, or a folder that is
-//! listed in part and says so.
+//! listed in part and says so. A folder is read to the end of its clusters, also
+//! behind its end mark, where only zeros should be.
 //!
 //! No crate serves. `fatfs` (0.3.6, of January 2023) takes only what it could also
 //! write to, follows a chain that leads in a circle for ever, and does not say
@@ -14,18 +15,19 @@
 mod entries;
 mod geometry;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use self::entries::{FatEntry, list};
-use self::geometry::{Chain, Extent, Geometry};
+use self::entries::{FatEntry, Listing, list};
+use self::geometry::{Chain, Extent, Flavour, Geometry};
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::{Device, is_gone};
+use crate::model::finding::{Finding, Severity};
 use crate::model::loss::Hole;
 use crate::model::metadata::{Metadata, Node, NodeId, NodeKind, Times, attributes};
 use crate::model::monitor::Monitor;
-use crate::model::name::NtName;
+use crate::model::name::{NtName, NtPath};
 
 /// More files than this are not taken in: 150 MB of memory.
 const MAX_FILES: usize = 500_000;
@@ -44,6 +46,14 @@ struct Item {
     children: Vec<u32>,
     /// Why a folder is not listed, or not completely.
     damage: Option<String>,
+    /// Why its bytes may not be those that it had.
+    doubt: Option<String>,
+}
+
+impl Item {
+    fn new(entry: FatEntry, depth: u32) -> Self {
+        Self { entry, depth, children: Vec::new(), damage: None, doubt: None }
+    }
 }
 
 /// A volume.
@@ -79,7 +89,6 @@ impl FatTree {
             valid: 0,
             is_one_run: false,
         };
-        let root = Item { entry: root, depth: 0, children: Vec::new(), damage: None };
         let mut tree = Self {
             info: TreeInfo {
                 via: Via::Raw,
@@ -91,7 +100,7 @@ impl FatTree {
             },
             device,
             geometry,
-            items: vec![root],
+            items: vec![Item::new(root, 0)],
         };
         tree.sweep(monitor)?;
         if tree.items.len() == 1
@@ -106,6 +115,7 @@ impl FatTree {
     /// Reads all folders.
     fn sweep(&mut self, monitor: &dyn Monitor) -> Result<(), TreeError> {
         let mut seen = HashSet::new();
+        let mut starts = HashMap::new();
         let mut pending = vec![0_u32];
         while let Some(number) = pending.pop() {
             if monitor.is_cancelled() {
@@ -122,19 +132,17 @@ impl FatTree {
                 }
                 folder_chain(&self.geometry, &entry)
             };
-            let (bytes, mut trouble) = self.geometry.folder(&chain);
-            let mut listing = list(self.geometry.flavour, &bytes);
-            if listing.bad > 0 {
-                let text = format!("{} of its entries are damaged", listing.bad);
-                trouble = trouble.or(Some(text));
-            }
+            let (bytes, trouble) = self.geometry.folder(&chain);
+            let is_cluster = |cluster| self.geometry.place_of(cluster).is_some();
+            let mut listing = list(self.geometry.flavour, &bytes, &is_cluster);
+            let mut trouble = trouble.or_else(|| self.trouble(number, &entry, &listing, &chain));
             if number == 0 {
                 self.info.label = listing.label.take().unwrap_or_default();
             }
             listing.entries.sort_by(|a, b| a.name.as_wtf8().cmp(b.name.as_wtf8()));
             let mut children = Vec::with_capacity(listing.entries.len());
             let mut last: Option<NtName> = None;
-            for entry in listing.entries {
+            for mut entry in listing.entries {
                 if last.as_ref() == Some(&entry.name) {
                     trouble = trouble.or(Some("it lists a name twice".to_owned()));
                     continue;
@@ -148,13 +156,18 @@ impl FatTree {
                 if entry.is_folder() {
                     pending.push(child);
                 }
+                let mut doubt = self.believe(&mut entry);
+                if let Some(other) = starts.insert(entry.first_cluster, child)
+                    && entry.first_cluster != 0
+                {
+                    let text = "it begins at the same cluster as another file";
+                    doubt = doubt.or(Some(text.to_owned()));
+                    if let Some(other) = self.items.get_mut(other as usize) {
+                        other.doubt.get_or_insert_with(|| text.to_owned());
+                    }
+                }
                 children.push(child);
-                self.items.push(Item {
-                    entry,
-                    depth: depth + 1,
-                    children: Vec::new(),
-                    damage: None,
-                });
+                self.items.push(Item { doubt, ..Item::new(entry, depth + 1) });
             }
             if let Some(item) = self.items.get_mut(number as usize) {
                 item.children = children;
@@ -164,9 +177,83 @@ impl FatTree {
         Ok(())
     }
 
+    /// Why a folder's list is not believed.
+    fn trouble(
+        &self,
+        number: u32,
+        entry: &FatEntry,
+        listing: &Listing,
+        chain: &Chain,
+    ) -> Option<String> {
+        let is_exfat = self.geometry.flavour == Flavour::ExFat;
+        // Where FAT has its two entries, and exFAT the bitmap.
+        let is_begun = listing.is_begun || (number == 0) != is_exfat;
+        let is_blank = number == 0 && !is_exfat && listing.entries.is_empty();
+        match listing.bad {
+            _ if listing.goes_on => Some("there is something behind its end".to_owned()),
+            1 => Some("one of its entries is damaged".to_owned()),
+            2.. => Some(format!("{} of its entries are damaged", listing.bad)),
+            0 if !is_begun => Some("it does not begin as a folder does".to_owned()),
+            0 if entry.size > MAX_FOLDER => Some("it is longer than any folder".to_owned()),
+            0 if is_blank && self.geometry.is_in_use(chain) => {
+                Some("it lists nothing, but clusters are in use".to_owned())
+            }
+            0 => None,
+        }
+    }
+
+    /// Takes a size that cannot be back to what the file's clusters have.
+    fn believe(&self, entry: &mut FatEntry) -> Option<String> {
+        let most = self.geometry.bytes();
+        if entry.is_folder() {
+            return None;
+        }
+        if entry.size <= most {
+            let text = "more of it was written than its size has";
+            return (entry.valid > entry.size).then(|| text.to_owned());
+        }
+        let size = entry.size;
+        entry.size = if entry.is_one_run {
+            Some(entry.valid).filter(|valid| *valid <= most).unwrap_or(0)
+        } else {
+            let chain = self.geometry.chain(entry.first_cluster, most, None);
+            chain.extents.iter().fold(0, |sum: u64, extent| sum.saturating_add(extent.len))
+        };
+        Some(format!("its size, {size} bytes, cannot be: it is taken as {}", entry.size))
+    }
+
+    /// Why the bytes of a file may not be those that it had.
+    fn doubt(&self, item: &Item) -> Option<String> {
+        let entry = &item.entry;
+        let by_chain = || match entry.size {
+            _ if entry.is_folder() => None,
+            0 if entry.first_cluster != 0 => Some("its size is 0, but it has clusters".to_owned()),
+            0 => None,
+            _ if entry.is_one_run => None,
+            size => self.geometry.chain(entry.first_cluster, u64::MAX, Some(size)).doubt,
+        };
+        item.doubt.clone().or_else(by_chain)
+    }
+
     fn damage(&mut self, number: u32, why: &str) {
         if let Some(item) = self.items.get_mut(number as usize) {
             item.damage = Some(why.to_owned());
+        }
+    }
+
+    fn cut_short(&self, folders: usize, first: &str) -> Finding {
+        let more = match folders.saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Finding {
+            code: "search-cut-short",
+            severity: Severity::Warning,
+            path: self.info.source.clone(),
+            what: format!("a folder is not listed completely: {first}{more}"),
+            meaning: "A store, or a part of one, may be there.".to_owned(),
+            action: "Copy the disk with ddrescue and search the copy before you wipe anything."
+                .to_owned(),
         }
     }
 
@@ -230,9 +317,49 @@ impl Tree for FatTree {
     }
 
     fn facts(&self, id: NodeId, _name: Option<&NtName>) -> Result<Metadata, TreeError> {
-        let damage = self.item(id)?.damage.as_ref();
+        let item = self.item(id)?;
+        let damage = item.damage.as_ref();
         let damaged = damage.map(|why| format!("its list of files is not complete: {why}"));
-        Ok(Metadata { damaged: damaged.into_iter().collect(), ..Metadata::default() })
+        let damaged = damaged.into_iter().chain(self.doubt(item)).collect();
+        Ok(Metadata { damaged, ..Metadata::default() })
+    }
+
+    /// A folder that is not listed completely may hide what is looked for.
+    fn find_named(
+        &self,
+        names: &[&str],
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<(NtPath, NodeId)>, TreeError> {
+        let mut found = Vec::new();
+        let mut hidden = Vec::new();
+        let mut pending = vec![(NtPath::root(), 0_u32)];
+        while let Some((path, number)) = pending.pop() {
+            if monitor.is_cancelled() {
+                break;
+            }
+            let Some(folder) = self.items.get(number as usize) else { continue };
+            if let Some(why) = &folder.damage {
+                let place = if number == 0 { "the root folder".into() } else { path.to_string() };
+                hidden.push(format!("{place}: {why}"));
+            }
+            for child in &folder.children {
+                let Some(item) = self.items.get(*child as usize) else { continue };
+                let below = path.join(item.entry.name.clone());
+                if names.iter().any(|name| item.entry.name.eq_ignore_ascii_case(name)) {
+                    found.push((below.clone(), NodeId((*child).into())));
+                }
+                if item.entry.is_folder() {
+                    pending.push((below, *child));
+                }
+            }
+        }
+        // Said once: the search for logs, by other names, comes later.
+        let is_for_stores = names.iter().any(|name| name.eq_ignore_ascii_case("USMT"));
+        if let Some(first) = hidden.first().filter(|_| is_for_stores) {
+            monitor.finding(&self.cut_short(hidden.len(), first));
+        }
+        found.sort();
+        Ok(found)
     }
 
     fn open(&self, id: NodeId, stream: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
@@ -245,7 +372,7 @@ impl Tree for FatTree {
         let entry = &item.entry;
         let size = if entry.is_folder() { 0 } else { entry.size };
         let chain = if size == 0 {
-            Chain { extents: Vec::new(), broken: None }
+            Chain::empty(None)
         } else if entry.is_one_run {
             self.geometry.run(entry.first_cluster, size)
         } else {
@@ -267,7 +394,7 @@ impl Tree for FatTree {
     }
 
     fn is_damaged(&self, id: NodeId) -> bool {
-        self.item(id).is_ok_and(|item| item.damage.is_some())
+        self.item(id).is_ok_and(|item| item.damage.is_some() || self.doubt(item).is_some())
     }
 }
 
