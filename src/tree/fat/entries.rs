@@ -315,7 +315,9 @@ fn revived(set: &[[u8; 32]]) -> Option<FatEntry> {
         return None;
     }
     let mut set = set.to_vec();
-    set.iter_mut().for_each(|entry| entry[0] |= 0x80);
+    for entry in &mut set {
+        entry[0] |= 0x80;
+    }
     exfat_entry(&set)
 }
 
