@@ -314,7 +314,7 @@ impl Tree for NtfsTree {
                 let wrong = "its sequence number is not the one by which its files know it";
                 facts.damaged.push(wrong.to_owned());
             }
-        } else if file.find(kind::DATA, None).is_none() && entry.reparse_tag == 0 {
+        } else if file.find(kind::DATA, None).is_none() {
             // Every file has some, if only of 0 bytes.
             facts.damaged.push(file.missing("data").to_string());
         }
