@@ -19,6 +19,7 @@ use windows_sys::Win32::{Foundation as w, Security as sec};
 
 use super::outcome::Verdict;
 use super::place::{Fact, FactKind, Kind, SETTABLE, time_slack};
+use crate::model::descriptor;
 use crate::model::extended_attributes;
 use crate::model::metadata::{Times, attributes, is_name_surrogate};
 use crate::model::name::NtName;
@@ -26,7 +27,7 @@ use crate::tree::host::layouts;
 pub(super) use crate::tree::host::windows::info::is_unsupported;
 use crate::tree::host::windows::nt::{self, How};
 use crate::tree::host::windows::{
-    WHOLE_DESCRIPTOR, efs, info, placeholders, privileges, streams_of,
+    LABELS, WHOLE_DESCRIPTOR, efs, info, placeholders, privileges, streams_of,
 };
 
 /// A new file, for its data.
@@ -286,14 +287,24 @@ impl Root {
             Some(_) => return Err(io::ErrorKind::AlreadyExists.into()),
         }
         let (folder, name) = self.parent(at, true)?;
-        let mut path = nt::final_path(&folder)?;
-        path.pop();
-        if path.last() != Some(&u16::from(b'\\')) {
-            path.push(b'\\'.into());
+        // By its drive, as every program names files to EFS; a volume without one has
+        // its GUID alone.
+        let paths = [nt::drive_path(&folder), nt::final_path(&folder)];
+        let paths = paths.into_iter().flatten().map(|mut path| {
+            path.pop();
+            if path.last() != Some(&u16::from(b'\\')) {
+                path.push(b'\\'.into());
+            }
+            path.extend(&name);
+            path.push(0);
+            path
+        });
+        let imported = efs::import(paths, data);
+        if imported.is_err() {
+            // What is there now is not complete, and nobody could see that.
+            let _ = self.remove(at);
         }
-        path.extend(name);
-        path.push(0);
-        efs::import(&path, data)
+        imported
     }
 
     /// Whether metadata of a file that was just written can be set through its open
@@ -526,14 +537,24 @@ fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
     // right to change.
     let has_sacl = descriptor.get(2).is_some_and(|low| low & 0x10 != 0);
     let sacl = sec::SACL_SECURITY_INFORMATION;
-    let whole = if has_sacl { WHOLE_DESCRIPTOR } else { WHOLE_DESCRIPTOR & !sacl };
-    let Err(refusal) = info::set_security(file, whole, &descriptor) else { return Ok(()) };
+    let mut refusal = None;
+    for more in LABELS.into_iter().filter(|more| has_sacl || *more == 0) {
+        let whole = if has_sacl { WHOLE_DESCRIPTOR } else { WHOLE_DESCRIPTOR & !sacl };
+        match info::set_security(file, whole | more, &descriptor) {
+            // Without its labels the list is not complete: the first refusal says why.
+            Ok(()) if more == 0 && descriptor::has_labels(&descriptor) => {
+                return refusal.map_or(Ok(()), Err);
+            }
+            Ok(()) => return Ok(()),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
     for less in [WHOLE_DESCRIPTOR & !sacl, sec::DACL_SECURITY_INFORMATION] {
         if info::set_security(file, less, &descriptor).is_ok() {
             break;
         }
     }
-    Err(refusal)
+    refusal.map_or(Ok(()), Err)
 }
 
 /// Whether a volume is mounted at `name` in `dir`. A junction to a folder does not
