@@ -225,7 +225,7 @@ fn restore_takes_sets_of_exactly_this_pc() {
 
 #[test]
 fn values_may_begin_with_an_equals_sign_and_end_in_a_backslash() {
-    let stick = need!(Stick::new('r'));
+    let stick = need!(Stick::new('w'));
     stick.in_task_sequence(&[
         ("LifeboatPassword", "=a=b;"),
         ("LifeboatUsmt", "C:\\USMT\\"),
