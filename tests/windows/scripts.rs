@@ -197,13 +197,13 @@ fn a_task_sequence_seals_rescues_and_restores() {
 #[test]
 fn restore_takes_sets_of_exactly_this_pc() {
     let stick = need!(Stick::new('q'));
-    let mut set = |name: &str| {
+    let set = |name: &str| {
         let folder = stick.path("sets").join(name);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("rescue.json"), "{}").unwrap();
     };
     set("PC-1-A-20260301T000000Z-1a2b3c4d");
-    let mut run = |name: &str| {
+    let run = |name: &str| {
         let env = [("LIFEBOAT_NAME", name), ("LIFEBOAT_LOADSTATE", "no")];
         stick.run("restore.cmd", &["Q:\\sets"], &env)
     };
