@@ -98,14 +98,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A list; `last` is the offset in its last entry, or else its length.
-    fn list(entries: &[(&str, &str)], last: Option<u32>) -> Vec<u8> {
+    /// A list; `end_mark` is the offset in its last entry, or else its length.
+    fn list(entries: &[(&str, &str)], end_mark: Option<u32>) -> Vec<u8> {
         let mut list = Vec::new();
         for (at, (name, value)) in entries.iter().enumerate() {
             let length = (9 + name.len() + value.len()).next_multiple_of(4);
             let next = u32::try_from(length).unwrap();
             let is_last = at + 1 == entries.len();
-            let next = if is_last { last.unwrap_or(next) } else { next };
+            let next = if is_last { end_mark.unwrap_or(next) } else { next };
             let end = list.len() + length;
             list.extend(next.to_le_bytes());
             list.extend([0, u8::try_from(name.len()).unwrap()]);
