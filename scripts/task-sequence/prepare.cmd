@@ -7,7 +7,11 @@ if not defined LIFEBOAT if exist "%SystemDrive%\Lifeboat\lifeboat.exe" set "LIFE
 if not defined LIFEBOAT for %%I in (lifeboat.exe) do set "LIFEBOAT=%%~$PATH:I"
 if not defined LIFEBOAT goto missing
 rem The variables of a task sequence override those of the environment.
-for /f "tokens=1,* delims==" %%A in ('cscript.exe //nologo "%~dp0variables.vbs" 2^>nul') do set "%%A=%%B"
+rem The whole line is one token: a value may begin with an equals sign.
+for /f "delims=" %%A in ('cscript.exe //nologo "%~dp0variables.vbs" 2^>nul') do set "%%A"
+rem Before a quotation mark, a backslash counts only if it is doubled.
+if "%LIFEBOAT_USMT:~-1%"=="\" set "LIFEBOAT_USMT=%LIFEBOAT_USMT%\"
+if "%STORE:~-1%"=="\" set "STORE=%STORE%\"
 if defined LIFEBOAT_LOG exit /b 0
 if not defined LOGS set "LOGS=%TEMP%"
 if exist "%LOGS%\" set "LIFEBOAT_LOG=%LOGS%\lifeboat-%~1.log"

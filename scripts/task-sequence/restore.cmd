@@ -27,10 +27,32 @@ if not defined SETS goto nowhere
 if not defined LIFEBOAT_NAME set "LIFEBOAT_NAME=%COMPUTERNAME%"
 set "SET="
 if exist "%SETS%\rescue.json" set "SET=%SETS%"
+if defined SET goto found
+rem A set's folder is named as lifeboat offload names it: letters and digits of the
+rem PC's name, - for all others, at most 40, none at the ends. Then the time and an
+rem id: PC-1 has no sets of PC-1-A.
+set "NAME="
+set "REST=%LIFEBOAT_NAME%"
+:fold
+if not defined REST goto folded
+set "CHAR=%REST:~0,1%"
+set "REST=%REST:~1%"
+set "KEPT=-"
+for %%L in (0 1 2 3 4 5 6 7 8 9 a b c d e f g h i j k l m n o p q r s t u v w x y z) do if /i "%%L"=="%CHAR%" set "KEPT=%%L"
+set "NAME=%NAME%%KEPT%"
+goto fold
+:folded
+set "NAME=%NAME:~0,40%"
+:trim
+if not defined NAME goto nothing
+if "%NAME:~0,1%"=="-" set "NAME=%NAME:~1%"& goto trim
+if "%NAME:~-1%"=="-" set "NAME=%NAME:~0,-1%"& goto trim
 rem Names end in the time: the last one in order is the newest. A set without
 rem rescue.json is not complete.
-if not defined SET for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%LIFEBOAT_NAME%-*" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
+for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
 if not defined SET goto nothing
+:found
+if "%SET:~-1%"=="\" set "SET=%SET%\"
 echo Restoring "%SET%"
 "%LIFEBOAT%" restore "%SET%" --in-place
 set "CODE=%ERRORLEVEL%"

@@ -17,6 +17,7 @@ call "%~dp0prepare.cmd" seal
 if errorlevel 1 exit /b 1
 if not "%~1"=="" set "STORE=%~1"
 if not defined STORE goto nostore
+if not "%~1"=="" if "%STORE:~-1%"=="\" set "STORE=%STORE%\"
 set "HOW="
 if /i "%SEAL%"=="quick" set "HOW=--quick"
 "%LIFEBOAT%" seal "%STORE%" %HOW%

@@ -30,13 +30,14 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Fold
         }
     }
     if let Some(missing) = missing {
-        let action = if found.closed.is_empty() {
-            HOW
-        } else {
-            "Some volumes could not be read (see above): the folder may be there."
-        };
         let what = format!("no volume has the folder '{}'", missing.text);
-        return Err(Failure::new(Exit::NothingFound, what, action).into());
+        let (exit, action) = if found.closed.is_empty() {
+            (Exit::NothingFound, HOW)
+        } else {
+            let action = "Some volumes could not be read (see above): the folder may be there.";
+            (Exit::Losses, action)
+        };
+        return Err(Failure::new(exit, what, action).into());
     }
     Ok(sets)
 }

@@ -24,6 +24,8 @@ use settings::Settings;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
+    #[cfg(windows)] // first of all: no thread may meet an empty drive before.
+    crate::disk::be_quiet();
     // The command line is not parsed yet, and may be wrong.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     let mut cli = match Cli::try_parse() {

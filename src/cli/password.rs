@@ -67,17 +67,23 @@ pub(crate) fn prompt(what: &str) -> Result<String> {
         match key.code {
             KeyCode::Enter => return Ok(typed),
             KeyCode::Esc => return Err(sources::interrupted().into()),
-            KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            KeyCode::Char('c' | 'd') if is_control(key.modifiers) => {
                 return Err(sources::interrupted().into());
             }
             KeyCode::F(2) => shown = !shown,
             KeyCode::Backspace => {
                 typed.pop();
             }
-            KeyCode::Char(c) => typed.push(c),
+            KeyCode::Char(c) if !is_control(key.modifiers) => typed.push(c),
             _ => {}
         }
     }
+}
+
+/// Whether Ctrl is held: then a letter is a command, and types nothing that nobody
+/// sees. `AltGr` arrives as Ctrl and Alt, and types.
+fn is_control(held: KeyModifiers) -> bool {
+    held.contains(KeyModifiers::CONTROL) && !held.contains(KeyModifiers::ALT)
 }
 
 /// Raw mode, which ends when this is dropped.
@@ -100,6 +106,14 @@ impl Drop for RawMode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_letter_with_ctrl_is_not_typed() {
+        assert!(is_control(KeyModifiers::CONTROL));
+        assert!(is_control(KeyModifiers::CONTROL | KeyModifiers::SHIFT));
+        assert!(!is_control(KeyModifiers::CONTROL | KeyModifiers::ALT));
+        assert!(!is_control(KeyModifiers::SHIFT) && !is_control(KeyModifiers::NONE));
+    }
 
     #[test]
     fn the_first_line_of_the_file_is_the_password() {

@@ -379,7 +379,12 @@ impl DestinationFile for DirectoryFile {
 
     /// Flushes if needed: some mounts (NFS, CIFS) report "disk full" only then.
     fn close(mut self: Box<Self>) -> Result<(), DestinationError> {
-        if self.ledger.is_dirty() { self.sync() } else { Ok(()) }
+        let done = if self.ledger.is_dirty() { self.sync() } else { Ok(()) };
+        if self.access != Access::Read {
+            self.file = None;
+            host::drop_closed(&self.path);
+        }
+        done
     }
 }
 

@@ -131,7 +131,7 @@ const PASSWORD: &str =
 const ACCOUNT: &str = "ask the administrator of the server, or use another account";
 const SIGNING: &str = "log on as a user, not as guest; or turn on SMB signing on the server";
 const TWO_USERS: &str =
-    "run `net use * /delete`, or leave out the user to use the existing connection";
+    "leave out the user to use the existing connection (`net use` lists all of them)";
 
 use ErrorKind::{
     AlreadyExists, Denied, Full, Logon, NotFound, Other, Transient, Unfit, Unreachable,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::errors::Numbers;
 use super::watch::{STALLED, Watch};
 use super::{Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space};
 use crate::model::metadata::FileTime;
@@ -83,7 +84,14 @@ impl Destination for RetryDestination {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
-        self.repeat(from, |again| match self.inner.rename(from, to) {
+        let start = Instant::now();
+        let waits = BUSY_FOR.min(self.policy.retry_for);
+        let rename = || {
+            let done = self.inner.rename(from, to);
+            let is_early = start.elapsed() < waits;
+            done.map_err(|error| if is_early { perhaps_busy(error, Numbers::HERE) } else { error })
+        };
+        self.repeat(from, |again| match rename() {
             // The earlier attempt may have succeeded and only its answer was lost.
             Err(error)
                 if again
@@ -120,6 +128,22 @@ impl Destination for RetryDestination {
     fn without_retry(&self) -> Option<&dyn Destination> {
         Some(&*self.inner)
     }
+}
+
+/// How long "access is denied" to a rename may mean that a program has the file open.
+const BUSY_FOR: Duration = Duration::from_mins(1);
+
+/// Windows answers a rename with "access is denied" also while a virus scanner has
+/// the file open without sharing its deletion (or a file below the folder).
+fn perhaps_busy(mut error: DestinationError, numbers: Numbers) -> DestinationError {
+    const ACCESS_DENIED: i32 = 5;
+    let code = error.source.as_ref().and_then(std::io::Error::raw_os_error);
+    if matches!(numbers, Numbers::Win32) && code == Some(ACCESS_DENIED) {
+        error.kind = ErrorKind::Transient;
+        "close the program that has it open (a virus scanner, a viewer)"
+            .clone_into(&mut error.action);
+    }
+    error
 }
 
 /// A repeated removal may find the file already removed.
@@ -295,6 +319,18 @@ mod tests {
             assert_eq!((failed.unwrap_err().kind, calls), (kind, 1));
         }
         assert!(monitor.notes.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_rename_that_is_denied_on_windows_may_be_repeated() {
+        let denied = |code| DestinationError {
+            source: Some(std::io::Error::from_raw_os_error(code)),
+            ..error(ErrorKind::Denied)
+        };
+        assert!(perhaps_busy(denied(5), Numbers::Win32).is_transient());
+        assert!(!perhaps_busy(denied(5), Numbers::Errno).is_transient());
+        assert!(!perhaps_busy(denied(19), Numbers::Win32).is_transient());
+        assert!(!perhaps_busy(error(ErrorKind::Denied), Numbers::Win32).is_transient());
     }
 
     #[test]

@@ -77,10 +77,15 @@ pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Drops a flushed file from the system's cache, so that reading it back reads
-/// the medium: NTFS and FAT purge a file's cache when it is opened without
-/// buffering. Best effort.
-pub(super) fn drop_cache(_file: &File, path: &Path) {
+/// Nothing can be dropped while a file is open: see [`drop_closed`].
+pub(super) fn drop_cache(_file: &File, _path: &Path) {}
+
+/// Drops a flushed and closed file from the system's cache, so that reading it back
+/// reads the medium: NTFS and FAT flush and purge a file's cache when it is opened
+/// without buffering, if no handle with buffering is open (File Buffering, in the
+/// documents of Win32; `FatOpenExistingFcb` in Microsoft's sample fastfat). A
+/// counterfeit stick is found only by what is on it. Best effort.
+pub(super) fn drop_closed(path: &Path) {
     let _ = std::fs::OpenOptions::new().read(true).custom_flags(FILE_FLAG_NO_BUFFERING).open(path);
 }
 

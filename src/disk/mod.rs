@@ -25,6 +25,8 @@ mod volume;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+pub(crate) use windows::be_quiet;
+#[cfg(windows)]
 mod windows_disks;
 mod windows_names;
 

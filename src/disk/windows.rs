@@ -75,7 +75,7 @@ pub(super) struct Extent {
 
 /// Keeps Windows from asking for a disk to be inserted: an empty drive is an
 /// error like others.
-pub(super) fn be_quiet() {
+pub(crate) fn be_quiet() {
     // SAFETY: sets a flag of this process; there is nothing to get wrong.
     unsafe { SetErrorMode(SEM_FAILCRITICALERRORS) };
 }

@@ -294,6 +294,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-record-blank", Damage),
     ("ntfs-record-revived", Damage),
     ("ntfs-folder-lost", Damage),
+    ("ntfs-folder-renumbered", Damage),
     ("ntfs-orphans", Warning),
     ("ntfs-nameless", Damage),
     ("ntfs-circles", Warning),

@@ -3,6 +3,8 @@
 
 pub mod advice;
 pub(crate) mod bytes;
+pub(crate) mod descriptor;
+pub(crate) mod extended_attributes;
 pub mod finding;
 pub mod loss;
 pub mod metadata;

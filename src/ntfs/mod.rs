@@ -28,5 +28,5 @@ pub(crate) use read::wof_data::WofData;
 pub(crate) use salvage::deleted::list as list_deleted;
 pub use salvage::deleted::{DeletedFile, Readable};
 pub(crate) use salvage::listing::{Comparison, compare, is_lost_folder, why_only_a_name};
-pub(crate) use salvage::reattach::reattach;
+pub(crate) use salvage::reattach::{Reattached, reattach};
 pub(crate) use volume_findings::of_volume;

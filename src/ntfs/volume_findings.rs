@@ -13,8 +13,10 @@ use super::ondisk::volume_information::VolumeInformation;
 use super::read::data::DataReader;
 use super::read::file::{Body, File};
 use super::read::volume::{Repair, Volume};
+use super::salvage::reattach::Reattached;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::NtName;
+use crate::model::units;
 
 /// How many paths a finding names.
 const MAX_NAMED: usize = 8;
@@ -30,9 +32,16 @@ pub(crate) fn of_volume(
     catalog: &Catalog,
     repairs: &[Repair],
     report: &Report,
+    reattached: Reattached,
 ) -> Vec<Finding> {
     let list = List { source, catalog, found: Vec::new() };
-    list.repairs(repairs).boot_copy(volume).state(volume).records(report).names(report).found
+    list.repairs(repairs)
+        .boot_copy(volume)
+        .state(volume)
+        .records(report)
+        .folders(reattached)
+        .names(report)
+        .found
 }
 
 struct List<'a> {
@@ -208,23 +217,35 @@ impl List<'_> {
         self
     }
 
+    fn folders(mut self, reattached: Reattached) -> Self {
+        if reattached.lost > 0 {
+            let what = format!(
+                "{} have lost their file record. The index of the folder above has their name.",
+                units::count(reattached.lost, "folder", "folders")
+            );
+            let meaning = "They are listed at their place, without owner, permissions and times. \
+                           Files that were in them may be missing.";
+            self.add("ntfs-folder-lost", Severity::Damage, what, meaning, COPY_ELSEWHERE);
+        }
+        if reattached.renumbered > 0 {
+            let what = format!(
+                "{} have another sequence number than their files say.",
+                units::count(reattached.renumbered, "folder", "folders")
+            );
+            let meaning = "The index of the folder lists these files: they are listed there.";
+            self.add("ntfs-folder-renumbered", Severity::Damage, what, meaning, COPY_ELSEWHERE);
+        }
+        self
+    }
+
     fn names(mut self, report: &Report) -> Self {
         let mended = &report.mended;
         let found = "They are listed below $Orphans. A store may be among them.";
         let look = "Look through $Orphans if something is missing.";
         if mended.orphans > 0 {
-            let what = format!("{} files or folders have lost their folder.", mended.orphans);
+            let count = units::count(mended.orphans, "file or folder", "files or folders");
+            let what = format!("{count} lost the folder above.");
             self.add("ntfs-orphans", Severity::Warning, what, found, look);
-        }
-        if report.reattached > 0 {
-            let what = format!(
-                "{} folders have lost their file record. The index of the folder above has their \
-                 name.",
-                report.reattached
-            );
-            let meaning = "They are listed at their place, without owner, permissions and times. \
-                           Files that were in them may be missing.";
-            self.add("ntfs-folder-lost", Severity::Damage, what, meaning, COPY_ELSEWHERE);
         }
         if mended.nameless > 0 {
             let what = format!("{} files have no name any more.", mended.nameless);

@@ -20,7 +20,7 @@ use self::facts::{
 };
 pub(super) use self::facts::{put_times_back, set_by_handle};
 use super::outcome::Verdict;
-use super::place::{Fact, FactKind, Kind};
+use super::place::{Fact, FactKind, Kind, time_slack};
 use crate::model::metadata::attributes;
 use crate::model::name::NtName;
 use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
@@ -57,6 +57,17 @@ impl Root {
             (Flavour::Ntfs3g { .. }, FactKind::Compression) => self.packs,
             (Flavour::Ntfs3g { .. }, _) => true,
         }
+    }
+
+    /// On Linux, the mount decides; nothing is to be found out.
+    #[allow(clippy::unused_self)] // it is the same call on Windows
+    pub(super) fn try_short_names(&mut self) {}
+
+    /// How far a time may be from the one that was set, in units of 100 ns. A file
+    /// system without creation times may be FAT.
+    pub(super) fn time_slack(&self, kind: FactKind) -> u64 {
+        let file_system = if self.holds(FactKind::CreationTime) { "NTFS" } else { "FAT" };
+        time_slack(file_system, kind)
     }
 
     /// Finds out whether files can be compressed. ntfs-3g does so unless a mount
@@ -273,6 +284,20 @@ impl Root {
         })
     }
 
+    /// Opens an existing alternate data stream, to read.
+    pub(super) fn open_stream(
+        &mut self,
+        at: &[NtName],
+        name: &NtName,
+    ) -> io::Result<impl Read + use<>> {
+        let (folder, file) = self.parent(at, false)?;
+        let mut bytes = vec![0; XATTR_SIZE_MAX];
+        let attribute = stream_attribute(name.as_wtf8());
+        let read = rustix::fs::lgetxattr(&*proc_path(&folder, &file), &*attribute, &mut bytes[..])?;
+        bytes.truncate(read);
+        Ok(io::Cursor::new(bytes))
+    }
+
     /// Whether this metadata of a file that was just written can be set through its
     /// open handle, which saves a third of the round trips to the mount. What becomes
     /// another file type to the kernel must be set by path.
@@ -414,6 +439,11 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
         ) => Verdict::Broken,
         _ => Verdict::OneFile,
     }
+}
+
+/// Whether something has it open, so that it may work in a moment.
+pub(super) fn is_busy(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::BUSY | Errno::TXTBSY))
 }
 
 /// Whether the file system does not support it.

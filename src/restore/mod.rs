@@ -5,8 +5,8 @@
 //! that existed there or was put there. What the destination does not support is
 //! reported as a loss, and the restore continues.
 
+mod busy;
 mod chosen;
-mod descriptor;
 mod destination;
 mod error;
 mod input;

@@ -75,6 +75,20 @@ pub(super) enum Piece<'a> {
     Link,
 }
 
+/// How far a time on a file system may be from the one that was set, in units of
+/// 100 ns. FAT keeps writes in steps of 2 s and creations in steps of 10 ms; exFAT
+/// keeps both in steps of 10 ms (MS-FATGEN and the exFAT specification, 7.4.8).
+pub(super) fn time_slack(file_system: &str, kind: FactKind) -> u64 {
+    const SECOND: u64 = 10_000_000;
+    let is_fat = matches!(file_system, "FAT" | "FAT12" | "FAT16" | "FAT32");
+    match kind {
+        FactKind::CreationTime if is_fat => SECOND / 100,
+        _ if is_fat => 2 * SECOND,
+        _ if file_system == "exFAT" => SECOND / 100,
+        _ => 0,
+    }
+}
+
 impl Fact<'_> {
     pub(super) fn kind(&self) -> FactKind {
         match self {
@@ -96,4 +110,23 @@ pub(super) enum Kind {
     Folder,
     File,
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fat_keeps_times_in_steps() {
+        for (file_system, modified, created) in [
+            ("FAT32", 20_000_000, 100_000),
+            ("FAT", 20_000_000, 100_000),
+            ("exFAT", 100_000, 100_000),
+            ("NTFS", 0, 0),
+            ("ReFS", 0, 0),
+        ] {
+            assert_eq!(time_slack(file_system, FactKind::Times), modified, "{file_system}");
+            assert_eq!(time_slack(file_system, FactKind::CreationTime), created, "{file_system}");
+        }
+    }
 }

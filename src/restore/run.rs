@@ -56,7 +56,7 @@ fn put_back<T>(
     let is_staged = !places.stages.is_empty();
     if is_begun {
         monitor.note("an earlier restore of this set was interrupted here; resuming it");
-        stage::take_back(&mut places, rescue)?;
+        stage::take_back(&mut places, rescue, monitor)?;
     } else if is_staged || !options.replace {
         places.refuse_what_is_there(rescue, options.replace)?;
         places.refuse_too_much(rescue)?;

@@ -2,11 +2,16 @@
 //! for, until all of it is written and read back. Then a rename gives it its final
 //! name; an existing store there is kept under another name.
 
+use std::io;
+
+use super::busy;
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
 use super::place::{Fact, Kind};
+use super::platform::{self, Root};
 use crate::model::metadata::Times;
+use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
 use crate::set::format::rescue::Rescue;
 use crate::tree::Tree;
@@ -92,6 +97,7 @@ pub fn settle(
     input: &dyn Input,
     to: &Destinations,
     replace: bool,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<String>, RestoreError> {
     let rescue = input.rescue();
     let mut places = Places::open(to, rescue)?;
@@ -112,11 +118,13 @@ pub fn settle(
     let mut moves = Vec::new();
     for (root, at) in &stages.0 {
         let now = stages.redirect(*root, at.clone());
-        if let Err(error) = take_place(&mut places, *root, &now, at, replace, &mut moves) {
+        let mut renamer = Renamer { replace, monitor, moves: &mut moves };
+        if let Err(error) = renamer.take_place(&mut places, *root, &now, at) {
             // A part with its final name would block the next attempt.
             for moved in moves.into_iter().rev() {
+                let shown = places.shown(moved.root, &moved.to);
                 if let Some(opened) = places.roots.get_mut(moved.root) {
-                    let _ = opened.root.rename(&moved.to, &moved.from);
+                    let _ = rename(&mut opened.root, &shown, &moved.to, &moved.from, monitor);
                 }
             }
             return Err(error);
@@ -148,7 +156,11 @@ fn there(places: &mut Places) -> Vec<(usize, Vec<NtName>)> {
 
 /// Undoes the renames of a run that was interrupted just before its end, so that
 /// the next run finds its files where it looks for them.
-pub(super) fn take_back(places: &mut Places, rescue: &Rescue) -> Result<(), RestoreError> {
+pub(super) fn take_back(
+    places: &mut Places,
+    rescue: &Rescue,
+    monitor: &dyn Monitor,
+) -> Result<(), RestoreError> {
     let done = there(places);
     for (root, at) in places.settling(rescue) {
         if done.contains(&(root, at.clone())) {
@@ -158,7 +170,7 @@ pub(super) fn take_back(places: &mut Places, rescue: &Rescue) -> Result<(), Rest
         let shown = places.shown(root, &at);
         let Some(opened) = places.roots.get_mut(root) else { continue };
         if matches!(opened.root.kind(&at), Ok(Some(Kind::Folder))) {
-            let renamed = opened.root.rename(&at, &now);
+            let renamed = rename(&mut opened.root, &shown, &at, &now, monitor);
             renamed.map_err(|error| RestoreError::Broken { path: shown, error })?;
         }
     }
@@ -174,45 +186,65 @@ struct Moved {
     is_aside: bool,
 }
 
-/// Renames one part; records every rename in `moves`.
-fn take_place(
-    places: &mut Places,
-    root: usize,
-    now: &[NtName],
-    at: &[NtName],
+/// Renames a folder; waits for programs that have a file in it open.
+fn rename(
+    root: &mut Root,
+    shown: &str,
+    from: &[NtName],
+    to: &[NtName],
+    monitor: &dyn Monitor,
+) -> io::Result<()> {
+    busy::while_busy(shown, busy::WAIT_FOR, platform::is_busy, monitor, || root.rename(from, to))
+}
+
+/// Renames parts; records every rename in `moves`.
+struct Renamer<'a> {
     replace: bool,
-    moves: &mut Vec<Moved>,
-) -> Result<(), RestoreError> {
-    let shown = places.shown(root, at);
-    let Some(opened) = places.roots.get_mut(root) else { return Ok(()) };
-    let folder = &mut opened.root;
-    let failed = |error| RestoreError::Broken { path: shown.clone(), error };
-    if folder.kind(now).map_err(failed)? != Some(Kind::Folder) {
-        return Ok(()); // nothing of this part was restored: its loss was reported
-    }
-    let mut note = |from: &[NtName], to: &[NtName], is_aside| {
-        moves.push(Moved { root, from: from.to_vec(), to: to.to_vec(), is_aside });
-    };
-    if folder.kind(at).map_err(failed)?.is_some() {
-        let is_empty = matches!(folder.list(at, 1), Ok(Some(names)) if names.is_empty());
-        if is_empty {
-            folder.remove(at).map_err(failed)?;
-        } else if replace {
-            let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
-            let Some(aside) = aside else {
-                let what = "too many replaced stores are kept beside it";
-                return Err(RestoreError::AlreadyExists { path: shown, what });
-            };
-            folder.rename(at, &aside).map_err(failed)?;
-            note(at, &aside, true);
-        } else {
-            let what = "another file or folder is at the store's path";
-            return Err(RestoreError::AlreadyExists { path: shown, what });
+    monitor: &'a dyn Monitor,
+    moves: &'a mut Vec<Moved>,
+}
+
+impl Renamer<'_> {
+    /// Renames one part.
+    fn take_place(
+        &mut self,
+        places: &mut Places,
+        root: usize,
+        now: &[NtName],
+        at: &[NtName],
+    ) -> Result<(), RestoreError> {
+        let Self { replace, monitor, ref mut moves } = *self;
+        let shown = places.shown(root, at);
+        let Some(opened) = places.roots.get_mut(root) else { return Ok(()) };
+        let folder = &mut opened.root;
+        let failed = |error| RestoreError::Broken { path: shown.clone(), error };
+        if folder.kind(now).map_err(failed)? != Some(Kind::Folder) {
+            return Ok(()); // nothing of this part was restored: its loss was reported
         }
+        let mut note = |from: &[NtName], to: &[NtName], is_aside| {
+            moves.push(Moved { root, from: from.to_vec(), to: to.to_vec(), is_aside });
+        };
+        if folder.kind(at).map_err(failed)?.is_some() {
+            let is_empty = matches!(folder.list(at, 1), Ok(Some(names)) if names.is_empty());
+            if is_empty {
+                folder.remove(at).map_err(failed)?;
+            } else if replace {
+                let aside = free_name(at, |at| folder.kind(at).is_ok_and(|k| k.is_none()));
+                let Some(aside) = aside else {
+                    let what = "too many replaced stores are kept beside it";
+                    return Err(RestoreError::AlreadyExists { path: shown, what });
+                };
+                rename(folder, &shown, at, &aside, monitor).map_err(failed)?;
+                note(at, &aside, true);
+            } else {
+                let what = "another file or folder is at the store's path";
+                return Err(RestoreError::AlreadyExists { path: shown, what });
+            }
+        }
+        rename(folder, &shown, now, at, monitor).map_err(failed)?;
+        note(now, at, false);
+        Ok(())
     }
-    folder.rename(now, at).map_err(failed)?;
-    note(now, at, false);
-    Ok(())
 }
 
 /// `StateStore.before-lifeboat`, or the first free name of that form.

@@ -11,19 +11,23 @@ use std::sync::Arc;
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
-    FSCTL_SET_COMPRESSION, FSCTL_SET_OBJECT_ID, FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE,
+    FSCTL_GET_OBJECT_ID, FSCTL_SET_COMPRESSION, FSCTL_SET_OBJECT_ID, FSCTL_SET_REPARSE_POINT,
+    FSCTL_SET_SPARSE,
 };
 use windows_sys::Win32::System::SystemServices as flags;
 use windows_sys::Win32::{Foundation as w, Security as sec};
 
 use super::outcome::Verdict;
-use super::place::{Fact, FactKind, Kind, SETTABLE};
+use super::place::{Fact, FactKind, Kind, SETTABLE, time_slack};
+use crate::model::descriptor;
+use crate::model::extended_attributes;
 use crate::model::metadata::{Times, attributes, is_name_surrogate};
 use crate::model::name::NtName;
+use crate::tree::host::layouts;
 pub(super) use crate::tree::host::windows::info::is_unsupported;
 use crate::tree::host::windows::nt::{self, How};
 use crate::tree::host::windows::{
-    WHOLE_DESCRIPTOR, efs, info, placeholders, privileges, streams_of,
+    LABELS, WHOLE_DESCRIPTOR, efs, info, placeholders, privileges, streams_of,
 };
 
 /// A new file, for its data.
@@ -43,7 +47,9 @@ pub(super) struct Root {
     top: Arc<OwnedHandle>,
     /// `FILE_NAMED_STREAMS` and the like (MS-FSCC 2.5.1).
     volume: u32,
-    is_ntfs: bool,
+    /// `NTFS`, `FAT32`, ...
+    file_system: String,
+    has_short_names: bool,
     has_streams: bool,
     /// The folders on the way to the last used one, from the top.
     way: Vec<(NtName, Arc<OwnedHandle>)>,
@@ -59,7 +65,8 @@ impl Root {
         Ok(Self {
             path: nt::whole_drive(path),
             volume: volume.as_ref().map_or(0, |v| v.flags),
-            is_ntfs: volume.is_some_and(|v| v.file_system == "NTFS"),
+            file_system: volume.map_or_else(String::new, |v| v.file_system),
+            has_short_names: true,
             has_streams: streams_of(&top).is_ok(),
             top: Arc::new(top),
             way: Vec::new(),
@@ -75,7 +82,7 @@ impl Root {
             FactKind::Reparse => has(flags::FILE_SUPPORTS_REPARSE_POINTS),
             FactKind::ObjectId => has(flags::FILE_SUPPORTS_OBJECT_IDS),
             FactKind::ExtendedAttributes => has(flags::FILE_SUPPORTS_EXTENDED_ATTRIBUTES),
-            FactKind::ShortName => self.is_ntfs,
+            FactKind::ShortName => self.file_system == "NTFS" && self.has_short_names,
             FactKind::Stream => self.has_streams && has(flags::FILE_NAMED_STREAMS),
             FactKind::Compression => has(flags::FILE_FILE_COMPRESSION),
         }
@@ -84,6 +91,36 @@ impl Root {
     /// On Windows, the volume itself says whether files can be compressed.
     #[allow(clippy::unused_self)] // uses it on Linux
     pub(super) fn try_packing(&mut self) {}
+
+    /// Finds out whether the volume keeps DOS names. The setting is partly in the
+    /// registry of this Windows, partly on the volume (`fsutil 8dot3name`), and a file
+    /// that gets a name shows the result: MS-FSA 2.1.5.14.10 refuses it then. Anything
+    /// else that fails is about this attempt.
+    pub(super) fn try_short_names(&mut self) {
+        const NAME: &str = "lifeboat-short-name.partial";
+        let name: Vec<u16> = NAME.encode_utf16().collect();
+        let probe = nt::open_at(
+            &self.top,
+            &name,
+            How {
+                access: fs::DELETE | fs::FILE_WRITE_ATTRIBUTES,
+                disposition: wdk::FILE_CREATE,
+                options: wdk::FILE_NON_DIRECTORY_FILE | wdk::FILE_DELETE_ON_CLOSE,
+            },
+        );
+        let Ok(probe) = probe else { return };
+        let short: Vec<u16> = "LBSHORT.NAM".encode_utf16().collect();
+        let value = layouts::short_name_information(&short);
+        if let Err(error) = info::set(&probe, wdk::FileShortNameInformation, &value) {
+            let refused = w::ERROR_SHORT_NAMES_NOT_ENABLED_ON_VOLUME.cast_signed();
+            self.has_short_names = error.raw_os_error() != Some(refused);
+        }
+    }
+
+    /// How far a time may be from the one that was set, in units of 100 ns.
+    pub(super) fn time_slack(&self, kind: FactKind) -> u64 {
+        time_slack(&self.file_system, kind)
+    }
 
     /// Folders are marked by their attributes when they are complete, so that their
     /// files do not inherit it.
@@ -211,7 +248,29 @@ impl Root {
         let (folder, file) = self.parent(at, false)?;
         let whole = [&file, &[u16::from(b':')][..], &name.to_utf16()].concat();
         let how = How { disposition: wdk::FILE_OVERWRITE_IF, ..CREATE };
-        Ok(NewStream(File::from(nt::open_at(&folder, &whole, how)?)))
+        let opened = nt::open_at(&folder, &whole, how).or_else(|error| {
+            // A read-only file or folder takes no stream (wimlib, `create_directory`).
+            // Its attributes are set after its streams, in any case.
+            let access = fs::FILE_WRITE_ATTRIBUTES;
+            let owner = nt::open_at(&folder, &file, How { access, ..How::LOOK })?;
+            if info::look(&owner)?.attributes & attributes::READONLY == 0 {
+                return Err(error);
+            }
+            info::set_basic(&owner, Times::default(), attributes::NORMAL)?;
+            nt::open_at(&folder, &whole, how)
+        });
+        Ok(NewStream(File::from(opened?)))
+    }
+
+    /// Opens an existing alternate data stream, to read.
+    pub(super) fn open_stream(
+        &mut self,
+        at: &[NtName],
+        name: &NtName,
+    ) -> io::Result<impl Read + use<>> {
+        let (folder, file) = self.parent(at, false)?;
+        let whole = [&file, &[u16::from(b':')][..], &name.to_utf16()].concat();
+        Ok(File::from(nt::open_at(&folder, &whole, How::READ)?))
     }
 
     /// Imports the EFS raw form into a new file.
@@ -228,14 +287,24 @@ impl Root {
             Some(_) => return Err(io::ErrorKind::AlreadyExists.into()),
         }
         let (folder, name) = self.parent(at, true)?;
-        let mut path = nt::final_path(&folder)?;
-        path.pop();
-        if path.last() != Some(&u16::from(b'\\')) {
-            path.push(b'\\'.into());
+        // By its drive, as every program names files to EFS; a volume without one has
+        // its GUID alone.
+        let paths = [nt::drive_path(&folder), nt::final_path(&folder)];
+        let paths = paths.into_iter().flatten().map(|mut path| {
+            path.pop();
+            if path.last() != Some(&u16::from(b'\\')) {
+                path.push(b'\\'.into());
+            }
+            path.extend(&name);
+            path.push(0);
+            path
+        });
+        let imported = efs::import(paths, data);
+        if imported.is_err() {
+            // What is there now is not complete, and nobody could see that.
+            let _ = self.remove(at);
         }
-        path.extend(name);
-        path.push(0);
-        efs::import(&path, data)
+        imported
     }
 
     /// Whether metadata of a file that was just written can be set through its open
@@ -259,7 +328,14 @@ impl Root {
         let (folder, name) = self.parent(at, false)?;
         let file = open_to_set(&folder, &name, facts)?;
         for fact in facts {
-            if let Err(error) = set(&file, fact) {
+            let mut result = set(&file, fact);
+            if let (Fact::ShortName(short), Err(error)) = (fact, &result)
+                && error.kind() == io::ErrorKind::AlreadyExists
+                && take_short_name(&folder, &file, &short.to_utf16()).is_ok()
+            {
+                result = set(&file, fact);
+            }
+            if let Err(error) = result {
                 failed(fact.kind(), error);
             }
             if packs(fact)
@@ -348,10 +424,12 @@ fn open_to_set(folder: &OwnedHandle, name: &[u16], facts: &[Fact<'_>]) -> io::Re
                 fs::READ_CONTROL | fs::WRITE_DAC | fs::WRITE_OWNER | flags::ACCESS_SYSTEM_SECURITY
             }
             Fact::ExtendedAttributes(_) => fs::FILE_WRITE_EA,
-            Fact::ObjectId(_) | Fact::Reparse(_) => fs::FILE_WRITE_DATA,
             Fact::ShortName(_) => fs::DELETE,
             Fact::Attributes(_) if packs(fact) => fs::FILE_READ_DATA | fs::FILE_WRITE_DATA,
-            Fact::Attributes(_) | Fact::Times(_) => 0,
+            // Writing attributes is enough for reparse data (MS-FSA 2.1.5.10.37), and
+            // for an id the restore privilege (2.1.5.10.35). Writing data is refused
+            // for a file that an earlier run has made read-only.
+            Fact::ObjectId(_) | Fact::Reparse(_) | Fact::Attributes(_) | Fact::Times(_) => 0,
         };
     }
     let mut refusal = None;
@@ -373,6 +451,36 @@ fn packs(fact: &Fact<'_>) -> bool {
     matches!(fact, Fact::Attributes(bits) if bits & attributes::COMPRESSED != 0)
 }
 
+/// Whether a file has this object id (MS-FSCC 2.1.3.1: the id, then birth bytes).
+fn has_object_id(file: &OwnedHandle, id: &[u8]) -> bool {
+    let found = info::control(file, FSCTL_GET_OBJECT_ID, &[], 64).unwrap_or_default();
+    id.len() >= 16 && found.get(..16) == id.get(..16)
+}
+
+/// Takes a DOS name away from another file in the same folder: Windows made it up
+/// for that one, and would not for this one (wimlib does the same). A file whose
+/// real name this is keeps it.
+fn take_short_name(folder: &OwnedHandle, ours: &OwnedHandle, short: &[u16]) -> io::Result<()> {
+    let number = |file: &OwnedHandle| info::query(file, wdk::FileInternalInformation, 8);
+    let access = fs::DELETE | fs::FILE_WRITE_ATTRIBUTES;
+    let other = nt::open_at(folder, short, How { access, ..How::LOOK })?;
+    if number(&other)? == number(ours)? {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let none = layouts::short_name_information(&[]);
+    info::set(&other, wdk::FileShortNameInformation, &none)
+}
+
+/// Whether a file may be open in a scanner or the like: what is refused now may
+/// work in a moment. Windows says "access is denied" of a folder to be renamed
+/// while a file below it is open (MS-FSA 2.1.5.14.11).
+pub(super) fn is_busy(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(i32::cast_unsigned),
+        Some(w::ERROR_ACCESS_DENIED | w::ERROR_SHARING_VIOLATION)
+    )
+}
+
 /// Not used on Windows: see [`Root::sets_by_handle`].
 pub(super) fn set_by_handle(
     _file: &File,
@@ -392,15 +500,17 @@ fn set(file: &OwnedHandle, fact: &Fact<'_>) -> io::Result<()> {
             // MS-FSCC 2.1.3.1: the id, then 48 birth bytes.
             let mut whole = [0; 64];
             whole.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
-            info::control(file, FSCTL_SET_OBJECT_ID, &whole, 0).map(drop)
+            // A file that has an id refuses one, also the same (MS-FSA 2.1.5.10.35):
+            // a restore that is run again finds its own.
+            let set = info::control(file, FSCTL_SET_OBJECT_ID, &whole, 0).map(drop);
+            set.or_else(|error| if has_object_id(file, id) { Ok(()) } else { Err(error) })
         }
-        Fact::ExtendedAttributes(list) => info::set_extended_attributes(file, list),
+        Fact::ExtendedAttributes(list) => match extended_attributes::to_set(list) {
+            Some(list) => info::set_extended_attributes(file, &list),
+            None => Ok(()),
+        },
         Fact::ShortName(short) => {
-            // FILE_NAME_INFORMATION (MS-FSCC 2.1.7): bytes, name.
-            let units = short.to_utf16();
-            let bytes = u32::try_from(units.len() * 2).unwrap_or(u32::MAX);
-            let mut value = bytes.to_le_bytes().to_vec();
-            value.extend(units.into_iter().flat_map(u16::to_le_bytes));
+            let value = layouts::short_name_information(&short.to_utf16());
             info::set(file, wdk::FileShortNameInformation, &value)
         }
         Fact::Attributes(bits) => {
@@ -427,14 +537,24 @@ fn set_security(file: &OwnedHandle, descriptor: &[u8]) -> io::Result<()> {
     // right to change.
     let has_sacl = descriptor.get(2).is_some_and(|low| low & 0x10 != 0);
     let sacl = sec::SACL_SECURITY_INFORMATION;
-    let whole = if has_sacl { WHOLE_DESCRIPTOR } else { WHOLE_DESCRIPTOR & !sacl };
-    let Err(refusal) = info::set_security(file, whole, &descriptor) else { return Ok(()) };
+    let mut refusal = None;
+    for more in LABELS.into_iter().filter(|more| has_sacl || *more == 0) {
+        let whole = if has_sacl { WHOLE_DESCRIPTOR } else { WHOLE_DESCRIPTOR & !sacl };
+        match info::set_security(file, whole | more, &descriptor) {
+            // Without its labels the list is not complete: the first refusal says why.
+            Ok(()) if more == 0 && descriptor::has_labels(&descriptor) => {
+                return refusal.map_or(Ok(()), Err);
+            }
+            Ok(()) => return Ok(()),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
     for less in [WHOLE_DESCRIPTOR & !sacl, sec::DACL_SECURITY_INFORMATION] {
         if info::set_security(file, less, &descriptor).is_ok() {
             break;
         }
     }
-    Err(refusal)
+    refusal.map_or(Ok(()), Err)
 }
 
 /// Whether a volume is mounted at `name` in `dir`. A junction to a folder does not

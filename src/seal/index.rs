@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::hashing::Hash;
 use super::parts::split;
 use super::read::{Seal, Unsound};
+use crate::model::descriptor;
 use crate::model::metadata::attributes;
 use crate::set::format::hash::from_hex;
 use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind, from_base64};
@@ -188,24 +189,12 @@ impl Index {
         self.facts(member.attributes, member.times.created, reparse.as_deref())
     }
 
-    /// Owner, group and access list of a self-relative descriptor (MS-DTYP
-    /// 2.4.6) as one number of 21 bits; 0 if there is none. The rest (audit
-    /// list, order of the parts) depends on the reader.
+    /// Owner, group and access list of a descriptor as one number of 21 bits; 0 if
+    /// there is none. The rest (audit list, order of the parts) depends on the reader.
     pub(super) fn rights(&self, security: Option<&[u8]>) -> u32 {
         let Some(bytes) = security else { return 0 };
-        let at = |field: usize| {
-            let raw = bytes.get(field..field + 4)?;
-            let at = u32::from_le_bytes(raw.try_into().ok()?);
-            bytes.get(usize::try_from(at).ok().filter(|at| *at > 0)?..)
-        };
-        let sid = |field| at(field).and_then(|sid| sid.get(..8 + 4 * usize::from(*sid.get(1)?)));
-        let list = |field| {
-            let list = at(field)?;
-            let size = u16::from_le_bytes(list.get(2..4)?.try_into().ok()?);
-            list.get(..usize::from(size))
-        };
-        let hash = low(self.hasher.hash_one((sid(4), sid(8), list(16))));
-        (hash >> RIGHTS_SHIFT).max(1)
+        let parts = descriptor::parts(bytes).map(|parts| (parts.owner, parts.group, parts.dacl));
+        (low(self.hasher.hash_one(parts)) >> RIGHTS_SHIFT).max(1)
     }
 }
 

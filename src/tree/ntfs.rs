@@ -34,8 +34,8 @@ use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, Comparison, DeletedFile, EfsData, File, FileAttribute, Folder,
-    Kind, Security, WofData, compare, entry_flag, is_lost_folder, kind_of, list_deleted, of_volume,
-    reattach, sweep, why_only_a_name,
+    Kind, Reattached, Security, WofData, compare, entry_flag, is_lost_folder, kind_of,
+    list_deleted, of_volume, reattach, sweep, why_only_a_name,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.
@@ -104,11 +104,12 @@ impl NtfsTree {
         let (volume, repairs) = Volume::open(device)?;
         let volume = Arc::new(volume);
         let (mut catalog, mut report) = sweep(&volume, monitor)?;
+        let mut reattached = Reattached::default();
         if report.mended.orphans > 0 {
-            report.reattached = reattach(&volume, &mut catalog, monitor);
+            reattached = reattach(&volume, &mut catalog, monitor);
             report.mended.orphans = catalog.orphans() as u64;
         }
-        let findings = of_volume(&source, &volume, &catalog, &repairs, &report);
+        let findings = of_volume(&source, &volume, &catalog, &repairs, &report, reattached);
         let mended = &report.mended;
         let tallies =
             [&report.damaged, &report.bad, &report.foreign, &report.unreadable, &report.blank];
@@ -116,6 +117,7 @@ impl NtfsTree {
         let suspects = tallies.iter().map(|tally| tally.count).sum::<u64>()
             + mended.nameless
             + report.unsettled
+            + report.bitmap_doubts
             + repairs.iter().filter(incomplete).count() as u64;
         let info = TreeInfo {
             via: Via::Raw,
@@ -308,7 +310,11 @@ impl Tree for NtfsTree {
         }
         if entry.is_directory() {
             facts.damaged.extend(self.doubt(Folder::Record(entry.record)));
-        } else if file.find(kind::DATA, None).is_none() && entry.reparse_tag == 0 {
+            if entry.has(entry_flag::RENUMBERED) {
+                let wrong = "its sequence number is not the one by which its files know it";
+                facts.damaged.push(wrong.to_owned());
+            }
+        } else if file.find(kind::DATA, None).is_none() {
             // Every file has some, if only of 0 bytes.
             facts.damaged.push(file.missing("data").to_string());
         }
@@ -340,6 +346,14 @@ impl Tree for NtfsTree {
         };
         if let Some(error) = gone {
             return Err(error.into());
+        }
+        if file.find(kind::STANDARD_INFORMATION, None).is_none() {
+            let lost = "times and attributes: the file record does not have them";
+            facts.damaged.push(lost.to_owned());
+        }
+        if facts.security.is_none() && facts.damaged.is_empty() {
+            let lost = "owner and permissions: the file record does not have them";
+            facts.damaged.push(lost.to_owned());
         }
         facts.short_name = short_name(&file, name);
         if u64::from(entry.record) != known::ROOT {
@@ -418,7 +432,8 @@ impl Tree for NtfsTree {
         const FLAGS: u8 = entry_flag::DAMAGED
             | entry_flag::REVIVED
             | entry_flag::OVERWRITTEN
-            | entry_flag::RECORD_LOST;
+            | entry_flag::RECORD_LOST
+            | entry_flag::RENUMBERED;
         is_lost_folder(id)
             || self.catalog.node(id).is_some_and(|entry| {
                 let folder = Folder::Record(entry.record);

@@ -270,7 +270,7 @@ fn a_directory_that_is_gone_leaves_its_files_findable() {
         assert!(tree.facts(id, None).is_ok() && tree.open(id, None).is_err());
     }
 
-    // Used again for another directory: the files are not in that one.
+    // The record with another number and another name.
     patch_record(&image, lost, |record| {
         record[0x16] = 3;
         let name = damage::value(record, kind::FILE_NAME, 0);
@@ -279,9 +279,10 @@ fn a_directory_that_is_gone_leaves_its_files_findable() {
     });
     let tree = open(&image);
     let again = tree.lookup(&"ZSMT".into()).unwrap();
-    let only = tree.children(again).unwrap();
-    assert!(only.iter().all(|entry| tree.node(entry.node).is_err() || entry.name != "File".into()));
-    assert_eq!(tree.find_named(&["File"], &Silent).unwrap()[0].0.to_string(), expected);
+    // Its index is the old one still, and says that they are.
+    let found = tree.find_named(&["File"], &Silent).unwrap();
+    assert_eq!(found[0].0.to_string(), "ZSMT/File");
+    assert!(tree.children(again).unwrap().iter().any(|entry| entry.name == "File".into()));
 }
 
 #[test]
@@ -843,4 +844,66 @@ fn a_reparse_tag_that_is_not_in_the_record_is_known_all_the_same() {
         record[name + 0x38..name + 0x40].fill(0);
     });
     assert_eq!(open(&image).node(id).unwrap().reparse_tag, Some(0x9000_601A));
+}
+
+#[test]
+fn a_folder_with_a_wrong_sequence_number_keeps_its_files() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let expected = walk(&sound);
+    for folder in [FILES, "StateStore/USMT"] {
+        let record = number(sound.lookup(&folder.into()).unwrap());
+        patch_record(&image, record, |record| record[0x10] += 1);
+    }
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-folder-renumbered"]);
+    assert_eq!(walk(&tree), expected);
+    assert!(doubts(&tree, FILES)[0].contains("sequence number"), "{:?}", doubts(&tree, FILES));
+}
+
+#[test]
+fn a_blank_record_is_in_doubt_where_neither_bitmap_nor_index_can_say() {
+    need!("fuse");
+    let image = image();
+    image.fill(RW, |root| {
+        for i in 0..200 {
+            fs::write(root.join(FILES).join(format!("many {i}")), "x").unwrap();
+        }
+    });
+    let sound = open(&image);
+    let id = |path: &str| number(sound.lookup(&path.into()).unwrap());
+    let blocks = damage::first_cluster(&image, id(FILES), kind::INDEX_ALLOCATION);
+    let lost = id(&format!("{FILES}/file 9"));
+    image.overwrite(record_offset(&image, lost), &[0; 1024]);
+    let bitmap = damage::record_bitmap(&image);
+    let bits = image.bytes(bitmap, 64);
+    let mut one = bits.clone();
+    one[usize::try_from(lost / 8).unwrap()] &= !(1 << (lost % 8));
+    for broken in [vec![0; 64], one] {
+        image.overwrite(bitmap, &broken);
+        image.overwrite(blocks, &[0; 4096]);
+        let tree = open(&image);
+        assert!(doubts(&tree, FILES)[0].contains("files may be missing"));
+        assert_eq!(doubts(&tree, "other/folder"), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn a_record_without_its_times_or_with_unsorted_attributes_is_damaged() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let path = format!("{FILES}/file 3");
+    let record = number(sound.lookup(&path.as_str().into()).unwrap());
+    assert_eq!(doubts(&sound, &path), [] as [&str; 0]);
+    for kind in [0x1000_u32, 0xB0, 0, 0x13] {
+        patch_record(&image, record, |record| {
+            let at = usize::from(u16::from_le_bytes([record[0x14], record[0x15]]));
+            record[at..at + 4].copy_from_slice(&kind.to_le_bytes());
+        });
+        let doubts = doubts(&open(&image), &path);
+        assert!(doubts.iter().any(|doubt| doubt.contains("times and attributes")), "{doubts:?}");
+        assert!(doubts.iter().any(|doubt| doubt.contains("an attribute type")), "{doubts:?}");
+    }
 }

@@ -246,10 +246,10 @@ fn what_was_interrupted_resumes_and_never_looks_complete() {
 
     // Something came into its place meanwhile.
     fs::create_dir_all(root.join("StateStore/USMT")).unwrap();
-    let error = settle(&set, &to, false).unwrap_err();
+    let error = settle(&set, &to, false, &lifeboat::model::monitor::Silent).unwrap_err();
     assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
     assert!(partial.is_dir());
-    let kept = settle(&set, &to, true).unwrap();
+    let kept = settle(&set, &to, true, &lifeboat::model::monitor::Silent).unwrap();
     assert_eq!(kept, [text(&root.join("StateStore.before-lifeboat"))]);
     assert!(root.join("StateStore/USMT/catalog.mig").is_file());
     assert!(!partial.exists() && !root.join(MARKER).exists());
@@ -271,7 +271,7 @@ fn either_every_part_takes_its_place_or_none() {
     // In the place of the part that comes last.
     let in_the_way = drives[1].join("StateStore/not ours");
     fs::create_dir_all(&in_the_way).unwrap();
-    let error = settle(&opened, &under, false).unwrap_err();
+    let error = settle(&opened, &under, false, &lifeboat::model::monitor::Silent).unwrap_err();
     assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
     for drive in &drives {
         assert!(drive.join("StateStore.lifeboat-partial").is_dir() && drive.join(MARKER).exists());

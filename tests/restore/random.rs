@@ -216,7 +216,7 @@ fn random_stores_are_restored_with_all_metadata() {
         verify_restored(&rescue_set, &to, &seen).unwrap();
         let losses = seen.losses.into_inner().unwrap();
         assert_eq!(losses, [], "seed {seed}");
-        settle(&rescue_set, &to, false).unwrap();
+        settle(&rescue_set, &to, false, &lifeboat::model::monitor::Silent).unwrap();
         new.unmount();
 
         let restored = raw(new.image());

@@ -195,6 +195,51 @@ fn a_task_sequence_seals_rescues_and_restores() {
 }
 
 #[test]
+fn restore_takes_sets_of_exactly_this_pc() {
+    let stick = need!(Stick::new('q'));
+    let set = |name: &str| {
+        let folder = stick.path("sets").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("rescue.json"), "{}").unwrap();
+    };
+    set("PC-1-A-20260301T000000Z-1a2b3c4d");
+    let run = |name: &str| {
+        let env = [("LIFEBOAT_NAME", name), ("LIFEBOAT_LOADSTATE", "no")];
+        stick.run("restore.cmd", &["Q:\\sets"], &env)
+    };
+    for name in ["PC-1", "PC", "1-A", "__"] {
+        let ran = run(name);
+        assert_eq!(ran.code, 4, "{name}: {}\n{}", ran.stdout, ran.stderr);
+    }
+    // As `offload` names the folder of such a PC.
+    for name in ["pc-1-a", "PC_1_A", "-PC.1+A "] {
+        let ran = run(name);
+        assert!(ran.code != 4, "{name}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("Restoring \"Q:\\sets\\PC-1-A-20260301"), "{}", ran.stdout);
+    }
+    set("PC-1-20260101T000000Z-1a2b3c4d");
+    set("PC-1-20260201T000000Z-00000000");
+    let ran = run("PC-1");
+    assert!(ran.stdout.contains("sets\\PC-1-20260201T000000Z"), "{}", ran.stdout);
+}
+
+#[test]
+fn values_may_begin_with_an_equals_sign_and_end_in_a_backslash() {
+    let stick = need!(Stick::new('w'));
+    stick.in_task_sequence(&[
+        ("LifeboatPassword", "=a=b;"),
+        ("LifeboatUsmt", "C:\\USMT\\"),
+        ("StatePath", "C:\\Store"),
+    ]);
+    let shows = "@echo off\r\nsetlocal DisableDelayedExpansion\r\n\
+                 call \"%~dp0prepare.cmd\" shows\r\n\
+                 echo [%LIFEBOAT_PASSWORD%] [%LIFEBOAT_USMT%] [%STORE%]\r\n";
+    fs::write(stick.path("my tools/shows.cmd"), shows).unwrap();
+    let ran = stick.run("shows.cmd", &[], &[]);
+    assert!(ran.stdout.contains("[=a=b;] [C:\\USMT\\\\] [C:\\Store]"), "{ran:?}");
+}
+
+#[test]
 fn mdt_s_variables_are_known_too_and_a_seal_can_be_quick() {
     let stick = need!(Stick::new('m'));
     let store = stick.store();

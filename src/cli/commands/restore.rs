@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     };
     let options = Options { replace: args.replace };
     let (done, verified) = restore_verified(&*set, &to, options, out)?;
-    let kept = settle(&*set, &to, args.replace)?;
+    let kept = settle(&*set, &to, args.replace, out)?;
     let losses = show("Restored", done, verified, out);
     for kept in kept {
         out.event("kept-aside", &json!({"path": kept}));

@@ -65,6 +65,8 @@ pub(crate) mod entry_flag {
     pub(crate) const OVERWRITTEN: u8 = 32;
     /// A folder without a record: the index above names it, and files say that they are in it.
     pub(crate) const RECORD_LOST: u8 = 64;
+    /// A folder whose sequence number is not the one by which its files know it.
+    pub(crate) const RENUMBERED: u8 = 128;
 }
 
 /// [`Entry::lcn`] of a file whose data has no place.
@@ -288,6 +290,14 @@ impl Catalog {
         }
         found.sort();
         (found, true)
+    }
+
+    /// Whether a folder hangs on the root.
+    pub(crate) fn hangs_on_root(&self, folder: u32) -> bool {
+        let is_orphan = |path: &NtPath| {
+            path.names().first().is_some_and(|name| name.as_wtf8() == ORPHANS.as_bytes())
+        };
+        folder == ROOT || self.paths(folder).first().is_some_and(|path| !is_orphan(path))
     }
 
     /// All paths of a file.

@@ -69,8 +69,11 @@ pub(crate) struct Report {
     pub(crate) revived: Tally,
     /// Records that are not in use, although the bitmap says so: a file may be among them.
     pub(crate) unsettled: u64,
-    /// Folders whose record is lost, and which an index names.
-    pub(crate) reattached: u64,
+    /// Doubts about the bitmap itself: it cannot be read, or lacks records that are in use; and
+    /// blank records between those in use.
+    pub(crate) bitmap_doubts: u64,
+    /// Blank records since the last one in use.
+    blanks: u64,
     /// One bit a record: not in use any more, but still telling of a file.
     pub(crate) deleted: Vec<u64>,
     /// What the catalog had to put right.
@@ -202,6 +205,8 @@ impl Sweep {
     fn nothing_left(&mut self, number: u32) {
         if self.is_marked(number) {
             self.report.blank.add(u64::from(number));
+        } else if u64::from(number) >= known::FIRST_USER {
+            self.report.blanks += 1;
         }
     }
 
@@ -255,6 +260,11 @@ impl Sweep {
                 self.report.deleted[word] |= 1 << (number % 64);
             }
             return;
+        }
+        // NTFS fills the table from its start: records that were never used are behind all.
+        self.report.bitmap_doubts += std::mem::take(&mut self.report.blanks);
+        if u64::from(number) >= known::FIRST_USER && !self.is_marked(number) {
+            self.report.bitmap_doubts += 1;
         }
         match record.base {
             None => self.base(volume, number, &record, 0),

@@ -380,15 +380,22 @@ impl File {
                 record.at
             ));
         }
+        let mut last = 0;
         for attribute in record.attributes() {
+            // The types of attributes are multiples of 16, and in order (Linux-NTFS, "$AttrDef",
+            // "Attribute header").
+            let kind = attribute.as_ref().map_or(last, |attribute| attribute.kind);
+            let is_type = kind % 0x10 == 0 && kind >= last.max(0x10) && kind <= 0x1000;
             match attribute {
-                // The types of attributes are multiples of 16 (Linux-NTFS, "$AttrDef").
-                Ok(attribute) if attribute.kind % 0x10 != 0 => {
+                Ok(attribute) if !is_type => {
                     let found = format!("{:#x}", attribute.kind);
                     let error = damaged("attribute", attribute.at, "an attribute type", found);
                     self.damage.push(error.to_string());
                 }
-                Ok(attribute) => self.add(&attribute),
+                Ok(attribute) => {
+                    last = attribute.kind;
+                    self.add(&attribute);
+                }
                 Err(error) => self.damage.push(error.to_string()),
             }
         }

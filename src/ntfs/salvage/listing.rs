@@ -168,7 +168,15 @@ impl Directory<'_> {
             let of_name = self.links_named(&name);
             let own = of_name.clone().find(|i| u64::from(links[*i].record) == file.number());
             match own {
-                Some(i) => is_listed[i] = true,
+                Some(i) => {
+                    is_listed[i] = true;
+                    let entry = self.catalog.entry(links[i].record);
+                    if !self.is_live && entry.is_some_and(|entry| !file.fits(entry.sequence)) {
+                        found.damage.push(format!(
+                            "it has {name} with another sequence number than the file record"
+                        ));
+                    }
+                }
                 None => others.push((name, file, !of_name.is_empty())),
             }
         }

@@ -20,9 +20,87 @@ const MAX_LOST: usize = 1000;
 /// Indexes that are read for them, those near the root first: a store is never deep. On a hard
 /// disk, 20 seconds.
 const MAX_INDEXES: usize = 2000;
+/// What is put back may lead to more.
+const MAX_ROUNDS: usize = 32;
+
+/// How many folders were put in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Reattached {
+    /// Folders without a record, named by an index.
+    pub(crate) lost: u64,
+    /// Folders whose files know them by another sequence number.
+    pub(crate) renumbered: u64,
+}
+
+/// Puts lost folders, and the files of folders with a wrong sequence number, back where the
+/// indexes have them.
+pub(crate) fn reattach(
+    volume: &Arc<Volume>,
+    catalog: &mut Catalog,
+    monitor: &dyn Monitor,
+) -> Reattached {
+    let mut done = Reattached::default();
+    for _ in 0..MAX_ROUNDS {
+        let renumbered = rejoin(volume, catalog, monitor);
+        let lost = find_lost(volume, catalog, monitor);
+        done.renumbered += renumbered;
+        done.lost += lost;
+        if renumbered + lost == 0 {
+            break;
+        }
+    }
+    done
+}
+
+/// Files whose folder is there with another sequence number are in it if its own index says
+/// so. Returns the number of such folders.
+fn rejoin(volume: &Arc<Volume>, catalog: &mut Catalog, monitor: &dyn Monitor) -> u64 {
+    let from = catalog.links.partition_point(|link| !link.is_orphan);
+    let is_folder = |record: u32| catalog.entry(record).is_some_and(Entry::is_directory);
+    // By the folder: the positions of its orphans.
+    let mut orphans: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (i, link) in catalog.links.iter().enumerate().skip(from) {
+        if link.parent != NAMELESS && is_folder(link.parent) {
+            orphans.entry(link.parent).or_default().push(i);
+        }
+    }
+    let mut found = BTreeSet::new();
+    let mut joined = Vec::new();
+    for (parent, links) in orphans.into_iter().take(MAX_LOST) {
+        // In what hangs on nothing, a folder could come to stand in itself.
+        if monitor.is_cancelled() || !catalog.hangs_on_root(parent) {
+            continue;
+        }
+        let names: BTreeSet<(NtName, FileRef)> =
+            index_of(volume, catalog, parent).into_iter().collect();
+        for i in links {
+            let link = &catalog.links[i];
+            let Some(entry) = catalog.entry(link.record) else { continue };
+            let file = FileRef::new(u64::from(link.record), entry.sequence);
+            let name = NtName::from_wtf8(catalog.name_bytes(link));
+            if name.is_some_and(|name| names.contains(&(name, file))) {
+                joined.push(i);
+                found.insert(parent);
+            }
+        }
+    }
+    for i in joined {
+        catalog.links[i].is_orphan = false;
+    }
+    for parent in &found {
+        if let Ok(i) = catalog.entries.binary_search_by_key(parent, |entry| entry.record) {
+            catalog.entries[i].flags |= entry_flag::RENUMBERED;
+        }
+    }
+    if !found.is_empty() {
+        sort_links(catalog);
+        index_records(catalog);
+    }
+    found.len() as u64
+}
 
 /// Gives lost folders an entry of their own, where an index names them. Returns how many.
-pub(crate) fn reattach(volume: &Arc<Volume>, catalog: &mut Catalog, monitor: &dyn Monitor) -> u64 {
+fn find_lost(volume: &Arc<Volume>, catalog: &mut Catalog, monitor: &dyn Monitor) -> u64 {
     let mut lost = lost_folders(catalog);
     let mut read = BTreeSet::new();
     let mut found = 0;
@@ -81,12 +159,17 @@ fn named_in(
     folder: u32,
     lost: &BTreeSet<FileRef>,
 ) -> Vec<(FileRef, (u32, NtName))> {
+    let names = index_of(volume, catalog, folder).into_iter();
+    let names = names.filter(|(_, file)| lost.contains(file));
+    names.map(|(name, file)| (file, (folder, name))).collect()
+}
+
+/// The names in the index of a folder, as far as it can be read.
+fn index_of(volume: &Arc<Volume>, catalog: &Catalog, folder: u32) -> Vec<(NtName, FileRef)> {
     let extensions = || catalog.extensions(folder);
     let listing = File::load(volume, u64::from(folder), &extensions)
         .and_then(|directory| index::list(volume, &directory));
-    let names = listing.map(|listing| listing.names).unwrap_or_default();
-    let names = names.into_iter().filter(|(_, file)| lost.contains(file));
-    names.map(|(name, file)| (file, (folder, name))).collect()
+    listing.map(|listing| listing.names).unwrap_or_default()
 }
 
 fn attach(catalog: &mut Catalog, places: BTreeMap<FileRef, (u32, NtName)>) {

@@ -1,13 +1,14 @@
 //! Sets the metadata of files and folders after all data is written.
 
 use super::{Job, Place, directory_reparse};
+use crate::model::descriptor;
 use crate::model::loss::LossKind;
 use crate::model::metadata::{FileTime, Times, attributes};
 use crate::model::name::NtName;
 use crate::restore::error::RestoreError;
 use crate::restore::outcome::Verdict;
 use crate::restore::place::{Fact, FactKind, MISSED, Piece, SETTABLE};
-use crate::restore::{descriptor, names, platform};
+use crate::restore::{names, platform};
 use crate::set::format::manifest::{Member, MemberKind, TimesLine, from_base64};
 
 /// Compact OS and the like (MS-FSCC 2.1.2.1): such a file's data is uncompressed

@@ -3,7 +3,7 @@
 //! disk.
 
 use super::{Job, Place, ntfs_compression};
-use crate::restore::descriptor;
+use crate::model::descriptor;
 use crate::restore::error::RestoreError;
 use crate::restore::place::{FactKind, MISSED};
 use crate::set::format::manifest::{ContentKind, Member, MemberKind, from_base64};
@@ -13,7 +13,7 @@ impl Job<'_> {
     pub(super) fn check_support(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         let mut set = input.in_order()?;
-        let mut tried = false;
+        let (mut tried, mut asked) = (false, false);
         while let Some(member) = self.next(&mut *set, false)? {
             let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
             if !self.gets_metadata(&member, &place) {
@@ -22,6 +22,11 @@ impl Job<'_> {
             if ntfs_compression::is_packed(&member) && !std::mem::replace(&mut tried, true) {
                 for opened in &mut self.places.roots {
                     opened.root.try_packing();
+                }
+            }
+            if member.short_name.is_some() && !std::mem::replace(&mut asked, true) {
+                for opened in &mut self.places.roots {
+                    opened.root.try_short_names();
                 }
             }
             for (fact, count) in facts_of(&member) {

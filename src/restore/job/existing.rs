@@ -24,6 +24,44 @@ impl Job<'_> {
         is_whole.unwrap_or(false)
     }
 
+    /// Whether an earlier attempt wrote this alternate data stream completely. A
+    /// read-only file or folder would refuse it now.
+    pub(super) fn is_stream_whole(&mut self, place: &Place, name: &NtName, data: &Data) -> bool {
+        if !self.may_replace(place) {
+            return false;
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(CHUNK, 0);
+        let is_whole = (|| {
+            let root = self.root(place).map_err(|_| io::ErrorKind::NotFound)?;
+            let stream = root.open_stream(&place.at, name)?;
+            // One byte more shows a longer one.
+            self.is_same(&mut stream.take(data.size.saturating_add(1)), data, &mut buffer)
+        })();
+        self.buffer = buffer;
+        is_whole.unwrap_or(false)
+    }
+
+    /// Whether this is the data of the set.
+    fn is_same(&self, from: &mut dyn Read, data: &Data, buffer: &mut [u8]) -> io::Result<bool> {
+        let mut hash = Sha256::new();
+        let mut bytes = 0;
+        loop {
+            if self.monitor.is_cancelled() {
+                return Ok(false);
+            }
+            match from.read(buffer)? {
+                0 => break,
+                n => {
+                    hash.update(&buffer[..n]);
+                    bytes += n as u64;
+                }
+            }
+        }
+        let is_empty = data.size == 0 && data.sha256.is_empty();
+        Ok(bytes == data.size && (is_empty || finish_hex(hash) == data.sha256))
+    }
+
     fn compare(
         &mut self,
         member: &Member,
@@ -45,16 +83,6 @@ impl Job<'_> {
         if file.metadata()?.len() != data.size {
             return Ok(false);
         }
-        let mut hash = Sha256::new();
-        loop {
-            if self.monitor.is_cancelled() {
-                return Ok(false);
-            }
-            match file.read(buffer)? {
-                0 => break,
-                n => hash.update(&buffer[..n]),
-            }
-        }
-        Ok(finish_hex(hash) == data.sha256 || (data.size == 0 && data.sha256.is_empty()))
+        self.is_same(&mut file, data, buffer)
     }
 }

@@ -409,6 +409,12 @@ impl<'a> Job<'a> {
                 self.mark_reported(place, Piece::Stream(&name));
                 continue;
             }
+            if self.is_stream_whole(place, &name, &stream.data) {
+                self.done.streams += 1;
+                self.done.bytes = self.done.bytes.saturating_add(stream.data.size);
+                self.progress.bytes = self.progress.bytes.saturating_add(stream.data.size);
+                continue;
+            }
             let begun = self.root(place)?.stream(&place.at, &name, stream.data.size);
             let written = begun.map_err(CopyError::Write).and_then(|mut new| {
                 let trouble = self.copy_stream(set, &stream.data, &mut new)?;

@@ -13,6 +13,8 @@ use super::names;
 use super::place::{FactKind, Piece, SETTABLE};
 use super::platform::Root;
 use super::tally::Tally;
+use crate::model::descriptor;
+use crate::model::extended_attributes;
 use crate::model::loss::LossKind;
 use crate::model::metadata::{FileTime, Metadata, Node, NodeId, NodeKind, attributes};
 use crate::model::monitor::{Monitor, Progress, Stage};
@@ -305,24 +307,29 @@ fn compare_facts(
             differs(kind);
         }
     };
-    let same = |wanted: &Option<String>, found: &Option<Vec<u8>>| match wanted {
-        Some(text) => from_base64(text) == *found,
-        None => true, // metadata that is not in the set comes from the file system
+    let same = |wanted: &Option<String>, found: Option<&[u8]>, is_same: &dyn Fn(&[u8]) -> bool| {
+        match wanted {
+            Some(text) => from_base64(text).map_or(found.is_none(), |wanted| is_same(&wanted)),
+            None => true, // metadata that is not in the set comes from the file system
+        }
     };
-    expect(FactKind::Security, same(&member.security, &facts.security));
+    let found = facts.security.as_deref();
+    let is_same = |wanted: &[u8]| found.is_some_and(|found| descriptor::is_same(wanted, found));
+    expect(FactKind::Security, same(&member.security, found, &is_same));
     let is_compact = member.content == Some(ContentKind::Wof);
     // Reparse data that hides children is compared when it is set.
     let is_later = is_compact || job::directory_reparse::of(member).is_some();
-    expect(FactKind::Reparse, is_later || same(&member.reparse, &facts.reparse));
+    let found = facts.reparse.as_deref();
+    let is_same = |wanted: &[u8]| found == Some(wanted);
+    expect(FactKind::Reparse, is_later || same(&member.reparse, found, &is_same));
     // The birth ids beyond the first 16 bytes belong to the volume.
     let id = |bytes: &Vec<u8>| bytes.get(..16).map(<[u8]>::to_vec);
     let wanted_id = member.object_id.as_deref().and_then(from_base64).and_then(|b| id(&b));
     let found_id = facts.object_id.as_ref().and_then(id);
     expect(FactKind::ObjectId, wanted_id.is_none() || wanted_id == found_id);
-    expect(
-        FactKind::ExtendedAttributes,
-        same(&member.extended_attributes, &facts.extended_attributes),
-    );
+    let found = facts.extended_attributes.as_deref();
+    let is_same = |wanted: &[u8]| extended_attributes::is_same(wanted, found);
+    expect(FactKind::ExtendedAttributes, same(&member.extended_attributes, found, &is_same));
     let found_short = facts.short_name.as_ref().and_then(NtName::as_str);
     // A host does not report the DOS name of a file with hard links.
     let can_tell = node.links == 1;
@@ -330,9 +337,13 @@ fn compare_facts(
     expect(FactKind::ShortName, wanted_short.is_none() || wanted_short == found_short);
     expect(FactKind::Attributes, (member.attributes ^ node.attributes) & SETTABLE == 0);
 
-    // File systems other than NTFS round times, FAT to two seconds.
-    let slack = if root.holds(FactKind::CreationTime) { 0 } else { 20_000_000 };
-    let near = |wanted: u64, found: FileTime| wanted == 0 || wanted.abs_diff(found.0) <= slack;
-    expect(FactKind::Times, near(member.times.modified, node.times.modified));
-    expect(FactKind::CreationTime, near(member.times.created, node.times.created));
+    let near = |wanted: u64, found: FileTime, kind| {
+        wanted == 0 || wanted.abs_diff(found.0) <= root.time_slack(kind)
+    };
+    for (kind, wanted, found) in [
+        (FactKind::Times, member.times.modified, node.times.modified),
+        (FactKind::CreationTime, member.times.created, node.times.created),
+    ] {
+        expect(kind, near(wanted, found, kind));
+    }
 }

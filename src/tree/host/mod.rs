@@ -10,6 +10,8 @@
 
 #[cfg(any(target_os = "linux", windows))]
 mod files;
+#[cfg(any(windows, test))]
+pub(crate) mod layouts;
 mod stream;
 mod table;
 

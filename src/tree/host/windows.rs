@@ -52,6 +52,19 @@ pub(crate) const WHOLE_DESCRIPTOR: u32 = sec::OWNER_SECURITY_INFORMATION
     | sec::DACL_SECURITY_INFORMATION
     | sec::SACL_SECURITY_INFORMATION;
 
+/// What the SACL has besides audit entries: integrity labels, resource attributes,
+/// central access policies. `SACL_SECURITY_INFORMATION` leaves these out
+/// (`SECURITY_INFORMATION` in the documents of Win32; wimlib asks for the same).
+/// All but the label came with Windows 8, and an older kernel may refuse them.
+pub(crate) const LABELS: [u32; 3] = [
+    sec::LABEL_SECURITY_INFORMATION
+        | sec::ATTRIBUTE_SECURITY_INFORMATION
+        | sec::SCOPE_SECURITY_INFORMATION
+        | sec::BACKUP_SECURITY_INFORMATION,
+    sec::LABEL_SECURITY_INFORMATION,
+    0,
+];
+
 /// A folder of a mounted volume.
 pub struct HostTree {
     info: TreeInfo,
@@ -295,7 +308,7 @@ impl Tree for HostTree {
         let look = info::look(&file).map_err(|e| self.files.failed(place.slot, e))?;
         let mut damaged = Vec::new();
         let security = if self.has_security {
-            told(info::security(&file, which), "owner and permissions", &mut damaged)
+            told(security(&file, which), "owner and permissions", &mut damaged)
         } else {
             None
         };
@@ -351,6 +364,8 @@ impl Tree for HostTree {
                 // By its drive, as every program names files to EFS; a volume
                 // without one has its GUID alone.
                 let paths = [nt::drive_path(&file), nt::final_path(&file)];
+                // EFS opens the file without sharing it (OpenEncryptedFileRaw).
+                drop(file);
                 let mut refused = None;
                 for path in paths {
                     let opened = path
@@ -391,6 +406,16 @@ fn told<T>(fact: io::Result<T>, what: &str, damaged: &mut Vec<String>) -> Option
             None
         }
     }
+}
+
+/// The descriptor with as much as this Windows gives.
+fn security(file: &OwnedHandle, which: u32) -> io::Result<Vec<u8>> {
+    // With BACKUP_SECURITY_INFORMATION the right to the audit list is needed.
+    let has_sacl = which & sec::SACL_SECURITY_INFORMATION != 0;
+    let backup = if has_sacl { 0 } else { sec::BACKUP_SECURITY_INFORMATION };
+    let ask = |more: u32| info::security(file, which | (more & !backup));
+    let [all, label, none] = LABELS;
+    ask(all).or_else(|_| ask(label)).or_else(|_| ask(none))
 }
 
 /// Empty where there is none after all (Wine says of a drive's root that it has).

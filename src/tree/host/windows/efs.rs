@@ -162,9 +162,9 @@ impl Stream for EfsStream {
     }
 }
 
-/// Makes an encrypted file from its raw export. `path` ends in NUL; a file that
-/// is there is replaced.
-pub(crate) fn import(path: &[u16], data: &mut dyn Read) -> io::Result<()> {
+/// Makes an encrypted file from its raw export, by the first of its paths that EFS
+/// takes. Each ends in NUL; a file that is there is replaced.
+pub(crate) fn import(paths: impl Iterator<Item = Vec<u16>>, data: &mut dyn Read) -> io::Result<()> {
     struct Source<'a> {
         data: &'a mut dyn Read,
         failed: Option<io::Error>,
@@ -191,7 +191,20 @@ pub(crate) fn import(path: &[u16], data: &mut dyn Read) -> io::Result<()> {
         unsafe { *length = u32::try_from(done).unwrap_or(0) };
         ERROR_SUCCESS
     }
-    let raw = Raw::open(path, CREATE_FOR_IMPORT | OVERWRITE_HIDDEN)?;
+    let mut refusal = None;
+    let mut opened = None;
+    for path in paths {
+        match Raw::open(&path, CREATE_FOR_IMPORT | OVERWRITE_HIDDEN) {
+            Ok(raw) => {
+                opened = Some(raw);
+                break;
+            }
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    let Some(raw) = opened else {
+        return Err(refusal.unwrap_or_else(|| io::ErrorKind::Unsupported.into()));
+    };
     let mut source = Source { data, failed: None };
     let context = (&raw mut source).cast::<c_void>();
     // SAFETY: `give` gets `context`, which points to `source` until the call ends.

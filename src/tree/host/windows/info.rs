@@ -17,6 +17,7 @@ use windows_sys::Win32::System::Ioctl::FSCTL_QUERY_ALLOCATED_RANGES;
 
 use crate::model::bytes::{u32_at, u64_at};
 use crate::model::metadata::{FileTime, Times};
+use crate::tree::host::layouts;
 
 /// What a handle tells of its file at once.
 pub(crate) struct Look {
@@ -201,7 +202,7 @@ pub(crate) fn security(file: &OwnedHandle, which: u32) -> io::Result<Vec<u8>> {
 }
 
 /// Sets the parts of a security descriptor that `which` names. The kernel takes
-/// no length, so the descriptor must be one (`restore::descriptor` checks that).
+/// no length, so the descriptor must be one (`model::descriptor` checks that).
 pub(crate) fn set_security(file: &OwnedHandle, which: u32, descriptor: &[u8]) -> io::Result<()> {
     let mut buffer = Aligned::new(descriptor.len());
     buffer.fill(descriptor);
@@ -264,21 +265,14 @@ pub(crate) fn rename(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> 
     name_in(file, wdk::FileRenameInformation, folder, name)
 }
 
-/// Replace (no), folder, bytes, name.
 fn name_in(
     file: &OwnedHandle,
     class: wdk::FILE_INFORMATION_CLASS,
     folder: &OwnedHandle,
     name: &[u16],
 ) -> io::Result<()> {
-    let mut value = Vec::with_capacity(24 + name.len() * 2);
-    value.extend([0; size_of::<usize>()]);
-    value.extend(folder.as_raw_handle().addr().to_ne_bytes());
-    value.extend(u32::try_from(name.len() * 2).unwrap_or(u32::MAX).to_le_bytes());
-    value.extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
-    // The kernel wants the whole structure, also where the name is short.
-    value.resize(value.len().max(3 * size_of::<usize>()), 0);
-    set(file, class, &value)
+    let folder = folder.as_raw_handle().addr() as u64;
+    set(file, class, &layouts::name_information(size_of::<usize>(), folder, name))
 }
 
 /// An error of Win32 by its number.
@@ -295,6 +289,7 @@ pub(crate) fn is_unsupported(error: &io::Error) -> bool {
                 | status::ERROR_NOT_SUPPORTED
                 | status::ERROR_CALL_NOT_IMPLEMENTED
                 | status::ERROR_EAS_NOT_SUPPORTED
+                | status::ERROR_SHORT_NAMES_NOT_ENABLED_ON_VOLUME
         )
     )
 }
