@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
+use lifeboat::model::monitor::Silent;
 use lifeboat::model::monitor::Collect;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, settle};
 use support::made_set::MadeSet;
@@ -164,7 +165,7 @@ pub(crate) fn run(data: &[u8]) {
     if let Destinations::Staged(_) = destination
         && result.is_ok()
     {
-        let _ = settle(&set, &destination, plan.replace);
+        let _ = settle(&set, &destination, plan.replace, &Silent);
     }
     assert_eq!(names(&jail), ["outside", "to"]);
     assert_eq!(fs::read(jail.join("outside")).ok().as_deref(), Some(&b"outside"[..]));
