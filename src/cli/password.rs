@@ -80,8 +80,8 @@ pub(crate) fn prompt(what: &str) -> Result<String> {
     }
 }
 
-/// Whether Ctrl is held: then a letter is a command, and types nothing that nobody
-/// sees. `AltGr` arrives as Ctrl and Alt, and types.
+/// Whether Ctrl is held: then a letter is a command, and types nothing.
+/// `AltGr` arrives as Ctrl and Alt, and types.
 fn is_control(held: KeyModifiers) -> bool {
     held.contains(KeyModifiers::CONTROL) && !held.contains(KeyModifiers::ALT)
 }

@@ -76,8 +76,8 @@ pub fn preflight(
 
 /// Why the destination does not accept a small file of this name; `None` if it
 /// does, or if the file is there. Tries the final name first: some servers let a
-/// file be renamed to a name that they refuse, and then hide it, so that nobody
-/// can remove it.
+/// file be renamed to a name that they refuse, and then hide it, so that it
+/// cannot be removed.
 pub(crate) fn refuses(
     target: &dyn Destination,
     path: &str,

@@ -196,7 +196,7 @@ impl Search<'_> {
     fn run(&mut self, depth: Depth) -> Unsearched {
         for (start, end) in self.open_ranges() {
             // The edges first: partitions need not lie at whole MiB, and a copy
-            // stands in a volume's last sector.
+            // is in a volume's last sector.
             self.look(start, end);
             self.look(end, end);
             self.look(OLD_START.clamp(start, end), end);

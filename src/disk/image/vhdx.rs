@@ -257,7 +257,7 @@ impl BlockMap for Bat {
         let entry = u64::from_le_bytes(entry);
         match entry & 7 {
             // Not present, undefined, zero, unmapped (2.5.1.1; unmapped is 5 in
-            // the format's version 0.95): zeros, or nobody's data.
+            // the format's version 0.95): zeros, or data of no file.
             0..=3 | 5 => Ok(None),
             // The offset is in units of 1 MiB, from bit 20 on.
             6 => Ok(Some(entry & !0xF_FFFF)),
