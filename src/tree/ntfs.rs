@@ -308,6 +308,16 @@ impl Tree for NtfsTree {
                         table still list it";
             facts.damaged.push(lost.to_owned());
         }
+        if entry.has(entry_flag::SHARED) {
+            let shared = "another file has some of the same clusters: a part of its data may be \
+                          the other file's";
+            facts.damaged.push(shared.to_owned());
+        }
+        if entry.has(entry_flag::UNALLOCATED) {
+            let free = "some of its clusters are free by the volume's bitmap: a part of its data \
+                        may be another file's";
+            facts.damaged.push(free.to_owned());
+        }
         if entry.is_directory() {
             facts.damaged.extend(self.doubt(Folder::Record(entry.record)));
             if entry.has(entry_flag::RENUMBERED) {
@@ -429,9 +439,11 @@ impl Tree for NtfsTree {
     }
 
     fn is_damaged(&self, id: NodeId) -> bool {
-        const FLAGS: u8 = entry_flag::DAMAGED
+        const FLAGS: u16 = entry_flag::DAMAGED
             | entry_flag::REVIVED
             | entry_flag::OVERWRITTEN
+            | entry_flag::SHARED
+            | entry_flag::UNALLOCATED
             | entry_flag::RECORD_LOST
             | entry_flag::RENUMBERED;
         is_lost_folder(id)
