@@ -277,6 +277,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("volume-closed", Warning),
     ("volume-cut-short", Warning),
     ("search-cut-short", Warning),
+    ("fat-folders-lost", Damage),
     ("volume-twice", Warning),
     ("ntfs-boot-copy", Warning),
     ("ntfs-mft-mirror", Warning),
