@@ -25,6 +25,7 @@ use crate::model::metadata::{
 };
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
+use crate::model::units;
 use crate::ntfs::error::NtfsError;
 use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
@@ -205,14 +206,22 @@ impl NtfsTree {
         Some(comparison)
     }
 
-    /// Why a folder may have had more files than anything on the volume lists.
+    /// Why a folder may have had more files, or other names, than anything on the volume lists.
     fn doubt(&self, folder: Folder) -> Option<String> {
-        let damage = self.comparison(folder)?.damage.first()?.clone();
-        (self.suspects > 0).then(|| {
-            format!(
+        let comparison = self.comparison(folder)?;
+        let damage = comparison.damage.first()?;
+        if self.suspects > 0 {
+            return Some(format!(
                 "files may be missing from this folder: its list of names is damaged ({damage}), \
                  and file records of this volume are damaged ({})",
                 self.suspects
+            ));
+        }
+        let unlisted = units::count(comparison.forgotten.len() as u64, "name", "names");
+        (!comparison.forgotten.is_empty()).then(|| {
+            format!(
+                "its list of names is damaged ({damage}): {unlisted} in it could not be compared \
+                 with the file records"
             )
         })
     }

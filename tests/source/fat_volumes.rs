@@ -430,8 +430,24 @@ fn a_fat_folder_whose_chain_was_cut_is_in_doubt() {
     volume.bytes[entry] = 0xE5;
     fs::write(&image, &volume.bytes).unwrap();
     let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(3);
-    assert!(found.stdout.contains("Files listed there:"), "{}{}", found.stdout, found.stderr);
+    assert!(found.stdout.contains("fat-folders-lost"), "{}{}", found.stdout, found.stderr);
+    assert!(found.stdout.contains("Files listed there:"), "{}", found.stdout);
     assert!(found.stdout.contains("USMT"), "{}", found.stdout);
+}
+
+#[test]
+fn a_store_on_a_stick_that_was_cleaned_is_found() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    for bits in ["16", "32"] {
+        let volume = fs::read(fat(dir.path(), bits, 64 * MIB)).unwrap();
+        let disk = [vec![0; 1 << 20], volume, vec![0; 8 << 20]].concat();
+        let image = dir.path().join("cleaned.img");
+        fs::write(&image, &disk).unwrap();
+        let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(0);
+        assert!(found.stdout.contains("lost partition at byte 1048576"), "{}", found.stdout);
+        assert!(found.stdout.contains("compressed, volume-1:"), "{}", found.stdout);
+    }
 }
 
 #[test]
