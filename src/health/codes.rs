@@ -183,6 +183,9 @@ codes! {
     CAPTURE_PROFILES = "capture-profiles", Warning, Quick,
         "scanstate ignored a user's profile: that user's files and settings are not in the store.",
         "Before you wipe the disk, copy the user's files from the profile folder.";
+    CAPTURE_LOG_DAMAGED = "capture-log-damaged", Warning, Quick,
+        "Lines of the log are lost. An error of the capture may be among them.",
+        "Rescue the store. Look for users' files outside the store before you wipe the disk.";
     CAPTURE_REPEATED = "capture-repeated", Info, Quick,
         "The last capture in the log counts.",
         "None, if the last capture has no findings.";
