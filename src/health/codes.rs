@@ -315,6 +315,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("deleted-store", Warning),
     ("set-has-losses", Warning),
     ("set-lacks-part", Warning),
+    ("set-of-damaged-store", Warning),
     ("set-seek-table", Warning),
     ("set-file-missing", Damage),
     ("set-file-size", Damage),

@@ -202,7 +202,7 @@ fn a_missing_part_is_shown_on_every_page() {
     assert!(desk.go_to_usb().contains("SAVE NOW"));
     desk.terminal.press(&["Enter"]);
     let end = desk.terminal.wait_for("Next ");
-    assert!(end.contains("SAVED WITH LOSSES") && end.contains("MISSING"), "{end}");
+    assert!(end.contains("INCOMPLETE") && end.contains("MISSING"), "{end}");
     golden::compare("part-missing.txt", &end);
     desk.terminal.press(&["Enter"]);
     desk.ended(3);
