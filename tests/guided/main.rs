@@ -215,7 +215,7 @@ fn losses_are_listed_and_scroll() {
     desk.start("guide disk.img --to usb");
     let stores = desk.terminal.wait_for("2 of 5");
     golden::compare("stores-damaged.txt", &stores);
-    assert!(stores.contains("WARNING"), "{stores}");
+    assert!(stores.contains("DAMAGE"), "{stores}");
     desk.go_to_usb();
     desk.terminal.press(&["Enter"]);
     let end = desk.terminal.wait_for("Next ");

@@ -67,25 +67,34 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
             let text = "Do not wipe this disk. Look for the missing part, or for another";
             canvas.pair("Next", text, Look::Bad);
             canvas.pair("", "copy of the store. loadstate may refuse this one.", Look::Plain);
-        } else if exit == Exit::Done {
-            canvas.pair("Next", "Re-image the PC.", Look::Plain);
+            let text = "RESTORE.txt in the set says how to restore what was saved.";
+            canvas.pair("", text, Look::Plain);
         } else {
-            let text = "Check the losses and decide. Then re-image the PC.";
-            canvas.pair("Next", text, Look::Plain);
+            next_steps(app, exit, canvas);
         }
-        canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
-        if app.saved.sets.len() <= FEW {
-            for (_, outcome, _) in &app.saved.sets {
-                canvas.pair("", &restoring(&app.to, outcome), Look::Plain);
-            }
-        } else {
-            canvas.pair("", "for each set: lifeboat restore SET --to C=C:\\", Look::Plain);
-        }
-        let then = "then the loadstate command that it prints. See RESTORE.txt in the set.";
-        canvas.pair("", then, Look::Plain);
     }
     canvas.next();
     losses(app, live, canvas);
+}
+
+/// Draws how to go on with sets of whole stores.
+fn next_steps(app: &App, exit: Exit, canvas: &mut Canvas<'_>) {
+    let text = if exit == Exit::Done {
+        "Re-image the PC."
+    } else {
+        "Check the losses and decide. Then re-image the PC."
+    };
+    canvas.pair("Next", text, Look::Plain);
+    canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
+    if app.saved.sets.len() <= FEW {
+        for (_, outcome, _) in &app.saved.sets {
+            canvas.pair("", &restoring(&app.to, outcome), Look::Plain);
+        }
+    } else {
+        canvas.pair("", "for each set: lifeboat restore SET --to C=C:\\", Look::Plain);
+    }
+    let then = "then the loadstate command that it prints. See RESTORE.txt in the set.";
+    canvas.pair("", then, Look::Plain);
 }
 
 /// Whether the store was not whole when it was saved.
