@@ -59,7 +59,8 @@ impl Started {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        // Some runners' job objects refuse processes with flags of their own.
+        let mut child = command.spawn().or_else(|_| command.creation_flags(0).spawn())?;
         let (sender, lines) = channel();
         if let Some(out) = child.stdout.take() {
             std::thread::spawn(move || {
