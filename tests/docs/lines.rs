@@ -53,6 +53,7 @@ const BY_HAND: &[(&str, &str)] = &[
     ("for", "age over the files of an encrypted set: tests/set/encrypted.rs"),
     ("fsutil", "Windows"),
     ("icacls", "Windows"),
+    ("lifeboat-selftest", "Windows: tests/windows/selftest.rs runs it under Wine"),
     ("lifeboat-maker", "makes 300,000 files and more: minutes"),
     ("MakeWinPEMedia", "Windows' ADK"),
     ("manage-bde", "WinPE"),
@@ -220,7 +221,9 @@ fn every_option_in_a_sentence_is_there() {
     let mut command = args::Cli::command();
     command.build();
     let all = std::iter::once(&command).chain(command.get_subcommands());
+    let selftest = lifeboat_selftest::args::Args::command();
     let known: BTreeSet<String> = all
+        .chain([&selftest])
         .flat_map(clap::Command::get_arguments)
         .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
         .collect();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::child::{Kill, Stopped, kill_in, start};
-use super::{Session, part, plant, say};
+use super::{Session, part, say};
 use crate::events::{Ran, stage_of};
 use crate::facts::{Expect, Tree};
 use crate::windows::files;
@@ -41,7 +41,7 @@ impl Session {
             .flat_map(|event| event["rescue"]["parts"].as_array().into_iter().flatten())
             .filter_map(|part| part["drive"].as_str())
             .collect();
-        let is_there = to.join(plant::STORE).join("USMT").join("catalog.mig").is_file();
+        let is_there = to.join(&self.at).join("USMT").join("catalog.mig").is_file();
         let seen = format!("drives of the parts: {parts:?}; restored to its path: {is_there}");
         let is_right = is_there && parts.iter().all(|drive| drive.trim_end_matches(':') == "C");
         self.ledger.check("drive", run, is_right, seen);
@@ -89,7 +89,7 @@ impl Session {
             format!("over a store: {}", again.ended()),
         );
         let replaced = self.run(&["restore", set, "--to", &part(to), "--replace"])?;
-        let kept = to.join("StateStore.before-lifeboat");
+        let kept = to.join(&self.at).with_file_name("StateStore.before-lifeboat");
         let is_kept = kept.join("USMT").join("catalog.mig").is_file();
         // An object id is only once on a volume, and the store that was kept has them.
         let losses = replaced.losses();
@@ -98,7 +98,7 @@ impl Session {
         let seen =
             format!("with --replace: {}; the old store was kept: {is_kept}", replaced.ended());
         self.ledger.check(ROW, run, is_whole && is_kept, seen);
-        if let Some(now) = self.look(&to.join(plant::STORE), "second restore") {
+        if let Some(now) = self.look(&to.join(&self.at), "second restore") {
             let differs = |tally: &crate::facts::Tally| !tally.wrong.is_empty();
             let rows = crate::facts::compare(source, &now, Expect::default());
             let wrong: Vec<&str> = rows
@@ -184,7 +184,7 @@ impl Session {
                     );
                 }
                 Kill::Done => {
-                    let is_half = !to.join(plant::STORE).exists();
+                    let is_half = !to.join(&self.at).exists();
                     let again = self.run(&args)?;
                     let differs = self.differs(&store.tree, &to, "killed restore");
                     let is_right =
@@ -205,7 +205,7 @@ impl Session {
 
     /// The rows in which a restored store differs; `None` if it is not there.
     fn differs(&mut self, source: &Tree, to: &Path, what: &str) -> Option<String> {
-        let now = self.look(&to.join(plant::STORE), what)?;
+        let now = self.look(&to.join(&self.at), what)?;
         let rows = crate::facts::compare(source, &now, Expect::default());
         let wrong = rows.into_iter().filter(|(row, tally)| {
             let is_wines = self.is_wine && super::folders::wine_cannot(row).is_some();
@@ -259,7 +259,10 @@ impl Session {
             let to_part = part(&to);
             let args = ["restore", set, "--to", &to_part];
             let Ok(mut restore) = start(&self.lifeboat, &args) else { return Ok(()) };
-            let file = to.join(r"StateStore.lifeboat-partial\USMT\MIGSTATE.DAT");
+            let file = to
+                .join(&self.at)
+                .with_file_name("StateStore.lifeboat-partial")
+                .join(r"USMT\MIGSTATE.DAT");
             let mut held = None;
             while held.is_none() && !restore.has_ended() {
                 // As Notepad: others may read, and no more.
@@ -283,11 +286,11 @@ impl Session {
                 }
                 drop(held);
                 let ended = restore.wait(ENOUGH)?;
-                let is_whole = self.is_whole(&ended) && to.join(plant::STORE).exists();
+                let is_whole = self.is_whole(&ended) && to.join(&self.at).exists();
                 self.ledger.check(ROW, name, is_whole, ended.ended());
             } else {
                 let ended = restore.wait(ENOUGH)?;
-                let is_half = !to.join(plant::STORE).exists() && file.exists();
+                let is_half = !to.join(&self.at).exists() && file.exists();
                 drop(held);
                 let again = self.run(&args)?;
                 let is_right = ended.code == Some(5) && is_half && self.is_whole(&again);

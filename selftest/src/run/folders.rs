@@ -1,6 +1,7 @@
 //! Without disks of its own: a store in a folder. So it runs under Wine, too.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::cases::Store;
 use super::child::Stopped;
@@ -12,6 +13,8 @@ use crate::rows::{Page, ROWS};
 /// instead, and why.
 pub(super) fn wine_cannot(row: &str) -> Option<&'static str> {
     Some(match row {
+        "object-ids" => "Wine makes an id up for every file",
+        "accessed" => "a Unix file system counts every reading as an access",
         "owner" | "sacl" => "Wine makes owners and lists up from the Unix file's",
         "written" | "changed" => {
             "Wine has no creation and change time of its own: it shows the Unix file's"
@@ -46,10 +49,18 @@ const NEED_DISKS: [&str; 17] = [
 impl Session {
     /// Everything that can be shown with folders alone.
     pub(super) fn on_folders(&mut self) -> Result<(), Stopped> {
-        for row in NEED_DISKS.into_iter().chain(["share-password", "share-wrong-password"]) {
-            self.ledger.not_possible(row, "", "this run makes no disks and no shares (--on)");
+        for row in
+            NEED_DISKS.into_iter().chain(["share-password", "share-wrong-password", "privileges"])
+        {
+            self.ledger.not_possible(
+                row,
+                "",
+                "this run makes no disks and no shares, and is no administrator's (--on)",
+            );
         }
         let root = self.work().join("source");
+        // Without its drive.
+        self.at = root.components().skip(2).collect::<PathBuf>().join(plant::STORE);
         let to = self.work().join("restored");
         if let Err(error) = fs::create_dir(&root).and_then(|()| fs::create_dir(&to)) {
             self.remarks.push(format!("{}: {error}", root.display()));
@@ -62,8 +73,10 @@ impl Session {
         say("saving and restoring through the file API");
         let args = store.args();
         if let Some(set) = self.offload("host", "host-metadata", &args)? {
-            if !self.is_wine {
-                self.ledger.pass("host-metadata", "host", "no loss");
+            if self.is_wine {
+                self.ledger.not_possible("host-metadata", "host", "Wine refuses some");
+            } else {
+                self.ledger.pass("host-metadata", "host", "saved; losses would be failures here");
             }
             let to = store.to.join("host");
             self.restore("host", &set, &to, &store.tree, Expect::default())?;

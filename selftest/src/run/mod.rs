@@ -36,6 +36,8 @@ struct Session {
     is_wine: bool,
     disks: Vec<setup::Ours>,
     sets: u32,
+    /// From a root that is restored to, to the store: a folder is known by its whole path.
+    at: PathBuf,
 }
 
 fn say(what: &str) {
@@ -103,6 +105,7 @@ pub fn run(args: &Args) -> u8 {
         is_wine,
         disks: Vec::new(),
         sets: 0,
+        at: plant::STORE.into(),
     };
     if !missing.is_empty() {
         session.remarks.push(format!("Privileges that are not held: {}", missing.join(", ")));
@@ -246,7 +249,7 @@ impl Session {
         if !is_right {
             self.ledger.fail("bytes", run, format!("restore: {}", ran.ended()));
         }
-        let Some(restored) = self.look(&to.join(plant::STORE), run) else {
+        let Some(restored) = self.look(&to.join(&self.at), run) else {
             self.ledger.fail("bytes", run, format!("nothing was restored: {}", ran.ended()));
             return Ok(());
         };

@@ -15,13 +15,15 @@ pub(super) const STORE: &str = "StateStore";
 const FILES: &str = r"StateStore\USMT\File\C$\Users\alice";
 
 /// Makes the names that make a folder a hard-link store of one part.
-fn skeleton(root: &Path) -> io::Result<PathBuf> {
+fn skeleton(root: &Path, number: u8) -> io::Result<PathBuf> {
     let usmt = root.join(r"StateStore\USMT");
     fs::create_dir_all(&usmt)?;
     fs::write(usmt.join("catalog.mig"), bytes(1, 5000))?;
     fs::write(usmt.join("MIGSTATE.DAT"), "state")?;
     fs::write(usmt.join("status.~lg"), "")?;
-    fs::write(usmt.join("hardlink.main"), "C\t{5E1F7E57-0000-4000-8000-000000000001}\r\n")?;
+    // Each store has a GUID of its own: they are no copies of each other.
+    let main = format!("C\t{{5E1F7E57-0000-4000-8000-0000000000{number:02X}}}\r\n");
+    fs::write(usmt.join("hardlink.main"), main)?;
     let files = verbatim(&root.join(FILES));
     fs::create_dir_all(&files)?;
     Ok(files)
@@ -41,10 +43,10 @@ fn bytes(seed: u64, length: usize) -> Vec<u8> {
     all
 }
 
-/// A small store of plain files, for volumes that keep nothing else.
-pub(super) fn small(root: &Path) -> io::Result<()> {
-    let files = skeleton(root)?;
-    for (seed, size) in [(1, 0), (2, 1), (3, 4097), (4, 300_000)] {
+/// A small store of plain files, for volumes that keep nothing else. `largest`: bytes.
+pub(super) fn small(root: &Path, number: u8, largest: usize) -> io::Result<()> {
+    let files = skeleton(root, number)?;
+    for (seed, size) in [(1, 0), (2, 1), (3, 4097), (4, largest)] {
         fs::write(files.join(format!("file {size}.bin")), bytes(seed, size))?;
     }
     fs::create_dir(files.join("empty folder"))?;
@@ -67,7 +69,7 @@ impl Planter<'_> {
 /// A store with everything. Each kind of metadata that this Windows or volume refuses
 /// is noted as not possible. `size`: MiB of large files.
 pub(super) fn full(root: &Path, size: u32, ledger: &mut Ledger) -> io::Result<Result<(), Stopped>> {
-    let files = skeleton(root)?;
+    let files = skeleton(root, 0)?;
     let mut to = Planter { ledger };
     let photos = files.join("Pictures");
     fs::create_dir(&photos)?;
@@ -177,6 +179,7 @@ fn metadata(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
     let mut path = with.as_os_str().to_owned();
     path.push(":of a folder");
     to.set("folder-streams", fs::write(path, "folder"));
+    without_plain_files(to, &folder)?;
 
     // Owners and lists: of a user who is gone, inherited or not, one that denies all.
     let gone = file("owner.txt")?;
@@ -194,6 +197,22 @@ fn metadata(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
         files::set_security(&denied.join("read with privileges.txt"), "D:P(D;;FA;;;WD)"),
     );
     to.set("privileges", files::set_security(&denied, "D:P(D;;FA;;;WD)"));
+    Ok(())
+}
+
+/// Wine makes a plain file with a colon in its name, which Windows cannot have.
+fn without_plain_files(to: &mut Planter<'_>, folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        if entry.file_name().to_string_lossy().contains(':') {
+            fs::remove_file(entry.path())?;
+            let row = if entry.file_name().to_string_lossy().starts_with("folder") {
+                "folder-streams"
+            } else {
+                "streams"
+            };
+            to.ledger.not_possible(row, "", "it became a plain file");
+        }
+    }
     Ok(())
 }
 
@@ -269,6 +288,7 @@ fn attributes_and_times(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
         }
         to.set("attributes", files::set_basic(&path, 0, 0, 0, attributes));
     }
+    without_plain_files(to, &folder)?;
     let hidden = folder.join("hidden folder");
     fs::create_dir(&hidden)?;
     to.set("attributes", files::set_basic(&hidden, 0, 0, 0, bits::HIDDEN | bits::DIRECTORY));
@@ -279,7 +299,8 @@ fn attributes_and_times(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
         (126_200_000_000_000_001, 130_700_000_000_000_003, 128_500_000_000_000_007);
     let set = files::set_basic(&timed, created, accessed, written, 0);
     to.set("written", set);
-    let set = files::set_basic(&hidden, created, accessed, written, 0);
+    // Listing a folder is an access.
+    let set = files::set_basic(&hidden, created, 0, written, 0);
     to.set("written", set);
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::child::{Stopped, Tool, start, tool};
 use super::{Session, say};
 use crate::events::stage_of;
 use crate::made::{PREFIX, Thing};
-use crate::windows::{files, machine};
+use crate::windows::{files, machine, verbatim};
 
 const ROWS: [&str; 5] = [
     "share-long-paths",
@@ -70,6 +70,10 @@ impl Session {
     fn long_paths(&mut self, source: char, share: &str) -> Result<(), Stopped> {
         const ROW: &str = "share-long-paths";
         let deep = [r"\\localhost", share, &"l".repeat(120), &"m".repeat(120)].join("\\");
+        if let Err(error) = fs::create_dir_all(verbatim(Path::new(&deep))) {
+            self.ledger.not_possible(ROW, "", error.to_string());
+            return Ok(());
+        }
         let ran =
             self.run(&["offload", &format!("{source}:"), "--to", &deep, "--name", "SELFTEST"])?;
         let Some(set) = ran.set().map(str::to_owned) else {
@@ -108,7 +112,6 @@ impl Session {
         let to = format!(r"{unc}\sets");
         let _ = fs::create_dir(folder.join("sets"));
         let drive = format!("{source}:");
-        let account = format!(".\\{user}");
         let args = |file: &Path| {
             [
                 "offload",
@@ -118,7 +121,7 @@ impl Session {
                 "--name",
                 "SELFTEST",
                 "--user",
-                &account,
+                &user,
                 "--password-file",
             ]
             .map(str::to_owned)

@@ -265,6 +265,16 @@ pub fn flush(letter: char) -> io::Result<()> {
     device(&format!(r"\\.\{letter}:"), access)?.sync_all()
 }
 
+/// Makes Windows forget a volume of ours and look at it again.
+///
+/// <https://learn.microsoft.com/windows/win32/api/winioctl/ni-winioctl-fsctl_dismount_volume>
+pub fn remount(letter: char) -> io::Result<()> {
+    let access = fs::FILE_GENERIC_READ | fs::FILE_GENERIC_WRITE;
+    let volume = device(&format!(r"\\.\{letter}:"), access)?;
+    control(&volume, ioctl::FSCTL_LOCK_VOLUME, &[], 0)?;
+    control(&volume, ioctl::FSCTL_DISMOUNT_VOLUME, &[], 0).map(drop)
+}
+
 /// Mounts a volume in an empty folder, which must be on NTFS.
 ///
 /// <https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setvolumemountpointw>

@@ -601,7 +601,13 @@ pub fn remove_all(folder: &Path) -> io::Result<()> {
 fn remove_once(path: &Path) -> io::Result<()> {
     let facts = look_basic(&open(path, fs::FILE_READ_ATTRIBUTES)?)?;
     if facts.has(bits::DIRECTORY) && !facts.has(bits::REPARSE) {
-        let entries = list(&open(path, fs::FILE_LIST_DIRECTORY)?)?;
+        let folder = open(path, fs::FILE_LIST_DIRECTORY).or_else(|error| {
+            // Ours, and denied to everyone: its owner may change that.
+            set_security(path, "D:(A;OICI;FA;;;WD)").map_err(|_| error)?;
+            open(path, fs::FILE_LIST_DIRECTORY)
+        })?;
+        let entries = list(&folder)?;
+        drop(folder);
         for entry in entries {
             let mut below = path.as_os_str().to_owned();
             below.push("\\");
