@@ -97,10 +97,13 @@ pub fn stage_of(line: &str) -> Option<String> {
     event["stage"].as_str().filter(|_| is_stage).map(str::to_owned)
 }
 
-/// Bytes that a line of progress says are done.
-pub fn progress_of(line: &str) -> Option<u64> {
+/// The part of a stage's bytes that a line of progress says are done, 0 to 1; 1 if
+/// nobody knows how many they are.
+pub fn progress_of(line: &str) -> Option<f64> {
     let event: Value = serde_json::from_str(line).ok()?;
-    event["bytes"].as_u64().filter(|_| event["message_type"] == "progress")
+    let bytes = event["bytes"].as_f64().filter(|_| event["message_type"] == "progress")?;
+    let total = event["total_bytes"].as_f64().unwrap_or(0.0);
+    Some(if total > 0.0 { bytes / total } else { 1.0 })
 }
 
 #[cfg(test)]
@@ -139,7 +142,13 @@ mod tests {
             Some("copy")
         );
         assert_eq!(stage_of(r#"{"message_type":"progress","stage":"copy","bytes":5}"#), None);
-        assert_eq!(progress_of(r#"{"message_type":"progress","stage":"copy","bytes":5}"#), Some(5));
+        let line = |total| {
+            format!(
+                r#"{{"message_type":"progress","stage":"copy","bytes":5,"total_bytes":{total}}}"#
+            )
+        };
+        assert!(progress_of(&line(20)).is_some_and(|part| (0.24..0.26).contains(&part)));
+        assert!(progress_of(&line(0)).is_some_and(|part| part > 0.9));
         assert_eq!(progress_of("x"), None);
     }
 }

@@ -162,7 +162,7 @@ pub(super) fn lifeboat(program: &Path, args: &[&str]) -> Result<Ran, Stopped> {
     }
 }
 
-/// Starts lifeboat and kills it in a stage, when the first bytes of it are done.
+/// Starts lifeboat and kills it in the middle of a stage.
 pub(super) fn kill_in(program: &Path, args: &[&str], stage: &str) -> Result<Kill, Stopped> {
     let mut started = match start(program, args) {
         Ok(started) => started,
@@ -171,13 +171,19 @@ pub(super) fn kill_in(program: &Path, args: &[&str], stage: &str) -> Result<Kill
     if !started.wait_for(|line| stage_of(line).as_deref() == Some(stage))? {
         return Ok(Kill::Ended(started.wait(PATIENCE)?));
     }
-    // Something of the stage, or a moment of it.
+    // In the middle of the stage, by its own progress, or when the next one begins; a
+    // read-back may take less than a second, which is how often progress is reported.
+    let wanted = if ["copy", "restore"].contains(&stage) { 0.3 } else { 0.0 };
     let moment = Instant::now();
-    while moment.elapsed() < Duration::from_millis(150) && !started.has_ended() {
+    while moment.elapsed() < Duration::from_secs(30) && !started.has_ended() {
+        if is_stopped() {
+            return Err(Stopped);
+        }
         if let Ok(line) = started.lines.recv_timeout(Duration::from_millis(10)) {
-            let has_begun = progress_of(&line).is_some_and(|bytes| bytes > 0);
+            let is_next = stage_of(&line).is_some();
+            let is_in_the_middle = progress_of(&line).is_some_and(|part| part >= wanted);
             started.seen.push(line);
-            if has_begun {
+            if is_next || is_in_the_middle {
                 break;
             }
         }
