@@ -20,6 +20,14 @@ impl Scrub {
     /// Words to take out; the longer ones go first. Words of fewer than three letters
     /// are not taken out: they are in other words.
     pub fn new(words: Vec<(String, &'static str)>) -> Self {
+        // A path also as it is in a set, and without its drive.
+        let variants = words.into_iter().flat_map(|(word, instead)| {
+            let below = word.split_once(":\\").map(|(_, below)| format!("\\{below}"));
+            let in_sets = below.as_ref().map(|below| below.replace('\\', "/"));
+            let all = [Some(word), below, in_sets].into_iter().flatten();
+            all.map(move |word| (word, instead)).collect::<Vec<_>>()
+        });
+        let words: Vec<_> = variants.collect();
         let mut words: Vec<_> =
             words.into_iter().filter(|(word, _)| word.chars().count() >= 3).collect();
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
@@ -53,7 +61,7 @@ fn replace_ignoring_case(text: &str, word: &str, instead: &str) -> String {
         let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         let before = lower[..found].chars().next_back();
         let after = lower[found + word.len()..].chars().next();
-        let is_path = word.contains('\\');
+        let is_path = word.contains(['\\', '/']);
         if found < at || (!is_path && (inside(before) || inside(after))) {
             continue;
         }
@@ -218,6 +226,9 @@ mod tests {
         assert_eq!(text, r"\\COMPUTER\s: TEMP\x of USER, abstract, malice");
         let text = scrub().text(r#"{"p":"C:\\Users\\alice\\AppData\\Local\\Temp\\x"}"#);
         assert_eq!(text, r#"{"p":"TEMP\\x"}"#);
+        let text = scrub()
+            .text(r"fact C/users/alice/appdata/local/temp/x: \Users\alice\AppData\Local\Temp");
+        assert_eq!(text, "fact CTEMP/x: TEMP");
         let text = scrub().text("O:S-1-5-21-11-22-33-1001G:S-1-5-18D:(A;;FA;;;S-1-5-21-1-2-3-500)");
         assert_eq!(text, "O:S-1-5-21-X-1001G:S-1-5-18D:(A;;FA;;;S-1-5-21-X-500)");
         assert_eq!(scrub().text("\u{130}alice"), "\u{130}USER");
