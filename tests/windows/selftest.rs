@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::wine::{self, Wine};
-use support::{exe, need, text};
+use support::{exe, need};
 use tempfile::TempDir;
 
 /// Rows that a folder under Wine really shows.
@@ -130,8 +130,7 @@ fn what_a_crash_left_is_removed_by_cleanup() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let ran = wine
-        .run(&selftest, &["--cleanup", "--work", text(&Path::new(&Wine::path(&work)).to_owned())]);
+    let ran = wine.run(&selftest, &["--cleanup", "--work", &Wine::path(&work)]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(!work.exists());
 }

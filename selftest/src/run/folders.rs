@@ -7,6 +7,7 @@ use super::cases::Store;
 use super::child::Stopped;
 use super::{Session, plant, say};
 use crate::facts::Expect;
+use crate::report::COULD_NOT_START;
 use crate::rows::{Page, ROWS};
 
 /// Rows of metadata where Wine says "done" and does nothing, or shows the Unix file's
@@ -64,6 +65,7 @@ impl Session {
         let to = self.work().join("restored");
         if let Err(error) = fs::create_dir(&root).and_then(|()| fs::create_dir(&to)) {
             self.remarks.push(format!("{}: {error}", root.display()));
+            self.unfinished = Some(COULD_NOT_START);
             return Ok(());
         }
         let Some(store) = self.planted(&root)? else { return Ok(()) };
@@ -101,6 +103,7 @@ impl Session {
             Ok(planted) => planted?,
             Err(error) => {
                 self.remarks.push(format!("The store could not be made: {error}"));
+                self.unfinished = Some(COULD_NOT_START);
                 return Ok(None);
             }
         }

@@ -18,7 +18,7 @@ use crate::events::Ran;
 use crate::facts::{Expect, Tree, compare};
 use crate::made::Made;
 use crate::outcome::Ledger;
-use crate::report::{self, About, COULD_NOT_START, Scrub};
+use crate::report::{self, About, COULD_NOT_START, FAILED, Scrub};
 use crate::windows::{files, machine};
 use child::Stopped;
 
@@ -36,6 +36,8 @@ struct Session {
     is_wine: bool,
     disks: Vec<setup::Ours>,
     sets: u32,
+    /// The exit code of a run that did not get to its end, whatever its rows say.
+    unfinished: Option<u8>,
     /// From a root that is restored to, to the store: a folder is known by its whole path.
     at: PathBuf,
 }
@@ -105,6 +107,7 @@ pub fn run(args: &Args) -> u8 {
         is_wine,
         disks: Vec::new(),
         sets: 0,
+        unfinished: None,
         at: plant::STORE.into(),
     };
     if !missing.is_empty() {
@@ -115,6 +118,7 @@ pub fn run(args: &Args) -> u8 {
     let ended = if args.on.is_some() { session.on_folders() } else { session.on_disks() };
     if let Err(Stopped) = ended {
         session.remarks.push(format!("The run was {Stopped}."));
+        session.unfinished = Some(FAILED);
     }
     session.clean_up(args.keep);
 
@@ -167,7 +171,7 @@ fn write_report(about: &About, session: &Session, out: &Path) -> u8 {
             }
         }
     }
-    report::exit_code(&results)
+    session.unfinished.unwrap_or_else(|| report::exit_code(&results))
 }
 
 impl Session {

@@ -12,6 +12,7 @@ use crate::facts::{Expect, Tree};
 use crate::made::Thing;
 use crate::outcome::Outcome;
 use crate::plan::{self, Disk, FileSystem, Select, Volume};
+use crate::report::COULD_NOT_START;
 use crate::windows::disks::{self, Attached, VirtDisk};
 use crate::windows::{files, machine};
 
@@ -50,6 +51,7 @@ impl Session {
         let Some(source) = self.volume("LBST-SRC") else {
             self.remarks
                 .push("Without its disks this run can show nothing. Try --on FOLDER.".into());
+            self.unfinished = Some(COULD_NOT_START);
             return Ok(());
         };
         self.small_stores();
