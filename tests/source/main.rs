@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
 mod bitlocker;
+mod bitlocker_commands;
 mod bitlocker_judges;
 mod clones;
 mod closed_volumes;

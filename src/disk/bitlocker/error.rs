@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::advice::Advice;
+use crate::model::units;
 
 /// Why a BitLocker volume cannot be opened. It never holds a key or a part of one.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +54,7 @@ impl Advice for BitLockerError {
     fn advice(&self) -> String {
         match self {
             Self::Header(_) | Self::NoMetadata(_) | Self::Layout { .. } | Self::SectorKey => {
-                "image the disk with ddrescue and run again on the image; if it is the same, \
-                 try repair-bde in Windows"
+                "unlock it with manage-bde -unlock in Windows or WinPE, or try repair-bde"
             }
             Self::Vista => {
                 "attach the disk to Windows, unlock it with manage-bde, and name the drive"
@@ -76,6 +76,29 @@ impl Advice for BitLockerError {
             Self::Read { .. } => "check the cable and the disk, or image the disk with ddrescue",
         }
         .to_owned()
+    }
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BadCopies { bad } => write!(
+                f,
+                "{bad} of the three copies of BitLocker's metadata are damaged; a good one was used"
+            ),
+            Self::NoGoodCopy => f.write_str(
+                "all copies of BitLocker's metadata have a wrong checksum; one was used as it is",
+            ),
+            Self::HashDiffers => f.write_str("BitLocker's metadata does not match its own hash"),
+            Self::InConversion(what) => write!(f, "{what}"),
+            Self::ConversionMap { why, bytes } => write!(
+                f,
+                "BitLocker's record of what is encrypted is damaged ({why}): for {} it was \
+                 taken from the rest of the metadata",
+                units::bytes(*bytes)
+            ),
+            Self::CutShort => f.write_str("the end of the BitLocker volume is missing"),
+        }
     }
 }
 

@@ -149,6 +149,12 @@ fn key_id(text: &str, word: usize) -> Option<(String, usize)> {
     Some((id.replace('-', "").to_ascii_lowercase(), id.len()))
 }
 
+/// Where the keys of volumes come from.
+pub trait KeySource: Send + Sync {
+    /// Unlocks a volume, which `name` is for people. `None` if there is nothing to try on it.
+    fn unlock(&self, locked: &Locked, name: &str) -> Option<Result<Unlocked, BitLockerError>>;
+}
+
 /// What was given to unlock volumes with.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
@@ -169,9 +175,9 @@ impl Keyring {
         no_keys && self.startup.is_empty() && self.passwords.is_empty()
     }
 
-    /// Unlocks a volume: by the key beside its data, else by startup keys, recovery keys and
-    /// passwords, in this order. `None` if there is nothing to try on it.
-    pub fn unlock(&self, locked: &Locked) -> Option<Result<Unlocked, BitLockerError>> {
+    /// Tries what there is on a volume: the key beside its data, then startup keys, recovery keys and
+    /// passwords. `None` if there is nothing to try on it.
+    pub fn try_all(&self, locked: &Locked) -> Option<Result<Unlocked, BitLockerError>> {
         let mut failure = None;
         let mut try_key = |key: VolumeKey| match locked.unlock(&key) {
             Ok(unlocked) => Some(Ok(unlocked)),
@@ -196,6 +202,12 @@ impl Keyring {
         let passwords = self.passwords.iter().cloned().map(VolumeKey::Password);
         let mut all = startup.chain(self.loose.iter().cloned()).chain(in_files).chain(passwords);
         all.find_map(&mut try_key).or(failure)
+    }
+}
+
+impl KeySource for Keyring {
+    fn unlock(&self, locked: &Locked, _name: &str) -> Option<Result<Unlocked, BitLockerError>> {
+        self.try_all(locked)
     }
 }
 

@@ -46,6 +46,17 @@ pub enum Conversion {
     Partly(u8),
 }
 
+impl Conversion {
+    /// Hundredths of the volume that are encrypted.
+    pub fn percent(self) -> u8 {
+        match self {
+            Self::Encrypted => 100,
+            Self::Decrypted => 0,
+            Self::Partly(part) => part,
+        }
+    }
+}
+
 impl Locked {
     /// Reads the metadata of the volume on `device`.
     pub fn read(device: &Arc<dyn Device>) -> Result<Self, BitLockerError> {

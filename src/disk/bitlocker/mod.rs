@@ -5,7 +5,8 @@
 //! for ([`key`]), and the sector key (FVEK), encrypted by the VMK; both by AES-CCM ([`ccm`]).
 //! [`map`] says which bytes of the view lie where, and whether they are encrypted; [`eow`] reads
 //! the bitmaps of a volume that is being converted. [`cipher`] decrypts sectors, [`device`] is the
-//! view, and [`locked`] ties these together. [`keyring`] finds keys in files and tries them.
+//! view, and [`locked`] ties these together. [`keyring`] finds keys in files and tries them; [`encryption`] is what is
+//! said about a volume.
 //!
 //! Microsoft has not published the format. Each fact has its source beside it: "libbde" is
 //! libyal's `BitLocker Drive Encryption (BDE) format` by section; "cryptsetup" its
@@ -15,6 +16,7 @@ mod ccm;
 mod cipher;
 mod datum;
 mod device;
+mod encryption;
 mod eow;
 mod error;
 mod header;
@@ -25,11 +27,12 @@ mod map;
 mod metadata;
 mod protector;
 
+pub use encryption::{Access, Encryption};
 pub use eow::EowMaps;
 pub use error::{BitLockerError, Doubt, InConversion};
 pub use header::VolumeHeader;
 pub use key::{KeyFault, RecoveryKey, StartupKey, VolumeKey, VolumePassword};
-pub use keyring::{KeyFile, Keyring, group_hint};
+pub use keyring::{KeyFile, KeySource, Keyring, group_hint};
 pub use locked::{Conversion, Locked, Unlocked};
 pub use metadata::Metadata;
 pub use protector::{Protector, ProtectorKind};
