@@ -161,13 +161,11 @@ impl KeySource for VolumeKeys {
         if self.lock().declined.contains(&volume) {
             return tried;
         }
-        match self.ask(locked, name) {
-            Some(unlocked) => Some(Ok(unlocked)),
-            None => {
-                self.lock().declined.push(volume);
-                tried
-            }
+        if let Some(unlocked) = self.ask(locked, name) {
+            return Some(Ok(unlocked));
         }
+        self.lock().declined.push(volume);
+        tried
     }
 }
 

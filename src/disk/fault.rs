@@ -305,6 +305,7 @@ impl Fault {
             | Self::MbrUnsigned
             | Self::OtherUnit { .. }
             | Self::LogReplayed { .. }
+            | Self::BitLocker(Doubt::BadCopies { .. })
             | Self::AlsoBootSector { .. } => (READS_ON, NOTHING),
             Self::GptFromBackup { .. } | Self::GptUnprotected => {
                 (READS_ON, "rescue first; repair nothing on this disk before")
@@ -320,6 +321,7 @@ impl Fault {
             Self::PartitionOutside { .. }
             | Self::PartitionCutShort { .. }
             | Self::ContainerCutShort { .. }
+            | Self::BitLocker(Doubt::CutShort)
             | Self::VolumeCutShort { .. } => (
                 "files that lie in the missing part cannot be read",
                 "if this is an image, copy it again; it may not be whole",
@@ -355,7 +357,6 @@ impl Fault {
                 "only what the system shows of its files can be read",
                 "run Lifeboat as Administrator or root",
             ),
-            Self::BitLocker(Doubt::BadCopies { .. }) => (READS_ON, NOTHING),
             Self::BitLocker(Doubt::NoGoodCopy | Doubt::HashDiffers) => (
                 "the volume is unlocked, but its metadata may have been changed or damaged",
                 "rescue first; then check the disk",
@@ -367,10 +368,6 @@ impl Fault {
             Self::BitLocker(Doubt::ConversionMap { .. }) => (
                 "files that lie in that part may be read as nonsense",
                 "if Windows still starts from this disk, let BitLocker finish there first",
-            ),
-            Self::BitLocker(Doubt::CutShort) => (
-                "files that lie in the missing part cannot be read",
-                "if this is an image, copy it again; it may not be whole",
             ),
             Self::StartUnreadable { .. } => {
                 ("the disk is failing there", "image the disk with ddrescue and name the image")

@@ -4,7 +4,6 @@ use crate::model::bytes::{slice, u16_at};
 
 /// What a datum is for (libbde, 5.3.1).
 pub(super) mod role {
-    pub(in super::super) const PROPERTY: u16 = 0;
     pub(in super::super) const VMK: u16 = 2;
     pub(in super::super) const FVEK: u16 = 3;
     pub(in super::super) const STARTUP_KEY: u16 = 6;

@@ -121,7 +121,7 @@ impl Encryption {
     }
 
     /// Its protectors, for people.
-    fn kinds(&self) -> String {
+    pub fn kinds(&self) -> String {
         let mut kinds: Vec<String> = Vec::new();
         for kind in self.protectors.iter().map(ToString::to_string) {
             if !kinds.contains(&kind) {

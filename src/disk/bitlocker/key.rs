@@ -95,7 +95,7 @@ impl RecoveryKey {
     }
 
     fn initial(&self) -> Key {
-        Zeroizing::new(Sha256::digest(&*self.0).into())
+        Zeroizing::new(Sha256::digest(self.0.as_slice()).into())
     }
 }
 
@@ -124,7 +124,7 @@ impl VolumePassword {
         let mut units = Zeroizing::new(Vec::with_capacity(self.0.len().saturating_mul(2)));
         self.0.encode_utf16().for_each(|unit| units.extend(unit.to_le_bytes()));
         let once = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(&*units)));
-        Zeroizing::new(Sha256::digest(&*once).into())
+        Zeroizing::new(Sha256::digest(once.as_slice()).into())
     }
 }
 
@@ -165,7 +165,7 @@ pub(super) fn stretch(initial: &Key, salt: [u8; 16]) -> Key {
     state[64..80].copy_from_slice(&salt);
     for round in 0..ROUNDS {
         state[80..].copy_from_slice(&round.to_le_bytes());
-        let last = Sha256::digest(&*state);
+        let last = Sha256::digest(state.as_slice());
         state[..32].copy_from_slice(&last);
     }
     let mut key = Zeroizing::new([0; 32]);

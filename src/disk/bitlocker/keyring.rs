@@ -285,11 +285,9 @@ mod tests {
 
     #[test]
     fn a_thousand_keys_of_other_volumes_are_not_tried() {
-        let mut text = String::new();
-        for i in 0..1000_u32 {
-            text.push_str(&format!("{i:08x}-0000-0000-0000-000000000000,{B}\n"));
-        }
+        let lines = (0..1000).map(|i| format!("{i:08x}-0000-0000-0000-000000000000,{B}"));
+        let text = lines.collect::<Vec<_>>().join("\n");
         assert_eq!(keys(&text, ID_A).len(), MAX_STRANGERS);
-        assert_eq!(keys(&format!("{text}{ID_A},{A}\n"), ID_A)[0], RecoveryKey::parse(A).unwrap());
+        assert_eq!(keys(&format!("{text}\n{ID_A},{A}\n"), ID_A)[0], RecoveryKey::parse(A).unwrap());
     }
 }

@@ -201,8 +201,8 @@ impl Locked {
         protector: &Protector,
         opener: &Key,
     ) -> Result<Unlocked, BitLockerError> {
-        let opened = protector.wrapped.iter().find_map(|blob| ccm::open(opener, blob));
-        let vmk = opened.and_then(|text| master_key(&text));
+        let text = protector.wrapped.iter().find_map(|blob| ccm::open(opener, blob));
+        let vmk = text.and_then(|text| master_key(&text));
         let vmk = vmk.ok_or(BitLockerError::WrongKey("the key"))?;
         let (kind, key) = copy.sector_key(&vmk)?;
         let mut doubts = self.doubts.clone();

@@ -112,7 +112,7 @@ impl Metadata {
                     self.spare = (at, len);
                 }
             }
-            (role::PROPERTY, _) | (_, _) => {}
+            _ => {}
         }
     }
 

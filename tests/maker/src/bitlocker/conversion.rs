@@ -71,13 +71,11 @@ pub(super) fn map(index: usize, region: &Region, chunk: u32, log: u64) -> Vec<u8
     let sum = crc32(&bytes[..RECORD]);
     put(&mut bytes, 56, &sum.to_le_bytes());
     let chunks = region.len.div_ceil(chunk.into());
-    put(&mut bytes, RECORD, &record(8, chunks, chunks));
-    put(&mut bytes, 2 * RECORD, &record(7, chunks, region.plain));
     // The newer one is not always the second.
     let (older, newer) = (record(6, chunks, chunks), record(9, chunks, region.plain));
-    let order = if index.is_multiple_of(2) { [older, newer] } else { [newer, older] };
-    put(&mut bytes, RECORD, &order[0]);
-    put(&mut bytes, 2 * RECORD, &order[1]);
+    let both = if index.is_multiple_of(2) { [older, newer] } else { [newer, older] };
+    put(&mut bytes, RECORD, &both[0]);
+    put(&mut bytes, 2 * RECORD, &both[1]);
     bytes
 }
 
@@ -101,12 +99,14 @@ fn record(sequence: u64, chunks: u64, plain: u64) -> Vec<u8> {
 /// The log of a region: idle, or in the middle of a chunk.
 pub(super) fn log(region: &Region, chunk: u32, sector: u32, volume: u64) -> Vec<u8> {
     let mut head = b"OLRDHEVF".to_vec();
-    [50_u16, 1, 2].iter().for_each(|n| head.extend(n.to_le_bytes()));
+    for number in [50_u16, 1, 2] {
+        head.extend(number.to_le_bytes());
+    }
     head.extend(sector.to_le_bytes());
     head.extend(volume.to_le_bytes());
-    [chunk, u32::from_le_bytes(low(log_record(chunk))), 32, 2]
-        .iter()
-        .for_each(|n| head.extend(n.to_le_bytes()));
+    for number in [u64::from(chunk), log_record(chunk), 32, 2] {
+        head.extend(low(number));
+    }
     head.extend(region.at.to_le_bytes());
     head.resize(512, 0);
     let body = vec![0; usize::try_from(chunk / 32).unwrap_or(0)];

@@ -181,7 +181,7 @@ impl Zeros<'_> {
     fn take(&mut self, from: u64, len: u64) -> Result<u64> {
         let end = self.plain.len() as u64;
         let mut places: Vec<u64> =
-            (from.next_multiple_of(4096)..end.saturating_sub(len) + 1).step_by(4096).collect();
+            (from.next_multiple_of(4096)..=end.saturating_sub(len)).step_by(4096).collect();
         if self.at_the_end {
             // From the last byte on, down, and the first ones of the volume as a last resort.
             places = (0..=(end - len) / 4096).rev().map(|i| i * 4096).collect();
@@ -308,7 +308,9 @@ pub fn wrap(plain: &[u8], how: &Wrap) -> Result<Wrapped> {
         }
         put(&mut image, at, &area);
     }
-    hidden.iter().for_each(|(at, bytes)| put(&mut image, *at, bytes));
+    for (at, bytes) in &hidden {
+        put(&mut image, *at, bytes);
+    }
     let mut first = sector_zero(plain, how, areas, eow);
     first.resize(index(SPARE), 0);
     put(&mut image, 0, &first);
