@@ -197,7 +197,9 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
             }),
         );
         if let Some(encryption) = &volume.encryption {
-            out.note(&format!("{}: BitLocker, {}", volume.display, encryption.describe()));
+            let text = format!("{}: BitLocker, {}", volume.display, encryption.describe());
+            // If it cannot be read, the reason says the same.
+            if volume.tree.is_ok() { out.note(&text) } else { out.detail(&text) }
         }
         say_which_way(volume, out);
         for finding in &volume.findings {

@@ -117,7 +117,8 @@ impl VolumeKeys {
             let typed = password::prompt_with(&text, &|typed| {
                 group_hint(typed).filter(|_| !has(ProtectorKind::Password))
             });
-            let Some(key) = typed.ok().as_deref().and_then(typed_key) else { break };
+            let typed = zeroize::Zeroizing::new(typed.unwrap_or_default());
+            let Some(key) = typed_key(&typed, has(ProtectorKind::Password)) else { break };
             match key.and_then(|key| {
                 let unlocked = locked.unlock(&key).map_err(|error| error.to_string())?;
                 self.add(key);
@@ -131,8 +132,9 @@ impl VolumeKeys {
     }
 }
 
-/// What a person typed: a recovery key if it can only be one, else a password. `None` for nothing.
-pub(crate) fn typed_key(text: &str) -> Option<Result<VolumeKey, String>> {
+/// What a person typed for a volume: a recovery key, or a password if the volume has one
+/// (`or_password`) and it cannot be a key. `None` for nothing.
+pub(crate) fn typed_key(text: &str, or_password: bool) -> Option<Result<VolumeKey, String>> {
     if text.trim().is_empty() {
         return None;
     }
@@ -140,7 +142,7 @@ pub(crate) fn typed_key(text: &str) -> Option<Result<VolumeKey, String>> {
     let others = text.chars().filter(|c| c.is_alphabetic()).count();
     Some(match RecoveryKey::parse(text) {
         Ok(key) => Ok(VolumeKey::Recovery(key)),
-        Err(fault) if digits >= 24 && others == 0 => Err(fault.to_string()),
+        Err(fault) if !or_password || digits >= 24 && others == 0 => Err(fault.to_string()),
         Err(_) => Ok(VolumeKey::Password(VolumePassword::new(text))),
     })
 }
@@ -255,11 +257,12 @@ mod tests {
     #[test]
     fn digits_are_a_recovery_key_and_anything_else_a_password() {
         let key = "235818-357951-253979-013365-241120-245575-342914-591910";
-        assert!(matches!(typed_key(key), Some(Ok(VolumeKey::Recovery(_)))));
-        assert!(matches!(typed_key("hunter 2"), Some(Ok(VolumeKey::Password(_)))));
-        assert!(matches!(typed_key("12345678"), Some(Ok(VolumeKey::Password(_)))));
-        let wrong = typed_key(&key.replace("013365", "013356")).unwrap().unwrap_err();
+        assert!(matches!(typed_key(key, true), Some(Ok(VolumeKey::Recovery(_)))));
+        assert!(matches!(typed_key("hunter 2", true), Some(Ok(VolumeKey::Password(_)))));
+        assert!(matches!(typed_key("12345678", true), Some(Ok(VolumeKey::Password(_)))));
+        assert!(matches!(typed_key("12345678", false), Some(Err(_))));
+        let wrong = typed_key(&key.replace("013365", "013356"), true).unwrap().unwrap_err();
         assert!(wrong.contains("group 4"), "{wrong}");
-        assert!(typed_key(" ").is_none());
+        assert!(typed_key(" ", true).is_none());
     }
 }

@@ -304,3 +304,50 @@ fn damaged_maps_of_a_conversion_are_said() {
     let unlocked = open(image);
     assert!(matches!(unlocked.doubts[..], [Doubt::ConversionMap { bytes: 1.., .. }]));
 }
+
+/// Good inputs for the fuzzer.
+#[test]
+#[ignore = "writes into fuzz/corpus"]
+fn write_the_seeds() {
+    let plain = plain();
+    let corpus = support::root().join("fuzz/corpus");
+    let put = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = corpus.join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), bytes).unwrap();
+    };
+    let made =
+        |how: Wrap| wrap(plain, &how.opened_by(&[Protector::Clear, Protector::Tpm])).unwrap();
+    let whole = made(Wrap::new(Cipher::XtsAes128));
+    put("bitlocker_header", "normal", &whole.image[..512]);
+    put("bitlocker_bek", "windows-10", &whole.bek[0]);
+    put("bitlocker_bek", "windows-11", &whole.bek[1]);
+    put("bitlocker_bek", "list", format!("0b1c2d3e {RECOVERY}\n").as_bytes());
+    let area = |made: &Wrapped| {
+        let at = usize::try_from(made.areas[0]).unwrap();
+        // Its places are those of another volume; put them where the target has them.
+        let mut area = made.image[at..at + 0x600].to_vec();
+        for (i, place) in [0x2_0000_u64, 0x4_0000, 0x6_0000, 0x8_0000].into_iter().enumerate() {
+            area[32 + 8 * i..40 + 8 * i].copy_from_slice(&place.to_le_bytes());
+        }
+        let spare = made.image[at + 56..at + 64].to_vec();
+        let old = area.windows(8).rposition(|bytes| bytes == spare).unwrap();
+        area[old..old + 8].copy_from_slice(&0x8_0000_u64.to_le_bytes());
+        [&[0], &area[..]].concat()
+    };
+    put("bitlocker_metadata", "xts", &area(&whole));
+    let half = Progress::UpTo(0x9_0000);
+    let half = Wrap { progress: half, ..Wrap::new(Cipher::ElephantAes128) };
+    put("bitlocker_metadata", "half", &area(&made(half)));
+    let maps = made(Wrap { progress: Progress::Bitmaps(0x1_0000), ..Wrap::new(Cipher::CbcAes128) });
+    let find = |what: &[u8]| maps.image.windows(what.len()).position(|b| b == what).unwrap();
+    let descriptor = find(b"FVE-EOW\0");
+    let map = find(b"FVE-EOWBM\0");
+    let mut device = maps.image[descriptor..descriptor + 0x200].to_vec();
+    device[32..36].copy_from_slice(&1_u32.to_le_bytes());
+    device[56..64].copy_from_slice(&0x200_u64.to_le_bytes());
+    device.extend(&maps.image[map..map + 0x600]);
+    device[0x200 + 36..0x200 + 44].copy_from_slice(&0x800_u64.to_le_bytes());
+    device.extend(&maps.image[map + 4096..map + 4096 + 0x1C00]);
+    put("bitlocker_eow", "one-map", &device);
+}

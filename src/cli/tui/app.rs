@@ -360,7 +360,8 @@ impl App {
             Key::Up | Key::Down => unlock.at = moved(unlock.at, found.locked.len(), key),
             Key::Enter => {
                 let typed = Zeroizing::new(unlock.field.text());
-                match typed_key(&typed) {
+                let volume = found.locked.get(unlock.at);
+                match typed_key(&typed, volume.is_some_and(|v| v.takes_password)) {
                     None => {}
                     Some(Err(why)) => {
                         unlock.field.clear();
@@ -368,7 +369,7 @@ impl App {
                     }
                     Some(Ok(key)) => {
                         unlock.field.clear();
-                        unlock.tried = found.locked.get(unlock.at).map(|v| v.name.clone());
+                        unlock.tried = volume.map(|volume| volume.name.clone());
                         self.page = Page::Finding;
                         return Effect::Unlock(key);
                     }

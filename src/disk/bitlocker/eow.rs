@@ -99,6 +99,11 @@ impl EowMaps {
         maps
     }
 
+    /// The ranges of the volume that the maps cover, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        self.pieces.iter().map(|(range, _)| range.clone())
+    }
+
     fn hide(&mut self, at: u64, len: u64) {
         let range = at..at.saturating_add(len.next_multiple_of(UNIT));
         if at != 0 && len != 0 && !self.hidden.contains(&range) {
