@@ -174,29 +174,45 @@ impl<C: Aes + KeyInit> Xts<C> {
 
 impl<C: Aes> Xts<C> {
     fn decrypt(&self, offset: u64, sectors: &mut [u8], sector_bytes: usize) {
-        let numbers = u128::from(offset / sector_bytes as u64)..;
-        for (sector, number) in sectors.chunks_exact_mut(sector_bytes).zip(numbers) {
-            let mut tweak = encrypt_number(&self.tweak, number);
-            for piece in sector.chunks_exact_mut(16 * TOGETHER) {
-                // None of them waits for the one before.
-                let tweaks: [u128; TOGETHER] = std::array::from_fn(|i| times_alpha(tweak, i));
-                tweak = times_alpha(tweak, TOGETHER);
-                blocks_of(piece).zip(&tweaks).for_each(|(block, with)| xor_block(block, *with));
-                decrypt_blocks(&self.data, piece);
-                blocks_of(piece).zip(&tweaks).for_each(|(block, with)| xor_block(block, *with));
+        let mut number = u128::from(offset / sector_bytes as u64);
+        for group in sectors.chunks_mut(sector_bytes * SECTORS) {
+            // One after the other, each would wait for the AES of its own tweak.
+            let mut starts = [[0; 16]; SECTORS];
+            for start in &mut starts {
+                *start = number.to_le_bytes();
+                number += 1;
+            }
+            let (blocks, _) = InOutBuf::from(starts.as_flattened_mut()).into_chunks::<U16>();
+            self.tweak.encrypt_blocks_inout(blocks);
+            for (sector, start) in group.chunks_exact_mut(sector_bytes).zip(&starts) {
+                let mut tweak = u128::from_le_bytes(*start);
+                for piece in sector.chunks_exact_mut(16 * BLOCKS) {
+                    let mut tweaks = [0; BLOCKS];
+                    for (block, kept) in blocks_of(piece).zip(&mut tweaks) {
+                        xor_block(block, tweak);
+                        *kept = tweak;
+                        tweak = times_alpha(tweak);
+                    }
+                    decrypt_blocks(&self.data, piece);
+                    blocks_of(piece).zip(&tweaks).for_each(|(block, with)| xor_block(block, *with));
+                }
             }
         }
     }
 }
 
-/// Blocks that are decrypted together. More of them are not faster; 32, the fewest of a sector, is
-/// a multiple of it.
-const TOGETHER: usize = 32;
+/// Sectors whose tweaks are made together.
+const SECTORS: usize = 32;
+/// Blocks that are decrypted together; a sector is a multiple of it. Measured on one processor: 8
+/// gave 4.1 GB/s, 16 5.4, 32 5.0.
+const BLOCKS: usize = 16;
 
-/// `tweak` times alpha to the `power`, in GF(2^128); for powers below 64.
-fn times_alpha(tweak: u128, power: usize) -> u128 {
-    let high = if power == 0 { 0 } else { tweak >> (128 - power) };
-    tweak << power ^ high ^ high << 1 ^ high << 2 ^ high << 7
+/// The next block's tweak: times alpha in GF(2^128). By halves, which is faster than by 128 bits.
+#[allow(clippy::cast_possible_truncation, reason = "the halves of it are wanted")]
+fn times_alpha(tweak: u128) -> u128 {
+    let (low, high) = (tweak as u64, (tweak >> 64) as u64);
+    let carry = 0x87 & (high >> 63).wrapping_neg();
+    u128::from(high << 1 | low >> 63) << 64 | u128::from(low << 1 ^ carry)
 }
 
 /// AES-CBC whose start value is the encrypted byte offset of the sector; with Elephant when there
