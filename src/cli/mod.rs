@@ -81,8 +81,8 @@ fn guide_who_can_see() -> Option<Command> {
 
 fn run(command: &Command, global: &Global, out: Out) -> Exit {
     // The guided rescue has a field for it.
-    if !matches!(command, Command::Guide(_)) {
-        global.volume_keys.ask_if_needed();
+    if !matches!(command, Command::Guide(_)) && password::can_ask() {
+        global.volume_keys.ask_by(|what, hint| password::prompt_with(what, hint).ok());
     }
     let result = match command {
         Command::Detect(args) => commands::detect::run(args, global, out),

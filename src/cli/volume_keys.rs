@@ -3,12 +3,10 @@
 //! so that none is asked for twice.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::args::Global;
 use super::exit::{Exit, Failure};
-use super::password;
 use crate::disk::Guid;
 use crate::disk::bitlocker::{
     BitLockerError, KeyFile, KeySource, Keyring, Locked, ProtectorKind, RecoveryKey, StartupKey,
@@ -26,14 +24,18 @@ const MOST_FILES: usize = 10_000;
 /// So often a key is asked for.
 const TRIES: usize = 3;
 
+/// Asks on the terminal: what for, and what to say about what was typed so far. `None` if nothing
+/// was typed.
+pub(crate) type Ask = fn(&str, &dyn Fn(&str) -> Option<String>) -> Option<String>;
+
 /// The keys of this run.
 #[derive(Default)]
 pub(crate) struct VolumeKeys {
     state: Mutex<State>,
     /// Whether a key was given by an option or a variable, not by the settings alone.
     given: bool,
-    /// Whether to ask on the terminal.
-    asks: AtomicBool,
+    /// Set if there is a terminal to ask on.
+    ask: OnceLock<Ask>,
 }
 
 #[derive(Default)]
@@ -75,12 +77,12 @@ impl VolumeKeys {
             given = true;
         }
         let state = Mutex::new(State { ring, declined: Vec::new() });
-        Ok(Arc::new(Self { state, given, asks: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { state, given, ask: OnceLock::new() }))
     }
 
-    /// Asks on the terminal, if there is one, for keys that were not given.
-    pub(crate) fn ask_if_needed(&self) {
-        self.asks.store(password::can_ask(), Ordering::Relaxed);
+    /// Asks for keys that were not given.
+    pub(crate) fn ask_by(&self, ask: Ask) {
+        let _ = self.ask.set(ask);
     }
 
     /// Whether a key was given by an option or a variable.
@@ -102,7 +104,7 @@ impl VolumeKeys {
     }
 
     /// Asks for a key of the volume, until one opens it.
-    fn ask(&self, locked: &Locked, name: &str) -> Option<Unlocked> {
+    fn unlock_by(&self, ask: Ask, locked: &Locked, name: &str) -> Option<Unlocked> {
         let has = |kind| locked.protectors().iter().any(|protector| protector.kind == kind);
         let what = match (has(ProtectorKind::RecoveryKey), has(ProtectorKind::Password)) {
             (true, true) => "Recovery key or password",
@@ -114,9 +116,8 @@ impl VolumeKeys {
         let mut why = String::new();
         for _ in 0..TRIES {
             let text = format!("{why}{what} of {name}, Key ID {id}; Enter alone: none");
-            let typed = password::prompt_with(&text, &|typed| {
-                group_hint(typed).filter(|_| !has(ProtectorKind::Password))
-            });
+            let typed =
+                ask(&text, &|typed| group_hint(typed).filter(|_| !has(ProtectorKind::Password)));
             let typed = zeroize::Zeroizing::new(typed.unwrap_or_default());
             let Some(key) = typed_key(&typed, has(ProtectorKind::Password)) else { break };
             match key.and_then(|key| {
@@ -156,14 +157,14 @@ impl KeySource for VolumeKeys {
             state.ring.clone()
         };
         let tried = ring.try_all(locked);
-        if matches!(tried, Some(Ok(_))) || !self.asks.load(Ordering::Relaxed) {
+        let Some(ask) = self.ask.get().filter(|_| !matches!(tried, Some(Ok(_)))) else {
             return tried;
-        }
+        };
         let volume = locked.metadata().map(|metadata| metadata.volume).unwrap_or_default();
         if self.lock().declined.contains(&volume) {
             return tried;
         }
-        if let Some(unlocked) = self.ask(locked, name) {
+        if let Some(unlocked) = self.unlock_by(*ask, locked, name) {
             return Some(Ok(unlocked));
         }
         self.lock().declined.push(volume);

@@ -41,7 +41,6 @@ const BY_HAND: &[(&str, &str)] = &[
     ("compact", "Windows"),
     ("copy", "Windows"),
     ("copype", "Windows' ADK"),
-    ("cryptsetup", "wants a volume that BitLocker encrypted, and root"),
     ("ddrescue", "wants a failing disk"),
     ("demo.sh", "scripts/demo.sh in a table of scripts"),
     ("deny.sh", "scripts/deny.sh in a table of scripts"),
@@ -294,6 +293,11 @@ impl Scene {
                 || (word.len() <= 3 && word.ends_with([':', '\\']))
                 || ["disk.img", "SOURCE"].contains(&word);
             real.push(match (option, word) {
+                ("--recovery-key-file", _) => {
+                    let path = self.path(&format!("{at}-keys.txt"));
+                    fs::write(&path, lifeboat_maker::bitlocker::RECOVERY).unwrap();
+                    path
+                }
                 ("--to", word) if word.get(1..2) == Some("=") => {
                     format!("{}={}", &word[..1], scratch(&word[..1]))
                 }
