@@ -183,8 +183,9 @@ fn adopt(volume: &mut super::Volume, system: &SystemVolume) {
             let refused = identity.kind == VolumeKind::Unknown && !identity.faults.is_empty();
             // What the volume device refuses the disk may still give: the sectors of a locked volume
             // are there alone.
-            let is_locked = identity.kind == VolumeKind::BitLocker;
-            if !refused && !(is_locked && volume.kind == VolumeKind::BitLocker) {
+            let locked = VolumeKind::BitLocker;
+            let is_locked = identity.kind == locked && volume.kind == locked;
+            if !refused && !is_locked {
                 volume.replace(device, identity);
             }
         }

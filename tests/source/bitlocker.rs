@@ -305,6 +305,58 @@ fn damaged_maps_of_a_conversion_are_said() {
     assert!(matches!(unlocked.doubts[..], [Doubt::ConversionMap { bytes: 1.., .. }]));
 }
 
+/// What other readers were reported to fail on: libbde's issues 31, 33, 52, 60 and 74, dislocker's
+/// 113, 251, 252 and 364.
+#[test]
+fn cases_from_the_field_are_read() {
+    let plain = plain();
+    let clear = Wrap::new(Cipher::XtsAes128).opened_by(&[Protector::Clear]);
+    let same = |image: Vec<u8>, doubts: &[Doubt], what: &str| {
+        let locked = Locked::read(&device(image)).unwrap();
+        let unlocked = locked.unlock_suspended().unwrap().unwrap();
+        assert_eq!(first_difference(&view(&*unlocked.device), plain), None, "{what}");
+        assert_eq!(unlocked.doubts, doubts, "{what}");
+    };
+    let made = wrap(plain, &clear).unwrap();
+    let mut image = made.image.clone();
+    image[0x0B..0x0D].fill(0);
+    same(image, &[], "a sector size of 0");
+
+    // What is changed in the block below has its checksum wrong, and opens all the same.
+    let doubts = [Doubt::NoGoodCopy, Doubt::HashDiffers];
+    let in_all = |change: &dyn Fn(&mut [u8])| {
+        let mut image = made.image.clone();
+        for area in made.areas {
+            let at = usize::try_from(area).unwrap();
+            change(&mut image[at..at + 0x400]);
+        }
+        image
+    };
+    let odd_versions = in_all(&|block| {
+        let mut at = 0x70;
+        while block[at] != 0 {
+            block[at + 6..at + 8].copy_from_slice(&261_u16.to_le_bytes());
+            at += usize::from(u16::from_le_bytes([block[at], block[at + 1]]));
+        }
+    });
+    same(odd_versions, &doubts, "entries of version 261");
+    // Disk Management shrinks the volume and leaves the size in the metadata.
+    let beyond = plain.len() as u64 + (1 << 20);
+    let shrunk = in_all(&|block| block[16..24].copy_from_slice(&beyond.to_le_bytes()));
+    same(shrunk, &doubts, "a volume that was shrunk");
+    // The wanted cipher beside the one in use.
+    let two_ciphers = in_all(&|block| block[0x66..0x68].fill(0));
+    same(two_ciphers, &doubts, "a code of two ciphers");
+
+    let mut many = vec![Protector::Tpm; 60];
+    many.push(Protector::Clear);
+    let made = wrap(plain, &clear.clone().opened_by(&many)).unwrap();
+    same(made.image, &[], "a sector key behind more than 8 KiB of protectors");
+    let end = Progress::UpTo(plain.len() as u64 - 1024);
+    let made = wrap(plain, &Wrap { progress: end, ..clear }).unwrap();
+    same(made.image, &[], "last sectors that were never encrypted");
+}
+
 /// Good inputs for the fuzzer.
 #[test]
 #[ignore = "writes into fuzz/corpus"]
