@@ -73,6 +73,8 @@ need_test() {
     need_command wimcapture wimtools
     need_command bsdtar libarchive-tools
     need_command python3 python3
+    need_package python3-venv
+    need_command dislocker-file dislocker
     need_command xxhsum xxhash
     need_command age age
     need_command tmux tmux
@@ -140,7 +142,11 @@ rust_source_packages() {
 }
 
 needs_nextest=''
+needs_libbde=''
 [ "$mode" != test ] || cargo nextest --version >/dev/null 2>&1 || needs_nextest=1
+
+# A witness for BitLocker volumes; in a folder of its own, since Debian has no package of it.
+[ "$mode" != test ] || "$root/target/python/bin/python3" -c 'import pybde' 2>/dev/null || needs_libbde=1
 
 # What will come, before any of it does.
 if [ ${#missing[@]} -gt 0 ]; then
@@ -149,7 +155,10 @@ fi
 if [ -n "$needs_nextest" ]; then
     echo "setup: to compile and install by cargo: cargo-nextest (several minutes, once)"
 fi
-if [ ${#missing[@]} -eq 0 ] && [ -z "$needs_nextest" ]; then
+if [ -n "$needs_libbde" ]; then
+    echo "setup: to install by pip, into target/python: libbde-python"
+fi
+if [ ${#missing[@]} -eq 0 ] && [ -z "$needs_nextest$needs_libbde" ]; then
     echo "setup: nothing to install"
 fi
 
@@ -221,4 +230,12 @@ if [ -n "$needs_nextest" ]; then
     # Unoptimized and without its updater: it starts processes and waits for them.
     cargo install --quiet --locked --debug --no-default-features cargo-nextest ||
         echo "setup: cargo-nextest could not be installed; the tests will run with cargo test" >&2
+fi
+
+# --- Modules from PyPI ------------------------------------------------------
+if [ -n "$needs_libbde" ]; then
+    echo "setup: pip install libbde-python"
+    { python3 -m venv "$root/target/python" &&
+        "$root/target/python/bin/pip" install --quiet --disable-pip-version-check libbde-python; } ||
+        echo "setup: libbde-python could not be installed; the tests that need it will be skipped" >&2
 fi

@@ -53,7 +53,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-q -v -h -V --json --log --quiet --verbose --via --help --version detect verify seal offload list report extract restore loadstate guide"
+            opts="-q -v -h -V --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help --version detect verify seal offload list report extract restore loadstate guide"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -67,6 +67,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -75,7 +87,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__detect)
-            opts="-q -v -h --deep --mapfile --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --deep --mapfile --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,6 +105,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -101,7 +125,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__extract)
-            opts="-q -v -h --of-user --to --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --of-user --to --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -139,6 +163,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -147,7 +183,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__guide)
-            opts="-q -v -h --to --name --level --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --name --level --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -189,6 +225,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -197,7 +245,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-q -v -h --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -227,6 +275,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -235,7 +295,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__loadstate)
-            opts="-q -v -h --store --way --i --keyfile --decrypt --usmt --write --run --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --store --way --i --keyfile --decrypt --usmt --write --run --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +353,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -301,7 +373,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --store --path --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -375,6 +447,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -383,7 +467,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__report)
-            opts="-q -v -h --to --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -417,6 +501,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -425,7 +521,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-q -v -h --to --in-place --part --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --to --in-place --part --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -463,6 +559,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -471,7 +579,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__seal)
-            opts="-q -v -h --store --quick --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --store --quick --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,6 +597,18 @@ _lifeboat() {
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
                     return 0
                     ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -497,7 +617,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__verify)
-            opts="-q -v -h --level --store --usmt --deep --mapfile --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --help"
+            opts="-q -v -h --level --store --usmt --deep --mapfile --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -541,6 +661,18 @@ _lifeboat() {
                     ;;
                 --via)
                     COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
+                    return 0
+                    ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_lifeboat_global_optspecs
-    string join \n json log= q/quiet v/verbose via= h/help V/version
+    string join \n json log= q/quiet v/verbose via= recovery-key-file= bitlocker-password-file= bitlocker-keys= h/help V/version
 end
 
 function __fish_lifeboat_needs_command
@@ -27,6 +27,9 @@ end
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Print more about each step'
@@ -46,6 +49,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l mapfile -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s q -l quiet -d 'Print only results and errors'
@@ -63,6 +69,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l identity -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'Print one JSON event per line on standard output, a summary last'
@@ -73,6 +82,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l store -d 'Onl
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l quick -d 'No hashes: only names, sizes and times'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s q -l quiet -d 'Print only results and errors'
@@ -96,6 +108,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l identity -
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
@@ -113,6 +128,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l identity -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
@@ -126,6 +144,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l identity -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s q -l quiet -d 'Print only results and errors'
@@ -140,6 +161,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l identity -
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d 'Overwrite existing files'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'Print one JSON event per line on standard output, a summary last'
@@ -155,6 +179,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l identity -
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
@@ -182,6 +209,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l identity
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l run -d 'Run it and follow its progress'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'Print one JSON event per line on standard output, a summary last'
@@ -198,6 +228,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l identity -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s q -l quiet -d 'Print only results and errors'

@@ -19,6 +19,10 @@ macro_rules! targets {
 
 targets!(
     age_file,
+    bitlocker_bek,
+    bitlocker_eow,
+    bitlocker_header,
+    bitlocker_metadata,
     efs_export,
     efs_import,
     fat_volume,

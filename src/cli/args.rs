@@ -2,10 +2,12 @@
 #![allow(missing_docs)] // doc comments here are the help texts; what needs none has none
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::volume_keys::VolumeKeys;
 use crate::model::units;
 use crate::set::write::level::Level;
 
@@ -60,6 +62,26 @@ pub struct Global {
     /// [default: raw where possible; the output says which and why]
     #[arg(long, global = true, value_enum, value_name = "WAY")]
     pub via: Option<ViaArg>,
+    #[command(flatten)]
+    pub bitlocker: BitLockerArgs,
+    /// The keys that were read.
+    #[arg(skip)]
+    pub(crate) volume_keys: Arc<VolumeKeys>,
+}
+
+/// What unlocks BitLocker volumes.
+#[derive(Args, Debug, Clone, Default)]
+pub struct BitLockerArgs {
+    /// Text file with recovery keys of BitLocker volumes, such as an export from
+    /// Active Directory or Entra ID (may be repeated)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub recovery_key_file: Vec<PathBuf>,
+    /// File whose first line is the password of a BitLocker volume
+    #[arg(long, global = true, value_name = "FILE")]
+    pub bitlocker_password_file: Option<PathBuf>,
+    /// Folder with startup keys (.BEK) of BitLocker volumes
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub bitlocker_keys: Option<PathBuf>,
 }
 
 /// The two ways to read a volume.

@@ -12,6 +12,7 @@ mod sets;
 mod settings;
 mod sources;
 mod tui;
+mod volume_keys;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use clap::Parser;
 use exit::{Exit, Failure};
 use output::{Out, Output};
 use settings::Settings;
+use volume_keys::VolumeKeys;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
@@ -42,7 +44,13 @@ pub fn main() -> ExitCode {
     cli.command = cli.command.take().or_else(guide_who_can_see);
     let name = cli.command.as_ref().map_or("", Command::name);
     match Settings::load() {
-        Ok(settings) => settings.fill(&mut cli),
+        Ok(settings) => {
+            let from_settings = settings.fill(&mut cli);
+            match VolumeKeys::load(&cli.global, from_settings) {
+                Ok(keys) => cli.global.volume_keys = keys,
+                Err(failure) => return output::fail_early(json, name, &failure),
+            }
+        }
         Err(failure) => return output::fail_early(json, name, &failure),
     }
     let out = match Output::open(&cli.global) {
@@ -72,6 +80,10 @@ fn guide_who_can_see() -> Option<Command> {
 }
 
 fn run(command: &Command, global: &Global, out: Out) -> Exit {
+    // The guided rescue has a field for it.
+    if !matches!(command, Command::Guide(_)) && password::can_ask() {
+        global.volume_keys.ask_by(|what, hint| password::prompt_with(what, hint).ok());
+    }
     let result = match command {
         Command::Detect(args) => commands::detect::run(args, global, out),
         Command::Verify(args) => commands::verify::run(args, global, out),

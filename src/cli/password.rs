@@ -51,14 +51,25 @@ pub(crate) fn can_ask() -> bool {
 
 /// Asks for a secret on the terminal.
 pub(crate) fn prompt(what: &str) -> Result<String> {
+    prompt_with(what, &|_| None)
+}
+
+/// The same; `hint` is what to say about what was typed so far.
+pub(crate) fn prompt_with(what: &str, hint: &dyn Fn(&str) -> Option<String>) -> Result<String> {
     let _raw = RawMode::enter()?;
     let mut typed = String::new();
     let mut shown = false;
+    let mut last_hint = 0;
     loop {
         let stars =
             if shown { visible(&typed).into_owned() } else { "*".repeat(typed.chars().count()) };
         let mut err = std::io::stderr();
-        let _ = write!(err, "\r{} (F2 shows it): {stars}  \x08\x08", visible(what));
+        let said = hint(&typed).map(|hint| format!("  [{hint}]")).unwrap_or_default();
+        // What is left of a hint goes, and the cursor back to what was typed.
+        let wide = said.chars().count().max(last_hint) + 2;
+        last_hint = said.chars().count();
+        let back = "\x08".repeat(wide);
+        let _ = write!(err, "\r{} (F2 shows it): {stars}{said:<wide$}{back}", visible(what));
         let _ = err.flush();
         let Event::Key(key) = event::read()? else { continue };
         if key.kind == KeyEventKind::Release {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::args::{Cli, Command, Logon, Unlock};
+use super::args::{BitLockerArgs, Cli, Command, Logon, Unlock};
 use super::exit::{Exit, Failure};
 
 /// The path of another file than `lifeboat.toml` beside the program.
@@ -28,6 +28,12 @@ pub(crate) struct Settings {
     password_file: Option<PathBuf>,
     /// The file with the passphrase of encrypted sets; likewise.
     passphrase_file: Option<PathBuf>,
+    /// Files with recovery keys of BitLocker volumes; likewise.
+    recovery_key_file: Option<PathBuf>,
+    /// The file with the password of BitLocker volumes; likewise.
+    bitlocker_password_file: Option<PathBuf>,
+    /// The folder with startup keys of BitLocker volumes; likewise.
+    bitlocker_keys: Option<PathBuf>,
     /// The recipient of new sets.
     recipient: Option<String>,
     /// First part of the sets' names.
@@ -62,7 +68,13 @@ impl Settings {
         let mut settings = Self::parse(&text).map_err(|(what, action)| {
             Failure::new(Exit::Usage, format!("{shown}: {what}"), action)
         })?;
-        let files = [&mut settings.password_file, &mut settings.passphrase_file];
+        let files = [
+            &mut settings.password_file,
+            &mut settings.passphrase_file,
+            &mut settings.recovery_key_file,
+            &mut settings.bitlocker_password_file,
+            &mut settings.bitlocker_keys,
+        ];
         for file in files.into_iter().flatten() {
             if let Some(folder) = path.parent() {
                 *file = folder.join(&*file); // an absolute path stays as it is
@@ -84,9 +96,16 @@ impl Settings {
         })?;
         // In double quotes, `\r` is a line end, so the share would not be
         // found.
-        let Self { to, user, password_file, passphrase_file, log, .. } = &settings;
-        let paths = [password_file, passphrase_file, log]
-            .map(|path| path.as_deref().and_then(Path::to_str));
+        let Self { to, user, log, .. } = &settings;
+        let files = [
+            &settings.password_file,
+            &settings.passphrase_file,
+            &settings.recovery_key_file,
+            &settings.bitlocker_password_file,
+            &settings.bitlocker_keys,
+            log,
+        ];
+        let paths = files.map(|path| path.as_deref().and_then(Path::to_str));
         let texts = [to.as_deref(), user.as_deref()];
         let is_short = |to: &String| to.starts_with('\\') && !to.starts_with("\\\\");
         if paths.into_iter().chain(texts).any(is_mangled) || to.as_ref().is_some_and(is_short) {
@@ -97,8 +116,10 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Fills in what the command line does not give.
-    pub(crate) fn fill(&self, cli: &mut Cli) {
+    /// Fills in what the command line does not give. Returns whether what unlocks BitLocker volumes
+    /// is from the file alone.
+    pub(crate) fn fill(&self, cli: &mut Cli) -> bool {
+        let from_file = self.fill_bitlocker(&mut cli.global.bitlocker);
         let log = variable("LIFEBOAT_LOG").map(PathBuf::from).or_else(|| self.log.clone());
         cli.global.log = cli.global.log.take().or(log);
         match &mut cli.command {
@@ -139,6 +160,31 @@ impl Settings {
             }
             Some(Command::Detect(_) | Command::Seal(_)) | None => {}
         }
+        from_file
+    }
+
+    /// The keys of BitLocker volumes. They are sent nowhere.
+    fn fill_bitlocker(&self, keys: &mut BitLockerArgs) -> bool {
+        let path = |name: &str| variable(name).map(PathBuf::from);
+        if keys.recovery_key_file.is_empty() {
+            keys.recovery_key_file.extend(path("LIFEBOAT_RECOVERY_KEY_FILE"));
+        }
+        keys.bitlocker_password_file = keys
+            .bitlocker_password_file
+            .take()
+            .or_else(|| path("LIFEBOAT_BITLOCKER_PASSWORD_FILE"));
+        keys.bitlocker_keys =
+            keys.bitlocker_keys.take().or_else(|| path("LIFEBOAT_BITLOCKER_KEYS"));
+        let was_given = !keys.recovery_key_file.is_empty()
+            || keys.bitlocker_password_file.is_some()
+            || keys.bitlocker_keys.is_some();
+        if keys.recovery_key_file.is_empty() {
+            keys.recovery_key_file.extend(self.recovery_key_file.clone());
+        }
+        let password = || self.bitlocker_password_file.clone();
+        keys.bitlocker_password_file = keys.bitlocker_password_file.take().or_else(password);
+        keys.bitlocker_keys = keys.bitlocker_keys.take().or_else(|| self.bitlocker_keys.clone());
+        !was_given
     }
 
     /// Uses the user and password of the file only for the file's own

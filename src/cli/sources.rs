@@ -12,6 +12,7 @@ use super::output::Out;
 use crate::destination::Destination;
 use crate::destination::tree::{DestinationTree, NOT_SHOWN};
 use crate::disk::Depth;
+use crate::disk::bitlocker::{Access, Encryption, KeySource};
 use crate::health::{check_clones, check_deleted_stores};
 use crate::model::advice::Advice as _;
 use crate::model::finding::{Finding, Severity};
@@ -55,6 +56,7 @@ pub(crate) fn find_at(target: Arc<dyn Destination>, dir: &str, out: Out) -> Resu
         display: tree.info().source.clone(),
         kind: tree.info().file_system.clone(),
         tree: Ok(Arc::new(tree)),
+        encryption: None,
         may_hold_stores: true,
         letter: None,
         mount: None,
@@ -96,7 +98,8 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
         ViaArg::Host => Via::Host,
     });
     let depth = if how.deep { Depth::Deep } else { Depth::Usual };
-    let options = OpenOptions { via, depth, mapfile: how.mapfile.clone() };
+    let keys: Arc<dyn KeySource> = global.volume_keys.clone();
+    let options = OpenOptions { via, depth, mapfile: how.mapfile.clone(), keys: Some(keys) };
     let image = |spec: &String| Path::new(spec).is_file();
     if how.mapfile.is_some() && !(sources.len() == 1 && sources.iter().all(image)) {
         return Err(Failure::new(
@@ -116,8 +119,48 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     for spec in sources {
         opened.push(Source::open_with(spec, &options, out)?);
     }
-    let volumes = opened.into_iter().flat_map(|s| s.volumes).collect();
+    let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
+    if !sources.is_empty() && global.volume_keys.was_given() {
+        refuse_wrong_key(&volumes)?;
+    }
     Ok(announce(volumes, errors, out))
+}
+
+/// A key that was given for these sources and opens none of their volumes is an error, not a
+/// volume that cannot be read.
+fn refuse_wrong_key(volumes: &[SourceVolume]) -> Result<()> {
+    let all = || volumes.iter().filter_map(|volume| Some((volume, volume.encryption.as_ref()?)));
+    if all().any(|(_, encryption)| matches!(encryption.access, Access::UnlockedBy(_))) {
+        return Ok(());
+    }
+    match all().find(|(_, encryption)| encryption.access == Access::WrongKey) {
+        Some((volume, encryption)) => {
+            let id = encryption.key_id.as_deref().unwrap_or("unknown");
+            let what = format!("{}: no key that was given unlocks it", volume.display);
+            let action = format!("Find the recovery key with Key ID {id}, and give that one.");
+            Err(Failure::new(Exit::Failed, what, action).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The fields of a BitLocker volume in the event `volume`.
+fn describe(encryption: &Encryption) -> serde_json::Value {
+    let kinds: Vec<&str> = encryption.protectors.iter().map(|kind| kind.as_str()).collect();
+    let by = match encryption.access {
+        Access::UnlockedBy(kind) => Some(kind.as_str()),
+        Access::Suspended => Some("clear-key"),
+        _ => None,
+    };
+    json!({
+        "state": encryption.access_name(),
+        "unlocked_by": by,
+        "percent_encrypted": encryption.conversion.percent(),
+        "key_id": encryption.key_id,
+        "protectors": kinds,
+        "label": encryption.label,
+        "cipher": encryption.cipher,
+    })
 }
 
 /// Reports what was opened and what was not.
@@ -150,8 +193,14 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
                 "via": volume.tree.as_ref().map(|t| t.info().via.as_str()).ok(),
                 "why": Some(&volume.why).filter(|why| !why.is_empty()),
                 "not_shown": volume.not_shown,
+                "bitlocker": volume.encryption.as_ref().map(describe),
             }),
         );
+        if let Some(encryption) = &volume.encryption {
+            let text = format!("{}: BitLocker, {}", volume.display, encryption.describe());
+            // If it cannot be read, the reason says the same.
+            if volume.tree.is_ok() { out.note(&text) } else { out.detail(&text) }
+        }
         say_which_way(volume, out);
         for finding in &volume.findings {
             out.finding(finding);

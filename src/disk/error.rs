@@ -144,8 +144,8 @@ impl DiskError {
     }
 }
 
-/// What to do about a locked BitLocker volume. `volume` is how `manage-bde`
-/// may be told which one: a letter, or what people know it by.
+/// What to do about a BitLocker volume that Windows has locked, and whose disk cannot be read.
+/// `volume` is how `manage-bde` may be told which one: a letter, or what people know it by.
 pub(crate) fn unlock_advice(volume: &str) -> String {
     let of = |text: &str| {
         format!(
@@ -156,15 +156,7 @@ pub(crate) fn unlock_advice(volume: &str) -> String {
     if bytes.len() <= 3 && bytes.get(1) == Some(&b':') || volume.starts_with(r"\\?\Volume{") {
         return of(volume);
     }
-    let here = of("<drive letter>:");
-    if cfg!(windows) {
-        format!("{here} (in an image: attach the image in Windows first)")
-    } else {
-        format!(
-            "attach the disk to Windows or WinPE; {here} (on Linux: dislocker or cryptsetup \
-                 bitlkOpen, and name the device it makes)"
-        )
-    }
+    of("<drive letter>:")
 }
 
 /// Whether this is what a locked BitLocker volume answers.

@@ -1,6 +1,7 @@
 //! What is wrong with a partition table or the edges of a volume, and how it
 //! is told to people.
 
+use super::bitlocker::Doubt;
 use super::volume::VolumeKind;
 use crate::model::finding::{Finding, Severity};
 use crate::model::units;
@@ -129,6 +130,8 @@ pub enum Fault {
         /// What the system said.
         error: String,
     },
+    /// Something about an unlocked BitLocker volume.
+    BitLocker(Doubt),
     /// The file system is longer than its partition or its image.
     VolumeCutShort {
         /// Bytes that it says it has.
@@ -187,6 +190,12 @@ impl Fault {
             Self::Refused { .. } => ("volume-refused", Warning),
             Self::StartUnreadable { .. } => ("volume-start-unreadable", Damage),
             Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
+            Self::BitLocker(Doubt::BadCopies { .. }) => ("bitlocker-copies", Info),
+            Self::BitLocker(Doubt::NoGoodCopy) => ("bitlocker-unchecked", Warning),
+            Self::BitLocker(Doubt::HashDiffers) => ("bitlocker-hash", Warning),
+            Self::BitLocker(Doubt::InConversion(_)) => ("bitlocker-in-conversion", Damage),
+            Self::BitLocker(Doubt::ConversionMap { .. }) => ("bitlocker-conversion", Damage),
+            Self::BitLocker(Doubt::CutShort) => ("bitlocker-cut-short", Warning),
         }
     }
 
@@ -280,6 +289,7 @@ impl Fault {
             Self::StartUnreadable { error } => {
                 format!("the first sectors of the volume cannot be read: {error}")
             }
+            Self::BitLocker(doubt) => doubt.to_string(),
             Self::VolumeCutShort { claimed, have } => format!(
                 "the volume should have {}, but only {} are there",
                 units::bytes(*claimed),
@@ -295,6 +305,7 @@ impl Fault {
             | Self::MbrUnsigned
             | Self::OtherUnit { .. }
             | Self::LogReplayed { .. }
+            | Self::BitLocker(Doubt::BadCopies { .. })
             | Self::AlsoBootSector { .. } => (READS_ON, NOTHING),
             Self::GptFromBackup { .. } | Self::GptUnprotected => {
                 (READS_ON, "rescue first; repair nothing on this disk before")
@@ -310,6 +321,7 @@ impl Fault {
             Self::PartitionOutside { .. }
             | Self::PartitionCutShort { .. }
             | Self::ContainerCutShort { .. }
+            | Self::BitLocker(Doubt::CutShort)
             | Self::VolumeCutShort { .. } => (
                 "files that lie in the missing part cannot be read",
                 "if this is an image, copy it again; it may not be whole",
@@ -344,6 +356,18 @@ impl Fault {
             Self::Refused { .. } => (
                 "only what the system shows of its files can be read",
                 "run Lifeboat as Administrator or root",
+            ),
+            Self::BitLocker(Doubt::NoGoodCopy | Doubt::HashDiffers) => (
+                "the volume is unlocked, but its metadata may have been changed or damaged",
+                "rescue first; then check the disk",
+            ),
+            Self::BitLocker(Doubt::InConversion(_)) => (
+                "files that lie there have holes, each of which offload lists",
+                "if Windows still starts from this disk, let BitLocker finish there first",
+            ),
+            Self::BitLocker(Doubt::ConversionMap { .. }) => (
+                "files that lie in that part may be read as nonsense",
+                "if Windows still starts from this disk, let BitLocker finish there first",
             ),
             Self::StartUnreadable { .. } => {
                 ("the disk is failing there", "image the disk with ddrescue and name the image")

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::error::DiskError;
+use super::bitlocker::{Encryption, KeySource, Locked};
 use super::partitions::table::{Layout, read_layout};
 use super::{
     Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable, Slice,
@@ -66,6 +66,8 @@ pub struct Volume {
     pub label: Option<String>,
     /// What is wrong with its edges.
     pub faults: Vec<Fault>,
+    /// How BitLocker has it, unlocked or not.
+    pub encryption: Option<Encryption>,
 }
 
 impl Disk {
@@ -156,6 +158,7 @@ impl Volume {
             mounts: Vec::new(),
             label: None,
             faults: Vec::new(),
+            encryption: None,
         };
         volume.replace(device, identity);
         volume
@@ -190,7 +193,37 @@ impl Volume {
             VolumeKind::Refused => String::new(),
             _ => format!(", {}", units::bytes(self.len)),
         };
-        self.display = format!("{letter}{} ({}{size})", self.place, self.kind);
+        // A locked one is called so by its kind.
+        let within = match &self.encryption {
+            Some(_) if self.kind != VolumeKind::BitLocker => " in BitLocker",
+            _ => "",
+        };
+        self.display = format!("{letter}{} ({}{within}{size})", self.place, self.kind);
+    }
+
+    /// Unlocks a BitLocker volume by itself or by `keys`, if that can be done; says in
+    /// [`encryption`](Self::encryption) what it is in any case.
+    pub fn unlock(&mut self, keys: &dyn KeySource) {
+        if self.kind != VolumeKind::BitLocker {
+            return;
+        }
+        let locked = match Locked::read(&self.device) {
+            Ok(locked) => locked,
+            Err(error) => {
+                self.encryption = Some(Encryption::unreadable(&error));
+                return;
+            }
+        };
+        let tried = keys.unlock(&locked, &self.display);
+        self.encryption = Some(Encryption::of(&locked, tried.as_ref()));
+        if let Some(Ok(unlocked)) = tried {
+            let mut identity = identify(&unlocked.device);
+            let doubts = unlocked.doubts.into_iter().map(Fault::BitLocker);
+            identity
+                .faults
+                .splice(0..0, std::mem::take(&mut self.faults).into_iter().chain(doubts));
+            self.replace(unlocked.device, identity);
+        }
     }
 
     /// What is wrong with its edges.
@@ -198,14 +231,15 @@ impl Volume {
         self.faults.iter().map(|fault| fault.finding(&self.display))
     }
 
-    /// The error to give when its files are wanted and it is locked.
-    pub fn locked(&self) -> Option<DiskError> {
-        let volume = match (self.letter, &self.path) {
-            (Some(letter), _) => format!("{letter}:"),
-            (None, Some(path)) if cfg!(windows) => path.display().to_string(),
-            _ => self.display.clone(),
+    /// Reads a BitLocker volume through the device that the system has made of it, unlocked.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn unlocked_by_system(&mut self, device: Arc<dyn Device>) {
+        self.encryption = match Locked::read(&self.device) {
+            Ok(locked) => Some(Encryption::by_system(&locked)),
+            Err(_) => None,
         };
-        (self.kind == VolumeKind::BitLocker).then_some(DiskError::Locked { volume })
+        let identity = identify(&device);
+        self.replace(device, identity);
     }
 
     /// What to say when it is in use while it is read. Why it is done so stands

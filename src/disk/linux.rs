@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::image::container::{Container, DiskFormat};
 use super::live::Live;
-use super::{Device, Disk, DiskError, FileDevice, Hardware};
+use super::{Device, Disk, DiskError, FileDevice, Hardware, VolumeKind};
 
 const SYS_BLOCK: &str = "/sys/block";
 
@@ -30,7 +30,7 @@ pub(super) fn attached() -> Vec<Result<Disk, DiskError>> {
     let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
     names.sort_by_key(|name| natural(name));
     let doubled: Vec<String> = names.iter().flat_map(|name| paths_of_multipath(name)).collect();
-    names.retain(|name| is_disk(name) && !doubled.contains(name));
+    names.retain(|name| is_disk(name) && !doubled.contains(name) && !is_unlocked_volume(name));
     let mounts = Mounts::read();
     names.iter().map(|name| open_disk(&Path::new("/dev").join(name), name, &mounts)).collect()
 }
@@ -78,8 +78,15 @@ fn open_disk(path: &Path, name: &str, mounts: &Mounts) -> Result<Disk, DiskError
             Some(_) => partitions.get(&volume.offset).cloned(),
         };
         let Some((path, number)) = partition else { continue };
+        let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         volume.path = Some(path);
         volume.mounts = mounts.of(&number);
+        if volume.kind == VolumeKind::BitLocker
+            && let Some((device, number)) = unlocked_by_system(&own)
+        {
+            volume.mounts = mounts.of(&number);
+            volume.unlocked_by_system(device);
+        }
         if !volume.mounts.is_empty() {
             volume.device = Arc::new(Live(volume.device.clone()));
         }
@@ -134,6 +141,29 @@ fn paths_of_multipath(name: &str) -> Vec<String> {
     }
     let slaves = fs::read_dir(sys(name, "slaves")).into_iter().flatten().flatten();
     slaves.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// What cryptsetup calls a BitLocker volume that it has opened.
+const BITLK: &str = "CRYPT-BITLK-";
+
+/// Whether a device is a BitLocker volume that cryptsetup has opened: it is shown as the partition
+/// that it is made of.
+fn is_unlocked_volume(name: &str) -> bool {
+    read_line(&sys(name, "dm/uuid")).starts_with(BITLK)
+        && fs::read_dir(sys(name, "slaves")).is_ok_and(|mut slaves| slaves.next().is_some())
+}
+
+/// The device that cryptsetup has made of the BitLocker volume `name`, and its number.
+fn unlocked_by_system(name: &str) -> Option<(Arc<dyn Device>, DeviceNumber)> {
+    let holders = fs::read_dir(sys(name, "holders")).ok()?.flatten();
+    let names = holders.filter_map(|holder| holder.file_name().into_string().ok());
+    let holder = names.into_iter().find(|holder| is_unlocked_volume(holder))?;
+    let path = Path::new("/dev").join(&holder);
+    let mut file = File::open(&path).ok()?;
+    let len = file.seek(SeekFrom::End(0)).ok()?;
+    let sector = rustix::fs::ioctl_blksszget(&file).unwrap_or(512).max(512);
+    let device: Arc<dyn Device> = Arc::new(FileDevice::from_parts(file, len, sector, path));
+    Some((device, read_line(&sys(&holder, "dev"))))
 }
 
 /// What sysfs says of a disk.

@@ -18,8 +18,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bitlocker::VolumeHeader;
 use super::partitions::table::TableKind;
-use super::volume::{NtfsBoot, VolumeKind, from_head, identify, is_bitlocker, is_blank};
+use super::volume::{NtfsBoot, VolumeKind, from_head, identify, is_blank};
 use super::{Device, Disk, Fault, Slice, Volume};
 use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
 
@@ -325,7 +326,7 @@ impl Search<'_> {
     /// Takes what stands at `at` for a boot sector, and for the copy of one.
     /// Returns the end of the volume that starts there.
     fn candidate(&mut self, at: u64, sector: &[u8]) -> Option<u64> {
-        if is_bitlocker(sector) && self.has_bitlocker_data(at, sector) {
+        if self.has_bitlocker_data(at, sector) {
             let end = self.device.len();
             let live = self.live.iter().map(|l| l.start).filter(|start| *start > at).min();
             let len = live.unwrap_or(end).saturating_sub(at);
@@ -410,9 +411,10 @@ impl Search<'_> {
     }
 
     /// Whether one of the three places of BitLocker's metadata that the boot
-    /// sector has at 0xB0 (Windows 7 and later, as libbde documents them) has it.
+    /// sector lists has it.
     fn has_bitlocker_data(&self, start: u64, sector: &[u8]) -> bool {
-        [0xB0, 0xB8, 0xC0].into_iter().filter_map(|at| u64_at(sector, at)).any(|offset| {
+        let Ok(header) = VolumeHeader::parse(sector) else { return false };
+        header.metadata.into_iter().any(|offset| {
             let at = start.checked_add(offset).filter(|_| offset > 0);
             let bytes = at.and_then(|at| read_some(self.device, at).ok());
             bytes.is_some_and(|bytes| bytes.starts_with(b"-FVE-FS-"))

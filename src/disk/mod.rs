@@ -2,6 +2,7 @@
 //! is by its own first bytes. Everything here is opened for reading only.
 
 mod aligned;
+pub mod bitlocker;
 pub(crate) mod cache;
 mod crc;
 mod device;

@@ -3,12 +3,12 @@
 
 use std::{fmt, io};
 
+use super::bitlocker::is_bitlocker;
 use super::error::is_locked_by_bitlocker;
 use super::fault::Fault;
 use crate::disk::device::Device;
-use crate::disk::guid::Guid;
 use crate::disk::ntfs_boot::{BootFields, OEM};
-use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
+use crate::model::bytes::{stands_at, u16_at, u32_at, u64_at};
 
 /// What a volume is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -199,15 +199,6 @@ pub(super) fn from_head(head: &[u8]) -> Option<Identity> {
     from_other_systems(head).or_else(|| from_fat(head))
 }
 
-/// BitLocker since Windows 7 and Vista: `-FVE-FS-` as the OEM name. BitLocker
-/// To Go: a FAT32 boot sector by `MSWIN4.1`, with BitLocker's identifier at
-/// 0x1A8. (As libbde documents them; Microsoft has not.)
-pub(crate) fn is_bitlocker(head: &[u8]) -> bool {
-    const IDENTIFIER: Guid = Guid::from_digits(0x4967D63B_2E29_4AD8_8399_F6A339E3D001);
-    stands_at(head, 3, b"-FVE-FS-")
-        || stands_at(head, 3, b"MSWIN4.1") && array_at(head, 0x1A8) == Some(IDENTIFIER.0)
-}
-
 /// The fields of an NTFS boot sector that tell whether it is one, and how
 /// long the volume is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -378,6 +369,7 @@ fn is_filled(device: &dyn Device, head: &[u8]) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::disk::Guid;
     use crate::disk::memory::MemoryDevice;
 
     /// An NTFS volume of `sectors` sectors (and one more), with just what is

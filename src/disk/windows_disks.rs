@@ -41,7 +41,7 @@ pub(super) fn attached() -> Vec<Result<Disk, DiskError>> {
             Err(error) => found.push(Err(error)),
         }
     }
-    let alone = left.iter().map(|volume| open_volume(Path::new(&volume.path), volume));
+    let alone = left.iter().map(|volume| open_or_through_disk(Path::new(&volume.path), volume));
     found.extend(alone.filter(|result| !matches!(result, Err(DiskError::NoMedium { .. }))));
     found
 }
@@ -57,11 +57,11 @@ pub(super) fn open_device(path: &Path, name: &DeviceName) -> Result<Disk, DiskEr
         DeviceName::Letter(letter) => {
             let root = PathBuf::from(format!("{letter}:\\"));
             match volume_of_letter(*letter) {
-                Ok(volume) => open_volume(&root, &volume),
+                Ok(volume) => open_or_through_disk(&root, &volume),
                 Err(error) => Err(DiskError::from_open(&root, error)),
             }
         }
-        DeviceName::Volume(name) => open_volume(path, &volume(name)),
+        DeviceName::Volume(name) => open_or_through_disk(path, &volume(name)),
         DeviceName::Other(device) => {
             let (path_text, mounts, extents) = (device.clone(), Vec::new(), Vec::new());
             open_volume(path, &SystemVolume { path: path_text, mounts, extents })
@@ -94,7 +94,36 @@ fn open_disk(number: u32, known: &mut Vec<SystemVolume>) -> Result<Disk, DiskErr
     Ok(disk)
 }
 
-/// A volume as a disk of its own.
+/// A volume as a disk of its own: by its device, or if BitLocker has locked that, by the sectors
+/// of its partition, which Lifeboat can unlock.
+fn open_or_through_disk(named: &Path, system: &SystemVolume) -> Result<Disk, DiskError> {
+    let opened = open_volume(named, system);
+    let is_locked = match &opened {
+        Ok(disk) => disk.volumes.iter().any(|volume| volume.kind == VolumeKind::BitLocker),
+        Err(error) => matches!(error, DiskError::Locked { .. }),
+    };
+    let through_disk = || {
+        let [extent] = system.extents[..] else { return None };
+        let whole = open_disk(extent.disk, &mut Vec::new()).ok()?;
+        let volume = whole.volumes.into_iter().find(|volume| volume.offset == extent.offset)?;
+        if volume.kind != VolumeKind::BitLocker {
+            return None;
+        }
+        let device = volume.device;
+        let sectors = Container { device, format: DiskFormat::Attached, faults: Vec::new() };
+        let display = match letter(system) {
+            Some(letter) => format!("{letter}:"),
+            None => named.display().to_string(),
+        };
+        let mut disk = Disk::probe_container(display, named.to_owned(), sectors);
+        disk.hardware = whole.hardware;
+        disk.volumes.iter_mut().for_each(|volume| note(volume, system));
+        Some(disk)
+    };
+    if is_locked { through_disk().map_or(opened, Ok) } else { opened }
+}
+
+/// A volume as a disk of its own, by its device.
 fn open_volume(named: &Path, system: &SystemVolume) -> Result<Disk, DiskError> {
     let display = match letter(system) {
         Some(letter) => format!("{letter}:"),
@@ -152,8 +181,11 @@ fn adopt(volume: &mut super::Volume, system: &SystemVolume) {
             let device: Arc<dyn Device> = Arc::new(Live(device));
             let identity = identify(&device);
             let refused = identity.kind == VolumeKind::Unknown && !identity.faults.is_empty();
-            // What the volume device refuses the disk may still give.
-            if !refused {
+            // What the volume device refuses the disk may still give: the sectors of a locked volume
+            // are there alone.
+            let locked = VolumeKind::BitLocker;
+            let is_locked = identity.kind == locked && volume.kind == locked;
+            if !refused && !is_locked {
                 volume.replace(device, identity);
             }
         }

@@ -12,6 +12,7 @@ use super::ntfs::NtfsTree;
 use super::subtree::SubtreeView;
 use super::time_limited::TimeLimitedTree;
 use super::{Tree, TreeError, Via};
+use crate::disk::bitlocker::{Encryption, KeySource, Keyring};
 use crate::disk::{
     self, Depth, Disk, DiskError, DiskFormat, Fault, Unsearched, Volume, VolumeKind,
 };
@@ -42,6 +43,8 @@ pub struct SourceVolume {
     pub kind: String,
     /// Its files, or why they cannot be looked at, with what to do.
     pub tree: Result<Arc<dyn Tree>, String>,
+    /// How BitLocker has it, unlocked or not.
+    pub encryption: Option<Encryption>,
     /// Whether a store may be there though it cannot be looked at.
     pub may_hold_stores: bool,
     /// The letter it has now.
@@ -68,7 +71,7 @@ pub struct SourceVolume {
 const UNNAMED: Duration = Duration::from_mins(1);
 
 /// How a source is opened.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct OpenOptions {
     /// The way that was asked for; `None`: whatever serves.
     pub via: Option<Via>,
@@ -76,6 +79,8 @@ pub struct OpenOptions {
     pub depth: Depth,
     /// What ddrescue wrote with an image; `None`: look for it beside the image.
     pub mapfile: Option<PathBuf>,
+    /// The keys of BitLocker volumes. Without any, those that take none are opened.
+    pub keys: Option<Arc<dyn KeySource>>,
 }
 
 impl OpenOptions {
@@ -114,6 +119,7 @@ impl Source {
                 kind: opened.tree.info().file_system.clone(),
                 letter: letter_of(path),
                 tree: Ok(opened.tree),
+                encryption: None,
                 may_hold_stores: true,
                 mount: Some(opened.root),
                 disk: path.display().to_string(),
@@ -159,6 +165,9 @@ impl Source {
             Some(Via::Host) => Unsearched::Nothing,
             _ => find_lost(&mut disk, options.depth, monitor),
         };
+        let none = Keyring::default();
+        let keys: &dyn KeySource = options.keys.as_deref().unwrap_or(&none);
+        disk.volumes.iter_mut().for_each(|volume| volume.unlock(keys));
         let lost: Vec<(u64, u64)> =
             disk.volumes.iter().filter_map(|v| Some((v.lost_at?, v.len))).collect();
         let own = disk.faults.iter().chain(&disk.table.faults);
@@ -250,6 +259,7 @@ fn no_volume(disk: &str, why: &[Finding]) -> SourceVolume {
         display: disk.to_owned(),
         kind: VolumeKind::Unknown.as_str().to_owned(),
         tree: Err("no volume can be found on it".to_owned()),
+        encryption: None,
         // A table that is merely not as usual hides none.
         may_hold_stores: why.iter().any(|finding| finding.severity > Severity::Info),
         letter: None,
@@ -304,7 +314,8 @@ fn open_volume(
     };
     let opened = match (via, &mounted, volume.kind) {
         (_, _, VolumeKind::BitLocker) => {
-            Err(volume.locked().map_or_else(|| "locked by BitLocker".into(), |e| e.advice()))
+            let reason = volume.encryption.as_ref().and_then(Encryption::reason);
+            Err(reason.unwrap_or_else(|| "locked by BitLocker".to_owned()))
         }
         (Some(Via::Host), Some(mount), _) => host(mount, "asked for by --via host".to_owned()),
         (Some(Via::Host), None, _) => {
@@ -335,6 +346,7 @@ fn open_volume(
         kind: volume.kind.as_str().to_owned(),
         display: volume.display,
         tree,
+        encryption: volume.encryption,
         may_hold_stores,
         letter: volume.letter,
         mount: mounted.map(PathBuf::from),

@@ -38,6 +38,7 @@ const BY_HAND: &[(&str, &str)] = &[
     ("cargo-zigbuild", "builds for ARM64, which is tried by hand"),
     ("copy", "Windows"),
     ("cryptsetup", "wants a volume that BitLocker encrypted, and root"),
+    ("copype", "Windows' ADK"),
     ("ddrescue", "wants a failing disk"),
     ("demo.sh", "scripts/demo.sh in a table of scripts"),
     ("deny.sh", "scripts/deny.sh in a table of scripts"),
@@ -282,6 +283,11 @@ impl Scene {
                 || (word.len() <= 3 && word.ends_with([':', '\\']))
                 || ["disk.img", "SOURCE"].contains(&word);
             real.push(match (option, word) {
+                ("--recovery-key-file", _) => {
+                    let path = self.path(&format!("{at}-keys.txt"));
+                    fs::write(&path, lifeboat_maker::bitlocker::RECOVERY).unwrap();
+                    path
+                }
                 ("--to", word) if word.get(1..2) == Some("=") => {
                     format!("{}={}", &word[..1], scratch(&word[..1]))
                 }

@@ -513,3 +513,44 @@ fn a_destination_that_cannot_be_used_is_refused_with_what_to_do() {
     desk.terminal.press(&["C-c"]);
     desk.ended(6);
 }
+
+/// A desk with a BitLocker volume that a TPM and a recovery key open.
+fn locked_desk() -> Option<Desk> {
+    use lifeboat_maker::bitlocker::{Cipher, Wrap, wrap};
+    let folder = TempDir::new().unwrap();
+    let plain = fs::read(lifeboat_maker::fixture("hardlink-one").unwrap()).unwrap();
+    let made = wrap(&plain, &Wrap::new(Cipher::XtsAes128)).unwrap();
+    let image = folder.path().join("disk.img");
+    fs::write(&image, made.image).unwrap();
+    Desk::with(folder, Some(Guarded::new(image)))
+}
+
+#[test]
+fn a_locked_volume_is_unlocked_by_a_key_that_is_typed() {
+    let desk = need!(locked_desk());
+    desk.start("guide disk.img --to usb");
+    let screen = desk.terminal.wait_for("NO STORE FOUND");
+    golden::compare("locked.txt", &screen);
+    shows_everywhere(&screen);
+    desk.terminal.press(&["k"]);
+    desk.terminal.wait_for("Unlock a volume");
+    // A mistyped group is said at once, a wrong key when it was tried.
+    desk.terminal.press(&["235819"]);
+    let screen = desk.terminal.wait_for("group 1 is mistyped");
+    golden::compare("unlock.txt", &screen);
+    shows_everywhere(&screen);
+    desk.terminal.press(&["BSpace", "8", "Enter"]);
+    desk.terminal.wait_for("8 groups of 6 digits");
+    let wrong = "000011-000022-000033-000044-000055-000066-000077-000088";
+    desk.terminal.press(&[wrong, "Enter"]);
+    desk.terminal.wait_for("That key does not unlock this volume");
+    desk.terminal.press(&[lifeboat_maker::bitlocker::RECOVERY, "Enter"]);
+    desk.go_to_usb();
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("Next ");
+    desk.terminal.press(&["Enter"]);
+    let after = desk.ended(0);
+    assert!(!after.contains("235818"), "{after}");
+    is_whole(&desk.sets()[0]);
+    drop(desk.image); // was not written to
+}

@@ -2,6 +2,9 @@
 //! found there, what is found out about them, and their seals.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
+mod bitlocker;
+mod bitlocker_commands;
+mod bitlocker_judges;
 mod clones;
 mod closed_volumes;
 mod cloud_folders;

@@ -1,11 +1,15 @@
 //! The state of the guided rescue: the page, the choices, and what each key
 //! does. It draws nothing and starts nothing: it returns an [`Effect`].
 
+use zeroize::Zeroizing;
+
 use super::super::args::{Guide, Logon};
 use super::super::exit::{Exit, Failure};
-use super::jobs::{self, Checked, Done, Found, Order, Saved, Seen};
+use super::super::volume_keys::typed_key;
+use super::jobs::{self, Checked, Done, Found, LockedVolume, Order, Saved, Seen};
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
+use crate::disk::bitlocker::{VolumeKey, group_hint};
 
 /// The pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +20,8 @@ pub(super) enum Page {
     Nothing,
     /// The stores.
     Stores,
+    /// The field for the key of a locked volume.
+    Unlock,
     /// The attached places.
     Where,
     /// The form for another destination.
@@ -37,6 +43,8 @@ pub(super) enum Effect {
     Nothing,
     /// Search for stores.
     Find,
+    /// Try this key, and search again.
+    Unlock(VolumeKey),
     /// Test a destination.
     Check(Box<Wish>),
     /// Save.
@@ -64,6 +72,29 @@ pub(super) struct Form {
     pub(super) at: usize,
     /// Whether the password is shown.
     pub(super) reveal: bool,
+}
+
+/// The state of [`Page::Unlock`].
+#[derive(Default)]
+pub(super) struct Unlock {
+    pub(super) field: Field,
+    /// Whether stars are shown.
+    pub(super) hidden: bool,
+    /// The selected volume.
+    pub(super) at: usize,
+    /// The volume that the last key was for, while the search runs.
+    tried: Option<String>,
+    /// Why the last key was not taken.
+    said: Option<String>,
+}
+
+impl Unlock {
+    /// What to say below the field.
+    pub(super) fn hint(&self, volume: &LockedVolume) -> Option<String> {
+        let typed = Zeroizing::new(self.field.text());
+        let group = group_hint(&typed).filter(|_| !volume.takes_password);
+        group.or_else(|| self.said.clone().filter(|_| self.field.is_empty()))
+    }
 }
 
 /// The field of [`Form`] with the password.
@@ -94,6 +125,7 @@ pub(super) struct App {
     /// How far the details of the store are scrolled.
     pub(super) details: usize,
     pub(super) form: Form,
+    pub(super) unlock: Unlock,
     logon: Logon,
     /// The destination that is tested, for display.
     pub(super) to: String,
@@ -122,6 +154,7 @@ impl App {
                 at: 0,
                 reveal: false,
             },
+            unlock: Unlock::default(),
             logon: args.logon.clone(),
             to: String::new(),
             checked: None,
@@ -162,6 +195,12 @@ impl App {
                 self.marked = vec![true; found.stores.len()];
                 (self.store, self.details) = (0, 0);
                 self.page = if found.stores.is_empty() { Page::Nothing } else { Page::Stores };
+                if let Some(name) = self.unlock.tried.take()
+                    && let Some(at) = found.locked.iter().position(|volume| volume.name == name)
+                {
+                    self.unlock.said = Some("That key does not unlock this volume.".to_owned());
+                    (self.unlock.at, self.page) = (at, Page::Unlock);
+                }
                 self.found = Some(found);
                 self.failure = None;
             }
@@ -204,10 +243,12 @@ impl App {
             },
             Page::Nothing => match key {
                 Key::Enter => self.find(),
+                Key::Char('k' | 'K') => self.show_locked(),
                 Key::Esc | Key::Stop => Effect::Leave(self.nothing()),
                 _ => Effect::Nothing,
             },
             Page::Stores => self.key_stores(key),
+            Page::Unlock => self.key_unlock(key),
             Page::Where => self.key_where(key),
             Page::Form => self.key_form(key),
             Page::Checking => {
@@ -285,6 +326,7 @@ impl App {
                 }
             }
             Key::Char('r' | 'R') => return self.find(),
+            Key::Char('k' | 'K') => return self.show_locked(),
             Key::Enter if self.marked.contains(&true) => {
                 let places = self.found.as_ref().map_or(0, |found| found.places.found.len());
                 let typed = places == 0 || !self.form.fields[0].is_empty();
@@ -292,6 +334,50 @@ impl App {
                 self.place = 0;
             }
             _ => {}
+        }
+        Effect::Nothing
+    }
+
+    /// Shows the field for a key, if a volume is locked.
+    fn show_locked(&mut self) -> Effect {
+        if self.found.as_ref().is_some_and(|found| !found.locked.is_empty()) {
+            (self.unlock.at, self.unlock.said) = (0, None);
+            self.page = Page::Unlock;
+        }
+        Effect::Nothing
+    }
+
+    fn key_unlock(&mut self, key: Key) -> Effect {
+        let Some(found) = &self.found else { return Effect::Nothing };
+        let unlock = &mut self.unlock;
+        match key {
+            Key::Esc => {
+                unlock.field.clear();
+                self.page = if found.stores.is_empty() { Page::Nothing } else { Page::Stores };
+            }
+            Key::Stop => self.question = Some(Question::Quit),
+            Key::Reveal => unlock.hidden = !unlock.hidden,
+            Key::Up | Key::Down => unlock.at = moved(unlock.at, found.locked.len(), key),
+            Key::Enter => {
+                let typed = Zeroizing::new(unlock.field.text());
+                let volume = found.locked.get(unlock.at);
+                match typed_key(&typed, volume.is_some_and(|v| v.takes_password)) {
+                    None => {}
+                    Some(Err(why)) => {
+                        unlock.field.clear();
+                        unlock.said = Some(why);
+                    }
+                    Some(Ok(key)) => {
+                        unlock.field.clear();
+                        unlock.tried = volume.map(|volume| volume.name.clone());
+                        self.page = Page::Finding;
+                        return Effect::Unlock(key);
+                    }
+                }
+            }
+            key => {
+                unlock.field.key(key);
+            }
         }
         Effect::Nothing
     }
@@ -443,6 +529,7 @@ mod tests {
             machine: Machine::default(),
             places,
             closed: Vec::new(),
+            locked: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
             looked_into: 1,

@@ -16,12 +16,14 @@ use super::places::{PARTIAL, Places};
 use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
 use crate::destination::preflight::Preflight;
+use crate::disk::bitlocker::ProtectorKind;
 use crate::health::{Check, check_store};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::offload::OffloadRequest;
 use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::writer::Outcome;
+use crate::tree::source::SourceVolume;
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Machine, Store, Survey};
 
@@ -42,12 +44,39 @@ pub(super) struct Seen {
     pub(super) findings: Vec<Finding>,
 }
 
+/// A volume that a key may unlock.
+pub(super) struct LockedVolume {
+    pub(super) name: String,
+    /// The first digits of the Key ID to search for.
+    pub(super) key_id: String,
+    /// What opens it, for people.
+    pub(super) protectors: String,
+    /// What BitLocker calls it.
+    pub(super) label: Option<String>,
+    pub(super) takes_password: bool,
+}
+
+impl LockedVolume {
+    fn of(volume: &SourceVolume) -> Option<Self> {
+        let encryption = volume.encryption.as_ref().filter(|encryption| encryption.is_locked())?;
+        Some(Self {
+            name: volume.display.clone(),
+            key_id: encryption.key_id.clone().unwrap_or_default(),
+            protectors: encryption.kinds(),
+            label: encryption.label.clone(),
+            takes_password: encryption.protectors.contains(&ProtectorKind::Password),
+        })
+    }
+}
+
 /// Everything that was found.
 pub(super) struct Found {
     pub(super) stores: Vec<Seen>,
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
+    /// Those that a key may unlock.
+    pub(super) locked: Vec<LockedVolume>,
     pub(super) places: Places,
     /// Findings about the volumes.
     pub(super) findings: Vec<Finding>,
@@ -126,6 +155,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             stores: seen,
             machine,
             closed: found.closed,
+            locked: found.volumes.iter().filter_map(LockedVolume::of).collect(),
             places,
             looked_into: found.volumes.iter().filter(|volume| volume.tree.is_ok()).count(),
             findings: found.volumes.into_iter().flat_map(|volume| volume.findings).collect(),

@@ -90,6 +90,13 @@ impl Field {
         self.text.is_empty()
     }
 
+    /// Empties the field, and overwrites what was in it.
+    pub(super) fn clear(&mut self) {
+        self.text.fill('\0');
+        std::hint::black_box(&self.text);
+        *self = Self::default();
+    }
+
     /// The part of the text around the cursor that fits in `width` columns, and
     /// the cursor's column. Stars for a hidden password.
     pub(super) fn view(&self, width: usize, hidden: bool) -> (String, usize) {

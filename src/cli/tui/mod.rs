@@ -151,6 +151,11 @@ impl<'a> Guided<'a> {
                 let (sources, global) = (self.sources.clone(), self.global.clone());
                 self.start(move || jobs::find(&sources, &global, out));
             }
+            Effect::Unlock(key) => {
+                let (sources, global) = (self.sources.clone(), self.global.clone());
+                global.volume_keys.add(key);
+                self.start(move || jobs::find(&sources, &global, out));
+            }
             Effect::Check(wish) => {
                 let (name, level) = (self.name.clone(), self.level);
                 self.start(move || jobs::check(&wish, name.as_deref(), level, out));

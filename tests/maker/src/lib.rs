@@ -15,6 +15,7 @@
 //! ```
 
 pub mod acceptance;
+pub mod bitlocker;
 pub mod container;
 pub mod content;
 pub mod damager;

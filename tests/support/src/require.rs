@@ -85,6 +85,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 pub fn known(what: &str) -> Option<()> {
     match what {
         "fuse" => mounts(),
+        "libbde" => libbde().map(drop),
         "lifeboat.exe" => exe::find().map(drop),
         "loop" => loop_devices(),
         "mingw" => mingw().map(drop),
@@ -92,6 +93,15 @@ pub fn known(what: &str) -> Option<()> {
         "wimtools" => program("wimlib-imagex").map(drop),
         name => program(name).map(drop),
     }
+}
+
+/// A Python with libbde's module: that of `scripts/setup.sh`, or the system's.
+pub fn libbde() -> Option<PathBuf> {
+    let own = crate::root().join("target/python/bin/python3");
+    [Some(own), program("python3")].into_iter().flatten().find(|python| {
+        let run = std::process::Command::new(python).args(["-c", "import pybde"]).output();
+        run.is_ok_and(|run| run.status.success())
+    })
 }
 
 /// [`require`] for each of these.

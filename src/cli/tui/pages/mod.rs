@@ -4,6 +4,7 @@ mod ending;
 mod place;
 mod saving;
 mod stores;
+mod unlock;
 
 use super::super::output::Out;
 use super::app::{App, Page, Question};
@@ -19,6 +20,7 @@ pub(super) fn paint(app: &App, out: Out, tick: usize, canvas: &mut Canvas<'_>) {
         Page::Finding => stores::finding(out.live(), tick, canvas),
         Page::Nothing => stores::nothing(app, canvas),
         Page::Stores => stores::stores(app, canvas),
+        Page::Unlock => unlock::unlock(app, canvas),
         Page::Where => place::places(app, canvas),
         Page::Form => place::form(app, canvas),
         Page::Checking => place::checking(app, out.live(), tick, canvas),

@@ -198,6 +198,7 @@ mod tests {
             machine: crate::usmt::Machine::default(),
             places: found,
             closed: Vec::new(),
+            locked: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
             looked_into: 1,

@@ -36,7 +36,12 @@ pub(super) fn finding(live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
 
 /// Draws that no store was found, or that the search failed.
 pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame("1 of 5: Find stores", &[("Enter", "Search again"), ("Esc", "Leave")]);
+    let is_locked = app.found.as_ref().is_some_and(|found| !found.locked.is_empty());
+    let mut keys = vec![("Enter", "Search again"), ("Esc", "Leave")];
+    if is_locked && app.failure.is_none() {
+        keys.insert(0, ("K", "Unlock"));
+    }
+    canvas.frame("1 of 5: Find stores", &keys);
     canvas.next();
     if let Some(failed) = &app.failure {
         super::failure(&failed.what, &failed.action, canvas);
@@ -46,8 +51,13 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
     let volumes = units::count(found.looked_into as u64, "volume", "volumes");
     canvas.line(&format!("NO STORE FOUND ({volumes} searched)."), Look::Bad);
     canvas.next();
-    canvas.pair("Fix", "Check that the disk is attached, then search again.", Look::Plain);
-    canvas.pair("", "To unlock BitLocker: manage-bde -unlock D: -rp RECOVERY-KEY", Look::Plain);
+    if is_locked {
+        super::unlock::rows(found, canvas);
+        canvas.next();
+        canvas.pair("Fix", "Press K and enter the recovery key.", Look::Plain);
+    } else {
+        canvas.pair("Fix", "Check that the disk is attached, then search again.", Look::Plain);
+    }
     canvas.next();
     for note in &found.notes {
         canvas.text(1, note, Look::Doubtful);
@@ -59,17 +69,18 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
 
 /// Draws the stores that were found.
 pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame(
-        "2 of 5: Choose stores",
-        &[
-            ("Space", "Select"),
-            ("PgDn", "More"),
-            ("R", "Search again"),
-            ("Enter", "Continue"),
-            ("Esc", "Leave"),
-        ],
-    );
     let Some(found) = &app.found else { return };
+    let mut keys = vec![
+        ("Space", "Select"),
+        ("PgDn", "More"),
+        ("R", "Search again"),
+        ("Enter", "Continue"),
+        ("Esc", "Leave"),
+    ];
+    if !found.locked.is_empty() {
+        keys.insert(2, ("K", "Unlock"));
+    }
+    canvas.frame("2 of 5: Choose stores", &keys);
     let count = units::count(found.stores.len() as u64, "store", "stores");
     let machine = match &found.machine.name {
         Some((name, _)) => format!("Computer: {name}"),
@@ -86,6 +97,7 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
         let text = format!("{mark} {path:<44} {:<12} {size:>10}", seen.store.kind.as_str());
         canvas.choice(number == app.store, &text);
     }
+    super::unlock::rows(found, canvas);
     canvas.next();
     let Some(seen) = found.stores.get(app.store) else { return };
     let details = details(seen, found, canvas);
