@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Bytes by which a mapfile is told from other text files.
 const START_BYTES: u64 = 16 << 10;
 /// Endings of a mapfile beside an image, added to its name or in place of its ending.
-const ENDINGS: [&str; 4] = ["map", "mapfile", "log", "ddrescue"];
+const ENDINGS: [&str; 5] = ["map", "mapfile", "log", "ddrescue", "ddrescuelog"];
 
 /// The parts of an image that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -247,8 +247,8 @@ impl List<'_> {
     fn folders(mut self, reattached: Reattached) -> Self {
         if reattached.lost > 0 {
             let what = format!(
-                "{} have lost their file record. The index of the folder above has their name.",
-                units::count(reattached.lost, "folder", "folders")
+                "Folders that lost their file record, with a name in the index above: {}.",
+                reattached.lost
             );
             let meaning = "They are listed at their place, without owner, permissions and times. \
                            Files that were in them may be missing.";
@@ -256,8 +256,8 @@ impl List<'_> {
         }
         if reattached.renumbered > 0 {
             let what = format!(
-                "{} have another sequence number than their files say.",
-                units::count(reattached.renumbered, "folder", "folders")
+                "Folders with another sequence number than their files say: {}.",
+                reattached.renumbered
             );
             let meaning = "The index of the folder lists these files: they are listed there.";
             self.add("ntfs-folder-renumbered", Severity::Damage, what, meaning, COPY_ELSEWHERE);
@@ -270,8 +270,7 @@ impl List<'_> {
         let found = "They are listed below $Orphans. A store may be among them.";
         let look = "Look through $Orphans if something is missing.";
         if mended.orphans > 0 {
-            let count = units::count(mended.orphans, "file or folder", "files or folders");
-            let what = format!("{count} lost the folder above.");
+            let what = format!("Files and folders that lost the folder above: {}.", mended.orphans);
             self.add("ntfs-orphans", Severity::Warning, what, found, look);
         }
         if mended.nameless > 0 {

@@ -94,8 +94,8 @@ impl Root {
 
     /// Finds out whether the volume keeps DOS names. The setting is partly in the
     /// registry of this Windows, partly on the volume (`fsutil 8dot3name`), and a file
-    /// that gets a name shows the result: MS-FSA 2.1.5.14.10 refuses it then. Anything
-    /// else that fails is about this attempt.
+    /// that gets a name shows the result (MS-FSA 2.1.5.15.13): anything else that fails
+    /// is about this attempt.
     pub(super) fn try_short_names(&mut self) {
         const NAME: &str = "lifeboat-short-name.partial";
         let name: Vec<u16> = NAME.encode_utf16().collect();
@@ -104,8 +104,10 @@ impl Root {
             &name,
             How {
                 access: fs::DELETE | fs::FILE_WRITE_ATTRIBUTES,
-                disposition: wdk::FILE_CREATE,
-                options: wdk::FILE_NON_DIRECTORY_FILE | wdk::FILE_DELETE_ON_CLOSE,
+                // One that a power cut left is used, and removed.
+                disposition: wdk::FILE_OPEN_IF,
+                // Not FILE_DELETE_ON_CLOSE: with it, a name is refused on any volume.
+                options: wdk::FILE_NON_DIRECTORY_FILE,
             },
         );
         let Ok(probe) = probe else { return };
@@ -115,6 +117,7 @@ impl Root {
             let refused = w::ERROR_SHORT_NAMES_NOT_ENABLED_ON_VOLUME.cast_signed();
             self.has_short_names = error.raw_os_error() != Some(refused);
         }
+        let _ = info::set(&probe, wdk::FileDispositionInformation, &[1]);
     }
 
     /// How far a time may be from the one that was set, in units of 100 ns.
@@ -473,7 +476,7 @@ fn take_short_name(folder: &OwnedHandle, ours: &OwnedHandle, short: &[u16]) -> i
 
 /// Whether a file may be open in a scanner or the like: what is refused now may
 /// work in a moment. Windows says "access is denied" of a folder to be renamed
-/// while a file below it is open (MS-FSA 2.1.5.14.11).
+/// while a file below it is open (MS-FSA 2.1.5.15.11).
 pub(super) fn is_busy(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(i32::cast_unsigned),
@@ -575,7 +578,16 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
         Some(w::ERROR_WRITE_PROTECT) => Verdict::Denied,
         Some(
             w::ERROR_NOT_READY
+            | w::ERROR_NO_MEDIA_IN_DRIVE
             | w::ERROR_DEV_NOT_EXIST
+            // The connection was lost.
+            | w::ERROR_UNEXP_NET_ERR
+            | w::ERROR_BAD_NET_NAME
+            | w::ERROR_SEM_TIMEOUT
+            | w::ERROR_VC_DISCONNECTED
+            | w::ERROR_NETWORK_UNREACHABLE
+            | w::ERROR_HOST_UNREACHABLE
+            | w::ERROR_CONNECTION_ABORTED
             | w::ERROR_BAD_NETPATH
             | w::ERROR_NETNAME_DELETED
             | w::ERROR_NO_SUCH_DEVICE

@@ -31,6 +31,7 @@ use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::known;
 use crate::ntfs::ondisk::standard_information::StandardInformation;
+use crate::ntfs::read::state::is_at_rest;
 use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
@@ -60,6 +61,8 @@ pub struct NtfsTree {
     deleted: Vec<u64>,
     /// File records that are in use and cannot be understood, or whose names are lost.
     suspects: u64,
+    /// Whether all structures are of one moment.
+    is_at_rest: bool,
     /// How indexes differ from the records, as far as folders were listed.
     compared: Mutex<Compared>,
 }
@@ -72,6 +75,8 @@ struct Compared {
     /// By the folder's record.
     differing: BTreeMap<u32, Arc<Comparison>>,
     findings: Vec<(NtPath, Finding)>,
+    /// Files by record whose record is not the latest, and why.
+    outdated: BTreeMap<u32, &'static str>,
     /// Findings beyond [`MOST_FINDINGS`].
     more: u64,
 }
@@ -120,6 +125,7 @@ impl NtfsTree {
             + report.unsettled
             + report.bitmap_doubts
             + repairs.iter().filter(incomplete).count() as u64;
+        let is_at_rest = is_at_rest(&volume);
         let info = TreeInfo {
             via: Via::Raw,
             source,
@@ -136,6 +142,7 @@ impl NtfsTree {
             findings,
             deleted: report.deleted,
             suspects,
+            is_at_rest,
             compared: Mutex::default(),
         })
     }
@@ -184,11 +191,14 @@ impl NtfsTree {
             }
         }
         // Without the lock: a slow disk holds up nobody else.
-        let comparison = compare(&self.volume, &self.catalog, record);
+        let comparison = compare(&self.volume, &self.catalog, record, self.is_at_rest);
         let mut known = known();
         if comparison.is_clean() {
             known.set_clean(record);
             return None;
+        }
+        if known.outdated.len() < MOST_REMEMBERED {
+            known.outdated.extend(comparison.outdated.iter().copied());
         }
         let comparison = Arc::new(comparison);
         if known.differing.len() < MOST_REMEMBERED
@@ -204,6 +214,12 @@ impl NtfsTree {
             }
         }
         Some(comparison)
+    }
+
+    /// Why a file's record is not the latest, as far as its folders were listed.
+    fn outdated(&self, record: u32) -> Option<String> {
+        let known = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        known.outdated.get(&record).map(|why| (*why).to_owned())
     }
 
     /// Why a folder may have had more files, or other names, than anything on the volume lists.
@@ -327,6 +343,7 @@ impl Tree for NtfsTree {
                         may be another file's";
             facts.damaged.push(free.to_owned());
         }
+        facts.damaged.extend(self.outdated(entry.record));
         if entry.is_directory() {
             facts.damaged.extend(self.doubt(Folder::Record(entry.record)));
             if entry.has(entry_flag::RENUMBERED) {
@@ -458,7 +475,9 @@ impl Tree for NtfsTree {
         is_lost_folder(id)
             || self.catalog.node(id).is_some_and(|entry| {
                 let folder = Folder::Record(entry.record);
-                entry.has(FLAGS) || entry.is_directory() && self.doubt(folder).is_some()
+                entry.has(FLAGS)
+                    || self.outdated(entry.record).is_some()
+                    || entry.is_directory() && self.doubt(folder).is_some()
             })
     }
 

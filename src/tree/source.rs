@@ -404,6 +404,7 @@ fn may_hold_stores(kind: VolumeKind) -> bool {
             | VolumeKind::BitLocker
             | VolumeKind::Refused
             // USMT writes compressed and uncompressed stores to these as well.
+            | VolumeKind::Fat12
             | VolumeKind::Fat16
             | VolumeKind::Fat32
             | VolumeKind::ExFat

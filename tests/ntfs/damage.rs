@@ -685,6 +685,60 @@ fn files_with_the_same_clusters_or_with_free_ones_are_in_doubt() {
 }
 
 #[test]
+fn a_record_that_is_older_than_the_index_or_shorter_is_a_loss() {
+    need!("fuse");
+    let image = image();
+    let path = |i: u32| format!("{FILES}/file {i}");
+    let sound = open(&image);
+    let record = |i: u32| number(sound.lookup(&path(i).as_str().into()).unwrap());
+    let old = image.bytes(record_offset(&image, record(3)), 1024);
+    image.fill(RW, |root| fs::write(root.join(path(3)), noise(77, 10_000)).unwrap());
+    image.overwrite(record_offset(&image, record(3)), &old);
+    // Data that ends before it did: size and valid size, and nothing else.
+    patch_record(&image, record(4), |record| {
+        let (at, _) = damage::attribute(record, kind::DATA, 0);
+        for field in [0x30, 0x38] {
+            record[at + field..at + field + 8].copy_from_slice(&9000_u64.to_le_bytes());
+        }
+    });
+    let tree = open(&image);
+    let expected = [(3, "is older than its entry"), (4, "has another size"), (5, "")];
+    assert!(walk(&tree).len() > 20);
+    for (i, words) in expected {
+        let said = doubts(&tree, &path(i)).join(" ");
+        assert!(said.contains(words) && said.is_empty() == words.is_empty(), "{i}: {said}");
+    }
+    let findings = damage::index_findings(&tree);
+    assert!(findings.iter().any(|f| f.code == "ntfs-record-outdated"), "{findings:?}");
+}
+
+#[test]
+fn a_folder_that_lost_its_flag_is_a_folder_still() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let expected = walk(&sound);
+    let folder = number(sound.lookup(&"StateStore/USMT/File".into()).unwrap());
+    patch_record(&image, folder, |record| {
+        let flags = damage::FLAGS;
+        record[flags] &= !2;
+    });
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    assert_eq!(codes(&tree), ["ntfs-record-damaged"]);
+    // The other way round: a file with the flag.
+    let file = number(sound.lookup(&format!("{FILES}/file 5").as_str().into()).unwrap());
+    patch_record(&image, file, |record| {
+        let flags = damage::FLAGS;
+        record[flags] |= 2;
+    });
+    let tree = open(&image);
+    assert_eq!(walk(&tree), expected);
+    let (bytes, holes) = read_with_holes(&tree, &format!("{FILES}/file 5"));
+    assert!(holes.is_empty() && bytes == noise(5, 10_000));
+}
+
+#[test]
 fn a_bad_sector_of_the_cluster_bitmap_costs_no_file_its_good_name() {
     need!("fuse");
     let image = image();

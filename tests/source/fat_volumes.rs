@@ -436,6 +436,39 @@ fn a_fat_folder_whose_chain_was_cut_is_in_doubt() {
 }
 
 #[test]
+fn a_fat_folder_that_lost_its_last_sector_or_a_name_is_in_doubt() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let image = fat(dir.path(), "16", 20 * MIB);
+    run("mmd", &["-i", text(&image), "::/SHORT"]);
+    for i in 0..60 {
+        let file = dir.path().join(format!("F{i}.TXT"));
+        fs::write(&file, "x").unwrap();
+        run("mcopy", &["-i", text(&image), text(&file), "::/SHORT/"]);
+    }
+    let sound = Volume::new(fs::read(&image).unwrap());
+    is_without_doubt(&sound.open());
+    // Zeros from a sector on, as far as the folder goes.
+    let mut volume = sound.clone();
+    let at = sound.place(sound.entry(b"SHORT      "));
+    volume.bytes[at + 1024..at + sound.cluster].fill(0);
+    let tree = volume.open();
+    assert_eq!(names(&tree, "SHORT"), 30);
+    let said = doubts(&tree, "SHORT");
+    assert!(said[0].contains("it ends where a sector ends"), "{said:?}");
+    assert_eq!(doubts(&tree, "store"), [] as [&str; 0]);
+    // One name marked as deleted, while its cluster is in use.
+    let mut volume = sound.clone();
+    let entry = sound.entry(b"F7      TXT");
+    volume.bytes[entry] = 0xE5;
+    let said = doubts(&volume.open(), "SHORT");
+    assert!(said[0].contains("a name is marked as deleted"), "{said:?}");
+    fs::write(&image, &volume.bytes).unwrap();
+    let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(0);
+    assert!(found.stdout.contains("fat-clusters-lost"), "{}", found.stdout);
+}
+
+#[test]
 fn a_store_on_a_stick_that_was_cleaned_is_found() {
     need!("mkfs.vfat", "mcopy");
     let dir = tempfile::tempdir().unwrap();

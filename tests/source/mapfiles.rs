@@ -91,9 +91,9 @@ fn what_ddrescue_did_not_read_is_a_hole_by_name() {
     offload("of two", 3, &[]);
     fs::write(image.path("disk.img.map"), &all_read).unwrap();
     offload("all read", 0, &[]);
-    let lines = own.lines().filter(|line| !line.starts_with('#'));
-    let bare: String = lines.map(|line| format!("{line}\n")).collect();
-    fs::write(image.path("disk.map"), format!("# by somebody\n{bare}")).unwrap();
+    let lines: Vec<&str> = own.lines().filter(|line| !line.starts_with('#')).collect();
+    let bare = lines.join("\n");
+    fs::write(image.path("disk.map"), format!("# by somebody\n{bare}\n")).unwrap();
     offload("without its comments", 3, &[]);
     fs::remove_file(image.path("disk.map")).unwrap();
     fs::write(image.path("disk.img.map"), &own).unwrap();

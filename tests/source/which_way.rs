@@ -33,7 +33,7 @@ fn an_image_is_read_raw_and_its_mount_through_the_host() {
             verdicts.push(run.stdout.lines().filter(|l| l.contains("verdict")).collect::<String>());
             let to = scratch.path().join(format!("{via}-{}", given.len()));
             let offload = [&["offload", source, "--to", to.to_str().unwrap()], given].concat();
-            lifeboat(&offload).expect(0);
+            lifeboat(&offload).expect(3);
         }
     }
     assert!(verdicts[0].contains("cannot use this store"), "{verdicts:?}");

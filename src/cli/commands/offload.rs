@@ -197,7 +197,7 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     }
     if totals.losses > 0 {
         out.result(&format!(
-            "  {}: the manifest lists each",
+            "  {}: report.html and `lifeboat list` show each",
             units::count(totals.losses, "loss", "losses")
         ));
     }

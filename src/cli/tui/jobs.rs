@@ -34,12 +34,15 @@ pub(super) enum Done {
     Saved(Box<Saved>),
 }
 
+/// A run of scanstate, and whether its command line has the store's path.
+pub(super) type Capture = (UsmtRun, bool);
+
 /// A store, and what is known about it.
 pub(super) struct Seen {
     pub(super) store: Store,
     pub(super) survey: Survey,
-    /// The capture in the logs, and whether its command line has the store's path.
-    pub(super) capture: Option<(UsmtRun, bool)>,
+    /// The capture in the logs.
+    pub(super) capture: Option<Capture>,
     /// Findings of the quick check.
     pub(super) findings: Vec<Finding>,
 }
@@ -101,7 +104,7 @@ pub(super) struct Checked {
 /// What to save, and the destination.
 pub(super) struct Order {
     /// With their numbers in the list of stores, and their captures.
-    pub(super) stores: Vec<(usize, Store, Option<(UsmtRun, bool)>)>,
+    pub(super) stores: Vec<(usize, Store, Option<Capture>)>,
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,

@@ -287,7 +287,14 @@ impl Sweep {
     }
 
     fn base(&mut self, volume: &Volume, number: u32, record: &Record<'_>, flags: u16) {
-        let is_directory = record.is_directory || u64::from(number) == known::ROOT;
+        let mut is_damaged = record.is_torn;
+        let mut is_directory = record.is_directory || u64::from(number) == known::ROOT;
+        // The flag is one bit; what the record has says more.
+        let is_like_folder = is_like_folder(record);
+        if is_like_folder.is_some_and(|is_like| is_like != is_directory) {
+            is_directory = !is_directory;
+            is_damaged = true;
+        }
         let mut entry = Entry {
             record: number,
             sequence: record.sequence,
@@ -295,7 +302,6 @@ impl Sweep {
             flags: flags | if is_directory { entry_flag::DIRECTORY } else { 0 },
             ..Entry::default()
         };
-        let mut is_damaged = record.is_torn;
         let mut named_size = 0;
         let mut dos_name = None;
         let mut has_name = false;
@@ -395,6 +401,20 @@ impl Sweep {
             self.report.damaged.add(u64::from(number));
         }
     }
+}
+
+/// Whether a record is a folder's, by its attributes: a folder has an index of names, a file has
+/// data without a name. `None` if it has both or neither (they may be in other records).
+fn is_like_folder(record: &Record<'_>) -> Option<bool> {
+    let (mut has_index, mut has_data) = (false, false);
+    for attribute in record.attributes().map_while(Result::ok) {
+        match attribute.kind {
+            kind::INDEX_ROOT => has_index |= attribute.is_named("$I30"),
+            kind::DATA => has_data |= attribute.is_unnamed(),
+            _ => {}
+        }
+    }
+    (has_index != has_data).then_some(has_index)
 }
 
 /// The facts of a stream; `None` for its later pieces.

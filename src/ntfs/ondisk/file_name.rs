@@ -2,6 +2,7 @@
 
 use super::record::FileRef;
 use crate::model::bytes::{slice, u32_at, u64_at, utf16};
+use crate::model::metadata::FileTime;
 use crate::model::name::NtName;
 
 /// Which rules a name was made by.
@@ -17,12 +18,16 @@ pub enum Namespace {
     Both,
 }
 
-/// One name. The sizes and times in it are copies which NTFS seldom renews;
-/// only `size` is kept, for a file whose data attribute is lost.
+/// One name. The sizes and times in it are copies, which NTFS renews all at once and
+/// seldom, in an index more often than in a record.
 #[derive(Clone, Copy, Debug)]
 pub struct FileName<'a> {
     /// The directory.
     pub parent: FileRef,
+    /// The copies of the times of the last write, and of the last change of anything.
+    pub modified: FileTime,
+    /// See `modified`.
+    pub changed: FileTime,
     /// Bytes of the unnamed stream, when the name was last renewed.
     pub size: u64,
     /// The copy of the attributes.
@@ -44,6 +49,8 @@ impl<'a> FileName<'a> {
         }
         Some(Self {
             parent: FileRef(u64_at(value, 0)?),
+            modified: FileTime(u64_at(value, 0x10)?),
+            changed: FileTime(u64_at(value, 0x18)?),
             size: u64_at(value, 0x30)?,
             attributes: u32_at(value, 0x38)?,
             reparse_tag: u32_at(value, 0x3C)?,

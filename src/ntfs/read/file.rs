@@ -166,9 +166,15 @@ impl File {
             let list = damaged("attribute list", at, "the record itself", "other records only");
             file.damage.push(list.to_string());
         }
-        if !file.damage.is_empty() {
-            records.extend(extensions().into_iter().map(FileRef));
+        // Records that say they belong to this file, whether its list has them or not.
+        let listed: HashSet<u64> = records.iter().map(|record| record.number()).collect();
+        let others: Vec<u64> =
+            extensions().into_iter().filter(|number| !listed.contains(number)).collect();
+        if let (Some(other), true) = (others.first(), file.damage.is_empty()) {
+            let found = format!("record {other} too, which belongs to it");
+            file.damage.push(damaged("attribute list", at, "all its records", found).to_string());
         }
+        records.extend(others.into_iter().map(FileRef));
         let mut seen = HashSet::from([number]);
         records.retain(|r| seen.insert(r.number()));
         if records.len() > MAX_RECORDS {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::file::File;
 use super::volume::Volume;
 use crate::model::bytes::{u16_at, u32_at, u64_at};
+use crate::model::metadata::FileTime;
 use crate::model::name::NtName;
 use crate::ntfs::error::{NtfsError, damaged};
 use crate::ntfs::ondisk::attribute::kind;
@@ -32,8 +33,24 @@ const MAX_DAMAGE: usize = 32;
 pub struct Listing {
     /// Names (DOS names left out) and the files they point to.
     pub names: Vec<(NtName, FileRef)>,
+    /// What the entries copy from the records, in the order of `names`.
+    pub copies: Vec<Copied>,
     /// Why names may be missing.
     pub damage: Vec<String>,
+}
+
+/// What an entry copies from the record of its file. NTFS copies all of it at once, now and
+/// then; so it may be older than the record, and never newer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Copied {
+    /// The file.
+    pub file: FileRef,
+    /// The last write.
+    pub modified: FileTime,
+    /// The last change of anything.
+    pub changed: FileTime,
+    /// Bytes of the unnamed stream.
+    pub size: u64,
 }
 
 /// What the entries of a node lead to.
@@ -41,6 +58,8 @@ pub struct Listing {
 pub struct Entries {
     /// Names (DOS names left out) and the files they point to.
     pub names: Vec<(NtName, FileRef)>,
+    /// What they copy from the records.
+    pub copies: Vec<Copied>,
     /// The index blocks below, by their first cluster number in the index.
     pub below: Vec<u64>,
     /// Entries of another folder: the block was written to the wrong place. They are left out.
@@ -76,7 +95,10 @@ pub fn entries(bytes: &[u8], record: u64, found: &mut Entries) -> Result<(), usi
         if name.parent.number() != record {
             found.foreign += 1;
         } else if name.namespace != Namespace::Dos {
-            found.names.push((name.name(), FileRef(u64_at(entry, 0).ok_or(at)?)));
+            let file = FileRef(u64_at(entry, 0).ok_or(at)?);
+            let FileName { modified, changed, size, .. } = name;
+            found.copies.push(Copied { file, modified, changed, size });
+            found.names.push((name.name(), file));
         }
         at += length;
     }
@@ -158,6 +180,7 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
         let what = match unused.remove(&vcn) {
             Some(mut own) => {
                 found.names.append(&mut own.names);
+                found.copies.append(&mut own.copies);
                 found.foreign += own.foreign;
                 pending.append(&mut own.below);
                 "is not marked as in use"
@@ -173,6 +196,7 @@ pub(crate) fn list(volume: &Arc<Volume>, directory: &File) -> Result<Listing, Nt
 impl Listing {
     fn with(mut self, found: Entries) -> Self {
         self.names = found.names;
+        self.copies = found.copies;
         if found.foreign > 0 {
             self.damage.push(format!("{} of its entries are of another folder", found.foreign));
         }

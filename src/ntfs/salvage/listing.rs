@@ -8,9 +8,10 @@
 use std::sync::Arc;
 
 use crate::model::finding::{Finding, Severity};
-use crate::model::metadata::NodeId;
+use crate::model::metadata::{NodeId, Times};
 use crate::model::name::{NtName, NtPath};
-use crate::ntfs::catalog::{Catalog, Entry, Folder, NAMELESS, ORPHANS};
+use crate::model::units;
+use crate::ntfs::catalog::{Catalog, Entry, Folder, NAMELESS, ORPHANS, entry_flag};
 use crate::ntfs::error::NtfsError;
 use crate::ntfs::ondisk::record::{FileRef, Record, known};
 use crate::ntfs::read::file::File;
@@ -38,7 +39,16 @@ pub(crate) struct Comparison {
     pub(crate) forgotten: Vec<NtName>,
     /// Why the index may lack names, or has some that cannot be shown.
     pub(crate) damage: Vec<String>,
+    /// Files whose record is not the latest, by what the index copied from it: the record, and
+    /// why, for people.
+    pub(crate) outdated: Vec<(u32, &'static str)>,
 }
+
+/// Why a record is not the latest.
+const OLDER: &str = "its file record is older than its entry in the folder's index: its data may be \
+                     that of an earlier time";
+const OTHER_SIZE: &str = "its file record has another size than its entry in the folder's index, of \
+                          the same time: a part of its data may be missing";
 
 impl Comparison {
     /// Whether index and records agree.
@@ -73,6 +83,18 @@ impl Comparison {
             let meaning = "Windows cannot list all of this folder. Lifeboat lists it from the \
                            file records.";
             findings.push(finding("ntfs-index-damaged", what, meaning));
+        }
+        if !self.outdated.is_empty() {
+            let count = units::count(self.outdated.len() as u64, "file record", "file records");
+            findings.push(Finding {
+                severity: Severity::Damage,
+                ..finding(
+                    "ntfs-record-outdated",
+                    format!("{count} of this folder do not agree with its index."),
+                    "The index has a later time, or another size of the same time. The files are \
+                     saved as their records have them, and each is listed as a loss.",
+                )
+            });
         }
         if !self.forgotten.is_empty() {
             let what = format!("The folder's index lacks {}.", listed(self.forgotten.iter()));
@@ -117,7 +139,14 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a NtName>) -> String {
 ///
 /// Folders are added only to a directory that hangs on the root, and only such that hang on
 /// nothing: so none can come to stand in itself.
-pub(crate) fn compare(volume: &Arc<Volume>, catalog: &Catalog, record: u32) -> Comparison {
+/// `is_at_rest`: whether index and records are of one moment, see
+/// [`state::is_at_rest`](crate::ntfs::read::state::is_at_rest).
+pub(crate) fn compare(
+    volume: &Arc<Volume>,
+    catalog: &Catalog,
+    record: u32,
+    is_at_rest: bool,
+) -> Comparison {
     let extensions = || catalog.extensions(record);
     let listing = File::load(volume, u64::from(record), &extensions)
         .and_then(|directory| index::list(volume, &directory));
@@ -129,6 +158,7 @@ pub(crate) fn compare(volume: &Arc<Volume>, catalog: &Catalog, record: u32) -> C
         }
     };
     let paths = catalog.paths(record);
+    let outdated = if is_at_rest { outdated(catalog, &listing.copies) } else { Vec::new() };
     let directory = Directory {
         volume,
         catalog,
@@ -138,7 +168,35 @@ pub(crate) fn compare(volume: &Arc<Volume>, catalog: &Catalog, record: u32) -> C
             || paths.first().is_some_and(|path| !is_orphan(path)),
         is_live: volume.medium().is_live(),
     };
-    directory.compare(listing)
+    Comparison { outdated, ..directory.compare(listing) }
+}
+
+/// The files that an index entry knows better than their record. (Windows renews an entry when
+/// a handle is closed, all of it at once, and only the one by whose name the file was opened.
+/// So an entry may be old, but not newer than the record.)
+fn outdated(catalog: &Catalog, copies: &[index::Copied]) -> Vec<(u32, &'static str)> {
+    const KNOWN_AS_DAMAGED: u16 = entry_flag::DAMAGED | entry_flag::REVIVED;
+    let mut outdated: Vec<(u32, &'static str)> = copies
+        .iter()
+        .filter_map(|copied| {
+            let entry = catalog.node(NodeId(copied.file.0))?;
+            if entry.has(KNOWN_AS_DAMAGED) || u64::from(entry.record) < known::FIRST_USER {
+                return None;
+            }
+            let Times { modified, changed, .. } = entry.times;
+            let is_older = copied.changed > changed && copied.modified > modified;
+            let is_same_time = copied.changed == changed && copied.modified == modified;
+            let is_other_size = !entry.is_directory() && copied.size != entry.size;
+            match (is_older, is_same_time && is_other_size) {
+                (true, _) => Some((entry.record, OLDER)),
+                (_, true) => Some((entry.record, OTHER_SIZE)),
+                _ => None,
+            }
+        })
+        .collect();
+    outdated.sort_unstable();
+    outdated.dedup_by_key(|(record, _)| *record);
+    outdated
 }
 
 /// The directory whose index is looked at.

@@ -13,6 +13,8 @@ use crate::model::units;
 const MAX_CLUSTERS: u32 = 1 << 24;
 /// So many lost chains are looked into for names.
 const MAX_LOOKED_INTO: usize = 4096;
+/// A disk loses whole sectors.
+const SECTOR: usize = 512;
 /// So many names are shown.
 const MAX_SHOWN: usize = 5;
 
@@ -164,10 +166,13 @@ impl FatTree {
         used
     }
 
-    /// Looks into clusters that no file has.
+    /// Looks into clusters that no file has: which folder may have had a file there?
     fn doubt_lost(&mut self, owned: &Clusters, used: &Clusters) -> Option<Finding> {
-        let lost: Vec<u32> =
-            (2..self.geometry.end()).filter(|c| used.has(*c) && !owned.has(*c)).collect();
+        let is_lost = |cluster: u32| used.has(cluster) && !owned.has(cluster);
+        let lost: Vec<u32> = (2..self.geometry.end()).filter(|c| is_lost(*c)).collect();
+        if lost.is_empty() {
+            return None;
+        }
         // On exFAT a file without a chain has no mark in the table.
         let mut later = Clusters::new(self.geometry.end());
         for cluster in &lost {
@@ -183,24 +188,63 @@ impl FatTree {
             pieces += u64::from(!found.is_empty());
             names.extend(found);
         }
-        if pieces == 0 {
-            return None;
-        }
         names.truncate(MAX_SHOWN);
         let names = names.join(", ");
-        let pieces = units::count(pieces, "piece of a folder belongs", "pieces of folders belong");
-        let why = format!("{pieces} to no folder");
-        for item in self.items.iter_mut().filter(|item| item.is_full) {
-            item.damage.get_or_insert_with(|| why.clone());
+        let count = units::count(lost.len() as u64, "cluster", "clusters");
+        let told = match pieces {
+            0 => format!("{count} in use without a file"),
+            1 => "1 piece of a folder belongs to no folder".to_owned(),
+            pieces => format!("{pieces} pieces of folders belong to no folder"),
+        };
+        let has_no_start = self.geometry.flavour == Flavour::ExFat;
+        for (number, item) in self.items.iter_mut().enumerate() {
+            if !item.entry.is_folder() {
+                continue;
+            }
+            let why = if item.deleted.iter().any(|first| is_lost(*first)) {
+                Some("a name is marked as deleted, and its clusters are still in use".to_owned())
+            } else {
+                match item.ends_at {
+                    // Full: the rest of its chain may be cut off.
+                    None if pieces > 0 => Some(told.clone()),
+                    // Zeros from a sector on, which may have been lost.
+                    Some(0) if has_no_start && number > 0 => {
+                        Some(format!("it is empty, and there are {told}"))
+                    }
+                    Some(at) if at > 0 && at % SECTOR == 0 => {
+                        Some(format!("it ends where a sector ends, and there are {told}"))
+                    }
+                    _ => None,
+                }
+            };
+            if let Some(why) = why {
+                item.damage.get_or_insert(why);
+            }
         }
-        Some(Finding {
-            code: "fat-folders-lost",
-            severity: Severity::Damage,
-            path: self.info.source.clone(),
-            what: format!("{pieces} to no folder. Files listed there: {names}."),
-            meaning: "These files are not in any folder that can be listed. A store may be there."
-                .to_owned(),
-            action: "Copy the disk with ddrescue. Then use a recovery tool on the copy.".to_owned(),
+        Some(if pieces == 0 {
+            Finding {
+                code: "fat-clusters-lost",
+                severity: Severity::Warning,
+                path: self.info.source.clone(),
+                what: format!("{told}: {}.", units::bytes(self.geometry.bytes_of(lost.len()))),
+                meaning: "A file may have lost its name, or a write was not finished.".to_owned(),
+                action:
+                    "If a file is missing: copy the disk with ddrescue, and use a recovery tool \
+                         on the copy."
+                        .to_owned(),
+            }
+        } else {
+            Finding {
+                code: "fat-folders-lost",
+                severity: Severity::Damage,
+                path: self.info.source.clone(),
+                what: format!("{told}. Files listed there: {names}."),
+                meaning: "These files are not in any folder that can be listed. A store may be \
+                          there."
+                    .to_owned(),
+                action: "Copy the disk with ddrescue. Then use a recovery tool on the copy."
+                    .to_owned(),
+            }
         })
     }
 

@@ -37,8 +37,10 @@ pub(crate) struct Listing {
     pub(crate) bad: u64,
     /// Whether there is something behind the mark of the folder's end.
     pub(crate) goes_on: bool,
-    /// Whether it is full to the last byte: nothing marks its end.
-    pub(crate) is_full: bool,
+    /// The byte of the mark of its end; `None` if it is full to the last byte.
+    pub(crate) ends_at: Option<usize>,
+    /// The first clusters of deleted entries.
+    pub(crate) deleted: Vec<u32>,
     /// Where the system's own files are: first cluster and bytes (exFAT, 7.1 and 7.2).
     pub(crate) bitmap: Option<(u32, u64)>,
     pub(crate) capitals: Option<(u32, u64)>,
@@ -78,7 +80,7 @@ fn list_fat(bytes: &[u8], flavour: Flavour, is_cluster: &dyn Fn(u32) -> bool) ->
     let mut listing = Listing::default();
     let mut long = LongName::default();
     let mut is_ended = false;
-    for raw in entries(bytes) {
+    for (number, raw) in entries(bytes).iter().enumerate() {
         listing.goes_on |= is_ended && raw[0] != 0;
         let attributes = raw[11];
         if raw[0] != 0 && raw[0] != 0xE5 && attributes & 0x3F == 0x0F {
@@ -97,9 +99,16 @@ fn list_fat(bytes: &[u8], flavour: Flavour, is_cluster: &dyn Fn(u32) -> bool) ->
             [0, ..] => {
                 listing.goes_on |= !is_filler(&raw[1..]);
                 is_ended = true;
+                listing.ends_at.get_or_insert(number * 32);
                 listing.bad += u64::from(is_pending);
             }
-            [0xE5, ..] => listing.bad += u64::from(is_pending || is_filler(raw)),
+            [0xE5, ..] => {
+                listing.bad += u64::from(is_pending || is_filler(raw));
+                if attributes & 0x3F != 0x0F {
+                    let first = fat_entry(NtName::from(""), raw, flavour).first_cluster;
+                    listing.deleted.extend(Some(first).filter(|first| is_cluster(*first)));
+                }
+            }
             _ if attributes & 0x08 != 0 => {
                 if is_pending || attributes & 0xD0 != 0 {
                     listing.bad += 1;
@@ -131,7 +140,6 @@ fn list_fat(bytes: &[u8], flavour: Flavour, is_cluster: &dyn Fn(u32) -> bool) ->
     }
     // The folder was cut off within a name.
     listing.bad += u64::from(long.is_begun);
-    listing.is_full = !is_ended;
     listing
 }
 
@@ -275,6 +283,9 @@ fn list_exfat(bytes: &[u8]) -> Listing {
         listing.goes_on |= is_ended && raw[0] != 0;
         if is_filler(raw) {
             is_ended |= raw[0] == 0;
+            if raw[0] == 0 {
+                listing.ends_at.get_or_insert((at - 1) * 32);
+            }
             listing.bad += u64::from(raw[0] != 0);
             continue;
         }
@@ -292,6 +303,8 @@ fn list_exfat(bytes: &[u8]) -> Listing {
                 listing.bitmap = place(raw);
             }
             0x82 => listing.capitals = place(raw),
+            // The data of a deleted file.
+            0x40 => listing.deleted.extend(u32_at(raw, 0x14)),
             // A file and its secondary entries (7.4).
             0x85 | 0x05 => {
                 let count = usize::from(raw[1]);
@@ -309,12 +322,11 @@ fn list_exfat(bytes: &[u8]) -> Listing {
             }
             // The table of capital letters, and what others may have put there;
             // the same and secondary entries, no longer in use.
-            0xA0..=0xA2 | 0x01..=0x03 | 0x20..=0x22 | 0x40..=0x42 | 0x60..=0x62 => {}
+            0xA0..=0xA2 | 0x01..=0x03 | 0x20..=0x22 | 0x41 | 0x42 | 0x60..=0x62 => {}
             // Secondary entries of nothing, and what is no entry.
             _ => listing.bad += 1,
         }
     }
-    listing.is_full = !is_ended;
     listing
 }
 

@@ -258,6 +258,11 @@ impl Geometry {
         (next >= self.flavour.end(), None)
     }
 
+    /// How many bytes so many clusters have.
+    pub(crate) fn bytes_of(&self, clusters: usize) -> u64 {
+        (clusters as u64).saturating_mul(self.cluster_bytes)
+    }
+
     /// How many bytes all clusters have.
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.clusters).saturating_mul(self.cluster_bytes)

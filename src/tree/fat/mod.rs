@@ -50,13 +50,23 @@ struct Item {
     damage: Option<String>,
     /// Why its bytes may not be those that it had.
     doubt: Option<String>,
-    /// Whether a folder is full to the last byte.
-    is_full: bool,
+    /// Of a folder: the byte of the mark of its end, if it has one.
+    ends_at: Option<usize>,
+    /// Of a folder: the first clusters of deleted entries.
+    deleted: Vec<u32>,
 }
 
 impl Item {
     fn new(entry: FatEntry, depth: u32) -> Self {
-        Self { entry, depth, children: Vec::new(), damage: None, doubt: None, is_full: false }
+        Self {
+            entry,
+            depth,
+            children: Vec::new(),
+            damage: None,
+            doubt: None,
+            ends_at: None,
+            deleted: Vec::new(),
+        }
     }
 }
 
@@ -182,7 +192,8 @@ impl FatTree {
             if let Some(item) = self.items.get_mut(number as usize) {
                 item.children = children;
                 item.damage = trouble;
-                item.is_full = listing.is_full;
+                item.ends_at = listing.ends_at;
+                item.deleted = listing.deleted;
             }
         }
         Ok(system)

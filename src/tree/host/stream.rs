@@ -213,7 +213,10 @@ fn is_medium_error(error: &io::Error) -> bool {
     #[cfg(windows)]
     {
         use windows_sys::Win32::Foundation as w;
-        const BAD: [u32; 6] = [
+        const BAD: [u32; 8] = [
+            // ReFS, where a file keeps checksums.
+            w::ERROR_DATA_CHECKSUM_ERROR,
+            w::ERROR_DEVICE_HARDWARE_ERROR,
             w::ERROR_CRC,
             w::ERROR_SECTOR_NOT_FOUND,
             w::ERROR_READ_FAULT,

@@ -72,6 +72,9 @@ pub struct HostTree {
     /// up descriptors for files on FAT.)
     has_streams: bool,
     has_security: bool,
+    /// Whether file ids tell hard links. FAT's do not: two files can have one id
+    /// (`FatGenerateFileIdFromDirentOffset` in Microsoft's sample driver fastfat).
+    has_ids: bool,
     path: PathBuf,
     files: Files<OwnedHandle>,
 }
@@ -109,11 +112,13 @@ impl HostTree {
             cluster_bytes: u32_at(&ntfs, 44).unwrap_or(0),
         };
         let has_streams = streams_of(&root).is_ok();
+        let is_fat = ["FAT", "FAT12", "FAT16", "FAT32", "exFAT"].contains(&&*info.file_system);
         let files = Files::new(&info.source, '\\', root);
         Ok(Self {
             info,
             has_streams,
             has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
+            has_ids: !is_fat,
             path: path.to_owned(),
             files,
         })
@@ -158,9 +163,13 @@ impl HostTree {
         let file = nt::open_at(&folder, &name.to_utf16(), How::LOOK).map_err(failed)?;
         let look = info::look(&file).map_err(failed)?;
         let is_file = look.attributes & attributes::DIRECTORY == 0;
-        // MS-FSCC 2.4.26: the file's number on the volume.
-        let id = info::query(&file, wdk::FileInternalInformation, 8).ok();
-        let id = id.filter(|_| is_file).and_then(|id| u64_at(&id, 0)).map(u128::from);
+        // The file's number on the volume (MS-FSCC, FileInternalInformation: 0 means none). ReFS
+        // has -1 if its own number is longer.
+        let id = (is_file && self.has_ids)
+            .then(|| info::query(&file, wdk::FileInternalInformation, 8).ok())
+            .flatten();
+        let id = id.and_then(|id| u64_at(&id, 0)).filter(|id| *id != 0 && *id != u64::MAX);
+        let id = id.map(u128::from);
         self.files.meet(slot, name.as_wtf8(), id)
     }
 
@@ -272,7 +281,7 @@ impl Tree for HostTree {
         let listing = nt::list(&folder, &mut |listed| {
             let name = NtName::from_utf16(&listed.name);
             let is_file = listed.attributes & attributes::DIRECTORY == 0;
-            let file = listed.id.filter(|_| is_file).map(u128::from);
+            let file = listed.id.filter(|_| is_file && self.has_ids).map(u128::from);
             match self.files.meet(slot, name.as_wtf8(), file) {
                 Ok(child) => entries.push(Entry { name, node: NodeId(child.into()) }),
                 Err(error) => trouble = Some(error),
@@ -308,7 +317,9 @@ impl Tree for HostTree {
         let look = info::look(&file).map_err(|e| self.files.failed(place.slot, e))?;
         let mut damaged = Vec::new();
         let security = if self.has_security {
+            // A Samba server may answer with nothing.
             told(security(&file, which), "owner and permissions", &mut damaged)
+                .filter(|descriptor| !descriptor.is_empty())
         } else {
             None
         };
@@ -482,7 +493,7 @@ fn short_name(file: &OwnedHandle, name: &[u16]) -> io::Result<Option<NtName>> {
     Ok(short.map(|short| NtName::from_utf16(&short)))
 }
 
-/// The alternate data streams of an open file (MS-FSCC 2.4.44).
+/// The alternate data streams of an open file (MS-FSCC, `FileStreamInformation`).
 pub(crate) fn streams_of(file: &OwnedHandle) -> io::Result<Vec<StreamInfo>> {
     let answer = info::query(file, wdk::FileStreamInformation, 4096)?;
     let mut streams = Vec::new();

@@ -133,7 +133,9 @@ impl Logs {
         if let Some(tool) = tool {
             let mut runs = usmt::runs(tool, log, lines(text));
             let has_lost_lines = text.contains("\0\0\0\0");
-            runs.iter_mut().for_each(|run| run.has_lost_lines = has_lost_lines);
+            for run in &mut runs {
+                run.has_lost_lines = has_lost_lines;
+            }
             let named = runs.iter().rev().find_map(|run| run.computer.clone());
             self.name(named, log);
             self.runs.extend(runs);

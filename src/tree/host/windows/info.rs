@@ -34,7 +34,7 @@ pub(crate) fn look(file: &OwnedHandle) -> io::Result<Look> {
     const REPARSE_POINT: u32 = crate::model::metadata::attributes::REPARSE_POINT;
     // MS-FSCC 2.4.7: creation, access, write, change, attributes.
     let basic = query(file, wdk::FileBasicInformation, 40)?;
-    // MS-FSCC 2.4.41: allocated, size, links.
+    // MS-FSCC, FileStandardInformation: allocated, size, links.
     let standard = query(file, wdk::FileStandardInformation, 24)?;
     let time = |at| FileTime(u64_at(&basic, at).unwrap_or(0));
     let attributes = u32_at(&basic, 32).unwrap_or(0);
@@ -150,7 +150,14 @@ pub(crate) fn control(
         )
     };
     if result == 0 {
-        return Err(io::Error::last_os_error());
+        let error = io::Error::last_os_error();
+        // The ranges that fit are whole (DeviceIoControl, lpBytesReturned).
+        let has_part = code == FSCTL_QUERY_ALLOCATED_RANGES
+            && got >= 16
+            && error.raw_os_error() == Some(status::ERROR_MORE_DATA.cast_signed());
+        if !has_part {
+            return Err(error);
+        }
     }
     Ok(buffer.bytes(got as usize).to_vec())
 }
@@ -158,16 +165,12 @@ pub(crate) fn control(
 /// The next allocated range of a sparse file at or after `at`, up to `length`;
 /// `length..length` if there is none, `None` if the file system does not tell.
 pub(crate) fn next_allocated(file: &File, at: u64, length: u64) -> Option<Range<u64>> {
-    // FILE_ALLOCATED_RANGE_BUFFER (MS-FSCC 2.3.54): offset, bytes.
+    // FILE_ALLOCATED_RANGE_BUFFER (MS-FSCC): offset, bytes.
     let left = length.checked_sub(at)?;
     let wanted = [at.to_le_bytes(), left.to_le_bytes()].concat();
     let file = file.try_clone().ok()?.into();
-    // Room for many, since a too small answer would be an error; the first counts.
-    let answer = control(&file, FSCTL_QUERY_ALLOCATED_RANGES, &wanted, 16 << 10);
-    let answer = match answer {
-        Err(e) if e.raw_os_error() == Some(status::ERROR_MORE_DATA.cast_signed()) => return None,
-        answer => answer.ok()?,
-    };
+    // The first counts.
+    let answer = control(&file, FSCTL_QUERY_ALLOCATED_RANGES, &wanted, 16 << 10).ok()?;
     let (Some(start), Some(bytes)) = (u64_at(&answer, 0), u64_at(&answer, 8)) else {
         return Some(length..length);
     };
@@ -255,13 +258,13 @@ pub(crate) fn set_extended_attributes(file: &OwnedHandle, list: &[u8]) -> io::Re
 
 /// Gives a file a further name in an open folder; fails if the name is taken.
 pub(crate) fn link(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io::Result<()> {
-    // FILE_LINK_INFORMATION (MS-FSCC 2.4.28.2).
+    // FILE_LINK_INFORMATION (MS-FSCC, FileLinkInformation).
     name_in(file, wdk::FileLinkInformation, folder, name)
 }
 
 /// Gives an open file or folder another name, which must be free.
 pub(crate) fn rename(file: &OwnedHandle, folder: &OwnedHandle, name: &[u16]) -> io::Result<()> {
-    // FILE_RENAME_INFORMATION (MS-FSCC 2.4.42.2) has the same fields.
+    // FILE_RENAME_INFORMATION (MS-FSCC, FileRenameInformation) has the same fields.
     name_in(file, wdk::FileRenameInformation, folder, name)
 }
 

@@ -312,7 +312,8 @@ fn path_by(file: &OwnedHandle, form: fs::GETFINALPATHNAMEBYHANDLE_FLAGS) -> io::
 /// Bytes that this user may still write below a folder.
 pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     use std::os::windows::ffi::OsStrExt;
-    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    // A UNC name must end in a backslash (GetDiskFreeSpaceExW).
+    let path: Vec<u16> = path.join("").as_os_str().encode_wide().chain([0]).collect();
     let mut free = 0;
     // SAFETY: the path ends in NUL; the other numbers are not asked for.
     let result =
