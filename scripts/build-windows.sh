@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds lifeboat.exe on Linux, for the WinPE of Windows 7 and every later version.
+# Builds lifeboat.exe and lifeboat-selftest.exe on Linux, for the WinPE of Windows 7 and
+# every later version.
 #
 #   build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]
 #
@@ -9,7 +10,7 @@
 # have no prebuilt standard library. So this script builds that too, from the source in
 # a toolchain: a rustup toolchain with rust-src if there is one, or else the system's.
 # The same source, toolchain and mingw give the same bytes in any folder.
-# At the end it prints the exe, its size and its SHA-256. See
+# At the end it prints each exe, its size and its SHA-256. See
 # docs/development/building.md.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -70,19 +71,23 @@ export TMPDIR=$root/target/windows/tmp
 mkdir -p "$TMPDIR"
 unset RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER
 
+# Both at once, so that what they share is compiled once.
+packages=(-p lifeboat -p lifeboat-selftest)
 if [ -n "$lint" ]; then
     clippy=$(dirname "$RUSTC")/cargo-clippy
     [ -x "$clippy" ] || die "no clippy beside $RUSTC" "For Debian's rustc-web: apt-get install rust-web-clippy"
     # It calls the cargo of CARGO, and the clippy-driver beside itself.
-    CARGO=$(command -v cargo) "$clippy" clippy --locked --lib --bins \
+    CARGO=$(command -v cargo) "$clippy" clippy --locked --lib --bins "${packages[@]}" \
         --release --target "$target" --target-dir target/windows -Zbuild-std=std,panic_abort \
         -- "${LINT_LEVEL:--Dwarnings}"
     exit
 fi
 
-cargo build --locked --profile "$profile" --bin lifeboat \
+cargo build --locked --profile "$profile" --bins "${packages[@]}" \
     --target "$target" --target-dir target/windows -Zbuild-std=std,panic_abort
 
-exe=target/windows/$target/$folder/lifeboat.exe
-[ -f "$exe" ] || die "cargo succeeded, but there is no $exe"
-printf '%s\n  %s bytes\n  sha256 %s\n' "$exe" "$(stat -c %s "$exe")" "$(sha256sum "$exe" | cut -d ' ' -f 1)"
+for name in lifeboat lifeboat-selftest; do
+    exe=target/windows/$target/$folder/$name.exe
+    [ -f "$exe" ] || die "cargo succeeded, but there is no $exe"
+    printf '%s\n  %s bytes\n  sha256 %s\n' "$exe" "$(stat -c %s "$exe")" "$(sha256sum "$exe" | cut -d ' ' -f 1)"
+done

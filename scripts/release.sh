@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes the release zip: lifeboat.exe for 64 and 32 bits, the scripts for boot images
+# Makes the release zip: lifeboat.exe and lifeboat-selftest.exe for 64 and 32 bits, the scripts for boot images
 # and task sequences, documents, man pages, completions, licenses, an SBOM and
 # SHA256SUMS. The same commit, compiler and mingw give the same bytes.
 #
 #   release.sh                        builds both programs, then dist/lifeboat-VERSION.zip
-#   release.sh --exe x64=FILE [--exe x86=FILE]     uses these instead of building
+#   release.sh --exe x64=FILE [--exe x86=FILE]     uses these instead of building, and
+#                                     lifeboat-selftest.exe beside each
 #   release.sh --out DIR              writes to DIR instead of dist
 #   release.sh --check                does everything twice, from two clones of the last
 #                                     commit in two folders, and compares
@@ -31,6 +32,8 @@ while [ $# -gt 0 ]; do
                     *) die "--exe $2" "Use x64=FILE or x86=FILE." ;;
                 esac
                 [ -f "${2#*=}" ] || die "${2#*=}: there is no such file"
+                beside=$(dirname "${2#*=}")/lifeboat-selftest.exe
+                [ -f "$beside" ] || die "$beside: there is no such file"
                 arches+=("${2%%=*}")
                 exes+=("$(realpath "${2#*=}")")
             fi
@@ -94,7 +97,7 @@ stage=$work/lifeboat-$version
 mkdir "$stage"
 git ls-files -z --cached --others --exclude-standard -- \
     README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md 'LICENSE-*' \
-    docs pe-build fuzz/README.md scripts/lib.sh scripts/task-sequence |
+    docs pe-build fuzz/README.md scripts/lib.sh scripts/task-sequence scripts/windows |
     while IFS= read -r -d '' file; do
         mkdir -p "$stage/$(dirname "$file")"
         cp "$file" "$stage/$file"
@@ -105,10 +108,12 @@ for i in "${!exes[@]}"; do
         x64) target=x86_64-win7-windows-gnu ;;
         x86) target=i686-win7-windows-gnu ;;
     esac
+    selftest=$(dirname "${exes[$i]}")/lifeboat-selftest.exe
     targets+=("$target")
-    programs+=("$target=${exes[$i]}")
+    programs+=("$target=lifeboat.exe=${exes[$i]}" "$target=lifeboat-selftest.exe=$selftest")
     mkdir -p "$stage/${arches[$i]}"
     cp "${exes[$i]}" "$stage/${arches[$i]}/lifeboat.exe"
+    cp "$selftest" "$stage/${arches[$i]}/lifeboat-selftest.exe"
 done
 compiler=$("$(rustc_with_source || command -v rustc)" --version)
 mingw=$({ x86_64-w64-mingw32-gcc -dumpversion || i686-w64-mingw32-gcc -dumpversion; } 2>/dev/null) ||

@@ -130,6 +130,11 @@ step_deny() {
 
 step_shell() {
     shellcheck -x scripts/*.sh pe-build/*.sh .ci/run
+    if has actionlint; then
+        actionlint .github/workflows/*.yml
+    else
+        echo "actionlint is not installed: the workflows are not checked"
+    fi
 }
 
 # 130 as "2 min 10 s".

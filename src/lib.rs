@@ -45,7 +45,7 @@
 //! // Offload: into a new rescue set at the destination.
 //! let share = Arc::new(DirectoryDestination::open(&share, Missing::Make)?);
 //! let request = OffloadRequest::default();
-//! let saved = request.save_store(store, &Machine::default(), &[], &*share, &monitor)?;
+//! let saved = request.save_store(store, &Machine::default(), &Check::default(), &*share, &monitor)?;
 //! assert_eq!(saved.losses, 0);
 //!
 //! // Restore: each part below the folder, under its drive letter; bytes are compared.

@@ -22,7 +22,7 @@ pub(crate) fn run(data: &[u8]) {
     let device = Arc::new(MemoryDevice::new(disk).with_sector_size(sector_size));
     let mut disk = Disk::probe("disk".to_owned(), PathBuf::from("disk"), device);
     let depth = if options & 8 == 0 { Depth::Usual } else { Depth::Deep };
-    disk.find_lost(depth, &|| false);
+    disk.find_lost(depth, &|_| false);
     for volume in &disk.volumes {
         assert!(volume.offset.checked_add(volume.len).is_some_and(|end| end <= len));
         assert_eq!(volume.len, volume.device.len());

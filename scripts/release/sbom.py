@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes what lifeboat.exe is made of as CycloneDX 1.5 JSON to standard output.
+"""Writes what lifeboat.exe is made of, and lifeboat-selftest.exe of a part of it, as CycloneDX 1.5 JSON to standard output.
 
-usage: sbom.py ROOT EPOCH COMPILER MINGW TARGET=EXE...
+usage: sbom.py ROOT EPOCH COMPILER MINGW TARGET=NAME=EXE...
 
 The same source, programs and time give the same bytes.
 """
@@ -53,19 +53,19 @@ def other(of):
 def main():
     root, epoch, compiler, mingw, *programs = sys.argv[1:]
     root = Path(root)
-    programs = [program.split("=", 1) for program in programs]
-    crates, direct = made_of.read(root, [target for target, _ in programs])
+    programs = [program.split("=", 2) for program in programs]
+    crates, direct = made_of.read(root, list(dict.fromkeys(target for target, _, _ in programs)))
     rest = made_of.others(crates, compiler, mingw)
     version = made_of.lifeboat_version(root)
     own = purl("lifeboat", version)
     files = []
-    for target, exe in programs:
+    for target, name, exe in programs:
         digest = hashlib.sha256(Path(exe).read_bytes()).hexdigest()
         files.append(
             {
                 "type": "file",
-                "bom-ref": f"{own}#{target}",
-                "name": f"lifeboat.exe ({target})",
+                "bom-ref": f"{own}#{target}/{name}",
+                "name": f"{name} ({target})",
                 "hashes": [{"alg": "SHA-256", "content": digest}],
             }
         )

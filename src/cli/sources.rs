@@ -277,7 +277,7 @@ impl Monitor for WholeSearch {
         self.out.progress(progress);
     }
     fn finding(&self, finding: &Finding) {
-        if finding.code == "search-cut-short"
+        if matches!(finding.code, "search-cut-short" | "fat-folders-lost")
             && let Ok(mut cut) = self.cut.lock()
         {
             cut.push(finding.path.clone());

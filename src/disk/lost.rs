@@ -1,9 +1,10 @@
-//! NTFS volumes that no partition table leads to: after `diskpart clean`, or
+//! NTFS, FAT and exFAT volumes that no partition table leads to: after `diskpart clean`, or
 //! when a disk was partitioned anew, the volumes from before are still there
 //! until something is written over them.
 //!
 //! A volume is known by its boot sector, or by the copy of it in the volume's
-//! last sector, and proved by the record of `$MFT` where the boot sector says.
+//! last sector, and proved by the record of `$MFT` where the boot sector says. FAT and exFAT
+//! have no copy there, and are proved by the start of their table.
 //!
 //! Windows puts partitions at whole MiB, so one read a MiB finds them: the last
 //! sector before it (a copy) and the first after it (a boot sector). Space in
@@ -19,9 +20,9 @@ use std::time::{Duration, Instant};
 
 use super::bitlocker::VolumeHeader;
 use super::partitions::table::TableKind;
-use super::volume::{NtfsBoot, VolumeKind, identify, is_blank};
+use super::volume::{NtfsBoot, VolumeKind, from_head, identify, is_blank};
 use super::{Device, Disk, Fault, Slice, Volume};
-use crate::model::bytes::{array_at, stands_at, u64_at};
+use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
 
 /// The distance of the places that are looked at.
 const STEP: u64 = 1 << 20;
@@ -104,8 +105,9 @@ impl Device for WithBoot {
 
 impl Disk {
     /// Searches for volumes that no partition table leads to, and adds them
-    /// behind the others. `stop` is asked now and then.
-    pub fn find_lost(&mut self, depth: Depth, stop: &dyn Fn() -> bool) -> Unsearched {
+    /// behind the others. `stop` is told the byte that comes next now and then, and asked
+    /// whether to stop there.
+    pub fn find_lost(&mut self, depth: Depth, stop: &dyn Fn(u64) -> bool) -> Unsearched {
         let mut search = Search {
             device: &self.device,
             live: self.volumes.iter().map(Live::of).collect(),
@@ -190,7 +192,7 @@ struct Search<'a> {
     found: Vec<Lost>,
     failures: u32,
     until: Option<Instant>,
-    stop: &'a dyn Fn() -> bool,
+    stop: &'a dyn Fn(u64) -> bool,
 }
 
 impl Search<'_> {
@@ -203,7 +205,7 @@ impl Search<'_> {
             self.look(OLD_START.clamp(start, end), end);
             let mut at = start.next_multiple_of(STEP);
             while at < end {
-                if self.is_over() {
+                if self.is_over(at) {
                     return Unsearched::From(at);
                 }
                 at = self.look(at, end).unwrap_or(at).max(at).saturating_add(1);
@@ -222,7 +224,7 @@ impl Search<'_> {
                 let end = start.saturating_add(len).min(self.device.len());
                 let mut at = start.saturating_add(1).next_multiple_of(STEP);
                 while at < end {
-                    if self.is_over() {
+                    if self.is_over(at) {
                         return Unsearched::From(at);
                     }
                     self.look(at, end);
@@ -254,10 +256,10 @@ impl Search<'_> {
         ranges
     }
 
-    fn is_over(&self) -> bool {
+    fn is_over(&self, at: u64) -> bool {
         self.failures >= MAX_FAILURES
             || self.found.len() >= MAX_FOUND
-            || (self.stop)()
+            || (self.stop)(at)
             || self.until.is_some_and(|until| Instant::now() >= until)
     }
 
@@ -295,7 +297,7 @@ impl Search<'_> {
         let mut at = start.next_multiple_of(512);
         let mut bytes = vec![0; 1 << 20];
         while at < end {
-            if self.is_over() {
+            if self.is_over(at) {
                 return Some(at);
             }
             let within = |lost: &&Lost| lost.start <= at && at - lost.start < lost.len;
@@ -309,7 +311,7 @@ impl Search<'_> {
                 let hits: Vec<(u64, [u8; 512])> = (at..)
                     .step_by(512)
                     .zip(piece.chunks_exact(512))
-                    .filter(|(_, sector)| stands_at(sector, 3, b"NTFS    "))
+                    .filter(|(_, sector)| stands_at(sector, 510, &[0x55, 0xAA]))
                     .filter_map(|(place, sector)| Some((place, array_at(sector, 0)?)))
                     .collect();
                 for (place, sector) in hits {
@@ -331,6 +333,10 @@ impl Search<'_> {
             self.add(Lost { start: at, len, copy: None }, None);
             return None;
         }
+        if let Some(len) = self.fat_volume(at, sector) {
+            self.add(Lost { start: at, len, copy: None }, None);
+            return Some(at.saturating_add(len));
+        }
         let boot = NtfsBoot::parse(sector)?;
         let serial = u64_at(sector, 0x48);
         // The copy stands behind the last sector that the volume counts.
@@ -348,6 +354,28 @@ impl Search<'_> {
             }
         }
         None
+    }
+
+    /// The bytes of a FAT or exFAT volume whose boot sector stands at `at`. Its table begins with
+    /// the kind of medium and ones (FAT, 4; exFAT, 4.1.1).
+    fn fat_volume(&self, at: u64, sector: &[u8]) -> Option<u64> {
+        let table_at = if stands_at(sector, 3, b"EXFAT   ") {
+            u64::from(u32_at(sector, 0x50)?)
+                << sector.get(0x6C).filter(|s| (9..=12).contains(*s))?
+        } else {
+            u64::from(u16_at(sector, 0x0B)?) * u64::from(u16_at(sector, 0x0E)?)
+        };
+        let identity = from_head(sector)?;
+        let medium = match identity.kind {
+            VolumeKind::ExFat => 0xF8,
+            VolumeKind::Fat12 | VolumeKind::Fat16 | VolumeKind::Fat32 => *sector.get(0x15)?,
+            _ => return None,
+        };
+        let len = identity.claimed_len.filter(|len| *len >= SMALLEST_VOLUME)?;
+        let fits = at.checked_add(len)? <= self.device.len();
+        let mut start = [0; 3];
+        let read = self.device.read_exact_at(at.checked_add(table_at)?, &mut start);
+        (fits && read.is_ok() && start == [medium, 0xFF, 0xFF]).then_some(len)
     }
 
     /// Adds a volume unless it is there already: by the table (perhaps with its

@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::device::Device;
@@ -15,9 +15,8 @@ use super::error::DiskError;
 
 /// A mapfile of a failing disk of many terabytes has some 100,000 lines of 30 bytes.
 const MAX_BYTES: u64 = 64 << 20;
-/// How a mapfile begins: today's, and that of versions before 1.21.
-const BEGINNINGS: [&str; 2] =
-    ["# Mapfile. Created by GNU ddrescue", "# Rescue Logfile. Created by GNU ddrescue"];
+/// Bytes by which a mapfile is told from other text files.
+const START_BYTES: u64 = 16 << 10;
 /// Endings of a mapfile beside an image, added to its name or in place of its ending.
 const ENDINGS: [&str; 4] = ["map", "mapfile", "log", "ddrescue"];
 
@@ -45,23 +44,48 @@ impl Mapfile {
         Self::parse(text).map_err(damaged)
     }
 
-    /// The mapfile beside the image at `image`, by its usual names.
+    /// The mapfile beside the image at `image`, by its usual names. If there are several, a part
+    /// was read if all of them say so; all are named.
     ///
     /// # Errors
     /// There is one, and it cannot be read.
-    pub fn beside(image: &Path) -> Result<Option<(PathBuf, Self)>, DiskError> {
+    pub fn beside(image: &Path) -> Result<Option<(String, Self)>, DiskError> {
         let Some(name) = image.file_name() else { return Ok(None) };
+        let mut found: Option<(String, Self)> = None;
         for ending in ENDINGS {
             let mut longer = name.to_owned();
             longer.push(".");
             longer.push(ending);
             for path in [image.with_file_name(longer), image.with_extension(ending)] {
                 if path != image && is_mapfile(&path) {
-                    return Self::open(&path).map(|map| Some((path, map)));
+                    let map = Self::open(&path)?;
+                    let name = path.display().to_string();
+                    found = Some(match found {
+                        Some((names, both)) => (format!("{names}, {name}"), both.and(&map)),
+                        None => (name, map),
+                    });
                 }
             }
         }
-        Ok(None)
+        Ok(found)
+    }
+
+    /// What both say was read.
+    fn and(&self, other: &Self) -> Self {
+        let mut good = Vec::new();
+        let (mut own, mut others) = (self.good.iter().peekable(), other.good.iter().peekable());
+        while let (Some(a), Some(b)) = (own.peek(), others.peek()) {
+            let (from, to) = (a.0.max(b.0), a.1.min(b.1));
+            if from < to {
+                good.push((from, to));
+            }
+            if a.1 <= b.1 {
+                own.next()
+            } else {
+                others.next()
+            };
+        }
+        Self { good }
     }
 
     /// Reads the text of a mapfile; the error is for people.
@@ -126,16 +150,30 @@ fn number(word: &str) -> Option<u64> {
     }
 }
 
-/// Whether the file begins as ddrescue's mapfiles do. (Other programs write `.log` files, too.)
+/// Whether the file is a mapfile by its first lines: the comments at its start may be lost or of
+/// another program. (Other programs write `.log` files, too.)
 fn is_mapfile(path: &Path) -> bool {
     use io::Read;
-    let mut start = String::new();
+    let mut start = Vec::new();
     // Before opening: opening a pipe would wait for its other end.
     if !path.is_file() {
         return false;
     }
-    let read = fs::File::open(path).and_then(|file| file.take(64).read_to_string(&mut start));
-    read.is_ok() && BEGINNINGS.iter().any(|beginning| start.starts_with(beginning))
+    let read = fs::File::open(path).and_then(|file| file.take(START_BYTES).read_to_end(&mut start));
+    let text = String::from_utf8_lossy(&start);
+    if text.starts_with('#') && text.lines().next().is_some_and(|line| line.contains("ddrescue")) {
+        return read.is_ok();
+    }
+    let mut lines = text.lines().map(|line| line.split('#').next().unwrap_or("").trim());
+    let mut lines = lines.by_ref().filter(|line| !line.is_empty());
+    let is_hex =
+        |word: Option<&str>| word.is_some_and(|w| w.starts_with("0x") && number(w).is_some());
+    let is_status = lines.next().is_some_and(|line| is_hex(line.split_whitespace().next()));
+    let is_block = lines.next().is_some_and(|line| {
+        let mut words = line.split_whitespace();
+        is_hex(words.next()) && is_hex(words.next())
+    });
+    read.is_ok() && is_status && is_block
 }
 
 /// An image whose parts that were not read fail.

@@ -67,13 +67,12 @@ pub fn open_image(path: &Path) -> Result<Disk, DiskError> {
 fn open_mapped_image(path: &Path, mapfile: Option<&Path>) -> Result<Disk, DiskError> {
     let mut file: Arc<dyn Device> = Arc::new(FileDevice::open(path)?);
     let mapfile = match mapfile {
-        Some(mapfile) => Some((mapfile.to_owned(), Mapfile::open(mapfile)?)),
+        Some(mapfile) => Some((mapfile.display().to_string(), Mapfile::open(mapfile)?)),
         None => Mapfile::beside(path)?,
     };
     let mut mapped = None;
-    if let Some((mapfile, map)) = mapfile {
+    if let Some((path, map)) = mapfile {
         let missing = map.missing(file.len());
-        let path = mapfile.display().to_string();
         mapped = (missing > 0).then_some(Fault::Mapfile { path, missing });
         file = Arc::new(MappedImage::new(file, map));
     }

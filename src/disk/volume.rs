@@ -178,7 +178,7 @@ fn read_head(device: &dyn Device) -> io::Result<Vec<u8>> {
 }
 
 /// What the first sectors say.
-fn from_head(head: &[u8]) -> Option<Identity> {
+pub(super) fn from_head(head: &[u8]) -> Option<Identity> {
     if is_bitlocker(head) {
         return Some(Identity::of(VolumeKind::BitLocker));
     }

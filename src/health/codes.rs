@@ -183,6 +183,9 @@ codes! {
     CAPTURE_PROFILES = "capture-profiles", Warning, Quick,
         "scanstate ignored a user's profile: that user's files and settings are not in the store.",
         "Before you wipe the disk, copy the user's files from the profile folder.";
+    CAPTURE_LOG_DAMAGED = "capture-log-damaged", Warning, Quick,
+        "Lines of the log are lost. An error of the capture may be among them.",
+        "Rescue the store. Look for users' files outside the store before you wipe the disk.";
     CAPTURE_REPEATED = "capture-repeated", Info, Quick,
         "The last capture in the log counts.",
         "None, if the last capture has no findings.";
@@ -283,6 +286,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("bitlocker-conversion", Damage),
     ("bitlocker-cut-short", Warning),
     ("search-cut-short", Warning),
+    ("fat-folders-lost", Damage),
     ("volume-twice", Warning),
     ("ntfs-boot-copy", Warning),
     ("ntfs-mft-mirror", Warning),
@@ -299,6 +303,9 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-record-unreadable", Damage),
     ("ntfs-record-blank", Damage),
     ("ntfs-record-revived", Damage),
+    ("ntfs-clusters-shared", Damage),
+    ("ntfs-clusters-free", Damage),
+    ("ntfs-bitmap-damaged", Warning),
     ("ntfs-folder-lost", Damage),
     ("ntfs-folder-renumbered", Damage),
     ("ntfs-orphans", Warning),
@@ -314,6 +321,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("deleted-store", Warning),
     ("set-has-losses", Warning),
     ("set-lacks-part", Warning),
+    ("set-of-damaged-store", Warning),
     ("set-seek-table", Warning),
     ("set-file-missing", Damage),
     ("set-file-size", Damage),

@@ -2,8 +2,8 @@
 //! run, and clocks may have been wrong: a finding here is only a doubt.
 
 use super::codes::{
-    CAPTURE_ERRORS, CAPTURE_FAILED, CAPTURE_PROFILES, CAPTURE_REPEATED, CAPTURE_UNFINISHED,
-    STORE_NEWER, STORE_OLDER,
+    CAPTURE_ERRORS, CAPTURE_FAILED, CAPTURE_LOG_DAMAGED, CAPTURE_PROFILES, CAPTURE_REPEATED,
+    CAPTURE_UNFINISHED, STORE_NEWER, STORE_OLDER,
 };
 use crate::model::finding::Finding;
 use crate::model::metadata::FileTime;
@@ -51,6 +51,10 @@ pub(super) fn check(store: &Store, run: &UsmtRun, is_named: bool, say: &mut dyn 
         let many = units::count(unnamed, "profile has", "profiles have");
         let what = format!("{} says{whose}: {many} no account; it does not list the SID", run.log);
         say(CAPTURE_PROFILES.at(store.display(), what));
+    }
+    if run.has_lost_lines {
+        let what = format!("part of {} is zeros", run.log);
+        say(CAPTURE_LOG_DAMAGED.at(store.display(), what));
     }
     if let Some(earlier) = &run.earlier_failure {
         let what = format!("{} records an earlier capture that failed, {earlier}", run.log);

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use super::catalog::sweep::{Report, Tally};
 use super::catalog::{Catalog, Folder};
-use super::error::NtfsError;
 use super::ondisk::attribute::kind;
 use super::ondisk::boot;
-use super::ondisk::log_file::{self, LogState};
-use super::ondisk::record::{FileRef, known};
-use super::ondisk::volume_information::VolumeInformation;
-use super::read::data::DataReader;
-use super::read::file::{Body, File};
+use super::ondisk::log_file::LogState;
+use super::ondisk::record::FileRef;
+use super::read::file::File;
+use super::read::state::{log_state, volume_information};
 use super::read::volume::{Repair, Volume};
 use super::salvage::reattach::Reattached;
 use crate::model::finding::{Finding, Severity};
@@ -186,33 +184,62 @@ impl List<'_> {
 
     fn records(mut self, report: &Report) -> Self {
         let lost = "What was in them is missing: files, names, or pieces of files.";
-        for (code, tally, what, meaning) in [
+        let records = ["file record", "file records"];
+        for (code, tally, [one, many], what, meaning) in [
             (
                 "ntfs-record-damaged",
                 &report.damaged,
-                "file records are damaged in part",
+                records,
+                "damaged in part",
                 "What could be read of them is listed; the rest of these files is missing.",
             ),
-            ("ntfs-record-bad", &report.bad, "file records cannot be understood", lost),
-            ("ntfs-record-foreign", &report.foreign, "file records stand in the wrong place", lost),
-            ("ntfs-record-unreadable", &report.unreadable, "file records cannot be read", lost),
+            ("ntfs-record-bad", &report.bad, records, "malformed", lost),
+            ("ntfs-record-foreign", &report.foreign, records, "in the wrong place", lost),
+            ("ntfs-record-unreadable", &report.unreadable, records, "unreadable", lost),
             (
                 "ntfs-record-blank",
                 &report.blank,
-                "file records are in use by the file table's bitmap, and nothing is in them",
+                records,
+                "blank, but in use by the file table's bitmap",
                 lost,
             ),
             (
                 "ntfs-record-revived",
                 &report.revived,
-                "file records are marked as deleted, and their folder and the bitmap have them",
+                records,
+                "marked as deleted, but still listed by their folder and the bitmap",
                 "They are listed as files that exist. What is saved of them may be old.",
+            ),
+            (
+                "ntfs-clusters-shared",
+                &report.shared,
+                ["file", "files"],
+                "in clusters that another file has, too",
+                "In each such cluster is the data of one file at most. Nothing says of which.",
+            ),
+            (
+                "ntfs-clusters-free",
+                &report.unallocated,
+                ["file", "files"],
+                "in clusters that are free by the volume's bitmap",
+                "The file record is out of date, or the bitmap is. The data may be another file's.",
             ),
         ] {
             if tally.count > 0 {
-                let what = format!("{} {what}: {}.", tally.count, self.examples(tally));
+                let is = if tally.count == 1 { "is" } else { "are" };
+                let count = units::count(tally.count, one, many);
+                let what = format!("{count} {is} {what}: {}.", self.examples(tally));
                 self.add(code, Severity::Damage, what, meaning, COPY_ELSEWHERE);
             }
+        }
+        if report.bitmap_sectors > 0 {
+            let what = format!(
+                "The volume's bitmap lacks the clusters of many files, in {}.",
+                units::count(report.bitmap_sectors, "sector", "sectors")
+            );
+            let meaning =
+                "The files are read all the same. A write to the volume may destroy them.";
+            self.add("ntfs-bitmap-damaged", Severity::Warning, what, meaning, COPY_ELSEWHERE);
         }
         self
     }
@@ -248,21 +275,23 @@ impl List<'_> {
             self.add("ntfs-orphans", Severity::Warning, what, found, look);
         }
         if mended.nameless > 0 {
-            let what = format!("{} files have no name any more.", mended.nameless);
+            let what =
+                format!("{} without a name.", units::count(mended.nameless, "file", "files"));
             self.add("ntfs-nameless", Severity::Damage, what, found, look);
         }
         if mended.circles > 0 {
-            let what = format!("{} folders contain themselves or nest too deep.", mended.circles);
+            let what =
+                format!("Folders that contain themselves or nest too deep: {}.", mended.circles);
             self.add("ntfs-circles", Severity::Warning, what, found, look);
         }
         if mended.second_names > 0 {
-            let what = format!("{} folders have a second name.", mended.second_names);
+            let what = format!("Folders with a second name: {}.", mended.second_names);
             let meaning = "They are listed once. Nothing in them is missing.";
             self.add("ntfs-second-names", Severity::Warning, what, meaning, "Nothing.");
         }
         if mended.same_names > 0 {
             let what = format!(
-                "{} files have the name of another file in the same folder.",
+                "Files with the name of another file in the same folder: {}.",
                 mended.same_names
             );
             self.add("ntfs-same-names", Severity::Warning, what, found, look);
@@ -282,25 +311,4 @@ impl List<'_> {
         }
         names.join(", ")
     }
-}
-
-fn volume_information(volume: &Arc<Volume>) -> Option<VolumeInformation> {
-    let file = File::load(volume, known::VOLUME, &Vec::new).ok()?;
-    match &file.find(kind::VOLUME_INFORMATION, None)?.body {
-        Body::Resident(value) => VolumeInformation::parse(value),
-        Body::NonResident { .. } => None,
-    }
-}
-
-fn log_state(volume: &Arc<Volume>) -> Option<LogState> {
-    let read = || -> Result<Vec<u8>, NtfsError> {
-        let file = File::load(volume, known::LOG_FILE, &Vec::new)?;
-        let data = file.find(kind::DATA, None).ok_or_else(|| file.missing("data"))?;
-        let mut reader: DataReader = file.reader(volume, data)?;
-        let mut bytes = vec![0; log_file::RESTART_BYTES];
-        let n = reader.read(&mut bytes)?;
-        bytes.truncate(n);
-        Ok(bytes)
-    };
-    read().ok().map(|bytes| log_file::state(&bytes))
 }

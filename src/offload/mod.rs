@@ -2,7 +2,8 @@
 //! `lifeboat offload` and the guided rescue.
 
 use crate::destination::Destination;
-use crate::health::missing_parts;
+use crate::health::{Check, Level as CheckLevel, check_store};
+use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Stage};
 use crate::report;
 use crate::seal::Guard;
@@ -67,8 +68,9 @@ impl OffloadRequest {
         }
     }
 
-    /// Saves one store. A part that is missing is a loss, and so is one that may be on a volume
-    /// that could not be read (`closed`), and what differs from the store's seal.
+    /// Saves one store, after the quick check of it. What that finds makes the set an incomplete
+    /// one: a part that is missing, or that may be on a volume that could not be read, and
+    /// damage. What differs from the store's seal is a loss.
     ///
     /// # Errors
     /// A part of the store cannot be read at all; the destination refuses; the monitor was
@@ -77,7 +79,7 @@ impl OffloadRequest {
         &self,
         store: &Store,
         machine: &Machine,
-        closed: &[String],
+        check: &Check<'_>,
         destination: &dyn Destination,
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
@@ -86,12 +88,17 @@ impl OffloadRequest {
         let mut guard = Guard::of(store, monitor);
         let observer = guard.as_mut().map(|guard| guard.observer(monitor));
         let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
-        for finding in missing_parts(store, closed) {
-            monitor.finding(&finding);
+        let report = check_store(store, &Check { level: CheckLevel::Quick, ..*check }, monitor);
+        if monitor.is_cancelled() {
+            return Err(SetError::Cancelled { set: None });
         }
-        let lacks: Vec<String> = store.lacks(closed).iter().map(ToString::to_string).collect();
+        let found = Shortfalls {
+            lacks: store.lacks(check.closed).iter().map(ToString::to_string).collect(),
+            damage: damage(&report.findings),
+            closed: check.closed.to_vec(),
+        };
         let kind = (What::Store, store.kind.as_str());
-        self.save(parts?, kind, lacks, machine, observer, destination, monitor)
+        self.save(parts?, kind, found, machine, observer, destination, monitor)
     }
 
     /// Saves the folders of one volume.
@@ -107,7 +114,7 @@ impl OffloadRequest {
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &set.display);
         let kind = (What::Folder, "folder");
-        self.save(set.parts, kind, Vec::new(), machine, None, destination, monitor)
+        self.save(set.parts, kind, Shortfalls::default(), machine, None, destination, monitor)
     }
 
     #[allow(clippy::too_many_arguments)] // what two public ways in have in common
@@ -115,7 +122,7 @@ impl OffloadRequest {
         &self,
         parts: Vec<PlanPart>,
         (what, kind): (What, &str),
-        lacks: Vec<String>,
+        found: Shortfalls,
         machine: &Machine,
         observer: Option<&dyn MemberObserver>,
         destination: &dyn Destination,
@@ -134,7 +141,9 @@ impl OffloadRequest {
             },
             what,
             kind: kind.to_owned(),
-            lacks,
+            lacks: found.lacks,
+            damage: found.damage,
+            closed: found.closed,
             level: self.zstd_level(),
             any_level: self.level == Level::Auto,
             frame_bytes: self.frame_bytes.unwrap_or(defaults.frame_bytes),
@@ -148,4 +157,35 @@ impl OffloadRequest {
         };
         offload_with(&plan, destination, &options, observer, monitor)
     }
+}
+
+/// What a store lacks, before a byte of it is saved.
+#[derive(Default)]
+struct Shortfalls {
+    lacks: Vec<String>,
+    damage: Vec<String>,
+    closed: Vec<String>,
+}
+
+/// Findings about single files that are saved with a loss, and about missing parts, which the
+/// set lists in a place of their own.
+const ELSEWHERE: [&str; 5] =
+    ["primary-missing", "secondary-missing", "unreadable", "record-damaged", "encrypted-lost"];
+/// The number of findings that a set lists; it counts the others.
+const MAX_DAMAGE: usize = 20;
+
+/// The damage among a check's findings, for people.
+fn damage(findings: &[Finding]) -> Vec<String> {
+    let is_damage = |finding: &&Finding| {
+        finding.severity >= Severity::Damage && !ELSEWHERE.contains(&finding.code)
+    };
+    let all = || findings.iter().filter(is_damage);
+    let mut damage: Vec<String> = all()
+        .take(MAX_DAMAGE)
+        .map(|finding| format!("{}: {}", finding.path, finding.what))
+        .collect();
+    if let Some(more) = all().count().checked_sub(MAX_DAMAGE).filter(|more| *more > 0) {
+        damage.push(format!("{more} more findings; `lifeboat verify` on the store lists them"));
+    }
+    damage
 }

@@ -16,7 +16,7 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures) -> String {
     let mut html = String::from("<section>\n<h2>What was lost</h2>\n");
     let lost = rescue.totals.losses.max(figures.lost());
     if lost == 0 {
-        html.push_str(if rescue.lacks.is_empty() && figures.damaged == 0 {
+        html.push_str(if rescue.is_of_whole_store() && figures.damaged == 0 {
             "<p>Nothing. Every file that was found could be read completely, and all its metadata \
              was saved.</p>\n"
         } else {

@@ -34,6 +34,8 @@ pub(super) fn store_set(drives: &[&str]) -> Rescue {
         encryption: None,
         seal: None,
         lacks: Vec::new(),
+        damage: Vec::new(),
+        closed: Vec::new(),
         timings: None,
         files: Vec::new(),
     }

@@ -42,7 +42,7 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
         verdict.reasons.push(reason);
     };
     let lost = rescue.totals.losses.max(figures.lost());
-    if lost > 0 || rescue.end_state == EndState::SavedWithLosses {
+    if lost > 0 || rescue.end_state == EndState::SavedWithLosses && rescue.is_of_whole_store() {
         let losses = count(lost, "loss", "losses");
         let reason = if lost == 1 {
             "The loss is listed below, with its reason. Everything else was saved."
@@ -63,6 +63,15 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
     for lack in rescue.lacks.iter().take(26) {
         let lack = escape(&super::html::shorten(&sentence(lack), 300));
         say(Tone::Warn, "Saved, but the store is incomplete", format!("{lack}."));
+    }
+    for damage in rescue.damage.iter().take(26) {
+        let damage = escape(&super::html::shorten(&sentence(damage), 300));
+        say(Tone::Warn, "Saved, but the store was damaged", format!("{damage}."));
+    }
+    for volume in rescue.closed.iter().take(26) {
+        let volume = escape(&super::html::shorten(&sentence(volume), 300));
+        let reason = format!("{volume} could not be read. Another store may be there.");
+        say(Tone::Warn, "Saved, but a volume was not searched", reason);
     }
     if let Some(seal) = rescue.seal.as_ref().filter(|seal| seal.differs()) {
         let title = match seal.state {

@@ -25,6 +25,7 @@ use crate::model::metadata::{
 };
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
+use crate::model::units;
 use crate::ntfs::error::NtfsError;
 use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
@@ -205,14 +206,22 @@ impl NtfsTree {
         Some(comparison)
     }
 
-    /// Why a folder may have had more files than anything on the volume lists.
+    /// Why a folder may have had more files, or other names, than anything on the volume lists.
     fn doubt(&self, folder: Folder) -> Option<String> {
-        let damage = self.comparison(folder)?.damage.first()?.clone();
-        (self.suspects > 0).then(|| {
-            format!(
+        let comparison = self.comparison(folder)?;
+        let damage = comparison.damage.first()?;
+        if self.suspects > 0 {
+            return Some(format!(
                 "files may be missing from this folder: its list of names is damaged ({damage}), \
                  and file records of this volume are damaged ({})",
                 self.suspects
+            ));
+        }
+        let unlisted = units::count(comparison.forgotten.len() as u64, "name", "names");
+        (!comparison.forgotten.is_empty()).then(|| {
+            format!(
+                "its list of names is damaged ({damage}): {unlisted} in it could not be compared \
+                 with the file records"
             )
         })
     }
@@ -307,6 +316,16 @@ impl Tree for NtfsTree {
             let lost = "its file record is marked as deleted, although its folder and the file \
                         table still list it";
             facts.damaged.push(lost.to_owned());
+        }
+        if entry.has(entry_flag::SHARED) {
+            let shared = "another file has some of the same clusters: a part of its data may be \
+                          the other file's";
+            facts.damaged.push(shared.to_owned());
+        }
+        if entry.has(entry_flag::UNALLOCATED) {
+            let free = "some of its clusters are free by the volume's bitmap: a part of its data \
+                        may be another file's";
+            facts.damaged.push(free.to_owned());
         }
         if entry.is_directory() {
             facts.damaged.extend(self.doubt(Folder::Record(entry.record)));
@@ -429,9 +448,11 @@ impl Tree for NtfsTree {
     }
 
     fn is_damaged(&self, id: NodeId) -> bool {
-        const FLAGS: u8 = entry_flag::DAMAGED
+        const FLAGS: u16 = entry_flag::DAMAGED
             | entry_flag::REVIVED
             | entry_flag::OVERWRITTEN
+            | entry_flag::SHARED
+            | entry_flag::UNALLOCATED
             | entry_flag::RECORD_LOST
             | entry_flag::RENUMBERED;
         is_lost_folder(id)

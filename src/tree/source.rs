@@ -1,9 +1,10 @@
 //! From what a user names (an image, a device, a volume, a mounted folder) to
 //! trees of files.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fat::FatTree;
 use super::host::HostTree;
@@ -17,7 +18,7 @@ use crate::disk::{
 };
 use crate::model::advice::Advice;
 use crate::model::finding::{Finding, Severity};
-use crate::model::monitor::Monitor;
+use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::{NtName, NtPath};
 
 /// Why a source cannot be opened.
@@ -162,7 +163,7 @@ impl Source {
         // Only the device shows what no partition table leads to.
         let unsearched = match via {
             Some(Via::Host) => Unsearched::Nothing,
-            _ => disk.find_lost(options.depth, &|| monitor.is_cancelled()),
+            _ => find_lost(&mut disk, options.depth, monitor),
         };
         let none = Keyring::default();
         let keys: &dyn KeySource = options.keys.as_deref().unwrap_or(&none);
@@ -205,6 +206,25 @@ impl Source {
         }
         Self { display: disk.display, volumes }
     }
+}
+
+/// Searches for lost volumes. Most searches end at once; one that takes longer is shown.
+fn find_lost(disk: &mut Disk, depth: Depth, monitor: &dyn Monitor) -> Unsearched {
+    const AT_ONCE: Duration = Duration::from_secs(1);
+    let total_bytes = disk.device.len();
+    let name = format!("{}, lost volumes", disk.display);
+    let begun = Instant::now();
+    let is_shown = Cell::new(false);
+    disk.find_lost(depth, &|bytes| {
+        if !is_shown.get() && begun.elapsed() > AT_ONCE {
+            is_shown.set(true);
+            monitor.stage(Stage::Scan, &name);
+        }
+        if is_shown.get() {
+            monitor.progress(Progress { bytes, total_bytes, ..Progress::default() });
+        }
+        monitor.is_cancelled()
+    })
 }
 
 /// Whether the user named a source, or wants all that is attached.

@@ -84,7 +84,8 @@ fn compressed_stores_with_a_password_and_in_pieces() {
 
 #[test]
 fn stores_among_leftovers_and_decoys() {
-    stock_tools_unpack("leftovers", 0);
+    // The wipe got some of the files of one of the stores.
+    stock_tools_unpack("leftovers", 3);
 }
 
 #[test]
@@ -256,9 +257,26 @@ fn a_store_can_be_chosen_by_id_or_by_path() {
     let image = Guarded::fixture("leftovers");
     let dest = tempfile::tempdir().unwrap();
     let path = r"C:\_SMSTaskSequence\UserState";
-    let sets = offload(&image, dest.path(), 0, &["--store", path]);
+    let sets = offload(&image, dest.path(), 3, &["--store", path]);
     assert_eq!(sets.len(), 1);
-    assert_eq!(rescue_json(&sets[0])["parts"][0]["path"], "_SMSTaskSequence/UserState");
+    let rescue = rescue_json(&sets[0]);
+    assert_eq!(rescue["parts"][0]["path"], "_SMSTaskSequence/UserState");
+    // A store that the wipe damaged is not "saved", though every file that is left was.
+    assert_eq!(
+        (&rescue["end_state"], &rescue["totals"]["losses"]),
+        (&"incomplete".into(), &0.into())
+    );
+    assert!(rescue["damage"][0].as_str().unwrap().contains("deleted, by the wipe"), "{rescue}");
+    assert!(rescue["closed"][0].as_str().unwrap().contains("BitLocker"), "{rescue}");
+    let text = std::fs::read_to_string(sets[0].join("RESTORE.txt")).unwrap();
+    for words in ["DAMAGED:   C:", "NOT READ:  ", "THE STORE WAS NOT WHOLE", "Losses:    none of"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    for command in ["verify", "list"] {
+        let again = lifeboat(&[command, sets[0].to_str().unwrap()]);
+        assert!(again.stdout.contains("DAMAGED"), "{command}: {}", again.stdout);
+    }
+    lifeboat(&["verify", sets[0].to_str().unwrap()]).expect(3);
     let nothing = ["offload", image.arg(), "--to", dest.path().to_str().unwrap(), "--store", "0"];
     let run = lifeboat(&nothing).expect(4);
     assert!(run.stderr.contains("no store '0'"), "{}", run.stderr);

@@ -61,7 +61,8 @@ fn paths_that_are_named_exist() {
     for (path, text) in documents() {
         for word in code(&text).flat_map(str::split_whitespace) {
             let first = word.split('/').next().unwrap_or_default();
-            let ours = ["src", "scripts", "tests", "docs", "fuzz", "pe-build"].contains(&first);
+            let ours = ["src", "scripts", "tests", "docs", "fuzz", "pe-build", "selftest"]
+                .contains(&first);
             // What a run leaves behind is not in the repository.
             let left_behind = word.contains("/target") || word.starts_with("fuzz/artifacts");
             if ours && word.contains('/') && !word.contains('*') && !left_behind {
@@ -92,7 +93,7 @@ fn the_map_has_every_room() {
 fn the_oldest_compiler_is_the_same_everywhere() {
     let manifest = read("Cargo.toml");
     let version = between(&manifest, "rust-version = \"", "\"").next().unwrap();
-    for member in ["tests/maker/Cargo.toml", "tests/support/Cargo.toml"] {
+    for member in ["tests/maker/Cargo.toml", "tests/support/Cargo.toml", "selftest/Cargo.toml"] {
         assert!(read(member).contains(&format!("rust-version = \"{version}\"")), "{member}");
     }
     assert!(read("docs/development/building.md").contains(&format!("Rust {version} or newer")));

@@ -30,6 +30,7 @@ impl Release {
         let dir = tempfile::tempdir().unwrap();
         let exe = dir.path().join("any.exe");
         fs::write(&exe, "MZ, and no program").unwrap();
+        fs::write(dir.path().join("lifeboat-selftest.exe"), "MZ, another").unwrap();
         let out = dir.path().join("out");
         let script = root().join("scripts/release.sh");
         let line = format!(
@@ -85,6 +86,9 @@ fn everything_that_is_promised_is_in_it(release: &Release) {
         "sbom.cdx.json",
         "x64/lifeboat.exe",
         "x86/lifeboat.exe",
+        "x64/lifeboat-selftest.exe",
+        "x86/lifeboat-selftest.exe",
+        "scripts/windows/usmt.ps1",
         "docs/reference/commands.md",
         "docs/run.svg",
         "docs/man/lifeboat-offload.1",
@@ -131,9 +135,12 @@ fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
     assert_eq!((&bom["bomFormat"], &bom["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
     assert!(bom["serialNumber"].as_str().unwrap().starts_with("urn:uuid:"));
     let programs = bom["metadata"]["component"]["components"].as_array().unwrap();
-    assert_eq!(programs.len(), 2);
+    assert_eq!(programs.len(), 4);
+    let selftest = release.exe.with_file_name("lifeboat-selftest.exe");
     for program in programs {
-        assert_eq!(program["hashes"][0]["content"], program::sha256_of(&release.exe));
+        let is_selftest = program["name"].as_str().unwrap().starts_with("lifeboat-selftest.exe (");
+        let file = if is_selftest { &selftest } else { &release.exe };
+        assert_eq!(program["hashes"][0]["content"], program::sha256_of(file));
     }
 
     let locked = locked();
@@ -163,6 +170,15 @@ fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
     }
     for only_builds in ["cc", "embed-resource", "serde_derive", "thiserror-impl"] {
         assert!(building.contains(only_builds), "{only_builds}: {building:?}");
+    }
+    // The list is lifeboat's; what the other program has is a part of it.
+    let selftest = fs::read_to_string(root().join("selftest/Cargo.toml")).unwrap();
+    let selftest: toml::Table = toml::from_str(&selftest).unwrap();
+    let windows = &selftest["target"]["cfg(windows)"]["dependencies"];
+    for table in [&selftest["dependencies"], windows] {
+        for name in table.as_table().unwrap().keys() {
+            assert!(linked.contains(name), "{name} is in no list of parts");
+        }
     }
     for never in ["pavao", "rustix", "proptest", "boon", "clap_mangen", "ntfs"] {
         assert!(!linked.contains(never) && !building.contains(never), "{never} is for others");

@@ -202,7 +202,7 @@ fn a_missing_part_is_shown_on_every_page() {
     assert!(desk.go_to_usb().contains("SAVE NOW"));
     desk.terminal.press(&["Enter"]);
     let end = desk.terminal.wait_for("Next ");
-    assert!(end.contains("SAVED WITH LOSSES") && end.contains("MISSING"), "{end}");
+    assert!(end.contains("INCOMPLETE") && end.contains("MISSING"), "{end}");
     golden::compare("part-missing.txt", &end);
     desk.terminal.press(&["Enter"]);
     desk.ended(3);
@@ -215,7 +215,7 @@ fn losses_are_listed_and_scroll() {
     desk.start("guide disk.img --to usb");
     let stores = desk.terminal.wait_for("2 of 5");
     golden::compare("stores-damaged.txt", &stores);
-    assert!(stores.contains("WARNING"), "{stores}");
+    assert!(stores.contains("DAMAGE"), "{stores}");
     desk.go_to_usb();
     desk.terminal.press(&["Enter"]);
     let end = desk.terminal.wait_for("Next ");

@@ -175,10 +175,10 @@ fn torn_bad_and_foreign_records_cost_themselves_only() {
     assert_eq!(codes(&tree), ["ntfs-record-damaged", "ntfs-record-bad", "ntfs-record-foreign"]);
     let what: Vec<_> = tree.findings().into_iter().map(|finding| finding.what).collect();
     assert!(
-        what[0].contains(&format!("1 file records are damaged in part: {FILES}/file 0.")),
+        what[0].contains(&format!("1 file record is damaged in part: {FILES}/file 0.")),
         "{what:?}"
     );
-    assert!(what[1].starts_with("2 file records cannot be understood"), "{what:?}");
+    assert!(what[1].starts_with("2 file records are malformed"), "{what:?}");
     assert!(what[1].contains(&format!("record {}", record("file 2"))), "{what:?}");
 
     // The folder's index still has the names of those that are gone.
@@ -341,7 +341,7 @@ fn the_records_win_over_a_broken_index() {
     });
     let tree = open(&image);
     assert_eq!(walk(&tree), expected);
-    assert_eq!(tree.findings(), []);
+    assert_eq!(codes(&tree), ["ntfs-clusters-shared"], "$LogFile is there");
     let findings = damage::index_findings(&tree);
     let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["ntfs-index-damaged", "ntfs-index-forgot"]);
@@ -642,6 +642,60 @@ fn a_record_that_lost_its_in_use_bit_alone_is_a_file_still() {
 }
 
 #[test]
+fn files_with_the_same_clusters_or_with_free_ones_are_in_doubt() {
+    need!("fuse");
+    let image = image();
+    let sound = open(&image);
+    let expected = walk(&sound);
+    let path = |i: u32| format!("{FILES}/file {i}");
+    let record = |i: u32| number(sound.lookup(&path(i).as_str().into()).unwrap());
+    // The first run has a byte of length and two of place, or three.
+    let place = |record: &[u8]| {
+        let at = damage::runs(record, kind::DATA, 0);
+        at + 2..at + 2 + usize::from(record[at] >> 4)
+    };
+    let mut theirs = Vec::new();
+    patch_record(&image, record(3), |record| theirs = record[place(record)].to_vec());
+    patch_record(&image, record(4), |record| {
+        let own = place(record);
+        record[own].copy_from_slice(&theirs);
+    });
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-clusters-shared"]);
+    let what = &tree.findings()[0].what;
+    assert!(what.starts_with("2 files are in clusters that another"), "{what}");
+    assert_eq!(walk(&tree), expected);
+    for i in [3, 4] {
+        let doubts = doubts(&tree, &path(i));
+        assert!(doubts[0].starts_with("another file has some of the same clusters"), "{doubts:?}");
+        assert!(tree.is_damaged(tree.lookup(&path(i).as_str().into()).unwrap()));
+    }
+    assert_eq!(doubts(&tree, &path(5)), [] as [&str; 0]);
+
+    // At 31 MiB of 32, where nothing is.
+    patch_record(&image, record(4), |record| {
+        let own = place(record);
+        let new = u32::to_le_bytes((31 << 20) / 4096);
+        record[own.clone()].copy_from_slice(&new[..own.len()]);
+    });
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-clusters-free"]);
+    assert!(doubts(&tree, &path(4))[0].starts_with("some of its clusters are free"));
+    assert_eq!(doubts(&tree, &path(3)), [] as [&str; 0]);
+}
+
+#[test]
+fn a_bad_sector_of_the_cluster_bitmap_costs_no_file_its_good_name() {
+    need!("fuse");
+    let image = image();
+    let bitmap = damage::first_cluster(&image, 6, kind::DATA);
+    image.overwrite(bitmap, &[0; 512]);
+    let tree = open(&image);
+    assert_eq!(codes(&tree), ["ntfs-bitmap-damaged"]);
+    assert_eq!(doubts(&tree, &format!("{FILES}/file 3")), [] as [&str; 0]);
+}
+
+#[test]
 fn a_name_whose_record_was_used_again_is_a_name_still() {
     need!("fuse");
     let image = image();
@@ -716,14 +770,14 @@ fn an_index_block_of_another_folder_or_place_is_not_believed() {
     let damaged: Vec<_> = findings.iter().filter(|f| f.code == "ntfs-index-damaged").collect();
     assert_eq!(damaged.len(), 2, "{findings:?}");
     assert!(damaged.iter().all(|f| f.what.contains("are of another folder")), "{damaged:?}");
-    // At another place of the same index: all records are sound, so nothing is in doubt.
+    // At another place of the same index: the names of the other block are the records' alone.
     image.overwrite(a, &first);
     image.overwrite(b, &image.bytes(b + 4096, 4096));
     let tree = open(&image);
     assert_eq!(walk(&tree), expected);
     let findings = damage::index_findings(&tree);
     assert!(findings[0].what.contains("it is the block at cluster"), "{findings:?}");
-    assert_eq!(doubts(&tree, "b"), [] as [&str; 0]);
+    assert!(doubts(&tree, "b")[0].contains("21 names in it could not be compared"));
     // A record that cannot be read may have been one of this folder's.
     let other = number(sound.lookup(&"other/folder/x".into()).unwrap());
     image.overwrite(record_offset(&image, other), b"BAAD");

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::disk::Device;
+use lifeboat::health::Check;
 use lifeboat::model::monitor::Silent;
 use lifeboat::offload::OffloadRequest;
 use lifeboat::set::format::hash::sha256_hex;
@@ -163,7 +164,7 @@ fn offload(device: Broken, is_store: bool) -> End {
     let saved = if is_store {
         let (stores, _) = find_stores(&volumes, &Silent);
         let Some(store) = stores.first() else { return End::Failed };
-        request.save_store(store, &machine, &[], &*to, &Silent)
+        request.save_store(store, &machine, &Check::default(), &*to, &Silent)
     } else {
         let root = [FolderPath::parse("\\").unwrap()];
         let (mut sets, _) = folders(&root, &volumes);

@@ -101,6 +101,8 @@ fn each_finding_is_shown_by_its_own_harm_and_by_no_sound_set() {
     }
     let lacking = OffloadOptions { lacks: vec!["the part on drive D:".to_owned()], ..options() };
     assert_eq!(shown(&tree(), &lacking, |_| ()), ["set-lacks-part"]);
+    let damaged = OffloadOptions { damage: vec!["12 files were deleted".into()], ..options() };
+    assert_eq!(shown(&tree(), &damaged, |_| ()), ["set-of-damaged-store"]);
     assert_eq!(shown(&broken_store(), &options(), |_| ()), ["set-has-losses"]);
 }
 
@@ -122,7 +124,7 @@ fn errors_of_the_manifest_alone_are_told_apart_from_damaged_data() {
 fn every_code_about_sets_is_shown_by_a_test() {
     let shown = |code: &str| {
         HARMS.iter().any(|(name, _)| *name == code)
-            || ["set-lacks-part", "set-has-losses"].contains(&code)
+            || ["set-lacks-part", "set-has-losses", "set-of-damaged-store"].contains(&code)
     };
     let sets = ELSEWHERE.iter().map(|(code, _)| *code).filter(|code| code.starts_with("set-"));
     let missing: Vec<_> = sets.filter(|code| !shown(code)).collect();

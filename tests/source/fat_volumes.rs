@@ -397,6 +397,104 @@ fn fat_chains_that_cannot_be_are_holes_or_doubts() {
 }
 
 #[test]
+fn a_fat_folder_whose_chain_was_cut_is_in_doubt() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let image = fat(dir.path(), "16", 20 * MIB);
+    // Names of one entry each: the cut is between two of them.
+    run("mmd", &["-i", text(&image), "::/SHORT"]);
+    for i in 0..100 {
+        let file = dir.path().join(format!("F{i}.TXT"));
+        fs::write(&file, "x").unwrap();
+        run("mcopy", &["-i", text(&image), text(&file), "::/SHORT/"]);
+    }
+    let sound = Volume::new(fs::read(&image).unwrap());
+    is_without_doubt(&sound.open());
+    let first = sound.first_cluster(sound.entry(b"SHORT      "));
+    let mut volume = sound.clone();
+    volume.link(first, 0xFFFF);
+    let tree = volume.open();
+    assert_eq!(names(&tree, "SHORT"), sound.cluster / 32 - 2);
+    let said = doubts(&tree, "SHORT");
+    assert!(said[0].contains("1 piece of a folder belongs to no folder"), "{said:?}");
+    assert_eq!(doubts(&tree, "store"), [] as [&str; 0]);
+    fs::write(&image, &volume.bytes).unwrap();
+    let to = dir.path().join("sets");
+    let guarded = Guarded::new(image.clone());
+    lifeboat(&["offload", guarded.arg(), "--path", r"\SHORT", "--to", text(&to)]).expect(3);
+    drop(guarded);
+
+    // The entry of a folder is lost: what was in it is somewhere.
+    let mut volume = sound.clone();
+    let entry = volume.entry(b"STORE      ");
+    volume.bytes[entry] = 0xE5;
+    fs::write(&image, &volume.bytes).unwrap();
+    let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(3);
+    assert!(found.stdout.contains("fat-folders-lost"), "{}{}", found.stdout, found.stderr);
+    assert!(found.stdout.contains("Files listed there:"), "{}", found.stdout);
+    assert!(found.stdout.contains("USMT"), "{}", found.stdout);
+}
+
+#[test]
+fn a_store_on_a_stick_that_was_cleaned_is_found() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    for bits in ["16", "32"] {
+        let volume = fs::read(fat(dir.path(), bits, 64 * MIB)).unwrap();
+        let disk = [vec![0; 1 << 20], volume, vec![0; 8 << 20]].concat();
+        let image = dir.path().join("cleaned.img");
+        fs::write(&image, &disk).unwrap();
+        let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(0);
+        assert!(found.stdout.contains("lost partition at byte 1048576"), "{}", found.stdout);
+        assert!(found.stdout.contains("compressed, volume-1:"), "{}", found.stdout);
+    }
+}
+
+#[test]
+fn fat_files_with_the_same_clusters_further_on_are_in_doubt() {
+    need!("mkfs.vfat", "mcopy");
+    let dir = tempfile::tempdir().unwrap();
+    let sound = Volume::new(fs::read(fat(dir.path(), "16", 20 * MIB)).unwrap());
+    let large = sound.first_cluster(sound.entry(b"LARGE      "));
+    let store = sound.first_cluster(sound.entry(b"USMT    MIG"));
+    let mut volume = sound.clone();
+    // The chain of one leads into the other.
+    volume.link(store, large + 20);
+    let tree = volume.open();
+    for path in ["store/large", "store/USMT/USMT.MIG"] {
+        let doubts = doubts(&tree, path);
+        assert!(doubts[0].contains("same clusters"), "{path}: {doubts:?}");
+    }
+    assert_eq!(doubts(&tree, "many/file number 39"), [] as [&str; 0]);
+}
+
+#[test]
+fn exfat_files_in_clusters_that_the_bitmap_does_not_have_are_in_doubt() {
+    need!("fuse", "loop", "mkfs.exfat", "mount.exfat-fuse");
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(exfat(dir.path())).unwrap();
+    let number = |at: usize, len: usize| {
+        bytes[at..at + len].iter().rev().fold(0_usize, |n, byte| n << 8 | usize::from(*byte))
+    };
+    let sector = 1 << bytes[0x6C];
+    let cluster = sector << bytes[0x6D];
+    let place = |number: usize| number * cluster;
+    let data = number(0x58, 4) * sector;
+    let root = data + place(number(0x60, 4) - 2);
+    let entry = (root..).step_by(32).find(|at| bytes[*at] == 0x81).unwrap();
+    let bitmap = data + place(number(entry + 0x14, 4) - 2);
+    let tree = open(memory(bytes.clone())).unwrap();
+    let path = "store/large";
+    let id = tree.lookup(&NtPath::from(path)).unwrap();
+    let at = usize::try_from(tree.node(id).unwrap().position.unwrap()).unwrap();
+    let first = (at - data) / cluster;
+    bytes[bitmap + first / 8] &= !(1 << (first % 8));
+    let tree = open(memory(bytes)).unwrap();
+    assert!(doubts(&tree, path)[0].contains("free by the volume's bitmap"));
+    assert_eq!(doubts(&tree, "store/USMT/USMT.MIG"), [] as [&str; 0]);
+}
+
+#[test]
 fn fat32_says_which_table_counts() {
     need!("mkfs.vfat", "mcopy");
     let dir = tempfile::tempdir().unwrap();

@@ -83,6 +83,20 @@ fn what_ddrescue_did_not_read_is_a_hole_by_name() {
     // Beside the image, and by name.
     image.map("disk.img.map", at);
     let run = offload("beside", 3, &[]);
+    // Of two, each counts; and the comments at the start may be another program's.
+    let own = fs::read_to_string(image.path("disk.img.map")).unwrap();
+    let all_read = own.replace("0x200 -\n", "0x200 +\n");
+    assert_ne!(own, all_read);
+    fs::write(image.path("disk.map"), &all_read).unwrap();
+    offload("of two", 3, &[]);
+    fs::write(image.path("disk.img.map"), &all_read).unwrap();
+    offload("all read", 0, &[]);
+    let lines = own.lines().filter(|line| !line.starts_with('#'));
+    let bare: String = lines.map(|line| format!("{line}\n")).collect();
+    fs::write(image.path("disk.map"), format!("# by somebody\n{bare}")).unwrap();
+    offload("without its comments", 3, &[]);
+    fs::remove_file(image.path("disk.map")).unwrap();
+    fs::write(image.path("disk.img.map"), &own).unwrap();
     fs::rename(image.path("disk.img.map"), image.path("elsewhere")).unwrap();
     let elsewhere = image.path("elsewhere");
     let named = offload("named", 3, &["--mapfile", text(&elsewhere)]);

@@ -60,7 +60,7 @@ fn a_set_without_a_part_says_so_in_every_command() {
             lifeboat(&["offload", image.arg(), "--to", text(dest.path()), "--json"]).expect(3);
         assert_eq!(of(&run, code).len(), 1, "{}", run.stdout);
         let (set, rescue) = rescue_of(dest.path());
-        assert_eq!(rescue["end_state"], "saved-with-losses");
+        assert_eq!(rescue["end_state"], "incomplete");
         assert_eq!(rescue["totals"]["losses"], 0);
         assert_eq!(run.events("set")[0]["lacks"], rescue["lacks"]);
         never_green(&set, words);
@@ -80,8 +80,9 @@ fn a_store_that_lists_all_its_parts_is_green_beside_a_locked_volume() {
     assert_eq!(closed["severity"], "warning");
     assert!(closed["what"].as_str().unwrap().contains("manage-bde -unlock"), "{closed}");
     let summary = &run.events("summary")[0];
-    assert_eq!((&summary["warnings"], &summary["losses"]), (&json!(1), &json!(0)));
+    assert!(summary["warnings"].as_u64() >= Some(1) && summary["losses"] == 0, "{summary}");
     let (_, rescue) = rescue_of(&dest);
+    assert!(rescue["closed"][0].as_str().unwrap().contains("BitLocker"), "{rescue}");
     assert_eq!((&rescue["end_state"], &rescue["lacks"]), (&json!("saved"), &Value::Null));
 }
 
@@ -134,7 +135,7 @@ fn a_part_that_a_locked_volume_may_hold_is_never_green() {
     let finding = &of(&run, "parts-unknown")[0];
     assert!(finding["what"].as_str().unwrap().contains("locked.img"), "{finding}");
     let (set, rescue) = rescue_of(&sets);
-    assert_eq!(rescue["end_state"], "saved-with-losses");
+    assert_eq!(rescue["end_state"], "incomplete");
     never_green(&set, "a part may be missing");
     let run = lifeboat(&["verify", image.arg(), text(&locked), "--json"]).expect(0);
     assert_eq!(of(&run, "parts-unknown").len(), 1, "{}", run.stdout);

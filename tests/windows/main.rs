@@ -11,6 +11,7 @@ mod pe_image;
 mod resources;
 mod restore;
 mod scripts;
+mod selftest;
 mod two_ways;
 mod usmtutils;
 mod wine;

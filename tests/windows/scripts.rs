@@ -353,3 +353,25 @@ fn the_boot_image_s_builder_names_each_step() {
         assert!(ran.stdout.contains(why), "{args:?}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn a_folder_set_is_restored_by_its_own_script_into_a_folder_with_a_backslash_at_the_end() {
+    let stick = need!(Stick::new('r'));
+    fs::create_dir_all(stick.path("files/papers")).unwrap();
+    fs::write(stick.path("files/papers/letter.txt"), "Dear Bob").unwrap();
+    let exe = stick.path("my tools/lifeboat.exe");
+    let args = ["offload", "R:\\files", "--path", "\\papers", "--to", "R:\\sets"];
+    let ran = stick.wine.run(&exe, &args);
+    assert!([0, 3].contains(&ran.code), "{}\n{}", ran.stdout, ran.stderr);
+    let sets = stick.sets("sets");
+    let name = sets[0].file_name().unwrap().to_str().unwrap();
+    fs::copy(&exe, stick.path("sets/lifeboat.exe")).unwrap();
+    let script = format!("R:\\sets\\{name}\\restore.cmd");
+    for (to, at) in [("R:\\out\\", "out"), ("R:\\two words\\", "two words")] {
+        let ran = stick.wine.run_with(Path::new("cmd"), &["/c", &script, to, "/y"], &[]);
+        // Wine's drives keep no owners.
+        assert_eq!(ran.code, 3, "{to}: {}\n{}", ran.stdout, ran.stderr);
+        let mut found = walkdir::WalkDir::new(stick.path(at)).into_iter().filter_map(Result::ok);
+        assert!(found.any(|entry| entry.file_name() == "letter.txt"), "{to}: {}", ran.stdout);
+    }
+}

@@ -19,8 +19,8 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
     let rescue = set.rescue();
     out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
     out.say(&format!("{} ({}, {})", set.display(), rescue.kind, rescue.created));
-    for lack in &rescue.lacks {
-        out.field("MISSING", lack);
+    for (label, text) in rescue.shortfalls() {
+        out.field(label, text);
     }
     let mut exit = Exit::Done;
     let totals = rescue.totals;

@@ -10,6 +10,7 @@ use crate::cli::output::Out;
 use crate::cli::{folder, keys, sets, sources};
 use crate::destination::Destination;
 use crate::destination::preflight::{Preflight, preflight};
+use crate::health::Check;
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::offload::OffloadRequest;
@@ -110,7 +111,12 @@ impl Job<'_> {
         }
         let mut exit = Exit::Done;
         for store in &stores {
-            if self.store(store, &found.machine, &found.closed)?.1 != Exit::Done {
+            let check = Check {
+                capture: found.logs.capture_of(store, &found.stores),
+                closed: &found.closed,
+                ..Check::default()
+            };
+            if self.store(store, &found.machine, &check)?.1 != Exit::Done {
                 exit = Exit::Losses;
             }
         }
@@ -125,10 +131,10 @@ impl Job<'_> {
         &self,
         store: &Store,
         machine: &Machine,
-        closed: &[String],
+        check: &Check<'_>,
     ) -> Result<(Outcome, Exit)> {
         let out = self.out;
-        let outcome = self.request.save_store(store, machine, closed, self.target, out);
+        let outcome = self.request.save_store(store, machine, check, self.target, out);
         out.clear();
         let outcome = outcome?;
         self.show(&outcome);
@@ -172,16 +178,13 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
             "end_state": end_state,
             "totals": totals,
             "lacks": outcome.rescue.lacks,
+            "damage": outcome.rescue.damage,
             "set_bytes": packed,
             "resumed_frames": outcome.resumed_frames,
             "encryption": outcome.rescue.encryption.as_ref().map(|encryption| &encryption.how),
         }),
     );
-    let word = match end_state {
-        EndState::Saved => "Saved",
-        EndState::SavedWithLosses => "SAVED WITH LOSSES",
-    };
-    out.result(&format!("{word}: {}", target.display(&outcome.set)));
+    out.result(&format!("{}: {}", end_state.words(), target.display(&outcome.set)));
     out.result(&format!(
         "  {}, {}, {} compressed to {}",
         units::count(totals.files, "file", "files"),
@@ -189,8 +192,8 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
         units::bytes(totals.bytes),
         units::bytes(packed)
     ));
-    for lack in &outcome.rescue.lacks {
-        out.field("MISSING", lack);
+    for (label, text) in outcome.rescue.shortfalls() {
+        out.field(label, text);
     }
     if totals.losses > 0 {
         out.result(&format!(

@@ -46,11 +46,12 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         out.result(&format!("  The previous store is kept as {kept}"));
     }
     let differs = sealed.is_some_and(|s| seal::tell(&shown, &s, Looked::Bytes, out));
-    for lack in &rescue.lacks {
-        out.field("MISSING", lack);
+    for (label, text) in rescue.shortfalls() {
+        out.field(label, text);
     }
     advise(&whole, rescue, out);
-    Ok(if losses > 0 || differs || !rescue.lacks.is_empty() { Exit::Losses } else { Exit::Done })
+    let is_all = losses == 0 && !differs && rescue.is_of_whole_store();
+    Ok(if is_all { Exit::Done } else { Exit::Losses })
 }
 
 /// The part of one drive.

@@ -150,7 +150,7 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
     };
     out.clear();
     let lost = verified.rescue.totals.losses;
-    let lacks = &verified.rescue.lacks;
+    let rescue = &verified.rescue;
     let verdict = match (verified.damage, level) {
         (0, Level::Full) if keys.is_none() => {
             "OK: the hash of every file matches. The set is encrypted: its contents were not \
@@ -175,19 +175,19 @@ fn verify_set(set: &str, args: &Verify, out: Out) -> Result<Exit> {
             "damage": verified.damage,
             "members_hit": verified.members_hit,
             "losses": lost,
-            "lacks": lacks,
+            "lacks": rescue.lacks,
         }),
     );
     out.result(&format!("Set {set}"));
     out.result(&format!("  verdict  {verdict}"));
-    for lack in lacks {
-        out.field("MISSING", lack);
+    for (label, text) in rescue.shortfalls() {
+        out.field(label, text);
     }
     if lost > 0 {
         out.result(&format!("  saved with {lost} losses: lifeboat list shows each"));
     }
     let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
     let differs = sealed.is_some_and(|sealed| seal::tell(set, &sealed, looked, out));
-    let is_all = lost == 0 && lacks.is_empty();
+    let is_all = lost == 0 && rescue.is_of_whole_store();
     Ok(if verified.damage > 0 || !is_all || differs { Exit::Losses } else { Exit::Done })
 }

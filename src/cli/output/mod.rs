@@ -215,10 +215,7 @@ impl Output {
         if self.json {
             self.event("error", &json!({"what": what, "action": action, "exit_code": exit_code}));
         } else if self.prints() {
-            let _ = writeln!(std::io::stderr(), "error: {}", visible(what));
-            if !action.is_empty() {
-                let _ = writeln!(std::io::stderr(), "Fix: {}", visible(action));
-            }
+            say_failure(what, action);
         }
     }
 
@@ -255,9 +252,23 @@ pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCo
             let _ = writeln!(std::io::stdout(), "{event}");
         }
     } else {
-        let _ = writeln!(std::io::stderr(), "error: {}\nFix: {}", visible(what), visible(action));
+        say_failure(what, action);
     }
     (*exit).into()
+}
+
+/// A failure for people. Scripts, which read a pipe, have each part on a line.
+fn say_failure(what: &str, action: &str) {
+    let mut err = std::io::stderr();
+    let is_terminal = err.is_terminal();
+    for (label, text) in [("error: ", what), ("Fix: ", action)] {
+        let text = visible(text);
+        let _ = match (text.is_empty(), is_terminal) {
+            (true, _) => Ok(()),
+            (_, true) => writeln!(err, "{}", wrapped(label, &" ".repeat(label.len()), &text)),
+            (_, false) => writeln!(err, "{label}{text}"),
+        };
+    }
 }
 
 /// The type of a log line; CMTrace colors by it.
@@ -414,7 +425,14 @@ impl Monitor for Output {
         // all.
         if self.prints() && (self.verbose || count <= 20) {
             self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "{}", visible(&text));
+                let mut err = std::io::stderr();
+                let _ = if err.is_terminal() {
+                    let head = format!("lost ({}): {}", loss.kind, loss.path);
+                    let _ = writeln!(err, "{}", visible(&head));
+                    writeln!(err, "{}", wrapped("  ", "  ", &visible(&loss.detail)))
+                } else {
+                    writeln!(err, "{}", visible(&text))
+                };
             });
         }
         if self.prints() && !self.verbose && count == 21 {
@@ -461,26 +479,15 @@ const COLUMNS: usize = 80;
 /// `text` after `first`, further lines after `rest`, wrapped at spaces to 80
 /// columns. A longer word (a path) is not broken, so that it can be copied.
 fn wrapped(first: &str, rest: &str, text: &str) -> String {
-    let mut lines = first.to_owned();
-    let mut column = first.chars().count();
-    let mut is_start = true;
-    for word in text.split(' ') {
-        let width = word.chars().count();
-        if !is_start && column + 1 + width > COLUMNS {
-            lines.push('\n');
-            lines.push_str(rest);
-            column = rest.chars().count();
-            is_start = true;
-        }
-        if !is_start {
-            lines.push(' ');
-            column += 1;
-        }
-        lines.push_str(word);
-        column += width;
-        is_start = false;
-    }
-    lines
+    // Paths stay whole, so that they can be copied.
+    let options = textwrap::Options::new(COLUMNS)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    textwrap::fill(text, options)
 }
 
 /// A stage, for people.

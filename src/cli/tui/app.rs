@@ -467,7 +467,9 @@ impl App {
             Key::Stop => self.question = Some(Question::Quit),
             Key::Enter => {
                 if let (Some(found), Some(to)) = (&self.found, &self.checked) {
-                    let stores = self.left().map(|(number, seen)| (number, seen.store.clone()));
+                    let stores = self
+                        .left()
+                        .map(|(number, seen)| (number, seen.store.clone(), seen.capture.clone()));
                     let order = Order {
                         stores: stores.collect(),
                         machine: found.machine.clone(),

@@ -24,6 +24,7 @@ use crate::offload::OffloadRequest;
 use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::writer::Outcome;
 use crate::tree::source::SourceVolume;
+use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Machine, Store, Survey};
 
 /// The result of a job.
@@ -37,8 +38,8 @@ pub(super) enum Done {
 pub(super) struct Seen {
     pub(super) store: Store,
     pub(super) survey: Survey,
-    /// The time of the capture, if the logs have it.
-    pub(super) captured: Option<String>,
+    /// The capture in the logs, and whether its command line has the store's path.
+    pub(super) capture: Option<(UsmtRun, bool)>,
     /// Findings of the quick check.
     pub(super) findings: Vec<Finding>,
 }
@@ -99,8 +100,8 @@ pub(super) struct Checked {
 
 /// What to save, and the destination.
 pub(super) struct Order {
-    /// With their numbers in the list of stores.
-    pub(super) stores: Vec<(usize, Store)>,
+    /// With their numbers in the list of stores, and their captures.
+    pub(super) stores: Vec<(usize, Store, Option<(UsmtRun, bool)>)>,
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
@@ -144,8 +145,8 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             let capture = found.logs.capture_of(&store, &found.stores);
             let check = Check { capture, closed: &found.closed, ..Check::default() };
             let findings = check_store(&store, &check, out).findings;
-            let captured = capture.and_then(|(run, _)| run.time()).map(|time| time.to_string());
-            seen.push(Seen { store, survey, captured, findings });
+            let capture = capture.map(|(run, is_named)| (run.clone(), is_named));
+            seen.push(Seen { store, survey, capture, findings });
         }
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
@@ -215,8 +216,13 @@ pub(super) fn save(order: &Order, out: Out) -> Done {
     };
     let request = OffloadRequest { encryption, ..request.clone() };
     let job = offload::Job { request, target: &**target, out };
-    for (number, store) in &order.stores {
-        match job.store(store, &order.machine, &order.closed) {
+    for (number, store, capture) in &order.stores {
+        let check = Check {
+            capture: capture.as_ref().map(|(run, is_named)| (run, *is_named)),
+            closed: &order.closed,
+            ..Check::default()
+        };
+        match job.store(store, &order.machine, &check) {
             Ok((outcome, end)) => saved.sets.push((*number, outcome, end)),
             Err(error) => {
                 saved.failure = Some(explain(&error));

@@ -10,6 +10,7 @@
 //! folder `$Orphans` is listed in the root only when there is something in it.
 
 pub(crate) mod builder;
+mod clusters;
 mod revival;
 mod same_names;
 pub(crate) mod sweep;
@@ -46,27 +47,31 @@ pub(crate) struct Entry {
     pub(crate) lcn: u32,
     pub(crate) sequence: u16,
     pub(crate) links: u16,
-    pub(crate) flags: u8,
+    pub(crate) flags: u16,
 }
 
 /// Bits of [`Entry::flags`].
 pub(crate) mod entry_flag {
     /// It is a directory.
-    pub(crate) const DIRECTORY: u8 = 1;
+    pub(crate) const DIRECTORY: u16 = 1;
     /// The unnamed stream was seen.
-    pub(crate) const HAS_DATA: u8 = 2;
+    pub(crate) const HAS_DATA: u16 = 2;
     /// The unnamed stream is in the record.
-    pub(crate) const RESIDENT: u8 = 4;
+    pub(crate) const RESIDENT: u16 = 4;
     /// The record is torn, or an attribute in it is broken.
-    pub(crate) const DAMAGED: u8 = 8;
+    pub(crate) const DAMAGED: u16 = 8;
     /// The record lost its in-use bit; see [`super::revival`].
-    pub(crate) const REVIVED: u8 = 16;
+    pub(crate) const REVIVED: u16 = 16;
     /// The same, and its clusters belong to another file.
-    pub(crate) const OVERWRITTEN: u8 = 32;
+    pub(crate) const OVERWRITTEN: u16 = 32;
     /// A folder without a record: the index above names it, and files say that they are in it.
-    pub(crate) const RECORD_LOST: u8 = 64;
+    pub(crate) const RECORD_LOST: u16 = 64;
     /// A folder whose sequence number is not the one by which its files know it.
-    pub(crate) const RENUMBERED: u8 = 128;
+    pub(crate) const RENUMBERED: u16 = 128;
+    /// Another file has some of its clusters, too.
+    pub(crate) const SHARED: u16 = 256;
+    /// Some of its clusters are free by the volume's bitmap.
+    pub(crate) const UNALLOCATED: u16 = 512;
 }
 
 /// [`Entry::lcn`] of a file whose data has no place.
@@ -77,7 +82,7 @@ impl Entry {
         self.flags & entry_flag::DIRECTORY != 0
     }
 
-    pub(crate) fn has(&self, flag: u8) -> bool {
+    pub(crate) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 

@@ -6,14 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Catalog, entry_flag};
-use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
-use crate::ntfs::error::NtfsError;
-use crate::ntfs::ondisk::attribute::{Value, kind};
+use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::{FileRef, Record};
-use crate::ntfs::ondisk::runs::{self, Place};
 use crate::ntfs::read::file::File;
 use crate::ntfs::read::index;
 use crate::ntfs::read::volume::Volume;
@@ -22,8 +18,6 @@ use crate::ntfs::read::volume::Volume;
 const MAX_INDEXES: usize = 4096;
 /// Indexes that are kept: the records of a folder's files are often neighbours.
 const KEPT: usize = 8;
-/// Extents of such files that are compared with those of all others.
-const MAX_EXTENTS: usize = 1 << 20;
 
 /// Asks the indexes of folders for files whose records are not marked as in use.
 #[derive(Default)]
@@ -77,67 +71,4 @@ fn is_same_folder(volume: &Volume, folder: FileRef) -> bool {
     let Ok((mut bytes, at)) = volume.read_record(folder.number()) else { return false };
     let record = Record::parse(&mut bytes, at);
     record.is_ok_and(|record| record.is_directory && folder.fits(record.sequence))
-}
-
-/// Marks the revived files that share clusters with another file: what is there is not
-/// theirs, or not any more. Passes over all records once more.
-pub(crate) fn mark_overwritten(
-    volume: &Arc<Volume>,
-    catalog: &mut Catalog,
-    monitor: &dyn Monitor,
-) -> Result<(), NtfsError> {
-    // First cluster, the one behind the last, record; sorted.
-    let mut extents: Vec<(u64, u64, u32)> = Vec::new();
-    let records = |catalog: &Catalog, record: u32| {
-        std::iter::once(u64::from(record)).chain(catalog.extensions(record)).collect::<Vec<_>>()
-    };
-    for entry in catalog.entries.iter().filter(|entry| entry.has(entry_flag::REVIVED)) {
-        for number in records(catalog, entry.record) {
-            extents_of(volume, number, &mut |first, end| {
-                if extents.len() < MAX_EXTENTS {
-                    extents.push((first, end, entry.record));
-                }
-            });
-        }
-    }
-    extents.sort_unstable();
-    let mut overwritten = Vec::new();
-    for (i, entry) in catalog.entries.iter().enumerate() {
-        if i % 1024 == 0 && monitor.is_cancelled() {
-            return Err(NtfsError::Cancelled);
-        }
-        for number in records(catalog, entry.record) {
-            extents_of(volume, number, &mut |first, end| {
-                let from = extents.partition_point(|(_, other_end, _)| *other_end <= first);
-                let touching = extents[from..].iter().take_while(|(other, ..)| *other < end);
-                let others = touching.filter(|(.., record)| *record != entry.record);
-                overwritten.extend(others.map(|(.., record)| *record));
-            });
-        }
-        if overwritten.len() > MAX_EXTENTS {
-            overwritten.sort_unstable();
-            overwritten.dedup();
-        }
-    }
-    for record in overwritten {
-        if let Ok(i) = catalog.entries.binary_search_by_key(&record, |entry| entry.record) {
-            catalog.entries[i].flags |= entry_flag::OVERWRITTEN;
-        }
-    }
-    Ok(())
-}
-
-/// Gives `add` the clusters that the attributes of one record have: the first, and the one
-/// behind the last.
-fn extents_of(volume: &Volume, number: u64, add: &mut dyn FnMut(u64, u64)) {
-    let Ok((mut bytes, at)) = volume.read_record(number) else { return };
-    let Ok(record) = Record::parse(&mut bytes, at) else { return };
-    for attribute in record.attributes().map_while(Result::ok) {
-        let Value::NonResident(value) = attribute.value else { continue };
-        for run in runs::decode(value.runs, attribute.at).map_while(Result::ok) {
-            if let Place::Cluster(first) = run.place {
-                add(first, first.saturating_add(run.clusters));
-            }
-        }
-    }
 }

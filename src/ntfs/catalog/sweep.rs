@@ -5,7 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::{panic, thread};
 
 use super::builder::{Builder, DataMetadata, Mended};
-use super::revival::{self, Revival};
+use super::clusters::Clusters;
+use super::revival::Revival;
 use super::{Catalog, Entry, NO_LCN, entry_flag, same_names};
 use crate::disk::TornReadRetry;
 use crate::model::bytes::u32_at;
@@ -67,6 +68,12 @@ pub(crate) struct Report {
     /// Records that lost their in-use bit, while bitmap and index still have the file: they are
     /// in the catalog ([`entry_flag::REVIVED`]).
     pub(crate) revived: Tally,
+    /// Files with clusters that another file has, too ([`entry_flag::SHARED`]).
+    pub(crate) shared: Tally,
+    /// Files with clusters that are free by the volume's bitmap ([`entry_flag::UNALLOCATED`]).
+    pub(crate) unallocated: Tally,
+    /// Sectors of the volume's bitmap that lack the clusters of many files.
+    pub(crate) bitmap_sectors: u64,
     /// Records that are not in use, although the bitmap says so: a file may be among them.
     pub(crate) unsettled: u64,
     /// Doubts about the bitmap itself: it cannot be read, or lacks records that are in use; and
@@ -100,6 +107,7 @@ pub(crate) fn sweep(
         patience: TornReadRetry::default(),
         bitmap,
         revival: Revival::default(),
+        clusters: Clusters::default(),
     };
     let mut number = 0;
     let holes = read_ahead(reader, record_bytes, |block| {
@@ -127,12 +135,13 @@ pub(crate) fn sweep(
         let last = (hole.offset + hole.length).div_ceil(record_bytes as u64).min(total);
         (first..last).for_each(|record| sweep.report.unreadable.add(record));
     }
-    let Sweep { builder, mut report, .. } = sweep;
+    let Sweep { builder, mut report, clusters, .. } = sweep;
     let (mut catalog, mended) = builder.finish();
     report.mended = mended;
-    if report.revived.count > 0 {
-        revival::mark_overwritten(volume, &mut catalog, monitor)?;
-    }
+    let marked = clusters.mark(volume, &mut catalog, monitor)?;
+    marked.shared.iter().for_each(|record| report.shared.add(u64::from(*record)));
+    marked.unallocated.iter().for_each(|record| report.unallocated.add(u64::from(*record)));
+    report.bitmap_sectors = marked.bitmap_sectors;
     report.mended.same_names = same_names::settle(volume, &mut catalog);
     report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))
@@ -191,6 +200,7 @@ struct Sweep {
     patience: TornReadRetry,
     bitmap: Vec<u8>,
     revival: Revival,
+    clusters: Clusters,
 }
 
 impl Sweep {
@@ -266,13 +276,17 @@ impl Sweep {
         if u64::from(number) >= known::FIRST_USER && !self.is_marked(number) {
             self.report.bitmap_doubts += 1;
         }
+        // On a mounted volume, records are of different moments.
+        if !volume.medium().is_live() {
+            self.clusters.add_record(&record);
+        }
         match record.base {
             None => self.base(volume, number, &record, 0),
             Some(base) => self.extension(volume, number, base, &record),
         }
     }
 
-    fn base(&mut self, volume: &Volume, number: u32, record: &Record<'_>, flags: u8) {
+    fn base(&mut self, volume: &Volume, number: u32, record: &Record<'_>, flags: u16) {
         let is_directory = record.is_directory || u64::from(number) == known::ROOT;
         let mut entry = Entry {
             record: number,

@@ -4,7 +4,6 @@
 //! NTFS counts a record's sequence number up when it frees the record, so a
 //! reference to a deleted directory has the number before that.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::metadata::NodeId;
@@ -17,6 +16,7 @@ use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::{FileRef, Record, known};
 use crate::ntfs::ondisk::runs::Place;
+use crate::ntfs::read::cluster_bitmap::ClusterBitmap;
 use crate::ntfs::read::data::Source;
 use crate::ntfs::read::file::File;
 use crate::ntfs::read::volume::Volume;
@@ -25,10 +25,6 @@ use crate::ntfs::read::volume::Volume;
 const MAX_FOLDERS: usize = 500_000;
 /// Deleted files are told up to this number: each takes some 500 bytes.
 const MAX_FOUND: usize = 200_000;
-/// The record of `$Bitmap`, which says what clusters are in use.
-const BITMAP: u64 = 6;
-/// Bytes of it that are held at a time: 2 million clusters.
-const WINDOW: u64 = 256 << 10;
 
 /// A file or directory that was deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,7 +73,7 @@ pub(crate) fn list(
         return Ok(Vec::new());
     };
     let mut above = Above { folders: &folders, last: None };
-    let mut clusters = Clusters::open(volume);
+    let mut bitmap = ClusterBitmap::open(volume);
     let mut found = Vec::new();
     for (number, record) in (0_u64..).zip(records(candidates)) {
         if number.is_multiple_of(1024) {
@@ -101,10 +97,10 @@ pub(crate) fn list(
                 found.sort_by(|a: &DeletedFile, b| a.path.cmp(&b.path));
                 return Ok(found);
             }
-            let readable = match (entry.is_directory(), &mut clusters) {
+            let readable = match (entry.is_directory(), &mut bitmap) {
                 (true, _) => Readable::Nothing,
                 (false, None) => Readable::Unknown,
-                (false, Some(clusters)) => clusters.readable(volume, u64::from(record)),
+                (false, Some(bitmap)) => readable(bitmap, volume, u64::from(record)),
             };
             found.push(DeletedFile {
                 path,
@@ -235,96 +231,38 @@ impl Dead {
     }
 }
 
-/// Fills a buffer from a byte on; false where that cannot be read.
-type ReadAt = Box<dyn FnMut(u64, &mut [u8]) -> bool>;
-
-/// Which clusters are in use, by `$Bitmap`, of which a piece is held.
-struct Clusters {
-    /// Bytes of the bitmap.
-    size: u64,
-    /// Fills a buffer from a byte of it on; false where that cannot be read.
-    read_at: ReadAt,
-    window: Vec<u8>,
-    window_at: u64,
-}
-
-impl Clusters {
-    fn open(volume: &Arc<Volume>) -> Option<Self> {
-        let file = File::load(volume, BITMAP, &Vec::new).ok()?;
-        let data = file.find(kind::DATA, None)?;
-        let mut reader = file.reader(volume, data).ok()?;
-        let size = reader.len();
-        let read_at = move |at, buf: &mut [u8]| matches!(reader.read_at(at, buf), Ok(None));
-        Some(Self::new(size, Box::new(read_at)))
-    }
-
-    fn new(size: u64, read_at: ReadAt) -> Self {
-        Self { size, read_at, window: Vec::new(), window_at: 0 }
-    }
-
-    /// A byte of the bitmap, before its end; `None` where it cannot be read.
-    fn byte(&mut self, index: u64) -> Option<u8> {
-        let at = index / WINDOW * WINDOW;
-        if self.window.is_empty() || self.window_at != at {
-            let bytes = self.size.saturating_sub(at).min(WINDOW);
-            self.window.resize(usize::try_from(bytes).unwrap_or(0), 0);
-            self.window_at = at;
-            if !(self.read_at)(at, &mut self.window) {
-                self.window.clear();
-            }
-        }
-        self.window.get(usize::try_from(index - at).ok()?).copied()
-    }
-
-    /// How many of these clusters are free; `None` where nobody can say.
-    fn free(&mut self, clusters: Range<u64>) -> Option<u64> {
-        let mut free = 0;
-        let mut at = clusters.start;
-        while at < clusters.end && at / 8 < self.size {
-            let byte = self.byte(at / 8)?;
-            if at.is_multiple_of(8) && clusters.end - at >= 8 {
-                free += u64::from(byte.count_zeros());
-                at += 8;
-            } else {
-                free += u64::from(byte >> (at % 8) & 1 == 0);
-                at += 1;
-            }
-        }
-        Some(free)
-    }
-
-    fn readable(&mut self, volume: &Arc<Volume>, record: u64) -> Readable {
-        let source = File::load(volume, record, &Vec::new).and_then(|file| {
-            let data = file.find(kind::DATA, None).ok_or_else(|| file.missing("data"))?;
-            file.source(volume, data)
-        });
-        let (runs, sizes) = match source {
-            Ok(Source::Resident(_)) => return Readable::Whole,
-            Ok(Source::Clusters { runs, sizes, .. }) => (runs, sizes),
-            Err(_) => return Readable::Nothing,
-        };
-        let wanted = sizes.size.div_ceil(volume.cluster_bytes());
-        let mut readable = 0;
-        for (start, clusters, place) in runs.iter().take_while(|(start, ..)| *start < wanted) {
-            let clusters = clusters.min(wanted - start);
-            readable += match place {
-                Place::Cluster(cluster) => {
-                    match self.free(cluster..cluster.saturating_add(clusters)) {
-                        Some(free) => free,
-                        None => return Readable::Unknown,
-                    }
+/// How much of the file's data lies in clusters that are free.
+fn readable(bitmap: &mut ClusterBitmap, volume: &Arc<Volume>, record: u64) -> Readable {
+    let source = File::load(volume, record, &Vec::new).and_then(|file| {
+        let data = file.find(kind::DATA, None).ok_or_else(|| file.missing("data"))?;
+        file.source(volume, data)
+    });
+    let (runs, sizes) = match source {
+        Ok(Source::Resident(_)) => return Readable::Whole,
+        Ok(Source::Clusters { runs, sizes, .. }) => (runs, sizes),
+        Err(_) => return Readable::Nothing,
+    };
+    let wanted = sizes.size.div_ceil(volume.cluster_bytes());
+    let mut readable = 0;
+    for (start, clusters, place) in runs.iter().take_while(|(start, ..)| *start < wanted) {
+        let clusters = clusters.min(wanted - start);
+        readable += match place {
+            Place::Cluster(cluster) => {
+                match bitmap.free(cluster..cluster.saturating_add(clusters)) {
+                    Some(free) => free,
+                    None => return Readable::Unknown,
                 }
-                Place::Sparse => clusters,
-                Place::Lost => 0,
-            };
-        }
-        if readable >= wanted {
-            Readable::Whole
-        } else if readable == 0 {
-            Readable::Nothing
-        } else {
-            Readable::Part((readable.saturating_mul(volume.cluster_bytes())).min(sizes.size))
-        }
+            }
+            Place::Sparse => clusters,
+            Place::Lost => 0,
+        };
+    }
+    if readable >= wanted {
+        Readable::Whole
+    } else if readable == 0 {
+        Readable::Nothing
+    } else {
+        Readable::Part((readable.saturating_mul(volume.cluster_bytes())).min(sizes.size))
     }
 }
 
@@ -335,42 +273,5 @@ impl Builder {
         for (parent, name) in names {
             self.add_wtf8_name(entry.record, None, parent, name);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bitmap(bytes: Vec<u8>, bad: Range<u64>) -> Clusters {
-        let size = bytes.len() as u64;
-        let read_at = move |at: u64, buf: &mut [u8]| {
-            let from = usize::try_from(at).unwrap();
-            buf.copy_from_slice(&bytes[from..from + buf.len()]);
-            at + buf.len() as u64 <= bad.start || bad.end <= at
-        };
-        Clusters::new(size, Box::new(read_at))
-    }
-
-    #[test]
-    fn free_clusters_are_counted_bit_by_bit() {
-        let mut clusters = bitmap(vec![0b1111_0000, 0, 0xFF, 0b0000_0001], 99..99);
-        assert_eq!(clusters.free(0..32), Some(4 + 8 + 7));
-        assert_eq!(clusters.free(3..5), Some(1));
-        assert_eq!(clusters.free(5..19), Some(8));
-        assert_eq!(clusters.free(30..1000), Some(2));
-        assert_eq!(clusters.free(u64::MAX - 1..u64::MAX), Some(0));
-    }
-
-    #[test]
-    fn a_large_bitmap_is_held_in_pieces_and_a_bad_piece_is_not_guessed() {
-        let bytes = 3 * WINDOW;
-        let mut map = vec![0; usize::try_from(bytes).unwrap()];
-        map[usize::try_from(WINDOW).unwrap()..][..100].fill(0xFF);
-        let mut clusters = bitmap(map, 2 * WINDOW + 5..2 * WINDOW + 6);
-        assert_eq!(clusters.free(0..8 * 2 * WINDOW), Some(8 * (2 * WINDOW - 100)));
-        assert_eq!(clusters.free(8 * 2 * WINDOW..8 * 2 * WINDOW + 9), None);
-        assert_eq!(clusters.free(3..5), Some(2), "what can be read is read all the same");
-        assert!(clusters.window.len() <= usize::try_from(WINDOW).unwrap());
     }
 }

@@ -124,7 +124,8 @@ pub(crate) fn compare(volume: &Arc<Volume>, catalog: &Catalog, record: u32) -> C
     let listing = match listing {
         Ok(listing) => listing,
         Err(error) => {
-            return Comparison { damage: vec![error.to_string()], ..Comparison::default() };
+            let damage = vec![error.to_string()];
+            index::Listing { damage, ..index::Listing::default() }
         }
     };
     let paths = catalog.paths(record);

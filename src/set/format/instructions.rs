@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::rescue::{EndState, Part, Rescue, What};
+use super::rescue::{Part, Rescue, What};
 use crate::model::text::visible;
 use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, unsure, ways};
@@ -34,8 +34,11 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
             part.drive_from
         ));
     }
-    for lack in &rescue.lacks {
-        line(&format!("MISSING:   {lack}"));
+    for (label, text) in rescue.shortfalls() {
+        line(&format!("{label}:   {text}"));
+    }
+    for volume in &rescue.closed {
+        line(&format!("NOT READ:  {volume}: another store may be there."));
     }
     if let Some(encryption) = &rescue.encryption {
         line("Encrypted: yes. Without the key, no user or file name can be read.");
@@ -47,13 +50,20 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
     }
     let totals = rescue.totals;
     line(&format!("Files:     {} ({} bytes)", totals.files, totals.bytes));
-    line(&match rescue.end_state {
-        _ if totals.losses == 0 => "Losses:    none".to_owned(),
-        EndState::Saved | EndState::SavedWithLosses => {
-            format!("Losses:    {}. `lifeboat list` on this folder lists them.", totals.losses)
-        }
+    line(&match totals.losses {
+        0 if rescue.is_of_whole_store() => "Losses:    none".to_owned(),
+        0 => "Losses:    none of what was found; see above for what is not in this set".to_owned(),
+        losses => format!("Losses:    {losses}. `lifeboat list` on this folder lists them."),
     });
     line("");
+    if !rescue.is_of_whole_store() {
+        line("THE STORE WAS NOT WHOLE WHEN IT WAS SAVED. Keep its disk, and look for the rest");
+        line("before the disk is wiped. loadstate may refuse the store, or restore only a part");
+        line("of it. Single files do not need loadstate:");
+        line("     lifeboat list <this folder>");
+        line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
+        line("");
+    }
     line("1. CHECK THE SET");
     line("     lifeboat verify <this folder>");
     line("");
@@ -231,7 +241,13 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
     let mut script = SCRIPT_HEAD.to_owned();
     let (ask, restore) = match rescue.what {
         What::Store => (ASK_STORE, restore.as_str()),
-        What::Folder => (ASK_FOLDER, "\"%LIFEBOAT%\" restore \"%~dp0.\" --to \"%DEST%\""),
+        // A backslash before the closing quotation mark would escape it.
+        What::Folder => (
+            ASK_FOLDER,
+            "set \"DEST=%DEST:\"=%\"\n\
+             if \"%DEST:~-1%\"==\"\\\" set \"DEST=%DEST%.\"\n\
+             \"%LIFEBOAT%\" restore \"%~dp0.\" --to \"%DEST%\"",
+        ),
     };
     script.push_str(ask);
     script.push_str(&SCRIPT_GO.replace("@RESTORE@", restore));
@@ -352,7 +368,7 @@ fn ascii(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::set::format::manifest::Totals;
-    use crate::set::format::rescue::{Machine, Options};
+    use crate::set::format::rescue::{EndState, Machine, Options};
 
     fn rescue(kind: &str, path: &str) -> Rescue {
         let part = Part {
@@ -376,6 +392,8 @@ mod tests {
             kind: kind.to_owned(),
             parts: vec![part],
             lacks: Vec::new(),
+            damage: Vec::new(),
+            closed: Vec::new(),
             totals: Totals::default(),
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1, split: None, read_back: true },

@@ -35,6 +35,14 @@ pub struct Rescue {
     /// Missing parts of the store, or parts that may be missing, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<String>,
+    /// Damage that the store had before the rescue, for people: the quick check's findings of
+    /// that severity, other than missing parts and files that are losses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<String>,
+    /// Volumes that could not be read: another store, or a part of this one, may be there. For
+    /// people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
     /// Counts.
     pub totals: Totals,
     /// How the rescue ended.
@@ -171,8 +179,36 @@ impl Part {
 pub enum EndState {
     /// Everything was saved.
     Saved,
-    /// Something was lost; the manifest or `lacks` lists it.
+    /// Something was lost; the manifest lists it. (Until version 0.1, also for `lacks`.)
     SavedWithLosses,
+    /// A part of the store is missing, or the store was damaged before: see `lacks` and
+    /// `damage`. There may be losses, too.
+    Incomplete,
+}
+
+impl EndState {
+    /// How people are told.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Saved => "Saved",
+            Self::SavedWithLosses => "SAVED WITH LOSSES",
+            Self::Incomplete => "INCOMPLETE",
+        }
+    }
+}
+
+impl Rescue {
+    /// What the store did not have when it was saved: a label (`MISSING`, `DAMAGED`), and a
+    /// text for people.
+    pub fn shortfalls(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let missing = self.lacks.iter().map(|text| ("MISSING", text.as_str()));
+        missing.chain(self.damage.iter().map(|text| ("DAMAGED", text.as_str())))
+    }
+
+    /// Whether the store was whole when it was saved, as far as the quick check shows.
+    pub fn is_of_whole_store(&self) -> bool {
+        self.lacks.is_empty() && self.damage.is_empty()
+    }
 }
 
 /// The result of comparing a store with its seal.

@@ -177,6 +177,8 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
     outer.seal = None;
     // They may contain the names of volumes.
     outer.lacks.fill("a part of the store (open the set with its key to see which)".to_owned());
+    outer.damage.fill("damage (open the set with its key to see which)".to_owned());
+    outer.closed.fill("a volume (open the set with its key to see which)".to_owned());
     for part in &mut outer.parts {
         // Keeps the drive letter, if it is one: restore.cmd needs it.
         let letter = part.drive.len() == 1 && part.drive.is_ascii();

@@ -136,6 +136,11 @@ fn find(code: &'static str, path: String, what: String) -> Finding {
             "loadstate fails with code 38 when a part of the store is missing.",
             "Find and rescue that part before its disk is wiped.",
         ),
+        "set-of-damaged-store" => (
+            Severity::Warning,
+            "The store was damaged before it was saved. The set has what was left of it.",
+            "Look for another copy of the store before its disk is wiped.",
+        ),
         "set-seek-table" => (
             Severity::Warning,
             "Nothing is lost: the manifest has the same data.",

@@ -43,7 +43,10 @@ impl Verifier<'_> {
         for lack in &rescue.lacks {
             self.tell("set-lacks-part", self.set.display(), lack.clone());
         }
-        if rescue.end_state == EndState::SavedWithLosses && rescue.totals.losses > 0 {
+        for damage in &rescue.damage {
+            self.tell("set-of-damaged-store", self.set.display(), damage.clone());
+        }
+        if rescue.end_state != EndState::Saved && rescue.totals.losses > 0 {
             let what = format!("saved with {} losses", rescue.totals.losses);
             self.tell("set-has-losses", self.set.display(), what);
         }

@@ -38,6 +38,10 @@ pub struct OffloadOptions {
     /// Missing parts of the store, for people. They are recorded in the set, which is
     /// then one with losses.
     pub lacks: Vec<String>,
+    /// Damage of the store, for people; likewise.
+    pub damage: Vec<String>,
+    /// Volumes that could not be read, for people.
+    pub closed: Vec<String>,
     /// The zstd level, 1 to 19.
     pub level: i32,
     /// Whether the level was only chosen for speed: then an unfinished set of another
@@ -72,6 +76,8 @@ impl Default for OffloadOptions {
             what: What::Store,
             kind: "hard-link".to_owned(),
             lacks: Vec::new(),
+            damage: Vec::new(),
+            closed: Vec::new(),
             level: 3,
             any_level: false,
             threads: None,

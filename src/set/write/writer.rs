@@ -334,7 +334,13 @@ fn name_the_set(
 /// The content of `rescue.json`, without the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
     let parts = plan.parts().iter().map(PlanPart::to_part);
-    let saved = written.totals.losses == 0 && options.lacks.is_empty();
+    let end_state = if !options.lacks.is_empty() || !options.damage.is_empty() {
+        EndState::Incomplete
+    } else if written.totals.losses > 0 {
+        EndState::SavedWithLosses
+    } else {
+        EndState::Saved
+    };
     Rescue {
         format: begin.format,
         program: begin.program.clone(),
@@ -345,8 +351,10 @@ fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Writ
         kind: options.kind.clone(),
         parts: parts.collect(),
         lacks: options.lacks.clone(),
+        damage: options.damage.clone(),
+        closed: options.closed.clone(),
         totals: written.totals,
-        end_state: if saved { EndState::Saved } else { EndState::SavedWithLosses },
+        end_state,
         options: begin.options.clone(),
         plan: begin.plan.clone(),
         encryption: options.encryption.as_ref().map(|encryption| Encrypted {

@@ -37,6 +37,11 @@ pub(crate) struct Listing {
     pub(crate) bad: u64,
     /// Whether there is something behind the mark of the folder's end.
     pub(crate) goes_on: bool,
+    /// Whether it is full to the last byte: nothing marks its end.
+    pub(crate) is_full: bool,
+    /// Where the system's own files are: first cluster and bytes (exFAT, 7.1 and 7.2).
+    pub(crate) bitmap: Option<(u32, u64)>,
+    pub(crate) capitals: Option<(u32, u64)>,
     /// Whether what such a folder has in any case is there: itself and the folder
     /// above (FAT); the root's bitmap (exFAT).
     pub(crate) is_begun: bool,
@@ -126,6 +131,7 @@ fn list_fat(bytes: &[u8], flavour: Flavour, is_cluster: &dyn Fn(u32) -> bool) ->
     }
     // The folder was cut off within a name.
     listing.bad += u64::from(long.is_begun);
+    listing.is_full = !is_ended;
     listing
 }
 
@@ -281,7 +287,11 @@ fn list_exfat(bytes: &[u8]) -> Listing {
                 listing.label.get_or_insert(label);
             }
             // The bitmap (7.1).
-            0x81 => listing.is_begun = true,
+            0x81 => {
+                listing.is_begun = true;
+                listing.bitmap = place(raw);
+            }
+            0x82 => listing.capitals = place(raw),
             // A file and its secondary entries (7.4).
             0x85 | 0x05 => {
                 let count = usize::from(raw[1]);
@@ -299,12 +309,18 @@ fn list_exfat(bytes: &[u8]) -> Listing {
             }
             // The table of capital letters, and what others may have put there;
             // the same and secondary entries, no longer in use.
-            0x82 | 0xA0..=0xA2 | 0x01..=0x03 | 0x20..=0x22 | 0x40..=0x42 | 0x60..=0x62 => {}
+            0xA0..=0xA2 | 0x01..=0x03 | 0x20..=0x22 | 0x40..=0x42 | 0x60..=0x62 => {}
             // Secondary entries of nothing, and what is no entry.
             _ => listing.bad += 1,
         }
     }
+    listing.is_full = !is_ended;
     listing
+}
+
+/// First cluster and bytes of one of the system's own files.
+fn place(raw: &[u8; 32]) -> Option<(u32, u64)> {
+    Some((u32_at(raw, 0x14)?, u64_at(raw, 0x18)?))
 }
 
 /// A file that is not wholly deleted: some of its entries are still in use.

@@ -237,6 +237,27 @@ impl Geometry {
         u64::from(number).checked_mul(self.cluster_bytes)?.checked_add(self.data_at)
     }
 
+    /// The number of the last cluster, and one more.
+    pub(crate) fn end(&self) -> u32 {
+        self.clusters.saturating_add(2)
+    }
+
+    /// The cluster at a byte of the volume.
+    pub(crate) fn cluster_at(&self, at: u64) -> Option<u32> {
+        let number = at.checked_sub(self.data_at)? / self.cluster_bytes;
+        u32::try_from(number).ok()?.checked_add(2)
+    }
+
+    /// What the first table has for a cluster: whether it is in use, and the cluster that
+    /// follows it.
+    pub(crate) fn mark(&self, cluster: u32) -> (bool, Option<u32>) {
+        let Ok(next) = self.next(cluster, self.table_at) else { return (false, None) };
+        if self.place_of(next).is_some() {
+            return (true, Some(next));
+        }
+        (next >= self.flavour.end(), None)
+    }
+
     /// How many bytes all clusters have.
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.clusters).saturating_mul(self.cluster_bytes)

@@ -12,6 +12,7 @@
 //! for exFAT are below 1.0 and were not tried. Reading is little code: two kinds of
 //! chains and two kinds of entries.
 
+mod check;
 mod entries;
 mod geometry;
 
@@ -19,6 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
+use self::check::SystemFiles;
 use self::entries::{FatEntry, Listing, list};
 use self::geometry::{Chain, Extent, Flavour, Geometry};
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
@@ -48,11 +50,13 @@ struct Item {
     damage: Option<String>,
     /// Why its bytes may not be those that it had.
     doubt: Option<String>,
+    /// Whether a folder is full to the last byte.
+    is_full: bool,
 }
 
 impl Item {
     fn new(entry: FatEntry, depth: u32) -> Self {
-        Self { entry, depth, children: Vec::new(), damage: None, doubt: None }
+        Self { entry, depth, children: Vec::new(), damage: None, doubt: None, is_full: false }
     }
 }
 
@@ -62,6 +66,8 @@ pub struct FatTree {
     device: Arc<dyn Device>,
     geometry: Geometry,
     items: Vec<Item>,
+    /// Folders of which only pieces are left.
+    lost: Option<Finding>,
 }
 
 impl FatTree {
@@ -101,8 +107,10 @@ impl FatTree {
             device,
             geometry,
             items: vec![Item::new(root, 0)],
+            lost: None,
         };
-        tree.sweep(monitor)?;
+        let system = tree.sweep(monitor)?;
+        tree.lost = tree.check_clusters(&system, monitor);
         if tree.items.len() == 1
             && let Some(reason) = tree.items.first_mut().and_then(|root| root.damage.take())
         {
@@ -113,7 +121,8 @@ impl FatTree {
     }
 
     /// Reads all folders.
-    fn sweep(&mut self, monitor: &dyn Monitor) -> Result<(), TreeError> {
+    fn sweep(&mut self, monitor: &dyn Monitor) -> Result<SystemFiles, TreeError> {
+        let mut system = SystemFiles::default();
         let mut seen = HashSet::new();
         let mut starts = HashMap::new();
         let mut pending = vec![0_u32];
@@ -138,6 +147,7 @@ impl FatTree {
             let mut trouble = trouble.or_else(|| self.trouble(number, &entry, &listing, &chain));
             if number == 0 {
                 self.info.label = listing.label.take().unwrap_or_default();
+                system = SystemFiles { bitmap: listing.bitmap, capitals: listing.capitals };
             }
             listing.entries.sort_by(|a, b| a.name.as_wtf8().cmp(b.name.as_wtf8()));
             let mut children = Vec::with_capacity(listing.entries.len());
@@ -172,9 +182,10 @@ impl FatTree {
             if let Some(item) = self.items.get_mut(number as usize) {
                 item.children = children;
                 item.damage = trouble;
+                item.is_full = listing.is_full;
             }
         }
-        Ok(())
+        Ok(system)
     }
 
     /// Why a folder's list is not believed.
@@ -357,6 +368,9 @@ impl Tree for FatTree {
         let is_for_stores = names.iter().any(|name| name.eq_ignore_ascii_case("USMT"));
         if let Some(first) = hidden.first().filter(|_| is_for_stores) {
             monitor.finding(&self.cut_short(hidden.len(), first));
+        }
+        if let Some(lost) = self.lost.as_ref().filter(|_| is_for_stores) {
+            monitor.finding(lost);
         }
         found.sort();
         Ok(found)

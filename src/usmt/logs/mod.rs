@@ -131,7 +131,9 @@ impl Logs {
             Kind::TaskSequence | Kind::Mdt => None,
         };
         if let Some(tool) = tool {
-            let runs = usmt::runs(tool, log, lines(text));
+            let mut runs = usmt::runs(tool, log, lines(text));
+            let has_lost_lines = text.contains("\0\0\0\0");
+            runs.iter_mut().for_each(|run| run.has_lost_lines = has_lost_lines);
             let named = runs.iter().rev().find_map(|run| run.computer.clone());
             self.name(named, log);
             self.runs.extend(runs);

@@ -55,15 +55,22 @@ enum Encoding {
 impl Encoding {
     /// By the byte order mark; without one, by the first bytes.
     fn of(bytes: &[u8]) -> Self {
+        // A lost sector is zeros in any encoding.
+        let lost = bytes.chunks(512).take_while(|sector| sector.iter().all(|b| *b == 0)).count();
+        let bytes = bytes.get(lost * 512..).unwrap_or_default();
         let start = &bytes[..bytes.len().min(4096)];
-        let zeros = |odd: usize| start.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();
+        let pairs = || start.chunks_exact(2).filter(|pair| **pair != [0, 0]);
+        let wide = |odd: usize| {
+            let zeros = pairs().filter(|pair| pair[odd] == 0).count();
+            start.len() >= 4 && zeros > 0 && zeros > pairs().count() / 2
+        };
         match start {
             [0xFF, 0xFE, ..] => Self::Utf16,
             [0xFE, 0xFF, ..] => Self::Utf16BigEndian,
             [0xEF, 0xBB, 0xBF, ..] => Self::Utf8,
             // Latin text as UTF-16: nearly every second byte is zero.
-            _ if start.len() >= 4 && zeros(1) > start.len() / 4 => Self::Utf16,
-            _ if start.len() >= 4 && zeros(0) > start.len() / 4 => Self::Utf16BigEndian,
+            _ if wide(1) => Self::Utf16,
+            _ if wide(0) => Self::Utf16BigEndian,
             _ => match std::str::from_utf8(bytes) {
                 Ok(_) => Self::Utf8,
                 // Only truncated inside a character.
@@ -119,6 +126,11 @@ mod tests {
             big,
         ] {
             assert_eq!(decode(&bytes), text);
+        }
+        // Behind sectors that were lost.
+        for lost in [100, 512, 1500, 9000] {
+            let bytes = [&vec![0; lost], text.as_bytes()].concat();
+            assert!(decode(&bytes).ends_with(text), "{lost}");
         }
         assert_eq!(decode(b"M\xFCller"), "M\u{FC}ller");
         assert_eq!(decode(b""), "");

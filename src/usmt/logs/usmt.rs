@@ -55,6 +55,8 @@ pub struct UsmtRun {
     pub ignored_profiles: IgnoredProfiles,
     /// An earlier run in the same log that failed: its time and its words.
     pub earlier_failure: Option<String>,
+    /// Part of the log is zeros: lines were lost.
+    pub has_lost_lines: bool,
 }
 
 /// A row of the table `USMT ERROR SUMMARY`.
@@ -174,6 +176,7 @@ impl Reader<'_> {
             error_files: Vec::new(),
             ignored_profiles: IgnoredProfiles::default(),
             earlier_failure: None,
+            has_lost_lines: false,
         });
         (self.is_failed_by_code, self.is_judged) = (false, false);
         if let (Some((time, version)), Some(run)) = (self.preamble.take(), self.runs.last_mut()) {

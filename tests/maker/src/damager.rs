@@ -39,6 +39,8 @@ pub struct Structures {
     pub record_bitmap: Vec<Range<usize>>,
     /// `$Bitmap`.
     pub cluster_bitmap: Vec<Range<usize>>,
+    /// Where records say the first cluster of an attribute: byte, and how many bytes.
+    pub extents: Vec<(usize, usize)>,
     /// Bytes of a cluster.
     cluster: usize,
     /// Bytes of the volume.
@@ -130,6 +132,13 @@ impl Structures {
                 if record[attribute + 8] == 0 {
                     continue;
                 }
+                let run = attribute + number(&record, attribute + 0x20, 2);
+                let (sizes, offsets) = (record[run] & 15, usize::from(record[run] >> 4));
+                let first = run + 1 + usize::from(sizes);
+                let is_fixed_up = (first..first + offsets).any(|at| at % SECTOR >= SECTOR - 2);
+                if offsets > 0 && kind == 0x80 && !is_fixed_up && index >= 24 {
+                    found.extents.push((at + first, offsets));
+                }
                 let places = extents(&record, attribute, cluster);
                 let ranges = places.iter().filter_map(|(at, length)| Some((*at)?..(*at)? + length));
                 match kind {
@@ -174,7 +183,7 @@ impl Structures {
     fn one(&self, volume: &[u8], before: &[u8], rng: &mut Rng) -> (String, Vec<(usize, Vec<u8>)>) {
         let record = *rng.pick(&self.records);
         let block = *rng.pick(&self.blocks);
-        match rng.below(21) {
+        match rng.below(24) {
             0 => {
                 let at = record + SECTOR * rng.index(2);
                 let sectors = 1 + rng.index(16);
@@ -280,6 +289,25 @@ impl Structures {
                 let what = format!("a bit in the record at {record}, byte {:#x}", at - record);
                 (what, vec![(at, vec![volume[at] ^ bit])])
             }
+            20 => {
+                let bytes = before[record..record + RECORD].to_vec();
+                (format!("an old record at {record}"), vec![(record, bytes)])
+            }
+            21 if !self.extents.is_empty() => {
+                let (at, size) = *rng.pick(&self.extents);
+                let (other, _) = *rng.pick(&self.extents);
+                let theirs = volume[other..other + size].to_vec();
+                (format!("the clusters of the file at {other} in {at}"), vec![(at, theirs)])
+            }
+            22 if !self.extents.is_empty() => {
+                let (at, size) = *rng.pick(&self.extents);
+                let at = at + rng.index(size);
+                let bit = 1 << rng.below(8);
+                (
+                    format!("a bit in the first cluster of a file at {at}"),
+                    vec![(at, vec![volume[at] ^ bit])],
+                )
+            }
             _ => {
                 // What a drive with sectors of 4 KiB loses.
                 let at = record / 4096 * 4096;
@@ -317,7 +345,7 @@ impl Structures {
 /// A byte of a record that says what or where something is: in its header, the headers of
 /// attributes, names, and the lengths of run lists. (No structure tells when a bit of the data
 /// flips, or of the times; and Lifeboat does not ask whether the size of a stream is that of
-/// last week, or whether the clusters of a file are those of another one.)
+/// last week.)
 fn described(volume: &[u8], at: usize, rng: &mut Rng) -> usize {
     let record = record(volume, at);
     let mut bytes: Vec<usize> = (0x10..0x20).collect();

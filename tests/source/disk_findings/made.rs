@@ -70,7 +70,7 @@ impl Made {
         let device: Arc<dyn Device> =
             Arc::new(BadSectors { device: Arc::new(device), bad: vec![bad] });
         let mut disk = Disk::probe("the disk".to_owned(), "disk.img".into(), device);
-        disk.find_lost(Depth::Usual, &|| false);
+        disk.find_lost(Depth::Usual, &|_| false);
         disk.findings()
     }
 }

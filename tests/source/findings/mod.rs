@@ -130,6 +130,8 @@ shows! {
         hard_link().with(log("2023-11-14", true, "Success, 2 errors ignored. See the log for more information.[gle=0x00000091]"));
     a_capture_that_ignored_a_profile: "capture-profiles", Quick, hard_link().with(log("2023-11-14", true, "")),
         hard_link().with(log("2023-11-14", true, "[0x0803ba] User SID: S-1-5-21-1-2-3-1640"));
+    a_capture_whose_log_lost_lines: "capture-log-damaged", Quick, hard_link().with(log("2023-11-14", true, "")),
+        hard_link().with(log("2023-11-14", true, &"\0".repeat(512)));
     a_capture_that_was_repeated: "capture-repeated", Quick, hard_link().with(log("2023-11-14", true, "")),
         hard_link().with(log("2023-11-14", true, "Failed.\r\nUSMT Started at 2023/11/14:09:24:30.000\r\nCommand line: scanstate.exe C:\\StateStore /c"));
     a_store_with_a_password: "store-encrypted", Quick, compressed(), container(true, |bytes| bytes);

@@ -22,10 +22,29 @@ pub fn all() -> Option<Vec<PathBuf>> {
     Some(all)
 }
 
+/// The program that proves it on a real Windows, as `scripts/build-windows.sh` made it
+/// last for 64 bits.
+pub fn selftest() -> Option<PathBuf> {
+    built_as("x86_64", "lifeboat-selftest.exe")
+}
+
+/// Every program that is handed out.
+pub fn handed_out() -> Option<Vec<PathBuf>> {
+    let mut all = all()?;
+    for arch in ["x86_64", "i686"] {
+        all.extend(built_as(arch, "lifeboat-selftest.exe"));
+    }
+    Some(all)
+}
+
 fn built(arch: &str) -> Option<PathBuf> {
+    built_as(arch, "lifeboat.exe")
+}
+
+fn built_as(arch: &str, name: &str) -> Option<PathBuf> {
     let target = crate::root().join(format!("target/windows/{arch}-win7-windows-gnu"));
     ["release", "debug"]
-        .map(|profile| target.join(profile).join("lifeboat.exe"))
+        .map(|profile| target.join(profile).join(name))
         .into_iter()
         .filter(|exe| exe.is_file())
         .max_by_key(|exe| exe.metadata().and_then(|m| m.modified()).ok())

@@ -48,6 +48,8 @@ impl MadeSet {
             kind: kind.to_owned(),
             parts: parts.iter().map(part).collect(),
             lacks: Vec::new(),
+            damage: Vec::new(),
+            closed: Vec::new(),
             totals: Totals::default(),
             end_state: EndState::Saved,
             options: Options { level: 3, frame_bytes: 1 << 20, split: None, read_back: true },

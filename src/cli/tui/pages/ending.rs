@@ -7,6 +7,7 @@ use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut};
 use crate::cli::output::live::Live;
 use crate::model::units;
+use crate::set::format::rescue::EndState;
 use crate::set::write::writer::Outcome;
 
 /// Up to this many sets are shown in detail.
@@ -25,7 +26,10 @@ pub(super) fn word(exit: Exit) -> (&'static str, Look) {
 /// Draws the result.
 pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     let exit = app.exit();
-    let (word, look) = word(exit);
+    let is_incomplete =
+        exit == Exit::Losses && app.saved.sets.iter().any(|(_, outcome, _)| is_incomplete(outcome));
+    let (word, look) =
+        if is_incomplete { (EndState::Incomplete.words(), Look::Bad) } else { word(exit) };
     let failed = app.saved.failure.as_ref();
     let mut keys = vec![("Up/Down", "Losses"), ("Enter", "Leave")];
     if failed.is_some() {
@@ -59,28 +63,46 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
         canvas.pair("", "The disk with the store is unchanged.", Look::Plain);
     } else {
         canvas.next();
-        let text = if exit == Exit::Done {
-            "Re-image the PC."
+        if is_incomplete {
+            let text = "Do not wipe this disk. Look for the missing part, or for another";
+            canvas.pair("Next", text, Look::Bad);
+            canvas.pair("", "copy of the store. loadstate may refuse this one.", Look::Plain);
+            let text = "RESTORE.txt in the set says how to restore what was saved.";
+            canvas.pair("", text, Look::Plain);
         } else {
-            "Check the losses and decide. Then re-image the PC."
-        };
-        canvas.pair("Next", text, Look::Plain);
-        canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
-        if app.saved.sets.len() <= FEW {
-            for (_, outcome, _) in &app.saved.sets {
-                canvas.pair("", &restoring(&app.to, outcome), Look::Plain);
-            }
-        } else {
-            canvas.pair("", "for each set: lifeboat restore SET --to C=C:\\", Look::Plain);
+            next_steps(app, exit, canvas);
         }
-        let then = "then the loadstate command that it prints. See RESTORE.txt in the set.";
-        canvas.pair("", then, Look::Plain);
     }
     canvas.next();
     losses(app, live, canvas);
 }
 
-/// Draws a saved set, and its missing parts.
+/// Draws how to go on with sets of whole stores.
+fn next_steps(app: &App, exit: Exit, canvas: &mut Canvas<'_>) {
+    let text = if exit == Exit::Done {
+        "Re-image the PC."
+    } else {
+        "Check the losses and decide. Then re-image the PC."
+    };
+    canvas.pair("Next", text, Look::Plain);
+    canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
+    if app.saved.sets.len() <= FEW {
+        for (_, outcome, _) in &app.saved.sets {
+            canvas.pair("", &restoring(&app.to, outcome), Look::Plain);
+        }
+    } else {
+        canvas.pair("", "for each set: lifeboat restore SET --to C=C:\\", Look::Plain);
+    }
+    let then = "then the loadstate command that it prints. See RESTORE.txt in the set.";
+    canvas.pair("", then, Look::Plain);
+}
+
+/// Whether the store was not whole when it was saved.
+fn is_incomplete(outcome: &Outcome) -> bool {
+    outcome.rescue.end_state == EndState::Incomplete
+}
+
+/// Draws a saved set, and what it lacks.
 fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
     canvas.pair("Set", &outcome.set, Look::Plain);
     if app.saved.sets.len() <= FEW {
@@ -95,8 +117,11 @@ fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
         );
         canvas.pair("", &text, Look::Plain);
     }
-    for lack in &outcome.rescue.lacks {
-        canvas.pair("MISSING", lack, Look::Bad);
+    for (label, text) in outcome.rescue.shortfalls() {
+        canvas.pair(label, text, Look::Bad);
+    }
+    for volume in &outcome.rescue.closed {
+        canvas.pair("NOT READ", volume, Look::Doubtful);
     }
 }
 

@@ -58,3 +58,15 @@ fn failure(what: &str, action: &str, canvas: &mut Canvas<'_>) {
         canvas.pair("Fix", action, Look::Plain);
     }
 }
+
+/// Draws that volumes could not be read.
+fn closed(volumes: &[String], canvas: &mut Canvas<'_>) {
+    if let Some(first) = volumes.first() {
+        let more = match volumes.len() {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        let text = format!("{first}{more}: another store may be there");
+        canvas.pair("NOT READ", &text, Look::Doubtful);
+    }
+}

@@ -49,6 +49,9 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
         let look = if shown.lost > 0 { Look::Bad } else { Look::Plain };
         canvas.pair("Losses", &shown.lost.to_string(), look);
         canvas.pair("Retries", &shown.retries.to_string(), Look::Plain);
+        if let Some(found) = &app.found {
+            super::closed(&found.closed, canvas);
+        }
         if app.stopping {
             canvas.text(
                 1,

@@ -87,6 +87,7 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
         None => "The computer's name is not known".to_owned(),
     };
     canvas.line(&format!("Found {count}. {machine}"), Look::Plain);
+    super::closed(&found.closed, canvas);
     let rows = window(found.stores.len(), 5, app.store);
     for number in rows {
         let Some(seen) = found.stores.get(number) else { continue };
@@ -160,7 +161,7 @@ fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look
         );
         lines.push((format!("{:<12}{text}", "User"), Look::Plain));
     }
-    if let Some(time) = &seen.captured {
+    if let Some(time) = seen.capture.as_ref().and_then(|(run, _)| run.time()) {
         lines.push((format!("{:<12}{time}, by that PC's clock", "Captured"), Look::Plain));
     }
     if let Some((name, from)) = &found.machine.name {
