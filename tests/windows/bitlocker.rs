@@ -1,5 +1,6 @@
 //! `lifeboat.exe` opens BitLocker volumes by itself: under Wine, as on a boot image without
 //! `manage-bde`, an encrypted image is one like any other, with the same stores and bytes in it.
+//! (Wine's drives tell their length by an NTFS boot sector alone, so images stand for them.)
 #![cfg(target_os = "linux")]
 
 use std::fs;
