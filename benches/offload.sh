@@ -22,63 +22,14 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# Documents that pack, photos that do not, one large mail file of both.
-cat >"$work/make.py" <<'PY'
-import random, sys, zlib
-root, mib, files = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-import os
-rnd = random.Random(1)
-words = [bytes(rnd.choices(b"abcdefghijklmnopqrstuvwxyz", k=rnd.randint(2, 11))) for _ in range(4000)]
-text = b" ".join(rnd.choices(words, k=900_000))
-noise = rnd.randbytes(8 << 20)
-def document(n):
-    at = rnd.randrange(len(text) - n)
-    return text[at:at + n]
-def photo(n):
-    at = rnd.randrange(len(noise) - n)
-    return bytes([rnd.randrange(256)]) + noise[at:at + n - 1]
-total = mib << 20
-mail = total // 5
-left, count = total - mail, files - 1
-photos = count * 3 // 10
-documents = count - photos
-size_of_photo = left * 8 // 10 // photos
-size_of_document = left * 2 // 10 // documents
-for i in range(count):
-    folder = f"{root}/Users/user{i % 7}/folder {i // 7 % 150}"
-    os.makedirs(folder, exist_ok=True)
-    if i % 10 < 3:
-        data = photo(int(size_of_photo * rnd.uniform(0.5, 1.5)))
-        name = f"IMG_{i:05}.jpg"
-    else:
-        data = document(int(size_of_document * rnd.uniform(0.1, 1.9)))
-        name = f"letter {i:05}.txt"
-    with open(f"{folder}/{name}", "wb") as out:
-        out.write(data)
-with open(f"{root}/Users/user0/outlook.pst", "wb") as out:
-    while out.tell() < mail:
-        out.write(document(60_000))
-        out.write(photo(60_000))
-PY
-# Runs a command; prints seconds, seconds of processor, and MiB of memory: the
-# peaks of all its processes, the largest of them.
-cat >"$work/run.py" <<'PY'
-import os, resource, subprocess, sys, time
-start = time.monotonic()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-took = time.monotonic() - start
-if done.returncode not in (0, 3):
-    sys.exit(done.stderr.decode(errors="replace"))
-use = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(f"{took:.2f} {use.ru_utime + use.ru_stime:.2f} {use.ru_maxrss // 1024}")
-PY
+here=$(realpath "$(dirname "$0")")
 
 mkdir "$work/mnt" "$work/out"
 truncate -s "$((mib * 5 / 4 + 256))M" "$work/disk.img"
 mkntfs -F -Q -q -L Bench "$work/disk.img" >/dev/null 2>&1
 ntfs-3g "$work/disk.img" "$work/mnt"
 mounted=1
-python3 "$work/make.py" "$work/mnt" "$mib" "$files"
+python3 "$here/mixed.py" "$work/mnt" "$mib" "$files"
 fusermount -u "$work/mnt"
 mounted=
 ntfs-3g -o ro "$work/disk.img" "$work/mnt"
@@ -91,7 +42,7 @@ row() { # name, size in bytes, figures
     awk -v name="$1" -v size="$2" -v s="$seconds" -v c="$cpu" -v p="$peak" -v mib="$mib" \
         'BEGIN { printf "| %s | %.1f | %.0f | %.1f | %.0f | %d |\n", name, s, mib / s, c, size / 1048576, p }'
 }
-run() { nice -n 10 python3 "$work/run.py" "$@"; }
+run() { nice -n 10 python3 "$here/measured.py" "$@"; }
 
 echo "$files files, $mib MiB, $(nproc) cores, source and targets in $(df --output=fstype "$work" | tail -1); $(uptime | sed 's/.*load/load/')"
 echo

@@ -24,6 +24,8 @@ use output::{Out, Output};
 use settings::Settings;
 use volume_keys::VolumeKeys;
 
+use crate::model::text::visible;
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     #[cfg(windows)] // first of all: no thread may meet an empty drive before.
@@ -82,7 +84,11 @@ fn guide_who_can_see() -> Option<Command> {
 fn run(command: &Command, global: &Global, out: Out) -> Exit {
     // The guided rescue has a field for it.
     if !matches!(command, Command::Guide(_)) && password::can_ask() {
-        global.volume_keys.ask_by(|what, hint| password::prompt_with(what, hint).ok());
+        global.volume_keys.ask_by(|line, hint| {
+            eprintln!("\r{}", visible(line));
+            // Short: a key has 55 characters, and all has to be on one line.
+            password::prompt_with("Key", hint).ok()
+        });
     }
     let result = match command {
         Command::Detect(args) => commands::detect::run(args, global, out),

@@ -24,8 +24,8 @@ const MOST_FILES: usize = 10_000;
 /// So often a key is asked for.
 const TRIES: usize = 3;
 
-/// Asks on the terminal: what for, and what to say about what was typed so far. `None` if nothing
-/// was typed.
+/// Asks on the terminal: a line before the prompt, and what to say about what was typed so far.
+/// `None` if nothing was typed.
 pub(crate) type Ask = fn(&str, &dyn Fn(&str) -> Option<String>) -> Option<String>;
 
 /// The keys of this run.
@@ -107,17 +107,16 @@ impl VolumeKeys {
     fn unlock_by(&self, ask: Ask, locked: &Locked, name: &str) -> Option<Unlocked> {
         let has = |kind| locked.protectors().iter().any(|protector| protector.kind == kind);
         let what = match (has(ProtectorKind::RecoveryKey), has(ProtectorKind::Password)) {
-            (true, true) => "Recovery key or password",
-            (true, false) => "Recovery key",
-            (false, true) => "Password",
+            (true, true) => "recovery key or password",
+            (true, false) => "recovery key",
+            (false, true) => "password",
             (false, false) => return None,
         };
         let id = locked.key_id().unwrap_or_default();
-        let mut why = String::new();
+        let mut line = format!("{name}, Key ID {id}: enter its {what}. Enter alone: none.");
         for _ in 0..TRIES {
-            let text = format!("{why}{what} of {name}, Key ID {id}; Enter alone: none");
             let typed =
-                ask(&text, &|typed| group_hint(typed).filter(|_| !has(ProtectorKind::Password)));
+                ask(&line, &|typed| group_hint(typed).filter(|_| !has(ProtectorKind::Password)));
             let typed = zeroize::Zeroizing::new(typed.unwrap_or_default());
             let Some(key) = typed_key(&typed, has(ProtectorKind::Password)) else { break };
             match key.and_then(|key| {
@@ -126,7 +125,7 @@ impl VolumeKeys {
                 Ok(unlocked)
             }) {
                 Ok(unlocked) => return Some(unlocked),
-                Err(error) => why = format!("{error}\n"),
+                Err(error) => line = error,
             }
         }
         None

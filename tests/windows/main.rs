@@ -2,6 +2,7 @@
 //! `files` alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
+mod bitlocker;
 mod disks;
 mod files;
 mod guided;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use lifeboat_maker::bitlocker::{Cipher, Protector, Wrap, wrap};
 use lifeboat_maker::demo::demo;
 use lifeboat_maker::many::{Where, many};
 use lifeboat_maker::{fixtures, is_available, pack, random};
@@ -18,6 +19,7 @@ usage:
   lifeboat-maker random SEED OUT.img             a volume with a random tree
   lifeboat-maker many OUT.img --files N [--in-store]
                                                  a volume with very many files, for benches
+  lifeboat-maker bitlocker PLAIN.img OUT.img     the volume encrypted by BitLocker, suspended
   lifeboat-maker pack DIR [NAME]...              makes and packs the committed fixtures";
 
 fn main() -> ExitCode {
@@ -50,6 +52,11 @@ fn run(words: &[&str]) -> Result<()> {
         ["many", out, "--files", files] => make_many(out, number(files)?, Where::Windows),
         ["many", out, "--files", files, "--in-store"] => {
             make_many(out, number(files)?, Where::Store)
+        }
+        ["bitlocker", plain, out] => {
+            let plain = std::fs::read(plain).with_context(|| (*plain).to_owned())?;
+            let how = Wrap::new(Cipher::XtsAes128).opened_by(&[Protector::Clear]);
+            std::fs::write(out, wrap(&plain, &how)?.image).with_context(|| (*out).to_owned())
         }
         ["pack", dir, only @ ..] => {
             for (name, bytes) in pack::pack_all(Path::new(dir), only)? {

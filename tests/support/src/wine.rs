@@ -251,10 +251,12 @@ impl Wine {
 }
 
 /// What the program itself has said: on a busy machine Wine, at a program's end,
-/// may complain of its own service with a line like `wine client error:10c: sendmsg`.
+/// may complain of its own service with a line like `wine client error:10c: sendmsg`, and
+/// once after its services started that a drive has no label that it could read.
 fn without_wine(stderr: &str) -> String {
-    let own = stderr.split_inclusive('\n').filter(|line| !line.starts_with("wine client error:"));
-    own.collect()
+    const OF_WINE: [&str; 2] = ["wine client error:", "wine: Read access denied for device"];
+    let is_own = |line: &&str| !OF_WINE.iter().any(|start| line.starts_with(start));
+    stderr.split_inclusive('\n').filter(is_own).collect()
 }
 
 /// Waits, but not for ever.
