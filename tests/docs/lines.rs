@@ -37,8 +37,6 @@ const BY_HAND: &[(&str, &str)] = &[
     ("cargo", "what the tests themselves are built and run with"),
     ("cargo-zigbuild", "builds for ARM64, which is tried by hand"),
     ("copy", "Windows"),
-    ("cryptsetup", "wants a volume that BitLocker encrypted, and root"),
-    ("copype", "Windows' ADK"),
     ("ddrescue", "wants a failing disk"),
     ("demo.sh", "scripts/demo.sh in a table of scripts"),
     ("deny.sh", "scripts/deny.sh in a table of scripts"),
