@@ -52,7 +52,8 @@ impl Root {
     pub(super) fn holds(&self, fact: FactKind) -> bool {
         match (self.flavour, fact) {
             (_, FactKind::Times) => true,
-            (Flavour::Plain, _) => false,
+            // Takes EFS, and the key of a user.
+            (Flavour::Plain, _) | (_, FactKind::FolderEncryption) => false,
             (Flavour::Ntfs3g { streams }, FactKind::Stream) => streams,
             (Flavour::Ntfs3g { .. }, FactKind::Compression) => self.packs,
             (Flavour::Ntfs3g { .. }, _) => true,

@@ -43,6 +43,8 @@ pub(super) enum FactKind {
     Times,
     Stream,
     Compression,
+    /// That new files in a folder are encrypted by EFS.
+    FolderEncryption,
 }
 
 impl FactKind {
@@ -58,6 +60,7 @@ impl FactKind {
             Self::CreationTime => "creation time",
             Self::Times => "times",
             Self::Stream => "alternate data stream",
+            Self::FolderEncryption => "encryption of new files in a folder (EFS)",
             Self::Compression => "compression (the data is complete, but uses more disk space)",
         }
     }

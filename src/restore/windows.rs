@@ -85,6 +85,9 @@ impl Root {
             FactKind::ShortName => self.file_system == "NTFS" && self.has_short_names,
             FactKind::Stream => self.has_streams && has(flags::FILE_NAMED_STREAMS),
             FactKind::Compression => has(flags::FILE_FILE_COMPRESSION),
+            // `EncryptFile` would make a key for whoever restores; and an import with
+            // `CREATE_FOR_DIR` takes the folder's raw EFS data, which a set does not have.
+            FactKind::FolderEncryption => false,
         }
     }
 

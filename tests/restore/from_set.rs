@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::model::loss::{Loss, LossKind};
-use lifeboat::model::metadata::{Content, NodeKind};
+use lifeboat::model::metadata::{Content, NodeKind, attributes};
 use lifeboat::model::monitor::{Collect, Silent};
 use lifeboat::model::name::NtPath;
 use lifeboat::restore::{Destinations, Options, restore, restore_verified, verify_restored};
@@ -189,6 +189,22 @@ fn every_byte_of_a_set_is_restored_to_a_plain_folder() {
         compared += 1;
     }
     assert!(compared == have.len() && compared > 60, "{compared}");
+}
+
+#[test]
+fn a_folder_that_encrypts_new_files_is_one_loss_and_its_files_are_restored() {
+    let mut tree = sets::store();
+    let folder = tree.lookup(&"StateStore/USMT/File/C$".into()).unwrap();
+    tree.edit(folder).node.attributes |= attributes::ENCRYPTED;
+    let dir = sets::scratch();
+    let set = packed(Arc::new(tree), dir.path(), &sets::options());
+    let to = dir.path().join("to");
+    fs::create_dir(&to).unwrap();
+    let losses = restored(&set, &onto(&to));
+    let of_folder: Vec<_> = losses.iter().filter(|loss| loss.detail.contains("(EFS)")).collect();
+    assert_eq!(of_folder.len(), 1, "{losses:?}");
+    assert_eq!(of_folder[0].path, "C/StateStore/USMT/File/C$");
+    assert_eq!(losses.len(), 10, "as of the store without it, and this one");
 }
 
 #[test]

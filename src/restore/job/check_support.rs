@@ -4,6 +4,7 @@
 
 use super::{Job, Place, ntfs_compression};
 use crate::model::descriptor;
+use crate::model::metadata::attributes;
 use crate::restore::error::RestoreError;
 use crate::restore::place::{FactKind, MISSED};
 use crate::set::format::manifest::{ContentKind, Member, MemberKind, from_base64};
@@ -65,6 +66,8 @@ fn facts_of(member: &Member) -> impl Iterator<Item = (FactKind, usize)> {
     let own = |is_there: bool| usize::from(is_there && !is_link);
     let security = member.security.as_deref().and_then(from_base64);
     let security = security.is_some_and(|bytes| descriptor::is_whole(&bytes));
+    let is_encrypted_folder =
+        member.kind == MemberKind::Directory && member.attributes & attributes::ENCRYPTED != 0;
     let reparse = member.reparse.as_deref().and_then(from_base64);
     let is_compact =
         reparse.as_ref().is_some_and(|data| data.starts_with(&super::apply_metadata::TAG_WOF));
@@ -78,6 +81,7 @@ fn facts_of(member: &Member) -> impl Iterator<Item = (FactKind, usize)> {
         (FactKind::CreationTime, own(member.times.created != 0)),
         (FactKind::Stream, member.streams.len()),
         (FactKind::Compression, own(ntfs_compression::is_packed(member))),
+        (FactKind::FolderEncryption, own(is_encrypted_folder)),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)
