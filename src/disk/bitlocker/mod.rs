@@ -1,11 +1,11 @@
 //! BitLocker volumes, opened with a key: a [`Device`](crate::disk::Device) over a device, read-only.
 //!
-//! Sector 0 ([`header`]) leads to three copies of the metadata ([`metadata`]). It holds the volume
-//! master key (VMK) once for each protector ([`protector`]), encrypted by what the protector asks
-//! for ([`key`]), and the sector key (FVEK), encrypted by the VMK; both by AES-CCM ([`ccm`]).
-//! [`map`] says which bytes of the view lie where, and whether they are encrypted; [`eow`] reads
-//! the bitmaps of a volume that is being converted. [`cipher`] decrypts sectors, [`device`] is the
-//! view, and [`locked`] ties these together. [`keyring`] finds keys in files and tries them; [`encryption`] is what is
+//! Sector 0 (`header`) leads to three copies of the metadata (`metadata`). It holds the volume
+//! master key (VMK) once for each protector (`protector`), encrypted by what the protector asks
+//! for (`key`), and the sector key (FVEK), encrypted by the VMK; both by AES-CCM (`ccm`).
+//! `map` says which bytes of the view lie where, and whether they are encrypted; `eow` reads
+//! the bitmaps of a volume that is being converted. `cipher` decrypts sectors, `device` is the
+//! view, and `locked` ties these together. `keyring` finds keys in files and tries them; `encryption` is what is
 //! said about a volume.
 //!
 //! Microsoft has not published the format. Each fact has its source beside it: "libbde" is
