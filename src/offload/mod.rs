@@ -169,8 +169,14 @@ struct Shortfalls {
 
 /// Findings about single files that are saved with a loss, and about missing parts, which the
 /// set lists in a place of their own.
-const ELSEWHERE: [&str; 5] =
-    ["primary-missing", "secondary-missing", "unreadable", "record-damaged", "encrypted-lost"];
+const ELSEWHERE: [&str; 6] = [
+    "primary-missing",
+    "secondary-missing",
+    "unreadable",
+    "record-damaged",
+    "encrypted-lost",
+    "ntfs-record-outdated",
+];
 /// The number of findings that a set lists; it counts the others.
 const MAX_DAMAGE: usize = 20;
 

@@ -175,7 +175,8 @@ pub(crate) fn compare(
 /// a handle is closed, all of it at once, and only the one by whose name the file was opened.
 /// So an entry may be old, but not newer than the record.)
 fn outdated(catalog: &Catalog, copies: &[index::Copied]) -> Vec<(u32, &'static str)> {
-    const KNOWN_AS_DAMAGED: u16 = entry_flag::DAMAGED | entry_flag::REVIVED;
+    const KNOWN_AS_DAMAGED: u16 =
+        entry_flag::DAMAGED | entry_flag::REVIVED | entry_flag::RECORD_LOST;
     let mut outdated: Vec<(u32, &'static str)> = copies
         .iter()
         .filter_map(|copied| {
