@@ -145,7 +145,7 @@ needs_nextest=''
 needs_libbde=''
 [ "$mode" != test ] || cargo nextest --version >/dev/null 2>&1 || needs_nextest=1
 
-# A witness for BitLocker volumes; in a folder of its own, since Debian has no package of it.
+# A second reader of BitLocker volumes, for tests. Debian has no package, so it goes into a separate folder.
 [ "$mode" != test ] || "$root/target/python/bin/python3" -c 'import pybde' 2>/dev/null || needs_libbde=1
 
 # What will come, before any of it does.

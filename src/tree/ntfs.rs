@@ -31,7 +31,6 @@ use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::known;
 use crate::ntfs::ondisk::standard_information::StandardInformation;
-use crate::ntfs::read::state::is_at_rest;
 use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
@@ -125,7 +124,6 @@ impl NtfsTree {
             + report.unsettled
             + report.bitmap_doubts
             + repairs.iter().filter(incomplete).count() as u64;
-        let is_at_rest = is_at_rest(&volume);
         let info = TreeInfo {
             via: Via::Raw,
             source,
@@ -142,7 +140,7 @@ impl NtfsTree {
             findings,
             deleted: report.deleted,
             suspects,
-            is_at_rest,
+            is_at_rest: report.is_at_rest,
             compared: Mutex::default(),
         })
     }

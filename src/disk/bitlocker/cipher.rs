@@ -133,7 +133,7 @@ impl SectorCipher {
     }
 }
 
-/// A cipher from a key of its own length.
+/// Makes a cipher from a key of the length that the cipher requires.
 fn aes_of<C: KeyInit>(key: &[u8]) -> Result<C, BitLockerError> {
     C::new_from_slice(key).map_err(|_| BitLockerError::SectorKey)
 }

@@ -30,6 +30,9 @@ const SECTOR_CLUSTERS: u64 = 512 * 8;
 /// not all these files.
 const MANY: usize = 3;
 
+/// So many parts of one extent are looked at: one is enough to doubt a file.
+const MAX_PARTS: usize = 64;
+
 /// From the first cluster to the one behind the last.
 type Extent = (u64, u64);
 
@@ -40,6 +43,8 @@ pub(crate) struct Marked {
     pub(crate) unallocated: Vec<u32>,
     /// Sectors of the volume's bitmap that lack the clusters of many files.
     pub(crate) bitmap_sectors: u64,
+    /// Whether all structures of the volume are of one moment.
+    pub(crate) is_at_rest: bool,
 }
 
 /// The clusters of all files, as far as they were met.
@@ -114,8 +119,9 @@ impl Clusters {
         self.merge();
         self.mark_overwritten(volume, catalog);
         join(&mut self.shared);
-        let free = self.free(volume);
-        let mut marked = Marked::default();
+        let mut marked = Marked { is_at_rest: is_at_rest(volume), ..Marked::default() };
+        // After a crash the bitmap may be older than the files: then there is nothing to say.
+        let free = if marked.is_at_rest { self.free(volume) } else { Vec::new() };
         if self.shared.is_empty() && free.is_empty() {
             return Ok(marked);
         }
@@ -134,11 +140,10 @@ impl Clusters {
             for number in own.chain(catalog.extensions(entry.record)) {
                 extents_of_number(volume, number, true, &mut |extent| {
                     is_sharing |= touching(&self.shared, extent).next().is_some();
-                    for (first, end) in touching(&free, extent) {
+                    for (first, end) in touching(&free, extent).take(MAX_PARTS) {
                         let (first, end) = (first.max(extent.0), end.min(extent.1));
                         let sectors = first / SECTOR_CLUSTERS..=(end - 1) / SECTOR_CLUSTERS;
-                        for sector in sectors {
-                            // One sector of all that it lacks is enough to doubt a file.
+                        for sector in sectors.take(MAX_PARTS) {
                             if lacking.len() < MAX_IN_DOUBT || lacking.contains_key(&sector) {
                                 let files = lacking.entry(sector).or_default();
                                 if files.len() < MANY {
@@ -168,13 +173,9 @@ impl Clusters {
         Ok(marked)
     }
 
-    /// The clusters of files that are free by the volume's bitmap. After a crash the bitmap may
-    /// be older than the files: then there is nothing to say.
+    /// The clusters of files that are free by the volume's bitmap.
     fn free(&self, volume: &Arc<Volume>) -> Vec<Extent> {
         let mut free = Vec::new();
-        if !is_at_rest(volume) {
-            return free;
-        }
         let Some(mut bitmap) = ClusterBitmap::open(volume) else { return free };
         for (first, end) in &self.merged {
             bitmap.free_extents(*first..*end, &mut |first, end| {

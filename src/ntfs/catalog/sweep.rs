@@ -74,6 +74,8 @@ pub(crate) struct Report {
     pub(crate) unallocated: Tally,
     /// Sectors of the volume's bitmap that lack the clusters of many files.
     pub(crate) bitmap_sectors: u64,
+    /// Whether all structures of the volume are of one moment.
+    pub(crate) is_at_rest: bool,
     /// Records that are not in use, although the bitmap says so: a file may be among them.
     pub(crate) unsettled: u64,
     /// Doubts about the bitmap itself: it cannot be read, or lacks records that are in use; and
@@ -142,6 +144,7 @@ pub(crate) fn sweep(
     marked.shared.iter().for_each(|record| report.shared.add(u64::from(*record)));
     marked.unallocated.iter().for_each(|record| report.unallocated.add(u64::from(*record)));
     report.bitmap_sectors = marked.bitmap_sectors;
+    report.is_at_rest = marked.is_at_rest;
     report.mended.same_names = same_names::settle(volume, &mut catalog);
     report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))

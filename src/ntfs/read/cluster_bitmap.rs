@@ -31,7 +31,10 @@ impl ClusterBitmap {
         let file = File::load(volume, BITMAP, &Vec::new).ok()?;
         let data = file.find(kind::DATA, None)?;
         let mut reader = file.reader(volume, data).ok()?;
-        let size = reader.len();
+        // No more than the volume has clusters for, whatever the record says.
+        let clusters = volume.boot().volume_bytes().min(volume.medium().len());
+        let clusters = clusters.div_ceil(volume.cluster_bytes().max(1));
+        let size = reader.len().min(clusters.div_ceil(8));
         let read_at = move |at, buf: &mut [u8]| matches!(reader.read_at(at, buf), Ok(None));
         Some(Self::new(size, Box::new(read_at)))
     }

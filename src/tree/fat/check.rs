@@ -76,20 +76,39 @@ impl FatTree {
         for chain in system_chains {
             self.each_cluster(&chain, &mut add);
         }
-        for number in 0..self.items.len() {
-            if monitor.is_cancelled() {
-                return None;
-            }
-            self.each_cluster(&self.clusters_of(number), &mut add);
+        let walked = self.each_item(&mut |_, cluster| add(cluster));
+        if monitor.is_cancelled() {
+            return None;
         }
         if let Some(shared) = shared {
-            self.doubt_shared(&shared);
+            self.doubt_all("another file has some of the same clusters", |c| shared.has(c));
         }
-        let used = self.used(system);
+        if walked < self.items.len() {
+            return None;
+        }
+        // A bitmap that cannot be read says nothing, for a file or against it.
+        let used = self.used(system)?;
         if self.geometry.flavour == Flavour::ExFat {
-            self.doubt_free(&used);
+            let why = "some of its clusters are free by the volume's bitmap";
+            self.doubt_all(why, |cluster| !used.has(cluster));
         }
         self.doubt_lost(&owned, &used)
+    }
+
+    /// Gives `add` each cluster of each file and folder. Returns how many of them were walked:
+    /// not all where the same clusters come again too often, as on a volume that is made so.
+    fn each_item(&self, add: &mut dyn FnMut(usize, u32)) -> usize {
+        let mut left = u64::from(self.geometry.end()).saturating_mul(2);
+        for number in 0..self.items.len() {
+            let chain = self.clusters_of(number);
+            let bytes = chain.extents.iter().fold(0_u64, |sum, e| sum.saturating_add(e.len));
+            let Some(rest) = left.checked_sub(bytes / self.geometry.cluster_bytes) else {
+                return number;
+            };
+            left = rest;
+            self.each_cluster(&chain, &mut |cluster| add(number, cluster));
+        }
+        self.items.len()
     }
 
     /// The clusters of a file or folder, as far as they can be followed.
@@ -119,51 +138,45 @@ impl FatTree {
         }
     }
 
+    /// Adds a doubt to what has such a cluster, and to what was not walked.
     fn doubt_all(&mut self, why: &str, is_meant: impl Fn(u32) -> bool) {
-        for number in 0..self.items.len() {
-            let mut is_doubtful = false;
-            self.each_cluster(&self.clusters_of(number), &mut |c| is_doubtful |= is_meant(c));
-            if let Some(item) = self.items.get_mut(number).filter(|_| is_doubtful) {
-                item.doubt.get_or_insert_with(|| why.to_owned());
+        let mut doubtful = vec![false; self.items.len()];
+        let walked = self.each_item(&mut |number, cluster| {
+            if is_meant(cluster)
+                && let Some(is_doubtful) = doubtful.get_mut(number)
+            {
+                *is_doubtful = true;
             }
+        });
+        let doubtful =
+            doubtful.into_iter().enumerate().map(|(i, is_meant)| is_meant || i >= walked);
+        for (item, _) in self.items.iter_mut().zip(doubtful).filter(|(_, is_doubtful)| *is_doubtful)
+        {
+            item.doubt.get_or_insert_with(|| why.to_owned());
         }
     }
 
-    fn doubt_shared(&mut self, shared: &Clusters) {
-        self.doubt_all("another file has some of the same clusters", |c| shared.has(c));
-    }
-
-    fn doubt_free(&mut self, used: &Clusters) {
-        let why = "some of its clusters are free by the volume's bitmap";
-        self.doubt_all(why, |cluster| !used.has(cluster));
-    }
-
-    /// The clusters that are in use: by the table, or by exFAT's bitmap.
-    fn used(&self, system: &SystemFiles) -> Clusters {
+    /// The clusters that are in use: by the table, or by exFAT's bitmap. `None` if that cannot
+    /// be read.
+    fn used(&self, system: &SystemFiles) -> Option<Clusters> {
         let end = self.geometry.end();
         let mut used = Clusters::new(end);
         if self.geometry.flavour != Flavour::ExFat {
             (2..end).filter(|cluster| self.geometry.mark(*cluster).0).for_each(|cluster| {
                 used.add(cluster);
             });
-            return used;
+            return Some(used);
         }
-        let (bytes, trouble) = match system.bitmap {
-            Some((first, len)) => {
-                let most = len.min(u64::from(end).div_ceil(8));
-                self.geometry.folder(&self.geometry.chain(first, most, Some(most)))
-            }
-            None => (Vec::new(), Some(String::new())),
-        };
-        // A bitmap that cannot be read says nothing against a file.
+        let (first, len) = system.bitmap?;
+        let most = len.min(u64::from(end).div_ceil(8));
+        let (bytes, trouble) = self.geometry.folder(&self.geometry.chain(first, most, Some(most)));
         for cluster in 2..end {
             let number = cluster as usize - 2;
-            let is_used = bytes.get(number / 8).map(|byte| byte >> (number % 8) & 1 != 0);
-            if trouble.is_some() || is_used != Some(false) {
+            if bytes.get(number / 8)? >> (number % 8) & 1 != 0 {
                 used.add(cluster);
             }
         }
-        used
+        Some(used).filter(|_| trouble.is_none())
     }
 
     /// Looks into clusters that no file has: which folder may have had a file there?
