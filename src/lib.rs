@@ -69,6 +69,7 @@ pub mod health;
 pub mod model;
 pub mod ntfs;
 pub mod offload;
+pub mod profiles;
 pub mod report;
 pub mod restore;
 pub mod seal;

@@ -134,6 +134,7 @@ Examples:
   lifeboat offload disk.img --to smb://tech@server/rescue
   lifeboat offload \\\\.\\PhysicalDrive0 --to \\\\server\\rescue --user tech
   lifeboat offload disk.img --path \\Users\\alice --to E:\\rescue
+  lifeboat offload --profiles --to E:\\rescue          no store: save the users
 
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Lifeboat never writes to the source.")]
@@ -279,6 +280,16 @@ pub struct Offload {
     /// is the whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     pub path: Vec<String>,
+    /// Save the files of this user of an offline Windows instead of a store (may
+    /// be repeated): a name or SID, as detect shows them
+    #[arg(long, value_name = "NAME|SID", conflicts_with_all = ["store", "path"])]
+    pub of_user: Vec<String>,
+    /// Save the files of all users, without the accounts of services
+    #[arg(long, conflicts_with_all = ["store", "path", "of_user"])]
+    pub profiles: bool,
+    /// With --of-user or --profiles: also save caches and temporary files
+    #[arg(long)]
+    pub everything: bool,
     #[command(flatten)]
     pub search: Search,
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST

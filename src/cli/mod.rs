@@ -12,6 +12,7 @@ mod sets;
 mod settings;
 mod sources;
 mod tui;
+mod users;
 mod volume_keys;
 
 use std::io::IsTerminal;

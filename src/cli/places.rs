@@ -157,6 +157,7 @@ mod tests {
             volume_label: "Old".to_owned(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
+            user: None,
         };
         let volumes = [volume("E:\\"), volume("F:\\")];
         let mut shown = Vec::new();

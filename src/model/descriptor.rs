@@ -6,6 +6,7 @@
 //! parts out as they like, since each part has its offset in the header.
 
 use super::bytes::{u16_at, u32_at};
+use super::sid::Sid;
 
 /// `SE_DACL_PRESENT`, `SE_SACL_PRESENT`, `SE_SELF_RELATIVE` (MS-DTYP 2.4.6).
 const DACL_PRESENT: u16 = 0x4;
@@ -94,6 +95,21 @@ pub(crate) fn is_same(wanted: &[u8], found: &[u8]) -> bool {
         && (!allows || keeps(AUTO_INHERITED | PROTECTED))
         && (!audits || keeps((AUTO_INHERITED | PROTECTED) << 1))
         && (!audits || sorted(wanted.sacl) == sorted(found.sacl))
+}
+
+/// The owner and every account that an entry of the DACL allows something, each once.
+pub(crate) fn accounts(bytes: &[u8]) -> Vec<Sid> {
+    let Some(parts) = parts(bytes) else { return Vec::new() };
+    let allowed = parts.dacl.iter().flatten().filter_map(|entry| match entry.first() {
+        // ACCESS_ALLOWED_ACE (MS-DTYP 2.4.4.2): header, mask, SID.
+        Some(0) => Sid::from_bytes(entry.get(8..)?),
+        _ => None,
+    });
+    let mut found: Vec<Sid> = parts.owner.and_then(Sid::from_bytes).into_iter().collect();
+    found.extend(allowed);
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// Whether a descriptor has an integrity label or another newer entry in its SACL:

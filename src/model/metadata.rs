@@ -162,6 +162,12 @@ pub fn is_name_surrogate(tag: u32) -> bool {
     tag & 0x2000_0000 != 0
 }
 
+/// Whether a reparse tag is that of a file whose data a cloud has: `IO_REPARSE_TAG_CLOUD` and
+/// its 15 others, those of OneDrive before Windows 10 1709, Azure File Sync (MS-FSCC 2.1.2.1).
+pub fn is_cloud(tag: u32) -> bool {
+    tag & 0xFFFF_0FFF == 0x9000_001A || matches!(tag, 0x8000_0015 | 0x8000_001E | 0x8000_0021)
+}
+
 /// An alternate data stream (`file:name`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamInfo {

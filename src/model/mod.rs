@@ -11,5 +11,6 @@ pub mod metadata;
 pub mod monitor;
 pub mod name;
 pub mod secret;
+pub mod sid;
 pub(crate) mod text;
 pub mod units;

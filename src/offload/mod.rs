@@ -101,20 +101,25 @@ impl OffloadRequest {
         self.save(parts?, kind, found, machine, observer, destination, monitor)
     }
 
-    /// Saves the folders of one volume.
+    /// Saves folders. What they `lack`, for people, makes the set an incomplete one; `closed` are
+    /// the volumes that could not be read.
     ///
     /// # Errors
     /// As for a store.
     pub fn save_folders(
         &self,
         set: FolderSet,
+        lacks: &[String],
+        closed: &[String],
         machine: &Machine,
         destination: &dyn Destination,
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &set.display);
         let kind = (What::Folder, "folder");
-        self.save(set.parts, kind, Shortfalls::default(), machine, None, destination, monitor)
+        let found =
+            Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
+        self.save(set.parts, kind, found, machine, None, destination, monitor)
     }
 
     #[allow(clippy::too_many_arguments)] // what two public ways in have in common

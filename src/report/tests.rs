@@ -17,6 +17,7 @@ pub(super) fn store_set(drives: &[&str]) -> Rescue {
         volume_label: "Windows".to_owned(),
         file_system: "NTFS".to_owned(),
         via: "raw".to_owned(),
+        user: None,
     };
     Rescue {
         format: 1,

@@ -25,6 +25,8 @@ pub struct Restored {
     pub losses: u64,
     /// What was lost when the set was made, as far as it lists files.
     pub carried: u64,
+    /// Files that only a cloud has: their own program makes them again.
+    pub cloud: u64,
 }
 
 /// What an error of a destination means.

@@ -159,6 +159,7 @@ mod tests {
             volume_label: label.to_owned(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
+            user: None,
         }
     }
 

@@ -267,6 +267,28 @@ pub trait Tree: Send + Sync {
     }
 }
 
+/// The node at `path`, and the path with its names as they are in the tree.
+///
+/// # Errors
+/// There is no such file, or a folder above it cannot be listed.
+pub fn exact_path(tree: &dyn Tree, path: &NtPath) -> Result<(NtPath, NodeId), TreeError> {
+    let mut at = tree.root();
+    let mut names = NtPath::root();
+    for name in path.names() {
+        let next = tree.lookup_in(at, name)?;
+        let entries = tree.children(at)?;
+        let is_own = |entry: &&Entry| entry.node == next && entry.name == *name;
+        let is_alike = |entry: &&Entry| {
+            let alike = |name| entry.name.eq_ignore_ascii_case(name);
+            entry.node == next && name.as_str().is_some_and(alike)
+        };
+        let own = entries.iter().find(is_own).or_else(|| entries.iter().find(is_alike));
+        names = names.join(own.map_or_else(|| name.clone(), |entry| entry.name.clone()));
+        at = next;
+    }
+    Ok((names, at))
+}
+
 /// The node called `name` by a listing of the folder.
 fn lookup_in_listing<T: Tree + ?Sized>(
     tree: &T,

@@ -18,6 +18,8 @@ pub enum DriveFrom {
     HardlinkMain,
     /// The volume has a Windows folder, so it is assumed to be C.
     WindowsFolder,
+    /// The registry of its Windows.
+    Registry,
     /// The current letter of the volume on this machine.
     Present,
     /// Not known.
@@ -30,6 +32,7 @@ impl fmt::Display for DriveFrom {
             Self::FileFolder => "from the store's File folder",
             Self::HardlinkMain => "from hardlink.main (its format is inferred)",
             Self::WindowsFolder => "assumed to be C: it has a Windows folder",
+            Self::Registry => "from the registry of its Windows",
             Self::Present => "the current letter; in Windows it may be another",
             Self::Unknown => "unknown",
         })

@@ -23,6 +23,7 @@ pub use find::{drive_of, find_stores};
 pub use layout::Place;
 pub use logs::Logs;
 pub use machine::Machine;
+pub(crate) use machine::hive;
 pub use tally::{Survey, Tally};
 
 use crate::model::metadata::NodeId;

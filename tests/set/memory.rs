@@ -106,6 +106,7 @@ fn plan(folders: u64) -> Plan {
         role: "whole".to_owned(),
         take: vec!["StateStore".into()],
         skip: Vec::new(),
+        user: None,
     };
     let plan = Plan::make(vec![part], &Silent).unwrap();
     assert_eq!(plan.totals().files, folders * FILES);

@@ -7,9 +7,12 @@ use crate::cli::args::{Detect, Global};
 use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::sources::{self, Found};
+use crate::cli::users;
+use crate::model::monitor::Monitor;
 use crate::model::units;
+use crate::profiles;
 use crate::usmt::logs::UsmtRun;
-use crate::usmt::{Store, StoreKind, Survey};
+use crate::usmt::{Store, StoreKind, StoreVolume, Survey};
 
 /// Log lines about the wipe that are printed; JSON has more.
 const WIPE_LINES: usize = 8;
@@ -23,7 +26,17 @@ pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
         with_data += u32::from(store.kind.holds_data());
         show(store, &Survey::of(store, out), &found, out);
     }
+    let volumes: Vec<StoreVolume> = found.searchable().collect();
+    let installations = profiles::find(&volumes, &out);
+    out.clear();
+    users::show(&installations, &volumes, out);
+    if out.is_cancelled() {
+        return Err(sources::interrupted().into());
+    }
     if with_data == 0 {
+        if let Some(hint) = users::hint(&installations) {
+            out.result(&hint);
+        }
         return Err(sources::nothing_found(&found).into());
     }
     Ok(Exit::Done)

@@ -7,18 +7,22 @@ use super::seal;
 use crate::cli::args::{Global, Offload};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
-use crate::cli::{folder, keys, sets, sources};
+use crate::cli::sources::Found;
+use crate::cli::users::Chosen;
+use crate::cli::{folder, keys, sets, sources, users};
 use crate::destination::Destination;
 use crate::destination::preflight::{Preflight, preflight};
 use crate::health::Check;
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::offload::OffloadRequest;
+use crate::profiles;
 use crate::seal::Looked;
 use crate::set::crypt::Encryption;
 use crate::set::format::rescue::{EndState, Rescue};
+use crate::set::write::parts::FolderSet;
 use crate::set::write::writer::Outcome;
-use crate::usmt::{Machine, Store};
+use crate::usmt::{Machine, Store, StoreVolume};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
@@ -29,13 +33,23 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
             "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.",
         )
     })?;
+    if args.everything && !args.profiles && args.of_user.is_empty() {
+        let what = "--everything belongs to --profiles or --of-user";
+        return Err(Failure::new(Exit::Usage, what, "Name the users, or leave it out.").into());
+    }
     // Likewise a passphrase that is too short.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
     let request = request(args, encryption);
     let (_, request) = look_at(&*target, request, out)?;
     let job = Job { request, target: &*target, out };
-    if args.path.is_empty() { job.stores(args, global) } else { job.folders(args, global) }
+    if args.profiles || !args.of_user.is_empty() {
+        job.users(args, global)
+    } else if args.path.is_empty() {
+        job.stores(args, global)
+    } else {
+        job.folders(args, global)
+    }
 }
 
 /// The request that the command line, and the settings behind it, amount to.
@@ -150,16 +164,44 @@ impl Job<'_> {
         let found = sources::open(&args.sources, global, &args.search, out)?;
         let mut exit = Exit::Done;
         for set in folder::find(&args.path, &found, out)? {
-            let outcome = self.request.save_folders(set, &found.machine, self.target, out);
-            out.clear();
-            let outcome = outcome?;
-            self.show(&outcome);
+            let outcome = self.folder(set, &[], &found)?;
             out.say("  This is a folder, not a store: loadstate cannot use it.");
-            if outcome.losses > 0 {
+            if outcome.rescue.end_state != EndState::Saved {
                 exit = Exit::Losses;
             }
         }
         Ok(exit)
+    }
+
+    /// The users' folders, store or not.
+    fn users(&self, args: &Offload, global: &Global) -> Result<Exit> {
+        let out = self.out;
+        let found = sources::open(&args.sources, global, &args.search, out)?;
+        let volumes: Vec<StoreVolume> = found.searchable().collect();
+        let installations = profiles::find(&volumes, out);
+        let mut exit = Exit::Done;
+        for Chosen { set, lacks } in users::choose(args, &installations, &found, out)? {
+            let outcome = self.folder(set, &lacks, &found)?;
+            out.say("  These are users' files, not a store: loadstate cannot use them.");
+            if outcome.rescue.end_state != EndState::Saved {
+                exit = Exit::Losses;
+            }
+        }
+        if !found.closed.is_empty() {
+            out.result("Some volumes could not be read (see above): users' files may be there.");
+        }
+        Ok(exit)
+    }
+
+    fn folder(&self, set: FolderSet, lacks: &[String], found: &Found) -> Result<Outcome> {
+        let out = self.out;
+        let (machine, closed) = (&found.machine, found.closed.as_slice());
+        let outcome =
+            self.request.save_folders(set, lacks, closed, machine, self.target, out);
+        out.clear();
+        let outcome = outcome?;
+        self.show(&outcome);
+        Ok(outcome)
     }
 
     fn show(&self, outcome: &Outcome) {
@@ -200,6 +242,10 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
             "  {}: report.html and `lifeboat list` show each",
             units::count(totals.losses, "loss", "losses")
         ));
+    }
+    if totals.cloud > 0 {
+        let files = units::count(totals.cloud, "file is", "files are");
+        out.result(&format!("  {files} only in the cloud: nothing of them is on this disk"));
     }
     if let Some(encryption) = &outcome.rescue.encryption {
         let key = if encryption.how == "passphrase" {

@@ -290,6 +290,11 @@ impl<'a> Job<'a> {
             // The set records its loss, which was reported; an empty file in its place
             // would look like the real one.
             Some(ContentKind::Missing) => return Ok(false),
+            // Only the cloud's own program can make a placeholder that it knows.
+            Some(ContentKind::Cloud) => {
+                self.done.cloud += 1;
+                return Ok(false);
+            }
             Some(ContentKind::EfsRaw) => return self.encrypted_file(set, member, place, data),
             _ => {}
         }

@@ -381,6 +381,7 @@ mod tests {
             skipped: Vec::new(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
+            user: None,
         };
         Rescue {
             format: 1,

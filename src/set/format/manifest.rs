@@ -230,6 +230,14 @@ pub struct Totals {
     pub frames: u64,
     /// Losses.
     pub losses: u64,
+    /// Files that only a cloud has, among `files`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cloud: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What stands in a set for a file's data, where that is not its bytes as they were on the disk.
@@ -242,6 +250,8 @@ pub enum ContentKind {
     Wof,
     /// The raw export of a file that EFS encrypts.
     EfsRaw,
+    /// Nothing, and no loss: only a cloud has the data of this user's file.
+    Cloud,
     /// A kind that a later program wrote.
     Other(String),
 }
@@ -253,6 +263,7 @@ impl ContentKind {
             Self::Missing => "missing",
             Self::Wof => "wof",
             Self::EfsRaw => "efs-raw",
+            Self::Cloud => "cloud",
             Self::Other(name) => name,
         }
     }
@@ -260,7 +271,7 @@ impl ContentKind {
 
 impl From<String> for ContentKind {
     fn from(name: String) -> Self {
-        let known = [Self::Missing, Self::Wof, Self::EfsRaw];
+        let known = [Self::Missing, Self::Wof, Self::EfsRaw, Self::Cloud];
         let found = known.into_iter().find(|kind| kind.as_str() == name);
         found.unwrap_or(Self::Other(name))
     }
@@ -334,6 +345,7 @@ impl Totals {
         }
         self.streams += member.streams.len() as u64;
         self.losses += member.losses.len() as u64;
+        self.cloud += u64::from(member.content == Some(ContentKind::Cloud));
         let sizes = member.streams.iter().map(|s| &s.data).chain(&member.data).map(|d| d.size);
         // Saturates only for a hostile manifest; verification reports it.
         self.bytes = sizes.fold(self.bytes, u64::saturating_add);

@@ -164,6 +164,19 @@ pub struct Part {
     pub file_system: String,
     /// `raw` or `host`.
     pub via: String,
+    /// The user whose folder it is, if it was chosen as that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<PartUser>,
+}
+
+/// The user of a [`Part`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartUser {
+    /// The name of the profile's folder.
+    pub name: String,
+    /// The account on the saved Windows, if it is known: `S-1-5-21-...`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 impl Part {

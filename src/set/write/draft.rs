@@ -4,7 +4,7 @@
 use super::plan::{Plan, PlanKind, PlanMember, Trouble};
 use super::producer::empty_data;
 use crate::model::loss::LossKind;
-use crate::model::metadata::{Content, Metadata, Node, NodeKind};
+use crate::model::metadata::{self, Content, Metadata, Node, NodeKind};
 use crate::model::name::NtName;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{
@@ -143,6 +143,11 @@ fn open(
     facts: &Metadata,
 ) -> Result<Option<Box<dyn Stream>>, SetError> {
     let (planned_size, size) = (planned.size, node.size);
+    let is_cloud = node.reparse_tag.is_some_and(metadata::is_cloud);
+    if planned.is_users && is_cloud && matches!(facts.content, Content::NotHere(_)) {
+        member.content = Some(ContentKind::Cloud);
+        return Ok(None);
+    }
     let lost = match &facts.content {
         Content::EfsLost(why) => Some((LossKind::Encrypted, why.clone())),
         Content::NotHere(why) => Some((LossKind::NotHere, why.clone())),

@@ -1,10 +1,14 @@
 //! Which files belong to what is saved: a store, or any folder of a volume.
 
+use std::sync::Arc;
+
 use super::plan::PlanPart;
 use crate::model::metadata::NodeKind;
 use crate::model::name::{NtName, NtPath, SEAL};
 use crate::set::error::SetError;
-use crate::tree::{Tree, TreeError};
+use crate::profiles::{Installation, Place, Profile, left_out};
+use crate::set::format::rescue::PartUser;
+use crate::tree::{Tree, exact_path};
 use crate::usmt::{Drive, Part, StoreVolume, drive_of};
 
 /// Left out of a whole volume, and listed as such in the set: memory that was swapped out,
@@ -23,6 +27,7 @@ pub(crate) fn usmt_folder(part: &Part) -> PlanPart {
         role: part.role.as_str().to_owned(),
         take: vec![part.usmt_path.clone()],
         skip: Vec::new(),
+        user: None,
     }
 }
 
@@ -112,7 +117,7 @@ pub fn folders<'f>(
             if folder.drive.is_some_and(is_other) {
                 continue;
             }
-            let Ok(path) = exact(&*volume.tree, &folder.path) else { continue };
+            let Ok((path, _)) = exact_path(&*volume.tree, &folder.path) else { continue };
             *met = true;
             parts.push(PlanPart {
                 tree: volume.tree.clone(),
@@ -122,6 +127,7 @@ pub fn folders<'f>(
                 skip: if path == NtPath::root() { skipped(&*volume.tree) } else { Vec::new() },
                 take: vec![path.clone()],
                 path,
+                user: None,
             });
         }
         if let Some(first) = parts.first() {
@@ -132,25 +138,53 @@ pub fn folders<'f>(
     (sets, met.iter().position(|met| !met).map(|at| &folders[at]))
 }
 
-/// The path with its names as the volume has them.
-fn exact(tree: &dyn Tree, path: &NtPath) -> Result<NtPath, TreeError> {
-    let mut at = tree.root();
-    let mut names = NtPath::root();
-    for name in path.names() {
-        let next = tree.lookup_in(at, name)?;
-        let entries = tree.children(at)?;
-        let own = entries.iter().find(|entry| entry.node == next && entry.name == *name);
-        let own = own.or_else(|| {
-            let same = |entry: &&crate::tree::Entry| {
-                entry.node == next
-                    && name.as_str().is_some_and(|name| entry.name.eq_ignore_ascii_case(name))
+/// The folders of these users of one Windows, as one set. With `everything`, also what the
+/// rules leave out ([`left_out`]).
+pub fn of_profiles(
+    installation: &Installation,
+    users: &[&Profile],
+    volumes: &[StoreVolume],
+    everything: bool,
+) -> FolderSet {
+    let mut parts: Vec<PlanPart> = Vec::new();
+    for user in users {
+        let owner = PartUser {
+            name: user.name.clone(),
+            sid: user.sid.as_ref().map(ToString::to_string),
+        };
+        let elsewhere = user.redirected.iter().filter_map(|folder| folder.place.as_ref());
+        for (number, place) in user.place.iter().chain(elsewhere).enumerate() {
+            let Some(volume) = volumes.get(place.volume) else { continue };
+            let skip = match (number, everything) {
+                (0, false) => left_out(&*volume.tree, &place.path, place.node),
+                _ => Vec::new(),
             };
-            entries.iter().find(same)
-        });
-        names = names.join(own.map_or_else(|| name.clone(), |entry| entry.name.clone()));
-        at = next;
+            parts.push(PlanPart {
+                tree: volume.tree.clone(),
+                drive: drive_name(place, &parts, volumes),
+                drive_from: place.drive.from.to_string(),
+                path: place.path.clone(),
+                role: "folder".to_owned(),
+                take: vec![place.path.clone()],
+                skip: skip.into_iter().map(|(path, _)| path).collect(),
+                user: Some(owner.clone()),
+            });
+        }
     }
-    Ok(names)
+    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    let display = format!("users of {}: {}", installation.path(), names.join(", "));
+    FolderSet { display, volume: installation.volume_display.clone(), parts }
+}
+
+/// The drive of a folder, unless another volume of the set has that name already: what the
+/// registry calls `D:` may be on either of two disks.
+fn drive_name(place: &Place, parts: &[PlanPart], volumes: &[StoreVolume]) -> String {
+    let name = place.drive.name();
+    let is_other = |part: &PlanPart| {
+        let own = volumes.get(place.volume).map(|volume| &volume.tree);
+        part.drive == name && own.is_some_and(|own| !Arc::ptr_eq(own, &part.tree))
+    };
+    if parts.iter().any(is_other) { place.drive.fallback.clone() } else { name }
 }
 
 /// What is left out of a whole volume, as far as it is there.

@@ -15,7 +15,7 @@ use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::set::error::SetError;
 use crate::set::format::hash::to_hex;
-use crate::set::format::rescue::Part;
+use crate::set::format::rescue::{Part, PartUser};
 use crate::tree::Tree;
 
 /// A part to be saved: a folder tree of one volume.
@@ -36,6 +36,8 @@ pub struct PlanPart {
     /// What to exclude from that, below the volume's root: skipped by rule, and recorded
     /// in the set.
     pub skip: Vec<NtPath>,
+    /// The user whose folder it is, if it was chosen as that.
+    pub user: Option<PartUser>,
 }
 
 impl PlanPart {
@@ -52,6 +54,7 @@ impl PlanPart {
             skipped: self.skip.iter().map(ToString::to_string).collect(),
             file_system: info.file_system.clone(),
             via: info.via.as_str().to_owned(),
+            user: self.user.clone(),
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct PlanMember<'a> {
     pub size: u64,
     /// What could not be planned normally.
     pub trouble: Option<Trouble>,
+    /// Whether the set is of users' folders: what only a cloud has is no loss there.
+    pub is_users: bool,
 }
 
 /// A problem with a planned member. Each becomes a loss.
@@ -227,7 +232,9 @@ impl Plan {
             }
         };
         let tree = &**self.trees.get(usize::from(entry.tree))?;
-        Some(PlanMember { kind, tree, node: entry.node, size: entry.size, trouble: entry.trouble })
+        let is_users = self.parts.iter().all(|part| part.user.is_some());
+        let Entry { node, size, trouble, .. } = *entry;
+        Some(PlanMember { kind, tree, node, size, trouble, is_users })
     }
 
     /// The member's path in the set, `C/StateStore/…`, in WTF-8.

@@ -1,7 +1,7 @@
 //! The computer that a source is from: by the registry of its Windows, the
 //! logs, or the firmware.
 
-mod hive;
+pub(crate) mod hive;
 #[cfg(target_os = "linux")]
 mod linux;
 mod smbios;
@@ -9,6 +9,7 @@ mod smbios;
 mod windows;
 
 use super::{Logs, StoreVolume};
+use crate::model::name::NtPath;
 
 /// What is known about the computer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,7 +27,7 @@ impl Machine {
     /// volumes are on disks of this machine.
     pub fn find(volumes: &[StoreVolume], logs: &Logs) -> Self {
         let registry = volumes.iter().find_map(|volume| {
-            let name = hive::name_in_hive(&*volume.tree)?;
+            let name = hive::computer_name(&*volume.tree, &NtPath::from("Windows"))?;
             Some((name, format!("the SYSTEM hive on {}", volume.display)))
         });
         let name = registry.or_else(|| logs.computer.clone());

@@ -1,5 +1,6 @@
-//! A small registry hive (`regf`, version 1.5) with the keys that tell an offline
-//! Windows' computer name. Byte by byte the same for the same name.
+//! Small registry hives (`regf`, version 1.5) with the keys that tell an offline
+//! Windows' computer name, its users, and where they keep their folders. Byte by
+//! byte the same for the same facts.
 //!
 //! The layout: a base block of 4096 bytes, then one bin of cells, every offset
 //! counted from the start of that bin.
@@ -7,7 +8,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    reason = "everything fits one bin of 4096 bytes, which `Cells::finish` checks"
+    reason = "a hive of a test has a few KiB, which `Cells::finish` checks"
 )]
 
 use anyhow::{Result, ensure};
@@ -15,8 +16,10 @@ use anyhow::{Result, ensure};
 use crate::reparse::utf16;
 use crate::tree::WORKDAY;
 
-/// Bytes of the base block, and of the one bin.
+/// Bytes of the base block, and the unit of the bin.
 const BLOCK: usize = 4096;
+/// A bin that a test's hive never needs.
+const MOST: usize = 1 << 20;
 /// "No such list", as an offset.
 const NONE: u32 = u32::MAX;
 
@@ -32,6 +35,31 @@ pub fn system_with_computer_name(name: &str) -> Result<Vec<u8>> {
         .key(Key::new("ControlSet002").key(stale))
         .key(Key::new("Select").number("Current", 1).number("Default", 1));
     write(&root)
+}
+
+/// A `SOFTWARE` hive of a Windows on `C:`, with the profiles of these accounts:
+/// the key's name (a SID, or one with `.bak`), and the path.
+pub fn software_with_users(users: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let mut users = users.to_vec();
+    users.sort_unstable();
+    let mut list = Key::new("ProfileList").expand("ProfilesDirectory", "%SystemDrive%\\Users");
+    for (sid, path) in users {
+        list = list.key(Key::new(sid).expand("ProfileImagePath", path).number("State", 0));
+    }
+    let version = Key::new("CurrentVersion").string("SystemRoot", "C:\\WINDOWS").key(list);
+    write(&Key::new("ROOT").key(Key::new("Microsoft").key(Key::new("Windows NT").key(version))))
+}
+
+/// A user's `NTUSER.DAT` with these `User Shell Folders`.
+pub fn user_with_folders(folders: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let mut key = Key::new("User Shell Folders");
+    for (name, path) in folders {
+        key = key.expand(name, path);
+    }
+    for above in ["Explorer", "CurrentVersion", "Windows", "Microsoft", "Software", "ROOT"] {
+        key = Key::new(above).key(key);
+    }
+    write(&key)
 }
 
 /// A key before it is written.
@@ -64,6 +92,13 @@ impl Key {
         self
     }
 
+    /// A `REG_EXPAND_SZ`.
+    fn expand(mut self, name: &str, text: &str) -> Self {
+        let data = [utf16(text), vec![0, 0]].concat();
+        self.values.push((name.to_owned(), 2, data));
+        self
+    }
+
     /// A `REG_DWORD`.
     fn number(mut self, name: &str, number: u32) -> Self {
         self.values.push((name.to_owned(), 4, number.to_le_bytes().to_vec()));
@@ -76,12 +111,12 @@ fn write(root: &Key) -> Result<Vec<u8>> {
     let security = cells.security(root.count());
     let root = cells.key(root, NONE, security, true)?;
     let mut bin = cells.finish()?;
-    let mut hive = base_block(root);
+    let mut hive = base_block(root, bin.len());
     hive.append(&mut bin);
     Ok(hive)
 }
 
-fn base_block(root: u32) -> Vec<u8> {
+fn base_block(root: u32, bins: usize) -> Vec<u8> {
     let mut block = vec![0; BLOCK];
     block[..4].copy_from_slice(b"regf");
     block[12..20].copy_from_slice(&WORKDAY.to_le_bytes());
@@ -89,7 +124,7 @@ fn base_block(root: u32) -> Vec<u8> {
     for (at, number) in numbers {
         put(&mut block, at, number);
     }
-    put(&mut block, 40, BLOCK as u32);
+    put(&mut block, 40, bins as u32);
     let name = utf16("SYSTEM");
     block[48..48 + name.len()].copy_from_slice(&name);
     let sum = block[..508]
@@ -102,7 +137,6 @@ fn base_block(root: u32) -> Vec<u8> {
 fn bin_header() -> Vec<u8> {
     let mut header = vec![0; 32];
     header[..4].copy_from_slice(b"hbin");
-    put(&mut header, 8, BLOCK as u32);
     header[20..28].copy_from_slice(&WORKDAY.to_le_bytes());
     header
 }
@@ -206,9 +240,11 @@ impl Cells {
     /// The whole bin, its rest one free cell.
     fn finish(mut self) -> Result<Vec<u8>> {
         let at = self.bytes.len();
-        ensure!(at + 8 <= BLOCK, "the hive does not fit one bin");
-        self.bytes.resize(BLOCK, 0);
-        put(&mut self.bytes, at, (BLOCK - at) as u32);
+        let size = (at + 8).next_multiple_of(BLOCK);
+        ensure!(size <= MOST, "the hive is too large");
+        self.bytes.resize(size, 0);
+        put(&mut self.bytes, at, (size - at) as u32);
+        put(&mut self.bytes, 8, size as u32);
         Ok(self.bytes)
     }
 }
@@ -232,5 +268,22 @@ mod tests {
         assert_eq!(key.value("ComputerName").unwrap().string_data().unwrap(), "PC-0815");
         let select = hive.open_key("Select").unwrap();
         assert_eq!(select.value("Current").unwrap().dword_data().unwrap(), 1);
+    }
+
+    #[test]
+    fn another_reader_finds_the_users_and_their_folders() {
+        let users = [("S-1-5-21-1-2-3-1001", "C:\\Users\\alice"), ("S-1-5-18", "%systemroot%")];
+        let hive = software_with_users(&users).unwrap();
+        let hive = regf::RegistryHive::from_bytes(hive).unwrap();
+        let list = hive.open_key("Microsoft\\Windows NT\\CurrentVersion\\ProfileList").unwrap();
+        assert_eq!(list.subkeys().unwrap().len(), 2);
+        let alice = list.open_subkey("S-1-5-21-1-2-3-1001").unwrap();
+        let path = alice.value("ProfileImagePath").unwrap().string_data().unwrap();
+        assert_eq!(path, "C:\\Users\\alice");
+        let hive = user_with_folders(&[("Personal", "D:\\Data")]).unwrap();
+        let hive = regf::RegistryHive::from_bytes(hive).unwrap();
+        let names = "Software\\Microsoft\\Windows\\CurrentVersion\\Explorer\\User Shell Folders";
+        let key = hive.open_key(names).unwrap();
+        assert_eq!(key.value("Personal").unwrap().string_data().unwrap(), "D:\\Data");
     }
 }

@@ -37,6 +37,7 @@ impl MadeSet {
             skipped: Vec::new(),
             file_system: "NTFS".to_owned(),
             via: "raw".to_owned(),
+            user: None,
         };
         let rescue = Rescue {
             format: 1,

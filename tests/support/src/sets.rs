@@ -39,6 +39,7 @@ pub fn part(tree: &MemoryTree, drive: &str, path: &str, take: &[&str]) -> PlanPa
         role: "primary".to_owned(),
         take: take.iter().map(|&path| path.into()).collect(),
         skip: Vec::new(),
+        user: None,
     }
 }
 
@@ -52,6 +53,7 @@ pub fn store_part(tree: Arc<dyn Tree>) -> PlanPart {
         role: "whole".to_owned(),
         take: vec!["StateStore".into()],
         skip: Vec::new(),
+        user: None,
     }
 }
 
