@@ -2,6 +2,37 @@
 
 use serde_json::Value;
 
+/// Losses that a right lifeboat lists on this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Forgiven {
+    /// Metadata that the host refuses: under Wine, and to who is no administrator.
+    pub facts: bool,
+    /// One of two names that differ only in case: the restored folder is not
+    /// case-sensitive, which is documented.
+    pub case_only: bool,
+    /// The mark of a folder whose new files are encrypted, which is documented: one loss.
+    pub encrypted_folder: bool,
+    /// An object id that a file elsewhere on the volume has.
+    pub object_ids: bool,
+}
+
+/// The folder of names that differ only in case, as it is in a set.
+const CASE_ONLY: &str = "/case only/";
+
+fn is_case_only(loss: &str) -> bool {
+    loss.starts_with("name ") && loss.contains(CASE_ONLY) && loss.contains("letter case")
+}
+
+impl Forgiven {
+    fn is(self, loss: &str) -> bool {
+        let is_fact = loss.starts_with("fact ");
+        (self.facts && is_fact)
+            || (self.case_only && is_case_only(loss))
+            || (self.encrypted_folder && is_fact && loss.contains("encryption of new files"))
+            || (self.object_ids && is_fact && loss.contains("object id"))
+    }
+}
+
 /// A run of lifeboat that has ended.
 #[derive(Debug, Clone, Default)]
 pub struct Ran {
@@ -32,6 +63,18 @@ impl Ran {
         self.events.iter().filter(move |event| event["message_type"] == kind)
     }
 
+    /// Whether its last error is that the server refused the user or the password, and
+    /// not that nobody answers, or that there is a connection already.
+    pub fn refuses_logon(&self) -> bool {
+        self.of("error").last().is_some_and(|error| {
+            let is = |key: &str, words: &[&str]| {
+                let text = error[key].as_str().unwrap_or_default().to_lowercase();
+                words.iter().any(|word| text.contains(word))
+            };
+            is("what", &["password", "logon"]) && is("action", &["password", "account", "user"])
+        })
+    }
+
     /// The set that an offload has written.
     pub fn set(&self) -> Option<&str> {
         self.of("set").last()?["set"].as_str()
@@ -53,11 +96,32 @@ impl Ran {
         stores
     }
 
+    /// How many files its stores have, if it has found any.
+    pub fn files(&self) -> Option<u64> {
+        let counts: Vec<u64> = self.of("store").filter_map(|s| s["files"].as_u64()).collect();
+        (!counts.is_empty()).then(|| counts.iter().sum())
+    }
+
     /// The losses, as `kind path: detail`.
     pub fn losses(&self) -> Vec<String> {
         self.of("loss")
             .map(|l| format!("{} {}: {}", text(&l["kind"]), text(&l["path"]), text(&l["detail"])))
             .collect()
+    }
+
+    /// Those losses that are not [`Forgiven`].
+    pub fn unforgiven(&self, forgiven: Forgiven) -> Vec<String> {
+        self.losses().into_iter().filter(|loss| !forgiven.is(loss)).collect()
+    }
+
+    /// Whether this is a right end: 0, or 3 with no loss but such as cannot be
+    /// otherwise here. A 3 without any loss is damage, and never right.
+    pub fn is_whole(&self, forgiven: Forgiven) -> bool {
+        let losses = self.losses();
+        let only_known = !losses.is_empty() && losses.iter().all(|loss| forgiven.is(loss));
+        // Of two names that differ in case, one can be restored, and not none.
+        let name_losses = losses.iter().filter(|loss| is_case_only(loss)).count();
+        self.code == Some(0) || (self.code == Some(3) && only_known && name_losses <= 1)
     }
 
     /// Whether any event has a text with these words.
@@ -125,6 +189,7 @@ mod tests {
         );
         let ran = Ran::parse(Some(5), out, "");
         assert_eq!(ran.stores(), [r"hard-link \StateStore\USMT 3 files"]);
+        assert_eq!((ran.files(), Ran::default().files()), (Some(3), None));
         assert_eq!(ran.set(), Some(r"D:\sets\x"));
         assert_eq!(ran.stray, ["not json"]);
         assert_eq!(ran.ended(), r#"exit code 5, "no", 1 losses: fact C/a: owner"#);
@@ -133,6 +198,39 @@ mod tests {
             Ran::parse(None, "", "boom").ended(),
             r#"it was killed, or took too long, "boom""#
         );
+    }
+
+    #[test]
+    fn only_losses_that_cannot_be_otherwise_are_forgiven() {
+        let ran = |code, losses: &[(&str, &str, &str)]| {
+            let lines = losses.iter().map(|(kind, path, detail)| {
+                serde_json::json!({
+                    "message_type": "loss", "kind": kind, "path": path, "detail": detail,
+                })
+                .to_string()
+            });
+            Ran::parse(Some(code), &lines.collect::<Vec<_>>().join("\n"), "")
+        };
+        let none = Forgiven::default();
+        let case = Forgiven { case_only: true, ..none };
+        let (name, file) = ("not restored: ... except for letter case", "C/x/case only/NAME");
+        assert!(ran(0, &[]).is_whole(none));
+        assert!(!ran(3, &[]).is_whole(case), "damage without a loss");
+        assert!(!ran(1, &[]).is_whole(case));
+        assert!(ran(3, &[("name", file, name)]).is_whole(case));
+        assert!(!ran(3, &[("name", file, name)]).is_whole(none));
+        assert!(!ran(3, &[("name", file, name), ("name", file, name)]).is_whole(case), "both");
+        assert!(!ran(3, &[("name", "C/x/other", name)]).is_whole(case));
+        assert!(!ran(3, &[("name", file, name), ("fact", "C/a", "owner")]).is_whole(case));
+        let facts = Forgiven { facts: true, ..case };
+        assert!(ran(3, &[("name", file, name), ("fact", "C/a", "owner")]).is_whole(facts));
+        assert!(!ran(3, &[("unreadable", "C/a", "x")]).is_whole(facts));
+        let folder = Forgiven { encrypted_folder: true, ..none };
+        let words = "encryption of new files in a folder (EFS)";
+        assert!(ran(3, &[("fact", "C/a", words)]).is_whole(folder));
+        assert!(!ran(3, &[("fact", "C/a", "owner")]).is_whole(folder));
+        let lost = ran(3, &[("fact", "", "DOS name"), ("fact", "C/a", words)]);
+        assert_eq!(lost.unforgiven(folder), ["fact : DOS name"]);
     }
 
     #[test]

@@ -78,15 +78,33 @@ pub struct Made {
 }
 
 impl Made {
-    /// Makes the work folder, which must not exist, and its marker.
+    /// Makes the work folder, which must not exist, and its marker. The folder above is
+    /// not made: nobody would remove it.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        if let Some(above) = folder.parent() {
-            fs::create_dir_all(above)?;
-        }
         fs::create_dir(folder)?;
         let made = Self { folder: folder.to_owned(), things: Vec::new() };
-        made.save()?;
+        made.save().inspect_err(|_| {
+            let _ = fs::remove_file(folder.join(FILE));
+            let _ = fs::remove_dir(folder);
+        })?;
         Ok(made)
+    }
+
+    /// What to do about an error of [`Made::create`]. `cleanup`: the options that name
+    /// the folder, `--on D:\x`.
+    pub fn advice(folder: &Path, error: &io::Error, cleanup: &str, option: &str) -> String {
+        match error.kind() {
+            io::ErrorKind::AlreadyExists if Self::open(folder).is_ok() => {
+                format!("An earlier run left it. Remove it: lifeboat-selftest --cleanup{cleanup}")
+            }
+            io::ErrorKind::AlreadyExists => {
+                format!("It is not of this program. Rename it, or use {option} with another one.")
+            }
+            io::ErrorKind::NotFound => {
+                format!("Make the folder above it first, or use {option} with another one.")
+            }
+            _ => format!("Use {option} with a folder on a disk that you may write to."),
+        }
     }
 
     /// Reads what an earlier run has made. An error if the folder is not ours.
@@ -179,6 +197,26 @@ mod tests {
         drop(made); // as a crash would
         let left = Made::open(&folder).unwrap().left();
         assert_eq!(left, [Thing::Connection(r"\\h\lbst-share".into()), share, disk]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_advice_is_that_of_the_cause() {
+        let folder = scratch("advice");
+        let cause = |folder: &Path| {
+            let error = Made::create(folder).unwrap_err();
+            Made::advice(folder, &error, " --on D:", "--on")
+        };
+        let made = Made::create(&folder).unwrap();
+        assert!(cause(&folder).contains("lifeboat-selftest --cleanup --on D:"));
+        assert!(cause(&folder.join("a/b")).contains("folder above"));
+        assert!(!folder.join("a").exists(), "nothing is made above it");
+        fs::write(folder.join(FILE), "{}").unwrap();
+        assert!(cause(&folder).contains("not of this program"));
+        fs::write(folder.join("file"), "").unwrap();
+        let below_a_file = cause(&folder.join("file").join("x"));
+        assert!(!below_a_file.contains("--cleanup"), "{below_a_file}");
+        drop(made);
         fs::remove_dir_all(&folder).unwrap();
     }
 

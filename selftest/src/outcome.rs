@@ -33,6 +33,10 @@ impl Outcome {
     }
 }
 
+/// Rows that say "in each stage" or "with and without": a part of them is not the row.
+const EACH_STAGE: [&str; 5] =
+    ["killed-offload", "killed-restore", "open-handle", "fat-volumes", "raw-volume"];
+
 /// Everything that was seen.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -73,8 +77,14 @@ impl Ledger {
         self.note(row, run, if is_so { Outcome::Pass(seen) } else { Outcome::Fail(seen) });
     }
 
-    /// The outcome of each row. One failure makes a row fail, one pass without a
-    /// failure makes it pass.
+    /// Whether anything was noted of a row.
+    pub fn has(&self, row: &str) -> bool {
+        self.seen.contains_key(row)
+    }
+
+    /// The outcome of each row. One failure makes a row fail. One pass without a
+    /// failure makes it pass, unless the row is about several stages: then each of
+    /// them has to pass. What was not possible is said in any case.
     pub fn results(&self) -> Vec<(&'static Row, Outcome)> {
         let mut results: Vec<_> = ROWS.iter().map(|row| (row, self.of(row))).collect();
         if let (false, Some(last)) = (self.unknown.is_empty(), results.last_mut()) {
@@ -103,14 +113,22 @@ impl Ledger {
             }
             (!all.is_empty()).then(|| all.join("; "))
         };
-        if let Some(text) = texts("FAIL") {
-            return Outcome::Fail(text);
-        }
-        if let Some(text) = texts("PASS") {
-            return Outcome::Pass(text);
-        }
         let why = texts("NOT POSSIBLE HERE");
-        Outcome::NotPossible(why.unwrap_or_else(|| "this run did not reach it".to_owned()))
+        let with = |text: String| match &why {
+            Some(why) => format!("{text}; not possible here: {why}"),
+            None => text,
+        };
+        if let Some(text) = texts("FAIL") {
+            return Outcome::Fail(with(text));
+        }
+        match (texts("PASS"), &why) {
+            (Some(text), Some(why)) if EACH_STAGE.contains(&row.id) => {
+                Outcome::NotPossible(format!("{why}; as documented: {text}"))
+            }
+            (Some(text), _) => Outcome::Pass(with(text)),
+            (None, Some(why)) => Outcome::NotPossible(why.clone()),
+            (None, None) => Outcome::NotPossible("this run did not reach it".to_owned()),
+        }
     }
 }
 
@@ -131,10 +149,29 @@ mod tests {
         );
         ledger.not_possible("bytes", "raw", "no disk");
         ledger.pass("bytes", "host", "3 files");
-        assert_eq!(outcome(&ledger, "bytes"), Outcome::Pass("host: 3 files".to_owned()));
+        assert_eq!(
+            outcome(&ledger, "bytes"),
+            Outcome::Pass("host: 3 files; not possible here: raw: no disk".to_owned()),
+            "what was not shown is said"
+        );
         ledger.fail("bytes", "raw", "a.txt differs");
         ledger.fail("bytes", "raw", "a.txt differs");
-        assert_eq!(outcome(&ledger, "bytes"), Outcome::Fail("raw: a.txt differs".to_owned()));
+        let failed =
+            Outcome::Fail("raw: a.txt differs; not possible here: raw: no disk".to_owned());
+        assert_eq!(outcome(&ledger, "bytes"), failed);
+    }
+
+    #[test]
+    fn a_row_about_several_stages_passes_only_with_all_of_them() {
+        assert!(EACH_STAGE.iter().all(|id| ROWS.iter().any(|row| row.id == *id)));
+        let mut ledger = Ledger::default();
+        ledger.pass("killed-restore", "restore", "finished");
+        ledger.pass("killed-restore", "facts", "finished");
+        assert_eq!(outcome(&ledger, "killed-restore").word(), "PASS");
+        ledger.not_possible("killed-restore", "read-back", "it had ended before");
+        let not = outcome(&ledger, "killed-restore");
+        assert_eq!(not.word(), "NOT POSSIBLE HERE");
+        assert!(not.text().starts_with("read-back: it had ended before; as documented: "));
     }
 
     #[test]

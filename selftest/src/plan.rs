@@ -122,6 +122,13 @@ pub enum Select {
     File(String),
 }
 
+/// MiB that a run needs, with disks of its own or without: the store, a dozen sets of it
+/// (what it has does not compress) and, on disks, two copies.
+pub fn needed(size: u32, has_disks: bool) -> u64 {
+    let store = u64::from(size) + 16;
+    if has_disks { store * 20 + 500 } else { store * 10 + 100 }
+}
+
 /// What a line of diskpart can hold between quotes.
 fn quoted(path: &str) -> Option<String> {
     let is_plain = path.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"');
@@ -149,12 +156,13 @@ pub fn script_detach(file: &str) -> Option<String> {
     Some(format!("select vdisk file={}\ndetach vdisk\n", quoted(file)?))
 }
 
-/// Prepares a disk that is blank. A server's policy may leave new disks offline and
+/// Prepares a disk that is blank. Disks that came since diskpart began are not known to
+/// it without `rescan`. A server's policy may leave new disks offline and
 /// read-only (`san`); both lines fail where they are not, hence `noerr`.
 pub fn script_prepare(disk: &Select) -> Option<String> {
     let select = select(disk)?;
     Some(format!(
-        "{select}online disk noerr\nattributes disk clear readonly noerr\nconvert mbr noerr\n"
+        "rescan noerr\n{select}online disk noerr\nattributes disk clear readonly noerr\nconvert mbr noerr\n"
     ))
 }
 
@@ -328,6 +336,14 @@ mod tests {
             let fat32 = disks[0].volumes.iter().find(|v| v.fs == FileSystem::Fat32).unwrap();
             assert!((u64::from(fat32.size) << 20) / 4096 > 65_525 + 8192);
         }
+    }
+
+    #[test]
+    fn it_needs_what_it_writes() {
+        // Seen: 2.2 to 2.6 GiB with 96 MiB of large files.
+        assert!((2650..3072).contains(&needed(96, true)), "{}", needed(96, true));
+        assert!(needed(96, false) < needed(96, true));
+        assert!(needed(4096, true) > 80 << 10);
     }
 
     #[test]

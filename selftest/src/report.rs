@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::outcome::Outcome;
 use crate::rows::Row;
 
-/// A row failed.
+/// A row failed, a planned disk is missing, or the run was stopped.
 pub const FAILED: u8 = 1;
 /// Not administrator, no `lifeboat.exe`, ...
 pub const COULD_NOT_START: u8 = 3;
@@ -17,8 +17,9 @@ pub const COULD_NOT_START: u8 = 3;
 pub struct Scrub(Vec<(String, &'static str)>);
 
 impl Scrub {
-    /// Words to take out; the longer ones go first. Words of fewer than three letters
-    /// are not taken out: they are in other words.
+    /// Words to take out; the longer ones go first. Words of one or two letters are in
+    /// other words: those of two go where they stand alone, those of one where a path or
+    /// an account has them.
     pub fn new(words: Vec<(String, &'static str)>) -> Self {
         // A path also as it is in a set, and without its drive.
         let variants = words.into_iter().flat_map(|(word, instead)| {
@@ -27,9 +28,8 @@ impl Scrub {
             let all = [Some(word), below, in_sets].into_iter().flatten();
             all.map(move |word| (word, instead)).collect::<Vec<_>>()
         });
-        let words: Vec<_> = variants.collect();
         let mut words: Vec<_> =
-            words.into_iter().filter(|(word, _)| word.chars().count() >= 3).collect();
+            variants.filter(|(word, _)| word.chars().any(char::is_alphanumeric)).collect();
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
         Self(words)
     }
@@ -62,7 +62,10 @@ fn replace_ignoring_case(text: &str, word: &str, instead: &str) -> String {
         let before = lower[..found].chars().next_back();
         let after = lower[found + word.len()..].chars().next();
         let is_path = word.contains(['\\', '/']);
-        if found < at || (!is_path && (inside(before) || inside(after))) {
+        let is_letter = word.chars().count() == 1;
+        let is_name = !is_letter || before == Some('\\') || before == Some('/');
+        let is_device = is_letter && after == Some(':');
+        if found < at || !is_name || is_device || (!is_path && (inside(before) || inside(after))) {
             continue;
         }
         out.push_str(&text[at..found]);
@@ -215,7 +218,8 @@ mod tests {
             ("alice".into(), "USER"),
             ("PC-1".into(), "COMPUTER"),
             (r"C:\Users\alice\AppData\Local\Temp".into(), "TEMP"),
-            ("ab".into(), "USER"),
+            ("vm".into(), "COMPUTER"),
+            ("q".into(), "USER"),
         ])
     }
 
@@ -232,6 +236,9 @@ mod tests {
         let text = scrub().text("O:S-1-5-21-11-22-33-1001G:S-1-5-18D:(A;;FA;;;S-1-5-21-1-2-3-500)");
         assert_eq!(text, "O:S-1-5-21-X-1001G:S-1-5-18D:(A;;FA;;;S-1-5-21-X-500)");
         assert_eq!(scrub().text("\u{130}alice"), "\u{130}USER");
+        // Short names, too.
+        let text = scrub().text(r"\\VM\s, VM\q, C:\Users\Q\x; vmware of q; \\.\Q:");
+        assert_eq!(text, r"\\COMPUTER\s, COMPUTER\USER, C:\Users\USER\x; vmware of q; \\.\Q:");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::events::{Ran, progress_of, stage_of};
-use crate::windows::machine::{is_stopped, system_program};
+use crate::windows::machine::{is_stopped, printed, system_program};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -68,7 +68,7 @@ impl Started {
                 let mut line = Vec::new();
                 // Bytes: `net` and others print in the console's code page.
                 while out.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                    let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                    let text = printed(&line).trim_end().to_owned();
                     if sender.send(text).is_err() {
                         break;
                     }
@@ -80,7 +80,7 @@ impl Started {
             std::thread::spawn(move || {
                 let mut bytes = Vec::new();
                 let _ = err.read_to_end(&mut bytes);
-                String::from_utf8_lossy(&bytes).into_owned()
+                printed(&bytes)
             })
         });
         Ok(Self { child, lines, seen: Vec::new(), errors })

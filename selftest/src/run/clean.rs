@@ -15,10 +15,10 @@ pub(super) fn left_by_another(work: &Path) -> u8 {
         Err(error) => {
             let what =
                 format!("{}: this is no work folder of an earlier run: {error}.", work.display());
-            return refuse(&what, "Give the folder with --work, if the run had one.");
+            return refuse(&what, "Give the --work or --on that the run had.");
         }
     };
-    let left = remove_things(&mut made);
+    let left = remove_things(&mut made, |_| true);
     let removed = if left.is_empty() { files::remove_all(work) } else { Ok(()) };
     if let Err(error) = &removed {
         return refuse(
@@ -36,10 +36,11 @@ pub(super) fn left_by_another(work: &Path) -> u8 {
     )
 }
 
-/// Removes things outside of the work folder; gives what could not be.
-fn remove_things(made: &mut Made) -> Vec<String> {
+/// Removes those things outside of the work folder that are wanted; gives what could
+/// not be.
+fn remove_things(made: &mut Made, is_wanted: impl Fn(&Thing) -> bool) -> Vec<String> {
     let mut failed = Vec::new();
-    for thing in made.left() {
+    for thing in made.left().into_iter().filter(is_wanted) {
         match remove(&thing, made.folder()) {
             Ok(()) => made.removed(&thing),
             Err(error) => failed.push(format!("{thing:?}: {error}")),
@@ -107,8 +108,19 @@ impl Session {
     pub(super) fn clean_up(&mut self, keep: bool) {
         say("cleaning up");
         crate::windows::machine::forget_ctrl_c();
+        // Windows ends a program whose window was closed after five seconds: what others
+        // could use goes first. Then letters and mount points, which Windows would keep
+        // for a disk that comes back (mountvol /R); then the disks.
+        let is_disk = |thing: &Thing| matches!(thing, Thing::Disk(_));
+        let is_mount = |thing: &Thing| matches!(thing, Thing::Mount(_));
+        let mut failed = remove_things(&mut self.made, |t| !is_disk(t) && !is_mount(t));
+        crate::windows::machine::is_clean();
+        failed.extend(remove_things(&mut self.made, is_mount));
+        for letter in self.letters() {
+            let _ = disks::unmount(&format!("{letter}:"));
+        }
         self.disks.clear(); // detaches them
-        let failed = remove_things(&mut self.made);
+        failed.extend(remove_things(&mut self.made, is_disk));
         for what in &failed {
             self.remarks.push(format!("Not removed: {what}"));
         }

@@ -8,7 +8,7 @@ use super::child::Stopped;
 use super::{Session, plant, say};
 use crate::facts::Expect;
 use crate::report::COULD_NOT_START;
-use crate::rows::{Page, ROWS};
+use crate::rows::{Page, ROWS, Row};
 
 /// Rows of metadata where Wine says "done" and does nothing, or shows the Unix file's
 /// instead, and why.
@@ -50,14 +50,15 @@ const NEED_DISKS: [&str; 17] = [
 impl Session {
     /// Everything that can be shown with folders alone.
     pub(super) fn on_folders(&mut self) -> Result<(), Stopped> {
-        for row in
-            NEED_DISKS.into_iter().chain(["share-password", "share-wrong-password", "privileges"])
-        {
+        for row in NEED_DISKS.into_iter().chain(["share-password", "share-wrong-password"]) {
             self.ledger.not_possible(
                 row,
                 "",
                 "this run makes no disks and no shares, and is no administrator's (--on)",
             );
+        }
+        if !self.may.deny {
+            self.ledger.not_possible("privileges", "", "this user has no backup rights");
         }
         let root = self.work().join("source");
         // Without its drive.
@@ -75,13 +76,16 @@ impl Session {
         say("saving and restoring through the file API");
         let args = store.args();
         if let Some(set) = self.offload("host", "host-metadata", &args)? {
-            if self.is_wine {
-                self.ledger.not_possible("host-metadata", "host", "Wine refuses some");
+            if self.forgiven.facts {
+                let why = if self.is_wine { "Wine refuses some" } else { "not an administrator" };
+                self.ledger.not_possible("host-metadata", "host", why);
             } else {
                 self.ledger.pass("host-metadata", "host", "saved; losses would be failures here");
             }
             let to = store.to.join("host");
             self.restore("host", &set, &to, &store.tree, Expect::default())?;
+            self.change_times("host", &set, &store.tree)?;
+            self.denied_is_there("host", &to);
             self.paths_of_the_set("host", &set, &to)?;
             self.second_restore("host", &set, &to, &store.tree)?;
             self.junctions_are_left_alone("host", &set, &root)?;
@@ -99,8 +103,12 @@ impl Session {
     ) -> Result<Option<crate::facts::Tree>, Stopped> {
         say("filling a store");
         let size = self.size;
-        match plant::full(root, size, &mut self.ledger) {
-            Ok(planted) => planted?,
+        match plant::full(root, size, self.may, &mut self.ledger) {
+            Ok(planted) => {
+                let planted = planted?;
+                self.forgiven.case_only = planted.case_only;
+                self.forgiven.encrypted_folder = planted.encrypted_folder;
+            }
             Err(error) => {
                 self.remarks.push(format!("The store could not be made: {error}"));
                 self.unfinished = Some(COULD_NOT_START);
@@ -111,8 +119,12 @@ impl Session {
         if let Some(tree) = &tree {
             // What was set without an error, but is not there: nothing to compare.
             let there = crate::facts::compare(tree, tree, Expect::default());
-            for row in ROWS.iter().filter(|row| row.page == Page::Kept && row.id != "drive") {
-                if !there.contains_key(row.id) {
+            // The change time is compared with the set, not with what was restored.
+            let compared =
+                |row: &&Row| row.page == Page::Kept && !["drive", "changed"].contains(&row.id);
+            for row in ROWS.iter().filter(compared) {
+                // What was refused has been said.
+                if !there.contains_key(row.id) && !self.ledger.has(row.id) {
                     self.ledger.not_possible(
                         row.id,
                         "",

@@ -56,21 +56,51 @@ pub(super) fn small(root: &Path, number: u8, largest: usize) -> io::Result<()> {
 /// One that is set, or is not possible here.
 struct Planter<'a> {
     ledger: &'a mut Ledger,
+    planted: Planted,
 }
 
 impl Planter<'_> {
-    fn set(&mut self, row: &str, result: io::Result<()>) {
+    fn set(&mut self, row: &str, what: &str, result: io::Result<()>) {
         if let Err(error) = result {
-            self.ledger.not_possible(row, "", format!("Windows refused to make one: {error}"));
+            let why = format!("Windows refused to make {what}: {error}");
+            self.ledger.not_possible(row, "", why);
         }
     }
 }
 
+/// What the user of this run may have.
+#[derive(Clone, Copy)]
+pub(super) struct May {
+    /// Files that EFS encrypts.
+    pub(super) encrypt: bool,
+    /// Files that deny everyone, and are read by backup rights.
+    pub(super) deny: bool,
+}
+
+/// What is in the store that no restore brings back.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Planted {
+    /// Two names that differ only in case.
+    pub(super) case_only: bool,
+    /// A folder whose new files are encrypted.
+    pub(super) encrypted_folder: bool,
+}
+
 /// A store with everything. Each kind of metadata that this Windows or volume refuses
 /// is noted as not possible. `size`: MiB of large files.
-pub(super) fn full(root: &Path, size: u32, ledger: &mut Ledger) -> io::Result<Result<(), Stopped>> {
+///
+/// No file of the store is ever deleted: a volume that is read raw has it still, and
+/// lifeboat lists it as deleted. What Windows may refuse is made outside and moved in.
+pub(super) fn full(
+    root: &Path,
+    size: u32,
+    may: May,
+    ledger: &mut Ledger,
+) -> io::Result<Result<Planted, Stopped>> {
     let files = skeleton(root, 0)?;
-    let mut to = Planter { ledger };
+    let outside = verbatim(&root.join("made outside"));
+    fs::create_dir(&outside)?;
+    let mut to = Planter { ledger, planted: Planted::default() };
     let photos = files.join("Pictures");
     fs::create_dir(&photos)?;
     for number in 0..size.div_ceil(2) {
@@ -86,13 +116,14 @@ pub(super) fn full(root: &Path, size: u32, ledger: &mut Ledger) -> io::Result<Re
     fs::create_dir(docs.join("empty folder"))?;
     names(&mut to, &files)?;
     links(&mut to, root, &files)?;
-    metadata(&mut to, &files)?;
+    metadata(&mut to, &files, may)?;
     data(&mut to, &files)?;
-    if let Err(stopped) = compact_os(&mut to, &files)? {
+    encrypted(&mut to, &files, &outside, may)?;
+    if let Err(stopped) = compact_os(&mut to, &files, &outside)? {
         return Ok(Err(stopped));
     }
     attributes_and_times(&mut to, &files)?;
-    Ok(Ok(()))
+    Ok(Ok(to.planted))
 }
 
 fn names(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
@@ -100,20 +131,25 @@ fn names(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
     fs::create_dir(&odd)?;
     for name in ["trailing space ", "dots...", "NUL", "COM1.txt", "\u{1F600}", "\u{E4}\u{65E5}"] {
         let made = fs::write(format!(r"{}\{name}", odd.display()), name);
-        to.set("odd-names", made);
+        to.set("odd-names", &format!("the name {name:?}"), made);
     }
     let half: Vec<u16> = "half ".encode_utf16().chain([0xD83D]).collect();
     let made = fs::write(files::join_units(&odd, &half), "half of a surrogate");
-    to.set("odd-names", made);
+    to.set("odd-names", "a name with half of a surrogate", made);
     let deep = files.join("deep").join([vec!["d".repeat(100); 6].join("\\")].concat());
     let made = fs::create_dir_all(&deep);
-    to.set("long-paths", made.and_then(|()| fs::write(deep.join("600 characters down"), "deep")));
+    to.set(
+        "long-paths",
+        "a path of 600 characters",
+        made.and_then(|()| fs::write(deep.join("600 characters down"), "deep")),
+    );
     let case = files.join("case only");
     fs::create_dir(&case)?;
     match files::make_case_sensitive(&case) {
         Ok(()) => {
             fs::write(case.join("name"), "small")?;
             fs::write(case.join("NAME"), "LARGE")?;
+            to.planted.case_only = true;
         }
         Err(error) => {
             to.ledger.not_possible("case-only", "", format!("Windows refused it: {error}"));
@@ -121,7 +157,7 @@ fn names(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
     }
     let named = files.join("a file with a DOS name.txt");
     fs::write(&named, "x")?;
-    to.set("dos-names", files::set_short_name(&named, "LBST~77.TXT"));
+    to.set("dos-names", "a DOS name of our choice", files::set_short_name(&named, "LBST~77.TXT"));
     Ok(())
 }
 
@@ -130,8 +166,8 @@ fn links(to: &mut Planter<'_>, root: &Path, files: &Path) -> io::Result<()> {
     fs::write(&linked, "three names")?;
     let other = files.join("Links");
     fs::create_dir(&other)?;
-    to.set("hard-links", fs::hard_link(&linked, other.join("second name.txt")));
-    to.set("hard-links", fs::hard_link(&linked, files.join("third name.txt")));
+    to.set("hard-links", "a hard link", fs::hard_link(&linked, other.join("second name.txt")));
+    to.set("hard-links", "a hard link", fs::hard_link(&linked, files.join("third name.txt")));
 
     // What must not be copied: it is outside of the store.
     let outside = root.join("outside");
@@ -139,17 +175,29 @@ fn links(to: &mut Planter<'_>, root: &Path, files: &Path) -> io::Result<()> {
     fs::write(outside.join("must not be copied.txt"), "outside")?;
     let junction = files.join("Application Data");
     fs::create_dir(&junction)?;
-    to.set("reparse", files::set_reparse(&junction, &facts::junction(&plain(&outside))));
+    to.set(
+        "reparse",
+        "a junction",
+        files::set_reparse(&junction, &facts::junction(&plain(&outside))),
+    );
     let link = files.join("link.txt");
     fs::write(&link, "")?;
-    to.set("reparse", files::set_reparse(&link, &facts::symbolic_link(r"Documents\linked.txt")));
+    to.set(
+        "reparse",
+        "a symbolic link",
+        files::set_reparse(&link, &facts::symbolic_link(r"Documents\linked.txt")),
+    );
     let foreign = files.join("another maker's tag");
     fs::write(&foreign, "")?;
-    to.set("reparse", files::set_reparse(&foreign, &facts::foreign_reparse(b"opaque data")));
+    to.set(
+        "reparse",
+        "another tag",
+        files::set_reparse(&foreign, &facts::foreign_reparse(b"opaque data")),
+    );
     Ok(())
 }
 
-fn metadata(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
+fn metadata(to: &mut Planter<'_>, files: &Path, may: May) -> io::Result<()> {
     let folder = files.join("Metadata");
     fs::create_dir(&folder)?;
     let file = |name: &str| -> io::Result<PathBuf> {
@@ -158,12 +206,20 @@ fn metadata(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
         Ok(path)
     };
     let named = file("object id.txt")?;
-    to.set("object-ids", files::set_object_id(&named, *b"lifeboatselftst1"));
-    to.set("object-ids", files::set_object_id(&folder, *b"lifeboatselftst2"));
+    to.set("object-ids", "one of a file", files::set_object_id(&named, *b"lifeboatselftst1"));
+    to.set("object-ids", "one of a folder", files::set_object_id(&folder, *b"lifeboatselftst2"));
 
     let with = file("extended attributes.txt")?;
-    to.set("extended-attributes", files::set_extended_attribute(&with, "LIFEBOAT.ODD", b"odd"));
-    to.set("extended-attributes", files::set_extended_attribute(&with, "LIFEBOAT.2", &[7; 300]));
+    to.set(
+        "extended-attributes",
+        "one",
+        files::set_extended_attribute(&with, "LIFEBOAT.ODD", b"odd"),
+    );
+    to.set(
+        "extended-attributes",
+        "one",
+        files::set_extended_attribute(&with, "LIFEBOAT.2", &[7; 300]),
+    );
 
     let streams = file("streams.txt")?;
     let stream = |name: &str, data: &[u8]| {
@@ -171,32 +227,42 @@ fn metadata(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
         path.push(name);
         fs::write(path, data)
     };
-    to.set("streams", stream(":Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n"));
-    to.set("streams", stream(":large", &bytes(9, 200_000)));
-    to.set("streams", stream(":empty", b""));
+    to.set("streams", "one", stream(":Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n"));
+    to.set("streams", "a large one", stream(":large", &bytes(9, 200_000)));
+    to.set("streams", "an empty one", stream(":empty", b""));
     let with = folder.join("folder with a stream");
     fs::create_dir(&with)?;
     let mut path = with.as_os_str().to_owned();
     path.push(":of a folder");
-    to.set("folder-streams", fs::write(path, "folder"));
+    to.set("folder-streams", "one", fs::write(path, "folder"));
     without_plain_files(to, &folder)?;
 
     // Owners and lists: of a user who is gone, inherited or not, one that denies all.
     let gone = file("owner.txt")?;
     let sddl = "O:S-1-5-21-1111111111-2222222222-3333333333-1001G:SYD:PAI(A;;FA;;;SY)(A;;FA;;;BA)(D;;WP;;;AN)";
-    to.set("owner", files::set_security(&gone, sddl));
+    to.set("owner", "the owner and list of a user who is gone", files::set_security(&gone, sddl));
     let audited = file("audited.txt")?;
-    to.set("sacl", files::set_security(&audited, "S:(AU;SAFA;FA;;;WD)"));
+    to.set("sacl", "an audit entry", files::set_security(&audited, "S:(AU;SAFA;FA;;;WD)"));
     let low = file("low integrity.txt")?;
-    to.set("sacl", files::set_security(&low, "S:(ML;;NW;;;LW)"));
+    to.set("sacl", "an integrity label", files::set_security(&low, "S:(ML;;NW;;;LW)"));
+    // Windows 8 and newer (MS-DTYP 2.4.4.15 and 2.4.4.16): a resource attribute, and a
+    // central access policy, which nothing has to know.
+    for (name, what, sddl) in [
+        ("resource attribute.txt", "a resource attribute", r#"S:(RA;;;;;WD;("LBST",TS,0,"odd"))"#),
+        ("central policy.txt", "a central access policy", "S:(SP;;;;;S-1-17-11-22-33-44)"),
+    ] {
+        let path = file(name)?;
+        to.set("sacl", what, files::set_security(&path, sddl));
+    }
+    if !may.deny {
+        return Ok(());
+    }
     let denied = folder.join("denied");
     fs::create_dir(&denied)?;
     fs::write(denied.join("read with privileges.txt"), "denied")?;
-    to.set(
-        "privileges",
-        files::set_security(&denied.join("read with privileges.txt"), "D:P(D;;FA;;;WD)"),
-    );
-    to.set("privileges", files::set_security(&denied, "D:P(D;;FA;;;WD)"));
+    let deny = |path: &Path| files::set_security(path, "D:P(D;;FA;;;WD)");
+    to.set("privileges", "a denied file", deny(&denied.join("read with privileges.txt")));
+    to.set("privileges", "a denied folder", deny(&denied));
     Ok(())
 }
 
@@ -205,7 +271,7 @@ fn without_plain_files(to: &mut Planter<'_>, folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         if entry.file_name().to_string_lossy().contains(':') {
             fs::remove_file(entry.path())?;
-            let row = if entry.file_name().to_string_lossy().starts_with("folder") {
+            let row = if entry.file_name().to_string_lossy().contains("folder") {
                 "folder-streams"
             } else {
                 "streams"
@@ -224,27 +290,48 @@ fn data(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
         file.seek(SeekFrom::Start(8 << 20))?;
         file.write_all(b"end")
     });
-    to.set("sparse", made);
+    to.set("sparse", "one", made);
     let folder = files.join("compressed");
     fs::create_dir(&folder)?;
-    to.set("compressed", files::compress(&folder));
+    to.set("compressed", "a folder", files::compress(&folder));
     let file = folder.join("compressed.txt");
     fs::write(&file, "the same again and again ".repeat(20_000))?;
-    to.set("compressed", files::compress(&file));
-    // EFS needs a user with a profile; WinPE has none, and Home editions refuse.
-    let encrypted = files.join("encrypted.txt");
-    fs::write(&encrypted, bytes(5, 70_000))?;
-    let result = files::encrypt(&encrypted);
-    if result.is_err() {
-        let _ = fs::remove_file(&encrypted);
+    to.set("compressed", "a file", files::compress(&file));
+    Ok(())
+}
+
+/// EFS needs a user with a profile; `WinPE` has none, and Home editions refuse. While it
+/// encrypts, it has another file beside the first.
+fn encrypted(to: &mut Planter<'_>, files: &Path, outside: &Path, may: May) -> io::Result<()> {
+    if !may.encrypt {
+        to.ledger.not_possible("efs", "", "--no-efs");
+        return Ok(());
     }
-    to.set("efs", result);
+    let file = outside.join("encrypted.txt");
+    fs::write(&file, bytes(5, 70_000))?;
+    let made = files::encrypt(&file);
+    if made.is_ok() {
+        fs::rename(&file, files.join("encrypted.txt"))?;
+        // A folder's mark: its new files are encrypted.
+        let folder = outside.join("encrypted folder");
+        fs::create_dir(&folder)?;
+        let marked = files::encrypt(&folder);
+        to.planted.encrypted_folder = marked.is_ok();
+        to.set("efs", "an encrypted folder", marked);
+        fs::write(folder.join("encrypted, as its folder.txt"), bytes(6, 5000))?;
+        fs::rename(&folder, files.join("encrypted folder"))?;
+    }
+    to.set("efs", "an encrypted file", made);
     Ok(())
 }
 
 /// `compact` ends with 0 also where it left a file as it was: the size tells.
-fn compact_os(to: &mut Planter<'_>, files: &Path) -> io::Result<Result<(), Stopped>> {
-    let file = files.join("compact os.exe");
+fn compact_os(
+    to: &mut Planter<'_>,
+    files: &Path,
+    outside: &Path,
+) -> io::Result<Result<(), Stopped>> {
+    let file = outside.join("compact os.exe");
     fs::write(&file, "MZ compresses well ".repeat(40_000))?;
     let path = plain(&file);
     let ran = match tool(
@@ -257,12 +344,10 @@ fn compact_os(to: &mut Planter<'_>, files: &Path) -> io::Result<Result<(), Stopp
     };
     let size = fs::metadata(&file)?.len();
     if files::compressed_size(&file).is_none_or(|stored| stored >= size) {
-        fs::remove_file(&file)?;
-        to.ledger.not_possible(
-            "wof",
-            "",
-            format!("compact /exe left the file as it was: {}", ran.ended()),
-        );
+        let why = format!("compact /exe left the file as it was: {}", ran.ended());
+        to.ledger.not_possible("wof", "", why);
+    } else {
+        fs::rename(&file, files.join("compact os.exe"))?;
     }
     Ok(Ok(()))
 }
@@ -284,23 +369,36 @@ fn attributes_and_times(to: &mut Planter<'_>, files: &Path) -> io::Result<()> {
             // A stream that a restore has to write before the file is read-only.
             let mut stream = path.as_os_str().to_owned();
             stream.push(":stream");
-            to.set("streams", fs::write(stream, "of a read-only file"));
+            to.set("streams", "one of a read-only file", fs::write(stream, "of a read-only file"));
         }
-        to.set("attributes", files::set_basic(&path, 0, 0, 0, attributes));
+        to.set("attributes", name, files::set_basic(&path, 0, 0, 0, attributes));
     }
+    // The same of a folder: its stream has to be written before it is read-only.
+    let read_only = folder.join("read-only folder");
+    fs::create_dir(&read_only)?;
+    let mut stream = read_only.as_os_str().to_owned();
+    stream.push(":stream");
+    let made = fs::write(stream, "of a read-only folder");
+    to.set("folder-streams", "one of a read-only folder", made);
+    let made = files::set_basic(&read_only, 0, 0, 0, bits::READONLY | bits::DIRECTORY);
+    to.set("attributes", "a read-only folder", made);
     without_plain_files(to, &folder)?;
     let hidden = folder.join("hidden folder");
     fs::create_dir(&hidden)?;
-    to.set("attributes", files::set_basic(&hidden, 0, 0, 0, bits::HIDDEN | bits::DIRECTORY));
+    to.set(
+        "attributes",
+        "a hidden folder",
+        files::set_basic(&hidden, 0, 0, 0, bits::HIDDEN | bits::DIRECTORY),
+    );
     let timed = folder.join("times");
     fs::write(&timed, "times")?;
     // 2001, 2015, 2008, each with a fraction that only 100 ns keep.
     let (created, accessed, written) =
         (126_200_000_000_000_001, 130_700_000_000_000_003, 128_500_000_000_000_007);
     let set = files::set_basic(&timed, created, accessed, written, 0);
-    to.set("written", set);
+    to.set("written", "times of a file", set);
     // Listing a folder is an access.
     let set = files::set_basic(&hidden, created, 0, written, 0);
-    to.set("written", set);
+    to.set("written", "times of a folder", set);
     Ok(())
 }

@@ -29,7 +29,8 @@ pub struct Attached {
     pub number: u32,
 }
 
-/// virtdisk.dll, which Windows 7 and some WinPE lack.
+/// virtdisk.dll, which some `WinPE` lack. That of Windows 7 knows neither VHDX nor the
+/// second versions of these structures, and refuses them.
 pub struct VirtDisk {
     create: Create,
     open: Open,
@@ -157,6 +158,9 @@ impl VirtDisk {
             ))?;
             OwnedHandle::from_raw_handle(handle)
         };
+        // A policy may make drives read-only that BitLocker does not protect. The flag
+        // that passes it by is younger than the call: who does not know it refuses it.
+        // https://learn.microsoft.com/windows/win32/api/virtdisk/ne-virtdisk-attach_virtual_disk_flag
         let mut flags = vhd::ATTACH_VIRTUAL_DISK_FLAG_NO_DRIVE_LETTER;
         if read_only {
             flags |= vhd::ATTACH_VIRTUAL_DISK_FLAG_READ_ONLY;
@@ -166,8 +170,12 @@ impl VirtDisk {
             ..vhd::ATTACH_VIRTUAL_DISK_PARAMETERS::default()
         };
         let raw = std::os::windows::io::AsRawHandle::as_raw_handle(&handle);
-        // SAFETY: the handle is open; no security descriptor means the default one.
-        done(unsafe { (self.attach)(raw, null_mut(), flags, 0, &raw const parameters, null()) })?;
+        let attach = |flags| {
+            // SAFETY: the handle is open; no security descriptor means the default one.
+            done(unsafe { (self.attach)(raw, null_mut(), flags, 0, &raw const parameters, null()) })
+        };
+        let without_policy = vhd::ATTACH_VIRTUAL_DISK_FLAG_BYPASS_DEFAULT_ENCRYPTION_POLICY;
+        attach(flags | without_policy).or_else(|_| attach(flags))?;
         let number = self.number(raw)?;
         Ok(Attached { _handle: handle, number })
     }
@@ -263,6 +271,32 @@ pub fn volume_facts(letter: char) -> io::Result<VolumeFacts> {
 pub fn flush(letter: char) -> io::Result<()> {
     let access = fs::FILE_GENERIC_READ | fs::FILE_GENERIC_WRITE;
     device(&format!(r"\\.\{letter}:"), access)?.sync_all()
+}
+
+/// Reads the first sector of a volume of ours, or writes it. Both at once whole sectors
+/// of 4 KiB, which is one or several.
+///
+/// <https://learn.microsoft.com/windows-hardware/drivers/ifs/blocking-direct-write-operations-to-volumes-and-disks>:
+/// boot sectors of a mounted volume may be written.
+pub fn first_sector(letter: char, write: Option<&[u8]>) -> io::Result<Vec<u8>> {
+    use std::io::Write;
+    let access = fs::FILE_GENERIC_READ | fs::FILE_GENERIC_WRITE;
+    let mut volume = device(&format!(r"\\.\{letter}:"), access)?;
+    match write {
+        Some(bytes) => {
+            volume.write_all(bytes)?;
+            volume.sync_all()?;
+            Ok(bytes.to_vec())
+        }
+        None => {
+            let mut first = vec![0; 4096];
+            volume.read_exact(&mut first)?;
+            let sector =
+                first.get(11..13).map_or(512, |b| usize::from(b[0]) | usize::from(b[1]) << 8);
+            first.truncate(sector.clamp(512, 4096));
+            Ok(first)
+        }
+    }
 }
 
 /// Makes Windows forget a volume of ours and look at it again.

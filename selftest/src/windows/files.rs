@@ -210,8 +210,10 @@ impl Walk {
             | sec::GROUP_SECURITY_INFORMATION
             | sec::DACL_SECURITY_INFORMATION;
         facts.access = security(&file, which).ok();
+        // Windows 7 knows labels alone besides.
         let audit = sec::SACL_SECURITY_INFORMATION | sec::LABEL_SECURITY_INFORMATION;
-        facts.audit = security(&file, audit).ok();
+        let newer = sec::ATTRIBUTE_SECURITY_INFORMATION | sec::SCOPE_SECURITY_INFORMATION;
+        facts.audit = security(&file, audit | newer).or_else(|_| security(&file, audit)).ok();
         if facts.has(bits::SPARSE | bits::COMPRESSED) {
             facts.allocated = compressed_size(path).unwrap_or(facts.allocated);
         }
@@ -229,10 +231,8 @@ impl Walk {
                 Err(error) => failed("bytes", &error),
             }
         }
-        let Ok(streams) = open(path, fs::FILE_READ_ATTRIBUTES).and_then(|f| stream_names(&f))
-        else {
-            return Ok(facts);
-        };
+        let streams = open(path, fs::FILE_READ_ATTRIBUTES).and_then(|f| stream_names(&f));
+        let Ok(streams) = streams else { return Ok(facts) };
         let mut all = BTreeMap::new();
         for name in streams {
             let mut stream = path.as_os_str().to_owned();
@@ -245,6 +245,10 @@ impl Walk {
             }
         }
         facts.streams = Some(all);
+        // Telling a handle to keep the time of the last access may count as a change.
+        if let Ok(now) = open(path, fs::FILE_READ_ATTRIBUTES).and_then(|f| look_basic(&f)) {
+            facts.changed = now.changed;
+        }
         Ok(facts)
     }
 }
@@ -471,21 +475,28 @@ pub fn set_extended_attribute(path: &Path, name: &str, value: &[u8]) -> io::Resu
 
 /// Sets parts of a security descriptor as they are, without inheritance.
 ///
+/// What the SACL has besides audit entries are parts of their own, with rights of their
+/// own: <https://learn.microsoft.com/windows/win32/secauthz/security-information>
+///
 /// <https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-setkernelobjectsecurity>
 pub fn set_security(path: &Path, sddl: &str) -> io::Result<()> {
-    let has_label = sddl.contains("(ML;");
+    let (part_of_sacl, right_of_sacl) = match sddl {
+        sddl if sddl.contains("(ML;") => (sec::LABEL_SECURITY_INFORMATION, fs::WRITE_OWNER),
+        sddl if sddl.contains("(RA;") => (sec::ATTRIBUTE_SECURITY_INFORMATION, fs::WRITE_DAC),
+        sddl if sddl.contains("(SP;") => (sec::SCOPE_SECURITY_INFORMATION, ACCESS_SYSTEM_SECURITY),
+        _ => (sec::SACL_SECURITY_INFORMATION, ACCESS_SYSTEM_SECURITY),
+    };
     let mut which = 0;
     let mut access = 0;
     for (mark, part, right) in [
         ("O:", sec::OWNER_SECURITY_INFORMATION, fs::WRITE_OWNER),
         ("G:", sec::GROUP_SECURITY_INFORMATION, fs::WRITE_OWNER),
         ("D:", sec::DACL_SECURITY_INFORMATION, fs::WRITE_DAC),
-        ("S:", sec::SACL_SECURITY_INFORMATION, ACCESS_SYSTEM_SECURITY),
+        ("S:", part_of_sacl, right_of_sacl),
     ] {
         if sddl.contains(mark) {
-            let is_label = mark == "S:" && has_label;
-            which |= if is_label { sec::LABEL_SECURITY_INFORMATION } else { part };
-            access |= if is_label { fs::WRITE_OWNER } else { right };
+            which |= part;
+            access |= right;
         }
     }
     let file = open(path, access)?;

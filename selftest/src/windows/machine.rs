@@ -8,14 +8,17 @@ use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GetLastError, HANDLE, LUID};
+use windows_sys::Win32::Globalization::{CP_OEMCP, MultiByteToWideChar};
 use windows_sys::Win32::Security::{
     AdjustTokenPrivileges, CheckTokenMembership, CreateWellKnownSid, LUID_AND_ATTRIBUTES,
     LookupAccountSidW, LookupPrivilegeValueW, SE_PRIVILEGE_ENABLED, SECURITY_MAX_SID_SIZE,
     TOKEN_ADJUST_PRIVILEGES, TOKEN_PRIVILEGES, TOKEN_QUERY, WinBuiltinAdministratorsSid,
     WinWorldSid,
 };
-use windows_sys::Win32::Storage::FileSystem::{GetLogicalDrives, QueryDosDeviceW};
-use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
+use windows_sys::Win32::Storage::FileSystem::{
+    GetDiskFreeSpaceExW, GetLogicalDrives, QueryDosDeviceW,
+};
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress, LoadLibraryW};
 use windows_sys::Win32::System::SystemInformation::{
     GetSystemDirectoryW, GetSystemFirmwareTable, OSVERSIONINFOEXW, OSVERSIONINFOW,
@@ -208,6 +211,8 @@ pub fn firmware_serial() -> Option<String> {
 }
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
+/// What others could use is gone: the share and the user.
+static IS_CLEAN: AtomicBool = AtomicBool::new(false);
 
 /// Whether Ctrl-C was pressed, or the window closed.
 pub fn is_stopped() -> bool {
@@ -216,14 +221,61 @@ pub fn is_stopped() -> bool {
 
 /// Lets Ctrl-C end the run in order. The disks go with the process in any case.
 ///
+/// When the window is closed, Windows ends the process as soon as the handler returns,
+/// or after five seconds: until then it waits for the share and the user to be gone.
+///
 /// <https://learn.microsoft.com/windows/console/setconsolectrlhandler>
+/// <https://learn.microsoft.com/windows/console/handlerroutine>
 pub fn catch_ctrl_c() {
-    unsafe extern "system" fn stop(_kind: u32) -> BOOL {
+    unsafe extern "system" fn stop(kind: u32) -> BOOL {
         STOPPED.store(true, Ordering::Relaxed);
+        if kind != CTRL_C_EVENT && kind != CTRL_BREAK_EVENT {
+            while !IS_CLEAN.load(Ordering::Relaxed) {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
         1
     }
-    // SAFETY: the handler only stores a flag.
+    // SAFETY: the handler only stores a flag, and waits for one.
     unsafe { SetConsoleCtrlHandler(Some(stop), 1) };
+}
+
+/// Says that nothing is left that others could use.
+pub fn is_clean() {
+    IS_CLEAN.store(true, Ordering::Relaxed);
+}
+
+/// Bytes that this user may still write below a folder.
+///
+/// <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getdiskfreespaceexw>:
+/// the name of a share ends with a backslash.
+pub fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    let folder = wide(folder.join(""));
+    let mut free = 0;
+    // SAFETY: the path ends in NUL; the other numbers are not asked for.
+    let told =
+        unsafe { GetDiskFreeSpaceExW(folder.as_ptr(), &raw mut free, null_mut(), null_mut()) };
+    (told != 0).then_some(free)
+}
+
+/// What a program printed: UTF-8, as lifeboat, or the console's code page, as `net` and
+/// diskpart.
+///
+/// <https://learn.microsoft.com/windows/win32/api/stringapiset/nf-stringapiset-multibytetowidechar>
+pub fn printed(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    let mut units = vec![0_u16; bytes.len()]; // never more units than bytes
+    let length = i32::try_from(bytes.len()).unwrap_or(0);
+    // SAFETY: both buffers are as long as said.
+    let count = unsafe {
+        MultiByteToWideChar(CP_OEMCP, 0, bytes.as_ptr(), length, units.as_mut_ptr(), length)
+    };
+    match usize::try_from(count) {
+        Ok(count) if count > 0 => String::from_utf16_lossy(units.get(..count).unwrap_or_default()),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 /// Lets programs run again, to clean up.

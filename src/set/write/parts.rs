@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::plan::PlanPart;
 use crate::model::metadata::NodeKind;
 use crate::model::name::{NtName, NtPath, SEAL};
-use crate::set::error::SetError;
 use crate::profiles::{Installation, Place, Profile, left_out};
+use crate::set::error::SetError;
 use crate::set::format::rescue::PartUser;
 use crate::tree::{Tree, exact_path};
 use crate::usmt::{Drive, Part, StoreVolume, drive_of};
@@ -148,10 +148,8 @@ pub fn of_profiles(
 ) -> FolderSet {
     let mut parts: Vec<PlanPart> = Vec::new();
     for user in users {
-        let owner = PartUser {
-            name: user.name.clone(),
-            sid: user.sid.as_ref().map(ToString::to_string),
-        };
+        let owner =
+            PartUser { name: user.name.clone(), sid: user.sid.as_ref().map(ToString::to_string) };
         let elsewhere = user.redirected.iter().filter_map(|folder| folder.place.as_ref());
         for (number, place) in user.place.iter().chain(elsewhere).enumerate() {
             let Some(volume) = volumes.get(place.volume) else { continue };
