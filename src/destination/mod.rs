@@ -34,6 +34,14 @@ use std::fmt;
 use crate::model::advice::{Advice, Ending};
 use crate::model::metadata::FileTime;
 
+/// Closes a file that was flushed, and drops it from the system's cache, so that reading
+/// it back reads the medium. Best effort.
+pub(crate) fn close_and_forget(file: std::fs::File, path: &std::path::Path) {
+    host::drop_cache(&file, path);
+    drop(file);
+    host::drop_closed(path);
+}
+
 /// A file or folder at a destination.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DestinationEntry {

@@ -2,6 +2,7 @@
 //! losses, monitors, units, secrets.
 
 pub mod advice;
+pub(crate) mod busy;
 pub(crate) mod bytes;
 pub(crate) mod descriptor;
 pub(crate) mod extended_attributes;

@@ -442,11 +442,6 @@ pub(super) fn judge(error: &io::Error) -> Verdict {
     }
 }
 
-/// Whether something has it open, so that it may work in a moment.
-pub(super) fn is_busy(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::BUSY | Errno::TXTBSY))
-}
-
 /// Whether the file system does not support it.
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::OPNOTSUPP)

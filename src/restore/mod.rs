@@ -5,7 +5,6 @@
 //! that existed there or was put there. What the destination does not support is
 //! reported as a loss, and the restore continues.
 
-mod busy;
 mod chosen;
 mod destination;
 mod error;

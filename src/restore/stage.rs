@@ -4,12 +4,12 @@
 
 use std::io;
 
-use super::busy;
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
 use super::place::{Fact, Kind};
-use super::platform::{self, Root};
+use super::platform::Root;
+use crate::model::busy;
 use crate::model::metadata::Times;
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
@@ -194,7 +194,7 @@ fn rename(
     to: &[NtName],
     monitor: &dyn Monitor,
 ) -> io::Result<()> {
-    busy::while_busy(shown, busy::WAIT_FOR, platform::is_busy, monitor, || root.rename(from, to))
+    busy::while_busy(shown, busy::WAIT_FOR, busy::is_busy, monitor, || root.rename(from, to))
 }
 
 /// Renames parts; records every rename in `moves`.

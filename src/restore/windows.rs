@@ -477,16 +477,6 @@ fn take_short_name(folder: &OwnedHandle, ours: &OwnedHandle, short: &[u16]) -> i
     info::set(&other, wdk::FileShortNameInformation, &none)
 }
 
-/// Whether a file may be open in a scanner or the like: what is refused now may
-/// work in a moment. Windows says "access is denied" of a folder to be renamed
-/// while a file below it is open (MS-FSA 2.1.5.15.11).
-pub(super) fn is_busy(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(i32::cast_unsigned),
-        Some(w::ERROR_ACCESS_DENIED | w::ERROR_SHARING_VIOLATION)
-    )
-}
-
 /// Not used on Windows: see [`Root::sets_by_handle`].
 pub(super) fn set_by_handle(
     _file: &File,

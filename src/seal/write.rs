@@ -15,7 +15,9 @@ use super::parts::{prefix, split};
 use super::read::Seal;
 use super::store::folder_name;
 use super::{End, FORMAT, Header, Line, NAME, SealPart};
+use crate::destination::close_and_forget;
 use crate::model::advice::{Advice, Ending};
+use crate::model::busy;
 use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
@@ -148,14 +150,15 @@ pub fn seal_store(
     let partial = Partial::create(folder.join(PARTIAL))?;
     let End { totals, sha256 } = write(&partial, &header, &plan, options.quick, monitor)?;
     let path = folder.join(NAME);
-    let seal_bytes = partial.publish(&path, &sha256)?;
+    let seal_bytes = partial.publish(&path, &sha256, monitor)?;
     Ok(Made { path, replaced, created, totals, seal_bytes, sha256 })
 }
 
 /// The seal's file until it is complete; removed on drop if it is not.
 struct Partial {
     path: PathBuf,
-    file: File,
+    /// Closed to read it back.
+    file: Option<File>,
     published: bool,
 }
 
@@ -168,14 +171,26 @@ impl Partial {
         }
         let file = File::options().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(fail)?;
-        Ok(Self { path, file, published: false })
+        Ok(Self { path, file: Some(file), published: false })
     }
 
-    /// Flushes, reads back, compares and renames. Bytes of the file.
-    fn publish(mut self, to: &Path, sha256: &str) -> Result<u64, SealError> {
+    /// The file, to write to.
+    fn file(&self) -> Result<&File, SealError> {
+        self.file.as_ref().ok_or_else(|| SealError::Write {
+            path: self.path.clone(),
+            error: io::ErrorKind::NotConnected.into(),
+        })
+    }
+
+    /// Flushes, reads back from the medium, compares and renames. Bytes of the file.
+    fn publish(mut self, to: &Path, sha256: &str, monitor: &dyn Monitor) -> Result<u64, SealError> {
         let fail = |error| SealError::Write { path: to.to_owned(), error };
-        self.file.sync_all().map_err(fail)?;
-        let bytes = self.file.metadata().map_err(fail)?.len();
+        let file = self.file()?;
+        file.sync_all().map_err(fail)?;
+        let bytes = file.metadata().map_err(fail)?.len();
+        if let Some(file) = self.file.take() {
+            close_and_forget(file, &self.path);
+        }
         let again = self.path.clone();
         let read = Seal::prove(move || Ok(Box::new(File::open(&again)?) as Box<dyn Read>));
         let wrong = |what| SealError::ReadBack { path: self.path.clone(), what };
@@ -184,7 +199,12 @@ impl Partial {
             Ok(_) => return Err(wrong("its SHA-256 is another".to_owned())),
             Err(error) => return Err(wrong(error.to_string())),
         }
-        fs::rename(&self.path, to).map_err(fail)?;
+        // A scanner may look at what was just written.
+        let shown = to.display().to_string();
+        busy::while_busy(&shown, busy::WAIT_FOR, busy::is_busy, monitor, || {
+            fs::rename(&self.path, to)
+        })
+        .map_err(fail)?;
         self.published = true;
         // The new name is on the medium when the folder is flushed. Windows has
         // no such call, and NTFS does not need it.
@@ -212,7 +232,7 @@ fn write(
     monitor: &dyn Monitor,
 ) -> Result<End, SealError> {
     let fail = |error| SealError::Write { path: partial.path.clone(), error };
-    let mut encoder = Encoder::new(&partial.file, LEVEL).map_err(fail)?;
+    let mut encoder = Encoder::new(partial.file()?, LEVEL).map_err(fail)?;
     encoder.include_checksum(true).map_err(fail)?;
     let total = plan.totals();
     let prefixes: Vec<Vec<u8>> =

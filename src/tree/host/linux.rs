@@ -66,6 +66,8 @@ pub struct HostTree {
     /// Where other file systems are mounted, below the root. They are never
     /// touched: one that does not answer would hold us up for good.
     mount_points: HashSet<Vec<u8>>,
+    /// Whether bytes are read from the medium and not from memory.
+    past_the_cache: bool,
     files: Files<OwnedFd>,
 }
 
@@ -142,8 +144,31 @@ impl HostTree {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             is_volume_root: is_ntfs && stat.stx_ino == ROOT_RECORD,
             mount_points,
+            past_the_cache: false,
             files,
         })
+    }
+
+    /// The same tree, which reads the bytes of files from the medium: what was flushed
+    /// of a file is dropped from memory before it is read. Names, and what the medium
+    /// itself keeps in memory, are not.
+    pub(crate) fn past_the_cache(mut self) -> Self {
+        self.past_the_cache = true;
+        // ntfs-3g reads its device as any file, so the kernel has that in memory, too.
+        if self.flavour != Flavour::Plain
+            && let Some(device) = mounts::of_device(self.device.0, self.device.1)
+            && device.source.is_absolute()
+            && let Ok(device) = File::open(&device.source)
+        {
+            let _ = rustix::fs::fdatasync(&device);
+            let _ = rustix::fs::fadvise(&device, 0, None, rustix::fs::Advice::DontNeed);
+        }
+        self
+    }
+
+    fn stream(&self, file: File, slot: u32) -> Result<FileStream, TreeError> {
+        let stream = FileStream::new(file, self.files.shown(slot))?;
+        Ok(if self.past_the_cache { stream.past_the_cache() } else { stream })
     }
 
     /// What this way in cannot show of any file, for people; worth a note.
@@ -283,7 +308,7 @@ impl HostTree {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = open_unnoticed(&place.folder, &place.name, flags)
             .map_err(|e| self.files.failed(place.slot, e))?;
-        Ok(Box::new(FileStream::new(File::from(file), self.files.shown(place.slot))?))
+        Ok(Box::new(self.stream(File::from(file), place.slot)?))
     }
 }
 

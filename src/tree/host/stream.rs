@@ -4,15 +4,26 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
+#[cfg(any(windows, test))]
+use crate::disk::aligned::{Aligned, SectorReader};
+#[cfg(any(windows, test))]
+use crate::disk::device::Device;
 use crate::model::loss::Hole;
 use crate::tree::{Stream, TreeError};
 
 /// The smallest piece that is tried: hosts read whole pages of this size.
 const SMALLEST: usize = 4096;
 
+/// What a file that is open without buffering is read in: the largest sector there is.
+#[cfg(any(windows, test))]
+const SECTOR: u32 = 4096;
+
 /// An open file.
 pub(super) struct FileStream {
     file: File,
+    /// The same, if it takes only whole sectors.
+    #[cfg(any(windows, test))]
+    in_sectors: Option<Aligned<Sectors>>,
     /// For messages.
     path: String,
     length: u64,
@@ -31,10 +42,46 @@ impl FileStream {
             Ok(meta) => {
                 let length = meta.len();
                 let data = if is_sparse(&meta) { 0..0 } else { 0..length };
-                Ok(Self { file, path, length, at: 0, holes: Vec::new(), data, hasty: false })
+                Ok(Self {
+                    file,
+                    #[cfg(any(windows, test))]
+                    in_sectors: None,
+                    path,
+                    length,
+                    at: 0,
+                    holes: Vec::new(),
+                    data,
+                    hasty: false,
+                })
             }
             Err(error) => Err(TreeError::Host { path, error }),
         }
+    }
+
+    /// The file was opened without buffering: whole sectors are read.
+    #[cfg(any(windows, test))]
+    pub(super) fn in_sectors(mut self) -> Result<Self, TreeError> {
+        let file = self.file.try_clone().map_err(|error| self.failed(error))?;
+        let sectors = Sectors { file, length: self.length };
+        self.in_sectors = Some(Aligned::new(sectors, self.length, SECTOR));
+        Ok(self)
+    }
+
+    /// Drops what the system has in memory of the file, so that reading it reads the
+    /// medium: only what was flushed is dropped. Best effort.
+    #[cfg(unix)]
+    pub(super) fn past_the_cache(self) -> Self {
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+        self
+    }
+
+    /// Reads what there is at `self.at`, at most `buf.len()` bytes.
+    fn read_here(&self, buf: &mut [u8]) -> io::Result<usize> {
+        #[cfg(any(windows, test))]
+        if let Some(device) = &self.in_sectors {
+            return device.read_exact_at(self.at, buf).map(|()| buf.len());
+        }
+        read_at(&self.file, buf, self.at)
     }
 
     /// Reads into the whole of `buf`; leaves out what the host has no data for.
@@ -70,7 +117,7 @@ impl FileStream {
     fn fill_with_data(&mut self, buf: &mut [u8]) -> Result<(), TreeError> {
         let mut done = 0;
         while done < buf.len() {
-            match read_at(&self.file, &mut buf[done..], self.at) {
+            match self.read_here(&mut buf[done..]) {
                 Ok(0) => {
                     let text = format!("ends at byte {} of {}", self.at, self.length);
                     return Err(self.failed(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
@@ -105,7 +152,7 @@ impl FileStream {
     fn small_piece(&mut self, piece: &mut [u8]) -> Result<(), TreeError> {
         let mut done = 0;
         while done < piece.len() {
-            match read_at(&self.file, &mut piece[done..], self.at) {
+            match self.read_here(&mut piece[done..]) {
                 Ok(n) if n > 0 => {
                     done += n;
                     self.at += n as u64;
@@ -162,6 +209,34 @@ impl Stream for FileStream {
 
     fn set_fail_fast(&mut self, hasty: bool) {
         self.hasty = hasty;
+    }
+}
+
+/// A file that takes only reads of whole sectors. Its last one is not whole: zeros
+/// follow its end.
+#[cfg(any(windows, test))]
+struct Sectors {
+    file: File,
+    length: u64,
+}
+
+#[cfg(any(windows, test))]
+impl SectorReader for Sectors {
+    fn read_sectors(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            let n = read_at(&self.file, &mut buf[done..], offset + done as u64)?;
+            done += n;
+            // What is left would not begin at a sector.
+            if n == 0 || !done.is_multiple_of(SECTOR as usize) {
+                break;
+            }
+        }
+        if offset + (done as u64) < self.length.min(offset + buf.len() as u64) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buf[done..].fill(0);
+        Ok(())
     }
 }
 
@@ -279,6 +354,7 @@ mod tests {
             end in 0..40_000_u64,
             chunk in 1..70_000_usize,
             skip in 0..200_000_u64,
+            in_sectors: bool,
         ) {
             let mut file = tempfile::tempfile().unwrap();
             let mut at = 0;
@@ -295,6 +371,9 @@ mod tests {
                 done += read_at(&file, &mut whole[done..], done as u64).unwrap();
             }
             let mut stream = FileStream::new(file, "a file".to_owned()).unwrap();
+            if in_sectors {
+                stream = stream.in_sectors().unwrap();
+            }
             stream.skip(skip).unwrap();
             let from = whole.len().min(usize::try_from(skip).unwrap());
             let mut seen = Vec::new();
@@ -307,6 +386,46 @@ mod tests {
             prop_assert!(seen == whole[from..], "{} bytes of {}", seen.len(), whole.len() - from);
             prop_assert!(stream.holes().is_empty());
         }
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_not_filled_with_zeros() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(10_000).unwrap();
+        let mut stream = FileStream::new(file.try_clone().unwrap(), "a file".to_owned()).unwrap();
+        stream.data = 0..10_000; // not known to be a hole
+        let mut stream = stream.in_sectors().unwrap();
+        file.set_len(5000).unwrap();
+        assert!(stream.read(&mut [0; 10_000]).is_err());
+    }
+
+    /// On the file system of the build: one in memory has nowhere else to read from.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_was_flushed_is_read_from_the_medium_again() {
+        use rustix::io::{Errno, ReadWriteFlags, preadv2};
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        io::Write::write_all(&mut file, &[7; 300_000]).unwrap();
+        file.sync_all().unwrap();
+        // NOWAIT: only what is in memory.
+        let in_memory = |file: &File| {
+            let mut buf = [0; 4096];
+            let buf = &mut [io::IoSliceMut::new(&mut buf)];
+            preadv2(file, buf, 100_000 / 4096 * 4096, ReadWriteFlags::NOWAIT)
+        };
+        let is_on_a_disk = !matches!(
+            rustix::fs::fstatfs(&file).map(|stat| stat.f_type),
+            Ok(0x0102_1994 | 0x8584_58F6) // tmpfs, ramfs
+        );
+        if !is_on_a_disk || in_memory(&file).is_err() {
+            return; // nothing can be told here
+        }
+        let stream = FileStream::new(file.try_clone().unwrap(), "a file".to_owned()).unwrap();
+        let mut stream = stream.past_the_cache();
+        assert_eq!(in_memory(&file), Err(Errno::AGAIN));
+        let mut seen = vec![0; 300_000];
+        assert_eq!(stream.read(&mut seen).unwrap(), 300_000);
+        assert!(seen.iter().all(|byte| *byte == 7));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation::ERROR_NOT_A_REPARSE_POINT;
@@ -75,6 +75,10 @@ pub struct HostTree {
     /// Whether file ids tell hard links. FAT's do not: two files can have one id
     /// (`FatGenerateFileIdFromDirentOffset` in Microsoft's sample driver fastfat).
     has_ids: bool,
+    /// Whether bytes are read from the medium and not from memory.
+    past_the_cache: bool,
+    /// Whether this volume takes that, by the first file that was tried.
+    takes_sectors: OnceLock<bool>,
     path: PathBuf,
     files: Files<OwnedHandle>,
 }
@@ -119,9 +123,51 @@ impl HostTree {
             has_streams,
             has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
             has_ids: !is_fat,
+            past_the_cache: false,
+            takes_sectors: OnceLock::new(),
             path: path.to_owned(),
             files,
         })
+    }
+
+    /// The same tree, which reads the bytes of files from the medium, where the file
+    /// system can. A server has a cache of its own, and so has the medium.
+    pub(crate) fn past_the_cache(mut self) -> Self {
+        self.past_the_cache = true;
+        self
+    }
+
+    /// Opens a file or stream to read it.
+    fn open_to_read(
+        &self,
+        place: &Place,
+        name: &[u16],
+        shown: &str,
+        open: fn(&OwnedHandle, &[u16], How) -> io::Result<OwnedHandle>,
+    ) -> Result<FileStream, TreeError> {
+        let open = |how| {
+            let file = open(&place.folder, name, how)
+                .map_err(|error| TreeError::Host { path: shown.to_owned(), error })?;
+            FileStream::new(File::from(file), shown.to_owned())
+        };
+        if self.past_the_cache && self.takes_sectors.get() != Some(&false) {
+            let in_sectors = || open(How::READ_MEDIUM)?.in_sectors();
+            // A driver may refuse the flag, or larger sectors than 4 KiB may be needed:
+            // the first file tells of all, and is then opened again.
+            let works = |mut stream: FileStream| match stream.is_empty() {
+                true => None,
+                false => Some(stream.read(&mut [0]).is_ok()),
+            };
+            if self.takes_sectors.get().is_none()
+                && let Some(works) = in_sectors().map_or(Some(false), works)
+            {
+                let _ = self.takes_sectors.set(works);
+            }
+            if self.takes_sectors.get() == Some(&true) {
+                return in_sectors();
+            }
+        }
+        open(How::READ)
     }
 
     /// What this way in cannot show of any file, for people; worth a note.
@@ -358,9 +404,7 @@ impl Tree for HostTree {
             let shown = format!("{shown}:{stream}");
             let name = [&place.name, &[u16::from(b':')][..], &stream.to_utf16()].concat();
             // Folders have alternate data streams too, and those are no folders.
-            let file = nt::open_at(&place.folder, &name, How::READ)
-                .map_err(|error| TreeError::Host { path: shown.clone(), error })?;
-            return Ok(Box::new(FileStream::new(File::from(file), shown)?));
+            return Ok(Box::new(self.open_to_read(&place, &name, &shown, nt::open_at)?));
         }
         let look = self.look(&place)?;
         if look.attributes & attributes::DIRECTORY != 0 {
@@ -396,9 +440,7 @@ impl Tree for HostTree {
                     Some(TAG_DEDUP) => nt::open_through,
                     _ => nt::open_at,
                 };
-                let file = open(&place.folder, &place.name, How::READ)
-                    .map_err(|e| self.files.failed(place.slot, e))?;
-                Ok(Box::new(FileStream::new(File::from(file), shown)?))
+                Ok(Box::new(self.open_to_read(&place, &place.name, &shown, open)?))
             }
         }
     }

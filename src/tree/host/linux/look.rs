@@ -12,7 +12,6 @@ use super::{Flavour, HostTree, Place, file_type, linked, open_unnoticed, statx};
 use crate::model::metadata::{Content, Metadata, Node, NodeId};
 use crate::model::name::NtName;
 use crate::tree::host::Wanted;
-use crate::tree::host::stream::FileStream;
 use crate::tree::{Stream, TreeError};
 
 /// What was seen of a file.
@@ -53,7 +52,7 @@ impl HostTree {
         }
         let slot = self.files.meet(above, name.as_wtf8(), linked(&stat))?;
         let Ok(data) = file.try_clone().map(File::from) else { return Ok(None) };
-        let data = Box::new(FileStream::new(data, self.files.shown(slot))?);
+        let data = Box::new(self.stream(data, slot)?);
         let place = Place { folder, name: c_name, slot, file: Some(file) };
         let shape = self.shape(&place)?;
         if shape.reparse.is_some() || shape.content(FileType::RegularFile) != Content::Data {

@@ -62,6 +62,16 @@ impl How {
             | wdk::FILE_OPEN_NO_RECALL
             | wdk::FILE_SEQUENTIAL_ONLY,
     };
+
+    /// The same, past the system's cache, in whole sectors: "all reads are guaranteed to
+    /// come from the file and not from any system buffer" (KB 99794; File Buffering).
+    pub(crate) const READ_MEDIUM: Self = Self {
+        access: fs::FILE_READ_DATA,
+        disposition: wdk::FILE_OPEN,
+        options: wdk::FILE_NON_DIRECTORY_FILE
+            | wdk::FILE_OPEN_NO_RECALL
+            | wdk::FILE_NO_INTERMEDIATE_BUFFERING,
+    };
 }
 
 /// Opens a folder that the user named. Links on the way are followed, since the

@@ -8,14 +8,24 @@ use crate::model::monitor::Monitor;
 
 /// How long a rename is tried again: long enough for a scanner that reads a large
 /// file to its end.
-pub(super) const WAIT_FOR: Duration = Duration::from_mins(1);
+pub(crate) const WAIT_FOR: Duration = Duration::from_mins(1);
+
+/// Whether a file may be open in a scanner or the like: what is refused now may
+/// work in a moment. Windows says "access is denied" (5) of a folder to be renamed
+/// while a file below it is open (MS-FSA 2.1.5.15.11), or "in use" (32).
+pub(crate) fn is_busy(error: &io::Error) -> bool {
+    #[cfg(windows)]
+    return matches!(error.raw_os_error(), Some(5 | 32));
+    #[cfg(not(windows))]
+    return matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy);
+}
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs `job`, which is about `path`, until it succeeds, fails with an error that
 /// is not `is_busy`, or `wait_for` is over. Tells `monitor` what it waits for.
-pub(super) fn while_busy<T>(
+pub(crate) fn while_busy<T>(
     path: &str,
     wait_for: Duration,
     is_busy: impl Fn(&io::Error) -> bool,
