@@ -59,7 +59,10 @@ if ($Usmt -eq '') {
         '/log', "`"$(Join-Path $Out 'adksetup.log')`"")
     # 3010: done, and it would like to restart.
     if ($done.ExitCode -ne 0 -and $done.ExitCode -ne 3010) { throw "adksetup ended with $($done.ExitCode)" }
-    $Usmt = Join-Path ${env:ProgramFiles(x86)} 'Windows Kits\10\Assessment and Deployment Kit\User State Migration Tool\amd64'
+    # On ARM the programs have to be those of the system: they look into the registry.
+    $arch = if ($env:PROCESSOR_ARCHITECTURE -eq 'ARM64') { 'arm64' } else { 'amd64' }
+    $kit = 'Windows Kits\10\Assessment and Deployment Kit\User State Migration Tool'
+    $Usmt = Join-Path (Join-Path ${env:ProgramFiles(x86)} $kit) $arch
 }
 $ScanState = Join-Path $Usmt 'scanstate.exe'
 $LoadState = Join-Path $Usmt 'loadstate.exe'
@@ -123,24 +126,34 @@ foreach ($number in 1..20) {
 }
 Set-Content -Path (Join-Path $documents 'document 1.txt') -Stream 'lifeboat' -Value 'of a stream'
 & icacls.exe (Join-Path $documents 'document 2.txt') /deny '*S-1-5-32-546:(R)' | Out-Null
+# A long path by cmd: .NET of Windows PowerShell 5.1 may refuse \\?\ with "Illegal
+# characters in path". Without one the run goes on.
 $long = "\\?\$documents\" + ('d' * 100) + '\' + ('e' * 100)
-[IO.Directory]::CreateDirectory($long) | Out-Null
-[IO.File]::WriteAllText("$long\" + ('f' * 100) + '.txt', 'a path of 300 characters')
+& cmd.exe /c "mkdir `"$long`" && (echo a path of 300 characters)>`"$long\$('f' * 100).txt`""
+Write-Host "long path: $LASTEXITCODE"
 $secret = Join-Path $documents 'encrypted.txt'
 $encrypted = Invoke-AsUser "(echo secret)>`"$secret`" & cipher /e /a `"$secret`""
 Write-Host "encrypted: $encrypted"
 
-# What a file is, to compare.
+# What a file is, to compare. A path that this PowerShell cannot read is a fact, too, and
+# no end of the run.
 function Get-Facts([string] $Root) {
     $facts = @{}
-    if (Test-Path $Root) {
-        foreach ($file in Get-ChildItem -LiteralPath "\\?\$Root" -Recurse -File -Force -ErrorAction SilentlyContinue) {
-            $name = $file.FullName.Substring("\\?\$Root".Length)
-            # EFS: this user has no key.
-            $hash = try { (Get-FileHash -LiteralPath $file.FullName).Hash } catch { 'unreadable' }
-            $streams = try { @(Get-Item -LiteralPath $file.FullName -Stream * | ForEach-Object { $_.Stream } | Sort-Object) -join ',' } catch { '' }
-            $facts[$name] = "$hash|$($file.Attributes -band [IO.FileAttributes]::Encrypted)|$streams"
+    if (-not (Test-Path -LiteralPath $Root)) { return $facts }
+    # dir lists also what is deeper than 260 characters.
+    $list = Join-Path $env:TEMP 'lifeboat-usmt-names.txt'
+    & cmd.exe /d /u /c "dir /s /b /a:-d `"\\?\$Root`" > `"$list`" 2>nul" | Out-Null
+    foreach ($path in @(Get-Content -Encoding Unicode $list -ErrorAction SilentlyContinue)) {
+        $plain = $path -replace '^\\\\\?\\', ''
+        $name = $plain.Substring($Root.Length)
+        $facts[$name] = try {
+            # EFS: this user may have no key.
+            $hash = try { (Get-FileHash -LiteralPath $path).Hash } catch { 'unreadable' }
+            $file = Get-Item -LiteralPath $path -Force
+            $streams = try { @(Get-Item -LiteralPath $plain -Stream * | ForEach-Object { $_.Stream } | Sort-Object) -join ',' } catch { '' }
+            "$hash|$($file.Attributes -band [IO.FileAttributes]::Encrypted)|$streams"
         }
+        catch { 'there, and not readable by this PowerShell' }
     }
     return $facts
 }
@@ -203,15 +216,28 @@ function Remove-Store {
 # The store as it was captured, and the files gone, as after a wipe.
 function Restore-Store([string] $Log) {
     Remove-Store
-    Get-ChildItem -LiteralPath "\\?\$documents" -Force | Remove-Item -Recurse -Force -ErrorAction SilentlyContinue
-    Get-ChildItem -LiteralPath "${letter}:\Work" -Force | Remove-Item -Recurse -Force -ErrorAction SilentlyContinue
+    Remove-Files
     $code = Invoke-Program $Lifeboat @('restore', $set, '--in-place', '--json') $Log
     if ($code -ne 0 -and $code -ne 3) { throw "restore --in-place ended with $code" }
     return $code
 }
 
-# Runs loadstate and notes the answer. $Files: compare what came back.
+# The files are gone, as after a wipe: what an earlier run brought back would count as
+# this one's.
+function Remove-Files {
+    foreach ($root in $documents, "${letter}:\Work") {
+        if (Test-Path -LiteralPath $root) {
+            # cmd, because Windows PowerShell 5.1 refuses paths beyond 260 characters.
+            & cmd.exe /c "rd /s /q `"\\?\$root`""
+            if (Test-Path -LiteralPath $root) { throw "$root could not be emptied" }
+        }
+        New-Item -ItemType Directory -Force -Path $root | Out-Null
+    }
+}
+
+# Runs loadstate and notes the answer.
 function Ask([string] $Id, [string] $What, [string[]] $Arguments) {
+    Remove-Files
     $log = Join-Path $Out "$Id.log"
     $all = $Arguments + @("/i:$rules", '/c', '/lac', '/v:13', "/l:$log", "/progress:$(Join-Path $Out "$Id-progress.log")")
     $code = Invoke-Program $LoadState $all "$Id.txt"
@@ -241,6 +267,7 @@ $Answers.Add([ordered]@{ question = 'J'; what = 'the user reads the encrypted fi
 
 Step 'A again: lifeboat loadstate --run'
 Restore-Store 'restore-run.jsonl' | Out-Null
+Remove-Files
 $code = Invoke-Program $Lifeboat @('loadstate', $Store, "${letter}:\StateStore", '--run', '--usmt', $Usmt, '--i', $rules, '--json') 'loadstate-run.jsonl'
 $Answers.Add([ordered]@{ question = 'A'; what = 'lifeboat loadstate --run'; code = $code
         documents = Compare-Facts $before.documents (Get-Facts $documents) }) | Out-Null

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// Losses that a right lifeboat lists on this machine.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a kind by itself
 pub struct Forgiven {
     /// Metadata that the host refuses: under Wine, and to who is no administrator.
     pub facts: bool,

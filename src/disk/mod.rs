@@ -1,7 +1,7 @@
 //! What is attached: physical disks, images, partitions, and what each volume
 //! is by its own first bytes. Everything here is opened for reading only.
 
-mod aligned;
+pub(crate) mod aligned;
 pub mod bitlocker;
 pub(crate) mod cache;
 mod crc;

@@ -322,9 +322,9 @@ impl Session {
             let says = ran.says("not flushed");
             let new =
                 ran.files().zip(before.files()).map_or(0, |(now, then)| now.saturating_sub(then));
-            let sees = new == LATE as u64;
+            let has_all = new == LATE as u64;
             let is_right =
-                made.is_ok() && ran.code == Some(0) && ran.stores().len() == 1 && (says || sees);
+                made.is_ok() && ran.code == Some(0) && ran.stores().len() == 1 && (says || has_all);
             let seen = format!(
                 "{new} of {LATE} new files; says that it was not flushed: {says}; {}",
                 ran.ended()

@@ -273,8 +273,7 @@ pub fn flush(letter: char) -> io::Result<()> {
     device(&format!(r"\\.\{letter}:"), access)?.sync_all()
 }
 
-/// Reads the first sector of a volume of ours, or writes it. Both at once whole sectors
-/// of 4 KiB, which is one or several.
+/// Reads the first sector of a volume of ours, or writes it.
 ///
 /// <https://learn.microsoft.com/windows-hardware/drivers/ifs/blocking-direct-write-operations-to-volumes-and-disks>:
 /// boot sectors of a mounted volume may be written.
@@ -282,21 +281,16 @@ pub fn first_sector(letter: char, write: Option<&[u8]>) -> io::Result<Vec<u8>> {
     use std::io::Write;
     let access = fs::FILE_GENERIC_READ | fs::FILE_GENERIC_WRITE;
     let mut volume = device(&format!(r"\\.\{letter}:"), access)?;
-    match write {
-        Some(bytes) => {
-            volume.write_all(bytes)?;
-            volume.sync_all()?;
-            Ok(bytes.to_vec())
-        }
-        None => {
-            let mut first = vec![0; 4096];
-            volume.read_exact(&mut first)?;
-            let sector =
-                first.get(11..13).map_or(512, |b| usize::from(b[0]) | usize::from(b[1]) << 8);
-            first.truncate(sector.clamp(512, 4096));
-            Ok(first)
-        }
+    if let Some(bytes) = write {
+        volume.write_all(bytes)?;
+        volume.sync_all()?;
+        return Ok(bytes.to_vec());
     }
+    let mut first = vec![0; 4096];
+    volume.read_exact(&mut first)?;
+    let sector = first.get(11..13).map_or(512, |b| usize::from(b[0]) | usize::from(b[1]) << 8);
+    first.truncate(sector.clamp(512, 4096));
+    Ok(first)
 }
 
 /// Makes Windows forget a volume of ours and look at it again.

@@ -5,9 +5,9 @@ use std::io;
 use std::ops::Range;
 
 #[cfg(any(windows, test))]
-use crate::disk::aligned::{Aligned, SectorReader};
+use crate::disk::Device;
 #[cfg(any(windows, test))]
-use crate::disk::device::Device;
+use crate::disk::aligned::{Aligned, SectorReader};
 use crate::model::loss::Hole;
 use crate::tree::{Stream, TreeError};
 

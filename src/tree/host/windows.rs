@@ -75,10 +75,9 @@ pub struct HostTree {
     /// Whether file ids tell hard links. FAT's do not: two files can have one id
     /// (`FatGenerateFileIdFromDirentOffset` in Microsoft's sample driver fastfat).
     has_ids: bool,
-    /// Whether bytes are read from the medium and not from memory.
-    past_the_cache: bool,
-    /// Whether this volume takes that, by the first file that was tried.
-    takes_sectors: OnceLock<bool>,
+    /// If bytes are to be read from the medium and not from memory: whether this volume
+    /// takes that, by the first file that was tried.
+    takes_sectors: Option<OnceLock<bool>>,
     path: PathBuf,
     files: Files<OwnedHandle>,
 }
@@ -123,8 +122,7 @@ impl HostTree {
             has_streams,
             has_security: volume.is_none_or(|v| v.flags & FILE_PERSISTENT_ACLS != 0),
             has_ids: !is_fat,
-            past_the_cache: false,
-            takes_sectors: OnceLock::new(),
+            takes_sectors: None,
             path: path.to_owned(),
             files,
         })
@@ -133,7 +131,7 @@ impl HostTree {
     /// The same tree, which reads the bytes of files from the medium, where the file
     /// system can. A server has a cache of its own, and so has the medium.
     pub(crate) fn past_the_cache(mut self) -> Self {
-        self.past_the_cache = true;
+        self.takes_sectors = Some(OnceLock::new());
         self
     }
 
@@ -150,20 +148,23 @@ impl HostTree {
                 .map_err(|error| TreeError::Host { path: shown.to_owned(), error })?;
             FileStream::new(File::from(file), shown.to_owned())
         };
-        if self.past_the_cache && self.takes_sectors.get() != Some(&false) {
-            let in_sectors = || open(How::READ_MEDIUM)?.in_sectors();
-            // A driver may refuse the flag, or larger sectors than 4 KiB may be needed:
-            // the first file tells of all, and is then opened again.
-            let works = |mut stream: FileStream| match stream.is_empty() {
-                true => None,
-                false => Some(stream.read(&mut [0]).is_ok()),
+        // A driver may refuse the flag, or larger sectors than 4 KiB may be needed: the
+        // first file tells of all, and is then opened again.
+        let in_sectors = || open(How::READ_MEDIUM)?.in_sectors();
+        let works =
+            |mut stream: FileStream| (!stream.is_empty()).then(|| stream.read(&mut [0]).is_ok());
+        if let Some(takes) = &self.takes_sectors {
+            let tried = || match in_sectors() {
+                Ok(stream) => works(stream),
+                // A file that cannot be read at all tells nothing.
+                Err(_) => open(How::READ).ok().map(|_| false),
             };
-            if self.takes_sectors.get().is_none()
-                && let Some(works) = in_sectors().map_or(Some(false), works)
+            if takes.get().is_none()
+                && let Some(works) = tried()
             {
-                let _ = self.takes_sectors.set(works);
+                let _ = takes.set(works);
             }
-            if self.takes_sectors.get() == Some(&true) {
+            if takes.get() == Some(&true) {
                 return in_sectors();
             }
         }
