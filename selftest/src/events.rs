@@ -202,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_logon_is_no_other_error() {
+        let ran = |what: &str, action: &str| {
+            let line = serde_json::json!({"message_type": "error", "what": what, "action": action});
+            Ran::parse(Some(5), &line.to_string(), "")
+        };
+        let fix = "check the user, domain, password and keyboard layout";
+        assert!(ran("D: the user name or the password is wrong", fix).refuses_logon());
+        assert!(ran("this Windows blocks guest logons", "log on as a user").refuses_logon());
+        let fix = "leave out the user to use the existing connection";
+        assert!(!ran("Windows is already connected as another user", fix).refuses_logon());
+        assert!(!ran("the server does not answer", "check the cable").refuses_logon());
+        assert!(!Ran::default().refuses_logon());
+    }
+
+    #[test]
     fn only_losses_that_cannot_be_otherwise_are_forgiven() {
         let ran = |code, losses: &[(&str, &str, &str)]| {
             let lines = losses.iter().map(|(kind, path, detail)| {

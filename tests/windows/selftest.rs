@@ -106,9 +106,12 @@ fn a_folder_that_is_not_its_own_is_neither_used_nor_removed() {
     let (lifeboat, on, work_there) = (Wine::path(&exe), Wine::path(dir.path()), Wine::path(&work));
     let ran = wine.run(&selftest, &["--lifeboat", &lifeboat, "--on", &on]);
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.stderr.contains("Fix: "), "{}", ran.stderr);
-    let ran = wine.run(&selftest, &["--cleanup", "--work", &work_there]);
-    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("Fix: It is not of this program"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("--cleanup"), "{}", ran.stderr);
+    for place in [["--work", &work_there], ["--on", &on]] {
+        let ran = wine.run(&selftest, &[&["--cleanup"], &place[..]].concat());
+        assert_eq!(ran.code, 3, "{ran:?}");
+    }
     assert_eq!(fs::read_to_string(work.join("mine.txt")).unwrap(), "mine");
 }
 
@@ -130,9 +133,51 @@ fn what_a_crash_left_is_removed_by_cleanup() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let ran = wine.run(&selftest, &["--cleanup", "--work", &Wine::path(&work)]);
+    // A run that finds it says how it is removed, and that works.
+    let ran = wine.run(&selftest, &["--lifeboat", &lifeboat, "--on", &on]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let advice = format!("lifeboat-selftest --cleanup --on {on}");
+    assert!(ran.stderr.contains(&advice), "{}", ran.stderr);
+    let ran = wine.run(&selftest, &["--cleanup", "--on", &on]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(!work.exists());
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_made() {
+    let selftest = need!("lifeboat-selftest.exe", exe::selftest);
+    let exe = need!("lifeboat.exe", exe::find);
+    let wine = need!("wine", wine::find);
+    let dir = TempDir::new().unwrap();
+    let (lifeboat, on) = (Wine::path(&exe), Wine::path(dir.path()));
+    let run = |on: &str, more: &[&str]| {
+        wine.run(&selftest, &[&["--lifeboat", &lifeboat, "--on", on], more].concat())
+    };
+    let nowhere = format!(r"{on}\no\such");
+    let ran = run(&on, &["--out", &nowhere]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("report") && ran.stderr.contains("--out"), "{}", ran.stderr);
+    let ran = run(&nowhere, &["--out", &on]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("Make the folder above it first"), "{}", ran.stderr);
+    // 40 GiB and more.
+    if free_below(dir.path()) < 40 << 30 {
+        let ran = run(&on, &["--out", &on, "--size", "4096"]);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.stderr.contains("not enough space"), "{}", ran.stderr);
+    }
+    assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
+    // They would have no effect.
+    for more in [["--work", &nowhere[..]].as_slice(), &["--make-user"]] {
+        assert_eq!(run(&on, more).code, 2, "{more:?}");
+    }
+}
+
+/// Bytes that are free below a folder.
+fn free_below(folder: &Path) -> u64 {
+    let out = Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    text.lines().last().unwrap().trim().parse().unwrap()
 }
 
 #[test]
@@ -146,6 +191,7 @@ fn a_wrong_command_line_and_a_missing_program_have_their_exit_codes() {
     let on = Wine::path(dir.path());
     let ran = wine.run(&selftest, &["--on", &on, "--lifeboat", "Z:\\no\\such.exe"]);
     assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains(r"Z:\no\such.exe"), "{}", ran.stderr);
     // Wine has no disks to make.
     let ran = wine.run(&selftest, &[]);
     assert_eq!(ran.code, 3, "{ran:?}");
