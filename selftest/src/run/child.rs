@@ -19,6 +19,12 @@ const TOOL_PATIENCE: Duration = Duration::from_mins(3);
 /// Ctrl-C is for this program alone, which ends the others (`CREATE_NEW_PROCESS_GROUP`).
 const OWN_GROUP: u32 = 0x200;
 
+/// Windows' programs have an invisible console of their own (`CREATE_NO_WINDOW`): they
+/// clean up also while ours is being closed. They print in its code page.
+///
+/// <https://learn.microsoft.com/windows/win32/procthread/process-creation-flags>
+const OWN_CONSOLE: u32 = 0x0800_0000;
+
 /// The run ends here: Ctrl-C.
 #[derive(Debug)]
 pub(super) struct Stopped;
@@ -53,9 +59,9 @@ pub(super) enum Kill {
 }
 
 impl Started {
-    fn new(mut command: Command) -> std::io::Result<Self> {
+    fn new(mut command: Command, flags: u32) -> std::io::Result<Self> {
         let command = command
-            .creation_flags(OWN_GROUP)
+            .creation_flags(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -151,7 +157,7 @@ pub(super) fn start(lifeboat: &Path, args: &[&str]) -> std::io::Result<Started> 
             command.env_remove(name);
         }
     }
-    Started::new(command)
+    Started::new(command, OWN_GROUP)
 }
 
 /// Runs lifeboat to its end.
@@ -222,7 +228,7 @@ impl Tool {
 pub(super) fn tool(name: &str, args: &[&str], folder: &Path) -> Result<Tool, Stopped> {
     let mut command = Command::new(system_program(name));
     command.args(args).current_dir(folder);
-    match Started::new(command) {
+    match Started::new(command, OWN_GROUP | OWN_CONSOLE) {
         Ok(started) => {
             let ran = started.wait(TOOL_PATIENCE)?;
             Ok(Tool { code: ran.code, text: ran.stray.join("\n") })
@@ -235,7 +241,7 @@ pub(super) fn tool(name: &str, args: &[&str], folder: &Path) -> Result<Tool, Sto
 pub(super) fn lifeboat_version(program: &Path) -> String {
     let mut command = Command::new(program);
     command.arg("--version");
-    let ran = Started::new(command).map(|started| started.wait(TOOL_PATIENCE));
+    let ran = Started::new(command, OWN_GROUP).map(|started| started.wait(TOOL_PATIENCE));
     match ran {
         Ok(Ok(ran)) => ran.stray.first().cloned().unwrap_or_else(|| ran.ended()),
         Ok(Err(stopped)) => stopped.to_string(),
