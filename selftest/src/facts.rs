@@ -313,13 +313,35 @@ pub fn compare_changed<'a>(
 }
 
 /// Without what `losses` name: to who is no administrator, Windows refuses some
-/// metadata, and each refusal has to be listed.
-pub fn without_listed(wrong: Vec<String>, losses: &[String]) -> Vec<String> {
+/// metadata, and each refusal has to be listed, by its path, or one for all of a kind.
+pub fn without_listed(row: &str, wrong: Vec<String>, losses: &[String]) -> Vec<String> {
+    let is_for_all = |loss: &String| {
+        loss.contains(" lost in total") && kind_of(row).is_some_and(|kind| loss.contains(kind))
+    };
+    if losses.iter().any(is_for_all) {
+        return Vec::new();
+    }
     let is_listed = |wrong: &String| {
         let path = wrong.split(": ").next().unwrap_or_default().replace('\\', "/");
         losses.iter().any(|loss| loss.contains(&path))
     };
     wrong.into_iter().filter(|wrong| !is_listed(wrong)).collect()
+}
+
+/// What lifeboat calls the metadata of a row in its losses.
+fn kind_of(row: &str) -> Option<&'static str> {
+    Some(match row {
+        "owner" | "sacl" => "owner and permissions",
+        "attributes" => "attributes (read-only",
+        "written" => "time",
+        "reparse" => "reparse data",
+        "object-ids" => "object id",
+        "dos-names" => "DOS name",
+        "extended-attributes" => "extended attributes",
+        "streams" | "folder-streams" => "alternate data stream",
+        "compressed" => "compression",
+        _ => return None,
+    })
 }
 
 /// Whether SDDL of a SACL has no entry: `S:`, `S:AI`.
@@ -574,7 +596,10 @@ mod tests {
     fn a_difference_that_is_listed_as_a_loss_is_told_apart() {
         let wrong = vec![r"USMT\a: O:BA not O:SY".to_owned(), r"USMT\b: none".to_owned()];
         let losses = ["fact C/Store/USMT/a: owner".to_owned()];
-        assert_eq!(without_listed(wrong, &losses), [r"USMT\b: none"]);
+        assert_eq!(without_listed("owner", wrong.clone(), &losses), [r"USMT\b: none"]);
+        let all = ["fact C/Store: DOS name: not held; 8 lost in total, this is the first".into()];
+        assert_eq!(without_listed("owner", wrong.clone(), &all), wrong);
+        assert!(without_listed("dos-names", wrong, &all).is_empty());
     }
 
     #[test]

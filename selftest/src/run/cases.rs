@@ -265,7 +265,7 @@ impl Session {
             let is_wines = self.is_wine && super::folders::wine_cannot(row).is_some();
             let is_listed = self.forgiven.facts || ["case-only", "object-ids"].contains(&row);
             let wrong = match tally.wrong {
-                wrong if is_listed => crate::facts::without_listed(wrong, losses),
+                wrong if is_listed => crate::facts::without_listed(row, wrong, losses),
                 wrong => wrong,
             };
             let first = wrong.into_iter().next().filter(|_| !is_wines)?;

@@ -344,7 +344,7 @@ impl Session {
             // In a folder that is not case-sensitive only one of two names can be; the
             // other is a listed loss.
             if row == "case-only" || self.forgiven.facts {
-                tally.wrong = without_listed(tally.wrong, &ran.losses());
+                tally.wrong = without_listed(row, tally.wrong, &ran.losses());
             }
             if tally.wrong.is_empty() {
                 let listed = match differ {
