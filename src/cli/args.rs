@@ -168,6 +168,7 @@ Examples:
   lifeboat restore SET --in-place --to D=E:\\      but the D: part to E:
   lifeboat restore SET --to C=C:\\ --to D=D:\\      each part to its own drive
   lifeboat restore SET --to /mnt/restore          parts to restore/C, restore/D
+  lifeboat restore SET --of-user alice --into C:\\Users\\alice.new
 
 Until a store is complete and read back, its name ends in .lifeboat-partial.
 After an interruption, run the same command to resume.")]
@@ -378,7 +379,7 @@ pub struct Restore {
     #[arg(value_name = "SET")]
     pub set: String,
     /// DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT
-    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present = "in_place")]
+    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present_any = ["in_place", "into"])]
     pub to: Vec<String>,
     /// Find each part's volume, and restore the part to its original path
     #[arg(long)]
@@ -386,7 +387,25 @@ pub struct Restore {
     /// Only the part of this drive, such as C
     #[arg(long, value_name = "DRIVE")]
     pub part: Option<String>,
-    /// Replace an existing store, and keep it under another name
+    /// Only this user's files, into the profile that --into names: no settings,
+    /// and no loadstate
+    #[arg(long, value_name = "NAME", requires = "into")]
+    pub of_user: Option<String>,
+    /// Existing profile folder for the files of --of-user: C:\Users\alice.new.
+    /// Its account owns them; what is there stays
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "of_user",
+        conflicts_with_all = ["to", "in_place", "part"]
+    )]
+    pub into: Option<PathBuf>,
+    /// The account that gets the files of --of-user [default: the one that the
+    /// permissions of the folder show]
+    #[arg(long = "as", value_name = "SID|NAME", requires = "into")]
+    pub account: Option<String>,
+    /// Replace an existing store, and keep it under another name; with --into:
+    /// replace existing files
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]

@@ -153,7 +153,8 @@ pub(crate) fn choose(
         let set = of_profiles(one, &users, &volumes, args.everything);
         let left_out = set.skipped().count() as u64;
         if left_out > 0 {
-            let places = units::count(left_out, "cache or temporary folder", "caches and temporary folders");
+            let places =
+                units::count(left_out, "cache or temporary folder", "caches and temporary folders");
             out.note(&format!("left out by rule: {places} (--everything saves them too)"));
         }
         let elsewhere = users.iter().flat_map(|user| &user.redirected);

@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_is_no_sid_is_refused() {
-        for text in ["", "S", "S-1", "S-2-5-18", "alice", "S-1-5-", "S-1-5--1", "S-1-5-4294967296"] {
+        for text in ["", "S", "S-1", "S-2-5-18", "alice", "S-1-5-", "S-1-5--1", "S-1-5-4294967296"]
+        {
             assert!(text.parse::<Sid>().is_err(), "{text}");
         }
         let long = format!("S-1-5{}", "-1".repeat(16));

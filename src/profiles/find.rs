@@ -119,9 +119,9 @@ fn folders(tree: &dyn Tree, path: &NtPath) -> Vec<Entry> {
 /// Whether the folder is a Windows: it has a registry.
 fn is_windows(tree: &dyn Tree, folder: &Entry) -> bool {
     let below = ["System32", "config"].iter();
-    let config = below.into_iter().try_fold(folder.node, |at, name| {
-        tree.lookup_in(at, &NtName::from(*name)).ok()
-    });
+    let config = below
+        .into_iter()
+        .try_fold(folder.node, |at, name| tree.lookup_in(at, &NtName::from(*name)).ok());
     let hive = |name: &str| {
         config.is_some_and(|config| tree.lookup_in(config, &NtName::from(name)).is_ok())
     };
@@ -191,9 +191,10 @@ fn describe(number: usize, volumes: &[StoreVolume], base: Base) -> Installation 
     for (path, entries) in &base.users {
         for entry in entries {
             let is_listed = profiles.iter().any(|profile| {
-                profile.place.as_ref().is_some_and(|place| {
-                    place.volume == number && place.node == entry.node
-                })
+                profile
+                    .place
+                    .as_ref()
+                    .is_some_and(|place| place.volume == number && place.node == entry.node)
             });
             if !is_listed {
                 profiles.extend(search.unlisted(path, entry));
@@ -304,8 +305,14 @@ impl Search<'_> {
 
     /// The user's folders that are outside the profile.
     fn redirected(&self, hive: &Hive, profile: &str) -> Vec<Redirected> {
-        let names =
-            ["Software", "Microsoft", "Windows", "CurrentVersion", "Explorer", "User Shell Folders"];
+        let names = [
+            "Software",
+            "Microsoft",
+            "Windows",
+            "CurrentVersion",
+            "Explorer",
+            "User Shell Folders",
+        ];
         let Some(key) = hive.key(&names) else { return Vec::new() };
         let mut found: Vec<Redirected> = Vec::new();
         for (value, name) in SHELL_FOLDERS {

@@ -196,8 +196,7 @@ impl Job<'_> {
     fn folder(&self, set: FolderSet, lacks: &[String], found: &Found) -> Result<Outcome> {
         let out = self.out;
         let (machine, closed) = (&found.machine, found.closed.as_slice());
-        let outcome =
-            self.request.save_folders(set, lacks, closed, machine, self.target, out);
+        let outcome = self.request.save_folders(set, lacks, closed, machine, self.target, out);
         out.clear();
         let outcome = outcome?;
         self.show(&outcome);
