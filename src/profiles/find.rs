@@ -98,7 +98,8 @@ fn bases(tree: &dyn Tree) -> Vec<Base> {
         let inside = tree.lookup_in(entry.node, &NtName::from("Windows"));
         let windows = inside.ok().and_then(|node| {
             let inside = Entry { name: NtName::from("Windows"), node };
-            is_windows(tree, &inside).then(|| path.join("Windows"))
+            let (own, _) = exact_path(tree, &path.join("Windows")).ok()?;
+            is_windows(tree, &inside).then_some(own)
         });
         let users = users_in(tree, &path);
         let is_old = entry.name.as_wtf8().to_ascii_lowercase().starts_with(b"windows.old");

@@ -2,7 +2,7 @@
 //! it, and with the rights of its account.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -333,7 +333,8 @@ impl Input for IntoProfile {
     fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
         self.left_out.set(0);
         let all = self.chosen.in_order()?;
-        Ok(Box::new(InProfile { from: self, all, folders: HashMap::new(), kinds: HashMap::new() }))
+        let (folders, seen, kinds) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Ok(Box::new(InProfile { from: self, all, folders, seen, kinds }))
     }
 }
 
@@ -342,6 +343,8 @@ struct InProfile<'a> {
     all: Box<dyn Ordered + 'a>,
     /// The descriptors of folders that the restore makes, by path.
     folders: HashMap<String, Rc<[u8]>>,
+    /// The folders so far, by path.
+    seen: HashSet<String>,
     /// The same bytes are kept once.
     kinds: HashMap<Vec<u8>, Rc<[u8]>>,
 }
@@ -382,9 +385,12 @@ impl Ordered for InProfile<'_> {
                 Ok(member) => member,
                 Err(error) => return Some(Err(error)),
             };
+            // `Documents` of the profile, and the one that the user had elsewhere.
+            let is_again = member.kind == MemberKind::Directory
+                && below(&member).is_some_and(|path| !self.seen.insert(path.to_lowercase()));
             if is_left_out(&member) {
                 self.from.left_out.set(self.from.left_out.get() + 1);
-            } else {
+            } else if !is_again {
                 return Some(Ok(self.with_rights(member)));
             }
         }
