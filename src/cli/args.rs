@@ -404,7 +404,7 @@ pub struct Restore {
     /// permissions of the folder show]
     #[arg(long = "as", value_name = "SID|NAME", requires = "into")]
     pub account: Option<String>,
-    /// Replace an existing store, and keep it under another name; with --into:
+    /// Replace an existing store, and keep it under another name. Into a profile:
     /// replace existing files
     #[arg(long)]
     pub replace: bool,
@@ -459,6 +459,15 @@ pub struct Loadstate {
     /// Its algorithm, such as AES_256 [default: loadstate's own]
     #[arg(long, value_name = "ALG", requires = "keyfile")]
     pub decrypt: Option<Algorithm>,
+    /// Restore the old account as another: CORP\alice:NEW\anna (may be repeated)
+    #[arg(long, value_name = "OLD:NEW", value_parser = parse_renamed)]
+    pub mu: Vec<(String, String)>,
+    /// Restore only this account: CORP\alice (may be repeated; * is a wildcard)
+    #[arg(long, value_name = "DOMAIN\\USER")]
+    pub ui: Vec<String>,
+    /// Do not restore this account (may be repeated; * is a wildcard)
+    #[arg(long, value_name = "DOMAIN\\USER")]
+    pub ue: Vec<String>,
     /// Folder with loadstate.exe
     #[arg(long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
@@ -470,6 +479,16 @@ pub struct Loadstate {
     pub run: bool,
     #[command(flatten)]
     pub logon: Logon,
+}
+
+/// `OLD:NEW` of `--mu`.
+fn parse_renamed(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() && !new.contains(':') => {
+            Ok((old.to_owned(), new.to_owned()))
+        }
+        _ => Err(format!("'{text}' is not two accounts, such as CORP\\alice:NEW\\anna")),
+    }
 }
 
 /// The ways to restore a store.

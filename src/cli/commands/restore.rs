@@ -167,6 +167,8 @@ pub(crate) fn show(verb: &str, done: Restored, verified: Verified, out: Out) -> 
             "bytes": done.bytes,
             "losses": losses,
             "lost_before": done.carried,
+            "same": done.same,
+            "cloud": done.cloud,
             "verified_files": verified.files,
             "verified_bytes": verified.bytes,
         }),
