@@ -182,7 +182,7 @@ fn is_called(profile: &Profile, name: &str) -> bool {
 }
 
 /// What a user had, by the registry, and what is not on the volumes that were searched.
-fn lacks(user: &Profile) -> Vec<String> {
+pub(crate) fn lacks(user: &Profile) -> Vec<String> {
     let mut lacks = Vec::new();
     if user.place.is_none() {
         lacks.push(format!("the folder of {} ({}) is gone", user.name, user.path));
