@@ -133,7 +133,8 @@ fn inherit(
     let for_own = if is_folder { CONTAINER_INHERIT } else { OBJECT_INHERIT };
     let below = if goes_on { above & (OBJECT_INHERIT | CONTAINER_INHERIT) } else { 0 };
     let is_for_it = above & for_own != 0;
-    if !is_for_it && !(goes_on && above & OBJECT_INHERIT != 0) {
+    let is_for_files_below = goes_on && above & OBJECT_INHERIT != 0;
+    if !(is_for_it || is_for_files_below) {
         return;
     }
     let with = |bytes: &[u8], added: u8| {

@@ -202,7 +202,8 @@ fn describe(number: usize, volumes: &[StoreVolume], base: Base) -> Installation 
             }
         }
     }
-    profiles.sort_by(|a, b| a.path.cmp(&b.path));
+    let order = |profile: &Profile| (profile.kind != ProfileKind::Person, profile.path.clone());
+    profiles.sort_by_key(order);
     let computer = base.windows.as_ref().and_then(|path| hive::computer_name(tree, path));
     Installation {
         volume: number,

@@ -106,7 +106,7 @@ fn all_users_without_services_and_a_folder_that_is_gone_is_missing() {
         .map(|part| part["user"]["name"].as_str().unwrap())
         .collect();
     names.dedup();
-    assert_eq!(names, ["Public", "alice", "erin.CONTOSO", "frank", "bob"]);
+    assert_eq!(names, ["alice", "erin.CONTOSO", "frank", "bob", "Public"]);
 }
 
 #[test]

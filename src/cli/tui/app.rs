@@ -105,7 +105,7 @@ impl Target<'_> {
 
     fn item(&self, found: &Found) -> Item {
         match &self.what {
-            What::Store(seen) => Item::Store(Box::new(seen.store.clone()), seen.capture.clone()),
+            What::Store(seen) => Item::Store(Box::new((seen.store.clone(), seen.capture.clone()))),
             What::Users(one, users) => {
                 let profiles: Vec<&Profile> = users.iter().map(|user| &user.profile).collect();
                 let lacks = profiles.iter().flat_map(|profile| users::lacks(profile)).collect();

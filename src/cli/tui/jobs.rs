@@ -119,7 +119,7 @@ pub(super) struct Checked {
 /// One set to make.
 pub(super) enum Item {
     /// Of a store, with its capture.
-    Store(Box<Store>, Option<Capture>),
+    Store(Box<(Store, Option<Capture>)>),
     /// Of users' folders, with what they lack.
     Users(FolderSet, Vec<String>),
 }
@@ -273,13 +273,14 @@ pub(super) fn save(order: Order, out: Out) -> Done {
     let job = offload::Job { request, target: &**target, out };
     for (number, item) in order.items {
         let done = match item {
-            Item::Store(store, capture) => {
+            Item::Store(of) => {
+                let (store, capture) = &*of;
                 let check = Check {
                     capture: capture.as_ref().map(|(run, is_named)| (run, *is_named)),
                     closed: &order.closed,
                     ..Check::default()
                 };
-                job.store(&store, &order.machine, &check)
+                job.store(store, &order.machine, &check)
             }
             Item::Users(set, lacks) => job.folder(set, &lacks, &order.closed, &order.machine),
         };

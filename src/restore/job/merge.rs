@@ -11,7 +11,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::input::Ordered;
 use crate::restore::place::{FactKind, Kind, Piece};
 use crate::restore::stage::PARTIAL;
-use crate::set::format::manifest::{ContentKind, Data, Member};
+use crate::set::format::manifest::{ContentKind, Data, Member, NamedStream};
 
 /// Longest name of NTFS, in UTF-16 units.
 const MAX_NAME: usize = 255;
@@ -50,7 +50,7 @@ impl Job<'_> {
             }
             Some(_) => {}
         }
-        let partial = self.partial(place);
+        let partial = partial(place);
         // What an earlier run left there is its own.
         if matches!(self.root(&partial)?.kind(&partial.at), Ok(Some(Kind::File)))
             && let Err(error) = self.root(&partial)?.remove(&partial.at)
@@ -80,7 +80,7 @@ impl Job<'_> {
 
     /// Whether the link exists already, with the same data.
     pub(super) fn is_linked(&mut self, target: &Place, place: &Place) -> bool {
-        let same = (|| {
+        let same: io::Result<bool> = (|| {
             let root = self.root(place).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
             if root.kind(&place.at)? != Some(Kind::File) {
                 return Ok(false);
@@ -88,7 +88,7 @@ impl Job<'_> {
             let (mut one, mut other) = (root.open_file(&target.at)?, root.open_file(&place.at)?);
             is_equal(&mut one, &mut other)
         })();
-        let is_same = same.unwrap_or_else(|_: io::Error| false);
+        let is_same: bool = same.unwrap_or(false);
         self.done.same += u64::from(is_same);
         is_same
     }
@@ -104,29 +104,13 @@ impl Job<'_> {
         is_same.unwrap_or(false)
     }
 
-    /// Where a file is written before it has its name.
-    fn partial(&self, place: &Place) -> Place {
-        let mut at = place.at.clone();
-        if let Some(name) = at.pop() {
-            let mut units = name.to_utf16();
-            // A long name is cut; the number keeps two such names apart.
-            if units.len() + PARTIAL.len() > MAX_NAME {
-                units.truncate(200);
-                units.extend(format!("~{:016x}", fnv(name.as_wtf8())).encode_utf16());
-            }
-            units.extend(PARTIAL.encode_utf16());
-            at.push(NtName::from_utf16(&units));
-        }
-        Place { root: place.root, at }
-    }
-
     /// What is remembered about a file moves with it.
     fn take_over(&mut self, member: &Member, from: &Place, to: &Place) {
         let hashes = (self.exact(from), self.exact(to));
         if self.metadata_set.remove(&hashes.0) {
             self.metadata_set.insert(hashes.1);
         }
-        let names = member.streams.iter().filter_map(|stream| stream.exact_name());
+        let names = member.streams.iter().filter_map(NamedStream::exact_name);
         let names: Vec<NtName> = names.filter_map(|name| NtName::from_wtf8(&name)).collect();
         let facts = FactKind::ALL.iter().map(|kind| Piece::Fact(*kind));
         let pieces = names.iter().map(Piece::Stream).chain(facts).chain([Piece::Data]);
@@ -134,6 +118,22 @@ impl Job<'_> {
             self.move_report(from, to, piece);
         }
     }
+}
+
+/// Where a file is written before it has its name.
+fn partial(place: &Place) -> Place {
+    let mut at = place.at.clone();
+    if let Some(name) = at.pop() {
+        let mut units = name.to_utf16();
+        // A long name is cut; the number keeps two such names apart.
+        if units.len() + PARTIAL.len() > MAX_NAME {
+            units.truncate(200);
+            units.extend(format!("~{:016x}", fnv(name.as_wtf8())).encode_utf16());
+        }
+        units.extend(PARTIAL.encode_utf16());
+        at.push(NtName::from_utf16(&units));
+    }
+    Place { root: place.root, at }
 }
 
 fn is_equal(one: &mut dyn io::Read, other: &mut dyn io::Read) -> io::Result<bool> {
