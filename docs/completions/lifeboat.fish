@@ -93,6 +93,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s h -l help -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store (may be repeated): \\Users\\alice; \\ is the whole volume' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l of-user -d 'Save the files of this user of an offline Windows instead of a store (may be repeated): a name or SID, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)' -r
@@ -111,6 +112,8 @@ host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l profiles -d 'Save the files of all users, without the accounts of services'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l everything -d 'With --of-user or --profiles: also save caches and temporary files'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
@@ -172,6 +175,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s v -l verbo
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l part -d 'Only the part of this drive, such as C' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l of-user -d 'Only this user\'s files, into the profile that --into names: no settings, and no loadstate' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l into -d 'Existing profile folder for the files of --of-user: C:\\Users\\alice.new. Its account owns them; what is there stays' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l as -d 'The account that gets the files of --of-user [default: the one that the permissions of the folder show]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
@@ -183,7 +189,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l recovery-k
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name. Into a profile: replace existing files'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'
@@ -200,6 +206,9 @@ AES_192\t''
 AES_256\t''
 3DES\t''
 3DES_112\t''"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l mu -d 'Restore the old account as another: CORP\\alice:NEW\\anna (may be repeated)' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l ui -d 'Restore only this account: CORP\\alice (may be repeated; * is a wildcard)' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l ue -d 'Do not restore this account (may be repeated; * is a wildcard)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l usmt -d 'Folder with loadstate.exe' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l write -d 'Also write the command as a script to FILE, which must not exist' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r

@@ -41,6 +41,7 @@ targets!(
     restore,
     seal,
     set_reader,
+    users,
     vhd,
     vhdx,
     volume_kind,

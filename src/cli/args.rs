@@ -168,6 +168,7 @@ Examples:
   lifeboat restore SET --in-place --to D=E:\\      but the D: part to E:
   lifeboat restore SET --to C=C:\\ --to D=D:\\      each part to its own drive
   lifeboat restore SET --to /mnt/restore          parts to restore/C, restore/D
+  lifeboat restore SET --of-user alice --into C:\\Users\\alice.new
 
 Until a store is complete and read back, its name ends in .lifeboat-partial.
 After an interruption, run the same command to resume.")]
@@ -378,7 +379,7 @@ pub struct Restore {
     #[arg(value_name = "SET")]
     pub set: String,
     /// DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT
-    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present = "in_place")]
+    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present_any = ["in_place", "into"])]
     pub to: Vec<String>,
     /// Find each part's volume, and restore the part to its original path
     #[arg(long)]
@@ -386,7 +387,25 @@ pub struct Restore {
     /// Only the part of this drive, such as C
     #[arg(long, value_name = "DRIVE")]
     pub part: Option<String>,
-    /// Replace an existing store, and keep it under another name
+    /// Only this user's files, into the profile that --into names: no settings,
+    /// and no loadstate
+    #[arg(long, value_name = "NAME", requires = "into")]
+    pub of_user: Option<String>,
+    /// Existing profile folder for the files of --of-user: C:\Users\alice.new.
+    /// Its account owns them; what is there stays
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "of_user",
+        conflicts_with_all = ["to", "in_place", "part"]
+    )]
+    pub into: Option<PathBuf>,
+    /// The account that gets the files of --of-user [default: the one that the
+    /// permissions of the folder show]
+    #[arg(long = "as", value_name = "SID|NAME", requires = "into")]
+    pub account: Option<String>,
+    /// Replace an existing store, and keep it under another name. Into a profile:
+    /// replace existing files
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
@@ -440,6 +459,15 @@ pub struct Loadstate {
     /// Its algorithm, such as AES_256 [default: loadstate's own]
     #[arg(long, value_name = "ALG", requires = "keyfile")]
     pub decrypt: Option<Algorithm>,
+    /// Restore the old account as another: CORP\alice:NEW\anna (may be repeated)
+    #[arg(long, value_name = "OLD:NEW", value_parser = parse_renamed)]
+    pub mu: Vec<(String, String)>,
+    /// Restore only this account: CORP\alice (may be repeated; * is a wildcard)
+    #[arg(long, value_name = "DOMAIN\\USER")]
+    pub ui: Vec<String>,
+    /// Do not restore this account (may be repeated; * is a wildcard)
+    #[arg(long, value_name = "DOMAIN\\USER")]
+    pub ue: Vec<String>,
     /// Folder with loadstate.exe
     #[arg(long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
@@ -451,6 +479,16 @@ pub struct Loadstate {
     pub run: bool,
     #[command(flatten)]
     pub logon: Logon,
+}
+
+/// `OLD:NEW` of `--mu`.
+fn parse_renamed(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() && !new.contains(':') => {
+            Ok((old.to_owned(), new.to_owned()))
+        }
+        _ => Err(format!("'{text}' is not two accounts, such as CORP\\alice:NEW\\anna")),
+    }
 }
 
 /// The ways to restore a store.

@@ -6,7 +6,7 @@ use crate::destination::address::DestError;
 use crate::destination::{DestinationError, ErrorKind};
 use crate::disk::DiskError;
 use crate::model::advice::{Advice, Ending};
-use crate::restore::RestoreError;
+use crate::restore::{IntoProfileError, RestoreError};
 use crate::seal::SealError;
 use crate::set::error::SetError;
 use crate::tree::source::SourceError;
@@ -93,7 +93,7 @@ pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
 type WithAdvice = fn(&anyhow::Error) -> Option<&dyn Advice>;
 
 /// Every error of the library that can end a command.
-const ERRORS: [WithAdvice; 7] = [
+const ERRORS: [WithAdvice; 8] = [
     of::<SourceError>,
     of::<DiskError>,
     of::<DestinationError>,
@@ -101,6 +101,7 @@ const ERRORS: [WithAdvice; 7] = [
     of::<SealError>,
     of::<DestError>,
     of::<RestoreError>,
+    of::<IntoProfileError>,
 ];
 
 fn of<E: Advice + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&dyn Advice> {

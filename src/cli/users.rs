@@ -36,7 +36,8 @@ pub(crate) fn show(installations: &[Installation], volumes: &[StoreVolume], out:
             }),
         );
         let what = if one.windows.is_some() { "Windows" } else { "Users without a Windows" };
-        out.result(&format!("{what}: {} on {}", one.path(), one.volume_display));
+        out.result(&format!("{what}: {}", one.path()));
+        out.field("on", &one.volume_display);
         if let Some(name) = &one.computer {
             out.field("computer", name);
         }
@@ -98,7 +99,7 @@ fn show_user(one: &Installation, profile: &Profile, contents: &Contents, out: Ou
     if profile.place.is_none() {
         out.field("", "THE FOLDER IS GONE");
     } else if !profile.has_registry && profile.kind == ProfileKind::Person {
-        out.field("", "NTUSER.DAT is gone: part of the profile was wiped, or it is no profile");
+        out.field("", "no NTUSER.DAT: partly wiped, or not a profile");
     }
     if contents.cloud_files > 0 {
         let files = units::count(contents.cloud_files, "more file", "more files");
@@ -181,7 +182,7 @@ fn is_called(profile: &Profile, name: &str) -> bool {
 }
 
 /// What a user had, by the registry, and what is not on the volumes that were searched.
-fn lacks(user: &Profile) -> Vec<String> {
+pub(crate) fn lacks(user: &Profile) -> Vec<String> {
     let mut lacks = Vec::new();
     if user.place.is_none() {
         lacks.push(format!("the folder of {} ({}) is gone", user.name, user.path));

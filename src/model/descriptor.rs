@@ -9,20 +9,20 @@ use super::bytes::{u16_at, u32_at};
 use super::sid::Sid;
 
 /// `SE_DACL_PRESENT`, `SE_SACL_PRESENT`, `SE_SELF_RELATIVE` (MS-DTYP 2.4.6).
-const DACL_PRESENT: u16 = 0x4;
-const SACL_PRESENT: u16 = 0x10;
-const SELF_RELATIVE: u16 = 0x8000;
+pub(super) const DACL_PRESENT: u16 = 0x4;
+pub(super) const SACL_PRESENT: u16 = 0x10;
+pub(super) const SELF_RELATIVE: u16 = 0x8000;
 
 /// `SE_DACL_AUTO_INHERITED` and `SE_DACL_PROTECTED`; those of the SACL are twice
 /// as high. A call that sets a list keeps these and no other: the `DEFAULTED` bits
 /// describe how the caller got a list, the `INHERIT_REQ` bits ask for something.
-const AUTO_INHERITED: u16 = 0x0400;
-const PROTECTED: u16 = 0x1000;
+pub(super) const AUTO_INHERITED: u16 = 0x0400;
+pub(super) const PROTECTED: u16 = 0x1000;
 
 /// The parts of a descriptor, each as it is in its bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Parts<'a> {
-    control: u16,
+    pub(super) control: u16,
     pub(crate) owner: Option<&'a [u8]>,
     pub(crate) group: Option<&'a [u8]>,
     /// The entries; `None` if there is no list. To an access check, a list that is

@@ -7,6 +7,7 @@ pub(crate) mod bytes;
 pub(crate) mod descriptor;
 pub(crate) mod extended_attributes;
 pub mod finding;
+pub(crate) mod inherit;
 pub mod loss;
 pub mod metadata;
 pub mod monitor;

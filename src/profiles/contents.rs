@@ -35,9 +35,10 @@ impl Contents {
     pub fn of(profile: &Profile, volumes: &[StoreVolume], monitor: &dyn Monitor) -> Self {
         let mut contents = Self::default();
         let elsewhere = profile.redirected.iter().filter_map(|folder| folder.place.as_ref());
-        for (number, place) in profile.place.iter().chain(elsewhere).enumerate() {
+        let own = profile.place.iter().map(|place| (place, true));
+        for (place, is_profile) in own.chain(elsewhere.map(|place| (place, false))) {
             let Some(volume) = volumes.get(place.volume) else { continue };
-            contents.walk(&*volume.tree, place, number == 0, monitor);
+            contents.walk(&*volume.tree, place, is_profile, monitor);
         }
         contents
     }

@@ -98,7 +98,8 @@ fn bases(tree: &dyn Tree) -> Vec<Base> {
         let inside = tree.lookup_in(entry.node, &NtName::from("Windows"));
         let windows = inside.ok().and_then(|node| {
             let inside = Entry { name: NtName::from("Windows"), node };
-            is_windows(tree, &inside).then(|| path.join("Windows"))
+            let (own, _) = exact_path(tree, &path.join("Windows")).ok()?;
+            is_windows(tree, &inside).then_some(own)
         });
         let users = users_in(tree, &path);
         let is_old = entry.name.as_wtf8().to_ascii_lowercase().starts_with(b"windows.old");
@@ -201,7 +202,8 @@ fn describe(number: usize, volumes: &[StoreVolume], base: Base) -> Installation 
             }
         }
     }
-    profiles.sort_by(|a, b| a.path.cmp(&b.path));
+    let order = |profile: &Profile| (profile.kind != ProfileKind::Person, profile.path.clone());
+    profiles.sort_by_key(order);
     let computer = base.windows.as_ref().and_then(|path| hive::computer_name(tree, path));
     Installation {
         volume: number,

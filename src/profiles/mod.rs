@@ -36,7 +36,7 @@ pub struct Installation {
     /// Why the list of its users could not be read, for people; the users are those that have
     /// a folder then.
     pub unlisted: Option<&'static str>,
-    /// Its users, by path.
+    /// Its users: persons first, then by path.
     pub profiles: Vec<Profile>,
 }
 

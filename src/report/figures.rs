@@ -204,13 +204,21 @@ struct Place<'a> {
     /// first name.
     names: Vec<&'a str>,
     is_stores: bool,
+    /// The user whose folder was saved as such.
+    owner: Option<&'a str>,
 }
 
 impl<'a> Place<'a> {
-    fn of(path: &'a str, parts: &[Part], what: What) -> Self {
+    fn of(path: &'a str, parts: &'a [Part], what: What) -> Self {
         let names: Vec<&str> = path.split('/').collect();
         if what == What::Folder {
-            return Self { names: with_colon(names), is_stores: false };
+            let owner = parts.iter().find_map(|part| {
+                let rest = path.strip_prefix(part.drive.as_str())?.strip_prefix('/')?;
+                let rest = rest.strip_prefix(part.path.as_str())?;
+                let is_inside = rest.is_empty() || rest.starts_with('/');
+                part.user.as_ref().filter(|_| is_inside).map(|user| user.name.as_str())
+            });
+            return Self { names: with_colon(names), is_stores: false, owner };
         }
         let below = parts.iter().find_map(|part| {
             let rest = path.strip_prefix(part.drive.as_str())?.strip_prefix('/')?;
@@ -227,20 +235,21 @@ impl<'a> Place<'a> {
             && !own.is_empty()
         {
             let names = std::iter::once(letter).chain(own.iter().copied()).collect();
-            return Self { names, is_stores: false };
+            return Self { names, is_stores: false, owner: None };
         }
         let own = names.last().copied();
         Self {
             names: std::iter::once(kinds::name(kinds::MIGRATION)).chain(own).collect(),
             is_stores: true,
+            owner: None,
         }
     }
 
     /// The user of the profile that this is, or is in. A file directly in
     /// `Users` has no user.
     fn user(&self, kind: MemberKind) -> Option<&'a str> {
-        if self.is_stores {
-            return None;
+        if self.is_stores || self.owner.is_some() {
+            return self.owner;
         }
         let is_home = kind == MemberKind::Directory;
         match self.names[..] {

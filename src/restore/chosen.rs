@@ -99,12 +99,26 @@ impl Chosen {
                 homes.push((home.to_owned(), own));
             }
         }
+        let parts: Vec<String> = homes.iter().map(|(_, own)| own.clone()).collect();
+        Self::moving(set, homes, &parts)
+    }
+
+    /// The files below some paths, each moved to another path. `parts` are the folders that a
+    /// restore puts them into: a drive's name, or one and a path.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub(super) fn moving(
+        set: SetReader,
+        moves: Vec<(String, String)>,
+        parts: &[String],
+    ) -> Result<Self, SetError> {
         // No paths would select everything.
-        let paths = homes.iter().map(|(home, _)| home.clone());
-        let paths: Vec<String> = if homes.is_empty() { vec!["/".into()] } else { paths.collect() };
+        let paths = moves.iter().map(|(from, _)| from.clone());
+        let paths: Vec<String> = if moves.is_empty() { vec!["/".into()] } else { paths.collect() };
         let mut chosen = Self::new(set, &paths)?;
         let part = |own: &String| {
-            let (drive, path) = own.split_once('/')?;
+            let (drive, path) = own.split_once('/').unwrap_or((own, ""));
             Some(Part {
                 drive: drive.to_owned(),
                 drive_from: "the store's own folder names".to_owned(),
@@ -113,10 +127,10 @@ impl Chosen {
                 ..chosen.rescue.parts.first()?.clone()
             })
         };
-        chosen.rescue.parts = homes.iter().filter_map(|(_, own)| part(own)).collect();
+        chosen.rescue.parts = parts.iter().filter_map(part).collect();
         chosen.rescue.what = What::Folder;
         chosen.missing = Vec::new();
-        chosen.moves = homes;
+        chosen.moves = moves;
         Ok(chosen)
     }
 
@@ -176,7 +190,7 @@ fn count(totals: &mut Totals, member: &Member) {
 
 /// `C/StateStore/USMT/File/C$/Users/alice`, and `C/Users/alice`, for that path or
 /// one below it.
-fn home_of<'a>(path: &'a str, user: &str) -> Option<(&'a str, String)> {
+pub(super) fn home_of<'a>(path: &'a str, user: &str) -> Option<(&'a str, String)> {
     let names: Vec<&str> = path.split('/').collect();
     let at = names.windows(5).position(|names| {
         let [usmt, file, drive, users, name] = names else { return false };

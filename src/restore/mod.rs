@@ -5,10 +5,12 @@
 //! that existed there or was put there. What the destination does not support is
 //! reported as a loss, and the restore continues.
 
+mod account;
 mod chosen;
 mod destination;
 mod error;
 mod input;
+mod into_profile;
 mod job;
 pub mod loadstate;
 mod names;
@@ -27,10 +29,12 @@ mod platform;
 #[path = "windows.rs"]
 mod platform;
 
+pub use account::lookup_account;
 pub use chosen::Chosen;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use input::{Bytes, Input, Ordered};
+pub use into_profile::{IntoProfile, IntoProfileError, PROFILE};
 pub use outcome::{Options, Restored};
 pub use run::{restore, restore_verified};
 pub use stage::{ASIDE, PARTIAL, settle};

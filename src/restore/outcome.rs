@@ -6,6 +6,10 @@ pub struct Options {
     /// Replaces existing files. Never writes through a link: a file that has another
     /// hard link elsewhere keeps its bytes there.
     pub replace: bool,
+    /// The folder has files of its own, which stay as they are: an existing folder keeps its
+    /// metadata without a loss, a file with the same data is no conflict, and each file gets its
+    /// name only when it is complete.
+    pub merge: bool,
 }
 
 /// The result of a restore.
@@ -25,6 +29,8 @@ pub struct Restored {
     pub losses: u64,
     /// What was lost when the set was made, as far as it lists files.
     pub carried: u64,
+    /// Files that existed with the same data.
+    pub same: u64,
     /// Files that only a cloud has: their own program makes them again.
     pub cloud: u64,
 }

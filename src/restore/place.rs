@@ -48,6 +48,21 @@ pub(super) enum FactKind {
 }
 
 impl FactKind {
+    /// All kinds.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Security,
+        Self::Reparse,
+        Self::ObjectId,
+        Self::ExtendedAttributes,
+        Self::ShortName,
+        Self::Attributes,
+        Self::CreationTime,
+        Self::Times,
+        Self::Stream,
+        Self::Compression,
+        Self::FolderEncryption,
+    ];
+
     /// For people.
     pub(super) fn as_str(self) -> &'static str {
         match self {

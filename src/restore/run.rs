@@ -61,8 +61,14 @@ fn put_back<T>(
         places.refuse_what_is_there(rescue, options.replace)?;
         places.refuse_too_much(rescue)?;
     }
-    let replace = if is_staged { is_begun } else { options.replace || is_begun };
-    let mut job = job::Job::new(input, &mut places, replace, monitor);
+    // What a merging restore made is complete; any other may have left part of a file.
+    let replace = match options.merge {
+        true => options.replace,
+        false if is_staged => is_begun,
+        false => options.replace || is_begun,
+    };
+    let options = Options { replace, ..options };
+    let mut job = job::Job::new(input, &mut places, options, monitor);
     job.run()?;
     let seen = look(&job)?;
     job.cover()?;

@@ -81,6 +81,7 @@ mod tests {
             volume_label: String::new(),
             file_system: String::new(),
             via: String::new(),
+            user: None,
             skipped: Vec::new(),
         };
         SealPart { part, folder: "USMT".to_owned() }

@@ -58,6 +58,12 @@ pub struct Call {
     pub key_file: Option<String>,
     /// The algorithm, if it is not the default.
     pub decrypt: Option<String>,
+    /// Accounts that get another name: old and new (`/mu`).
+    pub renamed: Vec<(String, String)>,
+    /// Accounts that are restored (`/ui`); all, if there are none.
+    pub included: Vec<String>,
+    /// Accounts that are not restored (`/ue`).
+    pub excluded: Vec<String>,
     /// The log. Must not be in the store.
     pub log: String,
     /// The progress log. Must not be in the store.
@@ -71,6 +77,9 @@ impl Default for Call {
             xml: vec!["migdocs.xml".to_owned(), "migapp.xml".to_owned()],
             key_file: None,
             decrypt: None,
+            renamed: Vec::new(),
+            included: Vec::new(),
+            excluded: Vec::new(),
             log: "C:\\Windows\\Temp\\loadstate.log".to_owned(),
             progress: None,
         }
@@ -108,6 +117,11 @@ impl Way {
             });
             words.push(format!("/keyfile:{file}"));
         }
+        // "LoadState syntax", Microsoft, "User options". An excluded user wins over an included
+        // one, and an included one over the rest.
+        words.extend(self::users("/ui:", &call.included));
+        words.extend(self::users("/ue:", &call.excluded));
+        words.extend(call.renamed.iter().map(|(old, new)| format!("/mu:{old}:{new}")));
         // /c continues after an error, /lac makes missing local accounts, /v:5
         // logs the file of each error.
         words.extend(["/c", "/lac", "/v:5"].map(str::to_owned));
@@ -135,6 +149,10 @@ impl Way {
             format!("{} <folder that contains USMT> {}", call.program, words.join(" "))
         })
     }
+}
+
+fn users(option: &'static str, names: &[String]) -> impl Iterator<Item = String> {
+    names.iter().map(move |name| format!("{option}{name}"))
 }
 
 /// The ways to restore a store, best first; none if it is not a store.
@@ -295,6 +313,9 @@ mod tests {
     fn a_key_file_asks_for_decrypt() {
         let way = &ways(&kept("compressed", &[("C", "s", false)]))[0];
         let call = Call {
+            renamed: vec![("CORP\\alice".into(), "AzureAD\\alice@example.com".into())],
+            included: vec!["CORP\\alice".into()],
+            excluded: vec!["*\\*".into()],
             key_file: Some("D:\\my key.txt".to_owned()),
             decrypt: Some("AES_256".to_owned()),
             xml: vec!["own.xml".to_owned()],

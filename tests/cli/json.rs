@@ -127,6 +127,17 @@ fn every_line_of_every_command_fits_the_schema() {
             checker.check(&lifeboat(&["extract", set, "--to", &out, "--json"]));
         }
     }
+    // Users' files, out of a set and into another profile.
+    let image = Guarded::fixture("users");
+    let dest = to("users");
+    let saved = lifeboat(&["offload", image.arg(), "--profiles", "--to", &dest, "--json"]);
+    checker.check(&saved);
+    let set = saved.events("set")[0]["set"].as_str().unwrap().to_owned();
+    checker.check(&lifeboat(&["list", &set, "--json"]));
+    let profile = to("profile");
+    fs::create_dir(&profile).unwrap();
+    let run = ["restore", &set, "--of-user", "frank", "--into", &profile, "--json"];
+    checker.check(&lifeboat(&run));
     // A folder that is a store is sealed, and then compared.
     let sealed = to("hardlink-one-0");
     checker.run(0, &["seal", &sealed]);

@@ -9,4 +9,5 @@ mod killed;
 mod offload;
 mod progress;
 mod settings;
+mod users;
 mod verify_copy;

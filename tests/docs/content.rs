@@ -178,3 +178,12 @@ fn every_exit_code_is_documented() {
     }
     assert!(seen >= 7, "{seen}");
 }
+
+/// What is left out of a profile is what the reference says.
+#[test]
+fn the_rules_for_profiles_are_those_of_the_program() {
+    let page = read("docs/reference/profiles.md");
+    let listed: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("- `")?.strip_suffix('`')).collect();
+    assert_eq!(listed, lifeboat::profiles::RULES);
+}

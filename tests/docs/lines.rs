@@ -229,6 +229,8 @@ fn every_option_in_a_sentence_is_there() {
 struct Scene {
     dir: tempfile::TempDir,
     image: Guarded,
+    /// A disk with users and no store.
+    users: Guarded,
     /// Of a store with parts of C: and D:.
     set: PathBuf,
     /// Of one that was on C: alone.
@@ -240,6 +242,7 @@ impl Scene {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let image = Guarded::fixture("hardlink-two");
+        let users = Guarded::fixture("users");
         let path = |name: &str| dir.path().join(name);
         let save = |image: &str, to: &str| {
             lifeboat(&["offload", image, "--to", path(to).to_str().unwrap()]).expect(0);
@@ -251,7 +254,7 @@ impl Scene {
         // 3: a Linux file system has no owners and streams of Windows.
         let out = ["extract", set.to_str().unwrap(), "--to", store.to_str().unwrap()];
         lifeboat(&out).expect(3);
-        Self { dir, image, set, set_of_c, store }
+        Self { dir, image, users, set, set_of_c, store }
     }
 
     fn path(&self, name: &str) -> String {
@@ -264,7 +267,9 @@ impl Scene {
         let command = command.expect("a command").clone();
         let names = |drive: &str| form.iter().any(|word| word.starts_with(drive));
         let set = if names("C=") && !names("D=") { &self.set_of_c } else { &self.set };
-        let (set, image) = (set.to_str().unwrap(), self.image.arg());
+        let has_users = command == "offload" && (names("--profiles") || names("--of-user"));
+        let image = if has_users { self.users.arg() } else { self.image.arg() };
+        let set = set.to_str().unwrap();
         let store = self.store.to_str().unwrap();
         let source = if command == "seal" { store } else { image };
         let scratch = |name: &str| {
@@ -293,6 +298,7 @@ impl Scene {
                 ("--to", _) if command == "report" => self.path(&format!("{at}-report.html")),
                 ("--to", _) => scratch("to"),
                 ("--write" | "--log", word) => self.path(&format!("{at}-{word}")),
+                ("--into", _) => scratch("profile"),
                 ("--user", _) => "tech".to_owned(),
                 ("--i" | "--level" | "--of-user" | "--store", word) => word.to_owned(),
                 (_, word) if word.starts_with('-') || word == command => word.to_owned(),

@@ -554,3 +554,38 @@ fn a_locked_volume_is_unlocked_by_a_key_that_is_typed() {
     is_whole(&desk.sets()[0]);
     drop(desk.image); // was not written to
 }
+
+#[test]
+fn without_a_store_the_users_folders_are_saved() {
+    let desk = need!(Desk::new("users"));
+    desk.start("guide disk.img --to usb");
+    let screen = desk.terminal.wait_for("Choose users");
+    golden::compare("users.txt", &screen);
+    shows_everywhere(&screen);
+    // Dora's folder is gone, so she is not chosen; bob is left out by hand.
+    desk.terminal.press(&["Down", "Down"]);
+    desk.terminal.wait_for("the folder is gone");
+    desk.terminal.press(&["Home"]);
+    desk.go_to_usb();
+    desk.terminal.press(&["Enter"]);
+    let end = desk.terminal.wait_for("Next ");
+    golden::compare("users-saved.txt", &end);
+    shows_everywhere(&end);
+    desk.terminal.press(&["Enter"]);
+    desk.ended(0);
+    let sets = desk.sets();
+    assert_eq!(sets.len(), 2, "one for each Windows: {sets:?}");
+    sets.iter().for_each(|set| is_whole(set));
+    drop(desk.image); // was not written to
+}
+
+#[test]
+fn users_that_are_not_wanted_leave_nothing_to_save() {
+    let desk = need!(Desk::new("users"));
+    desk.start("guide disk.img --to usb");
+    desk.terminal.wait_for("Choose users");
+    desk.terminal.press(&["Escape"]);
+    desk.terminal.wait_for("Leave?");
+    desk.terminal.press(&["l"]);
+    desk.ended(4); // there is no store
+}

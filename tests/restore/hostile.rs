@@ -191,7 +191,7 @@ fn links_are_no_stepping_stones() {
     let destination = Destinations::Drives(drives);
     for replace in [false, true, true] {
         let seen = Collect::default();
-        restore(&set, &destination, Options { replace }, &seen).unwrap();
+        restore(&set, &destination, Options { replace, ..Options::default() }, &seen).unwrap();
         let names: Vec<_> =
             fs::read_dir(&outside).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["secret"]);

@@ -229,8 +229,12 @@ fn what_was_interrupted_resumes_and_never_looks_complete() {
     );
     let other = SetReader::open(sets::target(&dir.path().join("other")), &other.set).unwrap();
     if other.rescue().set != set.rescue().set {
-        let error =
-            restore(&other, &to, Options { replace: true }, &lifeboat::model::monitor::Silent);
+        let error = restore(
+            &other,
+            &to,
+            Options { replace: true, ..Options::default() },
+            &lifeboat::model::monitor::Silent,
+        );
         assert!(matches!(error, Err(RestoreError::AlreadyExists { .. })), "{error:?}");
     }
 

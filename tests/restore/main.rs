@@ -4,5 +4,6 @@
 mod from_set;
 mod hostile;
 mod in_place;
+mod into_profile;
 mod mounted;
 mod random;

@@ -37,7 +37,7 @@ fn restored(
     replace: bool,
 ) -> (Restored, Vec<(LossKind, String)>) {
     let seen = Collect::default();
-    let done = restore(set, to, Options { replace }, &seen).unwrap();
+    let done = restore(set, to, Options { replace, ..Options::default() }, &seen).unwrap();
     let losses: Vec<_> =
         seen.losses.into_inner().unwrap().into_iter().map(|l| (l.kind, l.path)).collect();
     assert_eq!(done.losses + done.carried, losses.len() as u64, "{losses:?}");

@@ -21,4 +21,5 @@ mod missing_parts;
 mod seal;
 mod seal_unread;
 mod two_ways;
+mod users;
 mod which_way;

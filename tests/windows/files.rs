@@ -52,7 +52,7 @@ fn restored(
 ) -> (Restored, Vec<(LossKind, String, String)>) {
     let seen = Collect::default();
     let to = Destinations::Under(to.to_owned());
-    let done = restore(set, &to, Options { replace }, &seen).unwrap();
+    let done = restore(set, &to, Options { replace, ..Options::default() }, &seen).unwrap();
     let losses = seen.losses.into_inner().unwrap();
     (done, losses.into_iter().map(|l| (l.kind, l.path, l.detail)).collect())
 }

@@ -14,5 +14,6 @@ mod restore;
 mod scripts;
 mod selftest;
 mod two_ways;
+mod users;
 mod usmtutils;
 mod wine;

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
         .into());
     }
     let to = Destinations::Under(args.to.clone());
-    let options = Options { replace: args.replace };
+    let options = Options { replace: args.replace, ..Options::default() };
     let (done, verified) = restore_verified(&chosen, &to, options, out)?;
     let losses = show("Extracted", done, verified, out);
     Ok(if losses > 0 { Exit::Losses } else { Exit::Done })

@@ -86,6 +86,16 @@ fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
         };
         name.to_owned()
     });
+    call.renamed.clone_from(&args.mu);
+    (call.included, call.excluded) = (args.ui.clone(), args.ue.clone());
+    let renamed = args.mu.iter().flat_map(|(old, new)| [old, new]);
+    for name in args.ui.iter().chain(&args.ue).chain(renamed) {
+        if quoted(name).is_none() {
+            let what = format!("{name}: this account cannot be used on a command line");
+            let action = "Give DOMAIN\\NAME without quotation marks, %, ! or ^.";
+            return Err(Failure::new(Exit::Usage, what, action).into());
+        }
+    }
     for word in call.xml.iter().chain(&call.key_file) {
         if quoted(word).is_none() {
             return Err(Failure::new(
@@ -194,6 +204,13 @@ fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
             out.say(&format!("  {step}"));
         }
         out.result(&format!("  {command}"));
+    }
+    let is_entra = |name: &str| name.to_ascii_lowercase().starts_with("azuread\\");
+    if call.renamed.iter().any(|(_, new)| is_entra(new)) {
+        out.note(
+            "an Entra account as the new account: people report that it works when that user has \
+             logged on before; Microsoft does not support it",
+        );
     }
     for moved in &asked.moved {
         out.note(&format!("drive {moved}; loadstate requires every part at its original drive"));

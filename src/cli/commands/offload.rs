@@ -7,7 +7,6 @@ use super::seal;
 use crate::cli::args::{Global, Offload};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
-use crate::cli::sources::Found;
 use crate::cli::users::Chosen;
 use crate::cli::{folder, keys, sets, sources, users};
 use crate::destination::Destination;
@@ -164,10 +163,10 @@ impl Job<'_> {
         let found = sources::open(&args.sources, global, &args.search, out)?;
         let mut exit = Exit::Done;
         for set in folder::find(&args.path, &found, out)? {
-            let outcome = self.folder(set, &[], &found)?;
+            let (_, ended) = self.folder(set, &[], &found.closed, &found.machine)?;
             out.say("  This is a folder, not a store: loadstate cannot use it.");
-            if outcome.rescue.end_state != EndState::Saved {
-                exit = Exit::Losses;
+            if ended != Exit::Done {
+                exit = ended;
             }
         }
         Ok(exit)
@@ -181,10 +180,10 @@ impl Job<'_> {
         let installations = profiles::find(&volumes, out);
         let mut exit = Exit::Done;
         for Chosen { set, lacks } in users::choose(args, &installations, &found, out)? {
-            let outcome = self.folder(set, &lacks, &found)?;
+            let (_, ended) = self.folder(set, &lacks, &found.closed, &found.machine)?;
             out.say("  These are users' files, not a store: loadstate cannot use them.");
-            if outcome.rescue.end_state != EndState::Saved {
-                exit = Exit::Losses;
+            if ended != Exit::Done {
+                exit = ended;
             }
         }
         if !found.closed.is_empty() {
@@ -193,14 +192,21 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    fn folder(&self, set: FolderSet, lacks: &[String], found: &Found) -> Result<Outcome> {
+    /// One set of folders, and what is said of it.
+    pub(crate) fn folder(
+        &self,
+        set: FolderSet,
+        lacks: &[String],
+        closed: &[String],
+        machine: &Machine,
+    ) -> Result<(Outcome, Exit)> {
         let out = self.out;
-        let (machine, closed) = (&found.machine, found.closed.as_slice());
         let outcome = self.request.save_folders(set, lacks, closed, machine, self.target, out);
         out.clear();
         let outcome = outcome?;
         self.show(&outcome);
-        Ok(outcome)
+        let is_done = outcome.rescue.end_state == EndState::Saved;
+        Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
     }
 
     fn show(&self, outcome: &Outcome) {

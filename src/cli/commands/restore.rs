@@ -1,5 +1,7 @@
 //! `lifeboat restore`.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -8,16 +10,24 @@ use crate::cli::args::Restore;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{places, sets};
+use crate::model::advice::Advice;
+use crate::model::monitor::Monitor;
+use crate::model::sid::Sid;
 use crate::model::units;
 use crate::restore::{
-    Chosen, Destinations, Input, Options, Restored, Verified, restore_verified, settle,
+    Chosen, Destinations, Input, IntoProfile, IntoProfileError, Options, PROFILE, Restored,
+    Verified, lookup_account, restore_verified, settle,
 };
 use crate::seal::{Looked, check_set};
 use crate::set::format::rescue::{Rescue, What};
 use crate::set::read::reader::SetReader;
+use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, ways};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
+    if let (Some(user), Some(into)) = (&args.of_user, &args.into) {
+        return into_profile(args, user, into, out);
+    }
     // Check --to before opening the set.
     let named = if args.to.is_empty() { None } else { Some(Destinations::parse(&args.to)?) };
     let set = sets::open_set(&args.set, &args.logon, out)?;
@@ -37,7 +47,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         What::Store => Destinations::Staged(Box::new(to)),
         What::Folder => to,
     };
-    let options = Options { replace: args.replace };
+    let options = Options { replace: args.replace, ..Options::default() };
     let (done, verified) = restore_verified(&*set, &to, options, out)?;
     let kept = settle(&*set, &to, args.replace, out)?;
     let losses = show("Restored", done, verified, out);
@@ -52,6 +62,60 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     advise(&whole, rescue, out);
     let is_all = losses == 0 && !differs && rescue.is_of_whole_store();
     Ok(if is_all { Exit::Done } else { Exit::Losses })
+}
+
+/// One user's files, into an existing profile.
+fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exit> {
+    // Before the set: a name that is typed wrong should cost nothing.
+    let account = args.account.as_deref().map(account).transpose()?;
+    let set = sets::open_set(&args.set, &args.logon, out)?;
+    if set.rescue().store_kind() == Some(StoreKind::Compressed) {
+        let what = format!("{}: the users' files are inside the compressed store", set.display());
+        let action = "Extract them: lifeboat extract SET --inside --of-user NAME --to DIR.";
+        return Err(Failure::new(Exit::Failed, what, action).into());
+    }
+    let set = match IntoProfile::new(set, user, into, account) {
+        Err(error @ IntoProfileError::NoUser { .. }) => {
+            let (what, action) = (error.to_string(), error.advice());
+            return Err(Failure::new(Exit::NothingFound, what, action).into());
+        }
+        set => set?,
+    };
+    match set.accounts() {
+        Some((from, to)) if from != to => out.say(&format!("Permissions of {from} go to {to}")),
+        Some(_) => {}
+        None => out.note("owners and permissions are not set: this file system has none"),
+    }
+    let to = Destinations::Drives([(PROFILE.to_owned(), into.to_owned())].into());
+    let options = Options { replace: args.replace, merge: true };
+    let (done, verified) = restore_verified(&set, &to, options, out)?;
+    let losses = show("Restored", done, verified, out);
+    for (number, one, more, what) in [
+        (done.same, "file was", "files were", "there already, with the same data"),
+        (done.cloud, "file is", "files are", "only in the cloud: sign in there to get them"),
+        (
+            set.left_out(),
+            "file or link",
+            "files and links",
+            "of the old profile's registry left out",
+        ),
+    ] {
+        if number > 0 {
+            out.result(&format!("  {} {what}", units::count(number, one, more)));
+        }
+    }
+    Ok(if losses == 0 { Exit::Done } else { Exit::Losses })
+}
+
+/// The account of `--as`.
+fn account(text: &str) -> Result<Sid> {
+    if let Ok(sid) = text.parse() {
+        return Ok(sid);
+    }
+    lookup_account(text).map_err(|why| {
+        let action = "Give the SID of the account (whoami /user shows it).";
+        Failure::new(Exit::Usage, format!("--as {text}: {why}"), action).into()
+    })
 }
 
 /// The part of one drive.
@@ -103,6 +167,8 @@ pub(crate) fn show(verb: &str, done: Restored, verified: Verified, out: Out) -> 
             "bytes": done.bytes,
             "losses": losses,
             "lost_before": done.carried,
+            "same": done.same,
+            "cloud": done.cloud,
             "verified_files": verified.files,
             "verified_bytes": verified.bytes,
         }),

@@ -5,11 +5,14 @@ use zeroize::Zeroizing;
 
 use super::super::args::{Guide, Logon};
 use super::super::exit::{Exit, Failure};
+use super::super::users;
 use super::super::volume_keys::typed_key;
-use super::jobs::{self, Checked, Done, Found, LockedVolume, Order, Saved, Seen};
+use super::jobs::{self, Checked, Done, Found, Item, LockedVolume, Order, Saved, Seen, SeenUser};
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
 use crate::disk::bitlocker::{VolumeKey, group_hint};
+use crate::profiles::{Installation, Profile};
+use crate::set::write::parts::of_profiles;
 
 /// The pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +67,54 @@ pub(super) struct Wish {
     pub(super) password: String,
 }
 
+/// One set to make.
+pub(super) struct Target<'a> {
+    /// Tells it from the others while the list stays.
+    pub(super) number: usize,
+    pub(super) what: What<'a>,
+}
+
+/// What a set is made of.
+pub(super) enum What<'a> {
+    Store(&'a Seen),
+    Users(&'a Installation, Vec<&'a SeenUser>),
+}
+
+impl Target<'_> {
+    /// For display.
+    pub(super) fn name(&self) -> String {
+        match &self.what {
+            What::Store(seen) => seen.store.display(),
+            What::Users(one, users) => {
+                let names: Vec<&str> =
+                    users.iter().map(|user| user.profile.name.as_str()).collect();
+                format!("users of {}: {}", one.path(), names.join(", "))
+            }
+        }
+    }
+
+    /// Bytes before compression.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.what {
+            What::Store(seen) => seen.survey.total.bytes,
+            What::Users(_, users) => {
+                users.iter().fold(0, |sum, user| sum.saturating_add(user.contents.bytes))
+            }
+        }
+    }
+
+    fn item(&self, found: &Found) -> Item {
+        match &self.what {
+            What::Store(seen) => Item::Store(Box::new((seen.store.clone(), seen.capture.clone()))),
+            What::Users(one, users) => {
+                let profiles: Vec<&Profile> = users.iter().map(|user| &user.profile).collect();
+                let lacks = profiles.iter().flat_map(|profile| users::lacks(profile)).collect();
+                Item::Users(of_profiles(one, &profiles, &found.volumes, false), lacks)
+            }
+        }
+    }
+}
+
 /// The fields of [`Page::Form`].
 pub(super) struct Form {
     /// Destination, user, password.
@@ -99,6 +150,14 @@ impl Unlock {
 
 /// The field of [`Form`] with the password.
 pub(super) const PASSWORD: usize = 2;
+
+impl Found {
+    /// The page after the search.
+    fn first_page(&self) -> Page {
+        let is_nothing = self.stores.is_empty() && self.users.is_empty();
+        if is_nothing { Page::Nothing } else { Page::Stores }
+    }
+}
 
 /// A question over a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -163,20 +222,38 @@ impl App {
         }
     }
 
-    /// The stores to save, with their numbers.
-    pub(super) fn chosen(&self) -> impl Iterator<Item = (usize, &Seen)> {
-        let stores = self.found.iter().flat_map(|found| found.stores.iter().enumerate());
-        stores.filter(|(number, _)| self.marked.get(*number) == Some(&true))
+    /// The sets to make: one for each chosen store, and one for the chosen users of each
+    /// Windows.
+    pub(super) fn chosen(&self) -> Vec<Target<'_>> {
+        let Some(found) = &self.found else { return Vec::new() };
+        let is_marked = |at: usize| self.marked.get(at) == Some(&true);
+        let stores = found.stores.iter().enumerate().filter(|(at, _)| is_marked(*at));
+        let mut targets: Vec<Target<'_>> =
+            stores.map(|(number, seen)| Target { number, what: What::Store(seen) }).collect();
+        let count = found.stores.len();
+        for (windows, one) in found.installations.iter().enumerate() {
+            let users = found.users.iter().enumerate();
+            let users: Vec<&SeenUser> = users
+                .filter(|(at, user)| is_marked(count + at) && user.windows == windows)
+                .map(|(_, user)| user)
+                .collect();
+            if !users.is_empty() {
+                targets.push(Target { number: count + windows, what: What::Users(one, users) });
+            }
+        }
+        targets
     }
 
-    /// The chosen stores that are not saved yet.
-    pub(super) fn left(&self) -> impl Iterator<Item = (usize, &Seen)> {
-        self.chosen().filter(|(number, _)| self.saved.sets.iter().all(|(n, ..)| n != number))
+    /// The chosen sets that are not saved yet.
+    pub(super) fn left(&self) -> Vec<Target<'_>> {
+        let mut targets = self.chosen();
+        targets.retain(|one| self.saved.sets.iter().all(|(number, ..)| *number != one.number));
+        targets
     }
 
-    /// Bytes of the stores to save, before compression.
+    /// Bytes of what is to be saved, before compression.
     pub(super) fn bytes(&self) -> u64 {
-        self.left().fold(0, |sum, (_, seen)| sum.saturating_add(seen.survey.total.bytes))
+        self.left().iter().fold(0, |sum, target| sum.saturating_add(target.bytes()))
     }
 
     /// The result so far.
@@ -192,9 +269,13 @@ impl App {
     pub(super) fn done(&mut self, done: Done) -> Effect {
         match done {
             Done::Found(Ok(found)) => {
-                self.marked = vec![true; found.stores.len()];
+                // A store has what its capture took: users are for when there is none.
+                let is_users = found.stores.is_empty();
+                let users = found.users.iter().map(|user| is_users && user.profile.place.is_some());
+                let stores = std::iter::repeat_n(true, found.stores.len());
+                self.marked = stores.chain(users).collect();
                 (self.store, self.details) = (0, 0);
-                self.page = if found.stores.is_empty() { Page::Nothing } else { Page::Stores };
+                self.page = found.first_page();
                 if let Some(name) = self.unlock.tried.take()
                     && let Some(at) = found.locked.iter().position(|volume| volume.name == name)
                 {
@@ -288,6 +369,7 @@ impl App {
             self.question = None;
         }
         match question {
+            Question::Quit if yes && !self.has_store() => Effect::Leave(self.nothing()),
             Question::Quit if yes => Effect::Leave(Exit::Interrupted),
             Question::Stop if yes && self.page == Page::Saving => {
                 self.stopping = true;
@@ -301,6 +383,11 @@ impl App {
         self.page = Page::Finding;
         self.failure = None;
         Effect::Find
+    }
+
+    /// Whether a store was found, or the search is not over.
+    fn has_store(&self) -> bool {
+        self.found.as_ref().is_none_or(|found| !found.stores.is_empty())
     }
 
     /// The exit code when nothing was found, as of `detect`.
@@ -353,7 +440,7 @@ impl App {
         match key {
             Key::Esc => {
                 unlock.field.clear();
-                self.page = if found.stores.is_empty() { Page::Nothing } else { Page::Stores };
+                self.page = found.first_page();
             }
             Key::Stop => self.question = Some(Question::Quit),
             Key::Reveal => unlock.hidden = !unlock.hidden,
@@ -467,11 +554,10 @@ impl App {
             Key::Stop => self.question = Some(Question::Quit),
             Key::Enter => {
                 if let (Some(found), Some(to)) = (&self.found, &self.checked) {
-                    let stores = self
-                        .left()
-                        .map(|(number, seen)| (number, seen.store.clone(), seen.capture.clone()));
+                    let left = self.left();
+                    let items = left.iter().map(|target| (target.number, target.item(found)));
                     let order = Order {
-                        stores: stores.collect(),
+                        items: items.collect(),
                         machine: found.machine.clone(),
                         closed: found.closed.clone(),
                         to: to.clone(),
@@ -526,6 +612,9 @@ mod tests {
         let mut app = App::new(&Guide::default());
         app.found = Some(Box::new(Found {
             stores: Vec::new(),
+            installations: Vec::new(),
+            users: Vec::new(),
+            volumes: Vec::new(),
             machine: Machine::default(),
             places,
             closed: Vec::new(),

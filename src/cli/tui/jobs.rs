@@ -21,11 +21,13 @@ use crate::health::{Check, check_store};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::offload::OffloadRequest;
+use crate::profiles::{self, Contents, Installation, Profile, ProfileKind};
 use crate::set::write::level::Level as ZstdLevel;
+use crate::set::write::parts::FolderSet;
 use crate::set::write::writer::Outcome;
 use crate::tree::source::SourceVolume;
 use crate::usmt::logs::UsmtRun;
-use crate::usmt::{Machine, Store, Survey};
+use crate::usmt::{Machine, Store, StoreVolume, Survey};
 
 /// The result of a job.
 pub(super) enum Done {
@@ -45,6 +47,14 @@ pub(super) struct Seen {
     pub(super) capture: Option<Capture>,
     /// Findings of the quick check.
     pub(super) findings: Vec<Finding>,
+}
+
+/// A user of an offline Windows, and what is in the profile.
+pub(super) struct SeenUser {
+    /// The index of the installation.
+    pub(super) windows: usize,
+    pub(super) profile: Profile,
+    pub(super) contents: Contents,
 }
 
 /// A volume that a key may unlock.
@@ -75,6 +85,11 @@ impl LockedVolume {
 /// Everything that was found.
 pub(super) struct Found {
     pub(super) stores: Vec<Seen>,
+    /// The Windows installations whose users may be saved.
+    pub(super) installations: Vec<Installation>,
+    pub(super) users: Vec<SeenUser>,
+    /// The volumes that were searched.
+    pub(super) volumes: Vec<StoreVolume>,
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
@@ -101,10 +116,18 @@ pub(super) struct Checked {
     pub(super) begun: Vec<String>,
 }
 
+/// One set to make.
+pub(super) enum Item {
+    /// Of a store, with its capture.
+    Store(Box<(Store, Option<Capture>)>),
+    /// Of users' folders, with what they lack.
+    Users(FolderSet, Vec<String>),
+}
+
 /// What to save, and the destination.
 pub(super) struct Order {
-    /// With their numbers in the list of stores, and their captures.
-    pub(super) stores: Vec<(usize, Store, Option<Capture>)>,
+    /// With their numbers ([`super::app::Target::number`]).
+    pub(super) items: Vec<(usize, Item)>,
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
@@ -141,7 +164,10 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         let mut found = sources::find(sources, global, out)?;
         let machine = std::mem::take(&mut found.machine);
         let stores = found.stores.clone();
-        let places = Places::find(&stores, sources);
+        let volumes: Vec<StoreVolume> = found.searchable().collect();
+        let (installations, users) = users(&stores, &volumes, out);
+        let on = installations.iter().map(|one| one.volume_display.clone());
+        let places = Places::find(&stores, &on.collect::<Vec<_>>(), sources);
         let mut seen = Vec::new();
         for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
             let survey = Survey::of(&store, out);
@@ -156,6 +182,9 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         }
         Ok(Box::new(Found {
             stores: seen,
+            installations,
+            users,
+            volumes,
             machine,
             closed: found.closed,
             locked: found.volumes.iter().filter_map(LockedVolume::of).collect(),
@@ -166,6 +195,29 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         }))
     };
     Done::Found(find().map_err(|error| explain(&error)))
+}
+
+/// The users that may be saved: those on the disks of the stores, or all without a store.
+fn users(
+    stores: &[Store],
+    volumes: &[StoreVolume],
+    out: Out,
+) -> (Vec<Installation>, Vec<SeenUser>) {
+    let mut installations = profiles::find(volumes, out);
+    let disk = |number: usize| volumes.get(number).map(|volume| &volume.disk);
+    let parts = || stores.iter().filter(|store| store.kind.holds_data()).flat_map(|s| &s.parts);
+    if parts().next().is_some() {
+        installations.retain(|one| parts().any(|part| disk(part.volume) == disk(one.volume)));
+    }
+    let mut seen = Vec::new();
+    for (windows, one) in installations.iter().enumerate() {
+        let people = one.profiles.iter().filter(|profile| profile.kind != ProfileKind::Service);
+        for profile in people {
+            let contents = Contents::of(profile, volumes, out);
+            seen.push(SeenUser { windows, profile: profile.clone(), contents });
+        }
+    }
+    (installations, seen)
 }
 
 /// Converts a typed destination for this system: on Linux, `\\server\share` is
@@ -206,7 +258,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
 }
 
 /// Saves the stores one after the other.
-pub(super) fn save(order: &Order, out: Out) -> Done {
+pub(super) fn save(order: Order, out: Out) -> Done {
     let mut saved = Saved::default();
     let Checked { args, target, request, .. } = &order.to;
     let encryption = match keys::encryption(args, out) {
@@ -219,14 +271,21 @@ pub(super) fn save(order: &Order, out: Out) -> Done {
     };
     let request = OffloadRequest { encryption, ..request.clone() };
     let job = offload::Job { request, target: &**target, out };
-    for (number, store, capture) in &order.stores {
-        let check = Check {
-            capture: capture.as_ref().map(|(run, is_named)| (run, *is_named)),
-            closed: &order.closed,
-            ..Check::default()
+    for (number, item) in order.items {
+        let done = match item {
+            Item::Store(of) => {
+                let (store, capture) = &*of;
+                let check = Check {
+                    capture: capture.as_ref().map(|(run, is_named)| (run, *is_named)),
+                    closed: &order.closed,
+                    ..Check::default()
+                };
+                job.store(store, &order.machine, &check)
+            }
+            Item::Users(set, lacks) => job.folder(set, &lacks, &order.closed, &order.machine),
         };
-        match job.store(store, &order.machine, &check) {
-            Ok((outcome, end)) => saved.sets.push((*number, outcome, end)),
+        match done {
+            Ok((outcome, end)) => saved.sets.push((number, outcome, end)),
             Err(error) => {
                 saved.failure = Some(explain(&error));
                 break;

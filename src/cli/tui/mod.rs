@@ -160,7 +160,7 @@ impl<'a> Guided<'a> {
                 let (name, level) = (self.name.clone(), self.level);
                 self.start(move || jobs::check(&wish, name.as_deref(), level, out));
             }
-            Effect::Save(order) => self.start(move || jobs::save(&order, out)),
+            Effect::Save(order) => self.start(move || jobs::save(*order, out)),
         }
         Ok(None)
     }

@@ -42,14 +42,20 @@ pub(crate) struct Places {
 impl Places {
     /// Examines everything attached. What cannot be read is not a place.
     /// `sources` are from the command line.
-    pub(crate) fn find(stores: &[Store], sources: &[String]) -> Self {
-        Self::among(disk::attached().into_iter().flatten(), stores, sources)
+    pub(crate) fn find(stores: &[Store], users: &[String], sources: &[String]) -> Self {
+        Self::among(disk::attached().into_iter().flatten(), stores, users, sources)
     }
 
-    fn among(disks: impl Iterator<Item = Disk>, stores: &[Store], sources: &[String]) -> Self {
+    /// `users` are the volumes with users that may be saved.
+    fn among(
+        disks: impl Iterator<Item = Disk>,
+        stores: &[Store],
+        users: &[String],
+        sources: &[String],
+    ) -> Self {
         let mut places = Self::default();
         for disk in disks {
-            if holds(&disk, stores) || is_named(&disk, sources) {
+            if holds(&disk, stores, users) || is_named(&disk, sources) {
                 let mounts = disk.volumes.iter().flat_map(|volume| volume.mounts.iter().cloned());
                 places.sources.extend(mounts);
             } else {
@@ -76,9 +82,10 @@ impl Places {
     }
 }
 
-fn holds(disk: &Disk, stores: &[Store]) -> bool {
-    let mut parts = stores.iter().flat_map(|store| &store.parts);
-    parts.any(|part| disk.volumes.iter().any(|volume| volume.display == part.volume_display))
+fn holds(disk: &Disk, stores: &[Store], users: &[String]) -> bool {
+    let parts = stores.iter().flat_map(|store| &store.parts);
+    let mut names = parts.map(|part| &part.volume_display).chain(users);
+    names.any(|name| disk.volumes.iter().any(|volume| volume.display == *name))
 }
 
 /// Whether the disk, or a volume of it, is a source on the command line.
@@ -172,7 +179,7 @@ pub(crate) mod tests {
         let partial = folders.path().join("begun/rescue/PC-1.partial");
         std::fs::create_dir_all(partial).unwrap();
         let disks = disks.into_iter().chain([begun]);
-        let places = Places::among(disks, &[], &["/dev/nvme".to_owned()]);
+        let places = Places::among(disks, &[], &[], &["/dev/nvme".to_owned()]);
         let names: Vec<&str> = places
             .found
             .iter()

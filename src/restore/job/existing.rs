@@ -62,7 +62,7 @@ impl Job<'_> {
         Ok(bytes == data.size && (is_empty || finish_hex(hash) == data.sha256))
     }
 
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         member: &Member,
         place: &Place,

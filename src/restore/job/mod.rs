@@ -10,6 +10,7 @@ mod check_support;
 mod copy_stream;
 pub(super) mod directory_reparse;
 mod existing;
+mod merge;
 mod ntfs_compression;
 mod reported;
 
@@ -24,7 +25,7 @@ use self::copy_stream::{CopyError, FileSink, Pull, Zeros};
 use super::destination::Places;
 use super::error::RestoreError;
 use super::input::{Input, Ordered};
-use super::outcome::Verdict;
+use super::outcome::{Options, Verdict};
 use super::place::{FactKind, Kind, Piece};
 use super::platform::{self, Root};
 use super::stage::is_below;
@@ -54,8 +55,8 @@ pub(super) struct Job<'a> {
     tally: Tally<'a>,
     /// The folders of the set's parts.
     parts: Vec<Place>,
-    /// Whether existing files are replaced.
-    replace: bool,
+    /// Whether existing files are replaced, and whether others' are expected.
+    options: Options,
     done: Restored,
     progress: Progress,
     buffer: Vec<u8>,
@@ -64,6 +65,8 @@ pub(super) struct Job<'a> {
     /// Hashes of the paths that were not restored, or that existed and keep their
     /// metadata.
     left: HashSet<u64>,
+    /// Hashes of the paths among them that existed with the same data.
+    same: HashSet<u64>,
     /// Hashes of the paths of files that have their metadata already.
     metadata_set: HashSet<u64>,
     /// Hashes of the paths of files that got hard links, which changes their times.
@@ -79,7 +82,7 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         input: &'a dyn Input,
         places: &'a mut Places,
-        replace: bool,
+        options: Options,
         monitor: &'a dyn Monitor,
     ) -> Self {
         let totals = input.rescue().totals;
@@ -91,7 +94,7 @@ impl<'a> Job<'a> {
             places,
             tally: Tally::new(monitor),
             parts,
-            replace,
+            options,
             done: Restored::default(),
             progress: Progress {
                 bytes: 0,
@@ -102,6 +105,7 @@ impl<'a> Job<'a> {
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
             left: HashSet::new(),
+            same: HashSet::new(),
             metadata_set: HashSet::new(),
             linked: HashSet::new(),
             reported: HashSet::new(),
@@ -204,6 +208,7 @@ impl<'a> Job<'a> {
         };
         let whole = match member.kind {
             MemberKind::Directory => self.folder(set, member, &place),
+            MemberKind::File if self.options.merge => self.merge_file(set, member, &place),
             MemberKind::File => self.file(set, member, &place),
             MemberKind::Link => self.link(member, &place),
         }?;
@@ -261,7 +266,10 @@ impl<'a> Job<'a> {
         if self.parts.iter().any(is_above) {
             return Ok(false); // it is not part of what was rescued
         }
-        if self.replace {
+        if self.options.merge {
+            return Ok(false);
+        }
+        if self.options.replace {
             return Ok(true);
         }
         let names = self.root(place)?.list(&place.at, 1);
@@ -451,11 +459,18 @@ impl<'a> Job<'a> {
     fn link(&mut self, member: &Member, place: &Place) -> Result<bool, RestoreError> {
         let target = self.find(member.exact_link_to().as_deref());
         let target = target.ok().filter(|t| t.root == place.root);
-        let Some(target) = target.filter(|t| !self.left.contains(&self.exact(t))) else {
+        let is_restored = |target: &Place| {
+            let hash = self.exact(target);
+            !self.left.contains(&hash) || self.same.contains(&hash)
+        };
+        let Some(target) = target.filter(is_restored) else {
             let detail = "not restored: the file that it is a hard link to was not restored";
             self.tally.lose(&member.path, LossKind::Unreadable, detail);
             return Ok(false);
         };
+        if self.options.merge && self.is_linked(&target, place) {
+            return Ok(true);
+        }
         let mut result = self.root(place)?.link(&target.at, &place.at);
         if is_there(&result) && self.may_replace(place) {
             let root = self.root(place)?;
@@ -523,7 +538,7 @@ impl<'a> Job<'a> {
     /// Whether the existing file may be removed: never one that this restore has
     /// made itself under a name that differs only in case.
     fn may_replace(&self, place: &Place) -> bool {
-        self.replace && !self.made.contains(&self.folded(place))
+        self.options.replace && !self.made.contains(&self.folded(place))
     }
 
     fn find(&self, path: Option<&[u8]>) -> Result<Place, String> {

@@ -18,6 +18,14 @@ impl Job<'_> {
         self.hasher.hash_one((root, at, piece))
     }
 
+    /// A file with another name now: what was reported of it stays reported.
+    pub(super) fn move_report(&mut self, from: &Place, to: &Place, piece: Piece<'_>) {
+        let hash = self.piece(from.root, &from.at, piece);
+        if self.reported.remove(&hash) {
+            self.mark_reported(to, piece);
+        }
+    }
+
     /// Whether this piece of the file was reported as lost.
     pub(in crate::restore) fn was_reported(
         &self,

@@ -116,7 +116,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn member(&mut self, member: &Member) {
-        if member.content == Some(ContentKind::Missing) {
+        if matches!(member.content, Some(ContentKind::Missing | ContentKind::Cloud)) {
             return;
         }
         if self.job.is_some_and(|job| job.refuses(member.exact_path().as_deref())) {

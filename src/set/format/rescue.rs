@@ -177,6 +177,9 @@ pub struct PartUser {
     /// The account on the saved Windows, if it is known: `S-1-5-21-...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// Which of the user's folders it is, if it was outside the profile: `Documents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 impl Part {

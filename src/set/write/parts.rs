@@ -148,14 +148,20 @@ pub fn of_profiles(
 ) -> FolderSet {
     let mut parts: Vec<PlanPart> = Vec::new();
     for user in users {
-        let owner =
-            PartUser { name: user.name.clone(), sid: user.sid.as_ref().map(ToString::to_string) };
-        let elsewhere = user.redirected.iter().filter_map(|folder| folder.place.as_ref());
-        for (number, place) in user.place.iter().chain(elsewhere).enumerate() {
+        let elsewhere = user.redirected.iter().filter_map(|folder| {
+            folder.place.as_ref().map(|place| (place, Some(folder.name.to_owned())))
+        });
+        let own = user.place.iter().map(|place| (place, None));
+        for (place, folder) in own.chain(elsewhere) {
             let Some(volume) = volumes.get(place.volume) else { continue };
-            let skip = match (number, everything) {
-                (0, false) => left_out(&*volume.tree, &place.path, place.node),
+            let skip = match (&folder, everything) {
+                (None, false) => left_out(&*volume.tree, &place.path, place.node),
                 _ => Vec::new(),
+            };
+            let owner = PartUser {
+                name: user.name.clone(),
+                sid: user.sid.as_ref().map(ToString::to_string),
+                folder,
             };
             parts.push(PlanPart {
                 tree: volume.tree.clone(),
@@ -165,7 +171,7 @@ pub fn of_profiles(
                 role: "folder".to_owned(),
                 take: vec![place.path.clone()],
                 skip: skip.into_iter().map(|(path, _)| path).collect(),
-                user: Some(owner.clone()),
+                user: Some(owner),
             });
         }
     }

@@ -7,7 +7,7 @@ use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut};
 use crate::cli::output::live::Live;
 use crate::model::units;
-use crate::set::format::rescue::EndState;
+use crate::set::format::rescue::{EndState, Part};
 use crate::set::write::writer::Outcome;
 
 /// Up to this many sets are shown in detail.
@@ -64,9 +64,17 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     } else {
         canvas.next();
         if is_incomplete {
-            let text = "Do not wipe this disk. Look for the missing part, or for another";
-            canvas.pair("Next", text, Look::Bad);
-            canvas.pair("", "copy of the store. loadstate may refuse this one.", Look::Plain);
+            let is_users = |part: &Part| part.user.is_some();
+            let mut parts = app.saved.sets.iter().flat_map(|(_, outcome, _)| &outcome.rescue.parts);
+            if parts.all(is_users) {
+                let text = "Do not wipe this disk. Look for what is missing: another disk,";
+                canvas.pair("Next", text, Look::Bad);
+                canvas.pair("", "or a backup.", Look::Plain);
+            } else {
+                let text = "Do not wipe this disk. Look for the missing part, or for another";
+                canvas.pair("Next", text, Look::Bad);
+                canvas.pair("", "copy of the store. loadstate may refuse this one.", Look::Plain);
+            }
             let text = "RESTORE.txt in the set says how to restore what was saved.";
             canvas.pair("", text, Look::Plain);
         } else {
@@ -85,6 +93,14 @@ fn next_steps(app: &App, exit: Exit, canvas: &mut Canvas<'_>) {
         "Check the losses and decide. Then re-image the PC."
     };
     canvas.pair("Next", text, Look::Plain);
+    let parts = || app.saved.sets.iter().flat_map(|(_, outcome, _)| &outcome.rescue.parts);
+    if parts().next().is_some() && parts().all(|part| part.user.is_some()) {
+        canvas.pair("", "Let each user log on once to the new Windows. Then, as", Look::Plain);
+        canvas.pair("", "administrator, for each user:", Look::Plain);
+        let command = r"lifeboat restore SET --of-user NAME --into C:\Users\NAME";
+        canvas.pair("", command, Look::Plain);
+        return;
+    }
     canvas.pair("", "In the new Windows, as administrator:", Look::Plain);
     if app.saved.sets.len() <= FEW {
         for (_, outcome, _) in &app.saved.sets {

@@ -1,6 +1,6 @@
 //! The destination: attached places, the form, the pre-flight check.
 
-use super::super::app::{App, PASSWORD};
+use super::super::app::{App, PASSWORD, What};
 use super::super::canvas::{Canvas, Look, cut, window};
 use super::super::jobs::Checked;
 use super::turning;
@@ -12,9 +12,21 @@ const SAME_CLOCK: u64 = 60;
 
 /// What to save.
 fn task(app: &App) -> String {
-    let count = app.left().count() as u64;
-    let stores = units::count(count, "store", "stores");
-    format!("{stores}, {} before compression", units::bytes(app.bytes()))
+    let (mut stores, mut users) = (0, 0);
+    for target in app.left() {
+        match target.what {
+            What::Store(_) => stores += 1,
+            What::Users(_, chosen) => users += chosen.len() as u64,
+        }
+    }
+    let mut parts = Vec::new();
+    if stores > 0 {
+        parts.push(units::count(stores, "store", "stores"));
+    }
+    if users > 0 {
+        parts.push(format!("the files of {}", units::count(users, "user", "users")));
+    }
+    format!("{}, {} before compression", parts.join(" and "), units::bytes(app.bytes()))
 }
 
 /// Draws the attached places.

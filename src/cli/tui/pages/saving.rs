@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::super::output::words;
-use super::super::app::App;
+use super::super::app::{App, Target, What};
 use super::super::canvas::{Canvas, Look};
 use super::turning;
 use crate::cli::output::live::{Live, Shown, StageShown};
@@ -20,12 +20,17 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
     live.with(|shown| {
         canvas.next();
         let all = Overall::of(app, shown);
-        let count = app.left().count();
+        let left = app.left();
+        let count = left.len();
         let sign = if app.stopping { ' ' } else { turning(tick) };
         let number = (all.now + 1).min(count);
-        let name = app.left().nth(all.now).map(|(_, seen)| seen.store.display());
-        let name = name.unwrap_or_default();
-        canvas.line(&format!("{sign} Store {number} of {count}: {name}"), Look::Plain);
+        let now = left.get(all.now);
+        let name = now.map(Target::name).unwrap_or_default();
+        let what = match now.map(|target| &target.what) {
+            Some(What::Users(..)) => "Set",
+            _ => "Store",
+        };
+        canvas.line(&format!("{sign} {what} {number} of {count}: {name}"), Look::Plain);
         canvas.line(&format!("  to {}", app.to), Look::Plain);
         canvas.next();
         measured("All", all.permille, &amount(took_in_all(shown), all.done, all.bytes), canvas);
@@ -106,7 +111,7 @@ struct Overall {
 
 impl Overall {
     fn of(app: &App, shown: &Shown) -> Self {
-        let sizes: Vec<u64> = app.left().map(|(_, seen)| seen.survey.total.bytes).collect();
+        let sizes: Vec<u64> = app.left().iter().map(Target::bytes).collect();
         let plans = shown.stages.iter().filter(|stage| stage.stage == Stage::Plan).count();
         Self::among(&sizes, plans.saturating_sub(1), shown.of_this_set())
     }

@@ -3,11 +3,12 @@
 use super::super::super::output::words;
 use super::super::app::App;
 use super::super::canvas::{Canvas, Look, cut, window, wrap};
-use super::super::jobs::{Found, Seen};
+use super::super::jobs::{Found, Seen, SeenUser};
 use super::turning;
 use crate::cli::output::live::Live;
 use crate::model::finding::{Finding, Severity};
 use crate::model::units;
+use crate::profiles::ProfileKind;
 
 /// Draws the running search.
 pub(super) fn finding(live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
@@ -80,27 +81,49 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
     if !found.locked.is_empty() {
         keys.insert(2, ("K", "Unlock"));
     }
-    canvas.frame("2 of 5: Choose stores", &keys);
+    let has_store = !found.stores.is_empty();
+    let title = if has_store { "2 of 5: Choose stores" } else { "2 of 5: Choose users" };
+    canvas.frame(title, &keys);
     let count = units::count(found.stores.len() as u64, "store", "stores");
     let machine = match &found.machine.name {
         Some((name, _)) => format!("Computer: {name}"),
         None => "The computer's name is not known".to_owned(),
     };
-    canvas.line(&format!("Found {count}. {machine}"), Look::Plain);
+    if has_store {
+        canvas.line(&format!("Found {count}. {machine}"), Look::Plain);
+    } else {
+        canvas.line(&format!("NO STORE FOUND. {machine}"), Look::Bad);
+        let text = "The users' files are there: save them, without settings.";
+        canvas.line(text, Look::Plain);
+    }
     super::closed(&found.closed, canvas);
-    let rows = window(found.stores.len(), 5, app.store);
-    for number in rows {
-        let Some(seen) = found.stores.get(number) else { continue };
+    let count = found.stores.len();
+    for number in window(count + found.users.len(), 6, app.store) {
         let mark = if app.marked.get(number) == Some(&true) { "[x]" } else { "[ ]" };
-        let size = units::bytes(seen.survey.total.bytes);
-        let path = cut(&seen.store.display(), 44);
-        let text = format!("{mark} {path:<44} {:<12} {size:>10}", seen.store.kind.as_str());
+        let user = number.checked_sub(count).and_then(|at| found.users.get(at));
+        let text = match (found.stores.get(number), user) {
+            (Some(seen), _) => {
+                let size = units::bytes(seen.survey.total.bytes);
+                let path = cut(&seen.store.display(), 44);
+                format!("{mark} {path:<44} {:<12} {size:>10}", seen.store.kind.as_str())
+            }
+            (None, Some(user)) => {
+                let size = units::bytes(user.contents.bytes);
+                let path = cut(&user.profile.path, 44);
+                format!("{mark} {path:<44} {:<12} {size:>10}", "user")
+            }
+            (None, None) => continue,
+        };
         canvas.choice(number == app.store, &text);
     }
     super::unlock::rows(found, canvas);
     canvas.next();
-    let Some(seen) = found.stores.get(app.store) else { return };
-    let details = details(seen, found, canvas);
+    let user = app.store.checked_sub(count).and_then(|at| found.users.get(at));
+    let details = match (found.stores.get(app.store), user) {
+        (Some(seen), _) => details(seen, found, canvas),
+        (None, Some(user)) => of_user(user, found, canvas),
+        (None, None) => return,
+    };
     let room = usize::from(canvas.room());
     let first = app.details.min(details.len().saturating_sub(room));
     let more = details.len() > first + room;
@@ -111,6 +134,64 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
     if more {
         canvas.line("    ... more below: PgDn", Look::Plain);
     }
+}
+
+/// The details of one user, line by line.
+fn of_user(user: &SeenUser, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look)> {
+    let width = usize::from(canvas.width()).saturating_sub(14);
+    let mut lines = Vec::new();
+    let mut pair = |name: &str, text: &str, look: Look| {
+        for (row, line) in wrap(text, width).into_iter().enumerate() {
+            let name = if row == 0 { name } else { "" };
+            lines.push((format!("{name:<12}{line}"), look));
+        }
+    };
+    let SeenUser { profile, contents, .. } = user;
+    pair("User", &profile.name, Look::Plain);
+    if let Some(one) = found.installations.get(user.windows) {
+        let what = if one.windows.is_some() { "of" } else { "of a Windows that is gone," };
+        pair("", &format!("{what} {} on {}", one.path(), one.volume_display), Look::Plain);
+    }
+    if let Some(sid) = &profile.sid {
+        pair("Account", &format!("{sid} ({})", profile.sid_from), Look::Plain);
+    }
+    if profile.place.is_none() {
+        pair("MISSING", "the folder is gone", Look::Bad);
+    } else if !profile.has_registry && profile.kind == ProfileKind::Person {
+        pair("WARNING", "no NTUSER.DAT: partly wiped, or not a profile", Look::Doubtful);
+    }
+    let files = units::count(contents.files, "file", "files");
+    pair("Contains", &format!("{files}, {}", units::bytes(contents.bytes)), Look::Plain);
+    if let Some(newest) = contents.newest {
+        pair("Newest file", &newest.to_string(), Look::Plain);
+    }
+    if contents.cloud_files > 0 {
+        let files = units::count(contents.cloud_files, "more file", "more files");
+        let size = units::bytes(contents.cloud_bytes);
+        pair(
+            "Cloud",
+            &format!("{files} ({size}) only in the cloud: not on this disk"),
+            Look::Plain,
+        );
+    }
+    if contents.left_out_files > 0 {
+        let files = units::count(contents.left_out_files, "file", "files");
+        let size = units::bytes(contents.left_out_bytes);
+        pair("Left out", &format!("{files} ({size}): caches, temporary files"), Look::Plain);
+    }
+    for folder in &profile.redirected {
+        let (look, note) = match &folder.place {
+            Some(_) => (Look::Plain, ""),
+            None if folder.path.starts_with(r"\\") => (Look::Plain, ", on a server: not saved"),
+            None => (Look::Bad, ": NOT FOUND"),
+        };
+        pair(folder.name, &format!("{}{note}", folder.path), look);
+    }
+    if contents.unreadable > 0 {
+        let text = format!("{} files or folders", contents.unreadable);
+        pair("UNREADABLE", &text, Look::Bad);
+    }
+    lines
 }
 
 /// The details of one store, line by line.

@@ -1,0 +1,402 @@
+//! One user's files of a set, as input for a restore into another profile: at their places below
+//! it, and with the rights of its account.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::chosen::{Chosen, home_of};
+use super::{Bytes, Input, Ordered};
+use crate::model::advice::{Advice, Ending};
+use crate::model::descriptor;
+use crate::model::inherit::{self, Change};
+use crate::model::metadata::attributes::{HIDDEN, SYSTEM};
+use crate::model::metadata::is_name_surrogate;
+use crate::model::name::{NtName, NtPath};
+use crate::model::sid::{AccountKind, Sid};
+use crate::set::error::SetError;
+use crate::set::format::manifest::{Data, Line, Member, MemberKind, from_base64, to_base64};
+use crate::set::format::rescue::{Rescue, What};
+use crate::set::read::reader::SetReader;
+use crate::tree::host::HostTree;
+use crate::tree::{Tree, TreeError};
+
+/// The name of the profile among the drives of the moved set.
+pub const PROFILE: &str = "profile";
+
+/// The registry of a user, by how its files' names begin, and where they are. Windows has the new
+/// user's own loaded.
+const REGISTRY: [(&str, &str); 2] =
+    [("", "ntuser."), ("AppData/Local/Microsoft/Windows/", "usrclass.dat")];
+
+/// The files of one user of a set, moved into another profile.
+pub struct IntoProfile {
+    chosen: Chosen,
+    /// Whose rights become whose; `None` where the profile's file system has no rights.
+    change: Option<Change>,
+    /// The descriptors of the profile and of the folders in it, as they were before.
+    there: HashMap<String, Rc<[u8]>>,
+    /// Members that are left out: the registry, and the links that Windows makes itself.
+    left_out: Cell<u64>,
+}
+
+/// Why a user's files cannot be restored into a profile.
+#[derive(Debug, thiserror::Error)]
+pub enum IntoProfileError {
+    /// The set has no such user.
+    #[error("{set}: there are no files of {user} in this set")]
+    NoUser {
+        /// The set.
+        set: String,
+        /// The name.
+        user: String,
+        /// The users that it has.
+        others: Vec<String>,
+    },
+    /// The folder cannot be opened.
+    #[error("{path}: {error}")]
+    NoFolder {
+        /// The folder.
+        path: String,
+        /// Why.
+        error: TreeError,
+    },
+    /// It is not known whose the profile is.
+    #[error("{path}: its permissions do not show which account the profile belongs to")]
+    WhoseProfile {
+        /// The folder.
+        path: String,
+    },
+    /// The set cannot be read.
+    #[error(transparent)]
+    Set(#[from] SetError),
+}
+
+impl Advice for IntoProfileError {
+    fn advice(&self) -> String {
+        match self {
+            Self::NoUser { others, .. } if others.is_empty() => {
+                "Run lifeboat list: it shows what the set has.".to_owned()
+            }
+            Self::NoUser { others, .. } => format!("Users in it: {}.", others.join(", ")),
+            Self::NoFolder { .. } => {
+                "Log on once as the new user: Windows makes the profile. Then restore into it."
+                    .to_owned()
+            }
+            Self::WhoseProfile { .. } => {
+                "Say who gets the files: --as SID or --as NAME (whoami /user shows the SID)."
+                    .to_owned()
+            }
+            Self::Set(error) => error.advice(),
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::NoUser { .. } | Self::NoFolder { .. } => Ending::Failed,
+            Self::WhoseProfile { .. } => Ending::Usage,
+            Self::Set(error) => error.ending(),
+        }
+    }
+}
+
+impl IntoProfile {
+    /// The files of `user` in the set, for the profile in the folder `into`, and for the account
+    /// `to`; without it, for the account that the folder's rights name.
+    ///
+    /// # Errors
+    /// No such user, no such folder, or it is not known whose it is; the set cannot be read.
+    pub fn new(
+        set: SetReader,
+        user: &str,
+        into: &Path,
+        to: Option<Sid>,
+    ) -> Result<Self, IntoProfileError> {
+        let path = into.display().to_string();
+        let tree = HostTree::open(into)
+            .map_err(|error| IntoProfileError::NoFolder { path: path.clone(), error })?;
+        let moves = moves(&set, user)?;
+        if moves.is_empty() {
+            let others = users(&set)?;
+            return Err(IntoProfileError::NoUser {
+                set: set.display(),
+                user: user.to_owned(),
+                others,
+            });
+        }
+        let known = set.rescue().parts.iter().find_map(|part| {
+            let own = part.user.as_ref().filter(|own| is_called(&own.name, user))?;
+            own.sid.as_ref()?.parse().ok()
+        });
+        let chosen = Chosen::moving(set, moves, &[PROFILE.to_owned()])?;
+        let mut this = Self { chosen, change: None, there: HashMap::new(), left_out: Cell::new(0) };
+        let root = security(&tree, &NtPath::root());
+        let from = match known {
+            Some(sid) => Some(sid),
+            None => this.usual_owner()?,
+        };
+        // Without the old account there is nothing to change, and without rights nothing to set.
+        if let (Some(root), Some(from)) = (root, from) {
+            let to = match to {
+                Some(to) => to,
+                None => account_of(&root).ok_or(IntoProfileError::WhoseProfile { path })?,
+            };
+            this.change = Some(Change { from, to });
+            this.there.insert(String::new(), root.into());
+            this.look_at_folders(&tree)?;
+        }
+        Ok(this)
+    }
+
+    /// The old account and the new one, if rights are changed.
+    pub fn accounts(&self) -> Option<(&Sid, &Sid)> {
+        self.change.as_ref().map(|change| (&change.from, &change.to))
+    }
+
+    /// How many files and links were left out, in the last reading of the set.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.get()
+    }
+
+    /// The person who owns most of the files.
+    fn usual_owner(&self) -> Result<Option<Sid>, SetError> {
+        let mut owners: HashMap<Sid, u64> = HashMap::new();
+        let mut set = self.chosen.in_order()?;
+        while let Some(member) = set.next_member() {
+            let member = match member {
+                Ok(member) => member,
+                Err(SetError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let bytes = member.security.as_deref().and_then(from_base64);
+            let owner = bytes.as_deref().and_then(descriptor::parts).and_then(|parts| {
+                Sid::from_bytes(parts.owner?).filter(|sid| sid.account() == AccountKind::Person)
+            });
+            if let Some(owner) = owner {
+                *owners.entry(owner).or_default() += 1;
+            }
+        }
+        let most = owners.into_iter().max_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        Ok(most.map(|(owner, _)| owner))
+    }
+
+    /// Reads the descriptors of the folders that are in the profile already.
+    fn look_at_folders(&mut self, tree: &HostTree) -> Result<(), SetError> {
+        let mut there: HashMap<String, Rc<[u8]>> = HashMap::new();
+        let mut known: HashMap<Vec<u8>, Rc<[u8]>> = HashMap::new();
+        let mut set = self.chosen.in_order()?;
+        while let Some(member) = set.next_member() {
+            let member = match member {
+                Ok(member) => member,
+                Err(SetError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(below) = below(&member) else { continue };
+            if member.kind != MemberKind::Directory {
+                continue;
+            }
+            let names = below.split('/').filter(|name| !name.is_empty()).map(NtName::from);
+            if let Some(bytes) = security(tree, &names.collect()) {
+                let bytes = known.entry(bytes).or_insert_with_key(|bytes| bytes.as_slice().into());
+                there.insert(below.to_lowercase(), Rc::clone(bytes));
+            }
+        }
+        drop(set);
+        self.there.extend(there);
+        Ok(())
+    }
+}
+
+/// The account that the rights of a profile name, if they name one person alone.
+fn account_of(bytes: &[u8]) -> Option<Sid> {
+    let mut people = descriptor::accounts(bytes);
+    people.retain(|sid| sid.account() == AccountKind::Person);
+    match people.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
+}
+
+fn security(tree: &HostTree, path: &NtPath) -> Option<Vec<u8>> {
+    let node = tree.at(path.names()).ok()?;
+    tree.facts(node, path.file_name()).ok()?.security
+}
+
+fn is_called(name: &str, wanted: &str) -> bool {
+    name.to_lowercase() == wanted.to_lowercase()
+}
+
+/// The folders of a user in the set, each with its place in the profile.
+fn moves(set: &SetReader, user: &str) -> Result<Vec<(String, String)>, SetError> {
+    let rescue = set.rescue();
+    let mut moves: Vec<(String, String)> = Vec::new();
+    for part in &rescue.parts {
+        if let Some(own) = part.user.as_ref().filter(|own| is_called(&own.name, user)) {
+            let to = match &own.folder {
+                Some(folder) => format!("{PROFILE}/{folder}"),
+                None => PROFILE.to_owned(),
+            };
+            moves.push((format!("{}/{}", part.drive, part.path), to));
+        }
+    }
+    if !moves.is_empty() {
+        return Ok(moves);
+    }
+    for line in set.lines()? {
+        let member = match line {
+            Ok(Line::Member(member)) => member,
+            Ok(_) | Err(SetError::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let home = match rescue.what {
+            What::Store => home_of(&member.path, user).map(|(home, _)| home),
+            What::Folder => folder_of(&member.path, user),
+        };
+        if let Some(home) = home
+            && !moves.iter().any(|(known, _)| known == home)
+        {
+            moves.push((home.to_owned(), PROFILE.to_owned()));
+        }
+    }
+    Ok(moves)
+}
+
+/// `C/Users/alice` of a path in a set of folders.
+fn folder_of<'a>(path: &'a str, user: &str) -> Option<&'a str> {
+    let names: Vec<&str> = path.split('/').collect();
+    let at = names.windows(2).position(|pair| {
+        let is_users = |name: &str| {
+            name.eq_ignore_ascii_case("Users")
+                || name.eq_ignore_ascii_case("Documents and Settings")
+        };
+        matches!(pair, [users, name] if is_users(users) && is_called(name, user))
+    })?;
+    path.get(..names.get(..at + 2)?.join("/").len())
+}
+
+/// The users of the set, for the error.
+fn users(set: &SetReader) -> Result<Vec<String>, SetError> {
+    let mut users: Vec<String> = Vec::new();
+    for line in set.lines()? {
+        let member = match line {
+            Ok(Line::Member(member)) => member,
+            Ok(_) | Err(SetError::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let mut names = member.path.split('/');
+        if names.any(|name| name.eq_ignore_ascii_case("Users"))
+            && let Some(name) = names.next()
+            && member.kind == MemberKind::Directory
+            && !users.iter().any(|known| known == name)
+            && users.len() < 20
+        {
+            users.push(name.to_owned());
+        }
+    }
+    users.sort();
+    Ok(users)
+}
+
+/// The path below the profile; empty for the profile itself.
+fn below(member: &Member) -> Option<&str> {
+    let rest = member.path.strip_prefix(PROFILE)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+/// Whether a member has no place in a profile that is in use.
+fn is_left_out(member: &Member) -> bool {
+    let path = below(member).unwrap_or_default().to_lowercase();
+    let is_registry = REGISTRY.iter().any(|(folder, start)| {
+        path.strip_prefix(&folder.to_lowercase())
+            .is_some_and(|name| name.starts_with(start) && !name.contains('/'))
+    });
+    // `Application Data` and the like lead into the old profile; the new one has its own.
+    let is_hidden = member.attributes & (HIDDEN | SYSTEM) == HIDDEN | SYSTEM;
+    let is_junction = member.kind == MemberKind::Directory
+        && is_hidden
+        && member.reparse.as_deref().and_then(from_base64).is_some_and(|data| {
+            data.first_chunk::<4>().is_some_and(|tag| is_name_surrogate(u32::from_le_bytes(*tag)))
+        });
+    is_registry && member.kind != MemberKind::Directory || is_junction
+}
+
+impl Input for IntoProfile {
+    fn rescue(&self) -> &Rescue {
+        self.chosen.rescue()
+    }
+
+    fn most_bytes(&self) -> Option<u64> {
+        self.chosen.most_bytes()
+    }
+
+    fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
+        self.left_out.set(0);
+        let all = self.chosen.in_order()?;
+        let (folders, seen, kinds) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Ok(Box::new(InProfile { from: self, all, folders, seen, kinds }))
+    }
+}
+
+struct InProfile<'a> {
+    from: &'a IntoProfile,
+    all: Box<dyn Ordered + 'a>,
+    /// The descriptors of folders that the restore makes, by path.
+    folders: HashMap<String, Rc<[u8]>>,
+    /// The folders so far, by path.
+    seen: HashSet<String>,
+    /// The same bytes are kept once.
+    kinds: HashMap<Vec<u8>, Rc<[u8]>>,
+}
+
+impl InProfile<'_> {
+    /// The descriptor of the folder above.
+    fn above(&self, path: &str) -> Option<Rc<[u8]>> {
+        let (above, _) = path.rsplit_once('/').unwrap_or(("", path));
+        let found = self.from.there.get(above).or_else(|| self.folders.get(above));
+        found.map(Rc::clone)
+    }
+
+    fn with_rights(&mut self, mut member: Member) -> Member {
+        let Some(change) = &self.from.change else {
+            member.security = None; // there is nothing to set them on
+            return member;
+        };
+        let Some(path) = below(&member).map(str::to_lowercase) else { return member };
+        let Some(bytes) = member.security.as_deref().and_then(from_base64) else { return member };
+        let is_folder = member.kind == MemberKind::Directory;
+        let above = self.above(&path);
+        let Some(moved) = inherit::moved(&bytes, change, above.as_deref(), is_folder) else {
+            return member;
+        };
+        member.security = Some(to_base64(&moved));
+        if is_folder && !self.from.there.contains_key(&path) {
+            let kept = self.kinds.entry(moved).or_insert_with_key(|bytes| bytes.as_slice().into());
+            self.folders.insert(path, Rc::clone(kept));
+        }
+        member
+    }
+}
+
+impl Ordered for InProfile<'_> {
+    fn next_member(&mut self) -> Option<Result<Member, SetError>> {
+        loop {
+            let member = match self.all.next_member()? {
+                Ok(member) => member,
+                Err(error) => return Some(Err(error)),
+            };
+            // `Documents` of the profile, and the one that the user had elsewhere.
+            let is_again = member.kind == MemberKind::Directory
+                && below(&member).is_some_and(|path| !self.seen.insert(path.to_lowercase()));
+            if is_left_out(&member) {
+                self.from.left_out.set(self.from.left_out.get() + 1);
+            } else if !is_again {
+                return Some(Ok(self.with_rights(member)));
+            }
+        }
+    }
+
+    fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a> {
+        self.all.data(data)
+    }
+}
