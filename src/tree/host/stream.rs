@@ -396,7 +396,7 @@ mod tests {
         stream.data = 0..10_000; // not known to be a hole
         let mut stream = stream.in_sectors().unwrap();
         file.set_len(5000).unwrap();
-        assert!(stream.read(&mut [0; 10_000]).is_err());
+        assert!(stream.read(&mut vec![0; 10_000]).is_err());
     }
 
     /// On the file system of the build: one in memory has nowhere else to read from.
@@ -405,7 +405,7 @@ mod tests {
     fn what_was_flushed_is_read_from_the_medium_again() {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
         let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        io::Write::write_all(&mut file, &[7; 300_000]).unwrap();
+        io::Write::write_all(&mut file, &vec![7; 300_000]).unwrap();
         file.sync_all().unwrap();
         // NOWAIT: only what is in memory.
         let in_memory = |file: &File| {
