@@ -207,6 +207,9 @@ mod tests {
         let mut app = App::new(&Guide::default());
         app.found = Some(Box::new(Found {
             stores: Vec::new(),
+            installations: Vec::new(),
+            users: Vec::new(),
+            volumes: Vec::new(),
             machine: crate::usmt::Machine::default(),
             places: found,
             closed: Vec::new(),
