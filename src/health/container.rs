@@ -42,10 +42,8 @@ pub(super) fn check(
         let what = format!("{name}{missing:02} is missing, but {name}{last:02} exists");
         say(CONTAINER_PIECE_MISSING.at(at.clone(), what));
     }
-    let streams: Result<Vec<_>, _> =
-        pieces.iter().map(|(_, marker)| part.tree.open(marker.node, None)).collect();
     let full = check.level == Level::Full;
-    match streams.and_then(|streams| check_container(streams, full, monitor)) {
+    match check_container(part.open_container(), full, monitor) {
         Err(error) => say(CONTAINER_UNREADABLE.at(at, unreadable(&error))),
         Ok(report) => {
             judge(&report, pieces.len(), &at, check, say);
