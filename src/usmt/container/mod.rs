@@ -23,7 +23,7 @@ mod records;
 mod unpack;
 
 pub use check::{ContainerReport, check_container};
-pub use names::{Pattern, Place, is_catalog};
+pub use names::{Pattern, Place, is_catalog, record_names};
 pub use pieces::OpenPieces;
 pub use records::{Item, Record, Records, Start};
 pub use unpack::{Payload, PayloadError};

@@ -28,7 +28,7 @@ pub struct Place {
 impl Place {
     /// The place of the record of that name; `None` for the catalog, and for what is not known.
     pub fn of(name: &NtName) -> Option<Self> {
-        let mut names = split(name);
+        let mut names = record_names(name);
         let is_folder = names.len() > 2 && names.last().is_some_and(NtName::is_empty);
         if is_folder {
             names.pop();
@@ -59,7 +59,7 @@ impl Place {
 }
 
 /// The names of a path in a record's name.
-pub(super) fn split(name: &NtName) -> Vec<NtName> {
+pub fn record_names(name: &NtName) -> Vec<NtName> {
     // A part of WTF-8 at an ASCII byte is WTF-8.
     name.as_wtf8().split(|b| *b == b'\\').filter_map(NtName::from_wtf8).collect()
 }

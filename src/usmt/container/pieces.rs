@@ -112,7 +112,6 @@ impl<'a> Pieces<'a> {
         Ok(self.available())
     }
 
-
     fn available(&self) -> &[u8] {
         let used = usize::try_from(self.position - self.window_from).unwrap_or(usize::MAX);
         self.window.get(used..).unwrap_or_default()
