@@ -12,7 +12,8 @@ use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
 use crate::tree::TreeError;
 use crate::usmt::container::{
-    Item, Pattern, Payload, PayloadError, Place, Problem, Record, Records, Start, record_names,
+    Item, Pattern, Payload, PayloadError, Place, Problem, Record, Records, Start, is_catalog,
+    record_names,
 };
 
 /// Bytes that are written at a time.
@@ -71,6 +72,8 @@ pub struct Extracted {
     pub records: u64,
     /// Problems of the container.
     pub problems: u64,
+    /// Whether there is a catalog (inferred).
+    pub has_catalog: bool,
     /// For each pattern, whether it chose anything.
     pub met: Vec<bool>,
     /// Why the container could not be read to its end.
@@ -141,6 +144,7 @@ impl Job<'_> {
                 }
             };
             self.done.records += 1;
+            self.done.has_catalog |= is_catalog(&record.name);
             self.monitor.progress(Progress {
                 bytes: records.position(),
                 total_bytes: records.bytes(),

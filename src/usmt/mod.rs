@@ -16,7 +16,7 @@ mod tally;
 use std::fmt;
 use std::sync::Arc;
 
-pub use classify::{Markers, is_container_name};
+pub use classify::{Markers, is_container_name, piece_number};
 pub use container::{ContainerReport, OpenPieces, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
 pub use find::{drive_of, find_stores};

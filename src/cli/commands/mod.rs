@@ -2,6 +2,7 @@
 
 pub(crate) mod detect;
 pub(crate) mod extract;
+pub(crate) mod inside;
 pub(crate) mod list;
 pub(crate) mod loadstate;
 pub(crate) mod offload;
