@@ -307,8 +307,8 @@ fn of_set(what: &str, inside: &Inside, logon: &Logon, out: Out) -> Result<Contai
     let mut findings = Vec::new();
     let last = pieces.last().map_or(0, |(number, _)| *number);
     for missing in (0..last).filter(|n| pieces.iter().all(|(number, _)| number != n)) {
-        let what = format!("piece {missing} is missing, but piece {last} exists");
-        findings.push(crate::health::codes::CONTAINER_PIECE_MISSING.at(display.clone(), what));
+        let text = format!("piece {missing} is missing, but piece {last} exists");
+        findings.push(crate::health::codes::CONTAINER_PIECE_MISSING.at(display.clone(), text));
     }
     let members = pieces.into_iter().map(|(_, member)| member).collect();
     Ok(Container {

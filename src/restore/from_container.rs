@@ -195,7 +195,8 @@ impl Job<'_> {
             None => record_names(&record.name),
         };
         self.monitor.file(&shown(&record.name));
-        if payload.is_absent() {
+        // If that cannot be read, reading the data fails as well.
+        if payload.is_absent().unwrap_or(false) {
             if place.is_some_and(|place| place.is_folder) {
                 let made = self.files.folder(&path);
                 self.done.folders += u64::from(made.is_ok());

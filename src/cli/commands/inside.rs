@@ -141,8 +141,8 @@ fn open<'a>(container: &'a Container, out: Out) -> Result<Records<'a>> {
     out.say(&format!("{} ({}{pieces})", container.display, units::bytes(records.bytes())));
     out.say(INFERRED);
     if records.start() == Start::Unknown {
-        let what = "does not begin as a compressed store does (inferred)";
-        out.finding(&CONTAINER_UNKNOWN.at(&*container.display, what));
+        let text = "does not begin as a compressed store does (inferred)";
+        out.finding(&CONTAINER_UNKNOWN.at(&*container.display, text));
         return Err(Failure::new(
             Exit::Failed,
             format!("{}: the files inside cannot be listed or extracted", container.display),
@@ -315,15 +315,15 @@ impl<'a> Told<'a> {
 
     fn catalog(&mut self, is_whole: bool, has_catalog: bool) {
         if is_whole && !has_catalog {
-            let what = "there is no CATALOG.IMG";
-            self.damage(CONTAINER_NO_CATALOG.at(&*self.container.display, what));
+            let text = "there is no CATALOG.IMG";
+            self.damage(CONTAINER_NO_CATALOG.at(&*self.container.display, text));
         }
     }
 
     fn finish(self) -> Exit {
         if let Some(more) = self.problems.checked_sub(LISTED).filter(|more| *more > 0) {
-            let what = format!("at least {more} more damaged records");
-            self.out.finding(&CONTAINER_DAMAGED.at(&*self.container.display, what));
+            let text = format!("at least {more} more damaged records");
+            self.out.finding(&CONTAINER_DAMAGED.at(&*self.container.display, text));
         }
         if self.is_damaged { Exit::Losses } else { Exit::Done }
     }

@@ -94,7 +94,7 @@ pub fn check_container(
         };
         report.count(&record);
         let mut payload = records.payload();
-        if !payloads || payload.is_absent() {
+        if !payloads || payload.is_absent()? {
             continue;
         }
         match payload.discard() {

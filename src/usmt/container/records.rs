@@ -202,8 +202,12 @@ impl<'a> Records<'a> {
                     name: name.clone(),
                     packed_bytes: end.min(len).saturating_sub(data_from),
                 };
-                if let Some(hole) = self.pieces.hole_in(at, data_from) {
-                    let what = format!("its name or size may be wrong: {}", hole.reason);
+                let what = if let Some(hole) = self.pieces.hole_in(at, data_from) {
+                    Some(format!("its name or size may be wrong: {}", hole.reason))
+                } else {
+                    (!is_plausible(&name)).then(|| "its name is damaged".to_owned())
+                };
+                if let Some(what) = what {
                     self.trouble(at, Some(&name), what);
                 }
                 self.last = Some(Last { offset: at, name, data_from, end, unpacked: None });
@@ -312,7 +316,7 @@ impl<'a> Records<'a> {
             return Ok(false);
         }
         let Ok((_, name)) = self.header_at(at)? else { return Ok(false) };
-        Ok(!name.is_empty() && !name.to_string_lossy().contains(char::is_control))
+        Ok(is_plausible(&name))
     }
 
     fn is_data_at(&mut self, at: u64) -> Result<bool, TreeError> {
@@ -366,6 +370,11 @@ impl<'a> Records<'a> {
             what: what.into(),
         });
     }
+}
+
+/// Whether it can be the name of a record: no checksum covers it.
+fn is_plausible(name: &NtName) -> bool {
+    !name.is_empty() && !name.to_string_lossy().contains(char::is_control)
 }
 
 /// The position of the first record: its magic, and a possible name.

@@ -45,17 +45,23 @@ enum State {
 impl<'r, 'a> Payload<'r, 'a> {
     pub(super) fn new(records: &'r mut Records<'a>) -> Self {
         let len = records.bytes();
-        let (at, end) = records.last().map_or((len, len), |last| {
-            (last.data_from.saturating_add(UNKNOWN_BYTES as u64), last.end.min(len))
-        });
-        // Without data, a record is of an empty file or a folder.
-        let state = if at < end { State::Before } else { State::Done };
+        let place = records
+            .last()
+            .map(|last| (last.data_from.saturating_add(UNKNOWN_BYTES as u64), last.end.min(len)));
+        let state = if place.is_some() { State::Before } else { State::Done };
+        let (at, end) = place.unwrap_or((len, len));
         Self { records, inflate: Box::new(Decompress::new(true)), at, end, state }
     }
 
-    /// Whether the record has no data at all.
-    pub fn is_absent(&self) -> bool {
-        self.state == State::Done
+    /// Whether the record has no data at all, as one of an empty file or a folder may: its
+    /// header says so, and the next record, or the end, is where it says.
+    ///
+    /// # Errors
+    /// A piece cannot be read.
+    pub fn is_absent(&mut self) -> Result<bool, TreeError> {
+        let len = self.records.bytes();
+        let Some(end) = self.records.last().map(|last| last.end) else { return Ok(true) };
+        Ok(self.at >= end && (end == len || (end < len && self.records.is_header_at(end)?)))
     }
 
     /// The next bytes; 0 at the end, and only if the checksum is right.
@@ -69,7 +75,10 @@ impl<'r, 'a> Payload<'r, 'a> {
         loop {
             match self.state {
                 State::Done => return Ok(0),
-                State::Before => self.begin()?,
+                State::Before => {
+                    self.begin()?;
+                    continue;
+                }
                 State::Within | State::Beyond => {}
             }
             let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
@@ -114,12 +123,19 @@ impl<'r, 'a> Payload<'r, 'a> {
     }
 
     fn begin(&mut self) -> Result<(), PayloadError> {
+        if self.is_absent()? {
+            self.state = State::Done;
+            return Ok(());
+        }
+        self.state = State::Within;
+        if self.at >= self.end {
+            self.go_beyond()?;
+        }
         self.records.pieces.seek(self.at)?;
         let start = self.records.pieces.ensure(2)?;
         if !is_zlib(start) {
             return Err(self.damaged("its data does not begin as zlib data does"));
         }
-        self.state = State::Within;
         Ok(())
     }
 
