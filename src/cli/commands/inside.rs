@@ -117,8 +117,8 @@ pub(crate) fn extract(container: &Container, args: &Extract, out: Out) -> Result
     if done.chosen == 0 {
         return Err(nothing(container, args, exit).into());
     }
-    let is_less = !summary(&done, &choice, out);
-    Ok(if is_less { Exit::Losses } else { exit })
+    let is_all = summary(&done, &choice, exit == Exit::Done, out);
+    Ok(if is_all { Exit::Done } else { Exit::Losses })
 }
 
 /// Opens a container and says what it is.
@@ -186,7 +186,7 @@ fn nothing(container: &Container, args: &Extract, exit: Exit) -> Failure {
 }
 
 /// Shows what was extracted; returns whether that is all that was asked for.
-fn summary(done: &Extracted, choice: &Choice, out: Out) -> bool {
+fn summary(done: &Extracted, choice: &Choice, is_sound: bool, out: Out) -> bool {
     let missing: Vec<&str> = match choice {
         Choice::Like(patterns) => {
             let pairs = patterns.iter().zip(&done.met);
@@ -206,13 +206,16 @@ fn summary(done: &Extracted, choice: &Choice, out: Out) -> bool {
             "missing": missing,
         }),
     );
-    let is_all = done.losses == 0 && missing.is_empty() && done.unread.is_none();
+    let is_all = is_sound && done.losses == 0 && missing.is_empty() && done.unread.is_none();
     out.result(&format!(
         "{}: {}, {}; checksums (Adler-32) compared",
         if is_all { "Extracted" } else { "EXTRACTED WITH LOSSES" },
         units::count(done.files, "file", "files"),
         units::bytes(done.bytes),
     ));
+    if !is_sound {
+        out.result("  The store is damaged (see above): more files may be missing.");
+    }
     for missing in &missing {
         out.result(&format!("  not found: {missing}"));
     }
