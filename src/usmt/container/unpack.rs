@@ -8,6 +8,8 @@ use super::records::{Records, Unpacked};
 use crate::model::bytes::array_at;
 use crate::tree::TreeError;
 
+const NOT_ZLIB: &str = "its data cannot be decompressed, or its checksum is wrong";
+
 /// Why the data of a record cannot be read any further.
 #[derive(Debug)]
 pub enum PayloadError {
@@ -39,6 +41,8 @@ enum State {
     Within,
     /// Past the end by the record's header, where no record begins.
     Beyond,
+    /// Nothing more can be decompressed.
+    Failed,
     Done,
 }
 
@@ -79,6 +83,7 @@ impl<'r, 'a> Payload<'r, 'a> {
                     self.begin()?;
                     continue;
                 }
+                State::Failed => return Err(self.damaged(NOT_ZLIB)),
                 State::Within | State::Beyond => {}
             }
             let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
@@ -100,9 +105,14 @@ impl<'r, 'a> Payload<'r, 'a> {
                     self.set(Unpacked::Whole(self.at));
                     return Ok(written);
                 }
+                // What came before the damage is still good to have.
+                Err(_) if written > 0 => {
+                    self.state = State::Failed;
+                    return Ok(written);
+                }
                 Ok(_) if written > 0 => return Ok(written),
                 Ok(_) if read > 0 => {}
-                Ok(_) | Err(_) => return Err(self.damaged("its data cannot be decompressed")),
+                Ok(_) | Err(_) => return Err(self.damaged(NOT_ZLIB)),
             }
         }
     }
