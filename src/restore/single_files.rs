@@ -12,6 +12,7 @@ use super::names;
 use super::outcome::Verdict;
 use super::place::Kind;
 use super::platform;
+use super::stage::with_ending;
 use crate::model::name::NtName;
 
 /// The name of a file that is not complete.
@@ -111,11 +112,11 @@ impl SingleFiles {
         if is_damaged && let Some(name) = at.pop() {
             at.push(with_ending(&name, DAMAGED));
         }
-        let named = self.name(&unfinished, at);
-        if named.is_err() {
+        let result = self.name(&unfinished, at);
+        if result.is_err() {
             let _ = self.to.root.remove(&unfinished);
         }
-        let (at, is_twin) = named?;
+        let (at, is_twin) = result?;
         let names: Vec<String> = at.iter().map(NtName::to_string_lossy).collect();
         Ok(Written { path: names.join("/"), is_twin, is_renamed })
     }
@@ -204,14 +205,12 @@ impl SingleFiles {
     }
 
     fn refused(&self, at: &[NtName], error: io::Error) -> NotWritten {
-        match platform::judge(&error) {
-            Verdict::OneFile => NotWritten::OneFile(format!("not extracted: {error}")),
-            _ => {
-                let mut path = self.to.shown.clone();
-                path.extend(at.iter().map(NtName::to_string_lossy));
-                NotWritten::Fatal(fatal(path.display().to_string(), error))
-            }
+        if platform::judge(&error) == Verdict::OneFile {
+            return NotWritten::OneFile(format!("not extracted: {error}"));
         }
+        let mut path = self.to.shown.clone();
+        path.extend(at.iter().map(NtName::to_string_lossy));
+        NotWritten::Fatal(fatal(path.display().to_string(), error))
     }
 
     fn folded(&self, at: &[NtName]) -> u64 {
@@ -250,11 +249,6 @@ fn safe(path: &[NtName]) -> Result<(Vec<NtName>, bool), NotWritten> {
     }
     let is_renamed = at != path;
     Ok((at, is_renamed))
-}
-
-fn with_ending(name: &NtName, ending: &str) -> NtName {
-    let bytes = [name.as_wtf8(), ending.as_bytes()].concat();
-    NtName::from_wtf8(&bytes).unwrap_or_else(|| NtName::from(ending))
 }
 
 /// `a (2).txt`

@@ -107,7 +107,9 @@ fn said(run: &Run) -> String {
 
 fn without(truth: &Truth, paths: &[&str]) -> Truth {
     let mut truth = truth.clone();
-    paths.iter().for_each(|path| drop(truth.remove(*path).unwrap()));
+    for path in paths {
+        truth.remove(*path).unwrap();
+    }
     truth
 }
 
@@ -429,6 +431,102 @@ fn files_that_are_there_already_are_kept_unless_they_may_be_replaced() {
     // A copy stays as it is.
     let run = lifeboat(&["extract", text(&file), "--to", text(&todo)]).expect(5);
     assert!(!run.stderr.is_empty());
+}
+
+#[test]
+fn sectors_that_ddrescue_did_not_read_are_given_as_the_reason() {
+    let scratch = tempfile::tempdir().unwrap();
+    let image = lifeboat_maker::fixture_copy("compressed", scratch.path()).unwrap();
+    let mut bytes = fs::read(&image).unwrap();
+    let truth = dave();
+    // In the middle of the data of some file, in the first store that is not encrypted.
+    let path = truth.iter().max_by_key(|(_, data)| data.len()).unwrap().0;
+    let name: Vec<u8> = format!("File\\{path}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut names = bytes.windows(name.len() + 10);
+    let is_zlib = |window: &[u8]| window.starts_with(&name) && window.ends_with(&[0x78, 0x9C]);
+    let at = (names.position(is_zlib).unwrap() + 2000) / 512 * 512;
+    bytes[at..at + 512].fill(0);
+    fs::write(&image, &bytes).unwrap();
+    let map = format!(
+        "0x0 +\n0x0 {at:#x} +\n{at:#x} 0x200 -\n{:#x} {:#x} +\n",
+        at + 512,
+        bytes.len() - at - 512
+    );
+    fs::write(image.with_extension("img.map"), map).unwrap();
+    let found = lifeboat(&["detect", text(&image), "--json"]).expect(0).events("store");
+    let mut losses = Vec::new();
+    for store in found.iter().filter(|store| !store["path"].as_str().unwrap().contains("Super")) {
+        let out = tempfile::tempdir().unwrap();
+        let id = store["id"].as_str().unwrap();
+        let to = text(out.path());
+        let run = lifeboat(&["extract", text(&image), "--store", id, "--to", to, "--json"]);
+        let lost = run.events("loss");
+        assert_eq!(run.code, if lost.is_empty() { 0 } else { 3 }, "{}", run.stdout);
+        let mut sound = written(out.path());
+        sound.retain(|path, _| !path.ends_with(".damaged"));
+        let gone: &[&str] = if lost.is_empty() { &[] } else { &[path] };
+        assert_eq!(sound, placed(&without(&truth, gone)));
+        losses.extend(lost);
+    }
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert_eq!(losses[0]["path"], path.as_str());
+    assert!(losses[0]["detail"].as_str().unwrap().contains("ddrescue"), "{}", losses[0]);
+}
+
+/// Zeros, one and then 258 at a time, in the fixed code of deflate (RFC 1951, 3.2.6).
+fn zlib_of_zeros(len: u64) -> Vec<u8> {
+    let mut bytes = vec![0x78, 0x01];
+    let (mut word, mut filled) = (0_u64, 0_u32);
+    let mut put = |code: u64, bits: u32| {
+        // Codes go in from their first bit.
+        word |= (code.reverse_bits() >> (64 - bits)) << filled;
+        filled += bits;
+        while filled >= 8 {
+            bytes.push(u8::try_from(word & 0xFF).unwrap());
+            word >>= 8;
+            filled -= 8;
+        }
+    };
+    put(0b110, 3); // the last block; fixed codes (as their bits come)
+    put(0b0011_0000, 8);
+    for _ in 0..(len - 1) / 258 {
+        put(0b1100_0101, 8);
+        put(0, 5);
+    }
+    put(0, 7);
+    put(0, 7); // to the next byte
+    bytes.extend(u32::try_from((len % 65521) << 16 | 1).unwrap().to_be_bytes());
+    bytes
+}
+
+/// A gigabyte of zeros in a megabyte: what is written is checked, nothing of it is kept.
+#[test]
+fn a_bomb_takes_no_memory() {
+    use lifeboat::model::monitor::Silent;
+    use lifeboat::tree::Tree;
+    use lifeboat::tree::host::HostTree;
+    use lifeboat::usmt::check_container;
+
+    if !support::memory::alone("compressed::a_bomb_takes_no_memory") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let zeros = 4_161_790 * 258 + 1;
+    let mut bytes = Container::new(false, 7).finish(&Content::empty()).unwrap();
+    let name: Vec<u8> = "File\\C:\\bomb".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let data = zlib_of_zeros(zeros);
+    bytes.extend(b"MRTS");
+    bytes.extend(u32::try_from(name.len()).unwrap().to_le_bytes());
+    bytes.extend(u32::try_from(name.len() + 8 + data.len()).unwrap().to_le_bytes());
+    bytes.extend([[7; 12].as_slice(), &name, &[9; 8], &data].concat());
+    fs::write(dir.path().join("USMT.MIG"), bytes).unwrap();
+    let tree = HostTree::open(dir.path()).unwrap();
+    let node = tree.lookup(&"USMT.MIG".into()).unwrap();
+    let open = || Ok(vec![tree.open(node, None)?]);
+    let report = check_container(Box::new(open), true, &Silent).unwrap();
+    assert_eq!((report.plain_bytes, report.payloads_checked), (zeros, 2), "{:?}", report.problems);
+    let peak = support::memory::peak_mib().unwrap();
+    assert!(peak < 256, "{peak} MiB");
 }
 
 /// Whatever a bad sector hits: what is not as it was is named, and what it did not hit is there.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::cli::args::Extract;
+use crate::cli::args::{Algorithm, Extract};
 use crate::cli::containers::Container;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
@@ -55,7 +55,7 @@ pub(crate) fn list(container: &Container, out: Out) -> Result<Exit> {
     };
     out.clear();
     if let Some(error) = unread {
-        told.damage(CONTAINER_UNREADABLE.at(&*container.display, error.to_string()));
+        told.damage(&CONTAINER_UNREADABLE.at(&*container.display, error.to_string()));
     }
     told.catalog(records.is_whole(), totals.has_catalog);
     let exit = told.finish();
@@ -110,7 +110,7 @@ pub(crate) fn extract(container: &Container, args: &Extract, out: Out) -> Result
         done => done?,
     };
     if let Some(error) = &done.unread {
-        told.damage(CONTAINER_UNREADABLE.at(&*container.display, error.to_string()));
+        told.damage(&CONTAINER_UNREADABLE.at(&*container.display, error.to_string()));
     }
     told.catalog(records.is_whole(), done.has_catalog);
     let exit = told.finish();
@@ -122,7 +122,7 @@ pub(crate) fn extract(container: &Container, args: &Extract, out: Out) -> Result
 }
 
 /// Opens a container and says what it is.
-fn open<'a>(container: &'a Container, out: Out) -> Result<Records<'a>> {
+fn open(container: &Container, out: Out) -> Result<Records<'_>> {
     let records = Records::open(container.open()).map_err(SourceError::from)?;
     let is_encrypted = encrypted(container, &records).is_some();
     out.event(
@@ -298,7 +298,7 @@ impl<'a> Told<'a> {
     fn new(container: &'a Container, out: Out) -> Self {
         let mut told = Self { container, out, problems: 0, is_damaged: false };
         for finding in &container.findings {
-            told.damage(finding.clone());
+            told.damage(finding);
         }
         told
     }
@@ -307,19 +307,19 @@ impl<'a> Told<'a> {
         self.problems += 1;
         self.is_damaged = true;
         if self.problems <= LISTED {
-            self.damage(container_problem(problem, &self.container.display));
+            self.damage(&container_problem(problem, &self.container.display));
         }
     }
 
-    fn damage(&mut self, finding: Finding) {
+    fn damage(&mut self, finding: &Finding) {
         self.is_damaged |= finding.severity >= Severity::Damage;
-        self.out.finding(&finding);
+        self.out.finding(finding);
     }
 
     fn catalog(&mut self, is_whole: bool, has_catalog: bool) {
         if is_whole && !has_catalog {
             let text = "there is no CATALOG.IMG";
-            self.damage(CONTAINER_NO_CATALOG.at(&*self.container.display, text));
+            self.damage(&CONTAINER_NO_CATALOG.at(&*self.container.display, text));
         }
     }
 
@@ -361,7 +361,7 @@ fn with_usmtutils(container: &Container, folder: &Path, args: &Extract, out: Out
         to: &to,
         include: &args.paths,
         key_file: key.as_deref(),
-        algorithm: args.decrypt.map(|algorithm| algorithm.as_str()),
+        algorithm: args.decrypt.map(Algorithm::as_str),
         replace: args.replace,
     };
     out.stage(Stage::Restore, &container.display);
