@@ -11,6 +11,8 @@ use lifeboat_maker::content::Content;
 use lifeboat_maker::people::Person;
 use lifeboat_maker::rng::Rng;
 use lifeboat_maker::tree::{Kind, TreeSpec};
+use lifeboat_maker::volume::VolumeSpec;
+use support::need;
 use support::program::{Guarded, Run, lifeboat};
 use tempfile::TempDir;
 
@@ -435,42 +437,42 @@ fn files_that_are_there_already_are_kept_unless_they_may_be_replaced() {
 
 #[test]
 fn sectors_that_ddrescue_did_not_read_are_given_as_the_reason() {
+    need!("fuse");
     let scratch = tempfile::tempdir().unwrap();
-    let image = lifeboat_maker::fixture_copy("compressed", scratch.path()).unwrap();
+    let truth = files();
+    let whole = container(&truth, false);
+    let image = scratch.path().join("disk.img");
+    let mut volume = VolumeSpec::new("OSDisk", 6 << 20);
+    volume.tree.bytes("StateStore/USMT/USMT.MIG", whole.clone());
+    volume.make(&image).unwrap();
     let mut bytes = fs::read(&image).unwrap();
-    let truth = dave();
-    // In the middle of the data of some file, in the first store that is not encrypted.
-    let path = truth.iter().max_by_key(|(_, data)| data.len()).unwrap().0;
-    let name: Vec<u8> = format!("File\\{path}").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let mut names = bytes.windows(name.len() + 10);
-    let is_zlib = |window: &[u8]| window.starts_with(&name) && window.ends_with(&[0x78, 0x9C]);
-    let at = (names.position(is_zlib).unwrap() + 2000) / 512 * 512;
-    bytes[at..at + 512].fill(0);
+    // In the middle of the data of a file, and over the header of another one.
+    let span = |path: &str, from: usize| {
+        let at = (record_of(&bytes, path) + from) / 512 * 512;
+        at..at + 512
+    };
+    let (data, header) = (span(PNG, 10_000), span(TODO, 0));
+    let mut map = format!("0x0 +\n0x0 {:#x} +\n", data.start);
+    map += &format!("{:#x} 0x200 -\n", data.start);
+    map += &format!("{:#x} {:#x} +\n", data.end, header.start - data.end);
+    map += &format!("{:#x} 0x200 -\n", header.start);
+    map += &format!("{:#x} {:#x} +\n", header.end, bytes.len() - header.end);
+    fs::write(scratch.path().join("disk.img.map"), map).unwrap();
+    bytes[data].fill(0);
+    bytes[header].fill(0);
     fs::write(&image, &bytes).unwrap();
-    let map = format!(
-        "0x0 +\n0x0 {at:#x} +\n{at:#x} 0x200 -\n{:#x} {:#x} +\n",
-        at + 512,
-        bytes.len() - at - 512
-    );
-    fs::write(image.with_extension("img.map"), map).unwrap();
-    let found = lifeboat(&["detect", text(&image), "--json"]).expect(0).events("store");
-    let mut losses = Vec::new();
-    for store in found.iter().filter(|store| !store["path"].as_str().unwrap().contains("Super")) {
-        let out = tempfile::tempdir().unwrap();
-        let id = store["id"].as_str().unwrap();
-        let to = text(out.path());
-        let run = lifeboat(&["extract", text(&image), "--store", id, "--to", to, "--json"]);
-        let lost = run.events("loss");
-        assert_eq!(run.code, if lost.is_empty() { 0 } else { 3 }, "{}", run.stdout);
-        let mut sound = written(out.path());
-        sound.retain(|path, _| !path.ends_with(".damaged"));
-        let gone: &[&str] = if lost.is_empty() { &[] } else { &[path] };
-        assert_eq!(sound, placed(&without(&truth, gone)));
-        losses.extend(lost);
-    }
-    assert_eq!(losses.len(), 1, "{losses:?}");
-    assert_eq!(losses[0]["path"], path.as_str());
-    assert!(losses[0]["detail"].as_str().unwrap().contains("ddrescue"), "{}", losses[0]);
+    let (mut out, run) = extract(&image, &["--json"], 3);
+    let detail = |path: &str| {
+        let losses = run.events("loss");
+        let loss = losses.iter().find(|loss| loss["path"] == path)?;
+        Some(loss["detail"].as_str().unwrap().to_owned())
+    };
+    assert!(detail(PNG).unwrap().contains("according to the mapfile"), "{}", run.stdout);
+    out.retain(|path, _| !path.ends_with(".damaged"));
+    // The record before it is in the same sector.
+    let hit = [PNG, "C:\\Users\\alice\\empty.txt", TODO];
+    assert_eq!(out, placed(&without(&truth, &hit)), "{}", run.stdout);
+    assert!(said(&run).contains("there is no record where the previous one ends"));
 }
 
 /// Zeros, one and then 258 at a time, in the fixed code of deflate (RFC 1951, 3.2.6).
