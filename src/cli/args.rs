@@ -138,10 +138,10 @@ Examples:
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Lifeboat never writes to the source.")]
     Offload(Offload),
-    /// List the files of a rescue set, or inside a compressed store
+    /// List the files of a rescue set or a store
     #[command(after_help = "\
 Examples:
-  lifeboat list disk.img                  inside the compressed store there
+  lifeboat list disk.img                  the store there
   lifeboat list E:\\copy\\USMT\\USMT.MIG
   lifeboat list SET --inside              inside the USMT.MIG of a set
   lifeboat list E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
@@ -156,7 +156,7 @@ Examples:
 Every set that is not encrypted already has this page, report.html. It lists
 users and files: keep it as safe as the set.")]
     Report(Report),
-    /// Extract single files or folders from a rescue set or a compressed store
+    /// Extract single files or folders from a rescue set or a store
     #[command(after_help = "\
 Examples:
   lifeboat extract disk.img C:\\Users\\alice\\Documents --to out
@@ -328,7 +328,7 @@ pub struct Offload {
 #[derive(Args, Debug)]
 pub struct List {
     /// A rescue set (folder or URL); or a disk image, device or folder with a
-    /// compressed store, or its USMT.MIG
+    /// store, or a USMT.MIG
     #[arg(value_name = "SET|STORE")]
     pub set: String,
     #[command(flatten)]
@@ -352,11 +352,11 @@ pub struct Report {
 #[derive(Args, Debug)]
 pub struct Extract {
     /// A rescue set (folder or URL); or a disk image, device or folder with a
-    /// compressed store, or its USMT.MIG
+    /// store, or a USMT.MIG
     #[arg(value_name = "SET|STORE")]
     pub set: String,
-    /// Files or folders, as list shows them; inside a compressed store also with
-    /// * and ? [default: all]
+    /// Files or folders, as list shows them; of a store also with * and ?
+    /// [default: all]
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Only this user's files, at their own paths: DIR/C/Users/NAME
@@ -385,7 +385,7 @@ pub struct Extract {
     pub logon: Logon,
 }
 
-/// Which compressed store to look into.
+/// Which store to look into.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Inside {
     /// Of a set: the files inside its USMT.MIG, not those of the set

@@ -1,4 +1,5 @@
-//! Finds the container of the compressed store that a command is to look into.
+//! Finds the store that a command is to look into: the container of a compressed one, or a store
+//! of plain files.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +15,7 @@ use super::{sets, sources};
 use crate::destination::address::Dest;
 use crate::disk;
 use crate::health::container_pieces;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Severity};
 use crate::model::metadata::NodeId;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind};
@@ -25,7 +26,32 @@ use crate::tree::source::SourceVolume;
 use crate::tree::{Stream, Tree, TreeError};
 use crate::usmt::container::OpenPieces;
 use crate::usmt::layout::{USMT, USMT3};
-use crate::usmt::{Markers, Store, StoreKind, is_container_name, piece_number};
+use crate::usmt::{Lack, Markers, Store, StoreKind, is_container_name, piece_number};
+
+/// What a command looks into.
+pub(crate) enum Target {
+    /// The container of a compressed store.
+    Container(Container),
+    /// A store of plain files.
+    Plain(PlainStore),
+}
+
+/// A store of plain files.
+pub(crate) struct PlainStore {
+    pub(crate) store: Store,
+    /// The parts that are missing, for display.
+    pub(crate) lacks: Vec<String>,
+    /// Whether its volumes are damaged.
+    pub(crate) is_damaged: bool,
+    sources: Vec<PathBuf>,
+}
+
+impl PlainStore {
+    /// Refuses a folder on a volume that the store is read from.
+    pub(crate) fn refuse_on_source(&self, dir: &Path) -> Result<()> {
+        refuse_on_source(dir, &self.sources)
+    }
+}
 
 /// The container of a compressed store.
 pub(crate) struct Container {
@@ -38,6 +64,8 @@ pub(crate) struct Container {
     pub(crate) is_told_encrypted: bool,
     /// Its path for a program of Windows, if it has one.
     pub(crate) file: Option<PathBuf>,
+    /// Whether its volume is damaged.
+    pub(crate) is_damaged: bool,
     /// Folders on the disk that it is read from: nothing may be written there.
     sources: Vec<PathBuf>,
 }
@@ -77,42 +105,46 @@ impl Container {
 
     /// Refuses a folder on the volume that the container is read from.
     pub(crate) fn refuse_on_source(&self, dir: &Path) -> Result<()> {
-        let whole = |path: &Path| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            // What does not exist yet is where its parent folder is.
-            let known = path.ancestors().find_map(|above| {
-                let rest = path.strip_prefix(above).ok()?;
-                Some(above.canonicalize().ok()?.join(rest))
-            });
-            known.unwrap_or(path)
-        };
-        let dir = whole(dir);
-        match self.sources.iter().find(|source| dir.starts_with(whole(source))) {
-            Some(source) => Err(Failure::new(
-                Exit::Usage,
-                format!("{}: this folder is on the source, {}", dir.display(), source.display()),
-                "Lifeboat never writes to the source. Give a folder on another disk.",
-            )
-            .into()),
-            None => Ok(()),
-        }
+        refuse_on_source(dir, &self.sources)
     }
 }
 
-/// The container that `what` means; `None` if it is a rescue set whose own files are meant.
+fn refuse_on_source(dir: &Path, sources: &[PathBuf]) -> Result<()> {
+    let whole = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // What does not exist yet is where its parent folder is.
+        let known = path.ancestors().find_map(|above| {
+            let rest = path.strip_prefix(above).ok()?;
+            Some(above.canonicalize().ok()?.join(rest))
+        });
+        known.unwrap_or(path)
+    };
+    let dir = whole(dir);
+    match sources.iter().find(|source| dir.starts_with(whole(source))) {
+        Some(source) => Err(Failure::new(
+            Exit::Usage,
+            format!("{}: this folder is on the source, {}", dir.display(), source.display()),
+            "Lifeboat never writes to the source. Give a folder on another disk.",
+        )
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// The store that `what` means; `None` if it is a rescue set whose own files are meant.
 pub(crate) fn find(
     what: &str,
     inside: &Inside,
     logon: &Logon,
     global: &Global,
     out: Out,
-) -> Result<Option<Container>> {
+) -> Result<Option<Target>> {
     if is_container_file(Path::new(what)) {
-        return of_file(what).map(Some);
+        return of_file(what).map(Target::Container).map(Some);
     }
     if is_set(what, logon, out)? {
         if inside.inside {
-            return of_set(what, inside, logon, out).map(Some);
+            return of_set(what, inside, logon, out).map(Target::Container).map(Some);
         }
         if inside.store.is_some() {
             let problem = "--store belongs to a source, or to a set with --inside";
@@ -178,34 +210,40 @@ fn of_file(what: &str) -> Result<Container> {
         findings,
         is_told_encrypted: false,
         file: Some(path),
+        is_damaged: false,
         sources: Vec::new(),
     })
 }
 
-/// The one compressed store of a source.
-fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Container> {
+/// The one store of a source.
+fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Target> {
     let wanted: Vec<String> = inside.store.iter().cloned().collect();
     let stores = sources::choose(found.stores.clone(), &wanted)?;
     let with_data: Vec<&Store> = stores.iter().filter(|store| store.kind.holds_data()).collect();
     if with_data.is_empty() {
         return Err(sources::nothing_found(found).into());
     }
-    let compressed: Vec<&Store> =
-        with_data.iter().copied().filter(|s| s.kind == StoreKind::Compressed).collect();
-    let store = match (compressed.as_slice(), with_data.as_slice()) {
-        ([store], _) => *store,
-        ([], [first, ..]) => return Err(plain_store(first).into()),
-        _ => {
-            let all: Vec<String> =
-                compressed.iter().map(|s| format!("{} {}", s.id, s.display())).collect();
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{what}: there are {} compressed stores", compressed.len()),
-                format!("Choose one with --store: {}.", all.join("; ")),
-            )
-            .into());
-        }
+    let [store] = *with_data.as_slice() else {
+        let all: Vec<String> =
+            with_data.iter().map(|s| format!("{} {}", s.id, s.display())).collect();
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{what}: there are {} stores", all.len()),
+            format!("Choose one with --store: {}.", all.join("; ")),
+        )
+        .into());
     };
+    let is_damaged = found.volumes.iter().flat_map(|volume| &volume.findings);
+    let is_damaged = is_damaged.map(|finding| finding.severity).max() >= Some(Severity::Damage);
+    let sources = mounts(what, &found.volumes);
+    if store.kind != StoreKind::Compressed {
+        return Ok(Target::Plain(PlainStore {
+            store: store.clone(),
+            lacks: store.lacks(&found.closed).iter().map(missing).collect(),
+            is_damaged,
+            sources,
+        }));
+    }
     let part = store.first().ok_or_else(|| sources::nothing_found(found))?;
     let name = part.markers.container_name();
     let display = format!("{}\\{name}", part.windows_path());
@@ -215,7 +253,7 @@ fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Conta
         let usmt = part.usmt_path.on_drive(&letter.to_string());
         PathBuf::from(format!("{usmt}\\{name}"))
     });
-    Ok(Container {
+    Ok(Target::Container(Container {
         pieces: Pieces::Files(
             Arc::clone(&part.tree),
             part.markers.pieces().iter().map(|(_, marker)| marker.node).collect(),
@@ -223,9 +261,19 @@ fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Conta
         findings,
         is_told_encrypted: capture.is_some_and(|(run, named)| named && run.is_encrypted()),
         file,
-        sources: mounts(what, &found.volumes),
+        is_damaged,
+        sources,
         display,
-    })
+    }))
+}
+
+/// A part that is not there, for display.
+fn missing(lack: &Lack) -> String {
+    match lack {
+        Lack::Primary => "the primary part was not found".to_owned(),
+        Lack::Drive(drive) => format!("the part on drive {drive}: was not found"),
+        Lack::Unknown(_) => lack.to_string(),
+    }
 }
 
 /// Where the volumes of the source are mounted: those of a disk of this machine, and a mounted
@@ -237,22 +285,6 @@ fn mounts(what: &str, volumes: &[SourceVolume]) -> Vec<PathBuf> {
         volume.attached || (mount.is_some() && mount == named)
     };
     volumes.iter().filter(is_source).filter_map(|volume| volume.mount.clone()).collect()
-}
-
-/// A store whose files are not in a container.
-fn plain_store(store: &Store) -> Failure {
-    let display = store.display();
-    let below = store.first().map(|part| part.usmt_path.to_string().replace('/', "\\"));
-    Failure::new(
-        Exit::Usage,
-        format!("{display}: this store is not compressed ({})", store.kind.as_str()),
-        format!(
-            "Its files are plain ones, below USMT\\File. Save a folder of them: lifeboat offload \
-             SOURCE --path \\{}\\File\\C$\\Users\\NAME --to DEST. Or save the store, then: lifeboat \
-             extract SET --of-user NAME --to DIR.",
-            below.unwrap_or_default()
-        ),
-    )
 }
 
 /// The compressed store in a set.
@@ -317,6 +349,7 @@ fn of_set(what: &str, inside: &Inside, logon: &Logon, out: Out) -> Result<Contai
         findings,
         is_told_encrypted: false,
         file: None,
+        is_damaged: false,
         sources: Vec::new(),
     })
 }

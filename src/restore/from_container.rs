@@ -58,6 +58,8 @@ pub struct Extracted {
     pub bytes: u64,
     /// Folders that are records themselves.
     pub folders: u64,
+    /// Links and junctions, which were not extracted: their data is elsewhere.
+    pub links: u64,
     /// Files of which a part was written.
     pub damaged: u64,
     /// Files with another name than in the container.
@@ -93,38 +95,50 @@ pub fn extract_container(
     monitor: &dyn Monitor,
     tell: &mut dyn FnMut(Notice),
 ) -> Result<Extracted, RestoreError> {
-    let done = Extracted {
-        met: match choice {
-            Choice::Like(patterns) => vec![false; patterns.len()],
-            Choice::All | Choice::User(_) => Vec::new(),
-        },
-        ..Extracted::default()
-    };
     // An encrypted one only gives nonsense.
     if records.start() == Start::Encrypted {
-        return Ok(done);
+        return Ok(Extracted::default());
     }
-    let files = SingleFiles::open(dir, options.replace)?;
-    monitor.stage(Stage::Restore, &dir.display().to_string());
-    let empty = Vec::new();
-    let mut job = Job { files, choice, monitor, tell, done, empty, buffer: vec![0; CHUNK] };
+    let mut job = Job::new(choice, dir, options, monitor, tell)?;
     job.run(records)?;
-    job.files.sync()?;
-    Ok(job.done)
+    job.finish()
 }
 
-struct Job<'a> {
-    files: SingleFiles,
+/// An extraction.
+pub(super) struct Job<'a> {
+    pub(super) files: SingleFiles,
     choice: &'a Choice,
-    monitor: &'a dyn Monitor,
+    pub(super) monitor: &'a dyn Monitor,
     tell: &'a mut dyn FnMut(Notice),
-    done: Extracted,
+    pub(super) done: Extracted,
     /// Records without data: folders, or empty files.
     empty: Vec<(NtName, Vec<NtName>)>,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    pub(super) fn new(
+        choice: &'a Choice,
+        dir: &Path,
+        options: Options,
+        monitor: &'a dyn Monitor,
+        tell: &'a mut dyn FnMut(Notice),
+    ) -> Result<Self, RestoreError> {
+        let met = match choice {
+            Choice::Like(patterns) => vec![false; patterns.len()],
+            Choice::All | Choice::User(_) => Vec::new(),
+        };
+        let files = SingleFiles::open(dir, options.replace)?;
+        monitor.stage(Stage::Restore, &dir.display().to_string());
+        let done = Extracted { met, ..Extracted::default() };
+        Ok(Self { files, choice, monitor, tell, done, empty: Vec::new(), buffer: vec![0; CHUNK] })
+    }
+
+    pub(super) fn finish(self) -> Result<Extracted, RestoreError> {
+        self.files.sync()?;
+        Ok(self.done)
+    }
+
     fn run(&mut self, records: &mut Records<'_>) -> Result<(), RestoreError> {
         loop {
             if self.monitor.is_cancelled() {
@@ -163,7 +177,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn is_chosen(&mut self, name: &NtName) -> bool {
+    pub(super) fn is_chosen(&mut self, name: &NtName) -> bool {
         match self.choice {
             Choice::All => Place::of(name).is_some(),
             Choice::User(user) => Place::of(name)
@@ -188,10 +202,7 @@ impl Job<'_> {
     ) -> Result<(), RestoreError> {
         let place = Place::of(&record.name);
         let path = match &place {
-            Some(place) => {
-                let drive = NtName::from(&*place.drive.to_string());
-                std::iter::once(drive).chain(place.names.iter().cloned()).collect()
-            }
+            Some(place) => place.path(),
             None => record_names(&record.name),
         };
         self.monitor.file(&shown(&record.name));
@@ -247,7 +258,7 @@ impl Job<'_> {
     }
 
     /// Gives a file its name. `damage` is what is wrong with its data.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         name: &NtName,
         new: NewFile,
@@ -310,7 +321,7 @@ impl Job<'_> {
     }
 
     /// What was done; a loss if it was not. Fails if nothing more can be written.
-    fn check<T>(
+    pub(super) fn check<T>(
         &mut self,
         name: &NtName,
         result: Result<T, NotWritten>,
@@ -325,7 +336,7 @@ impl Job<'_> {
         }
     }
 
-    fn lose(&mut self, name: &NtName, kind: LossKind, detail: String) {
+    pub(super) fn lose(&mut self, name: &NtName, kind: LossKind, detail: String) {
         self.done.losses += 1;
         self.monitor.loss(&Loss { path: shown(name), kind, detail });
     }
@@ -338,6 +349,6 @@ enum Stop {
 }
 
 /// A record's path in Windows; of what is no file, its name.
-fn shown(name: &NtName) -> String {
+pub(super) fn shown(name: &NtName) -> String {
     Place::of(name).map_or_else(|| name.to_string_lossy(), |place| place.windows_path())
 }

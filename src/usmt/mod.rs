@@ -11,6 +11,7 @@ pub mod layout;
 pub mod loadstate;
 pub mod logs;
 mod machine;
+pub mod plain;
 mod tally;
 
 use std::fmt;

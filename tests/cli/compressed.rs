@@ -12,6 +12,7 @@ use lifeboat_maker::people::Person;
 use lifeboat_maker::rng::Rng;
 use lifeboat_maker::tree::{Kind, TreeSpec};
 use lifeboat_maker::volume::VolumeSpec;
+use serde_json::Value;
 use support::need;
 use support::program::{Guarded, Run, lifeboat};
 use tempfile::TempDir;
@@ -127,7 +128,7 @@ fn files_come_out_of_a_store_on_a_disk_as_they_went_in() {
     // Which of them is meant has to be said.
     let run = lifeboat(&["list", image.arg()]).expect(2);
     assert!(
-        said(&run).contains("--store") && said(&run).contains("3 compressed"),
+        said(&run).contains("--store") && said(&run).contains("there are 3 stores"),
         "{}",
         run.stderr
     );
@@ -253,8 +254,66 @@ fn a_set_with_a_compressed_store_is_looked_into() {
     let set = saved.events("set")[0]["set"].as_str().unwrap().to_owned();
     let run = lifeboat(&["list", &set, "--inside"]).expect(4);
     assert!(said(&run).contains("has no compressed store"), "{}", run.stderr);
-    let run = lifeboat(&["list", hard_links.arg()]).expect(2);
-    assert!(said(&run).contains("is not compressed") && said(&run).contains("--path"));
+}
+
+/// Files of stores that are not compressed come out by the same paths.
+#[test]
+fn plain_stores_are_listed_and_extracted_too() {
+    for fixture in lifeboat_maker::fixtures::all() {
+        if !["hardlink-one", "hardlink-two", "uncompressed", "facts"].contains(&fixture.name) {
+            continue;
+        }
+        let image = Guarded::fixture(fixture.name);
+        let found = lifeboat(&["detect", image.arg(), "--json"]).events("store");
+        let [store] = found.as_slice() else { panic!("{}: {}", fixture.name, found.len()) };
+        assert_ne!(store["kind"], "compressed");
+        let out = tempfile::tempdir().unwrap();
+        let run = lifeboat(&["extract", image.arg(), "--to", text(out.path()), "--json"]);
+        assert!([0, 3].contains(&run.code), "{}{}", run.stdout, run.stderr);
+        let of = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+        let renamed: BTreeMap<_, _> =
+            run.events("renamed").iter().map(|e| (of(e, "path"), of(e, "written"))).collect();
+        let lost: BTreeMap<_, _> =
+            run.events("loss").iter().map(|e| (of(e, "path"), of(e, "kind"))).collect();
+        assert_eq!(run.code, if lost.is_empty() { 0 } else { 3 }, "{}", run.stdout);
+        let listed = lifeboat(&["list", image.arg(), "--json"]);
+        let listed: BTreeMap<_, _> =
+            listed.events("plain-file").iter().map(|e| (of(e, "path"), of(e, "kind"))).collect();
+        let mut seen = 0;
+        for part in &fixture.stores[0].parts {
+            for file in fixture.files(part.partition) {
+                let Some(below) = file.path.below(&part.folder) else { continue };
+                let below = below.to_string();
+                let Some((drive, path)) =
+                    below.strip_prefix("File/").and_then(|below| below.split_once("$/"))
+                else {
+                    continue;
+                };
+                let windows = format!("{drive}:\\{}", path.replace('/', "\\"));
+                if file.is_dir || windows.contains('\u{FFFD}') || listed[&windows] == "link" {
+                    continue;
+                }
+                seen += 1;
+                if lost.contains_key(&windows) {
+                    continue;
+                }
+                let at = renamed.get(&windows).cloned().unwrap_or(format!("{drive}/{path}"));
+                let hash = support::program::sha256_of(&out.path().join(&at));
+                assert_eq!(hash, file.sha256, "{}: {windows}", fixture.name);
+            }
+        }
+        assert!(seen > 10, "{}: {seen}", fixture.name);
+        assert!(lost.len() * 3 < seen, "{}: {lost:?}", fixture.name);
+        let is_encrypted = lost.values().any(|kind| kind == "encrypted");
+        assert_eq!(is_encrypted, fixture.name == "facts", "{lost:?}");
+    }
+    let image = Guarded::fixture("hardlink-one");
+    let (out, _) = extract(image.path(), &["C:\\Users\\alice\\Documents\\*.docx"], 0);
+    assert!(!out.is_empty() && out.keys().all(|path| path.starts_with("C/Users/alice/Documents")));
+    // A part that is missing is said.
+    let image = Guarded::fixture("primary-alone");
+    let (_, run) = extract(image.path(), &[], 3);
+    assert!(said(&run).contains("MISSING"), "{}", said(&run));
 }
 
 #[test]

@@ -133,6 +133,10 @@ fn every_line_of_every_command_fits_the_schema() {
     let sealed = to("hardlink-one-0");
     checker.run(0, &["seal", &sealed]);
     checker.check(&lifeboat(&["verify", &sealed, "--json"]));
+    // Single files of a store.
+    let plain = Guarded::fixture("hardlink-one");
+    checker.run(0, &["list", plain.arg()]);
+    checker.run(0, &["extract", plain.arg(), "*.docx", "--to", &to("single")]);
     // Inside a compressed store: also names that have to be changed, and damage.
     let mut container = Container::new(false, 3);
     for name in ["a.txt", "CON"] {

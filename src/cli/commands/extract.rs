@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
-use super::inside;
 use super::restore::show;
+use super::{inside, plain};
 use crate::cli::args::{Extract, Global};
+use crate::cli::containers::Target;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{containers, sets};
@@ -12,12 +13,16 @@ use crate::restore::{Chosen, Destinations, Input, Options, restore_verified};
 use crate::usmt::StoreKind;
 
 pub(crate) fn run(args: &Extract, global: &Global, out: Out) -> Result<Exit> {
-    if let Some(container) = containers::find(&args.set, &args.inside, &args.logon, global, out)? {
+    let target = containers::find(&args.set, &args.inside, &args.logon, global, out)?;
+    if let Some(Target::Container(container)) = target {
         return inside::extract(&container, args, out);
     }
     if args.usmt.is_some() {
-        let what = "--usmt is for a compressed store, not for the files of a set";
+        let what = "--usmt is for a compressed store; the files here are plain ones";
         return Err(Failure::new(Exit::Usage, what, "Leave it out.").into());
+    }
+    if let Some(Target::Plain(store)) = target {
+        return plain::extract(&store, args, out);
     }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let name = set.display();

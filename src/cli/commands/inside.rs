@@ -82,43 +82,54 @@ pub(crate) fn extract(container: &Container, args: &Extract, out: Out) -> Result
     if let Some(failure) = encrypted(container, &records) {
         return Err(failure.into());
     }
-    let choice = match &args.of_user {
-        Some(user) => Choice::User(user.clone()),
-        None if args.paths.is_empty() => Choice::All,
-        None => Choice::Like(args.paths.iter().map(|path| Pattern::new(path)).collect()),
-    };
+    let choice = choice(args);
     let mut told = Told::new(container, out);
     let options = Options { replace: args.replace };
     let mut tell = |notice| match notice {
         Notice::Problem(problem) => told.problem(&problem),
-        Notice::Renamed { path, written } => {
-            out.event("renamed", &json!({"path": path, "written": written}));
-            out.result(&format!("  {path} is {written}"));
-        }
+        Notice::Renamed { path, written } => renamed(&path, &written, out),
     };
     let done = extract_container(&mut records, &choice, &args.to, options, out, &mut tell);
-    out.clear();
-    let done = match done {
-        Err(RestoreError::Cancelled) => {
-            return Err(Failure::new(
-                Exit::Interrupted,
-                "stopped before everything was extracted",
-                "Run the same command again. Files that were extracted completely stay.",
-            )
-            .into());
-        }
-        done => done?,
-    };
+    let done = ended(done, out)?;
     if let Some(error) = &done.unread {
         told.damage(&CONTAINER_UNREADABLE.at(&*container.display, error.to_string()));
     }
     told.catalog(records.is_whole(), done.has_catalog);
     let exit = told.finish();
     if done.chosen == 0 {
-        return Err(nothing(container, args, exit).into());
+        return Err(nothing(&container.display, args, exit).into());
     }
-    let is_all = summary(&done, &choice, exit == Exit::Done, out);
+    out.say("Permissions, times and attributes are not in the known part of the container.");
+    let is_all = summary(&done, &choice, exit == Exit::Done, true, out);
     Ok(if is_all { Exit::Done } else { Exit::Losses })
+}
+
+/// What the command line chooses.
+pub(super) fn choice(args: &Extract) -> Choice {
+    match &args.of_user {
+        Some(user) => Choice::User(user.clone()),
+        None if args.paths.is_empty() => Choice::All,
+        None => Choice::Like(args.paths.iter().map(|path| Pattern::new(path)).collect()),
+    }
+}
+
+pub(super) fn renamed(path: &str, written: &str, out: Out) {
+    out.event("renamed", &json!({"path": path, "written": written}));
+    out.result(&format!("  {path} is {written}"));
+}
+
+/// What was done, or why nothing was.
+pub(super) fn ended(done: Result<Extracted, RestoreError>, out: Out) -> Result<Extracted> {
+    out.clear();
+    match done {
+        Err(RestoreError::Cancelled) => Err(Failure::new(
+            Exit::Interrupted,
+            "stopped before everything was extracted",
+            "Run the same command again. Files that were extracted completely stay.",
+        )
+        .into()),
+        done => Ok(done?),
+    }
 }
 
 /// Opens a container and says what it is.
@@ -171,7 +182,8 @@ fn encrypted(container: &Container, records: &Records<'_>) -> Option<Failure> {
     ))
 }
 
-fn nothing(container: &Container, args: &Extract, exit: Exit) -> Failure {
+/// The error if nothing was chosen.
+pub(super) fn nothing(display: &str, args: &Extract, exit: Exit) -> Failure {
     let asked = match &args.of_user {
         Some(user) => format!("there are no files of {user} in this store"),
         None if args.paths.is_empty() => "there is no file in this store".to_owned(),
@@ -182,11 +194,17 @@ fn nothing(container: &Container, args: &Extract, exit: Exit) -> Failure {
     } else {
         (exit, "The store is damaged (see above): the file may be in a part that cannot be read.")
     };
-    Failure::new(exit, format!("{}: {asked}", container.display), action)
+    Failure::new(exit, format!("{display}: {asked}"), action)
 }
 
 /// Shows what was extracted; returns whether that is all that was asked for.
-fn summary(done: &Extracted, choice: &Choice, is_sound: bool, out: Out) -> bool {
+pub(super) fn summary(
+    done: &Extracted,
+    choice: &Choice,
+    is_sound: bool,
+    has_checksums: bool,
+    out: Out,
+) -> bool {
     let missing: Vec<&str> = match choice {
         Choice::Like(patterns) => {
             let pairs = patterns.iter().zip(&done.met);
@@ -207,8 +225,9 @@ fn summary(done: &Extracted, choice: &Choice, is_sound: bool, out: Out) -> bool 
         }),
     );
     let is_all = is_sound && done.losses == 0 && missing.is_empty() && done.unread.is_none();
+    let checked = if has_checksums { "; checksums (Adler-32) compared" } else { "" };
     out.result(&format!(
-        "{}: {}, {}; checksums (Adler-32) compared",
+        "{}: {}, {}{checked}",
         if is_all { "Extracted" } else { "EXTRACTED WITH LOSSES" },
         units::count(done.files, "file", "files"),
         units::bytes(done.bytes),
@@ -235,7 +254,10 @@ fn summary(done: &Extracted, choice: &Choice, is_sound: bool, out: Out) -> bool 
         let files = units::count(done.without_data, "record", "records");
         out.result(&format!("  {files} without data: extracted as empty files (inferred)"));
     }
-    out.say("Permissions, times and attributes are not in the known part of the container.");
+    if done.links > 0 {
+        let links = units::count(done.links, "link or junction", "links and junctions");
+        out.result(&format!("  {links} not extracted: the data is elsewhere"));
+    }
     is_all
 }
 
@@ -296,7 +318,7 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn new(container: &'a Container, out: Out) -> Self {
-        let mut told = Self { container, out, problems: 0, is_damaged: false };
+        let mut told = Self { container, out, problems: 0, is_damaged: container.is_damaged };
         for finding in &container.findings {
             told.damage(finding);
         }

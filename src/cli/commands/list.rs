@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 
-use super::inside;
+use super::{inside, plain};
 use crate::cli::args::{Global, List};
+use crate::cli::containers::Target;
 use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::{containers, sets, sources};
@@ -17,8 +18,10 @@ use crate::set::format::manifest::{Line, Member, MemberKind};
 use crate::usmt::StoreKind;
 
 pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
-    if let Some(container) = containers::find(&args.set, &args.inside, &args.logon, global, out)? {
-        return inside::list(&container, out);
+    match containers::find(&args.set, &args.inside, &args.logon, global, out)? {
+        Some(Target::Container(container)) => return inside::list(&container, out),
+        Some(Target::Plain(store)) => return plain::list(&store, out),
+        None => {}
     }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let rescue = set.rescue();

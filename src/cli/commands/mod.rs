@@ -6,6 +6,7 @@ pub(crate) mod inside;
 pub(crate) mod list;
 pub(crate) mod loadstate;
 pub(crate) mod offload;
+pub(crate) mod plain;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod seal;

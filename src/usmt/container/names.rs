@@ -50,6 +50,12 @@ impl Place {
         is_profile.then(|| user.to_string_lossy())
     }
 
+    /// The names from the drive's letter on.
+    pub fn path(&self) -> Vec<NtName> {
+        let drive = NtName::from(&*self.drive.to_string());
+        std::iter::once(drive).chain(self.names.iter().cloned()).collect()
+    }
+
     /// The path in Windows: `C:\Users\alice\a.txt`.
     pub fn windows_path(&self) -> String {
         let names: Vec<String> = self.names.iter().map(NtName::to_string_lossy).collect();
