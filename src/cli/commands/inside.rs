@@ -387,6 +387,10 @@ fn with_usmtutils(container: &Container, folder: &Path, args: &Extract, out: Out
         replace: args.replace,
     };
     out.stage(Stage::Restore, &container.display);
+    std::fs::create_dir_all(&to).map_err(|error| {
+        let what = format!("{}: the folder cannot be made: {error}", to.display());
+        Failure::new(Exit::Destination, what, "Check the path, and that you may write there.")
+    })?;
     let before = count(&to);
     let code = match program.extract(&what, out) {
         Ok(Some(code)) => code,
