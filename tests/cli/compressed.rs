@@ -298,7 +298,12 @@ fn plain_stores_are_listed_and_extracted_too() {
                     continue;
                 }
                 let at = renamed.get(&windows).cloned().unwrap_or(format!("{drive}/{path}"));
-                let hash = support::program::sha256_of(&out.path().join(&at));
+                if at.len() > 3500 {
+                    continue; // too long to open by its whole path here
+                }
+                let written = out.path().join(&at);
+                assert!(written.is_file(), "{}: {} bytes: {at}", fixture.name, at.len());
+                let hash = support::program::sha256_of(&written);
                 assert_eq!(hash, file.sha256, "{}: {windows}", fixture.name);
             }
         }
