@@ -214,8 +214,12 @@ impl SingleFiles {
     }
 
     fn folded(&self, at: &[NtName]) -> u64 {
-        let lower: Vec<_> = at.iter().map(|n| n.to_string_lossy().to_lowercase()).collect();
-        self.hasher.hash_one(lower)
+        let lower = |name: &NtName| match name.as_str() {
+            Some(text) => text.to_lowercase().into_bytes(),
+            // Lone surrogates have no case, and are not all the same.
+            None => name.as_wtf8().to_vec(),
+        };
+        self.hasher.hash_one(at.iter().map(lower).collect::<Vec<_>>())
     }
 }
 

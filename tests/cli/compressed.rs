@@ -516,11 +516,16 @@ fn sectors_that_ddrescue_did_not_read_are_given_as_the_reason() {
         at..at + 512
     };
     let (data, header) = (span(PNG, 10_000), span(TODO, 0));
-    let mut map = format!("0x0 +\n0x0 {:#x} +\n", data.start);
-    map += &format!("{:#x} 0x200 -\n", data.start);
-    map += &format!("{:#x} {:#x} +\n", data.end, header.start - data.end);
-    map += &format!("{:#x} 0x200 -\n", header.start);
-    map += &format!("{:#x} {:#x} +\n", header.end, bytes.len() - header.end);
+    let map = format!(
+        "0x0 +\n0x0 {:#x} +\n{:#x} 0x200 -\n{:#x} {:#x} +\n{:#x} 0x200 -\n{:#x} {:#x} +\n",
+        data.start,
+        data.start,
+        data.end,
+        header.start - data.end,
+        header.start,
+        header.end,
+        bytes.len() - header.end
+    );
     fs::write(scratch.path().join("disk.img.map"), map).unwrap();
     bytes[data].fill(0);
     bytes[header].fill(0);
