@@ -209,7 +209,7 @@ codes! {
         "Rescue it. Run usmtutils /verify on a PC that has USMT.";
     CONTAINER_DAMAGED = "container-damaged", Damage, Quick,
         "loadstate very probably stops there, or skips that file (inferred).",
-        "Run usmtutils /verify on it, on a PC that has USMT.";
+        "Save what can be read: lifeboat extract. Run usmtutils /verify on a PC that has USMT.";
     CONTAINER_NO_CATALOG = "container-no-catalog", Damage, Quick,
         "A piece may be missing. Without the catalog, loadstate cannot use the store (inferred).",
         "Look for USMT.MIG01, USMT.MIG02 ... on other volumes.";

@@ -4,17 +4,25 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 
-use crate::cli::args::List;
+use super::{inside, plain};
+use crate::cli::args::{Global, List};
+use crate::cli::containers::Target;
 use crate::cli::exit::Exit;
 use crate::cli::output::Out;
-use crate::cli::{sets, sources};
+use crate::cli::{containers, sets, sources};
 use crate::model::advice::Advice as _;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
 use crate::set::format::manifest::{Line, Member, MemberKind};
+use crate::usmt::StoreKind;
 
-pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
+pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
+    match containers::find(&args.set, &args.inside, &args.logon, global, out)? {
+        Some(Target::Container(container)) => return inside::list(&container, out),
+        Some(Target::Plain(store)) => return plain::list(&store, out),
+        None => {}
+    }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let rescue = set.rescue();
     out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
@@ -61,6 +69,9 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
         units::bytes(rescue.totals.bytes),
         units::count(rescue.totals.losses, "loss", "losses"),
     ));
+    if rescue.store_kind() == Some(StoreKind::Compressed) {
+        out.say("USMT.MIG has the files of the store: lifeboat list SET --inside");
+    }
     Ok(exit)
 }
 

@@ -1,5 +1,7 @@
 //! `lifeboat verify`.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -53,8 +55,8 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
     let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
     let mut damaged = volumes >= Some(Severity::Damage);
     let usmtutils = Usmtutils::find(args.usmt.as_deref());
-    if args.usmt.is_some() && usmtutils.is_none() {
-        return Err(no_usmtutils(args).into());
+    if let Some(folder) = args.usmt.as_deref().filter(|_| usmtutils.is_none()) {
+        return Err(no_usmtutils(folder).into());
     }
     detect::show_machine(found, out);
     for store in &stores {
@@ -121,8 +123,8 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
     }
 }
 
-fn no_usmtutils(args: &Verify) -> Failure {
-    let dir = args.usmt.clone().unwrap_or_default();
+/// The error if usmtutils is not in the folder of `--usmt`.
+pub(crate) fn no_usmtutils(dir: &Path) -> Failure {
     if cfg!(windows) {
         let what = format!("there is no usmtutils.exe in {}", dir.display());
         Failure::new(Exit::Usage, what, "Give the folder that has it, or leave out --usmt.")
