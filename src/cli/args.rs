@@ -279,6 +279,10 @@ pub struct Offload {
     /// is the whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     pub path: Vec<String>,
+    /// Recover deleted files too: below deleted in the set, each with how sure it is.
+    /// Without a store: the files of deleted stores
+    #[arg(long)]
+    pub deleted: bool,
     #[command(flatten)]
     pub search: Search,
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST

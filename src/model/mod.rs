@@ -10,6 +10,7 @@ pub mod loss;
 pub mod metadata;
 pub mod monitor;
 pub mod name;
+pub mod recovered;
 pub mod secret;
 pub(crate) mod text;
 pub mod units;

@@ -53,7 +53,7 @@ impl Chosen {
             if by.is_empty() && !chosen.paths.is_empty() {
                 continue;
             }
-            count(&mut totals, &member);
+            totals.count(&member);
             if let Some(target) = &member.link_to
                 && !chosen.takes(target)
             {
@@ -160,18 +160,6 @@ impl Chosen {
     fn leads_to_chosen(&self, path: &str) -> bool {
         self.paths.iter().any(|chosen| is_at_or_below(chosen, path))
     }
-}
-
-fn count(totals: &mut Totals, member: &Member) {
-    match member.kind {
-        MemberKind::File => totals.files += 1,
-        MemberKind::Directory => totals.directories += 1,
-        MemberKind::Link => totals.links += 1,
-    }
-    let streams = member.data.iter().chain(member.streams.iter().map(|stream| &stream.data));
-    totals.bytes = streams.fold(totals.bytes, |sum, data| sum.saturating_add(data.size));
-    totals.streams += member.streams.len() as u64;
-    totals.losses += member.losses.len() as u64;
 }
 
 /// `C/StateStore/USMT/File/C$/Users/alice`, and `C/Users/alice`, for that path or
