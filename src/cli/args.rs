@@ -382,6 +382,10 @@ pub struct Restore {
     /// Replace an existing store, and keep it under another name
     #[arg(long)]
     pub replace: bool,
+    /// Restore the recovered deleted files too: to their old paths, or beside what
+    /// is there. If the store is there already, only they are restored
+    #[arg(long, conflicts_with_all = ["part", "replace"])]
+    pub deleted: bool,
     #[command(flatten)]
     pub logon: Logon,
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Bytes, Input, Ordered};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
+use crate::set::format::names::DELETED;
 use crate::set::format::rescue::{Part, Rescue, What};
 use crate::set::read::reader::{InOrder, SetReader};
 
@@ -76,6 +77,71 @@ impl Chosen {
     pub fn part(set: SetReader, drive: &str) -> Result<Self, SetError> {
         let mut chosen = Self::new(set, &[drive])?;
         chosen.rescue.parts.retain(|part| part.drive == drive);
+        Ok(chosen)
+    }
+
+    /// Everything but the deleted files that were recovered.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn without_recovered(set: SetReader) -> Result<Self, SetError> {
+        let drives: Vec<String> =
+            set.rescue().parts.iter().map(|part| part.drive.clone()).collect();
+        // No paths would select everything.
+        let drives = if drives.is_empty() { vec!["/".into()] } else { drives };
+        let mut chosen = Self::new(set, &drives)?;
+        chosen.missing = Vec::new();
+        Ok(chosen)
+    }
+
+    /// The deleted files that were recovered, at the paths that they had: `deleted/C/Users`
+    /// becomes `C/Users`.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub(super) fn recovered(set: SetReader) -> Result<Self, SetError> {
+        let mut drives: Vec<String> = Vec::new();
+        for line in set.lines()? {
+            let member = match line {
+                Ok(Line::Member(member)) => member,
+                Ok(_) | Err(SetError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(below) = member.path.strip_prefix(DELETED) else { continue };
+            let drive = below.strip_prefix('/').and_then(|below| below.split('/').next());
+            if let Some(drive) = drive.filter(|drive| !drives.iter().any(|known| known == drive)) {
+                drives.push(drive.to_owned());
+            }
+        }
+        let old = |drive: &String| format!("{DELETED}/{drive}");
+        // No paths would select everything.
+        let paths = drives.iter().map(old).collect::<Vec<_>>();
+        let paths = if paths.is_empty() { vec!["/".into()] } else { paths };
+        let mut chosen = Self::new(set, &paths)?;
+        let part = |drive: &String| {
+            let known = chosen.rescue.parts.iter().find(|part| part.drive == *drive);
+            Part {
+                drive: drive.clone(),
+                path: String::new(),
+                role: "folder".to_owned(),
+                skipped: Vec::new(),
+                ..known.cloned().unwrap_or_else(|| Part {
+                    drive: String::new(),
+                    drive_from: "the paths of the deleted files".to_owned(),
+                    path: String::new(),
+                    role: String::new(),
+                    skipped: Vec::new(),
+                    volume_serial: None,
+                    volume_label: String::new(),
+                    file_system: "NTFS".to_owned(),
+                    via: "raw".to_owned(),
+                })
+            }
+        };
+        chosen.rescue.parts = drives.iter().map(part).collect();
+        chosen.rescue.what = What::Folder;
+        chosen.missing = Vec::new();
+        chosen.moves = drives.iter().map(|drive| (old(drive), drive.clone())).collect();
         Ok(chosen)
     }
 

@@ -36,8 +36,8 @@ use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, Comparison, DeletedFile, EfsData, File, FileAttribute, Folder,
-    Kind, Reattached, Security, WofData, compare, entry_flag, is_lost_folder, kind_of,
-    list_deleted, of_volume, reattach, sweep, why_only_a_name, Trust,
+    Kind, Reattached, Security, Trust, WofData, compare, entry_flag, is_lost_folder, kind_of,
+    list_deleted, of_volume, reattach, sweep, why_only_a_name,
 };
 
 /// Reparse data is 16 KiB at most (MS-FSCC 2.1.2); EAs and descriptors 64 KiB.

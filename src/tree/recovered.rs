@@ -88,7 +88,10 @@ impl RecoveredTree {
     /// The folders of the drives.
     pub fn drives(&self) -> Vec<NtPath> {
         let root = self.items.first().map(|root| &root.children);
-        root.into_iter().flatten().map(|(_, entry)| NtPath::root().join(entry.name.clone())).collect()
+        root.into_iter()
+            .flatten()
+            .map(|(_, entry)| NtPath::root().join(entry.name.clone()))
+            .collect()
     }
 
     fn put(&mut self, top: usize, volume: usize, file: DeletedFile) {

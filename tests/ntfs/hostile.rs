@@ -196,7 +196,7 @@ fn a_volume_built_byte_by_byte_is_read() {
     let wrong = support::damage::index_findings(&tree);
     assert!(wrong.iter().all(|finding| finding.path != "USMT/folder"), "{wrong:?}");
     let deleted = tree.deleted(&|_| true, &Silent).unwrap();
-    let deleted: Vec<_> = deleted.iter().map(|f| (f.path.to_string(), f.readable)).collect();
+    let deleted: Vec<_> = deleted.iter().map(|f| (f.path().to_string(), f.readable)).collect();
     assert_eq!(deleted, [("USMT/gone".to_owned(), Readable::Part(512))]);
 }
 

@@ -176,7 +176,15 @@ pub(crate) fn list(
     };
     let missing = parents.into_iter().filter(|parent| is_missing(&folders, *parent)).collect();
     let mut above = Above { folders: &folders, slack: Slack::default(), last: None };
-    let slack = slack::search(volume, &folders, live, &missing, &|folder| above.path(folder), wanted, monitor)?;
+    let slack = slack::search(
+        volume,
+        &folders,
+        live,
+        &missing,
+        &|folder| above.path(folder),
+        wanted,
+        monitor,
+    )?;
     above.slack = slack;
     let mut found = Vec::new();
     let mut claims = Claims::default();

@@ -30,6 +30,8 @@ const MAX_NAMES: usize = 100_000;
 /// Folders that exist are searched for the names of lost ones down to this depth, beside those
 /// that are asked for: stores are near the root.
 const SHALLOW: usize = 2;
+/// Where the attributes of a record begin at the earliest.
+const FIRST_ATTRIBUTE: usize = 0x28;
 /// The directory bit in the attributes of `$FILE_NAME`.
 const IS_DIRECTORY: u32 = 0x1000_0000;
 
@@ -153,7 +155,16 @@ fn leftovers(
         if let Some(bytes) = u32_at(root, 8).and_then(|n| usize::try_from(n).ok()) {
             block_bytes = bytes;
         }
-        scan(root.get(0x10..).unwrap_or_default(), folder, is_live, volume.records(), found);
+    }
+    // A small index is in the record itself, and what it lost may be anywhere in that.
+    let (mut bytes, at) = volume.read_record(number)?;
+    if fixup::apply(&mut bytes, at, WHAT).is_ok() {
+        entries_from(
+            bytes.get(FIRST_ATTRIBUTE..).unwrap_or_default(),
+            folder,
+            volume.records(),
+            found,
+        );
     }
     if !block_bytes.is_power_of_two() || !(512..=65_536).contains(&block_bytes) {
         return Ok(());
@@ -188,8 +199,13 @@ fn scan(bytes: &[u8], folder: FileRef, is_counted: bool, records: u64, found: &m
     if at > bytes.len() {
         return;
     }
-    // Entries are in steps of 8, from the header's own on.
     at = at.next_multiple_of(8);
+    entries_from(bytes.get(at..).unwrap_or_default(), folder, records, found);
+}
+
+/// The entries among these bytes, which may begin at every eighth byte.
+fn entries_from(bytes: &[u8], folder: FileRef, records: u64, found: &mut Vec<Found>) {
+    let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 0x52) {
         match entry(rest, folder, records) {
             Some((entry, length)) if found.len() < MAX_NAMES => {

@@ -111,8 +111,7 @@ pub(crate) fn recovered(all: Vec<DeletedOn>, monitor: &dyn Monitor) -> Option<Pl
 
 /// Whether these names begin with those, without regard to the case of ASCII letters.
 fn starts_with(names: &[NtName], first: &[NtName]) -> bool {
-    let is_same =
-        |(a, b): (&NtName, &NtName)| a.as_wtf8().eq_ignore_ascii_case(b.as_wtf8());
+    let is_same = |(a, b): (&NtName, &NtName)| a.as_wtf8().eq_ignore_ascii_case(b.as_wtf8());
     names.len() >= first.len() && names.iter().zip(first).all(is_same)
 }
 

@@ -182,15 +182,7 @@ struct Left {
 
 impl Left {
     fn new(inner: Box<dyn Stream>, cluster: u64, zeros: Vec<(u64, u64)>) -> Self {
-        Self {
-            inner,
-            holes: Vec::new(),
-            cluster,
-            zeros,
-            position: 0,
-            is_zero: true,
-            zero_bytes: 0,
-        }
+        Self { inner, holes: Vec::new(), cluster, zeros, position: 0, is_zero: true, zero_bytes: 0 }
     }
 
     fn see(&mut self, mut bytes: &[u8]) {
@@ -208,8 +200,8 @@ impl Left {
             }
             self.is_zero &= own.iter().all(|byte| *byte == 0);
             self.position += length as u64;
-            let is_end = self.position.is_multiple_of(self.cluster)
-                || self.position == self.inner.len();
+            let is_end =
+                self.position.is_multiple_of(self.cluster) || self.position == self.inner.len();
             if is_end && self.is_zero && !self.is_meant(start) {
                 self.zero_bytes += self.position - start;
             }
@@ -312,9 +304,12 @@ mod tests {
     fn sparse_ranges_are_counted_by_whole_units_in_compressed_streams() {
         use crate::ntfs::ondisk::runs::Run;
         let mut runs = RunList::default();
-        for (clusters, place) in
-            [(4, Place::Cluster(9)), (12, Place::Sparse), (16, Place::Sparse), (1, Place::Cluster(1))]
-        {
+        for (clusters, place) in [
+            (4, Place::Cluster(9)),
+            (12, Place::Sparse),
+            (16, Place::Sparse),
+            (1, Place::Cluster(1)),
+        ] {
             assert!(runs.push(Run { clusters, place }));
         }
         assert_eq!(zeros(&runs, 16, 10), [(160, 320)]);
