@@ -12,22 +12,26 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lifeboat::destination::Missing;
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::health::Check;
 use lifeboat::model::loss::LossKind;
-use lifeboat::model::monitor::Silent;
+use lifeboat::model::monitor::{Monitor, Progress, Silent, Stage};
+use lifeboat::model::name::NtPath;
 use lifeboat::model::recovered::{Certainty, RecoveredCount};
 use lifeboat::offload::OffloadRequest;
+use lifeboat::set::error::SetError;
 use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::format::manifest::Member;
 use lifeboat::set::format::rescue::EndState;
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::write::level::Level;
 use lifeboat::set::write::parts::{FolderPath, folders};
+use lifeboat::set::write::writer::Outcome;
+use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use lifeboat::usmt::{Machine, StoreVolume, find_stores};
 use lifeboat_maker::deleter::Records;
@@ -150,28 +154,38 @@ fn volume(tree: NtfsTree) -> [StoreVolume; 1] {
     }]
 }
 
-/// The members below `deleted/C/`, by path.
-fn recover(image: &Image, is_store: bool) -> (BTreeMap<String, Member>, RecoveredCount) {
+/// Saves the store, or the whole volume, with its deleted files.
+fn offload(
+    image: &Image,
+    to: &DirectoryDestination,
+    is_store: bool,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, SetError> {
     let tree = NtfsTree::open(image.device(), "disk".into(), &Silent).unwrap();
     let volumes = volume(tree);
-    let scratch = tempfile::tempdir().unwrap();
-    let to = Arc::new(DirectoryDestination::open(scratch.path(), Missing::Make).unwrap());
     let request = OffloadRequest {
         level: Level::Fixed(1),
+        frame_bytes: Some(16 << 10),
         read_back: false,
         deleted: true,
         ..OffloadRequest::default()
     };
     let machine = Machine::default();
-    let saved = if is_store {
+    if is_store {
         let (stores, _) = find_stores(&volumes, &Silent);
-        request.save_store(&stores[0], &machine, &Check::default(), &*to, &Silent)
+        request.save_store(&stores[0], &machine, &Check::default(), to, monitor)
     } else {
         let root = [FolderPath::parse("\\").unwrap()];
         let (mut sets, _) = folders(&root, &volumes);
-        request.save_folders(sets.remove(0), &machine, &*to, &Silent)
-    };
-    let saved = saved.unwrap();
+        request.save_folders(sets.remove(0), &machine, to, monitor)
+    }
+}
+
+/// The members below `deleted/C/`, by path.
+fn recover(image: &Image, is_store: bool) -> (BTreeMap<String, Member>, RecoveredCount) {
+    let scratch = tempfile::tempdir().unwrap();
+    let to = Arc::new(DirectoryDestination::open(scratch.path(), Missing::Make).unwrap());
+    let saved = offload(image, &to, is_store, &Silent).unwrap();
     assert_ne!(saved.rescue.end_state, EndState::Saved, "recovered is never saved");
     assert!(saved.rescue.parts.iter().all(|part| part.drive == "C"), "no part of the store");
     let count = saved.rescue.totals.recovered.unwrap_or_default();
@@ -274,5 +288,158 @@ fn every_file_that_is_called_sure_has_its_old_bytes() {
         assert!(count.sure > 10 * seeds, "{count:?}");
         assert!(count.unproven > seeds && count.part > seeds / 2, "{count:?}");
         assert!(count.overwritten > seeds, "{count:?}");
+    }
+}
+
+/// Stops the copy once so many bytes were read.
+struct StopAt {
+    bytes: u64,
+    copies: AtomicBool,
+    stops: AtomicBool,
+}
+
+impl Monitor for StopAt {
+    fn stage(&self, stage: Stage, _on: &str) {
+        self.copies.store(stage == Stage::Copy, Ordering::Relaxed);
+    }
+    fn progress(&self, progress: Progress) {
+        if self.copies.load(Ordering::Relaxed) && progress.bytes >= self.bytes {
+            self.stops.store(true, Ordering::Relaxed);
+        }
+    }
+    fn is_cancelled(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn an_interrupted_recovery_resumes_and_ends_as_an_unbroken_one() {
+    need!("fuse");
+    let (image, _) = scene(7);
+    let scratch = tempfile::tempdir().unwrap();
+    let dest = |name: &str| {
+        Arc::new(DirectoryDestination::open(&scratch.path().join(name), Missing::Make).unwrap())
+    };
+    let to = dest("unbroken");
+    let unbroken = offload(&image, &to, true, &Silent).unwrap();
+    let set = |to: &Arc<DirectoryDestination>, name: &str| {
+        SetReader::open(Arc::clone(to) as Arc<_>, name).unwrap()
+    };
+    let members = members::of(&set(&to, &unbroken.set));
+    let store = fs::read(scratch.path().join("unbroken").join(&unbroken.set).join("store.tar.zst"));
+    let store = store.unwrap();
+    let bytes = unbroken.rescue.totals.bytes;
+    let mut resumed = 0;
+    for part in 1..8 {
+        let stop = StopAt {
+            bytes: bytes * part / 8,
+            copies: AtomicBool::new(false),
+            stops: AtomicBool::new(false),
+        };
+        let (name, to) = (format!("broken {part}"), dest(&format!("broken {part}")));
+        let broken = offload(&image, &to, true, &stop);
+        assert!(matches!(broken, Err(SetError::Cancelled { .. })), "{part}");
+        let done = offload(&image, &to, true, &Silent).unwrap();
+        resumed += u64::from(done.resumed_frames > 0);
+        assert_eq!(done.rescue.totals, unbroken.rescue.totals, "{part}");
+        assert_eq!(members::of(&set(&to, &done.set)), members, "{part}");
+        let again = fs::read(scratch.path().join(name).join(&done.set).join("store.tar.zst"));
+        assert!(again.unwrap() == store, "{part}: other bytes");
+    }
+    assert!(resumed > 3, "{resumed} were resumed");
+}
+
+/// An SSD that was told to forget (TRIM) returns zeros, and the records know nothing of it.
+#[test]
+fn clusters_that_read_as_zeros_are_not_sure() {
+    need!("fuse");
+    let image = Image::make(16 << 20, &["-c", "4096"]);
+    let mut truth = Truth::default();
+    image.fill(RW, |root| {
+        let path = format!("{USERS}/alice/erased.docx");
+        truth.write(root, &path, &noise(1, 50_000));
+        truth.write(root, &format!("{USERS}/alice/kept.docx"), &noise(2, 50_000));
+        truth.write(root, "StateStore/USMT/catalog.mig", &noise(3, 100));
+        truth.write(root, "StateStore/USMT/MIGSTATE.DAT", &noise(4, 100));
+    });
+    let sound = fs::read(image.path()).unwrap();
+    image.fill(RW, |root| fs::remove_dir_all(root.join(USERS)).unwrap());
+    let erased = noise(1, 50_000);
+    let at = sound.windows(64).position(|bytes| *bytes == erased[4096..4160]).unwrap();
+    image.overwrite(at as u64, &[0; 4096]);
+    let (found, count) = recover(&image, true);
+    let erased = &found[&format!("{USERS}/alice/erased.docx")];
+    assert_eq!(erased.certainty(), Some(Certainty::Unproven));
+    let why = &erased.losses[0].detail;
+    assert!(why.contains("4096 of its bytes read as zeros") && why.contains("TRIM"), "{why}");
+    assert_eq!((count.sure, count.unproven), (1, 1), "{count:?}");
+    assert_eq!(lies(&found, &truth), [""; 0]);
+}
+
+/// A volume that was not closed: its bitmap may be older than its files.
+#[test]
+fn nothing_is_sure_on_a_volume_that_was_not_closed() {
+    need!("fuse");
+    let (image, _) = scene(2);
+    let volume = fs::read(image.path()).unwrap();
+    // The dirty flag in the record of $Volume (MS: VOLUME_INFORMATION, 0x70).
+    let name: Vec<u8> = "Lifeboat test".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let at = volume.windows(name.len()).position(|bytes| bytes == name).unwrap();
+    let record = at / 1024 * 1024;
+    let information = (record..record + 1024)
+        .step_by(8)
+        .find(|at| volume[*at..*at + 4] == [0x70, 0, 0, 0])
+        .unwrap();
+    let value = information + usize::from(volume[information + 0x14]);
+    image.overwrite(value as u64 + 10, &[volume[value + 10] | 1]);
+    let (_, count) = recover(&image, true);
+    assert!(count.sure == 0 && count.unproven > 10, "{count:?}");
+}
+
+/// The record of a deleted folder is used again: its name stands in the slack of the index above.
+#[test]
+fn a_lost_folder_has_its_name_from_index_slack() {
+    need!("fuse");
+    let image = Image::make(16 << 20, &["-c", "4096"]);
+    let mut truth = Truth::default();
+    image.fill(RW, |root| {
+        for i in 0..40 {
+            let path = format!("{USERS}/a user with a name of some length {i:02}/letter.docx");
+            truth.write(root, &path, &noise(i, 9000));
+        }
+        truth.write(root, "StateStore/USMT/catalog.mig", &noise(3, 100));
+        truth.write(root, "StateStore/USMT/MIGSTATE.DAT", &noise(4, 100));
+    });
+    image.fill(RW, |root| {
+        for i in 30..40 {
+            let user = format!("a user with a name of some length {i:02}");
+            fs::remove_dir_all(root.join(USERS).join(user)).unwrap();
+        }
+    });
+    // A few records of folders and files are used again.
+    image.fill(RW, |root| {
+        for i in 0..7 {
+            fs::write(root.join(format!("new {i}")), "in its record").unwrap();
+        }
+    });
+    let tree = NtfsTree::open(image.device(), "disk".into(), &Silent).unwrap();
+    let below = |path: &NtPath| path.to_string().starts_with("StateStore/");
+    let found = tree.deleted(&below, &Silent).unwrap();
+    let letters = |is_only_a_name: bool| {
+        let files = found.iter().filter(|file| !file.is_directory);
+        files.filter(|file| file.is_name_only == is_only_a_name).count()
+    };
+    let folders: std::collections::BTreeSet<_> =
+        found.iter().filter(|file| file.is_directory).map(|file| file.record).collect();
+    let lost = found
+        .iter()
+        .filter(|file| !file.is_directory && !file.is_name_only)
+        .map(|file| file.folder.to_string())
+        .filter(|folder| !found.iter().any(|f| f.is_directory && f.path().to_string() == *folder))
+        .count();
+    println!("{} letters, {lost} of lost folders, {} folders", letters(false), folders.len());
+    assert!(lost > 0, "no folder was named from slack");
+    for file in found.iter().filter(|file| !file.is_directory) {
+        assert!(truth.0.contains_key(&file.path().to_string()), "{}", file.path());
     }
 }

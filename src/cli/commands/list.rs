@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
 use crate::model::advice::Advice as _;
+use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
@@ -61,6 +62,13 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
         units::bytes(rescue.totals.bytes),
         units::count(rescue.totals.losses, "loss", "losses"),
     ));
+    if let Some(recovered) = totals.recovered {
+        out.say(&format!(
+            "{} recovered: {}",
+            units::count(recovered.files, "deleted file", "deleted files"),
+            recovered.words()
+        ));
+    }
     Ok(exit)
 }
 
@@ -79,6 +87,10 @@ fn show(member: &Member, out: Out) {
         out.result(&format!("{:20} {size:>15} {}:{}", "", member.path, stream.name));
     }
     for loss in &member.losses {
-        out.result(&format!("{:20} {:>15} {}", "", "LOST:", loss.detail));
+        let label = match &member.recovered {
+            Some(_) if LossKind::of_name(&loss.kind) == LossKind::Recovered => "RECOVERED:",
+            _ => "LOST:",
+        };
+        out.result(&format!("{:20} {label:>15} {}", "", loss.detail));
     }
 }

@@ -10,6 +10,7 @@ use super::jobs::{self, Checked, Done, Found, LockedVolume, Order, Saved, Seen};
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
 use crate::disk::bitlocker::{VolumeKey, group_hint};
+use crate::model::recovered::RecoveredCount;
 
 /// The pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,6 +134,8 @@ pub(super) struct App {
     pub(super) saved: Saved,
     /// Whether the running job was asked to stop.
     pub(super) stopping: bool,
+    /// Whether deleted files are recovered too, if there are any.
+    pub(super) recover: bool,
 }
 
 impl App {
@@ -160,7 +163,15 @@ impl App {
             checked: None,
             saved: Saved::default(),
             stopping: false,
+            recover: true,
         }
+    }
+
+    /// Files that were deleted from the stores to save.
+    pub(super) fn deleted(&self) -> RecoveredCount {
+        let mut count = RecoveredCount::default();
+        self.left().for_each(|(_, seen)| count.join(&seen.deleted));
+        count
     }
 
     /// The stores to save, with their numbers.
@@ -465,6 +476,7 @@ impl App {
         match key {
             Key::Esc => self.page = Page::Form,
             Key::Stop => self.question = Some(Question::Quit),
+            Key::Char('d' | 'D') => self.recover = !self.recover,
             Key::Enter => {
                 if let (Some(found), Some(to)) = (&self.found, &self.checked) {
                     let stores = self
@@ -474,6 +486,7 @@ impl App {
                         stores: stores.collect(),
                         machine: found.machine.clone(),
                         closed: found.closed.clone(),
+                        deleted: self.recover && self.deleted().files > 0,
                         to: to.clone(),
                     };
                     self.page = Page::Saving;
