@@ -65,9 +65,12 @@ impl Records {
     /// that to one freed record with data in clusters, the `nth`; false if there is none.
     pub fn empty_one(&self, volume: &mut [u8], nth: usize) -> bool {
         let mut left = nth;
-        for at in self.records.keys() {
+        for (at, before) in &self.records {
             let Some(record) = volume.get_mut(*at..at + RECORD) else { continue };
-            if !record.starts_with(b"FILE") || in_use(record) {
+            // Not the record of a later file: its runs are what shows that it had clusters of
+            // others, and if they are gone, nothing on the volume shows it.
+            let is_first = number(record, SEQUENCE, 2) == number(before, SEQUENCE, 2) + 1;
+            if !record.starts_with(b"FILE") || in_use(record) || !is_first {
                 continue;
             }
             let Some(data) = data_in_clusters(record) else { continue };
