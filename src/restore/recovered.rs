@@ -90,43 +90,38 @@ impl Beside<'_> {
         let Some(own) = member.exact_path() else { return };
         let path = self.new_path(&own);
         let Ok((drive, below)) = names::split(&path) else { return };
-        let mut kind = |name: Option<NtName>| {
-            let below = match name {
-                Some(name) => below.parent().unwrap_or_default().join(name),
-                None => below.clone(),
-            };
-            let (root, at) = places.find(&drive, &below)?;
-            let opened = places.roots.get_mut(root)?;
-            Some((opened.root.kind(&at).ok()?, root, at))
+        let (Some(name), Some(above)) = (below.file_name().cloned(), below.parent()) else {
+            return; // a drive
         };
-        let Some((there, root, at)) = kind(None) else { return };
-        if at.is_empty() {
-            return;
-        }
-        match (there, member.kind) {
-            (None, _) => return,
-            (Some(Kind::Folder), MemberKind::Directory) => {
+        for number in 0..MAX_TRIES {
+            let name = beside(&name, number);
+            let Some((root, at)) = places.find(&drive, &above.join(name.clone())) else { return };
+            let Some(opened) = places.roots.get_mut(root) else { return };
+            let Ok(there) = opened.root.kind(&at) else { return };
+            let is_here_already = match (there, member.kind) {
+                (Some(Kind::Folder), MemberKind::Directory) => true,
+                (Some(Kind::File), MemberKind::File) => {
+                    // An earlier run has restored it.
+                    opened.root.open_file(&at).is_ok_and(|file| is_same(file, member))
+                }
+                _ => false,
+            };
+            if is_here_already && number == 0 {
                 self.there.insert(own);
                 return;
             }
-            _ => {}
+            if is_here_already || there.is_none() {
+                if number > 0 {
+                    let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+                    let new = [path.get(..end).unwrap_or_default(), name.as_wtf8()].concat();
+                    if is_here_already {
+                        self.there.insert(own.clone());
+                    }
+                    self.renamed.insert(own, new);
+                }
+                return;
+            }
         }
-        let Some(name) = below.file_name().cloned() else { return };
-        let free = (1..MAX_TRIES)
-            .map(|number| beside(&name, number))
-            .find(|name| matches!(kind(Some(name.clone())), Some((None, ..))));
-        if let Some(opened) = places.roots.get_mut(root)
-            && there == Some(Kind::File)
-            && opened.root.open_file(&at).is_ok_and(|file| is_same(file, member))
-        {
-            // An earlier run has restored it.
-            self.there.insert(own);
-            return;
-        }
-        let Some(free) = free else { return };
-        let above = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let new = [path.get(..above).unwrap_or_default(), free.as_wtf8()].concat();
-        self.renamed.insert(own, new);
     }
 
     /// The path of a member, below a folder that was renamed.
@@ -162,12 +157,13 @@ fn is_same(mut file: std::fs::File, member: &Member) -> bool {
     }
 }
 
-/// `letter (recovered).docx`, `letter (recovered 2).docx`.
+/// `letter.docx` for 0, then `letter (recovered).docx`, `letter (recovered 2).docx`.
 fn beside(name: &NtName, number: u32) -> NtName {
     let bytes = name.as_wtf8();
     let dot = bytes.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
     let (stem, ending) = bytes.split_at(dot.unwrap_or(bytes.len()));
     let word = match number {
+        0 => String::new(),
         1 => " (recovered)".to_owned(),
         number => format!(" (recovered {number})"),
     };

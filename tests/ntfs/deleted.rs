@@ -272,7 +272,9 @@ fn every_file_that_is_called_sure_has_its_old_bytes() {
                     let (image, truth) = scene(seed);
                     let (found, count) = recover(&image, seed % 3 != 0);
                     let lies = lies(&found, &truth);
-                    if let (false, Ok(keep)) = (lies.is_empty(), std::env::var("KEEP")) { fs::copy(image.path(), format!("{keep}/{seed}.img")).unwrap(); }
+                    if let (false, Ok(keep)) = (lies.is_empty(), std::env::var("KEEP")) {
+                        fs::copy(image.path(), format!("{keep}/{seed}.img")).unwrap();
+                    }
                     let mut all = all.lock().unwrap();
                     all.0.join(&count);
                     all.1.extend(lies.into_iter().map(|lie| format!("seed {seed}: {lie}")));
