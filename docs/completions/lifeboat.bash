@@ -373,7 +373,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --to --store --path --deleted --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -521,7 +521,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-q -v -h --to --in-place --part --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --to --in-place --part --replace --deleted --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -111,6 +111,7 @@ host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deleted -d 'Recover deleted files too: below deleted in the set, each with how sure it is. Without a store: the files of deleted stores'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
@@ -184,6 +185,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore the recovered deleted files too: to their old paths, or beside what is there. If the store is there already, only they are restored'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'

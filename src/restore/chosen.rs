@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Bytes, Input, Ordered};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
-use crate::set::format::names::DELETED;
+use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
 use crate::set::read::reader::{InOrder, SetReader};
 
@@ -37,7 +37,10 @@ impl Chosen {
             .iter()
             .map(|path| path.as_ref().replace('\\', "/").trim_matches('/').to_owned())
             .collect();
-        let rescue = set.rescue().clone();
+        let mut rescue = set.rescue().clone();
+        if rescue.totals.recovered.is_some() {
+            rescue.parts.push(part_of(DELETED, DELETED));
+        }
         let (missing, homeless) = (Vec::new(), HashSet::new());
         let mut chosen = Self { set, rescue, paths, missing, homeless, moves: Vec::new() };
         let mut met = HashSet::new();
@@ -90,6 +93,7 @@ impl Chosen {
         // No paths would select everything.
         let drives = if drives.is_empty() { vec!["/".into()] } else { drives };
         let mut chosen = Self::new(set, &drives)?;
+        chosen.rescue.parts.retain(|part| part.drive != DELETED);
         chosen.missing = Vec::new();
         Ok(chosen)
     }
@@ -125,17 +129,7 @@ impl Chosen {
                 path: String::new(),
                 role: "folder".to_owned(),
                 skipped: Vec::new(),
-                ..known.cloned().unwrap_or_else(|| Part {
-                    drive: String::new(),
-                    drive_from: "the paths of the deleted files".to_owned(),
-                    path: String::new(),
-                    role: String::new(),
-                    skipped: Vec::new(),
-                    volume_serial: None,
-                    volume_label: String::new(),
-                    file_system: "NTFS".to_owned(),
-                    via: "raw".to_owned(),
-                })
+                ..known.cloned().unwrap_or_else(|| part_of(drive, "folder"))
             }
         };
         chosen.rescue.parts = drives.iter().map(part).collect();
@@ -159,7 +153,9 @@ impl Chosen {
                 Ok(_) | Err(SetError::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
+            // A deleted file is not mixed with those that were there.
             if let Some((home, own)) = home_of(&member.path, name)
+                && !is_of_deleted(&member.path)
                 && !homes.iter().any(|(known, _)| known == home)
             {
                 homes.push((home.to_owned(), own));
@@ -225,6 +221,21 @@ impl Chosen {
 
     fn leads_to_chosen(&self, path: &str) -> bool {
         self.paths.iter().any(|chosen| is_at_or_below(chosen, path))
+    }
+}
+
+/// A drive of recovered files of which only its name is known.
+fn part_of(drive: &str, role: &str) -> Part {
+    Part {
+        drive: drive.to_owned(),
+        drive_from: "the paths of deleted files".to_owned(),
+        path: String::new(),
+        role: role.to_owned(),
+        skipped: Vec::new(),
+        volume_serial: None,
+        volume_label: String::new(),
+        file_system: "NTFS".to_owned(),
+        via: "raw".to_owned(),
     }
 }
 

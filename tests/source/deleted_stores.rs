@@ -145,6 +145,12 @@ fn deleted_files_are_recovered_beside_the_store_and_restored_when_asked() {
     let rescue = fs::read_to_string(set.join("rescue.json")).unwrap();
     assert!(!rescue.contains("\"drive\":\"deleted\"") && rescue.contains("\"sure\""), "{rescue}");
 
+    // Single files, by their path in the set.
+    let single = dir.path().join("single");
+    let path = "deleted/C/StateStore/USMT/File/C$/Users/alice/05.txt";
+    lifeboat(&["extract", text(&set), path, "--to", text(&single)]).expect(3);
+    assert_eq!(fs::read(single.join(path)).unwrap(), vec![b'x'; 5000]);
+
     // Without being asked, they stay in the set.
     let run = lifeboat(&["restore", text(&set), "--to", text(&out)]).expect(3);
     assert!(run.stdout.contains("23 recovered deleted files were not restored"), "{}", run.stdout);
