@@ -128,7 +128,8 @@ fn deleted_files_are_recovered_beside_the_store_and_restored_when_asked() {
     assert!(run.stdout.contains("INCOMPLETE"), "{}", run.stdout);
     assert!(run.stdout.contains("23 deleted files recovered: 23 sure"), "{}", run.stdout);
     let set = set_in(&sets);
-    lifeboat(&["verify", text(&set), "--level", "full"]).expect(3);
+    let verified = lifeboat(&["verify", text(&set), "--level", "full", "--json"]).expect(3);
+    assert_eq!(verified.events("verdict")[0]["damage"], 0, "{}", verified.stdout);
 
     let listed = lifeboat(&["list", text(&set)]).expect(0).stdout;
     assert_eq!(listed.matches("RECOVERED:").count(), 23, "{listed}");
@@ -189,7 +190,8 @@ fn a_store_deleted_as_a_whole_is_recovered_into_a_set_of_its_own() {
     let run = lifeboat(&["offload", image.arg(), "--to", text(&sets), "--deleted"]).expect(3);
     assert!(run.stdout.contains("34 deleted files recovered: 34 sure"), "{}", run.stdout);
     let set = set_in(&sets);
-    lifeboat(&["verify", text(&set), "--level", "full"]).expect(3);
+    let verified = lifeboat(&["verify", text(&set), "--level", "full", "--json"]).expect(3);
+    assert_eq!(verified.events("verdict")[0]["damage"], 0, "{}", verified.stdout);
     let run = lifeboat(&["restore", text(&set), "--to", text(&out)]).expect(3);
     assert!(run.stdout.contains("34 recovered deleted files were not restored"), "{}", run.stdout);
     lifeboat(&["restore", text(&set), "--to", text(&out), "--deleted"]).expect(3);
