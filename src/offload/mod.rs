@@ -22,6 +22,7 @@ use crate::usmt::{Machine, Part, Store};
 /// How a rescue set is made, whatever asks for it: the command line, `lifeboat.toml`, or the
 /// guided rescue.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is an option of its own
 pub struct OffloadRequest {
     /// What the set is named by; `None` for the computer's name, or else its serial number.
     pub name: Option<String>,

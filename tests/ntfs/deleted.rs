@@ -28,6 +28,7 @@ use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::format::manifest::Member;
 use lifeboat::set::format::rescue::EndState;
 use lifeboat::set::read::reader::SetReader;
+use lifeboat::set::read::verify::{Level as VerifyLevel, verify_set};
 use lifeboat::set::write::level::Level;
 use lifeboat::set::write::parts::{FolderPath, folders};
 use lifeboat::set::write::writer::Outcome;
@@ -246,7 +247,7 @@ fn scene(seed: u64) -> (Image, Truth) {
     let records = Records::of(&fs::read(image.path()).unwrap());
     image.fill(RW, |root| delete(root, &mut rng));
     image.fill(RW, |root| reuse(root, &mut truth, &mut rng));
-    if seed % 2 == 1 {
+    if !seed.is_multiple_of(2) {
         let mut bytes = fs::read(image.path()).unwrap();
         assert!(records.as_windows_leaves(&mut bytes) > 0);
         if rng.one_in(2) {
@@ -272,7 +273,7 @@ fn every_file_that_is_called_sure_has_its_old_bytes() {
                         break;
                     }
                     let (image, truth) = scene(seed);
-                    let (found, count) = recover(&image, seed % 3 != 0);
+                    let (found, count) = recover(&image, !seed.is_multiple_of(3));
                     let lies = lies(&found, &truth);
                     let mut all = all.lock().unwrap();
                     all.0.join(&count);

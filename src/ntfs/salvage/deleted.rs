@@ -211,7 +211,7 @@ pub(crate) fn list(
             found.push(dead.look(volume, (folder, name), owner, &mut claims));
         }
     }
-    reuse::settle(volume, &mut found, claims, trust.doubt(), monitor)?;
+    reuse::settle(volume, &mut found, &claims, trust.doubt(), monitor)?;
     for name in above.slack.take_names() {
         let Some(folder) = above.of(name.parent) else { continue };
         if !wanted(&folder.join(name.name.clone())) {

@@ -107,12 +107,12 @@ impl Claims {
 pub(super) fn settle(
     volume: &Arc<Volume>,
     found: &mut [DeletedFile],
-    claims: Claims,
+    claims: &Claims,
     doubt: Option<Doubt>,
     monitor: &dyn Monitor,
 ) -> Result<(), NtfsError> {
     if !claims.extents.is_empty() {
-        compare(volume, found, &claims, monitor)?;
+        compare(volume, found, claims, monitor)?;
     }
     let mut bitmap = ClusterBitmap::open(volume);
     for claim in &claims.files {

@@ -151,10 +151,10 @@ fn leftovers(
     };
     let i30 = NtName::from("$I30");
     let mut block_bytes = 4096;
-    if let Some(Body::Resident(root)) = file.find(kind::INDEX_ROOT, Some(&i30)).map(|a| &a.body) {
-        if let Some(bytes) = u32_at(root, 8).and_then(|n| usize::try_from(n).ok()) {
-            block_bytes = bytes;
-        }
+    if let Some(Body::Resident(root)) = file.find(kind::INDEX_ROOT, Some(&i30)).map(|a| &a.body)
+        && let Some(bytes) = u32_at(root, 8).and_then(|n| usize::try_from(n).ok())
+    {
+        block_bytes = bytes;
     }
     // A small index is in the record itself, and what it lost may be anywhere in that.
     let (mut bytes, at) = volume.read_record(number)?;

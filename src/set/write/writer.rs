@@ -200,7 +200,7 @@ impl Run<'_> {
                         resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
                         timings.read_back_ms = Some(millis(since.elapsed()));
                         let resumed_frames = written.totals.frames;
-                        let written = (&written, resumed_frames);
+                        let written = (&*written, resumed_frames);
                         return self.publish(names, &begin, written, &timings, lock);
                     }
                     Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {

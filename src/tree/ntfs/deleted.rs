@@ -11,7 +11,7 @@ use crate::ntfs::ondisk::runs::{Place, RunList};
 use crate::ntfs::read::data::{DataReader, NO_PLACE, Source};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
-    Body, DeletedFile, EfsData, File, FileAttribute, Kind, Readable, WofData, kind_of, mask,
+    Body, DeletedFile, Doubt, EfsData, File, FileAttribute, Kind, Readable, WofData, kind_of, mask,
 };
 use crate::tree::{Stream, TreeError};
 
@@ -138,7 +138,7 @@ fn words(file: &DeletedFile) -> String {
     if file.is_directory {
         return "this folder was deleted, and is recovered".to_owned();
     }
-    let doubt = file.doubt.map(|doubt| doubt.why());
+    let doubt = file.doubt.map(Doubt::why);
     match file.certainty() {
         Certainty::Sure => "deleted, and recovered (sure): no other file that the volume still \
                             knows has or had its clusters"
@@ -232,7 +232,7 @@ impl Stream for Left {
         self.holes = self.inner.holes().to_vec();
         for hole in &mut self.holes {
             if hole.reason == NO_PLACE {
-                hole.reason = OVERWRITTEN.to_owned();
+                OVERWRITTEN.clone_into(&mut hole.reason);
             }
         }
         Ok(read)
