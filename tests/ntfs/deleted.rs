@@ -446,3 +446,32 @@ fn a_lost_folder_has_its_name_from_index_slack() {
         assert!(truth.0.contains_key(&file.path().to_string()), "{}", file.path());
     }
 }
+
+/// A file of a hard-link store had a name among the user's files, too. If that one was deleted
+/// last, the record has only that; the store's name is in the index of its folder.
+#[test]
+fn a_file_whose_other_name_was_deleted_later_is_found_by_index_slack() {
+    need!("fuse");
+    let image = Image::make(16 << 20, &["-c", "4096"]);
+    let mut truth = Truth::default();
+    image.fill(RW, |root| {
+        for i in 0..60 {
+            let path = format!("{USERS}/alice/a letter with a name of some length {i:02}.docx");
+            truth.write(root, &path, &noise(i, 9000));
+            fs::create_dir_all(root.join("Users/alice")).unwrap();
+            fs::hard_link(root.join(&path), root.join(format!("Users/alice/{i:02}"))).unwrap();
+        }
+        truth.write(root, "StateStore/USMT/catalog.mig", &noise(3, 100));
+        truth.write(root, "StateStore/USMT/MIGSTATE.DAT", &noise(4, 100));
+    });
+    image.fill(RW, |root| {
+        for i in 40..60 {
+            let name = format!("alice/a letter with a name of some length {i:02}.docx");
+            fs::remove_file(root.join(USERS).join(name)).unwrap();
+            fs::remove_file(root.join(format!("Users/alice/{i:02}"))).unwrap();
+        }
+    });
+    let (found, count) = recover(&image, true);
+    assert!(count.sure > 3, "{count:?}");
+    assert_eq!(lies(&found, &truth), [""; 0]);
+}

@@ -32,6 +32,11 @@ pub(crate) struct File {
     held: usize,
 }
 
+/// The sequence number of a record before it was freed. 0 is not used: after 0xFFFF comes 1.
+pub(crate) fn sequence_before(now: u16) -> u16 {
+    if now <= 1 { u16::MAX } else { now - 1 }
+}
+
 /// Whether the file that is gathered exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -44,7 +49,7 @@ impl Life {
     fn sequence(self, now: u16) -> u16 {
         match self {
             Self::Exists => now,
-            Self::Deleted => now.wrapping_sub(1),
+            Self::Deleted => sequence_before(now),
         }
     }
 }

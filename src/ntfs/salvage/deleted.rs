@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::reuse::{self, Claims};
-use super::slack::{self, Slack};
+use super::slack::{self, Slack, SlackName};
 use crate::model::metadata::{NodeId, Times};
 use crate::model::monitor::{Monitor, Progress};
 use crate::model::name::{NtName, NtPath};
@@ -27,7 +27,7 @@ use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::record::{FileRef, Record, known};
 use crate::ntfs::ondisk::standard_information::StandardInformation;
-use crate::ntfs::read::file::{Body, File};
+use crate::ntfs::read::file::{Body, File, sequence_before};
 use crate::ntfs::read::volume::Volume;
 
 /// Deleted directories are gathered up to this number: each takes 100 bytes.
@@ -211,6 +211,23 @@ pub(crate) fn list(
             found.push(dead.look(volume, (folder, name), owner, &mut claims));
         }
     }
+    // A file with several names keeps the one that was deleted last; indexes may have others.
+    for SlackName { file, parent, name, .. } in above.slack.take_other_names() {
+        let Some(dead) = u32::try_from(file.number()).ok().and_then(|n| Dead::read(volume, n))
+        else {
+            continue;
+        };
+        let Some(folder) = above.of(parent) else { continue };
+        if dead.has_name(parent, &name) || !wanted(&folder.join(name.clone())) {
+            continue;
+        }
+        if found.len() >= MAX_FOUND {
+            is_full = true;
+            break;
+        }
+        let owner = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        found.push(dead.look(volume, (folder, &name), owner, &mut claims));
+    }
     reuse::settle(volume, &mut found, &claims, trust.doubt(), monitor)?;
     for name in above.slack.take_names() {
         let Some(folder) = above.of(name.parent) else { continue };
@@ -369,7 +386,7 @@ impl Dead {
         let record = Record::parse(&mut bytes, at).ok()?;
         let entry = Entry {
             record: number,
-            sequence: record.sequence.wrapping_sub(1),
+            sequence: sequence_before(record.sequence),
             flags: if record.is_directory { entry_flag::DIRECTORY } else { 0 },
             ..Entry::default()
         };
@@ -412,6 +429,10 @@ impl Dead {
             self.named_size = self.named_size.max(name.size);
             self.names.push((name.parent, name.name()));
         }
+    }
+
+    fn has_name(&self, parent: FileRef, name: &NtName) -> bool {
+        self.names.iter().any(|(own, of)| *own == parent && of == name)
     }
 
     /// The file at this path, and the clusters that it claims.

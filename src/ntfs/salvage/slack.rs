@@ -17,7 +17,7 @@ use crate::ntfs::ondisk::attribute::kind;
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
 use crate::ntfs::ondisk::fixup;
 use crate::ntfs::ondisk::record::{FileRef, Record, known};
-use crate::ntfs::read::file::{Body, File};
+use crate::ntfs::read::file::{Body, File, sequence_before};
 use crate::ntfs::read::volume::Volume;
 
 const WHAT: &str = "directory index";
@@ -41,9 +41,10 @@ pub(super) struct Slack {
     /// Lost directories: the directory above, and the name.
     folders: HashMap<FileRef, (FileRef, NtName)>,
     names: Vec<SlackName>,
+    other_names: Vec<SlackName>,
 }
 
-/// A file of which nothing but its name is left.
+/// A name of a file.
 pub(super) struct SlackName {
     pub(super) file: FileRef,
     pub(super) parent: FileRef,
@@ -58,8 +59,14 @@ impl Slack {
         self.folders.get(&folder).cloned()
     }
 
+    /// Files whose records were given to others.
     pub(super) fn take_names(&mut self) -> Vec<SlackName> {
         std::mem::take(&mut self.names)
+    }
+
+    /// Names of files whose records are still those of a deleted file.
+    pub(super) fn take_other_names(&mut self) -> Vec<SlackName> {
+        std::mem::take(&mut self.other_names)
     }
 }
 
@@ -114,24 +121,43 @@ pub(super) fn search(
                 continue;
             }
             let record = u32::try_from(own.number()).unwrap_or(u32::MAX);
-            if slack.names.len() < MAX_NAMES
-                && seen.insert((file, own, name.clone()))
-                && live.child_named(Folder::Record(record), &name).is_none()
-                && is_lost(volume, file)
+            if slack.names.len() + slack.other_names.len() >= MAX_NAMES
+                || live.child_named(Folder::Record(record), &name).is_some()
+                || !seen.insert((file, own, name.clone()))
             {
-                slack.names.push(SlackName { file, parent: own, name, size });
+                continue;
+            }
+            let name = SlackName { file, parent: own, name, size };
+            match left_of(volume, file) {
+                Left::Exists => {}
+                Left::Deleted => slack.other_names.push(name),
+                Left::Name => slack.names.push(name),
             }
         }
     }
     Ok(slack)
 }
 
-/// Whether the record of a file has another one now.
-fn is_lost(volume: &Volume, file: FileRef) -> bool {
-    let Ok((mut bytes, at)) = volume.read_record(file.number()) else { return false };
-    let Ok(record) = Record::parse(&mut bytes, at) else { return false };
-    let is_deleted = !record.in_use && record.sequence.wrapping_sub(1) == file.sequence();
-    record.sequence != file.sequence() && !is_deleted
+/// What is left of a file.
+enum Left {
+    /// It exists, or nobody can say.
+    Exists,
+    /// Its record is marked as deleted.
+    Deleted,
+    /// Its record has another file now.
+    Name,
+}
+
+fn left_of(volume: &Volume, file: FileRef) -> Left {
+    let Ok((mut bytes, at)) = volume.read_record(file.number()) else { return Left::Exists };
+    let Ok(record) = Record::parse(&mut bytes, at) else { return Left::Exists };
+    if record.sequence == file.sequence() {
+        Left::Exists
+    } else if !record.in_use && sequence_before(record.sequence) == file.sequence() {
+        Left::Deleted
+    } else {
+        Left::Name
+    }
 }
 
 /// The entries of a directory's index that do not count any more.
