@@ -100,6 +100,9 @@ pub enum Doubt {
     Encrypted,
     /// There were too many files to compare them all.
     NotCompared,
+    /// The volume is encrypted: erased sectors come as noise (TRIM), and free ones may never have
+    /// been encrypted.
+    Decrypted,
 }
 
 impl Doubt {
@@ -114,6 +117,9 @@ impl Doubt {
             Self::Damaged => "its file record is damaged",
             Self::Emptied => "its size was set to 0 when it was deleted",
             Self::Encrypted => "it is encrypted (EFS), so its content cannot be checked",
+            Self::Decrypted => {
+                "the volume is encrypted, so what the disk has erased (TRIM) looks like data"
+            }
             Self::NotCompared => "there are too many deleted files to compare all of them",
         }
     }

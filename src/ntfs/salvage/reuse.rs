@@ -138,8 +138,13 @@ pub(super) fn settle(
         } else {
             Readable::Part(there.saturating_mul(volume.cluster_bytes()).min(file.size))
         };
+        if is_absurd(claim.lost, there, volume.cluster_bytes()) {
+            (file.readable, file.doubt) = (Readable::Nothing, Some(Doubt::Damaged));
+        }
         if !claim.is_compared {
             file.doubt = Some(Doubt::NotCompared);
+        } else if volume.medium().is_decrypted() {
+            file.doubt.get_or_insert(Doubt::Decrypted);
         }
     }
     for file in found {
@@ -148,6 +153,12 @@ pub(super) fn settle(
         }
     }
     Ok(())
+}
+
+/// Whether a file is nearly all without a place: a stale record may claim any size, and nobody
+/// should save or restore that many zeros.
+fn is_absurd(lost: u64, there: u64, cluster_bytes: u64) -> bool {
+    lost.saturating_mul(cluster_bytes) > 1 << 30 && lost > there.saturating_mul(16)
 }
 
 /// Looks through all records for others that claim clusters of the files.
@@ -293,6 +304,14 @@ pub(crate) fn mask(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_without_clusters_is_no_size() {
+        assert!(is_absurd(1 << 20, 3, 4096), "4 GiB, of which 12 KiB are there");
+        assert!(!is_absurd(1 << 20, 1 << 17, 4096), "an eighth is there");
+        assert!(!is_absurd(1 << 10, 0, 4096), "4 MiB of zeros do no harm");
+        assert!(is_absurd(u64::MAX, 0, 4096));
+    }
 
     #[test]
     fn what_is_taken_is_cut_out() {
