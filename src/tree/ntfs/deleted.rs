@@ -165,7 +165,7 @@ fn words(file: &DeletedFile) -> String {
 }
 
 /// What is left of a stream. Whole clusters of zeros are no proof of anything: an SSD returns
-/// them for what it was told to forget (TRIM).
+/// them for what it was told to forget (TRIM), and some return ones.
 struct Left {
     inner: Box<dyn Stream>,
     holes: Vec<Hole>,
@@ -174,15 +174,15 @@ struct Left {
     /// Ranges that are zeros anyway, in no order.
     zeros: Vec<(u64, u64)>,
     position: u64,
-    /// Whether the current cluster has only zeros so far.
-    is_zero: bool,
-    /// Bytes in clusters of zeros.
-    zero_bytes: u64,
+    /// What all bytes of the current cluster are so far, if that is zeros or ones.
+    fill: Option<u8>,
+    /// Bytes in clusters of zeros, or of ones.
+    blank_bytes: u64,
 }
 
 impl Left {
     fn new(inner: Box<dyn Stream>, cluster: u64, zeros: Vec<(u64, u64)>) -> Self {
-        Self { inner, holes: Vec::new(), cluster, zeros, position: 0, is_zero: true, zero_bytes: 0 }
+        Self { inner, holes: Vec::new(), cluster, zeros, position: 0, fill: None, blank_bytes: 0 }
     }
 
     fn see(&mut self, mut bytes: &[u8]) {
@@ -196,14 +196,14 @@ impl Left {
             let length = usize::try_from(left.max(1)).unwrap_or(usize::MAX).min(bytes.len());
             let (own, rest) = bytes.split_at(length);
             if self.position == start {
-                self.is_zero = true;
+                self.fill = own.first().copied().filter(|first| matches!(first, 0 | 0xFF));
             }
-            self.is_zero &= own.iter().all(|byte| *byte == 0);
+            self.fill = self.fill.filter(|fill| own.iter().all(|byte| byte == fill));
             self.position += length as u64;
             let is_end =
                 self.position.is_multiple_of(self.cluster) || self.position == self.inner.len();
-            if is_end && self.is_zero && !self.is_meant(start) {
-                self.zero_bytes += self.position - start;
+            if is_end && self.fill.is_some() && !self.is_meant(start) {
+                self.blank_bytes += self.position - start;
             }
             bytes = rest;
         }
@@ -258,11 +258,11 @@ impl Stream for Left {
     }
 
     fn doubt(&self) -> Option<String> {
-        (self.zero_bytes > 0).then(|| {
+        (self.blank_bytes > 0).then(|| {
             format!(
-                "{} of its bytes read as zeros; the file may have had them, or the disk has \
-                 erased them (TRIM)",
-                self.zero_bytes
+                "{} of its bytes read as zeros or ones; the file may have had them, or the disk \
+                 has erased them (TRIM)",
+                self.blank_bytes
             )
         })
     }
@@ -284,7 +284,7 @@ mod tests {
         let mut stream = Left::new(tree.open(id, None).unwrap(), 8, zeros);
         let mut buf = vec![0; steps];
         while stream.read(&mut buf).unwrap() > 0 {}
-        stream.zero_bytes
+        stream.blank_bytes
     }
 
     #[test]
