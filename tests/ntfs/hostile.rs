@@ -109,7 +109,18 @@ fn look_at_everything(device: Arc<dyn Device>) -> usize {
         pending.extend(children.into_iter().map(|entry| (entry.node, depth + 1)));
     }
     tree.find_named(&["USMT", "in pieces"], &Silent).unwrap();
-    tree.deleted(&|_| true, &Silent).unwrap();
+    for file in tree.deleted(&|_| true, &Silent).unwrap() {
+        let mut streams = vec![None];
+        if let Ok(facts) = tree.deleted_facts(&file) {
+            streams.extend(facts.streams.into_iter().map(|stream| Some(stream.name)));
+        }
+        for name in streams {
+            let Ok(mut stream) = tree.open_deleted(&file, name.as_ref()) else { continue };
+            let _ = stream.read(&mut buf);
+            let _ = stream.read(&mut buf);
+            assert!(stream.holes().iter().all(|hole| hole.offset + hole.length <= stream.len()));
+        }
+    }
     support::damage::index_findings(&tree);
     seen
 }

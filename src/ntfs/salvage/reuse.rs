@@ -41,9 +41,6 @@ struct Claim {
     owner: u32,
     /// The sequence number of its record when it existed.
     sequence: u16,
-    /// Its extents.
-    first: usize,
-    end: usize,
     /// Clusters that are needed to read it.
     needed: u64,
     /// Clusters whose place is lost.
@@ -56,17 +53,7 @@ struct Claim {
 impl Claims {
     /// Adds the clusters that are needed to read a file.
     pub(super) fn add(&mut self, volume: &Volume, file: &File, owner: u32, sequence: u16) {
-        let first = self.extents.len();
-        let mut claim = Claim {
-            owner,
-            sequence,
-            first,
-            end: first,
-            needed: 0,
-            lost: 0,
-            sparse: 0,
-            is_compared: true,
-        };
+        let mut claim = Claim { owner, sequence, needed: 0, lost: 0, sparse: 0, is_compared: true };
         for attribute in &file.attributes {
             let (runs, sizes, unit) = match file.source(volume, attribute) {
                 Ok(Source::Resident(_)) => continue,
@@ -96,7 +83,6 @@ impl Claims {
                 }
             }
         }
-        claim.end = self.extents.len();
         if claim.needed > 0 {
             self.files.push(claim);
         }
@@ -114,20 +100,14 @@ pub(super) fn settle(
     if !claims.extents.is_empty() {
         compare(volume, found, claims, monitor)?;
     }
-    let mut bitmap = ClusterBitmap::open(volume);
+    let free = free(volume, found, claims);
     for claim in &claims.files {
-        let Some(file) = found.get_mut(claim.owner as usize) else { continue };
-        let mut free = 0_u64;
-        let mut is_known = bitmap.is_some();
-        let extents = claims.extents.get(claim.first..claim.end).unwrap_or_default();
-        for (first, end, _) in extents {
-            for (first, end) in without(&file.taken, (*first, *end)) {
-                match bitmap.as_mut().and_then(|bitmap| bitmap.free(first..end)) {
-                    Some(clusters) => free += clusters,
-                    None => is_known = false,
-                }
-            }
-        }
+        let index = claim.owner as usize;
+        let Some(file) = found.get_mut(index) else { continue };
+        let (free, is_known) = match free.get(index) {
+            Some(Some(free)) => (*free, true),
+            _ => (0, false),
+        };
         let there = free.saturating_add(claim.sparse);
         file.readable = if !is_known || !claim.is_compared {
             Readable::Unknown
@@ -153,6 +133,24 @@ pub(super) fn settle(
         }
     }
     Ok(())
+}
+
+/// How many clusters of each file are free; `None` where nobody can say. In the order of the
+/// clusters, so that each piece of the bitmap is read once.
+fn free(volume: &Arc<Volume>, found: &[DeletedFile], claims: &Claims) -> Vec<Option<u64>> {
+    let Some(mut bitmap) = ClusterBitmap::open(volume) else { return Vec::new() };
+    let mut free = vec![Some(0_u64); found.len()];
+    let mut extents = claims.extents.clone();
+    extents.sort_unstable();
+    for (first, end, owner) in extents {
+        let index = owner as usize;
+        let (Some(file), Some(sum)) = (found.get(index), free.get_mut(index)) else { continue };
+        for (first, end) in without(&file.taken, (first, end)) {
+            let own = bitmap.free(first..end);
+            *sum = sum.zip(own).map(|(sum, own)| sum.saturating_add(own));
+        }
+    }
+    free
 }
 
 /// Whether a file is nearly all without a place: a stale record may claim any size, and nobody

@@ -18,6 +18,10 @@ use crate::tree::{Stream, TreeError};
 /// Why there is a hole where clusters belong to another file now.
 const OVERWRITTEN: &str = "this part belongs to another file now, or its place is lost";
 
+/// Ranges of a stream that are zeros without any cluster, in order and apart, and from where on all
+/// is: what was never written.
+type Blank = (Vec<(u64, u64)>, u64);
+
 impl NtfsTree {
     pub(super) fn facts_of_deleted(&self, deleted: &DeletedFile) -> Result<Metadata, TreeError> {
         let certainty = deleted.certainty();
@@ -80,7 +84,7 @@ impl NtfsTree {
                         .ok_or_else(|| file.missing("the compressed data"))?;
                     let (reader, _) = self.masked(deleted, &file, packed)?;
                     let wof = Wof(WofData::new(algorithm, data.size(), reader));
-                    return Ok(Box::new(Left::new(Box::new(wof), 0, Vec::new())));
+                    return Ok(Box::new(Left::new(Box::new(wof), 0, (Vec::new(), 0))));
                 }
                 Kind::Plain => {}
             }
@@ -97,17 +101,16 @@ impl NtfsTree {
         deleted: &DeletedFile,
         file: &File,
         data: &FileAttribute,
-    ) -> Result<(DataReader, Vec<(u64, u64)>), TreeError> {
+    ) -> Result<(DataReader, Blank), TreeError> {
         let source = file.source(&self.volume, data)?;
         let (source, zeros) = match source {
             Source::Resident(bytes) => {
-                let all = vec![(0, bytes.len() as u64)];
-                (Source::Resident(bytes), all)
+                // In the record: its zeros are its own.
+                (Source::Resident(bytes), (Vec::new(), 0))
             }
             Source::Clusters { runs, sizes, unit_clusters } => {
                 let cluster = self.volume.cluster_bytes();
-                let mut zeros = zeros(&runs, unit_clusters, cluster);
-                zeros.push((sizes.valid_data_length, u64::MAX));
+                let zeros = (zeros(&runs, unit_clusters, cluster), sizes.valid_data_length);
                 let is_known = deleted.readable != Readable::Unknown;
                 let runs = mask(&self.volume, &runs, &deleted.taken, is_known);
                 (Source::Clusters { runs, sizes, unit_clusters }, zeros)
@@ -171,8 +174,10 @@ struct Left {
     holes: Vec<Hole>,
     /// 0 where zeros mean nothing.
     cluster: u64,
-    /// Ranges that are zeros anyway, in no order.
+    /// Ranges that are zeros anyway, in order and apart.
     zeros: Vec<(u64, u64)>,
+    /// From here on all is zeros anyway.
+    valid: u64,
     position: u64,
     /// What all bytes of the current cluster are so far, if that is zeros or ones.
     fill: Option<u8>,
@@ -181,8 +186,18 @@ struct Left {
 }
 
 impl Left {
-    fn new(inner: Box<dyn Stream>, cluster: u64, zeros: Vec<(u64, u64)>) -> Self {
-        Self { inner, holes: Vec::new(), cluster, zeros, position: 0, fill: None, blank_bytes: 0 }
+    /// `zeros`: ranges that are zeros anyway, and from where on all is.
+    fn new(inner: Box<dyn Stream>, cluster: u64, (zeros, valid): Blank) -> Self {
+        Self {
+            inner,
+            holes: Vec::new(),
+            cluster,
+            zeros,
+            valid,
+            position: 0,
+            fill: None,
+            blank_bytes: 0,
+        }
     }
 
     fn see(&mut self, mut bytes: &[u8]) {
@@ -211,12 +226,13 @@ impl Left {
 
     /// Whether a cluster of zeros is nothing to wonder at, or a hole that is listed.
     fn is_meant(&self, start: u64) -> bool {
-        let is_within = |(first, end): &(u64, u64)| (*first..*end).contains(&start);
-        let is_hole = |hole: &Hole| {
-            start >= hole.offset / self.cluster.max(1) * self.cluster
-                && start < hole.offset.saturating_add(hole.length)
-        };
-        self.zeros.iter().any(is_within) || self.inner.holes().iter().any(is_hole)
+        let holes = self.inner.holes();
+        let end_of = |hole: &Hole| hole.offset.saturating_add(hole.length);
+        let hole = holes.get(holes.partition_point(|hole| end_of(hole) <= start));
+        let range = self.zeros.get(self.zeros.partition_point(|(_, end)| *end <= start));
+        start >= self.valid
+            || range.is_some_and(|(first, _)| *first <= start)
+            || hole.is_some_and(|hole| hole.offset < start.saturating_add(self.cluster))
     }
 }
 
@@ -229,10 +245,15 @@ impl Stream for Left {
         let read = self.inner.read(buf)?;
         let bytes = buf.get(..read).unwrap_or_default();
         self.see(bytes);
-        self.holes = self.inner.holes().to_vec();
-        for hole in &mut self.holes {
-            if hole.reason == NO_PLACE {
-                OVERWRITTEN.clone_into(&mut hole.reason);
+        let now = self.inner.holes();
+        let is_known = now.len() == self.holes.len()
+            && now.last().map(|hole| hole.length) == self.holes.last().map(|hole| hole.length);
+        if !is_known {
+            self.holes = now.to_vec();
+            for hole in &mut self.holes {
+                if hole.reason == NO_PLACE {
+                    OVERWRITTEN.clone_into(&mut hole.reason);
+                }
             }
         }
         Ok(read)
@@ -278,7 +299,7 @@ mod tests {
     use crate::tree::Tree;
     use crate::tree::memory::{MemoryData, MemoryTree};
 
-    fn left(bytes: Vec<u8>, zeros: Vec<(u64, u64)>, steps: usize) -> u64 {
+    fn left(bytes: Vec<u8>, zeros: Blank, steps: usize) -> u64 {
         let mut tree = MemoryTree::new("x", 1);
         let id = tree.file("a", MemoryData::new(bytes));
         let mut stream = Left::new(tree.open(id, None).unwrap(), 8, zeros);
@@ -293,11 +314,11 @@ mod tests {
         bytes[7..20].fill(0); // one whole cluster, from 8 on
         bytes[24..30].fill(0); // and the last one
         for steps in [1, 3, 8, 30, 64] {
-            assert_eq!(left(bytes.clone(), Vec::new(), steps), 8 + 6, "{steps}");
-            assert_eq!(left(bytes.clone(), vec![(8, 16), (24, u64::MAX)], steps), 0, "{steps}");
+            assert_eq!(left(bytes.clone(), (Vec::new(), 30), steps), 8 + 6, "{steps}");
+            assert_eq!(left(bytes.clone(), (vec![(8, 16)], 24), steps), 0, "{steps}");
         }
-        assert_eq!(left(vec![0; 3], Vec::new(), 2), 3);
-        assert_eq!(left(Vec::new(), Vec::new(), 2), 0);
+        assert_eq!(left(vec![0; 3], (Vec::new(), 3), 2), 3);
+        assert_eq!(left(Vec::new(), (Vec::new(), 0), 2), 0);
     }
 
     #[test]
