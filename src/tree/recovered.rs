@@ -300,8 +300,8 @@ mod tests {
             [
                 "/C/",
                 "/C/S/",
-                "/C/S/A (3).txt",
-                "/C/S/a (2).txt",
+                "/C/S/A (2).txt",
+                "/C/S/a (3).txt",
                 "/C/S/a.txt",
                 "/C/S/folder (2)",
                 "/C/S/folder/"
