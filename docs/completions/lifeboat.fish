@@ -114,6 +114,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l profiles -d 'Save the files of all users, without the accounts of services'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l everything -d 'With --of-user or --profiles: also save caches and temporary files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deleted -d 'Recover deleted files too: below deleted in the set, each with how sure it is. Without a store: the files of deleted stores'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
@@ -206,6 +207,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name. Into a profile: replace existing files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore the recovered deleted files too: to their old paths, or beside what is there. If the store is there already, only they are restored'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'

@@ -297,6 +297,10 @@ pub struct Offload {
     /// With --of-user or --profiles: also save caches and temporary files
     #[arg(long)]
     pub everything: bool,
+    /// Recover deleted files too: below deleted in the set, each with how sure it is.
+    /// Without a store: the files of deleted stores
+    #[arg(long)]
+    pub deleted: bool,
     #[command(flatten)]
     pub search: Search,
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
@@ -445,6 +449,10 @@ pub struct Restore {
     /// replace existing files
     #[arg(long)]
     pub replace: bool,
+    /// Restore the recovered deleted files too: to their old paths, or beside what
+    /// is there. If the store is there already, only they are restored
+    #[arg(long, conflicts_with_all = ["part", "replace"])]
+    pub deleted: bool,
     #[command(flatten)]
     pub logon: Logon,
 }

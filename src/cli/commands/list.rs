@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::{containers, sets, sources};
 use crate::model::advice::Advice as _;
+use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
@@ -72,6 +73,13 @@ pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
     if rescue.store_kind() == Some(StoreKind::Compressed) {
         out.say("USMT.MIG has the files of the store: lifeboat list SET --inside");
     }
+    if let Some(recovered) = totals.recovered {
+        out.say(&format!(
+            "{} recovered: {}",
+            units::count(recovered.files, "deleted file", "deleted files"),
+            recovered.words()
+        ));
+    }
     Ok(exit)
 }
 
@@ -90,6 +98,10 @@ fn show(member: &Member, out: Out) {
         out.result(&format!("{:20} {size:>15} {}:{}", "", member.path, stream.name));
     }
     for loss in &member.losses {
-        out.result(&format!("{:20} {:>15} {}", "", "LOST:", loss.detail));
+        let label = match &member.recovered {
+            Some(_) if LossKind::of_name(&loss.kind) == LossKind::Recovered => "RECOVERED:",
+            _ => "LOST:",
+        };
+        out.result(&format!("{:20} {label:>15} {}", "", loss.detail));
     }
 }

@@ -15,6 +15,8 @@ use crate::health::{
 };
 use crate::model::finding::Severity;
 use crate::model::monitor::Monitor;
+use crate::model::recovered::RecoveredCount;
+use crate::model::units;
 use crate::seal::{Guard, Looked, StoreCheck, check_set, verdict};
 use crate::set::read::reader::SetReader;
 use crate::usmt::{Store, Survey};
@@ -103,6 +105,7 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
             "files_seen": report.files_seen,
             "files_read": report.files_read,
             "bytes_read": report.bytes_read,
+            "deleted": (report.deleted.files > 0).then_some(report.deleted),
             "verdict": verdict.sentence(),
             "state": verdict.state,
             "proved": verdict.proved,
@@ -120,6 +123,21 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
         for (number, item) in items.iter().enumerate() {
             out.field(if number == 0 { label } else { "" }, item);
         }
+    }
+    if report.deleted.files > 0 {
+        let files = units::count(report.deleted.files, "file", "files");
+        out.field("deleted", &format!("{files}: {}", report.deleted.words()));
+        let RecoveredCount { files, sure, .. } = report.deleted;
+        out.field(
+            "",
+            if sure == files {
+                "offload --deleted recovers all of them: the store would be complete"
+            } else if sure == 0 {
+                "offload --deleted recovers what is left of them; the store stays incomplete"
+            } else {
+                "offload --deleted recovers them; those that are not sure stay in doubt"
+            },
+        );
     }
 }
 
