@@ -125,7 +125,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__extract)
-            opts="-q -v -h --of-user --to --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --of-user --to --replace --inside --store --deep --mapfile --usmt --keyfile --decrypt --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +137,26 @@ _lifeboat() {
                     ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mapfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --usmt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keyfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --decrypt)
+                    COMPREPLY=($(compgen -W "AES AES_128 AES_192 AES_256 3DES 3DES_112" -- "${cur}"))
                     return 0
                     ;;
                 --user)
@@ -245,12 +265,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-q -v -h --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --inside --store --deep --mapfile --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mapfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -385,7 +413,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --of-user --profiles --everything --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --to --store --path --of-user --profiles --everything --deleted --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --despite-space --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -537,7 +565,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-q -v -h --to --in-place --part --of-user --into --as --replace --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --to --in-place --part --of-user --into --as --replace --deleted --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

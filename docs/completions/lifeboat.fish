@@ -39,9 +39,9 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "detect" -d 'Find 
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "verify" -d 'Check the stores in a source or a copy, or a rescue set'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "seal" -d 'Before the wipe: record what a store has, in one file beside it'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "offload" -d 'Save stores as rescue sets on a share or a disk'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List the files of a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List the files of a rescue set or a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "report" -d 'Make a set\'s report again: one HTML page'
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Extract single files or folders from a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Extract single files or folders from a rescue set or a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Restore a rescue set, so that loadstate can use the store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Guide you through a rescue; lifeboat alone on a terminal does the same'
@@ -114,6 +114,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l profiles -d 'Save the files of all users, without the accounts of services'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l everything -d 'With --of-user or --profiles: also save caches and temporary files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deleted -d 'Recover deleted files too: below deleted in the set, each with how sure it is. Without a store: the files of deleted stores'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
@@ -124,6 +125,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'P
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l store -d 'Only this store: its id or its path, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
@@ -134,6 +137,8 @@ host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l inside -d 'Of a set: the files inside its USMT.MIG, not those of the set'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
@@ -157,6 +162,16 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s v -l verbos
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l of-user -d 'Only this user\'s files, at their own paths: DIR/C/Users/NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l to -d 'Folder to extract to' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l store -d 'Only this store: its id or its path, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l usmt -d 'Folder with usmtutils, to extract from a compressed store with it (Windows)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l keyfile -d 'File with the key of an encrypted store, for usmtutils' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l decrypt -d 'Its algorithm, such as AES_256 [default: usmtutils\' own]' -r -f -a "AES\t''
+AES_128\t''
+AES_192\t''
+AES_256\t''
+3DES\t''
+3DES_112\t''"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
@@ -168,6 +183,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l recovery-k
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d 'Overwrite existing files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l inside -d 'Of a set: the files inside its USMT.MIG, not those of the set'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s q -l quiet -d 'Print only results and errors'
@@ -190,6 +207,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name. Into a profile: replace existing files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore the recovered deleted files too: to their old paths, or beside what is there. If the store is there already, only they are restored'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'

@@ -43,7 +43,19 @@ pub(crate) fn run(data: &[u8]) {
         assert!(!tree.paths(id).is_empty(), "{path}");
     }
     for file in tree.deleted(&|_| true, &Silent).expect("nobody cancels") {
-        assert!(!file.path.names().is_empty());
+        assert!(!file.path().names().is_empty());
+        let mut streams = vec![None];
+        if let Ok(facts) = tree.deleted_facts(&file) {
+            streams.extend(facts.streams.into_iter().map(|stream| Some(stream.name)));
+        }
+        for name in streams {
+            let Ok(mut stream) = tree.open_deleted(&file, name.as_ref()) else { continue };
+            let first = stream.read(&mut buf).expect("memory never goes away");
+            assert_eq!(first as u64, stream.len().min(buf.len() as u64));
+            for hole in stream.holes() {
+                assert!(hole.length > 0 && hole.offset + hole.length <= stream.len());
+            }
+        }
     }
     tree.noticed(&[NtPath::root()]);
     tree.findings();

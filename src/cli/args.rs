@@ -139,9 +139,12 @@ Examples:
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Lifeboat never writes to the source.")]
     Offload(Offload),
-    /// List the files of a rescue set
+    /// List the files of a rescue set or a store
     #[command(after_help = "\
 Examples:
+  lifeboat list disk.img                  the store there
+  lifeboat list E:\\copy\\USMT\\USMT.MIG
+  lifeboat list SET --inside              inside the USMT.MIG of a set
   lifeboat list E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
   lifeboat list smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d --json")]
     List(List),
@@ -154,9 +157,12 @@ Examples:
 Every set that is not encrypted already has this page, report.html. It lists
 users and files: keep it as safe as the set.")]
     Report(Report),
-    /// Extract single files or folders from a rescue set
+    /// Extract single files or folders from a rescue set or a store
     #[command(after_help = "\
 Examples:
+  lifeboat extract disk.img C:\\Users\\alice\\Documents --to out
+  lifeboat extract USMT.MIG *.docx --to out
+  lifeboat extract SET --inside --of-user alice --to out
   lifeboat extract SET --to out
   lifeboat extract SET C/StateStore/USMT/catalog.mig --to out
   lifeboat extract SET --of-user alice --to out   to out/C/Users/alice")]
@@ -291,6 +297,10 @@ pub struct Offload {
     /// With --of-user or --profiles: also save caches and temporary files
     #[arg(long)]
     pub everything: bool,
+    /// Recover deleted files too: below deleted in the set, each with how sure it is.
+    /// Without a store: the files of deleted stores
+    #[arg(long)]
+    pub deleted: bool,
     #[command(flatten)]
     pub search: Search,
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
@@ -333,9 +343,12 @@ pub struct Offload {
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// The rescue set: folder or URL
-    #[arg(value_name = "SET")]
+    /// A rescue set (folder or URL); or a disk image, device or folder with a
+    /// store, or a USMT.MIG
+    #[arg(value_name = "SET|STORE")]
     pub set: String,
+    #[command(flatten)]
+    pub inside: Inside,
     #[command(flatten)]
     pub logon: Logon,
 }
@@ -354,10 +367,12 @@ pub struct Report {
 
 #[derive(Args, Debug)]
 pub struct Extract {
-    /// The rescue set: folder or URL
-    #[arg(value_name = "SET")]
+    /// A rescue set (folder or URL); or a disk image, device or folder with a
+    /// store, or a USMT.MIG
+    #[arg(value_name = "SET|STORE")]
     pub set: String,
-    /// Files or folders in the set, as list shows them [default: all]
+    /// Files or folders, as list shows them; of a store also with * and ?
+    /// [default: all]
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Only this user's files, at their own paths: DIR/C/Users/NAME
@@ -370,7 +385,33 @@ pub struct Extract {
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
+    pub inside: Inside,
+    /// Folder with usmtutils, to extract from a compressed store with it (Windows)
+    #[arg(long, value_name = "DIR", conflicts_with = "of_user")]
+    pub usmt: Option<PathBuf>,
+    /// File with the key of an encrypted store, for usmtutils
+    #[arg(long, value_name = "FILE", requires = "usmt")]
+    pub keyfile: Option<PathBuf>,
+    // Help text: shown without Markdown's brackets.
+    #[allow(clippy::doc_markdown)]
+    /// Its algorithm, such as AES_256 [default: usmtutils' own]
+    #[arg(long, value_name = "ALG", requires = "keyfile")]
+    pub decrypt: Option<Algorithm>,
+    #[command(flatten)]
     pub logon: Logon,
+}
+
+/// Which store to look into.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Inside {
+    /// Of a set: the files inside its USMT.MIG, not those of the set
+    #[arg(long)]
+    pub inside: bool,
+    /// Only this store: its id or its path, as detect shows them
+    #[arg(long, value_name = "ID|PATH")]
+    pub store: Option<String>,
+    #[command(flatten)]
+    pub search: Search,
 }
 
 #[derive(Args, Debug)]
@@ -408,6 +449,10 @@ pub struct Restore {
     /// replace existing files
     #[arg(long)]
     pub replace: bool,
+    /// Restore the recovered deleted files too: to their old paths, or beside what
+    /// is there. If the store is there already, only they are restored
+    #[arg(long, conflicts_with_all = ["part", "replace"])]
+    pub deleted: bool,
     #[command(flatten)]
     pub logon: Logon,
 }
@@ -515,6 +560,20 @@ pub enum Algorithm {
     TripleDes,
     #[value(name = "3DES_112")]
     TripleDes112,
+}
+
+impl Algorithm {
+    /// As USMT's programs take it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes => "AES",
+            Self::Aes128 => "AES_128",
+            Self::Aes192 => "AES_192",
+            Self::Aes256 => "AES_256",
+            Self::TripleDes => "3DES",
+            Self::TripleDes112 => "3DES_112",
+        }
+    }
 }
 
 #[derive(Args, Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod commands;
+mod containers;
 mod exit;
 mod folder;
 mod keys;
@@ -96,9 +97,9 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::Verify(args) => commands::verify::run(args, global, out),
         Command::Seal(args) => commands::seal::run(args, global, out),
         Command::Offload(args) => commands::offload::run(args, global, out),
-        Command::List(args) => commands::list::run(args, out),
+        Command::List(args) => commands::list::run(args, global, out),
         Command::Report(args) => commands::report::run(args, out),
-        Command::Extract(args) => commands::extract::run(args, out),
+        Command::Extract(args) => commands::extract::run(args, global, out),
         Command::Restore(args) => commands::restore::run(args, out),
         Command::Guide(args) => tui::run(args, global, out),
         Command::Loadstate(args) => commands::loadstate::run(args, global, out),

@@ -126,6 +126,10 @@ impl Device for Cached {
     fn is_live(&self) -> bool {
         self.device.is_live()
     }
+
+    fn is_decrypted(&self) -> bool {
+        self.device.is_decrypted()
+    }
 }
 
 #[cfg(test)]

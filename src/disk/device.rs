@@ -28,6 +28,12 @@ pub trait Device: Send + Sync {
     fn is_live(&self) -> bool {
         false
     }
+
+    /// Whether what it reads was decrypted on the way: then sectors that the disk has erased, or
+    /// that were never encrypted, come as noise that looks like data.
+    fn is_decrypted(&self) -> bool {
+        false
+    }
 }
 
 /// A device behind a shared pointer is a device.
@@ -46,5 +52,9 @@ impl Device for Arc<dyn Device> {
 
     fn is_live(&self) -> bool {
         (**self).is_live()
+    }
+
+    fn is_decrypted(&self) -> bool {
+        (**self).is_decrypted()
     }
 }

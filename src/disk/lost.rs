@@ -101,6 +101,10 @@ impl Device for WithBoot {
     fn is_live(&self) -> bool {
         self.device.is_live()
     }
+
+    fn is_decrypted(&self) -> bool {
+        self.device.is_decrypted()
+    }
 }
 
 impl Disk {

@@ -48,6 +48,10 @@ impl Device for Slice {
     fn is_live(&self) -> bool {
         self.device.is_live()
     }
+
+    fn is_decrypted(&self) -> bool {
+        self.device.is_decrypted()
+    }
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ codes! {
         "Run verify --level full, which reads the file. Run offload in any case.";
     DELETED_FILES = "deleted-files", Damage, Quick,
         "These files were deleted from the store: loadstate cannot restore them.",
-        "Do not write to this disk. Files that are not overwritten can be undeleted.";
+        "Do not write to this disk. offload --deleted recovers those that are not overwritten.";
     ENCRYPTED_FILES = "encrypted-files", Info, Quick,
         "loadstate restores them encrypted; only the user's key decrypts them.",
         "They are saved in raw form. Keep the user's certificate with its private key.";
@@ -209,7 +209,7 @@ codes! {
         "Rescue it. Run usmtutils /verify on a PC that has USMT.";
     CONTAINER_DAMAGED = "container-damaged", Damage, Quick,
         "loadstate very probably stops there, or skips that file (inferred).",
-        "Run usmtutils /verify on it, on a PC that has USMT.";
+        "Save what can be read: lifeboat extract. Run usmtutils /verify on a PC that has USMT.";
     CONTAINER_NO_CATALOG = "container-no-catalog", Damage, Quick,
         "A piece may be missing. Without the catalog, loadstate cannot use the store (inferred).",
         "Look for USMT.MIG01, USMT.MIG02 ... on other volumes.";

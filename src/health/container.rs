@@ -12,10 +12,14 @@ use super::{Check, Level};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
-use crate::usmt::{ContainerReport, Part, check_container};
+use crate::usmt::{ContainerReport, Markers, Part, Problem, check_container};
 
 /// The number of damaged records that are listed; the others are counted.
 const NAMED_PROBLEMS: usize = 100;
+
+/// Why a container counts as encrypted.
+pub const PASSWORD_POSITION: &str =
+    "its first record has the position of a store with a password (inferred)";
 
 /// Checks the container of `part`; returns what was verified, for display.
 pub(super) fn check(
@@ -28,24 +32,16 @@ pub(super) fn check(
     let name = part.markers.container_name();
     let at = format!("{}\\{name}", part.windows_path());
     let pieces = part.markers.pieces();
-    let Some((0, first)) = pieces.first() else {
-        let what = format!("a compressed store has pieces, but {name} itself is missing");
-        say(CONTAINER_MISSING.at(at, what));
-        return proofs;
-    };
-    if first.size == 0 {
-        say(CONTAINER_EMPTY.at(at, format!("{name} is empty")));
+    let mut is_unusable = false;
+    for finding in container_pieces(&part.markers, &at) {
+        is_unusable |= finding.code != CONTAINER_PIECE_MISSING.name;
+        say(finding);
+    }
+    if is_unusable {
         return proofs;
     }
-    let last = pieces.last().map_or(0, |(number, _)| *number);
-    for missing in (1..last).filter(|n| pieces.iter().all(|(number, _)| number != n)) {
-        let what = format!("{name}{missing:02} is missing, but {name}{last:02} exists");
-        say(CONTAINER_PIECE_MISSING.at(at.clone(), what));
-    }
-    let streams: Result<Vec<_>, _> =
-        pieces.iter().map(|(_, marker)| part.tree.open(marker.node, None)).collect();
     let full = check.level == Level::Full;
-    match streams.and_then(|streams| check_container(streams, full, monitor)) {
+    match check_container(part.open_container(), full, monitor) {
         Err(error) => say(CONTAINER_UNREADABLE.at(at, unreadable(&error))),
         Ok(report) => {
             judge(&report, pieces.len(), &at, check, say);
@@ -63,6 +59,32 @@ pub(super) fn check(
     proofs
 }
 
+/// What is wrong with the pieces of a container, by their names and sizes.
+pub fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
+    let name = markers.container_name();
+    let pieces = markers.pieces();
+    let Some((0, first)) = pieces.first() else {
+        let what = format!("a compressed store has pieces, but {name} itself is missing");
+        return vec![CONTAINER_MISSING.at(at, what)];
+    };
+    if first.size == 0 {
+        return vec![CONTAINER_EMPTY.at(at, format!("{name} is empty"))];
+    }
+    let last = pieces.last().map_or(0, |(number, _)| *number);
+    let missing = |number: u32| {
+        let what = format!("{name}{number:02} is missing, but {name}{last:02} exists");
+        CONTAINER_PIECE_MISSING.at(at, what)
+    };
+    markers.missing_pieces().into_iter().map(missing).collect()
+}
+
+/// A problem in the container at `at`.
+pub fn container_problem(problem: &Problem, at: &str) -> Finding {
+    let record = problem.record.as_deref().unwrap_or("a record");
+    let what = format!("{record}, at byte {}: {}", problem.offset, problem.what);
+    CONTAINER_DAMAGED.at(at, what)
+}
+
 fn judge(
     report: &ContainerReport,
     pieces: usize,
@@ -75,9 +97,7 @@ fn judge(
         return say(CONTAINER_UNKNOWN.at(at, what));
     }
     for problem in report.problems.iter().take(NAMED_PROBLEMS) {
-        let record = problem.record.as_deref().unwrap_or("a record");
-        let what = format!("{record}, at byte {}: {}", problem.offset, problem.what);
-        say(CONTAINER_DAMAGED.at(at, what));
+        say(container_problem(problem, at));
     }
     if let Some(more) = report.problems.len().checked_sub(NAMED_PROBLEMS).filter(|n| *n > 0) {
         say(CONTAINER_DAMAGED.at(at, format!("at least {more} more damaged records")));
@@ -88,8 +108,7 @@ fn judge(
     }
     let told_by_log = check.capture.is_some_and(|(run, named)| named && run.is_encrypted());
     if report.has_password && !told_by_log {
-        let what = "its first record has the position of a store with a password (inferred)";
-        say(STORE_ENCRYPTED.at(at, what));
+        say(STORE_ENCRYPTED.at(at, PASSWORD_POSITION));
     }
     let has_users = has_users(report);
     if has_users == Some(false) {

@@ -6,51 +6,75 @@ use std::collections::BTreeMap;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
-use crate::ntfs::{DeletedFile, Readable};
+use crate::model::recovered::{Certainty, RecoveredCount};
+use crate::ntfs::DeletedFile;
 use crate::usmt::{Store, StoreVolume, is_container_name};
 
-const NO_WRITES: &str = "Do not write to this disk. Make an image of it; an undelete tool may \
-                         recover what is readable.";
+const NO_WRITES: &str = "Do not write to this disk. Make an image of it; offload --deleted saves \
+                         what is readable.";
+
+/// A store that was deleted as a whole.
+pub struct DeletedStore {
+    /// The index of its volume.
+    pub volume: usize,
+    /// Its `USMT` folder.
+    pub path: NtPath,
+    /// Its files and folders.
+    pub files: Vec<DeletedFile>,
+}
 
 /// Finds deleted stores on volumes that have no store now.
+pub fn deleted_stores(
+    volumes: &[StoreVolume],
+    stores: &[Store],
+    monitor: &dyn Monitor,
+) -> Vec<DeletedStore> {
+    let has_part = |volume: usize| {
+        stores.iter().flat_map(|store| &store.parts).any(|part| part.volume == volume)
+    };
+    let mut found = Vec::new();
+    for (number, volume) in volumes.iter().enumerate().filter(|(number, _)| !has_part(*number)) {
+        let wanted = |path: &NtPath| store_folder(path).is_some();
+        let Ok(files) = volume.tree.deleted(&wanted, monitor) else { continue };
+        let mut folders: BTreeMap<Vec<NtName>, Vec<DeletedFile>> = BTreeMap::new();
+        for file in files {
+            if let Some(folder) = store_folder(&file.path()) {
+                folders.entry(folder.to_vec()).or_default().push(file);
+            }
+        }
+        for (folder, files) in folders {
+            if files.iter().any(|file| is_marker(&file.path(), folder.len())) {
+                let path = folder.into_iter().collect();
+                found.push(DeletedStore { volume: number, path, files });
+            }
+        }
+    }
+    found
+}
+
+/// Reports deleted stores on volumes that have no store now.
 pub fn check_deleted_stores(
     volumes: &[StoreVolume],
     stores: &[Store],
     monitor: &dyn Monitor,
 ) -> Vec<Finding> {
-    let has_part = |volume: usize| {
-        stores.iter().flat_map(|store| &store.parts).any(|part| part.volume == volume)
-    };
     let mut findings = Vec::new();
-    for (_, volume) in volumes.iter().enumerate().filter(|(number, _)| !has_part(*number)) {
-        let wanted = |path: &NtPath| store_folder(path).is_some();
-        let Ok(files) = volume.tree.deleted(&wanted, monitor) else { continue };
-        let mut folders: BTreeMap<Vec<NtName>, Vec<DeletedFile>> = BTreeMap::new();
-        for file in files {
-            if let Some(folder) = store_folder(&file.path) {
-                folders.entry(folder.to_vec()).or_default().push(file);
-            }
-        }
-        for (folder, mut files) in folders {
-            if !files.iter().any(|file| is_marker(&file.path, folder.len())) {
-                continue;
-            }
-            files.retain(|file| !file.is_directory);
-            let path: NtPath = folder.into_iter().collect();
-            let finding = Finding {
-                code: "deleted-store",
-                severity: Severity::Warning,
-                path: format!("{}: {path}", volume.display),
-                what: format!(
-                    "a store was deleted here, by the wipe or before it: {}",
-                    Count::of(&files).text("files")
-                ),
-                meaning: "loadstate cannot use it. It may have been only a part of a store.".into(),
-                action: NO_WRITES.into(),
-            };
-            monitor.finding(&finding);
-            findings.push(finding);
-        }
+    for DeletedStore { volume, path, mut files } in deleted_stores(volumes, stores, monitor) {
+        files.retain(|file| !file.is_directory);
+        let display = volumes.get(volume).map_or("", |volume| volume.display.as_str());
+        let finding = Finding {
+            code: "deleted-store",
+            severity: Severity::Warning,
+            path: format!("{display}: {path}"),
+            what: format!(
+                "a store was deleted here, by the wipe or before it: {}",
+                count_words(&files)
+            ),
+            meaning: "loadstate cannot use it. It may have been only a part of a store.".into(),
+            action: NO_WRITES.into(),
+        };
+        monitor.finding(&finding);
+        findings.push(finding);
     }
     findings
 }
@@ -73,40 +97,25 @@ fn is_marker(path: &NtPath, depth: usize) -> bool {
 }
 
 /// What can still be read of a file.
-pub(super) fn left(file: &DeletedFile) -> &'static str {
-    match file.readable {
-        Readable::Whole => "still readable",
-        Readable::Part(_) => "readable in part",
-        Readable::Nothing => "overwritten",
-        Readable::Unknown => "it is not known whether it is still readable",
+pub(super) fn left(file: &DeletedFile) -> String {
+    match (file.certainty(), file.doubt) {
+        (Certainty::Sure, _) => "still readable".to_owned(),
+        (Certainty::Unproven, Some(doubt)) => format!("readable, but not sure: {}", doubt.why()),
+        (Certainty::Unproven, None) => "it is not known whether it is still readable".to_owned(),
+        (Certainty::Part, _) => "readable in part".to_owned(),
+        (Certainty::Overwritten, _) => "overwritten".to_owned(),
     }
 }
 
 /// How much there was, and what is left.
-#[derive(Default)]
-struct Count {
-    files: u64,
-    bytes: u64,
-    whole: u64,
-    part: u64,
-}
-
-impl Count {
-    fn of(files: &[DeletedFile]) -> Self {
-        let mut count = Self::default();
-        for file in files {
-            count.files += 1;
-            count.bytes = count.bytes.saturating_add(file.size);
-            count.whole += u64::from(file.readable == Readable::Whole);
-            count.part += u64::from(matches!(file.readable, Readable::Part(_)));
-        }
-        count
+fn count_words(files: &[DeletedFile]) -> String {
+    let mut count = RecoveredCount::default();
+    for file in files {
+        count.add(file.certainty(), file.size);
     }
-
-    fn text(&self, files: &str) -> String {
-        let Self { files: number, bytes, whole, part } = self;
-        format!("{number} {files}, {bytes} bytes; {whole} still readable, {part} in part")
-    }
+    let RecoveredCount { files, bytes, sure, unproven, part, .. } = count;
+    let not_sure = if unproven > 0 { format!(", {unproven} not sure") } else { String::new() };
+    format!("{files} files, {bytes} bytes; {sure} still readable{not_sure}, {part} in part")
 }
 
 #[cfg(test)]

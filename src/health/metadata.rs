@@ -1,7 +1,6 @@
 //! Checks every file of a store by its metadata alone, for `--level quick`.
 //! Time grows with the number of files, memory with the largest folder.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::codes::{
@@ -15,6 +14,7 @@ use crate::model::finding::Finding;
 use crate::model::metadata::{Content, Node, NodeKind, attributes};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
+use crate::model::recovered::RecoveredCount;
 use crate::tree::{Entry, Via};
 use crate::usmt::{Part, Role, Store, StoreKind, is_container_name};
 
@@ -35,6 +35,8 @@ pub(super) struct Looked {
     pub(super) files: u64,
     /// Profiles below `File\X$\Users`.
     pub(super) profiles: u64,
+    /// Files that were deleted from the store.
+    pub(super) deleted: RecoveredCount,
 }
 
 /// Checks every file of `store`.
@@ -47,7 +49,7 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         looked.files += walk.looked.files;
         looked.profiles += walk.looked.profiles;
         part.tree.noticed(std::slice::from_ref(&part.usmt_path)).into_iter().for_each(&mut *say);
-        deleted(part, monitor, say);
+        looked.deleted.join(&deleted(part, monitor, say));
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
     // For a compressed store, `container` checks the names inside it.
@@ -286,32 +288,32 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
 
 /// Files below the part's folder that were deleted. If a file has the same path
 /// today, the deleted one was replaced, not lost.
-fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) {
-    // The paths of deleted files take more memory than everything else here.
-    let seen = Cell::new(0_u64);
-    let is_below = |path: &NtPath| {
-        let is_below = path.names().starts_with(part.usmt_path.names());
-        seen.set(seen.get() + u64::from(is_below));
-        is_below && seen.get() <= MAX_DELETED
-    };
+fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) -> RecoveredCount {
+    let mut count = RecoveredCount::default();
+    let is_below = |path: &NtPath| path.names().starts_with(part.usmt_path.names());
     let files = match part.tree.deleted(&is_below, monitor) {
         Ok(files) => files,
         Err(error) => {
-            return monitor.note(&format!("cannot search for deleted files: {error}"));
+            monitor.note(&format!("cannot search for deleted files: {error}"));
+            return count;
         }
     };
-    let more = seen.get().saturating_sub(MAX_DELETED);
-    if more > 0 {
+    for file in files.iter().filter(|file| !file.is_directory) {
+        let path = file.path();
+        if !matters(part, &path) || part.tree.lookup(&path).is_ok() {
+            continue;
+        }
+        count.add(file.certainty(), file.size);
+        if count.files <= MAX_DELETED {
+            let (size, left) = (file.size, left(file));
+            let what = format!("deleted, by the wipe or before it; {size} bytes, {left}");
+            say(DELETED_FILES.at(path.on_drive(&part.drive.name()), what));
+        }
+    }
+    if let Some(more) = count.files.checked_sub(MAX_DELETED).filter(|more| *more > 0) {
         say(DELETED_FILES.at(part.windows_path(), format!("{more} more files were deleted")));
     }
-    let lost = files.iter().filter(|file| {
-        !file.is_directory && matters(part, &file.path) && part.tree.lookup(&file.path).is_err()
-    });
-    for file in lost {
-        let (size, left) = (file.size, left(file));
-        let what = format!("deleted, by the wipe or before it; {size} bytes, {left}");
-        say(DELETED_FILES.at(file.path.on_drive(&part.drive.name()), what));
-    }
+    count
 }
 
 /// Whether loadstate needs a file of the store. (Which temporary files USMT

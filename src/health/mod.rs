@@ -18,9 +18,10 @@ mod verdict;
 
 pub use clones::check_clones;
 pub use codes::Code;
-pub use deleted::check_deleted_stores;
+pub use container::{PASSWORD_POSITION, container_pieces, container_problem};
+pub use deleted::{DeletedStore, check_deleted_stores, deleted_stores};
 pub use parts::missing_parts;
 pub use read_all::StreamObserver;
 pub use store::{Check, Level, StoreReport, check_store, check_store_with};
-pub use usmtutils::Usmtutils;
+pub use usmtutils::{Extraction, Usmtutils};
 pub use verdict::Verdict;

@@ -10,6 +10,7 @@ use super::read_all::{self, StreamObserver};
 use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, verdict};
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Stage};
+use crate::model::recovered::RecoveredCount;
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Store, StoreKind};
 
@@ -53,6 +54,8 @@ pub struct StoreReport {
     pub files_seen: u64,
     /// Files whose every byte was read; 0 at [`Level::Quick`].
     pub files_read: u64,
+    /// Files that were deleted from the store, and how many of them can be recovered.
+    pub deleted: RecoveredCount,
     /// Files that could not be read completely.
     pub files_not_whole: u64,
     /// Files whose data is not on the disk (placeholders).
@@ -114,7 +117,8 @@ pub fn check_store_with(
         }
     }
     if store.kind.holds_data() {
-        report.files_seen = metadata::look(store, monitor, &mut say).files;
+        let looked = metadata::look(store, monitor, &mut say);
+        (report.files_seen, report.deleted) = (looked.files, looked.deleted);
     }
     if check.level == Level::Full && store.kind.holds_data() {
         monitor.stage(Stage::Verify, &store.display());

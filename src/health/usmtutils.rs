@@ -1,9 +1,10 @@
 //! Runs Microsoft's own verifier of compressed stores, if it is available:
 //! `usmtutils /verify:all FILE` prints `name TAB OK|CORRUPTED` for each file
 //! and returns 42 for corruption (Microsoft, "`UsmtUtils` syntax", "Return
-//! codes"). It is a Windows program that opens files by path, so it runs only
+//! codes"). `/extract FILE FOLDER` extracts from one. It is a Windows program that opens files by path, so it runs only
 //! on Windows, and only for a volume with a drive letter.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -63,7 +64,7 @@ impl Usmtutils {
             return None;
         };
         let file = format!("{}\\{name}", part.usmt_path.on_drive(&letter.to_string()));
-        match self.run(&file, monitor) {
+        match self.run(&["/verify:all".into(), file.into()], monitor) {
             Err(error) => {
                 say(USMTUTILS_FAILED.at(at, format!("{}: {error}", self.program.display())));
                 None
@@ -73,15 +74,28 @@ impl Usmtutils {
         }
     }
 
+    /// Extracts files from a container. Its return code; `None` if the user stopped it.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn extract(
+        &self,
+        what: &Extraction<'_>,
+        monitor: &dyn Monitor,
+    ) -> std::io::Result<Option<i32>> {
+        let ended = self.run(&what.arguments(), monitor)?;
+        // Without a code, another program ended it.
+        Ok(ended.map(|(status, _)| status.code().unwrap_or(-1)))
+    }
+
     /// Its exit status and output; `None` if the user stopped it.
     fn run(
         &self,
-        file: &str,
+        arguments: &[OsString],
         monitor: &dyn Monitor,
     ) -> std::io::Result<Option<(ExitStatus, String)>> {
         let mut child = Command::new(&self.program)
-            .arg("/verify:all")
-            .arg(file)
+            .args(arguments)
             // If it writes a log, it must not write it to the source.
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
@@ -92,6 +106,43 @@ impl Usmtutils {
         let status = wait(&mut child, monitor)?;
         let printed = reader.and_then(|r| r.join().ok()).unwrap_or_default();
         Ok(status.map(|status| (status, decode(&printed))))
+    }
+}
+
+/// What to extract with usmtutils (Microsoft, "`UsmtUtils` syntax", "Extract options").
+#[derive(Clone, Copy, Debug)]
+pub struct Extraction<'a> {
+    /// `USMT.MIG`, by its full path.
+    pub file: &'a Path,
+    /// The folder to extract to, by its full path.
+    pub to: &'a Path,
+    /// Patterns of file names: `*.docx`. None: every file.
+    pub include: &'a [String],
+    /// The file with the key of an encrypted store, by its full path.
+    pub key_file: Option<&'a Path>,
+    /// The algorithm, as in `/decrypt:AES_256`.
+    pub algorithm: Option<&'a str>,
+    /// Whether it replaces files.
+    pub replace: bool,
+}
+
+impl Extraction<'_> {
+    fn arguments(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["/extract".into(), self.file.into(), self.to.into()];
+        if !self.include.is_empty() {
+            words.push(format!("/i:{}", self.include.join(",")).into());
+        }
+        if let Some(file) = self.key_file {
+            let algorithm = self.algorithm.map(|name| format!(":{name}")).unwrap_or_default();
+            words.push(format!("/decrypt{algorithm}").into());
+            let mut word = OsString::from("/keyfile:");
+            word.push(file);
+            words.push(word);
+        }
+        if self.replace {
+            words.push("/o".into());
+        }
+        words
     }
 }
 
@@ -198,5 +249,31 @@ mod tests {
         assert_eq!(codes(37, ""), (vec!["usmtutils-failed"], false));
         let report = Report::parse(mixed);
         assert_eq!((report.sound, &*report.corrupted), (2, &["File\\C:\\c".to_owned()][..]));
+    }
+
+    #[test]
+    fn it_is_asked_to_extract_as_microsoft_documents_it() {
+        let all = Extraction {
+            file: Path::new("E:\\S\\USMT\\USMT.MIG"),
+            to: Path::new("F:\\out"),
+            include: &[],
+            key_file: None,
+            algorithm: None,
+            replace: false,
+        };
+        let plain = ["/extract", "E:\\S\\USMT\\USMT.MIG", "F:\\out"];
+        assert_eq!(all.arguments(), plain);
+        let some = Extraction {
+            include: &["*.docx".to_owned(), "plan.*".to_owned()],
+            key_file: Some(Path::new("F:\\key.txt")),
+            algorithm: Some("AES_256"),
+            replace: true,
+            ..all
+        };
+        let more = ["/i:*.docx,plan.*", "/decrypt:AES_256", "/keyfile:F:\\key.txt", "/o"];
+        assert_eq!(some.arguments(), [&plain[..], &more].concat());
+        let words =
+            Extraction { algorithm: None, include: &[], replace: false, ..some }.arguments();
+        assert_eq!(words[3..], ["/decrypt", "/keyfile:F:\\key.txt"]);
     }
 }

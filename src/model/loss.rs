@@ -41,11 +41,13 @@ pub enum LossKind {
     Name,
     /// It changed while it was read: the saved copy may mix old and new data.
     Changed,
+    /// It was deleted from the source, and recovered as far as it could be.
+    Recovered,
 }
 
 impl LossKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unreadable,
         Self::Hole,
         Self::Encrypted,
@@ -53,6 +55,7 @@ impl LossKind {
         Self::Fact,
         Self::Name,
         Self::Changed,
+        Self::Recovered,
     ];
 
     /// The stable name, as in `manifest.jsonl` and `--json`.
@@ -65,6 +68,7 @@ impl LossKind {
             Self::Fact => "fact",
             Self::Name => "name",
             Self::Changed => "changed",
+            Self::Recovered => "recovered",
         }
     }
 

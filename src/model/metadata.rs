@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::model::name::NtName;
+use crate::model::recovered::Certainty;
 
 /// A FILETIME: 100 ns units since 1601-01-01 UTC (MS-DTYP 2.3.3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -217,6 +218,8 @@ pub struct Metadata {
     /// Why the name by which the file was asked for is in doubt, for display: a loss of the
     /// same kind, of that hard link alone.
     pub misnamed: Option<String>,
+    /// For a deleted file that was recovered: how sure its bytes are, and why, for display.
+    pub recovered: Option<(Certainty, String)>,
 }
 
 impl Default for Metadata {
@@ -231,6 +234,7 @@ impl Default for Metadata {
             content: Content::Data,
             damaged: Vec::new(),
             misnamed: None,
+            recovered: None,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod loss;
 pub mod metadata;
 pub mod monitor;
 pub mod name;
+pub mod recovered;
 pub mod secret;
 pub mod sid;
 pub(crate) mod text;

@@ -5,6 +5,7 @@ use crate::destination::Destination;
 use crate::health::{Check, Level as CheckLevel, check_store};
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Stage};
+use crate::model::name::NtPath;
 use crate::report;
 use crate::seal::Guard;
 use crate::set::crypt::Encryption;
@@ -15,11 +16,13 @@ use crate::set::write::observer::MemberObserver;
 use crate::set::write::parts::{self, FolderSet};
 use crate::set::write::plan::{Plan, PlanPart};
 use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
-use crate::usmt::{Machine, Store};
+use crate::tree::recovered::DeletedOn;
+use crate::usmt::{Machine, Part, Store};
 
 /// How a rescue set is made, whatever asks for it: the command line, `lifeboat.toml`, or the
 /// guided rescue.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is an option of its own
 pub struct OffloadRequest {
     /// What the set is named by; `None` for the computer's name, or else its serial number.
     pub name: Option<String>,
@@ -37,6 +40,8 @@ pub struct OffloadRequest {
     pub despite_space: bool,
     /// Begin a new set although an unfinished one is there.
     pub fresh: bool,
+    /// Recover deleted files of the store or folders too, into the same set.
+    pub deleted: bool,
     /// How to encrypt the set; `None` for a plain one.
     pub encryption: Option<Encryption>,
 }
@@ -53,6 +58,7 @@ impl Default for OffloadRequest {
             read_back: true,
             despite_space: false,
             fresh: false,
+            deleted: false,
             encryption: None,
         }
     }
@@ -84,7 +90,16 @@ impl OffloadRequest {
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &store.display());
-        let parts: Result<Vec<PlanPart>, _> = store.parts.iter().map(parts::of_store).collect();
+        let all: Result<Vec<PlanPart>, _> = store.parts.iter().map(parts::of_store).collect();
+        let mut all = all?;
+        if self.deleted {
+            let folders: Vec<_> = store
+                .parts
+                .iter()
+                .map(|part| (part.drive.name(), part.tree.clone(), of_part(part)))
+                .collect();
+            all.extend(parts::of_deleted(&folders, monitor)?);
+        }
         let mut guard = Guard::of(store, monitor);
         let observer = guard.as_mut().map(|guard| guard.observer(monitor));
         let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
@@ -98,7 +113,7 @@ impl OffloadRequest {
             closed: check.closed.to_vec(),
         };
         let kind = (What::Store, store.kind.as_str());
-        self.save(parts?, kind, found, machine, observer, destination, monitor)
+        self.save(all, kind, found, machine, observer, destination, monitor)
     }
 
     /// Saves folders. What they `lack`, for people, makes the set an incomplete one; `closed` are
@@ -119,7 +134,33 @@ impl OffloadRequest {
         let kind = (What::Folder, "folder");
         let found =
             Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
-        self.save(set.parts, kind, found, machine, None, destination, monitor)
+        let mut all = set.parts;
+        if self.deleted {
+            let folders: Vec<_> = all
+                .iter()
+                .map(|part| (part.drive.clone(), part.tree.clone(), part.path.clone()))
+                .collect();
+            all.extend(parts::of_deleted(&folders, monitor)?);
+        }
+        self.save(all, kind, found, machine, None, destination, monitor)
+    }
+
+    /// Saves the files of stores that were deleted as a whole; `None` if there is nothing to
+    /// save.
+    ///
+    /// # Errors
+    /// As for a store.
+    pub fn save_deleted(
+        &self,
+        files: Vec<DeletedOn>,
+        machine: &Machine,
+        destination: &dyn Destination,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Outcome>, SetError> {
+        let Some(part) = parts::recovered(files, monitor) else { return Ok(None) };
+        let kind = (What::Folder, "folder");
+        let found = Shortfalls::default();
+        self.save(vec![part], kind, found, machine, None, destination, monitor).map(Some)
     }
 
     #[allow(clippy::too_many_arguments)] // what two public ways in have in common
@@ -161,6 +202,15 @@ impl OffloadRequest {
             ..defaults
         };
         offload_with(&plan, destination, &options, observer, monitor)
+    }
+}
+
+/// The folder of a part whose deleted files belong to it: that of the store, unless that is the
+/// volume's root.
+pub(crate) fn of_part(part: &Part) -> NtPath {
+    match part.store_path() {
+        root if root == NtPath::root() => part.usmt_path.clone(),
+        folder => folder,
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Figures {
 }
 
 /// The kinds of loss, worst first.
-pub(super) const GRAVITY: [LossKind; 7] = [
+pub(super) const GRAVITY: [LossKind; 8] = [
     LossKind::Unreadable,
     LossKind::NotHere,
     LossKind::Encrypted,
@@ -74,6 +74,7 @@ pub(super) const GRAVITY: [LossKind; 7] = [
     LossKind::Changed,
     LossKind::Name,
     LossKind::Fact,
+    LossKind::Recovered,
 ];
 
 impl Figures {

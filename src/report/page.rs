@@ -134,6 +134,16 @@ fn facts(rescue: &Rescue, figures: &Figures) -> String {
             words::date(&rescue.created)
         ),
     );
+    if let Some(recovered) = rescue.totals.recovered {
+        row(
+            "Recovered",
+            &format!(
+                "{}<span class=\"quiet\">: {}</span>",
+                count(recovered.files, "deleted file", "deleted files"),
+                escape(&recovered.words())
+            ),
+        );
+    }
     if rescue.seal.is_some() {
         let words = shorten(&words::sentence(&words::seal_words(rescue)), 400);
         row("Seal", &escape(&words));

@@ -210,6 +210,10 @@ pub(super) fn loss(kind: Option<LossKind>) -> (&'static str, &'static str) {
             "Metadata is missing",
             "all bytes were saved, but not all metadata (times, permissions and so on)",
         ),
+        Some(LossKind::Recovered) => (
+            "Recovered after it was deleted",
+            "deleted from the source, by the wipe or before it; each says how sure its bytes are",
+        ),
         None => ("Other", "of a kind that this version of Lifeboat does not know"),
     }
 }

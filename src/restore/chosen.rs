@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Bytes, Input, Ordered};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
+use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
 use crate::set::read::reader::{InOrder, SetReader};
 
@@ -36,7 +37,10 @@ impl Chosen {
             .iter()
             .map(|path| path.as_ref().replace('\\', "/").trim_matches('/').to_owned())
             .collect();
-        let rescue = set.rescue().clone();
+        let mut rescue = set.rescue().clone();
+        if rescue.totals.recovered.is_some() {
+            rescue.parts.push(part_of(DELETED, DELETED));
+        }
         let (missing, homeless) = (Vec::new(), HashSet::new());
         let mut chosen = Self { set, rescue, paths, missing, homeless, moves: Vec::new() };
         let mut met = HashSet::new();
@@ -53,7 +57,7 @@ impl Chosen {
             if by.is_empty() && !chosen.paths.is_empty() {
                 continue;
             }
-            count(&mut totals, &member);
+            totals.count(&member);
             if let Some(target) = &member.link_to
                 && !chosen.takes(target)
             {
@@ -79,6 +83,62 @@ impl Chosen {
         Ok(chosen)
     }
 
+    /// Everything but the deleted files that were recovered.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn without_recovered(set: SetReader) -> Result<Self, SetError> {
+        let drives: Vec<String> =
+            set.rescue().parts.iter().map(|part| part.drive.clone()).collect();
+        // No paths would select everything.
+        let drives = if drives.is_empty() { vec!["/".into()] } else { drives };
+        let mut chosen = Self::new(set, &drives)?;
+        chosen.rescue.parts.retain(|part| part.drive != DELETED);
+        chosen.missing = Vec::new();
+        Ok(chosen)
+    }
+
+    /// The deleted files that were recovered, at the paths that they had: `deleted/C/Users`
+    /// becomes `C/Users`.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub(super) fn recovered(set: SetReader) -> Result<Self, SetError> {
+        let mut drives: Vec<String> = Vec::new();
+        for line in set.lines()? {
+            let member = match line {
+                Ok(Line::Member(member)) => member,
+                Ok(_) | Err(SetError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(below) = member.path.strip_prefix(DELETED) else { continue };
+            let drive = below.strip_prefix('/').and_then(|below| below.split('/').next());
+            if let Some(drive) = drive.filter(|drive| !drives.iter().any(|known| known == drive)) {
+                drives.push(drive.to_owned());
+            }
+        }
+        let old = |drive: &String| format!("{DELETED}/{drive}");
+        // No paths would select everything.
+        let paths = drives.iter().map(old).collect::<Vec<_>>();
+        let paths = if paths.is_empty() { vec!["/".into()] } else { paths };
+        let mut chosen = Self::new(set, &paths)?;
+        let part = |drive: &String| {
+            let known = chosen.rescue.parts.iter().find(|part| part.drive == *drive);
+            Part {
+                drive: drive.clone(),
+                path: String::new(),
+                role: "folder".to_owned(),
+                skipped: Vec::new(),
+                ..known.cloned().unwrap_or_else(|| part_of(drive, "folder"))
+            }
+        };
+        chosen.rescue.parts = drives.iter().map(part).collect();
+        chosen.rescue.what = What::Folder;
+        chosen.missing = Vec::new();
+        chosen.moves = drives.iter().map(|drive| (old(drive), drive.clone())).collect();
+        Ok(chosen)
+    }
+
     /// One user's files, as plain files at their original drive and path:
     /// `...\USMT\File\C$\Users\alice` becomes `C/Users/alice`. Empty if the set has
     /// none; ignores letter case.
@@ -93,7 +153,9 @@ impl Chosen {
                 Ok(_) | Err(SetError::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
+            // A deleted file is not mixed with those that were there.
             if let Some((home, own)) = home_of(&member.path, name)
+                && !is_of_deleted(&member.path)
                 && !homes.iter().any(|(known, _)| known == home)
             {
                 homes.push((home.to_owned(), own));
@@ -176,16 +238,20 @@ impl Chosen {
     }
 }
 
-fn count(totals: &mut Totals, member: &Member) {
-    match member.kind {
-        MemberKind::File => totals.files += 1,
-        MemberKind::Directory => totals.directories += 1,
-        MemberKind::Link => totals.links += 1,
+/// A drive of recovered files of which only its name is known.
+fn part_of(drive: &str, role: &str) -> Part {
+    Part {
+        drive: drive.to_owned(),
+        drive_from: "the paths of deleted files".to_owned(),
+        path: String::new(),
+        role: role.to_owned(),
+        skipped: Vec::new(),
+        volume_serial: None,
+        volume_label: String::new(),
+        file_system: "NTFS".to_owned(),
+        via: "raw".to_owned(),
+        user: None,
     }
-    let streams = member.data.iter().chain(member.streams.iter().map(|stream| &stream.data));
-    totals.bytes = streams.fold(totals.bytes, |sum, data| sum.saturating_add(data.size));
-    totals.streams += member.streams.len() as u64;
-    totals.losses += member.losses.len() as u64;
 }
 
 /// `C/StateStore/USMT/File/C$/Users/alice`, and `C/Users/alice`, for that path or

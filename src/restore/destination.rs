@@ -362,6 +362,12 @@ fn make_dir(dir: &Path) -> Result<(), RestoreError> {
     std::fs::create_dir_all(dir).map_err(|error| fatal(dir.display().to_string(), error))
 }
 
+/// Opens a folder, and makes it if it is missing.
+pub(super) fn open_dir(dir: &Path) -> Result<Opened, RestoreError> {
+    make_dir(dir)?;
+    open_root(dir)
+}
+
 fn open_root(path: &Path) -> Result<Opened, RestoreError> {
     match Root::open(path) {
         Ok(root) => Ok(Opened { root, shown: path.to_owned() }),
@@ -370,7 +376,7 @@ fn open_root(path: &Path) -> Result<Opened, RestoreError> {
 }
 
 /// A fatal error of the destination.
-fn fatal(path: String, error: io::Error) -> RestoreError {
+pub(super) fn fatal(path: String, error: io::Error) -> RestoreError {
     match (platform::judge(&error), error.kind()) {
         (Verdict::Full, _) => RestoreError::Full { path, needed: 0, free: None },
         (Verdict::Broken, _) => RestoreError::Broken { path, error },

@@ -1,7 +1,7 @@
 //! Which paths of a set may be written. A set is untrusted: a path is only used if
 //! every name in it is a plain name.
 
-use crate::model::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath, is_device};
 
 /// Splits the exact bytes of a member's path at `/`: the drive, and the names
 /// below it.
@@ -40,6 +40,24 @@ pub(super) fn check(name: &NtName) -> Result<(), String> {
     Ok(())
 }
 
+/// The name that a file of this name gets, so that programs in Windows can open it; `None` if it
+/// stays. (Microsoft, "Naming Files, Paths, and Namespaces".)
+pub(super) fn portable(name: &NtName) -> Option<NtName> {
+    let forbidden = |b: &u8| *b < b' ' || b"<>:\"|?*".contains(b);
+    let mut bytes: Vec<u8> =
+        name.as_wtf8().iter().map(|b| if forbidden(b) { b'_' } else { *b }).collect();
+    // `.` and `..` are no names but folders: they are refused.
+    if !matches!(*bytes, [b'.'] | [b'.', b'.'])
+        && let Some(last) = bytes.last_mut().filter(|b| matches!(**b, b'.' | b' '))
+    {
+        *last = b'_';
+    }
+    if is_device(&String::from_utf8_lossy(&bytes)) {
+        bytes.insert(0, b'_');
+    }
+    if bytes == name.as_wtf8() { None } else { NtName::from_wtf8(&bytes) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +69,25 @@ mod tests {
         assert_eq!(drive, "C");
         assert_eq!(path.names().len(), 4);
         assert_eq!(split(b"C").unwrap(), ("C".to_owned(), NtPath::root()));
+    }
+
+    #[test]
+    fn names_that_windows_cannot_open_get_others() {
+        let portable = |name: &str| portable(&NtName::from(name)).map(|n| n.to_string());
+        for (name, other) in [
+            ("CON", "_CON"),
+            ("nul.txt", "_nul.txt"),
+            ("com1", "_com1"),
+            ("notes. ", "notes._"),
+            ("end.", "end_"),
+            ("a:b|c?", "a_b_c_"),
+            ("a\u{1}b", "a_b"),
+        ] {
+            assert_eq!(portable(name).as_deref(), Some(other), "{name}");
+        }
+        for name in ["a.txt", "console", "", ".", "..", "\u{fc} \u{1F600}", ".git"] {
+            assert_eq!(portable(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn is_same(a: &NtName, b: &NtName) -> bool {
     a == b || a.to_string_lossy().to_lowercase() == b.to_string_lossy().to_lowercase()
 }
 
-fn with_ending(name: &NtName, ending: &str) -> NtName {
+pub(super) fn with_ending(name: &NtName, ending: &str) -> NtName {
     let bytes = [name.as_wtf8(), ending.as_bytes()].concat();
     NtName::from_wtf8(&bytes).unwrap_or_else(|| NtName::from(ending))
 }

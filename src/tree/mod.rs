@@ -5,6 +5,7 @@ pub mod fat;
 pub mod host;
 pub mod memory;
 pub mod ntfs;
+pub mod recovered;
 pub mod source;
 pub mod subtree;
 pub mod time_limited;
@@ -140,6 +141,12 @@ pub trait Stream: Send {
     /// The holes met so far, in order.
     fn holes(&self) -> &[Hole];
 
+    /// Why what was read may not be the stream's own bytes, although it could be read; for
+    /// people. Only deleted files have that.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
+
     /// From now on a failing medium is not asked again, in smaller pieces: once
     /// there is a hole, all that follows may come as one, unread. For whoever
     /// opens the stream a second time then, when everything else is saved.
@@ -188,6 +195,22 @@ pub trait Tree: Send + Sync {
     ) -> Result<Vec<DeletedFile>, TreeError> {
         let _ = (wanted, monitor);
         Ok(Vec::new())
+    }
+
+    /// The facts of a deleted file that need more reading.
+    fn deleted_facts(&self, file: &DeletedFile) -> Result<Metadata, TreeError> {
+        Err(not_deleted(self.info(), &file.path()))
+    }
+
+    /// Opens what is left of a stream of a deleted file: what belongs to other files now is a
+    /// hole.
+    fn open_deleted(
+        &self,
+        file: &DeletedFile,
+        stream: Option<&NtName>,
+    ) -> Result<Box<dyn Stream>, TreeError> {
+        let _ = stream;
+        Err(not_deleted(self.info(), &file.path()))
     }
 
     /// Every file or directory called one of `names` (ASCII case ignored), with
@@ -287,6 +310,11 @@ pub fn exact_path(tree: &dyn Tree, path: &NtPath) -> Result<(NtPath, NodeId), Tr
         at = next;
     }
     Ok((names, at))
+}
+
+/// Only a tree that lists deleted files can read them.
+fn not_deleted(info: &TreeInfo, path: &NtPath) -> TreeError {
+    TreeError::NotFound { path: path.to_string(), source_name: info.source.clone() }
 }
 
 /// The node called `name` by a listing of the folder.

@@ -9,6 +9,7 @@
 //! what only the index has is listed too: a file of which nothing but its name is left must
 //! not be missing without a word.
 
+mod deleted;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ use crate::ntfs::read::volume::{Repair, Volume};
 use crate::ntfs::read::wof;
 use crate::ntfs::{
     Body, Catalog, CatalogEntry, Comparison, DeletedFile, EfsData, File, FileAttribute, Folder,
-    Kind, Reattached, Security, WofData, compare, entry_flag, is_lost_folder, kind_of,
+    Kind, Reattached, Security, Trust, WofData, compare, entry_flag, is_lost_folder, kind_of,
     list_deleted, of_volume, reattach, sweep, why_only_a_name,
 };
 
@@ -62,6 +63,8 @@ pub struct NtfsTree {
     suspects: u64,
     /// Whether all structures are of one moment.
     is_at_rest: bool,
+    /// No file has clusters that are free by the volume's bitmap.
+    is_bitmap_good: bool,
     /// How indexes differ from the records, as far as folders were listed.
     compared: Mutex<Compared>,
 }
@@ -141,6 +144,7 @@ impl NtfsTree {
             deleted: report.deleted,
             suspects,
             is_at_rest: report.is_at_rest,
+            is_bitmap_good: report.unallocated.count == 0 && report.bitmap_sectors == 0,
             compared: Mutex::default(),
         })
     }
@@ -238,6 +242,69 @@ impl NtfsTree {
                  with the file records"
             )
         })
+    }
+
+    /// The facts that stand in a file's records, added to those that are known already.
+    fn facts_of(
+        &self,
+        file: &File,
+        name: Option<&NtName>,
+        mut facts: Metadata,
+    ) -> Result<Metadata, TreeError> {
+        // A device that is gone is no loss of a fact.
+        let mut gone = None;
+        let mut value = |kind: u32, what: &str| {
+            let attribute = file.find(kind, None)?;
+            match file.value(&self.volume, attribute, MAX_FACT_BYTES) {
+                Ok(value) => return Some(value),
+                Err(error) if error.is_gone() => gone = Some(error),
+                Err(error) => facts.damaged.push(format!("{what}: {error}")),
+            }
+            None
+        };
+        facts.reparse = value(kind::REPARSE_POINT, "reparse data");
+        facts.object_id = value(kind::OBJECT_ID, "object id");
+        facts.extended_attributes = value(kind::EA, "extended attributes");
+        let old_style = value(kind::SECURITY_DESCRIPTOR, "security descriptor");
+        facts.security = match standard_information(file).and_then(|s| s.security_id) {
+            None => old_style,
+            Some(security_id) => match self.security.get(&self.volume, security_id) {
+                Ok(descriptor) => Some(descriptor),
+                Err(error) if error.is_gone() => return Err(error.into()),
+                Err(error) => {
+                    facts.damaged.push(format!("owner and permissions: {error}"));
+                    old_style
+                }
+            },
+        };
+        if let Some(error) = gone {
+            return Err(error.into());
+        }
+        if file.find(kind::STANDARD_INFORMATION, None).is_none() {
+            let lost = "times and attributes: the file record does not have them";
+            facts.damaged.push(lost.to_owned());
+        }
+        if facts.security.is_none() && facts.damaged.is_empty() {
+            let lost = "owner and permissions: the file record does not have them";
+            facts.damaged.push(lost.to_owned());
+        }
+        facts.short_name = short_name(file, name);
+        let kind = self.kind(file);
+        facts.streams = streams(file, &kind);
+        facts.content = match kind {
+            Kind::Plain => Content::Data,
+            Kind::Wof(algorithm) => Content::Wof(algorithm.as_str()),
+            Kind::Encrypted => match EfsData::new(&self.volume, file) {
+                Ok(_) => {
+                    // The export holds all streams.
+                    facts.streams.clear();
+                    Content::EfsRaw
+                }
+                Err(reason) => Content::EfsLost(reason),
+            },
+            Kind::NotHere(reason) => Content::NotHere(reason),
+        };
+        Ok(facts)
     }
 
     fn file(&self, entry: &CatalogEntry) -> Result<File, NtfsError> {
@@ -352,62 +419,10 @@ impl Tree for NtfsTree {
             // Every file has some, if only of 0 bytes.
             facts.damaged.push(file.missing("data").to_string());
         }
-        // A device that is gone is no loss of a fact.
-        let mut gone = None;
-        let mut value = |kind: u32, what: &str| {
-            let attribute = file.find(kind, None)?;
-            match file.value(&self.volume, attribute, MAX_FACT_BYTES) {
-                Ok(value) => return Some(value),
-                Err(error) if error.is_gone() => gone = Some(error),
-                Err(error) => facts.damaged.push(format!("{what}: {error}")),
-            }
-            None
-        };
-        facts.reparse = value(kind::REPARSE_POINT, "reparse data");
-        facts.object_id = value(kind::OBJECT_ID, "object id");
-        facts.extended_attributes = value(kind::EA, "extended attributes");
-        let old_style = value(kind::SECURITY_DESCRIPTOR, "security descriptor");
-        facts.security = match standard_information(&file).and_then(|s| s.security_id) {
-            None => old_style,
-            Some(security_id) => match self.security.get(&self.volume, security_id) {
-                Ok(descriptor) => Some(descriptor),
-                Err(error) if error.is_gone() => return Err(error.into()),
-                Err(error) => {
-                    facts.damaged.push(format!("owner and permissions: {error}"));
-                    old_style
-                }
-            },
-        };
-        if let Some(error) = gone {
-            return Err(error.into());
-        }
-        if file.find(kind::STANDARD_INFORMATION, None).is_none() {
-            let lost = "times and attributes: the file record does not have them";
-            facts.damaged.push(lost.to_owned());
-        }
-        if facts.security.is_none() && facts.damaged.is_empty() {
-            let lost = "owner and permissions: the file record does not have them";
-            facts.damaged.push(lost.to_owned());
-        }
-        facts.short_name = short_name(&file, name);
+        let mut facts = self.facts_of(&file, name, facts)?;
         if u64::from(entry.record) != known::ROOT {
             facts.misnamed = name.and_then(|name| misnamed(&file, name));
         }
-        let kind = self.kind(&file);
-        facts.streams = streams(&file, &kind);
-        facts.content = match kind {
-            Kind::Plain => Content::Data,
-            Kind::Wof(algorithm) => Content::Wof(algorithm.as_str()),
-            Kind::Encrypted => match EfsData::new(&self.volume, &file) {
-                Ok(_) => {
-                    // The export holds all streams.
-                    facts.streams.clear();
-                    Content::EfsRaw
-                }
-                Err(reason) => Content::EfsLost(reason),
-            },
-            Kind::NotHere(reason) => Content::NotHere(reason),
-        };
         Ok(facts)
     }
 
@@ -484,7 +499,21 @@ impl Tree for NtfsTree {
         wanted: &dyn Fn(&NtPath) -> bool,
         monitor: &dyn Monitor,
     ) -> Result<Vec<DeletedFile>, TreeError> {
-        Ok(list_deleted(&self.volume, &self.catalog, &self.deleted, wanted, monitor)?)
+        let trust = Trust { is_at_rest: self.is_at_rest, is_bitmap_good: self.is_bitmap_good };
+        let (volume, deleted) = (&self.volume, &self.deleted);
+        Ok(list_deleted(volume, &self.catalog, deleted, trust, wanted, monitor)?)
+    }
+
+    fn deleted_facts(&self, file: &DeletedFile) -> Result<Metadata, TreeError> {
+        self.facts_of_deleted(file)
+    }
+
+    fn open_deleted(
+        &self,
+        file: &DeletedFile,
+        stream: Option<&NtName>,
+    ) -> Result<Box<dyn Stream>, TreeError> {
+        self.open_what_is_left(file, stream)
     }
 
     fn noticed(&self, below: &[NtPath]) -> Vec<Finding> {

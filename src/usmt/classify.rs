@@ -58,7 +58,7 @@ fn after_container(name: &str) -> Option<&str> {
 
 /// The number of a piece of a compressed store: `USMT.MIG` is 0, `USMT.MIG01`
 /// is 1. `None` for a name that only begins like one.
-fn piece_number(name: &str) -> Option<u32> {
+pub fn piece_number(name: &str) -> Option<u32> {
     match after_container(name)? {
         "" => Some(0),
         digits if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -77,6 +77,13 @@ impl Markers {
         let mut pieces: Vec<_> = numbered.collect();
         pieces.sort_unstable_by_key(|(number, _)| *number);
         pieces
+    }
+
+    /// The numbers of pieces that are missing before one that is there.
+    pub fn missing_pieces(&self) -> Vec<u32> {
+        let pieces = self.pieces();
+        let last = pieces.last().map_or(0, |(number, _)| *number);
+        (0..last).filter(|n| pieces.iter().all(|(number, _)| number != n)).collect()
     }
 
     /// The name of the container that loadstate starts with; of USMT 3 if the

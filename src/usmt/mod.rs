@@ -4,20 +4,21 @@
 //! "inferred", in the code and in the messages.
 
 mod classify;
-mod container;
+pub mod container;
 mod drive;
 mod find;
 pub mod layout;
 pub mod loadstate;
 pub mod logs;
 mod machine;
+pub mod plain;
 mod tally;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use classify::{Markers, is_container_name};
-pub use container::{ContainerReport, Problem, check_container};
+pub use classify::{Markers, is_container_name, piece_number};
+pub use container::{ContainerReport, OpenPieces, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
 pub use find::{drive_of, find_stores};
 pub use layout::Place;
@@ -162,6 +163,12 @@ impl Part {
     /// The path in Windows: `C:\StateStore\USMT`.
     pub fn windows_path(&self) -> String {
         self.usmt_path.on_drive(&self.drive.name())
+    }
+
+    /// Opens the pieces of its container, in order.
+    pub fn open_container(&self) -> OpenPieces<'_> {
+        let nodes: Vec<NodeId> = self.markers.pieces().iter().map(|(_, m)| m.node).collect();
+        Box::new(move || nodes.iter().map(|node| self.tree.open(*node, None)).collect())
     }
 
     /// The Windows path of a path below the `USMT` folder.

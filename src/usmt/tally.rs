@@ -134,13 +134,7 @@ impl Survey {
 
 /// The names of a container's records, without their data.
 fn look_into(part: &Part, monitor: &dyn Monitor) -> Option<ContainerReport> {
-    let pieces: Result<Vec<_>, _> = part
-        .markers
-        .pieces()
-        .into_iter()
-        .map(|(_, marker)| part.tree.open(marker.node, None))
-        .collect();
-    let report = check_container(pieces.ok()?, false, monitor).ok()?;
+    let report = check_container(part.open_container(), false, monitor).ok()?;
     report.is_known.then_some(report)
 }
 

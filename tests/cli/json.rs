@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use boon::{Compiler, SchemaIndex, Schemas};
+use lifeboat_maker::container::Container;
+use lifeboat_maker::content::Content;
 use serde_json::Value;
 use support::program::{self, Guarded, Run, lifeboat};
 
@@ -142,13 +144,31 @@ fn every_line_of_every_command_fits_the_schema() {
     let sealed = to("hardlink-one-0");
     checker.run(0, &["seal", &sealed]);
     checker.check(&lifeboat(&["verify", &sealed, "--json"]));
+    // Single files of a store.
+    let plain = Guarded::fixture("hardlink-one");
+    checker.run(0, &["list", plain.arg()]);
+    checker.run(0, &["extract", plain.arg(), "*.docx", "--to", &to("single")]);
+    // Inside a compressed store: also names that have to be changed, and damage.
+    let mut container = Container::new(false, 3);
+    for name in ["a.txt", "CON"] {
+        container.add(&format!("File\\C:\\{name}"), &Content::text(1, 99)).unwrap();
+    }
+    let mut bytes = container.finish(&Content::text(2, 99)).unwrap();
+    let mig = to("USMT.MIG");
+    fs::write(&mig, &bytes).unwrap();
+    checker.run(0, &["list", &mig]);
+    checker.run(0, &["extract", &mig, "--to", &to("inside")]);
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&mig, &bytes).unwrap();
+    checker.run(3, &["extract", &mig, "catalog.img", "*.pst", "--to", &to("inside")]);
     // What fails speaks the same language.
     checker.run(1, &["detect", "no-such-image"]);
     checker.run(2, &["guide"]);
     let image = Guarded::fixture("hardlink-one");
     checker.run(4, &["offload", image.arg(), "--to", &to("none"), "--store", "nothing"]);
     // These take a Windows, or volumes to put parts back onto.
-    checker.seen.extend(["loadstate-end", "place"].map(str::to_owned));
+    checker.seen.extend(["loadstate-end", "place", "usmtutils"].map(str::to_owned));
     assert_eq!(checker.seen, documented(), "events that no command here has printed, or too many");
 }
 

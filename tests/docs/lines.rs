@@ -12,6 +12,8 @@ use std::process::Command;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use lifeboat::cli::args;
+use lifeboat_maker::container::Container;
+use lifeboat_maker::content::Content;
 use support::doc_lines::{self, Line, words};
 use support::program::{Guarded, lifeboat};
 use support::wine::{self, Wine};
@@ -236,6 +238,9 @@ struct Scene {
     /// Of one that was on C: alone.
     set_of_c: PathBuf,
     store: PathBuf,
+    /// A copy of a compressed store, and a set of it.
+    compressed: PathBuf,
+    set_of_compressed: PathBuf,
 }
 
 impl Scene {
@@ -254,7 +259,17 @@ impl Scene {
         // 3: a Linux file system has no owners and streams of Windows.
         let out = ["extract", set.to_str().unwrap(), "--to", store.to_str().unwrap()];
         lifeboat(&out).expect(3);
-        Self { dir, image, users, set, set_of_c, store }
+        let compressed = path("compressed");
+        fs::create_dir_all(compressed.join("USMT")).unwrap();
+        let mut container = Container::new(false, 1);
+        for name in ["Documents\\Plan.docx", "mail.pst"] {
+            let name = format!("File\\C:\\Users\\alice\\{name}");
+            container.add(&name, &Content::text(1, 500)).unwrap();
+        }
+        let bytes = container.finish(&Content::text(2, 500)).unwrap();
+        fs::write(compressed.join("USMT/USMT.MIG"), bytes).unwrap();
+        let set_of_compressed = save(compressed.to_str().unwrap(), "others");
+        Self { dir, image, users, set, set_of_c, store, compressed, set_of_compressed }
     }
 
     fn path(&self, name: &str) -> String {
@@ -267,11 +282,18 @@ impl Scene {
         let command = command.expect("a command").clone();
         let names = |drive: &str| form.iter().any(|word| word.starts_with(drive));
         let set = if names("C=") && !names("D=") { &self.set_of_c } else { &self.set };
+        let is_inside = form.iter().any(|word| word == "--inside");
+        let set = if is_inside { &self.set_of_compressed } else { set };
         let has_users = command == "offload" && (names("--profiles") || names("--of-user"));
         let image = if has_users { self.users.arg() } else { self.image.arg() };
         let set = set.to_str().unwrap();
+        let compressed = self.compressed.to_str().unwrap();
         let store = self.store.to_str().unwrap();
-        let source = if command == "seal" { store } else { image };
+        let source = match command.as_str() {
+            "seal" => store,
+            "list" | "extract" => compressed,
+            _ => image,
+        };
         let scratch = |name: &str| {
             let path = self.path(&format!("{at}-{name}"));
             fs::create_dir_all(&path).unwrap();
@@ -302,6 +324,10 @@ impl Scene {
                 ("--user", _) => "tech".to_owned(),
                 ("--i" | "--level" | "--of-user" | "--store", word) => word.to_owned(),
                 (_, word) if word.starts_with('-') || word == command => word.to_owned(),
+                (_, word) if word.ends_with("USMT.MIG") => format!("{compressed}/USMT/USMT.MIG"),
+                (_, word) if word.starts_with(r"C:\Users") || word.starts_with('*') => {
+                    word.to_owned()
+                }
                 (_, r"E:\copy-of-store") => store.to_owned(),
                 (_, word) if word.starts_with("/mnt/") => store.to_owned(),
                 (_, "SET" | "WHAT") => set.to_owned(),

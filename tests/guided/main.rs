@@ -589,3 +589,66 @@ fn users_that_are_not_wanted_leave_nothing_to_save() {
     desk.terminal.press(&["l"]);
     desk.ended(4); // there is no store
 }
+
+/// A desk with a store of which the wipe has deleted some files.
+fn wiped_desk() -> Option<Desk> {
+    use lifeboat_maker::mount::{Mount, MountOptions};
+    need!("fuse");
+    let folder = TempDir::new().unwrap();
+    let image = folder.path().join("disk.img");
+    lifeboat_maker::volume::VolumeSpec::new("Wiped", 16 << 20).format(&image).unwrap();
+    let mount = Mount::new(&image, MountOptions::default()).unwrap();
+    let usmt = mount.path().join("StateStore/USMT");
+    let documents = usmt.join("File/C$/Users/alice");
+    fs::create_dir_all(&documents).unwrap();
+    for (name, text) in [
+        ("hardlink.main", "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n"),
+        ("catalog.mig", "catalog"),
+        ("MIGSTATE.DAT", "state"),
+        ("status.~lg", ""),
+    ] {
+        fs::write(usmt.join(name), text).unwrap();
+    }
+    for number in 0..30 {
+        fs::write(documents.join(format!("{number:02}.txt")), vec![b'x'; 5000]).unwrap();
+    }
+    mount.unmount().unwrap();
+    let mount = Mount::new(&image, MountOptions::default()).unwrap();
+    for number in 5..17 {
+        let file = format!("StateStore/USMT/File/C$/Users/alice/{number:02}.txt");
+        fs::remove_file(mount.path().join(file)).unwrap();
+    }
+    mount.unmount().unwrap();
+    Desk::with(folder, Some(Guarded::new(image)))
+}
+
+#[test]
+fn deleted_files_are_recovered_unless_they_are_left_out() {
+    for is_wanted in [true, false] {
+        let desk = need!(wiped_desk());
+        desk.start("guide disk.img --to usb");
+        let ready = desk.go_to_usb();
+        if is_wanted {
+            golden::compare("ready-deleted.txt", &ready);
+            shows_everywhere(&ready);
+        } else {
+            desk.terminal.press(&["d"]);
+            let ready = desk.terminal.wait_for("recover: NO");
+            golden::compare("ready-deleted-no.txt", &ready);
+            shows_everywhere(&ready);
+        }
+        desk.terminal.press(&["Enter"]);
+        let end = desk.terminal.wait_for("Next ");
+        if is_wanted {
+            golden::compare("saved-deleted.txt", &end);
+            shows_everywhere(&end);
+        }
+        desk.terminal.press(&["Enter"]);
+        desk.ended(3);
+        let set = &desk.sets()[0];
+        is_whole(set);
+        let rescue = fs::read_to_string(set.join("rescue.json")).unwrap();
+        assert_eq!(rescue.contains("\"recovered\""), is_wanted, "{rescue}");
+        drop(desk.image); // was not written to
+    }
+}

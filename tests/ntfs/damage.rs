@@ -515,11 +515,11 @@ fn deleted_files_are_listed_with_what_is_left_of_them() {
     assert_eq!(tree.findings(), []);
     let below = |path: &NtPath| path.to_string().starts_with("StateStore/USMT/");
     let deleted = tree.deleted(&below, &Silent).unwrap();
-    let paths: Vec<_> = deleted.iter().map(|file| file.path.to_string()).collect();
+    let paths: Vec<_> = deleted.iter().map(|file| file.path().to_string()).collect();
     assert_eq!(deleted.len(), 25, "{paths:?}");
     assert_eq!(paths[0], "StateStore/USMT/File");
     assert!(paths.contains(&format!("{FILES}/small")));
-    let file = deleted.iter().find(|file| file.path.to_string().ends_with("/file 3")).unwrap();
+    let file = deleted.iter().find(|file| file.path().to_string().ends_with("/file 3")).unwrap();
     assert_eq!((file.size, file.readable, file.is_directory), (10_000, Readable::Whole, false));
     assert_eq!(tree.deleted(&|_| true, &Silent).unwrap().len(), 26);
 

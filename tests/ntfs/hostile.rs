@@ -109,7 +109,18 @@ fn look_at_everything(device: Arc<dyn Device>) -> usize {
         pending.extend(children.into_iter().map(|entry| (entry.node, depth + 1)));
     }
     tree.find_named(&["USMT", "in pieces"], &Silent).unwrap();
-    tree.deleted(&|_| true, &Silent).unwrap();
+    for file in tree.deleted(&|_| true, &Silent).unwrap() {
+        let mut streams = vec![None];
+        if let Ok(facts) = tree.deleted_facts(&file) {
+            streams.extend(facts.streams.into_iter().map(|stream| Some(stream.name)));
+        }
+        for name in streams {
+            let Ok(mut stream) = tree.open_deleted(&file, name.as_ref()) else { continue };
+            let _ = stream.read(&mut buf);
+            let _ = stream.read(&mut buf);
+            assert!(stream.holes().iter().all(|hole| hole.offset + hole.length <= stream.len()));
+        }
+    }
     support::damage::index_findings(&tree);
     seen
 }
@@ -196,7 +207,7 @@ fn a_volume_built_byte_by_byte_is_read() {
     let wrong = support::damage::index_findings(&tree);
     assert!(wrong.iter().all(|finding| finding.path != "USMT/folder"), "{wrong:?}");
     let deleted = tree.deleted(&|_| true, &Silent).unwrap();
-    let deleted: Vec<_> = deleted.iter().map(|f| (f.path.to_string(), f.readable)).collect();
+    let deleted: Vec<_> = deleted.iter().map(|f| (f.path().to_string(), f.readable)).collect();
     assert_eq!(deleted, [("USMT/gone".to_owned(), Readable::Part(512))]);
 }
 

@@ -7,6 +7,7 @@ mod codecs;
 mod content;
 mod damage;
 mod damager;
+mod deleted;
 mod findings;
 mod hostile;
 mod random;

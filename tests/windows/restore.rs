@@ -239,10 +239,10 @@ fn one_user_is_restored_alone() {
     assert!(scene.to().join("C/Users/bob/13.jpg").is_file());
     assert!(scene.to().join("D/Documents and Settings/bob/old.txt").is_file());
 
-    // Nobody's files can be had from a compressed store: the message says why.
+    // The files of a compressed store are inside one of the set: the message says so.
     let (set, _) = fixture("compressed", &dir.path().join("compressed"));
     let run = exe.run(&["extract", &set, "--of-user", "alice", "--to", &there]).expect(4);
-    assert!(run.stderr.contains("usmtutils /extract"), "{}", run.stderr);
+    assert!(run.stderr.contains("--inside"), "{}", run.stderr);
 }
 
 /// Files that are large enough for a kill to come between two of them.

@@ -19,7 +19,27 @@ use tempfile::TempDir;
 const STAND_IN: &str = r#"
 #include <stdio.h>
 #include <string.h>
+/* Says what it was asked for, in a file. */
+static int extract(int argc, char **argv, char last) {
+    char path[1024];
+    if (argc < 4) return 11;
+    snprintf(path, sizeof path, "%s\\asked.txt", argv[3]);
+    FILE *f = fopen(path, "wb");
+    if (!f) return 61;
+    for (int i = 1; i < argc; i++) fprintf(f, "%s\n", argv[i]);
+    fclose(f);
+    return last == '!' ? 42 : last == '?' ? 37 : 0;
+}
 int main(int argc, char **argv) {
+    if (argc > 2 && !strcmp(argv[1], "/extract")) {
+        FILE *f = fopen(argv[2], "rb");
+        char last = 0;
+        if (!f) return 27;
+        fseek(f, -1, SEEK_END);
+        fread(&last, 1, 1, f);
+        fclose(f);
+        return extract(argc, argv, last);
+    }
     if (argc != 3 || strcmp(argv[1], "/verify:all")) return 11;
     FILE *f = fopen(argv[2], "rb");
     char magic[4] = {0}, last = 0;
@@ -118,4 +138,39 @@ fn a_folder_without_usmtutils_is_a_wrong_command_line() {
     let scene = need!(scene());
     let empty = Wine::path(scene.dir.path());
     assert_eq!(scene.verify(&scene.store("sound", b""), &["--usmt", &empty]).0, 2);
+}
+
+#[test]
+fn usmtutils_extracts_as_it_is_asked_to() {
+    let scene = need!(scene());
+    let to = scene.dir.path().join("out");
+    fs::create_dir(&to).unwrap();
+    let key = scene.dir.path().join("key.txt");
+    fs::write(&key, "secret").unwrap();
+    let (there, key) = (Wine::path(&to), Wine::path(&key));
+    let usmt = scene.usmt();
+    let mig = |source: &Path| Wine::path(&source.join("StateStore/USMT/USMT.MIG"));
+    let extract = |source: &Path, more: &[&str]| {
+        let source = Wine::path(source);
+        let args = ["extract", &*source, "--usmt", &*usmt, "--to", &*there];
+        let args: Vec<&str> = args.iter().chain(more).copied().collect();
+        scene.wine.run(&scene.lifeboat, &args)
+    };
+    let asked = || fs::read_to_string(to.join("asked.txt")).unwrap();
+    let sound = scene.store("sound", b"");
+    let run = extract(&sound, &[]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert_eq!(asked(), format!("/extract\n{}\n{there}\n", mig(&sound)));
+    let more = ["*.docx", "--replace", "--keyfile", &*key, "--decrypt", "AES_256"];
+    assert_eq!(extract(&sound, &more).code, 0);
+    let options = format!("/i:*.docx\n/decrypt:AES_256\n/keyfile:{key}\n/o\n");
+    assert!(asked().ends_with(&options), "{}", asked());
+    let corrupted = extract(&scene.store("corrupted", b"!"), &[]);
+    assert_eq!(corrupted.code, 3, "{}", corrupted.stdout);
+    assert!(corrupted.stderr.contains("found corrupted files"), "{}", corrupted.stderr);
+    let refused = extract(&scene.store("refused", b"?"), &[]);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert!(refused.stderr.contains("code 37"), "{}", refused.stderr);
+    // Nothing that Microsoft does not document is asked for.
+    assert_eq!(extract(&sound, &["C:\\Users\\heidi\\*.docx"]).code, 2);
 }

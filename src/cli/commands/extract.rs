@@ -3,14 +3,27 @@
 use anyhow::Result;
 
 use super::restore::show;
-use crate::cli::args::Extract;
+use super::{inside, plain};
+use crate::cli::args::{Extract, Global};
+use crate::cli::containers::Target;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
-use crate::cli::sets;
+use crate::cli::{containers, sets};
 use crate::restore::{Chosen, Destinations, Input, Options, restore_verified};
 use crate::usmt::StoreKind;
 
-pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
+pub(crate) fn run(args: &Extract, global: &Global, out: Out) -> Result<Exit> {
+    let target = containers::find(&args.set, &args.inside, &args.logon, global, out)?;
+    if let Some(Target::Container(container)) = target {
+        return inside::extract(&container, args, out);
+    }
+    if args.usmt.is_some() {
+        let what = "--usmt is for a compressed store; the files here are plain ones";
+        return Err(Failure::new(Exit::Usage, what, "Leave it out.").into());
+    }
+    if let Some(Target::Plain(store)) = target {
+        return plain::extract(&store, args, out);
+    }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let name = set.display();
     let chosen = match &args.of_user {
@@ -20,7 +33,7 @@ pub(crate) fn run(args: &Extract, out: Out) -> Result<Exit> {
     if let Some(user) = args.of_user.as_ref().filter(|_| chosen.is_empty()) {
         let kind = chosen.rescue().store_kind();
         let action = if kind == Some(StoreKind::Compressed) {
-            "A compressed store has its files in USMT.MIG: use usmtutils /extract."
+            "A compressed store has its files in USMT.MIG: add --inside."
         } else {
             "Run lifeboat list: the users are the folders below File\\C$\\Users."
         };

@@ -4,17 +4,26 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 
-use crate::cli::args::List;
+use super::{inside, plain};
+use crate::cli::args::{Global, List};
+use crate::cli::containers::Target;
 use crate::cli::exit::Exit;
 use crate::cli::output::Out;
-use crate::cli::{sets, sources};
+use crate::cli::{containers, sets, sources};
 use crate::model::advice::Advice as _;
+use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
 use crate::set::format::manifest::{Line, Member, MemberKind};
+use crate::usmt::StoreKind;
 
-pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
+pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
+    match containers::find(&args.set, &args.inside, &args.logon, global, out)? {
+        Some(Target::Container(container)) => return inside::list(&container, out),
+        Some(Target::Plain(store)) => return plain::list(&store, out),
+        None => {}
+    }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let rescue = set.rescue();
     out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
@@ -61,6 +70,16 @@ pub(crate) fn run(args: &List, out: Out) -> Result<Exit> {
         units::bytes(rescue.totals.bytes),
         units::count(rescue.totals.losses, "loss", "losses"),
     ));
+    if rescue.store_kind() == Some(StoreKind::Compressed) {
+        out.say("USMT.MIG has the files of the store: lifeboat list SET --inside");
+    }
+    if let Some(recovered) = totals.recovered {
+        out.say(&format!(
+            "{} recovered: {}",
+            units::count(recovered.files, "deleted file", "deleted files"),
+            recovered.words()
+        ));
+    }
     Ok(exit)
 }
 
@@ -79,6 +98,10 @@ fn show(member: &Member, out: Out) {
         out.result(&format!("{:20} {size:>15} {}:{}", "", member.path, stream.name));
     }
     for loss in &member.losses {
-        out.result(&format!("{:20} {:>15} {}", "", "LOST:", loss.detail));
+        let label = match &member.recovered {
+            Some(_) if LossKind::of_name(&loss.kind) == LossKind::Recovered => "RECOVERED:",
+            _ => "LOST:",
+        };
+        out.result(&format!("{:20} {label:>15} {}", "", loss.detail));
     }
 }

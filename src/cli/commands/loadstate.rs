@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::cli::args::{Algorithm, Global, Loadstate, WayArg};
+use crate::cli::args::{Global, Loadstate, WayArg};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
@@ -75,17 +75,7 @@ fn call(args: &Loadstate, asked: &Asked) -> Result<Call> {
         .into());
     }
     call.key_file.clone_from(&args.keyfile);
-    call.decrypt = args.decrypt.map(|algorithm| {
-        let name = match algorithm {
-            Algorithm::Aes => "AES",
-            Algorithm::Aes128 => "AES_128",
-            Algorithm::Aes192 => "AES_192",
-            Algorithm::Aes256 => "AES_256",
-            Algorithm::TripleDes => "3DES",
-            Algorithm::TripleDes112 => "3DES_112",
-        };
-        name.to_owned()
-    });
+    call.decrypt = args.decrypt.map(|algorithm| algorithm.as_str().to_owned());
     call.renamed.clone_from(&args.mu);
     (call.included, call.excluded) = (args.ui.clone(), args.ue.clone());
     let renamed = args.mu.iter().flat_map(|(old, new)| [old, new]);

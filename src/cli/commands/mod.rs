@@ -2,9 +2,11 @@
 
 pub(crate) mod detect;
 pub(crate) mod extract;
+pub(crate) mod inside;
 pub(crate) mod list;
 pub(crate) mod loadstate;
 pub(crate) mod offload;
+pub(crate) mod plain;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod seal;

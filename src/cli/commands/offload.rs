@@ -11,7 +11,7 @@ use crate::cli::users::Chosen;
 use crate::cli::{folder, keys, sets, sources, users};
 use crate::destination::Destination;
 use crate::destination::preflight::{Preflight, preflight};
-use crate::health::Check;
+use crate::health::{Check, DeletedStore, deleted_stores};
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::offload::OffloadRequest;
@@ -21,7 +21,8 @@ use crate::set::crypt::Encryption;
 use crate::set::format::rescue::{EndState, Rescue};
 use crate::set::write::parts::FolderSet;
 use crate::set::write::writer::Outcome;
-use crate::usmt::{Machine, Store, StoreVolume};
+use crate::tree::recovered::DeletedOn;
+use crate::usmt::{Machine, Store, StoreVolume, drive_of};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
@@ -62,6 +63,7 @@ pub(crate) fn request(args: &Offload, encryption: Option<Encryption>) -> Offload
         read_back: !args.no_read_back,
         despite_space: args.despite_space,
         fresh: args.fresh,
+        deleted: args.deleted,
         encryption,
     }
 }
@@ -116,13 +118,17 @@ impl Job<'_> {
     /// Every store, or those that were asked for.
     fn stores(&self, args: &Offload, global: &Global) -> Result<Exit> {
         let out = self.out;
-        let mut found = sources::find_with(&args.sources, global, &args.search, out)?;
-        let stores = sources::choose(std::mem::take(&mut found.stores), &args.store)?;
+        let found = sources::find_with(&args.sources, global, &args.search, out)?;
+        let stores = sources::choose(found.stores.clone(), &args.store)?;
         let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
-        if stores.is_empty() {
+        let mut exit = Exit::Done;
+        let mut is_any = !stores.is_empty();
+        if args.deleted && args.store.is_empty() && self.deleted(&found)? {
+            (is_any, exit) = (true, Exit::Losses);
+        }
+        if !is_any {
             return Err(sources::nothing_found(&found).into());
         }
-        let mut exit = Exit::Done;
         for store in &stores {
             let check = Check {
                 capture: found.logs.capture_of(store, &found.stores),
@@ -137,6 +143,27 @@ impl Job<'_> {
             out.result("Some volumes could not be read (see above): a store may be there.");
         }
         Ok(exit)
+    }
+
+    /// The stores that were deleted as a whole, each into a set of its own; whether there is
+    /// one. A recovered store is never a whole one.
+    fn deleted(&self, found: &sources::Found) -> Result<bool> {
+        let out = self.out;
+        let volumes: Vec<StoreVolume> = found.searchable().collect();
+        let mut is_any = false;
+        for DeletedStore { volume, files, .. } in deleted_stores(&volumes, &found.stores, out) {
+            let Some(on) = volumes.get(volume) else { continue };
+            let drive = drive_of(volume, &volumes).name();
+            let all = vec![DeletedOn { drive, tree: on.tree.clone(), files }];
+            let saved = self.request.save_deleted(all, &found.machine, self.target, out);
+            out.clear();
+            if let Some(outcome) = saved? {
+                is_any = true;
+                self.show(&outcome);
+                out.say("  This store was deleted: loadstate cannot use it.");
+            }
+        }
+        Ok(is_any)
     }
 
     /// One store, and what is said of it.
@@ -251,6 +278,13 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
     if totals.cloud > 0 {
         let files = units::count(totals.cloud, "file is", "files are");
         out.result(&format!("  {files} only in the cloud: nothing of them is on this disk"));
+    }
+    if let Some(recovered) = totals.recovered {
+        out.result(&format!(
+            "  {} recovered: {}; restore --deleted restores them",
+            units::count(recovered.files, "deleted file", "deleted files"),
+            recovered.words()
+        ));
     }
     if let Some(encryption) = &outcome.rescue.encryption {
         let key = if encryption.how == "passphrase" {

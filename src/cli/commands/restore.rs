@@ -15,8 +15,8 @@ use crate::model::monitor::Monitor;
 use crate::model::sid::Sid;
 use crate::model::units;
 use crate::restore::{
-    Chosen, Destinations, Input, IntoProfile, IntoProfileError, Options, PROFILE, Restored,
-    Verified, lookup_account, restore_verified, settle,
+    Chosen, Destinations, Input, IntoProfile, IntoProfileError, Options, PROFILE, Recovered,
+    RestoreError, Restored, Verified, lookup_account, restore_recovered, restore_verified, settle,
 };
 use crate::seal::{Looked, check_set};
 use crate::set::format::rescue::{Rescue, What};
@@ -33,34 +33,71 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let whole = set.rescue().clone();
     let (sealed, shown) = (check_set(&set, out)?, set.display());
+    let recovered = whole.totals.recovered.unwrap_or_default().files;
+    if args.deleted && recovered == 0 {
+        let what = "--deleted: this set has no recovered deleted files";
+        let fix = "Leave --deleted out. offload --deleted saves them if there are any.";
+        return Err(Failure::new(Exit::NothingFound, what, fix).into());
+    }
     let set: Box<dyn Input> = match &args.part {
         Some(drive) => Box::new(one_part(set, drive)?),
+        None if recovered > 0 => Box::new(Chosen::without_recovered(set)?),
         None => Box::new(set),
     };
     let rescue = set.rescue();
-    let to = match named {
-        Some(to) if !args.in_place => to,
-        named => places::find(rescue, named, out)?,
-    };
-    // A folder merges with what is there; a store is staged.
-    let to = match rescue.what {
-        What::Store => Destinations::Staged(Box::new(to)),
-        What::Folder => to,
-    };
-    let options = Options { replace: args.replace, ..Options::default() };
-    let (done, verified) = restore_verified(&*set, &to, options, out)?;
-    let kept = settle(&*set, &to, args.replace, out)?;
-    let losses = show("Restored", done, verified, out);
-    for kept in kept {
-        out.event("kept-aside", &json!({"path": kept}));
-        out.result(&format!("  The previous store is kept as {kept}"));
+    let mut all_restored = true;
+    if whole.parts.is_empty() {
+        out.say("This set has no store: it has only deleted files that were recovered.");
+    } else {
+        let to = match named.clone() {
+            Some(to) if !args.in_place => to,
+            named => places::find(rescue, named, out)?,
+        };
+        // A folder merges with what is there; a store is staged.
+        let to = match rescue.what {
+            What::Store => Destinations::Staged(Box::new(to)),
+            What::Folder => to,
+        };
+        let options = Options { replace: args.replace, ..Options::default() };
+        match restore_verified(&*set, &to, options, out) {
+            Err(RestoreError::AlreadyExists { path, what }) if args.deleted => {
+                out.clear();
+                out.note(&format!("{path}: {what}; only the deleted files are restored"));
+            }
+            restored => {
+                let (done, verified) = restored?;
+                let kept = settle(&*set, &to, args.replace, out)?;
+                all_restored = show("Restored", done, verified, out) == 0;
+                for kept in kept {
+                    out.event("kept-aside", &json!({"path": kept}));
+                    out.result(&format!("  The previous store is kept as {kept}"));
+                }
+            }
+        }
+    }
+    if args.deleted {
+        let set = sets::open_set(&args.set, &args.logon, out)?;
+        let files = Recovered::new(set)?;
+        let to = match named {
+            Some(to) if !args.in_place => to,
+            named => places::find(files.rescue(), named, out)?,
+        };
+        let (done, verified) = restore_recovered(&files, &to, out)?;
+        // What was deleted is never restored without a loss.
+        all_restored = false;
+        show("Restored deleted files", done, verified, out);
+    } else if recovered > 0 {
+        out.result(&format!(
+            "  {} not restored: --deleted restores them too",
+            units::count(recovered, "recovered deleted file was", "recovered deleted files were")
+        ));
     }
     let differs = sealed.is_some_and(|s| seal::tell(&shown, &s, Looked::Bytes, out));
     for (label, text) in rescue.shortfalls() {
         out.field(label, text);
     }
     advise(&whole, rescue, out);
-    let is_all = losses == 0 && !differs && rescue.is_of_whole_store();
+    let is_all = all_restored && recovered == 0 && !differs && rescue.is_of_whole_store();
     Ok(if is_all { Exit::Done } else { Exit::Losses })
 }
 

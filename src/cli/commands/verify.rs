@@ -1,5 +1,7 @@
 //! `lifeboat verify`.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -13,6 +15,8 @@ use crate::health::{
 };
 use crate::model::finding::Severity;
 use crate::model::monitor::Monitor;
+use crate::model::recovered::RecoveredCount;
+use crate::model::units;
 use crate::seal::{Guard, Looked, StoreCheck, check_set, verdict};
 use crate::set::read::reader::SetReader;
 use crate::usmt::{Store, Survey};
@@ -53,8 +57,8 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
     let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
     let mut damaged = volumes >= Some(Severity::Damage);
     let usmtutils = Usmtutils::find(args.usmt.as_deref());
-    if args.usmt.is_some() && usmtutils.is_none() {
-        return Err(no_usmtutils(args).into());
+    if let Some(folder) = args.usmt.as_deref().filter(|_| usmtutils.is_none()) {
+        return Err(no_usmtutils(folder).into());
     }
     detect::show_machine(found, out);
     for store in &stores {
@@ -101,6 +105,7 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
             "files_seen": report.files_seen,
             "files_read": report.files_read,
             "bytes_read": report.bytes_read,
+            "deleted": (report.deleted.files > 0).then_some(report.deleted),
             "verdict": verdict.sentence(),
             "state": verdict.state,
             "proved": verdict.proved,
@@ -119,10 +124,25 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
             out.field(if number == 0 { label } else { "" }, item);
         }
     }
+    if report.deleted.files > 0 {
+        let files = units::count(report.deleted.files, "file", "files");
+        out.field("deleted", &format!("{files}: {}", report.deleted.words()));
+        let RecoveredCount { files, sure, .. } = report.deleted;
+        out.field(
+            "",
+            if sure == files {
+                "offload --deleted recovers all of them: the store would be complete"
+            } else if sure == 0 {
+                "offload --deleted recovers what is left of them; the store stays incomplete"
+            } else {
+                "offload --deleted recovers them; those that are not sure stay in doubt"
+            },
+        );
+    }
 }
 
-fn no_usmtutils(args: &Verify) -> Failure {
-    let dir = args.usmt.clone().unwrap_or_default();
+/// The error if usmtutils is not in the folder of `--usmt`.
+pub(crate) fn no_usmtutils(dir: &Path) -> Failure {
     if cfg!(windows) {
         let what = format!("there is no usmtutils.exe in {}", dir.display());
         Failure::new(Exit::Usage, what, "Give the folder that has it, or leave out --usmt.")

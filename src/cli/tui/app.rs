@@ -11,6 +11,7 @@ use super::jobs::{self, Checked, Done, Found, Item, LockedVolume, Order, Saved, 
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
 use crate::disk::bitlocker::{VolumeKey, group_hint};
+use crate::model::recovered::RecoveredCount;
 use crate::profiles::{Installation, Profile};
 use crate::set::write::parts::of_profiles;
 
@@ -192,6 +193,8 @@ pub(super) struct App {
     pub(super) saved: Saved,
     /// Whether the running job was asked to stop.
     pub(super) stopping: bool,
+    /// Whether deleted files are recovered too, if there are any.
+    pub(super) recover: bool,
 }
 
 impl App {
@@ -219,7 +222,19 @@ impl App {
             checked: None,
             saved: Saved::default(),
             stopping: false,
+            recover: true,
         }
+    }
+
+    /// Files that were deleted from the stores to save.
+    pub(super) fn deleted(&self) -> RecoveredCount {
+        let mut count = RecoveredCount::default();
+        for target in self.left() {
+            if let What::Store(seen) = target.what {
+                count.join(&seen.deleted);
+            }
+        }
+        count
     }
 
     /// The sets to make: one for each chosen store, and one for the chosen users of each
@@ -552,6 +567,7 @@ impl App {
         match key {
             Key::Esc => self.page = Page::Form,
             Key::Stop => self.question = Some(Question::Quit),
+            Key::Char('d' | 'D') => self.recover = !self.recover,
             Key::Enter => {
                 if let (Some(found), Some(to)) = (&self.found, &self.checked) {
                     let left = self.left();
@@ -560,6 +576,7 @@ impl App {
                         items: items.collect(),
                         machine: found.machine.clone(),
                         closed: found.closed.clone(),
+                        deleted: self.recover && self.deleted().files > 0,
                         to: to.clone(),
                     };
                     self.page = Page::Saving;

@@ -20,6 +20,7 @@ use crate::disk::bitlocker::ProtectorKind;
 use crate::health::{Check, check_store};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
+use crate::model::recovered::RecoveredCount;
 use crate::offload::OffloadRequest;
 use crate::profiles::{self, Contents, Installation, Profile, ProfileKind};
 use crate::set::write::level::Level as ZstdLevel;
@@ -47,6 +48,8 @@ pub(super) struct Seen {
     pub(super) capture: Option<Capture>,
     /// Findings of the quick check.
     pub(super) findings: Vec<Finding>,
+    /// Files that were deleted from the store.
+    pub(super) deleted: RecoveredCount,
 }
 
 /// A user of an offline Windows, and what is in the profile.
@@ -131,6 +134,8 @@ pub(super) struct Order {
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
+    /// Whether deleted files are recovered too.
+    pub(super) deleted: bool,
     pub(super) to: Checked,
 }
 
@@ -173,9 +178,10 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             let survey = Survey::of(&store, out);
             let capture = found.logs.capture_of(&store, &found.stores);
             let check = Check { capture, closed: &found.closed, ..Check::default() };
-            let findings = check_store(&store, &check, out).findings;
+            let report = check_store(&store, &check, out);
+            let (findings, deleted) = (report.findings, report.deleted);
             let capture = capture.map(|(run, is_named)| (run.clone(), is_named));
-            seen.push(Seen { store, survey, capture, findings });
+            seen.push(Seen { store, survey, capture, findings, deleted });
         }
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
@@ -269,7 +275,7 @@ pub(super) fn save(order: Order, out: Out) -> Done {
             return Done::Saved(Box::new(saved));
         }
     };
-    let request = OffloadRequest { encryption, ..request.clone() };
+    let request = OffloadRequest { encryption, deleted: order.deleted, ..request.clone() };
     let job = offload::Job { request, target: &**target, out };
     for (number, item) in order.items {
         let done = match item {

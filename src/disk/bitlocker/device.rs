@@ -101,4 +101,8 @@ impl Device for View {
     fn is_live(&self) -> bool {
         self.device.is_live()
     }
+
+    fn is_decrypted(&self) -> bool {
+        true
+    }
 }

@@ -34,7 +34,7 @@ const MANY: usize = 3;
 const MAX_PARTS: usize = 64;
 
 /// From the first cluster to the one behind the last.
-type Extent = (u64, u64);
+pub(crate) type Extent = (u64, u64);
 
 /// The files that were marked, by record.
 #[derive(Debug, Default)]
@@ -216,13 +216,13 @@ impl Clusters {
 }
 
 /// Those of the extents, which are sorted and apart, that have a cluster of this one.
-fn touching(extents: &[Extent], (first, end): Extent) -> impl Iterator<Item = Extent> {
+pub(crate) fn touching(extents: &[Extent], (first, end): Extent) -> impl Iterator<Item = Extent> {
     let next = extents.partition_point(|other| other.1 <= first);
     extents[next..].iter().copied().take_while(move |other| other.0 < end)
 }
 
 /// Sorts, and joins those that overlap.
-fn join(extents: &mut Vec<Extent>) {
+pub(crate) fn join(extents: &mut Vec<Extent>) {
     extents.sort_unstable();
     extents.dedup_by(|next, last| {
         let joins = next.0 <= last.1;
@@ -242,7 +242,7 @@ fn set_flag(catalog: &mut Catalog, record: u32, flag: u16) {
 /// Gives `add` the clusters that the attributes of one record have. A run list that is not as
 /// long as its header says is left out: the file is damaged by that alone, and a wrong length
 /// may cover half the volume.
-fn extents_of(record: &Record<'_>, add: &mut dyn FnMut(Extent)) {
+pub(crate) fn extents_of(record: &Record<'_>, add: &mut dyn FnMut(Extent)) {
     for attribute in record.attributes().map_while(Result::ok) {
         let Value::NonResident(value) = attribute.value else { continue };
         let runs = || runs::decode(value.runs, attribute.at).map_while(Result::ok);

@@ -10,7 +10,7 @@
 //! folder `$Orphans` is listed in the root only when there is something in it.
 
 pub(crate) mod builder;
-mod clusters;
+pub(crate) mod clusters;
 mod revival;
 mod same_names;
 pub(crate) mod sweep;
@@ -308,6 +308,13 @@ impl Catalog {
     /// All paths of a file.
     pub(crate) fn paths(&self, record: u32) -> Vec<NtPath> {
         self.links_of(record).filter_map(|link| self.path_of_link(link)).collect()
+    }
+
+    /// The first name of a directory, and the directory that this is in.
+    pub(crate) fn first_name(&self, record: u32) -> Option<(FileRef, NtName)> {
+        let link = self.links_of(record).next()?;
+        let parent = FileRef::new(u64::from(link.parent), link.parent_sequence);
+        Some((parent, NtName::from_wtf8(self.name_bytes(link))?))
     }
 
     fn links_of(&self, record: u32) -> impl Iterator<Item = &Link> {

@@ -55,6 +55,11 @@ impl Medium {
         self.device.is_live()
     }
 
+    /// Whether it is decrypted on the way ([`Device::is_decrypted`]).
+    pub fn is_decrypted(&self) -> bool {
+        self.device.is_decrypted()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0

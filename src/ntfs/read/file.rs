@@ -32,6 +32,28 @@ pub(crate) struct File {
     held: usize,
 }
 
+/// The sequence number of a record before it was freed. 0 is not used: after 0xFFFF comes 1.
+pub(crate) fn sequence_before(now: u16) -> u16 {
+    if now <= 1 { u16::MAX } else { now - 1 }
+}
+
+/// Whether the file that is gathered exists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Exists,
+    Deleted,
+}
+
+impl Life {
+    /// The sequence number by which references mean a record that has this one now.
+    fn sequence(self, now: u16) -> u16 {
+        match self {
+            Self::Exists => now,
+            Self::Deleted => sequence_before(now),
+        }
+    }
+}
+
 /// The largest file that NTFS can hold (at 2 MiB clusters): 8 PiB.
 const MAX_STREAM_BYTES: u64 = 1 << 53;
 /// More attributes than that are not believed: each takes 26 bytes at least in
@@ -144,6 +166,21 @@ impl File {
         number: u64,
         extensions: &dyn Fn() -> Vec<u64>,
     ) -> Result<Self, NtfsError> {
+        Self::gather(volume, number, extensions, Life::Exists)
+    }
+
+    /// Gathers a deleted file. NTFS counted up the sequence numbers of all its records when it
+    /// freed them, and left the references between them as they were.
+    pub(crate) fn load_deleted(volume: &Volume, number: u64) -> Result<Self, NtfsError> {
+        Self::gather(volume, number, &Vec::new, Life::Deleted)
+    }
+
+    fn gather(
+        volume: &Volume,
+        number: u64,
+        extensions: &dyn Fn() -> Vec<u64>,
+        life: Life,
+    ) -> Result<Self, NtfsError> {
         let (mut bytes, at) = volume.read_record(number)?;
         let record = Record::parse(&mut bytes, at)?;
         let mut file = Self { number, at, attributes: Vec::new(), damage: Vec::new(), held: 0 };
@@ -152,7 +189,7 @@ impl File {
             file.check_streams(volume);
             return Ok(file);
         };
-        let base = FileRef::new(number, record.sequence);
+        let base = FileRef::new(number, life.sequence(record.sequence));
         let (entries, error) = match file.read_list(volume, list) {
             Ok(list) => list,
             Err(error) => (Vec::new(), Some(error)),
@@ -182,7 +219,7 @@ impl File {
             records.truncate(MAX_RECORDS);
         }
         for reference in records {
-            if let Err(error) = file.add_extension(volume, base, reference) {
+            if let Err(error) = file.add_extension(volume, base, reference, life) {
                 if error.is_gone() {
                     return Err(error);
                 }
@@ -359,19 +396,24 @@ impl File {
         volume: &Volume,
         base: FileRef,
         reference: FileRef,
+        life: Life,
     ) -> Result<(), NtfsError> {
         let (mut bytes, at) = volume.read_record(reference.number())?;
         let record = Record::parse(&mut bytes, at)?;
         // A record that was freed has another sequence number.
-        let is_ours = reference.fits(record.sequence)
-            && (record.in_use || reference.sequence() != 0)
+        let is_alive = match life {
+            Life::Exists => record.in_use || reference.sequence() != 0,
+            Life::Deleted => !record.in_use && reference.sequence() != 0,
+        };
+        let is_ours = is_alive
+            && reference.fits(life.sequence(record.sequence))
             && record.base.is_some_and(|b| b.number() == base.number() && b.fits(base.sequence()));
         if !is_ours {
             let expected = format!("record {reference:?}, which extends {base:?}");
             let found = format!("sequence {}, base {:?}", record.sequence, record.base);
             return Err(damaged("file record", at, expected, found));
         }
-        if !record.in_use {
+        if !record.in_use && life == Life::Exists {
             self.damage
                 .push(format!("record {reference:?} is marked as deleted, and belongs to it"));
         }

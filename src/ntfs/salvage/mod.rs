@@ -4,3 +4,5 @@
 pub(crate) mod deleted;
 pub(crate) mod listing;
 pub(crate) mod reattach;
+pub(crate) mod reuse;
+mod slack;

@@ -55,6 +55,13 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
         0 => "Losses:    none of what was found; see above for what is not in this set".to_owned(),
         losses => format!("Losses:    {losses}. `lifeboat list` on this folder lists them."),
     });
+    if let Some(recovered) = totals.recovered {
+        line(&format!(
+            "Recovered: {} deleted files below deleted\\: {}",
+            recovered.files,
+            recovered.words()
+        ));
+    }
     line("");
     if !rescue.is_of_whole_store() {
         line("THE STORE WAS NOT WHOLE WHEN IT WAS SAVED. Keep its disk, and look for the rest");
@@ -69,6 +76,14 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
     line("");
     for part in steps(rescue, has_script) {
         line(&part);
+    }
+    if totals.recovered.is_some() {
+        line("THE DELETED FILES");
+        line("   They are not restored with the store. To restore them too, add --deleted to");
+        line("   the command of step 2: a file goes to its old path, or beside what is there");
+        line("   under a name with (recovered). Those that are not sure may have the bytes of");
+        line("   other files: let their user look at them.");
+        line("");
     }
     for part in loadstate_steps(rescue) {
         line(&part);

@@ -26,7 +26,7 @@ pub enum Line {
     /// A checkpoint: up to here everything was on the medium.
     Checkpoint(Box<Checkpoint>),
     /// Store and manifest are complete and on the medium.
-    Written(Written),
+    Written(Box<Written>),
 }
 
 /// The set that was started.

@@ -12,6 +12,7 @@ use crate::model::loss::{Loss, LossKind};
 use crate::model::metadata::{FileTime, Times};
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
+use crate::model::recovered::{Certainty, RecoveredCount};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -194,6 +195,10 @@ pub struct Member {
     /// does not, or if there is no seal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
+    /// For a deleted file that was recovered: how sure its bytes are, as in
+    /// [`Certainty::as_str`]. Absent for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<String>,
 }
 
 /// A frame of the store.
@@ -233,6 +238,9 @@ pub struct Totals {
     /// Files that only a cloud has, among `files`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cloud: u64,
+    /// The files among them that were deleted, and recovered as far as it was possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<RecoveredCount>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
@@ -309,6 +317,7 @@ impl Member {
             streams: Vec::new(),
             losses: Vec::new(),
             seal: None,
+            recovered: None,
         }
     }
 
@@ -320,6 +329,19 @@ impl Member {
     /// The exact WTF-8 bytes of a link's target path.
     pub fn exact_link_to(&self) -> Option<Vec<u8>> {
         exact(self.link_to.as_deref()?, self.raw_link_to.as_deref())
+    }
+
+    /// How sure its bytes are, if it was recovered.
+    pub fn certainty(&self) -> Option<Certainty> {
+        self.recovered.as_deref().map(Certainty::of_name)
+    }
+
+    /// Records that it was recovered, and why it is not surer.
+    pub fn recover(&mut self, certainty: Certainty, detail: impl Into<String>) {
+        self.recovered = Some(certainty.as_str().to_owned());
+        let kind = LossKind::Recovered.as_str();
+        self.losses.retain(|loss| loss.kind != kind);
+        self.lose(LossKind::Recovered, detail);
     }
 
     /// Records a loss.
@@ -347,6 +369,10 @@ impl Totals {
         self.losses += member.losses.len() as u64;
         self.cloud += u64::from(member.content == Some(ContentKind::Cloud));
         let sizes = member.streams.iter().map(|s| &s.data).chain(&member.data).map(|d| d.size);
+        if let Some(certainty) = member.certainty().filter(|_| member.kind == MemberKind::File) {
+            let bytes = member.data.as_ref().map_or(0, |data| data.size);
+            self.recovered.get_or_insert_default().add(certainty, bytes);
+        }
         // Saturates only for a hostile manifest; verification reports it.
         self.bytes = sizes.fold(self.bytes, u64::saturating_add);
     }

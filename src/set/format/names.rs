@@ -26,8 +26,16 @@ pub const KEY: &str = "key.age";
 pub const DETAILS: &str = "details.json.age";
 /// The extension of an encrypted file.
 pub const AGE: &str = ".age";
+/// What stands in place of a drive for deleted files that were recovered: `deleted/C/Users`.
+pub const DELETED: &str = "deleted";
 /// The program that wrote a set, and its version.
 pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
+
+/// Whether a path in a set is that of a recovered file, or of a folder above one. (A drive is a
+/// letter, or `volume-` and a number.)
+pub fn is_of_deleted(path: &str) -> bool {
+    path.strip_prefix(DELETED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 /// The name of a volume of the store; `number` from 1.
 pub fn volume_name(number: u32, split: bool) -> String {

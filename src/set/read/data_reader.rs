@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::source::{RandomAccessFrames, Shared, Source};
+use super::tar_walk;
 use super::turn::SequentialCursor;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
@@ -85,6 +86,16 @@ impl<'a> DataReader<'a> {
         self.left -= length as u64;
         self.at.offset += length as u64;
         Ok(length)
+    }
+
+    /// Skips bytes without reading their frames. The hash is no longer checked.
+    pub fn skip(&mut self, bytes: u64) {
+        self.hash = None;
+        let bytes = bytes.min(self.left);
+        self.left -= bytes;
+        // A frame that does not exist is damage of what comes next.
+        let nowhere = At { frame: u64::MAX, offset: 0 };
+        self.at = tar_walk::advance(&self.shared, self.at, bytes).unwrap_or(nowhere);
     }
 
     /// Skips the part of the stream in the current, damaged frame, and returns its size in

@@ -6,6 +6,7 @@ pub(crate) mod decrypting_destination;
 mod in_order;
 pub(crate) mod index;
 pub mod lines;
+pub mod member_stream;
 pub mod reader;
 mod source;
 mod tar_walk;

@@ -1,8 +1,7 @@
 //! Frames in order, shared by consecutive readers. Nothing is read before the first
 //! request.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::source::{ReadAheadFrames, Shared, Source};
 use crate::set::error::SetError;
@@ -16,16 +15,16 @@ const NEAR: u64 = 8;
 pub(crate) struct SequentialCursor {
     shared: Arc<Shared>,
     /// The last requested frame, and the reader ahead of it.
-    ahead: RefCell<Option<(u64, ReadAheadFrames)>>,
+    ahead: Mutex<Option<(u64, ReadAheadFrames)>>,
 }
 
 impl SequentialCursor {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), ahead: RefCell::new(None) }
+        Self { shared: Arc::clone(shared), ahead: Mutex::new(None) }
     }
 
     pub(crate) fn frame(&self, frame: u64) -> Result<Arc<Vec<u8>>, SetError> {
-        let mut ahead = self.ahead.borrow_mut();
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, in_turn) = match ahead.take() {
             Some(state) if state.0 <= frame && frame - state.0 <= NEAR => ahead.insert(state),
             _ => ahead.insert((frame, ReadAheadFrames::new(&self.shared, frame, false))),

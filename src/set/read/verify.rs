@@ -478,7 +478,8 @@ fn outline(member: &Member) -> Member {
     let data = member.data.as_ref().map(|data| Data { size: data.size, ..Data::default() });
     let (start, streams, losses) = (At::default(), Vec::new(), Vec::new());
     let attributes = if member.kind == MemberKind::Link { 0 } else { member.attributes };
-    Member { start, data, attributes, streams, losses, seal: None, ..member.clone() }
+    let (seal, recovered) = (None, None);
+    Member { start, data, attributes, streams, losses, seal, recovered, ..member.clone() }
 }
 
 fn holes_fit(holes: &[HoleLine], size: u64) -> bool {

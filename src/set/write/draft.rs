@@ -6,6 +6,7 @@ use super::producer::empty_data;
 use crate::model::loss::LossKind;
 use crate::model::metadata::{self, Content, Metadata, Node, NodeKind};
 use crate::model::name::NtName;
+use crate::model::recovered::Certainty;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{
     ContentKind, Data, Member, MemberKind, NamedStream, to_base64, to_text,
@@ -148,6 +149,11 @@ fn open(
         member.content = Some(ContentKind::Cloud);
         return Ok(None);
     }
+    if matches!(facts.recovered, Some((Certainty::Overwritten, _))) {
+        // Its loss says so.
+        member.content = Some(ContentKind::Missing);
+        return Ok(None);
+    }
     let lost = match &facts.content {
         Content::EfsLost(why) => Some((LossKind::Encrypted, why.clone())),
         Content::NotHere(why) => Some((LossKind::NotHere, why.clone())),
@@ -213,6 +219,9 @@ fn set_facts(member: &mut Member, facts: &Metadata) {
     member.object_id = keep("an object id", facts.object_id.as_ref(), MAX_OBJECT_ID);
     member.extended_attributes =
         keep("extended attributes", facts.extended_attributes.as_ref(), MAX_EXTENDED_ATTRIBUTES);
+    if let Some((certainty, detail)) = &facts.recovered {
+        member.recover(*certainty, detail);
+    }
     let doubts = facts.damaged.iter().chain(&facts.misnamed).cloned();
     for what in lost.into_iter().chain(doubts) {
         member.lose(LossKind::Fact, what);

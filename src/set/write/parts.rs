@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use super::plan::PlanPart;
 use crate::model::metadata::NodeKind;
+use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath, SEAL};
+use crate::model::units;
 use crate::profiles::{Installation, Place, Profile, left_out};
 use crate::set::error::SetError;
+use crate::set::format::names::DELETED;
 use crate::set::format::rescue::PartUser;
-use crate::tree::{Tree, exact_path};
+use crate::tree::recovered::{DeletedOn, RecoveredTree};
+use crate::tree::{Tree, Via, exact_path};
 use crate::usmt::{Drive, Part, StoreVolume, drive_of};
 
 /// Left out of a whole volume, and listed as such in the set: memory that was swapped out,
@@ -45,6 +49,74 @@ pub(crate) fn of_store(part: &Part) -> Result<PlanPart, SetError> {
         }
     }
     Ok(plan)
+}
+
+/// The deleted files below folders of volumes that are saved: the drive's name, the volume, and
+/// the folder on it. `None` if none can be found.
+///
+/// # Errors
+/// The volume cannot be read; the monitor was cancelled.
+pub(crate) fn of_deleted(
+    folders: &[(String, Arc<dyn Tree>, NtPath)],
+    monitor: &dyn Monitor,
+) -> Result<Option<PlanPart>, SetError> {
+    let mut volumes: Vec<(&str, &Arc<dyn Tree>, Vec<&NtPath>)> = Vec::new();
+    for (drive, tree, folder) in folders {
+        match volumes.iter_mut().find(|(known, ..)| known == drive) {
+            Some((.., tops)) => tops.push(folder),
+            None => volumes.push((drive, tree, vec![folder])),
+        }
+    }
+    let mut all = Vec::new();
+    for (drive, tree, tops) in volumes {
+        let info = tree.info();
+        if info.via != Via::Raw || !info.file_system.starts_with("NTFS") {
+            monitor.note(&format!(
+                "{}: deleted files can only be found on an NTFS volume that is read raw",
+                info.source
+            ));
+            continue;
+        }
+        let is_below = |path: &NtPath| {
+            tops.iter().any(|top| {
+                path.names().len() > top.names().len() && starts_with(path.names(), top.names())
+            })
+        };
+        let files = tree.deleted(&is_below, monitor)?;
+        all.push(DeletedOn { drive: drive.to_owned(), tree: tree.clone(), files });
+    }
+    Ok(recovered(all, monitor))
+}
+
+/// Deleted files as a part of a set.
+pub(crate) fn recovered(all: Vec<DeletedOn>, monitor: &dyn Monitor) -> Option<PlanPart> {
+    let tree = RecoveredTree::new(all);
+    let count = tree.count();
+    monitor.note(&format!(
+        "{}: {}",
+        units::count(count.files, "deleted file found", "deleted files found"),
+        count.words()
+    ));
+    if tree.is_empty() {
+        return None;
+    }
+    let take = tree.drives();
+    Some(PlanPart {
+        tree: Arc::new(tree),
+        drive: DELETED.to_owned(),
+        drive_from: "files that were deleted".to_owned(),
+        path: NtPath::root(),
+        role: DELETED.to_owned(),
+        take,
+        skip: Vec::new(),
+        user: None,
+    })
+}
+
+/// Whether these names begin with those, without regard to the case of ASCII letters.
+fn starts_with(names: &[NtName], first: &[NtName]) -> bool {
+    let is_same = |(a, b): (&NtName, &NtName)| a.as_wtf8().eq_ignore_ascii_case(b.as_wtf8());
+    names.len() >= first.len() && names.iter().zip(first).all(is_same)
 }
 
 /// A folder as a user names it: `\Users\alice`, `C:\Users\alice`, `/Users/alice`, `\`.

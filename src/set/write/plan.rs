@@ -232,7 +232,8 @@ impl Plan {
             }
         };
         let tree = &**self.trees.get(usize::from(entry.tree))?;
-        let is_users = self.parts.iter().all(|part| part.user.is_some());
+        // Recovered files are a part of no user.
+        let is_users = self.parts.iter().any(|part| part.user.is_some());
         let Entry { node, size, trouble, .. } = *entry;
         Some(PlanMember { kind, tree, node, size, trouble, is_users })
     }

@@ -14,11 +14,13 @@ use super::plan::Plan;
 use super::queue::Queue;
 use crate::model::loss::LossKind;
 use crate::model::monitor::{Monitor, Progress};
+use crate::model::recovered::Certainty;
 use crate::set::error::SetError;
 use crate::set::format::hash::{finish_hex, freeze, sha256_hex, thaw};
 use crate::set::format::holes::Holes;
 use crate::set::format::journal::{Inside, Position};
 use crate::set::format::manifest::{At, Data, Line, Member, MemberKind, Totals, report_losses};
+use crate::set::format::names::is_of_deleted;
 use crate::set::format::tar_dialect::{self, END};
 use crate::set::format::ustar::padding;
 use crate::tree::{Stream, TreeError};
@@ -401,6 +403,7 @@ impl<'a, E: Emit> Producer<'a, E> {
                 holes.see(stream.holes(), at);
             }
         }
+        self.doubt(source.ok().and_then(|stream| stream.doubt()));
         let sha256 = self.current.as_mut().and_then(|c| c.hash.take()).map(finish_hex);
         let data = self.data(index)?;
         data.holes = holes.lines();
@@ -470,10 +473,32 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(())
     }
 
+    /// A recovered file is no longer sure if what was read of it is in doubt, or could not be
+    /// read.
+    fn doubt(&mut self, doubt: Option<String>) {
+        let Some(line) = self.current.as_mut().map(|current| &mut current.line) else { return };
+        if line.certainty() != Some(Certainty::Sure) {
+            return;
+        }
+        let streams = line.streams.iter().map(|stream| &stream.data);
+        if line.data.iter().chain(streams).any(|data| !data.holes.is_empty()) {
+            let what = "deleted, and recovered in part: the disk could not be read everywhere";
+            line.recover(Certainty::Part, what);
+        } else if let Some(doubt) = doubt {
+            line.recover(
+                Certainty::Unproven,
+                format!("deleted, and recovered (unproven): {doubt}"),
+            );
+        }
+    }
+
     /// Writes the current member's line, now that it is complete.
     fn finish_member(&mut self) -> Result<(), SetError> {
+        self.doubt(None);
         let Some(Current { mut line, .. }) = self.current.take() else { return Ok(()) };
-        if let Some(observer) = self.observer {
+        if let Some(observer) = self.observer
+            && !is_of_deleted(&line.path)
+        {
             observer.member(&mut line);
         }
         report_losses(&line, self.monitor);

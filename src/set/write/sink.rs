@@ -345,7 +345,7 @@ impl<'a> Sink<'a> {
         files.append(&mut self.manifests);
         files.push(finish(self.manifest, &mut self.proofs)?);
         let written = journal::Written { files, totals, seal };
-        let line = journal::Line::Written(written.clone());
+        let line = journal::Line::Written(Box::new(written.clone()));
         append_line(&mut self.journal, self.target, self.dir, &line, self.key)?;
         self.journal.finish()?;
         Ok((written, self.proofs))

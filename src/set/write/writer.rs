@@ -27,7 +27,7 @@ use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Packer;
 use crate::set::format::journal::{self, Begin, Position, Written};
-use crate::set::format::names::{self, PROGRAM};
+use crate::set::format::names::{self, DELETED, PROGRAM};
 use crate::set::format::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Rescue, Timings,
 };
@@ -200,7 +200,7 @@ impl Run<'_> {
                         resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
                         timings.read_back_ms = Some(millis(since.elapsed()));
                         let resumed_frames = written.totals.frames;
-                        let written = (&written, resumed_frames);
+                        let written = (&*written, resumed_frames);
                         return self.publish(names, &begin, written, &timings, lock);
                     }
                     Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
@@ -333,7 +333,8 @@ fn name_the_set(
 
 /// The content of `rescue.json`, without the files' hashes.
 fn describe(plan: &Plan, options: &OffloadOptions, begin: &Begin, written: &Written) -> Rescue {
-    let parts = plan.parts().iter().map(PlanPart::to_part);
+    // Recovered files are no part of the store.
+    let parts = plan.parts().iter().filter(|part| part.drive != DELETED).map(PlanPart::to_part);
     let end_state = if !options.lacks.is_empty() || !options.damage.is_empty() {
         EndState::Incomplete
     } else if written.totals.losses > 0 {

@@ -19,6 +19,7 @@ pub mod bitlocker;
 pub mod container;
 pub mod content;
 pub mod damager;
+pub mod deleter;
 pub mod demo;
 pub mod disk;
 pub mod extended;

@@ -12,6 +12,8 @@ use crate::set::write::writer::Outcome;
 
 /// Up to this many sets are shown in detail.
 const FEW: usize = 2;
+/// So many missing parts and damages of a set are shown.
+const MAX_SHORTFALLS: usize = 4;
 
 /// The word for the result.
 pub(super) fn word(exit: Exit) -> (&'static str, Look) {
@@ -133,8 +135,17 @@ fn set(outcome: &Outcome, app: &App, canvas: &mut Canvas<'_>) {
         );
         canvas.pair("", &text, Look::Plain);
     }
-    for (label, text) in outcome.rescue.shortfalls() {
+    if let Some(recovered) = outcome.rescue.totals.recovered {
+        let files = units::count(recovered.files, "deleted file", "deleted files");
+        canvas.pair("Recovered", &format!("{files}: {}", recovered.words()), Look::Doubtful);
+    }
+    // What to do next must stay on the screen.
+    for (label, text) in outcome.rescue.shortfalls().take(MAX_SHORTFALLS) {
         canvas.pair(label, text, Look::Bad);
+    }
+    let more = outcome.rescue.shortfalls().count().saturating_sub(MAX_SHORTFALLS);
+    if more > 0 {
+        canvas.pair("", &format!("and {more} more: RESTORE.txt lists them"), Look::Bad);
     }
     for volume in &outcome.rescue.closed {
         canvas.pair("NOT READ", volume, Look::Doubtful);

@@ -124,7 +124,13 @@ pub(super) fn refused(app: &App, canvas: &mut Canvas<'_>) {
 
 /// Draws a passed pre-flight check.
 pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.frame("4 of 5: Pre-flight check", &[("Enter", "SAVE NOW"), ("Esc", "Back")]);
+    let deleted = app.deleted();
+    let keys: &[_] = match (deleted.files, app.recover) {
+        (0, _) => &[("Enter", "SAVE NOW"), ("Esc", "Back")],
+        (_, true) => &[("Enter", "SAVE NOW"), ("D", "Leave deleted files out"), ("Esc", "Back")],
+        (_, false) => &[("Enter", "SAVE NOW"), ("D", "Recover deleted files"), ("Esc", "Back")],
+    };
+    canvas.frame("4 of 5: Pre-flight check", keys);
     canvas.next();
     let Some(Checked { target, report, begun, .. }) = &app.checked else { return };
     canvas.line(&format!("Save {}, to", task(app)), Look::Plain);
@@ -174,6 +180,12 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         }
         Some(_) => row(true, "clock", "same as this PC's"),
         None => {}
+    }
+    if deleted.files > 0 {
+        let recover = if app.recover { "yes" } else { "NO" };
+        let files = units::count(deleted.files, "file was", "files were");
+        let text = format!("recover: {recover}. {files} deleted: {}", deleted.words());
+        row(app.recover, "deleted", &text);
     }
     for name in begun.iter().take(3) {
         let text = format!("{}: Lifeboat resumes it if it belongs to this store", cut(name, 60));

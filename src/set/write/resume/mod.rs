@@ -34,7 +34,7 @@ pub(crate) enum State {
     /// Frames were being written.
     Copying(Box<Begin>, Vec<(Checkpoint, u64)>),
     /// Store and manifest were written.
-    Written(Box<Begin>, Written, Vec<(Checkpoint, u64)>),
+    Written(Box<Begin>, Box<Written>, Vec<(Checkpoint, u64)>),
     /// All but the folder's name was done.
     Named(Box<Rescue>),
     /// It is encrypted and its key is not available: the reason.

@@ -15,6 +15,7 @@ use crate::set::format::frames::{MOST_PADDING, TableWriter, Unpacker};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::journal::{Checkpoint, Position};
 use crate::set::format::manifest::{Frame, Line, Member, Totals, report_losses};
+use crate::set::format::names::is_of_deleted;
 use crate::set::format::names::{self, MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::SetFile;
 use crate::set::read::lines::MAX_LINE;
@@ -67,7 +68,9 @@ pub(crate) fn prove(
                 // the members as well.
                 for mut member in members {
                     report_losses(&member, monitor);
-                    if let Some(observer) = observer {
+                    if let Some(observer) = observer
+                        && !is_of_deleted(&member.path)
+                    {
                         observer.member(&mut member);
                     }
                 }

@@ -253,6 +253,7 @@ impl HostTree {
             content,
             damaged,
             misnamed: None,
+            recovered: None,
         }
     }
 
