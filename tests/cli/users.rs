@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sha2::Digest as _;
 use support::program::{Guarded, Run, lifeboat};
 use support::unpack;
 
@@ -84,7 +85,6 @@ fn a_user_is_saved_with_what_is_on_other_drives_and_without_caches() {
 }
 
 fn sha2_of(bytes: &[u8]) -> Vec<u8> {
-    use sha2::Digest as _;
     sha2::Sha256::digest(bytes).to_vec()
 }
 

@@ -575,7 +575,9 @@ fn without_a_store_the_users_folders_are_saved() {
     desk.ended(0);
     let sets = desk.sets();
     assert_eq!(sets.len(), 2, "one for each Windows: {sets:?}");
-    sets.iter().for_each(|set| is_whole(set));
+    for set in &sets {
+        is_whole(set);
+    }
     drop(desk.image); // was not written to
 }
 

@@ -168,7 +168,7 @@ fn offload(device: Broken, is_store: bool) -> End {
     } else {
         let root = [FolderPath::parse("\\").unwrap()];
         let (mut sets, _) = folders(&root, &volumes);
-        request.save_folders(sets.remove(0), &machine, &*to, &Silent)
+        request.save_folders(sets.remove(0), &[], &[], &machine, &*to, &Silent)
     };
     let Ok(saved) = saved else { return End::Failed };
     let set = SetReader::open(to, &saved.set).unwrap();

@@ -178,7 +178,7 @@ fn offload(
     } else {
         let root = [FolderPath::parse("\\").unwrap()];
         let (mut sets, _) = folders(&root, &volumes);
-        request.save_folders(sets.remove(0), &machine, to, monitor)
+        request.save_folders(sets.remove(0), &[], &[], &machine, to, monitor)
     }
 }
 

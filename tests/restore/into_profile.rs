@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use support::need;
@@ -258,7 +259,6 @@ fn a_store_gives_a_users_files_too() {
     assert_eq!((owner, entries.len()), (sid(NEW), 3));
     // Two names of one file stay two names.
     let (one, other) = ("Documents/notes.txt", "Desktop/notes (same file).txt");
-    use std::os::unix::fs::MetadataExt as _;
     let number = |name: &str| fs::metadata(profile.join(name)).unwrap().ino();
     assert_eq!(number(one), number(other));
     lifeboat(&["restore", &set, "--of-user", "alice", "--into", at]).expect(0);

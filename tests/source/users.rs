@@ -173,7 +173,7 @@ fn a_damaged_registry_is_named_and_costs_no_user() {
     }
 }
 
-/// What tools and years make of a ProfileList: other letters of drive and case, slashes, a
+/// What tools and years make of a `ProfileList`: other letters of drive and case, slashes, a
 /// system drive that is not C:, a key twice, keys that are no SIDs, paths that lead elsewhere.
 #[test]
 fn a_list_is_read_as_windows_reads_it() {

@@ -6,6 +6,7 @@
 use std::fs;
 
 use serde_json::Value;
+use sha2::Digest as _;
 use support::program::{Guarded, hex, lifeboat};
 use support::wine::{self, Wine};
 use support::{exe, need, text};
@@ -70,7 +71,6 @@ fn users_are_found_saved_and_restored_into_another_profile() {
         let path = file.path.to_string();
         let Some(below) = path.strip_prefix("Users/alice/") else { continue };
         let Ok(bytes) = fs::read(profile.join(below)) else { continue };
-        use sha2::Digest as _;
         if below != "Documents/notes.txt" {
             assert_eq!(hex(&sha2::Sha256::digest(&bytes)), file.sha256, "{below}");
             same += 1;
