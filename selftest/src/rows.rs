@@ -90,6 +90,11 @@ pub const ROWS: &[Row] = &[
         "not as administrator",
     ),
     manual("usmtutils", "Microsoft's own usmtutils", "with USMT's folder, on a compressed store"),
+    manual(
+        "into-profile",
+        "a user's files restored into another profile",
+        "needs a second user who has logged on",
+    ),
     manual("onedrive", "OneDrive folders", "needs a user of OneDrive"),
     manual("refs", "ReFS volumes", "needs a volume of 2 GiB or more, and an edition that makes it"),
     manual("anonymous", "`--anonymous` (a null session)", "needs a share where everyone may write"),

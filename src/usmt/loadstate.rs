@@ -313,9 +313,6 @@ mod tests {
     fn a_key_file_asks_for_decrypt() {
         let way = &ways(&kept("compressed", &[("C", "s", false)]))[0];
         let call = Call {
-            renamed: vec![("CORP\\alice".into(), "AzureAD\\alice@example.com".into())],
-            included: vec!["CORP\\alice".into()],
-            excluded: vec!["*\\*".into()],
             key_file: Some("D:\\my key.txt".to_owned()),
             decrypt: Some("AES_256".to_owned()),
             xml: vec!["own.xml".to_owned()],
@@ -328,6 +325,21 @@ mod tests {
         );
         let call = Call { decrypt: None, ..call };
         assert!(way.line(&call).unwrap().contains(" /decrypt \"/keyfile:"));
+    }
+
+    /// "LoadState syntax", Microsoft: the names of these options.
+    #[test]
+    fn users_are_chosen_and_renamed() {
+        let way = &ways(&kept("compressed", &[("C", "s", false)]))[0];
+        let call = Call {
+            renamed: vec![("CORP\\alice".into(), "AzureAD\\alice@example.com".into())],
+            included: vec!["CORP\\alice".into()],
+            excluded: vec!["*\\*".into()],
+            ..Call::default()
+        };
+        let line = way.line(&call).unwrap();
+        let users = r#"/ui:CORP\alice "/ue:*\*" /mu:CORP\alice:AzureAD\alice@example.com /c"#;
+        assert!(line.contains(users), "{line}");
     }
 
     #[test]

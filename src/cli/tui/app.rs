@@ -712,7 +712,8 @@ mod tests {
             app.page = page;
             assert!(matches!(app.key(Key::Stop, 0), Effect::Nothing), "{page:?}");
             assert_eq!(app.question, Some(Question::Quit), "{page:?}");
-            assert!(matches!(app.key(Key::Char('l'), 0), Effect::Leave(Exit::Interrupted)));
+            // No store was found here, and nothing saved.
+            assert!(matches!(app.key(Key::Char('l'), 0), Effect::Leave(Exit::NothingFound)));
         }
     }
 
