@@ -395,6 +395,7 @@ impl Tree for HostTree {
             content: content(&look),
             damaged,
             misnamed: None,
+            recovered: None,
         })
     }
 

@@ -17,7 +17,7 @@ usage:
   lifeboat-maker make NAME OUT.img               one of them
   lifeboat-maker demo OUT.img [--megabytes N]    a laptop after a failed re-image (200 MB of data)
   lifeboat-maker random SEED OUT.img             a volume with a random tree
-  lifeboat-maker many OUT.img --files N [--in-store]
+  lifeboat-maker many OUT.img --files N [--in-store | --in-profile]
                                                  a volume with very many files, for benches
   lifeboat-maker bitlocker PLAIN.img OUT.img     the volume encrypted by BitLocker, suspended
   lifeboat-maker pack DIR [NAME]...              makes and packs the committed fixtures";
@@ -50,6 +50,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo", out, "--megabytes", megabytes] => demo(number(megabytes)?).make(Path::new(out)),
         ["random", seed, out] => random::random_volume(number(seed)?).make(Path::new(out)),
         ["many", out, "--files", files] => make_many(out, number(files)?, Where::Windows),
+        ["many", out, "--files", files, "--in-profile"] => {
+            make_many(out, number(files)?, Where::Profile)
+        }
         ["many", out, "--files", files, "--in-store"] => {
             make_many(out, number(files)?, Where::Store)
         }

@@ -23,12 +23,15 @@ pub enum Where {
     Windows,
     /// In the store.
     Store,
+    /// In a user's profile.
+    Profile,
 }
 
 impl Where {
     fn folder(self) -> &'static str {
         match self {
             Self::Windows => "Windows/WinSxS",
+            Self::Profile => "Users/alice/Projects",
             Self::Store => "StateStore/USMT/File/C$/Users/alice/AppData/Local/Cache",
         }
     }
@@ -39,6 +42,7 @@ impl Where {
         match self {
             Self::Windows => 3,
             Self::Store => 250,
+            Self::Profile => 20,
         }
     }
 }
