@@ -233,8 +233,7 @@ fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Targe
         )
         .into());
     };
-    let is_damaged = found.volumes.iter().flat_map(|volume| &volume.findings);
-    let is_damaged = is_damaged.map(|finding| finding.severity).max() >= Some(Severity::Damage);
+    let is_damaged = found.is_damaged();
     let sources = mounts(what, &found.volumes);
     if store.kind != StoreKind::Compressed {
         return Ok(Target::Plain(PlainStore {

@@ -256,6 +256,12 @@ impl Found {
         self.closed.push(display.to_owned());
     }
 
+    /// Whether a volume, or the image that it is in, is damaged.
+    pub(crate) fn is_damaged(&self) -> bool {
+        let mut findings = self.volumes.iter().flat_map(|volume| &volume.findings);
+        findings.any(|finding| finding.severity >= Severity::Damage)
+    }
+
     /// The volumes that can be read.
     pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
         self.volumes.iter().filter_map(StoreVolume::of)
@@ -323,6 +329,13 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
     let searched = units::count(looked, "volume", "volumes");
+    if found.closed.is_empty() && found.is_damaged() {
+        return Failure::new(
+            Exit::Losses,
+            format!("no migration store found, but a volume is damaged ({searched} searched)"),
+            "A store may be in the damaged part: see above. Look before you wipe anything.",
+        );
+    }
     if found.closed.is_empty() {
         return Failure::new(
             Exit::NothingFound,

@@ -161,6 +161,19 @@ impl Fault {
         }
     }
 
+    /// Whether bytes of the volume may be read that are not what was stored there, without a read
+    /// error.
+    pub(crate) fn may_show_nonsense(&self) -> bool {
+        let Self::BitLocker(doubt) = self else { return false };
+        match doubt {
+            Doubt::HashDiffers | Doubt::CopiesDiffer { .. } | Doubt::ConversionMap { .. } => true,
+            Doubt::BadCopies { .. }
+            | Doubt::NoGoodCopy
+            | Doubt::InConversion(_)
+            | Doubt::CutShort => false,
+        }
+    }
+
     /// The stable code, and how bad it is.
     fn rank(&self) -> (&'static str, Severity) {
         use Severity::{Damage, Info, Warning};
@@ -192,7 +205,8 @@ impl Fault {
             Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
             Self::BitLocker(Doubt::BadCopies { .. }) => ("bitlocker-copies", Info),
             Self::BitLocker(Doubt::NoGoodCopy) => ("bitlocker-unchecked", Warning),
-            Self::BitLocker(Doubt::HashDiffers) => ("bitlocker-hash", Warning),
+            Self::BitLocker(Doubt::HashDiffers) => ("bitlocker-hash", Damage),
+            Self::BitLocker(Doubt::CopiesDiffer { .. }) => ("bitlocker-copies-differ", Damage),
             Self::BitLocker(Doubt::InConversion(_)) => ("bitlocker-in-conversion", Damage),
             Self::BitLocker(Doubt::ConversionMap { .. }) => ("bitlocker-conversion", Damage),
             Self::BitLocker(Doubt::CutShort) => ("bitlocker-cut-short", Warning),
@@ -358,8 +372,12 @@ impl Fault {
                 "run Lifeboat as Administrator or root",
             ),
             Self::BitLocker(Doubt::NoGoodCopy | Doubt::HashDiffers) => (
-                "the volume is unlocked, but its metadata may have been changed or damaged",
-                "rescue first; then check the disk",
+                "the volume is unlocked, but what is read of it may be nonsense in part",
+                "rescue first; then look into the saved files before you wipe the disk",
+            ),
+            Self::BitLocker(Doubt::CopiesDiffer { .. }) => (
+                "files that lie in some part of it may be read as nonsense",
+                "if Windows still starts from this disk, copy the store there",
             ),
             Self::BitLocker(Doubt::InConversion(_)) => (
                 "files that lie there have holes, each of which offload lists",

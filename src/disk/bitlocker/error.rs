@@ -89,8 +89,16 @@ impl std::fmt::Display for Doubt {
             Self::NoGoodCopy => f.write_str(
                 "all copies of BitLocker's metadata have a wrong checksum; one was used as it is",
             ),
+            Self::CopiesDiffer { used } => write!(
+                f,
+                "the copies of BitLocker's metadata contradict each other on what is encrypted; \
+                 {used} of the three agree and were used"
+            ),
             Self::HashDiffers => f.write_str("BitLocker's metadata does not match its own hash"),
             Self::InConversion(what) => write!(f, "{what}"),
+            Self::ConversionMap { why, bytes: 0 } => {
+                write!(f, "BitLocker's record of what is encrypted is damaged: {why}")
+            }
             Self::ConversionMap { why, bytes } => write!(
                 f,
                 "BitLocker's record of what is encrypted is damaged ({why}): for {} it was \
@@ -122,6 +130,11 @@ pub enum Doubt {
     BadCopies {
         /// How many of the three.
         bad: usize,
+    },
+    /// Copies with good checksums contradict each other.
+    CopiesDiffer {
+        /// How many of them say what was used.
+        used: usize,
     },
     /// No copy has a good checksum; one that opened was used as it is.
     NoGoodCopy,

@@ -140,10 +140,12 @@ impl Map {
             }
             at = end;
         }
-        if gaps > 0 || eow.wrong.is_some() {
-            let why = eow.wrong.unwrap_or("it does not cover the whole volume");
-            self.doubts.push(Doubt::ConversionMap { why, bytes: gaps });
-        }
+        let not_covered = ["it does not cover the whole volume"];
+        let wrong = if eow.wrong.is_empty() && gaps > 0 { &not_covered } else { &*eow.wrong };
+        // What the maps lack is told once.
+        let bytes = std::iter::once(gaps).chain(std::iter::repeat(0));
+        let doubts = wrong.iter().zip(bytes);
+        self.doubts.extend(doubts.map(|(why, bytes)| Doubt::ConversionMap { why, bytes }));
         self.note_in_conversion(&all);
         all
     }
