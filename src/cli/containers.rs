@@ -15,7 +15,7 @@ use super::{sets, sources};
 use crate::destination::address::Dest;
 use crate::disk;
 use crate::health::container_pieces;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::Finding;
 use crate::model::metadata::NodeId;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind};

@@ -135,9 +135,18 @@ fn refuse_wrong_key(volumes: &[SourceVolume]) -> Result<()> {
     }
     match all().find(|(_, encryption)| encryption.access == Access::WrongKey) {
         Some((volume, encryption)) => {
-            let id = encryption.key_id.as_deref().unwrap_or("unknown");
-            let what = format!("{}: no key that was given unlocks it", volume.display);
-            let action = format!("Find the recovery key with Key ID {id}, and give that one.");
+            let mut what = format!("{}: no key that was given unlocks it", volume.display);
+            if encryption.untried > 0 {
+                what = format!(
+                    "{what} ({} listed for other Key IDs were not tried)",
+                    units::count(encryption.untried as u64, "key", "keys")
+                );
+            }
+            let mut action = encryption.what_to_find();
+            if let Some(first) = action.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            let action = format!("{action}; then run the command again.");
             Err(Failure::new(Exit::Failed, what, action).into())
         }
         None => Ok(()),
@@ -157,6 +166,7 @@ fn describe(encryption: &Encryption) -> serde_json::Value {
         "unlocked_by": by,
         "percent_encrypted": encryption.conversion.percent(),
         "key_id": encryption.key_id,
+        "key_ids": encryption.key_ids,
         "protectors": kinds,
         "label": encryption.label,
         "cipher": encryption.cipher,

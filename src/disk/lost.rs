@@ -211,7 +211,8 @@ impl Search<'_> {
                 if self.is_over(at) {
                     return Unsearched::From(at);
                 }
-                at = self.look(at, end).unwrap_or(at).max(at).saturating_add(1);
+                // The next volume may begin where this one ends.
+                at = self.look(at, end).unwrap_or(0).max(at.saturating_add(1));
                 at = at.checked_next_multiple_of(STEP).unwrap_or(end);
             }
             if depth == Depth::Deep
@@ -303,7 +304,9 @@ impl Search<'_> {
             if self.is_over(at) {
                 return Some(at);
             }
-            let within = |lost: &&Lost| lost.start <= at && at - lost.start < lost.len;
+            let within = |lost: &&Lost| {
+                !lost.is_open && lost.start <= at && at - lost.start < lost.len
+            };
             if let Some(lost) = self.found.iter().find(within) {
                 at = lost.start.saturating_add(lost.len).next_multiple_of(512);
                 continue;

@@ -31,12 +31,24 @@ pub enum BitLockerError {
         /// What is wrong, for people.
         what: &'static str,
     },
+    /// The volume ends before what the metadata leads to.
+    #[error("BitLocker: the volume is cut short: its first sectors, kept at byte {at}, are past its end")]
+    CutShort {
+        /// Byte on the volume.
+        at: u64,
+    },
     /// No protector of the kind that the key is for.
     #[error("BitLocker: the volume has no protector for {0}")]
     NoSuchProtector(&'static str),
     /// The key opens none of the protectors.
     #[error("BitLocker: {0} does not unlock this volume")]
     WrongKey(&'static str),
+    /// None of the keys that were tried opens it, and some were not tried.
+    #[error("BitLocker: no key that was tried unlocks this volume; {0} for other Key IDs were not tried")]
+    Untried(usize),
+    /// The key beside the data does not open it.
+    #[error("BitLocker: the clear key on the volume is damaged")]
+    ClearKey,
     /// The master key was opened, and the sector key it should open was not.
     #[error("BitLocker: the key is right, but the volume's sector key is damaged")]
     SectorKey,
@@ -53,7 +65,15 @@ pub enum BitLockerError {
 impl Advice for BitLockerError {
     fn advice(&self) -> String {
         match self {
-            Self::Header(_) | Self::NoMetadata(_) | Self::Layout { .. } | Self::SectorKey => {
+            Self::CutShort { .. } => {
+                "if this is an image, copy it again: its end is missing; if it is a disk, its \
+                 partition table may be wrong"
+            }
+            Self::Header(_)
+            | Self::NoMetadata(_)
+            | Self::Layout { .. }
+            | Self::ClearKey
+            | Self::SectorKey => {
                 "unlock it with manage-bde -unlock in Windows or WinPE, or try repair-bde"
             }
             Self::Vista => {
@@ -69,13 +89,26 @@ impl Advice for BitLockerError {
             Self::NoSuchProtector(_) => {
                 "give a key of a kind that the volume has; lifeboat detect lists them"
             }
-            Self::WrongKey(_) => {
+            Self::WrongKey(_) | Self::Untried(_) => {
                 "find the recovery key by its Key ID (Active Directory, Entra ID, \
                  or the owner's Microsoft account)"
             }
             Self::Read { .. } => "check the cable and the disk, or image the disk with ddrescue",
         }
         .to_owned()
+    }
+}
+
+impl BitLockerError {
+    /// How much it says about the volume: of several keys' failures, that with the most is told.
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::NoSuchProtector(_) => 0,
+            Self::ClearKey => 1,
+            Self::WrongKey(_) => 2,
+            Self::Untried(_) => 3,
+            _ => 4,
+        }
     }
 }
 

@@ -135,6 +135,15 @@ impl Locked {
         recovery.or_else(|| all.first()).map(Protector::short_id)
     }
 
+    /// The Key IDs of all its recovery keys, else that of the first protector: the first eight
+    /// digits of each.
+    pub fn key_ids(&self) -> Vec<String> {
+        let all = self.protectors();
+        let recovery = all.iter().filter(|p| p.kind == ProtectorKind::RecoveryKey);
+        let ids: Vec<String> = recovery.map(Protector::short_id).collect();
+        if ids.is_empty() { self.key_id().into_iter().collect() } else { ids }
+    }
+
     /// The bytes of the volume, where they can be known; what is on its device behind them is of
     /// others. A whole one has its length in the metadata, one that is being converted by maps in
     /// these.
@@ -201,6 +210,10 @@ impl Locked {
                 if opened.is_ok() {
                     return Some(opened);
                 }
+                let opened = opened.map_err(|error| match error {
+                    BitLockerError::WrongKey(_) => BitLockerError::ClearKey,
+                    other => other,
+                });
                 result = result.or(Some(opened));
             }
         }

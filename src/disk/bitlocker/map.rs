@@ -55,10 +55,7 @@ impl Map {
             return Err(wrong(spare, "the place of the volume's first sectors makes no sense"));
         }
         if spare.checked_add(spare_len).is_none_or(|end| end > len) {
-            return Err(wrong(
-                spare,
-                "the volume's first sectors are past its end: it is cut short",
-            ));
+            return Err(BitLockerError::CutShort { at: spare });
         }
         let mut hidden: Vec<Range<u64>> =
             metadata.areas.iter().map(|at| *at..at.saturating_add(AREA)).collect();
