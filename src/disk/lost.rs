@@ -304,9 +304,8 @@ impl Search<'_> {
             if self.is_over(at) {
                 return Some(at);
             }
-            let within = |lost: &&Lost| {
-                !lost.is_open && lost.start <= at && at - lost.start < lost.len
-            };
+            let within =
+                |lost: &&Lost| !lost.is_open && lost.start <= at && at - lost.start < lost.len;
             if let Some(lost) = self.found.iter().find(within) {
                 at = lost.start.saturating_add(lost.len).next_multiple_of(512);
                 continue;

@@ -49,8 +49,7 @@ pub struct EowMaps {
 /// The newest map of a region is gone, by what its log says.
 const STALE: &str = "the newest map of it is damaged, and an older one was used";
 /// What was being converted cannot be known.
-const NO_LOG: &str =
-    "its log is damaged: Lifeboat cannot tell whether a piece was being converted";
+const NO_LOG: &str = "its log is damaged: Lifeboat cannot tell whether a piece was being converted";
 
 /// The descriptor's fields.
 struct Descriptor {

@@ -32,7 +32,9 @@ pub enum BitLockerError {
         what: &'static str,
     },
     /// The volume ends before what the metadata leads to.
-    #[error("BitLocker: the volume is cut short: its first sectors, kept at byte {at}, are past its end")]
+    #[error(
+        "BitLocker: the volume is cut short: its first sectors, kept at byte {at}, are past its end"
+    )]
     CutShort {
         /// Byte on the volume.
         at: u64,
@@ -44,7 +46,9 @@ pub enum BitLockerError {
     #[error("BitLocker: {0} does not unlock this volume")]
     WrongKey(&'static str),
     /// None of the keys that were tried opens it, and some were not tried.
-    #[error("BitLocker: no key that was tried unlocks this volume; {0} for other Key IDs were not tried")]
+    #[error(
+        "BitLocker: no key that was tried unlocks this volume; {0} for other Key IDs were not tried"
+    )]
     Untried(usize),
     /// The key beside the data does not open it.
     #[error("BitLocker: the clear key on the volume is damaged")]
