@@ -119,6 +119,10 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     for spec in sources {
         opened.push(Source::open_with(spec, &options, out)?);
     }
+    // While a key was asked for, too.
+    if out.is_cancelled() {
+        return Err(interrupted().into());
+    }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
     if !sources.is_empty() && global.volume_keys.was_given() {
         refuse_wrong_key(&volumes)?;
@@ -217,13 +221,19 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
         }
         match &volume.tree {
             Err(reason) if volume.may_hold_stores => {
-                closed.push((volume.display.clone(), reason.clone()));
+                let encryption = volume.encryption.as_ref();
+                let ids = encryption.filter(|e| !e.key_ids.is_empty()).map(Encryption::ids);
+                closed.push((volume.display.clone(), reason.clone(), ids));
             }
             Ok(_) | Err(_) => {}
         }
     }
-    for (display, reason) in closed {
+    for (display, reason, ids) in closed {
         found.close(&display, &reason, out);
+        // A set that was saved says what to search for.
+        if let (Some(ids), Some(last)) = (ids, found.closed.last_mut()) {
+            *last = format!("{last}, Key ID {ids}");
+        }
     }
     let searched: Vec<StoreVolume> = found.searchable().collect();
     found.machine = Machine::find(&searched, &found.logs);

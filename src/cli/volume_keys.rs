@@ -172,7 +172,13 @@ impl KeySource for VolumeKeys {
 }
 
 fn refused(path: &Path, why: &str, action: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("{}: {why}", path.display()), action)
+    let shown = path.display().to_string();
+    if shown.chars().filter(char::is_ascii_digit).count() >= 40 {
+        let what = format!("a recovery key was given where a path belongs: {why}");
+        let action = "Save the key in a file and name the file: others can see command lines.";
+        return Failure::new(Exit::Usage, what, action);
+    }
+    Failure::new(Exit::Usage, format!("{shown}: {why}"), action)
 }
 
 fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Failure> {

@@ -130,6 +130,11 @@ pub enum Fault {
         /// What the system said.
         error: String,
     },
+    /// Sector 0 of a BitLocker volume is lost; it was known by its metadata.
+    BitLockerStart {
+        /// Byte on the volume where that is.
+        at: u64,
+    },
     /// Something about an unlocked BitLocker volume.
     BitLocker(Doubt),
     /// The file system is longer than its partition or its image.
@@ -203,6 +208,7 @@ impl Fault {
             Self::Refused { .. } => ("volume-refused", Warning),
             Self::StartUnreadable { .. } => ("volume-start-unreadable", Damage),
             Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
+            Self::BitLockerStart { .. } => ("bitlocker-start", Warning),
             Self::BitLocker(Doubt::BadCopies { .. }) => ("bitlocker-copies", Info),
             Self::BitLocker(Doubt::NoGoodCopy) => ("bitlocker-unchecked", Warning),
             Self::BitLocker(Doubt::HashDiffers) => ("bitlocker-hash", Damage),
@@ -303,6 +309,10 @@ impl Fault {
             Self::StartUnreadable { error } => {
                 format!("the first sectors of the volume cannot be read: {error}")
             }
+            Self::BitLockerStart { at } => format!(
+                "the first sector of this BitLocker volume is damaged; the metadata at byte {at} \
+                 was used"
+            ),
             Self::BitLocker(doubt) => doubt.to_string(),
             Self::VolumeCutShort { claimed, have } => format!(
                 "the volume should have {}, but only {} are there",
@@ -364,7 +374,7 @@ impl Fault {
                 "volumes may be missing from the list, or be seen at the wrong place",
                 "attach the disk to Windows and name the drive",
             ),
-            Self::BootSectorCopy { .. } => {
+            Self::BitLockerStart { .. } | Self::BootSectorCopy { .. } => {
                 ("Windows does not mount it; Lifeboat reads it all the same", "rescue first")
             }
             Self::Refused { .. } => (

@@ -75,9 +75,9 @@ struct Lost {
 }
 
 /// A volume whose first 512 bytes are those of the copy.
-struct WithBoot {
-    device: Slice,
-    boot: Box<[u8; 512]>,
+pub(super) struct WithBoot {
+    pub(super) device: Arc<dyn Device>,
+    pub(super) boot: Box<[u8; 512]>,
 }
 
 impl Device for WithBoot {
@@ -124,11 +124,11 @@ impl Disk {
         found.sort_by_key(|lost| lost.start);
         for lost in found {
             let is_by_copy = lost.copy.is_some();
-            let window = Slice::new(self.device.clone(), lost.start, lost.len);
-            let window: Arc<dyn Device> = match lost.copy {
-                Some(boot) => Arc::new(WithBoot { device: window, boot }),
-                None => Arc::new(window),
-            };
+            let mut window: Arc<dyn Device> =
+                Arc::new(Slice::new(self.device.clone(), lost.start, lost.len));
+            if let Some(boot) = lost.copy {
+                window = Arc::new(WithBoot { device: window, boot });
+            }
             let mut identity = identify(&window);
             if is_by_copy {
                 let at = identity.claimed_len.unwrap_or(lost.len);

@@ -279,6 +279,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("volume-start-unreadable", Damage),
     ("volume-closed", Warning),
     ("volume-cut-short", Warning),
+    ("bitlocker-start", Warning),
     ("bitlocker-copies", Info),
     ("bitlocker-unchecked", Warning),
     ("bitlocker-hash", Damage),

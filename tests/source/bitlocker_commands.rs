@@ -385,3 +385,43 @@ fn keys_of_other_volumes_that_were_not_tried_are_counted_and_a_mistyped_one_is_n
     );
     says_no_secret(&run);
 }
+
+#[test]
+fn a_volume_without_its_first_sector_is_opened_by_its_metadata() {
+    let plain = fs::read(lifeboat_maker::fixture("hardlink-one").unwrap()).unwrap();
+    let of = |how: Wrap| wrap(&plain, &how.opened_by(&[recovery()])).unwrap().image;
+    let xts = || Wrap::new(Cipher::XtsAes128);
+    let large = Wrap { sector_bytes: 4096, ..xts() };
+    let maps = Wrap { progress: Progress::Bitmaps(0x1_0000), ..xts() };
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key.txt");
+    fs::write(&key, RECOVERY).unwrap();
+    for how in [xts(), large, maps] {
+        let mut image = of(how);
+        image[..0x1000].fill(0);
+        let path = dir.path().join("disk.img");
+        fs::write(&path, image).unwrap();
+        let args = ["detect", text(&path), "--json"];
+        let run = lifeboat(&args).expect(3);
+        assert_eq!(bitlocker(&run)["key_id"], short_id(&recovery()));
+        let run = lifeboat(&[&args[..], &["--recovery-key-file", text(&key)]].concat()).expect(0);
+        assert_eq!(run.events("store").len(), 1);
+        let codes: Vec<_> = run.events("finding").iter().map(|f| f["code"].clone()).collect();
+        assert_eq!(codes, ["bitlocker-start"]);
+    }
+}
+
+#[test]
+fn a_key_in_place_of_a_path_is_not_shown_and_a_set_names_the_key_ids_of_what_was_not_read() {
+    let volume = Volume::opened_by(&[recovery()]);
+    let args = ["detect", volume.image.arg(), "--recovery-key-file", RECOVERY, "--json"];
+    let run = lifeboat(&args).expect(2);
+    says_no_secret(&run);
+    let plain = Guarded::fixture("hardlink-one");
+    let dest = volume.dir.path().join("to");
+    let args = ["offload", plain.arg(), volume.image.arg(), "--to", text(&dest)];
+    lifeboat(&args);
+    let set = unpack::sets_in(&dest).remove(0);
+    let text = fs::read_to_string(set.join("RESTORE.txt")).unwrap();
+    assert!(text.contains(&format!("Key ID {}", short_id(&recovery()))), "{text}");
+}

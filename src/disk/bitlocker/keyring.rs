@@ -47,6 +47,11 @@ impl KeyFile {
         let text = Zeroizing::new(match bytes {
             [0xFF, 0xFE, ..] => utf16(u16::from_le_bytes),
             [0xFE, 0xFF, ..] => utf16(u16::from_be_bytes),
+            // Windows' order without its mark.
+            [1..=0xFF, 0, 1..=0xFF, 0, ..] => String::from_utf8_lossy(&Zeroizing::new(
+                bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>(),
+            ))
+            .into_owned(),
             _ => String::from_utf8_lossy(bytes).into_owned(),
         });
         Self::from_text(&text)
@@ -73,6 +78,7 @@ impl KeyFile {
                 }
                 let before = std::mem::take(&mut ids);
                 file.keys.push(FileKey { key, line, before, behind: Vec::new() });
+                line += rest[..taken].matches('\n').count();
                 rest = &rest[taken..];
             } else if !is_word && let Some((digits, taken)) = key_id(rest, len) {
                 ids.push(Id { digits, line });
@@ -140,9 +146,11 @@ fn mistyped(text: &str) -> Option<usize> {
 }
 
 /// 48 digits at the start of `text` that are a recovery key, and the bytes that they take. Between
-/// the groups there are hyphens or spaces, or nothing.
+/// the groups there are hyphens, spaces or ends of lines, or nothing.
 fn recovery_key(text: &str) -> Option<(RecoveryKey, usize)> {
     let mut digits = 0;
+    // Behind the end of a line: exports fold long ones, within a group too.
+    let mut is_folded = false;
     for (at, c) in text.char_indices() {
         if c.is_ascii_digit() {
             digits += 1;
@@ -152,9 +160,12 @@ fn recovery_key(text: &str) -> Option<(RecoveryKey, usize)> {
                 let key = RecoveryKey::parse(&text[..end]).ok().filter(|_| !goes_on)?;
                 return Some((key, end));
             }
-        } else if !is_separator(c) || c == '\n' || digits % 6 != 0 {
+        } else if matches!(c, '\r' | '\n') {
+            is_folded = true;
+        } else if !is_separator(c) || digits % 6 != 0 && !(is_folded && c.is_whitespace()) {
             return None;
         }
+        is_folded &= !c.is_ascii_digit();
     }
     None
 }
@@ -324,6 +335,22 @@ mod tests {
         for none in [A.replace("235818", "235819"), format!("1{A}"), format!("{A}1"), "1234".into()]
         {
             assert!(KeyFile::parse(none.as_bytes()).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_folded_over_lines_is_one() {
+        let a = RecoveryKey::parse(A).unwrap();
+        // LDIF folds with a space within a group, PowerShell with as many as fit; one group a line.
+        let folded = format!("msFVE-RecoveryPassword: {}\n {}\n", &A[..52], &A[52..]);
+        let wide =
+            format!("msFVE-RecoveryPassword : {}\r\n{}{}\r\n", &A[..49], " ".repeat(25), &A[49..]);
+        let lines = format!("{}\n", A.replace('-', "\n"));
+        let two = format!("{}\n{}\n", &A[..28], &A[28..]);
+        for text in [folded, wide, lines, two] {
+            assert_eq!(keys(&text, ID_A), [a.clone()], "{text}");
+            let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            assert_eq!(KeyFile::parse(&utf16).len(), 1, "{text}");
         }
     }
 
