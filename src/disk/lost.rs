@@ -332,7 +332,7 @@ impl Search<'_> {
     /// Returns the end of the volume that starts there.
     fn candidate(&mut self, at: u64, sector: &[u8]) -> Option<u64> {
         if self.has_bitlocker_data(at, sector) {
-            return self.bitlocker_volume(at);
+            return Some(self.bitlocker_volume(at));
         }
         if let Some(len) = self.fat_volume(at, sector) {
             self.add(Lost { start: at, len, copy: None, is_open: false }, None);
@@ -382,7 +382,7 @@ impl Search<'_> {
     /// Adds the BitLocker volume that starts at `at`. Returns the byte where it is over for sure;
     /// if its length is not known, the byte behind all that is known to be in it, and it ends
     /// where the next volume begins ([`Self::trim`]).
-    fn bitlocker_volume(&mut self, at: u64) -> Option<u64> {
+    fn bitlocker_volume(&mut self, at: u64) -> u64 {
         let end = self.device.len();
         let live = self.live.iter().map(|l| l.start).filter(|start| *start > at).min();
         let most = live.unwrap_or(end).saturating_sub(at);
@@ -392,7 +392,7 @@ impl Search<'_> {
         let own_end = locked.map_or(0, |locked| locked.own_end());
         let len = known.unwrap_or(most).clamp(own_end.min(most), most);
         self.add(Lost { start: at, len, copy: None, is_open: known.is_none() }, None);
-        Some(at.saturating_add(known.map_or(own_end, |_| len)))
+        at.saturating_add(known.map_or(own_end, |_| len))
     }
 
     /// Ends volumes of unknown length where another begins.
