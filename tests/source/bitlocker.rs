@@ -445,7 +445,9 @@ fn an_older_map_or_a_log_that_is_lost_is_said() {
         [(0, &heads[..]), (0xA5, &heads[..]), (0xA5, &heads[2..]), (0, &heads[..2])]
     {
         let mut image = made.image.clone();
-        which.iter().for_each(|at| image[*at..*at + 512].fill(fill));
+        for at in which {
+            image[*at..*at + 512].fill(fill);
+        }
         let [why] = wrong_maps(image)[..] else { panic!("{fill} {which:?}") };
         assert!(why.contains("cannot tell whether a piece was being converted"), "{why}");
     }
