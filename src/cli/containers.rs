@@ -15,7 +15,7 @@ use super::{sets, sources};
 use crate::destination::address::Dest;
 use crate::disk;
 use crate::health::container_pieces;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::Finding;
 use crate::model::metadata::NodeId;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Line, Member, MemberKind};
@@ -233,8 +233,7 @@ fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Targe
         )
         .into());
     };
-    let is_damaged = found.volumes.iter().flat_map(|volume| &volume.findings);
-    let is_damaged = is_damaged.map(|finding| finding.severity).max() >= Some(Severity::Damage);
+    let is_damaged = found.is_damaged();
     let sources = mounts(what, &found.volumes);
     if store.kind != StoreKind::Compressed {
         return Ok(Target::Plain(PlainStore {

@@ -87,9 +87,14 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
     // The guided rescue has a field for it.
     if !matches!(command, Command::Guide(_)) && password::can_ask() {
         global.volume_keys.ask_by(|line, hint| {
+            if output::is_cancelled() {
+                return None;
+            }
             eprintln!("\r{}", visible(line));
             // Short: a key has 55 characters, and all has to be on one line.
-            password::prompt_with("Key", hint).ok()
+            let typed = password::prompt_with("Key", hint);
+            // Only Enter is "none": who stops the program does not want it to go on.
+            typed.inspect_err(|_| output::cancel()).ok()
         });
     }
     let result = match command {

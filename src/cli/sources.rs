@@ -119,6 +119,10 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     for spec in sources {
         opened.push(Source::open_with(spec, &options, out)?);
     }
+    // While a key was asked for, too.
+    if out.is_cancelled() {
+        return Err(interrupted().into());
+    }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
     if !sources.is_empty() && global.volume_keys.was_given() {
         refuse_wrong_key(&volumes)?;
@@ -135,9 +139,18 @@ fn refuse_wrong_key(volumes: &[SourceVolume]) -> Result<()> {
     }
     match all().find(|(_, encryption)| encryption.access == Access::WrongKey) {
         Some((volume, encryption)) => {
-            let id = encryption.key_id.as_deref().unwrap_or("unknown");
-            let what = format!("{}: no key that was given unlocks it", volume.display);
-            let action = format!("Find the recovery key with Key ID {id}, and give that one.");
+            let mut what = format!("{}: no key that was given unlocks it", volume.display);
+            if encryption.untried > 0 {
+                what = format!(
+                    "{what} ({} listed for other Key IDs were not tried)",
+                    units::count(encryption.untried as u64, "key", "keys")
+                );
+            }
+            let mut action = encryption.what_to_find();
+            if let Some(first) = action.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            let action = format!("{action}; then run the command again.");
             Err(Failure::new(Exit::Failed, what, action).into())
         }
         None => Ok(()),
@@ -157,6 +170,7 @@ fn describe(encryption: &Encryption) -> serde_json::Value {
         "unlocked_by": by,
         "percent_encrypted": encryption.conversion.percent(),
         "key_id": encryption.key_id,
+        "key_ids": encryption.key_ids,
         "protectors": kinds,
         "label": encryption.label,
         "cipher": encryption.cipher,
@@ -207,13 +221,19 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
         }
         match &volume.tree {
             Err(reason) if volume.may_hold_stores => {
-                closed.push((volume.display.clone(), reason.clone()));
+                let encryption = volume.encryption.as_ref();
+                let ids = encryption.filter(|e| !e.key_ids.is_empty()).map(Encryption::ids);
+                closed.push((volume.display.clone(), reason.clone(), ids));
             }
             Ok(_) | Err(_) => {}
         }
     }
-    for (display, reason) in closed {
+    for (display, reason, ids) in closed {
         found.close(&display, &reason, out);
+        // A set that was saved says what to search for.
+        if let (Some(ids), Some(last)) = (ids, found.closed.last_mut()) {
+            *last = format!("{last}, Key ID {ids}");
+        }
     }
     let searched: Vec<StoreVolume> = found.searchable().collect();
     found.machine = Machine::find(&searched, &found.logs);
@@ -254,6 +274,12 @@ impl Found {
         });
         out.live().note(&format!("{display}: {reason}"));
         self.closed.push(display.to_owned());
+    }
+
+    /// Whether a volume, or the image that it is in, is damaged.
+    pub(crate) fn is_damaged(&self) -> bool {
+        let mut findings = self.volumes.iter().flat_map(|volume| &volume.findings);
+        findings.any(|finding| finding.severity >= Severity::Damage)
     }
 
     /// The volumes that can be read.
@@ -323,6 +349,13 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
     let searched = units::count(looked, "volume", "volumes");
+    if found.closed.is_empty() && found.is_damaged() {
+        return Failure::new(
+            Exit::Losses,
+            format!("no migration store found, but a volume is damaged ({searched} searched)"),
+            "A store may be in the damaged part: see above. Look before you wipe anything.",
+        );
+    }
     if found.closed.is_empty() {
         return Failure::new(
             Exit::NothingFound,

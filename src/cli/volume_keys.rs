@@ -112,7 +112,7 @@ impl VolumeKeys {
             (false, true) => "password",
             (false, false) => return None,
         };
-        let id = locked.key_id().unwrap_or_default();
+        let id = locked.key_ids().join(" or ");
         let mut line = format!("{name}, Key ID {id}: enter its {what}. Enter alone: none.");
         for _ in 0..TRIES {
             let typed =
@@ -172,7 +172,13 @@ impl KeySource for VolumeKeys {
 }
 
 fn refused(path: &Path, why: &str, action: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("{}: {why}", path.display()), action)
+    let shown = path.display().to_string();
+    if shown.chars().filter(char::is_ascii_digit).count() >= 40 {
+        let what = format!("a recovery key was given where a path belongs: {why}");
+        let action = "Save the key in a file and name the file: others can see command lines.";
+        return Failure::new(Exit::Usage, what, action);
+    }
+    Failure::new(Exit::Usage, format!("{shown}: {why}"), action)
 }
 
 fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Failure> {
@@ -188,6 +194,10 @@ fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Failure> {
 
 fn key_file(path: &Path) -> Result<KeyFile, Failure> {
     let file = KeyFile::parse(&zeroize::Zeroizing::new(read(path, LONGEST)?));
+    if let Some((line, group)) = file.mistyped().filter(|_| file.is_empty()) {
+        let why = format!("line {line}: group {group} of the recovery key is mistyped");
+        return Err(refused(path, &why, "Correct the key in the file: 8 groups of 6 digits."));
+    }
     if file.is_empty() {
         let action = "Give a text file with recovery keys: 8 groups of 6 digits.";
         return Err(refused(path, "no recovery key is in this file", action));

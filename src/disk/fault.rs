@@ -130,6 +130,11 @@ pub enum Fault {
         /// What the system said.
         error: String,
     },
+    /// Sector 0 of a BitLocker volume is lost; it was known by its metadata.
+    BitLockerStart {
+        /// Byte on the volume where that is.
+        at: u64,
+    },
     /// Something about an unlocked BitLocker volume.
     BitLocker(Doubt),
     /// The file system is longer than its partition or its image.
@@ -158,6 +163,19 @@ impl Fault {
             what: self.what(),
             meaning: meaning.to_owned(),
             action: action.to_owned(),
+        }
+    }
+
+    /// Whether bytes of the volume may be read that are not what was stored there, without a read
+    /// error.
+    pub(crate) fn may_show_nonsense(&self) -> bool {
+        let Self::BitLocker(doubt) = self else { return false };
+        match doubt {
+            Doubt::HashDiffers | Doubt::CopiesDiffer { .. } | Doubt::ConversionMap { .. } => true,
+            Doubt::BadCopies { .. }
+            | Doubt::NoGoodCopy
+            | Doubt::InConversion(_)
+            | Doubt::CutShort => false,
         }
     }
 
@@ -190,9 +208,11 @@ impl Fault {
             Self::Refused { .. } => ("volume-refused", Warning),
             Self::StartUnreadable { .. } => ("volume-start-unreadable", Damage),
             Self::VolumeCutShort { .. } => ("volume-cut-short", Warning),
+            Self::BitLockerStart { .. } => ("bitlocker-start", Warning),
             Self::BitLocker(Doubt::BadCopies { .. }) => ("bitlocker-copies", Info),
             Self::BitLocker(Doubt::NoGoodCopy) => ("bitlocker-unchecked", Warning),
-            Self::BitLocker(Doubt::HashDiffers) => ("bitlocker-hash", Warning),
+            Self::BitLocker(Doubt::HashDiffers) => ("bitlocker-hash", Damage),
+            Self::BitLocker(Doubt::CopiesDiffer { .. }) => ("bitlocker-copies-differ", Damage),
             Self::BitLocker(Doubt::InConversion(_)) => ("bitlocker-in-conversion", Damage),
             Self::BitLocker(Doubt::ConversionMap { .. }) => ("bitlocker-conversion", Damage),
             Self::BitLocker(Doubt::CutShort) => ("bitlocker-cut-short", Warning),
@@ -289,6 +309,10 @@ impl Fault {
             Self::StartUnreadable { error } => {
                 format!("the first sectors of the volume cannot be read: {error}")
             }
+            Self::BitLockerStart { at } => format!(
+                "the first sector of this BitLocker volume is damaged; the metadata at byte {at} \
+                 was used"
+            ),
             Self::BitLocker(doubt) => doubt.to_string(),
             Self::VolumeCutShort { claimed, have } => format!(
                 "the volume should have {}, but only {} are there",
@@ -350,7 +374,7 @@ impl Fault {
                 "volumes may be missing from the list, or be seen at the wrong place",
                 "attach the disk to Windows and name the drive",
             ),
-            Self::BootSectorCopy { .. } => {
+            Self::BitLockerStart { .. } | Self::BootSectorCopy { .. } => {
                 ("Windows does not mount it; Lifeboat reads it all the same", "rescue first")
             }
             Self::Refused { .. } => (
@@ -358,8 +382,12 @@ impl Fault {
                 "run Lifeboat as Administrator or root",
             ),
             Self::BitLocker(Doubt::NoGoodCopy | Doubt::HashDiffers) => (
-                "the volume is unlocked, but its metadata may have been changed or damaged",
-                "rescue first; then check the disk",
+                "the volume is unlocked, but what is read of it may be nonsense in part",
+                "rescue first; then look into the saved files before you wipe the disk",
+            ),
+            Self::BitLocker(Doubt::CopiesDiffer { .. }) => (
+                "files that lie in some part of it may be read as nonsense",
+                "if Windows still starts from this disk, copy the store there",
             ),
             Self::BitLocker(Doubt::InConversion(_)) => (
                 "files that lie there have holes, each of which offload lists",

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::bitlocker::{Encryption, KeySource, Locked};
+use super::bitlocker::{Encryption, KeySource, Locked, find_header};
+use super::lost::WithBoot;
 use super::partitions::table::{Layout, read_layout};
 use super::{
     Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable, Slice,
@@ -204,6 +205,7 @@ impl Volume {
     /// Unlocks a BitLocker volume by itself or by `keys`, if that can be done; says in
     /// [`encryption`](Self::encryption) what it is in any case.
     pub fn unlock(&mut self, keys: &dyn KeySource) {
+        self.know_by_metadata();
         if self.kind != VolumeKind::BitLocker {
             return;
         }
@@ -224,6 +226,20 @@ impl Volume {
                 .splice(0..0, std::mem::take(&mut self.faults).into_iter().chain(doubts));
             self.replace(unlocked.device, identity);
         }
+    }
+
+    /// Takes an unknown volume for one of BitLocker, if it has the metadata of one.
+    fn know_by_metadata(&mut self) {
+        if self.kind != VolumeKind::Unknown {
+            return;
+        }
+        let Some((header, at)) = find_header(&self.device) else { return };
+        let boot = Box::new(header.to_sector());
+        let device: Arc<dyn Device> = Arc::new(WithBoot { device: self.device.clone(), boot });
+        let mut identity = identify(&device);
+        let faults = std::mem::take(&mut self.faults);
+        identity.faults.splice(0..0, faults.into_iter().chain([Fault::BitLockerStart { at }]));
+        self.replace(device, identity);
     }
 
     /// What is wrong with its edges.

@@ -18,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bitlocker::VolumeHeader;
+use super::bitlocker::{Locked, VolumeHeader};
 use super::partitions::table::TableKind;
 use super::volume::{NtfsBoot, VolumeKind, from_head, identify, is_blank};
 use super::{Device, Disk, Fault, Slice, Volume};
@@ -70,12 +70,14 @@ struct Lost {
     /// The copy of its boot sector, if that is how it was found: something else
     /// may be at its start now.
     copy: Option<Box<[u8; 512]>>,
+    /// Whether nothing says how long it is.
+    is_open: bool,
 }
 
 /// A volume whose first 512 bytes are those of the copy.
-struct WithBoot {
-    device: Slice,
-    boot: Box<[u8; 512]>,
+pub(super) struct WithBoot {
+    pub(super) device: Arc<dyn Device>,
+    pub(super) boot: Box<[u8; 512]>,
 }
 
 impl Device for WithBoot {
@@ -121,15 +123,16 @@ impl Disk {
             stop,
         };
         let unsearched = search.run(depth);
+        search.trim();
         let mut found = search.found;
         found.sort_by_key(|lost| lost.start);
         for lost in found {
             let is_by_copy = lost.copy.is_some();
-            let window = Slice::new(self.device.clone(), lost.start, lost.len);
-            let window: Arc<dyn Device> = match lost.copy {
-                Some(boot) => Arc::new(WithBoot { device: window, boot }),
-                None => Arc::new(window),
-            };
+            let mut window: Arc<dyn Device> =
+                Arc::new(Slice::new(self.device.clone(), lost.start, lost.len));
+            if let Some(boot) = lost.copy {
+                window = Arc::new(WithBoot { device: window, boot });
+            }
             let mut identity = identify(&window);
             if is_by_copy {
                 let at = identity.claimed_len.unwrap_or(lost.len);
@@ -212,7 +215,8 @@ impl Search<'_> {
                 if self.is_over(at) {
                     return Unsearched::From(at);
                 }
-                at = self.look(at, end).unwrap_or(at).max(at).saturating_add(1);
+                // The next volume may begin where this one ends.
+                at = self.look(at, end).unwrap_or(0).max(at.saturating_add(1));
                 at = at.checked_next_multiple_of(STEP).unwrap_or(end);
             }
             if depth == Depth::Deep
@@ -304,7 +308,8 @@ impl Search<'_> {
             if self.is_over(at) {
                 return Some(at);
             }
-            let within = |lost: &&Lost| lost.start <= at && at - lost.start < lost.len;
+            let within =
+                |lost: &&Lost| !lost.is_open && lost.start <= at && at - lost.start < lost.len;
             if let Some(lost) = self.found.iter().find(within) {
                 at = lost.start.saturating_add(lost.len).next_multiple_of(512);
                 continue;
@@ -331,14 +336,10 @@ impl Search<'_> {
     /// Returns the end of the volume that starts there.
     fn candidate(&mut self, at: u64, sector: &[u8]) -> Option<u64> {
         if self.has_bitlocker_data(at, sector) {
-            let end = self.device.len();
-            let live = self.live.iter().map(|l| l.start).filter(|start| *start > at).min();
-            let len = live.unwrap_or(end).saturating_sub(at);
-            self.add(Lost { start: at, len, copy: None }, None);
-            return None;
+            return Some(self.bitlocker_volume(at));
         }
         if let Some(len) = self.fat_volume(at, sector) {
-            self.add(Lost { start: at, len, copy: None }, None);
+            self.add(Lost { start: at, len, copy: None, is_open: false }, None);
             return Some(at.saturating_add(len));
         }
         let boot = NtfsBoot::parse(sector)?;
@@ -353,7 +354,7 @@ impl Search<'_> {
             let fits = start.saturating_add(boot.volume_bytes()) <= self.device.len();
             if fits && self.has_file_table(start, &boot) {
                 let copy = array_at(sector, 0).filter(|_| start != at).map(Box::new);
-                self.add(Lost { start, len, copy }, Some((boot, serial)));
+                self.add(Lost { start, len, copy, is_open: false }, Some((boot, serial)));
                 return (start == at).then(|| start.saturating_add(boot.volume_bytes()));
             }
         }
@@ -380,6 +381,33 @@ impl Search<'_> {
         let mut start = [0; 3];
         let read = self.device.read_exact_at(at.checked_add(table_at)?, &mut start);
         (fits && read.is_ok() && start == [medium, 0xFF, 0xFF]).then_some(len)
+    }
+
+    /// Adds the BitLocker volume that starts at `at`. Returns the byte where it is over for sure;
+    /// if its length is not known, the byte behind all that is known to be in it, and it ends
+    /// where the next volume begins ([`Self::trim`]).
+    fn bitlocker_volume(&mut self, at: u64) -> u64 {
+        let end = self.device.len();
+        let live = self.live.iter().map(|l| l.start).filter(|start| *start > at).min();
+        let most = live.unwrap_or(end).saturating_sub(at);
+        let window: Arc<dyn Device> = Arc::new(Slice::new(self.device.clone(), at, most));
+        let locked = Locked::read(&window).ok();
+        let known = locked.as_ref().and_then(|locked| inner_len(locked).or(locked.volume_len()));
+        let own_end = locked.map_or(0, |locked| locked.own_end());
+        let len = known.unwrap_or(most).clamp(own_end.min(most), most);
+        self.add(Lost { start: at, len, copy: None, is_open: known.is_none() }, None);
+        at.saturating_add(known.map_or(own_end, |_| len))
+    }
+
+    /// Ends volumes of unknown length where another begins.
+    fn trim(&mut self) {
+        let starts: Vec<u64> = self.found.iter().map(|lost| lost.start).collect();
+        for lost in self.found.iter_mut().filter(|lost| lost.is_open) {
+            let next = starts.iter().filter(|start| **start > lost.start).min();
+            if let Some(next) = next {
+                lost.len = lost.len.min(next - lost.start);
+            }
+        }
     }
 
     /// Adds a volume unless it is there already: by the table (perhaps with its
@@ -424,6 +452,17 @@ impl Search<'_> {
             bytes.is_some_and(|bytes| bytes.starts_with(b"-FVE-FS-"))
         })
     }
+}
+
+/// The bytes of the file system in a BitLocker volume that opens without a key.
+fn inner_len(locked: &Locked) -> Option<u64> {
+    let unlocked = locked.unlock_suspended()?.ok()?;
+    let mut sector = [0; 512];
+    unlocked.device.read_exact_at(0, &mut sector).ok()?;
+    // The copy of the boot sector stands behind the last sector that it counts.
+    let ntfs = NtfsBoot::parse(&sector);
+    let ntfs = ntfs.map(|boot| boot.volume_bytes().saturating_add(boot.sector_bytes));
+    ntfs.or_else(|| from_head(&sector)?.claimed_len)
 }
 
 /// The byte on the disk where the file table starts.

@@ -76,7 +76,7 @@ impl OffloadRequest {
 
     /// Saves one store, after the quick check of it. What that finds makes the set an incomplete
     /// one: a part that is missing, or that may be on a volume that could not be read, and
-    /// damage. What differs from the store's seal is a loss.
+    /// damage of it or of its volume. What differs from the store's seal is a loss.
     ///
     /// # Errors
     /// A part of the store cannot be read at all; the destination refuses; the monitor was
@@ -174,6 +174,12 @@ impl OffloadRequest {
         destination: &dyn Destination,
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
+        let mut damage = found.damage;
+        for text in parts.iter().flat_map(|part| part.tree.damage()) {
+            if !damage.contains(text) {
+                damage.push(text.clone());
+            }
+        }
         let plan = Plan::make(parts, monitor)?;
         for finding in plan.noticed() {
             monitor.finding(&finding);
@@ -188,7 +194,7 @@ impl OffloadRequest {
             what,
             kind: kind.to_owned(),
             lacks: found.lacks,
-            damage: found.damage,
+            damage,
             closed: found.closed,
             level: self.zstd_level(),
             any_level: self.level == Level::Auto,

@@ -184,6 +184,11 @@ pub trait Tree: Send + Sync {
         Vec::new()
     }
 
+    /// Why what is read of its volume may be wrong without a word, for people.
+    fn damage(&self) -> &[String] {
+        &[]
+    }
+
     /// Deleted files (and directories) whose path `wanted` likes, by path. A file
     /// stands below `$Orphans` where its path is not known to the end. Costs about
     /// as much as opening the volume did; none where the tree cannot show them,

@@ -67,6 +67,8 @@ pub struct NtfsTree {
     is_bitmap_good: bool,
     /// How indexes differ from the records, as far as folders were listed.
     compared: Mutex<Compared>,
+    /// What is wrong below its file system.
+    damage: Vec<String>,
 }
 
 /// What comparing folders with their indexes gave.
@@ -146,7 +148,14 @@ impl NtfsTree {
             is_at_rest: report.is_at_rest,
             is_bitmap_good: report.unallocated.count == 0 && report.bitmap_sectors == 0,
             compared: Mutex::default(),
+            damage: Vec::new(),
         })
+    }
+
+    /// The same, with what is wrong below its file system ([`Tree::damage`]).
+    #[must_use]
+    pub fn on_damaged(self, damage: Vec<String>) -> Self {
+        Self { damage, ..self }
     }
 
     /// What was found wrong with the volume while it was opened.
@@ -333,6 +342,10 @@ impl NtfsTree {
 impl Tree for NtfsTree {
     fn info(&self) -> &TreeInfo {
         &self.info
+    }
+
+    fn damage(&self) -> &[String] {
+        &self.damage
     }
 
     fn root(&self) -> NodeId {

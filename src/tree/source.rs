@@ -282,6 +282,11 @@ fn open_volume(
     monitor: &dyn Monitor,
 ) -> SourceVolume {
     let mut findings: Vec<Finding> = volume.findings().collect();
+    let nonsense = volume.faults.iter().filter(|fault| fault.may_show_nonsense());
+    let damage: Vec<String> = nonsense
+        .map(|fault| fault.finding(&volume.display))
+        .map(|finding| format!("{}: {}", finding.path, finding.what))
+        .collect();
     let mut not_shown = Vec::new();
     let mounted = mount_of(&volume);
     // What cannot even be looked at may be anything.
@@ -305,11 +310,12 @@ fn open_volume(
             .map_err(|error| error.to_string())?;
         findings.extend(tree.findings());
         let why = if via.is_some() { "asked for by --via raw" } else { "NTFS" };
-        Ok((Arc::new(tree) as Arc<dyn Tree>, why.to_owned()))
+        Ok((Arc::new(tree.on_damaged(damage.clone())) as Arc<dyn Tree>, why.to_owned()))
     };
     let fat = |kind: VolumeKind| {
         let tree = FatTree::open(volume.device.clone(), volume.display.clone(), monitor);
         let tree = tree.map_err(|e| format!("{e}; mount it read-only and name the folder"))?;
+        let tree = tree.on_damaged(damage.clone());
         Ok((Arc::new(tree) as Arc<dyn Tree>, kind.to_string()))
     };
     let opened = match (via, &mounted, volume.kind) {

@@ -11,7 +11,8 @@ use lifeboat::disk::bitlocker::{
 };
 use lifeboat::disk::{Device, MemoryDevice};
 use lifeboat_maker::bitlocker::{
-    Cipher, OTHER_RECOVERY, PASSWORD, Progress, Protector, RECOVERY, Wrap, Wrapped, kinds, wrap,
+    Cipher, OTHER_RECOVERY, PASSWORD, Progress, Protector, RECOVERY, Wrap, Wrapped, kinds,
+    set_encrypted, wrap,
 };
 use lifeboat_maker::rng::Rng;
 
@@ -402,4 +403,97 @@ fn write_the_seeds() {
     device[0x200 + 36..0x200 + 44].copy_from_slice(&0x800_u64.to_le_bytes());
     device.extend(&maps.image[map + 4096..map + 4096 + 0x1C00]);
     put("bitlocker_eow", "one-map", &device);
+}
+
+/// Why the record of the conversion is in doubt.
+fn wrong_maps(image: Vec<u8>) -> Vec<&'static str> {
+    let unlocked = Locked::read(&device(image)).unwrap().unlock_suspended().unwrap().unwrap();
+    let why = unlocked.doubts.iter().filter_map(|doubt| match doubt {
+        Doubt::ConversionMap { why, .. } => Some(*why),
+        _ => None,
+    });
+    why.collect()
+}
+
+#[test]
+fn an_older_map_or_a_log_that_is_lost_is_said() {
+    let plain = plain();
+    let how = Wrap { progress: Progress::Bitmaps(0x1_0000), ..Wrap::new(Cipher::XtsAes128) };
+    let made = wrap(plain, &how.opened_by(&[Protector::Clear])).unwrap();
+    let places = |what: &[u8]| -> Vec<usize> {
+        let all = made.image.windows(what.len()).enumerate().filter(|(_, w)| *w == what);
+        all.map(|(at, _)| at).collect()
+    };
+    assert_eq!(wrong_maps(made.image.clone()), [""; 0]);
+    let records = places(b"FVE-EOWBR\0");
+    let newest = records.iter().find(|at| made.image[**at + 20] == 9).unwrap();
+    let mut image = made.image.clone();
+    image[newest + 36] ^= 1;
+    let [why] = wrong_maps(image)[..] else { panic!() };
+    assert!(why.contains("older one was used"), "{why}");
+    // The older one is of no use: nothing is lost with it.
+    let older = records.iter().find(|at| made.image[**at + 20] == 6).unwrap();
+    let mut image = made.image.clone();
+    image[older + 36] ^= 1;
+    assert_eq!(wrong_maps(image), [""; 0]);
+
+    // A log has its header, and two records with a header at each end.
+    let log = places(b"OLRDHEVF")[0] + 512;
+    let record = 1024 + 0x1_0000 / 32;
+    let heads = [log, log + record - 512, log + record, log + 2 * record - 512];
+    for (fill, which) in
+        [(0, &heads[..]), (0xA5, &heads[..]), (0xA5, &heads[2..]), (0, &heads[..2])]
+    {
+        let mut image = made.image.clone();
+        for at in which {
+            image[*at..*at + 512].fill(fill);
+        }
+        let [why] = wrong_maps(image)[..] else { panic!("{fill} {which:?}") };
+        assert!(why.contains("cannot tell whether a piece was being converted"), "{why}");
+    }
+    // One header of a record is enough.
+    let mut image = made.image.clone();
+    image[heads[2]..heads[2] + 512].fill(0xA5);
+    assert_eq!(wrong_maps(image), [""; 0]);
+}
+
+#[test]
+fn copies_of_the_metadata_that_contradict_each_other_are_said_and_most_of_them_used() {
+    let plain = plain();
+    let len = plain.len() as u64;
+    let made = wrap(plain, &Wrap::new(Cipher::XtsAes128).opened_by(&[Protector::Clear])).unwrap();
+    for copy in 0..3 {
+        let mut image = made.image.clone();
+        set_encrypted(&mut image, made.areas[copy], len / 2);
+        let locked = Locked::read(&device(image)).unwrap();
+        let unlocked = locked.unlock_suspended().unwrap().unwrap();
+        assert_eq!(unlocked.doubts, [Doubt::CopiesDiffer { used: 2 }]);
+        assert_eq!(first_difference(&view(&*unlocked.device), plain), None);
+    }
+}
+
+#[test]
+fn of_several_keys_failures_that_with_the_most_to_say_is_told() {
+    let plain = plain();
+    let both = [Protector::Recovery(RECOVERY.to_owned()), Protector::Tpm];
+    let made = wrap(plain, &Wrap::new(Cipher::XtsAes128).opened_by(&both)).unwrap();
+    let mut image = made.image;
+    // The place of the first sectors is behind the end.
+    image.truncate(usize::try_from(made.areas[1]).unwrap() + 0x1_0000);
+    let locked = Locked::read(&device(image)).unwrap();
+    let keys = |keys: &[&str]| Keyring {
+        loose: keys.iter().map(|key| recovery(key)).collect(),
+        ..Keyring::default()
+    };
+    let wrong = "000011-000022-000033-000044-000055-000066-000077-000088";
+    for order in [[RECOVERY, wrong], [wrong, RECOVERY]] {
+        let error = keys(&order).try_all(&locked).unwrap().err().unwrap();
+        assert!(matches!(error, BitLockerError::CutShort { .. }), "{error}");
+    }
+    // A key of a kind that the volume does not take is a wrong key.
+    let made = wrap(plain, &Wrap::new(Cipher::XtsAes128)).unwrap();
+    let locked = Locked::read(&device(made.image)).unwrap();
+    let ring = Keyring { passwords: vec![VolumePassword::new("other")], ..Keyring::default() };
+    let error = ring.try_all(&locked).unwrap().err().unwrap();
+    assert!(matches!(error, BitLockerError::NoSuchProtector(_)), "{error}");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lifeboat_maker::bitlocker::{
-    Cipher, OTHER_RECOVERY, PASSWORD, Progress, Protector, RECOVERY, Wrap, wrap,
+    Cipher, OTHER_RECOVERY, PASSWORD, Progress, Protector, RECOVERY, Wrap, set_encrypted, wrap,
 };
 use serde_json::Value;
 use support::program::{Guarded, Run, lifeboat, lifeboat_with};
@@ -276,4 +276,152 @@ fn damage_of_the_metadata_is_a_finding() {
     let torn = volume.file("torn.img", bytes);
     let run = lifeboat(&["detect", text(&torn), "--json"]);
     assert!(run.stdout.contains("bitlocker-conversion"), "{}", run.stdout);
+}
+
+#[test]
+fn a_store_that_may_be_nonsense_is_an_incomplete_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let how = |bad_copies| Wrap { bad_copies, ..Wrap::new(Cipher::XtsAes128) };
+    for (bad, code, state) in [(3, 3, "incomplete"), (2, 0, "saved")] {
+        let volume = Volume::new(&how(bad).opened_by(&[Protector::Clear]));
+        let dest = dir.path().join(bad.to_string());
+        let run = lifeboat(&["offload", volume.image.arg(), "--to", text(&dest), "--json"]);
+        let run = run.expect(code);
+        let set = &run.events("set")[0];
+        assert_eq!(set["end_state"], state, "{set}");
+        let damage = set["damage"].to_string();
+        assert_eq!(damage.contains("does not match its own hash"), bad == 3, "{damage}");
+    }
+    // Copies that contradict each other.
+    let volume = Volume::opened_by(&[Protector::Clear]);
+    let plain = fs::read(lifeboat_maker::fixture("hardlink-one").unwrap()).unwrap();
+    let mut made = wrap(&plain, &how(0).opened_by(&[Protector::Clear])).unwrap();
+    set_encrypted(&mut made.image, made.areas[0], 1 << 20);
+    let path = volume.file("differ.img", &made.image);
+    let dest = dir.path().join("differ");
+    let run = lifeboat(&["offload", text(&path), "--to", text(&dest), "--json"]).expect(3);
+    assert!(run.stdout.contains("bitlocker-copies-differ"), "{}", run.stdout);
+    assert_eq!(run.events("set")[0]["end_state"], "incomplete");
+}
+
+#[test]
+fn nothing_found_on_a_damaged_volume_is_exit_3() {
+    // A volume without a store; what is said of it is the same with one that is hidden.
+    let plain = empty_volume();
+    for (bad_copies, code) in [(0, 4), (3, 3)] {
+        let how = Wrap { bad_copies, ..Wrap::new(Cipher::XtsAes128) };
+        let made = wrap(&plain, &how.opened_by(&[Protector::Clear])).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk.img");
+        fs::write(&path, made.image).unwrap();
+        let run = lifeboat(&["detect", text(&path)]).expect(code);
+        assert_eq!(run.stderr.contains("a volume is damaged"), code == 3, "{}", run.stderr);
+        let to = dir.path().join("to");
+        lifeboat(&["offload", text(&path), "--to", text(&to)]).expect(code);
+    }
+}
+
+/// An NTFS volume without a store.
+fn empty_volume() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new");
+    fs::write(&path, vec![0; 4 << 20]).unwrap();
+    let made = std::process::Command::new("mkntfs")
+        .args(["-F", "-Q", "-q", text(&path)])
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .status();
+    assert!(made.unwrap().success());
+    fs::read(&path).unwrap()
+}
+
+#[test]
+fn what_to_find_goes_by_the_kinds_of_protector() {
+    let both = [Protector::Recovery(OTHER_RECOVERY.to_owned()), recovery()];
+    let volume = Volume::opened_by(&both);
+    let run = volume.detect(&[]).expect(3);
+    let ids = both.each_ref().map(short_id);
+    assert_eq!(bitlocker(&run)["key_ids"], serde_json::json!(ids));
+    let what = run.events("finding")[0]["what"].to_string();
+    let wanted = format!("find the recovery key with Key ID {} or {}", ids[0], ids[1]);
+    assert!(what.contains(&wanted) && what.contains("PC-0815 C: 15.06.2020"), "{what}");
+    // The one that opened it.
+    let key = volume.file("key.txt", RECOVERY);
+    let run = volume.detect(&["--recovery-key-file", text(&key)]).expect(0);
+    assert_eq!(bitlocker(&run)["key_id"], ids[1]);
+
+    // A password alone: there is no recovery key to search for.
+    let volume = Volume::opened_by(&[Protector::Password(PASSWORD.to_owned())]);
+    let wrong = volume.file("wrong.txt", "wrong");
+    let run = lifeboat(&["detect", volume.image.arg(), "--bitlocker-password-file", text(&wrong)]);
+    let run = run.expect(1);
+    assert!(run.stderr.contains("Ask for the password"), "{}", run.stderr);
+    assert!(!run.stderr.contains("recovery key"), "{}", run.stderr);
+    // A key of another kind than the volume has.
+    let key = volume.file("key.txt", RECOVERY);
+    let run = lifeboat(&["detect", volume.image.arg(), "--recovery-key-file", text(&key)]);
+    assert!(run.expect(1).stderr.contains("no key that was given unlocks it"));
+}
+
+#[test]
+fn keys_of_other_volumes_that_were_not_tried_are_counted_and_a_mistyped_one_is_named() {
+    let volume = Volume::opened_by(&[recovery()]);
+    let lines = (0..18).map(|i| format!("{i:08x}-0000-0000-0000-000000000000,{WRONG}\n"));
+    let many = volume.file("many.csv", lines.collect::<String>());
+    let run = lifeboat(&["detect", volume.image.arg(), "--recovery-key-file", text(&many)]);
+    let run = run.expect(1);
+    assert!(
+        run.stderr.contains("2 keys listed for other Key IDs were not tried"),
+        "{}",
+        run.stderr
+    );
+    let wrong = RECOVERY.replace("013365", "013356");
+    let typo = volume.file("typo.txt", format!("Key:\n{wrong}\n"));
+    let run = lifeboat(&["detect", volume.image.arg(), "--recovery-key-file", text(&typo)]);
+    let run = run.expect(2);
+    assert!(
+        run.stderr.contains("line 2: group 4 of the recovery key is mistyped"),
+        "{}",
+        run.stderr
+    );
+    says_no_secret(&run);
+}
+
+#[test]
+fn a_volume_without_its_first_sector_is_opened_by_its_metadata() {
+    let plain = fs::read(lifeboat_maker::fixture("hardlink-one").unwrap()).unwrap();
+    let of = |how: Wrap| wrap(&plain, &how.opened_by(&[recovery()])).unwrap().image;
+    let xts = || Wrap::new(Cipher::XtsAes128);
+    let large = Wrap { sector_bytes: 4096, ..xts() };
+    let maps = Wrap { progress: Progress::Bitmaps(0x1_0000), ..xts() };
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key.txt");
+    fs::write(&key, RECOVERY).unwrap();
+    for how in [xts(), large, maps] {
+        let mut image = of(how);
+        image[..0x1000].fill(0);
+        let path = dir.path().join("disk.img");
+        fs::write(&path, image).unwrap();
+        let args = ["detect", text(&path), "--json"];
+        let run = lifeboat(&args).expect(3);
+        assert_eq!(bitlocker(&run)["key_id"], short_id(&recovery()));
+        let run = lifeboat(&[&args[..], &["--recovery-key-file", text(&key)]].concat()).expect(0);
+        assert_eq!(run.events("store").len(), 1);
+        let codes: Vec<_> = run.events("finding").iter().map(|f| f["code"].clone()).collect();
+        assert_eq!(codes, ["bitlocker-start"]);
+    }
+}
+
+#[test]
+fn a_key_in_place_of_a_path_is_not_shown_and_a_set_names_the_key_ids_of_what_was_not_read() {
+    let volume = Volume::opened_by(&[recovery()]);
+    let args = ["detect", volume.image.arg(), "--recovery-key-file", RECOVERY, "--json"];
+    let run = lifeboat(&args).expect(2);
+    says_no_secret(&run);
+    let plain = Guarded::fixture("hardlink-one");
+    let dest = volume.dir.path().join("to");
+    let args = ["offload", plain.arg(), volume.image.arg(), "--to", text(&dest)];
+    lifeboat(&args);
+    let set = unpack::sets_in(&dest).remove(0);
+    let text = fs::read_to_string(set.join("RESTORE.txt")).unwrap();
+    assert!(text.contains(&format!("Key ID {}", short_id(&recovery()))), "{text}");
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use lifeboat_maker::bitlocker::{Cipher, Progress, Protector, Wrap, wrap};
 use serde_json::Value;
 use support::need;
 use support::program::{Guarded, Run, lifeboat};
@@ -226,4 +227,45 @@ fn a_table_without_partitions_on_a_disk_with_content_is_exit_3() {
     let mut blank = vec![0; 8 * MIB];
     partition(&mut blank, &[]);
     assert_eq!(codes(&self::run(&blank, &["detect"], 4)), [""; 0]);
+}
+
+/// A BitLocker volume ends where it says, and what is behind it is found too.
+#[test]
+fn what_is_behind_a_lost_bitlocker_volume_is_found() {
+    let plain = old_volume();
+    let wrapped = |protectors: &[Protector], progress| {
+        let how = Wrap { progress, ..Wrap::new(Cipher::XtsAes128) };
+        wrap(&plain, &how.opened_by(protectors)).unwrap().image
+    };
+    let open = || wrapped(&[Protector::Clear], Progress::Whole);
+    let locked = || wrapped(&[Protector::Tpm], Progress::Whole);
+    let half = Progress::UpTo(2 << 20);
+    let cases = [
+        ("open, plain", open(), plain.clone()),
+        ("locked, plain", locked(), plain.clone()),
+        ("open, locked", open(), locked()),
+        ("locked, open", locked(), open()),
+        ("half open, open", wrapped(&[Protector::Clear], half), open()),
+        ("half locked, plain", wrapped(&[Protector::Tpm], half), plain.clone()),
+        ("maps, open", wrapped(&[Protector::Tpm], Progress::Bitmaps(0x1_0000)), open()),
+    ];
+    for (name, first, second) in cases {
+        // The second begins where the first ends, and a MiB behind it.
+        for gap in [0, MIB] {
+            let at = 2 * MIB + first.len() + gap;
+            let mut bytes = disk(at / MIB + 9, &[(2 * MIB, &first), (at, &second)]);
+            partition(&mut bytes, &[]);
+            let seen = run(&bytes, &["detect"], 0);
+            let found = volumes(&seen);
+            let here = |at: usize| {
+                let wanted = format!("lost partition at byte {at} ");
+                found.iter().filter(|volume| volume.contains(&wanted)).count()
+            };
+            assert_eq!((here(2 * MIB), here(at)), (1, 1), "{name}, {gap}: {found:?}");
+            assert!(
+                found.iter().all(|v| v.contains("6.0 MiB") || v.contains("7.0 MiB")),
+                "{name}: {found:?}"
+            );
+        }
+    }
 }

@@ -54,8 +54,7 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
         return Err(sources::nothing_found(found).into());
     }
     // A damaged volume counts as damage, even if the store looks intact.
-    let volumes = found.volumes.iter().flat_map(|v| &v.findings).map(|f| f.severity).max();
-    let mut damaged = volumes >= Some(Severity::Damage);
+    let mut damaged = found.is_damaged();
     let usmtutils = Usmtutils::find(args.usmt.as_deref());
     if let Some(folder) = args.usmt.as_deref().filter(|_| usmtutils.is_none()) {
         return Err(no_usmtutils(folder).into());

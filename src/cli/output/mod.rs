@@ -27,6 +27,16 @@ use crate::model::text::visible;
 /// Set by Ctrl-C: jobs stop after the current block.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
+/// Stops the jobs, as Ctrl-C does.
+pub(crate) fn cancel() {
+    CANCELLED.store(true, Ordering::Relaxed);
+}
+
+/// Whether the jobs were stopped.
+pub(crate) fn is_cancelled() -> bool {
+    CANCELLED.load(Ordering::Relaxed)
+}
+
 /// The interval between progress events.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 

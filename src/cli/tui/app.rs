@@ -11,6 +11,7 @@ use super::jobs::{self, Checked, Done, Found, Item, LockedVolume, Order, Saved, 
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
 use crate::disk::bitlocker::{VolumeKey, group_hint};
+use crate::model::finding::Severity;
 use crate::model::recovered::RecoveredCount;
 use crate::profiles::{Installation, Profile};
 use crate::set::write::parts::of_profiles;
@@ -407,8 +408,11 @@ impl App {
 
     /// The exit code when nothing was found, as of `detect`.
     fn nothing(&self) -> Exit {
-        let is_closed = self.found.as_ref().is_some_and(|found| !found.closed.is_empty());
-        let exit = if is_closed { Exit::Losses } else { Exit::NothingFound };
+        let is_doubtful = self.found.as_ref().is_some_and(|found| {
+            let mut findings = found.findings.iter();
+            !found.closed.is_empty() || findings.any(|f| f.severity >= Severity::Damage)
+        });
+        let exit = if is_doubtful { Exit::Losses } else { Exit::NothingFound };
         self.failure.as_ref().map_or(exit, |failure| failure.exit)
     }
 

@@ -70,6 +70,7 @@ pub(super) struct LockedVolume {
     /// What BitLocker calls it.
     pub(super) label: Option<String>,
     pub(super) takes_password: bool,
+    pub(super) takes_recovery: bool,
 }
 
 impl LockedVolume {
@@ -77,7 +78,8 @@ impl LockedVolume {
         let encryption = volume.encryption.as_ref().filter(|encryption| encryption.is_locked())?;
         Some(Self {
             name: volume.display.clone(),
-            key_id: encryption.key_id.clone().unwrap_or_default(),
+            key_id: encryption.key_ids.join(", "),
+            takes_recovery: encryption.protectors.contains(&ProtectorKind::RecoveryKey),
             protectors: encryption.kinds(),
             label: encryption.label.clone(),
             takes_password: encryption.protectors.contains(&ProtectorKind::Password),

@@ -2,7 +2,7 @@
 
 use super::error::BitLockerError;
 use super::locked::{Conversion, Locked, Unlocked};
-use super::protector::ProtectorKind;
+use super::protector::{Protector, ProtectorKind};
 use crate::model::advice::Advice as _;
 
 /// Whether a BitLocker volume can be read.
@@ -38,6 +38,10 @@ pub struct Encryption {
     pub conversion: Conversion,
     /// The first eight digits of the Key ID to search for.
     pub key_id: Option<String>,
+    /// The same of each of its recovery keys.
+    pub key_ids: Vec<String>,
+    /// Keys that were given for other Key IDs and not tried.
+    pub untried: usize,
     /// The kinds of its protectors, in the order of the volume.
     pub protectors: Vec<ProtectorKind>,
     /// What BitLocker calls it: computer, drive and date.
@@ -56,25 +60,47 @@ impl Encryption {
                 kind => Access::UnlockedBy(kind),
             },
             Some(Ok(Unlocked { protector: None, .. })) => Access::Decrypted,
-            Some(Err(BitLockerError::WrongKey(_))) => Access::WrongKey,
+            Some(Err(
+                BitLockerError::WrongKey(_)
+                | BitLockerError::Untried(_)
+                | BitLockerError::NoSuchProtector(_),
+            )) => Access::WrongKey,
+            Some(Err(BitLockerError::ClearKey))
+                if locked.protectors().iter().any(|protector| protector.kind.is_key()) =>
+            {
+                Access::Locked
+            }
             Some(Err(error)) => Access::impossible(error),
             None => Access::Locked,
         };
+        // The key that opened it, not another one.
+        let opened = tried.and_then(|tried| tried.as_ref().ok()?.protector.as_ref());
+        let opened = opened.filter(|protector| protector.kind == ProtectorKind::RecoveryKey);
         let mut encryption = Self {
             access,
             conversion: locked.conversion(),
-            key_id: locked.key_id(),
+            key_id: opened.map(Protector::short_id).or_else(|| locked.key_id()),
+            key_ids: locked.key_ids(),
+            untried: match tried {
+                Some(Err(BitLockerError::Untried(count))) => *count,
+                _ => 0,
+            },
             protectors: locked.protectors().iter().map(|protector| protector.kind).collect(),
             label: metadata.and_then(|metadata| metadata.description.clone()),
             cipher: metadata.map_or("unknown", |metadata| metadata.cipher_name()),
         };
         if encryption.access == Access::Locked && !encryption.takes_a_key() {
-            encryption.access = Access::Impossible {
-                why: format!("its only protectors are: {}", encryption.kinds()),
-                action: "start the computer that it is from, and unlock or suspend it there; \
-                         a TPM alone cannot be replaced by a key"
-                    .to_owned(),
+            let is_tpm = |kind: &ProtectorKind| matches!(kind, ProtectorKind::Tpm { .. });
+            let mut action =
+                "start the computer that it is from, and unlock or suspend it there".to_owned();
+            if encryption.protectors.iter().any(is_tpm) {
+                action.push_str("; a TPM alone cannot be replaced by a key");
+            }
+            let why = match encryption.kinds() {
+                none if none.is_empty() => "its metadata has no protector".to_owned(),
+                kinds => format!("its only protectors are: {kinds}"),
             };
+            encryption.access = Access::Impossible { why, action };
         }
         encryption
     }
@@ -90,6 +116,8 @@ impl Encryption {
             access: Access::impossible(error),
             conversion: Conversion::Encrypted,
             key_id: None,
+            key_ids: Vec::new(),
+            untried: 0,
             protectors: Vec::new(),
             label: None,
             cipher: "unknown",
@@ -98,8 +126,28 @@ impl Encryption {
 
     /// Whether any key that people can have opens it.
     pub fn takes_a_key(&self) -> bool {
-        use ProtectorKind::{Password, RecoveryKey, StartupKey};
-        self.protectors.iter().any(|kind| matches!(kind, RecoveryKey | Password | StartupKey))
+        self.protectors.iter().any(|kind| kind.is_key())
+    }
+
+    /// The Key IDs to search for, for people.
+    pub fn ids(&self) -> String {
+        if self.key_ids.is_empty() { "unknown".to_owned() } else { self.key_ids.join(" or ") }
+    }
+
+    /// What to look for to open it, for people; begins with a small letter.
+    pub fn what_to_find(&self) -> String {
+        let has = |kind| self.protectors.contains(&kind);
+        let mut ways = Vec::new();
+        if has(ProtectorKind::RecoveryKey) {
+            ways.push(format!("find the recovery key with Key ID {}", self.ids()));
+        }
+        if has(ProtectorKind::Password) {
+            ways.push("ask for the password of the volume".to_owned());
+        }
+        if has(ProtectorKind::StartupKey) {
+            ways.push("attach the stick with its startup key (a .BEK file)".to_owned());
+        }
+        ways.join(", or ")
     }
 
     /// Whether it is locked, and a key may open it.
@@ -145,8 +193,15 @@ impl Encryption {
         if let Conversion::Partly(part) = self.conversion {
             text = format!("{text}; being converted, {part}% encrypted");
         }
-        if let Some(id) = &self.key_id {
+        let id = match &self.access {
+            Access::UnlockedBy(ProtectorKind::RecoveryKey) => self.key_id.clone(),
+            _ => Some(self.key_ids.join(", ")).filter(|ids| !ids.is_empty()),
+        };
+        if let Some(id) = id {
             text = format!("{text}; Key ID {id}");
+        }
+        if let Some(label) = &self.label {
+            text = format!("{text}; name {label}");
         }
         if !self.protectors.is_empty() {
             text = format!("{text}; protectors: {}", self.kinds());
@@ -156,19 +211,20 @@ impl Encryption {
 
     /// Why its files cannot be read, and what to do; `None` if they can.
     pub fn reason(&self) -> Option<String> {
-        let id = self.key_id.as_deref().unwrap_or("unknown");
+        let find = self.what_to_find();
+        let label = self.label.as_ref().map(|label| format!("; its name is {label}"));
+        let label = label.unwrap_or_default();
         let kinds = self.kinds();
         Some(match &self.access {
             Access::Locked => {
-                format!("locked by BitLocker ({kinds}): unlock it with the key of Key ID {id}")
+                format!("locked by BitLocker ({kinds}): {find}{label}")
             }
             Access::WrongKey => format!(
-                "locked by BitLocker ({kinds}): no key that was given opens it; \
-                 find the key of Key ID {id}"
+                "locked by BitLocker ({kinds}): no key that was given opens it; {find}{label}"
             ),
             Access::Impossible { why, action } => {
-                let key = self.key_id.as_ref().map(|id| format!(" (Key ID {id})"));
-                format!("locked by BitLocker{}: {why}; {action}", key.unwrap_or_default())
+                let key = self.key_id.as_ref().map(|_| format!(" (Key ID {})", self.ids()));
+                format!("locked by BitLocker{}: {why}; {action}{label}", key.unwrap_or_default())
             }
             _ => return None,
         })

@@ -42,9 +42,14 @@ pub struct EowMaps {
     pub(super) pieces: Vec<Piece>,
     /// What BitLocker keeps for itself.
     pub(super) hidden: Vec<Range<u64>>,
-    /// What is wrong with the maps, for people.
-    pub(super) wrong: Option<&'static str>,
+    /// What is wrong with the maps, for people; each once.
+    pub(super) wrong: Vec<&'static str>,
 }
+
+/// The newest map of a region is gone, by what its log says.
+const STALE: &str = "the newest map of it is damaged, and an older one was used";
+/// What was being converted cannot be known.
+const NO_LOG: &str = "its log is damaged: Lifeboat cannot tell whether a piece was being converted";
 
 /// The descriptor's fields.
 struct Descriptor {
@@ -62,7 +67,7 @@ impl EowMaps {
         let mut maps = Self::default();
         let found = descriptors.into_iter().find_map(|at| Descriptor::read(device, at));
         let Some(descriptor) = found else {
-            maps.wrong = Some("both copies of its descriptor are damaged");
+            maps.add_wrong("both copies of its descriptor are damaged");
             return maps;
         };
         for at in descriptors.into_iter().chain(descriptor.places) {
@@ -71,29 +76,37 @@ impl EowMaps {
         let mut chunks = 0;
         for at in &descriptor.maps {
             let Some(map) = Map::read(device, *at) else {
-                maps.wrong = Some("a map of the conversion is damaged");
+                maps.add_wrong("a map of the conversion is damaged");
                 continue;
             };
             maps.hide(*at, map.len);
             maps.hide(map.log, descriptor.log_len);
             chunks += map.region_len / descriptor.chunk;
             let Some(bits) = map.bits.as_ref().filter(|_| chunks <= MAX_CHUNKS) else {
-                maps.wrong = Some("a map of the conversion has no valid record");
+                maps.add_wrong("a map of the conversion has no valid record");
                 continue;
             };
-            let in_conversion = converting(device, &descriptor, &map);
-            if !maps.add(&map, bits, descriptor.chunk, in_conversion) {
-                maps.wrong = Some("a map of the conversion is too short");
+            let log = Log::read(device, &descriptor, &map);
+            let chunks_here = map.region_len.div_ceil(descriptor.chunk);
+            if let Some(wrong) = log.contradicts(map.sequence, is_uniform(bits, chunks_here)) {
+                maps.add_wrong(wrong);
+            }
+            if !maps.add(&map, bits, descriptor.chunk, log.converting()) {
+                maps.add_wrong("a map of the conversion is too short");
             }
         }
         maps.pieces.sort_by_key(|(range, _)| range.start);
         let mut end = 0;
+        let mut overlap = false;
         for (range, _) in &mut maps.pieces {
             if range.start < end {
-                maps.wrong = Some("two maps of the conversion overlap");
+                overlap = true;
                 range.start = end.min(range.end);
             }
             end = end.max(range.end);
+        }
+        if overlap {
+            maps.add_wrong("two maps of the conversion overlap");
         }
         maps.pieces.retain(|(range, _)| !range.is_empty());
         maps
@@ -102,6 +115,12 @@ impl EowMaps {
     /// The ranges of the volume that the maps cover, in order.
     pub fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         self.pieces.iter().map(|(range, _)| range.clone())
+    }
+
+    fn add_wrong(&mut self, what: &'static str) {
+        if !self.wrong.contains(&what) {
+            self.wrong.push(what);
+        }
     }
 
     fn hide(&mut self, at: u64, len: u64) {
@@ -172,7 +191,8 @@ struct Map {
     region: u64,
     region_len: u64,
     log: u64,
-    /// The bits of the newer valid record.
+    /// The number of the newer valid record, and its bits.
+    sequence: u64,
     bits: Option<Vec<u8>>,
 }
 
@@ -194,6 +214,7 @@ impl Map {
             region: u64_at(&bytes, 20)?,
             region_len: u64_at(&bytes, 28)?,
             log: u64_at(&bytes, 36)?,
+            sequence: newest.as_ref().map_or(0, |(sequence, _)| *sequence),
             bits: newest.map(|(_, bits)| bits),
         })
     }
@@ -212,23 +233,94 @@ fn record(bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
     has_good_sum.then_some((u64_at(record, 20)?, bits.to_vec()))
 }
 
-/// The chunk that a region's log says is being converted (seen; documented nowhere): the newest
-/// record's place, 0 when it is idle.
-fn converting(device: &dyn Device, descriptor: &Descriptor, map: &Map) -> Option<u64> {
-    let record = |index: u64| {
+/// Whether all of a region's chunks have the same bit.
+fn is_uniform(bits: &[u8], chunks: u64) -> bool {
+    let bit = |index: u64| {
+        let byte = usize::try_from(index / 8).ok().and_then(|at| bits.get(at))?;
+        Some(byte >> (index % 8) & 1)
+    };
+    (1..chunks).all(|index| bit(index) == bit(0))
+}
+
+/// One of the two records of a region's log.
+enum Entry {
+    /// Its number, and the place of the chunk that was being converted, 0 for none.
+    Valid(u64, u64),
+    /// Never written.
+    Blank,
+    Damaged,
+}
+
+/// A region's log (seen; documented nowhere). Before a chunk is converted, a record with the
+/// map's next number and the chunk's place is written; behind it, one that says it is idle. So the
+/// newest number is the map's, the one behind it, or, in the middle of the next chunk, two behind
+/// it.
+struct Log {
+    entries: [Entry; 2],
+}
+
+impl Log {
+    fn read(device: &dyn Device, descriptor: &Descriptor, map: &Map) -> Self {
+        Self { entries: [0, 1].map(|index| Entry::read(device, descriptor, map, index)) }
+    }
+
+    /// The newest record.
+    fn newest(&self) -> Option<(u64, u64)> {
+        let valid = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Valid(number, place) => Some((*number, *place)),
+            Entry::Blank | Entry::Damaged => None,
+        });
+        valid.max_by_key(|(number, _)| *number)
+    }
+
+    /// The place of the chunk that is being converted.
+    fn converting(&self) -> Option<u64> {
+        self.newest().map(|(_, place)| place).filter(|place| *place != 0)
+    }
+
+    /// What is wrong if the region's map has the number `sequence`, and is all of one kind or not.
+    fn contradicts(&self, sequence: u64, is_uniform: bool) -> Option<&'static str> {
+        let is_damaged = self.entries.iter().any(|entry| matches!(entry, Entry::Damaged));
+        let has_blank = self.entries.iter().any(|entry| matches!(entry, Entry::Blank));
+        match self.newest() {
+            _ if is_damaged => Some(NO_LOG),
+            // A region of which nothing was ever converted may have none.
+            None => (!is_uniform).then_some(NO_LOG),
+            // Two records were written by then.
+            Some((number, _)) if number < sequence || has_blank && number > 2 => Some(NO_LOG),
+            Some((number, place)) => {
+                let ahead = if place == 0 { 1 } else { 2 };
+                (number > sequence.saturating_add(ahead)).then_some(STALE)
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn read(device: &dyn Device, descriptor: &Descriptor, map: &Map, index: u64) -> Self {
+        Self::try_read(device, descriptor, map, index).unwrap_or(Self::Damaged)
+    }
+
+    fn try_read(
+        device: &dyn Device,
+        descriptor: &Descriptor,
+        map: &Map,
+        index: u64,
+    ) -> Option<Self> {
         let start = map.log.checked_add(LOG_SECTOR)?;
         let start = start.checked_add(descriptor.log_record.checked_mul(index)?)?;
         // A record's header is before its body and behind it.
         let last = start.checked_add(descriptor.log_record)?.checked_sub(LOG_SECTOR)?;
-        [start, last].into_iter().find_map(|at| {
-            let head = read(device, at, 32)?;
-            let is_sound =
-                u16_at(&head, 0)? == 32 && u32_at(&head, 28)? == CRC32.of(&[&head[..28]]);
-            is_sound.then_some((u64_at(&head, 4)?, u64_at(&head, 12)?))
-        })
-    };
-    let newest = (0..2).filter_map(record).max_by_key(|(number, _)| *number);
-    newest.map(|(_, place)| place).filter(|place| *place != 0)
+        let heads = [start, last].map(|at| read(device, at, 32));
+        let valid = heads.iter().flatten().find_map(|head| {
+            let is_sound = u16_at(head, 0)? == 32 && u32_at(head, 28)? == CRC32.of(&[&head[..28]]);
+            is_sound.then_some(Self::Valid(u64_at(head, 4)?, u64_at(head, 12)?))
+        });
+        let is_blank = |head: &Option<Vec<u8>>| {
+            head.as_ref().is_some_and(|head| head.iter().all(|byte| *byte == 0))
+        };
+        valid.or_else(|| heads.iter().all(is_blank).then_some(Self::Blank))
+    }
 }
 
 fn read(device: &dyn Device, at: u64, len: usize) -> Option<Vec<u8>> {

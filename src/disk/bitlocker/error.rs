@@ -31,12 +31,28 @@ pub enum BitLockerError {
         /// What is wrong, for people.
         what: &'static str,
     },
+    /// The volume ends before what the metadata leads to.
+    #[error(
+        "BitLocker: the volume is cut short: its first sectors, kept at byte {at}, are past its end"
+    )]
+    CutShort {
+        /// Byte on the volume.
+        at: u64,
+    },
     /// No protector of the kind that the key is for.
     #[error("BitLocker: the volume has no protector for {0}")]
     NoSuchProtector(&'static str),
     /// The key opens none of the protectors.
     #[error("BitLocker: {0} does not unlock this volume")]
     WrongKey(&'static str),
+    /// None of the keys that were tried opens it, and some were not tried.
+    #[error(
+        "BitLocker: no key that was tried unlocks this volume; {0} for other Key IDs were not tried"
+    )]
+    Untried(usize),
+    /// The key beside the data does not open it.
+    #[error("BitLocker: the clear key on the volume is damaged")]
+    ClearKey,
     /// The master key was opened, and the sector key it should open was not.
     #[error("BitLocker: the key is right, but the volume's sector key is damaged")]
     SectorKey,
@@ -53,7 +69,15 @@ pub enum BitLockerError {
 impl Advice for BitLockerError {
     fn advice(&self) -> String {
         match self {
-            Self::Header(_) | Self::NoMetadata(_) | Self::Layout { .. } | Self::SectorKey => {
+            Self::CutShort { .. } => {
+                "if this is an image, copy it again: its end is missing; if it is a disk, its \
+                 partition table may be wrong"
+            }
+            Self::Header(_)
+            | Self::NoMetadata(_)
+            | Self::Layout { .. }
+            | Self::ClearKey
+            | Self::SectorKey => {
                 "unlock it with manage-bde -unlock in Windows or WinPE, or try repair-bde"
             }
             Self::Vista => {
@@ -69,13 +93,26 @@ impl Advice for BitLockerError {
             Self::NoSuchProtector(_) => {
                 "give a key of a kind that the volume has; lifeboat detect lists them"
             }
-            Self::WrongKey(_) => {
+            Self::WrongKey(_) | Self::Untried(_) => {
                 "find the recovery key by its Key ID (Active Directory, Entra ID, \
                  or the owner's Microsoft account)"
             }
             Self::Read { .. } => "check the cable and the disk, or image the disk with ddrescue",
         }
         .to_owned()
+    }
+}
+
+impl BitLockerError {
+    /// How much it says about the volume: of several keys' failures, that with the most is told.
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::NoSuchProtector(_) => 0,
+            Self::ClearKey => 1,
+            Self::WrongKey(_) => 2,
+            Self::Untried(_) => 3,
+            _ => 4,
+        }
     }
 }
 
@@ -89,8 +126,16 @@ impl std::fmt::Display for Doubt {
             Self::NoGoodCopy => f.write_str(
                 "all copies of BitLocker's metadata have a wrong checksum; one was used as it is",
             ),
+            Self::CopiesDiffer { used } => write!(
+                f,
+                "the copies of BitLocker's metadata contradict each other on what is encrypted; \
+                 {used} of the three agree and were used"
+            ),
             Self::HashDiffers => f.write_str("BitLocker's metadata does not match its own hash"),
             Self::InConversion(what) => write!(f, "{what}"),
+            Self::ConversionMap { why, bytes: 0 } => {
+                write!(f, "BitLocker's record of what is encrypted is damaged: {why}")
+            }
             Self::ConversionMap { why, bytes } => write!(
                 f,
                 "BitLocker's record of what is encrypted is damaged ({why}): for {} it was \
@@ -122,6 +167,11 @@ pub enum Doubt {
     BadCopies {
         /// How many of the three.
         bad: usize,
+    },
+    /// Copies with good checksums contradict each other.
+    CopiesDiffer {
+        /// How many of them say what was used.
+        used: usize,
     },
     /// No copy has a good checksum; one that opened was used as it is.
     NoGoodCopy,

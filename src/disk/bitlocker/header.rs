@@ -46,6 +46,26 @@ fn identifier(head: &[u8]) -> Option<(usize, bool)> {
 }
 
 impl VolumeHeader {
+    /// A sector 0 that says this.
+    pub(crate) fn to_sector(self) -> [u8; 512] {
+        let mut sector = [0; 512];
+        let mut put = |at: usize, bytes: &[u8]| {
+            if let Some(place) = sector.get_mut(at..at.saturating_add(bytes.len())) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        put(0, b"\xEB\x58\x90");
+        put(3, NAMES[0]);
+        put(0x0B, &u16::try_from(self.sector_bytes).unwrap_or(512).to_le_bytes());
+        put(PLACES[0], &if self.eow.is_some() { EOW } else { NORMAL }.0);
+        let places = self.metadata.into_iter().chain(self.eow.into_iter().flatten());
+        for (index, place) in places.enumerate() {
+            put(PLACES[0] + 16 + 8 * index, &place.to_le_bytes());
+        }
+        put(510, &[0x55, 0xAA]);
+        sector
+    }
+
     /// From the first 512 bytes.
     pub fn parse(head: &[u8]) -> Result<Self, BitLockerError> {
         const SHORT: BitLockerError = BitLockerError::Header("it is not a BitLocker boot sector");

@@ -16,6 +16,8 @@ const MAX_STRANGERS: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct KeyFile {
     keys: Vec<FileKey>,
+    /// The first line with 8 groups that are no key, and the group that is mistyped.
+    mistyped: Option<(usize, usize)>,
 }
 
 /// A key, and the Key IDs between it and the keys before and behind it.
@@ -45,6 +47,11 @@ impl KeyFile {
         let text = Zeroizing::new(match bytes {
             [0xFF, 0xFE, ..] => utf16(u16::from_le_bytes),
             [0xFE, 0xFF, ..] => utf16(u16::from_be_bytes),
+            // Windows' order without its mark.
+            [1..=0xFF, 0, 1..=0xFF, 0, ..] => String::from_utf8_lossy(&Zeroizing::new(
+                bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>(),
+            ))
+            .into_owned(),
             _ => String::from_utf8_lossy(bytes).into_owned(),
         });
         Self::from_text(&text)
@@ -63,12 +70,15 @@ impl KeyFile {
             // A part of a word is no number.
             let is_word = before.is_some_and(char::is_alphanumeric)
                 || rest[len..].chars().next().is_some_and(char::is_alphanumeric);
+            let group = if is_word { None } else { mistyped(rest) };
+            file.mistyped = file.mistyped.or(group.map(|group| (line + 1, group)));
             if !is_word && let Some((key, taken)) = recovery_key(rest) {
                 if let Some(last) = file.keys.last_mut() {
                     last.behind.clone_from(&ids);
                 }
                 let before = std::mem::take(&mut ids);
                 file.keys.push(FileKey { key, line, before, behind: Vec::new() });
+                line += rest[..taken].matches('\n').count();
                 rest = &rest[taken..];
             } else if !is_word && let Some((digits, taken)) = key_id(rest, len) {
                 ids.push(Id { digits, line });
@@ -81,6 +91,11 @@ impl KeyFile {
             last.behind = ids;
         }
         file
+    }
+
+    /// The first key that is mistyped: its line, and its group, both counted from 1.
+    pub fn mistyped(&self) -> Option<(usize, usize)> {
+        self.mistyped
     }
 
     /// How many keys it has.
@@ -96,7 +111,9 @@ impl KeyFile {
     /// The keys to try on a volume whose recovery keys have these Key IDs, the likeliest first:
     /// those with that ID in their line, those with it before or behind them, those without any,
     /// and a few that are for others by what is written there.
-    fn for_volume(&self, ids: &[String]) -> Vec<&RecoveryKey> {
+    ///
+    /// The second is how many others there are.
+    fn for_volume(&self, ids: &[String]) -> (Vec<&RecoveryKey>, usize) {
         const STRANGER: u8 = 5;
         let rank = |key: &FileKey| {
             let is_own = |id: &&Id| ids.iter().any(|own| own.starts_with(&id.digits));
@@ -112,15 +129,28 @@ impl KeyFile {
         let mut ranked: Vec<_> = self.keys.iter().map(|key| (rank(key), &key.key)).collect();
         ranked.sort_by_key(|(rank, _)| *rank);
         let named = ranked.iter().filter(|(rank, _)| *rank < STRANGER).count();
+        let all = ranked.len();
         ranked.truncate(named.saturating_add(MAX_STRANGERS));
-        ranked.into_iter().map(|(_, key)| key).collect()
+        let untried = all - ranked.len();
+        (ranked.into_iter().map(|(_, key)| key).collect(), untried)
     }
 }
 
+/// The group that is mistyped in 8 groups of 6 digits at the start of `text`, with hyphens
+/// between them.
+fn mistyped(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+    let groups: Vec<&str> = text.get(..end)?.split('-').collect();
+    let has_form = groups.len() == 8 && groups.iter().all(|group| group.len() == 6);
+    has_form.then(|| RecoveryKey::wrong_group(&text[..end])).flatten()
+}
+
 /// 48 digits at the start of `text` that are a recovery key, and the bytes that they take. Between
-/// the groups there are hyphens or spaces, or nothing.
+/// the groups there are hyphens, spaces or ends of lines, or nothing.
 fn recovery_key(text: &str) -> Option<(RecoveryKey, usize)> {
     let mut digits = 0;
+    // Behind the end of a line: exports fold long ones, within a group too.
+    let mut is_folded = false;
     for (at, c) in text.char_indices() {
         if c.is_ascii_digit() {
             digits += 1;
@@ -130,9 +160,12 @@ fn recovery_key(text: &str) -> Option<(RecoveryKey, usize)> {
                 let key = RecoveryKey::parse(&text[..end]).ok().filter(|_| !goes_on)?;
                 return Some((key, end));
             }
-        } else if !is_separator(c) || c == '\n' || digits % 6 != 0 {
+        } else if matches!(c, '\r' | '\n') {
+            is_folded = true;
+        } else if !is_separator(c) || digits % 6 != 0 && !(is_folded && c.is_whitespace()) {
             return None;
         }
+        is_folded &= !c.is_ascii_digit();
     }
     None
 }
@@ -178,18 +211,27 @@ impl Keyring {
     /// Tries what there is on a volume: the key beside its data, then startup keys, recovery keys and
     /// passwords. `None` if there is nothing to try on it.
     pub fn try_all(&self, locked: &Locked) -> Option<Result<Unlocked, BitLockerError>> {
-        let mut failure = None;
+        let mut failure: Option<BitLockerError> = None;
+        match locked.unlock_suspended() {
+            Some(Ok(unlocked)) => return Some(Ok(unlocked)),
+            Some(Err(error)) => failure = Some(error),
+            None => {}
+        }
+        let takes_a_key = locked.protectors().iter().any(|protector| protector.kind.is_key());
+        // A failure that says more is not replaced by one that says less.
+        let note = |failure: &mut Option<BitLockerError>, error: BitLockerError| {
+            if failure.as_ref().is_none_or(|known| error.weight() > known.weight()) {
+                *failure = Some(error);
+            }
+        };
         let mut try_key = |key: VolumeKey| match locked.unlock(&key) {
             Ok(unlocked) => Some(Ok(unlocked)),
-            Err(BitLockerError::NoSuchProtector(_)) => None,
+            Err(BitLockerError::NoSuchProtector(_)) if !takes_a_key => None,
             Err(error) => {
-                failure = Some(Err(error));
+                note(&mut failure, error);
                 None
             }
         };
-        if let Some(Ok(unlocked)) = locked.unlock_suspended() {
-            return Some(Ok(unlocked));
-        }
         let recovery: Vec<String> = locked
             .protectors()
             .iter()
@@ -197,11 +239,24 @@ impl Keyring {
             .map(|protector| protector.id.to_string().replace('-', ""))
             .collect();
         let startup = self.startup.iter().cloned().map(VolumeKey::Startup);
-        let in_files = self.files.iter().flat_map(|file| file.for_volume(&recovery));
-        let in_files = in_files.cloned().map(VolumeKey::Recovery);
+        let mut untried = 0_usize;
+        let mut in_files = Vec::new();
+        for file in &self.files {
+            let (keys, others) = file.for_volume(&recovery);
+            untried = untried.saturating_add(others);
+            in_files.extend(keys.into_iter().cloned().map(VolumeKey::Recovery));
+        }
         let passwords = self.passwords.iter().cloned().map(VolumeKey::Password);
         let mut all = startup.chain(self.loose.iter().cloned()).chain(in_files).chain(passwords);
-        all.find_map(&mut try_key).or(failure)
+        let opened = all.find_map(&mut try_key);
+        drop(all);
+        if opened.is_some() {
+            return opened;
+        }
+        if untried > 0 && !recovery.is_empty() {
+            note(&mut failure, BitLockerError::Untried(untried));
+        }
+        failure.map(Err)
     }
 }
 
@@ -227,7 +282,7 @@ mod tests {
 
     fn keys(text: &str, id: &str) -> Vec<RecoveryKey> {
         let file = KeyFile::parse(text.as_bytes());
-        file.for_volume(&[id.replace('-', "")]).into_iter().cloned().collect()
+        file.for_volume(&[id.replace('-', "")]).0.into_iter().cloned().collect()
     }
 
     #[test]
@@ -280,6 +335,22 @@ mod tests {
         for none in [A.replace("235818", "235819"), format!("1{A}"), format!("{A}1"), "1234".into()]
         {
             assert!(KeyFile::parse(none.as_bytes()).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_folded_over_lines_is_one() {
+        let a = RecoveryKey::parse(A).unwrap();
+        // LDIF folds with a space within a group, PowerShell with as many as fit; one group a line.
+        let folded = format!("msFVE-RecoveryPassword: {}\n {}\n", &A[..52], &A[52..]);
+        let wide =
+            format!("msFVE-RecoveryPassword : {}\r\n{}{}\r\n", &A[..49], " ".repeat(25), &A[49..]);
+        let lines = format!("{}\n", A.replace('-', "\n"));
+        let two = format!("{}\n{}\n", &A[..28], &A[28..]);
+        for text in [folded, wide, lines, two] {
+            assert_eq!(keys(&text, ID_A), std::slice::from_ref(&a), "{text}");
+            let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            assert_eq!(KeyFile::parse(&utf16).len(), 1, "{text}");
         }
     }
 

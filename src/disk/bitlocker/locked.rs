@@ -19,7 +19,8 @@ use crate::disk::device::Device;
 pub struct Locked {
     device: Arc<dyn Device>,
     header: VolumeHeader,
-    /// The first good copy; if there is none, those that can be parsed.
+    /// The good copies that differ, that which most of them agree on first; if there is none, those
+    /// that can be parsed.
     copies: Vec<Metadata>,
     doubts: Vec<Doubt>,
     eow: Option<EowMaps>,
@@ -89,11 +90,13 @@ impl Locked {
             }
         }
         let bad = bad.min(3);
-        let good = copies.iter().position(|copy| copy.is_checked);
         let mut doubts = Vec::new();
-        match good {
-            Some(good) => {
-                copies = vec![copies.swap_remove(good)];
+        match agreed(&copies) {
+            Some((good, used)) => {
+                if good.iter().any(|copy| !copy.reads_as(&good[0])) {
+                    doubts.push(Doubt::CopiesDiffer { used });
+                }
+                copies = good;
                 if bad > 0 {
                     doubts.push(Doubt::BadCopies { bad });
                 }
@@ -102,11 +105,14 @@ impl Locked {
                 let none = || BitLockerError::NoMetadata("there are none".to_owned());
                 return Err(failure.unwrap_or_else(none));
             }
-            None => doubts.push(Doubt::NoGoodCopy),
+            None => {
+                doubts.push(Doubt::NoGoodCopy);
+                // What has the most in it first.
+                copies.sort_by_key(|copy| {
+                    std::cmp::Reverse((copy.sector_keys.len(), copy.protectors.len()))
+                });
+            }
         }
-        // What has the most in it first.
-        copies
-            .sort_by_key(|copy| std::cmp::Reverse((copy.sector_keys.len(), copy.protectors.len())));
         let eow = header.eow.map(|places| EowMaps::read(device, places));
         Ok(Self { device: device.clone(), header, copies, doubts, eow })
     }
@@ -127,6 +133,39 @@ impl Locked {
         let all = self.protectors();
         let recovery = all.iter().find(|p| p.kind == ProtectorKind::RecoveryKey);
         recovery.or_else(|| all.first()).map(Protector::short_id)
+    }
+
+    /// The Key IDs of all its recovery keys, else that of the first protector: the first eight
+    /// digits of each.
+    pub fn key_ids(&self) -> Vec<String> {
+        let all = self.protectors();
+        let recovery = all.iter().filter(|p| p.kind == ProtectorKind::RecoveryKey);
+        let ids: Vec<String> = recovery.map(Protector::short_id).collect();
+        if ids.is_empty() { self.key_id().into_iter().collect() } else { ids }
+    }
+
+    /// The bytes of the volume, where they can be known; what is on its device behind them is of
+    /// others. A whole one has its length in the metadata, one that is being converted by maps in
+    /// these.
+    pub(crate) fn volume_len(&self) -> Option<u64> {
+        let copy = self.copies.first()?;
+        let by_maps = self.eow.as_ref().filter(|eow| eow.wrong.is_empty());
+        let len = match by_maps.and_then(|eow| eow.ranges().last()) {
+            Some(last) => last.end,
+            None if (copy.state, copy.state_wanted) == (4, 4) => copy.encrypted,
+            None => 0,
+        };
+        let len = len.max(if by_maps.is_some() { self.own_end() } else { 0 });
+        (len >= self.own_end() && len <= self.device.len()).then_some(len)
+    }
+
+    /// The byte behind all that BitLocker keeps for itself: the volume is not shorter.
+    pub(crate) fn own_end(&self) -> u64 {
+        let Some(copy) = self.copies.first() else { return 0 };
+        let areas = copy.areas.iter().map(|at| at.saturating_add(AREA));
+        let spare = copy.spare.0.saturating_add(copy.spare.1);
+        let maps = self.eow.iter().flat_map(|eow| &eow.hidden).map(|range| range.end);
+        areas.chain([spare]).chain(maps).max().unwrap_or(0)
     }
 
     /// Whether its key lies in clear beside the data.
@@ -171,6 +210,10 @@ impl Locked {
                 if opened.is_ok() {
                     return Some(opened);
                 }
+                let opened = opened.map_err(|error| match error {
+                    BitLockerError::WrongKey(_) => BitLockerError::ClearKey,
+                    other => other,
+                });
                 result = result.or(Some(opened));
             }
         }
@@ -226,6 +269,21 @@ impl Locked {
         let view = View::new(self.device.clone(), cipher, map);
         Ok(Unlocked { device: Arc::new(view), protector: protector.cloned(), doubts })
     }
+}
+
+/// The copies with a good checksum, each that differs once, and how many are the same as the first:
+/// as the most.
+fn agreed(copies: &[Metadata]) -> Option<(Vec<Metadata>, usize)> {
+    let mut different: Vec<(Metadata, usize)> = Vec::new();
+    for copy in copies.iter().filter(|copy| copy.is_checked) {
+        match different.iter_mut().find(|(other, _)| other.is_same(copy)) {
+            Some((_, count)) => *count += 1,
+            None => different.push((copy.clone(), 1)),
+        }
+    }
+    different.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let used = different.first()?.1;
+    Some((different.into_iter().map(|(copy, _)| copy).collect(), used))
 }
 
 /// The copy of the metadata at byte `at`.

@@ -55,10 +55,7 @@ impl Map {
             return Err(wrong(spare, "the place of the volume's first sectors makes no sense"));
         }
         if spare.checked_add(spare_len).is_none_or(|end| end > len) {
-            return Err(wrong(
-                spare,
-                "the volume's first sectors are past its end: it is cut short",
-            ));
+            return Err(BitLockerError::CutShort { at: spare });
         }
         let mut hidden: Vec<Range<u64>> =
             metadata.areas.iter().map(|at| *at..at.saturating_add(AREA)).collect();
@@ -140,10 +137,12 @@ impl Map {
             }
             at = end;
         }
-        if gaps > 0 || eow.wrong.is_some() {
-            let why = eow.wrong.unwrap_or("it does not cover the whole volume");
-            self.doubts.push(Doubt::ConversionMap { why, bytes: gaps });
-        }
+        let not_covered = ["it does not cover the whole volume"];
+        let wrong = if eow.wrong.is_empty() && gaps > 0 { &not_covered } else { &*eow.wrong };
+        // What the maps lack is told once.
+        let bytes = std::iter::once(gaps).chain(std::iter::repeat(0));
+        let doubts = wrong.iter().zip(bytes);
+        self.doubts.extend(doubts.map(|(why, bytes)| Doubt::ConversionMap { why, bytes }));
         self.note_in_conversion(&all);
         all
     }

@@ -149,6 +149,20 @@ impl Metadata {
         CipherKind::from_code(self.cipher).map_or("unknown", CipherKind::name)
     }
 
+    /// Whether another copy says the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.block == other.block
+    }
+
+    /// Whether another copy says the same of what is encrypted and where it is.
+    pub(super) fn reads_as(&self, other: &Self) -> bool {
+        let layout = |of: &Self| {
+            let progress = (of.state, of.state_wanted, of.encrypted, of.in_conversion);
+            (progress, of.areas, of.spare, of.cipher)
+        };
+        layout(self) == layout(other)
+    }
+
     /// Whether nothing is encrypted any more.
     pub(super) fn is_plain(&self) -> bool {
         self.state == 1 || self.cipher == 0

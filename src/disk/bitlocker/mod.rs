@@ -6,7 +6,8 @@
 //! `map` says which bytes of the view lie where, and whether they are encrypted; `eow` reads
 //! the bitmaps of a volume that is being converted. `cipher` decrypts sectors, `device` is the
 //! view, and `locked` ties these together. `keyring` finds keys in files and tries them; `encryption` is what is
-//! said about a volume.
+//! said about a volume. `lost_start` finds the metadata where sector 0 is
+//! lost.
 //!
 //! Microsoft has not published the format. Each fact has its source beside it: "libbde" is
 //! libyal's `BitLocker Drive Encryption (BDE) format` by section; "cryptsetup" its
@@ -23,6 +24,7 @@ mod header;
 mod key;
 mod keyring;
 mod locked;
+mod lost_start;
 mod map;
 mod metadata;
 mod protector;
@@ -38,3 +40,4 @@ pub use metadata::Metadata;
 pub use protector::{Protector, ProtectorKind};
 
 pub(crate) use header::is_bitlocker;
+pub(crate) use lost_start::find_header;

@@ -49,6 +49,11 @@ impl ProtectorKind {
         }
     }
 
+    /// Whether people can have what opens it.
+    pub fn is_key(self) -> bool {
+        matches!(self, Self::RecoveryKey | Self::Password | Self::StartupKey)
+    }
+
     /// The stable name, as in `--json`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -78,6 +78,8 @@ pub struct FatTree {
     items: Vec<Item>,
     /// Folders of which only pieces are left.
     lost: Option<Finding>,
+    /// What is wrong below its file system.
+    damage: Vec<String>,
 }
 
 impl FatTree {
@@ -118,6 +120,7 @@ impl FatTree {
             geometry,
             items: vec![Item::new(root, 0)],
             lost: None,
+            damage: Vec::new(),
         };
         let system = tree.sweep(monitor)?;
         tree.lost = tree.check_clusters(&system, monitor);
@@ -128,6 +131,12 @@ impl FatTree {
             return Err(TreeError::NoData { path, reason: format!("the root folder: {reason}") });
         }
         Ok(tree)
+    }
+
+    /// The same, with what is wrong below its file system ([`Tree::damage`]).
+    #[must_use]
+    pub fn on_damaged(self, damage: Vec<String>) -> Self {
+        Self { damage, ..self }
     }
 
     /// Reads all folders.
@@ -302,6 +311,10 @@ fn folder_chain(geometry: &Geometry, entry: &FatEntry) -> Chain {
 impl Tree for FatTree {
     fn info(&self) -> &TreeInfo {
         &self.info
+    }
+
+    fn damage(&self) -> &[String] {
+        &self.damage
     }
 
     fn root(&self) -> NodeId {

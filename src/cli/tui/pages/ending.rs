@@ -89,12 +89,16 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
 
 /// Draws how to go on with sets of whole stores.
 fn next_steps(app: &App, exit: Exit, canvas: &mut Canvas<'_>) {
-    let text = if exit == Exit::Done {
-        "Re-image the PC."
+    if app.saved.sets.iter().any(|(_, outcome, _)| !outcome.rescue.closed.is_empty()) {
+        let text = "First read what was NOT READ (unlock or repair it), or make sure that it";
+        canvas.pair("Next", text, Look::Doubtful);
+        canvas.pair("", "has nothing of this PC. Only then re-image the PC.", Look::Doubtful);
+    } else if exit == Exit::Done {
+        canvas.pair("Next", "Re-image the PC.", Look::Plain);
     } else {
-        "Check the losses and decide. Then re-image the PC."
-    };
-    canvas.pair("Next", text, Look::Plain);
+        let text = "Check the losses and decide. Then re-image the PC.";
+        canvas.pair("Next", text, Look::Plain);
+    }
     let parts = || app.saved.sets.iter().flat_map(|(_, outcome, _)| &outcome.rescue.parts);
     if parts().next().is_some() && parts().all(|part| part.user.is_some()) {
         canvas.pair("", "Let each user log on once to the new Windows. Then, as", Look::Plain);

@@ -50,7 +50,16 @@ pub(super) fn unlock(app: &App, canvas: &mut Canvas<'_>) {
     }
     canvas.next();
     canvas.next();
-    canvas.pair("Key", "The recovery key: 48 digits. Or the password of the volume.", Look::Plain);
+    let key = match (volume.takes_recovery, volume.takes_password) {
+        (true, true) => "The recovery key: 48 digits. Or the password of the volume.",
+        (true, false) => "The recovery key: 48 digits.",
+        (false, true) => "The password of the volume. It has no recovery key.",
+        (false, false) => "Attach the stick with the startup key (a .BEK file), and search again.",
+    };
+    canvas.pair("Key", key, Look::Plain);
+    if !volume.takes_recovery {
+        return;
+    }
     let find = format!(
         "Search Active Directory or Entra ID for the Key ID {}, or ask the user \
          (aka.ms/myrecoverykey).",

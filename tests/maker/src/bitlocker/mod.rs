@@ -349,3 +349,13 @@ fn sector_zero(plain: &[u8], how: &Wrap, areas: [u64; 3], eow: Option<[u64; 2]>)
     sector[510..].copy_from_slice(&[0x55, 0xAA]);
     sector
 }
+
+/// Changes how many bytes are encrypted in the copy of the metadata at `area`, with a good
+/// checksum.
+pub fn set_encrypted(image: &mut [u8], area: u64, bytes: u64) {
+    put(image, area + 16, &bytes.to_le_bytes());
+    let at = index(area);
+    let len = 16 * usize::from(u16::from_le_bytes([image[at + 8], image[at + 9]]));
+    let sum = records::crc32(&image[at..at + len]);
+    put(image, area + len as u64 + 4, &sum.to_le_bytes());
+}
