@@ -451,7 +451,7 @@ pub struct Restore {
     pub replace: bool,
     /// Restore the recovered deleted files too: to their old paths, or beside what
     /// is there. If the store is there already, only they are restored
-    #[arg(long, conflicts_with_all = ["part", "replace"])]
+    #[arg(long, conflicts_with_all = ["part", "replace", "into"])]
     pub deleted: bool,
     #[command(flatten)]
     pub logon: Logon,

@@ -150,7 +150,10 @@ pub(crate) fn choose(
         if users.is_empty() {
             continue;
         }
-        let lacks = users.iter().flat_map(|user| lacks(user)).collect();
+        let mut lacks: Vec<String> = users.iter().flat_map(|user| lacks(user)).collect();
+        if args.profiles {
+            lacks.extend(unlisted(one, &found.closed));
+        }
         let set = of_profiles(one, &users, &volumes, args.everything);
         let left_out = set.skipped().count() as u64;
         if left_out > 0 {
@@ -187,11 +190,29 @@ pub(crate) fn lacks(user: &Profile) -> Vec<String> {
     if user.place.is_none() {
         lacks.push(format!("the folder of {} ({}) is gone", user.name, user.path));
     }
+    if user.is_registry_damaged {
+        let what = "cannot be read: folders that are kept elsewhere are not known";
+        lacks.push(format!("NTUSER.DAT of {} {what}", user.name));
+    }
+    for name in &user.junctions {
+        let what = "leads to another place, and what is there is not in the set";
+        lacks.push(format!("{}\\{name} {what}", user.path));
+    }
     let elsewhere = user.redirected.iter();
     for folder in elsewhere.filter(|f| f.place.is_none() && !f.path.starts_with(r"\\")) {
         lacks.push(format!("{} of {} ({}) was not found", folder.name, user.name, folder.path));
     }
     lacks
+}
+
+/// Why there may be more users of a Windows than those who were found.
+fn unlisted(one: &Installation, closed: &[String]) -> Vec<String> {
+    let why = one.unlisted.filter(|_| one.windows.is_some());
+    let list = why.map(|why| format!("{}: {why}: users may be missing", one.path()));
+    let volume = closed
+        .first()
+        .map(|volume| format!("users' files may be on a volume that could not be read: {volume}"));
+    list.into_iter().chain(volume).collect()
 }
 
 /// How it ends if a user is not found, and what to do.

@@ -136,10 +136,10 @@ impl OffloadRequest {
             Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
         let mut all = set.parts;
         if self.deleted {
-            let folders: Vec<_> = all
-                .iter()
-                .map(|part| (part.drive.clone(), part.tree.clone(), part.path.clone()))
-                .collect();
+            let there = all.iter();
+            let there =
+                there.map(|part| (part.drive.clone(), part.tree.clone(), part.path.clone()));
+            let folders: Vec<_> = there.chain(set.gone).collect();
             all.extend(parts::of_deleted(&folders, monitor)?);
         }
         self.save(all, kind, found, machine, None, destination, monitor)

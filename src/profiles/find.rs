@@ -6,6 +6,7 @@ use regf::hive::RegistryKey;
 
 use super::{Installation, Place, Profile, ProfileKind, Redirected, SidFrom};
 use crate::model::descriptor;
+use crate::model::metadata::{NodeKind, attributes};
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
 use crate::model::sid::{AccountKind, Sid};
@@ -26,13 +27,14 @@ const NOT_USERS: [&str; 7] = [
     "defaultuser1",
     "defaultuser100000",
 ];
+const HIDDEN_SYSTEM: u32 = attributes::HIDDEN | attributes::SYSTEM;
 const PUBLIC: &str = "Public";
 const REGISTRY: &str = "NTUSER.DAT";
 /// A root that has more folders is no Windows volume's; each costs a look.
 const MAX_ROOT_FOLDERS: usize = 1000;
 
 /// The values of `User Shell Folders` that are a user's files, and the names of these folders.
-const SHELL_FOLDERS: [(&str, &str); 7] = [
+const SHELL_FOLDERS: [(&str, &str); 13] = [
     ("Desktop", "Desktop"),
     ("Personal", "Documents"),
     ("{374DE290-123F-4565-9164-39C4925E467B}", "Downloads"),
@@ -40,6 +42,12 @@ const SHELL_FOLDERS: [(&str, &str); 7] = [
     ("My Music", "Music"),
     ("My Video", "Videos"),
     ("Favorites", "Favorites"),
+    ("{56784854-C6CB-462B-8169-88E350ACB882}", "Contacts"),
+    ("{BFB9D5E0-C6A9-404C-B2B2-AE6DB6AF4968}", "Links"),
+    ("{4C5C32FF-BB9D-43B0-B5B4-2D72E54EAAA4}", "Saved Games"),
+    ("{7D1D3A04-DEBB-4115-95CF-2F29DA2920DA}", "Searches"),
+    ("AppData", "AppData/Roaming"),
+    ("Local AppData", "AppData/Local"),
 ];
 
 /// Every Windows on `volumes`, and every folder `Users` that is left of one.
@@ -241,7 +249,8 @@ impl Search<'_> {
         let name = key.name();
         let sid: Sid = name.strip_suffix(".bak").unwrap_or(&name).parse().ok()?;
         let text = hive::text(key, "ProfileImagePath")?;
-        let path = self.expand(&text)?;
+        // A whole drive is no user's folder.
+        let path = self.expand(&text).filter(|path| path.len() > 3)?;
         let kind = match sid.account() {
             AccountKind::Person => ProfileKind::Person,
             AccountKind::Service | AccountKind::WellKnown => ProfileKind::Service,
@@ -294,6 +303,8 @@ impl Search<'_> {
             Some(Hive::read(tree, &place.path.join(REGISTRY)).ok())
         });
         let has_registry = registry.is_some();
+        let is_registry_damaged = matches!(registry, Some(None));
+        let junctions = place.as_ref().map(|place| self.junctions(place)).unwrap_or_default();
         let redirected = match registry.flatten() {
             Some(hive) => self.redirected(&hive, &path),
             None => Vec::new(),
@@ -302,7 +313,32 @@ impl Search<'_> {
             Some((sid, from)) => (Some(sid), from),
             None => (None, SidFrom::Unknown),
         };
-        Profile { name, kind, sid, sid_from, path, place, redirected, has_registry }
+        Profile {
+            name,
+            kind,
+            sid,
+            sid_from,
+            path,
+            place,
+            redirected,
+            has_registry,
+            is_registry_damaged,
+            junctions,
+        }
+    }
+
+    /// Folders of the profile that lead to another place, but for those that Windows makes for
+    /// old programs, which are hidden.
+    fn junctions(&self, place: &Place) -> Vec<String> {
+        let Some(volume) = self.volumes.get(place.volume) else { return Vec::new() };
+        let entries = volume.tree.children(place.node).unwrap_or_default();
+        let leads_away = |entry: &&Entry| {
+            volume.tree.node(entry.node).is_ok_and(|node| {
+                let is_hidden = node.attributes & HIDDEN_SYSTEM == HIDDEN_SYSTEM;
+                node.kind == NodeKind::Directory && !node.is_plain_directory() && !is_hidden
+            })
+        };
+        entries.iter().filter(leads_away).map(|entry| entry.name.to_string_lossy()).collect()
     }
 
     /// The user's folders that are outside the profile.

@@ -15,8 +15,11 @@ pub const RULES: &[&str] = &[
     "AppData/LocalLow/Temp",
     "AppData/Local/CrashDumps",
     "AppData/Local/D3DSCache",
-    "AppData/Local/Microsoft/Windows/INetCache",
-    "AppData/Local/Microsoft/Windows/Temporary Internet Files",
+    // Not all of it: Outlook keeps attachments that are being edited in `Content.Outlook`.
+    "AppData/Local/Microsoft/Windows/INetCache/IE",
+    "AppData/Local/Microsoft/Windows/INetCache/Low",
+    "AppData/Local/Microsoft/Windows/Temporary Internet Files/Content.IE5",
+    "AppData/Local/Microsoft/Windows/Temporary Internet Files/Low",
     "AppData/Local/Microsoft/Windows/WebCache",
     "AppData/Local/Microsoft/Windows/WER",
     "AppData/Local/Microsoft/Windows/Explorer/thumbcache_*.db",
@@ -27,7 +30,7 @@ pub const RULES: &[&str] = &[
     "AppData/Local/Packages/*/AC/Temp",
     "AppData/Local/Packages/*/TempState",
     "Local Settings/Temp",
-    "Local Settings/Temporary Internet Files",
+    "Local Settings/Temporary Internet Files/Content.IE5",
     // Graphics drivers.
     "AppData/Local/NVIDIA/DXCache",
     "AppData/Local/NVIDIA/GLCache",

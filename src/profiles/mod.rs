@@ -66,6 +66,10 @@ pub struct Profile {
     pub redirected: Vec<Redirected>,
     /// Whether its registry, `NTUSER.DAT`, is still there.
     pub has_registry: bool,
+    /// Whether that cannot be read: folders that the user keeps elsewhere are not known then.
+    pub is_registry_damaged: bool,
+    /// Folders in it that lead to another place and are not followed.
+    pub junctions: Vec<String>,
 }
 
 /// Whose a profile is.

@@ -147,6 +147,14 @@ impl Chosen {
     /// The manifest cannot be read.
     pub fn user(set: SetReader, name: &str) -> Result<Self, SetError> {
         let mut homes: Vec<(String, String)> = Vec::new();
+        // A user's folders stay where they were.
+        for part in &set.rescue().parts {
+            if part.user.as_ref().is_some_and(|own| own.name.to_lowercase() == name.to_lowercase())
+            {
+                let path = format!("{}/{}", part.drive, part.path);
+                homes.push((path.clone(), path));
+            }
+        }
         for line in set.lines()? {
             let member = match line {
                 Ok(Line::Member(member)) => member,

@@ -165,6 +165,16 @@ impl<'a> Job<'a> {
                 files: self.done.files,
                 total_files: 0,
             });
+            if is_lost_file(&record.name) {
+                self.done.problems += 1;
+                (self.tell)(Notice::Problem(Problem {
+                    offset: records.position(),
+                    record: Some(shown(&record.name)),
+                    what: "this name begins like that of a file, but is no path on a drive; \
+                         extract it by this name"
+                        .to_owned(),
+                }));
+            }
             if self.is_chosen(&record.name) {
                 self.done.chosen += 1;
                 self.record(&record, &mut records.payload())?;
@@ -340,6 +350,13 @@ impl<'a> Job<'a> {
         self.done.losses += 1;
         self.monitor.loss(&Loss { path: shown(name), kind, detail });
     }
+}
+
+/// Whether a record is a file by its name's start, and has no place by the rest of it: with `all`
+/// or a user's files it would be left out without a word.
+fn is_lost_file(name: &NtName) -> bool {
+    let start = name.as_wtf8().get(..5);
+    start.is_some_and(|start| start.eq_ignore_ascii_case(b"File\\")) && Place::of(name).is_none()
 }
 
 enum Stop {

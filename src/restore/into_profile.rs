@@ -17,7 +17,8 @@ use crate::model::name::{NtName, NtPath};
 use crate::model::sid::{AccountKind, Sid};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, from_base64, to_base64};
-use crate::set::format::rescue::{Rescue, What};
+use crate::set::format::names::is_of_deleted;
+use crate::set::format::rescue::{PartUser, Rescue, What};
 use crate::set::read::reader::SetReader;
 use crate::tree::host::HostTree;
 use crate::tree::{Tree, TreeError};
@@ -54,6 +55,14 @@ pub enum IntoProfileError {
         /// The users that it has.
         others: Vec<String>,
     },
+    /// Two accounts of the set have that name.
+    #[error("{user}: two accounts of the set have this name")]
+    TwoUsers {
+        /// The name.
+        user: String,
+        /// Their SIDs.
+        sids: Vec<String>,
+    },
     /// The folder cannot be opened.
     #[error("{path}: {error}")]
     NoFolder {
@@ -80,6 +89,9 @@ impl Advice for IntoProfileError {
                 "Run lifeboat list: it shows what the set has.".to_owned()
             }
             Self::NoUser { others, .. } => format!("Users in it: {}.", others.join(", ")),
+            Self::TwoUsers { sids, .. } => {
+                format!("Give the SID of one in place of the name: {}.", sids.join(" or "))
+            }
             Self::NoFolder { .. } => {
                 "Log on once as the new user: Windows makes the profile. Then restore into it."
                     .to_owned()
@@ -95,7 +107,7 @@ impl Advice for IntoProfileError {
     fn ending(&self) -> Ending {
         match self {
             Self::NoUser { .. } | Self::NoFolder { .. } => Ending::Failed,
-            Self::WhoseProfile { .. } => Ending::Usage,
+            Self::WhoseProfile { .. } | Self::TwoUsers { .. } => Ending::Usage,
             Self::Set(error) => error.ending(),
         }
     }
@@ -126,9 +138,19 @@ impl IntoProfile {
             });
         }
         let known = set.rescue().parts.iter().find_map(|part| {
-            let own = part.user.as_ref().filter(|own| is_called(&own.name, user))?;
+            let own = part.user.as_ref().filter(|own| is_user(own, user))?;
             own.sid.as_ref()?.parse().ok()
         });
+        let parts = set.rescue().parts.iter().filter_map(|part| part.user.as_ref());
+        let mut sids: Vec<String> = parts
+            .filter(|own| is_user(own, user))
+            .map(|own| own.sid.clone().unwrap_or_else(|| "unknown".to_owned()))
+            .collect();
+        sids.sort();
+        sids.dedup();
+        if sids.len() > 1 {
+            return Err(IntoProfileError::TwoUsers { user: user.to_owned(), sids });
+        }
         let chosen = Chosen::moving(set, moves, &[PROFILE.to_owned()])?;
         let mut this = Self { chosen, change: None, there: HashMap::new(), left_out: Cell::new(0) };
         let root = security(&tree, &NtPath::root());
@@ -227,12 +249,18 @@ fn is_called(name: &str, wanted: &str) -> bool {
     name.to_lowercase() == wanted.to_lowercase()
 }
 
+/// Whether a part is of the user whom a name or a SID means.
+fn is_user(own: &PartUser, wanted: &str) -> bool {
+    let is_sid = own.sid.as_ref().is_some_and(|sid| sid.eq_ignore_ascii_case(wanted));
+    is_called(&own.name, wanted) || is_sid
+}
+
 /// The folders of a user in the set, each with its place in the profile.
 fn moves(set: &SetReader, user: &str) -> Result<Vec<(String, String)>, SetError> {
     let rescue = set.rescue();
     let mut moves: Vec<(String, String)> = Vec::new();
     for part in &rescue.parts {
-        if let Some(own) = part.user.as_ref().filter(|own| is_called(&own.name, user)) {
+        if let Some(own) = part.user.as_ref().filter(|own| is_user(own, user)) {
             let to = match &own.folder {
                 Some(folder) => format!("{PROFILE}/{folder}"),
                 None => PROFILE.to_owned(),
@@ -253,7 +281,9 @@ fn moves(set: &SetReader, user: &str) -> Result<Vec<(String, String)>, SetError>
             What::Store => home_of(&member.path, user).map(|(home, _)| home),
             What::Folder => folder_of(&member.path, user),
         };
+        // A deleted file is not mixed with those that were there.
         if let Some(home) = home
+            && !is_of_deleted(&member.path)
             && !moves.iter().any(|(known, _)| known == home)
         {
             moves.push((home.to_owned(), PROFILE.to_owned()));

@@ -138,3 +138,14 @@ fn the_report_names_the_users() {
         assert!(page.contains(&format!(">{name}<")), "{name} is not in the report");
     }
 }
+
+#[test]
+fn a_sets_own_users_are_extracted_by_name() {
+    let image = Guarded::fixture("users");
+    let dest = tempfile::tempdir().unwrap();
+    let (set, _) = set_of(&offload(&image, dest.path(), &["--of-user", "bob"]).expect(0));
+    let out = dest.path().join("out");
+    let args = ["extract", set.to_str().unwrap(), "--of-user", "bob", "--to"];
+    lifeboat(&[&args[..], &[out.to_str().unwrap()]].concat()).expect(3); // facts of Windows
+    assert!(out.join("D/Users/bob/Projects/Readme.txt").exists());
+}

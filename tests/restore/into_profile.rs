@@ -286,3 +286,56 @@ fn a_file_system_without_rights_gets_the_files() {
     assert!(run.stderr.contains("this file system has none"), "{}", run.stderr);
     assert!(profile.join("Desktop/song.mp3").exists());
 }
+
+/// Deleted files are restored only when asked, and never as the user's own.
+#[test]
+fn recovered_files_stay_in_the_set() {
+    need!("fuse");
+    let ready = Ready::make();
+    ready.restore(&["--deleted"]).expect(2);
+    let image = Guarded::fixture("leftovers"); // its wipe deleted two files of the store
+    let to = ready.scratch.path().join("recovered");
+    let args = ["offload", image.arg(), "--deleted", "--to", to.to_str().unwrap(), "--json"];
+    let run = lifeboat(&args).expect(3);
+    let is_hurt = |set: &&serde_json::Value| set["totals"]["recovered"]["files"].as_u64() > Some(0);
+    let set = run.events("set").into_iter().find(|set| is_hurt(&set)).unwrap();
+    let set = set["set"].as_str().unwrap().to_owned();
+    let users = lifeboat(&["list", &set]).expect(0).stdout;
+    let user = users.lines().find_map(|line| line.split_once("C$/Users/")).unwrap().1;
+    let user = user.split('/').next().unwrap();
+    let profile = ready.profile();
+    let into = profile.to_str().unwrap();
+    let run = lifeboat(&["restore", &set, "--of-user", user, "--into", into]).expect(3);
+    assert!(run.stdout.contains("in the set: restore --deleted"), "{}", run.stdout);
+    assert!(walk(&profile).all(|path| !path.contains("(recovered)")));
+}
+
+/// A file that is damaged in the set takes no name and no place of a whole one.
+#[test]
+fn a_damaged_file_replaces_nothing() {
+    need!("fuse");
+    let ready = Ready::make();
+    let store = ready.set.join("store.tar.zst");
+    let mut bytes = fs::read(&store).unwrap();
+    // Frames of a small set: the middle of it is data.
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].fill(0x55);
+    fs::write(&store, bytes).unwrap();
+    let own = ready.profile().join("Documents");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("tax.pdf"), "newer").unwrap();
+    let run = ready.restore(&["--replace"]).expect(3);
+    let tax = truth()["Documents/tax.pdf"].clone();
+    let now = fs::read(own.join("tax.pdf")).unwrap();
+    let is_whole = support::program::sha256_of(&own.join("tax.pdf")) == tax;
+    assert!(now == b"newer" || is_whole, "{} bytes", now.len());
+    let damaged = walk(&ready.profile()).filter(|path| path.ends_with(".damaged")).count();
+    assert!(damaged > 0, "{}", run.stdout);
+    // Whatever has its own name is whole.
+    for (path, sha256) in truth() {
+        let at = ready.profile().join(&path);
+        if at.exists() && path != "Documents/tax.pdf" {
+            assert_eq!(support::program::sha256_of(&at), sha256, "{path}");
+        }
+    }
+}

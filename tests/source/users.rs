@@ -237,3 +237,20 @@ fn folders_that_lead_back_do_not_hang_the_count() {
     let contents = Contents::of(user(&found, "alice"), &volumes, &Silent);
     assert_eq!((contents.files, contents.bytes), (1, 1));
 }
+
+/// What Lifeboat cannot follow, or cannot read, is said.
+#[test]
+fn junctions_and_a_damaged_registry_of_a_user_are_named() {
+    let mut tree = MemoryTree::new("Windows", 1);
+    put(&mut tree, "Users/alice/a.txt", *b"a");
+    put(&mut tree, "Users/alice/NTUSER.DAT", b"regf".repeat(2000));
+    let own = tree.dir("Users/alice/Documents");
+    tree.reparse(own, &[3, 0, 0, 0xA0, 0, 0, 0, 0]);
+    let old = tree.dir("Users/alice/My Documents");
+    tree.reparse(old, &[3, 0, 0, 0xA0, 0, 0, 0, 0]);
+    tree.edit(old).node.attributes |= 0x2 | 0x4;
+    let found = find(&in_memory(vec![tree]), &Silent);
+    let alice = user(&found, "alice");
+    assert_eq!(alice.junctions, ["Documents"], "those that Windows hides lead inside");
+    assert!(alice.has_registry && alice.is_registry_damaged);
+}

@@ -111,6 +111,7 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
         let action = "Extract them: lifeboat extract SET --inside --of-user NAME --to DIR.";
         return Err(Failure::new(Exit::Failed, what, action).into());
     }
+    let whole = set.rescue().clone();
     let set = match IntoProfile::new(set, user, into, account) {
         Err(error @ IntoProfileError::NoUser { .. }) => {
             let (what, action) = (error.to_string(), error.advice());
@@ -141,7 +142,17 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
             out.result(&format!("  {} {what}", units::count(number, one, more)));
         }
     }
-    Ok(if losses == 0 { Exit::Done } else { Exit::Losses })
+    for (label, text) in set.rescue().shortfalls() {
+        out.field(label, text);
+    }
+    let recovered = whole.totals.recovered.map_or(0, |count| count.files);
+    if recovered > 0 {
+        let files =
+            units::count(recovered, "recovered deleted file stays", "recovered deleted files stay");
+        out.result(&format!("  {files} in the set: restore --deleted --to DIR restores them"));
+    }
+    let is_all = losses == 0 && recovered == 0 && whole.is_of_whole_store();
+    Ok(if is_all { Exit::Done } else { Exit::Losses })
 }
 
 /// The account of `--as`.

@@ -287,7 +287,7 @@ impl App {
             Done::Found(Ok(found)) => {
                 // A store has what its capture took: users are for when there is none.
                 let is_users = found.stores.is_empty();
-                let users = found.users.iter().map(|user| is_users && user.profile.place.is_some());
+                let users = std::iter::repeat_n(is_users, found.users.len());
                 let stores = std::iter::repeat_n(true, found.stores.len());
                 self.marked = stores.chain(users).collect();
                 (self.store, self.details) = (0, 0);

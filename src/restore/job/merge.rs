@@ -6,6 +6,7 @@
 use std::io;
 
 use super::{Job, Place};
+use crate::model::loss::LossKind;
 use crate::model::name::NtName;
 use crate::restore::error::RestoreError;
 use crate::restore::input::Ordered;
@@ -13,6 +14,8 @@ use crate::restore::place::{FactKind, Kind, Piece};
 use crate::restore::stage::PARTIAL;
 use crate::set::format::manifest::{ContentKind, Data, Member, NamedStream};
 
+/// Ends the name of a file that is not complete.
+const DAMAGED: &str = ".damaged";
 /// Longest name of NTFS, in UTF-16 units.
 const MAX_NAME: usize = 255;
 
@@ -42,6 +45,9 @@ impl Job<'_> {
                 self.progress.files += 1;
                 let hash = self.exact(place);
                 self.same.insert(hash);
+                // No other file of the set may take its place.
+                let hash = self.folded(place);
+                self.made.insert(hash);
                 return Ok(false); // it keeps its metadata
             }
             Some(_) if !self.may_replace(place) || kind == Some(Kind::Folder) => {
@@ -62,6 +68,14 @@ impl Job<'_> {
         if !self.file(set, &unnamed, &partial)? {
             return Ok(false);
         }
+        // A file with holes never takes the name of a whole one, nor the place of another.
+        let is_holed = self.was_reported(partial.root, &partial.at, Piece::Data)
+            || member.losses.iter().any(|loss| {
+                matches!(LossKind::of_name(&loss.kind), LossKind::Hole | LossKind::Unreadable)
+            });
+        if is_holed {
+            return self.name_damaged(member, &partial, place);
+        }
         let named = (|| {
             let root = self.root(place).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
             if kind.is_some() {
@@ -76,6 +90,36 @@ impl Job<'_> {
         self.take_over(member, &partial, place);
         self.put_short_name(member, place)?;
         Ok(true)
+    }
+
+    /// Gives an incomplete file a name that says so. Its loss was reported.
+    fn name_damaged(
+        &mut self,
+        member: &Member,
+        partial: &Place,
+        place: &Place,
+    ) -> Result<bool, RestoreError> {
+        let mut at = place.at.clone();
+        if let Some(name) = at.pop() {
+            at.push(NtName::from_utf16(
+                &[name.to_utf16(), DAMAGED.encode_utf16().collect()].concat(),
+            ));
+        }
+        let damaged = Place { root: place.root, at };
+        let named = (|| {
+            let root = self.root(place).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+            if root.kind(&damaged.at)?.is_some() {
+                return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+            }
+            root.rename(&partial.at, &damaged.at)
+        })();
+        if let Err(error) = named {
+            let _ = self.root(partial)?.remove(&partial.at);
+            return self.refused(member, place, &error);
+        }
+        let detail = format!("restored under its name with {DAMAGED}, because it is not complete");
+        self.tally.lose(&member.path, LossKind::Name, detail);
+        Ok(false)
     }
 
     /// Whether the link exists already, with the same data.

@@ -63,7 +63,11 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
         ));
     }
     line("");
-    if !rescue.is_of_whole_store() {
+    if !rescue.is_of_whole_store() && rescue.what == What::Folder {
+        line("NOT EVERYTHING WAS THERE WHEN THIS WAS SAVED: see above. Keep the disk, and look");
+        line("for the rest before the disk is wiped.");
+        line("");
+    } else if !rescue.is_of_whole_store() {
         line("THE STORE WAS NOT WHOLE WHEN IT WAS SAVED. Keep its disk, and look for the rest");
         line("before the disk is wiped. loadstate may refuse the store, or restore only a part");
         line("of it. Single files do not need loadstate:");
@@ -148,6 +152,14 @@ fn steps(rescue: &Rescue, has_script: bool) -> Vec<String> {
         What::Folder => {
             line("2. RESTORE THE FILES YOU NEED, as administrator");
             line("   This is a folder, not a USMT store: loadstate cannot use it.");
+            if rescue.parts.iter().any(|part| part.user.is_some()) {
+                line(
+                    "   Into the profile of a user who has logged on to the new Windows once, with",
+                );
+                line("   the permissions of that account:");
+                line("     lifeboat restore <this folder> --of-user NAME --into C:\\Users\\NAME");
+                line("   Or all of it, as it was:");
+            }
             if has_script {
                 line("     restore.cmd D:\\Rescued            everything, into that folder");
                 line("   or manually:");

@@ -159,6 +159,8 @@ pub struct FolderSet {
     pub volume: String,
     /// One part for each folder.
     pub parts: Vec<PlanPart>,
+    /// Folders that are gone, as drive, volume and path: deleted files may be found there.
+    pub gone: Vec<(String, Arc<dyn Tree>, NtPath)>,
 }
 
 impl FolderSet {
@@ -204,7 +206,8 @@ pub fn folders<'f>(
         }
         if let Some(first) = parts.first() {
             let display = format!("{}, {}", volume.display, first.path.on_drive(&first.drive));
-            sets.push(FolderSet { display, volume: volume.display.clone(), parts });
+            let gone = Vec::new();
+            sets.push(FolderSet { display, volume: volume.display.clone(), parts, gone });
         }
     }
     (sets, met.iter().position(|met| !met).map(|at| &folders[at]))
@@ -249,7 +252,20 @@ pub fn of_profiles(
     }
     let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
     let display = format!("users of {}: {}", installation.path(), names.join(", "));
-    FolderSet { display, volume: installation.volume_display.clone(), parts }
+    let mut gone = Vec::new();
+    if let Some(volume) = volumes.get(installation.volume) {
+        let drive = installation.drive.name();
+        for user in users.iter().filter(|user| user.place.is_none()) {
+            let below = user.path.strip_prefix(&drive).and_then(|rest| rest.strip_prefix(":\\"));
+            let names = below.into_iter().flat_map(|below| below.split('\\')).map(NtName::from);
+            let names: Vec<NtName> = names.collect();
+            if !names.is_empty() {
+                let path = installation.base.names().iter().cloned().chain(names).collect();
+                gone.push((drive.clone(), volume.tree.clone(), path));
+            }
+        }
+    }
+    FolderSet { display, volume: installation.volume_display.clone(), parts, gone }
 }
 
 /// The drive of a folder, unless another volume of the set has that name already: what the
