@@ -63,17 +63,8 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
         ));
     }
     line("");
-    if !rescue.is_of_whole_store() && rescue.what == What::Folder {
-        line("NOT EVERYTHING WAS THERE WHEN THIS WAS SAVED: see above. Keep the disk, and look");
-        line("for the rest before the disk is wiped.");
-        line("");
-    } else if !rescue.is_of_whole_store() {
-        line("THE STORE WAS NOT WHOLE WHEN IT WAS SAVED. Keep its disk, and look for the rest");
-        line("before the disk is wiped. loadstate may refuse the store, or restore only a part");
-        line("of it. Single files do not need loadstate:");
-        line("     lifeboat list <this folder>");
-        line("     lifeboat extract <this folder> <path as listed> --to D:\\Rescued");
-        line("");
+    for text in not_whole(rescue) {
+        line(text);
     }
     line("1. CHECK THE SET");
     line("     lifeboat verify <this folder>");
@@ -114,6 +105,26 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
         line("   you get the files only: the settings are lost.");
     }
     text
+}
+
+/// What to know of a set of what was not whole.
+fn not_whole(rescue: &Rescue) -> &'static [&'static str] {
+    match (rescue.is_of_whole_store(), rescue.what) {
+        (true, _) => &[],
+        (false, What::Folder) => &[
+            "NOT EVERYTHING WAS THERE WHEN THIS WAS SAVED: see above. Keep the disk, and look",
+            "for the rest before the disk is wiped.",
+            "",
+        ],
+        (false, What::Store) => &[
+            "THE STORE WAS NOT WHOLE WHEN IT WAS SAVED. Keep its disk, and look for the rest",
+            "before the disk is wiped. loadstate may refuse the store, or restore only a part",
+            "of it. Single files do not need loadstate:",
+            "     lifeboat list <this folder>",
+            "     lifeboat extract <this folder> <path as listed> --to D:\\Rescued",
+            "",
+        ],
+    }
 }
 
 /// The commands of stock tools for an encrypted set.
