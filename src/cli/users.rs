@@ -191,12 +191,12 @@ pub(crate) fn lacks(user: &Profile) -> Vec<String> {
         lacks.push(format!("the folder of {} ({}) is gone", user.name, user.path));
     }
     if user.is_registry_damaged {
-        let what = "cannot be read: folders that are kept elsewhere are not known";
-        lacks.push(format!("NTUSER.DAT of {} {what}", user.name));
+        let text = "cannot be read: folders that are kept elsewhere are not known";
+        lacks.push(format!("NTUSER.DAT of {} {text}", user.name));
     }
     for name in &user.junctions {
-        let what = "leads to another place, and what is there is not in the set";
-        lacks.push(format!("{}\\{name} {what}", user.path));
+        let text = "leads to another place, and what is there is not in the set";
+        lacks.push(format!("{}\\{name} {text}", user.path));
     }
     let elsewhere = user.redirected.iter();
     for folder in elsewhere.filter(|f| f.place.is_none() && !f.path.starts_with(r"\\")) {
