@@ -357,6 +357,7 @@ impl Search<'_> {
             let Some(text) = hive::text(&key, value).filter(|text| !text.trim().is_empty()) else {
                 continue;
             };
+            let text = user_variable(hive, &text).unwrap_or(text);
             let text = replace_variable(&text, "%USERPROFILE%", profile);
             let path = self.expand(&text).unwrap_or(text);
             let is_known = found.iter().any(|known| is_at_or_below(&path, &known.path));
@@ -449,6 +450,13 @@ fn letter_of(path: &str) -> Option<char> {
     let letter = chars.next().filter(char::is_ascii_alphabetic)?;
     let is_rooted = chars.next() == Some(':') && matches!(chars.next(), None | Some('\\' | '/'));
     is_rooted.then(|| letter.to_ascii_uppercase())
+}
+
+/// The path with the user's own variable at its start replaced (`%OneDrive%`), if it has one.
+fn user_variable(hive: &Hive, text: &str) -> Option<String> {
+    let (name, rest) = text.strip_prefix('%')?.split_once('%')?;
+    let value = hive::text(&hive.key(&["Environment"])?, name)?;
+    Some(format!("{value}{rest}"))
 }
 
 /// Replaces a variable at the start of a path, in either letter case.

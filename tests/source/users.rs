@@ -238,6 +238,30 @@ fn folders_that_lead_back_do_not_hang_the_count() {
     assert_eq!((contents.files, contents.bytes), (1, 1));
 }
 
+/// OneDrive's backup of folders may name them by a variable of the user.
+#[test]
+fn a_folder_that_is_named_by_a_variable_of_the_user_is_found() {
+    let mut hive = HiveBuilder::new().unwrap();
+    let environment = hive.add_key(hive.root_offset(), "Environment").unwrap();
+    let own = wide(r"C:\Users\alice\OneDrive");
+    hive.add_value(environment, "OneDrive", DataType::ExpandString, &own).unwrap();
+    let mut key = hive.root_offset();
+    let names = "Software/Microsoft/Windows/CurrentVersion/Explorer/User Shell Folders";
+    for name in names.split('/') {
+        key = hive.add_key(key, name).unwrap();
+    }
+    let (inside, outside) = (wide(r"%onedrive%\Documents"), wide(r"%HOMESHARE%\Music"));
+    hive.add_value(key, "Personal", DataType::ExpandString, &inside).unwrap();
+    hive.add_value(key, "My Music", DataType::ExpandString, &outside).unwrap();
+    let mut tree = MemoryTree::new("Windows", 1);
+    put(&mut tree, "Users/alice/OneDrive/Documents/a.txt", *b"a");
+    put(&mut tree, "Users/alice/NTUSER.DAT", hive.to_bytes().unwrap());
+    let found = find(&in_memory(vec![tree]), &Silent);
+    let alice = user(&found, "alice");
+    let elsewhere: Vec<_> = alice.redirected.iter().map(|folder| folder.name).collect();
+    assert_eq!(elsewhere, ["Music"], "OneDrive is in the profile, HOMESHARE is not known");
+}
+
 /// What Lifeboat cannot follow, or cannot read, is said.
 #[test]
 fn junctions_and_a_damaged_registry_of_a_user_are_named() {
