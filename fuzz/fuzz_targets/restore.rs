@@ -145,7 +145,7 @@ pub(crate) fn run(data: &[u8]) {
         1 => drives(),
         _ => Destinations::Staged(Box::new(drives())),
     };
-    let options = Options { replace: plan.replace };
+    let options = Options { replace: plan.replace, ..Options::default() };
     if plan.twice {
         let _ = restore(&set, &destination, options, &Collect::default());
     }
