@@ -189,7 +189,11 @@ fn describe(number: usize, volumes: &[StoreVolume], base: Base) -> Installation 
     let mut unlisted = None;
     match &hive {
         Ok(hive) => match search.listed(hive) {
-            Some(listed) => profiles = listed,
+            Some((listed, is_all)) => {
+                profiles = listed;
+                let why = "an entry of its list of users cannot be read";
+                unlisted = (!is_all).then_some(why);
+            }
             None => unlisted = Some("the registry has no list of users"),
         },
         Err(NoHive::Missing) => unlisted = Some("its registry (SOFTWARE) is gone"),
@@ -230,22 +234,30 @@ impl Search<'_> {
         &*self.volumes[self.volume].tree
     }
 
-    /// The profiles in the hive's list; `None` if it has no list.
-    fn listed(&self, hive: &Hive) -> Option<Vec<Profile>> {
+    /// The profiles in the hive's list, and whether each of its entries could be read; `None` if
+    /// it has no list.
+    fn listed(&self, hive: &Hive) -> Option<(Vec<Profile>, bool)> {
         let list = hive.key(&["Microsoft", "Windows NT", "CurrentVersion", "ProfileList"])?;
         let mut profiles: Vec<Profile> = Vec::new();
+        let mut is_all = true;
         for key in list.subkeys().ok()? {
-            let Some(profile) = self.listed_one(&key) else { continue };
+            let Some(profile) = self.listed_one(&key) else {
+                is_all = false;
+                continue;
+            };
+            let Some(profile) = profile else { continue };
             // Windows keeps a key that it could not use as `SID.bak`, often with the same path.
             let is_known = profiles.iter().any(|p| p.path.eq_ignore_ascii_case(&profile.path));
             if !is_known {
                 profiles.push(profile);
             }
         }
-        Some(profiles)
+        Some((profiles, is_all))
     }
 
-    fn listed_one(&self, key: &RegistryKey<'_>) -> Option<Profile> {
+    /// The profile of a key: `Some(None)` for an account of Windows itself, `None` for a key that
+    /// is none of its kind.
+    fn listed_one(&self, key: &RegistryKey<'_>) -> Option<Option<Profile>> {
         let name = key.name();
         let sid: Sid = name.strip_suffix(".bak").unwrap_or(&name).parse().ok()?;
         let text = hive::text(key, "ProfileImagePath")?;
@@ -257,10 +269,10 @@ impl Search<'_> {
         };
         // The services' own folders belong to Windows.
         if kind == ProfileKind::Service && !is_in_users(&path) {
-            return None;
+            return Some(None);
         }
         let place = self.locate(&path);
-        Some(self.profile(path, kind, Some((sid, SidFrom::ProfileList)), place))
+        Some(Some(self.profile(path, kind, Some((sid, SidFrom::ProfileList)), place)))
     }
 
     /// A folder that the list does not have.
