@@ -156,6 +156,9 @@ fn users_in(tree: &dyn Tree, base: &NtPath) -> Vec<(NtPath, Vec<Entry>)> {
     found
 }
 
+/// An entry of the list of users that is none, or cannot be read.
+struct NoProfile;
+
 /// What the search for profiles needs to know.
 struct Search<'a> {
     volumes: &'a [StoreVolume],
@@ -186,20 +189,19 @@ fn describe(number: usize, volumes: &[StoreVolume], base: Base) -> Installation 
     }
     let search = Search { volumes, volume: number, base: &base.path, drive: drive.clone() };
     let mut profiles = Vec::new();
-    let mut unlisted = None;
-    match &hive {
+    let unlisted = match &hive {
         Ok(hive) => match search.listed(hive) {
             Some((listed, is_all)) => {
                 profiles = listed;
                 let why = "an entry of its list of users cannot be read";
-                unlisted = (!is_all).then_some(why);
+                (!is_all).then_some(why)
             }
-            None => unlisted = Some("the registry has no list of users"),
+            None => Some("the registry has no list of users"),
         },
-        Err(NoHive::Missing) => unlisted = Some("its registry (SOFTWARE) is gone"),
-        Err(NoHive::Unreadable) => unlisted = Some("its registry (SOFTWARE) cannot be read"),
-        Err(NoHive::Damaged) => unlisted = Some("its registry (SOFTWARE) is damaged"),
-    }
+        Err(NoHive::Missing) => Some("its registry (SOFTWARE) is gone"),
+        Err(NoHive::Unreadable) => Some("its registry (SOFTWARE) cannot be read"),
+        Err(NoHive::Damaged) => Some("its registry (SOFTWARE) is damaged"),
+    };
     drop(hive);
     for (path, entries) in &base.users {
         for entry in entries {
@@ -241,7 +243,7 @@ impl Search<'_> {
         let mut profiles: Vec<Profile> = Vec::new();
         let mut is_all = true;
         for key in list.subkeys().ok()? {
-            let Some(profile) = self.listed_one(&key) else {
+            let Ok(profile) = self.listed_one(&key) else {
                 is_all = false;
                 continue;
             };
@@ -255,24 +257,23 @@ impl Search<'_> {
         Some((profiles, is_all))
     }
 
-    /// The profile of a key: `Some(None)` for an account of Windows itself, `None` for a key that
-    /// is none of its kind.
-    fn listed_one(&self, key: &RegistryKey<'_>) -> Option<Option<Profile>> {
+    /// The profile of a key; `None` for an account of Windows itself.
+    fn listed_one(&self, key: &RegistryKey<'_>) -> Result<Option<Profile>, NoProfile> {
         let name = key.name();
-        let sid: Sid = name.strip_suffix(".bak").unwrap_or(&name).parse().ok()?;
-        let text = hive::text(key, "ProfileImagePath")?;
+        let sid: Sid = name.strip_suffix(".bak").unwrap_or(&name).parse().map_err(|_| NoProfile)?;
+        let text = hive::text(key, "ProfileImagePath").ok_or(NoProfile)?;
         // A whole drive is no user's folder.
-        let path = self.expand(&text).filter(|path| path.len() > 3)?;
+        let path = self.expand(&text).filter(|path| path.len() > 3).ok_or(NoProfile)?;
         let kind = match sid.account() {
             AccountKind::Person => ProfileKind::Person,
             AccountKind::Service | AccountKind::WellKnown => ProfileKind::Service,
         };
         // The services' own folders belong to Windows.
         if kind == ProfileKind::Service && !is_in_users(&path) {
-            return Some(None);
+            return Ok(None);
         }
         let place = self.locate(&path);
-        Some(Some(self.profile(path, kind, Some((sid, SidFrom::ProfileList)), place)))
+        Ok(Some(self.profile(path, kind, Some((sid, SidFrom::ProfileList)), place)))
     }
 
     /// A folder that the list does not have.
