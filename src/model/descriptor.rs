@@ -6,7 +6,7 @@
 //! parts out as they like, since each part has its offset in the header.
 
 use super::bytes::{u16_at, u32_at};
-use super::sid::Sid;
+use super::sid::{AccountKind, Sid};
 
 /// `SE_DACL_PRESENT`, `SE_SACL_PRESENT`, `SE_SELF_RELATIVE` (MS-DTYP 2.4.6).
 pub(super) const DACL_PRESENT: u16 = 0x4;
@@ -98,7 +98,7 @@ pub(crate) fn is_same(wanted: &[u8], found: &[u8]) -> bool {
 }
 
 /// The owner and every account that an entry of the DACL allows something, each once.
-pub(crate) fn accounts(bytes: &[u8]) -> Vec<Sid> {
+fn accounts(bytes: &[u8]) -> Vec<Sid> {
     let Some(parts) = parts(bytes) else { return Vec::new() };
     let allowed = parts.dacl.iter().flatten().filter_map(|entry| match entry.first() {
         // ACCESS_ALLOWED_ACE (MS-DTYP 2.4.4.2): header, mask, SID.
@@ -110,6 +110,16 @@ pub(crate) fn accounts(bytes: &[u8]) -> Vec<Sid> {
     found.sort();
     found.dedup();
     found
+}
+
+/// The account of a person, if the owner and the entries name one person alone.
+pub(crate) fn only_person(bytes: &[u8]) -> Option<Sid> {
+    let mut people = accounts(bytes);
+    people.retain(|sid| sid.account() == AccountKind::Person);
+    match people.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
 }
 
 /// Whether a descriptor has an integrity label or another newer entry in its SACL:

@@ -1,5 +1,5 @@
-//! The descriptor of a file that moves into another account's folder: what was set on it by hand
-//! stays, for the new account; what it had from the folder above comes from the new one.
+//! The descriptor of a file that moves into another account's folder: its explicit entries stay,
+//! for the new account; its inherited entries come from the new parent folder.
 //!
 //! Windows' own calls do this for one machine's files (`SetNamedSecurityInfo`, "Automatic
 //! propagation of inheritable ACEs"), but not offline and not on Linux.
@@ -216,7 +216,7 @@ fn built(
 }
 
 /// An access list (MS-DTYP 2.4.5). Entries beyond its 64 KiB are left out, the last ones first:
-/// what is set by hand comes before what is inherited.
+/// explicit entries come before inherited ones.
 fn list(entries: &[Vec<u8>]) -> Vec<u8> {
     let is_object =
         |entry: &Vec<u8>| matches!(entry.first(), Some(5..=8 | 0x0B | 0x0C | 0x0F | 0x10));

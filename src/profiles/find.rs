@@ -449,12 +449,7 @@ impl Search<'_> {
 /// The account that the folder's rights name, if they name one person alone.
 fn by_rights(tree: &dyn Tree, entry: &Entry) -> Option<Sid> {
     let facts = tree.facts(entry.node, Some(&entry.name)).ok()?;
-    let mut people = descriptor::accounts(facts.security.as_deref()?);
-    people.retain(|sid| sid.account() == AccountKind::Person);
-    match people.as_slice() {
-        [only] => Some(only.clone()),
-        _ => None,
-    }
+    descriptor::only_person(facts.security.as_deref()?)
 }
 
 /// The letter of `C:\...`, upper case.

@@ -162,7 +162,9 @@ impl IntoProfile {
         if let (Some(root), Some(from)) = (root, from) {
             let to = match to {
                 Some(to) => to,
-                None => account_of(&root).ok_or(IntoProfileError::WhoseProfile { path })?,
+                None => {
+                    descriptor::only_person(&root).ok_or(IntoProfileError::WhoseProfile { path })?
+                }
             };
             this.change = Some(Change { from, to });
             this.there.insert(String::new(), root.into());
@@ -181,16 +183,23 @@ impl IntoProfile {
         self.left_out.get()
     }
 
+    /// Looks at each member that can be read: the restore reports the others.
+    fn each_member(&self, mut look: impl FnMut(&Member)) -> Result<(), SetError> {
+        let mut set = self.chosen.in_order()?;
+        while let Some(member) = set.next_member() {
+            match member {
+                Ok(member) => look(&member),
+                Err(SetError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// The person who owns most of the files.
     fn usual_owner(&self) -> Result<Option<Sid>, SetError> {
         let mut owners: HashMap<Sid, u64> = HashMap::new();
-        let mut set = self.chosen.in_order()?;
-        while let Some(member) = set.next_member() {
-            let member = match member {
-                Ok(member) => member,
-                Err(SetError::Damaged { .. }) => continue,
-                Err(error) => return Err(error),
-            };
+        self.each_member(|member| {
             let bytes = member.security.as_deref().and_then(from_base64);
             let owner = bytes.as_deref().and_then(descriptor::parts).and_then(|parts| {
                 Sid::from_bytes(parts.owner?).filter(|sid| sid.account() == AccountKind::Person)
@@ -198,7 +207,7 @@ impl IntoProfile {
             if let Some(owner) = owner {
                 *owners.entry(owner).or_default() += 1;
             }
-        }
+        })?;
         let most = owners.into_iter().max_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
         Ok(most.map(|(owner, _)| owner))
     }
@@ -207,36 +216,19 @@ impl IntoProfile {
     fn look_at_folders(&mut self, tree: &HostTree) -> Result<(), SetError> {
         let mut there: HashMap<String, Rc<[u8]>> = HashMap::new();
         let mut known: HashMap<Vec<u8>, Rc<[u8]>> = HashMap::new();
-        let mut set = self.chosen.in_order()?;
-        while let Some(member) = set.next_member() {
-            let member = match member {
-                Ok(member) => member,
-                Err(SetError::Damaged { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            let Some(below) = below(&member) else { continue };
+        self.each_member(|member| {
+            let Some(below) = below(member) else { return };
             if member.kind != MemberKind::Directory {
-                continue;
+                return;
             }
             let names = below.split('/').filter(|name| !name.is_empty()).map(NtName::from);
             if let Some(bytes) = security(tree, &names.collect()) {
                 let bytes = known.entry(bytes).or_insert_with_key(|bytes| bytes.as_slice().into());
                 there.insert(below.to_lowercase(), Rc::clone(bytes));
             }
-        }
-        drop(set);
+        })?;
         self.there.extend(there);
         Ok(())
-    }
-}
-
-/// The account that the rights of a profile name, if they name one person alone.
-fn account_of(bytes: &[u8]) -> Option<Sid> {
-    let mut people = descriptor::accounts(bytes);
-    people.retain(|sid| sid.account() == AccountKind::Person);
-    match people.as_slice() {
-        [only] => Some(only.clone()),
-        _ => None,
     }
 }
 

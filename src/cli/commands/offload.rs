@@ -145,7 +145,7 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// The stores that were deleted as a whole, each into a set of its own; whether there is
+    /// The stores that were deleted as a whole, each into a separate set; whether there is
     /// one. A recovered store is never a whole one.
     fn deleted(&self, found: &sources::Found) -> Result<bool> {
         let out = self.out;

@@ -2,7 +2,7 @@
 //! lists of all other records, in use or not.
 //!
 //! Free clusters are no proof. Another file may have had them in between and be deleted itself,
-//! and if its record is still there, then nobody can say whose bytes they hold: neither of the two
+//! and if its record is still there, then the bytes may be of either: neither of the two
 //! is sure. If that record was used again, too, nothing on the volume shows it.
 
 use std::sync::Arc;
