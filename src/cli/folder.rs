@@ -31,11 +31,14 @@ pub(crate) fn find(paths: &[String], found: &Found, out: Out) -> Result<Vec<Fold
     }
     if let Some(missing) = missing {
         let what = format!("no volume has the folder '{}'", missing.text);
-        let (exit, action) = if found.closed.is_empty() {
-            (Exit::NothingFound, HOW)
-        } else {
+        let (exit, action) = if !found.closed.is_empty() {
             let action = "Some volumes could not be read (see above): the folder may be there.";
             (Exit::Losses, action)
+        } else if found.is_damaged() {
+            let action = "A volume is damaged (see above): the folder may be in the damaged part.";
+            (Exit::Losses, action)
+        } else {
+            (Exit::NothingFound, HOW)
         };
         return Err(Failure::new(exit, what, action).into());
     }

@@ -1,6 +1,6 @@
 //! Chooses the volumes for the parts of a set: `restore --in-place`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -114,9 +114,10 @@ fn choose(
 }
 
 fn refuse(unsure: &[&Part], volumes: &[Volume]) -> anyhow::Error {
-    let drives: Vec<String> = unsure.iter().map(|part| format!("{}:", part.drive)).collect();
-    let options: Vec<String> =
-        unsure.iter().map(|part| format!("--to {}=ROOT", part.drive)).collect();
+    // A set of users' folders has several parts of one drive.
+    let unsure: BTreeSet<&str> = unsure.iter().map(|part| part.drive.as_str()).collect();
+    let drives: Vec<String> = unsure.iter().map(|drive| format!("{drive}:")).collect();
+    let options: Vec<String> = unsure.iter().map(|drive| format!("--to {drive}=ROOT")).collect();
     let there: Vec<String> = volumes.iter().map(Volume::describe).collect();
     let there = if there.is_empty() {
         "No volume is mounted for writing (on Linux: with ntfs-3g).".to_owned()

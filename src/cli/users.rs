@@ -221,6 +221,10 @@ fn advice(installations: &[Installation], found: &Found) -> (Exit, String) {
         let action = "Some volumes could not be read (see above): the user may be there.";
         return (Exit::Losses, action.to_owned());
     }
+    if found.is_damaged() {
+        let action = "A volume is damaged (see above): the user may be in the damaged part.";
+        return (Exit::Losses, action.to_owned());
+    }
     let mut names: Vec<&str> = installations
         .iter()
         .flat_map(|one| &one.profiles)

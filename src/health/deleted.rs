@@ -100,6 +100,7 @@ fn is_marker(path: &NtPath, depth: usize) -> bool {
 pub(super) fn left(file: &DeletedFile) -> String {
     match (file.certainty(), file.doubt) {
         (Certainty::Sure, _) => "still readable".to_owned(),
+        (Certainty::Likely, _) => "likely still readable".to_owned(),
         (Certainty::Unproven, Some(doubt)) => format!("readable, but not sure: {}", doubt.why()),
         (Certainty::Unproven, None) => "it is not known whether it is still readable".to_owned(),
         (Certainty::Part, _) => "readable in part".to_owned(),
@@ -113,9 +114,10 @@ fn count_words(files: &[DeletedFile]) -> String {
     for file in files {
         count.add(file.certainty(), file.size);
     }
-    let RecoveredCount { files, bytes, sure, unproven, part, .. } = count;
+    let RecoveredCount { files, bytes, sure, likely, unproven, part, .. } = count;
+    let readable = sure + likely;
     let not_sure = if unproven > 0 { format!(", {unproven} not sure") } else { String::new() };
-    format!("{files} files, {bytes} bytes; {sure} still readable{not_sure}, {part} in part")
+    format!("{files} files, {bytes} bytes; {readable} still readable{not_sure}, {part} in part")
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         looked.files += walk.looked.files;
         looked.profiles += walk.looked.profiles;
         part.tree.noticed(std::slice::from_ref(&part.usmt_path)).into_iter().for_each(&mut *say);
-        looked.deleted.join(&deleted(part, monitor, say));
+        looked.deleted.join(&check_deleted_files(part, monitor, say));
     }
     let has_primary = store.parts.iter().any(|part| part.role != Role::Secondary);
     // For a compressed store, `container` checks the names inside it.
@@ -286,9 +286,13 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
     format!("cannot be read: {error}")
 }
 
-/// Files below the part's folder that were deleted. If a file has the same path
+/// Reports the files of a part that were deleted, and counts them. If a file has the same path
 /// today, the deleted one was replaced, not lost.
-fn deleted(part: &Part, monitor: &dyn Monitor, say: &mut dyn FnMut(Finding)) -> RecoveredCount {
+pub fn check_deleted_files(
+    part: &Part,
+    monitor: &dyn Monitor,
+    say: &mut dyn FnMut(Finding),
+) -> RecoveredCount {
     let mut count = RecoveredCount::default();
     let is_below = |path: &NtPath| path.names().starts_with(part.usmt_path.names());
     let files = match part.tree.deleted(&is_below, monitor) {

@@ -20,6 +20,7 @@ pub use clones::check_clones;
 pub use codes::Code;
 pub use container::{PASSWORD_POSITION, container_pieces, container_problem};
 pub use deleted::{DeletedStore, check_deleted_stores, deleted_stores};
+pub use metadata::check_deleted_files;
 pub use parts::missing_parts;
 pub use read_all::StreamObserver;
 pub use store::{Check, Level, StoreReport, check_store, check_store_with};

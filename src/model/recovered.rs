@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 /// See the module. From the best to the worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Certainty {
-    /// Its file record is intact, and all its clusters are free and belong to no other file that
-    /// the volume still knows.
+    /// Its bytes were in its file record, which is intact, or their hash is the one that the
+    /// store's seal has.
     Sure,
+    /// Its file record is intact, and all its clusters are free and belong to no other file that
+    /// the volume still knows. A file that has left no trace may have used them.
+    Likely,
     /// The same, but something that this rests on is in doubt.
     Unproven,
     /// Some of its clusters belong to other files now: zeros are in their place.
@@ -20,12 +23,14 @@ pub enum Certainty {
 
 impl Certainty {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sure, Self::Unproven, Self::Part, Self::Overwritten];
+    pub const ALL: [Self; 5] =
+        [Self::Sure, Self::Likely, Self::Unproven, Self::Part, Self::Overwritten];
 
     /// The stable name, as in `manifest.jsonl` and `--json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sure => "sure",
+            Self::Likely => "likely",
             Self::Unproven => "unproven",
             Self::Part => "part",
             Self::Overwritten => "overwritten",
@@ -54,6 +59,8 @@ pub struct RecoveredCount {
     pub bytes: u64,
     /// Files that are [`Certainty::Sure`].
     pub sure: u64,
+    /// Files that are [`Certainty::Likely`].
+    pub likely: u64,
     /// Files that are [`Certainty::Unproven`].
     pub unproven: u64,
     /// Files that are [`Certainty::Part`].
@@ -69,6 +76,7 @@ impl RecoveredCount {
         self.bytes = self.bytes.saturating_add(bytes);
         *match certainty {
             Certainty::Sure => &mut self.sure,
+            Certainty::Likely => &mut self.likely,
             Certainty::Unproven => &mut self.unproven,
             Certainty::Part => &mut self.part,
             Certainty::Overwritten => &mut self.overwritten,
@@ -77,10 +85,11 @@ impl RecoveredCount {
 
     /// Adds the files of another count.
     pub fn join(&mut self, other: &Self) {
-        let Self { files, bytes, sure, unproven, part, overwritten } = other;
+        let Self { files, bytes, sure, likely, unproven, part, overwritten } = other;
         self.files += files;
         self.bytes = self.bytes.saturating_add(*bytes);
         self.sure += sure;
+        self.likely += likely;
         self.unproven += unproven;
         self.part += part;
         self.overwritten += overwritten;
@@ -90,6 +99,7 @@ impl RecoveredCount {
     pub fn words(&self) -> String {
         let all = [
             (self.sure, "sure"),
+            (self.likely, "likely"),
             (self.unproven, "unproven"),
             (self.part, "in part"),
             (self.overwritten, "overwritten"),

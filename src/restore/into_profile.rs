@@ -36,6 +36,8 @@ pub struct IntoProfile {
     chosen: Chosen,
     /// Whose rights become whose; `None` where the profile's file system has no rights.
     change: Option<Change>,
+    /// Whether the profile's folder has rights.
+    has_rights: bool,
     /// The descriptors of the profile and of the folders in it, as they were before.
     there: HashMap<String, Rc<[u8]>>,
     /// Members that are left out: the registry, and the links that Windows makes itself.
@@ -64,7 +66,7 @@ pub enum IntoProfileError {
         sids: Vec<String>,
     },
     /// The folder cannot be opened.
-    #[error("{path}: {error}")]
+    #[error("this profile folder cannot be opened: {error}")]
     NoFolder {
         /// The folder.
         path: String,
@@ -152,8 +154,14 @@ impl IntoProfile {
             return Err(IntoProfileError::TwoUsers { user: user.to_owned(), sids });
         }
         let chosen = Chosen::moving(set, moves, &[PROFILE.to_owned()])?;
-        let mut this = Self { chosen, change: None, there: HashMap::new(), left_out: Cell::new(0) };
         let root = security(&tree, &NtPath::root());
+        let mut this = Self {
+            chosen,
+            change: None,
+            has_rights: root.is_some(),
+            there: HashMap::new(),
+            left_out: Cell::new(0),
+        };
         let from = match known {
             Some(sid) => Some(sid),
             None => this.usual_owner()?,
@@ -171,6 +179,15 @@ impl IntoProfile {
             this.look_at_folders(&tree)?;
         }
         Ok(this)
+    }
+
+    /// Why owners and permissions are not set, if [`accounts`](Self::accounts) has none.
+    pub fn why_not_set(&self) -> &'static str {
+        if self.has_rights {
+            "the set does not show which account the files belonged to"
+        } else {
+            "the folder's file system has none, or none that can be read"
+        }
     }
 
     /// The old account and the new one, if rights are changed.

@@ -9,8 +9,10 @@ use crate::health::seal::{SealCode, finding};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
+use crate::model::recovered::Certainty;
 use crate::set::format::hash::from_hex;
 use crate::set::format::manifest::{self, ContentKind, Data, Member, MemberKind};
+use crate::set::format::names::DELETED;
 use crate::set::format::rescue::{SealOutcome, SealState};
 
 /// The number of differences in metadata that are listed; a copy may have lost
@@ -285,6 +287,49 @@ impl<'a> Comparer<'a> {
         };
         if !was.is(flag::FOLDER) && !self.same_facts(&was, &now) {
             self.facts(part, below);
+        }
+    }
+
+    /// Compares a deleted file that was recovered with what the seal has at its old path. The
+    /// outcome does not change: the file is missing from the store.
+    pub(super) fn recovered(&self, member: &mut Member) {
+        let is_whole = |data: &Data| data.holes.is_empty();
+        let streams = || member.streams.iter().map(|stream| &stream.data);
+        if member.certainty().is_none_or(|own| own > Certainty::Unproven)
+            || !member.data.iter().chain(streams()).all(is_whole)
+        {
+            return;
+        }
+        let Some(path) = member.exact_path() else { return };
+        let Some(old) = path.strip_prefix(DELETED.as_bytes()).and_then(|p| p.strip_prefix(b"/"))
+        else {
+            return;
+        };
+        let Some((part, below)) = self.place(old) else { return };
+        let Some(pair) = self.pairs.get(part).copied().flatten() else { return };
+        let is_same = |stream: Option<&[u8]>, data: &Data| {
+            let was = self.index.look(pair, below, stream)?;
+            let known = was.is(flag::HASH) && !was.is(flag::EFS);
+            let now: Hash = from_hex(&data.sha256).and_then(|hash| hash.try_into().ok())?;
+            known.then_some(was.sha256 == now)
+        };
+        let data = member.data.as_ref().map(|data| is_same(None, data));
+        let streams = member
+            .streams
+            .iter()
+            .map(|stream| stream.exact_name().and_then(|name| is_same(Some(&name), &stream.data)));
+        let all: Option<Vec<bool>> = data.into_iter().chain(streams).collect();
+        match all.as_deref() {
+            None | Some([]) => {}
+            Some(all) if all.iter().all(|same| *same) => {
+                let detail = "deleted, and recovered (sure): its SHA-256 is that of the seal";
+                member.recover(Certainty::Sure, detail);
+            }
+            Some(_) => {
+                let detail = "deleted, and recovered (unproven): its SHA-256 is not that of the \
+                              seal";
+                member.recover(Certainty::Unproven, detail);
+            }
         }
     }
 

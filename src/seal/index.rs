@@ -169,9 +169,18 @@ impl Index {
         below: &[u8],
         stream: Option<&[u8]>,
     ) -> Option<&mut Entry> {
-        let key = self.key(part, below, stream);
-        let at = self.entries.binary_search_by_key(&key, |entry| entry.key).ok()?;
+        let at = self.position(part, below, stream)?;
         self.entries.get_mut(at)
+    }
+
+    /// The same, to read.
+    pub(super) fn look(&self, part: usize, below: &[u8], stream: Option<&[u8]>) -> Option<&Entry> {
+        self.entries.get(self.position(part, below, stream)?)
+    }
+
+    fn position(&self, part: usize, below: &[u8], stream: Option<&[u8]>) -> Option<usize> {
+        let key = self.key(part, below, stream);
+        self.entries.binary_search_by_key(&key, |entry| entry.key).ok()
     }
 
     /// The important attributes, creation time and reparse data as one number,

@@ -272,6 +272,13 @@ impl MemberObserver for Packing<'_> {
         }
     }
 
+    fn recovered(&self, member: &mut Member) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Testimony::Comparing(comparer) = &*state {
+            comparer.recovered(member);
+        }
+    }
+
     fn finish(
         &self,
         line: &mut dyn FnMut(&Line) -> Result<(), SetError>,

@@ -258,6 +258,7 @@ mod tests {
             times: Times { modified: FileTime(record), ..Times::default() },
             attributes: 0x20,
             position: None,
+            is_in_record: false,
             is_name_only: false,
             taken: Vec::new(),
         }
@@ -308,7 +309,7 @@ mod tests {
             ]
         );
         let count = tree.count();
-        assert_eq!((count.files, count.sure, count.part, count.overwritten), (4, 2, 1, 1));
+        assert_eq!((count.files, count.likely, count.part, count.overwritten), (4, 2, 1, 1));
         let at = tree.lookup(&"C/S/a.txt".into()).unwrap();
         assert_eq!(tree.node(at).unwrap().times.modified, FileTime(32), "the latest");
         assert_eq!(tree.drives(), [NtPath::from("C")]);

@@ -129,6 +129,31 @@ fn a_user_who_is_not_there_is_an_error_that_names_the_others() {
 }
 
 #[test]
+fn offload_without_a_store_says_that_users_files_are_there() {
+    let image = Guarded::fixture("users");
+    let dest = tempfile::tempdir().unwrap();
+    let run = lifeboat(&["offload", image.arg(), "--to", dest.path().to_str().unwrap()]).expect(4);
+    assert!(run.stdout.contains("5 users are there"), "{}", run.stdout);
+    assert!(run.stdout.contains("offload --profiles"), "{}", run.stdout);
+}
+
+#[test]
+fn a_users_set_is_never_spoken_of_as_a_store() {
+    let image = Guarded::fixture("users");
+    let dest = tempfile::tempdir().unwrap();
+    let (set, _) = set_of(&offload(&image, dest.path(), &["--of-user", "dora"]).expect(3));
+    let set = set.to_str().unwrap();
+    let run = lifeboat(&["verify", set]).expect(3);
+    assert!(run.stdout.contains("everything that was asked for"), "{}", run.stdout);
+    assert!(!run.stdout.contains("loadstate"), "{}", run.stdout);
+    let run = lifeboat(&["loadstate", set]).expect(2);
+    assert!(run.stderr.contains("--of-user NAME --into FOLDER"), "{}", run.stderr);
+    let (set, _) = set_of(&offload(&image, dest.path(), &["--profiles"]).expect(3));
+    let run = lifeboat(&["restore", set.to_str().unwrap(), "--in-place"]).expect(2);
+    assert_eq!(run.stderr.matches("C=ROOT").count(), 1, "{}", run.stderr);
+}
+
+#[test]
 fn the_report_names_the_users() {
     let image = Guarded::fixture("users");
     let dest = tempfile::tempdir().unwrap();

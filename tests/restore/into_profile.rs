@@ -283,7 +283,7 @@ fn a_file_system_without_rights_gets_the_files() {
     fs::create_dir(&profile).unwrap();
     let run =
         lifeboat(&["restore", &set, "--of-user", "frank", "--into", profile.to_str().unwrap()]);
-    assert!(run.stderr.contains("this file system has none"), "{}", run.stderr);
+    assert!(run.stderr.contains("the folder's file system has none"), "{}", run.stderr);
     assert!(profile.join("Desktop/song.mp3").exists());
 }
 

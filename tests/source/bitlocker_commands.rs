@@ -318,6 +318,10 @@ fn nothing_found_on_a_damaged_volume_is_exit_3() {
         assert_eq!(run.stderr.contains("a volume is damaged"), code == 3, "{}", run.stderr);
         let to = dir.path().join("to");
         lifeboat(&["offload", text(&path), "--to", text(&to)]).expect(code);
+        for what in [["--path", "\\Nowhere"], ["--of-user", "zoe"]] {
+            let args = [&["offload", text(&path), "--to", text(&to)], &what[..]].concat();
+            lifeboat(&args).expect(code);
+        }
     }
 }
 

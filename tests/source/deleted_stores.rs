@@ -59,7 +59,10 @@ fn files_deleted_from_a_store_are_named() {
     let named: Vec<_> = findings.iter().filter(|f| f["code"] == "deleted-files").collect();
     assert_eq!(named.len(), 23, "{}", run.stdout);
     assert_eq!(named[0]["path"], r"C:\StateStore\USMT\File\C$\Users\alice\05.txt");
-    assert_eq!(named[0]["what"], "deleted, by the wipe or before it; 5000 bytes, still readable");
+    assert_eq!(
+        named[0]["what"],
+        "deleted, by the wipe or before it; 5000 bytes, likely still readable"
+    );
     assert!(!run.stdout.contains("elsewhere"), "{}", run.stdout);
 }
 
@@ -111,11 +114,23 @@ fn verify_says_what_would_be_complete_with_the_deleted_files() {
     let dir = tempfile::tempdir().unwrap();
     let image = need!(volume(dir.path(), delete_some));
     let run = lifeboat(&["verify", image.arg()]).expect(3);
-    assert!(run.stdout.contains("23 files: 23 sure"), "{}", run.stdout);
-    assert!(run.stdout.contains("recovers all of them: the store would be complete"));
+    assert!(run.stdout.contains("23 files: 23 likely"), "{}", run.stdout);
+    assert!(run.stdout.contains("recovers all of them: the store would likely be complete"));
     let run = lifeboat(&["verify", image.arg(), "--json"]).expect(3);
     let deleted = &run.events("verdict")[0]["deleted"];
-    assert_eq!((&deleted["files"], &deleted["sure"]), (&23.into(), &23.into()), "{deleted}");
+    assert_eq!((&deleted["files"], &deleted["likely"]), (&23.into(), &23.into()), "{deleted}");
+}
+
+#[test]
+fn a_store_is_not_listed_or_extracted_without_a_word_of_its_deleted_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = need!(volume(dir.path(), delete_some));
+    let out = dir.path().join("out");
+    for args in [&["list", image.arg()][..], &["extract", image.arg(), "--to", text(&out)]] {
+        let run = lifeboat(args).expect(3);
+        assert!(run.stdout.contains("deleted-files"), "{}", run.stdout);
+        assert!(run.stdout.contains("offload --deleted"), "{}", run.stdout);
+    }
 }
 
 #[test]
@@ -126,7 +141,7 @@ fn deleted_files_are_recovered_beside_the_store_and_restored_when_asked() {
     let to = ["offload", image.arg(), "--to", text(&sets), "--deleted"];
     let run = lifeboat(&to).expect(3);
     assert!(run.stdout.contains("INCOMPLETE"), "{}", run.stdout);
-    assert!(run.stdout.contains("23 deleted files recovered: 23 sure"), "{}", run.stdout);
+    assert!(run.stdout.contains("23 deleted files recovered: 23 likely"), "{}", run.stdout);
     let set = set_in(&sets);
     let verified = lifeboat(&["verify", text(&set), "--level", "full", "--json"]).expect(3);
     assert_eq!(verified.events("verdict")[0]["damage"], 0, "{}", verified.stdout);
@@ -137,14 +152,14 @@ fn deleted_files_are_recovered_beside_the_store_and_restored_when_asked() {
     assert!(!listed.contains("elsewhere"), "no part of the store: {listed}");
     let members = lifeboat(&["list", text(&set), "--json"]).expect(0);
     let members = members.events("member");
-    let sure = members.iter().filter(|member| member["recovered"] == "sure");
-    assert_eq!(sure.count(), 23);
+    let likely = members.iter().filter(|member| member["recovered"] == "likely");
+    assert_eq!(likely.count(), 23);
     let instructions = fs::read_to_string(set.join("RESTORE.txt")).unwrap();
     assert!(instructions.contains("Recovered: 23 deleted files"), "{instructions}");
     let page = fs::read_to_string(set.join("report.html")).unwrap();
     assert!(page.contains("23 deleted files"), "the report has them");
     let rescue = fs::read_to_string(set.join("rescue.json")).unwrap();
-    assert!(!rescue.contains("\"drive\":\"deleted\"") && rescue.contains("\"sure\""), "{rescue}");
+    assert!(!rescue.contains("\"drive\":\"deleted\"") && rescue.contains("\"likely\""), "{rescue}");
 
     // Single files, by their path in the set.
     let single = dir.path().join("single");
@@ -188,7 +203,7 @@ fn a_store_deleted_as_a_whole_is_recovered_into_a_set_of_its_own() {
     let (sets, out) = (dir.path().join("sets"), dir.path().join("out"));
     lifeboat(&["offload", image.arg(), "--to", text(&sets)]).expect(4);
     let run = lifeboat(&["offload", image.arg(), "--to", text(&sets), "--deleted"]).expect(3);
-    assert!(run.stdout.contains("34 deleted files recovered: 34 sure"), "{}", run.stdout);
+    assert!(run.stdout.contains("34 deleted files recovered: 34 likely"), "{}", run.stdout);
     let set = set_in(&sets);
     let verified = lifeboat(&["verify", text(&set), "--level", "full", "--json"]).expect(3);
     assert_eq!(verified.events("verdict")[0]["damage"], 0, "{}", verified.stdout);
@@ -211,7 +226,7 @@ fn deleted_files_of_a_folder_are_recovered_with_it() {
     let docs = format!(r"\{}\File\C$\Users", USMT.replace('/', r"\"));
     let to = ["offload", image.arg(), "--to", text(&sets), "--path", &docs, "--deleted"];
     let run = lifeboat(&to).expect(3);
-    assert!(run.stdout.contains("23 deleted files recovered: 23 sure"), "{}", run.stdout);
+    assert!(run.stdout.contains("23 deleted files recovered: 23 likely"), "{}", run.stdout);
 }
 
 #[test]

@@ -40,18 +40,19 @@ pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
         way.store = asked.here.clone().or(way.store.take());
     }
     let Some(first) = all.first() else {
-        let what = format!("{}: this way does not exist for this store", asked.display);
-        let what = if ways(&asked.kept).is_empty() {
-            format!("{}: this is a folder, not a store; loadstate cannot use it", asked.display)
+        let (what, action) = if ways(&asked.kept).is_empty() {
+            (
+                "this is a folder, not a store; loadstate cannot use it",
+                "Restore its files: lifeboat restore SET --to DIR, or --of-user NAME --into FOLDER.",
+            )
         } else {
-            what
+            (
+                "this way does not exist for this store",
+                "Leave out --way. Way b is only for a hard-link store of one part.",
+            )
         };
-        return Err(Failure::new(
-            Exit::Usage,
-            what,
-            "Leave out --way. Way b is only for a hard-link store of one part.",
-        )
-        .into());
+        let what = format!("{}: {what}", asked.display);
+        return Err(Failure::new(Exit::Usage, what, action).into());
     };
     show(&asked, &all, &call, out);
     if let Some(file) = &args.write {

@@ -127,6 +127,10 @@ impl Job<'_> {
             (is_any, exit) = (true, Exit::Losses);
         }
         if !is_any {
+            let volumes: Vec<StoreVolume> = found.searchable().collect();
+            if let Some(hint) = users::hint(&profiles::find(&volumes, &out)) {
+                out.say(&hint);
+            }
             return Err(sources::nothing_found(&found).into());
         }
         for store in &stores {

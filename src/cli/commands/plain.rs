@@ -10,7 +10,8 @@ use crate::cli::containers::PlainStore;
 use crate::cli::exit::Exit;
 use crate::cli::output::Out;
 use crate::cli::sources;
-use crate::model::finding::Severity;
+use crate::health::check_deleted_files;
+use crate::model::finding::{Finding, Severity};
 use crate::model::loss::{Loss, LossKind};
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::units;
@@ -94,6 +95,8 @@ fn begin(store: &PlainStore, out: Out) {
 fn is_sound(store: &PlainStore, out: Out) -> bool {
     let mut is_sound = store.lacks.is_empty() && !store.is_damaged;
     for part in &store.store.parts {
+        let mut say = |finding: Finding| out.finding(&finding);
+        is_sound &= check_deleted_files(part, &out, &mut say).files == 0;
         for finding in part.tree.noticed(std::slice::from_ref(&part.usmt_path)) {
             is_sound &= finding.severity < Severity::Damage;
             out.finding(&finding);

@@ -122,7 +122,7 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
     match set.accounts() {
         Some((from, to)) if from != to => out.say(&format!("Permissions of {from} go to {to}")),
         Some(_) => {}
-        None => out.note("owners and permissions are not set: this file system has none"),
+        None => out.note(&format!("owners and permissions are not set: {}", set.why_not_set())),
     }
     let to = Destinations::Drives([(PROFILE.to_owned(), into.to_owned())].into());
     let options = Options { replace: args.replace, merge: true };

@@ -126,15 +126,17 @@ fn show_verdict(store: &Store, report: &StoreReport, verdict: &Verdict, out: Out
     if report.deleted.files > 0 {
         let files = units::count(report.deleted.files, "file", "files");
         out.field("deleted", &format!("{files}: {}", report.deleted.words()));
-        let RecoveredCount { files, sure, .. } = report.deleted;
+        let RecoveredCount { files, sure, likely, .. } = report.deleted;
         out.field(
             "",
             if sure == files {
                 "offload --deleted recovers all of them: the store would be complete"
-            } else if sure == 0 {
+            } else if sure + likely == files {
+                "offload --deleted recovers all of them: the store would likely be complete"
+            } else if sure + likely == 0 {
                 "offload --deleted recovers what is left of them; the store stays incomplete"
             } else {
-                "offload --deleted recovers them; those that are not sure stay in doubt"
+                "offload --deleted recovers them; those that are not sure or likely stay in doubt"
             },
         );
     }

@@ -447,8 +447,10 @@ impl Monitor for Output {
         }
         if self.prints() && !self.verbose && count == 21 {
             self.bar.suspend(|| {
-                let _ =
-                    writeln!(std::io::stderr(), "lost: more files; the manifest lists all losses");
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "lost: more files (-v lists all, --log FILE keeps the list)"
+                );
             });
         }
     }

@@ -63,6 +63,8 @@ pub struct DeletedFile {
     pub attributes: u32,
     /// Byte on the volume where its data starts, where that is known.
     pub position: Option<u64>,
+    /// All its bytes, those of its streams too, are in its own record.
+    pub is_in_record: bool,
     /// Its record was given to another file: only a name in an index is left.
     pub is_name_only: bool,
     /// Its clusters that files which exist have, by their records.
@@ -134,7 +136,8 @@ impl DeletedFile {
     /// How sure it is that what can be read has its old bytes.
     pub fn certainty(&self) -> Certainty {
         match (self.readable, self.doubt) {
-            (Readable::Whole, None) => Certainty::Sure,
+            (Readable::Whole, None) if self.is_in_record => Certainty::Sure,
+            (Readable::Whole, None) => Certainty::Likely,
             (Readable::Whole, Some(_)) | (Readable::Unknown, _) => Certainty::Unproven,
             (Readable::Part(_), _) => Certainty::Part,
             (Readable::Nothing, _) => Certainty::Overwritten,
@@ -255,6 +258,7 @@ pub(crate) fn list(
             times: Times::default(),
             attributes: 0,
             position: None,
+            is_in_record: false,
             is_name_only: true,
             taken: Vec::new(),
         });
@@ -466,6 +470,7 @@ impl Dead {
                 }
                 _ => volume.record_offset(u64::from(entry.record)),
             },
+            is_in_record: false,
             is_name_only: false,
             taken: Vec::new(),
         };
@@ -488,7 +493,7 @@ impl Dead {
             file.doubt.get_or_insert(Doubt::Encrypted);
         }
         file.readable = Readable::Whole; // until its clusters were compared
-        claims.add(volume, &whole, owner, entry.sequence);
+        file.is_in_record = !claims.add(volume, &whole, owner, entry.sequence);
         file
     }
 }

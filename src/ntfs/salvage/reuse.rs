@@ -51,8 +51,8 @@ struct Claim {
 }
 
 impl Claims {
-    /// Adds the clusters that are needed to read a file.
-    pub(super) fn add(&mut self, volume: &Volume, file: &File, owner: u32, sequence: u16) {
+    /// Adds the clusters that are needed to read a file; whether there are any.
+    pub(super) fn add(&mut self, volume: &Volume, file: &File, owner: u32, sequence: u16) -> bool {
         let mut claim = Claim { owner, sequence, needed: 0, lost: 0, sparse: 0, is_compared: true };
         for attribute in &file.attributes {
             let (runs, sizes, unit) = match file.source(volume, attribute) {
@@ -83,9 +83,11 @@ impl Claims {
                 }
             }
         }
-        if claim.needed > 0 {
+        let has_any = claim.needed > 0;
+        if has_any {
             self.files.push(claim);
         }
+        has_any
     }
 }
 

@@ -20,7 +20,7 @@ use crate::set::format::manifest::{
     At, Data, Frame, HoleLine, Line, Member, MemberKind, NamedStream, Totals,
 };
 use crate::set::format::names::{MANIFEST, STORE};
-use crate::set::format::rescue::Rescue;
+use crate::set::format::rescue::{Rescue, What};
 use crate::set::format::tar_dialect::Item;
 use crate::set::format::ustar::padding;
 
@@ -124,12 +124,17 @@ pub(crate) struct Verifier<'a> {
 }
 
 /// The meaning and the action of a finding, by its code.
-fn find(code: &'static str, path: String, what: String) -> Finding {
+fn find(code: &'static str, kind: What, path: String, what: String) -> Finding {
     let (severity, meaning, action) = match code {
         "set-has-losses" => (
             Severity::Warning,
             "The set lacks what was lost when it was made.",
             "`lifeboat list` lists each loss.",
+        ),
+        "set-lacks-part" if kind == What::Folder => (
+            Severity::Warning,
+            "The set does not have everything that was asked for.",
+            "Look for it before its disk is wiped.",
         ),
         "set-lacks-part" => (
             Severity::Warning,
@@ -178,7 +183,7 @@ impl Verifier<'_> {
         path: impl Into<String>,
         what: impl Into<String>,
     ) {
-        let finding = find(code, path.into(), what.into());
+        let finding = find(code, self.set.rescue().what, path.into(), what.into());
         self.damage += u64::from(finding.severity >= Severity::Damage);
         self.monitor.finding(&finding);
         if self.findings.len() < MAX_FINDINGS {

@@ -20,7 +20,6 @@ use crate::set::format::hash::{finish_hex, freeze, sha256_hex, thaw};
 use crate::set::format::holes::Holes;
 use crate::set::format::journal::{Inside, Position};
 use crate::set::format::manifest::{At, Data, Line, Member, MemberKind, Totals, report_losses};
-use crate::set::format::names::is_of_deleted;
 use crate::set::format::tar_dialect::{self, END};
 use crate::set::format::ustar::padding;
 use crate::tree::{Stream, TreeError};
@@ -473,11 +472,11 @@ impl<'a, E: Emit> Producer<'a, E> {
         Ok(())
     }
 
-    /// A recovered file is no longer sure if what was read of it is in doubt, or could not be
+    /// A recovered file is no longer sure or likely if what was read of it is in doubt, or could not be
     /// read.
     fn doubt(&mut self, doubt: Option<String>) {
         let Some(line) = self.current.as_mut().map(|current| &mut current.line) else { return };
-        if line.certainty() != Some(Certainty::Sure) {
+        if line.certainty().is_none_or(|own| own > Certainty::Likely) {
             return;
         }
         let streams = line.streams.iter().map(|stream| &stream.data);
@@ -496,10 +495,8 @@ impl<'a, E: Emit> Producer<'a, E> {
     fn finish_member(&mut self) -> Result<(), SetError> {
         self.doubt(None);
         let Some(Current { mut line, .. }) = self.current.take() else { return Ok(()) };
-        if let Some(observer) = self.observer
-            && !is_of_deleted(&line.path)
-        {
-            observer.member(&mut line);
+        if let Some(observer) = self.observer {
+            observer.see(&mut line);
         }
         report_losses(&line, self.monitor);
         self.totals.count(&line);

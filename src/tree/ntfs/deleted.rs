@@ -143,9 +143,14 @@ fn words(file: &DeletedFile) -> String {
     }
     let doubt = file.doubt.map(Doubt::why);
     match file.certainty() {
-        Certainty::Sure => "deleted, and recovered (sure): no other file that the volume still \
-                            knows has or had its clusters"
-            .to_owned(),
+        Certainty::Sure => {
+            "deleted, and recovered (sure): its data is in its own file record".to_owned()
+        }
+        Certainty::Likely => {
+            "deleted, and recovered (likely): no other file that the volume still \
+                              knows has or had its clusters"
+                .to_owned()
+        }
         Certainty::Unproven => format!(
             "deleted, and recovered (unproven): {}",
             doubt.unwrap_or("the volume's list of free clusters cannot be read")

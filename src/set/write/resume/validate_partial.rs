@@ -15,7 +15,6 @@ use crate::set::format::frames::{MOST_PADDING, TableWriter, Unpacker};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::journal::{Checkpoint, Position};
 use crate::set::format::manifest::{Frame, Line, Member, Totals, report_losses};
-use crate::set::format::names::is_of_deleted;
 use crate::set::format::names::{self, MANIFEST, PARTIAL, STORE, volume_name};
 use crate::set::format::rescue::SetFile;
 use crate::set::read::lines::MAX_LINE;
@@ -68,10 +67,8 @@ pub(crate) fn prove(
                 // the members as well.
                 for mut member in members {
                     report_losses(&member, monitor);
-                    if let Some(observer) = observer
-                        && !is_of_deleted(&member.path)
-                    {
-                        observer.member(&mut member);
+                    if let Some(observer) = observer {
+                        observer.see(&mut member);
                     }
                 }
                 at = index;
