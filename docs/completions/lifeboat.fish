@@ -24,13 +24,13 @@ function __fish_lifeboat_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
-complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -46,14 +46,14 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Rest
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Guide you through a rescue; lifeboat alone on a terminal does the same'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -62,11 +62,11 @@ full\t'Every byte'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l usmt -d 'Folder with usmtutils, to check compressed stores with it too (Windows) [default: the folder of lifeboat.exe, then PATH]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
@@ -74,45 +74,45 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l bitlocker-p
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l store -d 'Only this store: its id or its path, as detect shows them' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l quick -d 'No hashes: only names, sizes and times'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: its id or its path, as detect shows them' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store (may be repeated): \\Users\\alice; \\ is the whole volume' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l of-user -d 'Save the files of this user of an offline Windows instead of a store (may be repeated): a name or SID, as detect shows them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l to -d 'Folder or share to save to' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d 'Only this store: id or path' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l of-user -d 'Save this user\'s files instead of a store' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level: 1 (fast) to 19, or auto' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name [default: the computer\'s name]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipient -d 'Encrypt the set to this age recipient (may be repeated): age1...' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipients-file -d 'File with recipients, one per line' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l retry-for -d 'How long to retry while DEST is away: 30s, 10m, 2h' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l frame-bytes -d 'Uncompressed size of a frame, in bytes; small ones are for tests' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l profiles -d 'Save the files of all users, without the accounts of services'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l profiles -d 'Save all users\' files instead of a store'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l everything -d 'With --of-user or --profiles: also save caches and temporary files'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deleted -d 'Recover deleted files too: below deleted in the set, each with how sure it is. Without a store: the files of deleted stores'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
@@ -120,18 +120,19 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase (from a prompt)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST seems too small'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l allow-memory -d 'Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the PC restarts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
@@ -140,27 +141,27 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l bitlocker-key
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l inside -d 'Of a set: the files inside its USMT.MIG, not those of the set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l to -d 'Page to write; must not exist [default: NAME-OF-SET.html here]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l of-user -d 'Only this user\'s files, at their own paths: DIR/C/Users/NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l of-user -d 'Only this user\'s files' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l to -d 'Folder to extract to' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
@@ -172,11 +173,11 @@ AES_192\t''
 AES_256\t''
 3DES\t''
 3DES_112\t''"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
@@ -186,30 +187,30 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l replace -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l inside -d 'Of a set: the files inside its USMT.MIG, not those of the set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand extract" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore into DIR; or C=ROOT: the C: part below ROOT' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l part -d 'Only the part of this drive, such as C' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l of-user -d 'Only this user\'s files, into the profile that --into names: no settings, and no loadstate' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l into -d 'Existing profile folder for the files of --of-user: C:\\Users\\alice.new. Its account owns them; what is there stays' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l as -d 'The account that gets the files of --of-user [default: the one that the permissions of the folder show]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l of-user -d 'Only this user\'s files, with --into' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l into -d 'Existing profile folder for those files' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l as -d 'Account that gets those files: SID or NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name. Into a profile: replace existing files'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore the recovered deleted files too: to their old paths, or beside what is there. If the store is there already, only they are restored'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Restore each part onto the volume it came from'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace existing data'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore recovered deleted files too'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -229,11 +230,11 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l ui -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l ue -d 'Do not restore this account (may be repeated; * is a wildcard)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l usmt -d 'Folder with loadstate.exe' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l write -d 'Also write the command as a script to FILE, which must not exist' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
@@ -241,25 +242,26 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l bitlocke
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l run -d 'Run it and follow its progress'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l to -d 'Destination to fill in; you can change it on the screen' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l name -d 'First part of the names of the sets [default: the computer\'s name]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the destination\'s speed' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l allow-memory -d 'Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the PC restarts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -8,7 +8,7 @@ use lifeboat::disk::MemoryDevice;
 use lifeboat::model::metadata::Content;
 use lifeboat::model::monitor::Silent;
 use lifeboat::ntfs::read::wof;
-use lifeboat::set::format::tar_dialect::link_target;
+use lifeboat::model::reparse::link_target;
 use lifeboat::tree::Tree;
 use lifeboat::tree::ntfs::NtfsTree;
 use support::tiny_volume;

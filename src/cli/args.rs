@@ -45,10 +45,15 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Output")]
 pub struct Global {
+    /// One JSON event a line, for scripts
+    ///
     /// Print one JSON event per line on standard output, a summary last
     #[arg(long, global = true)]
     pub json: bool,
+    /// Also write a log to FILE (CMTrace format)
+    ///
     /// Also write a log to FILE, in the format of CMTrace
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
@@ -56,11 +61,11 @@ pub struct Global {
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Print more about each step
-    #[arg(short, long, global = true)]
+    #[arg(hide_short_help = true, short, long, global = true)]
     pub verbose: bool,
     /// Read volumes from the raw device or through the system's file API
     /// [default: raw where possible; the output says which and why]
-    #[arg(long, global = true, value_enum, value_name = "WAY")]
+    #[arg(hide_short_help = true, long, global = true, value_enum, value_name = "WAY")]
     pub via: Option<ViaArg>,
     #[command(flatten)]
     pub bitlocker: BitLockerArgs,
@@ -71,16 +76,17 @@ pub struct Global {
 
 /// What unlocks BitLocker volumes.
 #[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "BitLocker")]
 pub struct BitLockerArgs {
     /// Text file with recovery keys of BitLocker volumes, such as an export from
     /// Active Directory or Entra ID (may be repeated)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, global = true, value_name = "FILE")]
     pub recovery_key_file: Vec<PathBuf>,
     /// File whose first line is the password of a BitLocker volume
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, global = true, value_name = "FILE")]
     pub bitlocker_password_file: Option<PathBuf>,
     /// Folder with startup keys (.BEK) of BitLocker volumes
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(hide_short_help = true, long, global = true, value_name = "FOLDER")]
     pub bitlocker_keys: Option<PathBuf>,
 }
 
@@ -97,7 +103,7 @@ pub enum ViaArg {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Find the stores on all attached volumes, or in the sources given
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat detect
   lifeboat detect disk.img
@@ -106,7 +112,7 @@ Examples:
   lifeboat --via host detect D:          through the file API, not the disk")]
     Detect(Detect),
     /// Check the stores in a source or a copy, or a rescue set
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat verify disk.img
   lifeboat verify disk.img --level full
@@ -115,7 +121,7 @@ Examples:
   lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
     Verify(Verify),
     /// Before the wipe: record what a store has, in one file beside it
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat seal C:              hash every file of the stores on C:
   lifeboat seal C: D:           a store with parts on two drives
@@ -128,7 +134,7 @@ the running Windows or in WinPE before the wipe. Sealing again replaces it.
 verify, offload and restore then list every change since.")]
     Seal(Seal),
     /// Save stores as rescue sets on a share or a disk
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat offload --to E:\\rescue
   lifeboat offload disk.img --to smb://tech@server/rescue
@@ -140,7 +146,7 @@ The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Lifeboat never writes to the source.")]
     Offload(Offload),
     /// List the files of a rescue set or a store
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat list disk.img                  the store there
   lifeboat list E:\\copy\\USMT\\USMT.MIG
@@ -149,7 +155,7 @@ Examples:
   lifeboat list smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d --json")]
     List(List),
     /// Make a set's report again: one HTML page
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat report E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
   lifeboat report SET --to D:\\for-the-director.html
@@ -158,7 +164,7 @@ Every set that is not encrypted already has this page, report.html. It lists
 users and files: keep it as safe as the set.")]
     Report(Report),
     /// Extract single files or folders from a rescue set or a store
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat extract disk.img C:\\Users\\alice\\Documents --to out
   lifeboat extract USMT.MIG *.docx --to out
@@ -168,7 +174,7 @@ Examples:
   lifeboat extract SET --of-user alice --to out   to out/C/Users/alice")]
     Extract(Extract),
     /// Restore a rescue set, so that loadstate can use the store
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat restore SET --in-place                 each part to where it was
   lifeboat restore SET --in-place --to D=E:\\      but the D: part to E:
@@ -180,7 +186,7 @@ Until a store is complete and read back, its name ends in .lifeboat-partial.
 After an interruption, run the same command to resume.")]
     Restore(Restore),
     /// Show, write or run the loadstate command for a set or a store
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat loadstate SET                 show the command
   lifeboat loadstate C:\\ --run          run it, as administrator in Windows
@@ -192,7 +198,7 @@ loadstate.exe is not part of Windows. Lifeboat looks for it beside itself
 6 if it was stopped, and 1 otherwise.")]
     Loadstate(Loadstate),
     /// Guide you through a rescue; lifeboat alone on a terminal does the same
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat guide
   lifeboat guide disk.img
@@ -217,11 +223,11 @@ pub struct Detect {
 pub struct Search {
     /// Search each disk completely for volumes from before it was repartitioned
     /// (slow: every sector outside partitions is read)
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub deep: bool,
     /// The mapfile that ddrescue wrote with the image: parts that it did not read
     /// are losses, not zeros [default: the one beside the image]
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub mapfile: Option<PathBuf>,
 }
 
@@ -271,69 +277,89 @@ pub struct Seal {
 #[derive(Args, Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct Offload {
+    /// Disk image, device, volume, folder [default: all]
+    ///
     /// Disk image, device, volume or mounted folder [default: all attached]
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
     // Help text: shown without Markdown's brackets.
     #[allow(clippy::doc_markdown)]
+    /// Folder or share to save to
+    ///
     /// Folder, \\server\share\folder or smb://user@server/share/folder
     /// [default: from lifeboat.toml beside the program]
-    #[arg(long, value_name = "DEST")]
+    #[arg(long, value_name = "DEST", aliases = ["dest", "destination"])]
     pub to: Option<String>,
+    /// Only this store: id or path
+    ///
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub store: Vec<String>,
+    /// Save this folder instead of a store
+    ///
     /// Save this folder instead of a store (may be repeated): \Users\alice; \
     /// is the whole volume
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     pub path: Vec<String>,
+    /// Save this user's files instead of a store
+    ///
     /// Save the files of this user of an offline Windows instead of a store (may
     /// be repeated): a name or SID, as detect shows them
     #[arg(long, value_name = "NAME|SID", conflicts_with_all = ["store", "path"])]
     pub of_user: Vec<String>,
+    /// Save all users' files instead of a store
+    ///
     /// Save the files of all users, without the accounts of services
     #[arg(long, conflicts_with_all = ["store", "path", "of_user"])]
     pub profiles: bool,
     /// With --of-user or --profiles: also save caches and temporary files
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub everything: bool,
     /// Recover deleted files too: below deleted in the set, each with how sure it is.
     /// Without a store: the files of deleted stores
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub deleted: bool,
     #[command(flatten)]
     pub search: Search,
+    /// zstd level: 1 (fast) to 19, or auto
+    ///
     /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
     pub level: Level,
     /// Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB
     /// (of 1000)
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(hide_short_help = true, long, value_name = "SIZE", value_parser = parse_size)]
     pub split: Option<u64>,
+    /// First part of the set's name
+    ///
     /// First part of the set's name [default: the computer's name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true, long, value_name = "NAME")]
     pub name: Option<String>,
     /// Start over instead of resuming an interrupted set
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub fresh: bool,
     /// Do not read the written set back (the set records this)
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub no_read_back: bool,
     /// Encrypt the set with a passphrase (from a prompt)
     #[arg(long)]
     pub encrypt: bool,
     /// Encrypt the set to this age recipient (may be repeated): age1...
-    #[arg(long, value_name = "AGE1", conflicts_with = "passphrase_file")]
+    #[arg(hide_short_help = true, long, value_name = "AGE1", conflicts_with = "passphrase_file")]
     pub recipient: Vec<String>,
     /// File with recipients, one per line
-    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
+    #[arg(hide_short_help = true, long, value_name = "FILE", conflicts_with = "passphrase_file")]
     pub recipients_file: Vec<PathBuf>,
     /// How long to retry while DEST is away: 30s, 10m, 2h
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
+    #[arg(hide_short_help = true, long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
     pub retry_for: Duration,
     /// Begin although DEST seems too small
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub despite_space: bool,
+    /// Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the
+    /// PC restarts
+    #[arg(hide_short_help = true, long)]
+    pub allow_memory: bool,
     /// Uncompressed size of a frame, in bytes; small ones are for tests
     #[arg(long, value_name = "BYTES", hide = true, value_parser = parse_bytes)]
     pub frame_bytes: Option<u64>,
@@ -367,14 +393,20 @@ pub struct Report {
 
 #[derive(Args, Debug)]
 pub struct Extract {
+    /// Rescue set, or disk image or folder with a store
+    ///
     /// A rescue set (folder or URL); or a disk image, device or folder with a
     /// store, or a USMT.MIG
     #[arg(value_name = "SET|STORE")]
     pub set: String,
+    /// Files or folders, as list shows them [default: all]
+    ///
     /// Files or folders, as list shows them; of a store also with * and ?
     /// [default: all]
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
+    /// Only this user's files
+    ///
     /// Only this user's files, at their own paths: DIR/C/Users/NAME
     #[arg(long, value_name = "NAME", conflicts_with = "paths")]
     pub of_user: Option<String>,
@@ -387,15 +419,15 @@ pub struct Extract {
     #[command(flatten)]
     pub inside: Inside,
     /// Folder with usmtutils, to extract from a compressed store with it (Windows)
-    #[arg(long, value_name = "DIR", conflicts_with = "of_user")]
+    #[arg(hide_short_help = true, long, value_name = "DIR", conflicts_with = "of_user")]
     pub usmt: Option<PathBuf>,
     /// File with the key of an encrypted store, for usmtutils
-    #[arg(long, value_name = "FILE", requires = "usmt")]
+    #[arg(hide_short_help = true, long, value_name = "FILE", requires = "usmt")]
     pub keyfile: Option<PathBuf>,
     // Help text: shown without Markdown's brackets.
     #[allow(clippy::doc_markdown)]
     /// Its algorithm, such as AES_256 [default: usmtutils' own]
-    #[arg(long, value_name = "ALG", requires = "keyfile")]
+    #[arg(hide_short_help = true, long, value_name = "ALG", requires = "keyfile")]
     pub decrypt: Option<Algorithm>,
     #[command(flatten)]
     pub logon: Logon,
@@ -419,19 +451,27 @@ pub struct Restore {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
     pub set: String,
+    /// Restore into DIR; or C=ROOT: the C: part below ROOT
+    ///
     /// DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT
-    #[arg(long, value_name = "DIR|X=ROOT", required_unless_present_any = ["in_place", "into"])]
+    #[arg(long, value_name = "DIR|X=ROOT")]
     pub to: Vec<String>,
+    /// Restore each part onto the volume it came from
+    ///
     /// Find each part's volume, and restore the part to its original path
     #[arg(long)]
     pub in_place: bool,
     /// Only the part of this drive, such as C
-    #[arg(long, value_name = "DRIVE")]
+    #[arg(hide_short_help = true, long, value_name = "DRIVE")]
     pub part: Option<String>,
+    /// Only this user's files, with --into
+    ///
     /// Only this user's files, into the profile that --into names: no settings,
     /// and no loadstate
     #[arg(long, value_name = "NAME", requires = "into")]
     pub of_user: Option<String>,
+    /// Existing profile folder for those files
+    ///
     /// Existing profile folder for the files of --of-user: C:\Users\alice.new.
     /// Its account owns them; what is there stays
     #[arg(
@@ -441,14 +481,20 @@ pub struct Restore {
         conflicts_with_all = ["to", "in_place", "part"]
     )]
     pub into: Option<PathBuf>,
+    /// Account that gets those files: SID or NAME
+    ///
     /// The account that gets the files of --of-user [default: the one that the
     /// permissions of the folder show]
     #[arg(long = "as", value_name = "SID|NAME", requires = "into")]
     pub account: Option<String>,
+    /// Replace existing data
+    ///
     /// Replace an existing store, and keep it under another name. Into a profile:
     /// replace existing files
     #[arg(long)]
     pub replace: bool,
+    /// Restore recovered deleted files too
+    ///
     /// Restore the recovered deleted files too: to their old paths, or beside what
     /// is there. If the store is there already, only they are restored
     #[arg(long, conflicts_with_all = ["part", "replace", "into"])]
@@ -491,30 +537,30 @@ pub struct Loadstate {
     #[arg(long, value_name = "ID|PATH")]
     pub store: Option<String>,
     /// a: as Microsoft documents it; b: what may help if a fails
-    #[arg(long, value_enum, value_name = "WAY")]
+    #[arg(hide_short_help = true, long, value_enum, value_name = "WAY")]
     pub way: Option<WayArg>,
     /// Migration file of the capture [default: migdocs.xml migapp.xml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub i: Vec<String>,
     /// File with the key of an encrypted store
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub keyfile: Option<String>,
     // Help text: shown without Markdown's brackets.
     #[allow(clippy::doc_markdown)]
     /// Its algorithm, such as AES_256 [default: loadstate's own]
-    #[arg(long, value_name = "ALG", requires = "keyfile")]
+    #[arg(hide_short_help = true, long, value_name = "ALG", requires = "keyfile")]
     pub decrypt: Option<Algorithm>,
     /// Restore the old account as another: CORP\alice:NEW\anna (may be repeated)
     #[arg(long, value_name = "OLD:NEW", value_parser = parse_renamed)]
     pub mu: Vec<(String, String)>,
     /// Restore only this account: CORP\alice (may be repeated; * is a wildcard)
-    #[arg(long, value_name = "DOMAIN\\USER")]
+    #[arg(hide_short_help = true, long, value_name = "DOMAIN\\USER")]
     pub ui: Vec<String>,
     /// Do not restore this account (may be repeated; * is a wildcard)
-    #[arg(long, value_name = "DOMAIN\\USER")]
+    #[arg(hide_short_help = true, long, value_name = "DOMAIN\\USER")]
     pub ue: Vec<String>,
     /// Folder with loadstate.exe
-    #[arg(long, value_name = "DIR")]
+    #[arg(hide_short_help = true, long, value_name = "DIR")]
     pub usmt: Option<PathBuf>,
     /// Also write the command as a script to FILE, which must not exist
     #[arg(long, value_name = "FILE")]
@@ -588,15 +634,22 @@ pub struct Guide {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// zstd level, 1 (fast) to 19 (small); auto: by the destination's speed
-    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
+    #[arg(hide_short_help = true, long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
     pub level: Level,
+    /// Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the
+    /// PC restarts
+    #[arg(hide_short_help = true, long)]
+    pub allow_memory: bool,
     #[command(flatten)]
     pub logon: Logon,
 }
 
 /// How to log on to a share.
 #[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Logon to a share")]
 pub struct Logon {
+    /// User: NAME or DOMAIN\NAME
+    ///
     /// User for a \\server\share destination: NAME or DOMAIN\NAME
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
@@ -604,20 +657,24 @@ pub struct Logon {
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Log on without an account, to a share where everyone may write
-    #[arg(long, conflicts_with_all = ["user", "password_file"])]
+    #[arg(hide_short_help = true, long, conflicts_with_all = ["user", "password_file"])]
     pub anonymous: bool,
+    /// Whether the user, or `--anonymous`, is from the command line.
+    #[arg(skip)]
+    pub is_typed: bool,
     #[command(flatten)]
     pub unlock: Unlock,
 }
 
 /// What decrypts a set.
 #[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Encryption")]
 pub struct Unlock {
     /// File whose first line is the passphrase of an encrypted set
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// File with the secret key of a recipient of an encrypted set
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
     /// Recipients from the settings.
     #[arg(skip)]
@@ -654,6 +711,17 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn short_help_fits_a_screen_and_long_help_has_examples() {
+        for mut command in Cli::command().get_subcommands().cloned() {
+            let short = command.render_help().to_string();
+            assert!(short.lines().count() <= 25, "{short}");
+            assert!(short.lines().all(|line| line.len() <= 80), "{short}");
+            let long = command.render_long_help().to_string();
+            assert!(long.contains("Examples:"), "{long}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

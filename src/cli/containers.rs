@@ -22,7 +22,7 @@ use crate::set::format::manifest::{Line, Member, MemberKind};
 use crate::set::read::member_stream::MemberStream;
 use crate::set::read::reader::SetReader;
 use crate::tree::host::HostTree;
-use crate::tree::source::SourceVolume;
+
 use crate::tree::{Stream, Tree, TreeError};
 use crate::usmt::container::OpenPieces;
 use crate::usmt::layout::{USMT, USMT3};
@@ -49,7 +49,7 @@ pub(crate) struct PlainStore {
 impl PlainStore {
     /// Refuses a folder on a volume that the store is read from.
     pub(crate) fn refuse_on_source(&self, dir: &Path) -> Result<()> {
-        refuse_on_source(dir, &self.sources)
+        sources::refuse_on_source(dir, &self.sources)
     }
 }
 
@@ -105,29 +105,7 @@ impl Container {
 
     /// Refuses a folder on the volume that the container is read from.
     pub(crate) fn refuse_on_source(&self, dir: &Path) -> Result<()> {
-        refuse_on_source(dir, &self.sources)
-    }
-}
-
-fn refuse_on_source(dir: &Path, sources: &[PathBuf]) -> Result<()> {
-    let whole = |path: &Path| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        // What does not exist yet is where its parent folder is.
-        let known = path.ancestors().find_map(|above| {
-            let rest = path.strip_prefix(above).ok()?;
-            Some(above.canonicalize().ok()?.join(rest))
-        });
-        known.unwrap_or(path)
-    };
-    let dir = whole(dir);
-    match sources.iter().find(|source| dir.starts_with(whole(source))) {
-        Some(source) => Err(Failure::new(
-            Exit::Usage,
-            format!("{}: this folder is on the source, {}", dir.display(), source.display()),
-            "Lifeboat never writes to the source. Give a folder on another disk.",
-        )
-        .into()),
-        None => Ok(()),
+        sources::refuse_on_source(dir, &self.sources)
     }
 }
 
@@ -159,7 +137,7 @@ pub(crate) fn find(
     } else {
         sources::find_with(&[what.to_owned()], global, &inside.search, out)?
     };
-    of_found(what, &found, inside).map(Some)
+    sets::instead_of_nothing(&[what.to_owned()], of_found(what, &found, inside).map(Some))
 }
 
 fn is_smb(what: &str) -> bool {
@@ -234,7 +212,7 @@ fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Targe
         .into());
     };
     let is_damaged = found.is_damaged();
-    let sources = mounts(what, &found.volumes);
+    let sources = sources::mounts(what, &found.volumes);
     if store.kind != StoreKind::Compressed {
         return Ok(Target::Plain(PlainStore {
             store: store.clone(),
@@ -273,17 +251,6 @@ fn missing(lack: &Lack) -> String {
         Lack::Drive(drive) => format!("the part on drive {drive}: was not found"),
         Lack::Unknown(_) => lack.to_string(),
     }
-}
-
-/// Where the volumes of the source are mounted: those of a disk of this machine, and a mounted
-/// volume that was named. A folder on a volume may be a copy, beside which files can be written.
-fn mounts(what: &str, volumes: &[SourceVolume]) -> Vec<PathBuf> {
-    let named = Path::new(what).canonicalize().ok();
-    let is_source = |volume: &&SourceVolume| {
-        let mount = volume.mount.as_ref().and_then(|mount| mount.canonicalize().ok());
-        volume.attached || (mount.is_some() && mount == named)
-    };
-    volumes.iter().filter(is_source).filter_map(|volume| volume.mount.clone()).collect()
 }
 
 /// The compressed store in a set.

@@ -1,7 +1,12 @@
 //! Exit codes. Scripts in boot images depend on them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue};
+
+use super::args::Cli;
 use crate::destination::address::DestError;
 use crate::destination::{DestinationError, ErrorKind};
 use crate::disk::DiskError;
@@ -80,13 +85,49 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The first sentence of an error in the command line, without the usage text.
+/// Switches that are never suggested for a word that was typed wrong: each gives up a protection.
+const NEVER_SUGGESTED: [&str; 5] =
+    ["--despite-space", "--allow-memory", "--no-read-back", "--replace", "--fresh"];
+
+/// An error in the command line, in the same two lines as all others.
 pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
+    let of = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let word = of(ContextKind::InvalidSubcommand);
+    if let Some(path) = word.filter(|word| Path::new(word).exists()) {
+        return without_command(path);
+    }
     let text = error.to_string();
     let what = text.split("\n\n").next().unwrap_or_default();
     let what = what.strip_prefix("error: ").unwrap_or(what);
     let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-    Failure::new(Exit::Usage, what, "See lifeboat --help, or lifeboat COMMAND --help.")
+    let suggested = of(ContextKind::SuggestedArg).or_else(|| of(ContextKind::SuggestedSubcommand));
+    let suggested = suggested.filter(|word| !NEVER_SUGGESTED.iter().any(|no| word.starts_with(no)));
+    let meant = suggested.map(|word| format!("Did you mean {word}? ")).unwrap_or_default();
+    let help = match given_command() {
+        Some(command) => format!("lifeboat {command} --help lists what it takes."),
+        None => "lifeboat --help lists the commands.".to_owned(),
+    };
+    Failure::new(Exit::Usage, what, format!("{meant}{help}"))
+}
+
+/// The command on the command line, if there is one.
+fn given_command() -> Option<String> {
+    let all = Cli::command();
+    std::env::args().skip(1).find(|word| all.find_subcommand(word).is_some())
+}
+
+/// What was typed is what a command should work on.
+fn without_command(path: &str) -> Failure {
+    let action = if Path::new(path).join("rescue.json").is_file() {
+        format!("lifeboat verify {path} checks this rescue set; lifeboat restore --help says more.")
+    } else {
+        format!("lifeboat detect {path} shows what is in it. lifeboat --help lists the commands.")
+    };
+    Failure::new(Exit::Usage, format!("{path}: no command was given"), action)
 }
 
 /// An error as one that has advice, if it is an `E`.
@@ -119,6 +160,14 @@ impl From<Ending> for Exit {
     }
 }
 
+/// An action as a sentence. The library's may go on a line with others.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{}{}{end}", first.to_ascii_uppercase(), letters.as_str())
+}
+
 /// Turns any error into exit code, what happened and what to do.
 pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     if let Some(failure) = error.downcast_ref::<Failure>() {
@@ -127,7 +176,8 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
     let kind = error.downcast_ref::<DestinationError>().map(|error| error.kind);
     match ERRORS.iter().find_map(|of| of(error)) {
         Some(error) => {
-            let failure = Failure::new(error.ending().into(), error.to_string(), error.advice());
+            let action = sentence(&error.advice());
+            let failure = Failure::new(error.ending().into(), error.to_string(), action);
             Failure { kind, ..failure }
         }
         None => Failure::new(Exit::Failed, format!("{error:#}"), ""),

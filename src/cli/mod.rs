@@ -16,6 +16,7 @@ mod tui;
 mod users;
 mod volume_keys;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -34,15 +35,14 @@ pub fn main() -> ExitCode {
     crate::disk::be_quiet();
     // The command line is not parsed yet, and may be wrong.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
-    let mut cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse_from(asks_for_help(std::env::args_os().collect())) {
         Ok(cli) => cli,
-        Err(error) if json && error.use_stderr() => {
+        Err(error) if error.use_stderr() => {
             return output::fail_early(json, "", &exit::of_command_line(&error));
         }
         Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             let _ = error.print();
-            return exit.into();
+            return Exit::Done.into();
         }
     };
     cli.command = cli.command.take().or_else(guide_who_can_see);
@@ -71,10 +71,26 @@ pub fn main() -> ExitCode {
         let failure = Failure::new(Exit::Usage, "no command was given", "Run: lifeboat --help");
         return output::fail_early(json, name, &failure);
     };
+    out.begin_log(std::env::args_os().skip(1));
     let exit = run(command, &cli.global, out);
     out.clear();
     out.summary(command.name(), exit);
     exit.into()
+}
+
+/// The other ways to ask for help: `lifeboat help`, `lifeboat help COMMAND`, and `/?` of Windows.
+fn asks_for_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.truncate(2);
+        words.push("--help".into());
+    }
+    for word in words.iter_mut().skip(1).take_while(|word| *word != "--") {
+        if *word == "/?" || *word == "-?" {
+            *word = "--help".into();
+        }
+    }
+    words
 }
 
 /// On a terminal, `lifeboat` alone is the guided rescue.

@@ -9,12 +9,13 @@ use anyhow::Result;
 use super::args::Logon;
 use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::{keys, password};
+use super::{keys, password, sources};
 use crate::destination::address::{Dest, SmbPlace};
 use crate::destination::open::{Login, Options, open};
 use crate::destination::{Destination, DestinationError, ErrorKind, Missing};
 use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;
+use crate::model::units;
 use crate::set::read::reader::SetReader;
 
 /// Opens the destination of `offload --to`. Retries temporary errors for
@@ -44,7 +45,7 @@ pub(crate) fn open_dest_with(
     let tell = |_: &Login| Ok(password.clone().map(Secret::new));
     let monitor: Arc<dyn Monitor> = Arc::new(out);
     let options = Options { missing: Missing::Make, retry_for };
-    Ok(open(&with_user(text.parse()?, logon), &tell, options, &monitor)?)
+    Ok(open(&with_user(text.parse()?, logon)?, &tell, options, &monitor)?)
 }
 
 /// Opens the rescue set at `text`.
@@ -67,8 +68,69 @@ pub(crate) fn find_set(
             "Give the set's own folder, which contains rescue.json.",
         )
     })?;
+    if let Dest::Folder(above) = &above {
+        refuse_other(text, &above.join(&name))?;
+    }
     let options = Options { missing: Missing::Fail, ..Options::default() };
     Ok((open_target(above, logon, options, out)?, name))
+}
+
+/// Refuses to restore or extract into a set's own folder: its files would be mixed with the set's.
+pub(crate) fn refuse_in_set(set: &str, to: &Path) -> Result<()> {
+    let set = Path::new(set);
+    if !set.is_dir() {
+        return Ok(());
+    }
+    let sets: [PathBuf; 1] = [set.to_owned()];
+    sources::refuse_on_source(to, &sets).map_err(|_| {
+        let what = format!("{}: this is the folder of the rescue set itself", to.display());
+        Failure::new(Exit::Usage, what, "Give a folder outside the set.").into()
+    })
+}
+
+/// Says what a path is that is no set's folder. What cannot be looked at is left to the
+/// destination, whose errors say more.
+fn refuse_other(text: &str, path: &Path) -> Result<()> {
+    let (what, action) = match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            ("not found".to_owned(), "Check the path of the rescue set.".to_owned())
+        }
+        Ok(meta) if !meta.is_dir() => (
+            "this is a file, not the folder of a rescue set".to_owned(),
+            "A store in a disk image is saved first: lifeboat offload IMAGE --to DEST.".to_owned(),
+        ),
+        Ok(_) => return refuse_folder_of_sets(text),
+        Err(_) => return Ok(()),
+    };
+    Err(Failure::new(Exit::Failed, format!("{text}: {what}"), action).into())
+}
+
+/// Where nothing was found, says so if a folder has sets in it.
+pub(crate) fn instead_of_nothing<T>(names: &[String], found: Result<T>) -> Result<T> {
+    if let Err(error) = &found
+        && error.downcast_ref::<Failure>().is_some_and(|f| f.exit == Exit::NothingFound)
+    {
+        names.iter().try_for_each(|name| refuse_folder_of_sets(name))?;
+    }
+    found
+}
+
+/// Refuses a folder that has sets in it where one of them is wanted.
+fn refuse_folder_of_sets(text: &str) -> Result<()> {
+    let path = Path::new(text);
+    if path.join(RESCUE).exists() {
+        return Ok(());
+    }
+    let below = path.read_dir().into_iter().flatten().flatten();
+    let mut sets = below.map(|entry| entry.path()).filter(|path| path.join(RESCUE).is_file());
+    let Some(first) = sets.next() else { return Ok(()) };
+    let count = units::count(1 + sets.count() as u64, "rescue set", "rescue sets");
+    Err(Failure::new(
+        Exit::Usage,
+        format!("{text}: this folder has {count}, but is none itself"),
+        format!("Give the folder of one set, such as {}.", first.display()),
+    )
+    .into())
 }
 
 /// The parent folder, and the last name.
@@ -102,7 +164,7 @@ fn open_target(
     options: Options,
     out: Out,
 ) -> Result<Arc<dyn Destination>> {
-    let dest = with_user(dest, logon);
+    let dest = with_user(dest, logon)?;
     let given = password::given(logon.password_file.as_deref())?;
     let ask = |login: &Login| -> Result<Option<Secret>, DestinationError> {
         if let Some(password) = &given {
@@ -128,25 +190,50 @@ fn open_target(
 
 /// Applies `--anonymous`, and `--user` to destinations without a user in the
 /// address.
-fn with_user(dest: Dest, logon: &Logon) -> Dest {
+///
+/// # Errors
+/// A user for a folder, which would not be used.
+fn with_user(dest: Dest, logon: &Logon) -> Result<Dest> {
     if logon.user.is_none() && !logon.anonymous {
-        return dest;
+        return Ok(dest);
     }
     let place = match dest {
         Dest::Smb(place) => place,
         Dest::Folder(path) => match unc_place(&path) {
             Some(place) => place,
-            None => return Dest::Folder(path),
+            // The environment's user is for shares, whatever this is.
+            None if !logon.is_typed => return Ok(Dest::Folder(path)),
+            None => return Err(user_of_a_folder(&path).into()),
         },
     };
     let Some(user) = logon.user.as_ref().filter(|_| !logon.anonymous) else {
-        return Dest::Smb(SmbPlace { anonymous: true, ..place });
+        return Ok(Dest::Smb(SmbPlace { anonymous: true, ..place }));
     };
     let (domain, user) = match user.split_once(['\\', ';']) {
         Some((domain, user)) => (Some(domain.to_owned()), user.to_owned()),
         None => (None, user.clone()),
     };
-    Dest::Smb(SmbPlace { domain, user: Some(user), ..place })
+    Ok(Dest::Smb(SmbPlace { domain, user: Some(user), ..place }))
+}
+
+/// `server/share` may be a share that was typed without its first part.
+fn user_of_a_folder(path: &Path) -> Failure {
+    let shown = path.display();
+    let what = format!("{shown}: this is a folder, but a user was given to log on to a share");
+    let text = shown.to_string().replace('\\', "/");
+    let share = match text.trim_matches('/').split_once('/') {
+        Some(_) if path.is_relative() && !path.exists() => text,
+        _ => "server/share".to_owned(),
+    };
+    let action = if cfg!(windows) {
+        format!(
+            r"For a share, write \\{}. For a folder, leave the user out.",
+            share.replace('/', r"\")
+        )
+    } else {
+        format!("For a share, write smb://{share}. For a folder, leave the user out.")
+    };
+    Failure::new(Exit::Usage, what, action)
 }
 
 /// Parses `\\server\share\dir`.

@@ -129,6 +129,7 @@ impl Settings {
                 args.to = args.to.take().or(to);
                 let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
                 args.name = args.name.take().or(name);
+                args.allow_memory |= variable("LIFEBOAT_ALLOW_MEMORY").is_some();
                 let to = args.to.clone().unwrap_or_default();
                 self.fill_logon(&mut args.logon, &[&to]);
                 let is_named = !args.recipient.is_empty() || !args.recipients_file.is_empty();
@@ -154,6 +155,7 @@ impl Settings {
                 let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
                 args.name = args.name.take().or(name);
                 let to = args.to.clone().unwrap_or_default();
+                args.allow_memory |= variable("LIFEBOAT_ALLOW_MEMORY").is_some();
                 let own = args.logon.unlock.passphrase_file.is_some();
                 self.fill_logon(&mut args.logon, &[&to]);
                 self.fill_recipients(&mut args.logon.unlock, own);
@@ -198,6 +200,7 @@ impl Settings {
             let is_set = variable(super::keys::VARIABLE).is_some();
             logon.unlock.passphrase_file = file.or_else(|| own().filter(|_| !is_set));
         }
+        logon.is_typed = logon.user.is_some() || logon.anonymous;
         let is_ours = !places.is_empty() && places.iter().all(|place| self.is_below_to(place));
         if logon.anonymous {
             return;

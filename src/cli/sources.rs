@@ -1,6 +1,6 @@
 //! Opens the sources, and finds the stores in them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
@@ -115,6 +115,15 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
         let attached;
         (attached, errors) = Source::attached(&options, out);
         opened.extend(attached);
+    }
+    if let Some(set) = sources.iter().find(|s| Path::new(s).join("rescue.json").is_file()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{set}: this is a rescue set, not a source"),
+            "lifeboat verify SET checks it, lifeboat list SET shows its files, and lifeboat \
+             restore SET restores it.",
+        )
+        .into());
     }
     for spec in sources {
         opened.push(Source::open_with(spec, &options, out)?);
@@ -342,6 +351,61 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
         .into());
     }
     Ok(stores.into_iter().filter(|s| wanted.iter().any(|w| fits(s, w))).collect())
+}
+
+/// Refuses a folder that is in one of the sources, unless another volume is mounted there.
+pub(crate) fn refuse_on_source(dir: &Path, sources: &[PathBuf]) -> Result<()> {
+    let whole = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // What does not exist yet is where its parent folder is.
+        let known = path.ancestors().find_map(|above| {
+            let rest = path.strip_prefix(above).ok()?;
+            Some(above.canonicalize().ok()?.join(rest))
+        });
+        known.unwrap_or(path)
+    };
+    let dir = whole(dir);
+    let is_in = |source: &&PathBuf| {
+        let source = whole(source);
+        dir.starts_with(&source) && is_one_volume(&dir, &source)
+    };
+    match sources.iter().find(is_in) {
+        Some(source) => Err(Failure::new(
+            Exit::Usage,
+            format!("{}: this folder is on the source, {}", dir.display(), source.display()),
+            "Lifeboat never writes to the source. Give a folder on another disk.",
+        )
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a folder, which need not exist yet, is on the volume of the folder above it. A volume
+/// that Windows has mounted in a folder counts as that of the folder.
+fn is_one_volume(dir: &Path, source: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let there = dir.ancestors().find_map(|above| above.metadata().ok());
+        let pair = there.zip(source.metadata().ok());
+        pair.is_none_or(|(there, source)| there.dev() == source.dev())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (dir, source);
+        true
+    }
+}
+
+/// Where the volumes of the source are mounted: those of a disk of this machine, and a mounted
+/// volume that was named. A folder on a volume may be a copy, beside which files can be written.
+pub(crate) fn mounts(what: &str, volumes: &[SourceVolume]) -> Vec<PathBuf> {
+    let named = Path::new(what).canonicalize().ok();
+    let is_source = |volume: &&SourceVolume| {
+        let mount = volume.mount.as_ref().and_then(|mount| mount.canonicalize().ok());
+        volume.attached || (mount.is_some() && mount == named)
+    };
+    volumes.iter().filter(is_source).filter_map(|volume| volume.mount.clone()).collect()
 }
 
 /// The error when nothing was found. If a volume could not be read, that is no

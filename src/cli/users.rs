@@ -96,8 +96,13 @@ fn show_user(one: &Installation, profile: &Profile, contents: &Contents, out: Ou
     if let Some(newest) = newest {
         out.field("", &format!("newest file: {newest}"));
     }
-    if profile.place.is_none() {
-        out.field("", "THE FOLDER IS GONE");
+    if let Some(to) = &profile.leads_to {
+        out.field("", &format!("leads to {to}"));
+    }
+    if profile.place.is_none() && profile.leads_to.is_some() {
+        out.field("", "NOT FOUND: that is on no disk here");
+    } else if profile.place.is_none() {
+        out.field("", "THE FOLDER IS GONE: offload --profiles --deleted may recover files");
     } else if !profile.has_registry && profile.kind == ProfileKind::Person {
         out.field("", "no NTUSER.DAT: partly wiped, or not a profile");
     }
@@ -150,7 +155,10 @@ pub(crate) fn choose(
         if users.is_empty() {
             continue;
         }
-        let mut lacks: Vec<String> = users.iter().flat_map(|user| lacks(user)).collect();
+        let mut lacks: Vec<String> = users
+            .iter()
+            .flat_map(|user| lacks(user, &Contents::of(user, &volumes, &out)))
+            .collect();
         if args.profiles {
             lacks.extend(unlisted(one, &found.closed));
         }
@@ -185,18 +193,28 @@ fn is_called(profile: &Profile, name: &str) -> bool {
 }
 
 /// What a user had, by the registry, and what is not on the volumes that were searched.
-pub(crate) fn lacks(user: &Profile) -> Vec<String> {
+pub(crate) fn lacks(user: &Profile, contents: &Contents) -> Vec<String> {
     let mut lacks = Vec::new();
-    if user.place.is_none() {
-        lacks.push(format!("the folder of {} ({}) is gone", user.name, user.path));
+    match &user.leads_to {
+        Some(to) if user.place.is_none() => {
+            let text = format!("leads to {to}, which is on no disk here");
+            lacks.push(format!("the folder of {} ({}) {text}", user.name, user.path));
+        }
+        None if user.place.is_none() => {
+            lacks.push(format!("the folder of {} ({}) is gone", user.name, user.path));
+        }
+        _ => {}
     }
     if user.is_registry_damaged {
         let text = "cannot be read: folders that are kept elsewhere are not known";
         lacks.push(format!("NTUSER.DAT of {} {text}", user.name));
     }
-    for name in &user.junctions {
-        let text = "leads to another place, and what is there is not in the set";
-        lacks.push(format!("{}\\{name} {text}", user.path));
+    for name in &user.unknown_folders {
+        let text = "does not say where";
+        lacks.push(format!("NTUSER.DAT of {} {text} {name} is", user.name));
+    }
+    for (path, target) in &contents.links {
+        lacks.push(format!("{path} leads to {target}, and what is there is not in the set"));
     }
     let elsewhere = user.redirected.iter();
     for folder in elsewhere.filter(|f| f.place.is_none() && !f.path.starts_with(r"\\")) {
@@ -225,6 +243,11 @@ fn advice(installations: &[Installation], found: &Found) -> (Exit, String) {
         let action = "A volume is damaged (see above): the user may be in the damaged part.";
         return (Exit::Losses, action.to_owned());
     }
+    let unlisted =
+        installations.iter().find_map(|one| one.unlisted.filter(|_| one.windows.is_some()));
+    if let Some(why) = unlisted {
+        return (Exit::Losses, format!("{why}, so there may be more users. Look before you wipe."));
+    }
     let mut names: Vec<&str> = installations
         .iter()
         .flat_map(|one| &one.profiles)
@@ -234,7 +257,9 @@ fn advice(installations: &[Installation], found: &Found) -> (Exit, String) {
     names.sort_unstable();
     names.dedup();
     let action = match names.as_slice() {
-        [] => "Check that the right disk is attached; lifeboat detect lists all users.".to_owned(),
+        [] => "Check that the right disk is attached. offload --path \\Users --deleted looks for \
+               deleted ones."
+            .to_owned(),
         names => format!("Users on these disks: {}.", names.join(", ")),
     };
     (Exit::NothingFound, action)

@@ -44,6 +44,9 @@ pub enum DestError {
     /// A UNC path on a system other than Windows; holds the URL to write.
     #[error("a path like \\\\server\\share works on Windows only")]
     UncOnLinux(String),
+    /// `E:\rescue` on a system other than Windows.
+    #[error("{0}: drive letters work on Windows only")]
+    DriveOnLinux(String),
     /// `http://` and the like.
     #[error("{0}:// is not a destination")]
     Scheme(String),
@@ -94,6 +97,9 @@ impl FromStr for Dest {
         }
         if !cfg!(windows) && (text.starts_with(r"\\") || text.starts_with("//")) {
             return Err(DestError::UncOnLinux(url_for_unc(text)));
+        }
+        if !cfg!(windows) && is_on_drive(text) {
+            return Err(DestError::DriveOnLinux(text.to_owned()));
         }
         Ok(Self::Folder(PathBuf::from(text)))
     }
@@ -166,6 +172,14 @@ impl fmt::Display for SmbPlace {
         }
         Ok(())
     }
+}
+
+/// `E:`, `E:\rescue` or `E:/rescue`. (A folder of such a name is `./E:`.)
+fn is_on_drive(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
+        && letters.next() == Some(':')
+        && letters.next().is_none_or(|next| matches!(next, '/' | '\\'))
 }
 
 /// `smb` and the rest of `smb://rest`. A single letter is a drive, not a scheme.
@@ -308,6 +322,9 @@ impl Advice for DestError {
                 "write a folder or smb://user@server/share/folder".into()
             }
             Self::UncOnLinux(url) => format!("write {url}"),
+            Self::DriveOnLinux(_) => {
+                "mount the disk, and write its folder, such as /mnt/usb/rescue".into()
+            }
             Self::PasswordInUrl => {
                 "leave it out: Lifeboat asks for it, or reads it from --password-file or \
                  LIFEBOAT_PASSWORD; change the password if others may have seen it"
@@ -414,6 +431,17 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(windows))]
+    fn a_drive_letter_is_no_folder_here() {
+        for text in ["E:", r"E:\rescue", "e:/rescue"] {
+            assert_eq!(refused(text), DestError::DriveOnLinux(text.to_owned()));
+        }
+        for text in ["./E:", "E:rescue", "rescue/E:", "EE:/x"] {
+            assert_eq!(text.parse(), Ok(Dest::Folder(text.into())), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_wrong_is_said() {
         assert_eq!(refused(""), DestError::Empty);
         assert_eq!(refused("smb://"), DestError::NoServer);
@@ -453,7 +481,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_a_folder() {
-        for text in ["/mnt/usb", "rescue", "./x y", "a:b", r"C:\x"] {
+        for text in ["/mnt/usb", "rescue", "./x y", "a:b"] {
             assert_eq!(text.parse(), Ok(Dest::Folder(text.into())), "{text}");
         }
     }

@@ -238,6 +238,10 @@ impl Destination for DirectoryDestination {
     fn max_file_size(&self) -> u64 {
         self.max_file_size
     }
+
+    fn is_in_memory(&self) -> bool {
+        host::is_in_memory(&self.root)
+    }
 }
 
 /// How a file is opened.

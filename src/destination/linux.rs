@@ -9,6 +9,7 @@ use rustix::fs::{Advice, CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::Space;
+use crate::tree::host::linux::upper_of_overlay;
 
 /// The separator between names in a path that is shown.
 pub(super) const SEPARATOR: char = '/';
@@ -16,6 +17,11 @@ pub(super) const SEPARATOR: char = '/';
 /// `statfs`'s `f_type` for FAT12, FAT16 and FAT32 (`MSDOS_SUPER_MAGIC`,
 /// linux/magic.h). exFAT has a different number.
 const MSDOS_SUPER_MAGIC: u64 = 0x4D44;
+
+/// `tmpfs` (linux/magic.h, as the following).
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+const RAMFS_MAGIC: u64 = 0x8584_58F6;
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794C_7630;
 
 /// The path to use for `path`: unchanged.
 pub(super) fn usable(path: &Path) -> io::Result<PathBuf> {
@@ -81,6 +87,21 @@ pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     Ok(limit_of(rustix::fs::statfs(folder)?.f_type))
 }
 
+/// Whether a folder is in memory: on `tmpfs` or `ramfs`, or on an `overlayfs` whose changes go
+/// there, as those of a live system do. What cannot be told is not.
+pub(super) fn is_in_memory(folder: &Path) -> bool {
+    let kind =
+        |path: &Path| rustix::fs::statfs(path).ok().and_then(|s| u64::try_from(s.f_type).ok());
+    let is_memory = |kind: Option<u64>| matches!(kind, Some(TMPFS_MAGIC | RAMFS_MAGIC));
+    match kind(folder) {
+        Some(OVERLAYFS_SUPER_MAGIC) => {
+            let upper = upper_of_overlay(folder);
+            upper.is_some_and(|upper| is_memory(kind(&upper)))
+        }
+        kind => is_memory(kind),
+    }
+}
+
 /// FAT keeps a file's size in 32 bits (MS-FATGEN, `DIR_FileSize`).
 fn limit_of(file_system: rustix::fs::FsWord) -> u64 {
     if u64::try_from(file_system) == Ok(MSDOS_SUPER_MAGIC) { u64::from(u32::MAX) } else { u64::MAX }
@@ -89,6 +110,13 @@ fn limit_of(file_system: rustix::fs::FsWord) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_told_from_disks() {
+        assert!(is_in_memory(Path::new("/dev/shm")));
+        assert!(!is_in_memory(Path::new("/proc")));
+        assert!(!is_in_memory(Path::new("/no such folder")));
+    }
 
     #[test]
     fn fat_holds_less_than_four_gigabytes() {

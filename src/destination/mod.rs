@@ -226,6 +226,12 @@ pub trait Destination: Send + Sync {
         u64::MAX
     }
 
+    /// Whether what is written there is only in the memory of this PC, and lost when it restarts:
+    /// the `X:` of WinPE, `tmpfs`, the changes to a live system.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// The same destination without retries, for calls that are not worth waiting
     /// for; `None` if it does not retry anyway.
     fn without_retry(&self) -> Option<&dyn Destination> {

@@ -48,6 +48,8 @@ pub struct Preflight {
     /// Seconds by which the destination's clock is ahead of ours (behind, if
     /// negative); 0 if they agree, `None` if unknown.
     pub clock_ahead: Option<i64>,
+    /// What is written there is lost when this PC restarts.
+    pub in_memory: bool,
     /// Those of [`OPTIONAL`] that the destination refuses: sets are saved without
     /// them.
     pub refused: Vec<&'static str>,
@@ -71,7 +73,8 @@ pub fn preflight(
     let (write_speed, clock_ahead, refused) = tried?;
     removed?;
     let max_file_size = target.max_file_size();
-    Ok(Preflight { space, max_file_size, write_speed, clock_ahead, refused })
+    let in_memory = target.is_in_memory();
+    Ok(Preflight { space, max_file_size, write_speed, clock_ahead, in_memory, refused })
 }
 
 /// Why the destination does not accept a small file of this name; `None` if it
@@ -267,12 +270,13 @@ fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
-fn no_room(target: &dyn Destination, needed: u64, space: Space) -> DestinationError {
+/// The error for a destination that is too small.
+pub(crate) fn no_room(target: &dyn Destination, needed: u64, space: Space) -> DestinationError {
     DestinationError {
         kind: ErrorKind::Full,
         path: target.display(""),
         what: format!(
-            "at least {} are needed, but only {} are free",
+            "about {} are needed, but only {} are free",
             units::bytes(needed),
             units::bytes(space.free)
         ),
@@ -325,7 +329,7 @@ mod tests {
         let target = DirectoryDestination::open(temp.path(), Missing::Fail).unwrap();
         let error = preflight(&target, Some(u64::MAX)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Full);
-        assert!(error.what.starts_with("at least 16384.0 PiB are needed"), "{error}");
+        assert!(error.what.starts_with("about 16384.0 PiB are needed"), "{error}");
     }
 
     #[test]

@@ -125,6 +125,10 @@ impl Destination for RetryDestination {
         self.inner.max_file_size()
     }
 
+    fn is_in_memory(&self) -> bool {
+        self.inner.is_in_memory()
+    }
+
     fn without_retry(&self) -> Option<&dyn Destination> {
         Some(&*self.inner)
     }

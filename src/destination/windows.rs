@@ -12,11 +12,15 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf, Prefix};
 
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_NO_BUFFERING, GetDiskFreeSpaceExW, GetVolumeInformationW, GetVolumePathNameW,
-    MOVEFILE_WRITE_THROUGH, MoveFileExW,
+    FILE_FLAG_NO_BUFFERING, GetDiskFreeSpaceExW, GetDriveTypeW, GetVolumeInformationW,
+    GetVolumePathNameW, MOVEFILE_WRITE_THROUGH, MoveFileExW,
 };
 
 use super::Space;
+use crate::disk::is_windows_pe;
+
+/// `GetDriveTypeW`: the drive is a RAM disk (winbase.h).
+const DRIVE_RAMDISK: u32 = 6;
 
 /// The separator between names in a path that is shown.
 pub(super) const SEPARATOR: char = '\\';
@@ -127,6 +131,24 @@ pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     })?;
     let end = name.iter().position(|unit| *unit == 0).unwrap_or(name.len());
     Ok(limit_of(&String::from_utf16_lossy(&name[..end])))
+}
+
+/// Whether a folder is in memory: on a RAM disk, or on the drive of a running WinPE, whose changes
+/// are in memory however it was started (Microsoft, "Windows PE: scratch space"). The drive of WinPE
+/// need not say that it is a RAM disk.
+pub(super) fn is_in_memory(folder: &Path) -> bool {
+    let Some(Component::Prefix(prefix)) = folder.components().next() else { return false };
+    let (Prefix::Disk(letter) | Prefix::VerbatimDisk(letter)) = prefix.kind() else { return false };
+    let letter = char::from(letter);
+    let root = wide(Path::new(&format!(r"{letter}:\")));
+    // SAFETY: `root` is NUL-terminated and outlives the call.
+    if unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_RAMDISK {
+        return true;
+    }
+    let system = std::env::var("SystemDrive").unwrap_or_default();
+    let is_system = system.chars().next().is_some_and(|own| own.eq_ignore_ascii_case(&letter));
+    let root = std::env::var_os("SystemRoot").unwrap_or_default();
+    is_system && is_windows_pe(Path::new(&root))
 }
 
 /// FAT keeps a file's size in 32 bits (MS-FATGEN, `DIR_FileSize`).

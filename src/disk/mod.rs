@@ -31,6 +31,12 @@ pub(crate) use windows::be_quiet;
 mod windows_disks;
 mod windows_names;
 
+/// Whether the Windows whose folder (`%SystemRoot%`) this is, is WinPE: only that has this set-up
+/// tool.
+pub(crate) fn is_windows_pe(system_root: &std::path::Path) -> bool {
+    system_root.join("System32").join("wpeutil.exe").is_file()
+}
+
 pub use cache::Cached;
 pub use device::Device;
 pub use error::DiskError;

@@ -13,6 +13,7 @@ pub mod metadata;
 pub mod monitor;
 pub mod name;
 pub mod recovered;
+pub mod reparse;
 pub mod secret;
 pub mod sid;
 pub(crate) mod text;

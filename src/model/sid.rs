@@ -46,6 +46,11 @@ impl Sid {
         words.map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
     }
 
+    /// Whether it is SYSTEM, LOCAL SERVICE or NETWORK SERVICE.
+    pub fn is_of_system(&self) -> bool {
+        self.authority() == 5 && matches!(self.subauthorities().next(), Some(18..=20))
+    }
+
     /// The kind of account, by the ranges that Windows gives SIDs from ("Security
     /// identifiers", Microsoft; S-1-12-1 is Entra ID's).
     pub fn account(&self) -> AccountKind {

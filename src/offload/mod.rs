@@ -90,6 +90,7 @@ impl OffloadRequest {
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &store.display());
+        let mut not_searched = Vec::new();
         let all: Result<Vec<PlanPart>, _> = store.parts.iter().map(parts::of_store).collect();
         let mut all = all?;
         if self.deleted {
@@ -98,7 +99,9 @@ impl OffloadRequest {
                 .iter()
                 .map(|part| (part.drive.name(), part.tree.clone(), of_part(part)))
                 .collect();
-            all.extend(parts::of_deleted(&folders, monitor)?);
+            let (part, not) = parts::of_deleted(&folders, monitor)?;
+            all.extend(part);
+            not_searched = not;
         }
         let mut guard = Guard::of(store, monitor);
         let observer = guard.as_mut().map(|guard| guard.observer(monitor));
@@ -107,8 +110,10 @@ impl OffloadRequest {
         if monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
         }
+        let lacks: Vec<String> =
+            store.lacks(check.closed).iter().map(ToString::to_string).collect();
         let found = Shortfalls {
-            lacks: store.lacks(check.closed).iter().map(ToString::to_string).collect(),
+            lacks: lacks.into_iter().chain(not_searched).collect(),
             damage: damage(&report.findings),
             closed: check.closed.to_vec(),
         };
@@ -132,7 +137,7 @@ impl OffloadRequest {
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &set.display);
         let kind = (What::Folder, "folder");
-        let found =
+        let mut found =
             Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
         let mut all = set.parts;
         if self.deleted {
@@ -140,7 +145,9 @@ impl OffloadRequest {
             let there =
                 there.map(|part| (part.drive.clone(), part.tree.clone(), part.path.clone()));
             let folders: Vec<_> = there.chain(set.gone).collect();
-            all.extend(parts::of_deleted(&folders, monitor)?);
+            let (part, not_searched) = parts::of_deleted(&folders, monitor)?;
+            all.extend(part);
+            found.lacks.extend(not_searched);
         }
         self.save(all, kind, found, machine, None, destination, monitor)
     }

@@ -9,6 +9,7 @@ use crate::model::descriptor;
 use crate::model::metadata::{NodeKind, attributes};
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
+use crate::model::reparse::link_target;
 use crate::model::sid::{AccountKind, Sid};
 use crate::tree::{Entry, Tree, exact_path};
 use crate::usmt::hive::{self, Hive, NoHive};
@@ -27,11 +28,13 @@ const NOT_USERS: [&str; 7] = [
     "defaultuser1",
     "defaultuser100000",
 ];
-const HIDDEN_SYSTEM: u32 = attributes::HIDDEN | attributes::SYSTEM;
+pub(super) const HIDDEN_SYSTEM: u32 = attributes::HIDDEN | attributes::SYSTEM;
 const PUBLIC: &str = "Public";
 const REGISTRY: &str = "NTUSER.DAT";
 /// A root that has more folders is no Windows volume's; each costs a look.
 const MAX_ROOT_FOLDERS: usize = 1000;
+/// Junctions on one path that are followed.
+const MAX_LINKS: usize = 8;
 
 /// The values of `User Shell Folders` that are a user's files, and the names of these folders.
 const SHELL_FOLDERS: [(&str, &str); 13] = [
@@ -93,11 +96,15 @@ fn bases(tree: &dyn Tree) -> Vec<Base> {
     let mut bases = Vec::new();
     let entries = folders(tree, &NtPath::root());
     let windows = |entry: &Entry| is_windows(tree, entry);
-    // Mostly `Windows`; a renamed one is still one.
-    let main = entries.iter().find(|e| e.name.eq_ignore_ascii_case("Windows") && windows(e));
+    // Mostly `Windows`, also if its registry is gone; a renamed one is still one.
+    let is_called_so = |entry: &&Entry| entry.name.eq_ignore_ascii_case("Windows");
+    let main = entries.iter().find(|e| is_called_so(e) && windows(e));
+    let wiped = || entries.iter().filter(is_called_so).find(|e| has_system_folder(tree, e));
     let main = main.or_else(|| entries.iter().find(|entry| windows(entry)));
-    let windows_path = main.map(|entry| NtPath::root().join(entry.name.clone()));
     let users = users_in(tree, &NtPath::root());
+    // Without users, nothing says that it ever was one.
+    let main = main.or_else(|| wiped().filter(|_| !users.is_empty()));
+    let windows_path = main.map(|entry| NtPath::root().join(entry.name.clone()));
     if windows_path.is_some() || !users.is_empty() {
         bases.push(Base { path: NtPath::root(), windows: windows_path, users });
     }
@@ -123,6 +130,11 @@ fn folders(tree: &dyn Tree, path: &NtPath) -> Vec<Entry> {
     let entries = tree.lookup(path).and_then(|node| tree.children(node)).unwrap_or_default();
     let is_folder = |entry: &Entry| tree.node(entry.node).is_ok_and(|n| n.is_plain_directory());
     entries.into_iter().filter(is_folder).take(MAX_ROOT_FOLDERS).collect()
+}
+
+/// Whether the folder has Windows's own folder, which is the last thing that anyone deletes.
+fn has_system_folder(tree: &dyn Tree, folder: &Entry) -> bool {
+    tree.lookup_in(folder.node, &NtName::from("System32")).is_ok()
 }
 
 /// Whether the folder is a Windows: it has a registry.
@@ -215,6 +227,13 @@ fn describe(number: usize, volumes: &[StoreVolume], base: Base) -> Installation 
                 profiles.extend(search.unlisted(path, entry));
             }
         }
+        for (path, target) in search.links_in(path) {
+            if !profiles.iter().any(|profile| profile.path.eq_ignore_ascii_case(&path)) {
+                let (place, _) = search.follow(&target);
+                let profile = search.profile(path, ProfileKind::Person, None, place);
+                profiles.push(Profile { leads_to: Some(target), ..profile });
+            }
+        }
     }
     let order = |profile: &Profile| (profile.kind != ProfileKind::Person, profile.path.clone());
     profiles.sort_by_key(order);
@@ -248,10 +267,16 @@ impl Search<'_> {
                 continue;
             };
             let Some(profile) = profile else { continue };
-            // Windows keeps a key that it could not use as `SID.bak`, often with the same path.
-            let is_known = profiles.iter().any(|p| p.path.eq_ignore_ascii_case(&profile.path));
-            if !is_known {
-                profiles.push(profile);
+            // Windows keeps a key that it could not use as `SID.bak`, often with the same path. A
+            // person's files are never taken for a service's.
+            match profiles.iter_mut().find(|p| p.path.eq_ignore_ascii_case(&profile.path)) {
+                None => profiles.push(profile),
+                Some(known)
+                    if profile.kind == ProfileKind::Person && known.kind != profile.kind =>
+                {
+                    *known = profile;
+                }
+                Some(_) => {}
             }
         }
         Some((profiles, is_all))
@@ -262,18 +287,23 @@ impl Search<'_> {
         let name = key.name();
         let sid: Sid = name.strip_suffix(".bak").unwrap_or(&name).parse().map_err(|_| NoProfile)?;
         let text = hive::text(key, "ProfileImagePath").ok_or(NoProfile)?;
+        if text.split(['\\', '/']).any(|name| name == "..") {
+            return Err(NoProfile);
+        }
         // A whole drive is no user's folder.
         let path = self.expand(&text).filter(|path| path.len() > 3).ok_or(NoProfile)?;
         let kind = match sid.account() {
-            AccountKind::Person => ProfileKind::Person,
-            AccountKind::Service | AccountKind::WellKnown => ProfileKind::Service,
+            // A form of SID that no service has: nobody's files are left out for that.
+            AccountKind::Person | AccountKind::WellKnown => ProfileKind::Person,
+            // The services' own folders belong to Windows.
+            AccountKind::Service if !is_in_users(&path) => return Ok(None),
+            // Those of Windows itself have none in `Users`: the entry is damaged.
+            AccountKind::Service if sid.is_of_system() => return Err(NoProfile),
+            AccountKind::Service => ProfileKind::Service,
         };
-        // The services' own folders belong to Windows.
-        if kind == ProfileKind::Service && !is_in_users(&path) {
-            return Ok(None);
-        }
-        let place = self.locate(&path);
-        Ok(Some(self.profile(path, kind, Some((sid, SidFrom::ProfileList)), place)))
+        let (place, leads_to) = self.follow(&path);
+        let profile = self.profile(path, kind, Some((sid, SidFrom::ProfileList)), place);
+        Ok(Some(Profile { leads_to, ..profile }))
     }
 
     /// A folder that the list does not have.
@@ -317,10 +347,9 @@ impl Search<'_> {
         });
         let has_registry = registry.is_some();
         let is_registry_damaged = matches!(registry, Some(None));
-        let junctions = place.as_ref().map(|place| self.junctions(place)).unwrap_or_default();
-        let redirected = match registry.flatten() {
+        let (redirected, unknown_folders) = match registry.flatten() {
             Some(hive) => self.redirected(&hive, &path),
-            None => Vec::new(),
+            None => (Vec::new(), Vec::new()),
         };
         let (sid, sid_from) = match sid {
             Some((sid, from)) => (Some(sid), from),
@@ -336,26 +365,13 @@ impl Search<'_> {
             redirected,
             has_registry,
             is_registry_damaged,
-            junctions,
+            leads_to: None,
+            unknown_folders,
         }
     }
 
-    /// Folders of the profile that lead to another place, but for those that Windows makes for
-    /// old programs, which are hidden.
-    fn junctions(&self, place: &Place) -> Vec<String> {
-        let Some(volume) = self.volumes.get(place.volume) else { return Vec::new() };
-        let entries = volume.tree.children(place.node).unwrap_or_default();
-        let leads_away = |entry: &&Entry| {
-            volume.tree.node(entry.node).is_ok_and(|node| {
-                let is_hidden = node.attributes & HIDDEN_SYSTEM == HIDDEN_SYSTEM;
-                node.kind == NodeKind::Directory && !node.is_plain_directory() && !is_hidden
-            })
-        };
-        entries.iter().filter(leads_away).map(|entry| entry.name.to_string_lossy()).collect()
-    }
-
-    /// The user's folders that are outside the profile.
-    fn redirected(&self, hive: &Hive, profile: &str) -> Vec<Redirected> {
+    /// The user's folders that are outside the profile, and those of which it is not known.
+    fn redirected(&self, hive: &Hive, profile: &str) -> (Vec<Redirected>, Vec<&'static str>) {
         let names = [
             "Software",
             "Microsoft",
@@ -364,10 +380,15 @@ impl Search<'_> {
             "Explorer",
             "User Shell Folders",
         ];
-        let Some(key) = hive.key(&names) else { return Vec::new() };
+        let mut unknown = Vec::new();
+        let Some(key) = hive.key(&names) else { return (Vec::new(), unknown) };
         let mut found: Vec<Redirected> = Vec::new();
         for (value, name) in SHELL_FOLDERS {
+            if key.value(value).is_err() {
+                continue;
+            }
             let Some(text) = hive::text(&key, value).filter(|text| !text.trim().is_empty()) else {
+                unknown.push(name);
                 continue;
             };
             let text = user_variable(hive, &text).unwrap_or(text);
@@ -378,10 +399,10 @@ impl Search<'_> {
                 continue;
             }
             // All of a volume is not a user's folder.
-            let place = self.locate(&path).filter(|place| !place.path.names().is_empty());
+            let place = self.follow(&path).0.filter(|place| !place.path.names().is_empty());
             found.push(Redirected { name, path, place });
         }
-        found
+        (found, unknown)
     }
 
     /// A path of the registry as `C:\Users\alice`; `None` if it is not one on a drive.
@@ -389,13 +410,19 @@ impl Search<'_> {
         let own = format!("{}:", self.drive.letter.unwrap_or('C'));
         let text = replace_variable(text.trim(), "%SystemDrive%", &own);
         let text = replace_variable(&text, "%SystemRoot%", &format!("{own}\\Windows"));
+        let text = replace_variable(&text, "%windir%", &format!("{own}\\Windows"));
         let text = text.replace('/', "\\");
-        let mut path = format!("{}:", letter_of(&text)?);
-        let names = text.get(2..)?.split('\\').filter(|name| !name.is_empty());
-        for name in names {
-            if matches!(name, "." | "..") {
-                return None;
+        // The prefixes of Win32 and of the kernel for paths that are taken as they are.
+        let text = [r"\\?\", r"\??\"].iter().find_map(|p| text.strip_prefix(p)).unwrap_or(&text);
+        let mut path = format!("{}:", letter_of(text)?);
+        let mut names: Vec<&str> = Vec::new();
+        for name in text.get(2..)?.split('\\').filter(|name| !matches!(*name, "" | ".")) {
+            match name {
+                ".." => drop(names.pop()),
+                name => names.push(name),
             }
+        }
+        for name in names {
             path.push('\\');
             path.push_str(name);
         }
@@ -403,6 +430,74 @@ impl Search<'_> {
             path.push('\\');
         }
         Some(path)
+    }
+
+    /// Folders of users that are junctions, as paths in Windows, and where they lead. Those that
+    /// Windows makes (`Default User`) are hidden.
+    fn links_in(&self, users: &NtPath) -> Vec<(String, String)> {
+        let tree = self.tree();
+        let entries = tree.lookup(users).and_then(|node| tree.children(node)).unwrap_or_default();
+        let links = entries.into_iter().filter_map(|entry| {
+            let node = tree.node(entry.node).ok()?;
+            let is_made = node.attributes & HIDDEN_SYSTEM == HIDDEN_SYSTEM
+                || NOT_USERS.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
+            if is_made || node.kind != NodeKind::Directory || node.is_plain_directory() {
+                return None;
+            }
+            let below = users.join(entry.name.clone());
+            let names = below.names().get(self.base.names().len()..)?;
+            let path = names.iter().cloned().collect::<NtPath>().on_drive(&self.drive.name());
+            let target = self.target_of(tree, &entry).unwrap_or_else(|| "?".to_owned());
+            Some((path, target))
+        });
+        links.collect()
+    }
+
+    /// Where a junction or symbolic link leads, as a path in Windows.
+    fn target_of(&self, tree: &dyn Tree, entry: &Entry) -> Option<String> {
+        let facts = tree.facts(entry.node, Some(&entry.name)).ok()?;
+        let link = link_target(facts.reparse.as_deref()?)?;
+        self.expand(NtName::from_wtf8(&link.target)?.as_str()?)
+    }
+
+    /// The folder of a path in Windows, and where it leads if junctions are on the way.
+    fn follow(&self, path: &str) -> (Option<Place>, Option<String>) {
+        let mut path = path.to_owned();
+        let mut leads_to = None;
+        for _ in 0..MAX_LINKS {
+            if let Some(place) = self.locate(&path) {
+                return (Some(place), leads_to);
+            }
+            let Some(next) = self.past_link(&path) else { break };
+            leads_to = Some(next.clone());
+            path = next;
+        }
+        (None, leads_to)
+    }
+
+    /// The path behind the first junction on the way; `None` if there is none on the volume of
+    /// this Windows.
+    fn past_link(&self, path: &str) -> Option<String> {
+        if letter_of(path) != self.drive.letter {
+            return None;
+        }
+        let tree = self.tree();
+        let mut at = tree.lookup(self.base).ok()?;
+        let names: Vec<&str> = path.get(2..)?.split('\\').filter(|name| !name.is_empty()).collect();
+        for (number, name) in names.iter().enumerate() {
+            let name = NtName::from(*name);
+            at = tree.lookup_in(at, &name).ok()?;
+            let node = tree.node(at).ok()?;
+            if node.kind == NodeKind::Directory && !node.is_plain_directory() {
+                let mut next = self.target_of(tree, &Entry { name, node: at })?;
+                for name in names.get(number + 1..).unwrap_or_default() {
+                    next.push('\\');
+                    next.push_str(name);
+                }
+                return Some(next);
+            }
+        }
+        None
     }
 
     /// The folder of a path in Windows.
@@ -478,7 +573,7 @@ fn replace_variable(text: &str, variable: &str, value: &str) -> String {
 }
 
 /// Whether a Windows path is another, or below it.
-fn is_at_or_below(path: &str, above: &str) -> bool {
+pub(super) fn is_at_or_below(path: &str, above: &str) -> bool {
     let above = above.trim_end_matches('\\');
     let rest = match path.get(..above.len()) {
         Some(start) if start.eq_ignore_ascii_case(above) => &path[above.len()..],

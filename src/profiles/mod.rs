@@ -68,8 +68,10 @@ pub struct Profile {
     pub has_registry: bool,
     /// Whether that cannot be read: folders that the user keeps elsewhere are not known then.
     pub is_registry_damaged: bool,
-    /// Folders in it that lead to another place and are not followed.
-    pub junctions: Vec<String>,
+    /// Where its folder leads, if it is a junction: `place` is what is there.
+    pub leads_to: Option<String>,
+    /// The user's folders whose place its registry does not tell, although it should.
+    pub unknown_folders: Vec<&'static str>,
 }
 
 /// Whose a profile is.

@@ -16,10 +16,11 @@ pub(super) fn page(rescue: &Rescue, figures: &Figures) -> String {
     let mut sheet = Sheet::new();
     let body = [
         header(rescue, figures),
-        users::section(rescue, figures, &mut sheet),
-        saved::section(rescue, figures, &mut sheet),
+        // What to know and to do comes first; what is nice to see, after it.
         lost::section(rescue, figures),
+        users::section(rescue, figures, &mut sheet),
         restoring::section(rescue),
+        saved::section(rescue, figures, &mut sheet),
         record::section(rescue),
         footer(rescue),
     ]
@@ -134,6 +135,18 @@ fn facts(rescue: &Rescue, figures: &Figures) -> String {
             words::date(&rescue.created)
         ),
     );
+    row(
+        "Verified",
+        if rescue.options.read_back {
+            "when it was saved: read back, and the same as what was read from the source"
+        } else {
+            "NOT when it was saved: it was not read back"
+        },
+    );
+    if rescue.totals.cloud > 0 {
+        let files = count(rescue.totals.cloud, "file", "files");
+        row("Only in the cloud", &format!("{files}: nothing of them was on the disk"));
+    }
     if let Some(recovered) = rescue.totals.recovered {
         row(
             "Recovered",

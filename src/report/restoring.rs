@@ -23,6 +23,16 @@ pub(super) fn section(rescue: &Rescue) -> String {
     step("Verify the set.", &["lifeboat verify <this folder> --level full".to_owned()], "");
     match rescue.what {
         What::Store => store_steps(rescue, &mut step),
+        What::Folder if rescue.parts.iter().any(|part| part.user.is_some()) => step(
+            "Restore a user\u{2019}s files, as administrator, into the profile of a user who has \
+             logged on to the new Windows once.",
+            &[
+                "lifeboat restore <this folder> --of-user NAME --into C:\\Users\\NAME".to_owned(),
+                "lifeboat restore <this folder> --to D:\\Rescued".to_owned(),
+            ],
+            "The second command restores all of it to a separate folder. These are users\u{2019} \
+             files, not a migration store: <code>loadstate</code> cannot use them.",
+        ),
         What::Folder => step(
             "Extract the files that you need, as administrator.",
             &[

@@ -62,7 +62,11 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
     }
     for lack in rescue.lacks.iter().take(26) {
         let lack = escape(&super::html::shorten(&sentence(lack), 300));
-        say(Tone::Warn, "Saved, but the store is incomplete", format!("{lack}."));
+        let title = match rescue.what {
+            What::Store => "Saved, but the store is incomplete",
+            What::Folder => "Saved, but not everything was there",
+        };
+        say(Tone::Warn, title, format!("{lack}."));
     }
     for damage in rescue.damage.iter().take(26) {
         let damage = escape(&super::html::shorten(&sentence(damage), 300));
@@ -161,6 +165,9 @@ pub(super) fn machine(machine: &Machine) -> String {
 /// The contents of the set.
 pub(super) fn holds(rescue: &Rescue) -> &'static str {
     match (rescue.what, rescue.store_kind()) {
+        (What::Folder, _) if rescue.parts.iter().any(|part| part.user.is_some()) => {
+            "Users\u{2019} files; loadstate cannot use them"
+        }
         (What::Folder, _) => "A folder; loadstate cannot use it",
         (What::Store, Some(StoreKind::HardLink)) => "USMT migration store, hard-link",
         (What::Store, Some(StoreKind::Uncompressed)) => "USMT migration store, uncompressed",

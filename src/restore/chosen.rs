@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Bytes, Input, Ordered};
+use crate::model::name::USMT;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
 use crate::set::format::names::{DELETED, is_of_deleted};
@@ -28,16 +29,20 @@ pub struct Chosen {
 
 impl Chosen {
     /// Looks for `paths` in the set; `/` and `\` both separate names. No paths
-    /// select everything.
+    /// select everything. `C:\Users\alice` is what the set has at that place, or what its store
+    /// has from there.
     ///
     /// # Errors
     /// The manifest cannot be read.
     pub fn new<S: AsRef<str>>(set: SetReader, paths: &[S]) -> Result<Self, SetError> {
-        let paths: Vec<String> = paths
+        let mut rescue = set.rescue().clone();
+        // Which of the given ones each is about.
+        let (given, paths): (Vec<usize>, Vec<String>) = paths
             .iter()
             .map(|path| path.as_ref().replace('\\', "/").trim_matches('/').to_owned())
-            .collect();
-        let mut rescue = set.rescue().clone();
+            .enumerate()
+            .flat_map(|(at, path)| in_set(&rescue, &path).into_iter().map(move |path| (at, path)))
+            .unzip();
         if rescue.totals.recovered.is_some() {
             rescue.parts.push(part_of(DELETED, DELETED));
         }
@@ -63,13 +68,12 @@ impl Chosen {
             {
                 chosen.homeless.insert(target.clone());
             }
-            met.extend(by);
+            met.extend(by.into_iter().map(|at| given[at]));
         }
         chosen.rescue.totals = totals;
-        chosen.missing = (0..chosen.paths.len())
-            .filter(|at| !met.contains(at))
-            .map(|at| chosen.paths[at].clone())
-            .collect();
+        let missing = (0..chosen.paths.len()).filter(|at| !met.contains(&given[*at]));
+        let missing: Vec<String> = missing.map(|at| chosen.paths[at].clone()).collect();
+        chosen.missing = missing;
         Ok(chosen)
     }
 
@@ -278,6 +282,21 @@ pub(super) fn home_of<'a>(path: &'a str, user: &str) -> Option<(&'a str, String)
     let length = names.get(..at + 5)?.join("/").len();
     let own = format!("{}/{users}/{name}", drive.trim_end_matches('$').to_ascii_uppercase());
     Some((path.get(..length)?, own))
+}
+
+/// Where in a set `C:/Users/alice` may be; any other path as it is.
+fn in_set(rescue: &Rescue, path: &str) -> Vec<String> {
+    let mut letters = path.chars();
+    let drive = letters.next().filter(char::is_ascii_alphabetic);
+    let rest = letters.as_str().strip_prefix(':').filter(|r| r.is_empty() || r.starts_with('/'));
+    let (Some(drive), Some(rest)) = (drive, rest) else { return vec![path.to_owned()] };
+    let drive = drive.to_ascii_uppercase();
+    let of_store = rescue.parts.iter().filter(|_| rescue.what == What::Store).map(|part| {
+        let above: Vec<&str> =
+            [&*part.drive, &*part.path].into_iter().filter(|name| !name.is_empty()).collect();
+        format!("{}/{USMT}/File/{drive}${rest}", above.join("/"))
+    });
+    [format!("{drive}{rest}")].into_iter().chain(of_store).collect()
 }
 
 fn is_at_or_below(path: &str, above: &str) -> bool {

@@ -56,6 +56,8 @@ pub enum IntoProfileError {
         user: String,
         /// The users that it has.
         others: Vec<String>,
+        /// Whether it has files that were deleted.
+        has_deleted: bool,
     },
     /// Two accounts of the set have that name.
     #[error("{user}: two accounts of the set have this name")]
@@ -87,6 +89,11 @@ pub enum IntoProfileError {
 impl Advice for IntoProfileError {
     fn advice(&self) -> String {
         match self {
+            Self::NoUser { has_deleted: true, .. } => {
+                "The set has recovered deleted files: lifeboat restore SET --deleted --to DIR \
+                 restores them."
+                    .to_owned()
+            }
             Self::NoUser { others, .. } if others.is_empty() => {
                 "Run lifeboat list: it shows what the set has.".to_owned()
             }
@@ -136,6 +143,7 @@ impl IntoProfile {
             return Err(IntoProfileError::NoUser {
                 set: set.display(),
                 user: user.to_owned(),
+                has_deleted: set.rescue().totals.recovered.is_some(),
                 others,
             });
         }
@@ -268,13 +276,25 @@ fn is_user(own: &PartUser, wanted: &str) -> bool {
 fn moves(set: &SetReader, user: &str) -> Result<Vec<(String, String)>, SetError> {
     let rescue = set.rescue();
     let mut moves: Vec<(String, String)> = Vec::new();
+    let (mut home, mut elsewhere) = (None, Vec::new());
     for part in &rescue.parts {
         if let Some(own) = part.user.as_ref().filter(|own| is_user(own, user)) {
-            let to = match &own.folder {
-                Some(folder) => format!("{PROFILE}/{folder}"),
-                None => PROFILE.to_owned(),
-            };
-            moves.push((format!("{}/{}", part.drive, part.path), to));
+            let from = format!("{}/{}", part.drive, part.path);
+            if let Some(folder) = &own.folder {
+                moves.push((from, format!("{PROFILE}/{folder}")));
+                elsewhere.push(folder.clone());
+            } else {
+                home = Some(from.clone());
+                moves.push((from, PROFILE.to_owned()));
+            }
+        }
+    }
+    // What is left in the profile of a folder that the user keeps elsewhere is older: it stays
+    // apart. The first that fits counts.
+    if let Some(home) = home {
+        for folder in elsewhere {
+            let old = format!("{PROFILE}/{folder} (in the old profile)");
+            moves.insert(0, (format!("{home}/{folder}"), old));
         }
     }
     if !moves.is_empty() {

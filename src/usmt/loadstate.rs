@@ -117,10 +117,14 @@ impl Way {
             });
             words.push(format!("/keyfile:{file}"));
         }
-        // "LoadState syntax", Microsoft, "User options". An excluded user wins over an included
-        // one, and an included one over the rest.
+        // "LoadState syntax", Microsoft, "User options".
         words.extend(self::users("/ui:", &call.included));
         words.extend(self::users("/ue:", &call.excluded));
+        // All accounts are restored by default; /ui alone leaves none out (the examples there
+        // for one user alone have both).
+        if !call.included.is_empty() && call.excluded.is_empty() {
+            words.push(r"/ue:*\*".to_owned());
+        }
         words.extend(call.renamed.iter().map(|(old, new)| format!("/mu:{old}:{new}")));
         // /c continues after an error, /lac makes missing local accounts, /v:5
         // logs the file of each error.
@@ -334,9 +338,9 @@ mod tests {
         let call = Call {
             renamed: vec![("CORP\\alice".into(), "AzureAD\\alice@example.com".into())],
             included: vec!["CORP\\alice".into()],
-            excluded: vec!["*\\*".into()],
             ..Call::default()
         };
+        // Only this account: all others have to be excluded.
         let line = way.line(&call).unwrap();
         let users = r#"/ui:CORP\alice "/ue:*\*" /mu:CORP\alice:AzureAD\alice@example.com /c"#;
         assert!(line.contains(users), "{line}");

@@ -241,12 +241,12 @@ fn a_source_that_is_not_there_is_exit_1_in_two_lines() {
 }
 
 #[test]
-fn a_destination_that_is_a_file_is_exit_5_in_two_lines_and_leaves_it_alone() {
+fn a_destination_that_is_a_file_is_refused_in_two_lines_and_left_alone() {
     let image = Guarded::fixture("hardlink-one");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "precious").unwrap();
     let dest = file.path().to_str().unwrap();
-    let run = lifeboat(&["offload", image.arg(), "--to", dest]).expect(5);
+    let run = lifeboat(&["offload", image.arg(), "--to", dest]).expect(2);
     assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
     assert!(run.stderr.contains(dest), "{}", run.stderr);
     assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "precious");

@@ -226,12 +226,12 @@ fn a_share_that_turns_read_only_ends_it_and_it_resumes_later() {
 
 #[test]
 fn a_full_disk_says_how_much_is_missing_and_the_run_resumes_with_more() {
-    // Room for more than half: how well files pack nobody knows before.
-    let options = Options { disk_bytes: Some(44 << 20), ..Options::default() };
+    // Nearly enough: a sample can be wrong by a fifth.
+    let options = Options { disk_bytes: Some(54 << 20), ..Options::default() };
     let server = need!(server(options));
     let ended = Run::to(&server).end();
     ended.is_refused(&server, "the disk is full; about ");
-    assert!(ended.told("compressed, they may not fit"), "{ended:?}");
+    assert!(ended.told("the set may not fit"), "{ended:?}");
     let again = Run::to(&server).end();
     again.is_refused(&server, "are needed, but only ");
     assert!(server.remount(&format!("size={}", 200 << 20)));
@@ -246,7 +246,7 @@ fn a_disk_that_is_far_too_small_is_refused_at_once() {
     let server = need!(server(options));
     let ended = Run::to(&server).end();
     assert_eq!(ended.code, 5, "{ended:?}");
-    assert!(ended.texts("error", "what")[0].contains("at least 30."), "{ended:?}");
+    assert!(ended.texts("error", "what")[0].contains("about 6"), "{ended:?}");
     assert!(ended.texts("error", "what")[0].contains("are free"), "{ended:?}");
     assert_eq!(std::fs::read_dir(server.share_path().join("rescue")).unwrap().count(), 0);
 }

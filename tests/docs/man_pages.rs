@@ -57,7 +57,8 @@ fn man_page(command: &clap::Command, see_also: &[String]) -> String {
         man.render_subcommands_section(&mut page).unwrap();
     }
     let mut roff = Roff::new();
-    for block in command.get_after_help().unwrap().to_string().split("\n\n") {
+    let after = command.get_after_long_help().or_else(|| command.get_after_help());
+    for block in after.unwrap().to_string().split("\n\n") {
         if let Some(examples) = block.strip_prefix("Examples:\n") {
             roff.control("SH", ["EXAMPLES"]).control("nf", []);
             for line in examples.lines() {

@@ -339,3 +339,42 @@ fn a_damaged_file_replaces_nothing() {
         }
     }
 }
+
+/// What is left of a folder in the profile is older than the folder that the user keeps elsewhere.
+#[test]
+fn an_old_copy_of_a_folder_that_is_elsewhere_stays_apart() {
+    let image = lifeboat_maker::fixture("users").unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let to = scratch.path().join("sets");
+    let args = ["offload", image.to_str().unwrap(), "--of-user", "alice", "--json", "--to"];
+    let run = lifeboat(&[&args[..], &[to.to_str().unwrap()]].concat()).expect(0);
+    let set = run.events("set")[0]["set"].as_str().unwrap().to_owned();
+    let profile = scratch.path().join("alice");
+    fs::create_dir(&profile).unwrap();
+    let into = ["restore", &set, "--of-user", "alice", "--into", profile.to_str().unwrap()];
+    lifeboat(&into).expect(3);
+    assert!(profile.join("Documents/on the other disk.docx").exists(), "the current one");
+    let old = profile.join("Documents (in the old profile)");
+    assert!(old.is_dir() && old.join("notes.txt").exists(), "what the profile had");
+    assert!(!profile.join("Documents/notes.txt").exists());
+}
+
+#[test]
+fn only_a_person_gets_the_files_and_only_into_a_profile() {
+    let image = Guarded::fixture("users");
+    let scratch = tempfile::tempdir().unwrap();
+    let to = scratch.path().join("sets");
+    let args = ["offload", image.arg(), "--of-user", "frank", "--json", "--to"];
+    let run = lifeboat(&[&args[..], &[to.to_str().unwrap()]].concat()).expect(0);
+    let set = run.events("set")[0]["set"].as_str().unwrap().to_owned();
+    let folder = scratch.path().join("frank");
+    fs::create_dir(&folder).unwrap();
+    let folder = folder.to_str().unwrap();
+    for account in ["S-1-1-0", "S-1-5-18", "S-1-5-21-1", "S-1-x", ""] {
+        let args = ["restore", &set, "--of-user", "frank", "--into", folder, "--as", account];
+        lifeboat(&args).expect(2);
+    }
+    let run = lifeboat(&["restore", &set, "--of-user", "frank", "--to", folder]).expect(2);
+    assert!(run.stderr.contains("--into is missing"), "{}", run.stderr);
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+}

@@ -275,8 +275,120 @@ fn junctions_and_a_damaged_registry_of_a_user_are_named() {
     let old = tree.dir("Users/alice/My Documents");
     tree.reparse(old, &[3, 0, 0, 0xA0, 0, 0, 0, 0]);
     tree.edit(old).node.attributes |= 0x2 | 0x4;
+    let volumes = in_memory(vec![tree]);
+    let found = find(&volumes, &Silent);
+    let alice = user(&found, "alice");
+    let links = Contents::of(alice, &volumes, &Silent).links;
+    let links: Vec<_> = links.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(links, [r"C:\Users\alice\Documents"], "those that Windows makes lead inside");
+    assert!(alice.has_registry && alice.is_registry_damaged);
+}
+
+/// Reparse data of a junction (MS-FSCC 2.1.2.5) to a path in Windows.
+fn junction(to: &str) -> Vec<u8> {
+    let name: Vec<u8> = format!(r"\??\{to}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let length = u16::try_from(name.len()).unwrap();
+    let sizes = [0, length, length + 2, 0].map(u16::to_le_bytes).concat();
+    let all = u16::try_from(8 + name.len() + 4).unwrap().to_le_bytes();
+    [&[3, 0, 0, 0xA0, all[0], all[1], 0, 0][..], &sizes, &name, &[0; 4]].concat()
+}
+
+/// One bit of the list can make an entry of a service out of one of a person.
+#[test]
+fn a_person_is_never_taken_for_a_service() {
+    let users = [
+        ("S-1-5-18", r"C:\Users\alice"),
+        (ALICE, r"C:\Users\alice"),
+        ("S-1-5-80-1-2-3-4-5", r"C:\Users\bob"),
+        ("S-1-5-21-1-2-3-1002", r"C:\Users\bob"),
+        ("S-1-5-31-1-2-3-1003", r"D:\Homes\zoe"),
+        ("S-1-5-20", r"C:\Users\carl"),
+    ];
+    let mut tree = MemoryTree::new("Windows", 1);
+    put(&mut tree, SOFTWARE, software(r"C:\Windows", &users));
+    for name in ["alice", "bob", "carl"] {
+        put(&mut tree, &format!("Users/{name}/a.txt"), *b"a");
+    }
+    let mut homes = MemoryTree::new("Data", 2);
+    put(&mut homes, "Homes/zoe/a.txt", *b"a");
+    let found = find(&in_memory(vec![tree, homes]), &Silent);
+    for name in ["alice", "bob", "carl", "zoe"] {
+        let user = user(&found, name);
+        assert!(user.kind == ProfileKind::Person && user.place.is_some(), "{user:?}");
+    }
+    assert_eq!(user(&found, "alice").sid.as_ref().unwrap().to_string(), ALICE);
+    assert!(found[0].unlisted.is_some(), "the entries of SYSTEM cannot be right");
+}
+
+/// The wipe took the registry; what it had of users elsewhere is not known.
+#[test]
+fn a_windows_without_its_registry_is_still_one() {
+    let mut tree = MemoryTree::new("Windows", 1);
+    put(&mut tree, "Windows/System32/ntdll.dll", *b"MZ");
+    put(&mut tree, "Users/alice/a.txt", *b"a");
+    let found = find(&in_memory(vec![tree]), &Silent);
+    assert_eq!(found[0].path(), r"C:\Windows");
+    assert_eq!(found[0].unlisted, Some("its registry (SOFTWARE) is gone"));
+    // Without users, it is nothing: a new image that was applied in part.
+    let mut bare = MemoryTree::new("Windows", 1);
+    put(&mut bare, "Windows/System32/ntdll.dll", *b"MZ");
+    assert!(find(&in_memory(vec![bare]), &Silent).is_empty());
+}
+
+#[test]
+fn junctions_lead_to_the_folder_or_are_named() {
+    let users = [(ALICE, r"C:\Users\alice"), ("S-1-5-21-1-2-3-1002", r"C:\Users\zoe")];
+    let mut tree = MemoryTree::new("Windows", 1);
+    put(&mut tree, SOFTWARE, software(r"C:\Windows", &users));
+    put(&mut tree, "Users/alice/Documents/a.txt", *b"a");
+    put(&mut tree, "Work/b.txt", *b"b");
+    for (path, to) in [
+        ("Users/zoe", r"D:\Users\zoe"),
+        ("Users/fay", r"E:\fay"),
+        // As a German Windows makes it.
+        ("Users/alice/Eigene Dateien", r"C:\Users\alice\Documents"),
+        ("Users/alice/Documents/Work", r"C:\Work"),
+    ] {
+        let node = tree.dir(path);
+        tree.reparse(node, &junction(to));
+    }
+    let mut data = MemoryTree::new("Data", 2);
+    put(&mut data, "Users/zoe/z.txt", *b"z");
+    let volumes = in_memory(vec![tree, data]);
+    let found = find(&volumes, &Silent);
+    let zoe = user(&found, "zoe");
+    assert_eq!(zoe.place.as_ref().map(|place| place.volume), Some(1));
+    assert_eq!(zoe.leads_to.as_deref(), Some(r"D:\Users\zoe"));
+    let fay = user(&found, "fay");
+    assert!(fay.place.is_none() && fay.leads_to.as_deref() == Some(r"E:\fay"), "{fay:?}");
+    let links = Contents::of(user(&found, "alice"), &volumes, &Silent).links;
+    let work = (r"C:\Users\alice\Documents\Work".to_owned(), r"C:\Work".to_owned());
+    assert_eq!(links, [work], "what leads into the profile is saved");
+}
+
+#[test]
+fn folders_elsewhere_are_found_however_they_are_written() {
+    let mut hive = HiveBuilder::new().unwrap();
+    let mut key = hive.root_offset();
+    let names = "Software/Microsoft/Windows/CurrentVersion/Explorer/User Shell Folders";
+    for name in names.split('/') {
+        key = hive.add_key(key, name).unwrap();
+    }
+    for (value, path) in [
+        ("Personal", r"\\?\C:\Stuff"),
+        ("My Music", r"%USERPROFILE%\..\..\Music"),
+        ("My Video", ""),
+    ] {
+        hive.add_value(key, value, DataType::ExpandString, &wide(path)).unwrap();
+    }
+    let mut tree = MemoryTree::new("Windows", 1);
+    put(&mut tree, "Users/alice/NTUSER.DAT", hive.to_bytes().unwrap());
+    put(&mut tree, "Stuff/a.txt", *b"a");
+    put(&mut tree, "Music/a.mp3", *b"a");
     let found = find(&in_memory(vec![tree]), &Silent);
     let alice = user(&found, "alice");
-    assert_eq!(alice.junctions, ["Documents"], "those that Windows hides lead inside");
-    assert!(alice.has_registry && alice.is_registry_damaged);
+    let there: Vec<_> =
+        alice.redirected.iter().map(|f| (f.name, f.path.as_str(), f.place.is_some())).collect();
+    assert_eq!(there, [("Documents", r"C:\Stuff", true), ("Music", r"C:\Music", true)]);
+    assert_eq!(alice.unknown_folders, ["Videos"]);
 }

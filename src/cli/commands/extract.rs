@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Extract, global: &Global, out: Out) -> Result<Exit> {
     if let Some(Target::Plain(store)) = target {
         return plain::extract(&store, args, out);
     }
+    sets::refuse_in_set(&args.set, &args.to)?;
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let name = set.display();
     let chosen = match &args.of_user {

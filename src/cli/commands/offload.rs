@@ -1,5 +1,7 @@
 //! `lifeboat offload`.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -11,6 +13,7 @@ use crate::cli::users::Chosen;
 use crate::cli::{folder, keys, sets, sources, users};
 use crate::destination::Destination;
 use crate::destination::preflight::{Preflight, preflight};
+use crate::disk;
 use crate::health::{Check, DeletedStore, deleted_stores};
 use crate::model::monitor::Monitor;
 use crate::model::units;
@@ -22,6 +25,7 @@ use crate::set::format::rescue::{EndState, Rescue};
 use crate::set::write::parts::FolderSet;
 use crate::set::write::writer::Outcome;
 use crate::tree::recovered::DeletedOn;
+use crate::tree::source::SourceVolume;
 use crate::usmt::{Machine, Store, StoreVolume, drive_of};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
@@ -37,11 +41,16 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
         let what = "--everything belongs to --profiles or --of-user";
         return Err(Failure::new(Exit::Usage, what, "Name the users, or leave it out.").into());
     }
+    refuse_swapped(to, &args.sources)?;
     // Likewise a passphrase that is too short.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
     let request = request(args, encryption);
-    let (_, request) = look_at(&*target, request, out)?;
+    let (found, request) = look_at(&*target, request, out)?;
+    if found.in_memory && !args.allow_memory {
+        let action = "Use a USB disk or a share. (--allow-memory saves there nevertheless.)";
+        return Err(Failure::new(Exit::Destination, in_memory(&target.display("")), action).into());
+    }
     let job = Job { request, target: &*target, out };
     if args.profiles || !args.of_user.is_empty() {
         job.users(args, global)
@@ -50,6 +59,32 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     } else {
         job.folders(args, global)
     }
+}
+
+/// A destination that would be lost.
+pub(crate) fn in_memory(folder: &str) -> String {
+    format!("{folder}: this folder is in the memory of this PC, and lost when it restarts")
+}
+
+/// What is given in each other's place costs nothing: no destination is made of a source.
+fn refuse_swapped(to: &str, named: &[String]) -> Result<()> {
+    let path = Path::new(to);
+    let whole = |path: &Path| path.canonicalize().ok();
+    let is_source = named.iter().any(|source| {
+        source == to || whole(path).is_some_and(|to| whole(Path::new(source)) == Some(to))
+    });
+    let what = if path.is_file() {
+        "this is a file, not a folder to save sets in"
+    } else if disk::names_a_device(path) && !path.is_dir() {
+        "this is a device, not a folder to save sets in"
+    } else if is_source {
+        "this is the source, which is never written to"
+    } else {
+        let folders = named.iter().map(PathBuf::from).filter(|source| source.is_dir());
+        return sources::refuse_on_source(path, &folders.collect::<Vec<_>>());
+    };
+    let action = "Did you swap SOURCE and --to? lifeboat offload SOURCE --to DEST";
+    Err(Failure::new(Exit::Usage, format!("{to}: {what}"), action).into())
 }
 
 /// The request that the command line, and the settings behind it, amount to.
@@ -132,6 +167,12 @@ impl Job<'_> {
                 out.say(&hint);
             }
             return Err(sources::nothing_found(&found).into());
+        }
+        let volumes: Vec<&SourceVolume> = found.volumes.iter().filter(|v| v.tree.is_ok()).collect();
+        let parts = stores.iter().flat_map(|store| &store.parts);
+        let mounts = parts.filter_map(|part| volumes.get(part.volume)?.mount.clone());
+        if let Some(to) = args.to.as_deref().filter(|to| Path::new(to).is_dir()) {
+            sources::refuse_on_source(Path::new(to), &mounts.collect::<Vec<_>>())?;
         }
         for store in &stores {
             let check = Check {

@@ -12,7 +12,7 @@ use crate::cli::output::Out;
 use crate::cli::{places, sets};
 use crate::model::advice::Advice;
 use crate::model::monitor::Monitor;
-use crate::model::sid::Sid;
+use crate::model::sid::{AccountKind, NotASid, Sid};
 use crate::model::units;
 use crate::restore::{
     Chosen, Destinations, Input, IntoProfile, IntoProfileError, Options, PROFILE, Recovered,
@@ -25,11 +25,27 @@ use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, ways};
 
 pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
+    if args.to.is_empty() && !args.in_place && args.into.is_none() {
+        let action = "Use --in-place (each part onto the volume that it came from), --to C=ROOT \
+                      (the C: part below ROOT, such as C:\\), --to DIR (into a separate folder), or \
+                      --of-user NAME --into FOLDER (one user's files into a profile).";
+        let what = format!("{}: it is not said where to restore to", args.set);
+        return Err(Failure::new(Exit::Usage, what, action).into());
+    }
+    if args.of_user.is_some() && args.into.is_none() {
+        let what = "--of-user restores into a profile: --into is missing";
+        let action = "Add --into FOLDER. For the files in a folder of their own: lifeboat extract \
+                      SET --of-user NAME --to DIR.";
+        return Err(Failure::new(Exit::Usage, what, action).into());
+    }
     if let (Some(user), Some(into)) = (&args.of_user, &args.into) {
         return into_profile(args, user, into, out);
     }
     // Check --to before opening the set.
     let named = if args.to.is_empty() { None } else { Some(Destinations::parse(&args.to)?) };
+    if let Some(Destinations::Under(to)) = &named {
+        sets::refuse_in_set(&args.set, to)?;
+    }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let whole = set.rescue().clone();
     let (sealed, shown) = (check_set(&set, out)?, set.display());
@@ -157,8 +173,18 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
 
 /// The account of `--as`.
 fn account(text: &str) -> Result<Sid> {
-    if let Ok(sid) = text.parse() {
-        return Ok(sid);
+    if let Ok(sid) = text.parse::<Sid>() {
+        if sid.account() == AccountKind::Person {
+            return Ok(sid);
+        }
+        let what = format!("--as {text}: this is not the SID of a person's account");
+        let action = "Give the SID of the account (whoami /user shows it).";
+        return Err(Failure::new(Exit::Usage, what, action).into());
+    }
+    if text.get(..2).is_none_or(|start| start.eq_ignore_ascii_case("S-")) {
+        let what = format!("--as {text}: {NotASid}");
+        let action = "Give the SID of the account (whoami /user shows it).";
+        return Err(Failure::new(Exit::Usage, what, action).into());
     }
     lookup_account(text).map_err(|why| {
         let action = "Give the SID of the account (whoami /user shows it).";

@@ -39,7 +39,9 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 }
 
 fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) -> Result<Exit> {
-    verify_found(&sources::find_with(names, global, &args.search, out)?, args, out)
+    let found = sources::find_with(names, global, &args.search, out)?;
+    let done = verify_found(&found, args, out);
+    sets::instead_of_nothing(names, done)
 }
 
 /// Verifies the stores that were found.

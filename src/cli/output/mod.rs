@@ -4,6 +4,7 @@
 pub(crate) mod live;
 mod log;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -121,8 +122,19 @@ impl Output {
         &self.live
     }
 
+    /// The first lines of the log: the version and the command line.
+    pub(crate) fn begin_log(&self, words: impl Iterator<Item = OsString>) {
+        let words: Vec<String> = words.map(|word| loggable(&word.to_string_lossy())).collect();
+        let system = (std::env::consts::OS, std::env::consts::ARCH);
+        let version = env!("CARGO_PKG_VERSION");
+        self.log(Importance::Info, &format!("Lifeboat {version} ({} {})", system.0, system.1));
+        self.log(Importance::Info, &format!("Command line: lifeboat {}", words.join(" ")));
+    }
+
     /// The last event: the result, and the numbers of findings and losses.
     pub(crate) fn summary(&self, command: &str, exit: Exit) {
+        let text = format!("Ended with exit code {} ({})", exit.code(), exit.word());
+        self.log(if exit == Exit::Done { Importance::Info } else { Importance::Error }, &text);
         let (doubts, losses) = self.state.lock().map_or((0, 0), |s| (s.doubts, s.losses));
         self.event(
             "summary",
@@ -241,6 +253,22 @@ impl Output {
             log.write(importance, text);
         }
     }
+}
+
+/// A word of the command line without secrets, which should not be there, but may be by mistake:
+/// the password of an address, a recovery key, an age key.
+fn loggable(word: &str) -> String {
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    if digits >= 40 || word.to_ascii_uppercase().contains("AGE-SECRET-KEY") {
+        return "(left out)".to_owned();
+    }
+    let address = word.split_once("://").and_then(|(scheme, rest)| {
+        let (who, place) = rest.rsplit_once('@')?;
+        let (user, _) = who.split_once(':')?;
+        Some(format!("{scheme}://{user}:(left out)@{place}"))
+    });
+    let word = address.unwrap_or_else(|| word.to_owned());
+    if word.contains(char::is_whitespace) { format!("\"{word}\"") } else { word }
 }
 
 /// Reports a failure before there is an [`Output`], in the same way.

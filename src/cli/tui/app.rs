@@ -10,6 +10,7 @@ use super::super::volume_keys::typed_key;
 use super::jobs::{self, Checked, Done, Found, Item, LockedVolume, Order, Saved, Seen, SeenUser};
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
+use crate::destination::address::Dest;
 use crate::disk::bitlocker::{VolumeKey, group_hint};
 use crate::model::finding::Severity;
 use crate::model::recovered::RecoveredCount;
@@ -67,6 +68,7 @@ pub(super) struct Wish {
     pub(super) to: String,
     pub(super) logon: Logon,
     pub(super) password: String,
+    pub(super) allow_memory: bool,
 }
 
 /// One set to make.
@@ -110,7 +112,9 @@ impl Target<'_> {
             What::Store(seen) => Item::Store(Box::new((seen.store.clone(), seen.capture.clone()))),
             What::Users(one, users) => {
                 let profiles: Vec<&Profile> = users.iter().map(|user| &user.profile).collect();
-                let lacks = profiles.iter().flat_map(|profile| users::lacks(profile)).collect();
+                let lacks =
+                    users.iter().flat_map(|user| users::lacks(&user.profile, &user.contents));
+                let lacks = lacks.collect();
                 Item::Users(of_profiles(one, &profiles, &found.volumes, false), lacks)
             }
         }
@@ -188,6 +192,9 @@ pub(super) struct App {
     pub(super) form: Form,
     pub(super) unlock: Unlock,
     logon: Logon,
+    allow_memory: bool,
+    /// The destination on the command line.
+    given_to: String,
     /// The destination that is tested, for display.
     pub(super) to: String,
     pub(super) checked: Option<Checked>,
@@ -219,12 +226,25 @@ impl App {
             },
             unlock: Unlock::default(),
             logon: args.logon.clone(),
+            allow_memory: args.allow_memory,
+            given_to: to.to_owned(),
             to: String::new(),
             checked: None,
             saved: Saved::default(),
             stopping: false,
             recover: true,
         }
+    }
+
+    /// The users to save whose folders are gone: deleted files of them may still be there.
+    pub(super) fn gone(&self) -> Vec<String> {
+        let left = self.left();
+        let users = left.iter().flat_map(|target| match &target.what {
+            What::Users(_, users) => users.as_slice(),
+            What::Store(_) => &[],
+        });
+        let gone = users.filter(|user| user.profile.place.is_none());
+        gone.map(|user| user.profile.name.clone()).collect()
     }
 
     /// Files that were deleted from the stores to save.
@@ -549,9 +569,25 @@ impl App {
         let user = Some(user.text()).filter(|user| !user.is_empty());
         // A typed user name overrides --anonymous.
         let anonymous = self.logon.anonymous && user.is_none();
-        let logon = Logon { user, anonymous, ..self.logon.clone() };
+        let is_typed = self.logon.is_typed || user.is_some() && user != self.logon.user;
+        let is_given = to == self.given_to;
+        if let (Ok(Dest::Folder(folder)), false) = (to.parse::<Dest>(), is_typed || is_given)
+            && !folder.is_absolute()
+        {
+            let now = std::path::absolute(&folder).unwrap_or(folder);
+            let example = if cfg!(windows) { r"E:\rescue" } else { "/media/usb/rescue" };
+            self.failure = Some(Failure::new(
+                Exit::Destination,
+                format!("{to}: this is not a full path. From here it would be {}", now.display()),
+                format!("Write the full path of the folder, such as {example}, or a share."),
+            ));
+            self.page = Page::Refused;
+            return Effect::Nothing;
+        }
+        let logon = Logon { user, anonymous, is_typed, ..self.logon.clone() };
+        let allow_memory = self.allow_memory;
         self.page = Page::Checking;
-        Effect::Check(Box::new(Wish { to, logon, password: password.text() }))
+        Effect::Check(Box::new(Wish { to, logon, password: password.text(), allow_memory }))
     }
 
     fn key_refused(&mut self, key: Key) -> Effect {
@@ -580,7 +616,8 @@ impl App {
                         items: items.collect(),
                         machine: found.machine.clone(),
                         closed: found.closed.clone(),
-                        deleted: self.recover && self.deleted().files > 0,
+                        deleted: self.recover
+                            && (self.deleted().files > 0 || !self.gone().is_empty()),
                         to: to.clone(),
                     };
                     self.page = Page::Saving;

@@ -241,7 +241,7 @@ pub(super) fn destination(typed: &str) -> String {
 
 /// Opens the destination and tests everything that writing a set requires.
 pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out) -> Done {
-    let Wish { to, logon, password } = wish;
+    let Wish { to, logon, password, allow_memory } = wish;
     let check = || -> Result<Box<Checked>> {
         let mut args = Offload::to(to, logon).ok_or_else(|| {
             Failure::new(
@@ -252,11 +252,13 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
         })?;
         args.name = name.map(str::to_owned);
         args.level = level;
-        // The compressed size is not known, and the page has shown the free
-        // space.
-        args.despite_space = true;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
         let (report, request) = offload::look_at(&*target, offload::request(&args, None), out)?;
+        if report.in_memory && !allow_memory {
+            let action = "Use a USB disk or a share.";
+            let what = offload::in_memory(&target.display(""));
+            return Err(Failure::new(Exit::Destination, what, action).into());
+        }
         let entries = target.list("")?.into_iter().filter(|entry| entry.is_dir);
         let begun = entries.map(|entry| entry.name).filter(|name| name.ends_with(PARTIAL));
         let begun = begun.collect();

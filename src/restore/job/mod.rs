@@ -573,7 +573,7 @@ impl<'a> Job<'a> {
         self.fatal(place, error)?;
         let detail = match error.kind() {
             io::ErrorKind::AlreadyExists if self.made.contains(&self.folded(place)) => {
-                "not restored: another file of the set has the same name except for letter case"
+                "not restored: another file of the set has this name (letter case does not count)"
                     .to_owned()
             }
             io::ErrorKind::AlreadyExists => {

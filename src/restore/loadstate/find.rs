@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
+
 /// The program's name.
 const NAME: &str = "loadstate.exe";
 
@@ -75,11 +77,9 @@ fn architecture(around: &Around<'_>) -> &'static str {
     }
 }
 
-/// Whether this is WinPE, where `loadstate` does not run. Only WinPE has this
-/// set-up tool in the system's folder.
+/// Whether this is WinPE, where `loadstate` does not run.
 pub fn is_windows_pe(around: &Around<'_>) -> bool {
-    (around.variable)("SystemRoot")
-        .is_some_and(|root| Path::new(&root).join("System32").join("wpeutil.exe").is_file())
+    (around.variable)("SystemRoot").is_some_and(|root| disk::is_windows_pe(Path::new(&root)))
 }
 
 #[cfg(test)]

@@ -74,10 +74,15 @@ pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
     }
     if totals.recovered.is_some() {
         line("THE DELETED FILES");
-        line("   They are not restored with the store. To restore them too, add --deleted to");
-        line("   the command of step 2: a file goes to its old path, or beside what is there");
-        line("   under a name with (recovered). Those that are not sure may have the bytes of");
-        line("   other files: let their user look at them.");
+        line("   They are restored only by a command of their own:");
+        let to = match rescue.what {
+            What::Store => destinations(rescue).0,
+            What::Folder => "--to D:\\Recovered".to_owned(),
+        };
+        line(&format!("     lifeboat restore <this folder> {to} --deleted"));
+        line("   A file goes to its old path, or beside what is there under a name with");
+        line("   (recovered). Those that are not sure may have the bytes of other files: let");
+        line("   their user look at them.");
         line("");
     }
     for part in loadstate_steps(rescue) {

@@ -11,9 +11,8 @@ use super::manifest::{
 };
 use super::pax::{self, Records};
 use super::ustar::{self, BLOCK, Header, padding};
-use crate::model::bytes::{slice, u16_at, u32_at, utf16};
 use crate::model::metadata::{FileTime, attributes};
-use crate::model::name::NtName;
+use crate::model::reparse::link_target;
 
 /// The largest PAX header that is read, in bytes. The most that a real file can need
 /// (security descriptor, reparse data, extended attributes and a path of 32,767
@@ -195,40 +194,6 @@ fn plain_name(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The target of a junction or symbolic link.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LinkTarget {
-    /// The name in WTF-8, with the backslashes of Windows.
-    pub target: Vec<u8>,
-    /// Whether it is a junction or a volume's mount point.
-    pub mount_point: bool,
-}
-
-/// Reads a junction's or symbolic link's reparse data (MS-FSCC 2.1.2.4,
-/// 2.1.2.5); `None` for other tags and invalid data.
-pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {
-    let (mount_point, names) = match u32_at(reparse, 0)? {
-        0xA000_0003 => (true, 16),
-        0xA000_000C => (false, 20),
-        _ => return None,
-    };
-    let name = |at: usize| -> Option<Vec<u8>> {
-        let (offset, length) = (u16_at(reparse, at)?, u16_at(reparse, at + 2)?);
-        let units = utf16(slice(reparse, names + usize::from(offset), usize::from(length))?);
-        if units.is_empty() || units.contains(&0) {
-            return None;
-        }
-        Some(NtName::from_utf16(&units).as_wtf8().to_vec())
-    };
-    // The print name, as the dialect uses it; otherwise the substitute name.
-    let kernel = || {
-        let name = name(8)?;
-        let target = name.strip_prefix(br"\??\").map_or(name.clone(), <[u8]>::to_vec);
-        (!target.is_empty()).then_some(target)
-    };
-    Some(LinkTarget { target: name(12).or_else(kernel)?, mount_point })
-}
-
 /// A member according to its headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Item {
@@ -315,6 +280,8 @@ pub fn parse(records: &[u8], block: &[u8; BLOCK]) -> Result<Item, &'static str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::name::NtName;
+    use crate::model::reparse::LinkTarget;
     use crate::set::format::manifest::to_base64;
     use proptest::prelude::*;
 

@@ -14,5 +14,6 @@ mod plan_builder;
 mod producer;
 mod queue;
 mod resume;
+mod sample;
 pub mod sink;
 pub mod writer;

@@ -59,7 +59,8 @@ pub(crate) fn of_store(part: &Part) -> Result<PlanPart, SetError> {
 pub(crate) fn of_deleted(
     folders: &[(String, Arc<dyn Tree>, NtPath)],
     monitor: &dyn Monitor,
-) -> Result<Option<PlanPart>, SetError> {
+) -> Result<(Option<PlanPart>, Vec<String>), SetError> {
+    let mut not_searched = Vec::new();
     let mut volumes: Vec<(&str, &Arc<dyn Tree>, Vec<&NtPath>)> = Vec::new();
     for (drive, tree, folder) in folders {
         match volumes.iter_mut().find(|(known, ..)| known == drive) {
@@ -71,8 +72,8 @@ pub(crate) fn of_deleted(
     for (drive, tree, tops) in volumes {
         let info = tree.info();
         if info.via != Via::Raw || !info.file_system.starts_with("NTFS") {
-            monitor.note(&format!(
-                "{}: deleted files can only be found on an NTFS volume that is read raw",
+            not_searched.push(format!(
+                "deleted files of {}: they can only be found on an NTFS volume that is read raw",
                 info.source
             ));
             continue;
@@ -85,7 +86,8 @@ pub(crate) fn of_deleted(
         let files = tree.deleted(&is_below, monitor)?;
         all.push(DeletedOn { drive: drive.to_owned(), tree: tree.clone(), files });
     }
-    Ok(recovered(all, monitor))
+    let part = if all.is_empty() { None } else { recovered(all, monitor) };
+    Ok((part, not_searched))
 }
 
 /// Deleted files as a part of a set.

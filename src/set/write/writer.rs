@@ -16,8 +16,9 @@ use super::plan::{Plan, PlanPart};
 use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
+use super::sample::Sample;
 use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
-use crate::destination::preflight::check_room;
+use crate::destination::preflight::no_room;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Stage};
@@ -31,7 +32,6 @@ use crate::set::format::names::{self, DELETED, PROGRAM};
 use crate::set::format::rescue::{
     Encrypted, EndState, FORMAT, FORMAT_ENCRYPTED, Options, Rescue, Timings,
 };
-use crate::usmt::StoreKind;
 
 /// Saves a plan to a set at the destination and publishes it.
 ///
@@ -102,28 +102,30 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Refuses a destination that is certainly too small, and warns of one that may be.
-    /// `done` bytes exist already. The compression ratio is unknown, so half of the rest
-    /// must fit; data that USMT has compressed does not shrink.
+    /// Refuses a destination that is too small, and warns of one that may be. `done` bytes exist
+    /// already. If the files as they are would not fit, a sample shows how well they compress; it
+    /// can be wrong by a fifth.
     fn check_room(&self, done: u64) -> Result<(), SetError> {
-        let bytes = self.plan.totals().bytes.saturating_sub(done);
-        let surely = if StoreKind::of_name(&self.options.kind) == Some(StoreKind::Compressed) {
-            bytes
-        } else {
-            bytes / 2
+        let bytes = self.plan.totals().bytes;
+        let left = bytes.saturating_sub(done);
+        let Some(room) = self.target.space()?.filter(|room| room.free < left) else {
+            return Ok(());
         };
-        let room = match check_room(self.target, surely) {
-            Err(error) if self.options.despite_space && error.kind == ErrorKind::Full => {
-                self.target.space()?
-            }
-            checked => checked?,
-        };
-        if let Some(room) = room.filter(|room| room.free < bytes) {
+        let packed = Sample::of(self.plan, self.monitor).packed_size(self.options.level);
+        // Nothing could be read: half is a usual size.
+        let packed = packed.unwrap_or(bytes / 2);
+        let share = u128::from(packed) * u128::from(left) / u128::from(bytes.max(1));
+        let needed = u64::try_from(share).unwrap_or(left).min(left);
+        let fifth = needed / 5;
+        if room.free < needed.saturating_sub(fifth) && !self.options.despite_space {
+            return Err(no_room(self.target, needed, room).into());
+        }
+        if room.free < needed.saturating_add(fifth) {
             self.monitor.note(&format!(
-                "{}: {} are free for {} of files; compressed, they may not fit",
+                "{}: about {} are needed, and {} are free: the set may not fit",
                 self.target.display(""),
-                units::bytes(room.free),
-                units::bytes(bytes)
+                units::bytes(needed),
+                units::bytes(room.free)
             ));
         }
         Ok(())

@@ -111,6 +111,11 @@ pub(crate) fn writable_ntfs_mounts() -> Vec<std::path::PathBuf> {
     points
 }
 
+/// Where the changes to the `overlayfs` go that a folder is on; `None` if it is on none.
+pub(crate) fn upper_of_overlay(folder: &std::path::Path) -> Option<std::path::PathBuf> {
+    mounts::upper_of(folder)
+}
+
 impl HostTree {
     /// Opens a folder; a link that `path` itself is, or goes through, is
     /// followed, since the user named it.

@@ -194,6 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_name_of_a_file_is_told_from_another_kind_of_record() {
+        for name in [r"Fi|e\C:\Users\a", r"File\#:\Users\a", r"File\C;\Users\a", "File\\\0\\a"] {
+            let report = check(&[&container(0x18, &[(name, b"x"), ("CATALOG.IMG", b"cat")])]);
+            let named: Vec<_> = report.problems.iter().map(|p| p.record.as_deref()).collect();
+            assert_eq!(named, [Some(name)], "{:?}", report.problems);
+        }
+        for name in [r"Registry\HKCU\Software\a", "other"] {
+            let report = check(&[&container(0x18, &[(name, b"x"), ("CATALOG.IMG", b"cat")])]);
+            assert_eq!(report.problems, [], "{name}");
+        }
+    }
+
+    #[test]
     fn pieces_are_one_container_wherever_they_are_cut() {
         let whole = good();
         for cut in [1, 0x18, 0x20, 0x40, 0x100, whole.len() / 2, whole.len() - 1] {

@@ -3,12 +3,14 @@
 
 use std::collections::VecDeque;
 
+use super::names::{Place, record_names};
 use super::pieces::{OpenPieces, Pieces};
 use super::unpack::{Payload, PayloadError, is_zlib};
 use super::{FIRST_RECORD, MAGIC, Problem, RECORD_HEADER_BYTES, RECORD_MAGIC, UNKNOWN_BYTES};
 use crate::model::bytes::{u32_at, utf16};
 use crate::model::name::NtName;
 use crate::tree::TreeError;
+use crate::usmt::layout::FILE;
 
 /// The first record is searched up to here; with a password it is at about
 /// 0x34.
@@ -316,7 +318,7 @@ impl<'a> Records<'a> {
             return Ok(false);
         }
         let Ok((_, name)) = self.header_at(at)? else { return Ok(false) };
-        Ok(is_plausible(&name))
+        Ok(is_text(&name))
     }
 
     fn is_data_at(&mut self, at: u64) -> Result<bool, TreeError> {
@@ -374,7 +376,20 @@ impl<'a> Records<'a> {
 
 /// Whether it can be the name of a record: no checksum covers it.
 fn is_plausible(name: &NtName) -> bool {
+    is_text(name) && !is_nearly_a_place(name)
+}
+
+fn is_text(name: &NtName) -> bool {
     !name.is_empty() && !name.to_string_lossy().contains(char::is_control)
+}
+
+/// Whether a name is that of a file but for a character or two: `Fi|e\C:\...`, `File\#:\...`.
+fn is_nearly_a_place(name: &NtName) -> bool {
+    let names = record_names(name);
+    let [file, drive, _, ..] = names.as_slice() else { return false };
+    let has_drive = matches!(drive.as_wtf8(), [letter, end]
+        if letter.is_ascii_alphabetic() || matches!(end, b':' | b'$'));
+    (has_drive || file.eq_ignore_ascii_case(FILE)) && Place::of(name).is_none()
 }
 
 /// The position of the first record: its magic, and a possible name.

@@ -66,7 +66,8 @@ fn of_document(name: &str, text: &str, lines: &mut Vec<Line>) {
 pub fn of_help(command: &clap::Command) -> Vec<Line> {
     let mut lines = Vec::new();
     for command in std::iter::once(command).chain(command.get_subcommands()) {
-        let help = command.get_after_help().expect("every help has examples").to_string();
+        let help = command.get_after_long_help().or_else(|| command.get_after_help());
+        let help = help.expect("every help has examples").to_string();
         let examples = help.split("\n\n").find_map(|block| block.strip_prefix("Examples:\n"));
         for line in examples.expect("every help has examples").lines() {
             // What it does stands behind it, two spaces away.

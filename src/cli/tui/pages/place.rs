@@ -125,8 +125,9 @@ pub(super) fn refused(app: &App, canvas: &mut Canvas<'_>) {
 /// Draws a passed pre-flight check.
 pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
     let deleted = app.deleted();
-    let keys: &[_] = match (deleted.files, app.recover) {
-        (0, _) => &[("Enter", "SAVE NOW"), ("Esc", "Back")],
+    let gone = app.gone();
+    let keys: &[_] = match (deleted.files > 0 || !gone.is_empty(), app.recover) {
+        (false, _) => &[("Enter", "SAVE NOW"), ("Esc", "Back")],
         (_, true) => &[("Enter", "SAVE NOW"), ("D", "Leave deleted files out"), ("Esc", "Back")],
         (_, false) => &[("Enter", "SAVE NOW"), ("D", "Recover deleted files"), ("Esc", "Back")],
     };
@@ -185,6 +186,17 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         let recover = if app.recover { "yes" } else { "NO" };
         let files = units::count(deleted.files, "file was", "files were");
         let text = format!("recover: {recover}. {files} deleted: {}", deleted.words());
+        row(app.recover, "deleted", &text);
+    }
+    if !gone.is_empty() {
+        let recover = if app.recover { "yes" } else { "NO" };
+        let (whose, more) = (gone.iter().take(3).cloned().collect::<Vec<_>>(), gone.len() > 3);
+        let more = if more { " and others" } else { "" };
+        let text = format!(
+            "recover: {recover}. The folder of {}{more} is gone; deleted files of it may still be \
+             there",
+            whose.join(", ")
+        );
         row(app.recover, "deleted", &text);
     }
     for name in begun.iter().take(3) {

@@ -26,6 +26,32 @@ pub(super) fn of_device(major: u32, minor: u32) -> Option<Mount> {
     text.split(|b| *b == b'\n').find_map(|line| parse(line, device.as_bytes()))
 }
 
+/// Where the changes to the `overlayfs` go that a folder is on; `None` if it is on none.
+pub(super) fn upper_of(folder: &Path) -> Option<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").ok()?;
+    upper_in(&text, &folder.canonicalize().ok()?)
+}
+
+/// The last of the longest mount points above the folder is what is seen there.
+fn upper_in(mountinfo: &[u8], folder: &Path) -> Option<PathBuf> {
+    let mut best: Option<(usize, Option<PathBuf>)> = None;
+    for line in mountinfo.split(|b| *b == b'\n') {
+        let mut fields = line.split(|b| *b == b' ');
+        let Some(point) = fields.nth(4).map(unescape) else { continue };
+        let point = PathBuf::from(std::ffi::OsString::from_vec(point));
+        let depth = point.components().count();
+        if !folder.starts_with(&point) || best.as_ref().is_some_and(|(other, _)| *other > depth) {
+            continue;
+        }
+        let options = fields.skip_while(|f| *f != b"-").nth(3).unwrap_or_default();
+        let upper =
+            options.split(|b| *b == b',').find_map(|option| option.strip_prefix(b"upperdir="));
+        let upper = upper.map(|path| std::ffi::OsString::from_vec(unescape(path)).into());
+        best = Some((depth, upper));
+    }
+    best?.1
+}
+
 /// Where something is mounted below an open folder, each path from there.
 pub(super) fn below(folder: &OwnedFd) -> HashSet<Vec<u8>> {
     let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
@@ -153,6 +179,12 @@ mod tests {
             let _ = fuse_point(&line[..cut]);
             let _ = parse(&line[..cut], b"0:39");
         }
+        let mounted =
+            b"1 0 0:2 / / rw - overlay overlay rw,lowerdir=/a,upperdir=/run/live\\040x/rw\n\
+                     2 1 0:3 / /mnt rw - ext4 /dev/sda1 rw\n3 1 0:4 / /mn rw - overlay o rw";
+        let upper = |folder: &str| upper_in(mounted, Path::new(folder));
+        assert_eq!(upper("/home/x"), Some("/run/live x/rw".into()));
+        assert_eq!((upper("/mnt/rescue"), upper("/mn/x")), (None, None));
         assert_eq!(points_below(line, b"/mnt/"), HashSet::from([b"a b".to_vec()]));
         assert_eq!(points_below(line, b"/"), HashSet::from([b"mnt/a b".to_vec()]));
         assert!(points_below(line, b"/mnt/a b/").is_empty());
