@@ -2,7 +2,7 @@
 //! it, and with the rights of its account.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -272,6 +272,64 @@ fn is_user(own: &PartUser, wanted: &str) -> bool {
     is_called(&own.name, wanted) || is_sid
 }
 
+/// In the name of an older copy.
+const OLD: &str = "(in the old profile)";
+/// A profile may still have a file that the user's folder elsewhere has, too: that one is older,
+/// and goes beside the current one. More of them than this go to a folder of their own.
+const MAX_OLD_COPIES: usize = 1000;
+
+/// The files of the profile at `home` whose place in the profile a file of a folder elsewhere (its
+/// name, and its path in the set) takes, with the places that they get.
+fn old_copies(
+    set: &SetReader,
+    home: &str,
+    elsewhere: &[(String, String)],
+) -> Result<Vec<(String, String)>, SetError> {
+    if elsewhere.is_empty() {
+        return Ok(Vec::new());
+    }
+    // By number of the folder and the path below it, in lower case.
+    let mut current: HashSet<(usize, String)> = HashSet::new();
+    let mut old: Vec<(usize, String)> = Vec::new();
+    for line in set.lines()? {
+        let member = match line {
+            Ok(Line::Member(member)) => member,
+            Ok(_) | Err(SetError::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        if member.kind == MemberKind::Directory {
+            continue;
+        }
+        for (number, (name, at)) in elsewhere.iter().enumerate() {
+            let below =
+                |top: &str| Some(member.path.strip_prefix(top)?.strip_prefix('/')?.to_owned());
+            if let Some(below) = below(at) {
+                current.insert((number, below.to_lowercase()));
+            } else if let Some(below) = below(&format!("{home}/{name}")) {
+                old.push((number, below));
+            }
+        }
+    }
+    old.retain(|(number, below)| current.contains(&(*number, below.to_lowercase())));
+    let from = |number: usize| format!("{home}/{}", elsewhere[number].0);
+    if old.len() > MAX_OLD_COPIES {
+        let folders: BTreeSet<usize> = old.iter().map(|(number, _)| *number).collect();
+        let apart = |number| (from(number), format!("{PROFILE}/{} {OLD}", elsewhere[number].0));
+        return Ok(folders.into_iter().map(apart).collect());
+    }
+    let apart = |(number, below): (usize, String)| {
+        let (above, name) = below.rsplit_once('/').map_or(("", &*below), |(a, n)| (a, n));
+        let (stem, ending) = match name.rfind('.').filter(|at| *at > 0) {
+            Some(at) => name.split_at(at),
+            None => (name, ""),
+        };
+        let slash = if above.is_empty() { "" } else { "/" };
+        let to = format!("{PROFILE}/{}/{above}{slash}{stem} {OLD}{ending}", elsewhere[number].0);
+        (format!("{}/{below}", from(number)), to)
+    };
+    Ok(old.into_iter().map(apart).collect())
+}
+
 /// The folders of a user in the set, each with its place in the profile.
 fn moves(set: &SetReader, user: &str) -> Result<Vec<(String, String)>, SetError> {
     let rescue = set.rescue();
@@ -281,21 +339,18 @@ fn moves(set: &SetReader, user: &str) -> Result<Vec<(String, String)>, SetError>
         if let Some(own) = part.user.as_ref().filter(|own| is_user(own, user)) {
             let from = format!("{}/{}", part.drive, part.path);
             if let Some(folder) = &own.folder {
+                elsewhere.push((folder.clone(), from.clone()));
                 moves.push((from, format!("{PROFILE}/{folder}")));
-                elsewhere.push(folder.clone());
             } else {
                 home = Some(from.clone());
                 moves.push((from, PROFILE.to_owned()));
             }
         }
     }
-    // What is left in the profile of a folder that the user keeps elsewhere is older: it stays
-    // apart. The first that fits counts.
     if let Some(home) = home {
-        for folder in elsewhere {
-            let old = format!("{PROFILE}/{folder} (in the old profile)");
-            moves.insert(0, (format!("{home}/{folder}"), old));
-        }
+        let apart = old_copies(set, &home, &elsewhere)?;
+        // The first that fits counts.
+        moves.splice(0..0, apart);
     }
     if !moves.is_empty() {
         return Ok(moves);

@@ -6,8 +6,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use lifeboat_maker::hive;
 use support::need;
 use support::ntfs_mount::Mounted;
+use support::ntfs3g::Image;
 use support::program::{Guarded, Run, lifeboat};
 
 const OLD: &str = "S-1-5-21-1085031214-1563985344-725345543-1104";
@@ -342,21 +344,45 @@ fn a_damaged_file_replaces_nothing() {
 
 /// What is left of a folder in the profile is older than the folder that the user keeps elsewhere.
 #[test]
-fn an_old_copy_of_a_folder_that_is_elsewhere_stays_apart() {
-    let image = lifeboat_maker::fixture("users").unwrap();
+fn an_old_copy_of_a_file_that_is_elsewhere_goes_beside_it() {
+    need!("fuse");
+    let make = |files: &[(&str, &[u8])]| {
+        let image = Image::make(16 << 20, &[]);
+        image.fill("rw", |root| {
+            for (path, bytes) in files {
+                fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+                fs::write(root.join(path), bytes).unwrap();
+            }
+        });
+        image
+    };
+    let list = hive::software_with_users(&[(OLD, r"C:\Users\alice")]).unwrap();
+    let own = hive::user_with_folders(&[("Personal", r"D:\Docs")]).unwrap();
+    let windows = make(&[
+        ("Windows/System32/config/SOFTWARE", &list),
+        ("Users/alice/NTUSER.DAT", &own),
+        ("Users/alice/Documents/both.txt", b"an older one"),
+        ("Users/alice/Documents/notes.txt", b"only here"),
+    ]);
+    let data =
+        make(&[("Docs/both.txt", b"the current one"), ("Docs/on the other disk.docx", b"x")]);
+    let (windows, data) = (windows.path(), data.path());
+    let images = [windows.to_str().unwrap(), data.to_str().unwrap()];
     let scratch = tempfile::tempdir().unwrap();
     let to = scratch.path().join("sets");
-    let args = ["offload", image.to_str().unwrap(), "--of-user", "alice", "--json", "--to"];
+    let args = ["offload", images[0], images[1], "--of-user", "alice", "--json", "--to"];
     let run = lifeboat(&[&args[..], &[to.to_str().unwrap()]].concat()).expect(0);
     let set = run.events("set")[0]["set"].as_str().unwrap().to_owned();
     let profile = scratch.path().join("alice");
     fs::create_dir(&profile).unwrap();
     let into = ["restore", &set, "--of-user", "alice", "--into", profile.to_str().unwrap()];
     lifeboat(&into).expect(3);
-    assert!(profile.join("Documents/on the other disk.docx").exists(), "the current one");
-    let old = profile.join("Documents (in the old profile)");
-    assert!(old.is_dir() && old.join("notes.txt").exists(), "what the profile had");
-    assert!(!profile.join("Documents/notes.txt").exists());
+    let documents = profile.join("Documents");
+    assert!(documents.join("on the other disk.docx").exists(), "the current one");
+    assert!(documents.join("notes.txt").exists(), "what only the profile had");
+    let read = |name: &str| fs::read(documents.join(name)).unwrap();
+    assert_eq!(read("both.txt"), b"the current one");
+    assert_eq!(read("both (in the old profile).txt"), b"an older one");
 }
 
 #[test]

@@ -170,7 +170,9 @@ impl Job<'_> {
         }
         let volumes: Vec<&SourceVolume> = found.volumes.iter().filter(|v| v.tree.is_ok()).collect();
         let parts = stores.iter().flat_map(|store| &store.parts);
-        let mounts = parts.filter_map(|part| volumes.get(part.volume)?.mount.clone());
+        // A store in a folder may be a copy: then there is nothing to protect around it.
+        let attached = parts.filter_map(|part| volumes.get(part.volume).filter(|v| v.attached));
+        let mounts = attached.filter_map(|volume| volume.mount.clone());
         if let Some(to) = args.to.as_deref().filter(|to| Path::new(to).is_dir()) {
             sources::refuse_on_source(Path::new(to), &mounts.collect::<Vec<_>>())?;
         }
