@@ -303,6 +303,11 @@ impl Scene {
         let (mut option, mut is_named) = ("", false);
         for word in &form[1..] {
             let word = word.as_str();
+            // The share is a folder here, which needs no user.
+            if ["--user", "--anonymous"].contains(&word) || option == "--user" {
+                option = if word == "--user" { word } else { "" };
+                continue;
+            }
             let is_source = word.starts_with("/dev/")
                 || word.starts_with(r"\\.\")
                 || (word.len() <= 3 && word.ends_with([':', '\\']))
@@ -321,7 +326,6 @@ impl Scene {
                 ("--to", _) => scratch("to"),
                 ("--write" | "--log", word) => self.path(&format!("{at}-{word}")),
                 ("--into", _) => scratch("profile"),
-                ("--user", _) => "tech".to_owned(),
                 ("--i" | "--level" | "--of-user" | "--store", word) => word.to_owned(),
                 (_, word) if word.starts_with('-') || word == command => word.to_owned(),
                 (_, word) if word.ends_with("USMT.MIG") => format!("{compressed}/USMT/USMT.MIG"),
