@@ -238,6 +238,10 @@ impl Destination for DirectoryDestination {
     fn max_file_size(&self) -> u64 {
         self.max_file_size
     }
+
+    fn local_root(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
 }
 
 /// How a file is opened.

@@ -1,0 +1,140 @@
+//! What a set would take, before it is made: a sample of the files is read and compressed.
+
+use std::time::{Duration, Instant};
+
+use super::plan::{Plan, PlanKind};
+use crate::model::monitor::Monitor;
+use crate::set::error::SetError;
+use crate::set::format::frames::Packer;
+
+/// The number of files in a sample, and the bytes of each that are read.
+const FILES: u64 = 64;
+const BYTES: usize = 256 << 10;
+/// Sampling stops after this time.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// An estimate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Estimate {
+    /// Bytes of the set, compressed.
+    pub bytes: u64,
+    /// How long it takes to save and read back; `None` if the speed of the destination is not
+    /// known, or nothing could be measured.
+    pub seconds: Option<u64>,
+}
+
+/// A sample of a plan's files, compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Sample {
+    plain: u64,
+    packed: u64,
+    read: Duration,
+    pack: Duration,
+}
+
+/// Estimates the set of a plan at a zstd level, for a destination that writes `write_speed` bytes
+/// a second.
+///
+/// # Errors
+/// The monitor was cancelled.
+pub fn estimate(
+    plan: &Plan,
+    level: i32,
+    write_speed: u64,
+    monitor: &dyn Monitor,
+) -> Result<Estimate, SetError> {
+    let sample = sample(plan, level, monitor)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    Ok(extrapolate(sample, plan.totals().bytes, plan.len() as u64, threads, write_speed))
+}
+
+fn extrapolate(
+    sample: Sample,
+    bytes: u64,
+    members: u64,
+    threads: u64,
+    write_speed: u64,
+) -> Estimate {
+    // A header and a line of the manifest for each member, compressed.
+    let overhead = members.saturating_mul(100);
+    if sample.plain == 0 {
+        return Estimate { bytes: bytes.saturating_add(overhead), seconds: None };
+    }
+    let share = |part: u64| {
+        let part = u128::from(part) * u128::from(bytes) / u128::from(sample.plain);
+        u64::try_from(part).unwrap_or(u64::MAX)
+    };
+    let packed = share(sample.packed).saturating_add(overhead);
+    let millis = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    // All of it runs at the same time: the slowest counts. Then it is read back, at the speed
+    // at which it was written, which is all that is known.
+    let seconds = (write_speed > 0).then(|| {
+        let writes = packed / write_speed;
+        let reads = share(millis(sample.read)) / 1000;
+        let packs = share(millis(sample.pack)) / 1000 / threads.max(1);
+        writes.max(reads).max(packs).saturating_add(writes)
+    });
+    Estimate { bytes: packed, seconds }
+}
+
+/// Reads and compresses the beginnings of files, chosen by their share of the bytes.
+fn sample(plan: &Plan, level: i32, monitor: &dyn Monitor) -> Result<Sample, SetError> {
+    let total = plan.totals().bytes;
+    let step = (total / FILES).max(1);
+    let mut sample = Sample::default();
+    let (mut seen, mut next) = (0_u64, 0_u64);
+    let mut packer = Packer::new(level)?;
+    let (mut plain, mut packed) = (Vec::new(), Vec::new());
+    let begun = Instant::now();
+    for index in 0..plan.len() {
+        let Some(member) = plan.member(index).filter(|m| m.kind == PlanKind::File) else { continue };
+        seen = seen.saturating_add(member.size);
+        if member.size == 0 || seen <= next {
+            continue;
+        }
+        next = seen.saturating_add(step);
+        if monitor.is_cancelled() {
+            return Err(SetError::Cancelled { set: None });
+        }
+        if begun.elapsed() > LONGEST {
+            break;
+        }
+        let since = Instant::now();
+        plain.resize(BYTES, 0);
+        // What cannot be read is no part of the sample.
+        let Ok(mut stream) = member.tree.open(member.node, None) else { continue };
+        let Ok(read) = stream.read(&mut plain) else { continue };
+        plain.truncate(read);
+        sample.read += since.elapsed();
+        let since = Instant::now();
+        packer.pack(&plain, &mut packed)?;
+        sample.pack += since.elapsed();
+        sample.plain = sample.plain.saturating_add(plain.len() as u64);
+        sample.packed = sample.packed.saturating_add(packed.len() as u64);
+    }
+    Ok(sample)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_step_counts_and_the_read_back() {
+        let sample = Sample {
+            plain: 1_000_000,
+            packed: 250_000,
+            read: Duration::from_millis(10),
+            pack: Duration::from_millis(40),
+        };
+        let gigabyte = 1_000_000_000;
+        // Packing takes 40 s on one core, 10 s on four; writing 25 s at 10 MB/s.
+        let made = |threads, speed| extrapolate(sample, gigabyte, 0, threads, speed);
+        assert_eq!(made(1, 10_000_000), Estimate { bytes: 250_000_000, seconds: Some(65) });
+        assert_eq!(made(4, 10_000_000).seconds, Some(50));
+        assert_eq!(made(4, 250_000_000).seconds, Some(11));
+        assert_eq!(made(4, 0).seconds, None);
+        let nothing = extrapolate(Sample::default(), 500, 3, 1, 1000);
+        assert_eq!(nothing, Estimate { bytes: 800, seconds: None });
+    }
+}
