@@ -129,7 +129,11 @@ fn of_member(member: &Member) -> State {
     }
     let is_encrypted = member.attributes & ENCRYPTED != 0;
     let size = member.data.as_ref().map_or(0, |data| data.size);
-    State { is_dir: false, size: if is_encrypted { 0 } else { size }, modified: member.times.modified }
+    State {
+        is_dir: false,
+        size: if is_encrypted { 0 } else { size },
+        modified: member.times.modified,
+    }
 }
 
 fn of_plan(plan: &Plan, index: usize) -> State {

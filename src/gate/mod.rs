@@ -17,7 +17,7 @@ use crate::model::units;
 use crate::seal::{Guard, StoreCheck};
 use crate::set::crypt::Keys;
 use crate::set::error::SetError;
-use crate::set::format::rescue::{EndState, Rescue, What};
+use crate::set::format::rescue::{EndState, Rescue, SealOutcome, What};
 use crate::set::read::reader::{SetReader, read_rescue};
 use crate::set::read::verify::{Level, verify_set_with};
 use crate::usmt::{Part, Store};
@@ -106,8 +106,11 @@ impl Judge<'_> {
     /// # Errors
     /// The store cannot be read; a destination is lost; the monitor was cancelled.
     pub fn store(&self, store: &Store, monitor: &dyn Monitor) -> Result<Judgement, SetError> {
-        let mut reasons: Vec<String> =
-            store.lacks(self.closed).iter().map(|lack| format!("not all of it is here: {lack}")).collect();
+        let mut reasons: Vec<String> = store
+            .lacks(self.closed)
+            .iter()
+            .map(|lack| format!("not all of it is here: {lack}"))
+            .collect();
         if !reasons.is_empty() {
             return Ok(Judgement { safe: None, reasons });
         }
@@ -229,12 +232,15 @@ impl Judge<'_> {
         let outcome = sealed.finish();
         let mut reasons = Vec::new();
         if outcome.differs() {
-            let looked = if is_full { crate::seal::Looked::Bytes } else { crate::seal::Looked::Metadata };
+            let looked =
+                if is_full { crate::seal::Looked::Bytes } else { crate::seal::Looked::Metadata };
             reasons.push(crate::seal::verdict(&outcome, looked));
         }
         let is_damage = |severity: Severity| severity >= Severity::Damage;
         let damage = report.findings.iter().filter(|finding| is_damage(finding.severity));
-        reasons.extend(damage.take(MAX_REASONS).map(|finding| format!("{}: {}", finding.path, finding.what)));
+        reasons.extend(
+            damage.take(MAX_REASONS).map(|finding| format!("{}: {}", finding.path, finding.what)),
+        );
         if reasons.is_empty() {
             Ok(Ok(Safe::Stays { sealed: outcome.sealed }))
         } else {
@@ -247,10 +253,9 @@ impl Judge<'_> {
 fn ends(error: &SetError) -> bool {
     match error {
         SetError::Cancelled { .. } | SetError::SourceGone(_) => true,
-        SetError::Destination(error) => matches!(
-            error.kind,
-            ErrorKind::Unreachable | ErrorKind::Logon | ErrorKind::Transient
-        ),
+        SetError::Destination(error) => {
+            matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Logon | ErrorKind::Transient)
+        }
         _ => false,
     }
 }
@@ -272,12 +277,13 @@ fn shortcomings(rescue: &Rescue) -> Vec<String> {
         let losses = units::count(rescue.totals.losses, "loss", "losses");
         reasons.push(format!("saved with {losses}"));
     }
-    reasons.extend(rescue.lacks.iter().map(|lack| format!("not all of the store is in it: {lack}")));
+    reasons
+        .extend(rescue.lacks.iter().map(|lack| format!("not all of the store is in it: {lack}")));
     reasons.extend(rescue.damage.iter().map(|damage| format!("the store was damaged: {damage}")));
     if rescue.end_state == EndState::Incomplete && reasons.is_empty() {
         reasons.push("it is incomplete".to_owned());
     }
-    if rescue.seal.as_ref().is_some_and(|seal| seal.differs()) {
+    if rescue.seal.as_ref().is_some_and(SealOutcome::differs) {
         reasons.push("it differed from the store's seal when it was saved".to_owned());
     }
     reasons

@@ -286,11 +286,7 @@ struct Shortfalls {
 
 impl Shortfalls {
     /// What a store lacks, by the quick check of it.
-    fn of_store(
-        store: &Store,
-        check: &Check<'_>,
-        monitor: &dyn Monitor,
-    ) -> Result<Self, SetError> {
+    fn of_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> Result<Self, SetError> {
         let report = check_store(store, &Check { level: CheckLevel::Quick, ..*check }, monitor);
         if monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });

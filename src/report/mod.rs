@@ -18,6 +18,7 @@ mod page;
 mod record;
 mod restoring;
 mod saved;
+pub mod sets_page;
 mod sheet;
 mod treemap;
 mod users;

@@ -107,11 +107,8 @@ fn entries(target: &dyn Destination, dir: &str) -> Result<Vec<DestinationEntry>,
     let mut entries = Vec::new();
     let walk = walkdir::WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
     for entry in walk {
-        let entry = match entry {
-            Ok(entry) => entry,
-            // The destination's words for the same error.
-            Err(_) => return target.list(dir),
-        };
+        // The destination has words for the same error.
+        let Ok(entry) = entry else { return target.list(dir) };
         let is_dir = entry.file_type().is_dir();
         let size = match entry.metadata() {
             Ok(meta) if !is_dir => meta.len(),

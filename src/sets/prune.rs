@@ -106,19 +106,16 @@ pub fn delete(
     monitor: &dyn Monitor,
 ) -> Result<Deleted, SetError> {
     let path = path.trim_end_matches('/');
-    let (name, dir) = match path.strip_suffix(DELETING) {
-        Some(name) => (name, path.to_owned()),
-        None => {
-            let dir = format!("{path}{DELETING}");
+    let (name, dir) = if let Some(name) = path.strip_suffix(DELETING) {
+        (name, path.to_owned())
+    } else {
+        if path.ends_with(PARTIAL) {
             // Waits until it is certain that no run is writing it.
-            let lock =
-                if path.ends_with(PARTIAL) { Some(Lock::take(target, path, monitor)?) } else { None };
-            if let Some(lock) = &lock {
-                lock.give_back()?;
-            }
-            target.rename(path, &dir)?;
-            (path, dir)
+            Lock::take(target, path, monitor)?.give_back()?;
         }
+        let dir = format!("{path}{DELETING}");
+        target.rename(path, &dir)?;
+        (path, dir)
     };
     let mut deleted = Deleted::default();
     let mut entries = target.list(&dir)?;
@@ -158,16 +155,17 @@ pub fn delete(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sets::record::RestoreRun;
-    use crate::sets::{SetFolder, read};
-    use crate::set::format::rescue::EndState;
     use crate::destination::Missing;
     use crate::destination::directory::DirectoryDestination;
+    use crate::set::format::rescue::EndState;
+    use crate::sets::record::RestoreRun;
+    use crate::sets::{SetFolder, read};
 
     fn listed() -> Listed {
         let temp = tempfile::tempdir().unwrap();
         let target = DirectoryDestination::open(temp.path(), Missing::Fail).unwrap();
-        let folder = SetFolder { path: "PC-1-20260101T000000Z-1a2b3c4d".to_owned(), entries: Vec::new() };
+        let folder =
+            SetFolder { path: "PC-1-20260101T000000Z-1a2b3c4d".to_owned(), entries: Vec::new() };
         Listed { state: State::Complete(EndState::Saved), ..read(&target, &folder).unwrap() }
     }
 
@@ -179,11 +177,13 @@ mod tests {
     #[test]
     fn only_a_set_that_was_restored_completely_is_deleted_by_its_age() {
         let now = age::parse("2026-12-01T00:00:00Z").unwrap();
-        let rule = |by_restore| Rule::Older { before: age::before("90d", now).unwrap(), by_restore };
+        let rule =
+            |by_restore| Rule::Older { before: age::before("90d", now).unwrap(), by_restore };
         let at = "2026-11-20T00:00:00Z";
         let made = listed();
         assert_eq!(made.created.as_deref(), Some("2026-01-01T00:00:00Z"));
-        let is_deleted = |set: &Listed, rule: &Rule| matches!(choose(set, rule, now), Choice::Delete(_));
+        let is_deleted =
+            |set: &Listed, rule: &Rule| matches!(choose(set, rule, now), Choice::Delete(_));
         for (restored, by_made) in [
             (None, false),
             (restored(at, false, None), false),
@@ -195,7 +195,8 @@ mod tests {
             assert_eq!(is_deleted(&set, &rule(false)), by_made, "{:?}", set.restored);
             assert!(!is_deleted(&set, &rule(true)), "restored 11 days ago");
         }
-        let long_ago = Listed { restored: restored("2026-08-01T00:00:00Z", true, None), ..made.clone() };
+        let long_ago =
+            Listed { restored: restored("2026-08-01T00:00:00Z", true, None), ..made.clone() };
         assert!(is_deleted(&long_ago, &rule(true)));
         for created in ["2027-01-01T00:00:00Z", "yesterday", "2026-11-01T00:00:00Z"] {
             let set = Listed { created: Some(created.to_owned()), ..long_ago.clone() };

@@ -196,7 +196,12 @@ fn change<R: Serialize + DeserializeOwned + Clone + PartialEq>(
     let path = format!("{dir}/{name}");
     let there = target.stat(&path)?.filter(|entry| !entry.is_dir);
     let mut runs: Vec<R> = match &there {
-        Some(entry) => self::runs(target, dir, &DestinationEntry { name: name.to_owned(), ..entry.clone() }, &rescue)?,
+        Some(entry) => self::runs(
+            target,
+            dir,
+            &DestinationEntry { name: name.to_owned(), ..entry.clone() },
+            &rescue,
+        )?,
         None => Vec::new(),
     };
     let before = runs.clone();

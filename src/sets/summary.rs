@@ -217,7 +217,8 @@ pub fn read(target: &dyn Destination, folder: &SetFolder) -> Result<Listed, Dest
     // An error here costs what it is about, unless the destination is lost.
     if let Some(entry) = entry(USERS).filter(|_| rescue.encryption.is_none()) {
         let at = format!("{path}/{USERS}");
-        if let Some(bytes) = kept(read_small(target, &at, entry.size, users::MAX_BYTES))?.flatten() {
+        if let Some(bytes) = kept(read_small(target, &at, entry.size, users::MAX_BYTES))?.flatten()
+        {
             add_users(&mut set, &rescue, &bytes);
         }
     }
@@ -256,7 +257,8 @@ fn unreadable(mut set: Listed, error: DestinationError) -> Result<Listed, Destin
 /// What the folder alone shows.
 fn of_folder(folder: &SetFolder) -> Listed {
     let name = folder.path.rsplit('/').next().unwrap_or_default();
-    let is_own = |entry: &&crate::destination::DestinationEntry| !entry.is_dir && is_own(&entry.name);
+    let is_own =
+        |entry: &&crate::destination::DestinationEntry| !entry.is_dir && is_own(&entry.name);
     let own = folder.entries.iter().filter(is_own);
     let others: Vec<&str> =
         folder.entries.iter().filter(|e| !is_own(e)).map(|e| e.name.as_str()).collect();
@@ -368,9 +370,14 @@ mod tests {
         assert_eq!(known("PC-0815-20261122T150405Z-1f3a9c07"), expected);
         assert_eq!(known("PC-0815-20261122T150405Z-1f3a9c07.partial"), expected);
         assert_eq!(known("PC-0815-20261122T150405Z-1f3a9c07.partial.deleting"), expected);
-        for other in ["", "backup", "-20261122T150405Z-1f3a9c07", "PC-20261322T150405Z-1f3a9c07",
-            "PC-20261122T150405Z-1f3a9c0", "PC-2026\u{661}122T150405Z-1f3a9c07"]
-        {
+        for other in [
+            "",
+            "backup",
+            "-20261122T150405Z-1f3a9c07",
+            "PC-20261322T150405Z-1f3a9c07",
+            "PC-20261122T150405Z-1f3a9c0",
+            "PC-2026\u{661}122T150405Z-1f3a9c07",
+        ] {
             assert_eq!(known(other), None, "{other}");
         }
     }

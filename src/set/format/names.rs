@@ -48,7 +48,17 @@ pub fn is_of_deleted(path: &str) -> bool {
 /// Whether a file of this name in a set's folder is one that this program writes there.
 pub fn is_own(name: &str) -> bool {
     const FIXED: [&str; 12] = [
-        RESCUE, MANIFEST, SUMS, REPORT, USERS, VERIFIED, RESTORED, INSTRUCTIONS, SCRIPT, JOURNAL, KEY,
+        RESCUE,
+        MANIFEST,
+        SUMS,
+        REPORT,
+        USERS,
+        VERIFIED,
+        RESTORED,
+        INSTRUCTIONS,
+        SCRIPT,
+        JOURNAL,
+        KEY,
         DETAILS,
     ];
     let name = name.strip_suffix(PARTIAL).unwrap_or(name);
@@ -67,9 +77,9 @@ pub fn is_own(name: &str) -> bool {
         return false;
     };
     let number = number.strip_suffix(AGE).unwrap_or(number);
-    number.strip_prefix('.').is_some_and(|number| {
-        number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    number
+        .strip_prefix('.')
+        .is_some_and(|number| number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The name of a volume of the store; `number` from 1.
@@ -91,16 +101,38 @@ mod tests {
         let piece = piece_name(MANIFEST, 12);
         let store = volume_name(7, true);
         for own in [
-            "rescue.json", "rescue.json.partial", "SHA256SUMS", "store.tar.zst", &store, &piece,
-            "store.tar.zst.1000.partial", "in-use", "in-use.0123456789abcdef", "key.age",
-            "details.json.age.partial", "users.json", "restored.json", "journal.jsonl",
+            "rescue.json",
+            "rescue.json.partial",
+            "SHA256SUMS",
+            "store.tar.zst",
+            &store,
+            &piece,
+            "store.tar.zst.1000.partial",
+            "in-use",
+            "in-use.0123456789abcdef",
+            "key.age",
+            "details.json.age.partial",
+            "users.json",
+            "restored.json",
+            "journal.jsonl",
         ] {
             assert!(is_own(own), "{own}");
         }
         for other in [
-            "", ".partial.partial", "rescue.json.bak", "store.tar.zst.bak", "store.tar.zst.01",
-            "store.tar.zst.001x", "store.tar.zst.", "in-use-by-bob.txt", "in-use.docx", "notes.txt",
-            "RESCUE.JSON", "lifeboat.exe", "manifest.jsonl.zst.age", "../rescue.json",
+            "",
+            ".partial.partial",
+            "rescue.json.bak",
+            "store.tar.zst.bak",
+            "store.tar.zst.01",
+            "store.tar.zst.001x",
+            "store.tar.zst.",
+            "in-use-by-bob.txt",
+            "in-use.docx",
+            "notes.txt",
+            "RESCUE.JSON",
+            "lifeboat.exe",
+            "manifest.jsonl.zst.age",
+            "../rescue.json",
         ] {
             assert!(!is_own(other), "{other}");
         }

@@ -167,12 +167,8 @@ pub(crate) fn publish(
     let report = report.filter(|_| key.is_none());
     let report = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
     if let Some(Report { page, users, more_users }) = report {
-        let users = SetUsers {
-            format: users::FORMAT,
-            set: rescue.set.clone(),
-            users,
-            more: more_users,
-        };
+        let users =
+            SetUsers { format: users::FORMAT, set: rescue.set.clone(), users, more: more_users };
         let mut users = serde_json::to_vec_pretty(&users)
             .map_err(|error| SetError::Internal { what: error.to_string() })?;
         users.push(b'\n');

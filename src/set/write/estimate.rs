@@ -84,10 +84,12 @@ fn sample(plan: &Plan, level: i32, monitor: &dyn Monitor) -> Result<Sample, SetE
     let mut sample = Sample::default();
     let (mut seen, mut next) = (0_u64, 0_u64);
     let mut packer = Packer::new(level)?;
-    let (mut plain, mut packed) = (Vec::new(), Vec::new());
+    let (mut bytes, mut frame) = (Vec::new(), Vec::new());
     let begun = Instant::now();
     for index in 0..plan.len() {
-        let Some(member) = plan.member(index).filter(|m| m.kind == PlanKind::File) else { continue };
+        let Some(member) = plan.member(index).filter(|m| m.kind == PlanKind::File) else {
+            continue;
+        };
         seen = seen.saturating_add(member.size);
         if member.size == 0 || seen <= next {
             continue;
@@ -100,17 +102,17 @@ fn sample(plan: &Plan, level: i32, monitor: &dyn Monitor) -> Result<Sample, SetE
             break;
         }
         let since = Instant::now();
-        plain.resize(BYTES, 0);
+        bytes.resize(BYTES, 0);
         // What cannot be read is no part of the sample.
         let Ok(mut stream) = member.tree.open(member.node, None) else { continue };
-        let Ok(read) = stream.read(&mut plain) else { continue };
-        plain.truncate(read);
+        let Ok(read) = stream.read(&mut bytes) else { continue };
+        bytes.truncate(read);
         sample.read += since.elapsed();
         let since = Instant::now();
-        packer.pack(&plain, &mut packed)?;
+        packer.pack(&bytes, &mut frame)?;
         sample.pack += since.elapsed();
-        sample.plain = sample.plain.saturating_add(plain.len() as u64);
-        sample.packed = sample.packed.saturating_add(packed.len() as u64);
+        sample.plain = sample.plain.saturating_add(bytes.len() as u64);
+        sample.packed = sample.packed.saturating_add(frame.len() as u64);
     }
     Ok(sample)
 }
