@@ -155,10 +155,10 @@ impl Judge<'_> {
             reasons.push(if self.sets.is_empty() {
                 "no rescue set was given".to_owned()
             } else {
-                format!(
-                    "none of {} is of this store",
-                    units::count(self.sets.len() as u64, "rescue set", "rescue sets")
-                )
+                match self.sets.len() {
+                    1 => "the rescue set is of another store".to_owned(),
+                    sets => format!("none of the {sets} rescue sets is of this store"),
+                }
             });
         }
         Ok(Judgement { safe: None, reasons })

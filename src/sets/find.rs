@@ -1,5 +1,6 @@
 //! Finds the folders of sets below a destination.
 
+use super::name::by_name;
 use crate::destination::{Destination, DestinationEntry, DestinationError, ErrorKind};
 use crate::model::monitor::Monitor;
 use crate::set::format::names::{DELETING, JOURNAL, MANIFEST, PARTIAL, RESCUE, STORE};
@@ -7,8 +8,19 @@ use crate::set::format::names::{DELETING, JOURNAL, MANIFEST, PARTIAL, RESCUE, ST
 /// How many folders below the destination a set may be: `DEST/site/department/set`.
 pub const MAX_DEPTH: usize = 3;
 
-/// Folders of a volume's root that have no sets, and that nobody may read.
-const SYSTEM: [&str; 3] = ["System Volume Information", "$RECYCLE.BIN", "lost+found"];
+/// Folders that systems and file servers keep for themselves: what was deleted, earlier states,
+/// thumbnails. A set in one of them is none that anybody should restore, or delete.
+const SYSTEM: [&str; 9] = [
+    "System Volume Information",
+    "$RECYCLE.BIN",
+    "lost+found",
+    "DfsrPrivate",
+    "#recycle",
+    "#snapshot",
+    "~snapshot",
+    "@eaDir",
+    "@Recycle",
+];
 
 /// The folder of a set, whole or not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +87,7 @@ fn is_set(path: &str, entries: &[DestinationEntry]) -> bool {
     let is_store = |entry: &DestinationEntry| {
         !entry.is_dir && (entry.name.starts_with(STORE) || entry.name.starts_with(MANIFEST))
     };
-    path.ends_with(DELETING)
+    (path.ends_with(DELETING) && by_name(path.rsplit('/').next().unwrap_or_default()).is_some())
         || is_file(RESCUE)
         || is_file(JOURNAL)
         || (path.ends_with(PARTIAL) && (entries.is_empty() || entries.iter().any(is_store)))
@@ -91,9 +103,10 @@ fn folders<'a>(
     above: &'a str,
     entries: &'a [DestinationEntry],
 ) -> impl Iterator<Item = String> + 'a {
-    let is_one = |entry: &&DestinationEntry| {
-        entry.is_dir && !(above.is_empty() && SYSTEM.contains(&entry.name.as_str()))
+    let is_system = |name: &str| {
+        name.starts_with('.') || SYSTEM.iter().any(|known| known.eq_ignore_ascii_case(name))
     };
+    let is_one = move |entry: &&DestinationEntry| entry.is_dir && !is_system(&entry.name);
     entries.iter().filter(is_one).map(move |entry| match above {
         "" => entry.name.clone(),
         above => format!("{above}/{}", entry.name),

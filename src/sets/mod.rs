@@ -10,6 +10,7 @@
 
 pub mod age;
 mod find;
+mod name;
 pub mod prune;
 pub mod record;
 mod summary;

@@ -5,6 +5,8 @@
 //! of it, and [`choose`] finishes what was begun. Files that are not a set's own are never
 //! removed: the folder gets its name back, with them in it.
 
+use std::collections::BTreeMap;
+
 use super::age;
 use super::summary::{Listed, State};
 use crate::destination::{Destination, ErrorKind};
@@ -38,14 +40,38 @@ pub enum Choice {
     Keep(String),
 }
 
+/// Decides about all sets of a destination. Sets with the same id stay: a server may show a link
+/// as a folder, and deleting the one that is a link would empty the other.
+pub fn choose_all(sets: Vec<Listed>, rule: &Rule, now: FileTime) -> Vec<(Listed, Choice)> {
+    let mut ids: BTreeMap<String, u64> = BTreeMap::new();
+    for id in sets.iter().filter_map(|set| set.id.clone()) {
+        *ids.entry(id).or_default() += 1;
+    }
+    let choose = |set: Listed| {
+        let mut choice = choose(&set, rule, now);
+        let twins = set.id.as_ref().and_then(|id| ids.get(id)).copied().unwrap_or(0);
+        if let (Choice::Delete(_), 2..) = (&choice, twins) {
+            choice = Choice::Keep(format!("{twins} folders have its id: one may be a link"));
+        }
+        (set, choice)
+    };
+    sets.into_iter().map(choose).collect()
+}
+
 /// Decides about a set. An unfinished one, one that was not restored completely, and one of which
 /// that is not known, are only deleted by name; one that a run is writing never is.
 pub fn choose(set: &Listed, rule: &Rule, now: FileTime) -> Choice {
-    if set.state == State::Deleting {
+    if set.state == State::Deleting && set.id.is_some() {
         return Choice::Delete("its deletion began earlier".to_owned());
     }
     if matches!(set.state, State::Unfinished { in_use: true }) {
         return Choice::Keep("a run is writing it".to_owned());
+    }
+    // A folder with another name may be a link, or something that somebody uses.
+    let id = set.id.as_ref().map(|id| format!("-{id}"));
+    let plain = set.name.strip_suffix(PARTIAL).unwrap_or(&set.name);
+    if id.is_none_or(|id| !plain.ends_with(&id)) {
+        return Choice::Keep("its folder has another name than that of the set".to_owned());
     }
     match rule {
         Rule::Named(names) => {

@@ -3,6 +3,7 @@
 
 use super::age;
 use super::find::SetFolder;
+use super::name::by_name;
 use super::record::{self, RestoreRun, VerifyRun, read_small};
 use crate::destination::{Destination, DestinationError, ErrorKind};
 use crate::model::metadata::FileTime;
@@ -86,6 +87,8 @@ pub struct Listed {
     pub path: String,
     /// The name of its folder.
     pub name: String,
+    /// Its id; of an unfinished set, as its folder is named.
+    pub id: Option<String>,
     /// Its state.
     pub state: State,
     /// The computer; of an unfinished set, as its folder is named.
@@ -262,10 +265,14 @@ fn of_folder(folder: &SetFolder) -> Listed {
     let own = folder.entries.iter().filter(is_own);
     let others: Vec<&str> =
         folder.entries.iter().filter(|e| !is_own(e)).map(|e| e.name.as_str()).collect();
-    let (computer, created) = by_name(name).unzip();
+    let (computer, created, id) = match by_name(name) {
+        Some((computer, created, id)) => (Some(computer), Some(created), Some(id)),
+        None => (None, None, None),
+    };
     Listed {
         path: folder.path.clone(),
         name: name.to_owned(),
+        id,
         state: State::Unfinished { in_use: false },
         computer,
         serial: None,
@@ -289,27 +296,9 @@ fn of_folder(folder: &SetFolder) -> Listed {
     }
 }
 
-/// The computer and the date in the name of a set's folder, `PC-0815-20261122T150405Z-1f3a9c07`:
-/// for people, where there is nothing else.
-fn by_name(name: &str) -> Option<(String, String)> {
-    let name = name.strip_suffix(DELETING).unwrap_or(name);
-    let name = name.strip_suffix(PARTIAL).unwrap_or(name);
-    let (rest, id) = name.rsplit_once('-')?;
-    let (computer, time) = rest.rsplit_once('-')?;
-    let is_id = id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
-    if !is_id || time.len() != 16 || digits.len() != 14 || computer.is_empty() {
-        return None;
-    }
-    let (date, clock) = digits.split_at(8);
-    let date = format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]);
-    let created = format!("{date}T{}:{}:{}Z", &clock[..2], &clock[2..4], &clock[4..]);
-    age::parse(&created)?;
-    Some((computer.to_owned(), created))
-}
-
 fn describe(set: &mut Listed, rescue: &Rescue) {
     let text = |text: &Option<String>| text.as_deref().map(cut);
+    set.id = Some(cut(&rescue.set));
     set.computer = text(&rescue.machine.name);
     set.serial = text(&rescue.machine.serial);
     set.created = Some(cut(&rescue.created));
@@ -357,28 +346,4 @@ fn is_in_use(target: &dyn Destination, folder: &SetFolder) -> bool {
         let ago = FileTime::now().to_unix().0.saturating_sub(changed.to_unix().0);
         ago.abs() < BEATS_WITHIN_SECS
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_s_name_says_whose_an_unfinished_set_is() {
-        let known = |name: &str| by_name(name);
-        let expected = Some(("PC-0815".to_owned(), "2026-11-22T15:04:05Z".to_owned()));
-        assert_eq!(known("PC-0815-20261122T150405Z-1f3a9c07"), expected);
-        assert_eq!(known("PC-0815-20261122T150405Z-1f3a9c07.partial"), expected);
-        assert_eq!(known("PC-0815-20261122T150405Z-1f3a9c07.partial.deleting"), expected);
-        for other in [
-            "",
-            "backup",
-            "-20261122T150405Z-1f3a9c07",
-            "PC-20261322T150405Z-1f3a9c07",
-            "PC-20261122T150405Z-1f3a9c0",
-            "PC-2026\u{661}122T150405Z-1f3a9c07",
-        ] {
-            assert_eq!(known(other), None, "{other}");
-        }
-    }
 }

@@ -300,11 +300,50 @@ fn a_stick_is_found_by_its_label() {
 fn without_the_program_they_say_what_is_missing() {
     let stick = need!(Stick::new('p'));
     fs::remove_file(stick.path("my tools/lifeboat.exe")).unwrap();
-    for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "restore.cmd"] {
+    for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "gate.cmd", "restore.cmd"] {
         let ran = stick.run(script, &[], &[]);
         assert_eq!(ran.code, 1, "{script}: {}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains("lifeboat.exe was not found"), "{script}: {}", ran.stdout);
     }
+}
+
+#[test]
+fn the_gate_opens_once_the_store_is_saved_and_closes_when_it_changes() {
+    let stick = need!(Stick::new('g'));
+    let store = stick.store();
+    fs::create_dir(stick.path("logs")).unwrap();
+    let to = ("LifeboatTo", "G:\\sets");
+    stick.in_task_sequence(&[to, ("_SMSTSLogPath", "G:\\logs")]);
+    fs::create_dir(stick.path("sets")).unwrap();
+    let gate = || stick.run("gate.cmd", &["G:\\StateStore"], &[]);
+    let ran = gate();
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("DO NOT WIPE"), "{}", ran.stdout);
+
+    let saved = stick.run("rescue.cmd", &["G:\\StateStore"], &[]);
+    assert_eq!(saved.code, 0, "{}\n{}", saved.stdout, saved.stderr);
+    let ran = gate();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
+    assert!(stick.path("logs/lifeboat-gate.log").is_file());
+
+    fs::write(store.join("USMT/File/G$/Users/alice/letter.txt"), "Dear Carol").unwrap();
+    let ran = gate();
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("letter.txt was changed after the set was made"), "{}", ran.stdout);
+
+    // It may stay, if it is sealed and its drive is not wiped.
+    let sealed = stick.run("seal.cmd", &["G:\\StateStore"], &[]);
+    assert_eq!(sealed.code, 0, "{}\n{}", sealed.stdout, sealed.stderr);
+    for (wipes, code) in [("C: D:", 0), ("C: G:", 3)] {
+        stick.in_task_sequence(&[to, ("LifeboatWipes", wipes)]);
+        let ran = gate();
+        assert_eq!(ran.code, code, "{wipes}: {}\n{}", ran.stdout, ran.stderr);
+    }
+    // The share is away.
+    stick.in_task_sequence(&[("LifeboatTo", "G:\\no such\\folder")]);
+    let ran = gate();
+    assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// What it really does needs the ADK: `docs/guide/windows.md` has the check by hand.

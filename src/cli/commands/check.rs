@@ -9,6 +9,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::settings::Settings;
 use crate::cli::{keys, sets};
+use crate::destination::address::Dest;
 use crate::model::units;
 
 pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
@@ -34,10 +35,14 @@ pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
     };
     say("encryption", &how, out);
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+    let in_address = match to.parse() {
+        Ok(Dest::Smb(place)) => place.account(),
+        _ => None,
+    };
     let account = match (&args.logon.user, args.logon.anonymous) {
         (_, true) => "as guest".to_owned(),
         (Some(user), _) => user.clone(),
-        (None, _) => "of this session, or in the address".to_owned(),
+        (None, _) => in_address.unwrap_or_else(|| "that of this session".to_owned()),
     };
     say("account", &account, out);
     let (found, request) = look_at(&*target, request(&offload, encryption), out)?;

@@ -13,7 +13,7 @@ use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::sets::Listed;
-use crate::sets::prune::{Choice, Rule, choose, delete};
+use crate::sets::prune::{Choice, Rule, choose_all, delete};
 
 pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
     let target = sets::open_folder(&args.dest, &args.logon, out)?;
@@ -23,11 +23,16 @@ pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
         None => Rule::Named(args.names.clone()),
     };
     let now = FileTime::now();
+    let mut all = Vec::new();
+    let walked = each(&*target, out, &mut |set| {
+        all.push(set);
+        Ok(())
+    })?;
+    out.clear();
     let (mut chosen, mut kept) = (Vec::<Listed>::new(), 0_u64);
     let mut refused = Vec::new();
-    let walked = each(&*target, out, &mut |set| {
+    for (set, choice) in choose_all(all, &rule, now) {
         let is_named = args.names.iter().any(|name| *name == set.name || *name == set.path);
-        let choice = choose(&set, &rule, now);
         let (word, why) = match &choice {
             Choice::Delete(why) => ("delete", why),
             Choice::Keep(why) => ("keep", why),
@@ -56,9 +61,7 @@ pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
                 }
             }
         }
-        Ok(())
-    })?;
-    out.clear();
+    }
     for why in &refused {
         out.result(&format!("Not deleted: {why}"));
     }
@@ -79,7 +82,7 @@ pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
             out.say("Nothing was deleted. Run the same command with --yes to delete them.");
         }
     }
-    let mut exit =
+    let exit =
         if walked.failed.is_empty() && refused.is_empty() { Exit::Done } else { Exit::Losses };
     if !args.yes {
         return Ok(exit);

@@ -178,10 +178,14 @@ fn record((target, dir): &(Arc<dyn Destination>, String), run: RestoreRun, out: 
 
 /// Where the parts went, for people.
 fn words(to: &Destinations) -> Vec<String> {
+    let full = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        path.display().to_string()
+    };
     match to {
-        Destinations::Under(folder) => vec![folder.display().to_string()],
+        Destinations::Under(folder) => vec![full(folder)],
         Destinations::Drives(drives) => {
-            drives.iter().map(|(drive, root)| format!("{drive}={}", root.display())).collect()
+            drives.iter().map(|(drive, root)| format!("{drive}={}", full(root))).collect()
         }
         Destinations::Staged(inner) => words(inner),
     }

@@ -124,14 +124,15 @@ pub(crate) fn show(set: &Listed, target: &dyn Destination, out: Out) {
     event(set, target, out);
     let computer = set.computer.as_deref().or(set.serial.as_deref()).unwrap_or("-");
     let made = set.created.as_deref().map_or("-".to_owned(), minutes);
-    out.result(&format!(
+    let line = format!(
         "{:<15} {made:<16} {:<12} {:>10} {:<10} {:<10}",
         short(computer, 15),
         set.state.words(),
         units::bytes(set.set_bytes),
         verified(set),
         restored(set),
-    ));
+    );
+    out.result(line.trim_end());
     out.result(&format!("  {}", set.path));
     if let Some(why) = set.state.why() {
         out.result(&format!("  {why}"));
