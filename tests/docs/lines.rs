@@ -20,7 +20,7 @@ use support::wine::{self, Wine};
 use support::{exe, need, require, root};
 
 /// Lines of lifeboat that are taken apart by its own rules and not run here.
-const ONLY_PARSED: [(&str, &str); 8] = [
+const ONLY_PARSED: [(&str, &str); 9] = [
     ("lifeboat guide", "wants a terminal: tests/guided/main.rs runs it in one"),
     ("--in-place", "wants mounted volumes: tests/restore/in_place.rs has them"),
     ("Z:\\", "from a share of its own"),
@@ -28,6 +28,7 @@ const ONLY_PARSED: [(&str, &str); 8] = [
     ("--usmt", "is for Windows: tests/windows/usmtutils.rs runs it under Wine"),
     ("--path", "wants a volume with that folder: tests/cli/folder.rs has one"),
     ("--via host", "as the documents write it, for Windows: tests/windows/two_ways.rs"),
+    ("lifeboat prune", "deletes sets: tests/cli/prune.rs has its own"),
     ("...", "stands for more than it says"),
 ];
 
@@ -54,6 +55,7 @@ const BY_HAND: &[(&str, &str)] = &[
     ("net", "Windows"),
     ("python3", "fetches the tools for ARM64, which is tried by hand"),
     ("rustup", "changes the toolchain"),
+    ("schtasks", "Windows"),
     ("setup.sh", "scripts/setup.sh in a table of scripts"),
     ("test.sh", "scripts/test.sh in a table of scripts"),
     ("umount", "as mount"),
@@ -321,6 +323,11 @@ impl Scene {
                 ("--to", _) => scratch("to"),
                 ("--write" | "--log", word) => self.path(&format!("{at}-{word}")),
                 ("--into", _) => scratch("profile"),
+                ("--html", word) => self.path(&format!("{at}-{word}")),
+                // The fixture's computer has no name.
+                ("--computer", _) => "volume".to_owned(),
+                ("--since" | "--wipes", word) => word.to_owned(),
+                ("--set", word) if !word.contains("PC12-") => self.path("sets"),
                 ("--user", _) => "tech".to_owned(),
                 ("--i" | "--level" | "--of-user" | "--store", word) => word.to_owned(),
                 (_, word) if word.starts_with('-') || word == command => word.to_owned(),
@@ -331,6 +338,7 @@ impl Scene {
                 (_, r"E:\copy-of-store") => store.to_owned(),
                 (_, word) if word.starts_with("/mnt/") => store.to_owned(),
                 (_, "SET" | "WHAT") => set.to_owned(),
+                (_, "DEST" | r"E:\rescue" | "smb://tech@server/rescue") => self.path("sets"),
                 (_, word) if word.contains("PC12-") || word.ends_with(r"\SET") => set.to_owned(),
                 _ if is_source => {
                     is_named = true;
@@ -348,7 +356,7 @@ impl Scene {
         }
         real.dedup_by(|a, b| a == b && *a == source);
         // Without a source it looks at every disk of the machine: at the image here.
-        if !is_named && ["detect", "offload"].contains(&command.as_str()) {
+        if !is_named && ["detect", "offload", "gate"].contains(&command.as_str()) {
             real.push(image.to_owned());
         }
         real
