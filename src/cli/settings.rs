@@ -156,7 +156,9 @@ impl Settings {
             Some(Command::Check(args)) => {
                 args.to = args.to.take().or_else(|| self.destination());
                 let to = args.to.clone().unwrap_or_default();
+                let own = args.logon.unlock.passphrase_file.is_some();
                 self.fill_logon(&mut args.logon, &[&to]);
+                self.fill_recipients(&mut args.logon.unlock, own);
             }
             Some(Command::List(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Report(args)) => self.fill_logon(&mut args.logon, &[&args.set]),

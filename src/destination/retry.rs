@@ -125,6 +125,10 @@ impl Destination for RetryDestination {
         self.inner.max_file_size()
     }
 
+    fn local_root(&self) -> Option<&std::path::Path> {
+        self.inner.local_root()
+    }
+
     fn without_retry(&self) -> Option<&dyn Destination> {
         Some(&*self.inner)
     }

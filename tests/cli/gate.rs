@@ -25,6 +25,8 @@ fn store(root: &Path) {
     for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
         fs::write(usmt.join(name), if name == "status.~lg" { "" } else { name }).unwrap();
     }
+    let parts = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
+    fs::write(usmt.join("hardlink.main"), parts).unwrap();
     fs::write(home.join("letter.txt"), "Dear Bob").unwrap();
     fs::write(home.join("other.txt"), "Dear Carol").unwrap();
 }
@@ -177,6 +179,9 @@ fn a_sealed_store_may_stay_where_nothing_is_wiped() {
     gate(source, 3, &[]);
     let letter = disk.path().join("StateStore/USMT/File/C$/Users/alice/letter.txt");
     fs::write(&letter, "Dear Eve").unwrap();
+    // A file system that is not NTFS may round times.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    fs::File::options().write(true).open(&letter).unwrap().set_modified(later).unwrap();
     let run = gate(source, 3, &["--wipes", "D:"]);
     assert!(reasons(&run).contains("NOT AS SEALED"), "{}", run.stdout);
     lifeboat(&["gate", source, "--wipes", "nowhere"]).expect(2);

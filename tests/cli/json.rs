@@ -227,7 +227,6 @@ fn failures_of_every_command_fit_the_schema() {
         (4, &["sets", &plain]),
         (2, &["prune", &plain]),
         (4, &["prune", &plain, "no-such-set"]),
-        (3, &["gate", image.arg()]),
         (5, &["gate", image.arg(), "--set", &none]),
         (2, &["check"]),
         (5, &["check", "--to", &inside]),

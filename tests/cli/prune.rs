@@ -75,11 +75,11 @@ fn by_age_only_what_was_restored_completely_goes_and_only_with_yes() {
 
     // Counted from the restore, one of them is not old.
     let run = prune(dest.path(), 0, &["--older-than", "90d", "--restored", "--yes"]);
-    assert_eq!(run.events("pruned").len(), 1, "{}", run.stdout);
-    assert!(!done.exists() && recent.exists());
+    assert_eq!(run.events("pruned").len(), 2, "{}", run.stdout);
+    assert!(!done.exists() && !like.exists() && recent.exists());
     prune(dest.path(), 0, &["--older-than", "90d", "--yes"]);
     assert!(!recent.exists());
-    assert_eq!(names(dest.path()).len(), 5);
+    assert_eq!(names(dest.path()).len(), 4);
     prune(dest.path(), 2, &["--yes"]);
     prune(dest.path(), 2, &["--older-than", "soon"]);
 }
@@ -215,6 +215,22 @@ fn of_sets_with_the_same_id_on_a_share_none_is_deleted() {
     fs::remove_file(root.join("by site").join(name)).unwrap();
     let pruned = run(0);
     assert_eq!(pruned.events("pruned").len(), 1, "{}", pruned.stdout);
+    assert!(!set.exists());
+}
+
+/// From the restore of everything to the deletion, with nothing made up.
+#[test]
+fn a_set_that_was_restored_onto_ntfs_may_go() {
+    support::need!("fuse");
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let set = dest.path().join(&name);
+    let volume = support::ntfs_mount::Mounted::fresh(64);
+    let to = format!("C={}", volume.path().display());
+    lifeboat(&["restore", set.to_str().unwrap(), "--to", &to]).expect(0);
+    let record = list(dest.path(), 0, &[]).events("rescue-set")[0]["restored"].clone();
+    assert_eq!((&record["whole"], &record["losses"]), (&json!(true), &json!(0)), "{record}");
+    let run = prune(dest.path(), 0, &["--older-than", "2099-01-01", "--yes"]);
+    assert_eq!(run.events("pruned").len(), 1, "{}", run.stdout);
     assert!(!set.exists());
 }
 

@@ -282,8 +282,11 @@ fn a_dry_run_says_what_the_offload_then_does_and_saves_nothing() {
 #[test]
 fn a_dry_run_s_size_is_right_within_a_fifth() {
     let source = tempfile::tempdir().unwrap();
-    let folder = source.path().join("data");
-    fs::create_dir(&folder).unwrap();
+    let folder = source.path().join("StateStore/USMT/File/C$/Users/alice");
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
+        fs::write(source.path().join("StateStore/USMT").join(name), name).unwrap();
+    }
     let mut state = 1_u64;
     for number in 0..120 {
         let noise = |state: &mut u64| {
@@ -297,7 +300,7 @@ fn a_dry_run_s_size_is_right_within_a_fifth() {
         fs::write(folder.join(format!("{number}.bin")), bytes).unwrap();
     }
     let dest = tempfile::tempdir().unwrap();
-    let args = ["offload", source.path().to_str().unwrap(), "--path", "\\data", "--to"];
+    let args = ["offload", source.path().to_str().unwrap(), "--to"];
     let args = [&args[..], &[dest.path().to_str().unwrap(), "--json"]].concat();
     let run = lifeboat(&[&args[..], &["--dry-run"]].concat());
     let foreseen = run.events("dry-run")[0]["set_bytes"].as_u64().unwrap();
