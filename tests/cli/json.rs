@@ -154,11 +154,14 @@ fn every_line_of_every_command_fits_the_schema() {
     let set = fs::read_dir(&sets).unwrap().next().unwrap().unwrap().file_name();
     checker.run(0, &["prune", &sets, set.to_str().unwrap(), "--yes"]);
     checker.run(0, &["check", "--to", &to("checked")]);
-    checker.run(3, &["sets", &{
-        fs::create_dir_all(format!("{sets}/lost")).unwrap();
-        fs::write(format!("{sets}/lost/rescue.json"), "").unwrap();
-        sets
-    }]);
+    checker.run(
+        3,
+        &["sets", &{
+            fs::create_dir_all(format!("{sets}/lost")).unwrap();
+            fs::write(format!("{sets}/lost/rescue.json"), "").unwrap();
+            sets
+        }],
+    );
     // Single files of a store.
     let plain = Guarded::fixture("hardlink-one");
     checker.run(0, &["list", plain.arg()]);

@@ -200,6 +200,39 @@ fn the_page_has_all_sets_and_links_to_their_reports() {
     assert!(run.stderr.contains("the page cannot be written"), "{}", run.stderr);
 }
 
+/// In a real browser: the page's own script runs by the page's own policy, sorts and searches,
+/// and asks for nothing.
+#[test]
+fn the_page_sorts_and_searches_in_a_browser() {
+    let browser = support::need!(support::chromium::Chromium::find());
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let set = dest.path().join(&name);
+    for (computer, id) in [("BETA", "00000001"), ("ALPHA", "00000002"), ("GAMMA", "00000003")] {
+        made(dest.path(), &set, computer, "2026-01-02T03:04:05Z", id);
+    }
+    let page = dest.path().join("sets.html");
+    let args = ["sets", dest.path().to_str().unwrap(), "--html", page.to_str().unwrap()];
+    lifeboat(&args).expect(0);
+    let shown = browser.show(&page, &["--dump-dom"]);
+    assert!(shown.console.is_empty(), "{:?}", shown.console);
+    assert!(shown.stdout.contains("<button type=\"button\">"), "the script ran");
+    assert!(shown.requests.iter().all(|asked| asked.starts_with("file:")), "{:?}", shown.requests);
+    let html = fs::read_to_string(&page).unwrap();
+    let after = |script: &str| {
+        let shown = "var names = [], rows = document.getElementById('sets').tBodies[0].rows, i;
+            for (i = 0; i < rows.length; i++) if (rows[i].style.display !== 'none')
+                names.push(rows[i].cells[0].textContent);
+            return names.join(' ');";
+        browser.measure(&html, 1200, &format!("{script}; {shown}"))
+    };
+    let head = "var head = document.querySelectorAll('#sets th button')[0]";
+    assert_eq!(after(&format!("{head}; head.click()")), "- ALPHA BETA GAMMA");
+    assert_eq!(after(&format!("{head}; head.click(); head.click()")), "GAMMA BETA ALPHA -");
+    let search = "var box = document.querySelector('input.search'); box.value = 'alice gam';
+        box.oninput()";
+    assert_eq!(after(search), "GAMMA");
+}
+
 #[test]
 fn what_is_no_folder_with_sets_is_refused_with_words() {
     let (dest, name) = with_set("hardlink-one", 0, &[]);
