@@ -354,6 +354,13 @@ impl Scene {
         if command == "report" && !form.iter().any(|word| word == "--to") {
             real.extend(["--to".to_owned(), self.path(&format!("{at}-report.html"))]);
         }
+        // These take it from the settings.
+        if command == "sets" && form.len() == 2 {
+            real.push(self.path("sets"));
+        }
+        if command == "check" && form.len() == 2 {
+            real.extend(["--to".to_owned(), scratch("to")]);
+        }
         real.dedup_by(|a, b| a == b && *a == source);
         // Without a source it looks at every disk of the machine: at the image here.
         if !is_named && ["detect", "offload", "gate"].contains(&command.as_str()) {

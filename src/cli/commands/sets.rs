@@ -107,7 +107,7 @@ pub(crate) fn each(
 }
 
 fn failed(error: &DestinationError, out: Out) {
-    let what = format!("{error}; sets may be there");
+    let what = format!("{error}; rescue sets may be in it");
     out.error(&what, &error.advice(), Exit::Losses.code());
 }
 
