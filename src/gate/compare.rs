@@ -72,7 +72,13 @@ pub(super) fn differences(
         if monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
         }
-        let Line::Member(member) = line? else { continue };
+        let member = match line? {
+            Line::Member(member) => member,
+            Line::Header(header) if header.set != set.rescue().set => {
+                return Ok((0, vec!["its manifest is that of another set".to_owned()]));
+            }
+            _ => continue,
+        };
         let Some(path) = member.exact_path() else { continue };
         // A link has the bytes of the file before it.
         if member.kind != MemberKind::Link {

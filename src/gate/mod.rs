@@ -6,6 +6,7 @@
 //! its seal. Names alone prove nothing: a set of the same computer may be of an earlier capture.
 
 mod compare;
+mod place;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::set::error::SetError;
 use crate::set::format::rescue::{EndState, Rescue, SealOutcome, What};
 use crate::set::read::reader::{SetReader, read_rescue};
 use crate::set::read::verify::{Level, verify_set_with};
+use crate::tree::source::SourceVolume;
 use crate::usmt::{Part, Store};
 
 /// The number of reasons that are kept of one set, or of one store that stays.
@@ -72,6 +74,10 @@ pub struct Judge<'a> {
     pub level: Level,
     /// Volumes that could not be read, for people.
     pub closed: &'a [String],
+    /// The volumes of the machine.
+    pub volumes: &'a [SourceVolume],
+    /// The names, for people, of those on disks that can be taken out.
+    pub removable: &'a [String],
 }
 
 /// Why a store is safe.
@@ -188,6 +194,9 @@ impl Judge<'_> {
             return Ok(None);
         }
         let mut reasons = shortcomings(rescue);
+        if let Some(volume) = self.wiped_volume(&**target, store) {
+            reasons.push(format!("it is on {volume}, which will be wiped"));
+        }
         if !rescue.options.read_back && self.level == Level::Quick {
             reasons.push("it was not read back when it was made: use --level full".to_owned());
         }

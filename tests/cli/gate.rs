@@ -66,7 +66,8 @@ fn a_store_that_is_whole_in_a_set_is_safe_and_one_of_another_pc_is_not() {
 fn one_byte_more_one_file_less_or_another_time_closes_the_gate() {
     let disk = tempfile::tempdir().unwrap();
     store(disk.path());
-    let dest = tempfile::tempdir().unwrap();
+    // On another volume than the store.
+    let dest = tempfile::tempdir_in("/dev/shm").unwrap();
     let (source, sets) = (disk.path().to_str().unwrap(), dest.path().to_str().unwrap());
     assert_eq!(offload(source, dest.path(), &[]).code, 0);
     gate(source, 0, &["--set", sets]);
@@ -159,6 +160,20 @@ fn an_encrypted_set_counts_with_its_key() {
     gate(image.arg(), 0, &[&to[..], &key].concat());
     let run = gate(image.arg(), 3, &to);
     assert!(reasons(&run).contains("passphrase"), "{}", run.stdout);
+}
+
+#[test]
+fn a_set_that_is_wiped_with_the_store_saves_nothing() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    let (source, sets) = (disk.path().to_str().unwrap(), disk.path().join("sets"));
+    assert_eq!(offload(source, &sets, &[]).code, 0);
+    let sets = sets.to_str().unwrap();
+    let run = gate(source, 3, &["--set", sets]);
+    assert!(reasons(&run).contains("which will be wiped"), "{}", run.stdout);
+    gate(source, 3, &["--set", sets, "--wipes", "C:"]);
+    // Where neither the store nor the set is wiped.
+    gate(source, 0, &["--set", sets, "--wipes", "D:"]);
 }
 
 #[test]

@@ -312,9 +312,12 @@ fn the_gate_opens_once_the_store_is_saved_and_closes_when_it_changes() {
     let stick = need!(Stick::new('g'));
     let store = stick.store();
     fs::create_dir(stick.path("logs")).unwrap();
-    let to = ("LifeboatTo", "G:\\sets");
+    // On another drive: a set beside the store would be wiped with it.
+    let other = tempfile::tempdir().unwrap();
+    let _drive = stick.wine.letter('h', other.path());
+    fs::create_dir(other.path().join("sets")).unwrap();
+    let to = ("LifeboatTo", "H:\\sets");
     stick.in_task_sequence(&[to, ("_SMSTSLogPath", "G:\\logs")]);
-    fs::create_dir(stick.path("sets")).unwrap();
     let gate = || stick.run("gate.cmd", &["G:\\StateStore"], &[]);
     let ran = gate();
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
@@ -326,6 +329,11 @@ fn the_gate_opens_once_the_store_is_saved_and_closes_when_it_changes() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
     assert!(stick.path("logs/lifeboat-gate.log").is_file());
+    let beside = stick.run("rescue.cmd", &["G:\\StateStore", "--to", "G:\\sets"], &[]);
+    assert_eq!(beside.code, 0, "{}\n{}", beside.stdout, beside.stderr);
+    let ran = stick.run("gate.cmd", &["G:\\StateStore", "--set", "G:\\sets"], &[]);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("which will be wiped"), "{}", ran.stdout);
 
     fs::write(store.join("USMT/File/G$/Users/alice/letter.txt"), "Dear Carol").unwrap();
     let ran = gate();

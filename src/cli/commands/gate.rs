@@ -10,6 +10,7 @@ use crate::cli::args::{Gate, Global, LevelArg};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{keys, sets, sources};
+use crate::disk::{self, Disk};
 use crate::gate::{Candidate, Judge, Judgement, Safe, Wipes};
 use crate::set::read::verify::Level;
 use crate::sets::State;
@@ -33,6 +34,8 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
             LevelArg::Full => Level::Full,
         },
         closed: &found.closed,
+        volumes: &found.volumes,
+        removable: &removable(&candidates),
     };
     let mut unsafe_stores = 0_u64;
     for store in &stores {
@@ -81,6 +84,18 @@ fn machine_reasons(found: &sources::Found, wipes: &Wipes) -> Vec<String> {
         reasons.push("a volume is damaged: a store may be in the damaged part".to_owned());
     }
     reasons
+}
+
+/// The volumes on disks that can be taken out; only needed for sets on this machine.
+fn removable(candidates: &[Candidate]) -> Vec<String> {
+    if candidates.iter().all(|candidate| candidate.target.local_root().is_none()) {
+        return Vec::new();
+    }
+    let is_removable = |disk: &Disk| {
+        disk.hardware.as_ref().is_some_and(|known| known.removable || known.transport == "usb")
+    };
+    let disks = disk::attached().into_iter().flatten().filter(is_removable);
+    disks.flat_map(|disk| disk.volumes.into_iter().map(|volume| volume.display)).collect()
 }
 
 /// The sets that were named, and those in folders that were named.
