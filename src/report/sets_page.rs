@@ -26,8 +26,11 @@ pub struct Row<'a> {
 
 const CSS: &str = "\
 main{max-width:1180px}
-.list .num{text-align:right;white-space:nowrap}
-.list .when{white-space:nowrap}
+h1{font-size:26px}
+.list td,.list th,.list td:nth-child(n),.list th:nth-child(n){width:auto;text-align:left;white-space:normal;padding-left:0;padding-right:14px}
+.list .num.num.num{text-align:right;white-space:nowrap}
+.list .when.when.when{white-space:nowrap}
+.list .where{font-size:13px;min-width:170px}
 .list th button{margin:0;padding:0;border:0;background:none;color:inherit;font:inherit;cursor:pointer}
 .list th button:after{content:\"\\00a0\\2195\"}
 .list .bad{font-weight:600}

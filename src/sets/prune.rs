@@ -195,9 +195,9 @@ mod tests {
         Listed { state: State::Complete(EndState::Saved), ..read(&target, &folder).unwrap() }
     }
 
-    fn restored(time: &str, whole: bool, loadstate: Option<i32>) -> Option<RestoreRun> {
+    fn restored(time: &str, whole: bool, loadstate: Option<i32>) -> RestoreRun {
         let run = RestoreRun::now(vec!["C=C:\\".to_owned()], whole, 0);
-        Some(RestoreRun { time: time.to_owned(), loadstate, ..run })
+        RestoreRun { time: time.to_owned(), loadstate, ..run }
     }
 
     #[test]
@@ -212,17 +212,17 @@ mod tests {
             |set: &Listed, rule: &Rule| matches!(choose(set, rule, now), Choice::Delete(_));
         for (restored, by_made) in [
             (None, false),
-            (restored(at, false, None), false),
-            (restored(at, true, Some(27)), false),
-            (restored(at, true, None), true),
-            (restored(at, true, Some(0)), true),
+            (Some(restored(at, false, None)), false),
+            (Some(restored(at, true, Some(27))), false),
+            (Some(restored(at, true, None)), true),
+            (Some(restored(at, true, Some(0))), true),
         ] {
             let set = Listed { restored, ..made.clone() };
             assert_eq!(is_deleted(&set, &rule(false)), by_made, "{:?}", set.restored);
             assert!(!is_deleted(&set, &rule(true)), "restored 11 days ago");
         }
         let long_ago =
-            Listed { restored: restored("2026-08-01T00:00:00Z", true, None), ..made.clone() };
+            Listed { restored: Some(restored("2026-08-01T00:00:00Z", true, None)), ..made.clone() };
         assert!(is_deleted(&long_ago, &rule(true)));
         for created in ["2027-01-01T00:00:00Z", "yesterday", "2026-11-01T00:00:00Z"] {
             let set = Listed { created: Some(created.to_owned()), ..long_ago.clone() };

@@ -195,7 +195,7 @@ fn a_sealed_store_may_stay_where_nothing_is_wiped() {
     let letter = disk.path().join("StateStore/USMT/File/C$/Users/alice/letter.txt");
     fs::write(&letter, "Dear Eve").unwrap();
     // A file system that is not NTFS may round times.
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
     fs::File::options().write(true).open(&letter).unwrap().set_modified(later).unwrap();
     let run = gate(source, 3, &["--wipes", "D:"]);
     assert!(reasons(&run).contains("NOT AS SEALED"), "{}", run.stdout);

@@ -321,15 +321,15 @@ impl Scene {
                 // A file, which must not be there.
                 ("--to", _) if command == "report" => self.path(&format!("{at}-report.html")),
                 ("--to", _) => scratch("to"),
-                ("--write" | "--log", word) => self.path(&format!("{at}-{word}")),
+                ("--write" | "--log" | "--html", word) => self.path(&format!("{at}-{word}")),
                 ("--into", _) => scratch("profile"),
-                ("--html", word) => self.path(&format!("{at}-{word}")),
                 // The fixture's computer has no name.
                 ("--computer", _) => "volume".to_owned(),
-                ("--since" | "--wipes", word) => word.to_owned(),
                 ("--set", word) if !word.contains("PC12-") => self.path("sets"),
                 ("--user", _) => "tech".to_owned(),
-                ("--i" | "--level" | "--of-user" | "--store", word) => word.to_owned(),
+                ("--i" | "--level" | "--of-user" | "--store" | "--since" | "--wipes", word) => {
+                    word.to_owned()
+                }
                 (_, word) if word.starts_with('-') || word == command => word.to_owned(),
                 (_, word) if word.ends_with("USMT.MIG") => format!("{compressed}/USMT/USMT.MIG"),
                 (_, word) if word.starts_with(r"C:\Users") || word.starts_with('*') => {

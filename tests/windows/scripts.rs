@@ -184,11 +184,20 @@ fn a_task_sequence_seals_rescues_and_restores() {
     assert!(arguments.starts_with("T:\\StateStore\n/hardlink\n/nocompress\n"), "{arguments}");
     assert!(arguments.contains("/i:T:\\usmt of ours\\own.xml\n"), "{arguments}");
 
+    let recorded = || {
+        let record = fs::read_to_string(found[0].join("restored.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        record["runs"].as_array().unwrap().last().unwrap().clone()
+    };
+    let run = recorded();
+    assert_eq!((&run["loadstate"], &run["whole"]), (&0.into(), &false.into()), "{run}");
+
     // loadstate's failure is the script's.
     fs::remove_dir_all(&store).unwrap();
     fs::write(usmt.join("code.txt"), "27").unwrap();
     let ran = stick.run("restore.cmd", &[], &[]);
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(recorded()["loadstate"], 27);
     // A PC of which there is no set.
     let ran = stick.run("restore.cmd", &["T:\\logs"], &[]);
     assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Sets, out: Out) -> Result<Exit> {
         exit = Exit::Losses;
     }
     if let Some(page) = &args.html {
-        write_page(page, &rows, &*target, out)?;
+        write_page(page, dest, &rows, &*target, out)?;
     }
     if shown == 0 && exit == Exit::Done {
         let (what, action) = if walked.found == 0 {
@@ -228,11 +228,22 @@ fn short(text: &str, most: usize) -> String {
 }
 
 /// Writes the page, under a temporary name first.
-fn write_page(to: &Path, list: &[Listed], target: &dyn Destination, out: Out) -> Result<()> {
+fn write_page(
+    to: &Path,
+    dest: &str,
+    list: &[Listed],
+    target: &dyn Destination,
+    out: Out,
+) -> Result<()> {
     let links = Links::of(to, target);
     let rows: Vec<Row<'_>> =
         list.iter().map(|set| Row { set, link: links.to(target, set) }).collect();
-    let page = sets_page::make(&rows, &target.display(""), &crate::sets::age::now());
+    // The page is read elsewhere: `.` would say nothing there.
+    let place = match std::path::absolute(dest) {
+        Ok(path) if target.local_root().is_some() => path.display().to_string(),
+        _ => target.display(""),
+    };
+    let page = sets_page::make(&rows, &place, &crate::sets::age::now());
     let mut partial = to.to_path_buf().into_os_string();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
