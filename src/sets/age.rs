@@ -27,6 +27,10 @@ pub fn before(text: &str, now: FileTime) -> Option<FileTime> {
 
 fn seconds(text: &str) -> Option<i64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    // No sign: a negative age would be a date in the future.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let number: i64 = digits.parse().ok()?;
     let unit = match text.get(digits.len()..)?.to_ascii_lowercase().as_str() {
         "h" => 3600,
@@ -79,6 +83,7 @@ mod tests {
             "d",
             "30",
             "-1d",
+            "+1d",
             "1m",
             "99999999999999999999d",
             "400000d",
