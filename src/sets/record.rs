@@ -11,7 +11,7 @@ use super::age;
 use crate::destination::process::host_name;
 use crate::destination::{Destination, DestinationEntry, DestinationError, ErrorKind, read_full};
 use crate::set::format::hash::sha256_hex;
-use crate::set::format::names::{PARTIAL, PROGRAM, RESCUE, RESTORED, VERIFIED};
+use crate::set::format::names::{PROGRAM, RESCUE, RESTORED, VERIFIED};
 use crate::set::read::reader::MAX_RESCUE;
 
 /// The version of the format that this program writes.
@@ -217,18 +217,18 @@ fn change<R: Serialize + DeserializeOwned + Clone + PartialEq>(
     if bytes.len() as u64 > MAX_BYTES {
         return Ok(());
     }
-    let partial = format!("{path}{PARTIAL}");
-    let write = || -> Result<(), DestinationError> {
-        let mut file = target.create(&partial)?;
-        file.write_all_at(0, &bytes)?;
-        file.sync()?;
-        file.close()?;
-        if there.is_some() {
-            target.remove_file(&path)?;
-        }
-        target.rename(&partial, &path)
+    // In place: an account may be allowed to add files and not to delete any, and what is torn
+    // by an interruption is no record.
+    let mut file = if there.is_some() {
+        let mut file = target.open_rw(&path)?;
+        file.set_size(0)?;
+        file
+    } else {
+        target.create(&path)?
     };
-    write().inspect_err(|_| drop(target.remove_file(&partial)))
+    file.write_all_at(0, &bytes)?;
+    file.sync()?;
+    file.close()
 }
 
 /// What is needed of `rescue.json`.
