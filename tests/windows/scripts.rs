@@ -327,6 +327,8 @@ fn the_gate_opens_once_the_store_is_saved_and_closes_when_it_changes() {
     fs::create_dir(other.path().join("sets")).unwrap();
     let to = ("LifeboatTo", "H:\\sets");
     stick.in_task_sequence(&[to, ("_SMSTSLogPath", "G:\\logs")]);
+    // Lines are wrapped to 80 columns.
+    let words = |ran: &Ran| ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     let gate = || stick.run("gate.cmd", &["G:\\StateStore"], &[]);
     let ran = gate();
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
@@ -342,12 +344,13 @@ fn the_gate_opens_once_the_store_is_saved_and_closes_when_it_changes() {
     assert_eq!(beside.code, 0, "{}\n{}", beside.stdout, beside.stderr);
     let ran = stick.run("gate.cmd", &["G:\\StateStore", "--set", "G:\\sets"], &[]);
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("which will be wiped"), "{}", ran.stdout);
+    assert!(words(&ran).contains("which will be wiped"), "{}", ran.stdout);
 
     fs::write(store.join("USMT/File/G$/Users/alice/letter.txt"), "Dear Carol").unwrap();
     let ran = gate();
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("letter.txt was changed after the set was made"), "{}", ran.stdout);
+    let changed = "letter.txt was changed after the set was made";
+    assert!(words(&ran).contains(changed), "{}", ran.stdout);
 
     // It may stay, if it is sealed and its drive is not wiped.
     let sealed = stick.run("seal.cmd", &["G:\\StateStore"], &[]);
