@@ -540,6 +540,6 @@ fn lines_of_cmd_run_under_wine() {
         let done = wine.run_with(Path::new("cmd"), &["/c", &path, &source], &to);
         assert_eq!(done.code, 0, "{}: {}\n{}", line.place, done.stdout, done.stderr);
     }
-    let expected = ["rescue.cmd", "seal.cmd", "usb.cmd"];
+    let expected = ["gate.cmd", "rescue.cmd", "seal.cmd", "usb.cmd"];
     assert!(ran.iter().map(String::as_str).eq(expected), "{ran:?}");
 }
