@@ -65,6 +65,7 @@
 pub mod cli;
 pub mod destination;
 pub mod disk;
+pub mod gate;
 pub mod health;
 pub mod model;
 pub mod ntfs;
@@ -74,5 +75,6 @@ pub mod report;
 pub mod restore;
 pub mod seal;
 pub mod set;
+pub mod sets;
 pub mod tree;
 pub mod usmt;

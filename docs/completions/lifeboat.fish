@@ -37,6 +37,10 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print h
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s V -l version -d 'Print version'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "detect" -d 'Find the stores on all attached volumes, or in the sources given'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "verify" -d 'Check the stores in a source or a copy, or a rescue set'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "sets" -d 'List the rescue sets of a share or a folder'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "prune" -d 'Delete rescue sets that were restored; without --yes, list them'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "gate" -d 'Before the wipe: check that no store would be lost'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "check" -d 'Try settings, destination and account, without a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "seal" -d 'Before the wipe: record what a store has, in one file beside it'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "offload" -d 'Save stores as rescue sets on a share or a disk'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List the files of a rescue set or a store'
@@ -72,12 +76,88 @@ host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l all -d 'Every rescue set in the folders or URLs; the result is recorded beside each set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l computer -d 'Only sets of computers with this in their name or serial number' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l of-user -d 'Only sets with files of this user (the name of the profile folder)' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l since -d 'Only sets made since: 30d, 12h, 4w, or 2026-01-31' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l html -d 'Write the list as a page to FILE; replaces an earlier one' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -s v -l verbose -d 'Print more about each step'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l older-than -d 'Delete sets that were restored completely and are older: 90d, 12w' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l restored -d 'Count the age from the last restore, not from when the set was made'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l yes -d 'Delete; without it, only list what would be deleted'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s v -l verbose -d 'Print more about each step'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l set -d 'Rescue set, or a folder with sets (may be repeated) [default: the destination in lifeboat.toml]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l wipes -d 'Only this drive will be wiped, such as C: (may be repeated): a store on others may stay, if it is sealed [default: all will be wiped]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l level -d 'How thorough to check sets, and stores that stay' -r -f -a "quick\t'Only metadata, in seconds'
+full\t'Every byte'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -s v -l verbose -d 'Print more about each step'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l retry-for -d 'How long to retry while DEST is away: 30s, 10m, 2h' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l password-file -d 'File whose first line is the password' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l anonymous -d 'Log on without an account, to a share where everyone may write'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Print more about each step'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l store -d 'Only this store: its id or its path, as detect shows them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand seal" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
@@ -119,6 +199,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l deep -d 'S
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l fresh -d 'Start over instead of resuming an interrupted set'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-back -d 'Do not read the written set back (the set records this)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase (from a prompt)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l dry-run -d 'Only say what would be saved, where, how large and how long; save nothing'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST seems too small'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l allow-memory -d 'Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the PC restarts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l anonymous -d 'Log on without an account, to a share where everyone may write'

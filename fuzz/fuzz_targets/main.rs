@@ -40,6 +40,7 @@ targets!(
     reparse,
     restore,
     seal,
+    set_list,
     set_reader,
     users,
     vhd,

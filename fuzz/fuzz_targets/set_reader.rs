@@ -17,7 +17,7 @@ use lifeboat::set::read::reader::SetReader;
 const MOST: u64 = 64 << 20;
 
 /// A folder in memory.
-struct Folder(HashMap<String, Arc<Vec<u8>>>);
+pub(crate) struct Folder(pub(crate) HashMap<String, Arc<Vec<u8>>>);
 
 struct File(Arc<Vec<u8>>);
 

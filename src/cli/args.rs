@@ -8,8 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::volume_keys::VolumeKeys;
+use crate::model::metadata::FileTime;
 use crate::model::units;
 use crate::set::write::level::Level;
+use crate::sets::age;
 
 const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
 
@@ -118,8 +120,50 @@ Examples:
   lifeboat verify disk.img --level full
   lifeboat verify D: --usmt C:\\USMT\\amd64
   lifeboat verify E:\\copy-of-store        a manually copied store
-  lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d")]
+  lifeboat verify smb://tech@server/rescue/PC12-20260101T000000Z-1a2b3c4d
+  lifeboat verify E:\\rescue --all            every set in this folder")]
     Verify(Verify),
+    /// List the rescue sets of a share or a folder
+    #[command(after_help = "\
+Examples:
+  lifeboat sets E:\\rescue
+  lifeboat sets smb://tech@server/rescue --computer PC12
+  lifeboat sets E:\\rescue --of-user alice --since 30d
+  lifeboat sets E:\\rescue --html sets.html
+
+It reads only a small file of each set: verify checks them. Exit code 3 if a
+set is damaged or cannot be read, 4 if no set was found.")]
+    Sets(Sets),
+    /// Delete rescue sets that were restored; without --yes, list them
+    #[command(after_help = "\
+Examples:
+  lifeboat prune E:\\rescue --older-than 90d           only list
+  lifeboat prune E:\\rescue --older-than 90d --yes     delete
+  lifeboat prune E:\\rescue --older-than 30d --restored
+  lifeboat prune E:\\rescue PC12-20260101T000000Z-1a2b3c4d --yes
+
+By age, it deletes only sets that were restored completely. It deletes any
+other set only by its name. It never deletes files that are not of the set.")]
+    Prune(Prune),
+    /// Before the wipe: check that no store would be lost
+    #[command(after_help = "\
+Examples:
+  lifeboat gate --set E:\\rescue
+  lifeboat gate disk.img --set E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
+  lifeboat gate C: D: --wipes C:           the store on D: is sealed and stays
+
+Exit code 0 only if every store that was found is complete in a verified set,
+or is sealed and stays; 3 if not; 4 if no store was found.")]
+    Gate(Gate),
+    /// Try settings, destination and account, without a store
+    #[command(after_help = "\
+Examples:
+  lifeboat check --to E:\\rescue
+  lifeboat check --to smb://tech@server/rescue
+
+Run it from the boot image, or at your desk, before you need it. It makes a
+folder and a file at DEST, reads the file back, and removes both.")]
+    Check(CheckArgs),
     /// Before the wipe: record what a store has, in one file beside it
     #[command(after_long_help = "\
 Examples:
@@ -141,6 +185,7 @@ Examples:
   lifeboat offload \\\\.\\PhysicalDrive0 --to \\\\server\\rescue --user tech
   lifeboat offload disk.img --path \\Users\\alice --to E:\\rescue
   lifeboat offload --profiles --to E:\\rescue          no store: save the users
+  lifeboat offload disk.img --to E:\\rescue --dry-run  only say what it would do
 
 The password comes from a prompt, --password-file or LIFEBOAT_PASSWORD.
 Lifeboat never writes to the source.")]
@@ -248,6 +293,10 @@ pub struct Verify {
     /// How thorough to check
     #[arg(long, value_enum, default_value = "quick")]
     pub level: LevelArg,
+    /// Every rescue set in the folders or URLs; the result is recorded beside
+    /// each set
+    #[arg(long, conflicts_with_all = ["store", "usmt", "deep", "mapfile"])]
+    pub all: bool,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
     pub store: Option<String>,
@@ -353,6 +402,9 @@ pub struct Offload {
     /// How long to retry while DEST is away: 30s, 10m, 2h
     #[arg(hide_short_help = true, long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
     pub retry_for: Duration,
+    /// Only say what would be saved, where, how large and how long; save nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Begin although DEST seems too small
     #[arg(hide_short_help = true, long)]
     pub despite_space: bool,
@@ -363,6 +415,87 @@ pub struct Offload {
     /// Uncompressed size of a frame, in bytes; small ones are for tests
     #[arg(long, value_name = "BYTES", hide = true, value_parser = parse_bytes)]
     pub frame_bytes: Option<u64>,
+    #[command(flatten)]
+    pub logon: Logon,
+}
+
+#[derive(Args, Debug)]
+pub struct Sets {
+    /// Folder or URL with rescue sets, up to three folders below it
+    /// [default: from lifeboat.toml beside the program]
+    #[arg(value_name = "DEST")]
+    pub dest: Option<String>,
+    /// Only sets of computers with this in their name or serial number
+    #[arg(long, value_name = "NAME")]
+    pub computer: Option<String>,
+    /// Only sets with files of this user (the name of the profile folder)
+    #[arg(long, value_name = "NAME")]
+    pub of_user: Option<String>,
+    /// Only sets made since: 30d, 12h, 4w, or 2026-01-31
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<FileTime>,
+    /// Write the list as a page to FILE; replaces an earlier one
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub logon: Logon,
+}
+
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["names", "older_than"])))]
+pub struct Prune {
+    /// Folder or URL with rescue sets
+    #[arg(value_name = "DEST")]
+    pub dest: String,
+    /// Sets to delete, by the names of their folders
+    #[arg(value_name = "NAME", conflicts_with = "older_than")]
+    pub names: Vec<String>,
+    /// Delete sets that were restored completely and are older: 90d, 12w
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub older_than: Option<FileTime>,
+    /// Count the age from the last restore, not from when the set was made
+    #[arg(long, requires = "older_than")]
+    pub restored: bool,
+    /// Delete; without it, only list what would be deleted
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub logon: Logon,
+}
+
+#[derive(Args, Debug)]
+pub struct Gate {
+    /// Disk image, device, volume or mounted folder [default: all attached]
+    #[arg(value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Rescue set, or a folder with sets (may be repeated)
+    /// [default: the destination in lifeboat.toml]
+    #[arg(long, value_name = "SET|DEST")]
+    pub set: Vec<String>,
+    /// Only this drive will be wiped, such as C: (may be repeated): a store on
+    /// others may stay, if it is sealed [default: all will be wiped]
+    #[arg(long, value_name = "DRIVE", value_parser = parse_drive)]
+    pub wipes: Vec<char>,
+    /// How thorough to check sets, and stores that stay
+    #[arg(long, value_enum, default_value = "quick")]
+    pub level: LevelArg,
+    #[command(flatten)]
+    pub search: Search,
+    #[command(flatten)]
+    pub logon: Logon,
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    // Help text: shown without Markdown's brackets.
+    #[allow(clippy::doc_markdown)]
+    /// Folder, \\server\share\folder or smb://user@server/share/folder
+    /// [default: from lifeboat.toml beside the program]
+    #[arg(long, value_name = "DEST")]
+    pub to: Option<String>,
+    /// How long to retry while DEST is away: 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub retry_for: Duration,
     #[command(flatten)]
     pub logon: Logon,
 }
@@ -526,6 +659,23 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     // A week is long enough, and sums cannot overflow.
     let seconds = number.checked_mul(seconds).filter(|secs| *secs <= 7 * 24 * 3600);
     seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is too long: at most 168h"))
+}
+
+/// `30d`, or a date: see [`age::before`].
+fn parse_since(text: &str) -> Result<FileTime, String> {
+    let wrong = || format!("'{text}' is not an age such as 30d, 12h or 4w, or a date: 2026-01-31");
+    age::before(text, FileTime::now()).ok_or_else(wrong)
+}
+
+/// `C:`, also `c` and `C:\`.
+fn parse_drive(text: &str) -> Result<char, String> {
+    let mut letters = text.chars();
+    match (letters.next(), letters.as_str()) {
+        (Some(letter), "" | ":" | ":\\" | ":/") if letter.is_ascii_alphabetic() => {
+            Ok(letter.to_ascii_uppercase())
+        }
+        _ => Err(format!("'{text}' is not a drive such as C:")),
+    }
 }
 
 #[derive(Args, Debug)]

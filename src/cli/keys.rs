@@ -82,6 +82,11 @@ pub(crate) fn if_any(
     find(target, dir, unlock, out, false)
 }
 
+/// The keys that were given without a prompt, for many sets.
+pub(crate) fn given_for_all(unlock: &Unlock) -> Result<Keys> {
+    Ok(Keys { passphrase: given(unlock)?, identities: identities(unlock)? })
+}
+
 fn find(
     target: &dyn Destination,
     dir: &str,

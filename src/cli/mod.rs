@@ -116,6 +116,10 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
     let result = match command {
         Command::Detect(args) => commands::detect::run(args, global, out),
         Command::Verify(args) => commands::verify::run(args, global, out),
+        Command::Sets(args) => commands::sets::run(args, out),
+        Command::Prune(args) => commands::prune::run(args, out),
+        Command::Gate(args) => commands::gate::run(args, global, out),
+        Command::Check(args) => commands::check::run(args, out),
         Command::Seal(args) => commands::seal::run(args, global, out),
         Command::Offload(args) => commands::offload::run(args, global, out),
         Command::List(args) => commands::list::run(args, global, out),
@@ -140,6 +144,10 @@ impl Command {
         match self {
             Self::Detect(_) => "detect",
             Self::Verify(_) => "verify",
+            Self::Sets(_) => "sets",
+            Self::Prune(_) => "prune",
+            Self::Gate(_) => "gate",
+            Self::Check(_) => "check",
             Self::Seal(_) => "seal",
             Self::Offload(_) => "offload",
             Self::List(_) => "list",

@@ -55,6 +55,21 @@ pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader>
     Ok(SetReader::open_with(target, &name, &keys)?)
 }
 
+/// Opens a folder or share with sets, to read them and to record what was done with them.
+pub(crate) fn open_folder(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn Destination>> {
+    let options = Options { missing: Missing::Fail, ..Options::default() };
+    open_target(text.parse()?, logon, options, out)
+}
+
+/// Refuses the folder of one set where a folder with sets is needed.
+pub(crate) fn refuse_set(target: &dyn Destination, text: &str) -> Result<()> {
+    if target.stat(RESCUE)?.is_none() {
+        return Ok(());
+    }
+    let what = format!("{text}: this is a rescue set, not a folder with sets");
+    Err(Failure::new(Exit::Usage, what, "Give the folder above it.").into())
+}
+
 /// The destination that has a set, and the set's folder there.
 pub(crate) fn find_set(
     text: &str,

@@ -141,6 +141,26 @@ impl Settings {
                 let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
                 self.fill_logon(&mut args.logon, &what);
             }
+            Some(Command::Sets(args)) => {
+                args.dest = args.dest.take().or_else(|| self.destination());
+                let dest = args.dest.clone().unwrap_or_default();
+                self.fill_logon(&mut args.logon, &[&dest]);
+            }
+            Some(Command::Prune(args)) => self.fill_logon(&mut args.logon, &[&args.dest]),
+            Some(Command::Gate(args)) => {
+                if args.set.is_empty() {
+                    args.set.extend(self.destination());
+                }
+                let sets: Vec<&str> = args.set.iter().map(String::as_str).collect();
+                self.fill_logon(&mut args.logon, &sets);
+            }
+            Some(Command::Check(args)) => {
+                args.to = args.to.take().or_else(|| self.destination());
+                let to = args.to.clone().unwrap_or_default();
+                let own = args.logon.unlock.passphrase_file.is_some();
+                self.fill_logon(&mut args.logon, &[&to]);
+                self.fill_recipients(&mut args.logon.unlock, own);
+            }
             Some(Command::List(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Report(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
             Some(Command::Extract(args)) => self.fill_logon(&mut args.logon, &[&args.set]),
@@ -227,6 +247,18 @@ impl Settings {
             unlock.recipients = vec![recipient];
             unlock.passphrase_file = None;
         }
+    }
+
+    /// The destination of the settings.
+    fn destination(&self) -> Option<String> {
+        variable("LIFEBOAT_TO").or_else(|| self.to.clone())
+    }
+
+    /// The settings file that is read, if there is one.
+    pub(crate) fn path() -> Option<PathBuf> {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join(FILE));
+        let named = variable(VARIABLE).map(PathBuf::from);
+        named.or_else(|| beside().filter(|path| path.is_file()))
     }
 
     fn is_below_to(&self, place: &str) -> bool {

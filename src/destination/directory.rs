@@ -242,6 +242,10 @@ impl Destination for DirectoryDestination {
     fn is_in_memory(&self) -> bool {
         host::is_in_memory(&self.root)
     }
+
+    fn local_root(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
 }
 
 /// How a file is opened.

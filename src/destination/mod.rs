@@ -232,6 +232,12 @@ pub trait Destination: Send + Sync {
         false
     }
 
+    /// The folder in this machine's file system; `None` for any other place. For walking it
+    /// without following links.
+    fn local_root(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// The same destination without retries, for calls that are not worth waiting
     /// for; `None` if it does not retry anyway.
     fn without_retry(&self) -> Option<&dyn Destination> {

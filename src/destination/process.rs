@@ -96,6 +96,17 @@ fn started(pid: u32) -> Option<u64> {
     fields.split(' ').nth(19)?.parse().ok()
 }
 
+/// The name of this machine, in plain characters; empty if it is not known.
+pub(crate) fn host_name() -> String {
+    let host = if cfg!(windows) {
+        std::env::var("COMPUTERNAME").unwrap_or_default()
+    } else {
+        std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
+    };
+    let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    host.chars().filter(plain).take(64).collect()
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;

@@ -129,6 +129,10 @@ impl Destination for RetryDestination {
         self.inner.is_in_memory()
     }
 
+    fn local_root(&self) -> Option<&std::path::Path> {
+        self.inner.local_root()
+    }
+
     fn without_retry(&self) -> Option<&dyn Destination> {
         Some(&*self.inner)
     }

@@ -11,10 +11,11 @@ use crate::seal::Guard;
 use crate::set::crypt::Encryption;
 use crate::set::error::SetError;
 use crate::set::format::rescue::{Machine as SetMachine, What};
+use crate::set::write::estimate::{Estimate, estimate};
 use crate::set::write::level::{Level, auto_level};
 use crate::set::write::observer::MemberObserver;
 use crate::set::write::parts::{self, FolderSet};
-use crate::set::write::plan::{Plan, PlanPart};
+use crate::set::write::plan::{Plan, PlanPart, PlanTotals};
 use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use crate::tree::recovered::DeletedOn;
 use crate::usmt::{Machine, Part, Store};
@@ -89,6 +90,21 @@ impl OffloadRequest {
         destination: &dyn Destination,
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
+        let (all, not_searched) = self.parts_of_store(store, monitor)?;
+        let mut guard = Guard::of(store, monitor);
+        let observer = guard.as_mut().map(|guard| guard.observer(monitor));
+        let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
+        let found = Shortfalls::of_store(store, check, monitor)?.with_lacks(not_searched);
+        let kind = (What::Store, store.kind.as_str());
+        self.save(all, kind, found, machine, observer, destination, monitor)
+    }
+
+    /// The parts of a store that are saved, and where deleted files cannot be looked for.
+    fn parts_of_store(
+        &self,
+        store: &Store,
+        monitor: &dyn Monitor,
+    ) -> Result<(Vec<PlanPart>, Vec<String>), SetError> {
         monitor.stage(Stage::Plan, &store.display());
         let mut not_searched = Vec::new();
         let all: Result<Vec<PlanPart>, _> = store.parts.iter().map(parts::of_store).collect();
@@ -103,22 +119,55 @@ impl OffloadRequest {
             all.extend(part);
             not_searched = not;
         }
-        let mut guard = Guard::of(store, monitor);
-        let observer = guard.as_mut().map(|guard| guard.observer(monitor));
-        let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
-        let report = check_store(store, &Check { level: CheckLevel::Quick, ..*check }, monitor);
-        if monitor.is_cancelled() {
-            return Err(SetError::Cancelled { set: None });
+        Ok((all, not_searched))
+    }
+
+    /// What saving a store would do: the same checks, and nothing is written.
+    ///
+    /// # Errors
+    /// As for [`OffloadRequest::save_store`], but for the destination.
+    pub fn foresee_store(
+        &self,
+        store: &Store,
+        check: &Check<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Foreseen, SetError> {
+        let (all, not_searched) = self.parts_of_store(store, monitor)?;
+        let found = Shortfalls::of_store(store, check, monitor)?.with_lacks(not_searched);
+        self.foresee(all, found, monitor)
+    }
+
+    /// What saving folders would do.
+    ///
+    /// # Errors
+    /// As for a store.
+    pub fn foresee_folders(
+        &self,
+        set: FolderSet,
+        lacks: &[String],
+        closed: &[String],
+        monitor: &dyn Monitor,
+    ) -> Result<Foreseen, SetError> {
+        monitor.stage(Stage::Plan, &set.display);
+        let found =
+            Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
+        let (all, not_searched) = self.parts_of_folders(set, monitor)?;
+        self.foresee(all, found.with_lacks(not_searched), monitor)
+    }
+
+    fn foresee(
+        &self,
+        parts: Vec<PlanPart>,
+        found: Shortfalls,
+        monitor: &dyn Monitor,
+    ) -> Result<Foreseen, SetError> {
+        let found = found.with_damage_of(&parts);
+        let plan = Plan::make(parts, monitor)?;
+        for finding in plan.noticed() {
+            monitor.finding(&finding);
         }
-        let lacks: Vec<String> =
-            store.lacks(check.closed).iter().map(ToString::to_string).collect();
-        let found = Shortfalls {
-            lacks: lacks.into_iter().chain(not_searched).collect(),
-            damage: damage(&report.findings),
-            closed: check.closed.to_vec(),
-        };
-        let kind = (What::Store, store.kind.as_str());
-        self.save(all, kind, found, machine, observer, destination, monitor)
+        let estimate = estimate(&plan, self.zstd_level(), self.write_speed, monitor)?;
+        Ok(Foreseen { totals: plan.totals(), estimate, lacks: found.lacks, damage: found.damage })
     }
 
     /// Saves folders. What they `lack`, for people, makes the set an incomplete one; `closed` are
@@ -137,19 +186,31 @@ impl OffloadRequest {
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &set.display);
         let kind = (What::Folder, "folder");
-        let mut found =
+        let found =
             Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
+        let (all, not_searched) = self.parts_of_folders(set, monitor)?;
+        let found = found.with_lacks(not_searched);
+        self.save(all, kind, found, machine, None, destination, monitor)
+    }
+
+    /// The parts of folders that are saved.
+    fn parts_of_folders(
+        &self,
+        set: FolderSet,
+        monitor: &dyn Monitor,
+    ) -> Result<(Vec<PlanPart>, Vec<String>), SetError> {
+        let mut not_searched = Vec::new();
         let mut all = set.parts;
         if self.deleted {
             let there = all.iter();
             let there =
                 there.map(|part| (part.drive.clone(), part.tree.clone(), part.path.clone()));
             let folders: Vec<_> = there.chain(set.gone).collect();
-            let (part, not_searched) = parts::of_deleted(&folders, monitor)?;
+            let (part, not) = parts::of_deleted(&folders, monitor)?;
             all.extend(part);
-            found.lacks.extend(not_searched);
+            not_searched = not;
         }
-        self.save(all, kind, found, machine, None, destination, monitor)
+        Ok((all, not_searched))
     }
 
     /// Saves the files of stores that were deleted as a whole; `None` if there is nothing to
@@ -181,12 +242,7 @@ impl OffloadRequest {
         destination: &dyn Destination,
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
-        let mut damage = found.damage;
-        for text in parts.iter().flat_map(|part| part.tree.damage()) {
-            if !damage.contains(text) {
-                damage.push(text.clone());
-            }
-        }
+        let found = found.with_damage_of(&parts);
         let plan = Plan::make(parts, monitor)?;
         for finding in plan.noticed() {
             monitor.finding(&finding);
@@ -201,7 +257,7 @@ impl OffloadRequest {
             what,
             kind: kind.to_owned(),
             lacks: found.lacks,
-            damage,
+            damage: found.damage,
             closed: found.closed,
             level: self.zstd_level(),
             any_level: self.level == Level::Auto,
@@ -211,7 +267,7 @@ impl OffloadRequest {
             despite_space: self.despite_space,
             encryption: self.encryption.clone(),
             resume: if self.fresh { Resume::Never } else { Resume::Auto },
-            report: Some(report::make),
+            report: Some(report::make_with_users),
             ..defaults
         };
         offload_with(&plan, destination, &options, observer, monitor)
@@ -233,6 +289,49 @@ struct Shortfalls {
     lacks: Vec<String>,
     damage: Vec<String>,
     closed: Vec<String>,
+}
+
+impl Shortfalls {
+    fn with_lacks(mut self, more: Vec<String>) -> Self {
+        self.lacks.extend(more);
+        self
+    }
+
+    /// What a store lacks, by the quick check of it.
+    fn of_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> Result<Self, SetError> {
+        let report = check_store(store, &Check { level: CheckLevel::Quick, ..*check }, monitor);
+        if monitor.is_cancelled() {
+            return Err(SetError::Cancelled { set: None });
+        }
+        Ok(Self {
+            lacks: store.lacks(check.closed).iter().map(ToString::to_string).collect(),
+            damage: damage(&report.findings),
+            closed: check.closed.to_vec(),
+        })
+    }
+
+    /// With the damage of the volumes.
+    fn with_damage_of(mut self, parts: &[PlanPart]) -> Self {
+        for text in parts.iter().flat_map(|part| part.tree.damage()) {
+            if !self.damage.contains(text) {
+                self.damage.push(text.clone());
+            }
+        }
+        self
+    }
+}
+
+/// What an offload would do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Foreseen {
+    /// Files, folders and bytes.
+    pub totals: PlanTotals,
+    /// How large the set would be, and how long it would take.
+    pub estimate: Estimate,
+    /// What the set would lack, for people.
+    pub lacks: Vec<String>,
+    /// Damage that the store or its volume has, for people.
+    pub damage: Vec<String>,
 }
 
 /// Findings about single files that are saved with a loss, and about missing parts, which the

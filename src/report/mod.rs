@@ -18,21 +18,27 @@ mod page;
 mod record;
 mod restoring;
 mod saved;
+pub mod sets_page;
 mod sheet;
 mod treemap;
 mod users;
 mod words;
 
 use figures::Figures;
+use html::shorten;
 
 use crate::set::error::SetError;
 use crate::set::format::manifest::Line;
-use crate::set::format::names::REPORT;
+use crate::set::format::names::{REPORT, USERS};
 use crate::set::format::rescue::Rescue;
+use crate::set::format::users::SetUser;
+use crate::set::write::writer::Report;
 
 /// The largest page, in bytes: the lists are bounded so that the page stays
 /// below.
 pub const MAX_BYTES: usize = 300 << 10;
+/// The number of characters of a user's name that are kept; Windows allows 104.
+const MAX_NAME: usize = 120;
 
 /// Makes the page. The same set gives the same bytes.
 ///
@@ -44,11 +50,31 @@ pub fn make(
     rescue: &Rescue,
     lines: &mut dyn Iterator<Item = Result<Line, SetError>>,
 ) -> Result<Vec<u8>, SetError> {
+    Ok(make_with_users(rescue, lines)?.page)
+}
+
+/// The same, and the users that it lists.
+///
+/// # Errors
+/// As for [`make`].
+pub fn make_with_users(
+    rescue: &Rescue,
+    lines: &mut dyn Iterator<Item = Result<Line, SetError>>,
+) -> Result<Report, SetError> {
     // While a set gets its report, the report is not yet one of its files.
     let mut rescue = rescue.clone();
-    rescue.files.retain(|file| file.name != REPORT);
+    rescue.files.retain(|file| file.name != REPORT && file.name != USERS);
     let figures = Figures::gather(&rescue, lines)?;
-    Ok(page::page(&rescue, &figures).into_bytes())
+    let user = |user: &figures::User| SetUser {
+        name: shorten(&user.name, MAX_NAME),
+        files: user.count.files,
+        bytes: user.count.bytes,
+    };
+    Ok(Report {
+        page: page::page(&rescue, &figures).into_bytes(),
+        users: figures.users.iter().map(user).collect(),
+        more_users: figures.more_users != figures::User::default(),
+    })
 }
 
 #[cfg(test)]

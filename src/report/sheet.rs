@@ -21,6 +21,11 @@ impl Sheet {
         Self { css: include_str!("page.css").replace('\r', ""), rules: 0 }
     }
 
+    /// Adds rules.
+    pub(super) fn add(&mut self, css: &str) {
+        self.css.push_str(css);
+    }
+
     /// The class of an element at `rect` in an area of `width` by `height`, in
     /// percent.
     pub(super) fn place(&mut self, rect: Rect, width: f64, height: f64) -> String {
@@ -49,7 +54,12 @@ impl Sheet {
     /// The sheet, and the source expression that allows it (CSP Level 3,
     /// 2.3.1).
     pub(super) fn finish(self) -> (String, String) {
-        let hash = format!("'sha256-{}'", to_base64(&Sha256::digest(self.css.as_bytes())));
+        let hash = hash_of(&self.css);
         (self.css, hash)
     }
+}
+
+/// The source expression that allows an element with this text.
+pub(super) fn hash_of(text: &str) -> String {
+    format!("'sha256-{}'", to_base64(&Sha256::digest(text.as_bytes())))
 }

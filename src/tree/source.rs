@@ -460,7 +460,7 @@ fn volume_root(path: &Path) -> Option<(PathBuf, NtPath)> {
 }
 
 #[cfg(unix)]
-fn on_one_volume(a: &Path, b: &Path) -> bool {
+pub(crate) fn on_one_volume(a: &Path, b: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| path.symlink_metadata().map(|m| m.dev()).ok();
     device(a).is_some() && device(a) == device(b)
@@ -468,7 +468,7 @@ fn on_one_volume(a: &Path, b: &Path) -> bool {
 
 /// Volumes mounted in folders are rare on Windows; the drive is the volume.
 #[cfg(not(unix))]
-fn on_one_volume(_: &Path, _: &Path) -> bool {
+pub(crate) fn on_one_volume(_: &Path, _: &Path) -> bool {
     true
 }
 

@@ -205,7 +205,7 @@ fn a_server_that_screens_endings_out_costs_a_note_and_not_the_set() {
         if refused.len() == 1 {
             wanted.push("restore.cmd");
         }
-        wanted.push("store.tar.zst");
+        wanted.extend(["store.tar.zst", "users.json"]);
         assert_eq!(names(&set), wanted);
         unpack::sums_are_right(&set);
         let words = std::fs::read_to_string(set.join("RESTORE.txt")).unwrap();

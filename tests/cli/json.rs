@@ -144,6 +144,24 @@ fn every_line_of_every_command_fits_the_schema() {
     let sealed = to("hardlink-one-0");
     checker.run(0, &["seal", &sealed]);
     checker.check(&lifeboat(&["verify", &sealed, "--json"]));
+    // Many sets, and what is done with them.
+    let sets = to("hardlink-two");
+    let image = Guarded::fixture("hardlink-two");
+    checker.run(0, &["offload", image.arg(), "--to", &to("dry"), "--dry-run"]);
+    checker.run(0, &["gate", image.arg(), "--set", &sets]);
+    checker.run(0, &["verify", &sets, "--all"]);
+    checker.run(0, &["sets", &sets, "--html", &to("sets.html")]);
+    let set = fs::read_dir(&sets).unwrap().next().unwrap().unwrap().file_name();
+    checker.run(0, &["prune", &sets, set.to_str().unwrap(), "--yes"]);
+    checker.run(0, &["check", "--to", &to("checked")]);
+    checker.run(
+        3,
+        &["sets", &{
+            fs::create_dir_all(format!("{sets}/lost")).unwrap();
+            fs::write(format!("{sets}/lost/rescue.json"), "").unwrap();
+            sets
+        }],
+    );
     // Single files of a store.
     let plain = Guarded::fixture("hardlink-one");
     checker.run(0, &["list", plain.arg()]);
@@ -208,6 +226,14 @@ fn failures_of_every_command_fit_the_schema() {
         (4, &["loadstate", &plain]),
         (2, &["loadstate", &set, "--keyfile", &file]),
         (2, &["loadstate", &set, "--run"]),
+        (5, &["sets", &none]),
+        (4, &["sets", &plain]),
+        (2, &["prune", &plain]),
+        (4, &["prune", &plain, "no-such-set"]),
+        (5, &["gate", image.arg(), "--set", &none]),
+        (2, &["check"]),
+        (5, &["check", "--to", &inside]),
+        (4, &["verify", &plain, "--all"]),
         (1, &["detect", &plain, "--log", &path("no/such/folder/log")]),
     ] {
         let run = lifeboat(&[args, &["--json"]].concat());

@@ -44,6 +44,14 @@ fn man_pages() -> BTreeMap<String, String> {
 /// clap's page, but for the examples: there each line has to stay a line.
 fn man_page(command: &clap::Command, see_also: &[String]) -> String {
     let version = env!("CARGO_PKG_VERSION");
+    // A page has all options with all that is said of them.
+    let command = &command.clone().mut_args(|arg| {
+        let arg = match arg.get_long_help().cloned() {
+            Some(long) => arg.help(long).long_help(None::<&'static str>),
+            None => arg,
+        };
+        arg.hide_short_help(false)
+    });
     let man = Man::new(command.clone())
         .source(format!("Lifeboat {version}"))
         .manual("Rescue of USMT migration stores");

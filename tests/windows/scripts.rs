@@ -184,11 +184,20 @@ fn a_task_sequence_seals_rescues_and_restores() {
     assert!(arguments.starts_with("T:\\StateStore\n/hardlink\n/nocompress\n"), "{arguments}");
     assert!(arguments.contains("/i:T:\\usmt of ours\\own.xml\n"), "{arguments}");
 
+    let recorded = || {
+        let record = fs::read_to_string(found[0].join("restored.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        record["runs"].as_array().unwrap().last().unwrap().clone()
+    };
+    let run = recorded();
+    assert_eq!((&run["loadstate"], &run["whole"]), (&0.into(), &false.into()), "{run}");
+
     // loadstate's failure is the script's.
     fs::remove_dir_all(&store).unwrap();
     fs::write(usmt.join("code.txt"), "27").unwrap();
     let ran = stick.run("restore.cmd", &[], &[]);
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(recorded()["loadstate"], 27);
     // A PC of which there is no set.
     let ran = stick.run("restore.cmd", &["T:\\logs"], &[]);
     assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
@@ -300,11 +309,61 @@ fn a_stick_is_found_by_its_label() {
 fn without_the_program_they_say_what_is_missing() {
     let stick = need!(Stick::new('p'));
     fs::remove_file(stick.path("my tools/lifeboat.exe")).unwrap();
-    for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "restore.cmd"] {
+    for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "gate.cmd", "restore.cmd"] {
         let ran = stick.run(script, &[], &[]);
         assert_eq!(ran.code, 1, "{script}: {}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains("lifeboat.exe was not found"), "{script}: {}", ran.stdout);
     }
+}
+
+#[test]
+fn the_gate_opens_once_the_store_is_saved_and_closes_when_it_changes() {
+    let stick = need!(Stick::new('g'));
+    let store = stick.store();
+    fs::create_dir(stick.path("logs")).unwrap();
+    // On another drive: a set beside the store would be wiped with it.
+    let other = tempfile::tempdir().unwrap();
+    let _drive = stick.wine.letter('h', other.path());
+    fs::create_dir(other.path().join("sets")).unwrap();
+    let to = ("LifeboatTo", "H:\\sets");
+    stick.in_task_sequence(&[to, ("_SMSTSLogPath", "G:\\logs")]);
+    // Lines are wrapped to 80 columns.
+    let words = |ran: &Ran| ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let gate = || stick.run("gate.cmd", &["G:\\StateStore"], &[]);
+    let ran = gate();
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("DO NOT WIPE"), "{}", ran.stdout);
+
+    let saved = stick.run("rescue.cmd", &["G:\\StateStore"], &[]);
+    assert_eq!(saved.code, 0, "{}\n{}", saved.stdout, saved.stderr);
+    let ran = gate();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
+    assert!(stick.path("logs/lifeboat-gate.log").is_file());
+    let beside = stick.run("rescue.cmd", &["G:\\StateStore", "--to", "G:\\sets"], &[]);
+    assert_eq!(beside.code, 0, "{}\n{}", beside.stdout, beside.stderr);
+    let ran = stick.run("gate.cmd", &["G:\\StateStore", "--set", "G:\\sets"], &[]);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(words(&ran).contains("which will be wiped"), "{}", ran.stdout);
+
+    fs::write(store.join("USMT/File/G$/Users/alice/letter.txt"), "Dear Carol").unwrap();
+    let ran = gate();
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    let changed = "letter.txt was changed after the set was made";
+    assert!(words(&ran).contains(changed), "{}", ran.stdout);
+
+    // It may stay, if it is sealed and its drive is not wiped.
+    let sealed = stick.run("seal.cmd", &["G:\\StateStore"], &[]);
+    assert_eq!(sealed.code, 0, "{}\n{}", sealed.stdout, sealed.stderr);
+    for (wipes, code) in [("C: D:", 0), ("C: G:", 3)] {
+        stick.in_task_sequence(&[to, ("LifeboatWipes", wipes)]);
+        let ran = gate();
+        assert_eq!(ran.code, code, "{wipes}: {}\n{}", ran.stdout, ran.stderr);
+    }
+    // The share is away.
+    stick.in_task_sequence(&[("LifeboatTo", "G:\\no such\\folder")]);
+    let ran = gate();
+    assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// What it really does needs the ADK: `docs/guide/windows.md` has the check by hand.

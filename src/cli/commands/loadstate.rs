@@ -15,6 +15,8 @@ use crate::model::monitor::Monitor;
 use crate::model::name::NtPath;
 use crate::restore::MARKER;
 use crate::restore::loadstate::{Around, Ended, Said, find, is_windows_pe, run as run_it};
+use crate::set::read::reader::SetReader;
+use crate::sets::record::add_loadstate;
 use crate::usmt::loadstate::{Call, LoadstateStore, NEEDS, Way, quoted, return_code, ways};
 use crate::usmt::{Store, StoreKind};
 
@@ -26,6 +28,8 @@ struct Asked {
     display: String,
     /// Drives of parts whose letter has changed.
     moved: Vec<String>,
+    /// The set, if that is what was asked for: it records the outcome.
+    set: Option<SetReader>,
 }
 
 pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
@@ -111,6 +115,7 @@ fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
             here: None,
             display: set.display(),
             moved: Vec::new(),
+            set: Some(set),
         });
     }
     let mut found = sources::find(&args.what, global, out)?;
@@ -155,6 +160,7 @@ fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
         here: here.filter(|_| cfg!(windows)),
         display: store.display(),
         moved: moved.collect(),
+        set: None,
     }
 }
 
@@ -372,6 +378,11 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
             "Run as administrator. Check that loadstate has the architecture of this Windows.",
         )
     })?;
+    if let (Some(set), Some(code)) = (&asked.set, ended.code)
+        && let Err(error) = add_loadstate(&**set.target(), set.dir(), code)
+    {
+        out.detail(&format!("the set does not record this: {error}"));
+    }
     Ok(finish(&ended, &call, out))
 }
 

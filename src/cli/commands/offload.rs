@@ -17,7 +17,7 @@ use crate::disk;
 use crate::health::{Check, DeletedStore, deleted_stores};
 use crate::model::monitor::Monitor;
 use crate::model::units;
-use crate::offload::OffloadRequest;
+use crate::offload::{Foreseen, OffloadRequest};
 use crate::profiles;
 use crate::seal::Looked;
 use crate::set::crypt::Encryption;
@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
         let action = "Use a USB disk or a share. (--allow-memory saves there nevertheless.)";
         return Err(Failure::new(Exit::Destination, in_memory(&target.display("")), action).into());
     }
-    let job = Job { request, target: &*target, out };
+    let dry_run = args.dry_run.then(|| DryRun { free: found.space.map(|space| space.free) });
+    let job = Job { request, target: &*target, dry_run, out };
     if args.profiles || !args.of_user.is_empty() {
         job.users(args, global)
     } else if args.path.is_empty() {
@@ -142,10 +143,19 @@ pub(crate) fn look_at(
     Ok((found, request))
 }
 
+/// An offload that saves nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct DryRun {
+    /// Bytes that are free at the destination, if that is known.
+    free: Option<u64>,
+}
+
 /// What all sets of a run share.
 pub(crate) struct Job<'a> {
     pub(crate) request: OffloadRequest,
     pub(crate) target: &'a dyn Destination,
+    /// Only say what would be saved.
+    pub(crate) dry_run: Option<DryRun>,
     pub(crate) out: Out,
 }
 
@@ -158,7 +168,9 @@ impl Job<'_> {
         let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
         let mut exit = Exit::Done;
         let mut is_any = !stores.is_empty();
-        if args.deleted && args.store.is_empty() && self.deleted(&found)? {
+        // Of a store that was deleted as a whole, the finding says how much is left.
+        let is_for_deleted = args.deleted && args.store.is_empty() && self.dry_run.is_none();
+        if is_for_deleted && self.deleted(&found)? {
             (is_any, exit) = (true, Exit::Losses);
         }
         if !is_any {
@@ -182,7 +194,13 @@ impl Job<'_> {
                 closed: &found.closed,
                 ..Check::default()
             };
-            if self.store(store, &found.machine, &check)?.1 != Exit::Done {
+            if let Some(DryRun { free }) = self.dry_run {
+                let foreseen = self.request.foresee_store(store, &check, out)?;
+                let kind = store.kind.as_str();
+                if !self.show_foreseen(&store.display(), kind, &found.machine, &foreseen, free) {
+                    exit = Exit::Losses;
+                }
+            } else if self.store(store, &found.machine, &check)?.1 != Exit::Done {
                 exit = Exit::Losses;
             }
         }
@@ -237,6 +255,12 @@ impl Job<'_> {
         let found = sources::open(&args.sources, global, &args.search, out)?;
         let mut exit = Exit::Done;
         for set in folder::find(&args.path, &found, out)? {
+            if let Some(DryRun { free }) = self.dry_run {
+                if !self.foresee_folder(set, &[], &found, free)? {
+                    exit = Exit::Losses;
+                }
+                continue;
+            }
             let (_, ended) = self.folder(set, &[], &found.closed, &found.machine)?;
             out.say("  This is a folder, not a store: loadstate cannot use it.");
             if ended != Exit::Done {
@@ -254,6 +278,12 @@ impl Job<'_> {
         let installations = profiles::find(&volumes, out);
         let mut exit = Exit::Done;
         for Chosen { set, lacks } in users::choose(args, &installations, &found, out)? {
+            if let Some(DryRun { free }) = self.dry_run {
+                if !self.foresee_folder(set, &lacks, &found, free)? {
+                    exit = Exit::Losses;
+                }
+                continue;
+            }
             let (_, ended) = self.folder(set, &lacks, &found.closed, &found.machine)?;
             out.say("  These are users' files, not a store: loadstate cannot use them.");
             if ended != Exit::Done {
@@ -283,8 +313,96 @@ impl Job<'_> {
         Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
     }
 
+    /// What saving folders would do; whether all of it would be saved, as far as that shows.
+    fn foresee_folder(
+        &self,
+        set: FolderSet,
+        lacks: &[String],
+        found: &sources::Found,
+        free: Option<u64>,
+    ) -> Result<bool> {
+        let display = set.display.clone();
+        let foreseen = self.request.foresee_folders(set, lacks, &found.closed, self.out)?;
+        Ok(self.show_foreseen(&display, "folder", &found.machine, &foreseen, free))
+    }
+
+    fn show_foreseen(
+        &self,
+        display: &str,
+        kind: &str,
+        machine: &Machine,
+        foreseen: &Foreseen,
+        free: Option<u64>,
+    ) -> bool {
+        let (out, Foreseen { totals, estimate, lacks, damage }) = (self.out, foreseen);
+        out.clear();
+        let name = self.request.name.as_ref().or(machine.name.as_ref().map(|(name, _)| name));
+        let name = name.or(machine.serial.as_ref().map(|(serial, _)| serial));
+        let fits = free.is_none_or(|free| free >= estimate.bytes);
+        out.event(
+            "dry-run",
+            &json!({
+                "source": display,
+                "kind": kind,
+                "destination": self.target.display(""),
+                "name": name,
+                "files": totals.files,
+                "directories": totals.directories,
+                "links": totals.links,
+                "bytes": totals.bytes,
+                "set_bytes": estimate.bytes,
+                "seconds": estimate.seconds,
+                "free_bytes": free,
+                "fits": fits,
+                "lacks": lacks,
+                "damage": damage,
+            }),
+        );
+        out.result(&format!("Would save {display} ({kind})"));
+        out.field("to", &self.target.display(""));
+        if let Some(name) = name {
+            out.field("name", &format!("{name}, the time and an id"));
+        }
+        out.field(
+            "files",
+            &format!(
+                "{}, {}, {}",
+                units::count(totals.files, "file", "files"),
+                units::count(totals.directories, "folder", "folders"),
+                units::bytes(totals.bytes)
+            ),
+        );
+        let free = free.map_or("not known".to_owned(), units::bytes);
+        out.field(
+            "size",
+            &format!("about {} compressed; {free} free", units::bytes(estimate.bytes)),
+        );
+        if let Some(seconds) = estimate.seconds {
+            out.field("time", &format!("about {}, with the read-back", minutes(seconds)));
+        }
+        for text in lacks {
+            out.field("MISSING", text);
+        }
+        for text in damage {
+            out.field("DAMAGED", text);
+        }
+        if !fits {
+            out.field("space", "NOT ENOUGH: free some there, or use another destination");
+        }
+        lacks.is_empty() && damage.is_empty() && fits
+    }
+
     fn show(&self, outcome: &Outcome) {
         show(outcome, self.target, self.out);
+    }
+}
+
+/// `2 h 5 min`, for an estimate.
+fn minutes(seconds: u64) -> String {
+    match seconds.div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        minutes @ 2..=59 => format!("{minutes} min"),
+        minutes => format!("{} h {} min", minutes / 60, minutes % 60),
     }
 }
 

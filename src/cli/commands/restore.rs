@@ -1,6 +1,7 @@
 //! `lifeboat restore`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::cli::args::Restore;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::{places, sets};
+use crate::destination::Destination;
 use crate::model::advice::Advice;
 use crate::model::monitor::Monitor;
 use crate::model::sid::{AccountKind, NotASid, Sid};
@@ -21,6 +23,7 @@ use crate::restore::{
 use crate::seal::{Looked, check_set};
 use crate::set::format::rescue::{Rescue, What};
 use crate::set::read::reader::SetReader;
+use crate::sets::record::{RestoreRun, add_restored};
 use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, ways};
 
@@ -48,6 +51,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     }
     let set = sets::open_set(&args.set, &args.logon, out)?;
     let whole = set.rescue().clone();
+    let place = (Arc::clone(set.target()), set.dir().to_owned());
     let (sealed, shown) = (check_set(&set, out)?, set.display());
     let recovered = whole.totals.recovered.unwrap_or_default().files;
     if args.deleted && recovered == 0 {
@@ -62,6 +66,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     };
     let rescue = set.rescue();
     let mut all_restored = true;
+    let (mut losses, mut restored_to) = (0, Vec::new());
     if whole.parts.is_empty() {
         out.say("This set has no store: it has only deleted files that were recovered.");
     } else {
@@ -83,7 +88,9 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
             restored => {
                 let (done, verified) = restored?;
                 let kept = settle(&*set, &to, args.replace, out)?;
-                all_restored = show("Restored", done, verified, out) == 0;
+                restored_to = words(&to);
+                losses = show("Restored", done, verified, out);
+                all_restored = losses == 0;
                 for kept in kept {
                     out.event("kept-aside", &json!({"path": kept}));
                     out.result(&format!("  The previous store is kept as {kept}"));
@@ -114,6 +121,10 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     }
     advise(&whole, rescue, out);
     let is_all = all_restored && recovered == 0 && !differs && rescue.is_of_whole_store();
+    if !restored_to.is_empty() {
+        let run = RestoreRun::now(restored_to, is_all && args.part.is_none(), losses);
+        record(&place, run, out);
+    }
     Ok(if is_all { Exit::Done } else { Exit::Losses })
 }
 
@@ -128,6 +139,7 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
         return Err(Failure::new(Exit::Failed, what, action).into());
     }
     let whole = set.rescue().clone();
+    let place = (Arc::clone(set.target()), set.dir().to_owned());
     let set = match IntoProfile::new(set, user, into, account) {
         Err(error @ IntoProfileError::NoUser { .. }) => {
             let (what, action) = (error.to_string(), error.advice());
@@ -144,6 +156,8 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
     let options = Options { replace: args.replace, merge: true };
     let (done, verified) = restore_verified(&set, &to, options, out)?;
     let losses = show("Restored", done, verified, out);
+    // One user is not all of a set.
+    record(&place, RestoreRun::now(vec![into.display().to_string()], false, losses), out);
     for (number, one, more, what) in [
         (done.same, "file was", "files were", "there already, with the same data"),
         (done.cloud, "file is", "files are", "only in the cloud: sign in there to get them"),
@@ -169,6 +183,28 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
     }
     let is_all = losses == 0 && recovered == 0 && whole.is_of_whole_store();
     Ok(if is_all { Exit::Done } else { Exit::Losses })
+}
+
+/// Records the restore beside the set, where that is possible.
+fn record((target, dir): &(Arc<dyn Destination>, String), run: RestoreRun, out: Out) {
+    if let Err(error) = add_restored(&**target, dir, run) {
+        out.detail(&format!("the set does not record this: {error}"));
+    }
+}
+
+/// Where the parts went, for people.
+fn words(to: &Destinations) -> Vec<String> {
+    let full = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        path.display().to_string()
+    };
+    match to {
+        Destinations::Under(folder) => vec![full(folder)],
+        Destinations::Drives(drives) => {
+            drives.iter().map(|(drive, root)| format!("{drive}={}", full(root))).collect()
+        }
+        Destinations::Staged(inner) => words(inner),
+    }
 }
 
 /// The account of `--as`.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{detect, seal};
+use super::{detect, seal, verify_all};
 use crate::cli::args::{Global, LevelArg, Verify};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
@@ -22,6 +22,9 @@ use crate::set::read::reader::SetReader;
 use crate::usmt::{Store, Survey};
 
 pub(crate) fn run(args: &Verify, global: &Global, out: Out) -> Result<Exit> {
+    if args.all {
+        return verify_all::run(args, out);
+    }
     let (sets, sources): (Vec<_>, Vec<_>) =
         args.what.iter().cloned().partition(|what| sets::looks_like_set(what));
     let mut worst = Exit::Done;

@@ -280,7 +280,7 @@ pub(super) fn save(order: Order, out: Out) -> Done {
         }
     };
     let request = OffloadRequest { encryption, deleted: order.deleted, ..request.clone() };
-    let job = offload::Job { request, target: &**target, out };
+    let job = offload::Job { request, target: &**target, dry_run: None, out };
     for (number, item) in order.items {
         let done = match item {
             Item::Store(of) => {

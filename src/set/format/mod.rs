@@ -11,4 +11,5 @@ pub mod names;
 pub mod pax;
 pub mod rescue;
 pub mod tar_dialect;
+pub mod users;
 pub mod ustar;

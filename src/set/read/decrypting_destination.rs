@@ -190,6 +190,7 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
         part.skipped.clear();
         part.volume_serial = None;
         part.volume_label.clear();
+        part.user = None;
     }
     outer
 }

@@ -15,12 +15,12 @@ use crate::set::crypt::{CryptError, Keys};
 use crate::set::error::SetError;
 use crate::set::format::manifest::Data;
 use crate::set::format::names::RESCUE;
-use crate::set::format::names::{MANIFEST, PARTIAL};
+use crate::set::format::names::{DELETING, MANIFEST, PARTIAL};
 use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
 use crate::set::read::decrypting_destination::{DecryptingDestination, details, locked, open_key};
 
 /// The largest `rescue.json` that is read, in bytes: for 100,000 volumes.
-const MAX_RESCUE: u64 = 32 << 20;
+pub(crate) const MAX_RESCUE: u64 = 32 << 20;
 
 /// A rescue set.
 #[derive(Clone)]
@@ -143,6 +143,9 @@ pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue,
     let path = format!("{dir}/{RESCUE}");
     let not_a_set =
         |what: &str| Err(SetError::NotASet { path: target.display(dir), what: what.to_owned() });
+    if dir.ends_with(DELETING) {
+        return not_a_set("this rescue set is being deleted");
+    }
     match target.stat(&path)? {
         Some(entry) if !entry.is_dir && entry.size <= MAX_RESCUE => {}
         Some(_) => return not_a_set("its rescue.json is not valid"),
@@ -158,17 +161,26 @@ pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue,
             read => bytes.extend_from_slice(&chunk[..read]),
         }
     }
+    parse_rescue(target, dir, &bytes)
+}
+
+/// Reads the bytes of a set's `rescue.json`.
+pub(crate) fn parse_rescue(
+    target: &dyn Destination,
+    dir: &str,
+    bytes: &[u8],
+) -> Result<Rescue, SetError> {
     let damaged = |error: serde_json::Error| SetError::Damaged {
-        path: target.display(&path),
+        path: target.display(&format!("{dir}/{RESCUE}")),
         offset: 0,
         what: error.to_string(),
     };
     // The version first: a later format may have other fields.
-    let version: Version = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let version: Version = serde_json::from_slice(bytes).map_err(damaged)?;
     if version.format > FORMAT_ENCRYPTED {
         return Err(SetError::TooNew { path: target.display(dir), format: version.format });
     }
-    serde_json::from_slice(&bytes).map_err(damaged)
+    serde_json::from_slice(bytes).map_err(damaged)
 }
 
 /// How a set is encrypted; `None` for a plain one.

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::append_file::AppendFile;
 use super::lock::Lock;
-use super::options::{MakeReport, OffloadOptions};
+use super::options::{MakeReport, OffloadOptions, Report};
 use super::plan::Plan;
 use super::sink::Proofs;
 use crate::destination::{Destination, DestinationError, ErrorKind, preflight, read_full};
@@ -23,9 +23,10 @@ use crate::set::format::hash::{finish_hex, sha256_hex};
 use crate::set::format::instructions;
 use crate::set::format::journal::Written;
 use crate::set::format::names::{
-    self, AGE, DETAILS, INSTRUCTIONS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SCRIPT, SUMS,
+    self, AGE, DETAILS, INSTRUCTIONS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SCRIPT, SUMS, USERS,
 };
 use crate::set::format::rescue::{Machine, Rescue, SetFile};
+use crate::set::format::users::{self, SetUsers};
 use crate::set::read::decrypting_destination::{redacted, small_file};
 use crate::set::read::lines::Lines;
 
@@ -164,12 +165,22 @@ pub(crate) fn publish(
     rescue.files.extend(script);
     // It lists users and files, which an encrypted set hides.
     let report = report.filter(|_| key.is_none());
-    let page = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
-    if let Some(page) = page {
+    let report = report.map(|make| step.report(make, &rescue, monitor)).transpose()?.flatten();
+    if let Some(Report { page, users, more_users }) = report {
+        let users =
+            SetUsers { format: users::FORMAT, set: rescue.set.clone(), users, more: more_users };
+        let mut users = serde_json::to_vec_pretty(&users)
+            .map_err(|error| SetError::Internal { what: error.to_string() })?;
+        users.push(b'\n');
         rescue.files.extend(step.write_optional(REPORT, &page, monitor)?);
-    } else if step.size(&step.path(REPORT))?.is_some() {
-        // An interrupted run left one.
-        target.remove_file(&step.path(REPORT))?;
+        rescue.files.extend(step.write_optional(USERS, &users, monitor)?);
+    } else {
+        // An interrupted run may have left them.
+        for name in [REPORT, USERS] {
+            if step.size(&step.path(name))?.is_some() {
+                target.remove_file(&step.path(name))?;
+            }
+        }
     }
     let mut json = serde_json::to_vec_pretty(&rescue)
         .map_err(|error| SetError::Internal { what: error.to_string() })?;
@@ -229,7 +240,7 @@ impl Step<'_> {
         make: MakeReport,
         rescue: &Rescue,
         monitor: &dyn Monitor,
-    ) -> Result<Option<Vec<u8>>, SetError> {
+    ) -> Result<Option<Report>, SetError> {
         let page = Lines::open(self.target, &self.path(MANIFEST)).and_then(|lines| {
             let mut lines = lines.map(|line| match line {
                 _ if monitor.is_cancelled() => Err(SetError::Cancelled { set: None }),

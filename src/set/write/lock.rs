@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::destination::process::ProcessIdentity;
+use crate::destination::process::{ProcessIdentity, host_name};
 use crate::destination::{Destination, DestinationError, ErrorKind};
 use crate::model::finding::Finding;
 use crate::model::loss::Loss;
@@ -61,13 +61,7 @@ impl Mark {
     fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let life = ProcessIdentity::mine();
-        let host = if cfg!(windows) {
-            std::env::var("COMPUTERNAME").unwrap_or_default()
-        } else {
-            std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
-        };
-        let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
-        let host: String = host.chars().filter(plain).take(64).collect();
+        let host = host_name();
         let (count, now) = (COUNT.fetch_add(1, Ordering::Relaxed), FileTime::now().0);
         let seed = format!("{host} {} {life:?} {now} {count}", std::process::id());
         let run = sha256_hex(seed.as_bytes())[..16].to_owned();

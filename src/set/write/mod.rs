@@ -3,6 +3,7 @@
 pub(crate) mod append_file;
 pub(crate) mod commit;
 pub(crate) mod draft;
+pub mod estimate;
 mod frame_buffer;
 pub mod level;
 pub(crate) mod lock;

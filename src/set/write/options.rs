@@ -7,6 +7,7 @@ use crate::set::error::SetError;
 use crate::set::format::frames::{FRAME_BYTES, MAX_FRAME_BYTES, MAX_FRAMES};
 use crate::set::format::manifest::Line;
 use crate::set::format::rescue::{Machine, Rescue, What};
+use crate::set::format::users::SetUser;
 use crate::set::format::ustar::BLOCK;
 
 /// What to do with an unfinished set of the same source.
@@ -24,7 +25,18 @@ pub enum Resume {
 /// Makes the report of a set from its description and the lines of its
 /// manifest.
 pub type MakeReport =
-    fn(&Rescue, &mut dyn Iterator<Item = Result<Line, SetError>>) -> Result<Vec<u8>, SetError>;
+    fn(&Rescue, &mut dyn Iterator<Item = Result<Line, SetError>>) -> Result<Report, SetError>;
+
+/// What a plain set gets besides its data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// `report.html`.
+    pub page: Vec<u8>,
+    /// For `users.json`.
+    pub users: Vec<SetUser>,
+    /// Whether there are more users than these.
+    pub more_users: bool,
+}
 
 /// Options for writing a set.
 #[derive(Clone, Debug)]

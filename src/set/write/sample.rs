@@ -17,20 +17,23 @@ const LONGEST: Duration = Duration::from_secs(2);
 const STRONGEST: i32 = 9;
 /// What a file takes in a set beside its data: headers and a line of the manifest, compressed
 /// (measured: 180 to 320 bytes).
-const PER_FILE: u64 = 300;
+pub(super) const PER_FILE: u64 = 300;
 
 /// The pieces, one after the other, as they are in a set.
 pub(super) struct Sample {
     bytes: Vec<u8>,
     total: u64,
     files: u64,
+    /// How long the reading took.
+    pub(super) took: Duration,
 }
 
 impl Sample {
     /// Reads the sample. What cannot be read is not in it.
     pub(super) fn of(plan: &Plan, monitor: &dyn Monitor) -> Self {
         let total = plan.totals().bytes;
-        let mut sample = Self { bytes: Vec::new(), total, files: plan.totals().files };
+        let files = plan.totals().files;
+        let mut sample = Self { bytes: Vec::new(), total, files, took: Duration::ZERO };
         let since = Instant::now();
         let step = (total / PIECES).max(1);
         // The middle of each of as many equal ranges of all bytes.
@@ -41,7 +44,8 @@ impl Sample {
             };
             let end = passed.saturating_add(member.size);
             while wanted < end {
-                if since.elapsed() > LONGEST || monitor.is_cancelled() {
+                sample.took = since.elapsed();
+                if sample.took > LONGEST || monitor.is_cancelled() {
                     return sample;
                 }
                 // A whole piece, if the file has one.
@@ -61,15 +65,27 @@ impl Sample {
             }
             passed = end;
         }
+        sample.took = since.elapsed();
         sample
+    }
+
+    /// Bytes of the sample.
+    pub(super) fn plain_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// What these take at a zstd level.
+    pub(super) fn packed_bytes(&self, level: i32) -> Option<u64> {
+        let packed = zstd::bulk::compress(&self.bytes, level.min(STRONGEST)).ok()?;
+        Some(packed.len() as u64)
     }
 
     /// About how many bytes the set of the whole plan has at a zstd level; `None` without a
     /// sample.
     pub(super) fn packed_size(&self, level: i32) -> Option<u64> {
-        let packed = zstd::bulk::compress(&self.bytes, level.min(STRONGEST)).ok()?;
-        let sample = u128::try_from(self.bytes.len()).ok().filter(|bytes| *bytes > 0)?;
-        let data = u128::from(self.total) * u128::try_from(packed.len()).ok()? / sample;
+        let packed = u128::from(self.packed_bytes(level)?);
+        let sample = Some(u128::from(self.plain_bytes())).filter(|bytes| *bytes > 0)?;
+        let data = u128::from(self.total) * packed / sample;
         let data = u64::try_from(data).ok()?;
         Some(data.saturating_add(self.files.saturating_mul(PER_FILE)))
     }

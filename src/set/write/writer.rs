@@ -11,7 +11,7 @@ use super::append_file::AppendFile;
 use super::commit::{self, SetNames};
 use super::lock::{Lock, LockMonitor, with_heartbeat};
 use super::observer::MemberObserver;
-pub use super::options::{MakeReport, OffloadOptions, Outcome, Resume};
+pub use super::options::{MakeReport, OffloadOptions, Outcome, Report, Resume};
 use super::plan::{Plan, PlanPart};
 use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;

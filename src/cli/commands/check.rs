@@ -1,0 +1,69 @@
+//! `lifeboat check`: tries settings, destination and account before they are needed.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::offload::{look_at, request};
+use crate::cli::args::{CheckArgs, Offload};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Out;
+use crate::cli::settings::Settings;
+use crate::cli::{keys, sets};
+use crate::destination::address::Dest;
+use crate::model::units;
+
+pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
+    // Settings that are wrong end the program before it comes here.
+    match Settings::path() {
+        Some(path) => say("settings", &path.display().to_string(), out),
+        None => say("settings", "none; the command line and the variables count", out),
+    }
+    let to = args.to.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no destination given",
+            "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.",
+        )
+    })?;
+    let offload = Offload::to(to, &args.logon).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{to}: this is not a destination"), "Check --to.")
+    })?;
+    let encryption = keys::encryption(&offload, out)?;
+    let how = match &encryption {
+        Some(encryption) => format!("sets are encrypted with a {}", encryption.locks.word()),
+        None => "sets are not encrypted".to_owned(),
+    };
+    say("encryption", &how, out);
+    let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+    let in_address = match to.parse() {
+        Ok(Dest::Smb(place)) => place.account(),
+        _ => None,
+    };
+    let account = match (&args.logon.user, args.logon.anonymous) {
+        (_, true) => "as guest".to_owned(),
+        (Some(user), _) => user.clone(),
+        (None, _) => in_address.unwrap_or_else(|| "that of this session".to_owned()),
+    };
+    say("account", &account, out);
+    let (found, request) = look_at(&*target, request(&offload, encryption), out)?;
+    let free = found.space.map_or("not known".to_owned(), |space| units::bytes(space.free));
+    say("destination", &target.display(""), out);
+    say("free space", &free, out);
+    let speed = format!(
+        "{} a second; compression level {}",
+        units::bytes(found.write_speed),
+        request.zstd_level()
+    );
+    say("writes", &speed, out);
+    if found.max_file_size < u64::MAX {
+        let largest = format!("{}: sets are split", units::bytes(found.max_file_size));
+        say("largest file", &largest, out);
+    }
+    out.result("OK: sets can be saved there");
+    Ok(Exit::Done)
+}
+
+fn say(what: &str, detail: &str, out: Out) {
+    out.event("checked", &json!({"what": what, "detail": detail}));
+    out.result(&format!("  {what:<13} {detail}"));
+}

@@ -1,0 +1,180 @@
+//! `lifeboat gate`.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::sets::each;
+use crate::cli::args::{Gate, Global, LevelArg};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Out;
+use crate::cli::{keys, sets, sources};
+use crate::disk::{self, Disk};
+use crate::gate::{Candidate, Judge, Judgement, Safe, Wipes};
+use crate::set::read::verify::Level;
+use crate::sets::State;
+use crate::usmt::Store;
+
+pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
+    let wipes = match args.wipes.as_slice() {
+        [] => Wipes::Everything,
+        letters => Wipes::Letters(letters.to_vec()),
+    };
+    // The sets first: a wrong password should not cost a scan.
+    let candidates = candidates(args, out)?;
+    let found = sources::find_with(&args.sources, global, &args.search, out)?;
+    let mut why = machine_reasons(&found, &wipes);
+    let stores: Vec<&Store> = found.stores.iter().filter(|store| store.kind.holds_data()).collect();
+    let judge = Judge {
+        sets: &candidates,
+        wipes: &wipes,
+        level: match args.level {
+            LevelArg::Quick => Level::Quick,
+            LevelArg::Full => Level::Full,
+        },
+        closed: &found.closed,
+        volumes: &found.volumes,
+        removable: &removable(&candidates),
+    };
+    let mut unsafe_stores = 0_u64;
+    for store in &stores {
+        let judged = judge.store(store, &out)?;
+        out.clear();
+        unsafe_stores += u64::from(judged.safe.is_none());
+        show(store, &judged, out);
+    }
+    if stores.is_empty() && why.is_empty() {
+        return Err(sources::nothing_found(&found).into());
+    }
+    let is_safe = unsafe_stores == 0 && why.is_empty();
+    if stores.is_empty() {
+        why.push("no migration store was found on the volumes that were read".to_owned());
+    }
+    out.event(
+        "gate-end",
+        &json!({"safe": is_safe, "stores": stores.len(), "unsafe": unsafe_stores, "reasons": why}),
+    );
+    for reason in &why {
+        out.field("why", reason);
+    }
+    out.result(if is_safe {
+        "SAFE TO WIPE: every store is saved, or stays"
+    } else {
+        "DO NOT WIPE: see above"
+    });
+    Ok(if is_safe { Exit::Done } else { Exit::Losses })
+}
+
+/// What speaks against a wipe, whatever the stores that were found.
+fn machine_reasons(found: &sources::Found, wipes: &Wipes) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for closed in &found.closed {
+        // A volume that stays may hold what it wants.
+        let stays = found.volumes.iter().any(|volume| {
+            volume.tree.is_err()
+                && closed.starts_with(&volume.display)
+                && wipes.spares(volume.letter, None)
+        });
+        if !stays {
+            reasons.push(format!("{closed} could not be read: a store may be there"));
+        }
+    }
+    if found.is_damaged() {
+        reasons.push("a volume is damaged: a store may be in the damaged part".to_owned());
+    }
+    reasons
+}
+
+/// The volumes on disks that can be taken out; only needed for sets on this machine.
+fn removable(candidates: &[Candidate]) -> Vec<String> {
+    if candidates.iter().all(|candidate| candidate.target.local_root().is_none()) {
+        return Vec::new();
+    }
+    let is_removable = |disk: &Disk| {
+        disk.hardware.as_ref().is_some_and(|known| known.removable || known.transport == "usb")
+    };
+    let disks = disk::attached().into_iter().flatten().filter(is_removable);
+    disks.flat_map(|disk| disk.volumes.into_iter().map(|volume| volume.display)).collect()
+}
+
+/// The sets that were named, and those in folders that were named.
+fn candidates(args: &Gate, out: Out) -> Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    for text in &args.set {
+        if let Some((target, path)) = one_set(text, args, out)? {
+            let keys = keys::if_any(&*target, &path, &args.logon.unlock, out)?;
+            candidates.push(Candidate { target, path, keys: keys.unwrap_or_default() });
+            continue;
+        }
+        let target = sets::open_folder(text, &args.logon, out)?;
+        let keys = keys::given_for_all(&args.logon.unlock)?;
+        let mut found = Vec::new();
+        each(&*target, out, &mut |set| {
+            if let State::Complete(_) = set.state {
+                // The newest first.
+                found.push((set.created, set.path));
+            }
+            Ok(())
+        })?;
+        found.sort_by(|a, b| b.cmp(a));
+        candidates.extend(found.into_iter().map(|(_, path)| Candidate {
+            target: Arc::clone(&target),
+            path,
+            keys: keys.clone(),
+        }));
+    }
+    Ok(candidates)
+}
+
+/// The destination and folder of a set, if that is what `text` names.
+fn one_set(
+    text: &str,
+    args: &Gate,
+    out: Out,
+) -> Result<Option<(Arc<dyn crate::destination::Destination>, String)>> {
+    let Ok((target, path)) = sets::find_set(text, &args.logon, out) else { return Ok(None) };
+    let is_set = target.stat(&format!("{path}/rescue.json"))?.is_some();
+    if !is_set && path.ends_with(".partial") {
+        let what = format!("{text}: this is an unfinished rescue set");
+        let action = "Run the same offload again to finish it.";
+        return Err(Failure::new(Exit::Losses, what, action).into());
+    }
+    Ok(is_set.then_some((target, path)))
+}
+
+fn show(store: &Store, judged: &Judgement, out: Out) {
+    let (set, compared, sealed) = match &judged.safe {
+        Some(Safe::InSet { set, compared }) => (Some(set), Some(compared), None),
+        Some(Safe::Stays { sealed }) => (None, None, Some(sealed)),
+        None => (None, None, None),
+    };
+    out.event(
+        "gate",
+        &json!({
+            "store": store.id,
+            "path": store.display(),
+            "safe": judged.safe.is_some(),
+            "set": set,
+            "compared": compared,
+            "sealed": sealed,
+            "reasons": judged.reasons,
+        }),
+    );
+    let verdict = if judged.safe.is_some() { "safe" } else { "NOT SAFE" };
+    out.result(&format!("{}: {verdict}", store.display()));
+    match &judged.safe {
+        Some(Safe::InSet { set, compared }) => {
+            out.field("saved in", set);
+            out.field("", &format!("all {compared} files and folders are in it, as they are now"));
+        }
+        Some(Safe::Stays { sealed }) => {
+            out.field("stays", &format!("it matches the seal of {}", sealed.replacen('T', " ", 1)));
+        }
+        None => {
+            for reason in &judged.reasons {
+                out.field("why", reason);
+            }
+        }
+    }
+}

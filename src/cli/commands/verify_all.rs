@@ -1,0 +1,200 @@
+//! `lifeboat verify --all`: every set of a share, past those that are bad.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::seal;
+use super::sets::each;
+use crate::cli::args::{LevelArg, Verify};
+use crate::cli::exit::{Exit, explain};
+use crate::cli::output::Out;
+use crate::cli::{keys, sets};
+use crate::destination::Destination;
+use crate::model::units;
+use crate::seal::{Looked, check_set};
+use crate::set::crypt::Keys;
+use crate::set::error::SetError;
+use crate::set::read::reader::SetReader;
+use crate::set::read::verify::{Level, verify_set_with};
+use crate::sets::record::{VerifyRun, add_verified};
+use crate::sets::{Listed, State};
+
+/// How a set fared.
+struct Row {
+    path: String,
+    verdict: &'static str,
+    detail: String,
+    exit: Exit,
+}
+
+pub(crate) fn run(args: &Verify, out: Out) -> Result<Exit> {
+    let keys = keys::given_for_all(&args.logon.unlock)?;
+    let level = match args.level {
+        LevelArg::Quick => Level::Quick,
+        LevelArg::Full => Level::Full,
+    };
+    let mut rows = Vec::new();
+    let mut worst = Exit::Done;
+    for dest in &args.what {
+        let target = sets::open_folder(dest, &args.logon, out)?;
+        sets::refuse_set(&*target, dest)?;
+        let mut all: Vec<Listed> = Vec::new();
+        let walked = each(&*target, out, &mut |set| {
+            all.push(set);
+            Ok(())
+        })?;
+        if !walked.failed.is_empty() {
+            worst = worse(worst, Exit::Losses);
+        }
+        for set in &all {
+            let row = match verify(set, &target, &keys, level, out) {
+                Ok(row) => row,
+                Err(error) => {
+                    let failure = explain(&error);
+                    if failure.exit == Exit::Interrupted {
+                        show(&rows, out);
+                        return Err(failure.into());
+                    }
+                    out.error(&failure.what, &failure.action, failure.exit.code());
+                    let exit = failure.exit;
+                    Row { path: set.path.clone(), verdict: "FAILED", detail: failure.what, exit }
+                }
+            };
+            worst = worse(worst, row.exit);
+            rows.push(row);
+        }
+    }
+    if rows.is_empty() && worst == Exit::Done {
+        let what = format!("{}: no rescue sets found", args.what.join(", "));
+        let action = "Give the folder that has them, not a set. Leave out --all for one set.";
+        return Err(crate::cli::exit::Failure::new(Exit::NothingFound, what, action).into());
+    }
+    show(&rows, out);
+    Ok(worst)
+}
+
+/// What a script must know of first.
+fn worse(a: Exit, b: Exit) -> Exit {
+    let rank = |exit| match exit {
+        Exit::Done => 0,
+        Exit::Losses => 1,
+        Exit::Destination => 3,
+        _ => 2,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+fn verify(
+    set: &Listed,
+    target: &Arc<dyn Destination>,
+    keys: &Keys,
+    level: Level,
+    out: Out,
+) -> Result<Row> {
+    let row = |verdict, detail: String, exit| Row { path: set.path.clone(), verdict, detail, exit };
+    match &set.state {
+        State::Unfinished { in_use: true } => {
+            return Ok(row("being saved", "not verified".to_owned(), Exit::Done));
+        }
+        State::Unfinished { in_use: false } => {
+            let detail = "run the same offload again to finish it".to_owned();
+            return Ok(row("UNFINISHED", detail, Exit::Losses));
+        }
+        State::Deleting => {
+            let detail = "lifeboat prune finishes its deletion".to_owned();
+            return Ok(row("half deleted", detail, Exit::Done));
+        }
+        State::Damaged(why) => return Ok(row("DAMAGED", why.clone(), Exit::Losses)),
+        State::Unreadable(why) => return Ok(row("UNREADABLE", why.clone(), Exit::Failed)),
+        State::Complete(_) => {}
+    }
+    let has_keys = keys.passphrase.is_some() || !keys.identities.is_empty();
+    let mut keys = (set.encryption.is_none() || has_keys).then_some(keys);
+    let verified = match verify_set_with(Arc::clone(target), &set.path, keys, level, &out) {
+        // The key of other sets: its files can be verified without one.
+        Err(SetError::Crypt { .. }) if keys.is_some() => {
+            keys = None;
+            verify_set_with(Arc::clone(target), &set.path, None, level, &out)?
+        }
+        verified => verified?,
+    };
+    let sealed = match keys {
+        Some(keys) => check_set(&SetReader::open_with(Arc::clone(target), &set.path, keys)?, &out)?,
+        None => None,
+    };
+    out.clear();
+    let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
+    let shown = target.display(&set.path);
+    let differs = sealed.is_some_and(|sealed| seal::tell(&shown, &sealed, looked, out));
+    let run = VerifyRun::now(level == Level::Full, keys.is_some(), verified.damage);
+    if let Err(error) = add_verified(&**target, &set.path, run) {
+        out.detail(&format!("the set does not record this: {error}"));
+    }
+    let rescue = &verified.rescue;
+    let mut details = Vec::new();
+    if keys.is_none() {
+        details.push("encrypted, no key: contents not checked".to_owned());
+    }
+    if verified.damage > 0 {
+        details.push(units::count(verified.damage, "finding", "findings"));
+    }
+    if rescue.totals.losses > 0 {
+        details.push(units::count(rescue.totals.losses, "loss", "losses"));
+    }
+    details.extend(rescue.shortfalls().map(|(label, text)| format!("{label}: {text}")));
+    if differs {
+        details.push("not as sealed".to_owned());
+    }
+    let is_all = rescue.totals.losses == 0 && rescue.is_of_whole_store() && !differs;
+    let (verdict, exit) = match (verified.damage, is_all, level) {
+        (1.., ..) => ("DAMAGED", Exit::Losses),
+        (0, false, _) => (State::Complete(rescue.end_state).words(), Exit::Losses),
+        (0, true, Level::Full) => ("OK", Exit::Done),
+        (0, true, Level::Quick) => ("OK (quick)", Exit::Done),
+    };
+    out.event(
+        "verdict",
+        &json!({
+            "set": shown,
+            "verdict": verdict,
+            "findings": verified.findings.len(),
+            "damage": verified.damage,
+            "members_hit": verified.members_hit,
+            "losses": rescue.totals.losses,
+            "lacks": rescue.lacks,
+        }),
+    );
+    Ok(row(verdict, details.join("; "), exit))
+}
+
+/// The table at the end.
+fn show(rows: &[Row], out: Out) {
+    out.clear();
+    let count = |exit| rows.iter().filter(|row| row.exit == exit).count();
+    let bad = rows.len() - count(Exit::Done);
+    out.event(
+        "verify-end",
+        &json!({
+            "sets": rows.len(),
+            "bad": bad,
+            "list": rows.iter().map(|row| json!({
+                "set": row.path,
+                "verdict": row.verdict,
+                "detail": row.detail,
+                "exit_code": row.exit.code(),
+            })).collect::<Vec<_>>(),
+        }),
+    );
+    for row in rows {
+        out.result(&format!("{:<12} {}", row.verdict, row.path));
+        if !row.detail.is_empty() {
+            out.field("", &row.detail);
+        }
+    }
+    out.result(&format!(
+        "{}, {bad} of them not OK",
+        units::count(rows.len() as u64, "rescue set", "rescue sets")
+    ));
+}

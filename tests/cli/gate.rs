@@ -1,0 +1,203 @@
+//! `lifeboat gate`: 0 only if no store would be lost.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::Path;
+
+use support::program::{Guarded, Run, lifeboat};
+
+use crate::sets::{save, with_set};
+
+fn gate(source: &str, code: i32, more: &[&str]) -> Run {
+    lifeboat(&[&["gate", source, "--json"], more].concat()).expect(code)
+}
+
+fn reasons(run: &Run) -> String {
+    let all = run.events("gate").into_iter().chain(run.events("gate-end"));
+    all.map(|event| event["reasons"].to_string()).collect()
+}
+
+/// A store in a folder, as on a mounted volume.
+fn store(root: &Path) {
+    let home = root.join("StateStore/USMT/File/C$/Users/alice");
+    fs::create_dir_all(&home).unwrap();
+    let usmt = root.join("StateStore/USMT");
+    for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
+        fs::write(usmt.join(name), if name == "status.~lg" { "" } else { name }).unwrap();
+    }
+    let parts = "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n";
+    fs::write(usmt.join("hardlink.main"), parts).unwrap();
+    fs::write(home.join("letter.txt"), "Dear Bob").unwrap();
+    fs::write(home.join("other.txt"), "Dear Carol").unwrap();
+}
+
+fn offload(source: &str, dest: &Path, more: &[&str]) -> Run {
+    let args = ["offload", source, "--to", dest.to_str().unwrap(), "--json"];
+    let run = lifeboat(&[&args, more].concat());
+    assert!([0, 3].contains(&run.code), "{}", run.stdout);
+    run
+}
+
+#[test]
+fn a_store_that_is_whole_in_a_set_is_safe_and_one_of_another_pc_is_not() {
+    let (dest, name) = with_set("hardlink-two", 0, &[]);
+    let set = dest.path().join(&name);
+    let (all, one) = (dest.path().to_str().unwrap(), set.to_str().unwrap());
+    let image = Guarded::fixture("hardlink-two");
+    for sets in [all, one] {
+        let run = gate(image.arg(), 0, &["--set", sets]);
+        let judged = &run.events("gate")[0];
+        assert!(judged["set"].as_str().unwrap().ends_with(&name), "{judged}");
+        assert!(judged["compared"].as_u64().unwrap() > 50, "{judged}");
+        gate(image.arg(), 0, &["--set", sets, "--level", "full"]);
+    }
+    let run = gate(image.arg(), 3, &[]);
+    assert!(reasons(&run).contains("no rescue set was given"), "{}", run.stdout);
+    let other = Guarded::fixture("hardlink-one");
+    let run = gate(other.arg(), 3, &["--set", one]);
+    assert!(run.events("gate")[0]["set"].is_null(), "{}", run.stdout);
+    gate(image.arg(), 5, &["--set", "/no/such/share"]);
+    // A PC without a store has nothing to judge.
+    let nothing = Guarded::fixture("users");
+    gate(nothing.arg(), 4, &["--set", all]);
+}
+
+#[test]
+fn one_byte_more_one_file_less_or_another_time_closes_the_gate() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    // On another volume than the store.
+    let dest = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (source, sets) = (disk.path().to_str().unwrap(), dest.path().to_str().unwrap());
+    assert_eq!(offload(source, dest.path(), &[]).code, 0);
+    gate(source, 0, &["--set", sets]);
+    let letter = disk.path().join("StateStore/USMT/File/C$/Users/alice/letter.txt");
+
+    let time = fs::metadata(&letter).unwrap().modified().unwrap();
+    let with_time = |text: &str, time| {
+        fs::write(&letter, text).unwrap();
+        fs::File::options().write(true).open(&letter).unwrap().set_modified(time).unwrap();
+    };
+    with_time("Dear Bobby", time);
+    let run = gate(source, 3, &["--set", sets]);
+    assert!(reasons(&run).contains("letter.txt was changed after the set was made"));
+    with_time("Dear Bob", time + std::time::Duration::from_secs(2));
+    gate(source, 3, &["--set", sets]);
+    with_time("Dear Bob", time);
+    gate(source, 0, &["--set", sets]);
+    // What the set has and the store lost is no loss of a wipe; what is new is one.
+    let added = letter.with_file_name("new.txt");
+    fs::write(&added, "").unwrap();
+    let run = gate(source, 3, &["--set", sets]);
+    assert!(reasons(&run).contains("new.txt is not in the set"), "{}", run.stdout);
+    fs::remove_file(&added).unwrap();
+    fs::remove_file(&letter).unwrap();
+    gate(source, 0, &["--set", sets]);
+    // A log beside the store is not of it.
+    fs::write(disk.path().join("StateStore/smsts.log"), "later").unwrap();
+    gate(source, 0, &["--set", sets]);
+    // A second capture, of the same names.
+    fs::remove_dir_all(disk.path().join("StateStore")).unwrap();
+    store(disk.path());
+    gate(source, 3, &["--set", sets]);
+    // The newest set counts, whichever it is.
+    offload(source, dest.path(), &[]);
+    gate(source, 0, &["--set", sets]);
+}
+
+#[test]
+fn a_set_with_losses_a_damaged_or_an_unverified_one_is_not_enough() {
+    let (dest, _) = with_set("primary-alone", 3, &[]);
+    let image = Guarded::fixture("primary-alone");
+    let run = gate(image.arg(), 3, &["--set", dest.path().to_str().unwrap()]);
+    assert!(reasons(&run).contains("not all of it is here"), "{}", run.stdout);
+
+    let image = Guarded::fixture("hardlink-one");
+    let (dest, name) = with_set("hardlink-one", 0, &["--no-read-back"]);
+    let sets = dest.path().to_str().unwrap();
+    let run = gate(image.arg(), 3, &["--set", sets]);
+    assert!(reasons(&run).contains("was not read back"), "{}", run.stdout);
+    gate(image.arg(), 0, &["--set", sets, "--level", "full"]);
+
+    let path = dest.path().join(&name).join("store.tar.zst");
+    let bytes = fs::read(&path).unwrap();
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    fs::write(&path, &flipped).unwrap();
+    let run = gate(image.arg(), 3, &["--set", sets, "--level", "full"]);
+    assert!(reasons(&run).contains("the set is damaged"), "{}", run.stdout);
+
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let sets = dest.path().to_str().unwrap();
+    let set = dest.path().join(&name);
+    let bytes = fs::read(set.join("store.tar.zst")).unwrap();
+    fs::write(set.join("store.tar.zst"), &bytes[..bytes.len() - 1]).unwrap();
+    gate(image.arg(), 3, &["--set", sets]);
+    fs::write(set.join("store.tar.zst"), &bytes).unwrap();
+    gate(image.arg(), 0, &["--set", sets]);
+    // A record beside the set proves nothing.
+    let manifest = fs::read(set.join("manifest.jsonl.zst")).unwrap();
+    fs::write(set.join("manifest.jsonl.zst"), &manifest[..manifest.len() / 2]).unwrap();
+    gate(image.arg(), 3, &["--set", sets]);
+    fs::remove_file(set.join("rescue.json")).unwrap();
+    gate(image.arg(), 3, &["--set", sets]);
+    let partial = dest.path().join(format!("{name}.partial"));
+    fs::rename(&set, &partial).unwrap();
+    let run = gate(image.arg(), 3, &["--set", partial.to_str().unwrap()]);
+    assert!(run.stdout.contains("unfinished rescue set"), "{}", run.stdout);
+}
+
+#[test]
+fn an_encrypted_set_counts_with_its_key() {
+    let scratch = tempfile::tempdir().unwrap();
+    let pass = scratch.path().join("pass.txt");
+    fs::write(&pass, "correct horse battery\n").unwrap();
+    let sets = scratch.path().join("sets");
+    let key = ["--passphrase-file", pass.to_str().unwrap()];
+    save("hardlink-one", &sets, 0, &key);
+    let image = Guarded::fixture("hardlink-one");
+    let to = ["--set", sets.to_str().unwrap()];
+    gate(image.arg(), 0, &[&to[..], &key].concat());
+    let run = gate(image.arg(), 3, &to);
+    assert!(reasons(&run).contains("passphrase"), "{}", run.stdout);
+}
+
+#[test]
+fn a_set_that_is_wiped_with_the_store_saves_nothing() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    let (source, sets) = (disk.path().to_str().unwrap(), disk.path().join("sets"));
+    assert_eq!(offload(source, &sets, &[]).code, 0);
+    let sets = sets.to_str().unwrap();
+    let run = gate(source, 3, &["--set", sets]);
+    assert!(reasons(&run).contains("which will be wiped"), "{}", run.stdout);
+    gate(source, 3, &["--set", sets, "--wipes", "C:"]);
+    // Where neither the store nor the set is wiped.
+    gate(source, 0, &["--set", sets, "--wipes", "D:"]);
+}
+
+#[test]
+fn a_sealed_store_may_stay_where_nothing_is_wiped() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    let source = disk.path().to_str().unwrap();
+    let run = gate(source, 3, &["--wipes", "D:"]);
+    assert!(reasons(&run).contains("it is not sealed"), "{}", run.stdout);
+    lifeboat(&["seal", source]).expect(0);
+    for level in ["quick", "full"] {
+        let run = gate(source, 0, &["--wipes", "d", "--level", level]);
+        assert!(run.events("gate")[0]["sealed"].is_string(), "{}", run.stdout);
+    }
+    // Its drive in Windows is C:.
+    let run = gate(source, 3, &["--wipes", "D:", "--wipes", "C:\\"]);
+    assert!(reasons(&run).contains("will be wiped"), "{}", run.stdout);
+    gate(source, 3, &[]);
+    let letter = disk.path().join("StateStore/USMT/File/C$/Users/alice/letter.txt");
+    fs::write(&letter, "Dear Eve").unwrap();
+    // A file system that is not NTFS may round times.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
+    fs::File::options().write(true).open(&letter).unwrap().set_modified(later).unwrap();
+    let run = gate(source, 3, &["--wipes", "D:"]);
+    assert!(reasons(&run).contains("NOT AS SEALED"), "{}", run.stdout);
+    lifeboat(&["gate", source, "--wipes", "nowhere"]).expect(2);
+}
