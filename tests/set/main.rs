@@ -5,6 +5,7 @@
 mod damage;
 mod encrypted;
 mod findings;
+mod gate;
 mod format;
 mod good_data_first;
 mod memory;

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Extract, global: &Global, out: Out) -> Result<Exit> {
     if let Some(Target::Plain(store)) = target {
         return plain::extract(&store, args, out);
     }
-    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let set = sets::open_files(&args.set, &args.logon, out)?;
     let name = set.display();
     let chosen = match &args.of_user {
         Some(user) => Chosen::user(set, user)?,
