@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::gate::{Fault, Gate, holes_fit};
+use super::gate::{Gate, holes_fit};
 use super::reader::SetReader;
 use super::source::{ReadAheadFrames, Shared, Source};
 use super::tar_walk::{advance, read, read_item};

@@ -17,6 +17,7 @@ use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
 use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
+use crate::destination::guard::GuardedDestination;
 use crate::destination::preflight::check_room;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
@@ -73,20 +74,34 @@ pub fn offload_with(
         read_back: options.read_back,
     };
     let run = Run { plan, target, options, observer, monitor, key: None };
+    let named = |names: &SetNames, error| name_the_set(error, target, &names.partial(), monitor);
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
-    let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
+    if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
-        monitor.note(&format!("resuming {}", target.display(&names.partial())));
-        let result = run.go_on(&names);
-        (names, result)
-    } else {
-        run.check_room(0)?;
-        let names = resume::new_names(target, plan, options)?;
-        let key = options.encryption.as_ref().map(|_| SetKey::generate());
-        let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
-        (names, result)
-    };
-    result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
+        let shown = target.display(&names.partial());
+        monitor.note(&format!("resuming {shown}"));
+        match run.go_on(&names).map_err(|error| named(&names, error))? {
+            Resumed::Done(outcome) => return Ok(*outcome),
+            Resumed::Not(why) if matches!(options.resume, Resume::This(_)) => {
+                return Err(SetError::NotASet { path: shown, what: format!("damaged: {why}") });
+            }
+            Resumed::Not(why) => {
+                monitor.note(&format!("{shown}: damaged: {why}; not changed. Starting a new set."));
+            }
+        }
+    }
+    run.check_room(0)?;
+    let names = resume::new_names(target, plan, options)?;
+    let key = options.encryption.as_ref().map(|_| SetKey::generate());
+    let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
+    result.map_err(|error| named(&names, error))
+}
+
+/// What became of an unfinished set.
+enum Resumed {
+    Done(Box<Outcome>),
+    /// What it has cannot be proved: the reason.
+    Not(String),
 }
 
 /// What all steps of a run share.
@@ -151,6 +166,7 @@ impl Run<'_> {
             taken => taken?,
         };
         self.locked(&lock, |run| {
+            let target = run.target;
             if let (Some(key), Some(encryption)) = (run.key, &run.options.encryption) {
                 commit::write_key(target, &dir, &begin.set, key, &encryption.locks)?;
             }
@@ -163,7 +179,7 @@ impl Run<'_> {
     }
 
     /// Resumes an interrupted run.
-    fn go_on(&self, names: &SetNames) -> Result<Outcome, SetError> {
+    fn go_on(&self, names: &SetNames) -> Result<Resumed, SetError> {
         let (target, dir) = (self.target, names.partial());
         let lock = Lock::take(target, &dir, self.monitor)?;
         // Before we had the lock, another run may have resumed it.
@@ -181,16 +197,21 @@ impl Run<'_> {
         names: &SetNames,
         state: State,
         lock: &Lock<'_>,
-    ) -> Result<Outcome, SetError> {
+    ) -> Result<Resumed, SetError> {
+        let done = |outcome| Resumed::Done(Box::new(outcome));
         let (target, dir) = (self.target, names.partial());
         let since = Instant::now();
         let mut timings = Timings { resumed: true, ..Timings::default() };
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
+                // No journal says what was written, so the set itself must.
+                if let Err(why) = commit::prove(target, &dir, &rescue, self.monitor)? {
+                    return Ok(Resumed::Not(why));
+                }
                 resume::tell_all_losses(target, &dir, &rescue.files, self.key, self.monitor)?;
-                commit::finish(target, names, lock)?;
+                commit::finish(target, names, &rescue.files, lock)?;
                 let resumed_frames = rescue.totals.frames;
-                return Ok(outcome(names, *rescue, resumed_frames));
+                return Ok(done(outcome(names, *rescue, resumed_frames)));
             }
             State::Written(begin, written, checkpoints) => {
                 let proofs = Proofs::new();
@@ -201,7 +222,8 @@ impl Run<'_> {
                         timings.read_back_ms = Some(millis(since.elapsed()));
                         let resumed_frames = written.totals.frames;
                         let written = (&*written, resumed_frames);
-                        return self.publish(names, &begin, written, &timings, lock);
+                        let outcome = self.publish(names, &begin, written, &timings, lock)?;
+                        return Ok(done(outcome));
                     }
                     Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
                         // Damaged since: what is still good is found below.
@@ -215,6 +237,7 @@ impl Run<'_> {
             State::Copying(begin, checkpoints) => (begin, checkpoints),
             // Its key was available a moment ago.
             State::Closed(_) => return Err(lock.lost()),
+            State::Damaged(why) => return Ok(Resumed::Not(why)),
         };
         let split = begin.options.split.is_some();
         let (key, observer) = (self.key, self.observer);
@@ -228,7 +251,7 @@ impl Run<'_> {
             self.monitor,
         )?;
         timings.prove_ms = Some(millis(since.elapsed()));
-        self.copy(names, &begin, (proven.start, proven.position), timings, lock)
+        self.copy(names, &begin, (proven.start, proven.position), timings, lock).map(done)
     }
 
     /// Runs `job` on a locked set, as long as the lock is ours.
@@ -238,7 +261,12 @@ impl Run<'_> {
         job: impl FnOnce(&Run<'_>) -> Result<T, SetError>,
     ) -> Result<T, SetError> {
         let monitor = LockMonitor { monitor: self.monitor, lock };
-        let run = Run { monitor: &monitor, ..*self };
+        let lease = lock.lease();
+        let target: Box<dyn Destination + '_> = match self.target.guarded(lease.clone()) {
+            Some(guarded) => guarded,
+            None => Box::new(GuardedDestination::new(self.target, lease)),
+        };
+        let run = Run { monitor: &monitor, target: &*target, ..*self };
         let result = with_heartbeat(lock, || job(&run));
         if lock.is_lost() { Err(lock.lost()) } else { result }
     }
