@@ -455,6 +455,15 @@ pub(super) fn write_all_at(file: &File, data: &[u8], at: u64) -> io::Result<()> 
     std::os::unix::fs::FileExt::write_all_at(file, data, at)
 }
 
+/// Whether two handles are of one file.
+pub(super) fn is_same_file(one: &File, other: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (one, other) = (one.metadata(), other.metadata());
+    one.is_ok_and(|one| {
+        other.is_ok_and(|other| (one.dev(), one.ino()) == (other.dev(), other.ino()))
+    })
+}
+
 /// Reads at most `most` bytes of a file.
 pub(super) fn read_start(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

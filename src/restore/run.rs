@@ -52,6 +52,7 @@ fn put_back<T>(
 ) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
+    places.lock(rescue)?;
     let is_begun = places.is_begun(rescue);
     let is_staged = !places.stages.is_empty();
     if is_begun {
@@ -71,6 +72,7 @@ fn put_back<T>(
     let mut job = job::Job::new(input, &mut places, options, monitor);
     job.run()?;
     let seen = look(&job)?;
+    job.unmark()?;
     job.cover()?;
     Ok((job.finish(), seen))
 }

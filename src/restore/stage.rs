@@ -104,6 +104,7 @@ pub fn settle(
     if places.stages.is_empty() {
         return Ok(Vec::new()); // the restore itself has removed its markers
     }
+    places.lock(rescue)?;
     // Renames, and removing the marker, change the times of their folder.
     let folders = places.stages.folders().into_iter();
     let times: Vec<_> = folders

@@ -10,5 +10,6 @@ mod killed;
 mod offload;
 mod progress;
 mod settings;
+mod sweep;
 mod users;
 mod verify_copy;
