@@ -195,7 +195,16 @@ fn rename(
     to: &[NtName],
     monitor: &dyn Monitor,
 ) -> io::Result<()> {
-    busy::while_busy(shown, busy::WAIT_FOR, busy::is_busy, monitor, || root.rename(from, to))
+    let before = root.list(from, 100)?;
+    busy::while_busy(shown, busy::WAIT_FOR, busy::is_busy, monitor, || root.rename(from, to))?;
+    // Some file systems report a rename that they did not make, or lose what was in the folder.
+    let same = |a: &Option<Vec<NtName>>, b: &Option<Vec<NtName>>| {
+        a.as_ref().map(Vec::len) == b.as_ref().map(Vec::len)
+    };
+    if root.kind(from)?.is_some() || !same(&root.list(to, 100)?, &before) {
+        return Err(io::Error::other("the rename was reported, but not made"));
+    }
+    Ok(())
 }
 
 /// Renames parts; records every rename in `moves`.

@@ -214,3 +214,78 @@ fn a_set_with_losses_and_gaps_of_its_own_passes_the_gate() {
     let gate = set.gate(&Silent).unwrap();
     assert!(gate.is_sound(), "{gate:?}");
 }
+
+/// The details of an encrypted set say where its files belong.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_the_details_of_its_own_an_encrypted_set_is_never_restored() {
+    use support::program::{Guarded, lifeboat_with};
+    let dir = tempfile::tempdir().unwrap();
+    let env = [("LIFEBOAT_PASSPHRASE", "correct horse battery staple")];
+    let make = |name: &str, fixture: &str| {
+        let source = Guarded::fixture(fixture);
+        let dest = dir.path().join(name);
+        let args = ["offload", source.arg(), "--to", text(&dest), "--name", "PC", "--level", "1"];
+        assert_eq!(lifeboat_with(&args, &env).code, 0);
+        fs::read_dir(&dest).unwrap().next().unwrap().unwrap().path()
+    };
+    let (set, other) = (make("one", "hardlink-one"), make("two", "hardlink-two"));
+    let details = set.join("details.json.age");
+    let sound = fs::read(&details).unwrap();
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2] ^= 1;
+    let foreign = fs::read(other.join("details.json.age")).unwrap();
+    for (what, bytes) in [("missing", None), ("a bit", Some(flipped)), ("another's", Some(foreign))]
+    {
+        match bytes {
+            Some(bytes) => fs::write(&details, bytes).unwrap(),
+            None => fs::remove_file(&details).unwrap(),
+        }
+        // A store of another capture is there already.
+        let to = dir.path().join("to");
+        fs::create_dir_all(to.join("C/StateStore/USMT")).unwrap();
+        fs::write(to.join("C/StateStore/USMT/catalog.mig"), "another").unwrap();
+        let page = dir.path().join("page.html");
+        for args in [
+            vec!["restore", text(&set), "--to", text(&to)],
+            vec!["restore", text(&set), "--to", text(&to), "--replace"],
+            vec!["loadstate", text(&set)],
+            vec!["report", text(&set), "--to", text(&page)],
+        ] {
+            let run = lifeboat_with(&args, &env);
+            assert_eq!(run.code, 1, "{what}: {args:?}: {}{}", run.stdout, run.stderr);
+            assert!(run.stderr.contains("details.json.age"), "{what}: {}", run.stderr);
+        }
+        let kept = fs::read(to.join("C/StateStore/USMT/catalog.mig")).unwrap();
+        assert_eq!(kept, b"another", "{what}");
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "{what}");
+        // Verify says so; the files can be had.
+        let run = lifeboat_with(&["verify", text(&set), "--level", "full", "--json"], &env);
+        assert_eq!(run.code, 3, "{what}: {}", run.stdout);
+        let codes = run.events("finding");
+        assert!(codes.iter().any(|finding| finding["code"] == "set-details"), "{what}: {codes:?}");
+        let out = dir.path().join("out");
+        assert_eq!(lifeboat_with(&["list", text(&set)], &env).code, 3, "{what}");
+        let run = lifeboat_with(&["extract", text(&set), "--to", text(&out)], &env);
+        assert_eq!(run.code, 3, "{what}: {}", run.stderr);
+        assert!(out.join("C/StateStore/USMT").is_dir(), "{what}");
+        fs::remove_dir_all(out).unwrap();
+        fs::remove_dir_all(to).unwrap();
+    }
+    // What is public differs from what is inside.
+    fs::write(&details, &sound).unwrap();
+    let outer = fs::read_to_string(set.join("rescue.json")).unwrap();
+    let forged = outer.replace("\"kind\": \"hard-link\"", "\"kind\": \"uncompressed\"");
+    assert!(forged != outer);
+    fs::write(set.join("rescue.json"), &forged).unwrap();
+    let sums = fs::read_to_string(set.join("SHA256SUMS")).unwrap();
+    let (was, is) = (sha256_hex(outer.as_bytes()), sha256_hex(forged.as_bytes()));
+    fs::write(set.join("SHA256SUMS"), sums.replace(&was, &is)).unwrap();
+    let run = lifeboat_with(&["verify", text(&set), "--level", "full", "--json"], &env);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stdout.contains("set-contradiction"), "{}", run.stdout);
+    let to = dir.path().join("to");
+    let run = lifeboat_with(&["restore", text(&set), "--to", text(&to)], &env);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("differs from the encrypted details"), "{}", run.stderr);
+}

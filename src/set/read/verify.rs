@@ -223,7 +223,7 @@ impl Verifier<'_> {
     fn store(&mut self) -> Result<(), SetError> {
         let shared = Arc::clone(self.set.shared());
         let mut walk = Walk {
-            frames: ReadAheadFrames::new(&shared, 0, true),
+            frames: ReadAheadFrames::new(&shared, 0, true)?,
             shared,
             here: Some(At::default()),
             members_in_frame: 0,

@@ -26,6 +26,7 @@ use crate::model::finding::Finding;
 use crate::model::loss::Loss;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Progress, Stage};
+use crate::model::threads::{self, NoThread};
 use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 use crate::set::format::names::IN_USE;
@@ -342,17 +343,17 @@ pub(crate) fn is_abandoned(target: &dyn Destination, dir: &str) -> bool {
 }
 
 /// Runs `job` with the heartbeat.
-pub(crate) fn with_heartbeat<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> T {
+pub(crate) fn with_heartbeat<T>(lock: &Lock<'_>, job: impl FnOnce() -> T) -> Result<T, NoThread> {
     thread::scope(|scope| {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
-        scope.spawn(move || {
+        threads::start_in(scope, "heartbeat", move || {
             while stopped.recv_timeout(BEAT) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
                 lock.beat();
             }
-        });
+        })?;
         let done = job();
         drop(stop);
-        done
+        Ok(done)
     })
 }
 
@@ -442,6 +443,7 @@ mod tests {
         let target = target(&dir);
         let first = Lock::take(&target, "set", &Silent).unwrap();
         let second = with_heartbeat(&first, || Lock::take(&target, "set", &Silent).map(drop));
+        let second = second.unwrap();
         assert!(matches!(second, Err(SetError::InUse { .. })), "{second:?}");
         first.give_back().unwrap();
         assert!(is_empty(&dir));

@@ -22,6 +22,7 @@ use crate::destination::preflight::check_room;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Stage};
+use crate::model::threads;
 use crate::model::units;
 use crate::set::crypt::SetKey;
 use crate::set::error::SetError;
@@ -267,7 +268,7 @@ impl Run<'_> {
             None => Box::new(GuardedDestination::new(self.target, lease)),
         };
         let run = Run { monitor: &monitor, target: &*target, ..*self };
-        let result = with_heartbeat(lock, || job(&run));
+        let result = with_heartbeat(lock, || job(&run))?;
         if lock.is_lost() { Err(lock.lost()) } else { result }
     }
 
@@ -326,8 +327,14 @@ impl Run<'_> {
                         .unwrap_or(u64::MAX),
                 };
                 let free = self.target.space().ok().flatten().map_or(0, |room| room.free);
-                let missing = units::bytes(needed.saturating_sub(free));
-                error.what = format!("{}; about {missing} more are needed", error.what);
+                // A quota, or what a file system keeps for itself, is no free space.
+                error.what = match needed.saturating_sub(free) {
+                    0 => format!("{}; how much more is needed is not known", error.what),
+                    missing => {
+                        let missing = units::bytes(missing);
+                        format!("{}; about {missing} more are needed", error.what)
+                    }
+                };
                 SetError::Destination(error)
             }
             error => error,
@@ -410,7 +417,7 @@ impl Run<'_> {
         let (threads, in_flight) = self.options.pipeline(level, limit);
         let before = position.totals.bytes;
         let first = sink.frames();
-        let totals = thread::scope(|scope| {
+        let totals = thread::scope(|scope| -> Result<_, SetError> {
             let (free_to, free) = bounded::<Vec<u8>>(in_flight);
             let (full_to, full) = bounded::<FullFrame>(in_flight);
             let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
@@ -420,20 +427,21 @@ impl Run<'_> {
             for _ in 1..in_flight {
                 let _ = free_to.send(Vec::new());
             }
-            let producer = scope.spawn(move || {
+            let producer = threads::start_in(scope, "producer", move || {
                 let emit = |frame| {
                     full_to.send(frame).map_err(|_| stopped())?;
                     free.recv().map_err(|_| stopped())
                 };
                 let watch = (monitor, observer);
                 Producer::new(plan, watch, limit, first, position, emit)?.run()
-            });
-            let packers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
-                    scope.spawn(move || pack(level, &full, &spare, &packed_to))
-                })
-                .collect();
+            })?;
+            let start = |_| {
+                let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
+                threads::start_in(scope, "packer", move || pack(level, &full, &spare, &packed_to))
+            };
+            // One is enough. (Without any, the producer ends with the queues.)
+            let mut packers = vec![start(0)?];
+            packers.extend((1..threads).map_while(|number| start(number).ok()));
             drop((full, packed_to));
             let written = write_in_order(&mut sink, first, &packed, (&free_to, &spare_to));
             // Without these, the others end: the destination may have failed.
