@@ -10,7 +10,7 @@ use super::error::RestoreError;
 use super::names;
 use super::outcome::Verdict;
 use super::platform::{self, Root};
-use super::stage::Stages;
+use super::stage::{Stages, is_below, is_same};
 use crate::model::name::{NtName, NtPath};
 use crate::set::format::rescue::{Part, Rescue};
 
@@ -92,6 +92,9 @@ pub(super) struct Places {
     pub(super) stages: Stages,
     /// The markers that this run has locked, with their text: no other restore works here.
     held: Vec<Held>,
+    /// Where the folder of a part is there already in other letter case: root, the path in the
+    /// set, and the path that is there.
+    other_case: Vec<(usize, Vec<NtName>, Vec<NtName>)>,
 }
 
 /// A marker that this run has locked.
@@ -118,6 +121,7 @@ impl Places {
             drives: BTreeMap::new(),
             stages: Stages::default(),
             held: Vec::new(),
+            other_case: Vec::new(),
         };
         for part in &rescue.parts {
             let drive = &part.drive;
@@ -153,7 +157,37 @@ impl Places {
             };
             places.drives.insert(drive.clone(), place);
         }
+        places.look_for_other_case(rescue);
         Ok(places)
+    }
+
+    /// On NTFS, `statestore` is `StateStore`. Windows says so by itself; a mount on Linux
+    /// distinguishes them, and would make a second folder.
+    fn look_for_other_case(&mut self, rescue: &Rescue) {
+        for part in &rescue.parts {
+            let Some((root, wanted)) = self.part(part) else { continue };
+            let Some(opened) = self.roots.get_mut(root) else { continue };
+            if !opened.root.distinguishes_case_of_ntfs() {
+                continue;
+            }
+            let mut there = Vec::new();
+            for name in &wanted {
+                let mut next = [&there[..], &[name.clone()]].concat();
+                if !matches!(opened.root.kind(&next), Ok(Some(_)))
+                    && let Ok(Some(names)) = opened.root.list(&there, usize::MAX)
+                    && let Some(other) = names.into_iter().find(|other| is_same(other, name))
+                {
+                    next.pop();
+                    next.push(other);
+                }
+                there = next;
+            }
+            if there != wanted {
+                self.other_case.push((root, wanted, there));
+            }
+        }
+        // The longest first: a part may be below another.
+        self.other_case.sort_by_key(|(_, wanted, _)| std::cmp::Reverse(wanted.len()));
     }
 
     /// The root of a path below a drive, and the names below that root.
@@ -168,7 +202,17 @@ impl Places {
     /// The final path.
     fn find_settled(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, above) = self.drives.get(drive)?;
-        Some((*root, above.iter().chain(below.names()).cloned().collect()))
+        let mut at: Vec<NtName> = above.iter().chain(below.names()).cloned().collect();
+        let known = self.other_case.iter().filter(|(of, ..)| of == root);
+        for (_, wanted, there) in known {
+            // The folder of the part, what is below it, and the folders above it.
+            let both = at.len().min(wanted.len());
+            if is_below(&at[..both], &wanted[..both]) {
+                at[..both].clone_from_slice(&there[..both]);
+                break;
+            }
+        }
+        Some((*root, at))
     }
 
     /// A path, as the user knows it.

@@ -64,6 +64,12 @@ impl Root {
     #[allow(clippy::unused_self)] // it is the same call on Windows
     pub(super) fn try_short_names(&mut self) {}
 
+    /// Whether this is NTFS and yet tells names apart that differ only in letter case, as
+    /// ntfs-3g does unless it is told not to.
+    pub(super) fn distinguishes_case_of_ntfs(&self) -> bool {
+        matches!(self.flavour, Flavour::Ntfs3g { .. })
+    }
+
     /// How far a time may be from the one that was set, in units of 100 ns. A file
     /// system without creation times may be FAT.
     pub(super) fn time_slack(&self, kind: FactKind) -> u64 {

@@ -71,6 +71,9 @@ fn put_back<T>(
     let options = Options { replace, ..options };
     let mut job = job::Job::new(input, &mut places, options, monitor);
     job.run()?;
+    if is_staged && is_begun {
+        job.report_strangers()?;
+    }
     let seen = look(&job)?;
     job.unmark()?;
     job.cover()?;

@@ -77,7 +77,7 @@ pub(super) fn is_below(at: &[NtName], folder: &[NtName]) -> bool {
     at.len() >= folder.len() && at.iter().zip(folder).all(|(a, b)| is_same(a, b))
 }
 
-fn is_same(a: &NtName, b: &NtName) -> bool {
+pub(super) fn is_same(a: &NtName, b: &NtName) -> bool {
     a == b || a.to_string_lossy().to_lowercase() == b.to_string_lossy().to_lowercase()
 }
 

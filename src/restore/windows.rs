@@ -123,6 +123,12 @@ impl Root {
         let _ = info::set(&probe, wdk::FileDispositionInformation, &[1]);
     }
 
+    /// Windows compares names as NTFS does.
+    #[allow(clippy::unused_self)] // it is the same call on Linux
+    pub(super) fn distinguishes_case_of_ntfs(&self) -> bool {
+        false
+    }
+
     /// How far a time may be from the one that was set, in units of 100 ns.
     pub(super) fn time_slack(&self, kind: FactKind) -> u64 {
         time_slack(&self.file_system, kind)
