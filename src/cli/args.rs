@@ -449,6 +449,9 @@ pub struct Restore {
     /// replace existing files
     #[arg(long)]
     pub replace: bool,
+    /// Begin even if the destination seems too small
+    #[arg(long)]
+    pub despite_space: bool,
     /// Restore the recovered deleted files too: to their old paths, or beside what
     /// is there. If the store is there already, only they are restored
     #[arg(long, conflicts_with_all = ["part", "replace", "into"])]

@@ -7,10 +7,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::RestoreError;
+use super::input::Input;
 use super::names;
 use super::outcome::Verdict;
 use super::platform::{self, Root};
 use super::stage::{Stages, is_below, is_same};
+use crate::model::metadata::attributes;
 use crate::model::name::{NtName, NtPath};
 use crate::set::format::rescue::{Part, Rescue};
 
@@ -331,19 +333,44 @@ impl Places {
         Ok(())
     }
 
-    /// Refuses a set that cannot fit. Only if everything goes to one root: otherwise
-    /// only writing can show it.
-    pub(super) fn refuse_too_much(&self, rescue: &Rescue) -> Result<(), RestoreError> {
-        let [only] = self.roots.as_slice() else { return Ok(()) };
-        let needed = rescue.totals.bytes;
-        match only.root.space() {
-            Some(free) if free < needed => Err(RestoreError::Full {
-                path: only.shown.display().to_string(),
-                needed,
-                free: Some(free),
-            }),
-            _ => Ok(()),
+    /// Refuses a set that cannot fit. Sparse and compressed files do not count: what they take
+    /// is not known. Roots on one volume share its space.
+    pub(super) fn refuse_too_much(&self, input: &dyn Input) -> Result<(), RestoreError> {
+        let free: Vec<Option<u64>> = self.roots.iter().map(|opened| opened.root.space()).collect();
+        let total = input.rescue().totals.bytes;
+        if free.iter().all(|free| free.is_none_or(|free| free >= total)) {
+            return Ok(());
         }
+        let volumes: Vec<(bool, u64)> = (0..)
+            .zip(&self.roots)
+            .map(|(number, opened)| match platform::volume_of(&opened.shown) {
+                Some(volume) => (true, volume),
+                None => (false, number),
+            })
+            .collect();
+        let mut needed: BTreeMap<(bool, u64), u64> = BTreeMap::new();
+        let mut set = input.in_order()?;
+        while let Some(member) = set.next_member() {
+            let Ok(member) = member else { continue };
+            if member.attributes & (attributes::SPARSE | attributes::COMPRESSED) != 0 {
+                continue;
+            }
+            let place = member.exact_path().and_then(|path| names::split(&path).ok());
+            let place = place.and_then(|(drive, below)| self.find(&drive, &below));
+            let Some(volume) = place.and_then(|(root, _)| volumes.get(root)) else { continue };
+            let streams = member.streams.iter().map(|stream| stream.data.size);
+            let bytes = streams.chain(member.data.as_ref().map(|data| data.size));
+            let sum = needed.entry(*volume).or_default();
+            *sum = bytes.fold(*sum, u64::saturating_add);
+        }
+        for ((opened, volume), free) in self.roots.iter().zip(&volumes).zip(free) {
+            let needed = needed.get(volume).copied().unwrap_or(0);
+            if free.is_some_and(|free| free < needed) {
+                let path = opened.shown.display().to_string();
+                return Err(RestoreError::Full { path, needed, free });
+            }
+        }
+        Ok(())
     }
 
     /// The folders of the markers.

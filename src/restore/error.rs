@@ -115,7 +115,8 @@ impl Advice for RestoreError {
             }
             Self::Full { needed, free: Some(free), .. } => {
                 format!(
-                    "{needed} bytes are needed, {free} are free. Free up space or use another disk."
+                    "{needed} bytes are needed, {free} are free. Free up space or use another \
+                     disk. (restore --despite-space begins anyway.)"
                 )
             }
             Self::Full { .. } => {

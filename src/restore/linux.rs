@@ -461,6 +461,12 @@ pub(super) fn write_all_at(file: &File, data: &[u8], at: u64) -> io::Result<()> 
     std::os::unix::fs::FileExt::write_all_at(file, data, at)
 }
 
+/// What tells the volume of a folder from others.
+pub(super) fn volume_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|meta| meta.dev())
+}
+
 /// Whether two handles are of one file.
 pub(super) fn is_same_file(one: &File, other: &File) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -60,7 +60,9 @@ fn put_back<T>(
         stage::take_back(&mut places, rescue, monitor)?;
     } else if is_staged || !options.replace {
         places.refuse_what_is_there(rescue, options.replace)?;
-        places.refuse_too_much(rescue)?;
+        if !options.despite_space {
+            places.refuse_too_much(input)?;
+        }
     }
     // What a merging restore made is complete; any other may have left part of a file.
     let replace = match options.merge {

@@ -624,6 +624,12 @@ pub(super) fn write_all_at(file: &File, mut data: &[u8], mut at: u64) -> io::Res
     Ok(())
 }
 
+/// What tells the volume of a folder from others: its serial number.
+pub(super) fn volume_of(path: &Path) -> Option<u64> {
+    use crate::tree::Tree;
+    crate::tree::host::HostTree::open(path).ok()?.info().serial
+}
+
 /// Whether two handles are of one file. A file that was removed while it is open cannot be
 /// opened again here, and no other takes its name.
 pub(super) fn is_same_file(_one: &File, _other: &File) -> bool {

@@ -37,6 +37,13 @@ pub fn is_of_deleted(path: &str) -> bool {
     path.strip_prefix(DELETED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The name of a folder without [`PARTIAL`], in any letter case: some servers change it.
+pub fn without_partial(name: &str) -> Option<&str> {
+    let at = name.len().checked_sub(PARTIAL.len())?;
+    let (rest, ending) = name.split_at_checked(at)?;
+    ending.eq_ignore_ascii_case(PARTIAL).then_some(rest)
+}
+
 /// The name of a volume of the store; `number` from 1.
 pub fn volume_name(number: u32, split: bool) -> String {
     if split { format!("{STORE}.{number:03}") } else { STORE.to_owned() }

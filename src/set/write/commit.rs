@@ -407,7 +407,7 @@ impl Step<'_> {
     /// Removes files of the store that an earlier run left and this one does not use.
     fn remove_leftovers(&self) -> Result<(), SetError> {
         for entry in self.target.list(self.dir)? {
-            if entry.name.ends_with(&format!("{AGE}{PARTIAL}")) {
+            if entry.name.to_ascii_lowercase().ends_with(&format!("{AGE}{PARTIAL}")) {
                 self.target.remove_file(&self.path(&entry.name))?;
             }
         }

@@ -329,7 +329,7 @@ impl Drop for Lock<'_> {
 
 /// Whether a file's name is that of a mark, or of a temporary one.
 pub(crate) fn is_mark(name: &str) -> bool {
-    name.starts_with(IN_USE)
+    name.to_ascii_lowercase().starts_with(IN_USE)
 }
 
 /// Whether no run can be writing in the folder. It does not watch, so a mark of another

@@ -75,10 +75,10 @@ pub(crate) fn find(
     let source = plan.source_id();
     let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
     for entry in target.list("")? {
-        let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
+        let Some(folder) = names::without_partial(&entry.name).filter(|_| entry.is_dir) else {
             continue;
         };
-        if wanted.is_some_and(|wanted| wanted != folder) {
+        if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(folder)) {
             continue;
         }
         let looked = match look(target, folder, keys) {
@@ -172,7 +172,10 @@ fn sweep(target: &dyn Destination, dir: &str) {
 
 /// Whether nothing was begun in a folder with these entries.
 fn is_idle(entries: &[DestinationEntry]) -> bool {
-    let is_idle = |name: &str| name == names::JOURNAL || is_key(name) || lock::is_mark(name);
+    let is_idle = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name == names::JOURNAL || is_key(&name) || lock::is_mark(&name)
+    };
     entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name))
 }
 
