@@ -32,7 +32,9 @@ fn signal(child: &Child, name: &str) {
 fn unfinished(dest: &Path, bytes: u64) -> PathBuf {
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
-        for folder in fs::read_dir(dest).into_iter().flatten().flatten() {
+        let folders = fs::read_dir(dest).into_iter().flatten().flatten();
+        // (Not that of the trial.)
+        for folder in folders.filter(|f| f.file_name().to_string_lossy().starts_with("PC-")) {
             let files = fs::read_dir(folder.path()).into_iter().flatten().flatten();
             let store = files.filter(|file| file.file_name().to_string_lossy().contains("store."));
             let size: u64 = store.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
