@@ -207,6 +207,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Find each part\'s volume, and restore the part to its original path'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace an existing store, and keep it under another name. Into a profile: replace existing files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l despite-space -d 'Begin even if the destination seems too small'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore the recovered deleted files too: to their old paths, or beside what is there. If the store is there already, only they are restored'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Print one JSON event per line on standard output, a summary last'

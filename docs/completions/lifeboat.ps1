@@ -238,6 +238,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--bitlocker-keys', '--bitlocker-keys', [CompletionResultType]::ParameterName, 'Folder with startup keys (.BEK) of BitLocker volumes')
             [CompletionResult]::new('--in-place', '--in-place', [CompletionResultType]::ParameterName, 'Find each part''s volume, and restore the part to its original path')
             [CompletionResult]::new('--replace', '--replace', [CompletionResultType]::ParameterName, 'Replace an existing store, and keep it under another name. Into a profile: replace existing files')
+            [CompletionResult]::new('--despite-space', '--despite-space', [CompletionResultType]::ParameterName, 'Begin even if the destination seems too small')
             [CompletionResult]::new('--deleted', '--deleted', [CompletionResultType]::ParameterName, 'Restore the recovered deleted files too: to their old paths, or beside what is there. If the store is there already, only they are restored')
             [CompletionResult]::new('--anonymous', '--anonymous', [CompletionResultType]::ParameterName, 'Log on without an account, to a share where everyone may write')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON event per line on standard output, a summary last')

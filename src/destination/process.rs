@@ -131,7 +131,11 @@ mod tests {
         assert!(ProcessIdentity { started: me.started + 1, ..me.clone() }.is_over());
         // Of another machine nobody knows.
         let there = ProcessIdentity { boot: "elsewhere".to_owned(), ..other };
-        assert!(!there.is_here() && !there.is_over() && !ProcessIdentity::is_tag_of_the_dead(&there.tag()));
+        assert!(
+            !there.is_here()
+                && !there.is_over()
+                && !ProcessIdentity::is_tag_of_the_dead(&there.tag())
+        );
         assert!(!ProcessIdentity::is_tag_of_the_dead("nonsense"));
     }
 }

@@ -14,8 +14,8 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use windows_sys::Win32::Foundation::ERROR_SYMLINK_NOT_SUPPORTED;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_NO_BUFFERING, FILE_FLAG_OPEN_REPARSE_POINT,
-    GetDiskFreeSpaceExW, GetVolumeInformationW, GetVolumePathNameW,
-    MOVEFILE_WRITE_THROUGH, MoveFileExW,
+    GetDiskFreeSpaceExW, GetVolumeInformationW, GetVolumePathNameW, MOVEFILE_WRITE_THROUGH,
+    MoveFileExW,
 };
 
 use super::Space;

@@ -103,9 +103,10 @@ impl Usmtutils {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        let reader = child.stdout.take().map(|mut out| {
-            threads::start("usmtutils", move || read_all(&mut out))
-        });
+        let reader = child
+            .stdout
+            .take()
+            .map(|mut out| threads::start("usmtutils", move || read_all(&mut out)));
         let reader = match reader.transpose() {
             Ok(reader) => reader,
             Err(error) => {

@@ -14,7 +14,7 @@ pub mod monitor;
 pub mod name;
 pub mod recovered;
 pub mod secret;
-pub mod threads;
 pub mod sid;
 pub(crate) mod text;
+pub mod threads;
 pub mod units;

@@ -487,8 +487,10 @@ impl Places {
                 }
                 made => made,
             };
-            file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-                .map_err(|error| fatal(path, error))?;
+            file.and_then(|mut file| {
+                file.write_all(text.as_bytes()).and_then(|()| file.sync_all())
+            })
+            .map_err(|error| fatal(path, error))?;
         }
         self.sync()
     }

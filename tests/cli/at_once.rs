@@ -176,3 +176,29 @@ fn where_no_thread_can_be_started_it_says_so() {
         }
     }
 }
+
+#[test]
+fn with_little_memory_it_works_or_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("disk.img");
+    need!(same_set::make_image(&source, 6, 4_000_000, 100));
+    let dest = dir.path().join("dest");
+    let mut ended = [0, 0];
+    for kib in [20_000, 60_000, 100_000, 140_000, 200_000, 250_000, 300_000, 400_000, 4_000_000] {
+        let limit = format!("ulimit -v {kib}; exec \"$0\" \"$@\"");
+        let output = Command::new("sh")
+            .args(["-c", &limit, path()])
+            .args(["offload", text(&source), "--to", text(&dest), "--fresh", "-q"])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let code = output.status.code();
+        assert!(!said.contains("panicked"), "{kib}: {said}");
+        // Below that, the system cannot even load it.
+        let has_words = said.contains("Fix: ") || (kib < 100_000 && code != Some(0));
+        assert!(matches!(code, Some(0 | 3)) || has_words, "{kib}: {code:?} {said}");
+        ended[usize::from(matches!(code, Some(0 | 3)))] += 1;
+    }
+    assert!(ended[0] > 0 && ended[1] > 0, "{ended:?}");
+}

@@ -20,26 +20,40 @@ use tempfile::TempDir;
 const PASSPHRASE: (&str, &str) = ("LIFEBOAT_PASSPHRASE", "correct horse battery staple");
 
 /// Calls that are tried for each fault, if not all.
-const SOME: u64 = 4;
+const SOME: u64 = 3;
 
 /// A folder behind a mount that fails.
 struct Place {
-    _dir: TempDir,
+    /// Dropped first: what is below is still there.
+    mount: Faulty,
+    _below: Box<dyn std::any::Any>,
     /// The folder as it is.
     real: PathBuf,
     /// As the program sees it.
     seen: PathBuf,
-    mount: Faulty,
+}
+
+fn scratch() -> std::io::Result<TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 impl Place {
     fn new() -> std::io::Result<Self> {
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
+        let dir = scratch()?;
         let (real, seen) = (dir.path().join("real"), dir.path().join("seen"));
         fs::create_dir(&real)?;
         fs::create_dir(&seen)?;
         let mount = Faulty::mount(&real, &seen)?;
-        Ok(Self { _dir: dir, real, seen, mount })
+        Ok(Self { mount, _below: Box::new(dir), real, seen })
+    }
+
+    /// The folder of a share.
+    #[cfg(feature = "smb")]
+    fn below(server: support::smbd::Smbd) -> std::io::Result<Self> {
+        let dir = scratch()?;
+        let (real, seen) = (dir.path().to_owned(), server.share_path());
+        let mount = Faulty::mount(&real, &seen)?;
+        Ok(Self { mount, _below: Box::new((server, dir)), real, seen })
     }
 
     /// Empties it.
@@ -193,6 +207,27 @@ fn whatever_happens_to_an_offload() {
         };
         sweep(&place, &job);
     }
+}
+
+/// The program is elsewhere: what is killed is the server's end of the connection.
+#[cfg(feature = "smb")]
+#[test]
+fn whatever_happens_to_an_offload_to_a_share() {
+    need!("fuse");
+    let server = need!(support::smbd::Smbd::start());
+    let (url, password) = (server.url("dest"), server.password().to_owned());
+    let place = need!("fuse", || Place::below(server).ok());
+    let source = Guarded::fixture("hardlink-two");
+    let args = ["offload", source.arg(), "--to", &url, "--name", "PC", "--retry-for", "3s"];
+    let job = Job {
+        name: "offload to a share",
+        args: [&args[..], &["--level", "1", "--frame-bytes", "65536"]].concat(),
+        env: vec![("LIFEBOAT_PASSWORD", &password)],
+        is_green: &|run| matches!(run.code, 0 | 3),
+        fault_of: &whole_sets,
+        again: &[],
+    };
+    sweep(&place, &job);
 }
 
 /// Every file below a folder: its path, and its bytes.

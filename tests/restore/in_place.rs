@@ -119,8 +119,10 @@ fn what_is_in_a_stage_and_not_in_the_set_is_told() {
     fs::write(to.join("D/StateStore.lifeboat-partial/USMT/stranger.cmd"), "x").unwrap();
     let run = lifeboat(&["restore", text(&set), "--to", text(&to), "--json"]).expect(3);
     let losses = run.events("loss");
-    let told: Vec<_> =
-        losses.iter().filter(|loss| loss["detail"].as_str().unwrap().contains("not of the set")).collect();
+    let told: Vec<_> = losses
+        .iter()
+        .filter(|loss| loss["detail"].as_str().unwrap().contains("not of the set"))
+        .collect();
     assert_eq!(told.len(), 1, "{losses:?}");
     assert!(told[0]["path"].as_str().unwrap().ends_with("stranger.cmd"), "{told:?}");
 }

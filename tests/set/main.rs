@@ -5,8 +5,8 @@
 mod damage;
 mod encrypted;
 mod findings;
-mod gate;
 mod format;
+mod gate;
 mod good_data_first;
 mod memory;
 mod old_sets;

@@ -22,7 +22,9 @@ impl Job<'_> {
         }
         while let Some(folder) = folders.pop() {
             self.go_on()?;
-            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else { continue };
+            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
+                continue;
+            };
             for name in names {
                 let at = [&folder.at[..], &[name]].concat();
                 let place = Place { root: folder.root, at };

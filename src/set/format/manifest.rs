@@ -4,9 +4,13 @@
 //! point all their data, including streams, is complete) followed by the frame
 //! itself; then an end line with the totals.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::loss::{Loss, LossKind};
 use crate::model::metadata::{FileTime, Times};
@@ -75,6 +79,34 @@ pub struct At {
     pub offset: u64,
 }
 
+/// Streams, holes or losses of one file that are read, at most: ten times what NTFS can have. A
+/// forged line could have so many that they need more memory than there may be.
+const MOST_OF_ONE: usize = 1 << 16;
+
+/// Reads a list of at most [`MOST_OF_ONE`].
+fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Bounded<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MOST_OF_ONE}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = list.next_element()? {
+                if all.len() == MOST_OF_ONE {
+                    return Err(A::Error::invalid_length(MOST_OF_ONE + 1, &self));
+                }
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_seq(Bounded(PhantomData))
+}
+
 /// The bytes of one stream.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Data {
@@ -86,7 +118,7 @@ pub struct Data {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
     /// Ranges that could not be read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded")]
     pub holes: Vec<HoleLine>,
 }
 
@@ -186,10 +218,10 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_name: Option<String>,
     /// Alternate data streams.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded")]
     pub streams: Vec<NamedStream>,
     /// Its losses.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded")]
     pub losses: Vec<LossLine>,
     /// How it differs from the store's seal: `changed`, `added`, `facts`; absent if it
     /// does not, or if there is no seal.

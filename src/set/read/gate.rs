@@ -12,9 +12,7 @@ use crate::model::loss::LossKind;
 use crate::model::monitor::Monitor;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
-use crate::set::format::manifest::{
-    ContentKind, Data, HoleLine, Line, Member, MemberKind, Totals,
-};
+use crate::set::format::manifest::{ContentKind, Data, HoleLine, Line, Member, MemberKind, Totals};
 use crate::set::format::names::{
     DETAILS, INSTRUCTIONS, KEY, MANIFEST, REPORT, SCRIPT, STORE, piece_name, volume_name,
 };
@@ -166,7 +164,8 @@ pub(crate) fn of_details(
 /// Whether the details are of this set: their list has the files of its store and manifest, with
 /// their hashes.
 pub(crate) fn is_bound(inner: &Rescue, outer: &Rescue) -> bool {
-    let is_large = |file: &&SetFile| file.name.starts_with(STORE) || file.name.starts_with(MANIFEST);
+    let is_large =
+        |file: &&SetFile| file.name.starts_with(STORE) || file.name.starts_with(MANIFEST);
     inner.set == outer.set
         && inner.files.iter().filter(is_large).eq(outer.files.iter().filter(is_large))
 }

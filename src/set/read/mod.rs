@@ -1,7 +1,7 @@
 //! Reads a set: opening, members by the manifest, verification.
 
-pub(crate) mod concatenated_file;
 mod all_lines;
+pub(crate) mod concatenated_file;
 mod data_reader;
 pub(crate) mod decrypting_destination;
 pub mod gate;

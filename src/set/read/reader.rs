@@ -196,7 +196,8 @@ impl SetReader {
     /// The gate's faults as errors.
     fn errors(&self, gate: &Gate) -> VecDeque<SetError> {
         let damaged = |path, what| SetError::Damaged { path, offset: 0, what };
-        let known = gate.faults.iter().map(|fault| damaged(self.place_of(fault), fault.what.clone()));
+        let known =
+            gate.faults.iter().map(|fault| damaged(self.place_of(fault), fault.what.clone()));
         let more = gate.count.saturating_sub(gate.faults.len() as u64);
         let more = (more > 0).then(|| damaged(self.display(), format!("{more} more like these")));
         known.chain(more).collect()

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::destination::process::ProcessIdentity;
 use crate::destination::guard::Guard;
+use crate::destination::process::ProcessIdentity;
 use crate::destination::{Destination, DestinationError, DestinationFile, ErrorKind};
 use crate::model::finding::Finding;
 use crate::model::loss::Loss;
@@ -148,7 +148,11 @@ impl Guard for Lease {
         let (kind, what, action) = loop {
             if self.is_lost() {
                 let action = "wait until that run ends, or use --fresh to start a separate set";
-                break (ErrorKind::Other, "another run of lifeboat has taken over this set", action);
+                break (
+                    ErrorKind::Other,
+                    "another run of lifeboat has taken over this set",
+                    action,
+                );
             }
             if self.is_valid() || self.is_over.load(Ordering::SeqCst) {
                 return Ok(());
@@ -192,7 +196,8 @@ impl<'a> Lock<'a> {
         if let Some(found) = read(target, &path)? {
             let mark = serde_json::from_slice::<Mark>(&found).ok();
             let by = mark.as_ref().map_or("", |mark| mark.host.as_str());
-            if let Some(life) = mark.as_ref().filter(|mark| mark.is_here()).and_then(|m| m.life.as_ref())
+            if let Some(life) =
+                mark.as_ref().filter(|mark| mark.is_here()).and_then(|m| m.life.as_ref())
             {
                 return Err(in_use(&format!("{by}, process {}", life.pid())));
             }

@@ -485,9 +485,7 @@ impl Filesystem for Show {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let done = self.plan.call(request, Some(()), || {
-            self.file(fh)?.write_all_at(data, offset)
-        });
+        let done = self.plan.call(request, Some(()), || self.file(fh)?.write_all_at(data, offset));
         match done {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(0)),
             Err(error) => reply.error(error),
