@@ -415,6 +415,7 @@ pub struct Inside {
 }
 
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools)] // flags of the command line
 pub struct Restore {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]

@@ -174,7 +174,7 @@ impl Places {
             }
             let mut there = Vec::new();
             for name in &wanted {
-                let mut next = [&there[..], &[name.clone()]].concat();
+                let mut next = [&there[..], std::slice::from_ref(name)].concat();
                 if !matches!(opened.root.kind(&next), Ok(Some(_)))
                     && let Ok(Some(names)) = opened.root.list(&there, usize::MAX)
                     && let Some(other) = names.into_iter().find(|other| is_same(other, name))

@@ -335,6 +335,9 @@ fn bombs_and_endless_headers_stay_within_bounds() {
     within_bounds(&set, "facts of 8 MiB");
 }
 
+/// What is forged.
+type Forge<'a> = &'a dyn Fn(&mut HostileSet);
+
 /// The most memory that a command took for a set, in bytes.
 fn peak(set: &Path, command: &[&str], to: &Path) -> u64 {
     let mut child = Command::new(support::program::path())
@@ -367,7 +370,7 @@ fn no_line_of_a_forged_set_costs_more_than_the_memory_that_is_promised() {
     let hole = json!({"offset": 0, "length": 0, "reason": ""});
     let loss = json!({"kind": "", "detail": ""});
     let deep = "C/Store/".to_owned() + &"a/".repeat(most / 2) + "a";
-    let sets: [(&str, &dyn Fn(&mut HostileSet)); 4] = [
+    let sets: [(&str, Forge<'_>); 4] = [
         ("streams", &|set| {
             set.file_with("C/Store/a", b"a", &json!({"streams": many(&stream)}));
         }),

@@ -40,10 +40,10 @@ impl Forged {
 
     /// Writes everything with hashes that are right.
     fn close(&mut self) {
-        let lines: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
-        let packed = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+        let lines: Vec<String> = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        let packed = zstd::encode_all(lines.concat().as_bytes(), 3).unwrap();
         fs::write(self.set.join("manifest.jsonl.zst"), packed).unwrap();
-        let mut sums = String::new();
+        let mut sums = Vec::new();
         for file in self.rescue["files"].as_array_mut().unwrap() {
             let name = file["name"].as_str().unwrap().to_owned();
             if let Ok(bytes) = fs::read(self.set.join(&name)) {
@@ -54,12 +54,12 @@ impl Forged {
                     file["sha256"] = sha256_hex(&bytes).into();
                 }
             }
-            sums += &format!("{} *{name}\n", file["sha256"].as_str().unwrap());
+            sums.push(format!("{} *{name}\n", file["sha256"].as_str().unwrap()));
         }
         let rescue = self.rescue.to_string();
-        sums += &format!("{} *rescue.json\n", sha256_hex(rescue.as_bytes()));
+        sums.push(format!("{} *rescue.json\n", sha256_hex(rescue.as_bytes())));
         fs::write(self.set.join("rescue.json"), rescue).unwrap();
-        fs::write(self.set.join("SHA256SUMS"), sums).unwrap();
+        fs::write(self.set.join("SHA256SUMS"), sums.concat()).unwrap();
     }
 
     fn members(&mut self) -> impl Iterator<Item = &mut Value> {

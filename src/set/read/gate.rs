@@ -112,20 +112,15 @@ fn files(rescue: &Rescue, gate: &mut Gate) {
         let name = file.name.as_str();
         let expected = if name.starts_with(STORE) {
             stores += 1;
-            match is_encrypted {
-                true => piece_name(STORE, stores),
-                false => volume_name(stores, split),
-            }
+            if is_encrypted { piece_name(STORE, stores) } else { volume_name(stores, split) }
         } else if name.starts_with(MANIFEST) {
             manifests += 1;
-            match is_encrypted {
-                true => piece_name(MANIFEST, manifests),
-                false => MANIFEST.to_owned(),
-            }
+            if is_encrypted { piece_name(MANIFEST, manifests) } else { MANIFEST.to_owned() }
         } else {
-            let small: &[&str] = match is_encrypted {
-                true => &[KEY, DETAILS, INSTRUCTIONS, SCRIPT],
-                false => &[INSTRUCTIONS, SCRIPT, REPORT],
+            let small: &[&str] = if is_encrypted {
+                &[KEY, DETAILS, INSTRUCTIONS, SCRIPT]
+            } else {
+                &[INSTRUCTIONS, SCRIPT, REPORT]
             };
             small.iter().find(|small| **small == name).copied().unwrap_or_default().to_owned()
         };

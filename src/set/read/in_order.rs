@@ -23,10 +23,9 @@ pub struct InOrder {
     any: RandomAccessFrames,
     /// Lines were lost since the last member.
     gap: bool,
-    /// The place behind the last line was looked at.
-    is_at_end: bool,
-    /// The manifest is whole. If not, each place between two members is looked at.
-    is_whole: bool,
+    /// The manifest may lack members: each place between two of them is looked at, and at last
+    /// that behind the last line.
+    may_lack_more: bool,
     /// The start of the last member.
     last: Option<At>,
     /// The gap that is being filled, and the member after it.
@@ -59,8 +58,7 @@ impl InOrder {
             faults,
             shared: Arc::clone(shared),
             gap: lines.is_none(),
-            is_whole,
-            is_at_end: false,
+            may_lack_more: !is_whole,
             lines,
             turn: SequentialCursor::new(shared),
             any: RandomAccessFrames::new(Arc::clone(shared))?,
@@ -100,8 +98,8 @@ impl InOrder {
                     self.gap = true;
                     return Some(Err(error));
                 }
-                None if self.gap || (!self.is_at_end && self.may_lack(None)) => {
-                    self.is_at_end = true;
+                None if self.gap || self.may_lack(None) => {
+                    self.may_lack_more = false;
                     None
                 }
                 None => return None,
@@ -124,7 +122,7 @@ impl InOrder {
     /// Whether the manifest may lack members before this one, or before the end.
     fn may_lack(&self, behind: Option<&Member>) -> bool {
         // Forged positions must not lead back and forth.
-        !self.is_whole && behind.is_none_or(|behind| self.last.is_none_or(|l| l < behind.start))
+        self.may_lack_more && behind.is_none_or(|behind| self.last.is_none_or(|l| l < behind.start))
     }
 
     fn give(&mut self, member: Member) -> Member {

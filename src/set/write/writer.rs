@@ -75,13 +75,13 @@ pub fn offload_with(
         read_back: options.read_back,
     };
     let run = Run { plan, target, options, observer, monitor, key: None };
-    let named = |names: &SetNames, error| name_the_set(error, target, &names.partial(), monitor);
+    let about = |names: &SetNames, error| name_the_set(error, target, &names.partial(), monitor);
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
     if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
         let shown = target.display(&names.partial());
         monitor.note(&format!("resuming {shown}"));
-        match run.go_on(&names).map_err(|error| named(&names, error))? {
+        match run.go_on(&names).map_err(|error| about(&names, error))? {
             Resumed::Done(outcome) => return Ok(*outcome),
             Resumed::Not(why) if matches!(options.resume, Resume::This(_)) => {
                 return Err(SetError::NotASet { path: shown, what: format!("damaged: {why}") });
@@ -95,7 +95,7 @@ pub fn offload_with(
     let names = resume::new_names(target, plan, options)?;
     let key = options.encryption.as_ref().map(|_| SetKey::generate());
     let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
-    result.map_err(|error| named(&names, error))
+    result.map_err(|error| about(&names, error))
 }
 
 /// What became of an unfinished set.
