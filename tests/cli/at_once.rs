@@ -30,7 +30,7 @@ fn signal(child: &Child, name: &str) {
 
 /// The folder of the unfinished set, once its store has so many bytes.
 fn unfinished(dest: &Path, bytes: u64) -> PathBuf {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while Instant::now() < until {
         let folders = fs::read_dir(dest).into_iter().flatten().flatten();
         // (Not that of the trial.)
@@ -112,7 +112,7 @@ fn of_two_restores_to_one_place_the_second_is_told() {
     let to = dir.path().join("to");
     let args = ["restore", text(&set), "--to", text(&to)];
     let first = start(&args, &[]);
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let is_begun = || {
         let all = walkdir::WalkDir::new(&to).into_iter().flatten();
         all.filter(|entry| entry.file_name() == "lifeboat-restore.partial")

@@ -86,7 +86,7 @@ fn run(args: &[&str], env: &[(&str, &str)]) -> Run {
         from.read_to_end(&mut text).unwrap();
         String::from_utf8_lossy(&text).into_owned()
     };
-    let until = Instant::now() + Duration::from_secs(120);
+    let until = Instant::now() + Duration::from_mins(2);
     let (stdout, stderr) = std::thread::scope(|scope| {
         let out = scope.spawn(move || read(&mut out));
         let err = scope.spawn(move || read(&mut err));
@@ -154,16 +154,16 @@ fn sweep(place: &Place, job: &Job<'_>) {
             if first.stderr.contains("panicked") {
                 wrong.push(format!("{what}: {}", first.stderr));
             }
-            let mut said = format!("{}: {}", first.code, first.stderr);
+            let mut said = vec![format!("{}: {}", first.code, first.stderr)];
             let is_mended = (0..2).any(|_| {
                 let more = if first.code == 3 { job.again } else { &[] };
                 let next = run(&[&job.args, more].concat(), &job.env);
-                said += &format!("\n{}: {}", next.code, next.stderr);
+                said.push(format!("{}: {}", next.code, next.stderr));
                 (job.is_green)(&next) && (job.fault_of)(place).is_ok()
             });
             if !is_mended {
                 let why = (job.fault_of)(place);
-                wrong.push(format!("{what}: never mended: {why:?}\n{said}"));
+                wrong.push(format!("{what}: never mended: {why:?}\n{}", said.join("\n")));
             }
         }
     }
