@@ -284,7 +284,7 @@ impl<'a> Prover<'a> {
             let unpacked = self.unpacker.unpack(frame, content, &mut plain);
             unpacked.map_err(|what| self.damaged(path, start, &what))?;
             for text in plain.split(|&b| b == b'\n').filter(|text| !text.is_empty()) {
-                let line = (text.len() <= MAX_LINE).then(|| serde_json::from_slice(text));
+                let line = (text.len() <= MAX_LINE).then(|| Line::parse(text));
                 match line {
                     Some(Ok(Line::Member(member))) => members.push(*member),
                     Some(Ok(Line::Frame(frame))) => frames.push(frame),
