@@ -755,7 +755,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-q -v -h --to --in-place --part --of-user --into --as --replace --deleted --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --to --in-place --part --of-user --into --as --replace --despite-space --deleted --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

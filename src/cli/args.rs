@@ -580,6 +580,7 @@ pub struct Inside {
 }
 
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools)] // flags of the command line
 pub struct Restore {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
@@ -626,6 +627,9 @@ pub struct Restore {
     /// replace existing files
     #[arg(long)]
     pub replace: bool,
+    /// Begin even if the destination seems too small
+    #[arg(long)]
+    pub despite_space: bool,
     /// Restore recovered deleted files too
     ///
     /// Restore the recovered deleted files too: to their old paths, or beside what

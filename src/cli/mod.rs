@@ -6,6 +6,8 @@ mod containers;
 mod exit;
 mod folder;
 mod keys;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod output;
 mod password;
 mod places;

@@ -70,6 +70,14 @@ pub(crate) fn refuse_set(target: &dyn Destination, text: &str) -> Result<()> {
     Err(Failure::new(Exit::Usage, what, "Give the folder above it.").into())
 }
 
+/// Opens the rescue set at `text` to list or extract its files: if the details of an encrypted
+/// set are damaged, this is all that can be done with it.
+pub(crate) fn open_files(text: &str, logon: &Logon, out: Out) -> Result<SetReader> {
+    let (target, name) = find_set(text, logon, out)?;
+    let keys = keys::for_set(&*target, &name, &logon.unlock, out)?;
+    Ok(SetReader::open_without_details(target, &name, &keys)?)
+}
+
 /// The destination that has a set, and the set's folder there.
 pub(crate) fn find_set(
     text: &str,

@@ -79,6 +79,9 @@ impl DirectoryDestination {
 
     /// An error about `path`.
     fn fail(&self, path: &str, error: io::Error) -> DestinationError {
+        if error.raw_os_error() == Some(host::IS_LINK) {
+            return a_link_is_there(self.display(path));
+        }
         from_io(error, self.display(path), true)
     }
 
@@ -88,6 +91,9 @@ impl DirectoryDestination {
         access: Access,
     ) -> Result<Box<dyn DestinationFile>, DestinationError> {
         let at = self.at(path)?;
+        if access != Access::Read {
+            self.refuse_links_above(path)?;
+        }
         let file = match access.open(&at) {
             // Windows reports "access denied" for a folder; Linux reports no error.
             Ok(file) if file.metadata().is_ok_and(|meta| meta.is_dir()) => {
@@ -108,6 +114,21 @@ impl DirectoryDestination {
             flush_failed: false,
             name_unflushed: access == Access::Create,
         }))
+    }
+
+    /// Refuses a path that leads through a link, which may have been planted: what is written
+    /// must stay in this folder.
+    fn refuse_links_above(&self, path: &str) -> Result<(), DestinationError> {
+        let at = self.at(path)?;
+        let below = at.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        let mut folder = self.root.clone();
+        for name in below.parent().unwrap_or(Path::new("")) {
+            folder.push(name);
+            if std::fs::symlink_metadata(&folder).is_ok_and(|meta| host::is_link(&meta)) {
+                return Err(a_link_is_there(self.display(path)));
+            }
+        }
+        Ok(())
     }
 
     /// Flushes the entries of the folder around `at` to the medium.
@@ -174,7 +195,10 @@ impl Destination for DirectoryDestination {
         let mut folder = self.root.clone();
         for name in below {
             folder.push(name);
-            match std::fs::metadata(&folder) {
+            match std::fs::symlink_metadata(&folder) {
+                Ok(meta) if host::is_link(&meta) => {
+                    return Err(a_link_is_there(self.display(dir)));
+                }
                 Ok(meta) if meta.is_dir() => continue,
                 Ok(_) => return Err(a_file_is_there(self.display(dir))),
                 Err(_) => {} // making the folder reports the reason
@@ -203,6 +227,8 @@ impl Destination for DirectoryDestination {
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
         let (source, goal) = (self.at(from)?, self.at(to)?);
+        self.refuse_links_above(from)?;
+        self.refuse_links_above(to)?;
         host::rename_new(&source, &goal).map_err(|error| {
             // "Exists" is about the new path; "not found" is about the old one.
             let missing = error.kind() == io::ErrorKind::NotFound;
@@ -216,10 +242,12 @@ impl Destination for DirectoryDestination {
     }
 
     fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
+        self.refuse_links_above(path)?;
         std::fs::remove_file(self.at(path)?).map_err(|error| self.fail(path, error))
     }
 
     fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
+        self.refuse_links_above(path)?;
         std::fs::remove_dir(self.at(path)?).map_err(|error| self.fail(path, error))
     }
 
@@ -258,9 +286,32 @@ enum Access {
 
 impl Access {
     fn open(self, path: &Path) -> io::Result<File> {
-        let write = self != Self::Read;
-        let create = self == Self::Create;
-        OpenOptions::new().read(true).write(write).create(create).truncate(create).open(path)
+        let mut options = OpenOptions::new();
+        options.read(true);
+        if self == Self::Read {
+            return options.open(path);
+        }
+        host::follow_no_link(options.write(true));
+        if self == Self::Create {
+            // Never through what is there already: a link, or a hard link of another file.
+            match options.clone().create_new(true).open(path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    std::fs::remove_file(path)?;
+                    return options.create_new(true).open(path);
+                }
+                made => return made,
+            }
+        }
+        let file = options.open(path)?;
+        // (A folder is reported by the caller.)
+        let meta = file.metadata()?;
+        if host::is_link(&meta) || (meta.is_file() && host::has_other_names(&meta)) {
+            return Err(io::Error::from_raw_os_error(host::IS_LINK));
+        }
+        if host::is_to_be_followed(&meta) {
+            return OpenOptions::new().read(true).write(true).open(path);
+        }
+        Ok(file)
     }
 
     /// How to reopen a file after a lost connection: keep what has been written.
@@ -409,6 +460,10 @@ fn entry_of(name: String, meta: &Metadata) -> DestinationEntry {
 
 fn a_file_is_there(path: String) -> DestinationError {
     in_the_way(path, "there is a file where a folder is needed")
+}
+
+fn a_link_is_there(path: String) -> DestinationError {
+    in_the_way(path, "there is a link, which Lifeboat does not follow")
 }
 
 fn a_folder_is_there(path: String) -> DestinationError {

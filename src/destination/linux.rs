@@ -1,8 +1,8 @@
 //! Linux calls for a directory destination that std does not have.
 
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, CWD, RenameFlags};
@@ -36,6 +36,30 @@ pub(super) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<
 /// Reads what there is at `offset`, at most `buf.len()` bytes.
 pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buf, offset)
+}
+
+/// The error of opening a link that must not be followed (open(2), `O_NOFOLLOW`).
+pub(super) const IS_LINK: i32 = Errno::LOOP.raw_os_error();
+
+/// Opens no symbolic link.
+pub(super) fn follow_no_link(options: &mut OpenOptions) {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits();
+    options.custom_flags(i32::try_from(flags).unwrap_or(0));
+}
+
+/// Whether it is a symbolic link.
+pub(super) fn is_link(meta: &Metadata) -> bool {
+    meta.file_type().is_symlink()
+}
+
+/// Only Windows has such files.
+pub(super) fn is_to_be_followed(_meta: &Metadata) -> bool {
+    false
+}
+
+/// Whether the file has hard links elsewhere.
+pub(super) fn has_other_names(meta: &Metadata) -> bool {
+    meta.nlink() > 1
 }
 
 /// Renames; fails if `to` exists.

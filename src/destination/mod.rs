@@ -7,6 +7,7 @@
 pub mod address;
 pub mod directory;
 pub mod errors;
+pub mod guard;
 mod ledger;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -241,6 +242,12 @@ pub trait Destination: Send + Sync {
     /// The same destination without retries, for calls that are not worth waiting
     /// for; `None` if it does not retry anyway.
     fn without_retry(&self) -> Option<&dyn Destination> {
+        None
+    }
+
+    /// The same destination, which asks `guard` before each change and before each repetition
+    /// of one; `None` if it repeats nothing: then [`guard::GuardedDestination`] does the same.
+    fn guarded(&self, _guard: std::sync::Arc<dyn guard::Guard>) -> Option<Box<dyn Destination>> {
         None
     }
 }

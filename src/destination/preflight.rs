@@ -53,6 +53,8 @@ pub struct Preflight {
     /// Those of [`OPTIONAL`] that the destination refuses: sets are saved without
     /// them.
     pub refused: Vec<&'static str>,
+    /// It gives names another letter case (some old servers do).
+    pub changes_case: bool,
 }
 
 /// Tries everything that writing a set needs: makes a folder and a file, writes,
@@ -70,11 +72,19 @@ pub fn preflight(
     let probe = format!("{PROBE_NAME}{}-{life}", FileTime::now().0);
     let tried = try_out(target, &probe);
     let removed = remove(target, &probe);
-    let (write_speed, clock_ahead, refused) = tried?;
+    let (write_speed, clock_ahead, refused, changes_case) = tried?;
     removed?;
     let max_file_size = target.max_file_size();
     let in_memory = target.is_in_memory();
-    Ok(Preflight { space, max_file_size, write_speed, clock_ahead, in_memory, refused })
+    Ok(Preflight {
+        space,
+        max_file_size,
+        write_speed,
+        clock_ahead,
+        in_memory,
+        refused,
+        changes_case,
+    })
 }
 
 /// Why the destination does not accept a small file of this name; `None` if it
@@ -163,8 +173,9 @@ fn remove_old(target: &dyn Destination) {
     }
 }
 
-/// What [`try_out`] measures: the speed, the clock, and the names that are refused.
-type Tried = (u64, Option<i64>, Vec<&'static str>);
+/// What [`try_out`] measures: the speed, the clock, the names that are refused, and whether names
+/// get another letter case.
+type Tried = (u64, Option<i64>, Vec<&'static str>, bool);
 
 /// Measures the speed, compares the clocks, and tries the names of a set's files.
 fn try_out(target: &dyn Destination, probe: &str) -> Result<Tried, DestinationError> {
@@ -203,6 +214,7 @@ fn try_out(target: &dyn Destination, probe: &str) -> Result<Tried, DestinationEr
     if target.stat(&whole)?.is_none_or(|entry| entry.size != written) {
         return Err(not_kept(target.display(&whole)));
     }
+    let changes_case = target.list(probe)?.iter().all(|entry| entry.name != WHOLE);
 
     if let Some(error) = refuses(target, &format!("{probe}/{REQUIRED}"))? {
         return Err(error);
@@ -214,7 +226,7 @@ fn try_out(target: &dyn Destination, probe: &str) -> Result<Tried, DestinationEr
         }
     }
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
-    Ok((written.saturating_mul(1_000_000) / micros, clock_ahead, refused))
+    Ok((written.saturating_mul(1_000_000) / micros, clock_ahead, refused, changes_case))
 }
 
 /// Removes what [`try_out`] may have left.
@@ -227,7 +239,8 @@ fn remove(target: &dyn Destination, probe: &str) -> Result<(), DestinationError>
     // A destination may refuse even to look for a name that it does not accept.
     let there: Vec<String> =
         target.list(probe).unwrap_or_default().into_iter().map(|entry| entry.name).collect();
-    for name in names.filter(|name| there.contains(name)) {
+    let is_there = |name: &String| there.iter().any(|there| there.eq_ignore_ascii_case(name));
+    for name in names.filter(is_there) {
         match target.remove_file(&format!("{probe}/{name}")) {
             Err(error) if error.kind != ErrorKind::NotFound => {
                 return Err(cannot_remove(error));

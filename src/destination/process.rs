@@ -44,6 +44,17 @@ impl ProcessIdentity {
         Self::mine().is_some_and(same) && has_ended(self.pid, self.started)
     }
 
+    /// Whether the process certainly exists: it runs, or it is stopped and may go on.
+    pub(crate) fn is_here(&self) -> bool {
+        let same = |me: Self| me.boot == self.boot && me.namespace == self.namespace;
+        Self::mine().is_some_and(same) && !has_ended(self.pid, self.started)
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// A short tag for a file name: letters, digits and `-`.
     pub(crate) fn tag(&self) -> String {
         let boot: String = self.boot.chars().filter(char::is_ascii_hexdigit).take(8).collect();
@@ -119,6 +130,7 @@ mod tests {
         let began = started(child.id()).unwrap();
         let other = ProcessIdentity { pid: child.id(), started: began, ..me.clone() };
         assert!(!other.is_over() && !ProcessIdentity::is_tag_of_the_dead(&other.tag()));
+        assert!(other.is_here());
         child.kill().unwrap();
         while started(child.id()) != Some(u64::MAX) {
             std::thread::yield_now();
@@ -130,7 +142,11 @@ mod tests {
         assert!(ProcessIdentity { started: me.started + 1, ..me.clone() }.is_over());
         // Of another machine nobody knows.
         let there = ProcessIdentity { boot: "elsewhere".to_owned(), ..other };
-        assert!(!there.is_over() && !ProcessIdentity::is_tag_of_the_dead(&there.tag()));
+        assert!(
+            !there.is_here()
+                && !there.is_over()
+                && !ProcessIdentity::is_tag_of_the_dead(&there.tag())
+        );
         assert!(!ProcessIdentity::is_tag_of_the_dead("nonsense"));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::errors::Numbers;
+use super::guard::{Guard, GuardedDestination};
 use super::watch::{STALLED, Watch};
 use super::{Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space};
 use crate::model::metadata::FileTime;
@@ -135,6 +136,11 @@ impl Destination for RetryDestination {
 
     fn without_retry(&self) -> Option<&dyn Destination> {
         Some(&*self.inner)
+    }
+
+    fn guarded(&self, guard: Arc<dyn Guard>) -> Option<Box<dyn Destination>> {
+        let inner = Arc::new(GuardedDestination::new(Arc::clone(&self.inner), guard));
+        Some(Box::new(Self { inner, policy: self.policy.clone() }))
     }
 }
 

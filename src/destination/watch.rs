@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::model::monitor::Monitor;
+use crate::model::threads;
 
 /// A longer call is reported.
 pub(super) const STALLED: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ impl Watch {
         let shared = Arc::new(Shared { state: Mutex::default(), ended: Condvar::new(), limit });
         let (own, teller) = (Arc::clone(&shared), Arc::clone(&monitor));
         // Without the thread, stalls are not reported; everything else works.
-        let _ = thread::Builder::new().name("watch".into()).spawn(move || own.look(&*teller));
+        let _ = threads::start("watch", move || own.look(&*teller));
         Self { shared, monitor }
     }
 
@@ -114,6 +114,8 @@ impl Drop for Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
     use crate::model::monitor::Collect;
 

@@ -5,15 +5,17 @@ mod logon;
 
 pub(super) use logon::Logon;
 
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf, Prefix};
 
+use windows_sys::Win32::Foundation::ERROR_SYMLINK_NOT_SUPPORTED;
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_NO_BUFFERING, GetDiskFreeSpaceExW, GetDriveTypeW, GetVolumeInformationW,
-    GetVolumePathNameW, MOVEFILE_WRITE_THROUGH, MoveFileExW,
+    FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_NO_BUFFERING, FILE_FLAG_OPEN_REPARSE_POINT,
+    GetDiskFreeSpaceExW, GetDriveTypeW, GetVolumeInformationW, GetVolumePathNameW,
+    MOVEFILE_WRITE_THROUGH, MoveFileExW,
 };
 
 use super::Space;
@@ -64,6 +66,31 @@ pub(super) fn write_all_at(file: &File, mut data: &[u8], mut offset: u64) -> io:
 /// Reads what there is at `offset`, at most `buf.len()` bytes.
 pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek_read(buf, offset)
+}
+
+/// The error of opening a link that must not be followed.
+#[allow(clippy::cast_possible_wrap)] // error codes are small
+pub(super) const IS_LINK: i32 = ERROR_SYMLINK_NOT_SUPPORTED as i32;
+
+/// Opens links and junctions themselves.
+pub(super) fn follow_no_link(options: &mut OpenOptions) {
+    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+}
+
+/// Whether it is a link or a junction: std asks for a tag that stands for another name.
+pub(super) fn is_link(meta: &Metadata) -> bool {
+    meta.file_type().is_symlink()
+}
+
+/// Whether it has reparse data of another kind (deduplication), so that its own bytes are only
+/// seen when it is followed.
+pub(super) fn is_to_be_followed(meta: &Metadata) -> bool {
+    meta.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 && !is_link(meta)
+}
+
+/// Whether the file has hard links elsewhere: std does not say.
+pub(super) fn has_other_names(_meta: &Metadata) -> bool {
+    false
 }
 
 /// Renames; fails if `to` exists. Returns once the rename is on the medium.

@@ -327,6 +327,8 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("set-lacks-part", Warning),
     ("set-of-damaged-store", Warning),
     ("set-seek-table", Warning),
+    ("set-contradiction", Damage),
+    ("set-details", Damage),
     ("set-file-missing", Damage),
     ("set-file-size", Damage),
     ("set-file-name", Damage),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::codes::{USMTUTILS_CORRUPTED, USMTUTILS_FAILED, USMTUTILS_SOUND};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
+use crate::model::threads;
 use crate::usmt::Part;
 use crate::usmt::logs::decode;
 
@@ -102,7 +103,18 @@ impl Usmtutils {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        let reader = child.stdout.take().map(|mut out| thread::spawn(move || read_all(&mut out)));
+        let reader = child
+            .stdout
+            .take()
+            .map(|mut out| threads::start("usmtutils", move || read_all(&mut out)));
+        let reader = match reader.transpose() {
+            Ok(reader) => reader,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(std::io::Error::other(error));
+            }
+        };
         let status = wait(&mut child, monitor)?;
         let printed = reader.and_then(|r| r.join().ok()).unwrap_or_default();
         Ok(status.map(|status| (status, decode(&printed))))

@@ -17,4 +17,5 @@ pub mod reparse;
 pub mod secret;
 pub mod sid;
 pub(crate) mod text;
+pub mod threads;
 pub mod units;

@@ -2,19 +2,25 @@
 //! there, and the marker file of an unfinished restore.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::RestoreError;
+use super::input::Input;
 use super::names;
 use super::outcome::Verdict;
 use super::platform::{self, Root};
-use super::stage::Stages;
+use super::stage::{Stages, is_below, is_same};
+use crate::model::metadata::attributes;
 use crate::model::name::{NtName, NtPath};
 use crate::set::format::rescue::{Part, Rescue};
 
 /// Is beside the store's folder during a restore.
 pub const MARKER: &str = "lifeboat-restore.partial";
+
+/// Is beside it while the folders of the store get their final names.
+const SETTLING: &str = "lifeboat-restore.settling";
 
 /// The value of `--to`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,6 +92,19 @@ pub(super) struct Places {
     drives: BTreeMap<String, (usize, Vec<NtName>)>,
     /// The folders of parts that are renamed at the end.
     pub(super) stages: Stages,
+    /// The markers that this run has locked, with their text: no other restore works here.
+    held: Vec<Held>,
+    /// Where the folder of a part is there already in other letter case: root, the path in the
+    /// set, and the path that is there.
+    other_case: Vec<(usize, Vec<NtName>, Vec<NtName>)>,
+}
+
+/// A marker that this run has locked.
+struct Held {
+    marker: (usize, Vec<NtName>),
+    /// Open as long as it is locked.
+    _file: File,
+    lines: Vec<String>,
 }
 
 impl Places {
@@ -99,8 +118,13 @@ impl Places {
             places.stages = Stages::new(folders.collect());
             return Ok(places);
         }
-        let mut places =
-            Self { roots: Vec::new(), drives: BTreeMap::new(), stages: Stages::default() };
+        let mut places = Self {
+            roots: Vec::new(),
+            drives: BTreeMap::new(),
+            stages: Stages::default(),
+            held: Vec::new(),
+            other_case: Vec::new(),
+        };
         for part in &rescue.parts {
             let drive = &part.drive;
             if places.drives.contains_key(drive) {
@@ -135,7 +159,37 @@ impl Places {
             };
             places.drives.insert(drive.clone(), place);
         }
+        places.look_for_other_case(rescue);
         Ok(places)
+    }
+
+    /// On NTFS, `statestore` is `StateStore`. Windows says so by itself; a mount on Linux
+    /// distinguishes them, and would make a second folder.
+    fn look_for_other_case(&mut self, rescue: &Rescue) {
+        for part in &rescue.parts {
+            let Some((root, wanted)) = self.part(part) else { continue };
+            let Some(opened) = self.roots.get_mut(root) else { continue };
+            if !opened.root.distinguishes_case_of_ntfs() {
+                continue;
+            }
+            let mut there = Vec::new();
+            for name in &wanted {
+                let mut next = [&there[..], std::slice::from_ref(name)].concat();
+                if !matches!(opened.root.kind(&next), Ok(Some(_)))
+                    && let Ok(Some(names)) = opened.root.list(&there, usize::MAX)
+                    && let Some(other) = names.into_iter().find(|other| is_same(other, name))
+                {
+                    next.pop();
+                    next.push(other);
+                }
+                there = next;
+            }
+            if there != wanted {
+                self.other_case.push((root, wanted, there));
+            }
+        }
+        // The longest first: a part may be below another.
+        self.other_case.sort_by_key(|(_, wanted, _)| std::cmp::Reverse(wanted.len()));
     }
 
     /// The root of a path below a drive, and the names below that root.
@@ -150,7 +204,17 @@ impl Places {
     /// The final path.
     fn find_settled(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, above) = self.drives.get(drive)?;
-        Some((*root, above.iter().chain(below.names()).cloned().collect()))
+        let mut at: Vec<NtName> = above.iter().chain(below.names()).cloned().collect();
+        let known = self.other_case.iter().filter(|(of, ..)| of == root);
+        for (_, wanted, there) in known {
+            // The folder of the part, what is below it, and the folders above it.
+            let both = at.len().min(wanted.len());
+            if is_below(&at[..both], &wanted[..both]) {
+                at[..both].clone_from_slice(&there[..both]);
+                break;
+            }
+        }
+        Some((*root, at))
     }
 
     /// A path, as the user knows it.
@@ -169,6 +233,10 @@ impl Places {
 
     /// The paths of a set's markers: beside each part's folder.
     fn markers(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
+        self.beside(rescue, MARKER)
+    }
+
+    fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
         let mut markers: Vec<_> = rescue
             .parts
             .iter()
@@ -178,7 +246,7 @@ impl Places {
                 if !part.path.is_empty() {
                     at.pop();
                 }
-                at.push(NtName::from(MARKER));
+                at.push(NtName::from(name));
                 Some((root, at))
             })
             .collect();
@@ -187,13 +255,48 @@ impl Places {
         markers
     }
 
-    /// Whether an earlier restore of the same set was interrupted here.
+    /// Locks the markers that are there, for as long as this exists.
+    ///
+    /// # Errors
+    /// [`RestoreError::InUse`] if another run has one of them.
+    pub(super) fn lock(&mut self, rescue: &Rescue) -> Result<(), RestoreError> {
+        for marker in self.markers(rescue) {
+            let Some(opened) = self.roots.get_mut(marker.0) else { continue };
+            let Ok(file) = opened.root.open_file(&marker.1) else { continue };
+            self.hold(marker, file)?;
+        }
+        Ok(())
+    }
+
+    /// Locks an open marker, unless it is no longer at its path: then its run has ended.
+    fn hold(&mut self, marker: (usize, Vec<NtName>), file: File) -> Result<(), RestoreError> {
+        // Where a file system has no locks, there are none.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(RestoreError::InUse { path: self.shown(marker.0, &marker.1) });
+        }
+        let Some(opened) = self.roots.get_mut(marker.0) else { return Ok(()) };
+        let now = opened.root.open_file(&marker.1);
+        if !now.is_ok_and(|now| platform::is_same_file(&now, &file)) {
+            return Ok(());
+        }
+        let text = file.try_clone().and_then(|file| platform::read_start(file, 64 << 10));
+        let text = text.unwrap_or_default();
+        let lines = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+        self.held.push(Held { marker, _file: file, lines });
+        Ok(())
+    }
+
+    /// Whether an earlier restore of the same set was interrupted here. All of its markers are
+    /// there while it works. The first goes first, so one that is left is of a run that was
+    /// done; if the first is there and another is not, none of its files was written.
     pub(super) fn is_begun(&mut self, rescue: &Rescue) -> bool {
-        let markers = self.markers(rescue);
-        !markers.is_empty()
-            && markers
-                .iter()
-                .all(|marker| self.marker_lines(marker).first() == Some(&marker_line(rescue)))
+        let own = marker_line(rescue);
+        let (markers, settling) = (self.markers(rescue), self.beside(rescue, SETTLING));
+        let mut is_own = |marker| self.marker_lines(&marker).first() == Some(&own);
+        let markers: Vec<bool> = markers.into_iter().map(&mut is_own).collect();
+        let is_settling = settling.into_iter().any(&mut is_own);
+        let is_first = markers.first() == Some(&true);
+        is_settling || markers.contains(&true) && (!is_first || !markers.contains(&false))
     }
 
     /// Refuses folders of parts that are not empty; for staged parts, both of their
@@ -230,19 +333,44 @@ impl Places {
         Ok(())
     }
 
-    /// Refuses a set that cannot fit. Only if everything goes to one root: otherwise
-    /// only writing can show it.
-    pub(super) fn refuse_too_much(&self, rescue: &Rescue) -> Result<(), RestoreError> {
-        let [only] = self.roots.as_slice() else { return Ok(()) };
-        let needed = rescue.totals.bytes;
-        match only.root.space() {
-            Some(free) if free < needed => Err(RestoreError::Full {
-                path: only.shown.display().to_string(),
-                needed,
-                free: Some(free),
-            }),
-            _ => Ok(()),
+    /// Refuses a set that cannot fit. Sparse and compressed files do not count: what they take
+    /// is not known. Roots on one volume share its space.
+    pub(super) fn refuse_too_much(&self, input: &dyn Input) -> Result<(), RestoreError> {
+        let free: Vec<Option<u64>> = self.roots.iter().map(|opened| opened.root.space()).collect();
+        let total = input.rescue().totals.bytes;
+        if free.iter().all(|free| free.is_none_or(|free| free >= total)) {
+            return Ok(());
         }
+        let volumes: Vec<(bool, u64)> = (0..)
+            .zip(&self.roots)
+            .map(|(number, opened)| match platform::volume_of(&opened.shown) {
+                Some(volume) => (true, volume),
+                None => (false, number),
+            })
+            .collect();
+        let mut needed: BTreeMap<(bool, u64), u64> = BTreeMap::new();
+        let mut set = input.in_order()?;
+        while let Some(member) = set.next_member() {
+            let Ok(member) = member else { continue };
+            if member.attributes & (attributes::SPARSE | attributes::COMPRESSED) != 0 {
+                continue;
+            }
+            let place = member.exact_path().and_then(|path| names::split(&path).ok());
+            let place = place.and_then(|(drive, below)| self.find(&drive, &below));
+            let Some(volume) = place.and_then(|(root, _)| volumes.get(root)) else { continue };
+            let streams = member.streams.iter().map(|stream| stream.data.size);
+            let bytes = streams.chain(member.data.as_ref().map(|data| data.size));
+            let sum = needed.entry(*volume).or_default();
+            *sum = bytes.fold(*sum, u64::saturating_add);
+        }
+        for ((opened, volume), free) in self.roots.iter().zip(&volumes).zip(free) {
+            let needed = needed.get(volume).copied().unwrap_or(0);
+            if free.is_some_and(|free| free < needed) {
+                let path = opened.shown.display().to_string();
+                return Err(RestoreError::Full { path, needed, free });
+            }
+        }
+        Ok(())
     }
 
     /// The folders of the markers.
@@ -264,17 +392,21 @@ impl Places {
     }
 
     /// The text of a marker, at least its beginning.
-    fn marker_lines(&mut self, (root, at): &(usize, Vec<NtName>)) -> Vec<String> {
+    fn marker_lines(&mut self, marker: &(usize, Vec<NtName>)) -> Vec<String> {
+        if let Some(held) = self.held.iter().find(|held| held.marker == *marker) {
+            return held.lines.clone();
+        }
+        let (root, at) = marker;
         let Some(opened) = self.roots.get_mut(*root) else { return Vec::new() };
         let text = opened.root.open_file(at).and_then(|f| platform::read_start(f, 64 << 10));
         String::from_utf8_lossy(&text.unwrap_or_default()).lines().map(str::to_owned).collect()
     }
 
-    /// The folders that were being renamed when an earlier run was interrupted,
-    /// according to the markers.
+    /// The folders that were being renamed when an earlier run was interrupted.
     pub(super) fn settling(&mut self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
         let mut lines = Vec::new();
-        for marker in self.markers(rescue) {
+        // (Version 0.1 wrote it into the marker.)
+        for marker in [self.beside(rescue, SETTLING), self.markers(rescue)].concat() {
             lines.append(&mut self.marker_lines(&marker));
         }
         let mut folders = self.stages.folders();
@@ -282,68 +414,102 @@ impl Places {
         folders
     }
 
-    /// Writes the markers. Returns the folders that were made for them.
+    /// Writes the markers and locks them; one that an earlier run of this restore wrote stays.
+    /// Returns the folders that were made for them.
     pub(super) fn mark(
         &mut self,
         rescue: &Rescue,
     ) -> Result<Vec<(usize, Vec<NtName>)>, RestoreError> {
-        self.mark_with(rescue, &[])
+        let mut made = Vec::new();
+        let own = marker_line(rescue);
+        let text = format!(
+            "{own}\nLifeboat is restoring files here, or was stopped before it finished.\n\
+             The folder beside this file is incomplete: do not run loadstate on it.\n\
+             Run the same restore again; it removes this file when it is done.\n",
+        );
+        for marker in self.markers(rescue) {
+            let (root, at) = &marker;
+            let known = self.held.iter().position(|held| held.marker == marker);
+            if known.and_then(|at| self.held.get(at)?.lines.first()) == Some(&own) {
+                continue;
+            }
+            // Of another set, or torn. It stays locked until its successor is.
+            let old = known.map(|at| self.held.remove(at));
+            let is_old = old.is_some();
+            let _locked = old.filter(|_| !cfg!(windows));
+            let path = self.shown(*root, at);
+            let Some(opened) = self.roots.get_mut(*root) else { continue };
+            for depth in 1..at.len() {
+                let folder = at[..depth].to_vec();
+                match opened.root.make_folder(&folder) {
+                    Ok(true) => made.push((*root, folder)),
+                    Ok(false) => {}
+                    Err(error) => return Err(fatal(path, error)),
+                }
+            }
+            if is_old {
+                opened.root.remove(at).map_err(|error| fatal(path.clone(), error))?;
+            }
+            let mut file = match opened.root.create(at, false) {
+                // It was not there a moment ago.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(RestoreError::InUse { path });
+                }
+                file => file.map_err(|error| fatal(path.clone(), error))?,
+            };
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                return Err(RestoreError::InUse { path });
+            }
+            let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+            written.map_err(|error| fatal(path, error))?;
+            let lines = text.lines().map(str::to_owned).collect();
+            self.held.push(Held { marker, _file: file, lines });
+        }
+        Ok(made)
     }
 
-    /// Records in the markers that these folders are being renamed.
+    /// Records beside the markers that these folders are being renamed: in a file of its own,
+    /// so that there is never a moment without a marker.
     pub(super) fn mark_settling(
         &mut self,
         rescue: &Rescue,
         folders: &[(usize, Vec<NtName>)],
     ) -> Result<(), RestoreError> {
-        self.mark_with(rescue, folders)?;
-        self.sync()
-    }
-
-    fn mark_with(
-        &mut self,
-        rescue: &Rescue,
-        settling: &[(usize, Vec<NtName>)],
-    ) -> Result<Vec<(usize, Vec<NtName>)>, RestoreError> {
-        let mut made = Vec::new();
-        let settling: String =
-            settling.iter().map(|(root, at)| settling_line(*root, at) + "\n").collect();
-        let text = format!(
-            "{}\n{settling}Lifeboat is restoring files here, or was stopped before it finished.\n\
-             The folder beside this file is incomplete: do not run loadstate on it.\n\
-             Run the same restore again; it removes this file when it is done.\n",
-            marker_line(rescue)
-        );
-        for (root, at) in self.markers(rescue) {
+        let lines: String =
+            folders.iter().map(|(root, at)| settling_line(*root, at) + "\n").collect();
+        let text = format!("{}\n{lines}", marker_line(rescue));
+        for (root, at) in self.beside(rescue, SETTLING) {
             let path = self.shown(root, &at);
             let Some(opened) = self.roots.get_mut(root) else { continue };
-            for depth in 1..at.len() {
-                let folder = at[..depth].to_vec();
-                match opened.root.make_folder(&folder) {
-                    Ok(true) => made.push((root, folder)),
-                    Ok(false) => {}
-                    Err(error) => return Err(fatal(path, error)),
-                }
-            }
-            let marker = match opened.root.create(&at, false) {
+            let file = match opened.root.create(&at, false) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     opened.root.remove(&at).and_then(|()| opened.root.create(&at, false))
                 }
                 made => made,
             };
-            marker
-                .and_then(|mut file| file.write_all(text.as_bytes()))
-                .map_err(|error| fatal(path, error))?;
+            file.and_then(|mut file| {
+                file.write_all(text.as_bytes()).and_then(|()| file.sync_all())
+            })
+            .map_err(|error| fatal(path, error))?;
         }
-        Ok(made)
+        self.sync()
     }
 
-    /// Removes the markers.
+    /// Removes the markers, from the first, and after them what is beside them. A run that is
+    /// interrupted here is taken for an unfinished one.
     pub(super) fn unmark(&mut self, rescue: &Rescue) -> Result<(), RestoreError> {
-        for (root, at) in self.markers(rescue) {
+        // Windows removes a file when its last handle is closed.
+        let held = std::mem::take(&mut self.held);
+        if cfg!(windows) {
+            drop(held);
+        }
+        for (root, at) in [self.markers(rescue), self.beside(rescue, SETTLING)].concat() {
             let path = self.shown(root, &at);
             let Some(opened) = self.roots.get_mut(root) else { continue };
-            opened.root.remove(&at).map_err(|error| fatal(path, error))?;
+            match opened.root.remove(&at) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| fatal(path, error))?,
+            }
         }
         Ok(())
     }

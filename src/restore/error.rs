@@ -57,6 +57,12 @@ pub enum RestoreError {
         /// What exists there.
         what: &'static str,
     },
+    /// Another restore is writing there.
+    #[error("{path}: another restore is writing here")]
+    InUse {
+        /// Its marker.
+        path: String,
+    },
     /// The destination was disconnected, or fails for every file.
     #[error("{path}: {error}")]
     Broken {
@@ -82,6 +88,7 @@ impl RestoreError {
                 | Self::Denied { .. }
                 | Self::Full { .. }
                 | Self::AlreadyExists { .. }
+                | Self::InUse { .. }
                 | Self::Broken { .. }
         )
     }
@@ -108,7 +115,8 @@ impl Advice for RestoreError {
             }
             Self::Full { needed, free: Some(free), .. } => {
                 format!(
-                    "{needed} bytes are needed, {free} are free. Free up space or use another disk."
+                    "{needed} bytes are needed, {free} are free. Free up space or use another \
+                     disk. (restore --despite-space begins anyway.)"
                 )
             }
             Self::Full { .. } => {
@@ -117,6 +125,10 @@ impl Advice for RestoreError {
             Self::AlreadyExists { .. } => {
                 "Nothing was changed. Move it away or choose another destination. With --replace, \
                  Lifeboat replaces files with the same names."
+                    .to_owned()
+            }
+            Self::InUse { .. } => {
+                "Wait until that restore ends. If it hangs, end it and run the same command again."
                     .to_owned()
             }
             Self::Broken { .. } => {

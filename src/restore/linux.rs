@@ -64,6 +64,12 @@ impl Root {
     #[allow(clippy::unused_self)] // it is the same call on Windows
     pub(super) fn try_short_names(&mut self) {}
 
+    /// Whether this is NTFS and yet tells names apart that differ only in letter case, as
+    /// ntfs-3g does unless it is told not to.
+    pub(super) fn distinguishes_case_of_ntfs(&self) -> bool {
+        matches!(self.flavour, Flavour::Ntfs3g { .. })
+    }
+
     /// How far a time may be from the one that was set, in units of 100 ns. A file
     /// system without creation times may be FAT.
     pub(super) fn time_slack(&self, kind: FactKind) -> u64 {
@@ -453,6 +459,21 @@ pub(super) fn allow_holes(_file: &File) {}
 /// Writes all of `data` at a byte of the file.
 pub(super) fn write_all_at(file: &File, data: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, data, at)
+}
+
+/// What tells the volume of a folder from others.
+pub(super) fn volume_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|meta| meta.dev())
+}
+
+/// Whether two handles are of one file.
+pub(super) fn is_same_file(one: &File, other: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (one, other) = (one.metadata(), other.metadata());
+    one.is_ok_and(|one| {
+        other.is_ok_and(|other| (one.dev(), one.ino()) == (other.dev(), other.ino()))
+    })
 }
 
 /// Reads at most `most` bytes of a file.

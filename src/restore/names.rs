@@ -3,12 +3,19 @@
 
 use crate::model::name::{NtName, NtPath, is_device};
 
+/// The longest path, in bytes: twice what Windows can have (32,767 units), and little memory even
+/// if every name in it has one letter.
+const MAX_PATH: usize = 256 << 10;
+
 /// Splits the exact bytes of a member's path at `/`: the drive, and the names
 /// below it.
 ///
 /// # Errors
 /// What is wrong with the path, for people.
 pub(super) fn split(path: &[u8]) -> Result<(String, NtPath), String> {
+    if path.len() > MAX_PATH {
+        return Err(format!("{} bytes, more than any path has", path.len()));
+    }
     let mut names = Vec::new();
     for piece in path.split(|b| *b == b'/') {
         let name = NtName::from_wtf8(piece).ok_or("a name that is not Unicode")?;
@@ -69,6 +76,7 @@ mod tests {
         assert_eq!(drive, "C");
         assert_eq!(path.names().len(), 4);
         assert_eq!(split(b"C").unwrap(), ("C".to_owned(), NtPath::root()));
+        assert!(split(&b"a/".repeat(MAX_PATH)).is_err());
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub struct Options {
     /// metadata without a loss, a file with the same data is no conflict, and each file gets its
     /// name only when it is complete.
     pub merge: bool,
+    /// Begins although the destination seems too small.
+    pub despite_space: bool,
 }
 
 /// The result of a restore.

@@ -52,6 +52,7 @@ fn put_back<T>(
 ) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
+    places.lock(rescue)?;
     let is_begun = places.is_begun(rescue);
     let is_staged = !places.stages.is_empty();
     if is_begun {
@@ -59,7 +60,9 @@ fn put_back<T>(
         stage::take_back(&mut places, rescue, monitor)?;
     } else if is_staged || !options.replace {
         places.refuse_what_is_there(rescue, options.replace)?;
-        places.refuse_too_much(rescue)?;
+        if !options.despite_space {
+            places.refuse_too_much(input)?;
+        }
     }
     // What a merging restore made is complete; any other may have left part of a file.
     let replace = match options.merge {
@@ -70,7 +73,11 @@ fn put_back<T>(
     let options = Options { replace, ..options };
     let mut job = job::Job::new(input, &mut places, options, monitor);
     job.run()?;
+    if is_staged && is_begun {
+        job.report_strangers()?;
+    }
     let seen = look(&job)?;
+    job.unmark()?;
     job.cover()?;
     Ok((job.finish(), seen))
 }

@@ -77,7 +77,7 @@ pub(super) fn is_below(at: &[NtName], folder: &[NtName]) -> bool {
     at.len() >= folder.len() && at.iter().zip(folder).all(|(a, b)| is_same(a, b))
 }
 
-fn is_same(a: &NtName, b: &NtName) -> bool {
+pub(super) fn is_same(a: &NtName, b: &NtName) -> bool {
     a == b || a.to_string_lossy().to_lowercase() == b.to_string_lossy().to_lowercase()
 }
 
@@ -104,6 +104,7 @@ pub fn settle(
     if places.stages.is_empty() {
         return Ok(Vec::new()); // the restore itself has removed its markers
     }
+    places.lock(rescue)?;
     // Renames, and removing the marker, change the times of their folder.
     let folders = places.stages.folders().into_iter();
     let times: Vec<_> = folders
@@ -194,7 +195,16 @@ fn rename(
     to: &[NtName],
     monitor: &dyn Monitor,
 ) -> io::Result<()> {
-    busy::while_busy(shown, busy::WAIT_FOR, busy::is_busy, monitor, || root.rename(from, to))
+    let before = root.list(from, 100)?;
+    busy::while_busy(shown, busy::WAIT_FOR, busy::is_busy, monitor, || root.rename(from, to))?;
+    // Some file systems report a rename that they did not make, or lose what was in the folder.
+    let same = |a: &Option<Vec<NtName>>, b: &Option<Vec<NtName>>| {
+        a.as_ref().map(Vec::len) == b.as_ref().map(Vec::len)
+    };
+    if root.kind(from)?.is_some() || !same(&root.list(to, 100)?, &before) {
+        return Err(io::Error::other("the rename was reported, but not made"));
+    }
+    Ok(())
 }
 
 /// Renames parts; records every rename in `moves`.

@@ -123,6 +123,12 @@ impl Root {
         let _ = info::set(&probe, wdk::FileDispositionInformation, &[1]);
     }
 
+    /// Windows compares names as NTFS does.
+    #[allow(clippy::unused_self)] // it is the same call on Linux
+    pub(super) fn distinguishes_case_of_ntfs(&self) -> bool {
+        false
+    }
+
     /// How far a time may be from the one that was set, in units of 100 ns.
     pub(super) fn time_slack(&self, kind: FactKind) -> u64 {
         time_slack(&self.file_system, kind)
@@ -616,6 +622,18 @@ pub(super) fn write_all_at(file: &File, mut data: &[u8], mut at: u64) -> io::Res
         data = &data[n..];
     }
     Ok(())
+}
+
+/// What tells the volume of a folder from others: its serial number.
+pub(super) fn volume_of(path: &Path) -> Option<u64> {
+    use crate::tree::Tree;
+    crate::tree::host::HostTree::open(path).ok()?.info().serial
+}
+
+/// Whether two handles are of one file. A file that was removed while it is open cannot be
+/// opened again here, and no other takes its name.
+pub(super) fn is_same_file(_one: &File, _other: &File) -> bool {
+    true
 }
 
 /// Reads at most `most` bytes of a file.

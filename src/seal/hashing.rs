@@ -7,6 +7,8 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sha2::{Digest, Sha256};
 
+use crate::model::threads;
+
 /// A finished hash.
 pub(super) type Hash = [u8; 32];
 
@@ -31,12 +33,16 @@ pub(super) struct Hashers<T> {
     jobs: Sender<Job>,
     now: Option<Now>,
     waiting: VecDeque<(T, Receiver<Hash>)>,
+    /// No thread could be started: it hashes by itself.
+    is_alone: bool,
 }
 
 /// The current stream.
 struct Now {
     bytes: Vec<u8>,
     pieces: Option<(Sender<Vec<u8>>, Receiver<Hash>)>,
+    /// Of a stream that is hashed here.
+    hash: Sha256,
 }
 
 impl<T> Hashers<T> {
@@ -44,21 +50,26 @@ impl<T> Hashers<T> {
     pub(super) fn new() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
         let (jobs, queue) = bounded::<Job>(threads);
-        for _ in 0..threads {
+        let start = |_| {
             let queue = queue.clone();
-            thread::spawn(move || work(&queue));
-        }
-        Self { jobs, now: None, waiting: VecDeque::new() }
+            threads::start("hash", move || work(&queue)).ok()
+        };
+        let is_alone = (0..threads).map_while(start).count() == 0;
+        Self { jobs, now: None, waiting: VecDeque::new(), is_alone }
     }
 
     /// A new stream begins; an unfinished one is discarded.
     pub(super) fn begin(&mut self) {
-        self.now = Some(Now { bytes: Vec::new(), pieces: None });
+        self.now = Some(Now { bytes: Vec::new(), pieces: None, hash: Sha256::new() });
     }
 
     /// The next bytes of the stream.
     pub(super) fn bytes(&mut self, mut bytes: &[u8]) {
         let Some(now) = &mut self.now else { return };
+        if self.is_alone {
+            now.hash.update(bytes);
+            return;
+        }
         while !bytes.is_empty() {
             let (some, rest) = bytes.split_at(bytes.len().min(CHUNK - now.bytes.len()));
             now.bytes.extend_from_slice(some);
@@ -79,8 +90,12 @@ impl<T> Hashers<T> {
 
     /// The stream is complete; `what` is returned with its hash.
     pub(super) fn end(&mut self, what: T) {
-        let Some(Now { bytes, pieces }) = self.now.take() else { return };
-        let done = if let Some((pieces, done)) = pieces {
+        let Some(Now { bytes, pieces, hash }) = self.now.take() else { return };
+        let done = if self.is_alone {
+            let (to, done) = bounded(1);
+            let _ = to.send(hash.finalize().into());
+            done
+        } else if let Some((pieces, done)) = pieces {
             let _ = pieces.send(bytes);
             done
         } else {

@@ -2,6 +2,7 @@
 
 use crate::destination::DestinationError;
 use crate::model::advice::{Advice, Ending};
+use crate::model::threads::NoThread;
 use crate::set::crypt::CryptError;
 use crate::tree::TreeError;
 
@@ -84,6 +85,9 @@ pub enum SetError {
         /// Why.
         error: CryptError,
     },
+    /// The system starts no more threads.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
     /// An internal error.
     #[error("{what}")]
     Internal {
@@ -136,6 +140,7 @@ impl Advice for SetError {
                     .into()
             }
             Self::Crypt { error, .. } => error.advice(),
+            Self::NoThread(_) => NoThread::ADVICE.to_owned(),
             Self::Internal { .. } => {
                 "Run the command again. If the error persists, keep the log and report it.".into()
             }

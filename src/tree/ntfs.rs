@@ -69,7 +69,13 @@ pub struct NtfsTree {
     compared: Mutex<Compared>,
     /// What is wrong below its file system.
     damage: Vec<String>,
+    /// The last file that has many attributes: thousands of names or streams are asked for one
+    /// by one, and each time all its records would be read.
+    last: Mutex<Option<(u32, Arc<File>)>>,
 }
+
+/// A file with more attributes is kept until the next one.
+const MANY_ATTRIBUTES: usize = 64;
 
 /// What comparing folders with their indexes gave.
 #[derive(Default)]
@@ -149,6 +155,7 @@ impl NtfsTree {
             is_bitmap_good: report.unallocated.count == 0 && report.bitmap_sectors == 0,
             compared: Mutex::default(),
             damage: Vec::new(),
+            last: Mutex::default(),
         })
     }
 
@@ -316,9 +323,20 @@ impl NtfsTree {
         Ok(facts)
     }
 
-    fn file(&self, entry: &CatalogEntry) -> Result<File, NtfsError> {
+    fn file(&self, entry: &CatalogEntry) -> Result<Arc<File>, NtfsError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((record, file)) = &*last
+            && *record == entry.record
+        {
+            return Ok(Arc::clone(file));
+        }
         let extensions = || self.catalog.extensions(entry.record);
-        File::load(&self.volume, u64::from(entry.record), &extensions)
+        let file = Arc::new(File::load(&self.volume, u64::from(entry.record), &extensions)?);
+        // On a live volume it may be another one a moment later.
+        if file.attributes.len() > MANY_ATTRIBUTES && !self.volume.medium().is_live() {
+            *last = Some((entry.record, Arc::clone(&file)));
+        }
+        Ok(file)
     }
 
     fn kind(&self, file: &File) -> Kind {

@@ -36,6 +36,75 @@ fn source(dir: &Path) {
     std::fs::write(dir.join("StateStore/scanstate.log"), log).unwrap();
 }
 
+/// Whatever a set says of itself is foreign text, too.
+#[test]
+fn a_forged_description_does_not_act_on_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("from");
+    source(&from);
+    let sets = dir.path().join("sets");
+    lifeboat(&["offload", text(&from), "--to", text(&sets)]);
+    let set = unpack::sets_in(&sets).remove(0);
+    let json = std::fs::read(set.join("rescue.json")).unwrap();
+    let sound: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    // Every text of it, one at a time.
+    let mut places = Vec::new();
+    texts(&sound, &mut Vec::new(), &mut places);
+    assert!(places.len() > 15, "{places:?}");
+    let (to, page) = (dir.path().join("to"), dir.path().join("page.html"));
+    for place in places {
+        let mut forged = sound.clone();
+        let mut at = &mut forged;
+        for step in &place {
+            at = match step.parse::<usize>() {
+                Ok(number) if at.is_array() => &mut at[number],
+                _ => &mut at[step.as_str()],
+            };
+        }
+        *at = HOSTILE.into();
+        forged["lacks"] = serde_json::json!([HOSTILE]);
+        forged["damage"] = serde_json::json!([HOSTILE]);
+        std::fs::write(set.join("rescue.json"), forged.to_string()).unwrap();
+        let log = dir.path().join("lifeboat.log");
+        for args in [
+            vec!["verify", text(&set), "--level", "full"],
+            vec!["list", text(&set)],
+            vec!["restore", text(&set), "--to", text(&to)],
+            vec!["loadstate", text(&set)],
+            vec!["report", text(&set), "--to", text(&page)],
+        ] {
+            let run = lifeboat(&[&args[..], &["--verbose", "--log", text(&log)]].concat());
+            assert!(!run.stderr.contains("panicked"), "{place:?}: {}", run.stderr);
+            is_harmless(&format!("{place:?}: {args:?}"), &run.stdout);
+            is_harmless(&format!("{place:?}: {args:?}"), &run.stderr);
+        }
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(!said.contains(acts), "{place:?}: the log");
+        let _ = std::fs::remove_dir_all(&to);
+        let _ = std::fs::remove_file(&page);
+        let _ = std::fs::remove_file(&log);
+    }
+}
+
+/// Where a value has texts.
+fn texts(value: &serde_json::Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    let mut below = |name: String, value: &serde_json::Value| {
+        at.push(name);
+        texts(value, at, found);
+        at.pop();
+    };
+    match value {
+        serde_json::Value::String(_) => found.push(at.clone()),
+        serde_json::Value::Array(all) => {
+            all.iter().enumerate().for_each(|(number, value)| below(number.to_string(), value));
+        }
+        serde_json::Value::Object(all) => {
+            all.iter().for_each(|(name, value)| below(name.clone(), value));
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn hostile_names_are_escaped_for_people_and_exact_for_programs() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The program as its users run it: commands, settings, events, exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails is a failed test
 
+mod at_once;
 mod compressed;
 mod end_to_end;
 mod folder;
@@ -13,6 +14,7 @@ mod progress;
 mod prune;
 mod sets;
 mod settings;
+mod sweep;
 mod users;
 mod verify_all;
 mod verify_copy;

@@ -489,3 +489,33 @@ fn a_preflight_finds_what_a_rescue_would_trip_over() {
     assert_eq!(preflight(&target, None).unwrap_err().kind, ErrorKind::Full);
     assert_eq!(std::fs::read_dir(server.share_path()).unwrap().count(), 1);
 }
+
+/// As old servers keep names, and shares that were set up for them.
+#[test]
+fn a_share_that_changes_the_case_of_names_takes_sets() {
+    use support::program::{Guarded, lifeboat};
+    let share = ["preserve case = no", "short preserve case = no", "default case = upper"];
+    let share = share.map(str::to_owned).to_vec();
+    let server = need!(Smbd::with(Options { share, ..Options::default() }));
+    let found = preflight(&target(&server), None).unwrap();
+    assert!(found.changes_case);
+    assert_eq!(
+        std::fs::read_dir(server.share_path()).unwrap().count(),
+        0,
+        "the trial leaves nothing"
+    );
+    let source = Guarded::fixture("hardlink-one");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), server.password()).unwrap();
+    let password = ["--password-file", support::text(file.path())];
+    let url = server.url("");
+    let run =
+        lifeboat(&["offload", source.arg(), "--to", &url, password[0], password[1]]).expect(0);
+    assert!(run.stderr.contains("changes the letter case of names"), "{}", run.stderr);
+    let set = std::fs::read_dir(server.share_path()).unwrap().next().unwrap().unwrap();
+    let names: Vec<_> =
+        std::fs::read_dir(set.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(names.iter().any(|name| name == "RESCUE.JSON"), "{names:?}");
+    let set = server.url(set.file_name().to_str().unwrap());
+    lifeboat(&["verify", &set, "--level", "full", password[0], password[1]]).expect(0);
+}

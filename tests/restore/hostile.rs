@@ -335,6 +335,67 @@ fn bombs_and_endless_headers_stay_within_bounds() {
     within_bounds(&set, "facts of 8 MiB");
 }
 
+/// What is forged.
+type Forge<'a> = &'a dyn Fn(&mut HostileSet);
+
+/// The most memory that a command took for a set, in bytes.
+fn peak(set: &Path, command: &[&str], to: &Path) -> u64 {
+    let mut child = Command::new(support::program::path())
+        .arg(command[0])
+        .arg(set)
+        .args(&command[1..])
+        .current_dir(to)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) << 10);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let code = child.wait().unwrap().code();
+    assert!(matches!(code, Some(0 | 1 | 3)), "{command:?}: {code:?}");
+    peak
+}
+
+#[test]
+fn no_line_of_a_forged_set_costs_more_than_the_memory_that_is_promised() {
+    let most = 15 << 20; // bytes of a line, below the limit
+    let many = |what: &serde_json::Value| vec![what.clone(); most / what.to_string().len()];
+    let stream = json!({"name": "s", "size": 0, "sha256": ""});
+    let hole = json!({"offset": 0, "length": 0, "reason": ""});
+    let loss = json!({"kind": "", "detail": ""});
+    let deep = "C/Store/".to_owned() + &"a/".repeat(most / 2) + "a";
+    let sets: [(&str, Forge<'_>); 4] = [
+        ("streams", &|set| {
+            set.file_with("C/Store/a", b"a", &json!({"streams": many(&stream)}));
+        }),
+        ("holes", &|set| {
+            set.file("C/Store/a", b"a");
+            set.claim("C/Store/a", |data| data["holes"] = many(&hole).into());
+        }),
+        ("losses", &|set| set.file_with("C/Store/a", b"a", &json!({"losses": many(&loss)}))),
+        ("depth", &|set| set.file_with(&deep, b"a", &json!({}))),
+    ];
+    for (what, forge) in sets {
+        let jail = Jail::new();
+        let sets = jail.0.path().join("sets");
+        let mut set = HostileSet::new("C", "Store");
+        forge(&mut set);
+        let set = sets.join(set.write(&sets));
+        for command in
+            [&["verify", "--level", "full"][..], &["list", "-q"], &["extract", "--to", "x", "-q"]]
+        {
+            let peak = peak(&set, command, &jail.to());
+            assert!(peak < 256 << 20, "{what}: {command:?}: {} MiB", peak >> 20);
+        }
+    }
+}
+
 #[test]
 fn a_part_does_not_lead_out() {
     for (drive, path) in [("..", "x"), ("C", "../../x"), ("C", "/etc"), ("a/b", "x"), ("C", "a//b")]

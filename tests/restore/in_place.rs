@@ -87,7 +87,44 @@ fn a_store_goes_back_to_the_volume_that_it_came_from() {
     assert_eq!(names, ["StateStore", "StateStore.before-lifeboat"]);
     let found = lifeboat(&["detect", text(mount.path()), "--json"]).expect(0);
     assert!(!found.events("store").is_empty());
+    // In other letter case it is the same store for NTFS, and for us.
+    fs::rename(store.join("USMT"), store.join("usmt")).unwrap();
+    let other = mount.path().join("statestore");
+    fs::rename(&store, &other).unwrap();
+    let refused = lifeboat(&["restore", text(&set), "--in-place"]).expect(5);
+    assert!(refused.stderr.contains("a USMT store already exists here"), "{}", refused.stderr);
+    lifeboat(&["restore", text(&set), "--in-place", "--replace"]).expect(0);
+    let mut names: Vec<_> =
+        fs::read_dir(mount.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    let kept = ["StateStore.before-lifeboat", "statestore", "statestore.before-lifeboat"];
+    assert_eq!(names, kept);
+    assert_eq!(fs::read_to_string(other.join(file)).unwrap(), "alice");
     mount.unmount().unwrap();
+}
+
+#[test]
+fn what_is_in_a_stage_and_not_in_the_set_is_told() {
+    let dir = TempDir::new().unwrap();
+    let set = fixture("hardlink-two", &dir.path().join("sets"));
+    let target = sets::target(set.parent().unwrap());
+    let opened = SetReader::open(target, set.file_name().unwrap().to_str().unwrap()).unwrap();
+    let to = dir.path().join("to");
+    for drive in ["C", "D"] {
+        let usmt = to.join(drive).join("StateStore.lifeboat-partial/USMT");
+        fs::create_dir_all(&usmt).unwrap();
+        let marker = format!("set {}\nnot whole\n", opened.rescue().set);
+        fs::write(to.join(drive).join(MARKER), marker).unwrap();
+    }
+    fs::write(to.join("D/StateStore.lifeboat-partial/USMT/stranger.cmd"), "x").unwrap();
+    let run = lifeboat(&["restore", text(&set), "--to", text(&to), "--json"]).expect(3);
+    let losses = run.events("loss");
+    let told: Vec<_> = losses
+        .iter()
+        .filter(|loss| loss["detail"].as_str().unwrap().contains("not of the set"))
+        .collect();
+    assert_eq!(told.len(), 1, "{losses:?}");
+    assert!(told[0]["path"].as_str().unwrap().ends_with("stranger.cmd"), "{told:?}");
 }
 
 #[test]

@@ -376,6 +376,35 @@ fn a_full_disk_ends_it() {
     let error = restore(&set, &under(volume.path()), Options::default(), &Silent).unwrap_err();
     assert!(matches!(error, RestoreError::Full { free: None, .. }), "met on the way: {error}");
     assert!(!volume.path().join("C/too big").exists(), "no half file under a whole name");
+    // Whoever knows better may begin.
+    set.claim_total(12 << 20);
+    let despite = Options { despite_space: true, replace: true, ..Options::default() };
+    let error = restore(&set, &under(volume.path()), despite, &Silent).unwrap_err();
+    assert!(matches!(error, RestoreError::Full { free: None, .. }), "met on the way: {error}");
+}
+
+#[test]
+fn a_sparse_file_takes_what_is_in_it_and_roots_share_their_volume() {
+    need!("fuse");
+    let volume = Mounted::fresh(8);
+    let mut set = MadeSet::store("folder", &[("C", "")]);
+    set.file("C/sparse", &vec![0; 60 << 20]);
+    set.edit("C/sparse", |member| member.attributes = 0x220);
+    restore(&set, &under(volume.path()), Options::default(), &Silent).unwrap();
+    assert_eq!(volume.path().join("C/sparse").metadata().unwrap().len(), 60 << 20);
+
+    let volume = Mounted::fresh(8);
+    let mut set = MadeSet::store("folder", &[("C", ""), ("D", "")]);
+    let mut drives = std::collections::BTreeMap::new();
+    for drive in ["C", "D"] {
+        set.file(&format!("{drive}/half"), &vec![1; 4 << 20]);
+        let root = volume.path().join(drive);
+        fs::create_dir(&root).unwrap();
+        drives.insert(drive.to_owned(), root);
+    }
+    let to = Destinations::Drives(drives);
+    let error = restore(&set, &to, Options::default(), &Silent).unwrap_err();
+    assert!(matches!(error, RestoreError::Full { free: Some(_), .. }), "{error}");
 }
 
 #[test]

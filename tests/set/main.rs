@@ -6,6 +6,7 @@ mod damage;
 mod encrypted;
 mod findings;
 mod format;
+mod gate;
 mod good_data_first;
 mod memory;
 mod old_sets;

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Extract, global: &Global, out: Out) -> Result<Exit> {
         return plain::extract(&store, args, out);
     }
     sets::refuse_in_set(&args.set, &args.to)?;
-    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let set = sets::open_files(&args.set, &args.logon, out)?;
     let name = set.display();
     let chosen = match &args.of_user {
         Some(user) => Chosen::user(set, user)?,

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
         Some(Target::Plain(store)) => return plain::list(&store, out),
         None => {}
     }
-    let set = sets::open_set(&args.set, &args.logon, out)?;
+    let set = sets::open_files(&args.set, &args.logon, out)?;
     let rescue = set.rescue();
     out.event("set", &serde_json::json!({"set": set.display(), "rescue": rescue}));
     out.say(&format!("{} ({}, {})", set.display(), rescue.kind, rescue.created));

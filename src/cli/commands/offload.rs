@@ -140,6 +140,12 @@ pub(crate) fn look_at(
     for name in &found.refused {
         out.note(&format!("the destination does not accept {name}: sets are saved without it"));
     }
+    if found.changes_case {
+        out.note(
+            "the destination changes the letter case of names: on Linux, sha256sum -c needs the \
+             names of SHA256SUMS",
+        );
+    }
     Ok((found, request))
 }
 

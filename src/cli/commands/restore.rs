@@ -79,7 +79,8 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
             What::Store => Destinations::Staged(Box::new(to)),
             What::Folder => to,
         };
-        let options = Options { replace: args.replace, ..Options::default() };
+        let despite_space = args.despite_space;
+        let options = Options { replace: args.replace, despite_space, ..Options::default() };
         match restore_verified(&*set, &to, options, out) {
             Err(RestoreError::AlreadyExists { path, what }) if args.deleted => {
                 out.clear();
@@ -153,7 +154,8 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
         None => out.note(&format!("owners and permissions are not set: {}", set.why_not_set())),
     }
     let to = Destinations::Drives([(PROFILE.to_owned(), into.to_owned())].into());
-    let options = Options { replace: args.replace, merge: true };
+    let despite_space = args.despite_space;
+    let options = Options { replace: args.replace, merge: true, despite_space };
     let (done, verified) = restore_verified(&set, &to, options, out)?;
     let losses = show("Restored", done, verified, out);
     // One user is not all of a set.

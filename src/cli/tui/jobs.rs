@@ -21,6 +21,7 @@ use crate::health::{Check, check_store};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::model::recovered::RecoveredCount;
+use crate::model::threads::{self, NoThread};
 use crate::offload::OffloadRequest;
 use crate::profiles::{self, Contents, Installation, Profile, ProfileKind};
 use crate::set::write::level::Level as ZstdLevel;
@@ -153,13 +154,12 @@ pub(super) struct Saved {
 /// if no thread can be started.
 pub(super) fn start(tell: &Sender<Done>, job: impl FnOnce() -> Done + Send + 'static) {
     let (own, tell) = (tell.clone(), tell.clone());
-    let spawned = std::thread::Builder::new().name("guided".into()).spawn(move || {
+    let spawned = threads::start("guided", move || {
         // The receiver is gone when the program ends.
         let _ = own.send(job());
     });
     if let Err(error) = spawned {
-        let what = format!("no thread could be started: {error}");
-        let failure = Failure::new(Exit::Failed, what, "Close other programs and try again.");
+        let failure = Failure::new(Exit::Failed, error.to_string(), NoThread::ADVICE);
         let _ =
             tell.send(Done::Saved(Box::new(Saved { failure: Some(failure), ..Saved::default() })));
     }

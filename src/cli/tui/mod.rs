@@ -31,6 +31,7 @@ use terminal::Screen;
 use super::args::{Global, Guide};
 use super::exit::{Exit, Failure};
 use super::output::{Out, is_interrupted};
+use crate::model::threads;
 use crate::set::write::level::Level;
 
 /// How often a page is redrawn while no key is pressed.
@@ -47,7 +48,8 @@ pub(crate) fn run(args: &Guide, global: &Global, out: Out) -> Result<Exit> {
         .into());
     }
     let glyphs = if terminal::draws_lines() { Glyphs::LINES } else { Glyphs::ASCII };
-    std::thread::spawn(end_with_the_terminal);
+    // Without it, only the end of the terminal is not noticed.
+    let _ = threads::start("terminal", end_with_the_terminal);
     let mut guided = Guided::new(args, global, out);
     let screen = Screen::take()?;
     out.take_screen(true);

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::model::metadata::FileTime;
 use crate::model::secret::Secret;
+use crate::model::threads;
 
 /// How long a server may be silent in the middle of a call.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
@@ -254,9 +255,8 @@ impl Connection {
     fn start(place: SmbPlace, password: Secret, timeout: Duration) -> io::Result<Self> {
         let (jobs, queue) = bounded(QUEUE);
         let (ready, is_ready) = bounded(1);
-        std::thread::Builder::new()
-            .name("smb".to_owned())
-            .spawn(move || serve(&place, &password, timeout, &ready, &queue))?;
+        threads::start("smb", move || serve(&place, &password, timeout, &ready, &queue))
+            .map_err(io::Error::other)?;
         is_ready.recv().map_err(thread_ended)??;
         Ok(Self { jobs })
     }

@@ -7,6 +7,7 @@ use std::thread;
 use super::{Catalog, Entry, Link, MAX_DEPTH, NAMELESS, ROOT, entry_flag};
 use crate::model::bytes::utf16;
 use crate::model::name::push_utf16_as_wtf8;
+use crate::model::threads;
 use crate::ntfs::ondisk::file_name::FileName;
 use crate::ntfs::ondisk::record::{FileRef, known};
 
@@ -229,7 +230,8 @@ pub(crate) fn sort_links(catalog: &mut Catalog) {
         let middle = catalog.links.len() / 2;
         let (first, second) = catalog.links.split_at_mut(middle);
         thread::scope(|scope| {
-            scope.spawn(|| first.sort_by(order));
+            // (Where there is no thread, the sort of the whole sorts that half, too.)
+            let _ = threads::start_in(scope, "sort", || first.sort_by(order));
             second.sort_by(order);
         });
     }

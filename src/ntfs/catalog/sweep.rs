@@ -1,7 +1,7 @@
 //! One pass over `$MFT` in large reads: what every file is called, where it
 //! belongs, and its cheap facts.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::{panic, thread};
 
 use super::builder::{Builder, DataMetadata, Mended};
@@ -13,6 +13,7 @@ use crate::model::bytes::u32_at;
 use crate::model::loss::Hole;
 use crate::model::metadata::attributes;
 use crate::model::monitor::{Monitor, Progress};
+use crate::model::threads;
 use crate::ntfs::error::NtfsError;
 use crate::ntfs::ondisk::attribute::{Attribute, Sizes, Value, kind};
 use crate::ntfs::ondisk::file_name::{FileName, Namespace};
@@ -153,29 +154,48 @@ pub(crate) fn sweep(
 /// Gives `look` the stream in blocks of whole records, while another thread reads
 /// the next ones. Returns the holes.
 fn read_ahead(
-    mut reader: DataReader,
+    reader: DataReader,
     record_bytes: usize,
     mut look: impl FnMut(&mut [u8]) -> Result<(), NtfsError>,
 ) -> Result<Vec<Hole>, NtfsError> {
     let block_bytes = (READ_BYTES / record_bytes).max(1) * record_bytes;
+    let next = move |reader: &mut DataReader, mut block: Vec<u8>| {
+        block.resize(block_bytes, 0);
+        reader.read(&mut block).map(|n| {
+            block.truncate(n);
+            block
+        })
+    };
+    let is_last = |block: &[u8]| block.len() != block_bytes;
+    let reader = Mutex::new(Some(reader));
+    let take = || reader.lock().unwrap_or_else(PoisonError::into_inner).take();
     thread::scope(|scope| {
         let (read, blocks) = mpsc::sync_channel(READS_AHEAD);
         let (used, unused) = mpsc::channel::<Vec<u8>>();
-        let thread = scope.spawn(move || {
+        let thread = threads::start_in(scope, "read ahead", move || {
+            let Some(mut reader) = take() else { return Vec::new() };
             loop {
-                let mut block = unused.try_recv().unwrap_or_default();
-                block.resize(block_bytes, 0);
-                let result = reader.read(&mut block).map(|n| {
-                    block.truncate(n);
-                    block
-                });
-                let is_last = !result.as_ref().is_ok_and(|block| block.len() == block_bytes);
+                let result = next(&mut reader, unused.try_recv().unwrap_or_default());
+                let is_last = !result.as_ref().is_ok_and(|block| !is_last(block));
                 // Nobody listens any more where the work was stopped.
                 if read.send(result).is_err() || is_last {
                     return reader.holes().to_vec();
                 }
             }
         });
+        let Ok(thread) = thread else {
+            // Without a thread, one after the other.
+            let Some(mut reader) = take() else { return Ok(Vec::new()) };
+            let mut block = Vec::new();
+            loop {
+                block = next(&mut reader, block)?;
+                let is_last = is_last(&block);
+                look(&mut block)?;
+                if is_last {
+                    return Ok(reader.holes().to_vec());
+                }
+            }
+        };
         for block in blocks {
             let mut block = block?;
             look(&mut block)?;

@@ -5,12 +5,42 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 
 use super::{CHUNK, Job, Place};
+use crate::model::loss::LossKind;
 use crate::model::name::NtName;
+use crate::restore::error::RestoreError;
 use crate::restore::place::{FactKind, Kind};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{Data, Member};
 
 impl Job<'_> {
+    /// Reports what is in a stage and not in the set: with the stage's final name it would be in
+    /// the store. Nothing of it is removed.
+    pub(in crate::restore) fn report_strangers(&mut self) -> Result<(), RestoreError> {
+        let mut folders = Vec::new();
+        for (root, at) in self.places.stages.folders() {
+            folders.push(Place { root, at: self.places.stages.redirect(root, at) });
+        }
+        while let Some(folder) = folders.pop() {
+            self.go_on()?;
+            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
+                continue;
+            };
+            for name in names {
+                let at = [&folder.at[..], &[name]].concat();
+                let place = Place { root: folder.root, at };
+                let (folded, exact) = (self.folded(&place), self.exact(&place));
+                if !self.made.contains(&folded) && !self.left.contains(&exact) {
+                    let path = self.places.shown(place.root, &place.at);
+                    let detail = "it is not of the set, but in the folder of the restored store";
+                    self.tally.lose(&path, LossKind::Name, detail);
+                } else if matches!(self.root(&place)?.kind(&place.at), Ok(Some(Kind::Folder))) {
+                    folders.push(place);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an earlier attempt restored this same file completely. Only in a
     /// stage: it has only files of this restore.
     pub(super) fn is_there_whole(&mut self, member: &Member, place: &Place, data: &Data) -> bool {

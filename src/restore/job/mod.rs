@@ -75,6 +75,8 @@ pub(super) struct Job<'a> {
     reported: HashSet<u64>,
     /// The depths of the folders whose reparse data hides children.
     cover_depths: BTreeSet<usize>,
+    /// The folders that have a marker in them.
+    marked: Vec<(Member, Place)>,
     hasher: RandomState,
 }
 
@@ -110,11 +112,12 @@ impl<'a> Job<'a> {
             linked: HashSet::new(),
             reported: HashSet::new(),
             cover_depths: BTreeSet::new(),
+            marked: Vec::new(),
             hasher: RandomState::new(),
         }
     }
 
-    /// Both passes, and the removal of the markers. [`Self::cover`] comes after.
+    /// Both passes. [`Self::unmark`] and [`Self::cover`] come after.
     pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         self.check_support()?;
@@ -132,9 +135,7 @@ impl<'a> Job<'a> {
         while let Some(member) = self.next(&mut *set, false)? {
             self.apply_metadata(&member)?;
         }
-        // Removing a marker changes the times of its folder.
         let above = self.places.marked(input.rescue());
-        let mut last = Vec::new();
         let mut set = input.in_order()?;
         while let Some(member) = self.next(&mut *set, false)? {
             let Some(place) = self.whole(&member) else { continue };
@@ -144,18 +145,24 @@ impl<'a> Job<'a> {
             if directory_reparse::of(&member).is_some() {
                 self.cover_depths.insert(place.at.len());
             }
+            self.date(&member, &place)?;
             if above.contains(&(place.root, place.at.clone())) {
-                last.push((member, place));
-            } else {
-                self.date(&member, &place)?;
+                self.marked.push((member, place));
             }
         }
-        self.places.sync()?;
+        self.places.sync()
+    }
+
+    /// Removes the markers when everything else was read back; those of a stage stay until it
+    /// gets its final name.
+    pub(super) fn unmark(&mut self) -> Result<(), RestoreError> {
         if self.places.stages.is_empty() {
-            self.places.unmark(input.rescue())?;
-        }
-        for (member, place) in last {
-            self.date(&member, &place)?;
+            self.places.unmark(self.input.rescue())?;
+            // That changed the times of their folders.
+            for (member, place) in std::mem::take(&mut self.marked) {
+                self.date(&member, &place)?;
+            }
+            self.places.sync()?;
         }
         Ok(())
     }

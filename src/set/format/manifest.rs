@@ -4,9 +4,14 @@
 //! point all their data, including streams, is complete) followed by the frame
 //! itself; then an end line with the totals.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::loss::{Loss, LossKind};
 use crate::model::metadata::{FileTime, Times};
@@ -32,6 +37,30 @@ pub enum Line {
     /// Written by a later version; skipped.
     #[serde(other)]
     Other,
+}
+
+impl Line {
+    /// Reads a line. (Reading it as the enum that it is would first keep all of it as a tree, which
+    /// takes twenty times the memory of the text.)
+    ///
+    /// # Errors
+    /// It is no line of a manifest.
+    pub fn parse(text: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Type<'a> {
+            #[serde(rename = "type", borrow)]
+            name: Cow<'a, str>,
+        }
+        let Type { name } = serde_json::from_slice(text)?;
+        Ok(match &*name {
+            "header" => Self::Header(serde_json::from_slice(text)?),
+            "member" => Self::Member(serde_json::from_slice(text)?),
+            "frame" => Self::Frame(serde_json::from_slice(text)?),
+            "seal-missing" => Self::SealMissing(serde_json::from_slice(text)?),
+            "end" => Self::End(serde_json::from_slice(text)?),
+            _ => Self::Other,
+        })
+    }
 }
 
 /// See [`Line::SealMissing`].
@@ -75,6 +104,34 @@ pub struct At {
     pub offset: u64,
 }
 
+/// Streams, holes or losses of one file that are read, at most: ten times what NTFS can have. A
+/// forged line could have so many that they need more memory than there may be.
+const MOST_OF_ONE: usize = 1 << 16;
+
+/// Reads a list of at most [`MOST_OF_ONE`].
+fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Bounded<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MOST_OF_ONE}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = list.next_element()? {
+                if all.len() == MOST_OF_ONE {
+                    return Err(A::Error::invalid_length(MOST_OF_ONE + 1, &self));
+                }
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_seq(Bounded(PhantomData))
+}
+
 /// The bytes of one stream.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Data {
@@ -86,7 +143,7 @@ pub struct Data {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
     /// Ranges that could not be read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded")]
     pub holes: Vec<HoleLine>,
 }
 
@@ -186,10 +243,10 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_name: Option<String>,
     /// Alternate data streams.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded")]
     pub streams: Vec<NamedStream>,
     /// Its losses.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded")]
     pub losses: Vec<LossLine>,
     /// How it differs from the store's seal: `changed`, `added`, `facts`; absent if it
     /// does not, or if there is no seal.
@@ -432,5 +489,32 @@ pub(crate) fn report_losses(member: &Member, monitor: &dyn Monitor) {
         let kind = LossKind::of_name(&loss.kind);
         let (path, detail) = (member.path.clone(), loss.detail.clone());
         monitor.loss(&Loss { path, kind, detail });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_by_its_type_wherever_that_stands() {
+        let lines = [
+            Line::Header(Header { format: 1, set: "0badc0de".to_owned() }),
+            Line::Member(Box::new(Member::new(b"C/a", MemberKind::File))),
+            Line::SealMissing(SealMissing { path: "C/b".to_owned(), raw_path: None }),
+            Line::End(Totals { files: 7, ..Totals::default() }),
+        ];
+        for line in lines {
+            let text = serde_json::to_string(&line).unwrap();
+            assert_eq!(Line::parse(text.as_bytes()).unwrap(), line);
+        }
+        let text = br#"{"files":7,"new":[{"type":"frame"}],"type":"later"}"#;
+        assert_eq!(Line::parse(text).unwrap(), Line::Other);
+        for bad in [&b"{}"[..], b"[]", br#"{"type":7}"#, br#"{"type":"frame"}"#] {
+            assert!(Line::parse(bad).is_err());
+        }
+        let many = vec![r#"{"kind":"","detail":""}"#; MOST_OF_ONE + 1].join(",");
+        let text = format!(r#"{{"type":"member","path":"C/a","kind":"file","losses":[{many}]}}"#);
+        assert!(Line::parse(text.as_bytes()).unwrap_err().to_string().contains("65537"));
     }
 }

@@ -82,6 +82,13 @@ pub fn is_own(name: &str) -> bool {
         .is_some_and(|number| number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// The name of a folder without [`PARTIAL`], in any letter case: some servers change it.
+pub fn without_partial(name: &str) -> Option<&str> {
+    let at = name.len().checked_sub(PARTIAL.len())?;
+    let (rest, ending) = name.split_at_checked(at)?;
+    ending.eq_ignore_ascii_case(PARTIAL).then_some(rest)
+}
+
 /// The name of a volume of the store; `number` from 1.
 pub fn volume_name(number: u32, split: bool) -> String {
     if split { format!("{STORE}.{number:03}") } else { STORE.to_owned() }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::concatenated_file::{ConcatenatedFile, Segment};
+use super::gate::is_bound;
 use crate::destination::{
     Destination, DestinationEntry, DestinationError, DestinationFile, Space, read_full,
 };
@@ -138,10 +139,10 @@ pub(crate) fn details(
     let plain = key.open(&sealed).map_err(|error| encryption_error(target, &path, error))?;
     let inner: Rescue =
         serde_json::from_slice(&plain).map_err(|_| damaged("it has other contents"))?;
-    if inner.set != outer.set {
+    // Its list has the store and the manifest; the others were not all written yet.
+    if !is_bound(&inner, outer) {
         return Err(damaged("it belongs to another set"));
     }
-    // The list of files is only complete after all are written.
     Ok(Rescue { files: outer.files.clone(), ..inner })
 }
 

@@ -1,6 +1,7 @@
 //! All members of a set in order. If the manifest has a gap, the tar headers fill
 //! it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::data_reader::{DataReader, Frames};
@@ -13,6 +14,8 @@ use crate::set::format::manifest::{At, Data, Line, Member};
 
 /// The members of a set in order, with their bytes.
 pub struct InOrder {
+    /// What is wrong with the set, to be said first.
+    faults: VecDeque<SetError>,
     shared: Arc<Shared>,
     lines: Option<Lines>,
     turn: SequentialCursor,
@@ -20,6 +23,9 @@ pub struct InOrder {
     any: RandomAccessFrames,
     /// Lines were lost since the last member.
     gap: bool,
+    /// The manifest may lack members: each place between two of them is looked at, and at last
+    /// that behind the last line.
+    may_lack_more: bool,
     /// The start of the last member.
     last: Option<At>,
     /// The gap that is being filled, and the member after it.
@@ -40,6 +46,7 @@ impl InOrder {
     pub(crate) fn new(
         lines: Result<Lines, SetError>,
         shared: &Arc<Shared>,
+        (is_whole, faults): (bool, VecDeque<SetError>),
     ) -> Result<Self, SetError> {
         let lines = match lines {
             Ok(lines) => Some(lines),
@@ -48,8 +55,10 @@ impl InOrder {
             Err(error) => return Err(error),
         };
         Ok(Self {
+            faults,
             shared: Arc::clone(shared),
             gap: lines.is_none(),
+            may_lack_more: !is_whole,
             lines,
             turn: SequentialCursor::new(shared),
             any: RandomAccessFrames::new(Arc::clone(shared))?,
@@ -64,6 +73,9 @@ impl InOrder {
     /// Members that the manifest lost come from the tar: without hashes (an
     /// empty `sha256`), holes and losses.
     pub fn next_member(&mut self) -> Option<Result<Member, SetError>> {
+        if let Some(fault) = self.faults.pop_front() {
+            return Some(Err(fault));
+        }
         loop {
             if let Some(filling) = &mut self.filling {
                 if let Some(found) = fill(&self.shared, &mut self.any, filling) {
@@ -77,7 +89,7 @@ impl InOrder {
             }
             let line = self.lines.as_mut().and_then(Iterator::next);
             let behind = match line {
-                Some(Ok(Line::Member(member))) if !self.gap => {
+                Some(Ok(Line::Member(member))) if !self.gap && !self.may_lack(Some(&member)) => {
                     return Some(Ok(self.give(*member)));
                 }
                 Some(Ok(Line::Member(member))) => Some(member),
@@ -86,18 +98,31 @@ impl InOrder {
                     self.gap = true;
                     return Some(Err(error));
                 }
-                None if self.gap => None,
+                None if self.gap || self.may_lack(None) => {
+                    self.may_lack_more = false;
+                    None
+                }
                 None => return None,
             };
-            self.gap = false;
+            let is_known = std::mem::take(&mut self.gap);
             match self.begin_gap() {
                 Ok(at) => self.filling = Some(Filling { at: Some(at), behind }),
+                // A damaged member is met by whoever reads its data.
+                Err(SetError::Damaged { .. }) if !is_known && behind.is_some() => {
+                    self.filling = Some(Filling { at: None, behind });
+                }
                 Err(error) => {
                     self.filling = Some(Filling { at: None, behind });
                     return Some(Err(error));
                 }
             }
         }
+    }
+
+    /// Whether the manifest may lack members before this one, or before the end.
+    fn may_lack(&self, behind: Option<&Member>) -> bool {
+        // Forged positions must not lead back and forth.
+        self.may_lack_more && behind.is_none_or(|behind| self.last.is_none_or(|l| l < behind.start))
     }
 
     fn give(&mut self, member: Member) -> Member {

@@ -124,7 +124,7 @@ impl Iterator for Lines {
                     let what = format!("a line of {length} bytes");
                     return Some(Err(damaged(&self.path, at, what)));
                 }
-                let line = serde_json::from_slice(&rest[..length]);
+                let line = Line::parse(&rest[..length]);
                 return Some(line.map_err(|error| damaged(&self.path, at, error.to_string())));
             }
             match self.refill() {

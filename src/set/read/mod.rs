@@ -1,8 +1,10 @@
 //! Reads a set: opening, members by the manifest, verification.
 
+mod all_lines;
 pub(crate) mod concatenated_file;
 mod data_reader;
 pub(crate) mod decrypting_destination;
+pub mod gate;
 mod in_order;
 pub(crate) mod index;
 pub mod lines;

@@ -1,23 +1,28 @@
 //! An open set: its description, its members, and their data, checked while it is
 //! read.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
+pub use super::all_lines::AllLines;
 pub use super::data_reader::DataReader;
 use super::data_reader::Frames;
+use super::gate::{self, Fault, Gate};
 pub use super::in_order::InOrder;
 use super::index::Index;
 use super::lines::Lines;
 use super::source::{RandomAccessFrames, Shared};
 use super::volumes::Volumes;
 use crate::destination::Destination;
+use crate::model::monitor::{Monitor, Silent};
 use crate::set::crypt::{CryptError, Keys};
 use crate::set::error::SetError;
 use crate::set::format::manifest::Data;
-use crate::set::format::names::RESCUE;
-use crate::set::format::names::{DELETING, MANIFEST, PARTIAL};
+use crate::set::format::names::{DELETING, DETAILS, MANIFEST, PARTIAL, RESCUE};
 use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
-use crate::set::read::decrypting_destination::{DecryptingDestination, details, locked, open_key};
+use crate::set::read::decrypting_destination::{
+    DecryptingDestination, details, locked, open_key, redacted,
+};
 
 /// The largest `rescue.json` that is read, in bytes: for 100,000 volumes.
 pub(crate) const MAX_RESCUE: u64 = 32 << 20;
@@ -26,9 +31,14 @@ pub(crate) const MAX_RESCUE: u64 = 32 << 20;
 #[derive(Clone)]
 pub struct SetReader {
     target: Arc<dyn Destination>,
+    /// The destination as it is: of an encrypted set, its encrypted files.
+    stored: Arc<dyn Destination>,
     dir: String,
     rescue: Rescue,
     shared: Arc<Shared>,
+    /// What its descriptions show.
+    described: Gate,
+    gate: Arc<OnceLock<Gate>>,
     /// It is encrypted and was opened without its key.
     closed: bool,
 }
@@ -46,30 +56,62 @@ impl SetReader {
     /// Opens the set in the folder `path` of the destination, which may be encrypted.
     ///
     /// # Errors
-    /// Those of [`SetReader::open`], and none of the keys opens it.
+    /// Those of [`SetReader::open`]; none of the keys opens it; the details of an encrypted set
+    /// are missing, damaged, or those of another set.
     pub fn open_with(
         target: Arc<dyn Destination>,
         path: &str,
         keys: &Keys,
     ) -> Result<Self, SetError> {
+        Self::open_as(target, path, keys, true)
+    }
+
+    /// The same, but without the details of an encrypted set if they are damaged: only for what
+    /// needs no paths of parts. The gate has a fault then.
+    ///
+    /// # Errors
+    /// Those of [`SetReader::open`], and none of the keys opens it.
+    pub fn open_without_details(
+        target: Arc<dyn Destination>,
+        path: &str,
+        keys: &Keys,
+    ) -> Result<Self, SetError> {
+        Self::open_as(target, path, keys, false)
+    }
+
+    fn open_as(
+        target: Arc<dyn Destination>,
+        path: &str,
+        keys: &Keys,
+        needs_details: bool,
+    ) -> Result<Self, SetError> {
         let dir = path.trim_end_matches('/').to_owned();
-        let mut rescue = read_rescue(&*target, &dir)?;
-        let mut target = target;
-        if let Some(encryption) = &rescue.encryption {
-            let Some(key) = open_key(&*target, &dir, keys)? else {
-                return Err(locked(&*target, &dir, &encryption.how));
+        let stored = target;
+        let outer = read_rescue(&*stored, &dir)?;
+        let mut described = gate::of_description(&outer);
+        let (mut rescue, mut target) = (outer.clone(), Arc::clone(&stored));
+        if let Some(encryption) = &outer.encryption {
+            let Some(key) = open_key(&*stored, &dir, keys)? else {
+                return Err(locked(&*stored, &dir, &encryption.how));
             };
-            rescue = match details(&*target, &dir, &key, &rescue) {
-                // The set has the files anyway.
-                Err(SetError::Crypt { error: CryptError::Damaged(_), .. }) => rescue,
-                details => details?,
-            };
+            match details(&*stored, &dir, &key, &outer) {
+                Ok(inner) => {
+                    described.add(gate::of_details(&inner, &outer, redacted));
+                    rescue = inner;
+                }
+                // The members can be read anyway, but nobody knows where they belong.
+                Err(SetError::Crypt { error: CryptError::Damaged(what), .. }) if !needs_details => {
+                    described.fault("set-details", DETAILS, what);
+                }
+                Err(error) => return Err(error),
+            }
             target = Arc::new(DecryptingDestination::new(target, key, &dir, &rescue));
         }
         let volumes = Volumes::of(&rescue, &dir)?;
         let index = Index::load(&target, &dir, &rescue, &volumes)?;
         let shared = Arc::new(Shared { target: Arc::clone(&target), volumes, index });
-        Ok(Self { target, dir, rescue, shared, closed: false })
+        let gate = Arc::default();
+        Ok(Self { target, stored, dir, rescue, shared, described, gate, closed: false })
     }
 
     /// Opens the public part of an encrypted set.
@@ -79,7 +121,9 @@ impl SetReader {
         let volumes = Volumes::of(&rescue, &dir)?;
         let index = Index { places: Vec::new(), from_table: true };
         let shared = Arc::new(Shared { target: Arc::clone(&target), volumes, index });
-        Ok(Self { target, dir, rescue, shared, closed: true })
+        let (described, stored) = (gate::of_description(&rescue), Arc::clone(&target));
+        let gate = Arc::default();
+        Ok(Self { target, stored, dir, rescue, shared, described, gate, closed: true })
     }
 
     /// Whether it is encrypted and was opened without its key.
@@ -107,9 +151,60 @@ impl SetReader {
         self.shared.index.places.iter().map(|place| u64::from(place.plain)).sum()
     }
 
+    /// What its descriptions show, without its manifest.
+    pub(crate) fn described(&self) -> &Gate {
+        &self.described
+    }
+
+    /// Whether it is what it says: see [`gate`]. Reads the manifest, the first time.
+    ///
+    /// # Errors
+    /// The destination fails; the monitor was cancelled.
+    pub fn gate(&self, monitor: &dyn Monitor) -> Result<&Gate, SetError> {
+        if let Some(gate) = self.gate.get() {
+            return Ok(gate);
+        }
+        let mut gate = self.described.clone();
+        if !self.closed {
+            let targets = (&*self.stored, &*self.target);
+            gate::of_manifest(&mut gate, targets, &self.dir, &self.rescue, monitor)?;
+        }
+        Ok(self.gate.get_or_init(|| gate))
+    }
+
+    /// Where a fault is, for people.
+    pub fn place_of(&self, fault: &Fault) -> String {
+        match fault.at.as_str() {
+            "" => self.display(),
+            at if at.contains('/') => at.to_owned(), // a member
+            name => self.target.display(&format!("{}/{name}", self.dir)),
+        }
+    }
+
     /// The manifest's lines. An error in between costs the lines that it is about; the lines
-    /// after it can be read.
-    pub fn lines(&self) -> Result<Lines, SetError> {
+    /// after it can be read. If the manifest is not whole, these are the lines of its members
+    /// and of those that only the tar has, without frames. The faults that the gate found come
+    /// first, each as an error.
+    pub fn lines(&self) -> Result<AllLines, SetError> {
+        let gate = self.gate(&Silent)?;
+        if gate.manifest_is_whole {
+            return Ok(AllLines::Manifest(self.errors(gate), self.manifest()?));
+        }
+        Ok(AllLines::Tar(Box::new(self.in_order()?)))
+    }
+
+    /// The gate's faults as errors.
+    fn errors(&self, gate: &Gate) -> VecDeque<SetError> {
+        let damaged = |path, what| SetError::Damaged { path, offset: 0, what };
+        let known =
+            gate.faults.iter().map(|fault| damaged(self.place_of(fault), fault.what.clone()));
+        let more = gate.count.saturating_sub(gate.faults.len() as u64);
+        let more = (more > 0).then(|| damaged(self.display(), format!("{more} more like these")));
+        known.chain(more).collect()
+    }
+
+    /// The manifest's lines as they are.
+    pub(crate) fn manifest(&self) -> Result<Lines, SetError> {
         Lines::open(&*self.target, &format!("{}/{MANIFEST}", self.dir))
     }
 
@@ -120,9 +215,12 @@ impl SetReader {
         Ok(DataReader::new(Arc::clone(&self.shared), Frames::Own(Box::new(source)), data))
     }
 
-    /// All members in the order of the set; reads frames ahead.
+    /// All members in the order of the set; reads frames ahead. The faults that the gate found
+    /// come first, each as an error.
     pub fn in_order(&self) -> Result<InOrder, SetError> {
-        InOrder::new(self.lines(), &self.shared)
+        let gate = self.gate(&Silent)?;
+        let whole = (gate.manifest_is_whole, self.errors(gate));
+        InOrder::new(self.manifest(), &self.shared, whole)
     }
 
     pub(crate) fn target(&self) -> &Arc<dyn Destination> {

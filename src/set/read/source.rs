@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::index::{Index, Place};
 use super::volumes::Volumes;
 use crate::destination::Destination;
+use crate::model::threads;
 use crate::set::error::SetError;
 use crate::set::format::digest::xxh128_hex;
 use crate::set::format::frames::Unpacker;
@@ -113,21 +114,25 @@ type Job = (Place, Vec<u8>, Sender<Result<Unpacked, SetError>>);
 impl ReadAheadFrames {
     /// Reads from frame `first`. With `hashing`, also hashes frames and volumes; this
     /// requires `first` to be 0.
-    pub(crate) fn new(shared: &Arc<Shared>, first: u64, hashing: bool) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, first: u64, hashing: bool) -> Result<Self, SetError> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
         // Limits the memory: a frame plain and compressed each.
         let (ahead_to, ahead) = bounded(threads + 2);
         let (jobs_to, jobs) = bounded::<(u64, Job)>(threads);
         let volume_hashes = Arc::new(Mutex::new(Vec::new()));
-        for _ in 0..threads {
+        for number in 0..threads {
             let (jobs, shared) = (jobs.clone(), Arc::clone(shared));
-            thread::spawn(move || unpack(&shared, &jobs, hashing));
+            match threads::start("unpack", move || unpack(&shared, &jobs, hashing)) {
+                Err(_) if number > 0 => break, // one is enough
+                started => drop(started?),
+            }
         }
         let (own, hashes) = (Arc::clone(shared), Arc::clone(&volume_hashes));
-        thread::spawn(move || fetch(&own, first, hashing, &ahead_to, &jobs_to, &hashes));
+        let fetch = move || fetch(&own, first, hashing, &ahead_to, &jobs_to, &hashes);
+        threads::start("fetch", fetch)?;
         let shared = Arc::clone(shared);
         let hashes = VecDeque::new();
-        Self { shared, ahead, now: None, hashes, hashing, back: None, volume_hashes }
+        Ok(Self { shared, ahead, now: None, hashes, hashing, back: None, volume_hashes })
     }
 
     /// The hash of a compressed frame, or what is wrong with it; once for each, in order.

@@ -27,7 +27,7 @@ impl SequentialCursor {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, in_turn) = match ahead.take() {
             Some(state) if state.0 <= frame && frame - state.0 <= NEAR => ahead.insert(state),
-            _ => ahead.insert((frame, ReadAheadFrames::new(&self.shared, frame, false))),
+            _ => ahead.insert((frame, ReadAheadFrames::new(&self.shared, frame, false)?)),
         };
         *last = frame;
         in_turn.frame(frame)

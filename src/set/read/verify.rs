@@ -1,12 +1,13 @@
 //! Verifies a set: every file, every frame, every member's data, and that manifest and
-//! tar match. Each byte is read once; of an encrypted set twice, encrypted and
-//! decrypted.
+//! tar match. Each byte is read once, the manifest's twice: first it goes through the
+//! [`gate`](super::gate). Of an encrypted set all are read encrypted and decrypted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::gate::{Gate, holes_fit};
 use super::reader::SetReader;
 use super::source::{ReadAheadFrames, Shared, Source};
 use super::tar_walk::{advance, read, read_item};
@@ -17,7 +18,7 @@ use crate::set::crypt::Keys;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{
-    At, Data, Frame, HoleLine, Line, Member, MemberKind, NamedStream, Totals,
+    At, Data, Frame, Line, Member, MemberKind, NamedStream, Totals,
 };
 use crate::set::format::names::{MANIFEST, STORE};
 use crate::set::format::rescue::{Rescue, What};
@@ -78,7 +79,7 @@ pub fn verify_set_with(
     monitor: &dyn Monitor,
 ) -> Result<Verified, SetError> {
     let set = match keys {
-        Some(keys) => SetReader::open_with(target, path, keys)?,
+        Some(keys) => SetReader::open_without_details(target, path, keys)?,
         None => SetReader::open_closed(target, path)?,
     };
     verify(&set, level, monitor)
@@ -101,6 +102,8 @@ fn verify(set: &SetReader, level: Level, monitor: &dyn Monitor) -> Result<Verifi
     };
     verifier.files()?;
     verifier.small_files()?;
+    let gate = if level == Level::Full { set.gate(monitor)? } else { set.described() };
+    verifier.faults(gate);
     if level == Level::Full {
         if set.rescue().encryption.is_some() {
             verifier.encrypted_files()?;
@@ -161,6 +164,16 @@ fn find(code: &'static str, kind: What, path: String, what: String) -> Finding {
             "This file cannot be restored completely.",
             "Use another copy of the set, or restore without this file.",
         ),
+        "set-contradiction" => (
+            Severity::Damage,
+            "The set contradicts itself: it was changed after it was written, or forged.",
+            "Use another copy of the set.",
+        ),
+        "set-details" => (
+            Severity::Damage,
+            "It is not known where the files belong: the set cannot be restored.",
+            "Copy details.json.age again from the original. `lifeboat extract` works without it.",
+        ),
         "set-manifest-damaged" => (
             Severity::Damage,
             "Hashes and losses of some files are unknown; their data is still in the tar.",
@@ -177,6 +190,18 @@ fn find(code: &'static str, kind: What, path: String, what: String) -> Finding {
 }
 
 impl Verifier<'_> {
+    /// What the gate found.
+    fn faults(&mut self, gate: &Gate) {
+        for fault in &gate.faults {
+            self.tell(fault.code, self.set.place_of(fault), fault.what.clone());
+        }
+        let more = gate.count.saturating_sub(gate.faults.len() as u64);
+        if more > 0 {
+            let what = format!("{more} more contradictions like these");
+            self.tell("set-contradiction", self.set.display(), what);
+        }
+    }
+
     pub(crate) fn tell(
         &mut self,
         code: &'static str,
@@ -201,25 +226,17 @@ impl Verifier<'_> {
 
     /// Every byte of the manifest and the store.
     fn store(&mut self) -> Result<(), SetError> {
-        if self.set.rescue().encryption.is_none() {
-            self.manifest_file()?;
-        }
         let shared = Arc::clone(self.set.shared());
         let mut walk = Walk {
-            frames: ReadAheadFrames::new(&shared, 0, true),
+            frames: ReadAheadFrames::new(&shared, 0, true)?,
             shared,
             here: Some(At::default()),
-            next_frame: 0,
             members_in_frame: 0,
             waiting: VecDeque::new(),
         };
-        let mut end = None;
-        let lines = match self.set.lines() {
+        let lines = match self.set.manifest() {
             Ok(lines) => Some(lines),
-            Err(SetError::Damaged { path, what, .. }) => {
-                self.tell("set-manifest-damaged", path, what);
-                None
-            }
+            Err(SetError::Damaged { .. }) => None, // the gate has a fault
             Err(error) => return Err(error),
         };
         if lines.as_ref().is_some_and(|lines| !lines.has_table()) {
@@ -232,28 +249,17 @@ impl Verifier<'_> {
                 return Err(SetError::Cancelled { set: None });
             }
             match line {
-                Ok(Line::Header(header)) if header.set == self.set.rescue().set => {}
-                Ok(Line::Header(_)) => {
-                    let what = "this is the manifest of another set";
-                    self.tell("set-manifest-damaged", self.shown(MANIFEST), what);
-                }
                 Ok(Line::Member(member)) => {
                     self.frames(&mut walk, member.start.frame)?;
                     self.member(&mut walk, &member)?;
                 }
                 Ok(Line::Frame(frame)) => {
-                    if whole && frame.frame != walk.next_frame {
-                        let what = format!("frame {} follows {}", frame.frame, walk.next_frame);
-                        self.tell("set-manifest-damaged", self.shown(MANIFEST), what);
-                    }
-                    walk.next_frame = frame.frame.saturating_add(1);
                     self.totals.frames += 1;
                     let members = std::mem::take(&mut walk.members_in_frame);
                     // A member that ends later may need it again.
                     walk.waiting.push_back((frame, members));
                 }
-                Ok(Line::SealMissing(_) | Line::Other) => {}
-                Ok(Line::End(totals)) => end = Some(totals),
+                Ok(Line::Header(_) | Line::SealMissing(_) | Line::Other | Line::End(_)) => {}
                 Err(SetError::Damaged { path, what, offset }) => {
                     let what = format!("byte {offset}: {what}");
                     self.tell("set-manifest-damaged", path, what);
@@ -263,7 +269,7 @@ impl Verifier<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.end_of_tar(&mut walk, end, whole)?;
+        self.end_of_tar(&mut walk, whole)?;
         self.frames(&mut walk, u64::MAX)?;
         self.volumes(walk);
         Ok(())
@@ -414,13 +420,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Whether the tar ends where the manifest does, and the totals match.
-    fn end_of_tar(
-        &mut self,
-        walk: &mut Walk,
-        end: Option<Totals>,
-        whole: bool,
-    ) -> Result<(), SetError> {
+    /// Whether the tar ends where the manifest does.
+    fn end_of_tar(&mut self, walk: &mut Walk, whole: bool) -> Result<(), SetError> {
         if let Some(mut here) = walk.here.filter(|_| whole) {
             let ends = match read_item(&walk.shared, &mut walk.frames, &mut here) {
                 Ok(None) => {
@@ -435,11 +436,6 @@ impl Verifier<'_> {
                 let what = "the tar continues after the last member of the manifest";
                 self.tell("set-member-differs", self.shown(STORE), what);
             }
-        }
-        let said = self.set.rescue().totals;
-        if whole && (end != Some(said) || self.totals != said) {
-            let what = format!("counted {:?}, rescue.json has {said:?}", self.totals);
-            self.tell("set-totals", self.set.display(), what);
         }
         Ok(())
     }
@@ -472,7 +468,6 @@ struct Walk {
     frames: ReadAheadFrames,
     /// After the last member; `None` if unknown.
     here: Option<At>,
-    next_frame: u64,
     members_in_frame: u64,
     /// Lines of frames that are not checked yet, with the number of members that end there.
     waiting: VecDeque<(Frame, u64)>,
@@ -485,13 +480,4 @@ fn outline(member: &Member) -> Member {
     let attributes = if member.kind == MemberKind::Link { 0 } else { member.attributes };
     let (seal, recovered) = (None, None);
     Member { start, data, attributes, streams, losses, seal, recovered, ..member.clone() }
-}
-
-fn holes_fit(holes: &[HoleLine], size: u64) -> bool {
-    let mut end = 0;
-    holes.iter().all(|hole| {
-        let fits = hole.offset >= end;
-        end = hole.offset.saturating_add(hole.length);
-        fits && end <= size
-    })
 }

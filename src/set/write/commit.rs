@@ -23,7 +23,8 @@ use crate::set::format::hash::{finish_hex, sha256_hex};
 use crate::set::format::instructions;
 use crate::set::format::journal::Written;
 use crate::set::format::names::{
-    self, AGE, DETAILS, INSTRUCTIONS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SCRIPT, SUMS, USERS,
+    self, AGE, DETAILS, INSTRUCTIONS, KEY, MANIFEST, PARTIAL, REPORT, RESCUE, SCRIPT, STORE, SUMS,
+    USERS,
 };
 use crate::set::format::rescue::{Machine, Rescue, SetFile};
 use crate::set::format::users::{self, SetUsers};
@@ -111,6 +112,13 @@ pub(crate) fn unname(
     written: &Written,
 ) -> Result<(), SetError> {
     let step = Step { target, dir };
+    // With it, the folder would be a complete set.
+    for name in [RESCUE, SUMS] {
+        let path = step.path(name);
+        if step.size(&path)?.is_some() {
+            target.remove_file(&path)?;
+        }
+    }
     for file in &written.files {
         let path = step.path(&file.name);
         if step.size(&path)?.is_some() {
@@ -185,14 +193,19 @@ pub(crate) fn publish(
     let mut json = serde_json::to_vec_pretty(&rescue)
         .map_err(|error| SetError::Internal { what: error.to_string() })?;
     json.push(b'\n');
-    let sums = rescue.files.iter().map(|file| (file.sha256.clone(), file.name.as_str()));
-    let sums = sums.chain([(sha256_hex(&json), RESCUE)]);
-    // As sha256sum writes them: hash, space, `*` for binary, name.
-    let sums: Vec<String> = sums.map(|(hash, name)| format!("{hash} *{name}\n")).collect();
-    step.write_small(SUMS, sums.concat().as_bytes())?;
+    step.write_small(SUMS, &sums(&rescue.files, &json))?;
     step.write_small(RESCUE, &json)?;
-    finish(target, names, lock)?;
+    finish(target, names, &rescue.files, lock)?;
     Ok(Rescue { files: rescue.files, ..inner.clone() })
+}
+
+/// `SHA256SUMS` of these files and of `rescue.json`, as sha256sum writes it: hash, space, `*` for
+/// binary, name.
+fn sums(files: &[SetFile], json: &[u8]) -> Vec<u8> {
+    let sums = files.iter().map(|file| (file.sha256.clone(), file.name.as_str()));
+    let sums = sums.chain([(sha256_hex(json), RESCUE)]);
+    let sums: Vec<String> = sums.map(|(hash, name)| format!("{hash} *{name}\n")).collect();
+    sums.concat().into_bytes()
 }
 
 /// The last steps after `rescue.json` is written: removes the journal and the lock,
@@ -200,6 +213,7 @@ pub(crate) fn publish(
 pub(crate) fn finish(
     target: &dyn Destination,
     names: &SetNames,
+    files: &[SetFile],
     lock: &Lock<'_>,
 ) -> Result<(), SetError> {
     let dir = names.partial();
@@ -209,7 +223,37 @@ pub(crate) fn finish(
         target.remove_file(&journal)?;
     }
     lock.give_back()?;
-    rename_once(target, &dir, &names.folder)
+    rename_once(target, &dir, &names.folder)?;
+    // Some file systems lose what is in a folder that gets another name.
+    match (Step { target, dir: &names.folder }).is_there(files)? {
+        Ok(()) => Ok(()),
+        Err(what) => Err(step.differs(&names.folder, &format!("under its final name, {what}"))),
+    }
+}
+
+/// Whether a set whose `rescue.json` is written is what that says, byte for byte, as far as a
+/// set can prove itself: every file by its hash, and `rescue.json` by `SHA256SUMS`.
+///
+/// # Errors
+/// The destination fails. What is wrong with the set is the inner error.
+pub(crate) fn prove(
+    target: &dyn Destination,
+    dir: &str,
+    rescue: &Rescue,
+    monitor: &dyn Monitor,
+) -> Result<Result<(), String>, SetError> {
+    let step = Step { target, dir };
+    if let Err(what) = step.is_there(&rescue.files)? {
+        return Ok(Err(what));
+    }
+    let (files, totals, seal) = (rescue.files.clone(), rescue.totals, rescue.seal.clone());
+    let written = Written { files, totals, seal };
+    match step.read_back(&written, Some(&Proofs::new()), monitor) {
+        Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
+            Ok(Err(error.to_string()))
+        }
+        read => read.map(Ok),
+    }
 }
 
 struct Step<'a> {
@@ -220,6 +264,33 @@ struct Step<'a> {
 impl Step<'_> {
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.dir)
+    }
+
+    /// Whether all files of the set have their final names and sizes, and the small ones their
+    /// hashes; the inner error says what is wrong.
+    fn is_there(&self, files: &[SetFile]) -> Result<Result<(), String>, SetError> {
+        for file in files {
+            let name = &file.name;
+            if self.size(&self.path(name))? != Some(file.size) {
+                return Ok(Err(format!("{name} is missing, or has another size")));
+            }
+            let is_large = name.starts_with(STORE) || name.starts_with(MANIFEST);
+            if !is_large && self.small(name)?.is_none_or(|b| sha256_hex(&b) != file.sha256) {
+                return Ok(Err(format!("{name} differs from what was written")));
+            }
+        }
+        let (json, found) = (self.small(RESCUE)?, self.small(SUMS)?);
+        let is_same = json.is_some_and(|json| found == Some(sums(files, &json)));
+        Ok(is_same.then_some(()).ok_or_else(|| format!("{RESCUE} and {SUMS} do not match")))
+    }
+
+    /// The bytes of a small file; `None` if it is missing or not small.
+    fn small(&self, name: &str) -> Result<Option<Vec<u8>>, SetError> {
+        match small_file(self.target, &self.path(name), MAX_SMALL) {
+            Err(SetError::Crypt { .. }) => Ok(None),
+            Err(SetError::Destination(error)) if error.kind == ErrorKind::NotFound => Ok(None),
+            found => found,
+        }
     }
 
     fn size(&self, path: &str) -> Result<Option<u64>, SetError> {
@@ -348,7 +419,7 @@ impl Step<'_> {
     /// Removes files of the store that an earlier run left and this one does not use.
     fn remove_leftovers(&self) -> Result<(), SetError> {
         for entry in self.target.list(self.dir)? {
-            if entry.name.ends_with(&format!("{AGE}{PARTIAL}")) {
+            if entry.name.to_ascii_lowercase().ends_with(&format!("{AGE}{PARTIAL}")) {
                 self.target.remove_file(&self.path(&entry.name))?;
             }
         }

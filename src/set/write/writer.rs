@@ -18,10 +18,12 @@ use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
 use super::sample::Sample;
 use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
+use crate::destination::guard::GuardedDestination;
 use crate::destination::preflight::no_room;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Stage};
+use crate::model::threads;
 use crate::model::units;
 use crate::set::crypt::SetKey;
 use crate::set::error::SetError;
@@ -73,20 +75,34 @@ pub fn offload_with(
         read_back: options.read_back,
     };
     let run = Run { plan, target, options, observer, monitor, key: None };
+    let about = |names: &SetNames, error| name_the_set(error, target, &names.partial(), monitor);
     let unfinished = resume::find(target, plan, options, &packing, monitor)?;
-    let (names, result) = if let Some(Unfinished { names, state, .. }) = unfinished {
+    if let Some(Unfinished { names, state, .. }) = unfinished {
         run.check_room(state.done())?;
-        monitor.note(&format!("resuming {}", target.display(&names.partial())));
-        let result = run.go_on(&names);
-        (names, result)
-    } else {
-        run.check_room(0)?;
-        let names = resume::new_names(target, plan, options)?;
-        let key = options.encryption.as_ref().map(|_| SetKey::generate());
-        let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
-        (names, result)
-    };
-    result.map_err(|error| name_the_set(error, target, &names.partial(), monitor))
+        let shown = target.display(&names.partial());
+        monitor.note(&format!("resuming {shown}"));
+        match run.go_on(&names).map_err(|error| about(&names, error))? {
+            Resumed::Done(outcome) => return Ok(*outcome),
+            Resumed::Not(why) if matches!(options.resume, Resume::This(_)) => {
+                return Err(SetError::NotASet { path: shown, what: format!("damaged: {why}") });
+            }
+            Resumed::Not(why) => {
+                monitor.note(&format!("{shown}: damaged: {why}; not changed. Starting a new set."));
+            }
+        }
+    }
+    run.check_room(0)?;
+    let names = resume::new_names(target, plan, options)?;
+    let key = options.encryption.as_ref().map(|_| SetKey::generate());
+    let result = Run { key: key.as_ref(), ..run }.begin(&names, packing);
+    result.map_err(|error| about(&names, error))
+}
+
+/// What became of an unfinished set.
+enum Resumed {
+    Done(Box<Outcome>),
+    /// What it has cannot be proved: the reason.
+    Not(String),
 }
 
 /// What all steps of a run share.
@@ -153,6 +169,7 @@ impl Run<'_> {
             taken => taken?,
         };
         self.locked(&lock, |run| {
+            let target = run.target;
             if let (Some(key), Some(encryption)) = (run.key, &run.options.encryption) {
                 commit::write_key(target, &dir, &begin.set, key, &encryption.locks)?;
             }
@@ -165,7 +182,7 @@ impl Run<'_> {
     }
 
     /// Resumes an interrupted run.
-    fn go_on(&self, names: &SetNames) -> Result<Outcome, SetError> {
+    fn go_on(&self, names: &SetNames) -> Result<Resumed, SetError> {
         let (target, dir) = (self.target, names.partial());
         let lock = Lock::take(target, &dir, self.monitor)?;
         // Before we had the lock, another run may have resumed it.
@@ -183,16 +200,21 @@ impl Run<'_> {
         names: &SetNames,
         state: State,
         lock: &Lock<'_>,
-    ) -> Result<Outcome, SetError> {
+    ) -> Result<Resumed, SetError> {
+        let done = |outcome| Resumed::Done(Box::new(outcome));
         let (target, dir) = (self.target, names.partial());
         let since = Instant::now();
         let mut timings = Timings { resumed: true, ..Timings::default() };
         let (begin, checkpoints) = match state {
             State::Named(rescue) => {
+                // No journal says what was written, so the set itself must.
+                if let Err(why) = commit::prove(target, &dir, &rescue, self.monitor)? {
+                    return Ok(Resumed::Not(why));
+                }
                 resume::tell_all_losses(target, &dir, &rescue.files, self.key, self.monitor)?;
-                commit::finish(target, names, lock)?;
+                commit::finish(target, names, &rescue.files, lock)?;
                 let resumed_frames = rescue.totals.frames;
-                return Ok(outcome(names, *rescue, resumed_frames));
+                return Ok(done(outcome(names, *rescue, resumed_frames)));
             }
             State::Written(begin, written, checkpoints) => {
                 let proofs = Proofs::new();
@@ -203,7 +225,8 @@ impl Run<'_> {
                         timings.read_back_ms = Some(millis(since.elapsed()));
                         let resumed_frames = written.totals.frames;
                         let written = (&*written, resumed_frames);
-                        return self.publish(names, &begin, written, &timings, lock);
+                        let outcome = self.publish(names, &begin, written, &timings, lock)?;
+                        return Ok(done(outcome));
                     }
                     Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
                         // Damaged since: what is still good is found below.
@@ -217,6 +240,7 @@ impl Run<'_> {
             State::Copying(begin, checkpoints) => (begin, checkpoints),
             // Its key was available a moment ago.
             State::Closed(_) => return Err(lock.lost()),
+            State::Damaged(why) => return Ok(Resumed::Not(why)),
         };
         let split = begin.options.split.is_some();
         let (key, observer) = (self.key, self.observer);
@@ -230,7 +254,7 @@ impl Run<'_> {
             self.monitor,
         )?;
         timings.prove_ms = Some(millis(since.elapsed()));
-        self.copy(names, &begin, (proven.start, proven.position), timings, lock)
+        self.copy(names, &begin, (proven.start, proven.position), timings, lock).map(done)
     }
 
     /// Runs `job` on a locked set, as long as the lock is ours.
@@ -240,8 +264,13 @@ impl Run<'_> {
         job: impl FnOnce(&Run<'_>) -> Result<T, SetError>,
     ) -> Result<T, SetError> {
         let monitor = LockMonitor { monitor: self.monitor, lock };
-        let run = Run { monitor: &monitor, ..*self };
-        let result = with_heartbeat(lock, || job(&run));
+        let lease = lock.lease();
+        let target: Box<dyn Destination + '_> = match self.target.guarded(lease.clone()) {
+            Some(guarded) => guarded,
+            None => Box::new(GuardedDestination::new(self.target, lease)),
+        };
+        let run = Run { monitor: &monitor, target: &*target, ..*self };
+        let result = with_heartbeat(lock, || job(&run))?;
         if lock.is_lost() { Err(lock.lost()) } else { result }
     }
 
@@ -300,8 +329,14 @@ impl Run<'_> {
                         .unwrap_or(u64::MAX),
                 };
                 let free = self.target.space().ok().flatten().map_or(0, |room| room.free);
-                let missing = units::bytes(needed.saturating_sub(free));
-                error.what = format!("{}; about {missing} more are needed", error.what);
+                // A quota, or what a file system keeps for itself, is no free space.
+                error.what = match needed.saturating_sub(free) {
+                    0 => format!("{}; how much more is needed is not known", error.what),
+                    missing => {
+                        let missing = units::bytes(missing);
+                        format!("{}; about {missing} more are needed", error.what)
+                    }
+                };
                 SetError::Destination(error)
             }
             error => error,
@@ -384,7 +419,7 @@ impl Run<'_> {
         let (threads, in_flight) = self.options.pipeline(level, limit);
         let before = position.totals.bytes;
         let first = sink.frames();
-        let totals = thread::scope(|scope| {
+        let totals = thread::scope(|scope| -> Result<_, SetError> {
             let (free_to, free) = bounded::<Vec<u8>>(in_flight);
             let (full_to, full) = bounded::<FullFrame>(in_flight);
             let (packed_to, packed) = bounded::<PackedFrame>(in_flight);
@@ -394,20 +429,21 @@ impl Run<'_> {
             for _ in 1..in_flight {
                 let _ = free_to.send(Vec::new());
             }
-            let producer = scope.spawn(move || {
+            let producer = threads::start_in(scope, "producer", move || {
                 let emit = |frame| {
                     full_to.send(frame).map_err(|_| stopped())?;
                     free.recv().map_err(|_| stopped())
                 };
                 let watch = (monitor, observer);
                 Producer::new(plan, watch, limit, first, position, emit)?.run()
-            });
-            let packers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
-                    scope.spawn(move || pack(level, &full, &spare, &packed_to))
-                })
-                .collect();
+            })?;
+            let start = |_| {
+                let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
+                threads::start_in(scope, "packer", move || pack(level, &full, &spare, &packed_to))
+            };
+            // One is enough. (Without any, the producer ends with the queues.)
+            let mut packers = vec![start(0)?];
+            packers.extend((1..threads).map_while(|number| start(number).ok()));
             drop((full, packed_to));
             let written = write_in_order(&mut sink, first, &packed, (&free_to, &spare_to));
             // Without these, the others end: the destination may have failed.

@@ -19,6 +19,8 @@ pub mod dirty_vhdx;
 pub mod doc_lines;
 pub mod exe;
 #[cfg(target_os = "linux")]
+pub mod faulty;
+#[cfg(target_os = "linux")]
 pub mod full_store;
 pub mod golden;
 pub mod hostile_set;

@@ -151,7 +151,7 @@ pub(crate) fn members(
         if read == 0 {
             return Ok(());
         }
-        if let Ok(Line::Member(member)) = serde_json::from_slice(&line) {
+        if let Ok(Line::Member(member)) = Line::parse(&line) {
             tell(&member);
         }
     }

@@ -9,7 +9,7 @@ use super::lock;
 use super::options::{OffloadOptions, Resume};
 use super::plan::Plan;
 use super::resume::encrypted as sealed;
-use crate::destination::{Destination, ErrorKind, read_full};
+use crate::destination::{Destination, DestinationEntry, ErrorKind, read_full};
 use crate::model::monitor::Monitor;
 use crate::set::crypt::{Keys, SetKey};
 use crate::set::error::SetError;
@@ -39,6 +39,8 @@ pub(crate) enum State {
     Named(Box<Rescue>),
     /// It is encrypted and its key is not available: the reason.
     Closed(String),
+    /// What it has cannot be used any more: the reason.
+    Damaged(String),
 }
 
 impl State {
@@ -50,7 +52,7 @@ impl State {
                 let inside = last.position.inside.as_ref().map_or(0, |inside| inside.sent);
                 last.position.totals.bytes.saturating_add(inside)
             }),
-            Self::Written(..) | Self::Named(_) | Self::Closed(_) => u64::MAX,
+            Self::Written(..) | Self::Named(_) | Self::Closed(_) | Self::Damaged(_) => u64::MAX,
         }
     }
 }
@@ -73,10 +75,10 @@ pub(crate) fn find(
     let source = plan.source_id();
     let keys = options.encryption.as_ref().map(|encryption| &encryption.keys);
     for entry in target.list("")? {
-        let Some(folder) = entry.name.strip_suffix(PARTIAL).filter(|_| entry.is_dir) else {
+        let Some(folder) = names::without_partial(&entry.name).filter(|_| entry.is_dir) else {
             continue;
         };
-        if wanted.is_some_and(|wanted| wanted != folder) {
+        if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(folder)) {
             continue;
         }
         let looked = match look(target, folder, keys) {
@@ -100,6 +102,15 @@ pub(crate) fn find(
                 (&begin.program, &begin.plan, &begin.options, Some(&begin.source))
             }
             State::Named(rescue) => (&rescue.program, &rescue.plan, &rescue.options, None),
+            State::Damaged(why) => {
+                if wanted.is_some() || folder.starts_with(&SetNames::machine(plan, options)) {
+                    monitor.note(&format!(
+                        "{}: unfinished and damaged: {why}; not changed",
+                        target.display(&entry.name)
+                    ));
+                }
+                continue;
+            }
             State::Closed(why) => {
                 if wanted.is_some() || folder.starts_with(&SetNames::machine(plan, options)) {
                     monitor.note(&format!(
@@ -150,15 +161,22 @@ pub(crate) fn find(
 fn sweep(target: &dyn Destination, dir: &str) {
     let target = target.without_retry().unwrap_or(target);
     let Ok(entries) = target.list(dir) else { return };
-    let is_idle = |name: &str| name == names::JOURNAL || is_key(name) || lock::is_mark(name);
-    let idle = entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name));
-    if !idle || !lock::is_abandoned(target, dir) {
+    if !is_idle(&entries) || !lock::is_abandoned(target, dir) {
         return;
     }
     for entry in entries {
         let _ = target.remove_file(&format!("{dir}/{}", entry.name));
     }
     let _ = target.remove_dir(dir);
+}
+
+/// Whether nothing was begun in a folder with these entries.
+fn is_idle(entries: &[DestinationEntry]) -> bool {
+    let is_idle = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name == names::JOURNAL || is_key(&name) || lock::is_mark(&name)
+    };
+    entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name))
 }
 
 /// Names for a new set that no other set has, including unfinished ones.
@@ -216,16 +234,30 @@ pub(crate) fn look(
     };
     let mut lines = lines.into_iter();
     let Some((journal::Line::Begin(begin), end)) = lines.next() else {
-        return Ok(match read_rescue(target, &dir) {
+        let damaged = |why: String| {
+            let state = State::Damaged(why);
+            Ok(Some(Unfinished { names: names("", ""), state, key: None }))
+        };
+        return match read_rescue(target, &dir) {
+            Ok(rescue) if rescue.encryption.is_some() != key.is_some() => {
+                damaged("key.age does not fit rescue.json".to_owned())
+            }
             Ok(mut rescue) => {
                 if let Some(key) = &key {
-                    rescue = details(target, &dir, key, &rescue)?;
+                    rescue = match details(target, &dir, key, &rescue) {
+                        Err(error @ SetError::Crypt { .. }) => return damaged(error.to_string()),
+                        details => details?,
+                    };
                 }
                 let names = names(&rescue.set, &rescue.created);
-                Some(Unfinished { names, state: State::Named(Box::new(rescue)), key })
+                Ok(Some(Unfinished { names, state: State::Named(Box::new(rescue)), key }))
             }
-            Err(_) => None,
-        });
+            Err(SetError::Destination(error)) => Err(error.into()),
+            Err(_) if target.stat(&dir)?.is_none() => Ok(None),
+            Err(_) if is_idle(&target.list(&dir)?) => Ok(None),
+            Err(SetError::NotASet { .. }) => damaged("its journal has no first line".to_owned()),
+            Err(error) => damaged(error.to_string()),
+        };
     };
     let names = names(&begin.set, &begin.created);
     // Where the journal is truncated if none of its checkpoints is valid.

@@ -88,6 +88,7 @@ pub(crate) fn prove(
     let journal = go_on(names::JOURNAL, *journal_bytes, Sha256::new())?;
     if let Some(layout) = layout {
         let closed = layout.close(checkpoint)?;
+        cut(target, dir, closed.store.iter().chain(&closed.manifest))?;
         let start = Start {
             volume: None,
             volume_number: crate::set::format::rescue::next_number(&closed.store),
@@ -104,6 +105,7 @@ pub(crate) fn prove(
         };
         return Ok(Proven { start, position: checkpoint.position.clone() });
     }
+    cut(target, dir, &good.volumes)?;
     let (volume, manifest) = if checkpoint.frames == 0 {
         (None, None) // start over: existing files are truncated
     } else {
@@ -127,6 +129,24 @@ pub(crate) fn prove(
         manifest_bytes: 0,
     };
     Ok(Proven { start, position: checkpoint.position.clone() })
+}
+
+/// Cuts whole files to the size that was proved: a run that slept may have written more.
+fn cut<'a>(
+    target: &dyn Destination,
+    dir: &str,
+    whole: impl IntoIterator<Item = &'a SetFile>,
+) -> Result<(), SetError> {
+    for SetFile { name, size, .. } in whole {
+        let path = format!("{dir}/{name}{PARTIAL}");
+        if target.stat(&path)?.is_some_and(|entry| entry.size > *size) {
+            let mut file = target.open_rw(&path)?;
+            file.set_size(*size)?;
+            file.sync()?;
+            file.close()?;
+        }
+    }
+    Ok(())
 }
 
 /// What has been read back and is valid.
@@ -261,7 +281,7 @@ impl<'a> Prover<'a> {
             let unpacked = self.unpacker.unpack(frame, content, &mut plain);
             unpacked.map_err(|what| self.damaged(path, start, &what))?;
             for text in plain.split(|&b| b == b'\n').filter(|text| !text.is_empty()) {
-                let line = (text.len() <= MAX_LINE).then(|| serde_json::from_slice(text));
+                let line = (text.len() <= MAX_LINE).then(|| Line::parse(text));
                 match line {
                     Some(Ok(Line::Member(member))) => members.push(*member),
                     Some(Ok(Line::Frame(frame))) => frames.push(frame),

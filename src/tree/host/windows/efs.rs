@@ -15,6 +15,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 use super::info::win32;
 use crate::model::loss::Hole;
+use crate::model::threads::{self, NoThread};
 use crate::tree::{Stream, TreeError};
 
 /// `CREATE_FOR_IMPORT` of `winefs.h`.
@@ -102,8 +103,12 @@ impl EfsStream {
     }
 
     fn next_piece(&mut self) -> Result<(), TreeError> {
-        let maker = self.maker.get_or_insert_with(|| start(self.path.clone()));
         let failed = |error| TreeError::Host { path: self.shown.clone(), error };
+        let maker = match self.maker.take() {
+            Some(maker) => maker,
+            None => start(self.path.clone()).map_err(|error| failed(io::Error::other(error)))?,
+        };
+        let maker = self.maker.insert(maker);
         if let Ok(piece) = maker.pieces.recv() {
             (self.rest, self.rest_at) = (piece, 0);
             return Ok(());
@@ -116,12 +121,12 @@ impl EfsStream {
     }
 }
 
-fn start(path: Vec<u16>) -> Maker {
+fn start(path: Vec<u16>) -> Result<Maker, NoThread> {
     let (sender, pieces): (SyncSender<Vec<u8>>, _) = sync_channel(WAITING);
-    let thread = std::thread::spawn(move || {
+    let thread = threads::start("efs", move || {
         Raw::open(&path, 0)?.export(&mut |piece| sender.send(piece.to_vec()).is_ok())
-    });
-    Maker { pieces, thread }
+    })?;
+    Ok(Maker { pieces, thread })
 }
 
 impl Stream for EfsStream {

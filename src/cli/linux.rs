@@ -1,0 +1,46 @@
+//! What the program says when its memory runs out: under a small `ulimit -v`, std only aborts.
+#![allow(unsafe_code)] // a platform file: an allocator, and the end of the process
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+/// The system's allocator; if it has no more memory, the program ends with words.
+pub struct Allocator;
+
+const WORDS: &[u8] = b"error: not enough memory\n\
+    Fix: Close other programs, or raise the limit (ulimit -v). Then run the same command again.\n";
+
+fn checked(memory: *mut u8) -> *mut u8 {
+    unsafe extern "C" {
+        fn _exit(code: i32) -> !;
+    }
+    if memory.is_null() {
+        let _ = rustix::io::write(rustix::stdio::stderr(), WORDS);
+        // SAFETY: _exit(2) takes any code, and does not return. exit(3) would run handlers,
+        // which may need memory.
+        unsafe { _exit(1) }
+    }
+    memory
+}
+
+// SAFETY: every call goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as this function.
+        checked(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as this function.
+        checked(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as this function.
+        checked(unsafe { System.realloc(memory, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as this function.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}

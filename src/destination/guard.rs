@@ -1,0 +1,133 @@
+//! Asks before each change of a destination whether it may still be made: whoever slept may
+//! have lost what it was writing to another run.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::{Destination, DestinationEntry, DestinationError, DestinationFile, Space};
+use crate::model::metadata::FileTime;
+
+/// Who is asked.
+pub trait Guard: Send + Sync {
+    /// Whether a change may be made now, at `path`.
+    ///
+    /// # Errors
+    /// It may not: for good, or (a transient error) as long as that is not known.
+    fn may_change(&self, path: &str) -> Result<(), DestinationError>;
+}
+
+/// A destination with a guard.
+pub struct GuardedDestination<D> {
+    inner: D,
+    guard: Arc<dyn Guard>,
+}
+
+impl<D: Deref<Target: Destination> + Send + Sync> GuardedDestination<D> {
+    /// Asks `guard` before each change of `inner`.
+    pub fn new(inner: D, guard: Arc<dyn Guard>) -> Self {
+        Self { inner, guard }
+    }
+
+    fn ask(&self, path: &str) -> Result<(), DestinationError> {
+        self.guard.may_change(&self.inner.display(path))
+    }
+
+    fn file(&self, path: &str, file: Box<dyn DestinationFile>) -> Box<dyn DestinationFile> {
+        let (guard, shown) = (Arc::clone(&self.guard), self.inner.display(path));
+        Box::new(GuardedFile { file, guard, shown })
+    }
+}
+
+impl<D: Deref<Target: Destination> + Send + Sync> Destination for GuardedDestination<D> {
+    fn display(&self, path: &str) -> String {
+        self.inner.display(path)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
+        self.inner.list(dir)
+    }
+
+    fn stat(&self, path: &str) -> Result<Option<DestinationEntry>, DestinationError> {
+        self.inner.stat(path)
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), DestinationError> {
+        self.ask(dir)?;
+        self.inner.create_dir_all(dir)
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
+        self.ask(path)?;
+        Ok(self.file(path, self.inner.create(path)?))
+    }
+
+    fn open_rw(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
+        self.ask(path)?;
+        Ok(self.file(path, self.inner.open_rw(path)?))
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn DestinationFile>, DestinationError> {
+        self.inner.open(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), DestinationError> {
+        self.ask(from)?;
+        self.inner.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
+        self.ask(path)?;
+        self.inner.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
+        self.ask(path)?;
+        self.inner.remove_dir(path)
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
+        self.inner.modified(path)
+    }
+
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
+        self.inner.space()
+    }
+
+    fn max_file_size(&self) -> u64 {
+        self.inner.max_file_size()
+    }
+}
+
+struct GuardedFile {
+    file: Box<dyn DestinationFile>,
+    guard: Arc<dyn Guard>,
+    shown: String,
+}
+
+impl DestinationFile for GuardedFile {
+    fn write_all_at(&mut self, offset: u64, data: &[u8]) -> Result<(), DestinationError> {
+        self.guard.may_change(&self.shown)?;
+        self.file.write_all_at(offset, data)
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
+        self.file.read_at(offset, buf)
+    }
+
+    fn size(&mut self) -> Result<u64, DestinationError> {
+        self.file.size()
+    }
+
+    fn set_size(&mut self, bytes: u64) -> Result<(), DestinationError> {
+        self.guard.may_change(&self.shown)?;
+        self.file.set_size(bytes)
+    }
+
+    fn sync(&mut self) -> Result<(), DestinationError> {
+        self.file.sync()
+    }
+
+    fn close(self: Box<Self>) -> Result<(), DestinationError> {
+        self.file.close()
+    }
+}

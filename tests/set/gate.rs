@@ -1,0 +1,291 @@
+//! The gate (docs/reference/format.md, section 16): for each invariant a set that breaks it and
+//! is otherwise as sound as a forger can make it: its hashes and `SHA256SUMS` are right. No
+//! command calls such a set whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lifeboat::model::monitor::Silent;
+use lifeboat::set::format::hash::sha256_hex;
+use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use serde_json::{Value, json};
+use support::program::lifeboat;
+use support::sets::{broken_store, options, pack, scratch, target};
+use support::text;
+
+fn tree() -> MemoryTree {
+    let mut tree = MemoryTree::new("x", 1);
+    for i in 0..40_u64 {
+        tree.file(format!("StateStore/USMT/File/{i:02}").as_str(), MemoryData::pattern(i, 9000));
+    }
+    tree
+}
+
+/// A set, as a forger has it open.
+struct Forged {
+    set: PathBuf,
+    rescue: Value,
+    lines: Vec<Value>,
+}
+
+impl Forged {
+    fn open(set: &Path) -> Self {
+        let rescue = serde_json::from_slice(&fs::read(set.join("rescue.json")).unwrap()).unwrap();
+        let packed = fs::read(set.join("manifest.jsonl.zst")).unwrap();
+        let plain = String::from_utf8(zstd::decode_all(&packed[..]).unwrap()).unwrap();
+        let lines = plain.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        Self { set: set.to_owned(), rescue, lines }
+    }
+
+    /// Writes everything with hashes that are right.
+    fn close(&mut self) {
+        let lines: Vec<String> = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        let packed = zstd::encode_all(lines.concat().as_bytes(), 3).unwrap();
+        fs::write(self.set.join("manifest.jsonl.zst"), packed).unwrap();
+        let mut sums = Vec::new();
+        for file in self.rescue["files"].as_array_mut().unwrap() {
+            let name = file["name"].as_str().unwrap().to_owned();
+            if let Ok(bytes) = fs::read(self.set.join(&name)) {
+                let is_kept = file["keep"].take() == json!(true);
+                file.as_object_mut().unwrap().remove("keep");
+                if !is_kept {
+                    file["size"] = bytes.len().into();
+                    file["sha256"] = sha256_hex(&bytes).into();
+                }
+            }
+            sums.push(format!("{} *{name}\n", file["sha256"].as_str().unwrap()));
+        }
+        let rescue = self.rescue.to_string();
+        sums.push(format!("{} *rescue.json\n", sha256_hex(rescue.as_bytes())));
+        fs::write(self.set.join("rescue.json"), rescue).unwrap();
+        fs::write(self.set.join("SHA256SUMS"), sums.concat()).unwrap();
+    }
+
+    fn members(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.lines.iter_mut().filter(|line| line["type"] == "member")
+    }
+
+    fn file(&mut self) -> &mut Value {
+        self.members().find(|line| line["path"] == "C/StateStore/USMT/File/07").unwrap()
+    }
+}
+
+/// What is broken, by the number of the invariant; the finding; and whether all bytes can still
+/// be restored.
+type Forgery = (&'static str, &'static str, fn(&mut Forged));
+
+const FORGERIES: &[Forgery] = &[
+    ("1: a plain set of format 2", "set-contradiction", |set| set.rescue["format"] = 2.into()),
+    ("2: an end state without its losses", "set-contradiction", |set| {
+        set.rescue["end_state"] = "saved-with-losses".into();
+    }),
+    ("2: incomplete, and nothing lacks", "set-contradiction", |set| {
+        set.rescue["end_state"] = "incomplete".into();
+    }),
+    ("2: saved, and something lacks", "set-contradiction", |set| {
+        set.rescue["lacks"] = json!(["the part on drive D:"]);
+    }),
+    ("3: a second manifest with a wrong hash", "set-file-name", |set| {
+        fs::write(set.set.join("manifest.jsonl.zst.001"), "x").unwrap();
+        let file = json!({"name": "manifest.jsonl.zst.001", "size": 1,
+                          "sha256": "00".repeat(32), "keep": true});
+        set.rescue["files"].as_array_mut().unwrap().push(file);
+    }),
+    ("3: a file with a name of its own", "set-file-name", |set| {
+        fs::write(set.set.join("run-me.cmd"), "x").unwrap();
+        let file = json!({"name": "run-me.cmd", "size": 1, "sha256": ""});
+        set.rescue["files"].as_array_mut().unwrap().push(file);
+    }),
+    ("3: a file twice", "set-file-name", |set| {
+        let files = set.rescue["files"].as_array_mut().unwrap();
+        let again = files.last().unwrap().clone();
+        files.push(again);
+    }),
+    ("4: an entry with a size of plain bytes", "set-contradiction", |set| {
+        set.rescue["files"][0]["plain_size"] = 7.into();
+    }),
+    ("6: no header", "set-manifest-damaged", |set| drop(set.lines.remove(0))),
+    ("6: two headers", "set-manifest-damaged", |set| {
+        let header = set.lines[0].clone();
+        set.lines.insert(3, header);
+    }),
+    ("6: a header of an unknown format", "set-manifest-damaged", |set| {
+        set.lines[0]["format"] = 9.into();
+    }),
+    ("6: the header of another set", "set-manifest-damaged", |set| {
+        set.lines[0]["set"] = "0badc0de".into();
+    }),
+    ("7: no last line", "set-manifest-damaged", |set| drop(set.lines.pop())),
+    ("7: two last lines", "set-manifest-damaged", |set| {
+        let end = set.lines.last().unwrap().clone();
+        set.lines.push(end);
+    }),
+    ("7: a line behind the last", "set-manifest-damaged", |set| {
+        let line = set.lines.remove(5);
+        set.lines.push(line);
+    }),
+    ("7: cut off", "set-manifest-damaged", |set| set.lines.truncate(9)),
+    ("8: one folder's lines are gone", "set-totals", |set| {
+        set.lines.retain(|line| !line["path"].as_str().is_some_and(|path| path.contains("File/1")));
+    }),
+    ("8: rescue.json has other totals", "set-totals", |set| {
+        set.rescue["totals"]["streams"] = 1.into();
+    }),
+    ("8: a frame's line is gone", "set-manifest-damaged", |set| {
+        let at = set.lines.iter().position(|line| line["type"] == "frame").unwrap();
+        set.lines.remove(at);
+    }),
+    ("9: a hole without a loss", "set-contradiction", |set| {
+        set.file()["data"]["holes"] = json!([{"offset": 0, "length": 10, "reason": "x"}]);
+    }),
+    ("9: holes beyond the size", "set-contradiction", |set| {
+        set.file()["data"]["holes"] = json!([{"offset": 8999, "length": 10, "reason": "x"}]);
+    }),
+    ("9: missing content without a loss", "set-contradiction", |set| {
+        set.file()["content"] = "missing".into();
+    }),
+    ("9: recovered without a loss", "set-contradiction", |set| {
+        set.file()["recovered"] = "sure".into();
+    }),
+    ("9: a link that leads nowhere", "set-contradiction", |set| set.file()["kind"] = "link".into()),
+];
+
+#[test]
+fn no_command_calls_a_set_whole_that_contradicts_itself() {
+    let dir = scratch();
+    let sound = dir.path().join(pack(&tree(), dir.path(), &options()).set);
+    let name = sound.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut same = Forged::open(&sound);
+    same.close();
+    for command in commands(&sound, &dir.path().join("sound")) {
+        let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
+        let text = run.stdout.clone() + &run.stderr;
+        assert!(run.code == 0 || !text.contains("manifest"), "{command:?}: {text}");
+    }
+    for (number, (what, code, forge)) in FORGERIES.iter().enumerate() {
+        let copy = dir.path().join(number.to_string());
+        let set = copy.join(&name);
+        fs::create_dir_all(&set).unwrap();
+        for file in fs::read_dir(&sound).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), set.join(file.file_name())).unwrap();
+        }
+        let mut forged = Forged::open(&set);
+        forge(&mut forged);
+        forged.close();
+        let verified = verify_set(target(&copy), &name, Level::Full, &Silent).unwrap();
+        let codes: Vec<_> = verified.findings.iter().map(|finding| finding.code).collect();
+        assert!(codes.contains(code), "{what}: {codes:?}");
+        for command in commands(&set, &copy) {
+            let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
+            let text = run.stdout + &run.stderr;
+            assert_eq!(run.code, 3, "{what}: {command:?}: {text}");
+        }
+        // What the manifest does not say comes from the tar.
+        let is_of_lines = what.starts_with(['6', '7', '8']);
+        if is_of_lines {
+            for place in ["restored/C/StateStore/USMT/File", "extracted/C/StateStore/USMT/File"] {
+                let files = fs::read_dir(copy.join(place)).unwrap().count();
+                assert_eq!(files, 40, "{what}: {place}");
+            }
+        }
+        fs::remove_dir_all(copy).unwrap();
+    }
+}
+
+fn commands(set: &Path, to: &Path) -> Vec<Vec<String>> {
+    let to = |name: &str| text(&to.join(name)).to_owned();
+    [
+        vec!["verify".to_owned(), text(set).to_owned(), "--level".to_owned(), "full".to_owned()],
+        vec!["list".to_owned(), text(set).to_owned()],
+        vec!["report".to_owned(), text(set).to_owned(), "--to".to_owned(), to("page.html")],
+        vec!["extract".to_owned(), text(set).to_owned(), "--to".to_owned(), to("extracted")],
+        vec!["restore".to_owned(), text(set).to_owned(), "--to".to_owned(), to("restored")],
+    ]
+    .into()
+}
+
+#[test]
+fn a_set_with_losses_and_gaps_of_its_own_passes_the_gate() {
+    let dir = scratch();
+    let set = pack(&broken_store(), dir.path(), &options()).set;
+    let set = lifeboat::set::read::reader::SetReader::open(target(dir.path()), &set).unwrap();
+    let gate = set.gate(&Silent).unwrap();
+    assert!(gate.is_sound(), "{gate:?}");
+}
+
+/// The details of an encrypted set say where its files belong.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_the_details_of_its_own_an_encrypted_set_is_never_restored() {
+    use support::program::{Guarded, lifeboat_with};
+    let dir = tempfile::tempdir().unwrap();
+    let env = [("LIFEBOAT_PASSPHRASE", "correct horse battery staple")];
+    let make = |name: &str, fixture: &str| {
+        let source = Guarded::fixture(fixture);
+        let dest = dir.path().join(name);
+        let args = ["offload", source.arg(), "--to", text(&dest), "--name", "PC", "--level", "1"];
+        assert_eq!(lifeboat_with(&args, &env).code, 0);
+        fs::read_dir(&dest).unwrap().next().unwrap().unwrap().path()
+    };
+    let (set, other) = (make("one", "hardlink-one"), make("two", "hardlink-two"));
+    let details = set.join("details.json.age");
+    let sound = fs::read(&details).unwrap();
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2] ^= 1;
+    let foreign = fs::read(other.join("details.json.age")).unwrap();
+    for (what, bytes) in [("missing", None), ("a bit", Some(flipped)), ("another's", Some(foreign))]
+    {
+        match bytes {
+            Some(bytes) => fs::write(&details, bytes).unwrap(),
+            None => fs::remove_file(&details).unwrap(),
+        }
+        // A store of another capture is there already.
+        let to = dir.path().join("to");
+        fs::create_dir_all(to.join("C/StateStore/USMT")).unwrap();
+        fs::write(to.join("C/StateStore/USMT/catalog.mig"), "another").unwrap();
+        let page = dir.path().join("page.html");
+        for args in [
+            vec!["restore", text(&set), "--to", text(&to)],
+            vec!["restore", text(&set), "--to", text(&to), "--replace"],
+            vec!["loadstate", text(&set)],
+            vec!["report", text(&set), "--to", text(&page)],
+        ] {
+            let run = lifeboat_with(&args, &env);
+            assert_eq!(run.code, 1, "{what}: {args:?}: {}{}", run.stdout, run.stderr);
+            assert!(run.stderr.contains("details.json.age"), "{what}: {}", run.stderr);
+        }
+        let kept = fs::read(to.join("C/StateStore/USMT/catalog.mig")).unwrap();
+        assert_eq!(kept, b"another", "{what}");
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "{what}");
+        // Verify says so; the files can be had.
+        let run = lifeboat_with(&["verify", text(&set), "--level", "full", "--json"], &env);
+        assert_eq!(run.code, 3, "{what}: {}", run.stdout);
+        let codes = run.events("finding");
+        assert!(codes.iter().any(|finding| finding["code"] == "set-details"), "{what}: {codes:?}");
+        let out = dir.path().join("out");
+        assert_eq!(lifeboat_with(&["list", text(&set)], &env).code, 3, "{what}");
+        let run = lifeboat_with(&["extract", text(&set), "--to", text(&out)], &env);
+        assert_eq!(run.code, 3, "{what}: {}", run.stderr);
+        assert!(out.join("C/StateStore/USMT").is_dir(), "{what}");
+        fs::remove_dir_all(out).unwrap();
+        fs::remove_dir_all(to).unwrap();
+    }
+    // What is public differs from what is inside.
+    fs::write(&details, &sound).unwrap();
+    let outer = fs::read_to_string(set.join("rescue.json")).unwrap();
+    let forged = outer.replace("\"kind\": \"hard-link\"", "\"kind\": \"uncompressed\"");
+    assert!(forged != outer);
+    fs::write(set.join("rescue.json"), &forged).unwrap();
+    let sums = fs::read_to_string(set.join("SHA256SUMS")).unwrap();
+    let (was, is) = (sha256_hex(outer.as_bytes()), sha256_hex(forged.as_bytes()));
+    fs::write(set.join("SHA256SUMS"), sums.replace(&was, &is)).unwrap();
+    let run = lifeboat_with(&["verify", text(&set), "--level", "full", "--json"], &env);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stdout.contains("set-contradiction"), "{}", run.stdout);
+    let to = dir.path().join("to");
+    let run = lifeboat_with(&["restore", text(&set), "--to", text(&to)], &env);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("differs from the encrypted details"), "{}", run.stderr);
+}
