@@ -87,27 +87,27 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l computer -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l of-user -d 'Only sets with files of this user (the name of the profile folder)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l since -d 'Only sets made since: 30d, 12h, 4w, or 2026-01-31' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l html -d 'Write the list as a page to FILE; replaces an earlier one' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand sets" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l older-than -d 'Delete sets that were restored completely and are older: 90d, 12w' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
@@ -116,7 +116,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l bitlocker-ke
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l restored -d 'Count the age from the last restore, not from when the set was made'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l yes -d 'Delete; without it, only list what would be deleted'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -125,11 +125,11 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l wipes -d 'Onl
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l level -d 'How thorough to check sets, and stores that stay' -r -f -a "quick\t'Only metadata, in seconds'
 full\t'Every byte'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
@@ -137,24 +137,24 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l bitlocker-pas
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l to -d 'Folder, \\\\server\\share\\folder or smb://user@server/share/folder [default: from lifeboat.toml beside the program]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l retry-for -d 'How long to retry while DEST is away: 30s, 10m, 2h' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l user -d 'User for a \\\\server\\share destination: NAME or DOMAIN\\NAME' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l identity -d 'File with the secret key of a recipient of an encrypted set' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l log -d 'Also write a log to FILE, in the format of CMTrace' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
 host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l anonymous -d 'Log on without an account, to a share where everyone may write'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Print one JSON event per line on standard output, a summary last'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'One JSON event a line, for scripts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -289,6 +289,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l in-place -d 'Restore each part onto the volume it came from'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l replace -d 'Replace existing data'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l despite-space -d 'Begin even if the destination seems too small'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l deleted -d 'Restore recovered deleted files too'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'One JSON event a line, for scripts'
