@@ -60,7 +60,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Print only results and errors
-    #[arg(short, long, global = true)]
+    #[arg(hide_short_help = true, short, long, global = true)]
     pub quiet: bool,
     /// Print more about each step
     #[arg(hide_short_help = true, short, long, global = true)]
@@ -124,7 +124,7 @@ Examples:
   lifeboat verify E:\\rescue --all            every set in this folder")]
     Verify(Verify),
     /// List the rescue sets of a share or a folder
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat sets E:\\rescue
   lifeboat sets smb://tech@server/rescue --computer PC12
@@ -135,7 +135,7 @@ It reads only a small file of each set: verify checks them. Exit code 3 if a
 set is damaged or cannot be read, 4 if no set was found.")]
     Sets(Sets),
     /// Delete rescue sets that were restored; without --yes, list them
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat prune E:\\rescue --older-than 90d           only list
   lifeboat prune E:\\rescue --older-than 90d --yes     delete
@@ -146,7 +146,7 @@ By age, it deletes only sets that were restored completely. It deletes any
 other set only by its name. It never deletes files that are not of the set.")]
     Prune(Prune),
     /// Before the wipe: check that no store would be lost
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat gate --set E:\\rescue
   lifeboat gate disk.img --set E:\\rescue\\PC12-20260101T000000Z-1a2b3c4d
@@ -156,7 +156,7 @@ Exit code 0 only if every store that was found is complete in a verified set,
 or is sealed and stays; 3 if not; 4 if no store was found.")]
     Gate(Gate),
     /// Try settings, destination and account, without a store
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   lifeboat check --to E:\\rescue
   lifeboat check --to smb://tech@server/rescue
@@ -628,7 +628,7 @@ pub struct Restore {
     #[arg(long)]
     pub replace: bool,
     /// Begin even if the destination seems too small
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub despite_space: bool,
     /// Restore recovered deleted files too
     ///
@@ -808,7 +808,7 @@ pub struct Logon {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// File whose first line is the password
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Log on without an account, to a share where everyone may write
     #[arg(hide_short_help = true, long, conflicts_with_all = ["user", "password_file"])]

@@ -58,7 +58,9 @@ fn the_list_has_every_code_of_the_source() {
             continue;
         }
         let text: String = fs::read_to_string(&file).unwrap().split_whitespace().collect();
-        for place in ["code:\"", "tell(\"", ".add(\"", "finding(\"", "=>(\"", "(\"ntfs-"] {
+        for place in
+            ["code:\"", "tell(\"", ".add(\"", "finding(\"", ".fault(\"", "=>(\"", "(\"ntfs-"]
+        {
             for (at, _) in text.match_indices(place) {
                 let start = at + place.find('"').unwrap() + 1;
                 let word = text[start..].split('"').next().unwrap();
