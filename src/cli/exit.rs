@@ -104,7 +104,8 @@ pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
     let what = text.split("\n\n").next().unwrap_or_default();
     let what = what.strip_prefix("error: ").unwrap_or(what);
     let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-    let suggested = of(ContextKind::SuggestedArg).or_else(|| of(ContextKind::SuggestedSubcommand));
+    let suggested = of(ContextKind::SuggestedArg).map(str::to_owned);
+    let suggested = suggested.or_else(|| word.and_then(similar_command));
     let suggested = suggested.filter(|word| !NEVER_SUGGESTED.iter().any(|no| word.starts_with(no)));
     let meant = suggested.map(|word| format!("Did you mean {word}? ")).unwrap_or_default();
     let help = match given_command() {
@@ -112,6 +113,17 @@ pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
         None => "lifeboat --help lists the commands.".to_owned(),
     };
     Failure::new(Exit::Usage, what, format!("{meant}{help}"))
+}
+
+/// The only command that begins with as many letters of the word as any, and at least three.
+fn similar_command(word: &str) -> Option<String> {
+    let common = |name: &str| name.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
+    let all = Cli::command();
+    let names: Vec<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
+    let most = names.iter().map(|name| common(name)).max().filter(|most| *most >= 3)?;
+    let mut best = names.into_iter().filter(|name| common(name) == most);
+    let one = best.next()?.to_owned();
+    best.next().is_none().then_some(one)
 }
 
 /// The command on the command line, if there is one.

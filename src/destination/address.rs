@@ -47,6 +47,9 @@ pub enum DestError {
     /// `E:\rescue` on a system other than Windows.
     #[error("{0}: drive letters work on Windows only")]
     DriveOnLinux(String),
+    /// `user@server/share`.
+    #[error("{0}: this looks like a share, but smb:// is missing")]
+    NoScheme(String),
     /// `http://` and the like.
     #[error("{0}:// is not a destination")]
     Scheme(String),
@@ -97,6 +100,10 @@ impl FromStr for Dest {
         }
         if !cfg!(windows) && (text.starts_with(r"\\") || text.starts_with("//")) {
             return Err(DestError::UncOnLinux(url_for_unc(text)));
+        }
+        let first = text.split(['/', '\\']).next().unwrap_or_default();
+        if text.eq_ignore_ascii_case("smb:") || (first.contains('@') && !first.starts_with('@')) {
+            return Err(DestError::NoScheme(text.to_owned()));
         }
         if !cfg!(windows) && is_on_drive(text) {
             return Err(DestError::DriveOnLinux(text.to_owned()));
@@ -330,6 +337,7 @@ impl Advice for DestError {
                  LIFEBOAT_PASSWORD; change the password if others may have seen it"
                     .into()
             }
+            Self::NoScheme(_) => format!("{FORM}; for a folder of that name, write ./ before it"),
             Self::NoServer | Self::NoShare(_) | Self::BadName(_) => FORM.into(),
             Self::BadPort => format!("{FORM}; write the port as in server:1445"),
             Self::BadPercent => "write %25 for a %".into(),
@@ -427,6 +435,16 @@ mod tests {
         for text in ["smb://alice:hunter2", "smb://alice:hunter2:x/y", "smb://[hunter2]/x"] {
             let error = refused(text);
             assert!(!format!("{error} {error:?} {}", error.advice()).contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_share_without_its_scheme_is_no_folder() {
+        for text in ["bob@srv/x", "bob@srv", "smb:"] {
+            assert_eq!(refused(text), DestError::NoScheme(text.to_owned()));
+        }
+        for text in ["./bob@srv/x", "a/b@c", "@home"] {
+            assert_eq!(text.parse(), Ok(Dest::Folder(text.into())), "{text}");
         }
     }
 

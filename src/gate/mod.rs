@@ -21,6 +21,7 @@ use crate::set::error::SetError;
 use crate::set::format::rescue::{EndState, Rescue, SealOutcome, What};
 use crate::set::read::reader::{SetReader, read_rescue};
 use crate::set::read::verify::{Level, verify_set_with};
+use crate::sets::{self, SetFolder};
 use crate::tree::source::SourceVolume;
 use crate::usmt::{Part, Store};
 
@@ -123,7 +124,8 @@ impl Judge<'_> {
         if store.parts.iter().all(|part| self.wipes.spares_part(part)) {
             match self.stays(store, monitor)? {
                 Ok(safe) => return Ok(Judgement { safe: Some(safe), reasons }),
-                Err(why) => reasons.extend(why),
+                Err((why, true)) => return Ok(Judgement { safe: None, reasons: why }),
+                Err((why, false)) => reasons.extend(why),
             }
         } else if *self.wipes != Wipes::Everything {
             let wiped = store.parts.iter().filter(|part| !self.wipes.spares_part(part));
@@ -194,6 +196,11 @@ impl Judge<'_> {
             return Ok(None);
         }
         let mut reasons = shortcomings(rescue);
+        // What was found once counts until every byte was read again.
+        let listed = sets::read(&**target, &SetFolder::at(&**target, path)?)?;
+        if self.level == Level::Quick && listed.verified.is_some_and(|run| run.damage > 0) {
+            reasons.push("verify found damage in it: use --level full".to_owned());
+        }
         if let Some(volume) = self.wiped_volume(&**target, store) {
             reasons.push(format!("it is on {volume}, which will be wiped"));
         }
@@ -216,15 +223,16 @@ impl Judge<'_> {
         Ok(Some(Ok(compared)))
     }
 
-    /// Whether a store that stays is as it was sealed, or why not.
+    /// Whether a store that stays is as it was sealed, or why not, and whether it was changed or
+    /// damaged since: then a set of the same names and sizes proves nothing.
     fn stays(
         &self,
         store: &Store,
         monitor: &dyn Monitor,
-    ) -> Result<Result<Safe, Vec<String>>, SetError> {
+    ) -> Result<Result<Safe, (Vec<String>, bool)>, SetError> {
         let Some(mut guard) = Guard::of(store, monitor) else {
             let what = "it stays on the disk, but it is not sealed".to_owned();
-            return Ok(Err(vec![what]));
+            return Ok(Err((vec![what], false)));
         };
         let is_full = self.level == Level::Full;
         let mut sealed = StoreCheck::begin(store, &mut guard, is_full, monitor)?;
@@ -253,7 +261,7 @@ impl Judge<'_> {
         if reasons.is_empty() {
             Ok(Ok(Safe::Stays { sealed: outcome.sealed }))
         } else {
-            Ok(Err(reasons))
+            Ok(Err((reasons, true)))
         }
     }
 }

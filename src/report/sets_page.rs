@@ -54,6 +54,9 @@ box.oninput=function(){var words=box.value.toLowerCase().split(/\s+/),k,w,text,s
 table.parentNode.insertBefore(box,table);
 })();"#;
 
+/// What a list page has near its start: by this, an earlier one is known.
+pub const TITLE: &str = "<title>Rescue sets</title>";
+
 /// Makes the page. `place` is the destination, for people; `made` the time (RFC 3339).
 pub fn make(rows: &[Row<'_>], place: &str, made: &str) -> Vec<u8> {
     let mut order: Vec<&Row<'_>> = rows.iter().collect();
@@ -88,7 +91,7 @@ pub fn make(rows: &[Row<'_>], place: &str, made: &str) -> Vec<u8> {
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <meta name=\"robots\" content=\"noindex\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Rescue sets</title>\n\
+         {TITLE}\n\
          <style>{css}</style>\n\
          </head>\n\
          <body>\n\

@@ -31,6 +31,16 @@ pub struct SetFolder {
     pub entries: Vec<DestinationEntry>,
 }
 
+impl SetFolder {
+    /// The folder at a path.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn at(target: &dyn Destination, path: &str) -> Result<Self, DestinationError> {
+        Ok(Self { path: path.to_owned(), entries: target.list(path)? })
+    }
+}
+
 /// What was not searched.
 #[derive(Debug, Default)]
 pub struct Walked {

@@ -214,3 +214,39 @@ fn a_sealed_store_may_stay_where_nothing_is_wiped() {
     assert!(reasons(&run).contains("NOT AS SEALED"), "{}", run.stdout);
     lifeboat(&["gate", source, "--wipes", "nowhere"]).expect(2);
 }
+
+/// What `verify` found counts, although the quick check of the gate cannot see it.
+#[test]
+fn a_set_that_was_found_damaged_is_not_safe() {
+    let (dest, name) = with_set("hardlink-two", 0, &[]);
+    let all = dest.path().to_str().unwrap();
+    let image = Guarded::fixture("hardlink-two");
+    let data = dest.path().join(&name).join("store.tar.zst");
+    let mut bytes = fs::read(&data).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&data, bytes).unwrap();
+    lifeboat(&["verify", all, "--all", "--level", "full"]).expect(3);
+    let run = gate(image.arg(), 3, &["--set", all]);
+    assert!(reasons(&run).contains("verify found damage in it"), "{}", run.stdout);
+    gate(image.arg(), 3, &["--set", all, "--level", "full"]);
+    lifeboat(&["sets", all]).expect(3);
+}
+
+/// A seal with hashes shows a change that no size and no time shows.
+#[test]
+fn a_store_that_changed_since_its_seal_is_not_safe_by_a_set() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    let source = disk.path().to_str().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let sets = elsewhere.path().join("sets");
+    lifeboat(&["seal", source]).expect(0);
+    assert_eq!(offload(source, &sets, &[]).code, 0);
+    let letter = disk.path().join("StateStore/USMT/File/C$/Users/alice/letter.txt");
+    let then = fs::metadata(&letter).unwrap().modified().unwrap();
+    fs::write(&letter, "Dear Eve").unwrap();
+    fs::File::options().write(true).open(&letter).unwrap().set_modified(then).unwrap();
+    let full = ["--set", sets.to_str().unwrap(), "--wipes", "D:", "--level", "full"];
+    gate(source, 3, &full);
+}

@@ -341,3 +341,32 @@ fn a_dry_run_s_size_is_right_within_a_fifth() {
     // Besides the store, a set has a report and instructions.
     assert!(foreseen.abs_diff(set) < set / 5 + 40_000, "{foreseen} foreseen, {set} bytes");
 }
+
+/// A name that is typed wrong costs no file.
+#[test]
+fn pages_and_logs_replace_nothing_that_lifeboat_did_not_make() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let all = dest.path().to_str().unwrap();
+    let rescue = dest.path().join(&name).join("rescue.json");
+    let before = fs::read(&rescue).unwrap();
+    let image = Guarded::fixture("hardlink-one");
+    for target in [rescue.to_str().unwrap(), image.arg(), all, "/dev/null"] {
+        lifeboat(&["sets", all, "--html", target]).expect(2);
+        lifeboat(&["sets", all, "--log", target]).expect(1);
+    }
+    assert_eq!(fs::read(&rescue).unwrap(), before);
+    let (page, log) = (dest.path().join("page.html"), dest.path().join("log.txt"));
+    for _ in 0..2 {
+        let (page, log) = (page.to_str().unwrap(), log.to_str().unwrap());
+        lifeboat(&["sets", all, "--html", page, "--log", log]).expect(0);
+    }
+}
+
+#[test]
+fn a_set_is_no_folder_for_sets() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let set = dest.path().join(&name);
+    let image = Guarded::fixture("hardlink-one");
+    lifeboat(&["offload", image.arg(), "--to", set.to_str().unwrap()]).expect(2);
+    lifeboat(&["check", "--to", set.to_str().unwrap()]).expect(2);
+}

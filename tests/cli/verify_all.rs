@@ -54,7 +54,7 @@ fn bad_and_unfinished_sets_do_not_stop_it_and_the_worst_counts() {
     assert_eq!(verdicts, expected);
     assert_eq!(run.events("verify-end")[0]["bad"], 3);
     // A quick one does not see the bit, and does not hide what a full one saw.
-    let listed = list(dest.path(), 0, &["--computer", "volume"]);
+    let listed = list(dest.path(), 3, &["--computer", "volume"]);
     for set in listed.events("rescue-set") {
         let is_flipped = set["name"] == flipped.as_str();
         assert_eq!(set["verified"]["damage"].as_u64().unwrap() > 0, is_flipped, "{set}");

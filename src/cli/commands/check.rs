@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::offload::{look_at, request};
+use super::offload::{in_memory, look_at, request};
 use crate::cli::args::{CheckArgs, Offload};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
@@ -45,7 +45,12 @@ pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
         (None, _) => in_address.unwrap_or_else(|| "that of this session".to_owned()),
     };
     say("account", &account, out);
+    sets::refuse_set(&*target, to)?;
     let (found, request) = look_at(&*target, request(&offload, encryption), out)?;
+    if found.in_memory {
+        let action = "Use a USB disk or a share.";
+        return Err(Failure::new(Exit::Destination, in_memory(&target.display("")), action).into());
+    }
     let free = found.space.map_or("not known".to_owned(), |space| units::bytes(space.free));
     say("destination", &target.display(""), out);
     say("free space", &free, out);

@@ -166,7 +166,10 @@ fn show(store: &Store, judged: &Judgement, out: Out) {
     match &judged.safe {
         Some(Safe::InSet { set, compared }) => {
             out.field("saved in", set);
-            out.field("", &format!("all {compared} files and folders are in it, as they are now"));
+            out.field(
+                "",
+                &format!("all {compared} files and folders are in it, with their sizes and times"),
+            );
         }
         Some(Safe::Stays { sealed }) => {
             out.field("stays", &format!("it matches the seal of {}", sealed.replacen('T', " ", 1)));

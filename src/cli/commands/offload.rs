@@ -45,6 +45,7 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // Likewise a passphrase that is too short.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+    sets::refuse_set(&*target, to)?;
     let request = request(args, encryption);
     let (found, request) = look_at(&*target, request, out)?;
     if found.in_memory && !args.allow_memory {

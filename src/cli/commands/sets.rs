@@ -1,6 +1,7 @@
 //! `lifeboat sets`; and how the other commands show a set of many.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -40,7 +41,8 @@ pub(crate) fn run(args: &Sets, out: Out) -> Result<Exit> {
         if !filter.fits(&set) {
             return Ok(());
         }
-        if matches!(set.state, State::Damaged(_) | State::Unreadable(_)) {
+        let was_damaged = set.verified.as_ref().is_some_and(|run| run.damage > 0);
+        if was_damaged || matches!(set.state, State::Damaged(_) | State::Unreadable(_)) {
             exit = Exit::Losses;
         }
         if shown == 0 {
@@ -235,6 +237,7 @@ fn write_page(
     target: &dyn Destination,
     out: Out,
 ) -> Result<()> {
+    refuse_other_file(to)?;
     let links = Links::of(to, target);
     let rows: Vec<Row<'_>> =
         list.iter().map(|set| Row { set, link: links.to(target, set) }).collect();
@@ -259,6 +262,23 @@ fn write_page(
     );
     out.result(&format!("{}: {}", to.display(), units::bytes(page.len() as u64)));
     Ok(())
+}
+
+/// Only a page that Lifeboat made is replaced.
+fn refuse_other_file(to: &Path) -> Result<()> {
+    let Ok(meta) = to.symlink_metadata() else { return Ok(()) };
+    let mut start = [0; 4096];
+    let is_page = meta.is_file()
+        && std::fs::File::open(to).and_then(|mut file| file.read(&mut start)).is_ok_and(|read| {
+            String::from_utf8_lossy(start.get(..read).unwrap_or_default())
+                .contains(sets_page::TITLE)
+        });
+    if is_page {
+        return Ok(());
+    }
+    let what = format!("{}: this is no page that Lifeboat made", to.display());
+    let action = "Give the name of a new file, or of an earlier page.";
+    Err(Failure::new(Exit::Usage, what, action).into())
 }
 
 /// Where a page finds the sets' reports.

@@ -104,7 +104,7 @@ fn verify(
         }
         State::Deleting => {
             let detail = "lifeboat prune finishes its deletion".to_owned();
-            return Ok(row("half deleted", detail, Exit::Done));
+            return Ok(row("half deleted", detail, Exit::Losses));
         }
         State::Damaged(why) => return Ok(row("DAMAGED", why.clone(), Exit::Losses)),
         State::Unreadable(why) => return Ok(row("UNREADABLE", why.clone(), Exit::Failed)),

@@ -1,15 +1,38 @@
 //! The log file, in ConfigMgr's format, so that CMTrace shows it as a table.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use time::OffsetDateTime;
 
 use super::Importance;
 use crate::model::text::visible;
 
+/// How each line of a log begins.
+const BEGINNING: &[u8; 7] = b"<![LOG[";
+
 /// An open log.
 pub(crate) struct Log {
     file: std::fs::File,
+}
+
+/// Opens a log to append to. Anything else that is there is left alone: a device, a disk image, a
+/// set's file that was named by mistake.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if let Ok(meta) = path.metadata() {
+        let mut start = [0; BEGINNING.len()];
+        let is_empty = meta.is_file() && meta.len() == 0;
+        let mut is_log = || {
+            File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+                && start == *BEGINNING
+        };
+        let may_append = is_empty || (meta.is_file() && is_log());
+        if !may_append {
+            return Err(io::Error::other("there is something that is no log of Lifeboat"));
+        }
+    }
+    File::options().create(true).append(true).open(path)
 }
 
 impl Log {

@@ -5,7 +5,6 @@ pub(crate) mod live;
 mod log;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -73,9 +72,7 @@ impl Output {
     /// Opens the log and catches Ctrl-C.
     pub(crate) fn open(global: &Global) -> std::io::Result<Out> {
         let log = match &global.log {
-            Some(path) => {
-                Some(Mutex::new(Log::new(File::options().create(true).append(true).open(path)?)))
-            }
+            Some(path) => Some(Mutex::new(Log::new(log::open(path)?))),
             None => None,
         };
         // Without a handler, Ctrl-C ends the program at once. Nothing is lost.

@@ -253,6 +253,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
         args.name = name.map(str::to_owned);
         args.level = level;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
+        sets::refuse_set(&*target, to)?;
         let (report, request) = offload::look_at(&*target, offload::request(&args, None), out)?;
         if report.in_memory && !allow_memory {
             let action = "Use a USB disk or a share.";

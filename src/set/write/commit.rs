@@ -10,6 +10,7 @@ use super::append_file::AppendFile;
 use super::lock::Lock;
 use super::options::{MakeReport, OffloadOptions, Report};
 use super::plan::Plan;
+use super::resume::stranger_in;
 use super::sink::Proofs;
 use crate::destination::{Destination, DestinationError, ErrorKind, preflight, read_full};
 use crate::model::metadata::FileTime;
@@ -269,6 +270,9 @@ impl Step<'_> {
     /// Whether all files of the set have their final names and sizes, and the small ones their
     /// hashes; the inner error says what is wrong.
     fn is_there(&self, files: &[SetFile]) -> Result<Result<(), String>, SetError> {
+        if let Some(stranger) = stranger_in(self.target, self.dir) {
+            return Ok(Err(stranger));
+        }
         for file in files {
             let name = &file.name;
             if self.size(&self.path(name))? != Some(file.size) {
