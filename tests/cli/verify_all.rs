@@ -67,7 +67,7 @@ fn bad_and_unfinished_sets_do_not_stop_it_and_the_worst_counts() {
     // A record of another rescue.json is none.
     let rescue = fs::read_to_string(set.join("rescue.json")).unwrap();
     fs::write(set.join("rescue.json"), format!("{rescue}\n")).unwrap();
-    let listed = list(dest.path(), 0, &["--of-user", "alice"]);
+    let listed = list(dest.path(), 3, &["--of-user", "alice"]);
     let sets = listed.events("rescue-set");
     let changed = sets.iter().find(|set| set["name"] == good.as_str()).unwrap();
     assert!(changed["verified"].is_null(), "{changed}");

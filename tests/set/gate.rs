@@ -86,6 +86,9 @@ const FORGERIES: &[Forgery] = &[
     ("2: saved, and something lacks", "set-contradiction", |set| {
         set.rescue["lacks"] = json!(["the part on drive D:"]);
     }),
+    ("3: a store's set without a part", "set-contradiction", |set| {
+        set.rescue["parts"] = serde_json::json!([]);
+    }),
     ("3: a second manifest with a wrong hash", "set-file-name", |set| {
         fs::write(set.set.join("manifest.jsonl.zst.001"), "x").unwrap();
         let file = json!({"name": "manifest.jsonl.zst.001", "size": 1,

@@ -67,7 +67,10 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     let rescue = set.rescue();
     let mut all_restored = true;
     let (mut losses, mut restored_to) = (0, Vec::new());
-    if whole.parts.is_empty() {
+    if whole.parts.is_empty() && whole.what == What::Store {
+        out.result("  Nothing was restored: the set lists no part of its store. Run verify on it.");
+        all_restored = false;
+    } else if whole.parts.is_empty() {
         out.say("This set has no store: it has only deleted files that were recovered.");
     } else {
         let to = match named.clone() {

@@ -16,7 +16,7 @@ use crate::set::format::manifest::{ContentKind, Data, HoleLine, Line, Member, Me
 use crate::set::format::names::{
     DETAILS, INSTRUCTIONS, KEY, MANIFEST, REPORT, SCRIPT, STORE, USERS, piece_name, volume_name,
 };
-use crate::set::format::rescue::{EndState, FORMAT, FORMAT_ENCRYPTED, Rescue, SetFile};
+use crate::set::format::rescue::{EndState, FORMAT, FORMAT_ENCRYPTED, Rescue, SetFile, What};
 
 /// Faults that are kept; the others are only counted.
 const MOST: usize = 100;
@@ -97,6 +97,9 @@ pub(crate) fn of_description(rescue: &Rescue) -> Gate {
     }
     if losses == 0 && rescue.totals.recovered.is_some_and(|recovered| recovered.files > 0) {
         contradicts("it has recovered files, but no losses".to_owned());
+    }
+    if rescue.what == What::Store && rescue.parts.is_empty() {
+        contradicts("it is of a store, and lists no part of it".to_owned());
     }
     files(rescue, &mut gate);
     gate
