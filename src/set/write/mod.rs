@@ -17,4 +17,5 @@ mod queue;
 mod resume;
 mod sample;
 pub mod sink;
+mod strangers;
 pub mod writer;
