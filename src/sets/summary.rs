@@ -5,12 +5,12 @@ use super::age;
 use super::find::SetFolder;
 use super::name::by_name;
 use super::record::{self, RestoreRun, VerifyRun, read_small};
-use crate::destination::{Destination, DestinationError, ErrorKind};
+use crate::destination::{Destination, DestinationEntry, DestinationError, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::set::error::SetError;
 use crate::set::format::hash::sha256_hex;
 use crate::set::format::names::{
-    DELETING, IN_USE, PARTIAL, REPORT, RESCUE, RESTORED, USERS, VERIFIED, is_own,
+    DELETING, IN_USE, MANIFEST, PARTIAL, REPORT, RESCUE, RESTORED, STORE, USERS, VERIFIED, is_own,
 };
 use crate::set::format::rescue::{EndState, Rescue, What};
 use crate::set::format::users::{self, SetUser, SetUsers};
@@ -212,7 +212,10 @@ pub fn read(target: &dyn Destination, folder: &SetFolder) -> Result<Listed, Dest
         }
     };
     if set.state != State::Deleting {
-        set.state = State::Complete(rescue.end_state);
+        set.state = match missing_data(folder, &rescue) {
+            Some(why) => State::Damaged(why),
+            None => State::Complete(rescue.end_state),
+        };
     }
     let hash = sha256_hex(&bytes);
     describe(&mut set, &rescue);
@@ -234,6 +237,23 @@ pub fn read(target: &dyn Destination, folder: &SetFolder) -> Result<Listed, Dest
         set.restored = runs.and_then(|runs| runs.into_iter().next_back());
     }
     Ok(set)
+}
+
+/// Which of the files with the data is not there, or not as long as it was.
+fn missing_data(folder: &SetFolder, rescue: &Rescue) -> Option<String> {
+    let is_data = |name: &str| name.starts_with(STORE) || name.starts_with(MANIFEST);
+    rescue.files.iter().filter(|file| is_data(&file.name)).find_map(|file| {
+        let there = |entry: &&DestinationEntry| {
+            !entry.is_dir && entry.name.eq_ignore_ascii_case(&file.name)
+        };
+        match folder.entries.iter().find(there) {
+            None => Some(format!("{} is missing", file.name)),
+            Some(entry) if entry.size != file.size => {
+                Some(format!("{} has {} bytes, not {}", file.name, entry.size, file.size))
+            }
+            Some(_) => None,
+        }
+    })
 }
 
 /// A result whose error is about one file.

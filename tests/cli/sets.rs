@@ -370,3 +370,15 @@ fn a_set_is_no_folder_for_sets() {
     lifeboat(&["offload", image.arg(), "--to", set.to_str().unwrap()]).expect(2);
     lifeboat(&["check", "--to", set.to_str().unwrap()]).expect(2);
 }
+
+#[test]
+fn a_set_without_its_data_is_not_called_saved() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let store = dest.path().join(&name).join("store.tar.zst");
+    let bytes = fs::read(&store).unwrap();
+    fs::write(&store, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(states(&list(dest.path(), 3, &[])), [(name.clone(), "damaged".to_owned())]);
+    fs::remove_file(&store).unwrap();
+    let run = list(dest.path(), 3, &[]);
+    assert_eq!(run.events("rescue-set")[0]["why"], "store.tar.zst is missing");
+}
