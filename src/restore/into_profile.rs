@@ -12,7 +12,7 @@ use crate::model::advice::{Advice, Ending};
 use crate::model::descriptor;
 use crate::model::inherit::{self, Change};
 use crate::model::metadata::attributes::{HIDDEN, SYSTEM};
-use crate::model::metadata::is_name_surrogate;
+use crate::model::metadata::{NodeId, is_name_surrogate};
 use crate::model::name::{NtName, NtPath};
 use crate::model::sid::{AccountKind, Sid};
 use crate::set::error::SetError;
@@ -21,7 +21,7 @@ use crate::set::format::names::is_of_deleted;
 use crate::set::format::rescue::{PartUser, Rescue, What};
 use crate::set::read::reader::SetReader;
 use crate::tree::host::HostTree;
-use crate::tree::{Tree, TreeError};
+use crate::tree::{Entry, Tree, TreeError};
 
 /// The name of the profile among the drives of the moved set.
 pub const PROFILE: &str = "profile";
@@ -40,6 +40,9 @@ pub struct IntoProfile {
     has_rights: bool,
     /// The descriptors of the profile and of the folders in it, as they were before.
     there: HashMap<String, Rc<[u8]>>,
+    /// Paths below the profile that are there already in other letter case, and how. Windows does
+    /// not tell them apart; a mount of NTFS on Linux does, and would make a second folder.
+    other_case: HashMap<String, String>,
     /// Members that are left out: the registry, and the links that Windows makes itself.
     left_out: Cell<u64>,
 }
@@ -168,8 +171,10 @@ impl IntoProfile {
             change: None,
             has_rights: root.is_some(),
             there: HashMap::new(),
+            other_case: HashMap::new(),
             left_out: Cell::new(0),
         };
+        this.look_for_other_case(&tree)?;
         let from = match known {
             Some(sid) => Some(sid),
             None => this.usual_owner()?,
@@ -235,6 +240,62 @@ impl IntoProfile {
         })?;
         let most = owners.into_iter().max_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
         Ok(most.map(|(owner, _)| owner))
+    }
+
+    /// Finds what is there already under a name that differs in letter case.
+    fn look_for_other_case(&mut self, tree: &HostTree) -> Result<(), SetError> {
+        if !tree.info().file_system.to_ascii_uppercase().starts_with("NTFS") {
+            return Ok(());
+        }
+        let mut folders: HashMap<NodeId, Vec<Entry>> = HashMap::new();
+        let mut other_case = HashMap::new();
+        self.each_member(|member| {
+            let Some(path) = below(member).filter(|path| !path.is_empty()) else { return };
+            let mut at = Some(tree.root());
+            let mut there: Vec<String> = Vec::new();
+            for name in path.split('/') {
+                let entries = at.map(|at| {
+                    let list = || tree.children(at).unwrap_or_default();
+                    folders.entry(at).or_insert_with(list).as_slice()
+                });
+                let entries = entries.unwrap_or_default();
+                let exact = entries.iter().find(|entry| entry.name.as_str() == Some(name));
+                let lower = name.to_lowercase();
+                let found = exact.or_else(|| {
+                    let is_same = |entry: &&Entry| {
+                        entry.name.as_str().is_some_and(|own| own.to_lowercase() == lower)
+                    };
+                    entries.iter().find(is_same)
+                });
+                at = found.map(|entry| entry.node);
+                let own = found.and_then(|entry| entry.name.as_str()).unwrap_or(name);
+                there.push(own.to_owned());
+            }
+            let there = there.join("/");
+            if there != path {
+                other_case.insert(path.to_owned(), there);
+            }
+        })?;
+        self.other_case = other_case;
+        Ok(())
+    }
+
+    /// A member under the names that are there already.
+    fn in_other_case(&self, mut member: Member) -> Member {
+        if self.other_case.is_empty() {
+            return member;
+        }
+        let known = |path: &str| {
+            let below = path.strip_prefix(PROFILE)?.strip_prefix('/')?;
+            Some(format!("{PROFILE}/{}", self.other_case.get(below)?))
+        };
+        if let Some(path) = known(&member.path) {
+            (member.path, member.raw_path) = (path, None);
+        }
+        if let Some(path) = member.link_to.as_deref().and_then(known) {
+            (member.link_to, member.raw_link_to) = (Some(path), None);
+        }
+        member
     }
 
     /// Reads the descriptors of the folders that are in the profile already.
@@ -505,7 +566,7 @@ impl Ordered for InProfile<'_> {
             if is_left_out(&member) {
                 self.from.left_out.set(self.from.left_out.get() + 1);
             } else if !is_again {
-                return Some(Ok(self.with_rights(member)));
+                return Some(Ok(self.from.in_other_case(self.with_rights(member))));
             }
         }
     }

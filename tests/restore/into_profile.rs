@@ -404,3 +404,18 @@ fn only_a_person_gets_the_files_and_only_into_a_profile() {
     assert!(run.stderr.contains("--into is missing"), "{}", run.stderr);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
 }
+
+/// Windows does not tell names apart by letter case; a mount on Linux does.
+#[test]
+fn a_folder_in_other_letter_case_is_the_same_on_ntfs() {
+    need!("fuse");
+    let ready = Ready::make();
+    let own = ready.profile().join("documents");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("NOTES.TXT"), "hers").unwrap();
+    let run = ready.restore(&[]).expect(3);
+    assert!(!ready.profile().join("Documents").exists(), "no second folder");
+    assert_eq!(fs::read(own.join("NOTES.TXT")).unwrap(), b"hers");
+    assert!(!own.join("notes.txt").exists() && own.join("tax.pdf").exists());
+    assert_eq!(run.events("loss").len(), 1, "{}", run.stdout);
+}
