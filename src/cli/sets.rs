@@ -18,6 +18,15 @@ use crate::model::secret::Secret;
 use crate::model::units;
 use crate::set::read::reader::SetReader;
 
+/// The destination that was given.
+pub(crate) fn given_dest(to: Option<&str>) -> Result<&str> {
+    to.ok_or_else(|| {
+        let what = "no destination given";
+        let action = "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.";
+        Failure::new(Exit::Usage, what, action).into()
+    })
+}
+
 /// Opens the destination of `offload --to`. Retries temporary errors for
 /// `retry_for`.
 pub(crate) fn open_dest(

@@ -293,7 +293,7 @@ impl Search<'_> {
         // A whole drive is no user's folder.
         let path = self.expand(&text).filter(|path| path.len() > 3).ok_or(NoProfile)?;
         let kind = match sid.account() {
-            // A form of SID that no service has: nobody's files are left out for that.
+            // No service has a SID of another form: the files are saved.
             AccountKind::Person | AccountKind::WellKnown => ProfileKind::Person,
             // The services' own folders belong to Windows.
             AccountKind::Service if !is_in_users(&path) => return Ok(None),

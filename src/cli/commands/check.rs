@@ -18,13 +18,7 @@ pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
         Some(path) => say("settings", &path.display().to_string(), out),
         None => say("settings", "none; the command line and the variables count", out),
     }
-    let to = args.to.as_deref().ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "no destination given",
-            "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.",
-        )
-    })?;
+    let to = sets::given_dest(args.to.as_deref())?;
     let offload = Offload::to(to, &args.logon).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("{to}: this is not a destination"), "Check --to.")
     })?;

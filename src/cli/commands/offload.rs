@@ -30,13 +30,7 @@ use crate::usmt::{Machine, Store, StoreVolume, drive_of};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // The destination first: a wrong password should not cost a scan.
-    let to = args.to.as_deref().ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "no destination given",
-            "Use --to FOLDER or --to \\\\server\\share, or set it in lifeboat.toml.",
-        )
-    })?;
+    let to = sets::given_dest(args.to.as_deref())?;
     if args.everything && !args.profiles && args.of_user.is_empty() {
         let what = "--everything belongs to --profiles or --of-user";
         return Err(Failure::new(Exit::Usage, what, "Name the users, or leave it out.").into());

@@ -99,7 +99,7 @@ impl SetReader {
                     described.add(gate::of_details(&inner, &outer, redacted));
                     rescue = inner;
                 }
-                // The members can be read anyway, but nobody knows where they belong.
+                // The members can be read anyway, but where they belong is unknown.
                 Err(SetError::Crypt { error: CryptError::Damaged(what), .. }) if !needs_details => {
                     described.fault("set-details", DETAILS, what);
                 }
