@@ -137,7 +137,7 @@ pub(crate) fn find(
     } else {
         sources::find_with(&[what.to_owned()], global, &inside.search, out)?
     };
-    sets::instead_of_nothing(&[what.to_owned()], of_found(what, &found, inside).map(Some))
+    of_found(what, &found, inside).map(Some)
 }
 
 fn is_smb(what: &str) -> bool {
@@ -289,7 +289,7 @@ fn of_set(what: &str, inside: &Inside, logon: &Logon, out: Out) -> Result<Contai
             Failure::new(
                 Exit::NothingFound,
                 format!("{}: the set has no compressed store", set.display()),
-                "Leave out --inside: lifeboat list SET lists the files of the set.",
+                "Leave out --inside: lifeboat list lists the files of the set.",
             )
         } else {
             Failure::new(

@@ -15,6 +15,7 @@ use crate::restore::{IntoProfileError, RestoreError};
 use crate::seal::SealError;
 use crate::set::error::SetError;
 use crate::tree::source::SourceError;
+use crate::usmt::loadstate::quoted;
 
 /// How the program ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,4 +195,9 @@ pub(crate) fn explain(error: &anyhow::Error) -> Failure {
         }
         None => Failure::new(Exit::Failed, format!("{error:#}"), ""),
     }
+}
+
+/// A path or a name as it is typed on a command line, in quotation marks where it needs them.
+pub(crate) fn shell_word(word: &str) -> String {
+    quoted(word).unwrap_or_else(|| format!("\"{word}\""))
 }

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 pub struct Allocator;
 
 const WORDS: &[u8] = b"error: not enough memory\n\
-    Fix: Close other programs, or raise the limit (ulimit -v). Then run the same command again.\n";
+    fix: Close other programs, or raise the limit (ulimit -v). Then run the same command again.\n";
 
 fn checked(memory: *mut u8) -> *mut u8 {
     unsafe extern "C" {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::args::Logon;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, shell_word};
 use super::output::Out;
 use super::{keys, password, sources};
 use crate::destination::address::{Dest, SmbPlace};
@@ -55,6 +55,18 @@ pub(crate) fn open_dest_with(
     let monitor: Arc<dyn Monitor> = Arc::new(out);
     let options = Options { missing: Missing::Make, retry_for };
     Ok(open(&with_user(text.parse()?, logon)?, &tell, options, &monitor)?)
+}
+
+/// Removes the folder of a destination that was only made to try it, when it is dropped.
+pub(crate) struct Traceless<'a>(pub(crate) &'a dyn Destination);
+
+impl Drop for Traceless<'_> {
+    fn drop(&mut self) {
+        if self.0.was_made() {
+            // A folder that is not empty is somebody's, and stays.
+            let _ = self.0.remove_dir("");
+        }
+    }
 }
 
 /// Opens the rescue set at `text`.
@@ -137,32 +149,30 @@ fn refuse_other(text: &str, path: &Path) -> Result<()> {
     Err(Failure::new(Exit::Failed, format!("{text}: {what}"), action).into())
 }
 
-/// Where nothing was found, says so if a folder has sets in it.
-pub(crate) fn instead_of_nothing<T>(names: &[String], found: Result<T>) -> Result<T> {
-    if let Err(error) = &found
-        && error.downcast_ref::<Failure>().is_some_and(|f| f.exit == Exit::NothingFound)
-    {
-        names.iter().try_for_each(|name| refuse_folder_of_sets(name))?;
-    }
-    found
-}
-
 /// Refuses a folder that has sets in it where one of them is wanted.
 fn refuse_folder_of_sets(text: &str) -> Result<()> {
+    folder_of_sets(text).map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+/// What to say of a folder that has sets in it, where one of them is meant, or a store.
+pub(crate) fn folder_of_sets(text: &str) -> Option<Failure> {
     let path = Path::new(text);
     if path.join(RESCUE).exists() {
-        return Ok(());
+        return None;
     }
     let below = path.read_dir().into_iter().flatten().flatten();
     let mut sets = below.map(|entry| entry.path()).filter(|path| path.join(RESCUE).is_file());
-    let Some(first) = sets.next() else { return Ok(()) };
+    let first = sets.next()?;
     let count = units::count(1 + sets.count() as u64, "rescue set", "rescue sets");
-    Err(Failure::new(
+    Some(Failure::new(
         Exit::Usage,
-        format!("{text}: this folder has {count}, but is none itself"),
-        format!("Give the folder of one set, such as {}.", first.display()),
-    )
-    .into())
+        format!("{text}: this folder has {count}, but is none itself, and has no store"),
+        format!(
+            "Give the folder of one set, such as {}. lifeboat sets {} lists them.",
+            shell_word(&first.display().to_string()),
+            shell_word(text)
+        ),
+    ))
 }
 
 /// The parent folder, and the last name.

@@ -7,8 +7,9 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::{Global, Search, ViaArg};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, shell_word};
 use super::output::Out;
+use super::sets;
 use crate::destination::Destination;
 use crate::destination::tree::{DestinationTree, NOT_SHOWN};
 use crate::disk::Depth;
@@ -120,8 +121,13 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
         return Err(Failure::new(
             Exit::Usage,
             format!("{set}: this is a rescue set, not a source"),
-            "lifeboat verify SET checks it, lifeboat list SET shows its files, and lifeboat \
-             restore SET restores it.",
+            {
+                let set = shell_word(set);
+                format!(
+                    "lifeboat verify {set} checks it, lifeboat list {set} shows its files, and \
+                     lifeboat restore {set} restores it."
+                )
+            },
         )
         .into());
     }
@@ -411,6 +417,9 @@ pub(crate) fn mounts(what: &str, volumes: &[SourceVolume]) -> Vec<PathBuf> {
 /// The error when nothing was found. If a volume could not be read, that is no
 /// proof that there is nothing: the exit code is 3 then.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
+    if let Some(failure) = found.volumes.iter().find_map(|v| sets::folder_of_sets(&v.disk)) {
+        return failure;
+    }
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
     let searched = units::count(looked, "volume", "volumes");
     if found.closed.is_empty() && found.is_damaged() {

@@ -19,6 +19,8 @@ pub struct DirectoryDestination {
     shown: String,
     /// As the system gets it.
     root: PathBuf,
+    /// It was made when it was opened.
+    made: bool,
     /// Bytes.
     max_file_size: u64,
     /// Held as long as the folder is used.
@@ -32,6 +34,7 @@ impl DirectoryDestination {
         let shown = path.display().to_string();
         let fail = |error| from_io(error, shown.clone(), false);
         let root = host::usable(path).map_err(fail)?;
+        let mut made = false;
         match (std::fs::metadata(&root), missing) {
             (Ok(meta), _) if meta.is_dir() => {}
             (Ok(_), _) => return Err(a_file_is_there(shown)),
@@ -40,6 +43,7 @@ impl DirectoryDestination {
                     error if error.kind == ErrorKind::NotFound => no_folder_above(error),
                     error => error,
                 })?;
+                made = true;
             }
             (Err(error), _) => return Err(fail(error)),
         }
@@ -48,6 +52,7 @@ impl DirectoryDestination {
         Ok(Self {
             shown,
             root,
+            made,
             max_file_size,
             #[cfg(windows)]
             _logon: None,
@@ -269,6 +274,10 @@ impl Destination for DirectoryDestination {
 
     fn is_in_memory(&self) -> bool {
         host::is_in_memory(&self.root)
+    }
+
+    fn was_made(&self) -> bool {
+        self.made
     }
 
     fn local_root(&self) -> Option<&Path> {

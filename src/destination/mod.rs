@@ -233,6 +233,11 @@ pub trait Destination: Send + Sync {
         false
     }
 
+    /// Whether the folder did not exist, and was made when it was opened.
+    fn was_made(&self) -> bool {
+        false
+    }
+
     /// The folder in this machine's file system; `None` for any other place. For walking it
     /// without following links.
     fn local_root(&self) -> Option<&std::path::Path> {

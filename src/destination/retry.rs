@@ -130,6 +130,10 @@ impl Destination for RetryDestination {
         self.inner.is_in_memory()
     }
 
+    fn was_made(&self) -> bool {
+        self.inner.was_made()
+    }
+
     fn local_root(&self) -> Option<&std::path::Path> {
         self.inner.local_root()
     }

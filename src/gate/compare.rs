@@ -1,5 +1,6 @@
 //! Compares a store on the disk with the manifest of a set: is each file and folder of the store
-//! in the set, as it is now? By name, kind, size and time of the last write; no file is read.
+//! in the set, as it is now? By name, kind, size and time of the last write; [`super::contents`]
+//! compares the bytes.
 //!
 //! Of each member of the set 24 bytes are kept, so a set of millions fits into the memory.
 
@@ -18,7 +19,7 @@ use crate::usmt::Store;
 /// size.
 const ENCRYPTED: u32 = 0x4000;
 /// The number of differences that are described.
-const DESCRIBED: usize = 3;
+pub(super) const DESCRIBED: usize = 3;
 
 /// What a store has now.
 pub(super) struct StorePlan(Plan);
@@ -155,7 +156,7 @@ fn of_plan(plan: &Plan, index: usize) -> State {
 }
 
 /// A path in a set as Windows has it.
-fn shown(path: &[u8]) -> String {
+pub(super) fn shown(path: &[u8]) -> String {
     let text = |bytes: &[u8]| {
         let name = NtName::from_wtf8(bytes).map(|name| name.to_string_lossy());
         name.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned())

@@ -6,9 +6,12 @@
 //! its seal. Names alone prove nothing: a set of the same computer may be of an earlier capture.
 
 mod compare;
+mod contents;
 mod place;
 
 use std::sync::Arc;
+
+use self::contents::Contents;
 
 use crate::destination::{Destination, ErrorKind};
 use crate::health::{Check, Level as CheckLevel, StreamObserver, check_store_with};
@@ -69,6 +72,8 @@ pub struct Candidate {
 pub struct Judge<'a> {
     /// The sets that may have them.
     pub sets: &'a [Candidate],
+    /// Why there is none, for people, if there is none.
+    pub no_set: &'a str,
     /// What will be wiped.
     pub wipes: &'a Wipes,
     /// How thoroughly a set, or a store that stays, is verified.
@@ -88,6 +93,8 @@ pub enum Safe {
     InSet {
         /// The set's full path.
         set: String,
+        /// Byte for byte; else by names, sizes and times.
+        by_bytes: bool,
         /// Files, folders and links that were compared.
         compared: u64,
     },
@@ -101,6 +108,8 @@ pub enum Safe {
 /// The judgement of a store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Judgement {
+    /// Parts of it are missing, so that no set can have all of it.
+    pub lacks: bool,
     /// Why it is safe; `None` if it is not.
     pub safe: Option<Safe>,
     /// Why it is not, for people.
@@ -119,12 +128,14 @@ impl Judge<'_> {
             .map(|lack| format!("not all of it is here: {lack}"))
             .collect();
         if !reasons.is_empty() {
-            return Ok(Judgement { safe: None, reasons });
+            return Ok(Judgement { lacks: true, safe: None, reasons });
         }
         if store.parts.iter().all(|part| self.wipes.spares_part(part)) {
             match self.stays(store, monitor)? {
-                Ok(safe) => return Ok(Judgement { safe: Some(safe), reasons }),
-                Err((why, true)) => return Ok(Judgement { safe: None, reasons: why }),
+                Ok(safe) => return Ok(Judgement { lacks: false, safe: Some(safe), reasons }),
+                Err((why, true)) => {
+                    return Ok(Judgement { lacks: false, safe: None, reasons: why });
+                }
                 Err((why, false)) => reasons.extend(why),
             }
         } else if *self.wipes != Wipes::Everything {
@@ -133,16 +144,18 @@ impl Judge<'_> {
         }
         let plan = compare::plan_of(store, monitor)?;
         let mut tried = 0;
+        let mut contents = None;
         for candidate in self.sets {
             if monitor.is_cancelled() {
                 return Err(SetError::Cancelled { set: None });
             }
             let shown = candidate.target.display(&candidate.path);
-            let why = match self.in_set(store, &plan, candidate, monitor) {
+            let why = match self.in_set(store, &plan, &mut contents, candidate, monitor) {
                 Ok(None) => continue,
                 Ok(Some(Ok(compared))) => {
-                    let safe = Some(Safe::InSet { set: shown, compared });
-                    return Ok(Judgement { safe, reasons: Vec::new() });
+                    let by_bytes = self.level == Level::Full;
+                    let safe = Some(Safe::InSet { set: shown, by_bytes, compared });
+                    return Ok(Judgement { lacks: false, safe, reasons: Vec::new() });
                 }
                 Ok(Some(Err(why))) => why,
                 Err(error) if ends(&error) => return Err(error),
@@ -161,7 +174,7 @@ impl Judge<'_> {
         }
         if tried == 0 {
             reasons.push(if self.sets.is_empty() {
-                "no rescue set was given".to_owned()
+                self.no_set.to_owned()
             } else {
                 match self.sets.len() {
                     1 => "the rescue set is of another store".to_owned(),
@@ -169,7 +182,7 @@ impl Judge<'_> {
                 }
             });
         }
-        Ok(Judgement { safe: None, reasons })
+        Ok(Judgement { lacks: false, safe: None, reasons })
     }
 
     /// Whether a set has all of the store: the number of members compared, or why not. `None` if
@@ -178,6 +191,7 @@ impl Judge<'_> {
         &self,
         store: &Store,
         plan: &compare::StorePlan,
+        contents: &mut Option<Contents>,
         candidate: &Candidate,
         monitor: &dyn Monitor,
     ) -> Result<Option<Result<u64, Vec<String>>>, SetError> {
@@ -215,12 +229,33 @@ impl Judge<'_> {
             return Ok(Some(Err(differences)));
         }
         // The longest last.
+        if self.level == Level::Full {
+            let contents = match contents {
+                Some(contents) => contents,
+                None => contents.insert(self.read(store, monitor)?),
+            };
+            let differences = contents.differences(&set, monitor)?;
+            if !differences.is_empty() {
+                return Ok(Some(Err(differences)));
+            }
+        }
         let verified = verify_set_with(Arc::clone(target), path, Some(keys), self.level, monitor)?;
         if verified.damage > 0 {
             let findings = units::count(verified.damage, "finding", "findings");
             return Ok(Some(Err(vec![format!("the set is damaged: {findings}")])));
         }
         Ok(Some(Ok(compared)))
+    }
+
+    /// Reads every byte of the store, once for all sets.
+    fn read(&self, store: &Store, monitor: &dyn Monitor) -> Result<Contents, SetError> {
+        let check = Check { level: CheckLevel::Full, closed: self.closed, ..Check::default() };
+        let mut observer = contents::Observer::new(store);
+        check_store_with(store, &check, Some(&mut observer), monitor);
+        if monitor.is_cancelled() {
+            return Err(SetError::Cancelled { set: None });
+        }
+        Ok(observer.finish())
     }
 
     /// Whether a store that stays is as it was sealed, or why not, and whether it was changed or

@@ -32,6 +32,8 @@ impl Judge<'_> {
 /// The volume of the source that a folder of this machine is on; `None` for a share, and for a
 /// volume that is not of the source.
 fn volume_of<'a>(folder: &Path, volumes: &'a [SourceVolume]) -> Option<&'a SourceVolume> {
+    // Links, junctions and `subst` drives lead elsewhere. Some file systems cannot say where to.
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     if let Some(Component::Prefix(prefix)) = folder.components().next() {
         let letter = match prefix.kind() {
             Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => char::from(letter),
@@ -42,10 +44,11 @@ fn volume_of<'a>(folder: &Path, volumes: &'a [SourceVolume]) -> Option<&'a Sourc
         };
         return volumes.iter().find(is_it);
     }
-    let folder = folder.canonicalize().ok()?;
+    // A volume may be mounted at a second place, as a whole or in part.
     let mounts = volumes.iter().filter_map(|volume| {
         let mount = volume.mount.as_deref()?;
-        (folder.starts_with(mount) && on_one_volume(&folder, mount)).then_some((volume, mount))
+        let below = if folder.starts_with(mount) { mount.as_os_str().len() } else { 0 };
+        on_one_volume(&folder, mount).then_some((volume, below))
     });
-    mounts.max_by_key(|(_, mount)| mount.as_os_str().len()).map(|(volume, _)| volume)
+    mounts.max_by_key(|(_, below)| *below).map(|(volume, _)| volume)
 }

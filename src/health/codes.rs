@@ -147,7 +147,7 @@ codes! {
         "Do not write to this disk. offload --deleted recovers those that are not overwritten.";
     ENCRYPTED_FILES = "encrypted-files", Info, Quick,
         "loadstate restores them encrypted; only the user's key decrypts them.",
-        "They are saved in raw form. Keep the user's certificate with its private key.";
+        "offload saves them in raw form. Keep the user's certificate with its private key.";
     ENCRYPTED_LOST = "encrypted-lost", Damage, Quick,
         "The file is missing after loadstate.",
         "Copy it in Windows (not WinPE), or attach the disk to another Windows PC.";
@@ -160,10 +160,10 @@ codes! {
         "None. Their targets are in the store only if the targets were captured themselves.";
     NAMES_REFUSED = "names-refused", Warning, Quick,
         "loadstate uses Win32 paths: it may skip these files, or fail on them (inferred).",
-        "They are saved. If loadstate fails on one, get it from the set with extract.";
+        "offload saves them. If loadstate fails on one, get it from the set with extract.";
     PATHS_LONG = "paths-long", Info, Quick,
         "USMT supports long paths (inferred). Some programs do not open such files.",
-        "None: they are saved.";
+        "None: offload saves them.";
     STORE_NEWER = "store-newer-than-logs", Warning, Quick,
         "The log may be from an earlier capture: do not judge this store by it.",
         "Look for a newer scanstate.log. The clocks may have been wrong.";

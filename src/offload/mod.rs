@@ -96,6 +96,7 @@ impl OffloadRequest {
         let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
         let found = Shortfalls::of_store(store, check, monitor)?.with_lacks(not_searched);
         let kind = (What::Store, store.kind.as_str());
+        let machine = &machine.of_store(store);
         self.save(all, kind, found, machine, observer, destination, monitor)
     }
 
@@ -188,6 +189,7 @@ impl OffloadRequest {
         let kind = (What::Folder, "folder");
         let found =
             Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
+        let machine = &machine.of_volumes(&[&set.volume]);
         let (all, not_searched) = self.parts_of_folders(set, monitor)?;
         let found = found.with_lacks(not_searched);
         self.save(all, kind, found, machine, None, destination, monitor)

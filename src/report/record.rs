@@ -1,7 +1,7 @@
 //! The last section, for the technician: the duration, the set's files with
 //! their hashes, and the hash that covers them all.
 
-use super::html::{duration, escape, number, rate, shorten};
+use super::html::{count, duration, escape, number, rate, shorten};
 use super::words;
 use crate::model::units::bytes;
 use crate::set::format::names::MANIFEST;
@@ -110,10 +110,10 @@ fn files(rescue: &Rescue) -> String {
     }
     let options = &rescue.options;
     html.push_str(&format!(
-        "<p class=\"quiet\">Compressed with zstd at level {}, in {} frames of at most {}{}. Plan \
+        "<p class=\"quiet\">Compressed with zstd at level {}, in {} of at most {}{}. Plan \
          <code>{}</code>.</p>\n",
         options.level,
-        number(rescue.totals.frames),
+        count(rescue.totals.frames, "frame", "frames"),
         bytes(options.frame_bytes),
         options
             .split

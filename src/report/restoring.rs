@@ -86,6 +86,17 @@ fn store_steps(rescue: &Rescue, step: &mut dyn FnMut(&str, &[String], &str)) {
         "The drive of a part is not known: replace the angle brackets with it."
     };
     step("Restore the store, as administrator, in WinPE or in the new Windows.", &commands, more);
+    if rescue.lacks_a_part() {
+        step(
+            "Before <code>loadstate</code>, find the part that is missing: connect its disk or \
+             unlock its volume, and save the store again.",
+            &["lifeboat offload --to <folder above this one>".to_owned()],
+            "<code>loadstate</code> refuses a store without all its parts (code 38). If the part \
+             is gone, extract the files of this set: <code>lifeboat extract &lt;this folder&gt; \
+             &lt;path as listed&gt; --to D:\\Rescued</code>.",
+        );
+        return;
+    }
     let call = Call::default();
     let Some(way) = ways(&rescue.kept()).into_iter().next() else { return };
     let line = way.line(&call);

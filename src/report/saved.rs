@@ -48,8 +48,8 @@ pub(super) fn section(rescue: &Rescue, figures: &Figures, sheet: &mut Sheet) -> 
     let totals = &rescue.totals;
     let mut html = String::from("<section>\n<h2>What was saved</h2>\n<ul class=\"figures\">\n");
     for (n, what) in [
-        (number(totals.files), "files"),
-        (number(totals.directories), "folders"),
+        (number(totals.files), if totals.files == 1 { "file" } else { "files" }),
+        (number(totals.directories), if totals.directories == 1 { "folder" } else { "folders" }),
         (bytes(totals.bytes), "of data"),
     ] {
         html.push_str(&format!("<li><b>{n}</b> {what}</li>\n"));

@@ -1,6 +1,6 @@
 //! Selected files and folders of a set, as input for a restore.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Bytes, Input, Ordered};
 use crate::model::name::USMT;
@@ -30,16 +30,33 @@ pub struct Chosen {
 impl Chosen {
     /// Looks for `paths` in the set; `/` and `\` both separate names. No paths
     /// select everything. `C:\Users\alice` is what the set has at that place, or what its store
-    /// has from there.
+    /// has from there. A path that the set only has in other letter case is that one.
     ///
     /// # Errors
     /// The manifest cannot be read.
     pub fn new<S: AsRef<str>>(set: SetReader, paths: &[S]) -> Result<Self, SetError> {
+        let paths: Vec<String> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+        let chosen = Self::exactly(set, &paths)?;
+        let spelled = spelled(&chosen)?;
+        if spelled.is_empty() {
+            return Ok(chosen);
+        }
+        let wrong = |path: &String| {
+            let tried = in_set(&chosen.rescue, &clean(path));
+            tried.iter().any(|path| spelled.iter().any(|(missing, _)| missing == path))
+        };
+        let right = paths.iter().filter(|path| !wrong(path)).cloned();
+        let all: Vec<String> = right.chain(spelled.iter().map(|(_, path)| path.clone())).collect();
+        Self::exactly(chosen.set, &all)
+    }
+
+    /// The same, by letter case.
+    fn exactly(set: SetReader, paths: &[String]) -> Result<Self, SetError> {
         let mut rescue = set.rescue().clone();
         // Which of the given ones each is about.
         let (given, paths): (Vec<usize>, Vec<String>) = paths
             .iter()
-            .map(|path| path.as_ref().replace('\\', "/").trim_matches('/').to_owned())
+            .map(|path| clean(path))
             .enumerate()
             .flat_map(|(at, path)| in_set(&rescue, &path).into_iter().map(move |path| (at, path)))
             .unzip();
@@ -297,6 +314,37 @@ fn in_set(rescue: &Rescue, path: &str) -> Vec<String> {
         format!("{}/{USMT}/File/{drive}${rest}", above.join("/"))
     });
     [format!("{drive}{rest}")].into_iter().chain(of_store).collect()
+}
+
+/// A path as typed, with `/` between names and none at the ends.
+fn clean(path: &str) -> String {
+    path.replace('\\', "/").trim_matches('/').to_owned()
+}
+
+/// Paths that were not found, each with the one that the set has in other letter case.
+fn spelled(chosen: &Chosen) -> Result<BTreeSet<(String, String)>, SetError> {
+    let mut found = BTreeSet::new();
+    if chosen.missing.is_empty() {
+        return Ok(found);
+    }
+    let wanted: Vec<(&String, String)> =
+        chosen.missing.iter().map(|path| (path, path.to_lowercase())).collect();
+    for line in chosen.set.lines()? {
+        let member = match line {
+            Ok(Line::Member(member)) => member,
+            Ok(_) | Err(SetError::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        for (missing, lower) in &wanted {
+            let names = missing.split('/').count();
+            let there: Vec<&str> = member.path.split('/').take(names).collect();
+            let there = there.join("/");
+            if there.to_lowercase() == *lower {
+                found.insert(((*missing).clone(), there));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn is_at_or_below(path: &str, above: &str) -> bool {

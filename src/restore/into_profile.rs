@@ -93,7 +93,7 @@ impl Advice for IntoProfileError {
     fn advice(&self) -> String {
         match self {
             Self::NoUser { has_deleted: true, .. } => {
-                "The set has recovered deleted files: lifeboat restore SET --deleted --to DIR \
+                "The set has recovered deleted files: restore --deleted --to DIR \
                  restores them."
                     .to_owned()
             }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::model::threads;
 
 /// A finished hash.
-pub(super) type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// The size of a piece.
 const CHUNK: usize = 1 << 20;
@@ -29,7 +29,7 @@ enum Job {
 
 /// Hashes streams, one at a time, and returns each hash with its context, in
 /// order.
-pub(super) struct Hashers<T> {
+pub(crate) struct Hashers<T> {
     jobs: Sender<Job>,
     now: Option<Now>,
     waiting: VecDeque<(T, Receiver<Hash>)>,
@@ -47,7 +47,7 @@ struct Now {
 
 impl<T> Hashers<T> {
     /// Starts the threads. They end when this is dropped.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
         let (jobs, queue) = bounded::<Job>(threads);
         let start = |_| {
@@ -59,12 +59,12 @@ impl<T> Hashers<T> {
     }
 
     /// A new stream begins; an unfinished one is discarded.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.now = Some(Now { bytes: Vec::new(), pieces: None, hash: Sha256::new() });
     }
 
     /// The next bytes of the stream.
-    pub(super) fn bytes(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, mut bytes: &[u8]) {
         let Some(now) = &mut self.now else { return };
         if self.is_alone {
             now.hash.update(bytes);
@@ -89,7 +89,7 @@ impl<T> Hashers<T> {
     }
 
     /// The stream is complete; `what` is returned with its hash.
-    pub(super) fn end(&mut self, what: T) {
+    pub(crate) fn end(&mut self, what: T) {
         let Some(Now { bytes, pieces, hash }) = self.now.take() else { return };
         let done = if self.is_alone {
             let (to, done) = bounded(1);
@@ -108,7 +108,7 @@ impl<T> Hashers<T> {
 
     /// The oldest stream's hash, if it is finished, or if too many are
     /// unfinished; with `wait`, waits for it. `None` if there is none.
-    pub(super) fn take(&mut self, wait: bool) -> Option<(T, Hash)> {
+    pub(crate) fn take(&mut self, wait: bool) -> Option<(T, Hash)> {
         let (_, done) = self.waiting.front()?;
         let hash = if wait || self.waiting.len() > WAITING {
             // The thread that hashed it cannot end without a panic.

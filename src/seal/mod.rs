@@ -12,7 +12,7 @@
 //! compares files from any source with it.
 
 mod compare;
-mod hashing;
+pub(crate) mod hashing;
 mod index;
 mod parts;
 mod read;

@@ -4,6 +4,7 @@ use crate::destination::DestinationError;
 use crate::model::advice::{Advice, Ending};
 use crate::model::threads::NoThread;
 use crate::set::crypt::CryptError;
+use crate::set::format::names::MANIFEST;
 use crate::tree::TreeError;
 
 /// Why a rescue set cannot be made or read.
@@ -58,6 +59,12 @@ pub enum SetError {
         path: String,
         /// What is there instead.
         what: String,
+    },
+    /// A deletion of the set was begun.
+    #[error("{path}: this rescue set is being deleted")]
+    Deleting {
+        /// Its full path.
+        path: String,
     },
     /// The set was written by a later version.
     #[error("{path}: format {format} is newer than this version supports")]
@@ -126,6 +133,16 @@ impl Advice for SetError {
                 format!("Run the same command again to resume in {set}.")
             }
             Self::Cancelled { set: None } => "Run the same command again.".into(),
+            Self::Deleting { .. } => {
+                "lifeboat prune with --yes finishes that. To keep the set, rename its folder: take \
+                 .deleting off, and verify it."
+                    .into()
+            }
+            Self::Damaged { path, .. } if path.contains(MANIFEST) => {
+                "Get the file from another copy of the set, if there is one. Without it, `lifeboat \
+                 extract` and `restore --to DIR` still get the files, from the data itself."
+                    .into()
+            }
             Self::NotASet { .. } => {
                 "Give the set's own folder. A folder that ends in .partial is unfinished: run the \
                  same offload again to finish it."

@@ -106,7 +106,14 @@ fn by_age(set: &Listed, before: FileTime, by_restore: bool, now: FileTime) -> Ch
     let Some(days) = age::days(then, now) else { return keep("its date is in the future") };
     let days = units::count(days, "day", "days");
     let what = if by_restore { "restored" } else { "made" };
-    let text = format!("{what} {days} ago");
+    // Who was restored yesterday may still miss something.
+    let since = age::parse(&run.time).and_then(|then| age::days(then, now));
+    let text = match since {
+        Some(since) if !by_restore => {
+            format!("{what} {days} ago, restored {} ago", units::count(since, "day", "days"))
+        }
+        _ => format!("{what} {days} ago"),
+    };
     if then < before { Choice::Delete(text) } else { Choice::Keep(text) }
 }
 

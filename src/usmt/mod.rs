@@ -23,8 +23,8 @@ pub use drive::{Drive, DriveFrom};
 pub use find::{drive_of, find_stores};
 pub use layout::Place;
 pub use logs::Logs;
-pub use machine::Machine;
 pub(crate) use machine::hive;
+pub use machine::{DiskName, Machine};
 pub use tally::{Survey, Tally};
 
 use crate::model::metadata::NodeId;

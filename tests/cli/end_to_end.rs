@@ -225,8 +225,49 @@ fn a_server_that_screens_the_set_itself_out_is_exit_5() {
         let password = [("LIFEBOAT_PASSWORD", server.password())];
         let run = lifeboat_with(&["offload", image.arg(), "--to", &server.url("")], &password);
         let run = run.expect(5);
-        assert!(run.stderr.contains("Fix: "), "{}", run.stderr);
+        assert!(run.stderr.contains("fix: "), "{}", run.stderr);
         let left = std::fs::read_dir(server.share_path()).unwrap().count();
         assert_eq!(left, 0, "{veto}: {}", run.stderr);
     }
+}
+
+/// Explorer and tickets have paths in any letter case.
+#[test]
+fn a_pasted_path_in_other_letter_case_is_extracted() {
+    let (dest, name) = crate::sets::with_set("hardlink-two", 0, &[]);
+    let set = dest.path().join(name);
+    let set = set.to_str().unwrap();
+    let run = lifeboat(&["list", set, "--json"]).expect(0);
+    let paths: Vec<String> = run
+        .events("member")
+        .iter()
+        .filter(|member| member["kind"] == "file")
+        .filter_map(|member| {
+            let path = member["path"].as_str()?;
+            let (_, below) = path.split_once("/USMT/File/C$/")?;
+            Some(format!("C:\\{}", below.replace('/', "\\")))
+        })
+        .collect();
+    let pasted = paths.iter().find(|path| path.is_ascii() && path.contains("Users")).unwrap();
+    for (number, path) in [pasted.to_uppercase(), pasted.to_lowercase()].iter().enumerate() {
+        let to = dest.path().join(format!("out{number}"));
+        let run = lifeboat(&["extract", set, path, "--to", to.to_str().unwrap(), "--json"]);
+        // 3: this file system cannot hold owners and permissions.
+        assert_eq!(run.expect(3).events("restored")[0]["files"], 1, "{path}");
+    }
+    let to = dest.path().join("none");
+    let none = format!("{pasted}x");
+    lifeboat(&["extract", set, &none, "--to", to.to_str().unwrap()]).expect(4);
+}
+
+/// The command that is shown next works on what was restored.
+#[test]
+fn after_a_restore_into_a_folder_loadstate_is_not_shown_with_the_old_path() {
+    let (dest, name) = crate::sets::with_set("hardlink-one", 0, &[]);
+    let set = dest.path().join(name);
+    let set = set.to_str().unwrap();
+    let to = dest.path().join("out");
+    let run = lifeboat(&["restore", set, "--to", to.to_str().unwrap()]).expect(3);
+    assert!(!run.stdout.contains("loadstate C:"), "{}", run.stdout);
+    assert!(run.stdout.contains(&format!("lifeboat restore {set} --in-place")), "{}", run.stdout);
 }

@@ -250,3 +250,67 @@ fn a_store_that_changed_since_its_seal_is_not_safe_by_a_set() {
     let full = ["--set", sets.to_str().unwrap(), "--wipes", "D:", "--level", "full"];
     gate(source, 3, &full);
 }
+
+/// Programs that keep the time of a file that they change: `--level full` reads the bytes.
+#[test]
+fn the_full_gate_compares_the_bytes_of_the_store_with_those_of_the_set() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    let dest = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (source, sets) = (disk.path().to_str().unwrap(), dest.path().to_str().unwrap());
+    assert_eq!(offload(source, dest.path(), &[]).code, 0);
+    let full = ["--set", sets, "--level", "full"];
+    let run = lifeboat(&[&["gate", source], &full[..]].concat()).expect(0);
+    assert!(run.stdout.contains("byte for byte"), "{}", run.stdout);
+    let letter = disk.path().join("StateStore/USMT/File/C$/Users/alice/letter.txt");
+    let time = fs::metadata(&letter).unwrap().modified().unwrap();
+    fs::write(&letter, "Dear Eve").unwrap();
+    fs::File::options().write(true).open(&letter).unwrap().set_modified(time).unwrap();
+    gate(source, 0, &["--set", sets]);
+    let run = gate(source, 3, &full);
+    assert!(reasons(&run).contains("letter.txt has other bytes than in the set"), "{}", run.stdout);
+    // A hard link has the bytes of its file.
+    fs::write(&letter, "Dear Bob").unwrap();
+    fs::File::options().write(true).open(&letter).unwrap().set_modified(time).unwrap();
+    gate(source, 0, &full);
+    fs::hard_link(&letter, letter.with_file_name("again.txt")).unwrap();
+    gate(source, 3, &full);
+    offload(source, dest.path(), &[]);
+    gate(source, 0, &full);
+}
+
+/// A volume that is mounted twice is wiped once, and what a link leads to is on its own volume.
+#[test]
+fn a_set_on_the_wiped_disk_is_none_by_whatever_path() {
+    let Some(disk) = support::mounted::Tmpfs::new() else { return };
+    store(disk.path());
+    let (source, sets) = (disk.path().to_str().unwrap(), disk.path().join("sets"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert_eq!(offload(source, elsewhere.path(), &[]).code, 0);
+    let mut copy = std::process::Command::new("cp");
+    assert!(copy.arg("-r").arg(elsewhere.path()).arg(&sets).status().unwrap().success());
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(&sets, &link).unwrap();
+    let Some(again) = disk.bind("sets") else { return };
+    for way in [&sets, &link, &again.path().to_owned()] {
+        let run = gate(source, 3, &["--set", way.to_str().unwrap()]);
+        assert!(reasons(&run).contains("which will be wiped"), "{way:?}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn a_set_that_does_not_count_is_named_and_what_to_do_is_said() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let image = Guarded::fixture("hardlink-one");
+    let sets = dest.path().to_str().unwrap();
+    let partial = dest.path().join(format!("{name}.partial"));
+    fs::rename(dest.path().join(&name), &partial).unwrap();
+    let run = gate(image.arg(), 3, &["--set", sets]);
+    let why = reasons(&run);
+    assert!(why.contains("does not count") && why.contains("UNFINISHED"), "{why}");
+    let run = lifeboat(&["gate", image.arg(), "--set", sets]).expect(3);
+    assert!(run.stdout.contains("save the store with lifeboat offload"), "{}", run.stdout);
+    fs::remove_dir_all(&partial).unwrap();
+    let run = gate(image.arg(), 3, &["--set", sets]);
+    assert!(reasons(&run).contains("no rescue set is in"), "{}", run.stdout);
+}

@@ -382,3 +382,37 @@ fn a_set_without_its_data_is_not_called_saved() {
     let run = list(dest.path(), 3, &[]);
     assert_eq!(run.events("rescue-set")[0]["why"], "store.tar.zst is missing");
 }
+
+#[test]
+fn a_folder_of_sets_is_recognised_where_a_source_is_meant() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (sets, to) = (dest.path().to_str().unwrap(), elsewhere.path().to_str().unwrap());
+    for args in [
+        &["detect", sets][..],
+        &["offload", sets, "--to", to],
+        &["gate", sets, "--set", sets],
+        &["verify", sets],
+        &["list", sets],
+        &["seal", sets],
+    ] {
+        let run = lifeboat(args).expect(2);
+        let text = run.stderr.clone() + &run.stdout;
+        assert!(text.contains("1 rescue set") && text.contains(&name), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn trying_a_destination_leaves_nothing_behind() {
+    let temp = tempfile::tempdir().unwrap();
+    let dest = temp.path().join("new");
+    let image = Guarded::fixture("hardlink-one");
+    let to = dest.to_str().unwrap();
+    lifeboat(&["offload", image.arg(), "--to", to, "--dry-run"]).expect(0);
+    assert!(!dest.exists());
+    lifeboat(&["check", "--to", to]).expect(0);
+    assert!(!dest.exists());
+    fs::create_dir(&dest).unwrap();
+    lifeboat(&["check", "--to", to]).expect(0);
+    assert!(dest.is_dir(), "a folder that was there stays");
+}

@@ -119,3 +119,21 @@ fn a_share_that_may_only_be_read_is_verified_without_a_record() {
     verify(dest.path(), 0, &[]);
     assert!(set.join("verified.json").is_dir());
 }
+
+/// One damaged place can hit every file of a set: the first findings are printed, and all of them
+/// for programs.
+#[test]
+fn few_findings_of_each_set_are_printed() {
+    let (dest, name) = with_set("hardlink-two", 0, &[]);
+    let store = dest.path().join(&name).join("store.tar.zst");
+    let mut bytes = fs::read(&store).unwrap();
+    let end = bytes.len() * 3 / 4;
+    bytes[64..end].fill(0);
+    fs::write(&store, bytes).unwrap();
+    let all = verify(dest.path(), 3, &["--level", "full"]).events("finding").len();
+    let dest = dest.path().to_str().unwrap();
+    let run = lifeboat(&["verify", dest, "--all", "--level", "full"]).expect(3);
+    let printed = run.stdout.lines().filter(|line| line.contains(" set-")).count();
+    assert!(all > 3 && printed == 3, "{printed} of {all}: {}", run.stdout);
+    assert!(run.stdout.contains(&format!("{} more finding", all - 3)), "{}", run.stdout);
+}

@@ -171,7 +171,7 @@ fn a_wrong_key_is_two_lines_and_exit_1() {
     let lines: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{}", run.stderr);
     assert!(lines[0].starts_with("error: ") && lines[0].contains("no key that was given"));
-    assert!(lines[1].starts_with("Fix: ") && lines[1].contains(&id), "{}", lines[1]);
+    assert!(lines[1].starts_with("fix: ") && lines[1].contains(&id), "{}", lines[1]);
     says_no_secret(&run);
 
     // Mistyped: the group is named, and the key is not.

@@ -106,7 +106,7 @@ fn a_folder_that_is_not_its_own_is_neither_used_nor_removed() {
     let (lifeboat, on, work_there) = (Wine::path(&exe), Wine::path(dir.path()), Wine::path(&work));
     let ran = wine.run(&selftest, &["--lifeboat", &lifeboat, "--on", &on]);
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.stderr.contains("Fix: It is not of this program"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("fix: It is not of this program"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("--cleanup"), "{}", ran.stderr);
     for place in [["--work", &work_there], ["--on", &on]] {
         let ran = wine.run(&selftest, &[&["--cleanup"], &place[..]].concat());

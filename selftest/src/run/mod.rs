@@ -56,7 +56,7 @@ fn say(what: &str) {
 
 /// Two lines, as lifeboat's errors.
 fn refuse(what: &str, fix: &str) -> u8 {
-    eprintln!("{what}\nFix: {fix}");
+    eprintln!("{what}\nfix: {fix}");
     COULD_NOT_START
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
         (None, _) => in_address.unwrap_or_else(|| "that of this session".to_owned()),
     };
     say("account", &account, out);
+    let _traceless = sets::Traceless(&*target);
     sets::refuse_set(&*target, to)?;
     let (found, request) = look_at(&*target, request(&offload, encryption), out)?;
     if found.in_memory {

@@ -66,9 +66,19 @@ pub(crate) fn show_machine(found: &Found, out: Out) {
             "more_wipe_lines": logs.more_wipe_lines,
         }),
     );
-    if let (Some(name), Some(from)) = (name, name_from) {
-        out.result(&format!("Computer {name}"));
-        out.field("from", &from);
+    match machine.names().as_slice() {
+        names @ [_, _, ..] => {
+            for named in names {
+                out.result(&format!("Computer {}", named.name));
+                out.field("from", &named.from);
+            }
+        }
+        _ => {
+            if let (Some(name), Some(from)) = (name, name_from) {
+                out.result(&format!("Computer {name}"));
+                out.field("from", &from);
+            }
+        }
     }
     if let (Some(serial), Some(from)) = (serial, serial_from) {
         out.field("serial", &format!("{serial} ({from})"));

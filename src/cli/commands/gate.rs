@@ -12,6 +12,7 @@ use crate::cli::output::Out;
 use crate::cli::{keys, sets, sources};
 use crate::disk::{self, Disk};
 use crate::gate::{Candidate, Judge, Judgement, Safe, Wipes};
+use crate::model::units;
 use crate::set::read::verify::Level;
 use crate::sets::State;
 use crate::usmt::Store;
@@ -22,12 +23,14 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
         letters => Wipes::Letters(letters.to_vec()),
     };
     // The sets first: a wrong password should not cost a scan.
-    let candidates = candidates(args, out)?;
+    let (candidates, others) = candidates(args, out)?;
+    let no_set = no_set(args, &others);
     let found = sources::find_with(&args.sources, global, &args.search, out)?;
     let mut why = machine_reasons(&found, &wipes);
     let stores: Vec<&Store> = found.stores.iter().filter(|store| store.kind.holds_data()).collect();
     let judge = Judge {
         sets: &candidates,
+        no_set: &no_set,
         wipes: &wipes,
         level: match args.level {
             LevelArg::Quick => Level::Quick,
@@ -37,11 +40,12 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
         volumes: &found.volumes,
         removable: &removable(&candidates),
     };
-    let mut unsafe_stores = 0_u64;
+    let (mut unsafe_stores, mut lacks) = (0_u64, !why.is_empty());
     for store in &stores {
         let judged = judge.store(store, &out)?;
         out.clear();
         unsafe_stores += u64::from(judged.safe.is_none());
+        lacks |= judged.lacks;
         show(store, &judged, out);
     }
     if stores.is_empty() && why.is_empty() {
@@ -63,7 +67,29 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
     } else {
         "DO NOT WIPE: see above"
     });
+    if !is_safe {
+        out.field("next", if lacks { FIND_THE_REST } else { SAVE_IT });
+    }
     Ok(if is_safe { Exit::Done } else { Exit::Losses })
+}
+
+/// What to do where a part of a store, or of the machine, is missing.
+const FIND_THE_REST: &str = "unlock the volume or connect the disk that is missing, then run \
+                             gate again; damage: save what is left with lifeboat offload";
+/// What to do where a store is in no set.
+const SAVE_IT: &str = "save the store with lifeboat offload, then run gate again with that set";
+
+/// Why there is no set to compare with.
+fn no_set(args: &Gate, others: &[String]) -> String {
+    match (args.set.as_slice(), others) {
+        ([], _) => "no rescue set was given".to_owned(),
+        (given, []) => format!("no rescue set is in {}", given.join(", ")),
+        (_, [one]) => format!("the only rescue set there does not count: {one}"),
+        (_, [first, rest @ ..]) => format!(
+            "no rescue set there counts: {first}, and {}",
+            units::count(rest.len() as u64, "other", "others")
+        ),
+    }
 }
 
 /// What speaks against a wipe, whatever the stores that were found.
@@ -98,9 +124,10 @@ fn removable(candidates: &[Candidate]) -> Vec<String> {
     disks.flat_map(|disk| disk.volumes.into_iter().map(|volume| volume.display)).collect()
 }
 
-/// The sets that were named, and those in folders that were named.
-fn candidates(args: &Gate, out: Out) -> Result<Vec<Candidate>> {
-    let mut candidates = Vec::new();
+/// The sets that were named, and those in folders that were named; and those there that are not
+/// complete.
+fn candidates(args: &Gate, out: Out) -> Result<(Vec<Candidate>, Vec<String>)> {
+    let (mut candidates, mut others) = (Vec::new(), Vec::new());
     for text in &args.set {
         if let Some((target, path)) = one_set(text, args, out)? {
             let keys = keys::if_any(&*target, &path, &args.logon.unlock, out)?;
@@ -114,6 +141,8 @@ fn candidates(args: &Gate, out: Out) -> Result<Vec<Candidate>> {
             if let State::Complete(_) = set.state {
                 // The newest first.
                 found.push((set.created, set.path));
+            } else {
+                others.push(format!("{} ({})", set.path, set.state.words()));
             }
             Ok(())
         })?;
@@ -124,7 +153,7 @@ fn candidates(args: &Gate, out: Out) -> Result<Vec<Candidate>> {
             keys: keys.clone(),
         }));
     }
-    Ok(candidates)
+    Ok((candidates, others))
 }
 
 /// The destination and folder of a set, if that is what `text` names.
@@ -145,7 +174,7 @@ fn one_set(
 
 fn show(store: &Store, judged: &Judgement, out: Out) {
     let (set, compared, sealed) = match &judged.safe {
-        Some(Safe::InSet { set, compared }) => (Some(set), Some(compared), None),
+        Some(Safe::InSet { set, compared, .. }) => (Some(set), Some(compared), None),
         Some(Safe::Stays { sealed }) => (None, None, Some(sealed)),
         None => (None, None, None),
     };
@@ -164,12 +193,10 @@ fn show(store: &Store, judged: &Judgement, out: Out) {
     let verdict = if judged.safe.is_some() { "safe" } else { "NOT SAFE" };
     out.result(&format!("{}: {verdict}", store.display()));
     match &judged.safe {
-        Some(Safe::InSet { set, compared }) => {
+        Some(Safe::InSet { set, by_bytes, compared }) => {
             out.field("saved in", set);
-            out.field(
-                "",
-                &format!("all {compared} files and folders are in it, with their sizes and times"),
-            );
+            let how = if *by_bytes { "byte for byte" } else { "with their sizes and times" };
+            out.field("", &format!("all {compared} files and folders are in it, {how}"));
         }
         Some(Safe::Stays { sealed }) => {
             out.field("stays", &format!("it matches the seal of {}", sealed.replacen('T', " ", 1)));

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
         units::count(rescue.totals.losses, "loss", "losses"),
     ));
     if rescue.store_kind() == Some(StoreKind::Compressed) {
-        out.say("USMT.MIG has the files of the store: lifeboat list SET --inside");
+        out.say("USMT.MIG has the files of the store: --inside lists them");
     }
     if let Some(recovered) = totals.recovered {
         out.say(&format!(

@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::cli::args::{Global, Loadstate, WayArg};
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, shell_word};
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
 use crate::model::monitor::Monitor;
@@ -23,6 +23,8 @@ use crate::usmt::{Store, StoreKind};
 /// A store, and its place on this machine.
 struct Asked {
     kept: LoadstateStore,
+    /// A part of it is missing, for certain.
+    lacks_a_part: bool,
     /// The folder above `USMT`, as a path on this machine; `None` for a set.
     here: Option<String>,
     display: String,
@@ -47,7 +49,7 @@ pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
         let (what, action) = if ways(&asked.kept).is_empty() {
             (
                 "this is a folder, not a store; loadstate cannot use it",
-                "Restore its files: lifeboat restore SET --to DIR, or --of-user NAME --into FOLDER.",
+                "Restore its files: lifeboat restore with --to DIR, or --of-user NAME --into FOLDER.",
             )
         } else {
             (
@@ -112,6 +114,7 @@ fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
         let set = sets::open_set(set, &args.logon, out)?;
         return Ok(Asked {
             kept: set.rescue().kept(),
+            lacks_a_part: set.rescue().lacks_a_part(),
             here: None,
             display: set.display(),
             moved: Vec::new(),
@@ -157,6 +160,7 @@ fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
     });
     Asked {
         kept: store.kept(),
+        lacks_a_part: !store.lacks(&[]).is_empty(),
         here: here.filter(|_| cfg!(windows)),
         display: store.display(),
         moved: moved.collect(),
@@ -207,6 +211,12 @@ fn show(asked: &Asked, all: &[Way], call: &Call, out: Out) {
         out.note(
             "an Entra account as the new account: people report that it works when that user has \
              logged on before; Microsoft does not support it",
+        );
+    }
+    if asked.lacks_a_part {
+        out.note(
+            "a part of this store is missing: loadstate refuses it (code 38). Find the part first \
+             (lifeboat detect says which), or extract single files",
         );
     }
     for moved in &asked.moved {
@@ -319,7 +329,8 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
     };
     if !Path::new(&store).join("USMT").is_dir() {
         let what = format!("{store}: there is no store (it has no folder USMT)");
-        return refuse(what, "Restore it first: lifeboat restore SET --in-place");
+        let set = args.what.first().map_or("SET".to_owned(), |set| shell_word(set));
+        return refuse(what, &format!("Restore it first: lifeboat restore {set} --in-place"));
     }
     if Path::new(&store).parent().is_some_and(|above| above.join(MARKER).exists()) {
         let what = format!("{store}: a restore of this store is not complete");

@@ -39,6 +39,7 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     // Likewise a passphrase that is too short.
     let encryption = keys::encryption(args, out)?;
     let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+    let _traceless = args.dry_run.then(|| sets::Traceless(&*target));
     sets::refuse_set(&*target, to)?;
     let request = request(args, encryption);
     let (found, request) = look_at(&*target, request, out)?;
@@ -197,8 +198,8 @@ impl Job<'_> {
             };
             if let Some(DryRun { free }) = self.dry_run {
                 let foreseen = self.request.foresee_store(store, &check, out)?;
-                let kind = store.kind.as_str();
-                if !self.show_foreseen(&store.display(), kind, &found.machine, &foreseen, free) {
+                let (kind, machine) = (store.kind.as_str(), found.machine.of_store(store));
+                if !self.show_foreseen(&store.display(), kind, &machine, &foreseen, free) {
                     exit = Exit::Losses;
                 }
             } else if self.store(store, &found.machine, &check)?.1 != Exit::Done {
@@ -323,8 +324,9 @@ impl Job<'_> {
         free: Option<u64>,
     ) -> Result<bool> {
         let display = set.display.clone();
+        let machine = found.machine.of_volumes(&[&set.volume]);
         let foreseen = self.request.foresee_folders(set, lacks, &found.closed, self.out)?;
-        Ok(self.show_foreseen(&display, "folder", &found.machine, &foreseen, free))
+        Ok(self.show_foreseen(&display, "folder", &machine, &foreseen, free))
     }
 
     fn show_foreseen(

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::seal;
 use crate::cli::args::Restore;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, shell_word};
 use crate::cli::output::Out;
 use crate::cli::{places, sets};
 use crate::destination::Destination;
@@ -37,8 +37,12 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     }
     if args.of_user.is_some() && args.into.is_none() {
         let what = "--of-user restores into a profile: --into is missing";
-        let action = "Add --into FOLDER. For the files in a folder of their own: lifeboat extract \
-                      SET --of-user NAME --to DIR.";
+        let action = format!(
+            "Add --into FOLDER. For the files in a folder of their own: lifeboat extract {} \
+             --of-user {} --to DIR.",
+            shell_word(&args.set),
+            shell_word(args.of_user.as_deref().unwrap_or("NAME"))
+        );
         return Err(Failure::new(Exit::Usage, what, action).into());
     }
     if let (Some(user), Some(into)) = (&args.of_user, &args.into) {
@@ -123,7 +127,7 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
     for (label, text) in rescue.shortfalls() {
         out.field(label, text);
     }
-    advise(&whole, rescue, out);
+    advise(args, &whole, rescue, &restored_to, out);
     let is_all = all_restored && recovered == 0 && !differs && rescue.is_of_whole_store();
     if !restored_to.is_empty() {
         let run = RestoreRun::now(restored_to, is_all && args.part.is_none(), losses);
@@ -139,7 +143,11 @@ fn into_profile(args: &Restore, user: &str, into: &Path, out: Out) -> Result<Exi
     let set = sets::open_set(&args.set, &args.logon, out)?;
     if set.rescue().store_kind() == Some(StoreKind::Compressed) {
         let what = format!("{}: the users' files are inside the compressed store", set.display());
-        let action = "Extract them: lifeboat extract SET --inside --of-user NAME --to DIR.";
+        let action = format!(
+            "Extract them: lifeboat extract {} --inside --of-user {} --to DIR.",
+            shell_word(&args.set),
+            shell_word(user)
+        );
         return Err(Failure::new(Exit::Failed, what, action).into());
     }
     let whole = set.rescue().clone();
@@ -250,7 +258,8 @@ fn one_part(set: SetReader, drive: &str) -> Result<Chosen> {
 }
 
 /// Says what loadstate needs now.
-fn advise(whole: &Rescue, restored: &Rescue, out: Out) {
+fn advise(args: &Restore, whole: &Rescue, restored: &Rescue, to: &[String], out: Out) {
+    let set = shell_word(&args.set);
     if whole.what != What::Store {
         out.say("This set is a folder, not a store: loadstate cannot use it.");
         return;
@@ -261,10 +270,28 @@ fn advise(whole: &Rescue, restored: &Rescue, out: Out) {
         out.say(&format!("loadstate also needs the other parts: --part {}", missing.join(", ")));
         return;
     }
+    if whole.lacks_a_part() {
+        out.say("loadstate refuses a store without all its parts (code 38). Find the part that is");
+        out.say("missing and save the store again; or extract single files from the set.");
+        return;
+    }
+    if let [folder] = to
+        && !folder.contains('=')
+    {
+        out.say(&format!("The store is in {folder}, each part in a folder named after its drive."));
+        if whole.store_kind() == Some(StoreKind::HardLink) {
+            out.say("loadstate needs each part at its own drive and path. To put them there:");
+            out.say(&format!("  lifeboat restore {set} --in-place"));
+        } else {
+            out.say("For loadstate, give the folder above USMT there:");
+            out.say(&format!("  lifeboat loadstate {}", shell_word(folder)));
+        }
+        return;
+    }
     if let Some(way) = ways(&whole.kept()).first() {
         out.say("Next, as administrator in Windows (loadstate does not run in WinPE):");
         out.say(&format!("  {}", way.command(&Call::default())));
-        out.say("  or: lifeboat loadstate SET --run");
+        out.say(&format!("  or: lifeboat loadstate {set} --run"));
     }
 }
 

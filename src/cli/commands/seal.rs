@@ -37,13 +37,12 @@ pub(crate) fn run(args: &Seal, global: &Global, out: Out) -> Result<Exit> {
     if stores.is_empty() {
         return Err(nothing_to_seal(&found));
     }
-    let machine = machine(&found.machine);
     let readable: Vec<&SourceVolume> = found.volumes.iter().filter(|v| v.tree.is_ok()).collect();
     let mut exit = Exit::Done;
     for store in &stores {
         let folder = folder_of(store, &readable)?;
-        let options =
-            SealOptions { quick: args.quick, machine: machine.clone(), created: FileTime::now() };
+        let machine = machine(&found.machine.of_store(store));
+        let options = SealOptions { quick: args.quick, machine, created: FileTime::now() };
         let made = seal_store(store, &folder, &options, out)?;
         out.clear();
         show(store, &made, args.quick, out);

@@ -43,8 +43,7 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 
 fn verify_sources(names: &[String], args: &Verify, global: &Global, out: Out) -> Result<Exit> {
     let found = sources::find_with(names, global, &args.search, out)?;
-    let done = verify_found(&found, args, out);
-    sets::instead_of_nothing(names, done)
+    verify_found(&found, args, out)
 }
 
 /// Verifies the stores that were found.

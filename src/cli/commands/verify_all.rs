@@ -1,6 +1,7 @@
 //! `lifeboat verify --all`: every set of a share, past those that are bad.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use serde_json::json;
@@ -8,10 +9,12 @@ use serde_json::json;
 use super::seal;
 use super::sets::each;
 use crate::cli::args::{LevelArg, Verify};
-use crate::cli::exit::{Exit, explain};
+use crate::cli::exit::{Exit, explain, shell_word};
 use crate::cli::output::Out;
 use crate::cli::{keys, sets};
 use crate::destination::Destination;
+use crate::model::finding::Finding;
+use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::units;
 use crate::seal::{Looked, check_set};
 use crate::set::crypt::Keys;
@@ -75,6 +78,47 @@ pub(crate) fn run(args: &Verify, out: Out) -> Result<Exit> {
     Ok(worst)
 }
 
+/// Prints the first findings of a set: one damaged place can hit thousands of files. Programs and
+/// the log get all.
+struct Few {
+    out: Out,
+    printed: AtomicU64,
+}
+
+/// The number of findings of a set that are printed.
+const PRINTED: u64 = 3;
+
+impl Monitor for Few {
+    fn finding(&self, finding: &Finding) {
+        if self.printed.fetch_add(1, Ordering::Relaxed) < PRINTED {
+            self.out.finding(finding);
+        } else {
+            self.out.unprinted(finding);
+        }
+    }
+    fn stage(&self, stage: Stage, on: &str) {
+        self.out.stage(stage, on);
+    }
+    fn progress(&self, progress: Progress) {
+        self.out.progress(progress);
+    }
+    fn note(&self, text: &str) {
+        self.out.note(text);
+    }
+    fn retrying(&self, text: &str) {
+        self.out.retrying(text);
+    }
+    fn stalled(&self, text: &str) {
+        self.out.stalled(text);
+    }
+    fn recovered(&self, text: &str) {
+        self.out.recovered(text);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.out.is_cancelled()
+    }
+}
+
 /// What a script must know of first.
 fn worse(a: Exit, b: Exit) -> Exit {
     let rank = |exit| match exit {
@@ -112,11 +156,12 @@ fn verify(
     }
     let has_keys = keys.passphrase.is_some() || !keys.identities.is_empty();
     let mut keys = (set.encryption.is_none() || has_keys).then_some(keys);
-    let verified = match verify_set_with(Arc::clone(target), &set.path, keys, level, &out) {
+    let few = Few { out, printed: AtomicU64::new(0) };
+    let verified = match verify_set_with(Arc::clone(target), &set.path, keys, level, &few) {
         // The key of other sets: its files can be verified without one.
         Err(SetError::Crypt { .. }) if keys.is_some() => {
             keys = None;
-            verify_set_with(Arc::clone(target), &set.path, None, level, &out)?
+            verify_set_with(Arc::clone(target), &set.path, None, level, &few)?
         }
         verified => verified?,
     };
@@ -125,6 +170,11 @@ fn verify(
         None => None,
     };
     out.clear();
+    if let Some(more) = few.printed.into_inner().checked_sub(PRINTED).filter(|more| *more > 0) {
+        let more = units::count(more, "more finding", "more findings");
+        let shown = shell_word(&target.display(&set.path));
+        out.say(&format!("{more}; lifeboat verify {shown} lists all"));
+    }
     let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
     let shown = target.display(&set.path);
     let differs = sealed.is_some_and(|sealed| seal::tell(&shown, &sealed, looked, out));

@@ -196,6 +196,30 @@ impl Output {
         }
     }
 
+    /// Counts a finding, and writes it to the log and to programs, but not for people.
+    pub(crate) fn unprinted(&self, finding: &Finding) {
+        if finding.severity >= Severity::Warning
+            && let Ok(mut state) = self.state.lock()
+        {
+            state.doubts += 1;
+        }
+        self.log(
+            Importance::Warning,
+            &format!("{} {}: {}: {}", finding.severity, finding.code, finding.path, finding.what),
+        );
+        self.event(
+            "finding",
+            &json!({
+                "code": finding.code,
+                "severity": finding.severity.as_str(),
+                "path": finding.path,
+                "what": finding.what,
+                "meaning": finding.meaning,
+                "action": finding.action,
+            }),
+        );
+    }
+
     /// An event for programs. `value` must be a JSON object.
     pub(crate) fn event(&self, message_type: &str, value: &impl Serialize) {
         if !self.json {
@@ -296,7 +320,7 @@ pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCo
 fn say_failure(what: &str, action: &str) {
     let mut err = std::io::stderr();
     let is_terminal = err.is_terminal();
-    for (label, text) in [("error: ", what), ("Fix: ", action)] {
+    for (label, text) in [("error: ", what), ("fix: ", action)] {
         let text = visible(text);
         let _ = match (text.is_empty(), is_terminal) {
             (true, _) => Ok(()),
@@ -403,26 +427,7 @@ impl Monitor for Output {
     }
 
     fn finding(&self, finding: &Finding) {
-        if finding.severity >= Severity::Warning
-            && let Ok(mut state) = self.state.lock()
-        {
-            state.doubts += 1;
-        }
-        self.log(
-            Importance::Warning,
-            &format!("{} {}: {}: {}", finding.severity, finding.code, finding.path, finding.what),
-        );
-        self.event(
-            "finding",
-            &json!({
-                "code": finding.code,
-                "severity": finding.severity.as_str(),
-                "path": finding.path,
-                "what": finding.what,
-                "meaning": finding.meaning,
-                "action": finding.action,
-            }),
-        );
+        self.unprinted(finding);
         if self.prints() {
             self.bar.suspend(|| {
                 let mut out = std::io::stdout();
@@ -443,7 +448,6 @@ impl Monitor for Output {
             });
         }
     }
-
     fn loss(&self, loss: &Loss) {
         let count = self.state.lock().map_or(0, |mut state| {
             state.losses += 1;

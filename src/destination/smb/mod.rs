@@ -39,6 +39,8 @@ pub struct SmbDestination {
     shown: String,
     /// The folder on the share: `/a/b`, or empty for the share itself.
     base: String,
+    /// It was made when it was opened.
+    made: bool,
 }
 
 impl SmbDestination {
@@ -70,7 +72,7 @@ impl SmbDestination {
         let names = names::split_for_windows(&place.dir)
             .map_err(|error| DestinationError { path: shown.clone(), ..error })?;
         let base: String = names.iter().flat_map(|name| ["/", name]).collect();
-        let target = Self { connection, shown, base };
+        let mut target = Self { connection, shown, base, made: false };
         match (target.stat("")?, missing) {
             (Some(entry), _) if entry.is_dir => {}
             (Some(_), _) => {
@@ -83,6 +85,7 @@ impl SmbDestination {
                     ErrorKind::NotFound => no_folder_above(error),
                     _ => error,
                 })?;
+                target.made = true;
             }
             (None, Missing::Fail) => {
                 let not_found = io::Error::from_raw_os_error(2); // ENOENT
@@ -178,6 +181,10 @@ impl Destination for SmbDestination {
     fn remove_file(&self, path: &str) -> Result<(), DestinationError> {
         let at = self.at(path)?;
         self.ask(path, move |session| session.remove_file(&at))
+    }
+
+    fn was_made(&self) -> bool {
+        self.made
     }
 
     fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {

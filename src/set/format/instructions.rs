@@ -200,6 +200,15 @@ fn loadstate_steps(rescue: &Rescue) -> Vec<String> {
     if rescue.what == What::Folder {
         return lines;
     }
+    if rescue.lacks_a_part() {
+        line("3. BEFORE LOADSTATE, FIND THE PART THAT IS MISSING");
+        line("   loadstate refuses a store without all its parts (code 38). Connect the disk");
+        line("   that has the part, or unlock its volume, and save the store again:");
+        line("     lifeboat offload --to <folder above this one>");
+        line("   If the part is gone, extract the files of this set, as above.");
+        line("");
+        return lines;
+    }
     line("3. RUN LOADSTATE, as administrator, in the new Windows (not in WinPE)");
     if rescue.encryption.is_some() {
         line("     lifeboat loadstate <this folder> --run");
@@ -294,7 +303,12 @@ pub fn restore_cmd(rescue: &Rescue) -> String {
     };
     script.push_str(ask);
     script.push_str(&SCRIPT_GO.replace("@RESTORE@", restore));
-    if rescue.what == What::Store {
+    if rescue.lacks_a_part() {
+        script.push_str(
+            "echo.\necho A part of this store is missing, so loadstate refuses it. RESTORE.txt says\n\
+             echo what to do.\n",
+        );
+    } else if rescue.what == What::Store {
         script.push_str(
             "echo.\nif defined WINPE echo Start the new Windows. There, as administrator, run:\n",
         );
@@ -412,6 +426,7 @@ mod tests {
     use super::*;
     use crate::set::format::manifest::Totals;
     use crate::set::format::rescue::{EndState, Machine, Options};
+    use crate::usmt::Lack;
 
     fn rescue(kind: &str, path: &str) -> Rescue {
         let part = Part {
@@ -446,6 +461,23 @@ mod tests {
             seal: None,
             timings: None,
             files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn no_loadstate_for_a_store_of_which_a_part_is_missing() {
+        let lacks = [Lack::Primary, Lack::Drive("D".to_owned())].map(|lack| lack.to_string());
+        for lack in lacks {
+            let rescue = Rescue { lacks: vec![lack.clone()], ..rescue("hard-link", "S") };
+            assert!(rescue.lacks_a_part(), "{lack}");
+            let text = restore_txt(&rescue, true);
+            assert!(!text.contains("loadstate C:") && text.contains("code 38"), "{text}");
+            assert!(!restore_cmd(&rescue).contains("loadstate C:"), "{lack}");
+        }
+        // What may be missing, or is not of the store, does not stop loadstate.
+        for lack in [Lack::Unknown(vec!["disk 0".to_owned()]).to_string(), "deleted".to_owned()] {
+            let rescue = Rescue { lacks: vec![lack], ..rescue("hard-link", "S") };
+            assert!(restore_txt(&rescue, true).contains("loadstate C:"));
         }
     }
 

@@ -213,12 +213,29 @@ impl EndState {
     }
 }
 
+/// How the texts in [`Rescue::lacks`] begin that are about a missing part: those of
+/// [`crate::usmt::Lack`], and the one of an encrypted set's public description.
+const PART_LACKS: [&str; 3] =
+    ["the primary part was not found", "the part on drive ", REDACTED_PART];
+
+/// What the public description of an encrypted set says of a missing part: the text itself may
+/// have the name of a volume.
+pub(crate) const REDACTED_PART: &str =
+    "a part of the store (open the set with its key to see which)";
+
 impl Rescue {
     /// What the store did not have when it was saved: a label (`MISSING`, `DAMAGED`), and a
     /// text for people.
     pub fn shortfalls(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let missing = self.lacks.iter().map(|text| ("MISSING", text.as_str()));
         missing.chain(self.damage.iter().map(|text| ("DAMAGED", text.as_str())))
+    }
+
+    /// Whether a part of the store is missing for certain, so that `loadstate` refuses the store
+    /// (return code 38). A part that may be missing is not.
+    pub fn lacks_a_part(&self) -> bool {
+        let is_part = |lack: &String| PART_LACKS.iter().any(|start| lack.starts_with(start));
+        self.what == What::Store && self.lacks.iter().any(is_part)
     }
 
     /// Whether the store was whole when it was saved, as far as the quick check shows.

@@ -13,7 +13,7 @@ use crate::set::crypt::key::MAX_SMALL;
 use crate::set::crypt::{CryptError, Keys, SetKey};
 use crate::set::error::{SetError, encryption_error};
 use crate::set::format::names::{DETAILS, KEY, MANIFEST, PARTIAL, RESCUE, STORE};
-use crate::set::format::rescue::Rescue;
+use crate::set::format::rescue::{REDACTED_PART, Rescue};
 
 /// The largest `key.age` that is read, in bytes: one for hundreds of recipients.
 const MAX_KEY: u64 = 1 << 20;
@@ -177,7 +177,7 @@ pub(crate) fn redacted(inner: &Rescue) -> Rescue {
     outer.plan.clear();
     outer.seal = None;
     // They may contain the names of volumes.
-    outer.lacks.fill("a part of the store (open the set with its key to see which)".to_owned());
+    outer.lacks.fill(REDACTED_PART.to_owned());
     outer.damage.fill("damage (open the set with its key to see which)".to_owned());
     outer.closed.fill("a volume (open the set with its key to see which)".to_owned());
     for part in &mut outer.parts {

@@ -242,7 +242,7 @@ pub(crate) fn read_rescue(target: &dyn Destination, dir: &str) -> Result<Rescue,
     let not_a_set =
         |what: &str| Err(SetError::NotASet { path: target.display(dir), what: what.to_owned() });
     if dir.ends_with(DELETING) {
-        return not_a_set("this rescue set is being deleted");
+        return Err(SetError::Deleting { path: target.display(dir) });
     }
     match target.stat(&path)? {
         Some(entry) if !entry.is_dir && entry.size <= MAX_RESCUE => {}

@@ -29,6 +29,8 @@ pub mod made_set;
 pub mod members;
 pub mod memory;
 #[cfg(target_os = "linux")]
+pub mod mounted;
+#[cfg(target_os = "linux")]
 pub mod ntfs3g;
 #[cfg(target_os = "linux")]
 pub mod ntfs_mount;
