@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::volume_keys::VolumeKeys;
 use crate::model::metadata::FileTime;
 use crate::model::units;
-use crate::set::write::level::Level;
+use crate::set::write::level::{Level, is_level};
 use crate::sets::age;
 
 const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
@@ -370,10 +370,11 @@ pub struct Offload {
     pub deleted: bool,
     #[command(flatten)]
     pub search: Search,
-    /// zstd level: 1 (fast) to 19, or auto
+    /// zstd level: -7 (fast) to 19, or auto
     ///
-    /// zstd level, 1 (fast) to 19 (small); auto: by the speed of DEST
-    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
+    /// zstd level, -7 (fast) to 19 (small); auto: the one that is finished first,
+    /// by the speed of DEST and a sample of the files
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_level, allow_negative_numbers = true)]
     pub level: Level,
     /// Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB
     /// (of 1000)
@@ -640,12 +641,12 @@ pub struct Restore {
     pub logon: Logon,
 }
 
-/// `auto`, or 1 to 19.
+/// `auto`, or a level of zstd.
 fn parse_level(text: &str) -> Result<Level, String> {
     match text.parse() {
-        Ok(level @ 1..=19) => Ok(Level::Fixed(level)),
+        Ok(level) if is_level(level) => Ok(Level::Fixed(level)),
         _ if text.eq_ignore_ascii_case("auto") => Ok(Level::Auto),
-        _ => Err(format!("'{text}' is not auto or a level from 1 to 19")),
+        _ => Err(format!("'{text}' is not auto or a level from -7 to 19")),
     }
 }
 
@@ -787,8 +788,8 @@ pub struct Guide {
     /// First part of the names of the sets [default: the computer's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// zstd level, 1 (fast) to 19 (small); auto: by the destination's speed
-    #[arg(hide_short_help = true, long, value_name = "N|auto", default_value = "auto", value_parser = parse_level)]
+    /// zstd level, -7 (fast) to 19 (small); auto: what is finished first
+    #[arg(hide_short_help = true, long, value_name = "N|auto", default_value = "auto", value_parser = parse_level, allow_negative_numbers = true)]
     pub level: Level,
     /// Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the
     /// PC restarts
@@ -900,7 +901,8 @@ mod tests {
     fn levels_and_times_are_read() {
         assert_eq!(parse_level("auto"), Ok(Level::Auto));
         assert_eq!(parse_level("19"), Ok(Level::Fixed(19)));
-        for bad in ["0", "20", "-1", "fast", ""] {
+        assert_eq!(parse_level("-7"), Ok(Level::Fixed(-7)));
+        for bad in ["0", "20", "-8", "fast", ""] {
             assert!(parse_level(bad).is_err(), "{bad}");
         }
         let seconds = |text| parse_time(text).map(|time| time.as_secs());

@@ -12,13 +12,21 @@ use crate::set::crypt::Encryption;
 use crate::set::error::SetError;
 use crate::set::format::rescue::{Machine as SetMachine, What};
 use crate::set::write::estimate::{Estimate, estimate};
-use crate::set::write::level::{Level, auto_level};
+use crate::set::write::level::{Conditions, Level, auto_level, least_time};
 use crate::set::write::observer::MemberObserver;
 use crate::set::write::parts::{self, FolderSet};
 use crate::set::write::plan::{Plan, PlanPart, PlanTotals};
+use crate::set::write::sample::Sample;
 use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
 use crate::tree::recovered::DeletedOn;
 use crate::usmt::{Machine, Part, Store};
+
+/// Bytes of a store from which on a sample of it decides about the level.
+const SAMPLED_FROM: u64 = 64 << 20;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 /// How a rescue set is made, whatever asks for it: the command line, `lifeboat.toml`, or the
 /// guided rescue.
@@ -66,13 +74,33 @@ impl Default for OffloadRequest {
 }
 
 impl OffloadRequest {
-    /// The zstd level that follows from the request, on this machine.
+    /// The zstd level that follows from the request, on this machine, before the files are
+    /// known.
     pub fn zstd_level(&self) -> i32 {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         match self.level {
             Level::Fixed(level) => level,
-            Level::Auto => auto_level(self.write_speed, cores),
+            Level::Auto => auto_level(self.write_speed, cores()),
         }
+    }
+
+    /// The zstd level for a plan, at a destination with so many free bytes.
+    fn level_of(
+        &self,
+        plan: &Plan,
+        free: Option<u64>,
+        monitor: &dyn Monitor,
+    ) -> Result<i32, SetError> {
+        // Of a small store, a sample is most of it.
+        if self.level != Level::Auto || plan.totals().bytes < SAMPLED_FROM {
+            return Ok(self.zstd_level());
+        }
+        let conditions = Conditions {
+            bytes_a_second: self.write_speed,
+            free,
+            cores: cores(),
+            read_back: self.read_back,
+        };
+        least_time(&Sample::of(plan, monitor), conditions)
     }
 
     /// Saves one store, after the quick check of it. What that finds makes the set an incomplete
@@ -167,7 +195,8 @@ impl OffloadRequest {
         for finding in plan.noticed() {
             monitor.finding(&finding);
         }
-        let estimate = estimate(&plan, self.zstd_level(), self.write_speed, monitor)?;
+        let level = self.level_of(&plan, None, monitor)?;
+        let estimate = estimate(&plan, level, self.write_speed, monitor)?;
         Ok(Foreseen { totals: plan.totals(), estimate, lacks: found.lacks, damage: found.damage })
     }
 
@@ -249,6 +278,8 @@ impl OffloadRequest {
         for finding in plan.noticed() {
             monitor.finding(&finding);
         }
+        let free = destination.space()?.map(|space| space.free);
+        let level = self.level_of(&plan, free, monitor)?;
         let defaults = OffloadOptions::default();
         let name = machine.name.as_ref().map(|(name, _)| name.clone());
         let options = OffloadOptions {
@@ -261,7 +292,7 @@ impl OffloadRequest {
             lacks: found.lacks,
             damage: found.damage,
             closed: found.closed,
-            level: self.zstd_level(),
+            level,
             any_level: self.level == Level::Auto,
             frame_bytes: self.frame_bytes.unwrap_or(defaults.frame_bytes),
             split: self.split,

@@ -15,7 +15,7 @@ mod plan_builder;
 mod producer;
 mod queue;
 mod resume;
-mod sample;
+pub(crate) mod sample;
 pub mod sink;
 mod strangers;
 pub mod writer;

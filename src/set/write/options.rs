@@ -1,5 +1,6 @@
 //! Options and result of writing a set.
 
+use super::level::is_level;
 use crate::model::metadata::FileTime;
 use crate::model::units;
 use crate::set::crypt::Encryption;
@@ -54,7 +55,7 @@ pub struct OffloadOptions {
     pub damage: Vec<String>,
     /// Volumes that could not be read, for people.
     pub closed: Vec<String>,
-    /// The zstd level, 1 to 19.
+    /// The zstd level: see [`is_level`].
     pub level: i32,
     /// Whether the level was only chosen for speed: then an unfinished set of another
     /// level is resumed with its own level.
@@ -109,8 +110,8 @@ impl OffloadOptions {
     /// Refuses invalid options.
     pub(crate) fn check(&self) -> Result<(), SetError> {
         let bad = |what: String| Err(SetError::BadOption { what });
-        if !(1..=19).contains(&self.level) {
-            return bad(format!("level {} is not between 1 and 19", self.level));
+        if !is_level(self.level) {
+            return bad(format!("{} is not a level from -7 to 19", self.level));
         }
         // In whole blocks, so that each frame begins at a block of the tar.
         let blocks = self.frame_bytes.is_multiple_of(BLOCK as u64);
@@ -211,7 +212,7 @@ mod tests {
     fn whatever_the_frames_the_memory_is_bounded() {
         let options = OffloadOptions { threads: Some(16), ..OffloadOptions::default() };
         for frame in [FRAME_BYTES, 16 << 20, 32 << 20] {
-            for level in [1, 9, 19] {
+            for level in [-7, 1, 9, 19] {
                 let (threads, in_flight) = options.pipeline(level, frame);
                 assert!(threads >= 1 && in_flight > threads, "level {level}, frames of {frame}");
                 let bytes = in_flight as u64 * 2 * frame;

@@ -20,7 +20,7 @@ const STRONGEST: i32 = 9;
 pub(super) const PER_FILE: u64 = 300;
 
 /// The pieces, one after the other, as they are in a set.
-pub(super) struct Sample {
+pub(crate) struct Sample {
     bytes: Vec<u8>,
     total: u64,
     files: u64,
@@ -30,7 +30,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// Reads the sample. What cannot be read is not in it.
-    pub(super) fn of(plan: &Plan, monitor: &dyn Monitor) -> Self {
+    pub(crate) fn of(plan: &Plan, monitor: &dyn Monitor) -> Self {
         let total = plan.totals().bytes;
         let files = plan.totals().files;
         let mut sample = Self { bytes: Vec::new(), total, files, took: Duration::ZERO };
@@ -67,6 +67,22 @@ impl Sample {
         }
         sample.took = since.elapsed();
         sample
+    }
+
+    /// A sample of files that a test knows: their bytes in all, and their number.
+    #[cfg(test)]
+    pub(super) fn known(bytes: Vec<u8>, total: u64, files: u64) -> Self {
+        Self { bytes, total, files, took: Duration::ZERO }
+    }
+
+    /// The bytes of the sample.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes and files of the whole plan.
+    pub(super) fn whole(&self) -> (u64, u64) {
+        (self.total, self.files)
     }
 
     /// Bytes of the sample.
