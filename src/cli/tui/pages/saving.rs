@@ -22,7 +22,7 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
         let all = Overall::of(app, shown);
         let left = app.left();
         let count = left.len();
-        let sign = if app.stopping { ' ' } else { turning(tick) };
+        let sign = if app.is_stopping() { ' ' } else { turning(tick) };
         let number = (all.now + 1).min(count);
         let now = left.get(all.now);
         let name = now.map(Target::name).unwrap_or_default();
@@ -44,20 +44,17 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
         };
         canvas.pair("Files", &files, Look::Plain);
         let rate = shown.rate().map_or("...".into(), |rate| format!("{}/s", units::bytes(rate)));
-        let left = shown.left().map_or("...".into(), span);
         let whole = all.left(shown).map_or("...".into(), span);
-        let text = format!("{rate}, {left} left in this stage, {whole} in all");
-        canvas.pair("Rate", &text, Look::Plain);
+        canvas.pair("Rate", &rate, Look::Plain);
+        canvas.pair("Time left", &whole, Look::Plain);
         canvas.at(1, "File", Look::Plain);
         canvas.at(13, &shown.file, Look::Plain);
         canvas.next();
         let look = if shown.lost > 0 { Look::Bad } else { Look::Plain };
         canvas.pair("Losses", &shown.lost.to_string(), look);
         canvas.pair("Retries", &shown.retries.to_string(), Look::Plain);
-        if let Some(found) = &app.found {
-            super::closed(&found.closed, canvas);
-        }
-        if app.stopping {
+        super::warn(app, 2, canvas);
+        if app.is_stopping() {
             canvas.text(
                 1,
                 "Stopping after the current block. Press Ctrl-C again to stop now; you can still \
