@@ -462,7 +462,7 @@ impl App {
                 self.go_to(Page::End);
             }
         }
-        self.stopping_since = None;
+        (self.stopping_since, self.hint) = (None, None);
         Effect::Nothing
     }
 

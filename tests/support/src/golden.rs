@@ -24,6 +24,9 @@ pub fn mask(screen: &str) -> String {
 }
 
 fn mask_line(line: &str) -> String {
+    if line.starts_with(" Time        ") {
+        return " Time        SPAN".to_owned();
+    }
     let line = line.replace(&format!("Lifeboat {}", crate::version()), "Lifeboat VERSION");
     let mut words: Vec<String> = line.split(' ').map(mask_word).collect();
     for at in 1..words.len() {

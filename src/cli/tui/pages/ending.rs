@@ -91,6 +91,7 @@ fn stopped(app: &App, live: &Live, lines: &mut Lines) {
         })
     });
     let kept = match (app.saved.kept, all) {
+        (Some(0), _) => "Too little is saved to resume from: it begins again.".to_owned(),
         (Some(kept), Some(all)) => format!(
             "{} of {} are saved. They are kept: resuming does not copy them again.",
             units::bytes(kept.min(all)),

@@ -165,7 +165,10 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
     for (name, bytes) in begun {
         let bytes = bytes.map_or_else(
             || "how much is saved is not known without its passphrase".to_owned(),
-            |bytes| format!("{} are saved already", units::bytes(bytes)),
+            |bytes| match bytes {
+                0 => "nothing is saved yet".to_owned(),
+                bytes => format!("{} are saved already", units::bytes(bytes)),
+            },
         );
         let text = format!("{name}: {bytes}. Lifeboat resumes it if it belongs to this store");
         lines.row(true, "unfinished", &text);
