@@ -115,8 +115,17 @@ fn the_advised_permissions_suffice_to_save_resume_and_commit() {
 
     // A store that takes a while, so that it can be interrupted.
     let source = tempfile::tempdir().unwrap();
-    let home = source.path().join("home");
-    fs::create_dir(&home).unwrap();
+    let usmt = source.path().join("StateStore/USMT");
+    let home = usmt.join("File/C$/Users/alice");
+    fs::create_dir_all(&home).unwrap();
+    for (name, text) in [
+        ("hardlink.main", "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n"),
+        ("catalog.mig", "catalog"),
+        ("MIGSTATE.DAT", "state"),
+        ("status.~lg", ""),
+    ] {
+        fs::write(usmt.join(name), text).unwrap();
+    }
     let mut seed = 1_u64;
     let bytes: Vec<u8> = (0..64 << 20)
         .map(|_| {
@@ -128,7 +137,7 @@ fn the_advised_permissions_suffice_to_save_resume_and_commit() {
         .collect();
     fs::write(home.join("table.csv"), bytes).unwrap();
     let source = source.path().to_str().unwrap();
-    let args = ["offload", source, "--path", "home", "--to", &url, "--level", "15"];
+    let args = ["offload", source, "--to", &url, "--level", "15"];
     let args = [&args[..], &["--frame-bytes", "1048576", "--name", "PC2"]].concat();
     let mut first = run(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let since = Instant::now();
@@ -137,7 +146,8 @@ fn the_advised_permissions_suffice_to_save_resume_and_commit() {
         let store = share.join(begun).join("store.tar.zst.partial");
         Some(fs::metadata(store).ok()?.len())
     };
-    while store().is_none_or(|size| size < 12 << 20) {
+    while store().is_none_or(|size| size < 16 << 20) {
+        assert_eq!(first.try_wait().unwrap(), None, "it has ended");
         assert!(since.elapsed() < Duration::from_mins(2), "it does not begin");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -363,7 +363,9 @@ fn stopped_and_started_again_it_resumes() {
     assert!(rate.ends_with("iB/s"), "{rate}");
     assert_eq!(live.matches("Time left").count(), 1, "{live}");
     golden::compare("live.txt", &still(&live));
-    terminal.wait("checkpoints", |screen| percent(screen, "All ").is_some_and(|n| n >= 45));
+    // Beyond what a run that is resumed may have to repeat.
+    slow.network.slow_down(4 * SLOW);
+    terminal.wait("checkpoints", |screen| percent(screen, "All ").is_some_and(|n| n >= 68));
     terminal.press(&["Escape"]);
     terminal.wait_for("Stop saving?");
     terminal.press(&["s"]);
@@ -377,7 +379,7 @@ fn stopped_and_started_again_it_resumes() {
     assert!(sets[0].to_str().unwrap().ends_with(".partial"), "{sets:?}");
 
     let ready = slow.start("disk", "--log log");
-    assert!(ready.contains("unfinished") && ready.contains("MiB are saved"), "{ready}");
+    assert!(ready.contains("unfinished") && ready.contains("MiB are"), "{ready}");
     // The same as Enter.
     terminal.press(&["r"]);
     let end = terminal.wait_for("Enter Leave");
@@ -780,15 +782,15 @@ fn the_smallest_screen_shows_the_verdict_first_and_all_by_scrolling() {
         terminal.press(&[key]);
     }
     let end = terminal.wait_for("Enter Leave");
-    golden::compare("part-missing-small.txt", &end);
     let at = |text: &str| end.find(text).unwrap_or_else(|| panic!("{text} in\n{end}"));
     assert!(at("INCOMPLETE") < at("Do not wipe this disk") && at("Do not") < at("MISSING"));
     assert!(end.contains("more below: PgDn"), "{end}");
-    let mut all = end;
+    let mut all = end.split_whitespace().collect::<Vec<_>>().join(" ") + &end;
     for _ in 0..6 {
         terminal.press(&["NPage"]);
         std::thread::sleep(Duration::from_millis(400));
-        all += &terminal.screen();
+        let screen = terminal.screen();
+        all += &(screen.split_whitespace().collect::<Vec<_>>().join(" ") + &screen);
     }
     for text in
         ["Losses      none", "Verified    yes", "report.html", "Restore  ", "more above: PgUp"]
@@ -807,9 +809,12 @@ fn the_smallest_screen_shows_the_verdict_first_and_all_by_scrolling() {
     let after = desk.ended(3);
     // The same words as after the command.
     let run = lifeboat(&["offload", &desk.path("disk.img"), "--to", &desk.path("other")]).expect(3);
-    for text in ["INCOMPLETE: ", "Do not wipe this disk", "code 3: losses"] {
+    for text in ["INCOMPLETE", "Do not wipe this disk", "the part on drive D: was not found"] {
         assert!(run.stdout.contains(text), "{text} in {}", run.stdout);
-        assert!(after.contains(text), "{text} in {after}");
+        assert!(all.contains(text), "{text} in {all}");
+    }
+    for said in [&run.stdout, &after] {
+        assert!(said.contains("  exit     code 3: losses"), "{said}");
     }
 }
 

@@ -42,19 +42,12 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
         }
         None => {}
     }
-    let shown = sets.len().min(FEW);
     for set in sets.iter().take(FEW) {
         let name = &set.outcome.set;
         lines.pair("Set", &app.path_of(name, ""), Look::Plain);
         let rows = ending::rows(set, &|file| app.path_of(name, file));
-        let (losses, others): (Vec<Row>, Vec<Row>) =
-            rows.into_iter().partition(|row| row.label == "losses");
-        if shown > 1 || sets.len() > 1 {
-            for row in losses {
-                lines.pair(&label(row.label), &row.text, row.tone.into());
-            }
-        }
-        for row in others {
+        // Those of one set are listed below.
+        for row in rows.iter().filter(|row| sets.len() > 1 || row.label != "losses") {
             lines.pair(&label(row.label), &row.text, row.tone.into());
         }
         lines.blank();
