@@ -171,6 +171,19 @@ fn plain_characters_are_enough() {
 }
 
 #[test]
+fn a_serial_console_without_a_size_has_the_usual_one() {
+    let desk = need!(Desk::new("hardlink-one"));
+    desk.terminal.run("stty rows 0 cols 0");
+    desk.start_with("TERM=vt220", "guide disk.img --to usb");
+    let screen = desk.terminal.wait_for("2 of 5");
+    assert!(screen.is_ascii() && screen.contains("Enter Continue"), "{screen}");
+    desk.terminal.press(&["C-c"]);
+    desk.terminal.wait_for("Leave?");
+    desk.terminal.press(&["C-c"]);
+    desk.ended(6);
+}
+
+#[test]
 fn without_a_command_a_terminal_gets_the_guided_rescue() {
     let folder = TempDir::new().unwrap();
     let desk = need!(Desk::with(folder, None));
@@ -827,7 +840,6 @@ fn a_set_has_the_name_and_the_passphrase_that_are_typed() {
     assert!(ready.contains("encrypted   no"), "{ready}");
     terminal.press(&["n"]);
     terminal.wait_for("> Name");
-    // As it is pasted: with the end of its line.
     terminal.write("INC-4711");
     terminal.press(&["Tab"]);
     terminal.write("correct horse battery");

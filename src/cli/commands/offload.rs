@@ -250,15 +250,14 @@ impl Job<'_> {
         let outcome = self.request.save_store(store, machine, check, self.target, out);
         out.clear();
         let outcome = outcome?;
-        let sealed = outcome.rescue.seal.as_ref();
-        if let Some(sealed) = sealed {
-            seal::event(&outcome.set, sealed, &verdict(sealed, Looked::Bytes), out);
-        }
-        let differs = sealed.is_some_and(SealOutcome::differs);
+        let differs = outcome.rescue.seal.as_ref().is_some_and(SealOutcome::differs);
         let is_done = outcome.rescue.end_state == EndState::Saved && !differs;
         let exit = if is_done { Exit::Done } else { Exit::Losses };
         let set = SavedSet { outcome, exit, took: since.elapsed() };
         self.show(&set);
+        if let Some(sealed) = &set.outcome.rescue.seal {
+            seal::event(&set.outcome.set, sealed, &verdict(sealed, Looked::Bytes), out);
+        }
         Ok(set)
     }
 

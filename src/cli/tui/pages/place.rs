@@ -36,7 +36,7 @@ fn task(app: &App) -> String {
 pub(super) fn places(app: &App, canvas: &mut Canvas<'_>) {
     canvas.frame("3 of 5: Destination", &[("Enter", "Continue"), ("Esc", "Back")]);
     canvas.next();
-    canvas.line(&format!("Save {}. Choose a destination:", task(app)), Look::Plain);
+    canvas.text(1, &format!("Save {}. Choose a destination:", task(app)), Look::Plain);
     super::warn(app, WARNINGS, canvas);
     canvas.next();
     let Some(found) = &app.found else { return };
@@ -77,7 +77,7 @@ pub(super) fn form(app: &App, canvas: &mut Canvas<'_>) {
         &[("Tab", "Next field"), ("F2", "Show password"), ("Enter", "Continue"), ("Esc", "Back")],
     );
     canvas.next();
-    canvas.line(&format!("Save {}. Enter the destination:", task(app)), Look::Plain);
+    canvas.text(1, &format!("Save {}. Enter the destination:", task(app)), Look::Plain);
     super::warn(app, WARNINGS, canvas);
     canvas.next();
     // The explanations have eight lines.

@@ -51,7 +51,8 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
     let Some(found) = &app.found else { return };
     let is_unread = found.looked_into == 0 && !found.closed.is_empty();
     if is_unread {
-        canvas.line("NO VOLUME COULD BE READ. Whether there is a store is not known.", Look::Bad);
+        let text = "NO VOLUME COULD BE READ. Whether there is a store is not known.";
+        canvas.text(1, text, Look::Bad);
     } else {
         let volumes = units::count(found.looked_into as u64, "volume", "volumes");
         canvas.line(&format!("NO STORE FOUND ({volumes} searched)."), Look::Bad);
@@ -117,6 +118,8 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
         canvas.line(&text, Look::Doubtful);
     }
     let count = found.stores.len();
+    // The path gives way, kind and size stay.
+    let wide = usize::from(canvas.width()).saturating_sub(36).min(44);
     // A small screen has room for the details, too.
     let listed = usize::from(canvas.room() / 3).clamp(2, 6);
     for number in window(count + found.users.len(), listed, app.store) {
@@ -125,13 +128,13 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
         let text = match (found.stores.get(number), user) {
             (Some(seen), _) => {
                 let size = units::bytes(seen.survey.total.bytes);
-                let path = cut(&seen.store.display(), 44);
-                format!("{mark} {path:<44} {:<12} {size:>10}", seen.store.kind.as_str())
+                let path = cut(&seen.store.display(), wide);
+                format!("{mark} {path:<wide$} {:<12} {size:>10}", seen.store.kind.as_str())
             }
             (None, Some(user)) => {
                 let size = units::bytes(user.contents.bytes);
-                let path = cut(&user.profile.path, 44);
-                format!("{mark} {path:<44} {:<12} {size:>10}", "user")
+                let path = cut(&user.profile.path, wide);
+                format!("{mark} {path:<wide$} {:<12} {size:>10}", "user")
             }
             (None, None) => continue,
         };
