@@ -78,6 +78,8 @@ need_test() {
     need_command xxhsum xxhash
     need_command age age
     need_command tmux tmux
+    # Samba's modules, for NT's permissions; later Debians have them in samba itself.
+    compgen -G '/usr/lib/*/samba/vfs/acl_xattr.so' >/dev/null || missing+=(samba-vfs-modules)
     need_command chromium chromium
     need_command pdftotext poppler-utils
     need_command groff groff-base

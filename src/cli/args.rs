@@ -26,7 +26,7 @@ Examples:
 
 Exit codes: 0 done, nothing lost; 1 failed; 2 wrong command line; 3 done with
 losses or damage; 4 nothing found; 5 a problem with the destination;
-6 interrupted: run the same command to resume.";
+6 interrupted: run the same command to resume; 7 no volume could be read.";
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -252,6 +252,19 @@ Examples:
 It requires a terminal of 80x24 or more, without colors. LIFEBOAT_ASCII=1 draws
 lines in plain ASCII; on consoles without VT sequences, it always does.")]
     Guide(Guide),
+    /// Print the completions for a shell
+    #[command(after_long_help = "\
+Examples:
+  lifeboat completions bash > /etc/bash_completion.d/lifeboat
+  lifeboat completions powershell >> $PROFILE")]
+    Completions(Completions),
+}
+
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Args, Debug)]

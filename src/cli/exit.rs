@@ -34,6 +34,8 @@ pub(crate) enum Exit {
     Destination = 5,
     /// Interrupted; the same command resumes.
     Interrupted = 6,
+    /// No volume could be read: whether there is a store is not known.
+    NothingRead = 7,
 }
 
 impl Exit {
@@ -52,6 +54,7 @@ impl Exit {
             Self::NothingFound => "nothing-found",
             Self::Destination => "destination",
             Self::Interrupted => "interrupted",
+            Self::NothingRead => "nothing-read",
         }
     }
 }

@@ -56,9 +56,14 @@ pub(crate) fn encryption(args: &Offload, out: Out) -> Result<Option<Encryption>>
         }
         None => return Ok(None),
     };
-    check_passphrase(&passphrase).map_err(|error| usage(&error))?;
+    Ok(Some(by_passphrase(&passphrase).map_err(|error| usage(&error))?))
+}
+
+/// Encryption by a passphrase that was typed in the guided rescue.
+pub(crate) fn by_passphrase(passphrase: &Secret) -> Result<Encryption, CryptError> {
+    check_passphrase(passphrase)?;
     let keys = Keys { passphrase: Some(passphrase.clone()), identities: Vec::new() };
-    Ok(Some(Encryption { locks: Locks::Passphrase(passphrase), keys }))
+    Ok(Encryption { locks: Locks::Passphrase(passphrase.clone()), keys })
 }
 
 /// The keys of the set in `dir`: none for a plain one.

@@ -3,6 +3,7 @@
 pub mod args;
 mod commands;
 mod containers;
+mod ending;
 mod exit;
 mod folder;
 mod keys;
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
         return output::fail_early(json, name, &failure);
     };
     out.begin_log(std::env::args_os().skip(1));
+    out.begin(command.name());
     let exit = run(command, &cli.global, out);
     out.clear();
     out.summary(command.name(), exit);
@@ -108,6 +110,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
             if output::is_cancelled() {
                 return None;
             }
+            output::clear_bar();
             eprintln!("\r{}", visible(line));
             // Short: a key has 55 characters, and all has to be on one line.
             let typed = password::prompt_with("Key", hint);
@@ -130,6 +133,7 @@ fn run(command: &Command, global: &Global, out: Out) -> Exit {
         Command::Restore(args) => commands::restore::run(args, out),
         Command::Guide(args) => tui::run(args, global, out),
         Command::Loadstate(args) => commands::loadstate::run(args, global, out),
+        Command::Completions(args) => commands::completions::run(args, out),
     };
     match result {
         Ok(exit) => exit,
@@ -158,6 +162,7 @@ impl Command {
             Self::Restore(_) => "restore",
             Self::Guide(_) => "guide",
             Self::Loadstate(_) => "loadstate",
+            Self::Completions(_) => "completions",
         }
     }
 }

@@ -180,7 +180,7 @@ impl Settings {
                 self.fill_logon(&mut args.logon, &[&to]);
                 self.fill_recipients(&mut args.logon.unlock, own);
             }
-            Some(Command::Detect(_) | Command::Seal(_)) | None => {}
+            Some(Command::Detect(_) | Command::Seal(_) | Command::Completions(_)) | None => {}
         }
         from_file
     }

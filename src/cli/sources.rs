@@ -415,12 +415,15 @@ pub(crate) fn mounts(what: &str, volumes: &[SourceVolume]) -> Vec<PathBuf> {
 }
 
 /// The error when nothing was found. If a volume could not be read, that is no
-/// proof that there is nothing: the exit code is 3 then.
+/// proof that there is nothing: the exit code is 3 then, and 7 if none could be read.
 pub(crate) fn nothing_found(found: &Found) -> Failure {
     if let Some(failure) = found.volumes.iter().find_map(|v| sets::folder_of_sets(&v.disk)) {
         return failure;
     }
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
+    if looked == 0 && !found.closed.is_empty() {
+        return nothing_read(found.closed.len());
+    }
     let searched = units::count(looked, "volume", "volumes");
     if found.closed.is_empty() && found.is_damaged() {
         return Failure::new(
@@ -441,6 +444,16 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
         Exit::Losses,
         format!("no migration store found, but {closed} could not be read ({searched} searched)"),
         "A store may be there: see above. Make it readable before you wipe anything.",
+    )
+}
+
+/// The error when volumes are there, and none could be read.
+pub(crate) fn nothing_read(closed: usize) -> Failure {
+    let closed = units::count(closed as u64, "volume is", "volumes are");
+    Failure::new(
+        Exit::NothingRead,
+        format!("no volume could be read ({closed} there): whether a store is there is not known"),
+        "See above for each: unlock or repair it, and search again before you wipe anything.",
     )
 }
 

@@ -20,6 +20,9 @@ const LONGEST: Duration = Duration::from_secs(3);
 /// Prefix of the test folder's name; a time and a process tag follow.
 const PROBE_NAME: &str = ".lifeboat-probe-";
 
+/// The names of the empty folder that shows whether things can be removed.
+const EMPTY_NAMES: [&str; 2] = [".lifeboat-probe-empty", ".lifeboat-probe-empty2"];
+
 /// A test takes seconds, so a folder older than this is left over from a killed run.
 const OLD_SECS: i64 = 24 * 3600;
 
@@ -66,6 +69,7 @@ pub fn preflight(
 ) -> Result<Preflight, DestinationError> {
     let space = check_room(target, needed.unwrap_or(0))?;
     remove_old(target);
+    check_removal(target)?;
     // Two rescues may start at the same destination at the same time.
     let life =
         ProcessIdentity::mine().map_or_else(|| std::process::id().to_string(), |life| life.tag());
@@ -171,6 +175,25 @@ fn remove_old(target: &dyn Destination) {
             let _ = remove(target, &entry.name);
         }
     }
+}
+
+/// Makes an empty folder and removes it, before anything else is left behind where nothing can be
+/// removed. It has one of few names, so that at most these ever stay.
+fn check_removal(target: &dyn Destination) -> Result<(), DestinationError> {
+    let mut refused = None;
+    for name in EMPTY_NAMES {
+        let was_there = target.stat(name)?.is_some();
+        target.create_dir_all(name)?;
+        match target.remove_dir(name) {
+            Ok(()) => return Ok(()),
+            // Another rescue tries the same.
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            // It may be another account's: that says nothing of our own.
+            Err(error) if was_there => refused = Some(error),
+            Err(error) => return Err(cannot_remove(error)),
+        }
+    }
+    refused.map_or(Ok(()), |error| Err(cannot_remove(error)))
 }
 
 /// What [`try_out`] measures: the speed, the clock, the names that are refused, and whether names
@@ -312,9 +335,9 @@ fn not_kept(path: String) -> DestinationError {
 /// can be committed.
 fn cannot_remove(error: DestinationError) -> DestinationError {
     DestinationError {
-        what: format!("the test file cannot be removed: {}", error.what),
-        action: "allow the user to change and delete files there (and remove the \
-                 .lifeboat-probe folder)"
+        what: format!("what is made there cannot be removed or renamed: {}", error.what),
+        action: "allow the account to change, rename and delete what it makes there (CREATOR \
+                 OWNER: Modify), and remove the empty folder .lifeboat-probe"
             .to_owned(),
         ..error
     }

@@ -68,6 +68,9 @@ pub trait Monitor: Send + Sync {
     /// Progress of the current stage. Called often; the monitor throttles
     /// itself.
     fn progress(&self, _progress: Progress) {}
+    /// This many more bytes were compressed. What is read waits for that, so it is the better
+    /// measure of a copy. Called from the threads that compress, first with 0.
+    fn compressed(&self, _bytes: u64) {}
     /// The current file: its path in the set. Called once per file.
     fn file(&self, _path: &str) {}
     /// A finding about a source, a store or a set.
@@ -101,6 +104,9 @@ impl<M: Monitor + ?Sized> Monitor for &M {
     }
     fn progress(&self, progress: Progress) {
         (**self).progress(progress);
+    }
+    fn compressed(&self, bytes: u64) {
+        (**self).compressed(bytes);
     }
     fn file(&self, path: &str) {
         (**self).file(path);

@@ -4,4 +4,5 @@
 mod both;
 mod directory;
 mod faults;
+mod permissions;
 mod smb;

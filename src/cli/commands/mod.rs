@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod detect;
 pub(crate) mod extract;
 pub(crate) mod gate;

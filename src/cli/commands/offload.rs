@@ -1,12 +1,14 @@
 //! `lifeboat offload`.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::json;
 
 use super::seal;
 use crate::cli::args::{Global, Offload};
+use crate::cli::ending::{self, SavedSet};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::users::Chosen;
@@ -19,9 +21,9 @@ use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::offload::{Foreseen, OffloadRequest};
 use crate::profiles;
-use crate::seal::Looked;
+use crate::seal::{Looked, verdict};
 use crate::set::crypt::Encryption;
-use crate::set::format::rescue::{EndState, Rescue};
+use crate::set::format::rescue::{EndState, Rescue, SealOutcome};
 use crate::set::write::parts::FolderSet;
 use crate::set::write::writer::Outcome;
 use crate::tree::recovered::DeletedOn;
@@ -49,13 +51,17 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     }
     let dry_run = args.dry_run.then(|| DryRun { free: found.space.map(|space| space.free) });
     let job = Job { request, target: &*target, dry_run, out };
-    if args.profiles || !args.of_user.is_empty() {
-        job.users(args, global)
+    let exit = if args.profiles || !args.of_user.is_empty() {
+        job.users(args, global)?
     } else if args.path.is_empty() {
-        job.stores(args, global)
+        job.stores(args, global)?
     } else {
-        job.folders(args, global)
+        job.folders(args, global)?
+    };
+    if !args.dry_run {
+        out.field("exit", &format!("code {}: {}", exit.code(), exit.word()));
     }
+    Ok(exit)
 }
 
 /// A destination that would be lost.
@@ -202,7 +208,7 @@ impl Job<'_> {
                 if !self.show_foreseen(&store.display(), kind, &machine, &foreseen, free) {
                     exit = Exit::Losses;
                 }
-            } else if self.store(store, &found.machine, &check)?.1 != Exit::Done {
+            } else if self.store(store, &found.machine, &check)?.exit != Exit::Done {
                 exit = Exit::Losses;
             }
         }
@@ -218,6 +224,7 @@ impl Job<'_> {
         let out = self.out;
         let volumes: Vec<StoreVolume> = found.searchable().collect();
         let mut is_any = false;
+        let since = Instant::now();
         for DeletedStore { volume, files, .. } in deleted_stores(&volumes, &found.stores, out) {
             let Some(on) = volumes.get(volume) else { continue };
             let drive = drive_of(volume, &volumes).name();
@@ -226,7 +233,7 @@ impl Job<'_> {
             out.clear();
             if let Some(outcome) = saved? {
                 is_any = true;
-                self.show(&outcome);
+                self.show(&SavedSet { outcome, exit: Exit::Losses, took: since.elapsed() });
                 out.say("  This store was deleted: loadstate cannot use it.");
             }
         }
@@ -239,16 +246,20 @@ impl Job<'_> {
         store: &Store,
         machine: &Machine,
         check: &Check<'_>,
-    ) -> Result<(Outcome, Exit)> {
-        let out = self.out;
+    ) -> Result<SavedSet> {
+        let (out, since) = (self.out, Instant::now());
         let outcome = self.request.save_store(store, machine, check, self.target, out);
         out.clear();
         let outcome = outcome?;
-        self.show(&outcome);
-        let sealed = outcome.rescue.seal.as_ref();
-        let differs = sealed.is_some_and(|s| seal::tell(&outcome.set, s, Looked::Bytes, out));
+        let differs = outcome.rescue.seal.as_ref().is_some_and(SealOutcome::differs);
         let is_done = outcome.rescue.end_state == EndState::Saved && !differs;
-        Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
+        let exit = if is_done { Exit::Done } else { Exit::Losses };
+        let set = SavedSet { outcome, exit, took: since.elapsed() };
+        self.show(&set);
+        if let Some(sealed) = &set.outcome.rescue.seal {
+            seal::event(&set.outcome.set, sealed, &verdict(sealed, Looked::Bytes), out);
+        }
+        Ok(set)
     }
 
     /// Folders, stores or not.
@@ -263,7 +274,7 @@ impl Job<'_> {
                 }
                 continue;
             }
-            let (_, ended) = self.folder(set, &[], &found.closed, &found.machine)?;
+            let ended = self.folder(set, &[], &found.closed, &found.machine)?.exit;
             out.say("  This is a folder, not a store: loadstate cannot use it.");
             if ended != Exit::Done {
                 exit = ended;
@@ -286,7 +297,7 @@ impl Job<'_> {
                 }
                 continue;
             }
-            let (_, ended) = self.folder(set, &lacks, &found.closed, &found.machine)?;
+            let ended = self.folder(set, &lacks, &found.closed, &found.machine)?.exit;
             out.say("  These are users' files, not a store: loadstate cannot use them.");
             if ended != Exit::Done {
                 exit = ended;
@@ -305,14 +316,16 @@ impl Job<'_> {
         lacks: &[String],
         closed: &[String],
         machine: &Machine,
-    ) -> Result<(Outcome, Exit)> {
-        let out = self.out;
+    ) -> Result<SavedSet> {
+        let (out, since) = (self.out, Instant::now());
         let outcome = self.request.save_folders(set, lacks, closed, machine, self.target, out);
         out.clear();
         let outcome = outcome?;
-        self.show(&outcome);
         let is_done = outcome.rescue.end_state == EndState::Saved;
-        Ok((outcome, if is_done { Exit::Done } else { Exit::Losses }))
+        let exit = if is_done { Exit::Done } else { Exit::Losses };
+        let set = SavedSet { outcome, exit, took: since.elapsed() };
+        self.show(&set);
+        Ok(set)
     }
 
     /// What saving folders would do; whether all of it would be saved, as far as that shows.
@@ -395,8 +408,15 @@ impl Job<'_> {
         lacks.is_empty() && damage.is_empty() && fits
     }
 
-    fn show(&self, outcome: &Outcome) {
-        show(outcome, self.target, self.out);
+    /// Says how a set ended.
+    fn show(&self, set: &SavedSet) {
+        let (target, name) = (self.target, &set.outcome.set);
+        event(&set.outcome, target, self.out);
+        let at = |file: &str| match file {
+            "" => target.display(name),
+            file => target.display(&format!("{name}/{file}")),
+        };
+        ending::print(set, &at, true, self.out);
     }
 }
 
@@ -409,7 +429,7 @@ fn minutes(seconds: u64) -> String {
     }
 }
 
-fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
+fn event(outcome: &Outcome, target: &dyn Destination, out: Out) {
     let Rescue { totals, end_state, files, .. } = &outcome.rescue;
     let packed: u64 = files.iter().map(|file| file.size).sum();
     out.event(
@@ -426,41 +446,4 @@ fn show(outcome: &Outcome, target: &dyn Destination, out: Out) {
             "encryption": outcome.rescue.encryption.as_ref().map(|encryption| &encryption.how),
         }),
     );
-    out.result(&format!("{}: {}", end_state.words(), target.display(&outcome.set)));
-    out.result(&format!(
-        "  {}, {}, {} compressed to {}",
-        units::count(totals.files, "file", "files"),
-        units::count(totals.directories, "folder", "folders"),
-        units::bytes(totals.bytes),
-        units::bytes(packed)
-    ));
-    for (label, text) in outcome.rescue.shortfalls() {
-        out.field(label, text);
-    }
-    if totals.losses > 0 {
-        out.result(&format!(
-            "  {}: report.html and `lifeboat list` show each",
-            units::count(totals.losses, "loss", "losses")
-        ));
-    }
-    if totals.cloud > 0 {
-        let files = units::count(totals.cloud, "file is", "files are");
-        out.result(&format!("  {files} only in the cloud: nothing of them is on this disk"));
-    }
-    if let Some(recovered) = totals.recovered {
-        out.result(&format!(
-            "  {} recovered: {}; restore --deleted restores them",
-            units::count(recovered.files, "deleted file", "deleted files"),
-            recovered.words()
-        ));
-    }
-    if let Some(encryption) = &outcome.rescue.encryption {
-        let key = if encryption.how == "passphrase" {
-            "Without the passphrase it cannot be read, not even by you."
-        } else {
-            "Only the identity of a recipient can decrypt it."
-        };
-        out.result(&format!("  Encrypted. {key}"));
-    }
-    out.say("  Next: RESTORE.txt in that folder says how to restore it.");
 }

@@ -18,6 +18,8 @@ const KEPT_NOTES: usize = 100;
 
 /// The period over which the rate is measured.
 const RATE_OVER: Duration = Duration::from_secs(10);
+/// The time between two samples of it.
+const SAMPLES_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a note about a retry is shown: a little more than the longest wait
 /// between two retries.
@@ -33,6 +35,11 @@ pub(crate) struct StageShown {
 }
 
 impl StageShown {
+    /// Whether it copies the source.
+    pub(crate) fn copies(&self) -> bool {
+        self.stage == Stage::Copy
+    }
+
     /// Its duration, or its duration so far.
     pub(crate) fn took(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
@@ -61,14 +68,27 @@ pub(crate) struct Shown {
     copying: Option<u64>,
     /// Times, and the bytes that were done then.
     samples: VecDeque<(Instant, u64)>,
+    /// Of a stage that compresses: bytes that were done when it began, and compressed since.
+    compressed: Option<(u64, u64)>,
+    /// What was read of it.
+    read: Progress,
 }
 
 impl Shown {
-    /// Recent bytes a second; `None` until there are enough samples.
+    /// Recent bytes a second; `None` until there are enough samples. While nothing happens, it
+    /// becomes less.
     pub(crate) fn rate(&self) -> Option<u64> {
-        let ((from, before), (to, now)) = (self.samples.front()?, self.samples.back()?);
-        let millis = u64::try_from(to.duration_since(*from).as_millis()).ok()?;
-        (millis >= 500).then(|| now.saturating_sub(*before).saturating_mul(1000) / millis)
+        self.rate_at(Instant::now())
+    }
+
+    fn rate_at(&self, now: Instant) -> Option<u64> {
+        let (from, before) = self.samples.front()?;
+        let (last, done) = self.samples.back()?;
+        // Between two samples is no standstill.
+        let quiet = now.saturating_duration_since(*last) > SAMPLES_EVERY * 4;
+        let to = if quiet { now } else { *last };
+        let millis = u64::try_from(to.saturating_duration_since(*from).as_millis()).ok()?;
+        (millis >= 500).then(|| done.saturating_sub(*before).saturating_mul(1000) / millis)
     }
 
     /// The remaining time of the current stage.
@@ -77,6 +97,39 @@ impl Shown {
         let left = progress.total_bytes.checked_sub(progress.bytes).filter(|&left| left > 0)?;
         let rate = self.rate().filter(|&rate| rate > 0)?;
         Some(Duration::from_secs(left.div_ceil(rate)))
+    }
+
+    /// How far the stage is: by what is compressed, if it compresses. That is behind what is read,
+    /// and goes on while reading waits.
+    fn done(&self) -> Progress {
+        let read = self.read;
+        let bytes = match self.compressed {
+            // With the headers between files, it is a little more.
+            Some((before, since)) => before.saturating_add(since).min(read.bytes),
+            None => read.bytes,
+        };
+        Progress { bytes, ..read }
+    }
+
+    fn sample(&mut self) {
+        let now = Instant::now();
+        let done = self.done();
+        if let Some(last) = self.stages.last_mut() {
+            last.progress = done;
+        }
+        // A few samples a second are enough, and keep the list short.
+        let due = |(at, _): &(Instant, u64)| now.duration_since(*at) >= SAMPLES_EVERY;
+        if self.samples.back().is_none_or(due) {
+            self.samples.push_back((now, done.bytes));
+        }
+        while self.samples.len() > 2
+            && self.samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER)
+        {
+            self.samples.pop_front();
+        }
+        if self.stages.last().is_some_and(|last| last.stage == Stage::Copy) {
+            self.copying = self.rate_at(now).or(self.copying);
+        }
     }
 
     /// Bytes a second of reading and compressing, now or in the last store.
@@ -138,6 +191,7 @@ impl Live {
             None => {}
         }
         shown.samples.clear();
+        (shown.compressed, shown.read) = (None, Progress::default());
         let progress = Progress::default();
         shown.stages.push(StageShown { stage, progress, began: now, ended: None });
     }
@@ -150,25 +204,25 @@ impl Live {
         }
     }
 
-    pub(crate) fn progress(&self, progress: Progress) {
+    /// Returns how far the stage is, by what is compressed if it compresses.
+    pub(crate) fn progress(&self, progress: Progress) -> Progress {
         let mut shown = self.lock();
-        let now = Instant::now();
-        if let Some(last) = shown.stages.last_mut() {
-            last.progress = progress;
+        let first = shown.read == Progress::default();
+        shown.read = progress;
+        if let Some((before, _)) = shown.compressed.as_mut().filter(|_| first) {
+            *before = progress.bytes;
         }
-        // A few samples a second are enough, and keep the list short.
-        let due = |(at, _): &(Instant, u64)| now.duration_since(*at) >= RATE_OVER / 40;
-        if shown.samples.back().is_none_or(due) {
-            shown.samples.push_back((now, progress.bytes));
-        }
-        while shown.samples.len() > 2
-            && shown.samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER)
-        {
-            shown.samples.pop_front();
-        }
-        if shown.stages.last().is_some_and(|last| last.stage == Stage::Copy) {
-            shown.copying = shown.rate().or(shown.copying);
-        }
+        shown.sample();
+        shown.done()
+    }
+
+    /// This many more bytes were compressed; how far the stage is now.
+    pub(crate) fn compressed(&self, bytes: u64) -> Progress {
+        let mut shown = self.lock();
+        let (before, since) = shown.compressed.unwrap_or((shown.read.bytes, 0));
+        shown.compressed = Some((before, since.saturating_add(bytes)));
+        shown.sample();
+        shown.done()
     }
 
     pub(crate) fn file(&self, path: &str) {
@@ -259,6 +313,37 @@ mod tests {
         live.with(|shown| {
             assert_eq!(shown.losses.len(), KEPT_LOSSES);
             assert_eq!(shown.lost, KEPT_LOSSES as u64 + 1);
+        });
+    }
+
+    #[test]
+    fn a_copy_is_as_far_as_its_compressed_bytes() {
+        let live = Live::default();
+        live.stage(Stage::Copy, "there");
+        live.compressed(0);
+        let at = |bytes| Progress { bytes, total_bytes: 10 << 30, ..Progress::default() };
+        // What an earlier run did is done.
+        assert_eq!(live.progress(at(5 << 30)).bytes, 5 << 30);
+        assert_eq!(live.progress(at(6 << 30)).bytes, 5 << 30);
+        assert_eq!(live.compressed(1 << 20).bytes, (5 << 30) + (1 << 20));
+        assert_eq!(live.compressed(2 << 30).bytes, 6 << 30, "not more than was read");
+        live.stage(Stage::ReadBack, "there");
+        assert_eq!(live.progress(at(7)).bytes, 7);
+    }
+
+    #[test]
+    fn the_rate_of_a_standstill_becomes_less() {
+        let live = Live::default();
+        live.stage(Stage::Copy, "there");
+        let at = |bytes| Progress { bytes, total_bytes: 10 << 30, ..Progress::default() };
+        live.progress(at(0));
+        std::thread::sleep(Duration::from_millis(600));
+        live.progress(at(60 << 20));
+        live.with(|shown| {
+            let now = Instant::now();
+            let rate = shown.rate_at(now).unwrap();
+            let later = shown.rate_at(now + Duration::from_secs(30)).unwrap();
+            assert!(later < rate / 10, "{rate} {later}");
         });
     }
 

@@ -1,20 +1,24 @@
 //! Prints everything: text for people, or JSON events for programs; the
 //! progress bar; the log file.
 
+pub(crate) mod colour;
 pub(crate) mod live;
 mod log;
+mod steps;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use colour::Tone;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use live::Live;
 use serde::Serialize;
 use serde_json::{Value, json};
+use steps::Steps;
 
 use super::args::Global;
 use super::exit::{Exit, Failure};
@@ -37,6 +41,16 @@ pub(crate) fn is_cancelled() -> bool {
     CANCELLED.load(Ordering::Relaxed)
 }
 
+/// What answers Ctrl-C, once there is one.
+static ANSWERS: OnceLock<Out> = OnceLock::new();
+
+/// Removes the progress bar, which would be drawn over what is typed.
+pub(crate) fn clear_bar() {
+    if let Some(out) = ANSWERS.get() {
+        out.clear();
+    }
+}
+
 /// The interval between progress events.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -53,6 +67,8 @@ pub(crate) struct Output {
     bar: ProgressBar,
     /// Whether standard output is a terminal.
     on_terminal: bool,
+    /// Whether standard output and standard error take colours.
+    colours: (bool, bool),
     state: Mutex<State>,
     /// What the guided rescue shows. While it has the screen, nothing else is
     /// printed.
@@ -62,6 +78,8 @@ pub(crate) struct Output {
 
 struct State {
     stage: &'static str,
+    /// Where the command is on its way.
+    steps: Steps,
     last_event: Option<Instant>,
     /// Findings with severity warning or worse.
     doubts: u64,
@@ -82,6 +100,9 @@ impl Output {
                 // The set can be resumed from the last checkpoint in any case.
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
+            if let Some(out) = ANSWERS.get() {
+                out.answer_stop();
+            }
         });
         let show_bar = !global.json && !global.quiet && std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
@@ -93,17 +114,48 @@ impl Output {
             },
         )
         .with_style(style(false));
-        Ok(Box::leak(Box::new(Self {
+        let out: Out = Box::leak(Box::new(Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             log,
             bar,
             on_terminal: std::io::stdout().is_terminal(),
-            state: Mutex::new(State { stage: "", last_event: None, doubts: 0, losses: 0 }),
+            colours: (
+                colour::is_on(std::io::stdout().is_terminal()),
+                colour::is_on(std::io::stderr().is_terminal()),
+            ),
+            state: Mutex::new(State {
+                stage: "",
+                steps: Steps::default(),
+                last_event: None,
+                doubts: 0,
+                losses: 0,
+            }),
             live: Live::default(),
             on_screen: AtomicBool::new(false),
-        })))
+        }));
+        let _ = ANSWERS.set(out);
+        Ok(out)
+    }
+
+    /// From now on this command runs, which has steps of its own.
+    pub(crate) fn begin(&self, command: &str) {
+        if let Ok(mut state) = self.state.lock() {
+            state.steps = Steps::of(command);
+        }
+    }
+
+    /// Says at once that Ctrl-C was seen: the block that is worked on may take a while.
+    fn answer_stop(&self) {
+        let text = "Stopping after the current block. Press Ctrl-C again to stop now.";
+        self.log(Importance::Warning, text);
+        self.event("note", &json!({"text": text}));
+        if self.prints() {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            });
+        }
     }
 
     /// The guided rescue takes the screen, or returns it.
@@ -175,6 +227,23 @@ impl Output {
     pub(crate) fn field(&self, label: &str, text: &str) {
         let label = format!("  {label:<8} ");
         self.log(Importance::Info, &format!("{label}{text}"));
+        self.print(&wrapped(&label, &" ".repeat(label.len()), &visible(text)));
+    }
+
+    /// A result that begins with a verdict, in its colour.
+    pub(crate) fn verdict(&self, word: &str, tone: Tone, rest: &str) {
+        self.log(Importance::Info, &format!("{word}{rest}"));
+        self.print_verdict(word, tone, rest);
+    }
+
+    /// The same without the log, which has it already.
+    pub(crate) fn print_verdict(&self, word: &str, tone: Tone, rest: &str) {
+        self.print(&format!("{}{}", tone.paint(word, self.colours.0), visible(rest)));
+    }
+
+    /// A field without the log.
+    pub(crate) fn print_field(&self, label: &str, text: &str) {
+        let label = format!("  {label:<8} ");
         self.print(&wrapped(&label, &" ".repeat(label.len()), &visible(text)));
     }
 
@@ -258,7 +327,7 @@ impl Output {
         if self.json {
             self.event("error", &json!({"what": what, "action": action, "exit_code": exit_code}));
         } else if self.prints() {
-            say_failure(what, action);
+            say_failure(what, action, self.colours.1);
         }
     }
 
@@ -311,20 +380,25 @@ pub(crate) fn fail_early(json: bool, command: &str, failure: &Failure) -> ExitCo
             let _ = writeln!(std::io::stdout(), "{event}");
         }
     } else {
-        say_failure(what, action);
+        say_failure(what, action, colour::is_on(std::io::stderr().is_terminal()));
     }
     (*exit).into()
 }
 
 /// A failure for people. Scripts, which read a pipe, have each part on a line.
-fn say_failure(what: &str, action: &str) {
+fn say_failure(what: &str, action: &str, in_colour: bool) {
     let mut err = std::io::stderr();
     let is_terminal = err.is_terminal();
     for (label, text) in [("error: ", what), ("fix: ", action)] {
         let text = visible(text);
         let _ = match (text.is_empty(), is_terminal) {
             (true, _) => Ok(()),
-            (_, true) => writeln!(err, "{}", wrapped(label, &" ".repeat(label.len()), &text)),
+            (_, true) => {
+                let lines = wrapped(label, &" ".repeat(label.len()), &text);
+                let tone = if label == "error: " { Tone::Bad } else { Tone::Plain };
+                let rest = lines.strip_prefix(label).unwrap_or_default();
+                writeln!(err, "{}{rest}", tone.paint(label, in_colour))
+            }
             (_, false) => writeln!(err, "{label}{text}"),
         };
     }
@@ -350,33 +424,9 @@ impl Output {
     }
 }
 
-impl Monitor for Output {
-    fn stage(&self, stage: Stage, on: &str) {
-        if let Ok(mut state) = self.state.lock() {
-            state.stage = stage.as_str();
-            state.last_event = None;
-        }
-        self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
-        self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
-        self.bar.reset();
-        self.bar.unset_length();
-        self.bar.set_style(style(false));
-        let on_screen = format!("{}: {}", words(stage), visible(on));
-        self.bar.set_message(on_screen.clone());
-        self.live.stage(stage, on);
-        if self.verbose && self.prints() && !self.quiet {
-            self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "{on_screen}");
-            });
-        }
-    }
-
-    fn file(&self, path: &str) {
-        self.live.file(path);
-    }
-
-    fn progress(&self, progress: Progress) {
-        self.live.progress(progress);
+impl Output {
+    /// Shows progress: programs get what was read, people how far it is.
+    fn show_progress(&self, progress: Progress, done: Progress) {
         if self.json {
             let Ok(mut state) = self.state.lock() else { return };
             let now = Instant::now();
@@ -396,13 +446,16 @@ impl Monitor for Output {
                     "total_files": progress.total_files,
                 }),
             );
-        } else if progress.total_bytes > 0 {
+        } else if done.total_bytes > 0 {
             let begins = self.bar.length().is_none();
-            if self.bar.length() != Some(progress.total_bytes) {
+            if self.bar.length() != Some(done.total_bytes) {
                 self.bar.set_style(style(true));
-                self.bar.set_length(progress.total_bytes);
+                self.bar.set_length(done.total_bytes);
             }
-            self.bar.set_position(progress.bytes);
+            if done.total_files > 0 {
+                self.bar.set_prefix(format!("{}/{} files", done.files, done.total_files));
+            }
+            self.bar.set_position(done.bytes);
             if begins {
                 // What an earlier run did must not count for the rate.
                 self.bar.reset_eta();
@@ -425,13 +478,64 @@ impl Monitor for Output {
             self.bar.tick();
         }
     }
+}
 
+impl Monitor for Output {
+    fn stage(&self, stage: Stage, on: &str) {
+        let mut step = String::new();
+        if let Ok(mut state) = self.state.lock() {
+            state.stage = stage.as_str();
+            state.last_event = None;
+            step = state.steps.go_to(stage);
+        }
+        self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
+        self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
+        self.bar.reset();
+        self.bar.unset_length();
+        self.bar.set_style(style(false));
+        let on_screen = format!("{step}{}: {}", words(stage), visible(on));
+        self.bar.set_prefix("");
+        if !self.bar.is_hidden() {
+            // A sign of life, whatever the job waits for; until the bar is cleared.
+            self.bar.enable_steady_tick(PROGRESS_EVERY);
+        }
+        self.bar.set_message(on_screen.clone());
+        self.live.stage(stage, on);
+        if self.verbose && self.prints() && !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{on_screen}");
+            });
+        }
+    }
+
+    fn file(&self, path: &str) {
+        self.live.file(path);
+    }
+
+    fn progress(&self, progress: Progress) {
+        let done = self.live.progress(progress);
+        self.show_progress(progress, done);
+    }
+
+    fn compressed(&self, bytes: u64) {
+        let done = self.live.compressed(bytes);
+        if !self.json && done.total_bytes > 0 {
+            self.show_progress(done, done);
+        }
+    }
     fn finding(&self, finding: &Finding) {
         self.unprinted(finding);
         if self.prints() {
             self.bar.suspend(|| {
                 let mut out = std::io::stdout();
-                let _ = writeln!(out, "{:<8}{}", finding.severity, finding.code);
+                let severity = format!("{:<8}", finding.severity);
+                let tone = match finding.severity {
+                    Severity::Info => Tone::Plain,
+                    Severity::Warning => Tone::Doubtful,
+                    Severity::Damage | Severity::Fatal => Tone::Bad,
+                };
+                let severity = tone.paint(&severity, self.colours.0);
+                let _ = writeln!(out, "{severity}{}", finding.code);
                 // Paths are not wrapped, so that they can be copied.
                 let _ = writeln!(out, "  {}", visible(&finding.path));
                 for (label, text) in [
@@ -550,7 +654,7 @@ pub(crate) fn words(stage: Stage) -> &'static str {
 /// Plain ASCII: code page 437 and serial consoles may have nothing else.
 fn style(with_total: bool) -> ProgressStyle {
     let template = if with_total {
-        "{wide_msg}\n[{bar:28}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+        "{wide_msg}\n[{bar:12}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} {prefix}"
     } else {
         "{spinner} {wide_msg}"
     };

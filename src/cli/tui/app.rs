@@ -1,12 +1,17 @@
 //! The state of the guided rescue: the page, the choices, and what each key
 //! does. It draws nothing and starts nothing: it returns an [`Effect`].
 
+use std::time::{Duration, Instant};
+
 use zeroize::Zeroizing;
 
 use super::super::args::{Guide, Logon};
+use super::super::ending::End;
 use super::super::exit::{Exit, Failure};
+use super::super::sources;
 use super::super::users;
 use super::super::volume_keys::typed_key;
+use super::canvas::Scroll;
 use super::jobs::{self, Checked, Done, Found, Item, LockedVolume, Order, Saved, Seen, SeenUser};
 use super::keys::{Field, Key};
 use crate::destination::ErrorKind;
@@ -14,8 +19,14 @@ use crate::destination::address::Dest;
 use crate::disk::bitlocker::{VolumeKey, group_hint};
 use crate::model::finding::Severity;
 use crate::model::recovered::RecoveredCount;
+use crate::model::secret::Secret;
 use crate::profiles::{Installation, Profile};
+use crate::set::crypt::key::check_passphrase;
 use crate::set::write::parts::of_profiles;
+
+/// A job that was asked to stop and has not answered for this long waits for a disk or a server:
+/// the result is shown without it.
+const STOPS_WITHIN: Duration = Duration::from_millis(2500);
 
 /// The pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +49,8 @@ pub(super) enum Page {
     Refused,
     /// The pre-flight check passed.
     Ready,
+    /// The fields for the set's name and a passphrase.
+    Naming,
     /// The save.
     Saving,
     /// The result.
@@ -154,6 +167,48 @@ impl Unlock {
     }
 }
 
+/// The state of [`Page::Naming`].
+#[derive(Default)]
+pub(super) struct Naming {
+    /// Name, passphrase, and the passphrase again.
+    pub(super) fields: [Field; 3],
+    /// The active field.
+    pub(super) at: usize,
+    /// Whether the passphrase is shown.
+    pub(super) reveal: bool,
+    /// Why the passphrase was not taken.
+    pub(super) said: Option<String>,
+    /// What was taken: the first part of the set's name, if not the computer's.
+    pub(super) name: Option<String>,
+    /// What was taken; without one, the set is not encrypted.
+    pub(super) passphrase: Option<Secret>,
+}
+
+impl Naming {
+    /// Takes what is in the fields, or says why not.
+    fn take(&mut self) -> bool {
+        let [name, first, second] = &self.fields;
+        let (first, second) = (Secret::new(first.text()), Secret::new(second.text()));
+        let passphrase = if first.expose().is_empty() && second.expose().is_empty() {
+            None
+        } else if first != second {
+            self.at = 2;
+            self.said = Some("The two passphrases differ.".to_owned());
+            return false;
+        } else if let Err(error) = check_passphrase(&first) {
+            self.at = 1;
+            self.said = Some(format!("Not taken: {error}."));
+            return false;
+        } else {
+            Some(first)
+        };
+        let name = name.text().trim().to_owned();
+        self.name = Some(name).filter(|name| !name.is_empty());
+        (self.passphrase, self.said) = (passphrase, None);
+        true
+    }
+}
+
 /// The field of [`Form`] with the password.
 pub(super) const PASSWORD: usize = 2;
 
@@ -183,13 +238,17 @@ pub(super) struct App {
     pub(super) failure: Option<Failure>,
     /// Which stores to save.
     pub(super) marked: Vec<bool>,
-    /// The selected store and place, and the first visible loss.
+    /// The selected store and place.
     pub(super) store: usize,
     pub(super) place: usize,
-    pub(super) loss: usize,
-    /// How far the details of the store are scrolled.
-    pub(super) details: usize,
+    /// How far the page, or the details on it, are scrolled.
+    pub(super) scroll: Scroll,
+    /// Whether findings that are only information are shown.
+    pub(super) unfolded: bool,
+    /// Why the last key did nothing.
+    pub(super) hint: Option<&'static str>,
     pub(super) form: Form,
+    pub(super) naming: Naming,
     pub(super) unlock: Unlock,
     logon: Logon,
     allow_memory: bool,
@@ -199,8 +258,12 @@ pub(super) struct App {
     pub(super) to: String,
     pub(super) checked: Option<Checked>,
     pub(super) saved: Saved,
-    /// Whether the running job was asked to stop.
-    pub(super) stopping: bool,
+    /// When the running job was asked to stop.
+    stopping_since: Option<Instant>,
+    /// Whether a job that was asked to stop still waits for a disk or a server.
+    pub(super) is_stuck: bool,
+    /// Whether to save when the destination passes, without a question.
+    resuming: bool,
     /// Whether deleted files are recovered too, if there are any.
     pub(super) recover: bool,
 }
@@ -217,12 +280,22 @@ impl App {
             marked: Vec::new(),
             store: 0,
             place: 0,
-            loss: 0,
-            details: 0,
+            scroll: Scroll::default(),
+            unfolded: false,
+            hint: None,
             form: Form {
                 fields: [Field::new(to), Field::new(user), Field::default()],
                 at: 0,
                 reveal: false,
+            },
+            naming: Naming {
+                fields: [
+                    Field::new(args.name.as_deref().unwrap_or_default()),
+                    Field::default(),
+                    Field::default(),
+                ],
+                name: args.name.clone(),
+                ..Naming::default()
             },
             unlock: Unlock::default(),
             logon: args.logon.clone(),
@@ -231,7 +304,9 @@ impl App {
             to: String::new(),
             checked: None,
             saved: Saved::default(),
-            stopping: false,
+            stopping_since: None,
+            is_stuck: false,
+            resuming: false,
             recover: true,
         }
     }
@@ -283,7 +358,7 @@ impl App {
     /// The chosen sets that are not saved yet.
     pub(super) fn left(&self) -> Vec<Target<'_>> {
         let mut targets = self.chosen();
-        targets.retain(|one| self.saved.sets.iter().all(|(number, ..)| *number != one.number));
+        targets.retain(|one| self.saved.sets.iter().all(|(number, _)| *number != one.number));
         targets
     }
 
@@ -296,9 +371,51 @@ impl App {
     pub(super) fn exit(&self) -> Exit {
         match &self.saved.failure {
             Some(failure) => failure.exit,
-            None if self.saved.sets.iter().any(|(_, _, end)| *end != Exit::Done) => Exit::Losses,
+            None if self.saved.sets.iter().any(|(_, set)| set.exit != Exit::Done) => Exit::Losses,
             None => Exit::Done,
         }
+    }
+
+    /// The same, in words.
+    pub(super) fn end(&self) -> End {
+        let failed = self.saved.failure.as_ref().map(|failure| failure.exit);
+        End::of_all(self.saved.sets.iter().map(|(_, set)| set), failed)
+    }
+
+    /// The path of a file of a set at the destination, or of the set itself.
+    pub(super) fn path_of(&self, set: &str, file: &str) -> String {
+        let path = if file.is_empty() { set.to_owned() } else { format!("{set}/{file}") };
+        match &self.checked {
+            Some(checked) => checked.target.display(&path),
+            None => path,
+        }
+    }
+
+    /// Whether the running job was asked to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping_since.is_some()
+    }
+
+    /// The job was asked to stop: by a key, or by a signal.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.stopping_since.get_or_insert(now);
+    }
+
+    /// Time passes: a job that does not stop is not waited for.
+    pub(super) fn tick(&mut self, now: Instant) {
+        let is_late = |since: Instant| now.saturating_duration_since(since) >= STOPS_WITHIN;
+        if self.page == Page::Saving && self.stopping_since.is_some_and(is_late) {
+            self.is_stuck = true;
+            self.saved.failure = Some(sources::interrupted());
+            self.saved.kept = None;
+            self.go_to(Page::End);
+        }
+    }
+
+    fn go_to(&mut self, page: Page) {
+        self.page = page;
+        self.question = None;
+        self.scroll.reset();
     }
 
     /// A job has ended.
@@ -310,8 +427,8 @@ impl App {
                 let users = std::iter::repeat_n(is_users, found.users.len());
                 let stores = std::iter::repeat_n(true, found.stores.len());
                 self.marked = stores.chain(users).collect();
-                (self.store, self.details) = (0, 0);
-                self.page = found.first_page();
+                self.store = 0;
+                self.go_to(found.first_page());
                 if let Some(name) = self.unlock.tried.take()
                     && let Some(at) = found.locked.iter().position(|volume| volume.name == name)
                 {
@@ -323,33 +440,47 @@ impl App {
             }
             Done::Found(Err(failure)) => {
                 self.failure = Some(failure);
-                self.page = Page::Nothing;
+                self.go_to(Page::Nothing);
             }
             Done::Checked(Ok(checked)) => {
                 self.checked = Some(*checked);
-                self.page = Page::Ready;
+                self.go_to(Page::Ready);
+                if std::mem::take(&mut self.resuming) {
+                    return self.save();
+                }
             }
             Done::Checked(Err(failure)) => {
+                self.resuming = false;
                 self.failure = Some(failure);
-                self.page = Page::Refused;
+                self.go_to(Page::Refused);
             }
             Done::Saved(saved) => {
                 self.saved.sets.extend(saved.sets);
                 self.saved.failure = saved.failure;
-                self.question = None;
-                self.loss = 0;
-                self.page = Page::End;
+                self.saved.kept = saved.kept;
+                self.is_stuck = false;
+                self.go_to(Page::End);
             }
         }
-        self.stopping = false;
+        (self.stopping_since, self.hint) = (None, None);
         Effect::Nothing
     }
 
-    /// A key was pressed. `losses` is the length of the list on the last page.
-    pub(super) fn key(&mut self, key: Key, losses: usize) -> Effect {
+    /// A key was pressed.
+    pub(super) fn key(&mut self, key: Key) -> Effect {
         if key == Key::Redraw {
             return Effect::Redraw;
         }
+        self.hint = None;
+        let page = self.page;
+        let effect = self.key_on_page(key);
+        if self.page != page {
+            self.scroll.reset();
+        }
+        effect
+    }
+
+    fn key_on_page(&mut self, key: Key) -> Effect {
         if let Some(question) = self.question {
             return self.answer(question, key);
         }
@@ -361,8 +492,12 @@ impl App {
             Page::Nothing => match key {
                 Key::Enter => self.find(),
                 Key::Char('k' | 'K') => self.show_locked(),
+                Key::Char('i' | 'I') => self.fold(),
                 Key::Esc | Key::Stop => Effect::Leave(self.nothing()),
-                _ => Effect::Nothing,
+                key => {
+                    self.scroll.key_or_line(key);
+                    Effect::Nothing
+                }
             },
             Page::Stores => self.key_stores(key),
             Page::Unlock => self.key_unlock(key),
@@ -370,6 +505,7 @@ impl App {
             Page::Form => self.key_form(key),
             Page::Checking => {
                 if matches!(key, Key::Esc | Key::Stop) {
+                    self.resuming = false;
                     self.page = Page::Form;
                     return Effect::Stop;
                 }
@@ -377,9 +513,10 @@ impl App {
             }
             Page::Refused => self.key_refused(key),
             Page::Ready => self.key_ready(key),
+            Page::Naming => self.key_naming(key),
             Page::Saving => {
-                if matches!(key, Key::Esc | Key::Stop) {
-                    if self.stopping {
+                if matches!(key, Key::Esc | Key::Stop | Key::Char('q' | 'Q')) {
+                    if self.is_stopping() {
                         // The second time: leave. The rescue can be resumed.
                         return Effect::Leave(Exit::Interrupted);
                     }
@@ -387,7 +524,7 @@ impl App {
                 }
                 Effect::Nothing
             }
-            Page::End => self.key_end(key, losses),
+            Page::End => self.key_end(key),
         }
     }
 
@@ -408,11 +545,17 @@ impl App {
             Question::Quit if yes && !self.has_store() => Effect::Leave(self.nothing()),
             Question::Quit if yes => Effect::Leave(Exit::Interrupted),
             Question::Stop if yes && self.page == Page::Saving => {
-                self.stopping = true;
+                self.stop(Instant::now());
                 Effect::Stop
             }
             _ => Effect::Nothing,
         }
+    }
+
+    /// Shows the findings that are only information, or hides them.
+    fn fold(&mut self) -> Effect {
+        self.unfolded = !self.unfolded;
+        Effect::Nothing
     }
 
     fn find(&mut self) -> Effect {
@@ -428,6 +571,10 @@ impl App {
 
     /// The exit code when nothing was found, as of `detect`.
     fn nothing(&self) -> Exit {
+        let is_unread = |found: &Found| found.looked_into == 0 && !found.closed.is_empty();
+        if self.failure.is_none() && self.found.as_deref().is_some_and(is_unread) {
+            return Exit::NothingRead;
+        }
         let is_doubtful = self.found.as_ref().is_some_and(|found| {
             let mut findings = found.findings.iter();
             !found.closed.is_empty() || findings.any(|f| f.severity >= Severity::Damage)
@@ -440,12 +587,11 @@ impl App {
         let count = self.marked.len();
         match key {
             Key::Esc | Key::Stop => self.question = Some(Question::Quit),
-            Key::Up | Key::Down | Key::Home | Key::End => {
+            Key::Up | Key::Down => {
                 self.store = moved(self.store, count, key);
-                self.details = 0;
+                self.scroll.reset();
             }
-            Key::PageDown => self.details = self.details.saturating_add(5),
-            Key::PageUp => self.details = self.details.saturating_sub(5),
+            Key::Char('i' | 'I') => return self.fold(),
             Key::Char(' ') => {
                 if let Some(mark) = self.marked.get_mut(self.store) {
                     *mark = !*mark;
@@ -459,7 +605,12 @@ impl App {
                 self.page = if typed { Page::Form } else { Page::Where };
                 self.place = 0;
             }
-            _ => {}
+            Key::Enter => {
+                self.hint = Some("Nothing is selected. Press Space to select what to save.");
+            }
+            key => {
+                self.scroll.key(key);
+            }
         }
         Effect::Nothing
     }
@@ -488,7 +639,7 @@ impl App {
                 let typed = Zeroizing::new(unlock.field.text());
                 let volume = found.locked.get(unlock.at);
                 match typed_key(&typed, volume.is_some_and(|v| v.takes_password)) {
-                    None => {}
+                    None => self.hint = Some("Type the key first. Esc goes back without one."),
                     Some(Err(why)) => {
                         unlock.field.clear();
                         unlock.said = Some(why);
@@ -541,7 +692,10 @@ impl App {
             Key::BackTab | Key::Up => {
                 form.at = (form.at + form.fields.len() - 1) % form.fields.len();
             }
-            Key::Enter if form.fields[0].is_empty() => form.at = 0,
+            Key::Enter if form.fields[0].is_empty() => {
+                form.at = 0;
+                self.hint = Some("Type a folder or a share first.");
+            }
             Key::Enter => return self.check(),
             key => {
                 let at = form.at;
@@ -604,37 +758,94 @@ impl App {
     }
 
     fn key_ready(&mut self, key: Key) -> Effect {
+        let is_begun = self.checked.as_ref().is_some_and(|checked| !checked.begun.is_empty());
         match key {
             Key::Esc => self.page = Page::Form,
             Key::Stop => self.question = Some(Question::Quit),
             Key::Char('d' | 'D') => self.recover = !self.recover,
-            Key::Enter => {
-                if let (Some(found), Some(to)) = (&self.found, &self.checked) {
-                    let left = self.left();
-                    let items = left.iter().map(|target| (target.number, target.item(found)));
-                    let order = Order {
-                        items: items.collect(),
-                        machine: found.machine.clone(),
-                        closed: found.closed.clone(),
-                        deleted: self.recover
-                            && (self.deleted().files > 0 || !self.gone().is_empty()),
-                        to: to.clone(),
-                    };
-                    self.page = Page::Saving;
-                    return Effect::Save(Box::new(order));
-                }
+            Key::Char('n' | 'N') => {
+                self.naming.at = 0;
+                self.page = Page::Naming;
             }
-            _ => {}
+            Key::Char('r' | 'R') if is_begun => return self.save(),
+            Key::Enter => return self.save(),
+            key => {
+                self.scroll.key_or_line(key);
+            }
         }
         Effect::Nothing
     }
 
-    fn key_end(&mut self, key: Key, losses: usize) -> Effect {
+    /// Saves what is left to save.
+    fn save(&mut self) -> Effect {
+        let (Some(found), Some(to)) = (&self.found, &self.checked) else { return Effect::Nothing };
+        let left = self.left();
+        let items = left.iter().map(|target| (target.number, target.item(found)));
+        let order = Order {
+            items: items.collect(),
+            machine: found.machine.clone(),
+            closed: found.closed.clone(),
+            deleted: self.recover && (self.deleted().files > 0 || !self.gone().is_empty()),
+            name: self.naming.name.clone(),
+            passphrase: self.naming.passphrase.clone(),
+            to: to.clone(),
+        };
+        self.go_to(Page::Saving);
+        Effect::Save(Box::new(order))
+    }
+
+    fn key_naming(&mut self, key: Key) -> Effect {
+        let naming = &mut self.naming;
+        let count = naming.fields.len();
+        match key {
+            Key::Esc => {
+                // What was taken stays.
+                for field in &mut naming.fields {
+                    field.clear();
+                }
+                let taken = naming.passphrase.as_ref().map_or("", Secret::expose);
+                naming.fields = [
+                    Field::new(naming.name.as_deref().unwrap_or_default()),
+                    Field::new(taken),
+                    Field::new(taken),
+                ];
+                naming.said = None;
+                self.page = Page::Ready;
+            }
+            Key::Stop => self.question = Some(Question::Quit),
+            Key::Reveal => naming.reveal = !naming.reveal,
+            Key::Tab | Key::Down => naming.at = (naming.at + 1) % count,
+            Key::BackTab | Key::Up => naming.at = (naming.at + count - 1) % count,
+            Key::Enter => {
+                if naming.take() {
+                    self.page = Page::Ready;
+                }
+            }
+            key => {
+                let at = naming.at;
+                if naming.fields[at].key(key) {
+                    naming.said = None;
+                }
+            }
+        }
+        Effect::Nothing
+    }
+
+    fn key_end(&mut self, key: Key) -> Effect {
         match key {
             Key::Enter | Key::Esc | Key::Stop => Effect::Leave(self.exit()),
-            Key::Char('r' | 'R') if self.saved.failure.is_some() => self.check(),
+            Key::Char('r' | 'R') if self.saved.failure.is_some() => {
+                if self.is_stuck {
+                    self.hint = Some("A disk or server has not answered yet. Wait, or leave.");
+                    return Effect::Nothing;
+                }
+                let effect = self.check();
+                // What was refused has to be put right first.
+                self.resuming = matches!(effect, Effect::Check(_));
+                effect
+            }
             key => {
-                self.loss = moved(self.loss, losses, key);
+                self.scroll.key_or_line(key);
                 Effect::Nothing
             }
         }
@@ -687,12 +898,12 @@ mod tests {
     }
 
     fn press(app: &mut App, keys: &[Key]) -> Effect {
-        keys.iter().map(|key| app.key(*key, 0)).last().unwrap_or(Effect::Nothing)
+        keys.iter().map(|key| app.key(*key)).last().unwrap_or(Effect::Nothing)
     }
 
     fn type_in(app: &mut App, text: &str) {
         for c in text.chars() {
-            app.key(Key::Char(c), 0);
+            app.key(Key::Char(c));
         }
     }
 
@@ -709,13 +920,13 @@ mod tests {
         let mut app = app();
         press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
         assert_eq!(app.page, Page::Form);
-        assert!(matches!(app.key(Key::Enter, 0), Effect::Nothing), "nothing is typed yet");
+        assert!(matches!(app.key(Key::Enter), Effect::Nothing), "nothing is typed yet");
         type_in(&mut app, "smb://server/share");
-        app.key(Key::Tab, 0);
+        app.key(Key::Tab);
         type_in(&mut app, "tech");
-        app.key(Key::Tab, 0);
+        app.key(Key::Tab);
         type_in(&mut app, "geheim");
-        let Effect::Check(wish) = app.key(Key::Enter, 0) else { panic!("it is tried") };
+        let Effect::Check(wish) = app.key(Key::Enter) else { panic!("it is tried") };
         assert_eq!((wish.to.as_str(), wish.password.as_str()), ("smb://server/share", "geheim"));
         assert_eq!(wish.logon.user.as_deref(), Some("tech"));
     }
@@ -727,9 +938,9 @@ mod tests {
             app.logon.anonymous = true;
             press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
             type_in(&mut app, "smb://server/share");
-            app.key(Key::Tab, 0);
+            app.key(Key::Tab);
             type_in(&mut app, name);
-            let Effect::Check(wish) = app.key(Key::Enter, 0) else { panic!("it is tried") };
+            let Effect::Check(wish) = app.key(Key::Enter) else { panic!("it is tried") };
             assert_eq!(wish.logon.anonymous, name.is_empty());
         }
     }
@@ -738,12 +949,12 @@ mod tests {
     fn stopping_is_asked_for_and_the_second_time_obeyed() {
         let mut app = app();
         app.page = Page::Saving;
-        assert!(matches!(app.key(Key::Esc, 0), Effect::Nothing));
-        assert!(matches!(app.key(Key::Esc, 0), Effect::Nothing), "no");
+        assert!(matches!(app.key(Key::Esc), Effect::Nothing));
+        assert!(matches!(app.key(Key::Esc), Effect::Nothing), "no");
         assert_eq!(app.question, None);
         assert!(matches!(press(&mut app, &[Key::Esc, Key::Char('S')]), Effect::Stop));
-        assert!(app.stopping);
-        assert!(matches!(app.key(Key::Stop, 0), Effect::Leave(Exit::Interrupted)));
+        assert!(app.is_stopping());
+        assert!(matches!(app.key(Key::Stop), Effect::Leave(Exit::Interrupted)));
     }
 
     #[test]
@@ -751,11 +962,80 @@ mod tests {
         for page in [Page::Stores, Page::Where, Page::Form, Page::Refused, Page::Ready] {
             let mut app = app();
             app.page = page;
-            assert!(matches!(app.key(Key::Stop, 0), Effect::Nothing), "{page:?}");
+            assert!(matches!(app.key(Key::Stop), Effect::Nothing), "{page:?}");
             assert_eq!(app.question, Some(Question::Quit), "{page:?}");
             // No store was found here, and nothing saved.
-            assert!(matches!(app.key(Key::Char('l'), 0), Effect::Leave(Exit::NothingFound)));
+            assert!(matches!(app.key(Key::Char('l')), Effect::Leave(Exit::NothingFound)));
         }
+    }
+
+    #[test]
+    fn a_job_that_does_not_stop_is_not_waited_for() {
+        let mut app = app();
+        app.page = Page::Saving;
+        let start = Instant::now();
+        app.stop(start);
+        app.tick(start + Duration::from_secs(2));
+        assert_eq!(app.page, Page::Saving);
+        app.tick(start + Duration::from_secs(3));
+        assert_eq!((app.page, app.exit(), app.end()), (Page::End, Exit::Interrupted, End::Stopped));
+        app.key(Key::Char('r'));
+        assert!(app.page == Page::End && app.hint.is_some(), "it would meet itself");
+        app.done(Done::Saved(Box::new(Saved {
+            failure: Some(sources::interrupted()),
+            ..Saved::default()
+        })));
+        app.form.fields[0] = Field::new("smb://server/share");
+        assert!(matches!(app.key(Key::Char('r')), Effect::Check(_)));
+        assert_eq!(app.page, Page::Checking);
+    }
+
+    #[test]
+    fn a_passphrase_is_typed_twice_and_empty_is_none() {
+        let mut app = app();
+        app.page = Page::Ready;
+        app.key(Key::Char('n'));
+        type_in(&mut app, "INC-4711");
+        app.key(Key::Tab);
+        type_in(&mut app, "correct horse");
+        app.key(Key::Tab);
+        type_in(&mut app, "correct hors");
+        app.key(Key::Enter);
+        assert_eq!((app.page, app.naming.at), (Page::Naming, 2));
+        assert!(app.naming.said.as_ref().unwrap().contains("differ"));
+        type_in(&mut app, "e");
+        assert_eq!(app.naming.said, None);
+        app.key(Key::Enter);
+        assert_eq!(app.page, Page::Ready);
+        assert_eq!(app.naming.name.as_deref(), Some("INC-4711"));
+        assert_eq!(app.naming.passphrase, Some(Secret::new("correct horse")));
+        // A short one is refused, and Esc keeps what was taken.
+        app.key(Key::Char('n'));
+        for at in 1..3 {
+            app.naming.fields[at] = Field::new("short");
+        }
+        app.key(Key::Enter);
+        assert!(app.page == Page::Naming && app.naming.said.is_some());
+        app.key(Key::Esc);
+        assert_eq!(app.naming.passphrase, Some(Secret::new("correct horse")));
+        app.key(Key::Char('n'));
+        for at in 1..3 {
+            app.naming.fields[at].clear();
+        }
+        app.key(Key::Enter);
+        assert_eq!((app.page, &app.naming.passphrase), (Page::Ready, &None));
+    }
+
+    #[test]
+    fn a_key_that_cannot_go_on_says_why() {
+        let mut app = app();
+        press(&mut app, &[Key::Char(' '), Key::Enter]);
+        assert!(app.hint.unwrap().contains("Space"));
+        press(&mut app, &[Key::Char(' ')]);
+        assert_eq!(app.hint, None);
+        app.page = Page::Form;
+        app.key(Key::Enter);
+        assert!(app.hint.is_some());
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Draws text, bars, lists and the frame of every page. It never draws outside
 //! the screen, and uses only ASCII and code page 437.
 
+use std::cell::Cell;
+
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
+use super::keys::Key;
+use crate::cli::output::colour::Tone;
 use crate::model::text::visible;
 
 /// The width that pages are made for.
@@ -53,6 +57,17 @@ pub(super) enum Look {
     Chosen,
 }
 
+impl From<Tone> for Look {
+    fn from(tone: Tone) -> Self {
+        match tone {
+            Tone::Plain => Self::Plain,
+            Tone::Good => Self::Good,
+            Tone::Doubtful => Self::Doubtful,
+            Tone::Bad => Self::Bad,
+        }
+    }
+}
+
 impl Look {
     fn style(self) -> Style {
         let style = Style::new();
@@ -63,6 +78,93 @@ impl Look {
             Self::Bad => style.fg(Color::LightRed),
             Self::Chosen => style.add_modifier(Modifier::REVERSED),
         }
+    }
+}
+
+/// How far a page is scrolled. Only the drawing knows how long it is.
+#[derive(Debug, Default)]
+pub(super) struct Scroll {
+    /// The first visible line.
+    first: Cell<usize>,
+    /// Lines in all, and lines with room.
+    lines: Cell<(usize, usize)>,
+}
+
+impl Scroll {
+    /// To the first line.
+    pub(super) fn reset(&self) {
+        self.first.set(0);
+    }
+
+    /// Scrolls by a page, or to the start or end; returns whether the key does that.
+    pub(super) fn key(&self, key: Key) -> bool {
+        let (first, (lines, room)) = (self.first.get(), self.lines.get());
+        // One line of the last page stays, to find the place again.
+        let page = room.saturating_sub(1).max(1);
+        self.first.set(match key {
+            Key::PageUp => first.saturating_sub(page),
+            Key::PageDown => first.saturating_add(page),
+            Key::Home => 0,
+            Key::End => lines,
+            _ => return false,
+        });
+        self.first.set(self.first.get().min(lines.saturating_sub(room)));
+        true
+    }
+
+    /// The same, and lines by the arrows.
+    pub(super) fn key_or_line(&self, key: Key) -> bool {
+        let (first, (lines, room)) = (self.first.get(), self.lines.get());
+        match key {
+            Key::Up => self.first.set(first.saturating_sub(1)),
+            Key::Down => self.first.set((first + 1).min(lines.saturating_sub(room))),
+            key => return self.key(key),
+        }
+        true
+    }
+}
+
+/// Lines of a page that may be longer than the screen.
+pub(super) struct Lines {
+    width: usize,
+    all: Vec<(String, Look)>,
+}
+
+impl Lines {
+    /// The column of the texts beside labels.
+    const INDENT: usize = 12;
+
+    pub(super) fn new(canvas: &Canvas<'_>) -> Self {
+        Self { width: usize::from(canvas.width()).saturating_sub(2), all: Vec::new() }
+    }
+
+    /// One line, cut at the edge.
+    pub(super) fn line(&mut self, text: impl Into<String>, look: Look) {
+        self.all.push((text.into(), look));
+    }
+
+    pub(super) fn blank(&mut self) {
+        self.line("", Look::Plain);
+    }
+
+    /// A wrapped text.
+    pub(super) fn text(&mut self, text: &str, look: Look) {
+        let lines = wrap(text, self.width).into_iter();
+        self.all.extend(lines.map(|line| (line, look)));
+    }
+
+    /// A label and a wrapped text.
+    pub(super) fn pair(&mut self, label: &str, text: &str, look: Look) {
+        self.indented(Self::INDENT, label, text, look);
+    }
+
+    /// The same, with the text in this column.
+    pub(super) fn indented(&mut self, column: usize, label: &str, text: &str, look: Look) {
+        let lines = wrap(text, self.width.saturating_sub(column)).into_iter();
+        self.all.extend(lines.enumerate().map(|(row, line)| {
+            let label = if row == 0 { label } else { "" };
+            (format!("{label:<column$}{line}"), look)
+        }));
     }
 }
 
@@ -126,10 +228,53 @@ impl<'a> Canvas<'a> {
         self.put(at, 0, title, Look::Plain);
         self.rule(1);
         self.rule(self.height().saturating_sub(2));
+        // On a narrow screen, some are left out; never how to go on and back.
+        let wide = |keys: &[(&str, &str)]| {
+            let widths = keys.iter().map(|(key, does)| columns(key) + columns(does) + 1);
+            widths.sum::<u16>()
+        };
+        let mut keys = keys.to_vec();
+        let gaps = |keys: &[(&str, &str)]| u16::try_from(keys.len()).unwrap_or(u16::MAX);
+        while wide(&keys) + 2 * gaps(&keys) > self.width() {
+            let may_go = |(key, _): &(&str, &str)| !["Enter", "Esc", "PgDn"].contains(key);
+            let Some(at) = keys.iter().rposition(may_go) else { break };
+            keys.remove(at);
+        }
+        let gap = if wide(&keys) + 3 * gaps(&keys) > self.width() { 2 } else { 3 };
         let (mut x, y) = (1, self.height().saturating_sub(1));
-        for (key, does) in keys {
+        for (key, does) in &keys {
             x = self.put(x, y, key, Look::Chosen);
-            x = self.put(x.saturating_add(1), y, does, Look::Plain).saturating_add(3);
+            x = self.put(x.saturating_add(1), y, does, Look::Plain).saturating_add(gap);
+        }
+    }
+
+    /// Says why a key does nothing, above the keys.
+    pub(super) fn hint(&mut self, text: &str) {
+        let y = self.height().saturating_sub(2);
+        let text = cut(text, usize::from(self.width().saturating_sub(4)));
+        self.put(1, y, &format!(" {text} "), Look::Bad);
+    }
+
+    /// Draws lines in the room that is left, as far as they are scrolled, and says where there
+    /// are more.
+    pub(super) fn scrolled(&mut self, lines: &Lines, scroll: &Scroll) {
+        let (count, room) = (lines.all.len(), usize::from(self.room()));
+        scroll.lines.set((count, room));
+        let first = scroll.first.get().min(count.saturating_sub(room));
+        scroll.first.set(first);
+        let (above, below) = (self.line, self.height().saturating_sub(2));
+        for (text, look) in lines.all.iter().skip(first).take(room) {
+            self.line(text, *look);
+        }
+        let mark = |canvas: &mut Self, y: u16, text: &str| {
+            let x = canvas.width().saturating_sub(columns(text) + 2);
+            canvas.put(x, y, text, Look::Doubtful);
+        };
+        if first > 0 {
+            mark(self, above.saturating_sub(1), &format!(" {first} more above: PgUp "));
+        }
+        if let more @ 1.. = count.saturating_sub(first + room) {
+            mark(self, below, &format!(" {more} more below: PgDn "));
         }
     }
 
@@ -333,6 +478,49 @@ mod tests {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
         assert!(wrap("", 5).is_empty());
+    }
+
+    #[test]
+    fn a_page_scrolls_to_its_last_line_and_not_beyond() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 16));
+        let mut canvas = Canvas::new(&mut buffer, Glyphs::ASCII);
+        let mut lines = Lines::new(&canvas);
+        for number in 0..30 {
+            lines.line(format!("line {number}"), Look::Plain);
+        }
+        let scroll = Scroll::default();
+        canvas.scrolled(&lines, &scroll);
+        for _ in 0..9 {
+            assert!(scroll.key(Key::PageDown));
+        }
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 16));
+        Canvas::new(&mut buffer, Glyphs::ASCII).scrolled(&lines, &scroll);
+        let row = |y: u16| -> String {
+            let cells = (0..60).filter_map(|x| buffer.cell((x, y)));
+            cells.map(ratatui::buffer::Cell::symbol).collect::<String>().trim().to_owned()
+        };
+        assert_eq!((row(13), row(1)), ("line 29".to_owned(), "18 more above: PgUp".to_owned()));
+        // One key goes back, however often the other was pressed.
+        scroll.key(Key::PageUp);
+        assert_eq!(scroll.first.get(), 7);
+    }
+
+    #[test]
+    fn a_narrow_screen_keeps_the_keys_to_go_on_and_back() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 16));
+        let keys = [
+            ("Enter", "Continue"),
+            ("Esc", "Leave"),
+            ("Space", "Select"),
+            ("K", "Unlock a volume"),
+            ("I", "Show notes"),
+            ("R", "Search again"),
+        ];
+        Canvas::new(&mut buffer, Glyphs::ASCII).frame("title", &keys);
+        let cells = (0..60).filter_map(|x| buffer.cell((x, 15)));
+        let row: String = cells.map(ratatui::buffer::Cell::symbol).collect();
+        assert!(row.contains("Esc Leave") && row.contains("Enter Continue"), "{row}");
+        assert!(row.contains("Unlock a volume") && !row.contains("Search"), "{row}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::super::args::{Global, Offload};
 use super::super::commands::offload;
+use super::super::ending::SavedSet;
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
 use super::super::{keys, sets, sources};
@@ -21,12 +22,15 @@ use crate::health::{Check, check_store};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::model::recovered::RecoveredCount;
+use crate::model::secret::Secret;
 use crate::model::threads::{self, NoThread};
 use crate::offload::OffloadRequest;
 use crate::profiles::{self, Contents, Installation, Profile, ProfileKind};
+use crate::seal::{Guard, Looked, StoreCheck, verdict};
+use crate::set::error::SetError;
 use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::parts::FolderSet;
-use crate::set::write::writer::Outcome;
+use crate::set::write::resume::saved_bytes;
 use crate::tree::source::SourceVolume;
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Machine, Store, StoreVolume, Survey};
@@ -51,6 +55,10 @@ pub(super) struct Seen {
     pub(super) findings: Vec<Finding>,
     /// Files that were deleted from the store.
     pub(super) deleted: RecoveredCount,
+    /// What its seal says, by names, sizes and times; and whether something differs.
+    pub(super) seal: Option<(String, bool)>,
+    /// The parts that are missing, or may be.
+    pub(super) lacks: Vec<String>,
 }
 
 /// A user of an offline Windows, and what is in the profile.
@@ -118,8 +126,11 @@ pub(super) struct Checked {
     /// How sets are made there; without a key.
     pub(super) request: OffloadRequest,
     pub(super) report: Preflight,
-    /// Folders of unfinished sets at the destination.
-    pub(super) begun: Vec<String>,
+    /// Folders of unfinished sets at the destination, and the bytes that each has, if that is
+    /// known.
+    pub(super) begun: Vec<(String, Option<u64>)>,
+    /// How the settings encrypt: `passphrase` or `recipients`.
+    pub(super) encrypts: Option<&'static str>,
 }
 
 /// One set to make.
@@ -139,15 +150,21 @@ pub(super) struct Order {
     pub(super) closed: Vec<String>,
     /// Whether deleted files are recovered too.
     pub(super) deleted: bool,
+    /// First part of the names of the sets, if it was given.
+    pub(super) name: Option<String>,
+    /// A passphrase that was typed.
+    pub(super) passphrase: Option<Secret>,
     pub(super) to: Checked,
 }
 
 /// What was saved.
 #[derive(Default)]
 pub(super) struct Saved {
-    pub(super) sets: Vec<(usize, Outcome, Exit)>,
+    pub(super) sets: Vec<(usize, SavedSet)>,
     /// Why it ended early.
     pub(super) failure: Option<Failure>,
+    /// Bytes of the unfinished set that are saved, if that is known.
+    pub(super) kept: Option<u64>,
 }
 
 /// Runs a job on a thread. The screen waits for its message, so it is sent even
@@ -183,7 +200,9 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             let report = check_store(&store, &check, out);
             let (findings, deleted) = (report.findings, report.deleted);
             let capture = capture.map(|(run, is_named)| (run.clone(), is_named));
-            seen.push(Seen { store, survey, capture, findings, deleted });
+            let seal = sealed(&store, out)?;
+            let lacks = store.lacks(&found.closed).iter().map(ToString::to_string).collect();
+            seen.push(Seen { store, survey, capture, findings, deleted, seal, lacks });
         }
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
@@ -203,6 +222,13 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         }))
     };
     Done::Found(find().map_err(|error| explain(&error)))
+}
+
+/// What a store's seal says, as far as names, sizes and times show it.
+fn sealed(store: &Store, out: Out) -> Result<Option<(String, bool)>> {
+    let Some(mut guard) = Guard::of(store, out) else { return Ok(None) };
+    let outcome = StoreCheck::begin(store, &mut guard, false, out)?.finish();
+    Ok(Some((verdict(&outcome, Looked::Metadata), outcome.differs())))
 }
 
 /// The users that may be saved: those on the disks of the stores, or all without a store.
@@ -260,10 +286,17 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
             let what = offload::in_memory(&target.display(""));
             return Err(Failure::new(Exit::Destination, what, action).into());
         }
+        let encryption = keys::encryption(&args, out)?;
+        let keys = encryption.as_ref().map(|encryption| &encryption.keys);
         let entries = target.list("")?.into_iter().filter(|entry| entry.is_dir);
         let begun = entries.map(|entry| entry.name).filter(|name| name.ends_with(PARTIAL));
+        let begun = begun.map(|name| {
+            let bytes = saved_bytes(&*target, &name, keys).ok().flatten();
+            (name, bytes)
+        });
         let begun = begun.collect();
-        Ok(Box::new(Checked { target, args: Arc::new(args), request, report, begun }))
+        let encrypts = encryption.as_ref().map(|encryption| encryption.locks.word());
+        Ok(Box::new(Checked { target, args: Arc::new(args), request, report, begun, encrypts }))
     };
     Done::Checked(check().map_err(|error| explain(&error)))
 }
@@ -272,7 +305,11 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
 pub(super) fn save(order: Order, out: Out) -> Done {
     let mut saved = Saved::default();
     let Checked { args, target, request, .. } = &order.to;
-    let encryption = match keys::encryption(args, out) {
+    let encryption = match &order.passphrase {
+        Some(passphrase) => keys::by_passphrase(passphrase).map(Some).map_err(Into::into),
+        None => keys::encryption(args, out),
+    };
+    let encryption = match encryption {
         Ok(encryption) => encryption,
         Err(error) => {
             saved.failure = Some(explain(&error));
@@ -280,7 +317,9 @@ pub(super) fn save(order: Order, out: Out) -> Done {
             return Done::Saved(Box::new(saved));
         }
     };
-    let request = OffloadRequest { encryption, deleted: order.deleted, ..request.clone() };
+    let keys = encryption.as_ref().map(|encryption| encryption.keys.clone());
+    let name = order.name.clone();
+    let request = OffloadRequest { encryption, name, deleted: order.deleted, ..request.clone() };
     let job = offload::Job { request, target: &**target, dry_run: None, out };
     for (number, item) in order.items {
         let done = match item {
@@ -296,8 +335,15 @@ pub(super) fn save(order: Order, out: Out) -> Done {
             Item::Users(set, lacks) => job.folder(set, &lacks, &order.closed, &order.machine),
         };
         match done {
-            Ok((outcome, end)) => saved.sets.push((number, outcome, end)),
+            Ok(set) => saved.sets.push((number, set)),
             Err(error) => {
+                if let Some(SetError::Cancelled { set: Some(set) }) = error.downcast_ref() {
+                    let entries = target.list("").unwrap_or_default().into_iter();
+                    let mut names = entries.map(|entry| entry.name);
+                    let name = names.find(|name| target.display(name) == *set);
+                    let kept = name.map(|name| saved_bytes(&**target, &name, keys.as_ref()));
+                    saved.kept = kept.and_then(Result::ok).flatten();
+                }
                 saved.failure = Some(explain(&error));
                 break;
             }

@@ -18,7 +18,7 @@ mod terminal;
 
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use app::{App, Effect, Page};
@@ -29,6 +29,7 @@ use keys::Key;
 use terminal::Screen;
 
 use super::args::{Global, Guide};
+use super::ending;
 use super::exit::{Exit, Failure};
 use super::output::{Out, is_interrupted};
 use crate::model::threads;
@@ -104,8 +105,7 @@ impl<'a> Guided<'a> {
                 match event::read()? {
                     Event::Key(key) => {
                         if let Some(key) = Key::of(key) {
-                            let losses = self.out.live().with(|shown| shown.losses.len());
-                            effect = self.app.key(key, losses);
+                            effect = self.app.key(key);
                         }
                     }
                     // Some terminals show garbage when they grow.
@@ -127,8 +127,9 @@ impl<'a> Guided<'a> {
                 if self.app.page != Page::Saving {
                     return Ok(Exit::Interrupted);
                 }
-                self.app.stopping = true;
+                self.app.stop(Instant::now());
             }
+            self.app.tick(Instant::now());
         }
     }
 
@@ -176,20 +177,17 @@ impl<'a> Guided<'a> {
     /// What remains on the terminal and in the log after the last page.
     fn last_words(&self, exit: Exit) {
         let saved = &self.app.saved;
-        for (_, outcome, _) in &saved.sets {
-            self.out.result(&format!("Saved: {} in {}", outcome.set, self.app.to));
+        for (_, set) in &saved.sets {
+            let at = |file: &str| self.app.path_of(&set.outcome.set, file);
+            // The log has it since it was saved.
+            ending::print(set, &at, false, self.out);
         }
         if let Some(failure) = &saved.failure {
             self.out.error(&failure.what, &failure.action, failure.exit.code());
         } else if saved.sets.is_empty() {
             self.out.result("Nothing was saved.");
-        } else if exit == Exit::Losses {
-            let lost = self.out.live().with(|shown| shown.lost);
-            self.out.result(&match lost {
-                0 => "SAVED WITH LOSSES: parts are missing, or the store differs from its seal"
-                    .into(),
-                lost => format!("SAVED WITH LOSSES: the manifest lists all {lost}"),
-            });
+        } else {
+            self.out.print_field("exit", &format!("code {}: {}", exit.code(), exit.word()));
         }
     }
 }

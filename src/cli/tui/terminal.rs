@@ -11,10 +11,12 @@ use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 
+use super::canvas::{HEIGHT, WIDTH};
 #[cfg(windows)]
 use super::console;
 
@@ -77,7 +79,16 @@ impl Draws {
             return Terminal::new(console::Console::new()).map(Self::ByConsole);
         }
         execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
-        Terminal::new(CrosstermBackend::new(io::stdout())).map(Self::BySequences)
+        let backend = CrosstermBackend::new(io::stdout());
+        // A serial console knows no size, and says nought.
+        let is_known = crossterm::terminal::size().is_ok_and(|(w, h)| w > 0 && h > 0);
+        let terminal = if is_known {
+            Terminal::new(backend)
+        } else {
+            let usual = Rect::new(0, 0, WIDTH, HEIGHT);
+            Terminal::with_options(backend, TerminalOptions { viewport: Viewport::Fixed(usual) })
+        };
+        terminal.map(Self::BySequences)
     }
 }
 

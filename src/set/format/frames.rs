@@ -3,6 +3,7 @@
 
 use zeekstd::{BytesWrapper, SeekTable};
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::stream::raw::{Encoder, InBuffer, Operation as _, OutBuffer};
 use zstd::zstd_safe::{CParameter, compress_bound};
 
 use crate::set::error::SetError;
@@ -19,12 +20,30 @@ pub const FRAME_BYTES: u64 = 4 << 20;
 /// a reader allocate.
 pub const MAX_FRAME_BYTES: u64 = 64 << 20;
 
+/// From this level on, a frame takes seconds: it is compressed in steps, so that a job can show
+/// that it is alive, and stop.
+const SLOW_LEVEL: i32 = 7;
+/// Bytes per step: a block of zstd, which takes a tenth of a second at the highest level.
+const STEP: usize = 128 << 10;
+
 /// Compresses frames; the same bytes at the same level give the same frame.
-pub struct Packer(Compressor<'static>);
+pub struct Packer(Way);
+
+/// How a frame is compressed. It depends only on the level, as the bytes of a frame do.
+enum Way {
+    AtOnce(Compressor<'static>),
+    InSteps(Encoder<'static>),
+}
 
 impl Packer {
     /// Creates one for a zstd level.
     pub fn new(level: i32) -> Result<Self, SetError> {
+        if level >= SLOW_LEVEL {
+            let mut encoder = Encoder::new(level).map_err(|e| internal(&e))?;
+            encoder.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| internal(&e))?;
+            encoder.set_parameter(CParameter::ContentSizeFlag(true)).map_err(|e| internal(&e))?;
+            return Ok(Self(Way::InSteps(encoder)));
+        }
         let mut compressor = Compressor::new(level).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(|e| internal(&e))?;
         compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(|e| internal(&e))?;
@@ -35,16 +54,58 @@ impl Packer {
             compressor.set_parameter(CParameter::WindowLog(22)).map_err(|e| internal(&e))?;
             compressor.set_parameter(CParameter::HashLog(17)).map_err(|e| internal(&e))?;
         }
-        Ok(Self(compressor))
+        Ok(Self(Way::AtOnce(compressor)))
     }
 
     /// Compresses `plain` into one frame, which replaces the content of `packed`.
     pub fn pack(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> Result<(), SetError> {
+        self.pack_watched(plain, packed, &mut |_| Ok(()))
+    }
+
+    /// The same. `watch` is called with the number of plain bytes since its last call, several
+    /// times a second, and stops the work by an error.
+    pub fn pack_watched(
+        &mut self,
+        plain: &[u8],
+        packed: &mut Vec<u8>,
+        watch: &mut dyn FnMut(usize) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
         packed.clear();
         packed.reserve(compress_bound(plain.len()));
-        self.0.compress_to_buffer(plain, packed).map_err(|e| internal(&e))?;
-        Ok(())
+        match &mut self.0 {
+            Way::AtOnce(compressor) => {
+                compressor.compress_to_buffer(plain, packed).map_err(|e| internal(&e))?;
+                watch(plain.len())
+            }
+            Way::InSteps(encoder) => in_steps(encoder, plain, packed, watch),
+        }
     }
+}
+
+fn in_steps(
+    encoder: &mut Encoder<'static>,
+    plain: &[u8],
+    packed: &mut Vec<u8>,
+    watch: &mut dyn FnMut(usize) -> Result<(), SetError>,
+) -> Result<(), SetError> {
+    // The frame before this one may have been stopped in its middle.
+    encoder.reinit().map_err(|e| internal(&e))?;
+    encoder.set_pledged_src_size(Some(plain.len() as u64)).map_err(|e| internal(&e))?;
+    // The whole of it has room: see `compress_bound`.
+    let mut out = OutBuffer::around(packed);
+    for step in plain.chunks(STEP) {
+        let mut input = InBuffer::around(step);
+        while input.pos() < step.len() {
+            let before = (input.pos(), out.pos());
+            encoder.run(&mut input, &mut out).map_err(|e| internal(&e))?;
+            if (input.pos(), out.pos()) == before {
+                return Err(SetError::Internal { what: "zstd: a frame has no room".to_owned() });
+            }
+        }
+        watch(step.len())?;
+    }
+    while encoder.finish(&mut out, true).map_err(|e| internal(&e))? > 0 {}
+    Ok(())
 }
 
 fn internal(error: &std::io::Error) -> SetError {

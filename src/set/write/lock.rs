@@ -369,6 +369,9 @@ impl Monitor for LockMonitor<'_> {
     fn progress(&self, progress: Progress) {
         self.monitor.progress(progress);
     }
+    fn compressed(&self, bytes: u64) {
+        self.monitor.compressed(bytes);
+    }
     fn file(&self, path: &str) {
         self.monitor.file(path);
     }

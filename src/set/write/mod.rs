@@ -14,7 +14,7 @@ pub mod plan;
 mod plan_builder;
 mod producer;
 mod queue;
-mod resume;
+pub mod resume;
 pub(crate) mod sample;
 pub mod sink;
 mod strangers;

@@ -419,6 +419,7 @@ impl Run<'_> {
         let (threads, in_flight) = self.options.pipeline(level, limit);
         let before = position.totals.bytes;
         let first = sink.frames();
+        monitor.compressed(0);
         let totals = thread::scope(|scope| -> Result<_, SetError> {
             let (free_to, free) = bounded::<Vec<u8>>(in_flight);
             let (full_to, full) = bounded::<FullFrame>(in_flight);
@@ -439,7 +440,9 @@ impl Run<'_> {
             })?;
             let start = |_| {
                 let (full, packed_to, spare) = (full.clone(), packed_to.clone(), spare.clone());
-                threads::start_in(scope, "packer", move || pack(level, &full, &spare, &packed_to))
+                threads::start_in(scope, "packer", move || {
+                    pack(level, &full, &spare, &packed_to, monitor)
+                })
             };
             // One is enough. (Without any, the producer ends with the queues.)
             let mut packers = vec![start(0)?];
@@ -469,11 +472,17 @@ fn pack(
     full: &Receiver<FullFrame>,
     spare: &Receiver<Vec<u8>>,
     packed_to: &Sender<PackedFrame>,
+    monitor: &dyn Monitor,
 ) -> Result<(), SetError> {
     let mut packer = Packer::new(level)?;
+    // A large frame takes minutes at a high level: whoever stops does not wait for it.
+    let mut watch = |bytes: usize| {
+        monitor.compressed(bytes as u64);
+        if monitor.is_cancelled() { Err(SetError::Cancelled { set: None }) } else { Ok(()) }
+    };
     for frame in full {
         let mut bytes = spare.try_recv().unwrap_or_default();
-        packer.pack(&frame.plain, &mut bytes)?;
+        packer.pack_watched(&frame.plain, &mut bytes, &mut watch)?;
         let frame = PackedFrame {
             number: frame.number,
             plain_size: frame.plain.len() as u64,

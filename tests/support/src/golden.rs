@@ -24,6 +24,9 @@ pub fn mask(screen: &str) -> String {
 }
 
 fn mask_line(line: &str) -> String {
+    if line.starts_with(" Time        ") {
+        return " Time        SPAN".to_owned();
+    }
     let line = line.replace(&format!("Lifeboat {}", crate::version()), "Lifeboat VERSION");
     let mut words: Vec<String> = line.split(' ').map(mask_word).collect();
     for at in 1..words.len() {
@@ -45,7 +48,7 @@ fn mask_word(word: &str) -> String {
     if let [.., time, id] = parts.as_slice() {
         let id_digits = id.get(..8).unwrap_or_default();
         let is_time = time.len() == 16 && time.ends_with('Z');
-        if is_time && id_digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if is_time && id_digits.len() == 8 && id_digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return word.replace(time, "TIME").replace(id_digits, "ID");
         }
     }

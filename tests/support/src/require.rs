@@ -89,6 +89,9 @@ pub fn known(what: &str) -> Option<()> {
         "lifeboat.exe" => exe::find().map(drop),
         "loop" => loop_devices(),
         "mingw" => mingw().map(drop),
+        "root" => is_root(),
+        // Samba's modules for NT's permissions, which Debian packs apart.
+        "samba-vfs-modules" => acl_module(),
         "samba" => program("smbd").and(program("pdbedit")).map(drop),
         "wimtools" => program("wimlib-imagex").map(drop),
         name => program(name).map(drop),
@@ -112,6 +115,25 @@ pub fn all(words: &[&str]) -> Option<()> {
 /// The compiler of 64-bit programs for Windows.
 pub fn mingw() -> Option<PathBuf> {
     program("x86_64-w64-mingw32-gcc")
+}
+
+/// The module of Samba that keeps NT's permissions.
+fn acl_module() -> Option<()> {
+    let folders = ["/usr/lib/samba/vfs".into()].into_iter().chain(
+        std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("samba/vfs")),
+    );
+    folders.map(|folder| folder.join("acl_xattr.so")).any(|module| module.is_file()).then_some(())
+}
+
+#[cfg(unix)]
+fn is_root() -> Option<()> {
+    use std::os::unix::fs::MetadataExt;
+    (std::fs::metadata("/proc/self").ok()?.uid() == 0).then_some(())
+}
+
+#[cfg(not(unix))]
+fn is_root() -> Option<()> {
+    None
 }
 
 /// Whether NTFS images can be made and mounted.

@@ -1,7 +1,7 @@
 //! The destination: attached places, the form, the pre-flight check.
 
 use super::super::app::{App, PASSWORD, What};
-use super::super::canvas::{Canvas, Look, cut, window};
+use super::super::canvas::{Canvas, Lines, Look, WIDTH, cut, window};
 use super::super::jobs::Checked;
 use super::turning;
 use crate::cli::output::live::Live;
@@ -9,6 +9,9 @@ use crate::model::units;
 
 /// The largest clock difference that is not reported, in seconds.
 const SAME_CLOCK: u64 = 60;
+
+/// So many warnings are shown where there is something else to do.
+const WARNINGS: usize = 2;
 
 /// What to save.
 fn task(app: &App) -> String {
@@ -33,18 +36,26 @@ fn task(app: &App) -> String {
 pub(super) fn places(app: &App, canvas: &mut Canvas<'_>) {
     canvas.frame("3 of 5: Destination", &[("Enter", "Continue"), ("Esc", "Back")]);
     canvas.next();
-    canvas.line(&format!("Save {}. Choose a destination:", task(app)), Look::Plain);
+    canvas.text(1, &format!("Save {}. Choose a destination:", task(app)), Look::Plain);
+    super::warn(app, WARNINGS, canvas);
     canvas.next();
     let Some(found) = &app.found else { return };
     let places = &found.places.found;
-    for number in window(places.len(), 12, app.place.min(places.len().saturating_sub(1))) {
+    let rows = usize::from(canvas.room()).saturating_sub(2).clamp(1, 12);
+    let wide = canvas.width() >= WIDTH;
+    for number in window(places.len(), rows, app.place.min(places.len().saturating_sub(1))) {
         let Some(place) = places.get(number) else { continue };
         let free = format!("{} free", units::bytes(place.free));
         let folder = cut(&place.folder, 26);
         let few = if place.free < app.bytes() { "  TOO SMALL?" } else { "" };
         let begun = if place.begun { "  RESUMES HERE" } else { "" };
         let about = cut(&place.about, 29);
-        let text = format!("{folder:<26} {free:>15}  {about}{few}{begun}");
+        // On a narrow screen, what is said of a place comes before what it is.
+        let text = if wide {
+            format!("{folder:<26} {free:>15}  {about}{few}{begun}")
+        } else {
+            format!("{folder:<26} {free:>15}{few}{begun}  {about}")
+        };
         canvas.choice(number == app.place, &text);
     }
     canvas.choice(app.place >= places.len(), "Another folder, or a share");
@@ -66,8 +77,11 @@ pub(super) fn form(app: &App, canvas: &mut Canvas<'_>) {
         &[("Tab", "Next field"), ("F2", "Show password"), ("Enter", "Continue"), ("Esc", "Back")],
     );
     canvas.next();
-    canvas.line(&format!("Save {}. Enter the destination:", task(app)), Look::Plain);
+    canvas.text(1, &format!("Save {}. Enter the destination:", task(app)), Look::Plain);
+    super::warn(app, WARNINGS, canvas);
     canvas.next();
+    // The explanations have eight lines.
+    let is_low = canvas.room() < 14;
     let form = &app.form;
     let width = usize::from(canvas.width()).saturating_sub(18);
     for (number, (name, field)) in
@@ -82,6 +96,11 @@ pub(super) fn form(app: &App, canvas: &mut Canvas<'_>) {
             canvas.cursor(16_u16.saturating_add(u16::try_from(cursor).unwrap_or(0)));
         }
         canvas.next();
+        if !is_low {
+            canvas.next();
+        }
+    }
+    if is_low {
         canvas.next();
     }
     for (name, text) in [
@@ -104,7 +123,7 @@ pub(super) fn checking(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<
     canvas.next();
     live.with(|shown| {
         for note in shown.notes.iter().rev().take(3).rev() {
-            canvas.text(1, note, Look::Doubtful);
+            canvas.text(1, &super::without_switches(note), Look::Doubtful);
         }
     });
 }
@@ -126,32 +145,43 @@ pub(super) fn refused(app: &App, canvas: &mut Canvas<'_>) {
 pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
     let deleted = app.deleted();
     let gone = app.gone();
-    let keys: &[_] = match (deleted.files > 0 || !gone.is_empty(), app.recover) {
-        (false, _) => &[("Enter", "SAVE NOW"), ("Esc", "Back")],
-        (_, true) => &[("Enter", "SAVE NOW"), ("D", "Leave deleted files out"), ("Esc", "Back")],
-        (_, false) => &[("Enter", "SAVE NOW"), ("D", "Recover deleted files"), ("Esc", "Back")],
-    };
-    canvas.frame("4 of 5: Pre-flight check", keys);
-    canvas.next();
-    let Some(Checked { target, report, begun, .. }) = &app.checked else { return };
-    canvas.line(&format!("Save {}, to", task(app)), Look::Plain);
-    canvas.text(3, &target.display(""), Look::Plain);
-    canvas.next();
-    let mut row = |good: bool, name: &str, text: &str| {
-        let (sign, look) = if good { ("[ok]", Look::Good) } else { ("[!!]", Look::Doubtful) };
-        canvas.at(1, sign, look);
-        canvas.at(6, name, Look::Plain);
-        canvas.text(17, text, Look::Plain);
-    };
+    let Some(Checked { target, report, begun, encrypts, .. }) = &app.checked else { return };
+    let mut keys = vec![("Enter", "SAVE NOW"), ("N", "Name, passphrase")];
+    if !begun.is_empty() {
+        keys.insert(1, ("R", "Resume"));
+    }
+    match (deleted.files > 0 || !gone.is_empty(), app.recover) {
+        (false, _) => {}
+        (_, true) => keys.push(("D", "Leave deleted files out")),
+        (_, false) => keys.push(("D", "Recover deleted files")),
+    }
+    keys.push(("Esc", "Back"));
+    canvas.frame("4 of 5: Pre-flight check", &keys);
+    let mut lines = Lines::new(canvas);
+    lines.text(&format!("Save {}, to", task(app)), Look::Plain);
+    lines.text(&target.display(""), Look::Plain);
+    super::add_warnings(app, &mut lines);
+    lines.blank();
+    for (name, bytes) in begun {
+        let bytes = bytes.map_or_else(
+            || "how much is saved is not known without its passphrase".to_owned(),
+            |bytes| match bytes {
+                0 => "nothing is saved yet".to_owned(),
+                bytes => format!("{} are saved already", units::bytes(bytes)),
+            },
+        );
+        let text = format!("{name}: {bytes}. Lifeboat resumes it if it belongs to this store");
+        lines.row(true, "unfinished", &text);
+    }
     let speed = units::bytes(report.write_speed);
-    row(true, "reachable", "yes");
-    row(true, "writable", &format!("written, read back, renamed and removed; {speed}/s"));
+    lines.row(true, "reachable", "yes");
+    lines.row(true, "writable", &format!("written, read back, renamed and removed; {speed}/s"));
     let needed = app.bytes();
     match report.space {
         Some(space) if space.free >= needed => {
-            row(true, "space", &format!("{} free", units::bytes(space.free)));
+            lines.row(true, "space", &format!("{} free", units::bytes(space.free)));
         }
-        Some(space) => row(
+        Some(space) => lines.row(
             false,
             "space",
             &format!(
@@ -160,33 +190,33 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
                 units::bytes(space.free)
             ),
         ),
-        None => row(false, "space", "free space is not known"),
+        None => lines.row(false, "space", "free space is not known"),
     }
     if report.max_file_size < u64::MAX {
         let text = format!(
             "at most {}: the set is split into files of that size",
             units::bytes(report.max_file_size)
         );
-        row(true, "file size", &text);
+        lines.row(true, "file size", &text);
     }
     match report.clock_ahead {
         Some(secs) if secs.unsigned_abs() > SAME_CLOCK => {
             let way = if secs > 0 { "ahead of" } else { "behind" };
             let minutes = secs.unsigned_abs() / 60;
-            row(
+            lines.row(
                 false,
                 "clock",
                 &format!("{minutes} min {way} this PC's clock; times may be wrong"),
             );
         }
-        Some(_) => row(true, "clock", "same as this PC's"),
+        Some(_) => lines.row(true, "clock", "same as this PC's"),
         None => {}
     }
     if deleted.files > 0 {
         let recover = if app.recover { "yes" } else { "NO" };
         let files = units::count(deleted.files, "file was", "files were");
         let text = format!("recover: {recover}. {files} deleted: {}", deleted.words());
-        row(app.recover, "deleted", &text);
+        lines.row(app.recover, "deleted", &text);
     }
     if !gone.is_empty() {
         let recover = if app.recover { "yes" } else { "NO" };
@@ -197,19 +227,36 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
              there",
             whose.join(", ")
         );
-        row(app.recover, "deleted", &text);
+        lines.row(app.recover, "deleted", &text);
     }
-    for name in begun.iter().take(3) {
-        let text = format!("{}: Lifeboat resumes it if it belongs to this store", cut(name, 60));
-        row(true, "unfinished", &text);
-    }
-    canvas.next();
-    canvas.text(
-        1,
+    let computer = app.found.as_ref().and_then(|found| {
+        let machine = &found.machine;
+        machine.name.as_ref().or(machine.serial.as_ref()).map(|(name, _)| name.as_str())
+    });
+    let name = app.naming.name.as_deref().or(computer).unwrap_or("the volume's serial number");
+    lines.row(true, "name", &format!("{name}, the time and an id"));
+    let encrypted = match (&app.naming.passphrase, encrypts) {
+        (Some(_), _) => "with the passphrase that you typed",
+        (None, Some("recipients")) => "to the recipients in the settings",
+        (None, Some(_)) => "with the passphrase in the settings",
+        (None, None) => "no",
+    };
+    lines.row(true, "encrypted", encrypted);
+    lines.blank();
+    lines.text(
         "Lifeboat lists files that cannot be read, and saves all others. You can stop at any time \
          and resume later.",
         Look::Plain,
     );
+    canvas.scrolled(&lines, &app.scroll);
+}
+
+impl Lines {
+    /// A thing that was checked, and whether it is good.
+    fn row(&mut self, good: bool, name: &str, text: &str) {
+        let (sign, look) = if good { ("[ok]", Look::Plain) } else { ("[!!]", Look::Doubtful) };
+        self.indented(17, &format!("{sign} {name}"), text, look);
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use crate::cli::output::live::{Live, Shown, StageShown};
 use crate::model::monitor::Stage;
 use crate::model::units;
 
+/// The lines that the page has in all.
+const LINES: u16 = 18;
+
 /// The share of a store's work that is reading and writing, per thousand. The
 /// rest is the read-back, which reads only the compressed bytes.
 const COPYING: u64 = 800;
@@ -17,12 +20,19 @@ const COPYING: u64 = 800;
 /// Draws the running save.
 pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_>) {
     canvas.frame("5 of 5: Save", &[("Esc", "Stop")]);
+    // A low screen has no room for empty lines, and for one thing a line.
+    let is_low = canvas.room() < LINES;
+    let gap = |canvas: &mut Canvas<'_>| {
+        if !is_low {
+            canvas.next();
+        }
+    };
     live.with(|shown| {
-        canvas.next();
+        gap(canvas);
         let all = Overall::of(app, shown);
         let left = app.left();
         let count = left.len();
-        let sign = if app.stopping { ' ' } else { turning(tick) };
+        let sign = if app.is_stopping() { ' ' } else { turning(tick) };
         let number = (all.now + 1).min(count);
         let now = left.get(all.now);
         let name = now.map(Target::name).unwrap_or_default();
@@ -32,11 +42,11 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
         };
         canvas.line(&format!("{sign} {what} {number} of {count}: {name}"), Look::Plain);
         canvas.line(&format!("  to {}", app.to), Look::Plain);
-        canvas.next();
+        gap(canvas);
         measured("All", all.permille, &amount(took_in_all(shown), all.done, all.bytes), canvas);
-        canvas.next();
+        gap(canvas);
         stages(shown, canvas);
-        canvas.next();
+        gap(canvas);
         let progress = shown.stages.last().map(|stage| stage.progress).unwrap_or_default();
         let files = match progress.total_files {
             0 => "...".to_owned(),
@@ -44,20 +54,29 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
         };
         canvas.pair("Files", &files, Look::Plain);
         let rate = shown.rate().map_or("...".into(), |rate| format!("{}/s", units::bytes(rate)));
-        let left = shown.left().map_or("...".into(), span);
         let whole = all.left(shown).map_or("...".into(), span);
-        let text = format!("{rate}, {left} left in this stage, {whole} in all");
-        canvas.pair("Rate", &text, Look::Plain);
+        if is_low {
+            canvas.pair("Rate", &format!("{rate}, {whole} left"), Look::Plain);
+        } else {
+            canvas.pair("Rate", &rate, Look::Plain);
+            canvas.pair("Time left", &whole, Look::Plain);
+        }
         canvas.at(1, "File", Look::Plain);
         canvas.at(13, &shown.file, Look::Plain);
         canvas.next();
         let look = if shown.lost > 0 { Look::Bad } else { Look::Plain };
-        canvas.pair("Losses", &shown.lost.to_string(), look);
-        canvas.pair("Retries", &shown.retries.to_string(), Look::Plain);
-        if let Some(found) = &app.found {
-            super::closed(&found.closed, canvas);
+        if is_low {
+            let text = format!("{}, retries: {}", shown.lost, shown.retries);
+            canvas.pair("Losses", &text, look);
+            if !app.is_stopping() && shown.trouble().is_none() {
+                super::warn(app, 1, canvas);
+            }
+        } else {
+            canvas.pair("Losses", &shown.lost.to_string(), look);
+            canvas.pair("Retries", &shown.retries.to_string(), Look::Plain);
+            super::warn(app, 2, canvas);
         }
-        if app.stopping {
+        if app.is_stopping() {
             canvas.text(
                 1,
                 "Stopping after the current block. Press Ctrl-C again to stop now; you can still \
@@ -183,7 +202,7 @@ fn stage_row(stage: &StageShown, canvas: &mut Canvas<'_>) {
     let text = format!("{mark} {}", words(stage.stage));
     if stage.ended.is_some() {
         canvas.at(1, &text, Look::Plain);
-        canvas.at(48, &clock(stage.took()), Look::Plain);
+        canvas.at(columns(canvas).2, &clock(stage.took()), Look::Plain);
         canvas.next();
         return;
     }
@@ -200,11 +219,18 @@ fn stage_row(stage: &StageShown, canvas: &mut Canvas<'_>) {
 
 /// Draws a name, a bar, a percentage, and more.
 fn measured(name: &str, permille: u64, more: &str, canvas: &mut Canvas<'_>) {
+    let (bar, percent, rest) = columns(canvas);
     canvas.at(1, name, Look::Plain);
-    canvas.bar(22, 20, permille);
-    canvas.at(43, &format!("{:>3}%", permille / 10), Look::Plain);
-    canvas.at(48, more, Look::Plain);
+    canvas.bar(22, bar, permille);
+    canvas.at(percent, &format!("{:>3}%", permille / 10), Look::Plain);
+    canvas.at(rest, more, Look::Plain);
     canvas.next();
+}
+
+/// The width of a bar, and where what follows begins: on a narrow screen the bar gives way.
+fn columns(canvas: &Canvas<'_>) -> (u16, u16, u16) {
+    let bar = canvas.width().saturating_sub(54).clamp(4, 20);
+    (bar, 23 + bar, 28 + bar)
 }
 
 fn took_in_all(shown: &Shown) -> Duration {

@@ -2,7 +2,7 @@
 
 use super::super::super::output::words;
 use super::super::app::App;
-use super::super::canvas::{Canvas, Look, cut, window, wrap};
+use super::super::canvas::{Canvas, Lines, Look, cut, window};
 use super::super::jobs::{Found, Seen, SeenUser};
 use super::turning;
 use crate::cli::output::live::Live;
@@ -49,22 +49,37 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
         return;
     }
     let Some(found) = &app.found else { return };
-    let volumes = units::count(found.looked_into as u64, "volume", "volumes");
-    canvas.line(&format!("NO STORE FOUND ({volumes} searched)."), Look::Bad);
+    let is_unread = found.looked_into == 0 && !found.closed.is_empty();
+    if is_unread {
+        let text = "NO VOLUME COULD BE READ. Whether there is a store is not known.";
+        canvas.text(1, text, Look::Bad);
+    } else {
+        let volumes = units::count(found.looked_into as u64, "volume", "volumes");
+        canvas.line(&format!("NO STORE FOUND ({volumes} searched)."), Look::Bad);
+    }
     canvas.next();
     if is_locked {
         super::unlock::rows(found, canvas);
         canvas.next();
         canvas.pair("Fix", "Press K and enter the recovery key.", Look::Plain);
+    } else if is_unread {
+        let text = "Do not wipe this disk. Make a volume readable, then search again.";
+        canvas.pair("Fix", text, Look::Plain);
     } else {
         canvas.pair("Fix", "Check that the disk is attached, then search again.", Look::Plain);
     }
     canvas.next();
+    let mut lines = Lines::new(canvas);
+    notes(found, "", Look::Doubtful, &mut lines);
+    findings(found.findings.iter(), app.unfolded, &mut lines);
+    canvas.scrolled(&lines, &app.scroll);
+}
+
+/// Notes of the search, without advice that belongs to the command line.
+fn notes(found: &Found, label: &str, look: Look, lines: &mut Lines) {
     for note in &found.notes {
-        canvas.text(1, note, Look::Doubtful);
-    }
-    for (text, look) in found.findings.iter().flat_map(described) {
-        canvas.line(&text, look);
+        let note = super::without_switches(note);
+        if label.is_empty() { lines.text(&note, look) } else { lines.pair(label, &note, look) }
     }
 }
 
@@ -74,9 +89,9 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
     let mut keys = vec![
         ("Space", "Select"),
         ("PgDn", "More"),
-        ("R", "Search again"),
         ("Enter", "Continue"),
         ("Esc", "Leave"),
+        ("R", "Search again"),
     ];
     if !found.locked.is_empty() {
         keys.insert(2, ("K", "Unlock"));
@@ -96,21 +111,30 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
         let text = "The users' files are there: save them, without settings.";
         canvas.line(text, Look::Plain);
     }
-    super::closed(&found.closed, canvas);
+    if let [first, more @ ..] = found.closed.as_slice() {
+        let more =
+            if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+        let text = format!("NOT READ    {first}{more}: another store may be there");
+        canvas.line(&text, Look::Doubtful);
+    }
     let count = found.stores.len();
-    for number in window(count + found.users.len(), 6, app.store) {
+    // The path gives way, kind and size stay.
+    let wide = usize::from(canvas.width()).saturating_sub(36).min(44);
+    // A small screen has room for the details, too.
+    let listed = usize::from(canvas.room() / 3).clamp(2, 6);
+    for number in window(count + found.users.len(), listed, app.store) {
         let mark = if app.marked.get(number) == Some(&true) { "[x]" } else { "[ ]" };
         let user = number.checked_sub(count).and_then(|at| found.users.get(at));
         let text = match (found.stores.get(number), user) {
             (Some(seen), _) => {
                 let size = units::bytes(seen.survey.total.bytes);
-                let path = cut(&seen.store.display(), 44);
-                format!("{mark} {path:<44} {:<12} {size:>10}", seen.store.kind.as_str())
+                let path = cut(&seen.store.display(), wide);
+                format!("{mark} {path:<wide$} {:<12} {size:>10}", seen.store.kind.as_str())
             }
             (None, Some(user)) => {
                 let size = units::bytes(user.contents.bytes);
-                let path = cut(&user.profile.path, 44);
-                format!("{mark} {path:<44} {:<12} {size:>10}", "user")
+                let path = cut(&user.profile.path, wide);
+                format!("{mark} {path:<wide$} {:<12} {size:>10}", "user")
             }
             (None, None) => continue,
         };
@@ -119,33 +143,18 @@ pub(super) fn stores(app: &App, canvas: &mut Canvas<'_>) {
     super::unlock::rows(found, canvas);
     canvas.next();
     let user = app.store.checked_sub(count).and_then(|at| found.users.get(at));
-    let details = match (found.stores.get(app.store), user) {
-        (Some(seen), _) => details(seen, found, canvas),
-        (None, Some(user)) => of_user(user, found, canvas),
+    let mut lines = Lines::new(canvas);
+    match (found.stores.get(app.store), user) {
+        (Some(seen), _) => details(seen, found, app.unfolded, canvas, &mut lines),
+        (None, Some(user)) => of_user(user, found, &mut lines),
         (None, None) => return,
-    };
-    let room = usize::from(canvas.room());
-    let first = app.details.min(details.len().saturating_sub(room));
-    let more = details.len() > first + room;
-    let shown = if more { room.saturating_sub(1) } else { room };
-    for (text, look) in details.iter().skip(first).take(shown) {
-        canvas.line(text, *look);
     }
-    if more {
-        canvas.line("    ... more below: PgDn", Look::Plain);
-    }
+    canvas.scrolled(&lines, &app.scroll);
 }
 
 /// The details of one user, line by line.
-fn of_user(user: &SeenUser, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look)> {
-    let width = usize::from(canvas.width()).saturating_sub(14);
-    let mut lines = Vec::new();
-    let mut pair = |name: &str, text: &str, look: Look| {
-        for (row, line) in wrap(text, width).into_iter().enumerate() {
-            let name = if row == 0 { name } else { "" };
-            lines.push((format!("{name:<12}{line}"), look));
-        }
-    };
+fn of_user(user: &SeenUser, found: &Found, lines: &mut Lines) {
+    let mut pair = |name: &str, text: &str, look: Look| lines.pair(name, text, look);
     let SeenUser { profile, contents, .. } = user;
     pair("User", &profile.name, Look::Plain);
     if let Some(one) = found.installations.get(user.windows) {
@@ -191,19 +200,11 @@ fn of_user(user: &SeenUser, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, 
         let text = format!("{} files or folders", contents.unreadable);
         pair("UNREADABLE", &text, Look::Bad);
     }
-    lines
 }
 
 /// The details of one store, line by line.
-fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look)> {
-    let width = usize::from(canvas.width()).saturating_sub(14);
-    let mut lines = Vec::new();
-    let mut pair = |name: &str, text: &str, look: Look| {
-        for (row, line) in wrap(text, width).into_iter().enumerate() {
-            let name = if row == 0 { name } else { "" };
-            lines.push((format!("{name:<12}{line}"), look));
-        }
-    };
+fn details(seen: &Seen, found: &Found, unfolded: bool, canvas: &Canvas<'_>, lines: &mut Lines) {
+    let mut pair = |name: &str, text: &str, look: Look| lines.pair(name, text, look);
     let store = &seen.store;
     let kind = format!("{} store, {}", store.kind.as_str(), store.place.describe());
     pair("Kind", &kind, Look::Plain);
@@ -240,51 +241,95 @@ fn details(seen: &Seen, found: &Found, canvas: &Canvas<'_>) -> Vec<(String, Look
             units::bytes(user.bytes),
             canvas.bar_text(16, permille)
         );
-        lines.push((format!("{:<12}{text}", "User"), Look::Plain));
+        lines.line(format!("{:<12}{text}", "User"), Look::Plain);
     }
     if let Some(time) = seen.capture.as_ref().and_then(|(run, _)| run.time()) {
-        lines.push((format!("{:<12}{time}, by that PC's clock", "Captured"), Look::Plain));
+        lines.pair("Captured", &format!("{time}, by that PC's clock"), Look::Plain);
     }
     if let Some((name, from)) = &found.machine.name {
-        lines.push((format!("{:<12}{name}, from {from}", "Computer"), Look::Plain));
+        lines.pair("Computer", &format!("{name}, from {from}"), Look::Plain);
+    }
+    if let Some((text, differs)) = &seen.seal {
+        lines.pair("Seal", text, if *differs { Look::Bad } else { Look::Plain });
     }
     if seen.findings.is_empty() && found.findings.is_empty() {
-        lines.push((format!("{:<12}OK (quick check)", "Health"), Look::Good));
+        lines.pair("Health", "OK (quick check)", Look::Good);
     }
-    lines.extend(seen.findings.iter().chain(&found.findings).flat_map(described));
-    for note in &found.notes {
-        let wrapped = wrap(note, width).into_iter().enumerate();
-        lines.extend(wrapped.map(|(row, line)| {
-            (format!("{:<12}{line}", if row == 0 { "Note" } else { "" }), Look::Plain)
-        }));
+    findings(seen.findings.iter().chain(&found.findings), unfolded, lines);
+    notes(found, "Note", Look::Plain, lines);
+}
+
+/// Findings, the worst first. Those that are only information are one line, unless they are
+/// unfolded.
+fn findings<'a>(all: impl Iterator<Item = &'a Finding>, unfolded: bool, lines: &mut Lines) {
+    let mut all: Vec<&Finding> = all.collect();
+    all.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let infos = all.iter().filter(|finding| finding.severity == Severity::Info).count() as u64;
+    let shown = |finding: &&&Finding| unfolded || finding.severity > Severity::Info;
+    for finding in all.iter().filter(shown) {
+        described(finding, lines);
     }
-    lines
+    if infos > 0 {
+        let (count, does) = (units::count(infos, "note", "notes"), ["shows", "hides"]);
+        let does = does[usize::from(unfolded)];
+        lines.pair("Info", &format!("{count} that harm nothing: I {does} them"), Look::Plain);
+    }
 }
 
 /// The lines of a finding.
-fn described(finding: &Finding) -> Vec<(String, Look)> {
-    const WIDTH: usize = 66;
-    let look = match finding.severity {
-        Severity::Info => Look::Plain,
-        Severity::Warning => Look::Doubtful,
-        Severity::Damage | Severity::Fatal => Look::Bad,
+fn described(finding: &Finding, lines: &mut Lines) {
+    let (severity, look) = match finding.severity {
+        Severity::Info => ("Info", Look::Plain),
+        Severity::Warning => ("WARNING", Look::Doubtful),
+        Severity::Damage => ("DAMAGE", Look::Bad),
+        Severity::Fatal => ("FATAL", Look::Bad),
     };
-    let severity = match finding.severity {
-        Severity::Info => "Info",
-        Severity::Warning => "WARNING",
-        Severity::Damage => "DAMAGE",
-        Severity::Fatal => "FATAL",
-    };
-    let mut lines = Vec::new();
-    for (name, text) in [
-        (severity, format!("{}: {}", finding.path, finding.what)),
-        ("  meaning", finding.meaning.clone()),
-        ("  fix", finding.action.clone()),
-    ] {
-        for (row, line) in wrap(&text, WIDTH).into_iter().enumerate() {
-            let name = if row == 0 { name } else { "" };
-            lines.push((format!("{name:<12}{line}"), look));
-        }
+    lines.pair(severity, &format!("{}: {}", finding.path, finding.what), look);
+    lines.pair("  meaning", &finding.meaning, look);
+    lines.pair("  fix", &super::without_switches(&finding.action), look);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+
+    use super::super::super::canvas::{Glyphs, Scroll};
+    use super::*;
+
+    fn screen(all: &[Finding], unfolded: bool) -> String {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+        let mut canvas = Canvas::new(&mut buffer, Glyphs::ASCII);
+        let mut lines = Lines::new(&canvas);
+        findings(all.iter(), unfolded, &mut lines);
+        canvas.scrolled(&lines, &Scroll::default());
+        let cells = buffer.content.chunks(80);
+        cells.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n").collect()
     }
-    lines
+
+    #[test]
+    fn the_worst_comes_first_and_information_is_folded() {
+        let finding = |code, severity| Finding {
+            code,
+            severity,
+            path: code.to_owned(),
+            what: "x".to_owned(),
+            meaning: String::new(),
+            action: String::new(),
+        };
+        let all = [
+            finding("a-note", Severity::Info),
+            finding("a-warning", Severity::Warning),
+            finding("a-fatal", Severity::Fatal),
+            finding("other-note", Severity::Info),
+            finding("a-damage", Severity::Damage),
+        ];
+        let folded = screen(&all, false);
+        let at = |text: &str| folded.find(text).unwrap();
+        assert!(at("a-fatal") < at("a-damage") && at("a-damage") < at("a-warning"), "{folded}");
+        assert!(folded.contains("2 notes that harm nothing: I shows them"), "{folded}");
+        assert!(!folded.contains("a-note"), "{folded}");
+        let unfolded = screen(&all, true);
+        assert!(unfolded.contains("a-note") && unfolded.contains("I hides them"), "{unfolded}");
+    }
 }

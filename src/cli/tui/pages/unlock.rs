@@ -25,7 +25,8 @@ pub(super) fn unlock(app: &App, canvas: &mut Canvas<'_>) {
     let Some(found) = &app.found else { return };
     let state = &app.unlock;
     canvas.next();
-    canvas.line("These volumes are locked by BitLocker. Enter a key to unlock them.", Look::Plain);
+    let text = "These volumes are locked by BitLocker. Enter a key to unlock them.";
+    canvas.text(1, text, Look::Plain);
     canvas.next();
     for number in window(found.locked.len(), 6, state.at) {
         let Some(volume) = found.locked.get(number) else { continue };

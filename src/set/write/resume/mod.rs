@@ -58,6 +58,26 @@ impl State {
     }
 }
 
+/// Bytes of the source that an unfinished set has already, by its journal. `None` if that is not
+/// known: it is damaged, or encrypted and its key is not among `keys`. `name` is that of its folder.
+///
+/// # Errors
+/// The destination fails.
+pub fn saved_bytes(
+    target: &dyn Destination,
+    name: &str,
+    keys: Option<&Keys>,
+) -> Result<Option<u64>, SetError> {
+    let Some(folder) = names::without_partial(name) else { return Ok(None) };
+    let Some(unfinished) = look(target, folder, keys)? else { return Ok(None) };
+    Ok(match &unfinished.state {
+        State::Copying(..) => Some(unfinished.state.done()),
+        State::Written(_, written, _) => Some(written.totals.bytes),
+        State::Named(rescue) => Some(rescue.totals.bytes),
+        State::Closed(_) | State::Damaged(_) => None,
+    })
+}
+
 /// Looks for an unfinished set of this plan.
 pub(crate) fn find(
     target: &dyn Destination,
