@@ -62,7 +62,12 @@ pub fn choose_all(sets: Vec<Listed>, rule: &Rule, now: FileTime) -> Vec<(Listed,
 /// that is not known, are only deleted by name; one that a run is writing never is.
 pub fn choose(set: &Listed, rule: &Rule, now: FileTime) -> Choice {
     if set.state == State::Deleting && set.id.is_some() {
-        return Choice::Delete("its deletion began earlier".to_owned());
+        return match rule {
+            Rule::Named(names) if !names.iter().any(|name| is_named(set, name)) => {
+                Choice::Keep("its deletion began earlier, but it was not asked for".to_owned())
+            }
+            _ => Choice::Delete("its deletion began earlier".to_owned()),
+        };
     }
     if matches!(set.state, State::Unfinished { in_use: true }) {
         return Choice::Keep("a run is writing it".to_owned());
@@ -75,7 +80,7 @@ pub fn choose(set: &Listed, rule: &Rule, now: FileTime) -> Choice {
     }
     match rule {
         Rule::Named(names) => {
-            if names.iter().any(|name| *name == set.name || *name == set.path) {
+            if names.iter().any(|name| is_named(set, name)) {
                 Choice::Delete("asked for by name".to_owned())
             } else {
                 Choice::Keep("not asked for".to_owned())
@@ -83,6 +88,13 @@ pub fn choose(set: &Listed, rule: &Rule, now: FileTime) -> Choice {
         }
         Rule::Older { before, by_restore } => by_age(set, *before, *by_restore, now),
     }
+}
+
+/// Whether a name is that of a set's folder: its last name, or its path at the destination; a set
+/// whose deletion began has its old name, too.
+pub fn is_named(set: &Listed, name: &str) -> bool {
+    let old = |text: &str| text.strip_suffix(DELETING).unwrap_or(text).to_owned();
+    old(name) == old(&set.name) || old(name) == old(&set.path)
 }
 
 fn by_age(set: &Listed, before: FileTime, by_restore: bool, now: FileTime) -> Choice {
@@ -249,5 +261,7 @@ mod tests {
         assert!(!is_deleted(&writing, &Rule::Named(vec![writing.name.clone()])));
         let half = Listed { state: State::Deleting, ..made };
         assert!(is_deleted(&half, &rule(true)));
+        assert!(is_deleted(&half, &Rule::Named(vec![half.name.clone()])));
+        assert!(!is_deleted(&half, &Rule::Named(vec!["another".to_owned()])));
     }
 }

@@ -13,7 +13,7 @@ use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::sets::Listed;
-use crate::sets::prune::{Choice, Rule, choose_all, delete};
+use crate::sets::prune::{Choice, Rule, choose_all, delete, is_named};
 
 pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
     let target = sets::open_folder(&args.dest, &args.logon, out)?;
@@ -32,12 +32,12 @@ pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
     let (mut chosen, mut kept) = (Vec::<Listed>::new(), 0_u64);
     let mut refused = Vec::new();
     for (set, choice) in choose_all(all, &rule, now) {
-        let is_named = args.names.iter().any(|name| *name == set.name || *name == set.path);
+        let is_asked = args.names.iter().any(|name| is_named(&set, name));
         let (word, why) = match &choice {
             Choice::Delete(why) => ("delete", why),
             Choice::Keep(why) => ("keep", why),
         };
-        if args.names.is_empty() || is_named || word == "delete" {
+        if args.names.is_empty() || is_asked || word == "delete" {
             out.event(
                 "prune",
                 &json!({"set": target.display(&set.path), "choice": word, "why": why}),
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
             }
             Choice::Keep(why) => {
                 kept += 1;
-                if is_named {
+                if is_asked {
                     refused.push(format!("{}: {why}", set.path));
                 } else {
                     out.detail(&format!("{} stays: {why}", set.path));
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Prune, out: Out) -> Result<Exit> {
         out.result(&format!("Not deleted: {why}"));
     }
     let is_known = |name: &String| {
-        let is_it = |set: &Listed| set.name == *name || set.path == *name;
+        let is_it = |set: &Listed| is_named(set, name);
         chosen.iter().any(is_it) || refused.iter().any(|why| why.starts_with(name.as_str()))
     };
     if let Some(name) = args.names.iter().find(|name| !is_known(name)) {
