@@ -19,6 +19,9 @@ _lifeboat() {
             lifeboat,check)
                 cmd="lifeboat__subcmd__check"
                 ;;
+            lifeboat,completions)
+                cmd="lifeboat__subcmd__completions"
+                ;;
             lifeboat,detect)
                 cmd="lifeboat__subcmd__detect"
                 ;;
@@ -65,7 +68,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-q -v -h -V --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help --version detect verify sets prune gate check seal offload list report extract restore loadstate guide"
+            opts="-q -v -h -V --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help --version detect verify sets prune gate check seal offload list report extract restore loadstate guide completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -129,6 +132,40 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --via)
+                    COMPREPLY=($(compgen -W "raw host" -- "${cur}"))
+                    return 0
+                    ;;
+                --recovery-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bitlocker-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__completions)
+            opts="-q -v -h --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help bash elvish fish powershell zsh"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -49,6 +49,7 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "extract" -d 'Extr
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Restore a rescue set, so that loadstate can use the store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "loadstate" -d 'Show, write or run the loadstate command for a set or a store'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "guide" -d 'Guide you through a rescue; lifeboat alone on a terminal does the same'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand detect" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
@@ -347,3 +348,13 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l json -d 'One
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s q -l quiet -d 'Print only results and errors'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s v -l verbose -d 'Print more about each step'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -l log -d 'Also write a log to FILE (CMTrace format)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -l via -d 'Read volumes from the raw device or through the system\'s file API [default: raw where possible; the output says which and why]' -r -f -a "raw\t'The volume\'s own structures'
+host\t'The file API'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -l json -d 'One JSON event a line, for scripts'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -s q -l quiet -d 'Print only results and errors'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -s v -l verbose -d 'Print more about each step'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -49,6 +49,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Restore a rescue set, so that loadstate can use the store')
             [CompletionResult]::new('loadstate', 'loadstate', [CompletionResultType]::ParameterValue, 'Show, write or run the loadstate command for a set or a store')
             [CompletionResult]::new('guide', 'guide', [CompletionResultType]::ParameterValue, 'Guide you through a rescue; lifeboat alone on a terminal does the same')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions for a shell')
             break
         }
         'lifeboat;detect' {
@@ -397,6 +398,21 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--bitlocker-keys', '--bitlocker-keys', [CompletionResultType]::ParameterName, 'Folder with startup keys (.BEK) of BitLocker volumes')
             [CompletionResult]::new('--allow-memory', '--allow-memory', [CompletionResultType]::ParameterName, 'Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the PC restarts')
             [CompletionResult]::new('--anonymous', '--anonymous', [CompletionResultType]::ParameterName, 'Log on without an account, to a share where everyone may write')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line, for scripts')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print more about each step')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print more about each step')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'lifeboat;completions' {
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'Also write a log to FILE (CMTrace format)')
+            [CompletionResult]::new('--via', '--via', [CompletionResultType]::ParameterName, 'Read volumes from the raw device or through the system''s file API [default: raw where possible; the output says which and why]')
+            [CompletionResult]::new('--recovery-key-file', '--recovery-key-file', [CompletionResultType]::ParameterName, 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)')
+            [CompletionResult]::new('--bitlocker-password-file', '--bitlocker-password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password of a BitLocker volume')
+            [CompletionResult]::new('--bitlocker-keys', '--bitlocker-keys', [CompletionResultType]::ParameterName, 'Folder with startup keys (.BEK) of BitLocker volumes')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON event a line, for scripts')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only results and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only results and errors')

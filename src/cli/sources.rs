@@ -453,7 +453,8 @@ pub(crate) fn nothing_read(closed: usize) -> Failure {
     Failure::new(
         Exit::NothingRead,
         format!("no volume could be read ({closed} there): whether a store is there is not known"),
-        "See above for each: unlock or repair it, and search again before you wipe anything.",
+        "A store may be there. See above for each: unlock or repair it, and search again before you \
+         wipe anything.",
     )
 }
 

@@ -341,6 +341,8 @@ impl Scene {
                 }
                 (_, r"E:\copy-of-store") => store.to_owned(),
                 (_, word) if word.starts_with("/mnt/") => store.to_owned(),
+                // Of a shell.
+                (_, "bash" | "powershell") => word.to_owned(),
                 (_, "SET" | "WHAT") => set.to_owned(),
                 (_, "DEST" | r"E:\rescue" | "smb://tech@server/rescue") => self.path("sets"),
                 (_, word) if word.contains("PC12-") || word.ends_with(r"\SET") => set.to_owned(),

@@ -142,7 +142,7 @@ fn each_way_to_give_a_key_opens_the_volume() {
 #[test]
 fn a_locked_volume_is_closed_and_says_its_key_id() {
     let volume = Volume::opened_by(&[Protector::Tpm, recovery()]);
-    let run = volume.detect(&[]).expect(3);
+    let run = volume.detect(&[]).expect(7);
     let id = short_id(&recovery());
     let closed = run.events("finding");
     let closed = closed.iter().find(|finding| finding["code"] == "volume-closed").unwrap();
@@ -155,7 +155,7 @@ fn a_locked_volume_is_closed_and_says_its_key_id() {
 
     // Only its own computer opens it, and no key can.
     let volume = Volume::opened_by(&[Protector::Tpm]);
-    let run = volume.detect(&[]).expect(3);
+    let run = volume.detect(&[]).expect(7);
     assert_eq!(bitlocker(&run)["state"], "impossible");
     let what = &run.events("finding")[0]["what"];
     assert!(what.as_str().unwrap().contains("its only protectors are: TPM"), "{what}");
@@ -342,7 +342,7 @@ fn empty_volume() -> Vec<u8> {
 fn what_to_find_goes_by_the_kinds_of_protector() {
     let both = [Protector::Recovery(OTHER_RECOVERY.to_owned()), recovery()];
     let volume = Volume::opened_by(&both);
-    let run = volume.detect(&[]).expect(3);
+    let run = volume.detect(&[]).expect(7);
     let ids = both.each_ref().map(short_id);
     assert_eq!(bitlocker(&run)["key_ids"], serde_json::json!(ids));
     let what = run.events("finding")[0]["what"].to_string();
@@ -406,7 +406,7 @@ fn a_volume_without_its_first_sector_is_opened_by_its_metadata() {
         let path = dir.path().join("disk.img");
         fs::write(&path, image).unwrap();
         let args = ["detect", text(&path), "--json"];
-        let run = lifeboat(&args).expect(3);
+        let run = lifeboat(&args).expect(7);
         assert_eq!(bitlocker(&run)["key_id"], short_id(&recovery()));
         let run = lifeboat(&[&args[..], &["--recovery-key-file", text(&key)]].concat()).expect(0);
         assert_eq!(run.events("store").len(), 1);

@@ -1,5 +1,5 @@
 //! What nobody can look into is never "no store": a partition or a disk with
-//! content that Lifeboat does not know is a finding and exit code 3. Partitions
+//! content that Lifeboat does not know is a finding and exit code 7 (no volume is left). Partitions
 //! that by their type hold no store, and blank space, are neither.
 #![cfg(target_os = "linux")]
 
@@ -69,7 +69,7 @@ fn closed(run: &Run) -> usize {
 /// Third-party encryption, dynamic disks, storage pools,
 /// types that nobody knows: by the table they may hold a store.
 #[test]
-fn a_partition_with_unknown_content_is_closed_and_exit_3() {
+fn a_partition_with_unknown_content_is_closed_and_exit_7() {
     need!("sfdisk");
     let content = noise(4 * MIB);
     for (table, kind) in [
@@ -81,7 +81,7 @@ fn a_partition_with_unknown_content_is_closed_and_exit_3() {
         ("dos", "42"),
         ("dos", "17"),
     ] {
-        let run = detect(&disk(table, kind, &content), 3);
+        let run = detect(&disk(table, kind, &content), 7);
         assert_eq!(closed(&run), 1, "{kind}: {}", run.stdout);
         assert!(run.stdout.contains("A store may be there"), "{kind}: {}", run.stdout);
     }
@@ -96,7 +96,7 @@ fn one_dark_partition_among_others_is_named() {
     let mut bytes = sfdisk(script, 8 * MIB);
     bytes[MIB..3 * MIB].copy_from_slice(&noise(2 * MIB));
     bytes[4 * MIB..5 * MIB].copy_from_slice(&noise(MIB));
-    let run = detect(&bytes, 3);
+    let run = detect(&bytes, 7);
     assert_eq!(closed(&run), 1, "{}", run.stdout);
     assert!(run.stdout.contains("partition 1 (unknown"), "{}", run.stdout);
 }
@@ -113,22 +113,22 @@ fn a_storage_pool_and_a_dynamic_disk_are_named() {
         3,
     );
     assert!(run.stdout.contains("it belongs to a storage pool"), "{}", run.stdout);
-    let run = detect(&disk("dos", "42", &noise(4 * MIB)), 3);
+    let run = detect(&disk("dos", "42", &noise(4 * MIB)), 7);
     assert!(run.stdout.contains("it belongs to a dynamic disk"), "{}", run.stdout);
 }
 
 #[test]
-fn a_whole_disk_with_unknown_content_is_closed_and_exit_3() {
+fn a_whole_disk_with_unknown_content_is_closed_and_exit_7() {
     for (bytes, code) in [
-        (noise(2 * MIB), 3),
+        (noise(2 * MIB), 7),
         // `diskpart clean`: zeros at both ends, everything else is there.
-        ([vec![0; MIB], noise(6 * MIB), vec![0; MIB]].concat(), 3),
+        ([vec![0; MIB], noise(6 * MIB), vec![0; MIB]].concat(), 7),
         // A blank disk, and one that was wiped with a pattern.
         (vec![0; 2 * MIB], 4),
         (vec![0xFF; 2 * MIB], 4),
     ] {
         let run = detect(&bytes, code);
-        assert_eq!(closed(&run), usize::from(code == 3), "{}", run.stdout);
+        assert_eq!(closed(&run), usize::from(code == 7), "{}", run.stdout);
     }
     // Too small or of an odd size: no disk at all.
     let file = image(&noise(100_000));

@@ -354,7 +354,7 @@ fn a_store_that_a_damaged_fat_folder_hides_is_not_no_store() {
     let mut volume = sound.clone();
     volume.bytes[sound.copy * 2 - sound.table..sound.data].fill(0);
     fs::write(&image, &volume.bytes).unwrap();
-    lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(3);
+    lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(7);
 }
 
 #[test]

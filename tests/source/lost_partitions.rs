@@ -104,7 +104,7 @@ fn a_volume_is_found_by_the_copy_of_its_boot_sector() {
     let mut overwritten = disk(volume.len() / MIB + 4, &[(2 * MIB, &noise(volume.len()))]);
     overwritten[2 * MIB..][..SECTOR].copy_from_slice(&volume[..SECTOR]);
     overwritten[2 * MIB + volume.len() - SECTOR..][..SECTOR].copy_from_slice(&volume[..SECTOR]);
-    let run = self::run(&overwritten, &["detect"], 3);
+    let run = self::run(&overwritten, &["detect"], 7);
     assert_eq!(codes(&run), ["volume-closed"], "{}", run.stdout);
 }
 
@@ -219,10 +219,10 @@ fn deep_finds_a_volume_at_any_sector_and_within_a_live_one() {
 /// A disk whose table lists nothing, with content that nothing explains: an
 /// encrypted disk whose header is gone.
 #[test]
-fn a_table_without_partitions_on_a_disk_with_content_is_exit_3() {
+fn a_table_without_partitions_on_a_disk_with_content_is_exit_7() {
     let mut bytes = disk(8, &[(MIB, &noise(7 * MIB))]);
     partition(&mut bytes, &[]);
-    let run = run(&bytes, &["detect"], 3);
+    let run = run(&bytes, &["detect"], 7);
     assert_eq!(codes(&run), ["volume-closed"], "{}", run.stdout);
     let mut blank = vec![0; 8 * MIB];
     partition(&mut blank, &[]);

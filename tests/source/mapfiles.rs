@@ -128,7 +128,7 @@ fn an_image_that_was_hardly_begun_is_not_an_empty_disk() {
     let image = Image::new();
     let text_of = "# Mapfile. Created by GNU ddrescue version 1.27\n0x0 ?\n0x0 0x200 +\n";
     fs::write(image.path("disk.map"), text_of).unwrap();
-    let run = lifeboat(&["detect", text(&image.path("disk.img"))]).expect(3);
+    let run = lifeboat(&["detect", text(&image.path("disk.img"))]).expect(7);
     assert!(run.stdout.contains("mapfile"), "{}", run.stdout);
 }
 

@@ -41,7 +41,7 @@ fn an_image_is_read_raw_and_its_mount_through_the_host() {
     // A way that there is not: said, and never "no store".
     let run = lifeboat(&["detect", mount, "--via", "raw"]).expect(1);
     assert!(run.stderr.contains("--via raw"), "{}", run.stderr);
-    let run = lifeboat(&["detect", image, "--via", "host"]).expect(3);
+    let run = lifeboat(&["detect", image, "--via", "host"]).expect(7);
     assert!(run.stdout.contains("not mounted"), "{}", run.stdout);
 }
 

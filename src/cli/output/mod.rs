@@ -9,12 +9,12 @@ mod steps;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use colour::Tone;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use live::Live;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::loss::Loss;
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::text::visible;
+use crate::model::threads;
 
 /// Set by Ctrl-C: jobs stop after the current block.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
@@ -74,6 +75,8 @@ pub(crate) struct Output {
     /// printed.
     live: Live,
     on_screen: AtomicBool,
+    /// Whether a stage has begun: from then on, there is a bar.
+    has_begun: AtomicBool,
 }
 
 struct State {
@@ -134,9 +137,25 @@ impl Output {
             }),
             live: Live::default(),
             on_screen: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
         }));
         let _ = ANSWERS.set(out);
+        if show_bar {
+            // Without it, only the sign of life is missing.
+            let _ = threads::start("bar", || out.turn_bar());
+        }
         Ok(out)
+    }
+
+    /// A sign of life each second, whatever the job waits for. Not while something is asked for:
+    /// then the bar is cleared.
+    fn turn_bar(&self) {
+        loop {
+            std::thread::sleep(PROGRESS_EVERY);
+            if self.has_begun.load(Ordering::SeqCst) && !self.bar.is_finished() {
+                self.bar.tick();
+            }
+        }
     }
 
     /// From now on this command runs, which has steps of its own.
@@ -452,9 +471,7 @@ impl Output {
                 self.bar.set_style(style(true));
                 self.bar.set_length(done.total_bytes);
             }
-            if done.total_files > 0 {
-                self.bar.set_prefix(format!("{}/{} files", done.files, done.total_files));
-            }
+            show_files(done.files, done.total_files);
             self.bar.set_position(done.bytes);
             if begins {
                 // What an earlier run did must not count for the rate.
@@ -494,11 +511,8 @@ impl Monitor for Output {
         self.bar.unset_length();
         self.bar.set_style(style(false));
         let on_screen = format!("{step}{}: {}", words(stage), visible(on));
-        self.bar.set_prefix("");
-        if !self.bar.is_hidden() {
-            // A sign of life, whatever the job waits for; until the bar is cleared.
-            self.bar.enable_steady_tick(PROGRESS_EVERY);
-        }
+        show_files(0, 0);
+        self.has_begun.store(true, Ordering::SeqCst);
         self.bar.set_message(on_screen.clone());
         self.live.stage(stage, on);
         if self.verbose && self.prints() && !self.quiet {
@@ -654,16 +668,32 @@ pub(crate) fn words(stage: Stage) -> &'static str {
 /// Plain ASCII: code page 437 and serial consoles may have nothing else.
 fn style(with_total: bool) -> ProgressStyle {
     let template = if with_total {
-        "{wide_msg}\n[{bar:12}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} {prefix}"
+        "{wide_msg}\n[{bar:12}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} {files}"
     } else {
         "{spinner} {wide_msg}"
     };
     plain_style(template)
 }
 
+/// Files that are done and files in all, for the bar.
+static FILES: (AtomicU64, AtomicU64) = (AtomicU64::new(0), AtomicU64::new(0));
+
+fn show_files(done: u64, all: u64) {
+    FILES.0.store(done, Ordering::Relaxed);
+    FILES.1.store(all, Ordering::Relaxed);
+}
+
+fn write_files(_: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let (done, all) = (FILES.0.load(Ordering::Relaxed), FILES.1.load(Ordering::Relaxed));
+    if all > 0 {
+        let _ = write!(out, "{done}/{all} files");
+    }
+}
+
 fn plain_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("files", write_files)
         .progress_chars("=> ")
         .tick_chars("|/-\\ ")
 }
