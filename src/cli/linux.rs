@@ -9,6 +9,19 @@ pub struct Allocator;
 const WORDS: &[u8] = b"error: not enough memory\n\
     Fix: Close other programs, or raise the limit (ulimit -v). Then run the same command again.\n";
 
+/// A write beyond `ulimit -f` is then an error with words, and does not kill the program.
+pub(super) fn keep_running_at_the_file_size_limit() {
+    const SIGXFSZ: i32 = 25;
+    const SIG_IGN: usize = 1;
+    unsafe extern "C" {
+        fn signal(number: i32, handler: usize) -> usize;
+    }
+    // SAFETY: signal(2) with SIG_IGN installs no code, and no thread was started yet.
+    unsafe {
+        signal(SIGXFSZ, SIG_IGN);
+    }
+}
+
 fn checked(memory: *mut u8) -> *mut u8 {
     unsafe extern "C" {
         fn _exit(code: i32) -> !;

@@ -63,6 +63,20 @@ impl NtName {
         self.0.eq_ignore_ascii_case(other.as_bytes())
     }
 
+    /// The same for all names that NTFS takes for one: see [`fold_case`].
+    pub fn folded(&self) -> Self {
+        match self.as_str() {
+            Some(text) => Self::from(&*fold_case(text)),
+            None => {
+                let upper = |unit: &u16| match char::from_u32(u32::from(*unit)) {
+                    Some(c) => u16::try_from(u32::from(fold_char(c))).unwrap_or(*unit),
+                    None => *unit,
+                };
+                Self::from_utf16(&self.to_utf16().iter().map(upper).collect::<Vec<_>>())
+            }
+        }
+    }
+
     /// Whether the name is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -84,6 +98,32 @@ impl fmt::Display for NtName {
 impl fmt::Debug for NtName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_string_lossy())
+    }
+}
+
+/// A text as NTFS compares it: each unit by itself in upper case, as a volume's `$UpCase` has it. A
+/// letter of two units keeps its case, and so does one whose upper case is longer.
+pub fn fold_case(text: &str) -> String {
+    text.chars().map(fold_char).collect()
+}
+
+fn fold_char(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_uppercase();
+    }
+    // Unicode has an upper case for these; the table of Windows has none.
+    const ALONE: &[char] = &['\u{B5}', '\u{1C5}', '\u{1C8}', '\u{1CB}', '\u{1F2}', '\u{345}'];
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(upper), None)
+            if u32::from(c) < 0x1_0000
+                && u32::from(upper) < 0x1_0000
+                && !upper.is_ascii()
+                && !ALONE.contains(&c) =>
+        {
+            upper
+        }
+        _ => c,
     }
 }
 

@@ -546,6 +546,7 @@ pub(super) fn fatal(path: String, error: io::Error) -> RestoreError {
     match (platform::judge(&error), error.kind()) {
         (Verdict::Full, _) => RestoreError::Full { path, needed: 0, free: None },
         (Verdict::Broken, _) => RestoreError::Broken { path, error },
+        (Verdict::Exhausted, _) => RestoreError::Exhausted { path, error },
         (Verdict::Denied, _) | (_, io::ErrorKind::PermissionDenied) => {
             RestoreError::Denied { path, error }
         }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::advice::{Advice, Ending};
+use crate::model::exhausted;
 use crate::set::error::SetError;
 
 /// Why a restore cannot begin or continue. An error with a single file is not one
@@ -66,6 +67,14 @@ pub enum RestoreError {
     /// The destination was disconnected, or fails for every file.
     #[error("{path}: {error}")]
     Broken {
+        /// The file where the error occurred.
+        path: String,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// This PC has no more memory or open files.
+    #[error("{path}: this PC has no more memory or open files: {error}")]
+    Exhausted {
         /// The file where the error occurred.
         path: String,
         /// The system's error.
@@ -136,6 +145,7 @@ impl Advice for RestoreError {
                  files of the unfinished restore."
                     .to_owned()
             }
+            Self::Exhausted { .. } => exhausted::ADVICE.to_owned(),
             Self::Set(error) => error.advice(),
             Self::Cancelled => {
                 "The restored files are incomplete: do not run loadstate on them. Run the same \
