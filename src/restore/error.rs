@@ -58,6 +58,15 @@ pub enum RestoreError {
         /// What exists there.
         what: &'static str,
     },
+    /// Something that Lifeboat does not write through or over is where the restore keeps its files
+    /// or its mark.
+    #[error("{path}: {what}")]
+    InTheWay {
+        /// What is there.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// Another restore is writing there.
     #[error("{path}: another restore is writing here")]
     InUse {
@@ -97,6 +106,7 @@ impl RestoreError {
                 | Self::Denied { .. }
                 | Self::Full { .. }
                 | Self::AlreadyExists { .. }
+                | Self::InTheWay { .. }
                 | Self::InUse { .. }
                 | Self::Broken { .. }
         )
@@ -132,8 +142,13 @@ impl Advice for RestoreError {
                 "Free some space or use another disk. Then run the same command again.".to_owned()
             }
             Self::AlreadyExists { .. } => {
-                "Nothing was changed. Move it away or choose another destination. With --replace, \
-                 Lifeboat replaces files with the same names."
+                "Nothing was changed. Move it away or choose another destination. Or use --replace: \
+                 restore keeps the store that is there under another name, extract replaces files."
+                    .to_owned()
+            }
+            Self::InTheWay { .. } => {
+                "Nothing was changed. Find out who put it there, move it away, and run the same \
+                 command again."
                     .to_owned()
             }
             Self::InUse { .. } => {

@@ -279,7 +279,12 @@ impl Verifier<'_> {
         walk.members_in_frame += 1;
         let here = walk.here.and_then(|here| advance(&walk.shared, here, 0));
         if here.is_some_and(|here| here != member.start) {
-            let what = format!("the manifest has it at {:?}, the tar at {here:?}", member.start);
+            let at = member.start;
+            let there = here.unwrap_or_default();
+            let what = format!(
+                "the manifest has it in frame {} at byte {}, the tar in frame {} at byte {}",
+                at.frame, at.offset, there.frame, there.offset
+            );
             self.tell("set-member-differs", member.path.clone(), what);
         }
         let result = self.member_bytes(walk, member);
