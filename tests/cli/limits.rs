@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use support::program::{Guarded, Run, lifeboat, path};
 use support::{need, same_set, text};
