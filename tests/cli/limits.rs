@@ -36,7 +36,7 @@ fn too_few_open_files_are_never_the_loss_of_a_file() {
     let plain = lifeboat(&["restore", text(&set), "--to", text(&to), "--json"]);
     let losses = plain.events("loss").len();
     let (mut stopped, mut done) = (0, 0);
-    for files in 8..40 {
+    for files in (8..110).step_by(7) {
         let limit = format!("-n {files}");
         let to = dir.path().join(format!("to-{files}"));
         let args = ["restore", text(&set), "--to", text(&to), "--json"];

@@ -134,104 +134,106 @@ const FORGERIES: &[Forgery] = &[
     ("4: an entry with a size of plain bytes", "set-contradiction", |set| {
         set.rescue["files"][0]["plain_size"] = 7.into();
     }),
-    ("6: no header", "set-manifest-damaged", |set| drop(set.lines.remove(0))),
-    ("6: two headers", "set-manifest-damaged", |set| {
+    ("7: no header", "set-manifest-damaged", |set| drop(set.lines.remove(0))),
+    ("7: two headers", "set-manifest-damaged", |set| {
         let header = set.lines[0].clone();
         set.lines.insert(3, header);
     }),
-    ("6: a header of an unknown format", "set-manifest-damaged", |set| {
+    ("7: a header of an unknown format", "set-manifest-damaged", |set| {
         set.lines[0]["format"] = 9.into();
     }),
-    ("6: the header of another set", "set-manifest-damaged", |set| {
+    ("7: the header of another set", "set-manifest-damaged", |set| {
         set.lines[0]["set"] = "0badc0de".into();
     }),
-    ("7: no last line", "set-manifest-damaged", |set| drop(set.lines.pop())),
-    ("7: two last lines", "set-manifest-damaged", |set| {
+    ("8: no last line", "set-manifest-damaged", |set| drop(set.lines.pop())),
+    ("8: two last lines", "set-manifest-damaged", |set| {
         let end = set.lines.last().unwrap().clone();
         set.lines.push(end);
     }),
-    ("7: a line behind the last", "set-manifest-damaged", |set| {
+    ("8: a line behind the last", "set-manifest-damaged", |set| {
         let line = set.lines.remove(5);
         set.lines.push(line);
     }),
-    ("7: cut off", "set-manifest-damaged", |set| set.lines.truncate(9)),
-    ("8: one folder's lines are gone", "set-totals", |set| {
+    ("8: cut off", "set-manifest-damaged", |set| set.lines.truncate(9)),
+    ("9: one folder's lines are gone", "set-totals", |set| {
         set.lines.retain(|line| !line["path"].as_str().is_some_and(|path| path.contains("File/1")));
     }),
-    ("8: rescue.json has other totals", "set-totals", |set| {
+    ("9: rescue.json has other totals", "set-totals", |set| {
         set.rescue["totals"]["streams"] = 1.into();
     }),
-    ("8: a frame's line is gone", "set-manifest-damaged", |set| {
+    ("9: a frame's line is gone", "set-manifest-damaged", |set| {
         let at = set.lines.iter().position(|line| line["type"] == "frame").unwrap();
         set.lines.remove(at);
     }),
-    ("8: one folder's lines are gone, and all totals fit", "set-manifest-damaged", |set| {
+    ("10: one folder's lines are gone, and all totals fit", "set-manifest-damaged", |set| {
         set.without(|path| path.contains("File/1"));
     }),
-    ("8: the first file's line is gone, and all totals fit", "set-manifest-damaged", |set| {
+    ("10: the first file's line is gone, and all totals fit", "set-manifest-damaged", |set| {
         set.without(|path| path.ends_with("File/00"));
     }),
-    ("8: the last lines are gone, and all totals fit", "set-manifest-damaged", |set| {
+    ("10: the last lines are gone, and all totals fit", "set-manifest-damaged", |set| {
         set.without(|path| path.contains("File/3"));
     }),
-    ("8: no file is left, and all totals fit", "set-contradiction", |set| set.without(is_file)),
-    ("8: nothing is left, and all totals fit", "set-manifest-damaged", |set| {
+    ("10: no file is left, and all totals fit", "set-contradiction", |set| set.without(is_file)),
+    ("10: nothing is left, and all totals fit", "set-manifest-damaged", |set| {
         set.without(|_| true);
     }),
-    ("8: a frame of nothing", "set-manifest-damaged", |set| {
+    ("9: a frame of nothing", "set-manifest-damaged", |set| {
         let frame = set.lines.iter_mut().find(|line| line["type"] == "frame").unwrap();
         frame["plain_size"] = 0.into();
     }),
-    ("9: two files have each other's data", "set-contradiction", |set| {
+    ("10: two files have each other's data", "set-contradiction", |set| {
         let one = set.file()["data"].clone();
         let other = set.member("C/StateStore/USMT/File/08");
         let other = std::mem::replace(&mut other["data"], one);
         set.file()["data"] = other;
     }),
-    ("9: its data is elsewhere", "set-contradiction", |set| {
+    ("10: its data is elsewhere", "set-contradiction", |set| {
         set.file()["data"]["at"]["offset"] = 512.into();
     }),
-    ("10: a part twice", "set-contradiction", |set| {
+    ("6: a part twice", "set-contradiction", |set| {
         let mut part = set.rescue["parts"][0].clone();
         part["path"] = "STATESTORE".into();
         set.rescue["parts"].as_array_mut().unwrap().push(part);
     }),
-    ("10: a part with another path", "set-contradiction", |set| {
+    ("11: a part with another path", "set-contradiction", |set| {
         set.rescue["parts"][0]["path"] = "Other".into();
     }),
-    ("10: a part that leads upwards", "set-contradiction", |set| {
+    ("6: a part that leads upwards", "set-contradiction", |set| {
         set.rescue["parts"][0]["path"] = "../StateStore".into();
     }),
-    ("10: a role that no store has", "set-contradiction", |set| {
+    ("6: a role that no store has", "set-contradiction", |set| {
         set.rescue["parts"][0]["role"] = "folder".into();
     }),
-    ("10: a kind that no store has", "set-contradiction", |set| {
+    ("6: a kind that no store has", "set-contradiction", |set| {
         set.rescue["kind"] = "folder".into();
     }),
-    ("10: the result of a seal, and no seal", "set-contradiction", |set| {
+    ("12: the result of a seal, and no seal", "set-contradiction", |set| {
         set.rescue["seal"] = json!({"state": "matches", "compared": 40});
     }),
-    ("10: a file's result of a seal, and no seal", "set-contradiction", |set| {
+    ("12: a file's result of a seal, and no seal", "set-contradiction", |set| {
         set.file()["seal"] = "touched".into();
     }),
-    ("10: a seal lacks a file, and there is none", "set-contradiction", |set| {
+    ("12: a seal lacks a file, and there is none", "set-contradiction", |set| {
         let line = json!({"type": "seal-missing", "path": "C/StateStore/USMT/File/77"});
         let at = set.lines.len() - 1;
         set.lines.insert(at, line);
     }),
-    ("9: a hole without a loss", "set-contradiction", |set| {
+    ("13: a hole without a loss", "set-contradiction", |set| {
         set.file()["data"]["holes"] = json!([{"offset": 0, "length": 10, "reason": "x"}]);
     }),
-    ("9: holes beyond the size", "set-contradiction", |set| {
+    ("13: holes beyond the size", "set-contradiction", |set| {
         set.file()["data"]["holes"] = json!([{"offset": 8999, "length": 10, "reason": "x"}]);
     }),
-    ("9: missing content without a loss", "set-contradiction", |set| {
+    ("13: missing content without a loss", "set-contradiction", |set| {
         set.file()["content"] = "missing".into();
     }),
-    ("9: recovered without a loss", "set-contradiction", |set| {
+    ("13: recovered without a loss", "set-contradiction", |set| {
         set.file()["recovered"] = "sure".into();
     }),
-    ("9: a link that leads nowhere", "set-contradiction", |set| set.file()["kind"] = "link".into()),
+    ("13: a link that leads nowhere", "set-contradiction", |set| {
+        set.file()["kind"] = "link".into()
+    }),
 ];
 
 #[test]
@@ -266,7 +268,8 @@ fn no_command_calls_a_set_whole_that_contradicts_itself() {
             assert_eq!(run.code, 3, "{what}: {command:?}: {text}");
         }
         // What the manifest does not say comes from the tar.
-        let is_of_lines = what.starts_with(['6', '7', '8']) && !what.contains("of nothing");
+        let is_of_lines = code == &"set-manifest-damaged" || code == &"set-totals";
+        let is_of_lines = is_of_lines && !what.contains("of nothing");
         if is_of_lines {
             for place in ["restored/C/StateStore/USMT/File", "extracted/C/StateStore/USMT/File"] {
                 let files = fs::read_dir(copy.join(place)).unwrap().count();

@@ -358,8 +358,7 @@ impl<'a> LineCheck<'a> {
                         gate.fault("set-contradiction", &member.path, what);
                     }
                     Some(Misplaced::Gap) => {
-                        let what =
-                            format!("the store has something that it lacks before {}", member.path);
+                        let what = format!("it lacks what the store has before {}", member.path);
                         gate.fault("set-manifest-damaged", MANIFEST, what);
                     }
                 }
@@ -389,7 +388,7 @@ impl<'a> LineCheck<'a> {
             gate.fault("set-contradiction", "", what);
         }
         if !self.positions.ends() {
-            let what = "the store continues after its last member";
+            let what = "it lacks what the store has after its last member";
             gate.fault("set-manifest-damaged", MANIFEST, what);
         }
         let (said, listed) = (self.rescue.totals, self.totals);

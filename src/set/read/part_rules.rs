@@ -78,11 +78,13 @@ impl<'a> Members<'a> {
             return Some("it was compared with a seal, and the set has none");
         }
         let is_of_deleted = is_of_deleted(&member.path);
-        if is_of_deleted != member.recovered.is_some() && member.kind == MemberKind::File {
-            return Some("it is among the recovered files and was not recovered, or is not there");
-        }
         if is_of_deleted {
-            return None;
+            let is_plain = member.recovered.is_none() && member.losses.is_empty();
+            let is_wrong = is_plain && member.kind == MemberKind::File;
+            return is_wrong.then_some("it is among the recovered files, and was not recovered");
+        }
+        if member.recovered.is_some() {
+            return Some("it was recovered, and is not among the recovered files");
         }
         if let Some(name) = member.path.rsplit('/').next()
             && name.eq_ignore_ascii_case(SEAL)
