@@ -3,7 +3,8 @@
 //! says that all is well has made what is right, and after any other end the same command
 //! makes it right.
 //!
-//! Here some calls of each kind; `LIFEBOAT_SWEEP=all` tries every one, and prints how many.
+//! Here some calls of each kind; `LIFEBOAT_SWEEP=all` tries every one, `LIFEBOAT_SWEEP=5` every fifth,
+//! and both print how many.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -104,8 +105,11 @@ fn run(args: &[&str], env: &[(&str, &str)]) -> Run {
 
 /// The calls to try: all, or some that differ for each fault.
 fn chosen(calls: u64, fault: Fault, some: u64) -> Vec<u64> {
-    if std::env::var("LIFEBOAT_SWEEP").is_ok_and(|value| value == "all") {
-        return (0..calls).collect();
+    let wanted = std::env::var("LIFEBOAT_SWEEP").ok();
+    let step = wanted.and_then(|value| if value == "all" { Some(1) } else { value.parse().ok() });
+    if let Some(step) = step {
+        let first = fault as u64 % step;
+        return (first..calls).step_by(usize::try_from(step).unwrap()).collect();
     }
     let seed = fault as u64 * 37;
     // The last calls rename and remove: most is decided there.

@@ -84,6 +84,7 @@ fn whatever_is_in_an_unfinished_set_the_same_command_ends_well() {
     fs::create_dir(&seen).unwrap();
     let mount = need!("fuse", || Faulty::mount(&real, &seen).ok());
     let source = Guarded::fixture("hardlink-two");
+    let mut wrong = Vec::new();
     for env in [vec![], vec![("LIFEBOAT_PASSPHRASE", "correct horse battery staple")]] {
         let args = |dest: &Path| {
             let args =
@@ -99,7 +100,9 @@ fn whatever_is_in_an_unfinished_set_the_same_command_ends_well() {
         assert_eq!(lifeboat_with(&made, &env).code, 0);
         let calls = mount.calls();
         // While it copies, at the read-back, at several steps of the commit.
-        for at in [calls / 2, calls - 22, calls - 14, calls - 8, calls - 3] {
+        let steps = [calls / 2, calls - 14, calls - 3, calls - 22, calls - 8];
+        for at in &steps[..if env.is_empty() { steps.len() } else { 2 }] {
+            let at = *at;
             let start = seen.join(format!("start-{at}"));
             mount.set(Some((Fault::KillAfter, at)));
             let mut killed = Command::new(path());
@@ -117,17 +120,22 @@ fn whatever_is_in_an_unfinished_set_the_same_command_ends_well() {
                 }
                 plant(&copy);
                 let command: Vec<String> = args(&dest);
-                let runs: Vec<_> = (0..2).map(|_| lifeboat_with(&command, &env)).collect();
-                let is_mended = runs.iter().any(|run| run.code == 0) && is_saved(&dest, &env);
-                let said: Vec<_> =
-                    runs.iter().map(|r| format!("{}: {}", r.code, r.stderr)).collect();
-                assert!(is_mended, "call {at} of {calls}, {what}: {}", said.join("\n"));
+                let mut said = Vec::new();
+                let is_mended = (0..2).any(|_| {
+                    let run = lifeboat_with(&command, &env);
+                    said.push(format!("{}: {}", run.code, run.stderr));
+                    run.code == 0 && is_saved(&dest, &env)
+                });
+                if !is_mended {
+                    wrong.push(format!("call {at} of {calls}, {what}: {}", said.join("\n")));
+                }
                 fs::remove_dir_all(&dest).unwrap();
             }
         }
         fs::remove_dir_all(&real).unwrap();
         fs::create_dir(&real).unwrap();
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
