@@ -21,7 +21,7 @@ use tempfile::TempDir;
 const PASSPHRASE: (&str, &str) = ("LIFEBOAT_PASSPHRASE", "correct horse battery staple");
 
 /// Calls that are tried for each fault, if not all.
-const SOME: u64 = 3;
+const SOME: u64 = 2;
 
 /// A folder behind a mount that fails.
 struct Place {

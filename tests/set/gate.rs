@@ -16,9 +16,12 @@ use support::text;
 
 fn tree() -> MemoryTree {
     let mut tree = MemoryTree::new("x", 1);
+    let mut last = None;
     for i in 0..40_u64 {
-        tree.file(format!("StateStore/USMT/File/{i:02}").as_str(), MemoryData::pattern(i, 9000));
+        let path = format!("StateStore/USMT/File/{i:02}");
+        last = Some(tree.file(path.as_str(), MemoryData::pattern(i, 9000)));
     }
+    tree.link(last.unwrap(), "StateStore/USMT/link");
     tree
 }
 
@@ -230,6 +233,10 @@ const FORGERIES: &[Forgery] = &[
     }),
     ("13: recovered without a loss", "set-contradiction", |set| {
         set.file()["recovered"] = "sure".into();
+    }),
+    ("13: a link to another file", "set-contradiction", |set| {
+        set.members().find(|line| line["kind"] == "link").unwrap()["link_to"] =
+            "C/StateStore/USMT/File/00".into();
     }),
     ("13: a link that leads nowhere", "set-contradiction", |set| {
         set.file()["kind"] = "link".into()

@@ -236,6 +236,7 @@ pub(crate) fn of_manifest(
             Err(SetError::Damaged { .. }) => {
                 damaged += 1;
                 check.positions.lost();
+                check.members.lost();
             }
             Err(error) => return Err(error),
         }

@@ -8,7 +8,7 @@ use crate::model::name::{SEAL, fold_case};
 use crate::set::format::manifest::{Line, Member, MemberKind};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
-use crate::usmt::{Role, StoreKind};
+use crate::usmt::Role;
 
 /// What the parts themselves contradict. `rescue` is what a holder of the key sees.
 pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
@@ -44,10 +44,6 @@ pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
     if primaries > 1 {
         contradicts(format!("it has {primaries} first parts"));
     }
-    let is_container = rescue.store_kind() == Some(StoreKind::Compressed);
-    if is_container && rescue.parts.len() > 1 {
-        contradicts("a compressed store has one part".to_owned());
-    }
 }
 
 fn is_drive(drive: &str) -> bool {
@@ -62,6 +58,8 @@ pub(super) struct Members<'a> {
     parts: Vec<(String, String)>,
     /// A member is the seal of a part.
     has_seal: bool,
+    /// The last member that is no link; `None` if a line was lost since.
+    last: Option<(Vec<u8>, MemberKind)>,
 }
 
 impl<'a> Members<'a> {
@@ -69,11 +67,23 @@ impl<'a> Members<'a> {
         let path = |part: &Part| format!("{}/{}", part.drive, part.path);
         let path = |part| path(part).trim_end_matches('/').to_owned();
         let parts = rescue.parts.iter().map(path).map(|path| (fold_case(&path), path));
-        Self { rescue, parts: parts.map(|(f, p)| (p, f)).collect(), has_seal: false }
+        Self { rescue, parts: parts.map(|(f, p)| (p, f)).collect(), has_seal: false, last: None }
+    }
+
+    /// A line was lost.
+    pub(super) fn lost(&mut self) {
+        self.last = None;
     }
 
     /// What a member contradicts.
     pub(super) fn member(&mut self, member: &Member) -> Option<&'static str> {
+        if member.kind != MemberKind::Link {
+            self.last = member.exact_path().map(|path| (path, member.kind));
+        } else if let Some((path, kind)) = &self.last
+            && (*kind != MemberKind::File || member.exact_link_to().as_ref() != Some(path))
+        {
+            return Some("it is a link, and the file that it leads to is not before it");
+        }
         if self.rescue.seal.is_none() && member.seal.is_some() {
             return Some("it was compared with a seal, and the set has none");
         }
