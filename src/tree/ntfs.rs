@@ -16,7 +16,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use many::ManyNames;
+use many::{ManyNames, another_name};
 use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
@@ -650,14 +650,6 @@ fn misnamed(file: &File, name: &NtName) -> Option<String> {
     }
     names.truncate(1);
     Some(another_name(names.first()))
-}
-
-/// What is wrong with a file whose record has another name.
-fn another_name(own: Option<&NtName>) -> String {
-    match own {
-        Some(own) => format!("its file record has another name: {own}"),
-        None => "its file record has no name".to_owned(),
-    }
 }
 
 /// The DOS name beside `name` (or beside any, for `None`): it stands in the

@@ -82,13 +82,17 @@ impl Forged {
         let is_gone = |line: &Value| line["path"].as_str().is_some_and(&is_gone);
         let files = self.lines.iter().filter(|line| is_gone(line) && line["kind"] == "file");
         let sizes: Vec<u64> = files.map(|line| line["data"]["size"].as_u64().unwrap()).collect();
-        let folders = self.lines.iter().filter(|l| is_gone(l) && l["kind"] == "directory").count();
+        let count = |kind: &str| {
+            self.lines.iter().filter(|line| is_gone(line) && line["kind"] == kind).count() as u64
+        };
+        let (folders, links) = (count("directory"), count("link"));
         self.lines.retain(|line| !is_gone(line));
         for totals in [&mut self.rescue["totals"], self.lines.last_mut().unwrap()] {
             for (what, less) in [
                 ("files", sizes.len() as u64),
                 ("bytes", sizes.iter().sum()),
-                ("directories", folders as u64),
+                ("directories", folders),
+                ("links", links),
             ] {
                 totals[what] = (totals[what].as_u64().unwrap() - less).into();
             }
@@ -97,7 +101,7 @@ impl Forged {
 }
 
 fn is_file(path: &str) -> bool {
-    path.contains("/File/")
+    path.contains("/File/") || path.ends_with("/link")
 }
 
 /// What is broken, by the number of the invariant; the finding; and whether all bytes can still

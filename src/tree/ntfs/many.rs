@@ -59,7 +59,7 @@ impl ManyNames {
         if self.names.contains_key(name) {
             return None;
         }
-        Some(super::another_name(self.first.as_ref()))
+        Some(another_name(self.first.as_ref()))
     }
 
     /// The metadata that does not depend on the name: what `make` gives, once.
@@ -77,5 +77,13 @@ impl ManyNames {
         let facts = Arc::new(make()?);
         *known = Some((damaged.to_vec(), Arc::clone(&facts)));
         Ok(facts)
+    }
+}
+
+/// What is wrong with a file whose record has another name.
+pub(super) fn another_name(own: Option<&NtName>) -> String {
+    match own {
+        Some(own) => format!("its file record has another name: {own}"),
+        None => "its file record has no name".to_owned(),
     }
 }
