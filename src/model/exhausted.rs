@@ -9,12 +9,15 @@ pub const ADVICE: &str = "Close other programs, or raise the limit of open files
 
 /// Whether the PC, not the file, is what the error is about.
 pub fn is_exhausted(error: &io::Error) -> bool {
-    let is_code = |code| match cfg!(windows) {
-        // TOO_MANY_OPEN_FILES, NOT_ENOUGH_MEMORY, OUTOFMEMORY, NO_SYSTEM_RESOURCES,
-        // COMMITMENT_LIMIT, NOT_ENOUGH_QUOTA.
-        true => matches!(code, 4 | 8 | 14 | 1450 | 1455 | 1816),
-        // ENOMEM, ENFILE, EMFILE, ENOBUFS.
-        false => matches!(code, 12 | 23 | 24 | 105),
+    let is_code = |code| {
+        if cfg!(windows) {
+            // TOO_MANY_OPEN_FILES, NOT_ENOUGH_MEMORY, OUTOFMEMORY, NO_SYSTEM_RESOURCES,
+            // COMMITMENT_LIMIT, NOT_ENOUGH_QUOTA.
+            matches!(code, 4 | 8 | 14 | 1450 | 1455 | 1816)
+        } else {
+            // ENOMEM, ENFILE, EMFILE, ENOBUFS.
+            matches!(code, 12 | 23 | 24 | 105)
+        }
     };
     error.kind() == io::ErrorKind::OutOfMemory || error.raw_os_error().is_some_and(is_code)
 }

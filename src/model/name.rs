@@ -64,17 +64,16 @@ impl NtName {
     }
 
     /// The same for all names that NTFS takes for one: see [`fold_case`].
+    #[must_use]
     pub fn folded(&self) -> Self {
-        match self.as_str() {
-            Some(text) => Self::from(&*fold_case(text)),
-            None => {
-                let upper = |unit: &u16| match char::from_u32(u32::from(*unit)) {
-                    Some(c) => u16::try_from(u32::from(fold_char(c))).unwrap_or(*unit),
-                    None => *unit,
-                };
-                Self::from_utf16(&self.to_utf16().iter().map(upper).collect::<Vec<_>>())
-            }
+        if let Some(text) = self.as_str() {
+            return Self::from(&*fold_case(text));
         }
+        let upper = |unit: &u16| match char::from_u32(u32::from(*unit)) {
+            Some(c) => u16::try_from(u32::from(fold_char(c))).unwrap_or(*unit),
+            None => *unit,
+        };
+        Self::from_utf16(&self.to_utf16().iter().map(upper).collect::<Vec<_>>())
     }
 
     /// Whether the name is empty.

@@ -73,8 +73,11 @@ pub struct NtfsTree {
     damage: Vec<String>,
     /// The last file that has many attributes: thousands of names or streams are asked for one
     /// by one, and each time all its records would be read.
-    last: Mutex<Option<(u32, Arc<File>, Arc<ManyNames>)>>,
+    last: Mutex<Option<LastFile>>,
 }
+
+/// Its record, it, and its names.
+type LastFile = (u32, Arc<File>, Arc<ManyNames>);
 
 /// A file with more attributes is kept until the next one.
 const MANY_ATTRIBUTES: usize = 64;

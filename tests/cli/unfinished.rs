@@ -14,6 +14,9 @@ use support::{need, text};
 /// What is put into the folder of an unfinished set.
 type Plant = (&'static str, fn(&Path));
 
+/// Puts something to a path; what a link leads to is in the other folder.
+type InTheWay = fn(&Path, &Path);
+
 fn folder(dir: &Path, name: &str) {
     let path = dir.join(name);
     let _ = fs::remove_file(&path);
@@ -151,19 +154,19 @@ fn what_is_in_the_way_of_a_restore_is_named_before_anything_is_read() {
     let set = fs::read_dir(&dest).unwrap().flatten().next().unwrap().path();
     let elsewhere = dir.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
-    let plants: &[(&str, fn(&Path, &Path))] = &[
+    let plants: &[(&str, InTheWay)] = &[
         ("C", |at, _| fs::write(at, "x").unwrap()),
         ("C", |at, elsewhere| symlink(elsewhere, at).unwrap()),
         ("C/StateStore.lifeboat-partial", |at, _| fs::write(at, "x").unwrap()),
         ("C/StateStore.lifeboat-partial", |at, elsewhere| symlink(elsewhere, at).unwrap()),
         ("C/lifeboat-restore.partial", |at, _| fs::create_dir(at).unwrap()),
         ("C/lifeboat-restore.partial", |at, _| {
-            folder(at.parent().unwrap(), at.file_name().unwrap().to_str().unwrap())
+            folder(at.parent().unwrap(), at.file_name().unwrap().to_str().unwrap());
         }),
         ("C/lifeboat-restore.partial", |at, elsewhere| symlink(elsewhere.join("new"), at).unwrap()),
         ("C/lifeboat-restore.settling", |at, _| fs::create_dir(at).unwrap()),
         ("C/lifeboat-restore.settling", |at, elsewhere| {
-            symlink(elsewhere.join("new"), at).unwrap()
+            symlink(elsewhere.join("new"), at).unwrap();
         }),
     ];
     for (number, (name, plant)) in plants.iter().enumerate() {

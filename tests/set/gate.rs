@@ -243,7 +243,7 @@ const FORGERIES: &[Forgery] = &[
             "C/StateStore/USMT/File/00".into();
     }),
     ("13: a link that leads nowhere", "set-contradiction", |set| {
-        set.file()["kind"] = "link".into()
+        set.file()["kind"] = "link".into();
     }),
 ];
 

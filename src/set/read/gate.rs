@@ -345,11 +345,10 @@ impl<'a> LineCheck<'a> {
             }
             Line::Member(member) => {
                 self.totals.count(member);
-                for what in [member_fault(member), self.members.member(member)] {
-                    if let Some(what) = what {
-                        self.of_members += 1;
-                        gate.fault("set-contradiction", &member.path, what);
-                    }
+                let faults = [member_fault(member), self.members.member(member)];
+                for what in faults.into_iter().flatten() {
+                    self.of_members += 1;
+                    gate.fault("set-contradiction", &member.path, what);
                 }
                 match self.positions.member(member)? {
                     None => {}
@@ -380,7 +379,7 @@ impl<'a> LineCheck<'a> {
                 == Some((u64::from(frame.volume), frame.offset))
             // A frame has blocks of the tar, and at least one.
             && place.plain > 0
-            && place.plain as usize % BLOCK == 0
+            && (place.plain as usize).is_multiple_of(BLOCK)
             && frame.plain_size <= self.rescue.options.frame_bytes
     }
 

@@ -188,9 +188,10 @@ impl InOrder {
 
     /// Reads headers at `at`, and advances it.
     fn item(&mut self, at: &mut At) -> Result<Option<Item>, SetError> {
-        let mut frames = match self.turn.is_passed(at.frame) {
-            true => Frames::Any(&mut self.any),
-            false => Frames::SequentialCursor(&self.turn),
+        let mut frames = if self.turn.is_passed(at.frame) {
+            Frames::Any(&mut self.any)
+        } else {
+            Frames::SequentialCursor(&self.turn)
         };
         read_item(&self.shared, &mut frames, at)
     }
