@@ -400,7 +400,8 @@ fn without_the_details_of_its_own_an_encrypted_set_is_never_restored() {
     fs::write(&details, &sound).unwrap();
     let outer = fs::read_to_string(set.join("rescue.json")).unwrap();
     let sums = fs::read_to_string(set.join("SHA256SUMS")).unwrap();
-    let forgeries: [(&str, fn(&mut serde_json::Value)); 6] = [
+    type OuterForgery = (&'static str, fn(&mut serde_json::Value));
+    let forgeries: [OuterForgery; 6] = [
         ("its kind", |outer| outer["kind"] = "uncompressed".into()),
         ("a path", |outer| outer["parts"][0]["path"] = "Windows".into()),
         ("a volume", |outer| outer["parts"][0]["volume_serial"] = "0123456789abcdef".into()),
