@@ -36,6 +36,11 @@ use crate::model::text::visible;
 pub fn main() -> ExitCode {
     #[cfg(windows)] // first of all: no thread may meet an empty drive before.
     crate::disk::be_quiet();
+    #[cfg(target_os = "linux")]
+    {
+        linux::keep_running_at_the_file_size_limit();
+        linux::share_a_heap_where_memory_is_limited();
+    }
     // The command line is not parsed yet, and may be wrong.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     let mut cli = match Cli::try_parse_from(asks_for_help(std::env::args_os().collect())) {

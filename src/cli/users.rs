@@ -8,6 +8,7 @@ use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::sources::Found;
 use crate::model::monitor::Monitor;
+use crate::model::name::fold_case;
 use crate::model::units;
 use crate::profiles::{Contents, Installation, Profile, ProfileKind};
 use crate::set::write::parts::{FolderSet, of_profiles};
@@ -188,7 +189,7 @@ pub(crate) fn choose(
 }
 
 fn is_called(profile: &Profile, name: &str) -> bool {
-    profile.name.to_lowercase() == name.to_lowercase()
+    fold_case(&profile.name) == fold_case(name)
         || profile.sid.as_ref().is_some_and(|sid| sid.to_string().eq_ignore_ascii_case(name))
 }
 

@@ -420,7 +420,7 @@ impl DestinationFile for DirectoryFile {
         if self.access == Access::Read {
             return Ok(());
         }
-        self.with(File::sync_all)
+        self.with(host::sync_file)
             .inspect_err(|error| self.flush_failed |= !error.is_transient())?;
         if self.flush_failed {
             return Err(bytes_are_missing(self.shown.clone()));

@@ -130,6 +130,8 @@ const PASSWORD: &str =
     "check the user, domain, password and keyboard layout (WinPE starts with the US layout)";
 const ACCOUNT: &str = "ask the administrator of the server, or use another account";
 const SIGNING: &str = "log on as a user, not as guest; or turn on SMB signing on the server";
+const RAISE: &str =
+    "close other programs, or raise the limit (ulimit -n); then run the same command again";
 const TWO_USERS: &str =
     "leave out the user to use the existing connection (`net use` lists all of them)";
 
@@ -137,6 +139,8 @@ use ErrorKind::{
     AlreadyExists, Denied, Full, Logon, NotFound, Other, Transient, Unfit, Unreachable,
 };
 
+const NO_HANDLES: &str = "this PC cannot open more files";
+const NO_MEMORY: &str = "this PC has no more memory";
 const FULL: &str = "the disk is full";
 const QUOTA: &str = "the user's disk quota is used up";
 const DENIED: &str = "access is denied";
@@ -175,6 +179,8 @@ static ERRNO: &[Row] = &[
     always(20, AlreadyExists, NOT_A_FOLDER, REMOVE), // ENOTDIR
     always(21, AlreadyExists, "there is a folder where a file is needed", REMOVE), // EISDIR
     always(22, Unfit, BAD_CHARS, BAD_NAME),     // EINVAL
+    always(23, Other, NO_HANDLES, RAISE),       // ENFILE
+    always(24, Other, NO_HANDLES, RAISE),       // EMFILE
     always(26, Transient, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
     always(27, Unfit, TOO_LARGE, SPLIT),        // EFBIG
     always(28, Full, FULL, MAKE_ROOM),          // ENOSPC
@@ -209,7 +215,10 @@ static ERRNO: &[Row] = &[
 static WIN32: &[Row] = &[
     always(2, NotFound, NOT_FOUND, CHECK_PATH), // ERROR_FILE_NOT_FOUND
     always(3, NotFound, NOT_FOUND, CHECK_PATH), // ERROR_PATH_NOT_FOUND
+    always(4, Other, NO_HANDLES, RAISE),        // ERROR_TOO_MANY_OPEN_FILES
     always(5, Denied, DENIED, MAY_WRITE),       // ERROR_ACCESS_DENIED
+    always(8, Other, NO_MEMORY, RAISE),         // ERROR_NOT_ENOUGH_MEMORY
+    always(14, Other, NO_MEMORY, RAISE),        // ERROR_OUTOFMEMORY
     always(15, Unreachable, "there is no such drive", CHECK_PATH), // ERROR_INVALID_DRIVE
     always(19, Denied, "the disk is write-protected", READ_ONLY), // ERROR_WRITE_PROTECT
     always(20, Unreachable, GONE, PLUG),        // ERROR_BAD_UNIT
@@ -310,6 +319,7 @@ static WIN32: &[Row] = &[
         "set this PC's clock (date, time; check the time zone)",
     ), // ERROR_TIME_SKEW
     always(1450, Transient, "the system is short of resources", NETWORK), // ERROR_NO_SYSTEM_RESOURCES
+    always(1455, Other, NO_MEMORY, RAISE),                                // ERROR_COMMITMENT_LIMIT
     always(1460, Transient, SILENT, NETWORK),                             // ERROR_TIMEOUT
     always(1617, Unreachable, GONE, PLUG),                                // ERROR_DEVICE_REMOVED
     always(1793, Logon, "the account has expired", ACCOUNT),              // ERROR_ACCOUNT_EXPIRED

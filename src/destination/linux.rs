@@ -79,10 +79,30 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Flushes a folder's entries to the medium. Some file systems cannot report it.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match rustix::fs::fsync(&File::open(folder)?) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
+    // A folder may take files and not show what is in it; SMB clients have all kinds of errors for
+    // "not supported". The set's files are looked at by their names when it is complete.
+    let flushed = match File::open(folder) {
+        Ok(folder) => rustix::fs::fsync(&folder),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match flushed {
+        Err(error) if is_unsupported(error) => Ok(()),
+        Err(Errno::BADF | Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::ISDIR) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Flushes a file to the medium. Some file systems cannot do it.
+pub(super) fn sync_file(file: &File) -> io::Result<()> {
+    match rustix::fs::fsync(file) {
+        Err(error) if is_unsupported(error) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn is_unsupported(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
 }
 
 /// On Linux, [`drop_cache`] does it through the open file.

@@ -101,6 +101,11 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     checked(done)
 }
 
+/// Flushes a file to the medium.
+pub(super) fn sync_file(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// NTFS journals its folders, and flushing a file flushes its names, so this does
 /// nothing on Windows.
 #[allow(clippy::unnecessary_wraps)] // it can fail on Linux

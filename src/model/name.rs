@@ -63,6 +63,19 @@ impl NtName {
         self.0.eq_ignore_ascii_case(other.as_bytes())
     }
 
+    /// The same for all names that NTFS takes for one: see [`fold_case`].
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        if let Some(text) = self.as_str() {
+            return Self::from(&*fold_case(text));
+        }
+        let upper = |unit: &u16| match char::from_u32(u32::from(*unit)) {
+            Some(c) => u16::try_from(u32::from(fold_char(c))).unwrap_or(*unit),
+            None => *unit,
+        };
+        Self::from_utf16(&self.to_utf16().iter().map(upper).collect::<Vec<_>>())
+    }
+
     /// Whether the name is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -85,6 +98,76 @@ impl fmt::Debug for NtName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_string_lossy())
     }
+}
+
+/// A text as NTFS compares it: each unit by itself in upper case, as a volume's `$UpCase` has it. A
+/// letter of two units keeps its case, and so does one whose upper case is longer.
+pub fn fold_case(text: &str) -> String {
+    text.chars().map(fold_char).collect()
+}
+
+/// The letters of which Unicode has an upper case and the table of Windows has none: letters that
+/// are newer than it, and some variants. (The table is the one that Windows 7 and later write when
+/// they format a volume; `tests/ntfs/upcase.rs` compares.)
+const WITHOUT_UPPER: &[(u32, u32)] = &[
+    (0xB5, 0xB5),
+    (0x131, 0x131),
+    (0x17F, 0x17F),
+    (0x19B, 0x19B),
+    (0x1C5, 0x1C5),
+    (0x1C8, 0x1C8),
+    (0x1CB, 0x1CB),
+    (0x1F2, 0x1F2),
+    (0x23F, 0x240),
+    (0x252, 0x252),
+    (0x25C, 0x25C),
+    (0x261, 0x261),
+    (0x264, 0x266),
+    (0x26A, 0x26A),
+    (0x26C, 0x26C),
+    (0x282, 0x282),
+    (0x287, 0x287),
+    (0x29D, 0x29E),
+    (0x345, 0x345),
+    (0x3C2, 0x3C2),
+    (0x3D0, 0x3D1),
+    (0x3D5, 0x3D6),
+    (0x3F0, 0x3F1),
+    (0x3F3, 0x3F3),
+    (0x3F5, 0x3F5),
+    (0x525, 0x52F),
+    (0x10D0, 0x10FF),
+    (0x13F8, 0x13FD),
+    (0x1C80, 0x1C8F),
+    (0x1D8E, 0x1D8E),
+    (0x1E9B, 0x1E9B),
+    (0x1FBE, 0x1FBE),
+    (0x2C5F, 0x2C5F),
+    (0x2CEC, 0x2CF3),
+    (0x2D27, 0x2D2D),
+    (0xA661, 0xA661),
+    (0xA699, 0xA69B),
+    (0xA790, 0xA7FF),
+    (0xAB53, 0xABBF),
+];
+
+fn fold_char(c: char) -> char {
+    let code = u32::from(c);
+    let upper = match code {
+        0..0x80 => return c.to_ascii_uppercase(),
+        _ if WITHOUT_UPPER.iter().any(|(first, last)| (*first..=*last).contains(&code)) => None,
+        // Greek letters with a iota, whose upper case is longer in Unicode.
+        0x1F80..=0x1F87 | 0x1F90..=0x1F97 | 0x1FA0..=0x1FA7 => char::from_u32(code + 8),
+        0x1FB3 | 0x1FC3 | 0x1FF3 => char::from_u32(code + 9),
+        0x1_0000.. => None,
+        _ => {
+            let mut upper = c.to_uppercase();
+            upper.next().filter(|upper| {
+                upper.len_utf16() == 1 && !upper.is_ascii() && c.to_uppercase().count() == 1
+            })
+        }
+    };
+    upper.unwrap_or(c)
 }
 
 /// Whether Windows takes a file of this name for a device, whatever its ending:

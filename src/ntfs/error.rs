@@ -45,6 +45,11 @@ impl NtfsError {
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self, Self::Io { error, .. } if crate::disk::is_gone(error))
     }
+
+    /// Whether this PC has no more memory or open files.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if crate::model::exhausted::is_exhausted(error))
+    }
 }
 
 /// Shorthand for [`NtfsError::Damaged`].

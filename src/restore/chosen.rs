@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::input::Checked;
 use super::{Bytes, Input, Ordered};
-use crate::model::name::USMT;
+use crate::model::name::{USMT, fold_case};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
-use crate::set::read::reader::{InOrder, SetReader};
+use crate::set::read::reader::SetReader;
 
 /// A set with only some of its members: those selected, everything below them,
 /// and their parent folders.
@@ -170,8 +171,7 @@ impl Chosen {
         let mut homes: Vec<(String, String)> = Vec::new();
         // A user's folders stay where they were.
         for part in &set.rescue().parts {
-            if part.user.as_ref().is_some_and(|own| own.name.to_lowercase() == name.to_lowercase())
-            {
+            if part.user.as_ref().is_some_and(|own| fold_case(&own.name) == fold_case(name)) {
                 let path = format!("{}/{}", part.drive, part.path);
                 homes.push((path.clone(), path));
             }
@@ -293,7 +293,7 @@ pub(super) fn home_of<'a>(path: &'a str, user: &str) -> Option<(&'a str, String)
             && file.eq_ignore_ascii_case("File")
             && matches!(drive.as_bytes(), [letter, b'$'] if letter.is_ascii_alphabetic())
             && ["Users", "Documents and Settings"].iter().any(|n| users.eq_ignore_ascii_case(n))
-            && name.to_lowercase() == user.to_lowercase()
+            && fold_case(name) == fold_case(user)
     })?;
     let [drive, users, name] = names.get(at + 2..at + 5)? else { return None };
     let length = names.get(..at + 5)?.join("/").len();
@@ -361,14 +361,14 @@ impl Input for Chosen {
     }
 
     fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
-        let all = self.set.in_order()?;
+        let all = Checked::new(self.set.in_order()?);
         Ok(Box::new(ChosenInOrder { chosen: self, all, homes: HashMap::new() }))
     }
 }
 
 struct ChosenInOrder<'a> {
     chosen: &'a Chosen,
-    all: InOrder,
+    all: Checked,
     /// Files that are not selected but have a selected link, and the path of that
     /// link once it was read.
     homes: HashMap<String, Home>,
@@ -407,7 +407,13 @@ impl ChosenInOrder<'_> {
 impl Ordered for ChosenInOrder<'_> {
     fn next_member(&mut self) -> Option<Result<Member, SetError>> {
         loop {
-            let member = match self.all.next_member()? {
+            let chosen = self.chosen;
+            let is_of_it = |member: &Member| {
+                chosen.homeless.contains(&member.path)
+                    || chosen.takes(&member.path)
+                    || chosen.leads_to_chosen(&member.path)
+            };
+            let member = match self.all.next_of(is_of_it)? {
                 Ok(member) => member,
                 Err(error) => return Some(Err(error)),
             };
@@ -425,7 +431,11 @@ impl Ordered for ChosenInOrder<'_> {
         }
     }
 
+    fn check_headers(&mut self) {
+        self.all.check_headers();
+    }
+
     fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a> {
-        Box::new(self.all.data(data))
+        self.all.data(data)
     }
 }

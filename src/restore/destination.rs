@@ -10,6 +10,7 @@ use super::error::RestoreError;
 use super::input::Input;
 use super::names;
 use super::outcome::Verdict;
+use super::place::Kind;
 use super::platform::{self, Root};
 use super::stage::{Stages, is_below, is_same};
 use crate::model::metadata::attributes;
@@ -286,6 +287,52 @@ impl Places {
         Ok(())
     }
 
+    /// Refuses links and files where folders of the restore belong, and links and folders where its
+    /// marks belong: nothing is written through or over them, so every file would be lost.
+    /// `may_replace` allows them in place of the last folder of a part.
+    ///
+    /// # Errors
+    /// [`RestoreError::InTheWay`]; the destination fails.
+    pub(super) fn refuse_what_is_in_the_way(
+        &mut self,
+        rescue: &Rescue,
+        may_replace: bool,
+    ) -> Result<(), RestoreError> {
+        for (root, at) in [self.markers(rescue), self.beside(rescue, SETTLING)].concat() {
+            let what = match self.kind(root, &at)? {
+                Some(Kind::Folder) => "there is a folder where the mark of the restore belongs",
+                Some(Kind::Other) => "there is a link where the mark of the restore belongs",
+                None | Some(Kind::File) => continue,
+            };
+            return Err(RestoreError::InTheWay { path: self.shown(root, &at), what });
+        }
+        let is_staged = !self.stages.is_empty();
+        for part in &rescue.parts {
+            let Some((root, at)) = self.part(part) else { continue };
+            let last = if may_replace && !is_staged { at.len() } else { at.len() + 1 };
+            for depth in 1..last {
+                let what = match self.kind(root, &at[..depth])? {
+                    Some(Kind::File) => "there is a file where a folder of the restore belongs",
+                    Some(Kind::Other) => "there is a link where a folder of the restore belongs",
+                    Some(Kind::Folder) => continue,
+                    None => break,
+                };
+                return Err(RestoreError::InTheWay { path: self.shown(root, &at[..depth]), what });
+            }
+        }
+        Ok(())
+    }
+
+    fn kind(&mut self, root: usize, at: &[NtName]) -> Result<Option<Kind>, RestoreError> {
+        let shown = self.shown(root, at);
+        let Some(opened) = self.roots.get_mut(root) else { return Ok(None) };
+        match opened.root.kind(at) {
+            // A link or a file above it, which is met on the way there.
+            Err(error) if platform::judge(&error) == Verdict::OneFile => Ok(None),
+            kind => kind.map_err(|error| fatal(shown, error)),
+        }
+    }
+
     /// Whether an earlier restore of the same set was interrupted here. All of its markers are
     /// there while it works. The first goes first, so one that is left is of a run that was
     /// done; if the first is there and another is not, none of its files was written.
@@ -319,7 +366,7 @@ impl Places {
             let names = match opened.root.list(&at, 100) {
                 Ok(Some(names)) => names,
                 Ok(None) => continue,
-                Err(error) => return Err(RestoreError::Denied { path: shown, error }),
+                Err(error) => return Err(fatal(shown, error)),
             };
             if names.iter().any(|n| n.eq_ignore_ascii_case("USMT")) {
                 let what = "a USMT store already exists here";
@@ -546,6 +593,7 @@ pub(super) fn fatal(path: String, error: io::Error) -> RestoreError {
     match (platform::judge(&error), error.kind()) {
         (Verdict::Full, _) => RestoreError::Full { path, needed: 0, free: None },
         (Verdict::Broken, _) => RestoreError::Broken { path, error },
+        (Verdict::Exhausted, _) => RestoreError::Exhausted { path, error },
         (Verdict::Denied, _) | (_, io::ErrorKind::PermissionDenied) => {
             RestoreError::Denied { path, error }
         }

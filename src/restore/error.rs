@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::advice::{Advice, Ending};
+use crate::model::exhausted;
 use crate::set::error::SetError;
 
 /// Why a restore cannot begin or continue. An error with a single file is not one
@@ -57,6 +58,15 @@ pub enum RestoreError {
         /// What exists there.
         what: &'static str,
     },
+    /// Something that Lifeboat does not write through or over is where the restore keeps its files
+    /// or its mark.
+    #[error("{path}: {what}")]
+    InTheWay {
+        /// What is there.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// Another restore is writing there.
     #[error("{path}: another restore is writing here")]
     InUse {
@@ -66,6 +76,14 @@ pub enum RestoreError {
     /// The destination was disconnected, or fails for every file.
     #[error("{path}: {error}")]
     Broken {
+        /// The file where the error occurred.
+        path: String,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// This PC has no more memory or open files.
+    #[error("{path}: this PC has no more memory or open files: {error}")]
+    Exhausted {
         /// The file where the error occurred.
         path: String,
         /// The system's error.
@@ -88,6 +106,7 @@ impl RestoreError {
                 | Self::Denied { .. }
                 | Self::Full { .. }
                 | Self::AlreadyExists { .. }
+                | Self::InTheWay { .. }
                 | Self::InUse { .. }
                 | Self::Broken { .. }
         )
@@ -123,8 +142,13 @@ impl Advice for RestoreError {
                 "Free some space or use another disk. Then run the same command again.".to_owned()
             }
             Self::AlreadyExists { .. } => {
-                "Nothing was changed. Move it away or choose another destination. With --replace, \
-                 Lifeboat replaces files with the same names."
+                "Nothing was changed. Move it away or choose another destination. Or use --replace: \
+                 restore keeps the store that is there under another name, extract replaces files."
+                    .to_owned()
+            }
+            Self::InTheWay { .. } => {
+                "Nothing was changed. Find out who put it there, move it away, and run the same \
+                 command again."
                     .to_owned()
             }
             Self::InUse { .. } => {
@@ -136,6 +160,7 @@ impl Advice for RestoreError {
                  files of the unfinished restore."
                     .to_owned()
             }
+            Self::Exhausted { .. } => exhausted::ADVICE.to_owned(),
             Self::Set(error) => error.advice(),
             Self::Cancelled => {
                 "The restored files are incomplete: do not run loadstate on them. Run the same \

@@ -9,7 +9,7 @@ use super::outcome::Options;
 use super::single_files::{NewFile, NotWritten, SingleFiles, Written};
 use crate::model::loss::{Loss, LossKind};
 use crate::model::monitor::{Monitor, Progress, Stage};
-use crate::model::name::NtName;
+use crate::model::name::{NtName, fold_case};
 use crate::tree::TreeError;
 use crate::usmt::container::{
     Item, Pattern, Payload, PayloadError, Place, Problem, Record, Records, Start, is_catalog,
@@ -192,7 +192,7 @@ impl<'a> Job<'a> {
             Choice::All => Place::of(name).is_some(),
             Choice::User(user) => Place::of(name)
                 .and_then(|place| place.user())
-                .is_some_and(|own| own.to_lowercase() == user.to_lowercase()),
+                .is_some_and(|own| fold_case(&own) == fold_case(user)),
             Choice::Like(patterns) => {
                 let mut is_chosen = false;
                 for (pattern, met) in patterns.iter().zip(&mut self.done.met) {

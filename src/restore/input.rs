@@ -28,6 +28,11 @@ pub trait Ordered {
     /// [`SetError::Damaged`].
     fn next_member(&mut self) -> Option<Result<Member, SetError>>;
 
+    /// From now on, what the set's list says of each member is compared with what the set's
+    /// store says: a difference comes as [`SetError::Damaged`] before the member. Its data must
+    /// then be read along.
+    fn check_headers(&mut self) {}
+
     /// The bytes of a stream of the last member. Streams must be requested in
     /// order, and may be skipped.
     fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a>;
@@ -56,17 +61,62 @@ impl Input for SetReader {
     }
 
     fn in_order(&self) -> Result<Box<dyn Ordered + '_>, SetError> {
-        Ok(Box::new(self.in_order()?))
+        Ok(Box::new(Checked::new(self.in_order()?)))
     }
 }
 
-impl Ordered for InOrder {
+/// The members of a set, whose headers may be compared.
+pub(super) struct Checked {
+    all: InOrder,
+    checks: bool,
+    /// The member after the difference that was told.
+    waiting: Option<Member>,
+}
+
+impl Checked {
+    pub(super) fn new(all: InOrder) -> Self {
+        Self { all, checks: false, waiting: None }
+    }
+
+    /// The next of those that are `wanted`.
+    pub(super) fn next_of(
+        &mut self,
+        mut wanted: impl FnMut(&Member) -> bool,
+    ) -> Option<Result<Member, SetError>> {
+        if let Some(member) = self.waiting.take() {
+            return Some(Ok(member));
+        }
+        loop {
+            let member = match self.all.next_member() {
+                Some(Ok(member)) => member,
+                Some(Err(error)) => return Some(Err(error)),
+                None => return self.all.check_end().err().map(Err),
+            };
+            if !wanted(&member) {
+                continue;
+            }
+            if self.checks
+                && let Err(error) = self.all.check(&member)
+            {
+                self.waiting = Some(member);
+                return Some(Err(error));
+            }
+            return Some(Ok(member));
+        }
+    }
+}
+
+impl Ordered for Checked {
     fn next_member(&mut self) -> Option<Result<Member, SetError>> {
-        self.next_member()
+        self.next_of(|_| true)
+    }
+
+    fn check_headers(&mut self) {
+        self.checks = true;
     }
 
     fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a> {
-        Box::new(self.data(data))
+        Box::new(self.all.data(data))
     }
 }
 

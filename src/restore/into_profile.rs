@@ -13,7 +13,7 @@ use crate::model::descriptor;
 use crate::model::inherit::{self, Change};
 use crate::model::metadata::attributes::{HIDDEN, SYSTEM};
 use crate::model::metadata::{NodeId, is_name_surrogate};
-use crate::model::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath, fold_case};
 use crate::model::sid::{AccountKind, Sid};
 use crate::set::error::SetError;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, from_base64, to_base64};
@@ -260,10 +260,10 @@ impl IntoProfile {
                 });
                 let entries = entries.unwrap_or_default();
                 let exact = entries.iter().find(|entry| entry.name.as_str() == Some(name));
-                let lower = name.to_lowercase();
+                let folded = fold_case(name);
                 let found = exact.or_else(|| {
                     let is_same = |entry: &&Entry| {
-                        entry.name.as_str().is_some_and(|own| own.to_lowercase() == lower)
+                        entry.name.as_str().is_some_and(|own| fold_case(own) == folded)
                     };
                     entries.iter().find(is_same)
                 });
@@ -310,7 +310,7 @@ impl IntoProfile {
             let names = below.split('/').filter(|name| !name.is_empty()).map(NtName::from);
             if let Some(bytes) = security(tree, &names.collect()) {
                 let bytes = known.entry(bytes).or_insert_with_key(|bytes| bytes.as_slice().into());
-                there.insert(below.to_lowercase(), Rc::clone(bytes));
+                there.insert(fold_case(below), Rc::clone(bytes));
             }
         })?;
         self.there.extend(there);
@@ -324,7 +324,7 @@ fn security(tree: &HostTree, path: &NtPath) -> Option<Vec<u8>> {
 }
 
 fn is_called(name: &str, wanted: &str) -> bool {
-    name.to_lowercase() == wanted.to_lowercase()
+    fold_case(name) == fold_case(wanted)
 }
 
 /// Whether a part is of the user whom a name or a SID means.
@@ -365,13 +365,13 @@ fn old_copies(
             let below =
                 |top: &str| Some(member.path.strip_prefix(top)?.strip_prefix('/')?.to_owned());
             if let Some(below) = below(at) {
-                current.insert((number, below.to_lowercase()));
+                current.insert((number, fold_case(&below)));
             } else if let Some(below) = below(&format!("{home}/{name}")) {
                 old.push((number, below));
             }
         }
     }
-    old.retain(|(number, below)| current.contains(&(*number, below.to_lowercase())));
+    old.retain(|(number, below)| current.contains(&(*number, fold_case(below))));
     let from = |number: usize| format!("{home}/{}", elsewhere[number].0);
     if old.len() > MAX_OLD_COPIES {
         let folders: BTreeSet<usize> = old.iter().map(|(number, _)| *number).collect();
@@ -537,7 +537,7 @@ impl InProfile<'_> {
             member.security = None; // there is nothing to set them on
             return member;
         };
-        let Some(path) = below(&member).map(str::to_lowercase) else { return member };
+        let Some(path) = below(&member).map(fold_case) else { return member };
         let Some(bytes) = member.security.as_deref().and_then(from_base64) else { return member };
         let is_folder = member.kind == MemberKind::Directory;
         let above = self.above(&path);
@@ -562,13 +562,17 @@ impl Ordered for InProfile<'_> {
             };
             // `Documents` of the profile, and the one that the user had elsewhere.
             let is_again = member.kind == MemberKind::Directory
-                && below(&member).is_some_and(|path| !self.seen.insert(path.to_lowercase()));
+                && below(&member).is_some_and(|path| !self.seen.insert(fold_case(path)));
             if is_left_out(&member) {
                 self.from.left_out.set(self.from.left_out.get() + 1);
             } else if !is_again {
                 return Some(Ok(self.from.in_other_case(self.with_rights(member))));
             }
         }
+    }
+
+    fn check_headers(&mut self) {
+        self.all.check_headers();
     }
 
     fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a> {

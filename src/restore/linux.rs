@@ -21,10 +21,14 @@ use self::facts::{
 pub(super) use self::facts::{put_times_back, set_by_handle};
 use super::outcome::Verdict;
 use super::place::{Fact, FactKind, Kind, time_slack};
+use crate::model::exhausted;
 use crate::model::metadata::attributes;
 use crate::model::name::NtName;
 use crate::tree::host::linux::xattrs::{XATTR_SIZE_MAX, proc_path, stream_attribute};
 use crate::tree::host::linux::{Flavour, flavour_of};
+
+/// Folders that are kept open on the way to the last used one.
+const MAX_WAY: usize = 32;
 
 /// A folder to restore into.
 pub(super) struct Root {
@@ -369,8 +373,10 @@ impl Root {
     fn folder(&mut self, at: &[NtName], make: bool) -> io::Result<Arc<OwnedFd>> {
         let known = self.way.iter().zip(at).take_while(|((have, _), want)| have == *want).count();
         self.way.truncate(known);
+        let mut beyond: Option<Arc<OwnedFd>> = None;
         for name in at.iter().skip(known) {
-            let above = self.way.last().map_or(&self.top, |(_, fd)| fd).clone();
+            let above = beyond.as_ref().or(self.way.last().map(|(_, fd)| fd));
+            let above = above.unwrap_or(&self.top).clone();
             let c_name = c_name(name)?;
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let open = || rustix::fs::openat(&*above, &*c_name, flags, Mode::empty());
@@ -381,9 +387,15 @@ impl Root {
                 }
                 result => result?,
             };
-            self.way.push((name.clone(), Arc::new(fd)));
+            let fd = Arc::new(fd);
+            // A set may have paths that are deeper than there are open files.
+            if beyond.is_none() && self.way.len() < MAX_WAY {
+                self.way.push((name.clone(), fd));
+            } else {
+                beyond = Some(fd);
+            }
         }
-        Ok(self.way.last().map_or(&self.top, |(_, fd)| fd).clone())
+        Ok(beyond.as_ref().or(self.way.last().map(|(_, fd)| fd)).unwrap_or(&self.top).clone())
     }
 }
 
@@ -433,6 +445,9 @@ pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
 
 /// Classifies an error of the destination.
 pub(super) fn judge(error: &io::Error) -> Verdict {
+    if exhausted::is_exhausted(error) {
+        return Verdict::Exhausted;
+    }
     match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT) => Verdict::Full,
         Some(Errno::ROFS) => Verdict::Denied,

@@ -48,4 +48,6 @@ pub(crate) enum Verdict {
     Denied,
     /// The destination is gone.
     Broken,
+    /// This PC has no more memory or open files.
+    Exhausted,
 }

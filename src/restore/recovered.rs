@@ -211,6 +211,10 @@ impl Ordered for BesideInOrder<'_> {
         }
     }
 
+    fn check_headers(&mut self) {
+        self.all.check_headers();
+    }
+
     fn data<'a>(&'a mut self, data: &Data) -> Box<dyn Bytes + 'a> {
         self.all.data(data)
     }

@@ -52,6 +52,7 @@ fn put_back<T>(
 ) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
+    places.refuse_what_is_in_the_way(rescue, options.replace)?;
     places.lock(rescue)?;
     let is_begun = places.is_begun(rescue);
     let is_staged = !places.stages.is_empty();

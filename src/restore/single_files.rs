@@ -214,12 +214,7 @@ impl SingleFiles {
     }
 
     fn folded(&self, at: &[NtName]) -> u64 {
-        let lower = |name: &NtName| match name.as_str() {
-            Some(text) => text.to_lowercase().into_bytes(),
-            // Lone surrogates have no case, and are not all the same.
-            None => name.as_wtf8().to_vec(),
-        };
-        self.hasher.hash_one(at.iter().map(lower).collect::<Vec<_>>())
+        self.hasher.hash_one(at.iter().map(NtName::folded).collect::<Vec<_>>())
     }
 }
 

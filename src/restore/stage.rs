@@ -78,7 +78,7 @@ pub(super) fn is_below(at: &[NtName], folder: &[NtName]) -> bool {
 }
 
 pub(super) fn is_same(a: &NtName, b: &NtName) -> bool {
-    a == b || a.to_string_lossy().to_lowercase() == b.to_string_lossy().to_lowercase()
+    a == b || a.folded() == b.folded()
 }
 
 pub(super) fn with_ending(name: &NtName, ending: &str) -> NtName {

@@ -20,6 +20,7 @@ use windows_sys::Win32::{Foundation as w, Security as sec};
 use super::outcome::Verdict;
 use super::place::{Fact, FactKind, Kind, SETTABLE, time_slack};
 use crate::model::descriptor;
+use crate::model::exhausted;
 use crate::model::extended_attributes;
 use crate::model::metadata::{Times, attributes, is_name_surrogate};
 use crate::model::name::NtName;
@@ -570,6 +571,9 @@ pub(super) fn is_mounted(dir: &Path, name: &str) -> bool {
 
 /// Classifies an error of the destination.
 pub(super) fn judge(error: &io::Error) -> Verdict {
+    if exhausted::is_exhausted(error) {
+        return Verdict::Exhausted;
+    }
     match error.raw_os_error().map(i32::cast_unsigned) {
         Some(w::ERROR_DISK_FULL | w::ERROR_HANDLE_DISK_FULL | w::ERROR_DISK_QUOTA_EXCEEDED) => {
             Verdict::Full

@@ -2,6 +2,7 @@
 
 use crate::destination::DestinationError;
 use crate::model::advice::{Advice, Ending};
+use crate::model::exhausted;
 use crate::model::threads::NoThread;
 use crate::set::crypt::CryptError;
 use crate::set::format::names::MANIFEST;
@@ -20,6 +21,10 @@ pub enum SetError {
     /// Continuing would report losses of files that still exist on it.
     #[error("the source is gone: {0}")]
     SourceGone(TreeError),
+    /// This PC has no more memory or open files. Continuing would report losses of files that are
+    /// sound.
+    #[error("this PC has no more memory or open files: {0}")]
+    Exhausted(TreeError),
     /// What was requested cannot be saved in one set.
     #[error("{what}")]
     Unfit {
@@ -120,6 +125,7 @@ impl Advice for SetError {
             Self::SourceGone(_) => {
                 "Attach the disk again and run the same command: Lifeboat resumes.".into()
             }
+            Self::Exhausted(_) => exhausted::ADVICE.into(),
             Self::Unfit { .. } => "Save them to separate sets: run Lifeboat once for each.".into(),
             Self::BadOption { .. } => "Give another value, or leave out the option.".into(),
             Self::SourceChanged { .. } => {

@@ -219,14 +219,22 @@ fn change<R: Serialize + DeserializeOwned + Clone + PartialEq>(
     }
     // In place: an account may be allowed to add files and not to delete any, and what is torn
     // by an interruption is no record.
-    let mut file = if there.is_some() {
-        let mut file = target.open_rw(&path)?;
-        file.set_size(0)?;
-        file
-    } else {
-        target.create(&path)?
+    let Some(there) = there else {
+        let mut file = target.create(&path)?;
+        file.write_all_at(0, &bytes)?;
+        file.sync()?;
+        return file.close();
     };
-    file.write_all_at(0, &bytes)?;
+    let old = read_small(target, &path, there.size, MAX_BYTES)?.unwrap_or_default();
+    let mut file = target.open_rw(&path)?;
+    // Cut only when the new one is there: on a full disk, the old one stays.
+    let changed = file.write_all_at(0, &bytes).and_then(|()| file.sync());
+    let changed = changed.and_then(|()| file.set_size(bytes.len() as u64));
+    if let Err(error) = changed {
+        let back = file.write_all_at(0, &old).and_then(|()| file.set_size(old.len() as u64));
+        let _ = back.and_then(|()| file.close());
+        return Err(error);
+    }
     file.sync()?;
     file.close()
 }

@@ -10,6 +10,7 @@ pub mod source;
 pub mod subtree;
 pub mod time_limited;
 
+use crate::model::exhausted;
 use crate::model::finding::Finding;
 use crate::model::loss::Hole;
 use crate::model::metadata::{Metadata, Node, NodeId};
@@ -115,6 +116,17 @@ impl TreeError {
         match self {
             Self::Ntfs(error) => error.is_gone(),
             Self::Host { error, .. } => crate::disk::is_gone(error),
+            Self::NotFound { .. } | Self::OnlyAName { .. } | Self::NoData { .. } => false,
+        }
+    }
+}
+
+impl TreeError {
+    /// Whether this PC has no more memory or open files: that is no loss of this one file.
+    pub fn is_exhausted(&self) -> bool {
+        match self {
+            Self::Ntfs(error) => error.is_exhausted(),
+            Self::Host { error, .. } => exhausted::is_exhausted(error),
             Self::NotFound { .. } | Self::OnlyAName { .. } | Self::NoData { .. } => false,
         }
     }

@@ -10,11 +10,13 @@
 //! not be missing without a word.
 
 mod deleted;
+mod many;
 mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use many::{ManyNames, another_name};
 use stream::{Efs, Plain, Wof};
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
@@ -71,8 +73,11 @@ pub struct NtfsTree {
     damage: Vec<String>,
     /// The last file that has many attributes: thousands of names or streams are asked for one
     /// by one, and each time all its records would be read.
-    last: Mutex<Option<(u32, Arc<File>)>>,
+    last: Mutex<Option<LastFile>>,
 }
+
+/// Its record, it, and its names.
+type LastFile = (u32, Arc<File>, Arc<ManyNames>);
 
 /// A file with more attributes is kept until the next one.
 const MANY_ATTRIBUTES: usize = 64;
@@ -325,7 +330,7 @@ impl NtfsTree {
 
     fn file(&self, entry: &CatalogEntry) -> Result<Arc<File>, NtfsError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((record, file)) = &*last
+        if let Some((record, file, _)) = &*last
             && *record == entry.record
         {
             return Ok(Arc::clone(file));
@@ -334,9 +339,16 @@ impl NtfsTree {
         let file = Arc::new(File::load(&self.volume, u64::from(entry.record), &extensions)?);
         // On a live volume it may be another one a moment later.
         if file.attributes.len() > MANY_ATTRIBUTES && !self.volume.medium().is_live() {
-            *last = Some((entry.record, Arc::clone(&file)));
+            *last = Some((entry.record, Arc::clone(&file), Arc::new(ManyNames::of(&file))));
         }
         Ok(file)
+    }
+
+    /// What the names of this file have in common, if it has many.
+    fn many(&self, file: &Arc<File>) -> Option<Arc<ManyNames>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, own, many) = last.as_ref()?;
+        Arc::ptr_eq(own, file).then(|| Arc::clone(many))
     }
 
     fn kind(&self, file: &File) -> Kind {
@@ -449,6 +461,15 @@ impl Tree for NtfsTree {
         } else if file.find(kind::DATA, None).is_none() {
             // Every file has some, if only of 0 bytes.
             facts.damaged.push(file.missing("data").to_string());
+        }
+        if let (Some(many), Some(name)) = (self.many(&file), name) {
+            let known = many.facts(&facts.damaged.clone(), || self.facts_of(&file, None, facts))?;
+            // A further name is asked for its own names only.
+            return Ok(Metadata {
+                short_name: many.short_name(name),
+                misnamed: many.misnamed(name),
+                ..Metadata::clone(&known)
+            });
         }
         let mut facts = self.facts_of(&file, name, facts)?;
         if u64::from(entry.record) != known::ROOT {
@@ -631,10 +652,7 @@ fn misnamed(file: &File, name: &NtName) -> Option<String> {
         return None;
     }
     names.truncate(1);
-    Some(match names.pop() {
-        Some(own) => format!("its file record has another name: {own}"),
-        None => "its file record has no name".to_owned(),
-    })
+    Some(another_name(names.first()))
 }
 
 /// The DOS name beside `name` (or beside any, for `None`): it stands in the

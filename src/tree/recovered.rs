@@ -155,7 +155,7 @@ impl RecoveredTree {
 }
 
 fn key(name: &NtName) -> String {
-    name.to_string_lossy().to_lowercase()
+    name.folded().to_string_lossy()
 }
 
 fn index(id: NodeId) -> Option<usize> {

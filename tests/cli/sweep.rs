@@ -3,7 +3,8 @@
 //! says that all is well has made what is right, and after any other end the same command
 //! makes it right.
 //!
-//! Here some calls of each kind; `LIFEBOAT_SWEEP=all` tries every one, and prints how many.
+//! Here some calls of each kind; `LIFEBOAT_SWEEP=all` tries every one, `LIFEBOAT_SWEEP=5` every fifth,
+//! and both print how many.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 const PASSPHRASE: (&str, &str) = ("LIFEBOAT_PASSPHRASE", "correct horse battery staple");
 
 /// Calls that are tried for each fault, if not all.
-const SOME: u64 = 3;
+const SOME: u64 = 2;
 
 /// A folder behind a mount that fails.
 struct Place {
@@ -103,14 +104,17 @@ fn run(args: &[&str], env: &[(&str, &str)]) -> Run {
 }
 
 /// The calls to try: all, or some that differ for each fault.
-fn chosen(calls: u64, fault: Fault) -> Vec<u64> {
-    if std::env::var("LIFEBOAT_SWEEP").is_ok_and(|value| value == "all") {
-        return (0..calls).collect();
+fn chosen(calls: u64, fault: Fault, some: u64) -> Vec<u64> {
+    let wanted = std::env::var("LIFEBOAT_SWEEP").ok();
+    let step = wanted.and_then(|value| if value == "all" { Some(1) } else { value.parse().ok() });
+    if let Some(step) = step {
+        let first = fault as u64 % step;
+        return (first..calls).step_by(usize::try_from(step).unwrap()).collect();
     }
     let seed = fault as u64 * 37;
     // The last calls rename and remove: most is decided there.
-    let late = (0..SOME).map(|i| calls.saturating_sub(1 + (seed + i * 5) % 24));
-    let any = (0..SOME).map(|i| (seed + 11) * (i + 3) * 2_654_435_761 % calls.max(1));
+    let late = (0..some).map(|i| calls.saturating_sub(1 + (seed + i * 5) % 24));
+    let any = (0..some).map(|i| (seed + 11) * (i + 3) * 2_654_435_761 % calls.max(1));
     late.chain(any).collect()
 }
 
@@ -125,10 +129,19 @@ struct Job<'a> {
     fault_of: &'a dyn Fn(&Place) -> Result<(), String>,
     /// More arguments, with which a run goes on that has ended with losses.
     again: &'a [&'a str],
+    /// What is there before each run.
+    before: &'a dyn Fn(&Place),
+    /// Calls that are tried for each fault, if not all: so many early and late ones.
+    some: u64,
 }
+
+/// Nothing is there before.
+fn nothing(_: &Place) {}
 
 fn sweep(place: &Place, job: &Job<'_>) {
     place.clear();
+    (job.before)(place);
+    place.mount.set(None);
     let whole = run(&job.args, &job.env);
     assert!((job.is_green)(&whole), "{}: {}{}", job.name, whole.stdout, whole.stderr);
     (job.fault_of)(place).unwrap();
@@ -137,8 +150,9 @@ fn sweep(place: &Place, job: &Job<'_>) {
     let (mut tried, mut green) = (0, 0);
     let mut wrong = Vec::new();
     for fault in Fault::ALL {
-        for at in chosen(calls, fault) {
+        for at in chosen(calls, fault, job.some) {
             place.clear();
+            (job.before)(place);
             place.mount.set(Some((fault, at)));
             let first = run(&job.args, &job.env);
             place.mount.set(None);
@@ -204,6 +218,50 @@ fn whatever_happens_to_an_offload() {
             is_green: &|run| matches!(run.code, 0 | 3),
             fault_of: &whole_sets,
             again: &[],
+            before: &nothing,
+            some: if name == "offload" { SOME } else { 1 },
+        };
+        sweep(&place, &job);
+    }
+}
+
+/// A run that goes on with what an interrupted one has left.
+#[test]
+fn whatever_happens_to_a_resumed_offload() {
+    let place = need!("fuse", || Place::new().ok());
+    let source = Guarded::fixture("hardlink-two");
+    let dest = place.seen.join("dest");
+    for (name, env) in [("resume", vec![]), ("resume, encrypted", vec![PASSPHRASE])] {
+        let args = ["offload", source.arg(), "--to", text(&dest), "--name", "PC"];
+        let args = [&args[..], &["--level", "1", "--frame-bytes", "4096"]].concat();
+        place.clear();
+        assert_eq!(run(&args, &env).code, 0);
+        let calls = place.mount.calls();
+        place.clear();
+        place.mount.set(Some((Fault::Kill, calls / 2)));
+        assert_eq!(run(&args, &env).code, -1);
+        place.mount.set(None);
+        let kept = tempfile::tempdir().unwrap();
+        let copy = |from: &Path, to: &Path| {
+            for entry in walkdir::WalkDir::new(from).into_iter().flatten() {
+                let to = to.join(entry.path().strip_prefix(from).unwrap());
+                if entry.file_type().is_dir() {
+                    fs::create_dir_all(&to).unwrap();
+                } else {
+                    fs::copy(entry.path(), to).unwrap();
+                }
+            }
+        };
+        copy(&place.real, kept.path());
+        let job = Job {
+            name,
+            args,
+            env,
+            is_green: &|run| matches!(run.code, 0 | 3),
+            fault_of: &whole_sets,
+            again: &[],
+            before: &|place| copy(kept.path(), &place.real),
+            some: 1,
         };
         sweep(&place, &job);
     }
@@ -219,15 +277,21 @@ fn whatever_happens_to_an_offload_to_a_share() {
     let place = need!("fuse", || Place::below(server).ok());
     let source = Guarded::fixture("hardlink-two");
     let args = ["offload", source.arg(), "--to", &url, "--name", "PC", "--retry-for", "3s"];
-    let job = Job {
-        name: "offload to a share",
-        args: [&args[..], &["--level", "1", "--frame-bytes", "65536"]].concat(),
-        env: vec![("LIFEBOAT_PASSWORD", &password)],
-        is_green: &|run| matches!(run.code, 0 | 3),
-        fault_of: &whole_sets,
-        again: &[],
-    };
-    sweep(&place, &job);
+    let env = vec![("LIFEBOAT_PASSWORD", password.as_str())];
+    let encrypted = [&env[..], &[PASSPHRASE]].concat();
+    for (name, env) in [("offload to a share", env), ("the same, encrypted", encrypted)] {
+        let job = Job {
+            name,
+            args: [&args[..], &["--level", "1", "--frame-bytes", "65536"]].concat(),
+            env,
+            is_green: &|run| matches!(run.code, 0 | 3),
+            fault_of: &whole_sets,
+            again: &[],
+            before: &nothing,
+            some: 1,
+        };
+        sweep(&place, &job);
+    }
 }
 
 /// Every file below a folder: its path, and its bytes.
@@ -240,23 +304,32 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn whatever_happens_to_a_restore() {
+    restore("restore", &[], SOME);
+}
+
+#[test]
+fn whatever_happens_to_a_restore_of_an_encrypted_set() {
+    restore("restore, encrypted", &[PASSPHRASE], 1);
+}
+
+fn restore(name: &str, env: &[(&str, &str)], some: u64) {
     let place = need!("fuse", || Place::new().ok());
     let dir = tempfile::tempdir().unwrap();
     let source = Guarded::fixture("hardlink-two");
     let dest = dir.path().join("dest");
-    let made = run(&["offload", source.arg(), "--to", text(&dest)], &[]);
+    let made = run(&["offload", source.arg(), "--to", text(&dest)], env);
     assert_eq!(made.code, 0, "{}", made.stderr);
     let set = sets(dir.path()).remove(0);
     let to = dir.path().join("plain");
-    let plain = run(&["restore", text(&set), "--to", text(&to)], &[]);
+    let plain = run(&["restore", text(&set), "--to", text(&to)], env);
     let wanted = tree(&to);
     let losses = plain.events("loss").len();
     assert!(wanted.len() > 20 && plain.code == 3, "{}", plain.stderr);
     let to = place.seen.join("to");
     let job = Job {
-        name: "restore",
+        name,
         args: vec!["restore", text(&set), "--to", text(&to)],
-        env: vec![],
+        env: env.to_vec(),
         // This file system holds no rights, which is always a loss.
         is_green: &|run| matches!(run.code, 0 | 3) && run.events("loss").len() <= losses,
         fault_of: &|place| {
@@ -273,6 +346,8 @@ fn whatever_happens_to_a_restore() {
             Err(format!("it lacks {lacks:?} and has {more:?}, or bytes differ"))
         },
         again: &["--replace"],
+        before: &nothing,
+        some,
     };
     sweep(&place, &job);
 }

@@ -13,3 +13,4 @@ mod hostile;
 mod random;
 mod reader;
 mod sweep;
+mod upcase;

@@ -410,7 +410,8 @@ impl File {
             && record.base.is_some_and(|b| b.number() == base.number() && b.fits(base.sequence()));
         if !is_ours {
             let expected = format!("record {reference:?}, which extends {base:?}");
-            let found = format!("sequence {}, base {:?}", record.sequence, record.base);
+            let base = record.base.map_or_else(|| "none".to_owned(), |base| format!("{base:?}"));
+            let found = format!("sequence {}, base {base}", record.sequence);
             return Err(damaged("file record", at, expected, found));
         }
         if !record.in_use && life == Life::Exists {

@@ -22,8 +22,16 @@ impl Job<'_> {
         }
         while let Some(folder) = folders.pop() {
             self.go_on()?;
-            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
-                continue;
+            let names = match self.root(&folder)?.list(&folder.at, usize::MAX) {
+                Ok(Some(names)) => names,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.fatal(&folder, &error)?;
+                    let path = self.places.shown(folder.root, &folder.at);
+                    let detail = format!("it cannot be listed: {error}");
+                    self.tally.lose(&path, LossKind::Unreadable, detail);
+                    continue;
+                }
             };
             for name in names {
                 let at = [&folder.at[..], &[name]].concat();

@@ -127,6 +127,7 @@ impl<'a> Job<'a> {
         }
         self.monitor.stage(Stage::Restore, &input.rescue().set);
         let mut set = input.in_order()?;
+        set.check_headers();
         while let Some(member) = self.next(&mut *set, true)? {
             self.put(&mut *set, &member)?;
         }
@@ -280,6 +281,9 @@ impl<'a> Job<'a> {
             return Ok(true);
         }
         let names = self.root(place)?.list(&place.at, 1);
+        if let Err(error) = &names {
+            self.fatal(place, error)?;
+        }
         if names.is_ok_and(|names| names.is_none_or(|names| names.is_empty())) {
             return Ok(true);
         }
@@ -394,6 +398,7 @@ impl<'a> Job<'a> {
                 Ok(true)
             }
             Err(error) => {
+                self.fatal(place, &error)?;
                 let detail = format!(
                     "encrypted by EFS; complete in the set, but could not be restored: {error}"
                 );
@@ -609,6 +614,7 @@ impl<'a> Job<'a> {
             }
             Verdict::Denied => RestoreError::Denied { path, error: copy() },
             Verdict::Broken => RestoreError::Broken { path, error: copy() },
+            Verdict::Exhausted => RestoreError::Exhausted { path, error: copy() },
         })
     }
 
@@ -623,8 +629,8 @@ impl<'a> Job<'a> {
 
     /// The same for names that differ only in case.
     fn folded(&self, place: &Place) -> u64 {
-        let lower: Vec<_> = place.at.iter().map(|n| n.to_string_lossy().to_lowercase()).collect();
-        self.hasher.hash_one((place.root, lower))
+        let folded: Vec<_> = place.at.iter().map(NtName::folded).collect();
+        self.hasher.hash_one((place.root, folded))
     }
 }
 

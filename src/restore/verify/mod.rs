@@ -84,7 +84,7 @@ pub(super) fn read_back(
             return Err(RestoreError::Cancelled);
         }
         match member {
-            Ok(member) => check.member(&member),
+            Ok(member) => check.member(&member)?,
             Err(SetError::Damaged { .. }) if job.is_some() => {}
             Err(error @ SetError::Damaged { .. }) => {
                 let detail = format!("files may be missing here: {error}");
@@ -115,28 +115,33 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn member(&mut self, member: &Member) {
+    fn member(&mut self, member: &Member) -> Result<(), RestoreError> {
         if matches!(member.content, Some(ContentKind::Missing | ContentKind::Cloud)) {
-            return;
+            return Ok(());
         }
         if self.job.is_some_and(|job| job.refuses(member.exact_path().as_deref())) {
-            return;
+            return Ok(());
         }
         let Some((root, at)) = self.find(member.exact_path()) else {
             self.tally.lose(&member.path, LossKind::Name, "not restored: its path is not valid");
-            return;
+            return Ok(());
         };
         let is_left = self.job.is_some_and(|job| job.has_left(root, &at));
         if at.is_empty() || is_left {
-            return; // the root, which belongs to the user; or it was reported
+            return Ok(()); // the root, which belongs to the user; or it was reported
         }
         if let Err(error) = self.compare(member, root, &at) {
+            if error.is_exhausted() {
+                let error = std::io::Error::other(error);
+                return Err(RestoreError::Exhausted { path: self.places.shown(root, &at), error });
+            }
             self.tally.lose(
                 &member.path,
                 LossKind::Unreadable,
                 format!("reading back failed: {error}"),
             );
         }
+        Ok(())
     }
 
     fn find(&self, path: Option<Vec<u8>>) -> Option<(usize, Vec<NtName>)> {
@@ -226,6 +231,7 @@ impl Check<'_> {
             };
             let same = match tree.open(id, name.as_ref()) {
                 Ok(mut stream) => same.of(&mut *stream, &named.data)?,
+                Err(error) if error.is_exhausted() => return Err(error),
                 Err(error) => Err(error.to_string()),
             };
             let was_reported =

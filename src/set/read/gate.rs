@@ -3,20 +3,28 @@
 //! a set whole that another one does not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::lines::Lines;
+use super::part_rules;
+use super::positions::{Misplaced, Positions};
+use super::reader::SetReader;
+use super::source::Shared;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::loss::LossKind;
 use crate::model::monitor::Monitor;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
-use crate::set::format::manifest::{ContentKind, Data, HoleLine, Line, Member, MemberKind, Totals};
+use crate::set::format::manifest::{
+    ContentKind, Data, Frame, HoleLine, Line, Member, MemberKind, Totals,
+};
 use crate::set::format::names::{
     DETAILS, INSTRUCTIONS, KEY, MANIFEST, REPORT, SCRIPT, STORE, USERS, piece_name, volume_name,
 };
-use crate::set::format::rescue::{EndState, FORMAT, FORMAT_ENCRYPTED, Rescue, SetFile, What};
+use crate::set::format::rescue::{EndState, FORMAT, FORMAT_ENCRYPTED, Part, Rescue, SetFile, What};
+use crate::set::format::ustar::BLOCK;
 
 /// Faults that are kept; the others are only counted.
 const MOST: usize = 100;
@@ -101,8 +109,28 @@ pub(crate) fn of_description(rescue: &Rescue) -> Gate {
     if rescue.what == What::Store && rescue.parts.is_empty() {
         contradicts("it is of a store, and lists no part of it".to_owned());
     }
+    if is_encrypted {
+        if !is_redacted(rescue) {
+            contradicts("it shows what should only be in its encrypted details".to_owned());
+        }
+    } else {
+        part_rules::of_parts(rescue, &mut gate);
+    }
     files(rescue, &mut gate);
     gate
+}
+
+/// Whether the public description of an encrypted set has nothing but what may be public.
+fn is_redacted(outer: &Rescue) -> bool {
+    let is_part = |part: &Part| {
+        part.path.is_empty()
+            && part.drive_from.is_empty()
+            && part.volume_label.is_empty()
+            && part.volume_serial.is_none()
+            && part.skipped.is_empty()
+            && part.user.is_none()
+    };
+    outer.plan.is_empty() && outer.seal.is_none() && outer.parts.iter().all(is_part)
 }
 
 /// The files that `rescue.json` lists.
@@ -141,6 +169,11 @@ fn files(rescue: &Rescue, gate: &mut Gate) {
         let what = format!("rescue.json lists {stores} files of the store, {manifests} manifests");
         gate.fault("set-contradiction", "", what);
     }
+    for needed in [KEY, DETAILS].into_iter().filter(|_| is_encrypted) {
+        if !known.contains(needed) {
+            gate.fault("set-contradiction", "", format!("rescue.json does not list {needed}"));
+        }
+    }
 }
 
 /// The same for the description inside an encrypted set, and the public one outside.
@@ -151,11 +184,11 @@ pub(crate) fn of_details(
     public: impl Fn(&Rescue) -> Rescue,
 ) -> Gate {
     let mut gate = Gate { manifest_is_whole: true, ..Gate::default() };
-    let public = |rescue: &Rescue| Rescue { files: Vec::new(), ..public(rescue) };
-    if public(inner) != public(outer) {
+    if (Rescue { files: outer.files.clone(), ..public(inner) }) != *outer {
         let what = "rescue.json differs from the encrypted details";
         gate.fault("set-contradiction", "", what);
     }
+    part_rules::of_parts(inner, &mut gate);
     gate
 }
 
@@ -173,10 +206,10 @@ pub(crate) fn is_bound(inner: &Rescue, outer: &Rescue) -> bool {
 pub(crate) fn of_manifest(
     gate: &mut Gate,
     (stored, target): (&dyn Destination, &dyn Destination),
-    dir: &str,
-    rescue: &Rescue,
+    set: &SetReader,
     monitor: &dyn Monitor,
 ) -> Result<(), SetError> {
+    let (dir, rescue) = (set.dir(), set.rescue());
     let before = gate.count;
     for file in rescue.files.iter().filter(|file| file.name.starts_with(MANIFEST)) {
         if let Some(what) = file_fault(stored, &format!("{dir}/{}", file.name), file, monitor)? {
@@ -192,15 +225,19 @@ pub(crate) fn of_manifest(
         }
         Err(error) => return Err(error),
     };
-    let mut check = LineCheck::new(rescue);
+    let mut check = LineCheck::new(rescue, set.shared());
     let mut damaged = 0_u64;
     for line in lines {
         if monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
         }
         match line {
-            Ok(line) => check.line(&line, gate),
-            Err(SetError::Damaged { .. }) => damaged += 1,
+            Ok(line) => check.line(&line, gate)?,
+            Err(SetError::Damaged { .. }) => {
+                damaged += 1;
+                check.positions.lost();
+                check.members.lost();
+            }
             Err(error) => return Err(error),
         }
     }
@@ -257,14 +294,30 @@ struct LineCheck<'a> {
     totals: Totals,
     end: Option<Totals>,
     of_members: u64,
+    members: part_rules::Members<'a>,
+    positions: Positions,
+    shared: &'a Shared,
 }
 
 impl<'a> LineCheck<'a> {
-    fn new(rescue: &'a Rescue) -> Self {
-        Self { rescue, lines: 0, totals: Totals::default(), end: None, of_members: 0 }
+    fn new(rescue: &'a Rescue, shared: &'a Arc<Shared>) -> Self {
+        Self {
+            rescue,
+            lines: 0,
+            totals: Totals::default(),
+            end: None,
+            of_members: 0,
+            members: part_rules::Members::new(rescue),
+            positions: Positions::new(shared),
+            shared,
+        }
     }
 
-    fn line(&mut self, line: &Line, gate: &mut Gate) {
+    fn line(&mut self, line: &Line, gate: &mut Gate) -> Result<(), SetError> {
+        if let Some(what) = self.members.line(line) {
+            self.of_members += 1;
+            gate.fault("set-contradiction", "", what);
+        }
         let mut wrong = |what: &str| gate.fault("set-manifest-damaged", MANIFEST, what);
         if self.lines == 0 && !matches!(line, Line::Header(_)) {
             wrong("it does not begin with its header");
@@ -285,21 +338,59 @@ impl<'a> LineCheck<'a> {
                 if frame.frame != self.totals.frames {
                     wrong(&format!("frame {} follows {}", frame.frame, self.totals.frames));
                 }
+                if !self.is_at_its_place(frame) {
+                    wrong(&format!("the store has frame {} elsewhere", frame.frame));
+                }
                 self.totals.frames = frame.frame.saturating_add(1);
             }
             Line::Member(member) => {
                 self.totals.count(member);
-                if let Some(what) = member_fault(member) {
+                let faults = [member_fault(member), self.members.member(member)];
+                for what in faults.into_iter().flatten() {
                     self.of_members += 1;
                     gate.fault("set-contradiction", &member.path, what);
+                }
+                match self.positions.member(member)? {
+                    None => {}
+                    Some(Misplaced::Data) => {
+                        self.of_members += 1;
+                        let what = "the store has it elsewhere, or not as the manifest says";
+                        gate.fault("set-contradiction", &member.path, what);
+                    }
+                    Some(Misplaced::Gap) => {
+                        let what = format!("it lacks what the store has before {}", member.path);
+                        gate.fault("set-manifest-damaged", MANIFEST, what);
+                    }
                 }
             }
             Line::End(totals) => self.end = Some(*totals),
         }
         self.lines += 1;
+        Ok(())
+    }
+
+    /// Whether the store's own table has a frame where the manifest has it.
+    fn is_at_its_place(&self, frame: &Frame) -> bool {
+        let Some(place) = self.shared.index.get(frame.frame) else { return false };
+        let volume = self.shared.volumes.place(place.offset);
+        u64::from(place.packed) == frame.size
+            && u64::from(place.plain) == frame.plain_size
+            && volume.map(|(number, at)| (number as u64 + 1, at))
+                == Some((u64::from(frame.volume), frame.offset))
+            // A frame has blocks of the tar, and at least one.
+            && place.plain > 0
+            && (place.plain as usize).is_multiple_of(BLOCK)
+            && frame.plain_size <= self.rescue.options.frame_bytes
     }
 
     fn end(&self, gate: &mut Gate) {
+        if let Some(what) = self.members.end() {
+            gate.fault("set-contradiction", "", what);
+        }
+        if !self.positions.ends() {
+            let what = "it lacks what the store has after its last member";
+            gate.fault("set-manifest-damaged", MANIFEST, what);
+        }
         let (said, listed) = (self.rescue.totals, self.totals);
         let of = |totals: Totals| totals.files.saturating_add(totals.links);
         match self.end {

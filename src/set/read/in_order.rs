@@ -7,10 +7,12 @@ use std::sync::Arc;
 use super::data_reader::{DataReader, Frames};
 use super::lines::Lines;
 use super::source::{RandomAccessFrames, Shared};
-use super::tar_walk;
+use super::tar_walk::{self, advance, outline, read_item, stream_outline};
 use super::turn::SequentialCursor;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{At, Data, Line, Member};
+use crate::set::format::tar_dialect::Item;
+use crate::set::format::ustar::padding;
 
 /// The members of a set in order, with their bytes.
 pub struct InOrder {
@@ -32,6 +34,11 @@ pub struct InOrder {
     filling: Option<Filling>,
     /// Whether the last member came from a gap.
     from_gap: bool,
+    /// What [`Self::check`] has not compared yet: the streams of the last member, and where the
+    /// header of the first one is.
+    streams: Option<(Member, At)>,
+    /// The last frame whose damage [`Self::check`] has reported.
+    reported: Option<u64>,
 }
 
 struct Filling {
@@ -65,6 +72,8 @@ impl InOrder {
             last: None,
             filling: None,
             from_gap: false,
+            streams: None,
+            reported: None,
         })
     }
 
@@ -117,6 +126,79 @@ impl InOrder {
                 }
             }
         }
+    }
+
+    /// Compares the manifest's line of the last member with its headers in the tar; those of its
+    /// streams with the next member, when their data was read, or at [`Self::check_end`].
+    ///
+    /// # Errors
+    /// They differ, or cannot be read and are not met with the member's data.
+    pub fn check(&mut self, member: &Member) -> Result<(), SetError> {
+        let before = self.check_end();
+        if self.from_gap {
+            return before; // it is what the tar has
+        }
+        let mut at = member.start;
+        let found = match self.item(&mut at) {
+            Ok(found) => found,
+            // Whoever reads its data meets the damage.
+            Err(SetError::Damaged { .. }) if member.data.as_ref().is_some_and(|d| d.size > 0) => {
+                return before;
+            }
+            Err(SetError::Damaged { .. }) if self.reported == Some(member.start.frame) => {
+                return before;
+            }
+            Err(error) => {
+                self.reported = Some(member.start.frame);
+                return before.and(Err(error));
+            }
+        };
+        if found != Some(Item::Member(Box::new(outline(member)))) {
+            return before.and(Err(self.differs(member)));
+        }
+        if !member.streams.is_empty() {
+            let size = member.data.as_ref().map_or(0, |data| data.size);
+            let next = advance(&self.shared, at, size.saturating_add(padding(size) as u64));
+            self.streams = next.map(|next| (member.clone(), next));
+        }
+        before
+    }
+
+    /// Compares the streams of the last member: see [`Self::check`].
+    ///
+    /// # Errors
+    /// They differ.
+    pub fn check_end(&mut self) -> Result<(), SetError> {
+        let Some((member, mut at)) = self.streams.take() else { return Ok(()) };
+        for stream in &member.streams {
+            let found = match self.item(&mut at) {
+                Ok(found) => found,
+                Err(SetError::Damaged { .. }) => return Ok(()), // met with the data
+                Err(error) => return Err(error),
+            };
+            if found != Some(Item::Stream(stream_outline(stream))) {
+                return Err(self.differs(&member));
+            }
+            let size = stream.data.size.saturating_add(padding(stream.data.size) as u64);
+            let Some(next) = advance(&self.shared, at, size) else { return Ok(()) };
+            at = next;
+        }
+        Ok(())
+    }
+
+    /// Reads headers at `at`, and advances it.
+    fn item(&mut self, at: &mut At) -> Result<Option<Item>, SetError> {
+        let mut frames = if self.turn.is_passed(at.frame) {
+            Frames::Any(&mut self.any)
+        } else {
+            Frames::SequentialCursor(&self.turn)
+        };
+        read_item(&self.shared, &mut frames, at)
+    }
+
+    fn differs(&self, member: &Member) -> SetError {
+        let what = format!("{}: the tar's header differs from the manifest", member.path);
+        self.shared.damaged(member.start.frame, &what)
     }
 
     /// Whether the manifest may lack members before this one, or before the end.

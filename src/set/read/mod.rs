@@ -9,6 +9,8 @@ mod in_order;
 pub(crate) mod index;
 pub mod lines;
 pub mod member_stream;
+mod part_rules;
+mod positions;
 pub mod reader;
 mod source;
 mod tar_walk;

@@ -167,7 +167,7 @@ impl SetReader {
         let mut gate = self.described.clone();
         if !self.closed {
             let targets = (&*self.stored, &*self.target);
-            gate::of_manifest(&mut gate, targets, &self.dir, &self.rescue, monitor)?;
+            gate::of_manifest(&mut gate, targets, self, monitor)?;
         }
         Ok(self.gate.get_or_init(|| gate))
     }

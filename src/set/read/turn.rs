@@ -23,6 +23,12 @@ impl SequentialCursor {
         Self { shared: Arc::clone(shared), ahead: Mutex::new(None) }
     }
 
+    /// Whether this frame was passed already: to go back is slow.
+    pub(crate) fn is_passed(&self, frame: u64) -> bool {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.as_ref().is_some_and(|(last, _)| *last > frame)
+    }
+
     pub(crate) fn frame(&self, frame: u64) -> Result<Arc<Vec<u8>>, SetError> {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, in_turn) = match ahead.take() {

@@ -10,16 +10,14 @@ use sha2::{Digest, Sha256};
 use super::gate::{Gate, holes_fit};
 use super::reader::SetReader;
 use super::source::{ReadAheadFrames, Shared, Source};
-use super::tar_walk::{advance, read, read_item};
+use super::tar_walk::{advance, outline, read, read_item, stream_outline};
 use crate::destination::Destination;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::set::crypt::Keys;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
-use crate::set::format::manifest::{
-    At, Data, Frame, Line, Member, MemberKind, NamedStream, Totals,
-};
+use crate::set::format::manifest::{At, Data, Frame, Line, Member, Totals};
 use crate::set::format::names::{MANIFEST, STORE};
 use crate::set::format::rescue::{Rescue, What};
 use crate::set::format::tar_dialect::Item;
@@ -281,7 +279,12 @@ impl Verifier<'_> {
         walk.members_in_frame += 1;
         let here = walk.here.and_then(|here| advance(&walk.shared, here, 0));
         if here.is_some_and(|here| here != member.start) {
-            let what = format!("the manifest has it at {:?}, the tar at {here:?}", member.start);
+            let at = member.start;
+            let there = here.unwrap_or_default();
+            let what = format!(
+                "the manifest has it in frame {} at byte {}, the tar in frame {} at byte {}",
+                at.frame, at.offset, there.frame, there.offset
+            );
             self.tell("set-member-differs", member.path.clone(), what);
         }
         let result = self.member_bytes(walk, member);
@@ -322,12 +325,8 @@ impl Verifier<'_> {
             return Ok(Some(what));
         }
         for stream in &member.streams {
-            let expected = NamedStream {
-                data: Data { size: stream.data.size, ..Data::default() },
-                ..stream.clone()
-            };
             let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
-            if item != Some(Item::Stream(expected)) {
+            if item != Some(Item::Stream(stream_outline(stream))) {
                 let what =
                     format!("stream {}: its tar header differs from the manifest", stream.name);
                 return Ok(Some(what));
@@ -471,13 +470,4 @@ struct Walk {
     members_in_frame: u64,
     /// Lines of frames that are not checked yet, with the number of members that end there.
     waiting: VecDeque<(Frame, u64)>,
-}
-
-/// A member according to its tar header.
-fn outline(member: &Member) -> Member {
-    let data = member.data.as_ref().map(|data| Data { size: data.size, ..Data::default() });
-    let (start, streams, losses) = (At::default(), Vec::new(), Vec::new());
-    let attributes = if member.kind == MemberKind::Link { 0 } else { member.attributes };
-    let (seal, recovered) = (None, None);
-    Member { start, data, attributes, streams, losses, seal, recovered, ..member.clone() }
 }

@@ -131,9 +131,13 @@ pub(crate) fn may_pass(member: &Member) -> bool {
         && member.losses.iter().any(|loss| loss.kind == LossKind::Unreadable.as_str())
 }
 
-/// An error of one file; not that of a disconnected source.
+/// An error of one file; not that of a disconnected source, nor of a PC without memory.
 pub(crate) fn still_there(error: TreeError) -> Result<TreeError, SetError> {
-    if error.is_gone() { Err(SetError::SourceGone(error)) } else { Ok(error) }
+    match error {
+        error if error.is_gone() => Err(SetError::SourceGone(error)),
+        error if error.is_exhausted() => Err(SetError::Exhausted(error)),
+        error => Ok(error),
+    }
 }
 
 /// Opens the unnamed stream and fixes its size.

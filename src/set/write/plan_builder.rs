@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::draft::still_there;
 use super::plan::{Entry, PlanPart, PlanTotals, Shape, Trouble};
 use crate::model::metadata::{Node, NodeId, NodeKind, Times};
 use crate::model::monitor::{Monitor, Progress, Stage};
@@ -177,9 +178,13 @@ impl Builder {
                 self.entries[at as usize].trouble = Some(Trouble::Repeated);
                 continue;
             }
-            let Ok(mut children) = tree.children(node) else {
-                self.entries[at as usize].trouble = Some(Trouble::Unlistable);
-                continue;
+            let mut children = match tree.children(node).map_err(still_there) {
+                Ok(children) => children,
+                Err(Err(error)) => return Err(error),
+                Err(Ok(_)) => {
+                    self.entries[at as usize].trouble = Some(Trouble::Unlistable);
+                    continue;
+                }
             };
             children.sort_by(|a, b| a.name.cmp(&b.name));
             let first_directory = pending.len();
@@ -211,7 +216,10 @@ impl Builder {
         drive: &Drive<'_>,
     ) -> Result<u32, SetError> {
         let number = self.entries[parent as usize].tree;
-        let node = tree.node(entry.node).map_err(|_| entry.node);
+        let node = match tree.node(entry.node).map_err(still_there) {
+            Err(Err(error)) => return Err(error),
+            node => node.map_err(|_| entry.node),
+        };
         let position = node.as_ref().ok().and_then(|node| node.position);
         let name = safe_name(&entry.name, siblings);
         let index = self.add(number, Some(parent), name.as_ref().unwrap_or(&entry.name), node)?;

@@ -5,6 +5,8 @@
 //! smaller pieces, which may kill the disk. A file of which a part was already sent is
 //! read at once.
 
+use std::collections::HashMap;
+
 use sha2::{Digest, Sha256};
 
 use super::draft::{self, Draft, still_there};
@@ -14,6 +16,7 @@ use super::plan::Plan;
 use super::queue::Queue;
 use crate::model::loss::LossKind;
 use crate::model::monitor::{Monitor, Progress};
+use crate::model::name::NtName;
 use crate::model::recovered::Certainty;
 use crate::set::error::SetError;
 use crate::set::format::hash::{finish_hex, freeze, sha256_hex, thaw};
@@ -73,6 +76,9 @@ struct Current {
     sent: u64,
     /// The hash of the stream that is being read.
     hash: Option<Sha256>,
+    /// Its streams, by their names in the set, once one of them was asked for: there may be
+    /// thousands.
+    names: Option<HashMap<Vec<u8>, NtName>>,
 }
 
 /// The outcome of a member.
@@ -104,6 +110,7 @@ impl<'a, E: Emit> Producer<'a, E> {
                     None => None,
                     Some(text) => Some(thaw(&text).ok_or_else(damaged)?),
                 },
+                names: None,
             }),
         };
         let totals = plan.totals();
@@ -165,7 +172,7 @@ impl<'a, E: Emit> Producer<'a, E> {
             self.monitor.file(&member.path);
             let start = self.here();
             let line = Member { start, ..member };
-            self.current = Some(Current { line, sent: 0, hash: None });
+            self.current = Some(Current { line, sent: 0, hash: None, names: None });
             if self.send(&header, stream, 0)? == Sent::PutOff {
                 self.buf.cut_back(usize::try_from(start.offset).map_err(|_| unwritable())?);
                 (self.progress, self.current) = (before, None);
@@ -412,8 +419,15 @@ impl<'a, E: Emit> Producer<'a, E> {
     }
 
     /// Opens the current member's stream to resume after byte `from`.
-    fn open_again(&self, index: Option<usize>, from: u64) -> Result<Box<dyn Stream>, TreeError> {
-        let line = self.current.as_ref().map(|c| &c.line);
+    fn open_again(
+        &mut self,
+        index: Option<usize>,
+        from: u64,
+    ) -> Result<Box<dyn Stream>, TreeError> {
+        let (mut line, mut names) = (None, &mut None);
+        if let Some(current) = &mut self.current {
+            (line, names) = (Some(&current.line), &mut current.names);
+        }
         let lacks = |reason: &str| TreeError::NoData {
             path: line.map_or_else(String::new, |line| line.path.clone()),
             reason: reason.to_owned(),
@@ -423,12 +437,17 @@ impl<'a, E: Emit> Producer<'a, E> {
         let name = match index {
             None => None,
             Some(index) => {
-                let facts = member.tree.facts(member.node, None)?;
                 let stream = line.and_then(|line| line.streams.get(index));
                 let wanted = stream.and_then(crate::set::format::manifest::NamedStream::exact_name);
-                let mut names = facts.streams.into_iter().map(|stream| stream.name);
-                // By its name in the set.
-                let found = names.find(|name| Some(draft::stream_name(name)) == wanted);
+                let names = match names {
+                    Some(names) => names,
+                    none => {
+                        let facts = member.tree.facts(member.node, None)?;
+                        let names = facts.streams.into_iter().map(|stream| stream.name);
+                        none.insert(names.map(|name| (draft::stream_name(&name), name)).collect())
+                    }
+                };
+                let found = wanted.and_then(|wanted| names.get(&wanted).cloned());
                 Some(found.ok_or_else(|| lacks("the stream no longer exists"))?)
             }
         };

@@ -7,7 +7,13 @@ use crate::set::format::names;
 /// what a link leads to is no part of the set. `None` if there is nothing, and where it cannot be
 /// known.
 pub(crate) fn stranger_in(target: &dyn Destination, dir: &str) -> Option<String> {
-    let folder = target.local_root()?.join(dir);
+    let Some(root) = target.local_root() else {
+        // Links are not visible there.
+        let entries = target.list(dir).ok()?;
+        let stranger = entries.iter().find(|entry| entry.is_dir && names::is_own(&entry.name))?;
+        return Some(format!("{} in it is a folder", stranger.name));
+    };
+    let folder = root.join(dir);
     if folder.symlink_metadata().ok()?.is_symlink() {
         return Some("the folder is a link".to_owned());
     }

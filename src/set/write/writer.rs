@@ -81,7 +81,17 @@ pub fn offload_with(
         run.check_room(state.done())?;
         let shown = target.display(&names.partial());
         monitor.note(&format!("resuming {shown}"));
-        match run.go_on(&names).map_err(|error| about(&names, error))? {
+        let resumed = match run.go_on(&names) {
+            // Something in it that the next run would meet again.
+            Err(SetError::Destination(error))
+                if matches!(options.resume, Resume::Auto)
+                    && error.kind == ErrorKind::AlreadyExists =>
+            {
+                Resumed::Not(error.to_string())
+            }
+            resumed => resumed.map_err(|error| about(&names, error))?,
+        };
+        match resumed {
             Resumed::Done(outcome) => return Ok(*outcome),
             Resumed::Not(why) if matches!(options.resume, Resume::This(_)) => {
                 return Err(SetError::NotASet { path: shown, what: format!("damaged: {why}") });
@@ -237,7 +247,10 @@ impl Run<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            State::Copying(begin, checkpoints) => (begin, checkpoints),
+            State::Copying(begin, checkpoints) => match resume::early_file(target, &dir)? {
+                Some(why) => return Ok(Resumed::Not(why)),
+                None => (begin, checkpoints),
+            },
             // Its key was available a moment ago.
             State::Closed(_) => return Err(lock.lost()),
             State::Damaged(why) => return Ok(Resumed::Not(why)),

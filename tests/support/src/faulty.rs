@@ -61,16 +61,24 @@ pub struct Faulty {
     session: Option<BackgroundSession>,
 }
 
-#[derive(Default)]
 struct Plan {
     calls: AtomicU64,
     fault: Mutex<Option<(Fault, u64)>>,
+    /// What [`Fault::Error`] says.
+    error: Mutex<Errno>,
+    /// What flushing a file, and a folder, always says.
+    flushes: Mutex<[Option<Errno>; 2]>,
 }
 
 impl Faulty {
     /// Shows `below` at `at`; both exist.
     pub fn mount(below: &Path, at: &Path) -> io::Result<Self> {
-        let plan = Arc::new(Plan::default());
+        let plan = Arc::new(Plan {
+            calls: AtomicU64::new(0),
+            fault: Mutex::new(None),
+            error: Mutex::new(Errno::EIO),
+            flushes: Mutex::new([None, None]),
+        });
         let show = Show {
             below: below.to_owned(),
             plan: Arc::clone(&plan),
@@ -86,6 +94,16 @@ impl Faulty {
     pub fn set(&self, fault: Option<(Fault, u64)>) {
         *self.plan.fault.lock().unwrap() = fault;
         self.plan.calls.store(0, SeqCst);
+    }
+
+    /// The number of the error that [`Fault::Error`] and [`Fault::ErrorsFrom`] give.
+    pub fn set_error(&self, code: i32) {
+        *self.plan.error.lock().unwrap() = Errno::from_i32(code);
+    }
+
+    /// From now on, flushing files and folders always fails so.
+    pub fn refuse_flushes(&self, file: Option<i32>, folder: Option<i32>) {
+        *self.plan.flushes.lock().unwrap() = [file, folder].map(|code| code.map(Errno::from_i32));
     }
 
     /// The calls since then.
@@ -122,7 +140,7 @@ impl Plan {
             return Turn::Do;
         }
         match fault {
-            Fault::Error | Fault::ErrorsFrom => Turn::Fail(Errno::EIO),
+            Fault::Error | Fault::ErrorsFrom => Turn::Fail(*self.error.lock().unwrap()),
             Fault::FullFrom => Turn::Fail(Errno::ENOSPC),
             Fault::Lie => Turn::Pretend,
             Fault::Kill => {
@@ -134,6 +152,14 @@ impl Plan {
                 std::thread::sleep(Duration::from_millis(700));
                 Turn::Do
             }
+        }
+    }
+
+    /// Flushes a file (0) or a folder (1).
+    fn flush(&self, request: &Request, what: usize) -> Result<(), Errno> {
+        match self.flushes.lock().unwrap()[what] {
+            Some(error) => Err(error),
+            None => self.call(request, Some(()), || Ok(())),
         }
     }
 
@@ -525,7 +551,7 @@ impl Filesystem for Show {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        empty(self.plan.call(request, Some(()), || Ok(())), reply);
+        empty(self.plan.flush(request, 0), reply);
     }
 
     fn opendir(&self, _: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
@@ -566,7 +592,7 @@ impl Filesystem for Show {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        empty(self.plan.call(request, Some(()), || Ok(())), reply);
+        empty(self.plan.flush(request, 1), reply);
     }
 
     fn statfs(&self, _: &Request, _ino: INodeNo, reply: ReplyStatfs) {

@@ -10,13 +10,13 @@ use super::options::{OffloadOptions, Resume};
 use super::plan::Plan;
 use super::resume::encrypted as sealed;
 use super::strangers::stranger_in;
-use crate::destination::{Destination, DestinationEntry, ErrorKind, read_full};
+use crate::destination::{Destination, DestinationEntry, DestinationError, ErrorKind, read_full};
 use crate::model::monitor::Monitor;
 use crate::set::crypt::{Keys, SetKey};
 use crate::set::error::SetError;
 use crate::set::format::journal::{self, Begin, Checkpoint, Written};
 use crate::set::format::manifest::{Line, Member, report_losses};
-use crate::set::format::names::{self, MANIFEST, PARTIAL, PROGRAM};
+use crate::set::format::names::{self, MANIFEST, PARTIAL, PROGRAM, STORE};
 use crate::set::format::rescue::{Options, Rescue, SetFile};
 use crate::set::read::decrypting_destination::{details, is_key, open_key};
 use crate::set::read::lines::Lines;
@@ -103,10 +103,8 @@ pub(crate) fn find(
             continue;
         }
         let looked = match look(target, folder, keys) {
-            // Another user's, behind its own permissions: ignore it.
-            Err(SetError::Destination(error))
-                if wanted.is_none() && error.kind == ErrorKind::Denied =>
-            {
+            // Another user's, behind its own permissions, or no set at all: ignore it.
+            Err(SetError::Destination(error)) if wanted.is_none() && is_of_it(&error) => {
                 monitor.note(&format!("{error}; skipping that unfinished set"));
                 continue;
             }
@@ -175,6 +173,25 @@ pub(crate) fn find(
             what: "no unfinished set that can be resumed".to_owned(),
         }),
     }
+}
+
+/// Whether an error is about what is in a folder, and not about its destination: the next run would
+/// meet it again.
+pub(crate) fn is_of_it(error: &DestinationError) -> bool {
+    use ErrorKind::{AlreadyExists, Denied, NotFound, Unfit};
+    matches!(error.kind, AlreadyExists | Denied | NotFound | Unfit)
+}
+
+/// What of a set has its final name already while it is copied: somebody put it there, and
+/// the set could never be completed beside it.
+pub(crate) fn early_file(target: &dyn Destination, dir: &str) -> Result<Option<String>, SetError> {
+    let mut names = target.list(dir)?.into_iter().map(|entry| entry.name);
+    let is_early = |name: &String| {
+        (name.starts_with(STORE) || name.starts_with(MANIFEST))
+            && names::is_own(name)
+            && names::without_partial(name).is_none()
+    };
+    Ok(names.find(is_early).map(|name| format!("{name} is there before its time")))
 }
 
 /// Removes the folder of a run that ended before it began: it has only a journal
