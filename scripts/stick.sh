@@ -236,7 +236,9 @@ for path in bin/kmod bin/ntfs-3g sbin/mkntfs sbin/blkid bin/lsblk usr/sbin/smart
 done
 for name in modprobe lsmod modinfo; do ln -s /usr/bin/kmod "$system/usr/sbin/$name"; done
 # Names of hosts, and character sets: the libraries load these themselves.
-copy usr/lib/x86_64-linux-gnu/{libnss_dns.so.2,libnss_files.so.2,libresolv.so.2} usr/lib/locale/C.utf8/LC_CTYPE
+copy usr/lib/x86_64-linux-gnu/{libnss_dns.so.2,libnss_files.so.2,libresolv.so.2}
+find "$tree/usr/lib/locale/C.utf8" -type f -printf 'usr/lib/locale/C.utf8/%P\n' >"$work/list"
+while IFS= read -r path; do copy "$path"; done <"$work/list"
 for name in IBM850 IBM437 UTF-16 UTF-32 UNICODE ISO8859-1 CP1252; do
     copy "usr/lib/x86_64-linux-gnu/gconv/$name.so"
 done
@@ -387,7 +389,7 @@ join -t $'\t' -o 2.2 "$work/copied" "$work/owners" | sort -u >"$work/used"
 while IFS= read -r deb; do
     deb=$(grep "/$deb\$" "$work/debs" | head -n 1)
     printf '%s\t%s\n' "$(sha256sum "$deb" | cut -d ' ' -f 1)" \
-        "$(dpkg-deb -f "$deb" Package Version Architecture Source | tr '\n' '\t')" >>"$work/facts"
+        "$(dpkg-deb -f "$deb" Package Version Architecture Source Built-Using | tr '\n' '\t')" >>"$work/facts"
     name=$(dpkg-deb -f "$deb" Package)
     # A package may have its documents in a folder of another.
     copyright=$(realpath -m "$tree/usr/share/doc/$name/copyright")
@@ -416,7 +418,7 @@ find "$system" "$fat" -exec touch -h -d "@$epoch" {} +
 echo "stick: the image"
 (cd "$system" && find . -mindepth 1 -print0 | sort -z |
     cpio -0 -o -H newc --quiet --reproducible -R 0:0) >"$work/initrd"
-zstd -q -19 -T2 "$work/initrd" -o "$fat/lifeboat/initrd.img"
+zstd -q -12 -T2 "$work/initrd" -o "$fat/lifeboat/initrd.img"
 touch -d "@$epoch" "$fat/lifeboat/initrd.img"
 
 # fat_volume FILE MIB FOLDER: a FAT volume with a folder's files, in order.

@@ -27,6 +27,9 @@ def read_facts():
         # Source: NAME, or NAME (VERSION) if the version is another.
         source = re.fullmatch(r"(\S+)(?: \((.*)\))?", package.get("Source", package["Package"]))
         package["source"] = (source[1], source[2] or package["Version"])
+        # What signed packages are signatures for, and what is linked in: linux (= 6.1.1-1).
+        built = re.findall(r"(\S+) \(= ([^)]*)\)", package.get("Built-Using", ""))
+        package["sources"] = [package["source"], *built]
         packages.append(package)
     return sorted(packages, key=lambda package: package["Package"])
 
@@ -55,7 +58,7 @@ def bill(version, epoch, program, folder):
             "purl": purl,
             "hashes": [{"alg": "SHA-256", "content": package["sha256"]}],
             "properties": [
-                {"name": "debian:source", "value": "{} {}".format(*package["source"])},
+                {"name": "debian:source", "value": ", ".join(map(" ".join, package["sources"]))},
                 {"name": "licences", "value": f"lifeboat/licences/{name}.txt on the stick"},
             ],
         }
@@ -91,7 +94,7 @@ def bill(version, epoch, program, folder):
 
 
 def sources():
-    names = sorted({package["source"] for package in read_facts()})
+    names = sorted({one for package in read_facts() for one in package["sources"]})
     lines = "\n".join(f"  {name}={version}" for name, version in names)
     return f"""The source of the packages on this stick
 
