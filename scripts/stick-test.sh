@@ -12,6 +12,7 @@
 #                                  target/debug/lifeboat]
 #   --maker FILE                   lifeboat-maker [default: beside the program]
 #   --keep                         keeps the scratch folder
+#   STICK_PATIENCE=N               waits N times as long for the PC, on a busy machine
 #
 # Without KVM it takes some minutes. What the test needs: qemu-system-x86, ovmf, tmux,
 # samba, mtools, and /dev/fuse for lifeboat-maker.
@@ -56,6 +57,8 @@ need zstd zstd
 code=/usr/share/OVMF/OVMF_CODE_4M.ms.fd
 [ -f $code ] || needs+=(ovmf)
 [ ${#needs[@]} = 0 ] || die "these packages are missing: ${needs[*]}" "apt-get install ${needs[*]}"
+# A machine that is busy with other things needs more: all times are multiplied.
+patience=${STICK_PATIENCE:-1}
 program=$(realpath "$program")
 maker=$(realpath "$maker")
 
@@ -173,7 +176,7 @@ boot() {
 page() { screen capture-pane -p -t pc 2>/dev/null; }
 # wait_for SECONDS PATTERN: until the terminal shows it.
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * patience))
     until page | grep -q -- "$2"; do
         if [ $SECONDS -ge $end ] || ! screen has-session -t pc 2>/dev/null; then
             page >&2 || true
@@ -195,7 +198,7 @@ in_shell() {
 
 # --- By BIOS: the guided rescue, a share, and the power fails ---------------------
 step "boot by BIOS: NVMe disk, FAT32 disk on USB"
-boot -machine q35 -device pcie-root-port,id=slot,chassis=1,slot=1 \
+boot -machine q35 -device pcie-root-port,id=hot,chassis=1,slot=1 \
     -drive "if=none,id=one,file=$here/one.img,format=raw" -device nvme,drive=one,serial=one
 wait_for 300 'press Enter to use this console'
 key Enter
@@ -220,7 +223,7 @@ in_shell 10 'keyboard de' 0
 in_shell 10 'keyboard nonsense' 1
 step "a larger disk is plugged in, and the power fails in the middle of its rescue"
 python3 - "$here/monitor" "drive_add 0 if=none,id=big,file=$here/big.img,format=raw" \
-    "device_add nvme,drive=big,serial=big,bus=slot" <<'END'
+    "device_add nvme,drive=big,serial=big,bus=hot" <<'END'
 import socket, sys, time
 monitor = socket.socket(socket.AF_UNIX)
 monitor.connect(sys.argv[1])
