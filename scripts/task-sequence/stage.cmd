@@ -59,7 +59,7 @@ if not exist "%FIRST%" goto failed
 set "COMPLETE=%NEW%\Windows\Setup\Scripts\SetupComplete.cmd"
 if not exist "%NEW%\Windows\Setup\Scripts" md "%NEW%\Windows\Setup\Scripts"
 rem A SetupComplete.cmd that is there keeps its lines, and runs ours last.
-if exist "%COMPLETE%" find /i "Lifeboat\first-start.cmd" "%COMPLETE%" >nul
+if exist "%COMPLETE%" find "Lifeboat\first-start.cmd" "%COMPLETE%" >nul
 if exist "%COMPLETE%" if not errorlevel 1 goto done
 >>"%COMPLETE%" echo call "%%SystemRoot%%\Setup\Lifeboat\first-start.cmd"
 if not exist "%COMPLETE%" goto failed

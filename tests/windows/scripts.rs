@@ -493,6 +493,8 @@ fn the_boot_image_s_builder_names_each_step() {
         "WinPE-SecureStartup_en-us.cab",
         "/Set-ScratchSpace:512",
         r"Lifeboat\lifeboat.exe",
+        // The boot manager that the CA of 2023 signed.
+        r"EFI_EX\bootmgfw_EX.efi",
         "/Unmount-Image",
         "MakeWinPEMedia /ISO",
     ];
@@ -503,8 +505,26 @@ fn the_boot_image_s_builder_names_each_step() {
     }
     assert!(!stick.path("new").exists() && !ran.stdout.contains("/UFD"), "{}", ran.stdout);
 
+    let ran = stick.run("build.cmd", &["amd64", r"R:\new", "/ca", "2011", "/dryrun"], &root);
+    assert!(ran.code == 0 && !ran.stdout.contains("EFI_EX"), "{}", ran.stdout);
+    for (file, text) in [
+        ("fits/disk.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
+        ("other/net.inf", "[Manufacturer]\r\n%I%=Intel,NTarm64\r\n"),
+    ] {
+        let file = stick.path("drivers").join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    let drivers = &["amd64", r"R:\new", "/drivers", r"R:\drivers", "/dryrun"];
+    let ran = stick.run("build.cmd", drivers, &root);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\fits\disk.inf""#), "{ran:?}");
+    assert!(ran.stdout.contains(r"left out: R:\drivers\other\net.inf"), "{ran:?}");
+
     for (args, code, why) in [
         (&["arm", r"R:\new"][..], 2, "build.cmd amd64"),
+        (&["amd64", r"R:\new", "/ca", "2012"], 2, "build.cmd amd64"),
+        (&["amd64", r"R:\new", "/drivers", r"R:\drivers\other"], 1, "no .inf file for amd64"),
         (&["amd64", r"R:\new", "/settings"], 2, "build.cmd amd64"),
         (&["amd64", r"R:\kit", "/dryrun"], 1, "is there already"),
         (&["x86", r"R:\new", "/dryrun"], 1, "add-on"),
