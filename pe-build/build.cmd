@@ -10,7 +10,12 @@ rem   FOLDER              a new folder for the image's files and lifeboat.iso
 rem   /settings FILE      becomes \Lifeboat\lifeboat.toml
 rem   /exe FILE           the program [default: lifeboat.exe beside this script, or else
 rem                       that of the release, in x64 or x86 one folder above]
-rem   /drivers FOLDER     drivers to add, with all subfolders
+rem   /drivers FOLDER     drivers to add, with all subfolders: .inf files for the image's
+rem                       architecture; others are listed and left out
+rem   /ca 2011|2023       which of Microsoft's CAs signed the boot manager, if the ADK has
+rem                       both [default: 2023]. A PC whose firmware does not know that CA
+rem                       (not updated since 2023) needs 2011; one that has revoked 2011
+rem                       needs 2023 (docs/guide/winpe.md)
 rem   /usb X:             also writes the stick X:. EVERYTHING ON IT IS LOST.
 rem   /dryrun             only prints what it would run
 rem
@@ -27,8 +32,11 @@ set "KIND=x64"
 if /i "%ARCH%"=="x86" set "KIND=x86"
 if not exist "%EXE%" set "EXE=%HERE%..\%KIND%\lifeboat.exe"
 set "SETTINGS="
+set "BOOTFILE=bootx64.efi"
+if /i "%ARCH%"=="x86" set "BOOTFILE=bootia32.efi"
 set "DRIVERS="
 set "USB="
+set "CA=2023"
 set "DO="
 shift
 shift
@@ -39,12 +47,19 @@ if "%~2"=="" goto usage
 if /i "%~1"=="/settings" set "SETTINGS=%~2" & shift & shift & goto options
 if /i "%~1"=="/exe" set "EXE=%~2" & shift & shift & goto options
 if /i "%~1"=="/drivers" set "DRIVERS=%~2" & shift & shift & goto options
+if /i "%~1"=="/ca" set "CA=%~2" & shift & shift & goto options
 if /i "%~1"=="/usb" set "USB=%~2" & shift & shift & goto options
 goto usage
 :checked
+if not "%CA%"=="2011" if not "%CA%"=="2023" goto usage
 if not exist "%EXE%" echo %EXE%: there is no such file. Give its path: /exe FILE & exit /b 1
 if defined SETTINGS if not exist "%SETTINGS%" echo %SETTINGS%: there is no such file. & exit /b 1
 if defined DRIVERS if not exist "%DRIVERS%" echo %DRIVERS%: there is no such folder. & exit /b 1
+set "DRIVER="
+if not defined DRIVERS goto nodrivers
+for /r "%DRIVERS%" %%I in (*.inf) do call :fits "%%I"
+if not defined DRIVER echo %DRIVERS%: no .inf file for %ARCH% is in it. & exit /b 1
+:nodrivers
 if exist "%OUT%" echo %OUT%: is there already. Give a new folder, or delete this one. & exit /b 1
 if not defined WinPERoot echo The ADK was not found. Open the "Deployment and Imaging Tools Environment". & exit /b 1
 set "OCS=%WinPERoot%\%ARCH%\WinPE_OCs"
@@ -59,7 +74,7 @@ if defined FAILED goto failed
 rem WMI, then what requires it: SecureStartup has manage-bde, for BitLocker;
 rem Scripting runs variables.vbs in a task sequence.
 for %%P in (WinPE-WMI WinPE-Scripting WinPE-SecureStartup) do call :package %%P
-if defined DRIVERS call :run Dism /Image:"%MOUNT%" /Add-Driver /Driver:"%DRIVERS%" /Recurse
+if defined DRIVERS call :drivers
 rem Space for logs, and for temporary files of the tools.
 call :run Dism /Image:"%MOUNT%" /Set-ScratchSpace:512
 call :run xcopy /e /i /y /q "%HERE%image\Lifeboat" "%MOUNT%\Lifeboat"
@@ -71,13 +86,51 @@ if defined FAILED goto undo
 if defined DO echo add a line to "%MOUNT%\Windows\System32\startnet.cmd", write lifeboat.cmd beside it
 if not defined DO >"%MOUNT%\Windows\System32\lifeboat.cmd" echo @"%%SystemDrive%%\Lifeboat\lifeboat.exe" %%*
 if not defined DO >>"%MOUNT%\Windows\System32\startnet.cmd" echo call %%SystemDrive%%\Lifeboat\start.cmd ^& rem added by Lifeboat
+rem The boot manager of the stick is beside boot.wim. The one of 2023 comes from the image.
+set "EX=%MOUNT%\Windows\Boot\EFI_EX"
+if "%CA%"=="2023" if not defined DO if not exist "%EX%\bootmgfw_EX.efi" set "CA=2011"
+if "%CA%"=="2023" call :run copy /y "%EX%\bootmgfw_EX.efi" "%OUT%\media\EFI\Boot\%BOOTFILE%"
+if "%CA%"=="2023" call :run copy /y "%EX%\bootmgr_EX.efi" "%OUT%\media\bootmgr.efi"
+if "%CA%"=="2023" if exist "%OSCDImgRoot%\efisys_EX.bin" call :run copy /y "%OSCDImgRoot%\efisys_EX.bin" "%OUT%\fwfiles\efisys.bin"
 call :run Dism /Unmount-Image /MountDir:"%MOUNT%" /Commit
 call :run MakeWinPEMedia /ISO "%OUT%" "%OUT%\lifeboat.iso"
 if defined USB call :run MakeWinPEMedia /UFD "%OUT%" %USB%
 if defined FAILED goto failed
 echo Done: %OUT%\lifeboat.iso
+if "%CA%"=="2023" echo The boot manager is signed by the CA of 2023. A PC whose firmware does not know that CA
+if "%CA%"=="2023" echo refuses it with Secure Boot on: build again with /ca 2011 for such PCs.
+if "%CA%"=="2011" echo The boot manager is signed by the CA of 2011. A PC whose firmware has revoked that CA
+if "%CA%"=="2011" echo refuses it with Secure Boot on: build with an ADK of December 2024 or newer for such PCs.
 exit /b 0
 
+:fits
+call :is_for %1
+if defined FITS set "DRIVER=1"
+if not defined FITS echo driver not for %ARCH%, left out: %~1
+exit /b 0
+:drivers
+for /r "%DRIVERS%" %%I in (*.inf) do call :driver "%%I"
+exit /b 0
+:driver
+call :is_for %1
+if defined FITS call :run Dism /Image:"%MOUNT%" /Add-Driver /Driver:%1
+exit /b 0
+:is_for
+rem [Manufacturer] lists NTamd64 or NTx86 behind a driver's name; type reads UTF-16 files,
+rem too. What has no such word is for x86.
+set "FITS="
+set "OTHER="
+for %%W in (NTamd64 NTAMD64 ntamd64 NTAmd64) do call :word %1 %%W amd64
+for %%W in (NTarm64 NTARM64 ntarm64 NTArm64) do call :word %1 %%W arm64
+for %%W in (NTx86 NTX86 ntx86) do call :word %1 %%W x86
+if /i "%ARCH%"=="x86" if not defined OTHER set "FITS=1"
+exit /b 0
+:word
+type %1 2>nul | find "%2" >nul
+if errorlevel 1 exit /b 0
+set "OTHER=1"
+if /i "%ARCH%"=="%3" set "FITS=1"
+exit /b 0
 :package
 call :run Dism /Image:"%MOUNT%" /Add-Package /PackagePath:"%OCS%\%1.cab"
 if exist "%OCS%\en-us\%1_en-us.cab" call :run Dism /Image:"%MOUNT%" /Add-Package /PackagePath:"%OCS%\en-us\%1_en-us.cab"
@@ -95,5 +148,5 @@ if not defined DO Dism /Unmount-Image /MountDir:"%MOUNT%" /Discard
 echo Failed: see the lines above. Delete %OUT% before you try again.
 exit /b 1
 :usage
-echo build.cmd amd64^|x86 FOLDER [/settings FILE] [/exe FILE] [/drivers FOLDER] [/usb X:] [/dryrun]
+echo build.cmd amd64^|x86 FOLDER [/settings FILE] [/exe FILE] [/drivers FOLDER] [/ca 2011^|2023] [/usb X:] [/dryrun]
 exit /b 2

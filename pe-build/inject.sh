@@ -9,6 +9,9 @@
 #                     or the one that scripts/build-windows.sh built]
 #   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
 #   --add DIR         further files for \Lifeboat
+#   --drivers DIR     drivers for disks and network cards, with all subfolders: they are
+#                     loaded before Lifeboat starts. Only .inf files for the image's
+#                     architecture are taken, with the folder that they are in
 #   --image N         the image in the file [default: the one that boots]
 #   --start yes|no    whether Lifeboat starts automatically, from startnet.cmd [default: no
 #                     if winpeshl.ini starts something else, as in ConfigMgr images]
@@ -27,7 +30,7 @@ export WIMLIB_IMAGEX_IGNORE_CASE=1
 system32=/Windows/System32
 mark='rem added by Lifeboat'
 
-wim='' image='' settings='' add='' start='' arch='' dry_run='' undo=''
+wim='' image='' settings='' add='' drivers='' start='' arch='' dry_run='' undo=''
 exe='' exe_named=''
 
 usage() {
@@ -39,12 +42,13 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --dry-run) dry_run=1; shift; continue ;;
         --undo) undo=1; shift; continue ;;
-        --exe | --settings | --add | --image | --start | --arch)
+        --exe | --settings | --add | --drivers | --image | --start | --arch)
             [ $# -ge 2 ] || die "$1 requires a value" "inject.sh --help"
             case $1 in
                 --exe) exe=$2 exe_named=1 ;;
                 --settings) settings=$2 ;;
                 --add) add=$2 ;;
+                --drivers) drivers=$2 ;;
                 --image) image=$2 ;;
                 --start) start=$2 ;;
                 --arch) arch=$2 ;;
@@ -112,6 +116,28 @@ pe_machine() {
         *) echo unknown ;;
     esac
 }
+# Which architectures a driver's .inf file is for, by the decorations in [Manufacturer]:
+# %Name% = Section, NTamd64, NTamd64.10.0. Without one, it is for x86.
+inf_arches() {
+    local encoding=latin1
+    case $(od -An -tx1 -N2 "$1" | tr -d ' ') in
+        fffe) encoding=utf-16 ;;
+        feff) encoding=utf-16 ;;
+    esac
+    iconv -f $encoding -t utf-8 "$1" 2>/dev/null | tr -d '\r' | awk '
+        { sub(/;.*/, ""); line = tolower($0); gsub(/[ \t"]/, "", line) }
+        line ~ /^\[/ { inside = line == "[manufacturer]"; next }
+        inside && line ~ /=/ {
+            count = split(substr(line, index(line, "=") + 1), part, ",")
+            if (count == 1) print "x86"
+            for (i = 2; i <= count; i++) {
+                if (part[i] ~ /^ntamd64/) print "x64"
+                else if (part[i] ~ /^ntarm64/) print "arm64"
+                else if (part[i] ~ /^ntx86/ || part[i] == "nt" || part[i] ~ /^nt\./) print "x86"
+            }
+        }' | sort -u
+}
+
 case $(sed -n 's/^Architecture: *//p' "$work/info") in
     x86_64) image_arch=x64 ;;
     x86) image_arch=x86 ;;
@@ -197,6 +223,7 @@ else
             "Build the other program, or give its path: --exe FILE"
     [ -z "$settings" ] || [ -f "$settings" ] || die "$settings: there is no such file"
     [ -z "$add" ] || [ -d "$add" ] || die "$add: there is no such folder"
+    [ -z "$drivers" ] || [ -d "$drivers" ] || die "$drivers: there is no such folder"
 
     mkdir -p "$work/Lifeboat/before"
     cp -rp "$root/pe-build/image/Lifeboat/." "$work/Lifeboat"
@@ -205,6 +232,36 @@ else
     [ -z "$add" ] || cp -rp "$add/." "$work/Lifeboat"
     cp -p "$exe" "$work/Lifeboat/lifeboat.exe"
     [ -z "$settings" ] || cp -p "$settings" "$work/Lifeboat/lifeboat.toml"
+    if [ -n "$drivers" ]; then
+        # By the folder: a driver is its .inf and the files beside and below it.
+        fitting=0
+        while IFS= read -r -d '' inf; do
+            arches=$(inf_arches "$inf" | paste -sd ' ')
+            case " $arches " in
+                *" $image_arch "*) ;;
+                *)
+                    echo "driver for ${arches:-no known architecture}, not for $image_arch: $inf"
+                    continue
+                    ;;
+            esac
+            fitting=$((fitting + 1))
+            folder=$(dirname "$inf")
+            folder=drivers/$(realpath --relative-to="$drivers" "$folder")
+            mkdir -p "$work/Lifeboat/$folder"
+            cp -rp "$(dirname "$inf")/." "$work/Lifeboat/$folder"
+        done < <(find "$drivers" -type f -iname '*.inf' -print0 | sort -z)
+        [ "$fitting" -gt 0 ] ||
+            die "$drivers: no driver (.inf) for $image_arch is in it" \
+                "Unpack the vendor's drivers for WinPE of $image_arch there; an .exe or .cab is no driver yet."
+        # A driver of another architecture in a subfolder came along: it would only fail.
+        while IFS= read -r -d '' inf; do
+            case " $(inf_arches "$inf" | tr '\n' ' ')" in
+                *" $image_arch "*) ;;
+                *) rm "$inf" ;;
+            esac
+        done < <(find "$work/Lifeboat/drivers" -type f -iname '*.inf' -print0)
+        echo "drivers: $fitting for $image_arch"
+    fi
     printf '@"%%SystemDrive%%\\Lifeboat\\lifeboat.exe" %%*\r\n' >"$work/lifeboat.cmd"
     # cmd requires CRLF; git and editors may have changed the line endings.
     find "$work/Lifeboat" -name '*.cmd' -exec sed -i 's/\r*$/\r/' {} +
@@ -251,6 +308,16 @@ else
 fi
 if grep -q startnet.cmd "$commands"; then
     echo "  ~ \\Windows\\System32\\startnet.cmd"
+fi
+# What PXE and some tools boot is the image's own boot manager. That of a stick or an ISO is
+# beside boot.wim: bootmgr.py tells the same of it.
+if [ -z "$undo" ] && has python3; then
+    for path in /Windows/Boot/EFI/bootmgfw.efi /Windows/Boot/EFI_EX/bootmgfw_EX.efi; do
+        in_image $path || continue
+        name=$(basename $path)
+        take $path "$name"
+        (cd "$work" && python3 -B "$root/pe-build/bootmgr.py" "$name") || true
+    done
 fi
 if [ -n "$dry_run" ]; then
     echo "Nothing was changed (--dry-run)."

@@ -91,6 +91,8 @@ need_test() {
     need_command mount.exfat-fuse exfat-fuse
     need_command qemu-img qemu-utils
     need_command shellcheck shellcheck
+    need_command openssl openssl
+    need_command osslsigncode osslsigncode
 }
 
 case $mode in

@@ -130,6 +130,11 @@ step_deny() {
 
 step_shell() {
     shellcheck -x scripts/*.sh pe-build/*.sh .ci/run
+    # What runs on the stick, under busybox.
+    local on_stick
+    on_stick=$(grep -lx '#!/bin/sh' scripts/stick/system/*)
+    # shellcheck disable=SC2086 # one word a file
+    shellcheck -s dash -e SC1091 $on_stick
     if has actionlint; then
         actionlint .github/workflows/*.yml
     else

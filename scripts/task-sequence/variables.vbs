@@ -18,7 +18,8 @@ known = Array( _
     "LifeboatPassword LIFEBOAT_PASSWORD", "LifeboatName LIFEBOAT_NAME", _
     "_SMSTSLogPath LOGS", _
     "StatePath STORE", "OSDStateStorePath STORE", _
-    "LifeboatStore STORE", "LifeboatSeal SEAL", "LifeboatWipes WIPES", "LifeboatUsmt LIFEBOAT_USMT", _
+    "LifeboatStore STORE", "LifeboatSeal SEAL", "LifeboatWipes WIPES", _
+    "LifeboatCapture CAPTURE", "LifeboatSource SOURCES", "LifeboatUsmt LIFEBOAT_USMT", _
     "LifeboatMigrationXml LIFEBOAT_XML")
 
 For Each pair In known

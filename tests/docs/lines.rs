@@ -57,6 +57,7 @@ const BY_HAND: &[(&str, &str)] = &[
     ("rustup", "changes the toolchain"),
     ("schtasks", "Windows"),
     ("setup.sh", "scripts/setup.sh in a table of scripts"),
+    ("stick.sh", "scripts/stick.sh in a table of scripts"),
     ("test.sh", "scripts/test.sh in a table of scripts"),
     ("umount", "as mount"),
     ("usmtutils", "Microsoft's"),
@@ -215,8 +216,13 @@ fn every_option_in_a_sentence_is_there() {
         .flat_map(clap::Command::get_arguments)
         .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
         .collect();
-    let scripts =
-        ["pe-build/README.md", "docs/development/building.md", "fuzz/README.md", "CONTRIBUTING.md"];
+    let scripts = [
+        "pe-build/README.md",
+        "docs/development/building.md",
+        "docs/guide/stick.md",
+        "fuzz/README.md",
+        "CONTRIBUTING.md",
+    ];
     let mut seen = 0;
     for line in doc_lines::of_documents().iter().filter(|line| line.text.starts_with("--")) {
         let option = line.text.split([' ', '=', ':', ',']).next().unwrap_or_default();
@@ -508,7 +514,9 @@ fn stock_tools_do_what_is_said_of_them() {
 /// `cmd` runs each from the drive that it names; a source stands in for the PC's disks.
 #[test]
 fn lines_of_cmd_run_under_wine() {
-    const ELSEWHERE: [(&str, &str); 3] = [
+    const ELSEWHERE: [(&str, &str); 5] = [
+        ("before-wipe.cmd", "tests/windows/scripts.rs has an old Windows, and a scanstate"),
+        ("stage.cmd", "tests/windows/scripts.rs has a new Windows"),
         ("start.cmd", "the guided rescue: tests/windows/pe_image.rs boots it"),
         ("restore.cmd", "puts a store onto the PC's own volumes: by hand, docs/guide/windows.md"),
         ("exit 1", "cmd's own"),

@@ -202,6 +202,90 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
 }
 
 #[test]
+fn drivers_for_the_image_s_architecture_go_in_and_others_are_named() {
+    let boot = need!(Boot::new(&[]));
+    let drivers = boot.path("drivers");
+    let inf = |path: &str, text: &[u8]| {
+        let path = drivers.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    inf("vmd/iaStorVD.inf", b"[Manufacturer]\r\n%I% = Intel,NTamd64.10.0...19041\r\n");
+    inf("vmd/sub/iaStorVD.sys", b"MZ");
+    // UTF-16, as many vendors write them; what stands in a comment does not count.
+    let text = "\u{feff}[Manufacturer]\r\n%I% = Intel, NTarm64 ; NTamd64\r\n";
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    inf("nic/nic.inf", &wide);
+    inf("old/old.inf", b"[Version]\r\n[Manufacturer]\r\n\"X\"=X\r\n[X]\r\na=b,NTamd64\r\n");
+    let said = boot.inject(&["--drivers", drivers.to_str().unwrap()]);
+    assert!(said.contains("driver for arm64, not for x64"), "{said}");
+    assert!(said.contains("driver for x86, not for x64"), "{said}");
+    let listing = boot.listing();
+    for (path, is_there) in [
+        ("/Lifeboat/drivers/vmd/iaStorVD.inf", true),
+        ("/Lifeboat/drivers/vmd/sub/iaStorVD.sys", true),
+        ("/Lifeboat/drivers/nic/nic.inf", false),
+        ("/Lifeboat/drivers/old/old.inf", false),
+        ("/Lifeboat/drivers.cmd", true),
+    ] {
+        assert_eq!(listing.contains_key(path), is_there, "{path}");
+    }
+    // None that fits.
+    let exe = boot.exe.to_str().unwrap();
+    let nic = drivers.join("nic");
+    let done = boot.run(&["--exe", exe, "--drivers", nic.to_str().unwrap()]);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("no driver (.inf) for x64"), "{said}");
+}
+
+/// A boot manager of the tests' own, signed under a CA of this name.
+fn boot_manager(dir: &Path, ca: &str) -> PathBuf {
+    let steps = r#"
+        printf 'BOOTMGRSECURITYVERSIONNUMBER RCDATA { 0x0001, 0x0007 }\n' > r.rc
+        printf 'int main(void) { return 0; }\n' > m.c
+        x86_64-w64-mingw32-windres r.rc -O coff -o r.o
+        x86_64-w64-mingw32-gcc -s m.c r.o -o m.exe
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj "/CN=$1"
+        openssl req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=Leaf
+        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem
+        osslsigncode sign -certs leaf.pem -key leaf.key -in m.exe -out signed.efi
+    "#;
+    fs::create_dir_all(dir).unwrap();
+    let mut shell = Command::new("bash");
+    let done = shell.args(["-ec", steps, "bash", ca]).current_dir(dir).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    dir.join("signed.efi")
+}
+
+#[test]
+fn by_which_ca_a_boot_manager_is_signed_is_said() {
+    need!("mingw", "openssl", "osslsigncode", "python3");
+    let dir = tempfile::tempdir().unwrap();
+    let old = boot_manager(&dir.path().join("old"), "Microsoft Windows Production PCA 2011");
+    let new = boot_manager(&dir.path().join("new"), "Windows UEFI CA 2023");
+    let run = |file: &Path| {
+        let mut command = Command::new(support::root().join("pe-build/bootmgr.py"));
+        let done = command.arg(file).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let (code, said) = run(&new);
+    assert!(code == Some(0) && said.contains("by the CA of 2023, SVN 7.1"), "{said}");
+    let (code, said) = run(&old);
+    assert!(code == Some(3) && said.contains("by the CA of 2011, SVN 7.1"), "{said}");
+    assert!(said.contains("refuses it"), "{said}");
+    let (code, said) = run(&dir.path().join("new/m.exe"));
+    assert!(code == Some(3) && said.contains("neither"), "{said}");
+    assert_eq!(run(&dir.path().join("new/r.rc")).0, Some(1));
+
+    // And of the image that Lifeboat goes into.
+    let boot = need!(Boot::new(&[]));
+    let add = format!("--command=add '{}' /Windows/Boot/EFI/bootmgfw.efi", old.display());
+    boot.wimlib(&["update", "boot.wim", "1", &add]);
+    let said = boot.inject(&["--dry-run"]);
+    assert!(said.contains("bootmgfw.efi: signed by the CA of 2011"), "{said}");
+}
+
+#[test]
 fn startnet_of_the_image_reaches_the_guided_rescue() {
     let boot = need!(Boot::new(&[]));
     let wine = need!("wine", wine::find);

@@ -305,11 +305,114 @@ fn a_stick_is_found_by_its_label() {
     assert!(!rescue.exists() && image.sets("Rescue").is_empty());
 }
 
+/// As the recipes of `docs/guide/recipes.md` call it, with a scanstate that stands in.
+#[test]
+fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
+    let stick = need!(Stick::new('e'));
+    let gcc = need!("mingw", require::mingw);
+    let usmt = stick.path("my tools/USMT");
+    fs::create_dir(&usmt).unwrap();
+    let config = stick.path("Windows/System32/config");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("SYSTEM"), "regf").unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let _drive = stick.wine.letter('f', other.path());
+    fs::create_dir(other.path().join("sets")).unwrap();
+    let env =
+        [("LIFEBOAT_TO", "F:\\sets"), ("LIFEBOAT_NAME", "PC-7"), ("SOURCES", "E:\\StateStore")];
+    let before = |windows: &str| stick.run("before-wipe.cmd", &[windows], &env);
+
+    let ran = before("E:\\nothing");
+    assert!(ran.code == 4 && ran.stdout.contains("No old Windows"), "{ran:?}");
+    let ran = before("E:\\Windows");
+    assert!(ran.code == 2 && ran.stdout.contains("scanstate.exe: there is no"), "{ran:?}");
+
+    let mut compiler = Command::new(gcc);
+    let source = support::root().join("tests/windows/scanstate.c");
+    compiler.args(["-O1", "-s", "-o"]).arg(usmt.join("scanstate.exe")).arg(source);
+    assert!(compiler.status().unwrap().success());
+    let store = stick.store();
+    fs::rename(&store, usmt.join("prepared")).unwrap();
+    let ran = before("E:\\Windows");
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
+    assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
+    let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap();
+    let wanted = "E:\\StateStore\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
+    assert!(arguments.starts_with(wanted), "{arguments}");
+
+    // Files that scanstate could not capture; and a capture that failed.
+    for (returned, code) in [("3", 3), ("26", 1)] {
+        fs::write(usmt.join("code.txt"), returned).unwrap();
+        let ran = before("E:\\Windows");
+        assert_eq!(ran.code, code, "{returned}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(&format!("scanstate returned {returned}")), "{ran:?}");
+    }
+
+    // The new Windows, on the wiped volume.
+    fs::rename(&store, stick.path("wiped")).unwrap();
+    let after = |args: &[&str], env: &[(&str, &str)]| stick.run("stage.cmd", args, env);
+    for (args, code, why) in [
+        (&[][..], 2, "Where is the new Windows"),
+        (&["F:"][..], 2, "there is no Windows"),
+        (&["E:"][..], 2, "loadstate.exe: there is no"),
+    ] {
+        let ran = after(args, &env);
+        assert!(ran.code == code && ran.stdout.contains(why), "{args:?}: {ran:?}");
+    }
+    fs::write(usmt.join("loadstate.exe"), "MZ").unwrap();
+    let ran = after(&["E:"], &[("LIFEBOAT_TO", "F:\\sets"), ("LIFEBOAT_NAME", "PC-8")]);
+    assert!(ran.code == 4, "{ran:?}");
+    let ran = after(&["E:"], &env);
+    // Wine's drives keep no owners: that is a loss, and no reason to stop.
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(store.join("USMT/hardlink.main").is_file());
+    let setup = stick.path("Windows/Setup");
+    let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
+    assert!(first.contains(r#"loadstate "C:\StateStore" --run --usmt "%~dp0USMT""#), "{first}");
+    assert!(setup.join("Lifeboat/lifeboat.exe").is_file());
+    assert!(setup.join("Lifeboat/USMT/loadstate.exe").is_file());
+    let complete = fs::read_to_string(setup.join("Scripts/SetupComplete.cmd")).unwrap();
+    assert_eq!(complete, "call \"%SystemRoot%\\Setup\\Lifeboat\\first-start.cmd\"\r\n");
+}
+
+/// The whole re-image of `pe-build/recipes/winpe.cmd`, up to the first step that is the user's.
+#[test]
+fn the_recipe_for_plain_winpe_wipes_nothing_that_is_not_safe() {
+    let stick = need!(Stick::new('i'));
+    let recipe = support::root().join("pe-build/recipes/winpe.cmd");
+    let text = fs::read_to_string(recipe).unwrap().replace('\n', "\r\n");
+    fs::write(stick.path("my tools/winpe.cmd"), text).unwrap();
+    let wipes = "@echo wiped> \"%~d0\\wiped.txt\"\r\n@exit /b 1\r\n";
+    fs::write(stick.path("my tools/partition.cmd"), wipes).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let _drive = stick.wine.letter('j', other.path());
+    fs::create_dir(other.path().join("sets")).unwrap();
+    let env = [("CAPTURE", "no"), ("SOURCES", "I:\\StateStore")];
+    let run = || stick.run("winpe.cmd", &["J:\\sets", "PC-9"], &env);
+    // No store is there: before-wipe.cmd does not end with 0.
+    let ran = run();
+    assert!(ran.code == 10 && ran.stdout.contains("Nothing was wiped"), "{ran:?}");
+    assert!(!stick.path("wiped.txt").exists());
+    stick.store();
+    let ran = run();
+    assert_eq!(ran.code, 11, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(stick.path("wiped.txt").exists());
+}
+
 #[test]
 fn without_the_program_they_say_what_is_missing() {
     let stick = need!(Stick::new('p'));
     fs::remove_file(stick.path("my tools/lifeboat.exe")).unwrap();
-    for script in ["rescue.cmd", "usb.cmd", "seal.cmd", "gate.cmd", "restore.cmd"] {
+    for script in [
+        "rescue.cmd",
+        "usb.cmd",
+        "seal.cmd",
+        "gate.cmd",
+        "restore.cmd",
+        "before-wipe.cmd",
+        "stage.cmd",
+    ] {
         let ran = stick.run(script, &[], &[]);
         assert_eq!(ran.code, 1, "{script}: {}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains("lifeboat.exe was not found"), "{script}: {}", ran.stdout);
@@ -390,6 +493,8 @@ fn the_boot_image_s_builder_names_each_step() {
         "WinPE-SecureStartup_en-us.cab",
         "/Set-ScratchSpace:512",
         r"Lifeboat\lifeboat.exe",
+        // The boot manager that the CA of 2023 signed.
+        r"EFI_EX\bootmgfw_EX.efi",
         "/Unmount-Image",
         "MakeWinPEMedia /ISO",
     ];
@@ -400,8 +505,26 @@ fn the_boot_image_s_builder_names_each_step() {
     }
     assert!(!stick.path("new").exists() && !ran.stdout.contains("/UFD"), "{}", ran.stdout);
 
+    let ran = stick.run("build.cmd", &["amd64", r"R:\new", "/ca", "2011", "/dryrun"], &root);
+    assert!(ran.code == 0 && !ran.stdout.contains("EFI_EX"), "{}", ran.stdout);
+    for (file, text) in [
+        ("fits/disk.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
+        ("other/net.inf", "[Manufacturer]\r\n%I%=Intel,NTarm64\r\n"),
+    ] {
+        let file = stick.path("drivers").join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    let drivers = &["amd64", r"R:\new", "/drivers", r"R:\drivers", "/dryrun"];
+    let ran = stick.run("build.cmd", drivers, &root);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\fits\disk.inf""#), "{ran:?}");
+    assert!(ran.stdout.contains(r"left out: R:\drivers\other\net.inf"), "{ran:?}");
+
     for (args, code, why) in [
         (&["arm", r"R:\new"][..], 2, "build.cmd amd64"),
+        (&["amd64", r"R:\new", "/ca", "2012"], 2, "build.cmd amd64"),
+        (&["amd64", r"R:\new", "/drivers", r"R:\drivers\other"], 1, "no .inf file for amd64"),
         (&["amd64", r"R:\new", "/settings"], 2, "build.cmd amd64"),
         (&["amd64", r"R:\kit", "/dryrun"], 1, "is there already"),
         (&["x86", r"R:\new", "/dryrun"], 1, "add-on"),

@@ -1,0 +1,14 @@
+@echo off
+rem Loads the drivers that inject.sh --drivers added: disks, then their volumes appear, and
+rem network cards. start.cmd calls it. In an image whose winpeshl.ini starts a task
+rem sequence, run it after F8:  X:\Lifeboat\drivers.cmd
+rem A driver for hardware that this PC does not have loads nothing. That is no error.
+setlocal DisableDelayedExpansion
+if not exist "%~dp0drivers\" exit /b 0
+for /r "%~dp0drivers" %%I in (*.inf) do call :load "%%I"
+wpeutil initializenetwork >nul 2>nul
+exit /b 0
+:load
+drvload %1 >nul 2>nul
+if errorlevel 1 (echo Driver %1: not loaded) else echo Driver %1: loaded
+exit /b 0
