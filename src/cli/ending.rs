@@ -101,14 +101,33 @@ impl Row {
     }
 }
 
-/// What to do now with the disk that was saved: the first thing to read after the verdict.
-pub(crate) fn next_step(end: End, sets: &[&SavedSet]) -> Option<Row> {
+/// What is known of the disks of a run beside its sets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Around {
+    /// Why a store may be there that was not found.
+    pub(crate) doubts: Vec<String>,
+    /// Stores and users that were found, and left out.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl Around {
+    /// What is said of it.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let left_out = self.left_out.iter().map(|one| Row::doubtful("NOT SAVED", one));
+        let doubts = self.doubts.iter().map(|doubt| Row::doubtful("DOUBT", doubt));
+        left_out.chain(doubts).collect()
+    }
+}
+
+/// What to do now with the disks that were saved from: one verdict for the whole run.
+pub(crate) fn next_step(end: End, sets: &[&SavedSet], around: &Around) -> Option<Row> {
     let all = || sets.iter().map(|set| &set.outcome.rescue);
     let parts = || all().flat_map(|rescue| &rescue.parts);
     let is_users = parts().next().is_some() && parts().all(|part: &Part| part.user.is_some());
     let is_store = all().any(|rescue| rescue.what == What::Store);
     let is_missing = all().any(|rescue| !rescue.lacks.is_empty());
     let is_closed = all().any(|rescue| !rescue.closed.is_empty());
+    let is_read_back = all().all(|rescue| rescue.options.read_back);
     Some(match end {
         End::Incomplete if is_store && is_missing => Row::bad(
             "next",
@@ -128,6 +147,19 @@ pub(crate) fn next_step(end: End, sets: &[&SavedSet]) -> Option<Row> {
             "next",
             "Do not wipe this disk yet. First read what was NOT READ (unlock or repair it), or \
              make sure that it has nothing of this PC.",
+        ),
+        End::Saved | End::Losses if !around.doubts.is_empty() => Row::doubtful(
+            "next",
+            "Do not wipe this disk yet. A store may be there that was not found: see DOUBT.",
+        ),
+        End::Saved | End::Losses if !around.left_out.is_empty() => Row::doubtful(
+            "next",
+            "Do not wipe this disk yet. First save what was NOT SAVED, or make sure that nobody \
+             needs it.",
+        ),
+        End::Saved | End::Losses if !is_read_back => Row::doubtful(
+            "next",
+            "Do not wipe this disk yet. First verify the set: lifeboat verify with --level full.",
         ),
         End::Losses if is_store || is_users => {
             Row::doubtful("next", "Check the losses and decide. Then re-image the PC.")
@@ -257,6 +289,27 @@ pub(crate) fn restoring(sets: &[&SavedSet]) -> String {
     }
 }
 
+/// How a run ended, after its exit code.
+pub(crate) fn exit_word(exit: Exit, end: End) -> &'static str {
+    match (exit, end) {
+        (Exit::Losses, End::Incomplete) => "incomplete",
+        (Exit::Losses, End::Saved) => "saved, with doubts",
+        _ => exit.word(),
+    }
+}
+
+/// Prints what to do with the disks, after all sets of a run. In the log it is only if
+/// `is_logged`.
+pub(crate) fn print_next(end: End, sets: &[&SavedSet], around: &Around, is_logged: bool, out: Out) {
+    for Row { label, text, .. } in around.rows().into_iter().chain(next_step(end, sets, around)) {
+        if is_logged {
+            out.field(label, &text);
+        } else {
+            out.print_field(label, &text);
+        }
+    }
+}
+
 /// Prints a set as a table. In the log it is only if `is_logged`.
 pub(crate) fn print(set: &SavedSet, at: &dyn Fn(&str) -> String, is_logged: bool, out: Out) {
     let end = End::of_set(set);
@@ -266,8 +319,7 @@ pub(crate) fn print(set: &SavedSet, at: &dyn Fn(&str) -> String, is_logged: bool
     } else {
         out.print_verdict(end.word(), end.tone(), &rest);
     }
-    let next = next_step(end, &[set]);
-    for Row { label, text, .. } in next.into_iter().chain(rows(set, at)) {
+    for Row { label, text, .. } in rows(set, at) {
         if is_logged {
             out.field(label, &text);
         } else {

@@ -16,6 +16,7 @@ use crate::destination::{Destination, DestinationError, ErrorKind, Missing};
 use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;
 use crate::model::units;
+use crate::set::format::names::MANIFEST;
 use crate::set::read::reader::SetReader;
 
 /// The destination that was given.
@@ -78,6 +79,11 @@ pub(crate) fn open_set(text: &str, logon: &Logon, out: Out) -> Result<SetReader>
 
 /// Opens a folder or share with sets, to read them and to record what was done with them.
 pub(crate) fn open_folder(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn Destination>> {
+    if Path::new(text).is_file() {
+        let what = format!("{text}: this is a file, not a folder with rescue sets");
+        let action = "Give the folder that has the sets. A disk image is a SOURCE.";
+        return Err(Failure::new(Exit::Usage, what, action).into());
+    }
     let options = Options { missing: Missing::Fail, ..Options::default() };
     open_target(text.parse()?, logon, options, out)
 }
@@ -307,7 +313,9 @@ pub(crate) fn copied_store<'a>(target: &dyn Destination, name: &'a str) -> Resul
 /// Whether `what` is a rescue set rather than a source.
 pub(crate) fn looks_like_set(what: &str) -> bool {
     what.starts_with("smb://")
-        || Path::new(what).join("rescue.json").exists()
+        || Path::new(what).join(RESCUE).exists()
+        // It has lost its description, and verify says so.
+        || Path::new(what).join(MANIFEST).exists()
         || what.trim_end_matches(['/', '\\']).ends_with(".partial")
 }
 

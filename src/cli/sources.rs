@@ -33,7 +33,19 @@ pub(crate) struct Found {
     pub(crate) machine: Machine,
     /// Volumes and disks that could not be read, or not completely.
     pub(crate) closed: Vec<String>,
+    /// Stores that were deleted as a whole, of which files may be recovered.
+    pub(crate) deleted: Vec<Finding>,
 }
+
+/// Findings about disks and volumes of which a part is not there: a store may be in it. (Those
+/// that are damage count anyway.)
+const CUT_SHORT: [&str; 5] = [
+    "partition-outside",
+    "partition-cut-short",
+    "volume-cut-short",
+    "bitlocker-cut-short",
+    "image-unread",
+];
 
 /// Opens the sources and finds the stores.
 pub(crate) fn find(sources: &[String], global: &Global, out: Out) -> Result<Found> {
@@ -82,7 +94,7 @@ fn search(mut found: Found, out: Out) -> Result<Found> {
     }
     found.logs = Logs::read(&searched, &stores, out);
     found.machine = Machine::find(&searched, &found.logs);
-    check_deleted_stores(&searched, &stores, out);
+    found.deleted = check_deleted_stores(&searched, &stores, out);
     check_clones(&searched, out);
     found.stores = stores;
     if out.is_cancelled() {
@@ -200,6 +212,7 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
         logs: Logs::default(),
         machine: Machine::default(),
         closed: Vec::new(),
+        deleted: Vec::new(),
     };
     for error in errors {
         found.close(&error.to_string(), &error.advice(), out);
@@ -297,6 +310,25 @@ impl Found {
         findings.any(|finding| finding.severity >= Severity::Damage)
     }
 
+    /// Why the disks must not be wiped yet although what was found on them is saved, for people.
+    /// The volumes that could not be read are apart ([`Found::closed`]).
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let mut doubts: Vec<String> = Vec::new();
+        for volume in &self.volumes {
+            let hides = |finding: &&Finding| {
+                finding.severity >= Severity::Damage || CUT_SHORT.contains(&finding.code)
+            };
+            let Some(first) = volume.findings.iter().find(hides) else { continue };
+            let doubt =
+                format!("{}: {}: a store may be in the damaged part", first.path, first.what);
+            if !doubts.contains(&doubt) {
+                doubts.push(doubt);
+            }
+        }
+        doubts.extend(self.deleted.iter().map(|one| format!("{}: {}", one.path, one.what)));
+        doubts
+    }
+
     /// The volumes that can be read.
     pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
         self.volumes.iter().filter_map(StoreVolume::of)
@@ -373,7 +405,9 @@ pub(crate) fn refuse_on_source(dir: &Path, sources: &[PathBuf]) -> Result<()> {
     let dir = whole(dir);
     let is_in = |source: &&PathBuf| {
         let source = whole(source);
-        dir.starts_with(&source) && is_one_volume(&dir, &source)
+        // A whole volume may be mounted at a second place.
+        let is_below = dir.starts_with(&source) || is_mount(&source);
+        is_below && is_one_volume(&dir, &source)
     };
     match sources.iter().find(is_in) {
         Some(source) => Err(Failure::new(
@@ -383,6 +417,22 @@ pub(crate) fn refuse_on_source(dir: &Path, sources: &[PathBuf]) -> Result<()> {
         )
         .into()),
         None => Ok(()),
+    }
+}
+
+/// Whether a folder is the root of a mounted volume.
+fn is_mount(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
+        let above = folder.parent().and_then(device);
+        above.is_some() && above != device(folder)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
     }
 }
 
@@ -423,6 +473,14 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
     if looked == 0 && !found.closed.is_empty() {
         return nothing_read(found.closed.len());
+    }
+    if looked == 0 {
+        return Failure::new(
+            Exit::NothingRead,
+            "no volume was found: whether a store is there is not known",
+            "Check that this is the right disk, and not a blank or an encrypted one. Search again \
+             before you wipe anything.",
+        );
     }
     let searched = units::count(looked, "volume", "volumes");
     if found.closed.is_empty() && found.is_damaged() {

@@ -188,6 +188,15 @@ pub(crate) fn choose(
     Ok(chosen)
 }
 
+/// The persons that are not asked for, for people.
+pub(crate) fn others(installations: &[Installation], asked: &[String]) -> Vec<String> {
+    let all = installations.iter().flat_map(|one| &one.profiles);
+    let others = all.filter(|profile| {
+        profile.kind != ProfileKind::Service && !asked.iter().any(|name| is_called(profile, name))
+    });
+    others.map(|profile| format!("the files of {}", profile.name)).collect()
+}
+
 fn is_called(profile: &Profile, name: &str) -> bool {
     fold_case(&profile.name) == fold_case(name)
         || profile.sid.as_ref().is_some_and(|sid| sid.to_string().eq_ignore_ascii_case(name))

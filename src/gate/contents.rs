@@ -42,6 +42,8 @@ pub(super) struct Contents {
     hashes: Vec<(Place, Hash)>,
     /// Paths of the first files that could not be read to the end.
     unread: Vec<String>,
+    /// What the check of the store found, for people.
+    damage: Vec<String>,
 }
 
 impl<'a> Observer<'a> {
@@ -57,10 +59,11 @@ impl<'a> Observer<'a> {
     }
 
     /// What was read.
-    pub(super) fn finish(mut self) -> Contents {
+    pub(super) fn finish(mut self, damage: Vec<String>) -> Contents {
         self.leave();
         self.take(true);
         self.contents.hashes.sort_unstable();
+        self.contents.damage = damage;
         self.contents
     }
 
@@ -122,8 +125,9 @@ impl Contents {
         set: &SetReader,
         monitor: &dyn Monitor,
     ) -> Result<Vec<String>, SetError> {
-        let mut described: Vec<String> =
-            self.unread.iter().map(|path| format!("{path} cannot be read completely")).collect();
+        let unread = self.unread.iter().map(|path| format!("{path} cannot be read completely"));
+        let damage = self.damage.iter().map(|what| format!("the store is damaged: {what}"));
+        let mut described: Vec<String> = damage.chain(unread).collect();
         let mut is_seen = vec![false; self.hashes.len()];
         let mut changed = 0_u64;
         // A link has the bytes of the file before it.

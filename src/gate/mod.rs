@@ -251,11 +251,13 @@ impl Judge<'_> {
     fn read(&self, store: &Store, monitor: &dyn Monitor) -> Result<Contents, SetError> {
         let check = Check { level: CheckLevel::Full, closed: self.closed, ..Check::default() };
         let mut observer = contents::Observer::new(store);
-        check_store_with(store, &check, Some(&mut observer), monitor);
+        let report = check_store_with(store, &check, Some(&mut observer), monitor);
         if monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
         }
-        Ok(observer.finish())
+        let damage = report.findings.iter().filter(|found| found.severity >= Severity::Damage);
+        let damage = damage.map(|found| format!("{}: {}", found.path, found.what));
+        Ok(observer.finish(damage.take(MAX_REASONS).collect()))
     }
 
     /// Whether a store that stays is as it was sealed, or why not, and whether it was changed or
@@ -283,6 +285,11 @@ impl Judge<'_> {
         }
         let outcome = sealed.finish();
         let mut reasons = Vec::new();
+        if is_full && outcome.quick {
+            let what = "it stays on the disk, but its seal has no hashes (seal --quick) to compare \
+                        its bytes with";
+            return Ok(Err((vec![what.to_owned()], false)));
+        }
         if outcome.differs() {
             let looked =
                 if is_full { crate::seal::Looked::Bytes } else { crate::seal::Looked::Metadata };

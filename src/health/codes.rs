@@ -219,7 +219,7 @@ codes! {
     HOLE = "hole", Damage, Full,
         "loadstate restores the file with zeros in that place, or fails on it.",
         "The disk may be failing: run offload now. It saves the rest of the file.";
-    MARKER_ZEROS = "marker-zeros", Damage, Full,
+    MARKER_ZEROS = "marker-zeros", Damage, Quick,
         "loadstate cannot use the store without what was in it.",
         "The disk was not read there, or lost it. Image or read the original disk again.";
     FACTS_LOST = "facts-lost", Damage, Full,

@@ -3,11 +3,12 @@
 
 use super::codes::{
     CATALOG_EMPTY, CATALOG_MISSING, DRIVE_UNKNOWN, ESTIMATE_ONLY, FILE_FOLDER_MISSING,
-    HARDLINK_MAIN_UNREADABLE, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN, PRIMARY_MISSING,
-    SECONDARY_FOREIGN, SECONDARY_GUID, SECONDARY_MISPLACED, SECONDARY_MISSING, STATUS_MISSING,
-    STATUS_NOT_EMPTY, STORE_PATH_LONG,
+    HARDLINK_MAIN_UNREADABLE, MARKER_ZEROS, MIGSTATE_EMPTY, MIGSTATE_MISSING, PARTS_UNKNOWN,
+    PRIMARY_MISSING, SECONDARY_FOREIGN, SECONDARY_GUID, SECONDARY_MISPLACED, SECONDARY_MISSING,
+    STATUS_MISSING, STATUS_NOT_EMPTY, STORE_PATH_LONG,
 };
 use crate::model::finding::Finding;
+use crate::usmt::layout::{CATALOG, HARDLINK_MAIN, MIGSTATE};
 use crate::usmt::{DriveFrom, Lack, Part, Role, Store, StoreKind};
 
 /// The longest store path that loadstate accepts, in characters (its code 12).
@@ -121,5 +122,47 @@ pub(super) fn check_markers(part: &Part, say: &mut dyn FnMut(Finding)) {
     }
     if markers.file_folder.is_none() {
         say(FILE_FOLDER_MISSING.at(format!("{at}\\File"), "the File folder is missing"));
+    }
+}
+
+/// As much of a marker file is read by the quick check.
+const LOOKED_AT: u64 = 16 << 20;
+
+/// Looks for marker files that hold nothing but zeros: what a disk returns that has lost them.
+/// Stops at the first other byte, so that a sound file costs one read.
+pub(super) fn check_zeros(part: &Part, say: &mut dyn FnMut(Finding)) {
+    let markers = &part.markers;
+    let single = [
+        (markers.catalog, CATALOG),
+        (markers.migstate, MIGSTATE),
+        (markers.hardlink_main, HARDLINK_MAIN),
+    ];
+    let single = single.into_iter().filter_map(|(marker, name)| Some((marker?, name)));
+    let containers = markers.containers.iter().map(|(name, marker)| (*marker, name.as_str()));
+    let mut block = vec![0; 64 << 10];
+    for (marker, name) in single.chain(containers) {
+        let mut zeros = 0_u64;
+        // What cannot be read is a finding of its own.
+        let Ok(mut stream) = part.tree.open(marker.node, None) else { continue };
+        while let Ok(read @ 1..) = stream.read(&mut block) {
+            let is_zeros = block.iter().take(read).all(|byte| *byte == 0);
+            if !is_zeros || !stream.holes().is_empty() {
+                zeros = 0;
+                break;
+            }
+            zeros = zeros.saturating_add(read as u64);
+            if zeros >= LOOKED_AT {
+                break;
+            }
+        }
+        if zeros > 0 && zeros >= marker.size.min(LOOKED_AT) {
+            let at = format!("{}\\{name}", part.windows_path());
+            let what = if zeros >= marker.size {
+                format!("all of its {} bytes are zeros", marker.size)
+            } else {
+                format!("its first {zeros} bytes are zeros")
+            };
+            say(MARKER_ZEROS.at(at, what));
+        }
     }
 }

@@ -108,6 +108,10 @@ pub fn check_store_with(
             StoreKind::HardLink | StoreKind::Uncompressed => parts::check_markers(part, &mut say),
             StoreKind::Estimate => {}
         }
+        // A full check reads all of them.
+        if check.level == Level::Quick {
+            parts::check_zeros(part, &mut say);
+        }
     }
     if let Some((run, is_named)) = check.capture {
         logs::check(store, run, is_named, &mut say);

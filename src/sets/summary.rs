@@ -132,6 +132,15 @@ pub struct Listed {
     pub others_count: u64,
 }
 
+/// The verification that counts: the last one; but damage that every byte showed stays until
+/// every byte was read again.
+fn what_counts(runs: Vec<VerifyRun>) -> Option<VerifyRun> {
+    let full = runs.iter().rposition(|run| run.full);
+    let damaged = full.filter(|at| runs.get(*at).is_some_and(|run| run.damage > 0));
+    let at = damaged.or_else(|| runs.len().checked_sub(1))?;
+    runs.into_iter().nth(at)
+}
+
 /// Which sets are asked for. Texts are compared without regard to case.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filter {
@@ -144,8 +153,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a set is asked for. A set of which that is not known is, except if a user is
-    /// asked for.
+    /// Whether a set is asked for. A set of which that is not known is; if a user is asked for,
+    /// only an encrypted one.
     pub fn fits(&self, set: &Listed) -> bool {
         let has = |text: &Option<String>, part: &str| {
             text.as_ref().is_some_and(|text| text.to_lowercase().contains(part))
@@ -159,7 +168,8 @@ impl Filter {
         let user = self.user.as_ref().map(|name| name.to_lowercase());
         let has_user = user.is_none_or(|name| {
             let mut users = set.users.iter().flatten();
-            users.any(|user| user.name.to_lowercase() == name)
+            // The users of an encrypted set are not known: it may be the one.
+            set.encryption.is_some() || users.any(|user| user.name.to_lowercase() == name)
         });
         let created = set.created.as_deref().and_then(age::parse);
         let is_since = match (self.since, created) {
@@ -230,11 +240,16 @@ pub fn read(target: &dyn Destination, folder: &SetFolder) -> Result<Listed, Dest
     }
     if let Some(entry) = entry(VERIFIED) {
         let runs = kept(record::runs::<VerifyRun>(target, path, entry, &hash))?;
-        set.verified = runs.and_then(|runs| runs.into_iter().next_back());
+        set.verified = runs.and_then(what_counts);
     }
     if let Some(entry) = entry(RESTORED) {
         let runs = kept(record::runs::<RestoreRun>(target, path, entry, &hash))?;
-        set.restored = runs.and_then(|runs| runs.into_iter().next_back());
+        // A later restore of one file does not take back that all of it was restored.
+        set.restored = runs.and_then(|runs: Vec<RestoreRun>| {
+            let whole = runs.iter().rposition(|run| run.whole && run.is_complete());
+            let at = whole.or_else(|| runs.len().checked_sub(1))?;
+            runs.into_iter().nth(at)
+        });
     }
     Ok(set)
 }

@@ -18,7 +18,7 @@ fn reasons(run: &Run) -> String {
 }
 
 /// A store in a folder, as on a mounted volume.
-fn store(root: &Path) {
+pub(crate) fn store(root: &Path) {
     let home = root.join("StateStore/USMT/File/C$/Users/alice");
     fs::create_dir_all(&home).unwrap();
     let usmt = root.join("StateStore/USMT");

@@ -4,6 +4,7 @@
 mod as_elsewhere;
 mod at_once;
 mod compressed;
+mod doubts;
 mod end_to_end;
 mod folder;
 mod foreign_text;

@@ -77,7 +77,8 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
 const FIND_THE_REST: &str = "unlock the volume or connect the disk that is missing, then run \
                              gate again; damage: save what is left with lifeboat offload";
 /// What to do where a store is in no set.
-const SAVE_IT: &str = "save the store with lifeboat offload, then run gate again with that set";
+const SAVE_IT: &str = "mend what is said above, or save the store with lifeboat offload; then run \
+                       gate again with that set";
 
 /// Why there is no set to compare with.
 fn no_set(args: &Gate, others: &[String]) -> String {
@@ -106,9 +107,7 @@ fn machine_reasons(found: &sources::Found, wipes: &Wipes) -> Vec<String> {
             reasons.push(format!("{closed} could not be read: a store may be there"));
         }
     }
-    if found.is_damaged() {
-        reasons.push("a volume is damaged: a store may be in the damaged part".to_owned());
-    }
+    reasons.extend(found.doubts());
     reasons
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::seal;
 use crate::cli::args::{Global, Offload};
-use crate::cli::ending::{self, SavedSet};
+use crate::cli::ending::{self, Around, End, SavedSet};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::users::Chosen;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     }
     let dry_run = args.dry_run.then(|| DryRun { free: found.space.map(|space| space.free) });
     let job = Job { request, target: &*target, dry_run, out };
-    let exit = if args.profiles || !args.of_user.is_empty() {
+    let Ran { exit, sets, around } = if args.profiles || !args.of_user.is_empty() {
         job.users(args, global)?
     } else if args.path.is_empty() {
         job.stores(args, global)?
@@ -59,9 +59,19 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
         job.folders(args, global)?
     };
     if !args.dry_run {
-        out.field("exit", &format!("code {}: {}", exit.code(), exit.word()));
+        let end = End::of_all(sets.iter(), None);
+        ending::print_next(end, &sets.iter().collect::<Vec<_>>(), &around, true, out);
+        let word = ending::exit_word(exit, end);
+        out.field("exit", &format!("code {}: {word}", exit.code()));
     }
     Ok(exit)
+}
+
+/// What a run did.
+struct Ran {
+    exit: Exit,
+    sets: Vec<SavedSet>,
+    around: Around,
 }
 
 /// A destination that would be lost.
@@ -169,8 +179,9 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// Every store, or those that were asked for.
-    fn stores(&self, args: &Offload, global: &Global) -> Result<Exit> {
+    fn stores(&self, args: &Offload, global: &Global) -> Result<Ran> {
         let out = self.out;
+        let mut sets = Vec::new();
         let found = sources::find_with(&args.sources, global, &args.search, out)?;
         let stores = sources::choose(found.stores.clone(), &args.store)?;
         let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
@@ -178,8 +189,12 @@ impl Job<'_> {
         let mut is_any = !stores.is_empty();
         // Of a store that was deleted as a whole, the finding says how much is left.
         let is_for_deleted = args.deleted && args.store.is_empty() && self.dry_run.is_none();
-        if is_for_deleted && self.deleted(&found)? {
-            (is_any, exit) = (true, Exit::Losses);
+        if is_for_deleted {
+            let deleted = self.deleted(&found)?;
+            if !deleted.is_empty() {
+                (is_any, exit) = (true, Exit::Losses);
+            }
+            sets.extend(deleted);
         }
         if !is_any {
             let volumes: Vec<StoreVolume> = found.searchable().collect();
@@ -191,8 +206,10 @@ impl Job<'_> {
         let volumes: Vec<&SourceVolume> = found.volumes.iter().filter(|v| v.tree.is_ok()).collect();
         let parts = stores.iter().flat_map(|store| &store.parts);
         // A store in a folder may be a copy: then there is nothing to protect around it.
-        let attached = parts.filter_map(|part| volumes.get(part.volume).filter(|v| v.attached));
+        let is_device = |v: &&&SourceVolume| v.attached || disk::names_a_device(Path::new(&v.disk));
+        let attached = parts.filter_map(|part| volumes.get(part.volume).filter(is_device));
         let mounts = attached.filter_map(|volume| volume.mount.clone());
+        // A folder that was made at the destination before is there.
         if let Some(to) = args.to.as_deref().filter(|to| Path::new(to).is_dir()) {
             sources::refuse_on_source(Path::new(to), &mounts.collect::<Vec<_>>())?;
         }
@@ -208,22 +225,34 @@ impl Job<'_> {
                 if !self.show_foreseen(&store.display(), kind, &machine, &foreseen, free) {
                     exit = Exit::Losses;
                 }
-            } else if self.store(store, &found.machine, &check)?.exit != Exit::Done {
-                exit = Exit::Losses;
+            } else {
+                let set = self.store(store, &found.machine, &check)?;
+                if set.exit != Exit::Done {
+                    exit = Exit::Losses;
+                }
+                sets.push(set);
             }
         }
         if !found.closed.is_empty() {
             out.result("Some volumes could not be read (see above): a store may be there.");
         }
-        Ok(exit)
+        let others = found.stores.iter().filter(|store| {
+            store.kind.holds_data() && stores.iter().all(|saved| saved.id != store.id)
+        });
+        let left_out = others.map(Store::display).collect();
+        let around = Around { doubts: found.doubts(), left_out };
+        if exit == Exit::Done && !(around.doubts.is_empty() && found.closed.is_empty()) {
+            exit = Exit::Losses;
+        }
+        Ok(Ran { exit, sets, around })
     }
 
     /// The stores that were deleted as a whole, each into a separate set; whether there is
     /// one. A recovered store is never a whole one.
-    fn deleted(&self, found: &sources::Found) -> Result<bool> {
+    fn deleted(&self, found: &sources::Found) -> Result<Vec<SavedSet>> {
         let out = self.out;
         let volumes: Vec<StoreVolume> = found.searchable().collect();
-        let mut is_any = false;
+        let mut sets = Vec::new();
         let since = Instant::now();
         for DeletedStore { volume, files, .. } in deleted_stores(&volumes, &found.stores, out) {
             let Some(on) = volumes.get(volume) else { continue };
@@ -232,12 +261,13 @@ impl Job<'_> {
             let saved = self.request.save_deleted(all, &found.machine, self.target, out);
             out.clear();
             if let Some(outcome) = saved? {
-                is_any = true;
-                self.show(&SavedSet { outcome, exit: Exit::Losses, took: since.elapsed() });
+                let set = SavedSet { outcome, exit: Exit::Losses, took: since.elapsed() };
+                self.show(&set);
+                sets.push(set);
                 out.say("  This store was deleted: loadstate cannot use it.");
             }
         }
-        Ok(is_any)
+        Ok(sets)
     }
 
     /// One store, and what is said of it.
@@ -263,8 +293,9 @@ impl Job<'_> {
     }
 
     /// Folders, stores or not.
-    fn folders(&self, args: &Offload, global: &Global) -> Result<Exit> {
+    fn folders(&self, args: &Offload, global: &Global) -> Result<Ran> {
         let out = self.out;
+        let mut sets = Vec::new();
         let found = sources::open(&args.sources, global, &args.search, out)?;
         let mut exit = Exit::Done;
         for set in folder::find(&args.path, &found, out)? {
@@ -274,18 +305,21 @@ impl Job<'_> {
                 }
                 continue;
             }
-            let ended = self.folder(set, &[], &found.closed, &found.machine)?.exit;
+            let saved = self.folder(set, &[], &found.closed, &found.machine)?;
             out.say("  This is a folder, not a store: loadstate cannot use it.");
-            if ended != Exit::Done {
-                exit = ended;
+            if saved.exit != Exit::Done {
+                exit = saved.exit;
             }
+            sets.push(saved);
         }
-        Ok(exit)
+        // Only these folders were asked for.
+        Ok(Ran { exit, sets, around: Around::default() })
     }
 
     /// The users' folders, store or not.
-    fn users(&self, args: &Offload, global: &Global) -> Result<Exit> {
+    fn users(&self, args: &Offload, global: &Global) -> Result<Ran> {
         let out = self.out;
+        let mut sets = Vec::new();
         let found = sources::open(&args.sources, global, &args.search, out)?;
         let volumes: Vec<StoreVolume> = found.searchable().collect();
         let installations = profiles::find(&volumes, out);
@@ -297,16 +331,25 @@ impl Job<'_> {
                 }
                 continue;
             }
-            let ended = self.folder(set, &lacks, &found.closed, &found.machine)?.exit;
+            let saved = self.folder(set, &lacks, &found.closed, &found.machine)?;
             out.say("  These are users' files, not a store: loadstate cannot use them.");
-            if ended != Exit::Done {
-                exit = ended;
+            if saved.exit != Exit::Done {
+                exit = saved.exit;
             }
+            sets.push(saved);
         }
         if !found.closed.is_empty() {
             out.result("Some volumes could not be read (see above): users' files may be there.");
         }
-        Ok(exit)
+        let left_out = match args.of_user.as_slice() {
+            [] => Vec::new(),
+            asked => users::others(&installations, asked),
+        };
+        let around = Around { doubts: found.doubts(), left_out };
+        if exit == Exit::Done && !(around.doubts.is_empty() && found.closed.is_empty()) {
+            exit = Exit::Losses;
+        }
+        Ok(Ran { exit, sets, around })
     }
 
     /// One set of folders, and what is said of it.

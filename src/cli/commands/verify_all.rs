@@ -156,11 +156,12 @@ fn verify(
     }
     let has_keys = keys.passphrase.is_some() || !keys.identities.is_empty();
     let mut keys = (set.encryption.is_none() || has_keys).then_some(keys);
+    let mut is_other_key = false;
     let few = Few { out, printed: AtomicU64::new(0) };
     let verified = match verify_set_with(Arc::clone(target), &set.path, keys, level, &few) {
         // The key of other sets: its files can be verified without one.
         Err(SetError::Crypt { .. }) if keys.is_some() => {
-            keys = None;
+            (keys, is_other_key) = (None, true);
             verify_set_with(Arc::clone(target), &set.path, None, level, &few)?
         }
         verified => verified?,
@@ -173,7 +174,8 @@ fn verify(
     if let Some(more) = few.printed.into_inner().checked_sub(PRINTED).filter(|more| *more > 0) {
         let more = units::count(more, "more finding", "more findings");
         let shown = shell_word(&target.display(&set.path));
-        out.say(&format!("{more}; lifeboat verify {shown} lists all"));
+        let full = if level == Level::Full { " --level full" } else { "" };
+        out.say(&format!("{more}; lifeboat verify {shown}{full} lists all"));
     }
     let looked = if level == Level::Full { Looked::Bytes } else { Looked::Listed };
     let shown = target.display(&set.path);
@@ -184,8 +186,15 @@ fn verify(
     }
     let rescue = &verified.rescue;
     let mut details = Vec::new();
-    if keys.is_none() {
+    if is_other_key {
+        details.push("the key that was given does not open it: contents not checked".to_owned());
+    } else if keys.is_none() {
         details.push("encrypted, no key: contents not checked".to_owned());
+    }
+    let known = set.verified.as_ref().filter(|run| run.damage > 0 && level == Level::Quick);
+    if let Some(run) = known {
+        let time = run.time.replacen('T', " ", 1);
+        details.push(format!("every byte was read on {time}, and damage was found"));
     }
     if verified.damage > 0 {
         details.push(units::count(verified.damage, "finding", "findings"));
@@ -199,6 +208,8 @@ fn verify(
     }
     let is_all = rescue.totals.losses == 0 && rescue.is_of_whole_store() && !differs;
     let (verdict, exit) = match (verified.damage, is_all, level) {
+        _ if known.is_some() => ("DAMAGED", Exit::Losses),
+        (0, ..) if is_other_key => ("NOT OPENED", Exit::Losses),
         (1.., ..) => ("DAMAGED", Exit::Losses),
         (0, false, _) => (State::Complete(rescue.end_state).words(), Exit::Losses),
         (0, true, Level::Full) => ("OK", Exit::Done),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::super::args::{Guide, Logon};
-use super::super::ending::End;
+use super::super::ending::{Around, End};
 use super::super::exit::{Exit, Failure};
 use super::super::sources;
 use super::super::users;
@@ -239,6 +239,8 @@ pub(super) struct App {
     pub(super) failure: Option<Failure>,
     /// Which stores to save.
     pub(super) marked: Vec<bool>,
+    /// Those that were selected at first.
+    proposed: Vec<bool>,
     /// The selected store and place.
     pub(super) store: usize,
     pub(super) place: usize,
@@ -279,6 +281,7 @@ impl App {
             found: None,
             failure: None,
             marked: Vec::new(),
+            proposed: Vec::new(),
             store: 0,
             place: 0,
             scroll: Scroll::default(),
@@ -373,8 +376,26 @@ impl App {
         match &self.saved.failure {
             Some(failure) => failure.exit,
             None if self.saved.sets.iter().any(|(_, set)| set.exit != Exit::Done) => Exit::Losses,
+            None if self.is_doubtful() => Exit::Losses,
             None => Exit::Done,
         }
+    }
+
+    /// Whether a store may be there that was not found.
+    fn is_doubtful(&self) -> bool {
+        let found = self.found.as_deref();
+        found.is_some_and(|found| !found.closed.is_empty() || !found.doubts.is_empty())
+    }
+
+    /// What is known of the disks beside the sets.
+    pub(super) fn around(&self) -> Around {
+        let Some(found) = &self.found else { return Around::default() };
+        let stores = found.stores.iter().map(|seen| seen.store.display());
+        let users = found.users.iter().map(|user| format!("the files of {}", user.profile.name));
+        let names = stores.chain(users).zip(self.marked.iter().zip(&self.proposed));
+        let left_out = names.filter(|(_, (marked, proposed))| **proposed && !**marked);
+        let left_out = left_out.map(|(name, _)| name).collect();
+        Around { doubts: found.doubts.clone(), left_out }
     }
 
     /// The same, in words.
@@ -428,6 +449,7 @@ impl App {
                 let users = std::iter::repeat_n(is_users, found.users.len());
                 let stores = std::iter::repeat_n(true, found.stores.len());
                 self.marked = stores.chain(users).collect();
+                self.proposed.clone_from(&self.marked);
                 self.store = 0;
                 self.go_to(found.first_page());
                 if let Some(name) = self.unlock.tried.take()
@@ -572,7 +594,7 @@ impl App {
 
     /// The exit code when nothing was found, as of `detect`.
     fn nothing(&self) -> Exit {
-        let is_unread = |found: &Found| found.looked_into == 0 && !found.closed.is_empty();
+        let is_unread = |found: &Found| found.looked_into == 0;
         if self.failure.is_none() && self.found.as_deref().is_some_and(is_unread) {
             return Exit::NothingRead;
         }

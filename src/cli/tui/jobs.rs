@@ -107,6 +107,8 @@ pub(super) struct Found {
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
+    /// Why a store may be there that was not found.
+    pub(super) doubts: Vec<String>,
     /// Those that a key may unlock.
     pub(super) locked: Vec<LockedVolume>,
     pub(super) places: Places,
@@ -213,6 +215,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             users,
             volumes,
             machine,
+            doubts: found.doubts(),
             closed: found.closed,
             locked: found.volumes.iter().filter_map(LockedVolume::of).collect(),
             places,

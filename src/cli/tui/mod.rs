@@ -29,7 +29,7 @@ use keys::Key;
 use terminal::Screen;
 
 use super::args::{Global, Guide};
-use super::ending;
+use super::ending::{self, SavedSet};
 use super::exit::{Exit, Failure};
 use super::output::{Out, is_interrupted};
 use crate::model::threads;
@@ -187,7 +187,11 @@ impl<'a> Guided<'a> {
         } else if saved.sets.is_empty() {
             self.out.result("Nothing was saved.");
         } else {
-            self.out.print_field("exit", &format!("code {}: {}", exit.code(), exit.word()));
+            let (end, sets) = (self.app.end(), saved.sets.iter().map(|(_, set)| set));
+            let sets: Vec<&SavedSet> = sets.collect();
+            ending::print_next(end, &sets, &self.app.around(), false, self.out);
+            let word = ending::exit_word(exit, end);
+            self.out.print_field("exit", &format!("code {}: {word}", exit.code()));
         }
     }
 }

@@ -25,8 +25,12 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     let mut lines = Lines::new(canvas);
     lines.line(end.word(), end.tone().into());
     let sets: Vec<_> = app.saved.sets.iter().map(|(_, set)| set).collect();
-    if let Some(Row { text, tone, .. }) = ending::next_step(end, &sets) {
+    let around = app.around();
+    if let Some(Row { text, tone, .. }) = ending::next_step(end, &sets, &around) {
         lines.text(&text, tone.into());
+    }
+    for Row { label, text, tone } in around.rows() {
+        lines.pair(label, &text, tone.into());
     }
     lines.blank();
     match failed {

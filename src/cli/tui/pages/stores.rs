@@ -49,7 +49,7 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
         return;
     }
     let Some(found) = &app.found else { return };
-    let is_unread = found.looked_into == 0 && !found.closed.is_empty();
+    let is_unread = found.looked_into == 0;
     if is_unread {
         let text = "NO VOLUME COULD BE READ. Whether there is a store is not known.";
         canvas.text(1, text, Look::Bad);

@@ -1,0 +1,143 @@
+//! Whatever was saved, no disk is called ready to be wiped while something on it is not known.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::Path;
+
+use support::program::{Guarded, Run, lifeboat};
+
+use crate::gate::store;
+use crate::sets::{save, with_set};
+
+const NOT_YET: &str = "Do not wipe this disk yet";
+
+fn offload(source: &str, more: &[&str]) -> (Run, tempfile::TempDir) {
+    let dest = tempfile::tempdir_in("/dev/shm").unwrap();
+    let args = ["offload", source, "--to", dest.path().to_str().unwrap()];
+    (lifeboat(&[&args, more].concat()), dest)
+}
+
+fn gate(source: &str, sets: &Path, code: i32, more: &[&str]) -> Run {
+    let args = ["gate", source, "--set", sets.to_str().unwrap()];
+    lifeboat(&[&args, more].concat()).expect(code)
+}
+
+#[test]
+fn a_volume_that_is_cut_short_may_hide_a_store() {
+    let image = Guarded::fixture("hardlink-one");
+    let bytes = fs::read(image.arg()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let cut = dir.path().join("cut.img");
+    // The store lies in the first half.
+    fs::write(&cut, &bytes[..bytes.len() - (1 << 20)]).unwrap();
+    let (run, dest) = offload(cut.to_str().unwrap(), &[]);
+    let run = run.expect(3);
+    assert!(run.stdout.contains(NOT_YET) && run.stdout.contains("DOUBT"), "{}", run.stdout);
+    assert!(!run.stdout.contains("Re-image the PC."), "{}", run.stdout);
+    gate(cut.to_str().unwrap(), dest.path(), 3, &[]);
+}
+
+#[test]
+fn a_blank_disk_is_not_one_without_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let blank = dir.path().join("blank.img");
+    fs::File::create(&blank).unwrap().set_len(8 << 20).unwrap();
+    let run = lifeboat(&["detect", blank.to_str().unwrap()]).expect(7);
+    assert!(run.stderr.contains("no volume was found"), "{}", run.stderr);
+}
+
+/// The verdict is about the disk, not about the set.
+#[test]
+fn what_was_left_out_is_named() {
+    let image = Guarded::fixture("interrupted");
+    let found = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
+    let stores = found.events("store");
+    assert!(stores.len() > 1);
+    let one = stores[0]["id"].as_str().unwrap();
+    let (run, _dest) = offload(image.arg(), &["--store", one]);
+    assert!(run.stdout.contains("NOT SAVED"), "{}", run.stdout);
+    assert!(run.stdout.contains("Do not wipe"), "{}", run.stdout);
+    let (all, _dest) = offload(image.arg(), &[]);
+    assert!(!all.stdout.contains("NOT SAVED"), "{}", all.stdout);
+    assert_eq!(all.stdout.matches("  next ").count(), 1, "one verdict: {}", all.stdout);
+}
+
+#[test]
+fn a_catalog_of_zeros_is_damage_for_all_commands() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    fs::write(disk.path().join("StateStore/USMT/catalog.mig"), vec![0; 90_000]).unwrap();
+    let source = disk.path().to_str().unwrap();
+    lifeboat(&["verify", source]).expect(3);
+    let (run, dest) = offload(source, &[]);
+    assert!(run.expect(3).stdout.contains("INCOMPLETE"));
+    gate(source, dest.path(), 3, &[]);
+}
+
+/// A quick check cannot take back what every byte showed.
+#[test]
+fn known_damage_of_a_set_stays_known() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let image = Guarded::fixture("hardlink-one");
+    let file = dest.path().join(&name).join("store.tar.zst");
+    let sound = fs::read(&file).unwrap();
+    let mut bytes = sound.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let sets = dest.path().to_str().unwrap();
+    lifeboat(&["verify", sets, "--all", "--level", "full"]).expect(3);
+    let run = lifeboat(&["verify", sets, "--all"]).expect(3);
+    assert!(run.stdout.contains("DAMAGED"), "{}", run.stdout);
+    lifeboat(&["sets", sets]).expect(3);
+    gate(image.arg(), dest.path(), 3, &[]);
+    fs::write(&file, sound).unwrap();
+    lifeboat(&["verify", sets, "--all", "--level", "full"]).expect(0);
+    lifeboat(&["verify", sets, "--all"]).expect(0);
+    gate(image.arg(), dest.path(), 0, &[]);
+}
+
+#[test]
+fn a_key_that_does_not_open_a_set_verifies_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (right, wrong) = (dir.path().join("right"), dir.path().join("wrong"));
+    fs::write(&right, "correct horse battery\n").unwrap();
+    fs::write(&wrong, "incorrect horse battery\n").unwrap();
+    let sets = dir.path().join("sets");
+    save("hardlink-one", &sets, 0, &["--passphrase-file", right.to_str().unwrap()]);
+    let verify = |key: &Path, code| {
+        let key = key.to_str().unwrap();
+        lifeboat(&["verify", sets.to_str().unwrap(), "--all", "--passphrase-file", key])
+            .expect(code)
+    };
+    verify(&right, 0);
+    assert!(verify(&wrong, 3).stdout.contains("does not open it"));
+    // Whose users are not known may be the one that is searched for.
+    let run = lifeboat(&["sets", sets.to_str().unwrap(), "--of-user", "alice"]).expect(0);
+    assert!(run.stdout.contains("encrypted"), "{}", run.stdout);
+}
+
+/// A quick seal has no hashes.
+#[test]
+fn a_full_gate_wants_a_seal_with_hashes() {
+    let disk = tempfile::tempdir().unwrap();
+    store(disk.path());
+    let source = disk.path().to_str().unwrap();
+    lifeboat(&["seal", source, "--quick"]).expect(0);
+    lifeboat(&["gate", source, "--wipes", "D:"]).expect(0);
+    let run = lifeboat(&["gate", source, "--wipes", "D:", "--level", "full"]).expect(3);
+    assert!(run.stdout.contains("no hashes"), "{}", run.stdout);
+}
+
+/// A volume that is mounted at a second place is the source there, too.
+#[test]
+fn nothing_is_saved_to_the_source_by_another_path() {
+    let Some(disk) = support::mounted::Tmpfs::new() else { return };
+    store(disk.path());
+    fs::create_dir(disk.path().join("sets")).unwrap();
+    let Some(again) = disk.bind("sets") else { return };
+    let (source, to) = (disk.path().to_str().unwrap(), again.path().to_str().unwrap());
+    let run = lifeboat(&["offload", source, "--to", to]).expect(2);
+    assert!(run.stderr.contains("on the source"), "{}", run.stderr);
+    assert_eq!(fs::read_dir(again.path()).unwrap().count(), 0);
+}
