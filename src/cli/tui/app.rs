@@ -910,6 +910,7 @@ mod tests {
             machine: Machine::default(),
             places,
             closed: Vec::new(),
+            doubts: Vec::new(),
             locked: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),

@@ -295,6 +295,7 @@ mod tests {
             machine: crate::usmt::Machine::default(),
             places: found,
             closed: Vec::new(),
+            doubts: Vec::new(),
             locked: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
