@@ -104,6 +104,11 @@ pub(crate) fn of_command_line(error: &clap::Error) -> Failure {
     if let Some(path) = word.filter(|word| Path::new(word).exists()) {
         return without_command(path);
     }
+    // No command has such a name.
+    if let Some(path) = word.filter(|word| word.contains(['/', '\\', '.', ':'])) {
+        let action = "Check the path. The command comes first: lifeboat detect SOURCE.";
+        return Failure::new(Exit::Usage, format!("{path}: not found"), action);
+    }
     let text = error.to_string();
     let what = text.split("\n\n").next().unwrap_or_default();
     let what = what.strip_prefix("error: ").unwrap_or(what);
@@ -138,10 +143,13 @@ fn given_command() -> Option<String> {
 
 /// What was typed is what a command should work on.
 fn without_command(path: &str) -> Failure {
+    let word = shell_word(path);
     let action = if Path::new(path).join("rescue.json").is_file() {
-        format!("lifeboat verify {path} checks this rescue set; lifeboat restore --help says more.")
+        format!("lifeboat verify {word} checks this rescue set; lifeboat restore --help says more.")
     } else {
-        format!("lifeboat detect {path} shows what is in it. lifeboat --help lists the commands.")
+        format!(
+            "lifeboat detect {word} shows what is in it; lifeboat guide {word} is the guided rescue."
+        )
     };
     Failure::new(Exit::Usage, format!("{path}: no command was given"), action)
 }

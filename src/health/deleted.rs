@@ -7,6 +7,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::model::recovered::{Certainty, RecoveredCount};
+use crate::model::units;
 use crate::ntfs::DeletedFile;
 use crate::usmt::{Store, StoreVolume, is_container_name};
 
@@ -117,7 +118,8 @@ fn count_words(files: &[DeletedFile]) -> String {
     let RecoveredCount { files, bytes, sure, likely, unproven, part, .. } = count;
     let readable = sure + likely;
     let not_sure = if unproven > 0 { format!(", {unproven} not sure") } else { String::new() };
-    format!("{files} files, {bytes} bytes; {readable} still readable{not_sure}, {part} in part")
+    let files = units::count(files, "file", "files");
+    format!("{files}, {bytes} bytes; {readable} still readable{not_sure}, {part} in part")
 }
 
 #[cfg(test)]

@@ -98,10 +98,10 @@ fn a_set_of_another_key_is_verified_as_far_as_that_goes() {
     let key = ["--passphrase-file", pass.to_str().unwrap()];
     save("hardlink-two", &sets, 0, &key);
     assert!(!name.is_empty());
-    for (more, contents) in
-        [(&key[..], true), (&["--passphrase-file", other.to_str().unwrap()], false), (&[], false)]
-    {
-        let run = verify(&sets, 0, &[more, &["--level", "full"]].concat());
+    let wrong = ["--passphrase-file", other.to_str().unwrap()];
+    // Whoever gives a key wants the contents verified.
+    for (more, contents, code) in [(&key[..], true, 0), (&wrong, false, 3), (&[], false, 0)] {
+        let run = verify(&sets, code, &[more, &["--level", "full"]].concat());
         let detail = run.events("verify-end")[0]["list"][0]["detail"].clone();
         assert_eq!(detail.as_str().unwrap().contains("contents not checked"), !contents);
         let listed = list(&sets, 0, &[]);
