@@ -15,10 +15,9 @@ fn the_stick_s_maker_says_what_is_wrong() {
     let (out, missing, text) = (path("stick.img"), path("missing"), path("text"));
     let (out, missing, text) = (out.as_str(), missing.as_str(), text.as_str());
     let no_folder = path("no folder/stick.img");
-    let program = program::path();
-    let linux = program.to_str().unwrap();
+    let linux = program::path();
     for (args, why) in [
-        (&[][..], "no result was named"),
+        (&[] as &[&str], "no result was named"),
         (&["stick.bin"], "neither .img nor .iso"),
         (&[out, "--nonsense"], "--nonsense is not an option"),
         (&[out, "--program"], "--program requires a value"),
