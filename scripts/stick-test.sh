@@ -274,7 +274,8 @@ disk() { # FILE
     printf '$(grep -lx %d /sys/block/sd*/size | cut -d/ -f4 | sed s,^,/dev/,)' $(($(stat -c %s "$1") / 512))
 }
 step "resume"
-in_shell 400 "lifeboat offload $(disk big.img) --to /media/sd*/rescue >/tmp/out 2>&1" "$(cat truth-big.code)"
+in_shell 400 "lifeboat offload $(disk big.img) --to /media/sd*/rescue >/tmp/out 2>&1 || { code=\$?; tail -n 18 /tmp/out; (exit \$code); }" \
+    "$(cat truth-big.code)"
 in_shell 10 'grep -i resum /tmp/out' 0
 step "the BitLocker disk, to the share of lifeboat.toml"
 in_shell 200 "lifeboat offload $(disk locked.img)" "$(cat truth-locked.code)"

@@ -163,7 +163,7 @@ alone() {
 echo "stick: packages"
 kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 [ -n "$kernel" ] || die "apt has no package linux-image-amd64" "Run apt-get update first; the stick needs Debian's kernel."
-userland=(busybox-static kmod ntfs-3g util-linux smartmontools gddrescue libsmbclient libc-bin)
+userland=(busybox-static kmod ntfs-3g util-linux dosfstools smartmontools gddrescue libsmbclient libc-bin)
 [ ${#more[@]} = 0 ] || userland+=("${more[@]}")
 debs "${userland[@]}" >"$work/debs"
 alone "$kernel" shim-signed grub-efi-amd64-signed shim-helpers-amd64-signed grub-pc-bin \
@@ -230,7 +230,7 @@ with_libraries() {
 }
 
 copy $loader bin/busybox
-for path in bin/kmod bin/ntfs-3g sbin/mkntfs sbin/blkid bin/lsblk usr/sbin/smartctl usr/bin/ddrescue; do
+for path in bin/kmod bin/ntfs-3g sbin/mkntfs sbin/blkid sbin/fsck.fat bin/lsblk usr/sbin/smartctl usr/bin/ddrescue; do
     copy "$path"
     with_libraries "$tree/$path"
 done
