@@ -182,7 +182,7 @@ while IFS= read -r deb; do
     name=$(basename "$deb")
     dpkg-deb --fsys-tarfile "$deb" >"$work/one.tar"
     tar -x -C "$tree" -f "$work/one.tar" --keep-directory-symlink --no-same-owner
-    tar -t -f "$work/one.tar" | sed -n 's|^\./||;s|^\(bin\|sbin\|lib\|lib64\)/|usr/\1/|;/[^/]$/p' |
+    tar -t -f "$work/one.tar" | sed -n 's,^\./,,;s,^\(bin\|sbin\|lib\|lib64\)/,usr/\1/,;/[^/]$/p' |
         sed "s|\$|\t$name|"
 done <"$work/debs" | sort >"$work/owners"
 rm "$work/one.tar"
@@ -202,7 +202,9 @@ copy() {
         [ -e "$tree/$path" ] || die "there is no /$path in Debian's packages" \
             "Another release of Debian? The script was tested on Debian 12."
         real=$(realpath "$tree/$path")
-        real=${real#"$tree"/}
+        # An absolute link leads to the same place in the packages, not on this machine.
+        real=${real#"$tree"}
+        real=${real#/}
         mkdir -p "$system/$(dirname "$path")" "$system/$(dirname "$real")"
         [ -e "$system/$real" ] || cp -p "$tree/$real" "$system/$real"
         [ -e "$system/$path" ] || ln -s "/$real" "$system/$path"
@@ -385,6 +387,9 @@ END
 # --- Lists and licences -------------------------------------------------------------
 sort -u -o "$work/copied" "$work/copied"
 join -t $'\t' -o 2.2 "$work/copied" "$work/owners" | sort -u >"$work/used"
+# The list must name a package for every file.
+join -t $'\t' -v 1 "$work/copied" "$work/owners" >"$work/nobody"
+[ ! -s "$work/nobody" ] || die "no package is known for these files" "$(head -n 5 "$work/nobody")"
 : >"$work/facts"
 while IFS= read -r deb; do
     deb=$(grep "/$deb\$" "$work/debs" | head -n 1)
