@@ -5,6 +5,7 @@
 #   setup.sh demo               and to run scripts/demo.sh
 #   setup.sh windows [i686]     to build lifeboat.exe
 #   setup.sh test               everything, Wine included
+#   setup.sh stick              to make the rescue stick, and to boot it in QEMU
 #
 # Packages come by apt, as root or through sudo. Rust itself it never installs.
 set -euo pipefail
@@ -95,12 +96,25 @@ need_test() {
     need_command osslsigncode osslsigncode
 }
 
+need_stick() {
+    need_demo
+    need_command tmux tmux
+    need_command mkfs.vfat dosfstools
+    need_command mcopy mtools
+    need_command cpio cpio
+    need_command xorriso xorriso
+    need_command python3 python3
+    need_command qemu-system-x86_64 qemu-system-x86
+    [ -e /usr/share/OVMF/OVMF_CODE_4M.ms.fd ] || missing+=(ovmf)
+}
+
 case $mode in
     build) need_build ;;
     demo) need_build && need_demo ;;
     windows) need_build && need_windows ;;
     test) need_build && need_test ;;
-    *) die "no such mode: $mode" "build, demo, windows or test" ;;
+    stick) need_build && need_stick ;;
+    *) die "no such mode: $mode" "build, demo, windows, test or stick" ;;
 esac
 
 # --- Rust -------------------------------------------------------------------

@@ -163,7 +163,7 @@ alone() {
 echo "stick: packages"
 kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 [ -n "$kernel" ] || die "apt has no package linux-image-amd64" "Run apt-get update first; the stick needs Debian's kernel."
-userland=(busybox-static kmod ntfs-3g util-linux smartmontools gddrescue libsmbclient libc-bin)
+userland=(busybox-static kmod ntfs-3g util-linux dosfstools smartmontools gddrescue libsmbclient libc-bin)
 [ ${#more[@]} = 0 ] || userland+=("${more[@]}")
 debs "${userland[@]}" >"$work/debs"
 alone "$kernel" shim-signed grub-efi-amd64-signed shim-helpers-amd64-signed grub-pc-bin \
@@ -182,7 +182,7 @@ while IFS= read -r deb; do
     name=$(basename "$deb")
     dpkg-deb --fsys-tarfile "$deb" >"$work/one.tar"
     tar -x -C "$tree" -f "$work/one.tar" --keep-directory-symlink --no-same-owner
-    tar -t -f "$work/one.tar" | sed -n 's|^\./||;s|^\(bin\|sbin\|lib\|lib64\)/|usr/\1/|;/[^/]$/p' |
+    tar -t -f "$work/one.tar" | sed -n 's,^\./,,;s,^\(bin\|sbin\|lib\|lib64\)/,usr/\1/,;/[^/]$/p' |
         sed "s|\$|\t$name|"
 done <"$work/debs" | sort >"$work/owners"
 rm "$work/one.tar"
@@ -202,7 +202,9 @@ copy() {
         [ -e "$tree/$path" ] || die "there is no /$path in Debian's packages" \
             "Another release of Debian? The script was tested on Debian 12."
         real=$(realpath "$tree/$path")
-        real=${real#"$tree"/}
+        # An absolute link leads to the same place in the packages, not on this machine.
+        real=${real#"$tree"}
+        real=${real#/}
         mkdir -p "$system/$(dirname "$path")" "$system/$(dirname "$real")"
         [ -e "$system/$real" ] || cp -p "$tree/$real" "$system/$real"
         [ -e "$system/$path" ] || ln -s "/$real" "$system/$path"
@@ -230,7 +232,7 @@ with_libraries() {
 }
 
 copy $loader bin/busybox
-for path in bin/kmod bin/ntfs-3g sbin/mkntfs sbin/blkid bin/lsblk usr/sbin/smartctl usr/bin/ddrescue; do
+for path in bin/kmod bin/ntfs-3g sbin/mkntfs sbin/blkid sbin/fsck.fat bin/lsblk usr/sbin/smartctl usr/bin/ddrescue; do
     copy "$path"
     with_libraries "$tree/$path"
 done
@@ -385,6 +387,9 @@ END
 # --- Lists and licences -------------------------------------------------------------
 sort -u -o "$work/copied" "$work/copied"
 join -t $'\t' -o 2.2 "$work/copied" "$work/owners" | sort -u >"$work/used"
+# The list must name a package for every file.
+join -t $'\t' -v 1 "$work/copied" "$work/owners" >"$work/nobody"
+[ ! -s "$work/nobody" ] || die "no package is known for these files" "$(head -n 5 "$work/nobody")"
 : >"$work/facts"
 while IFS= read -r deb; do
     deb=$(grep "/$deb\$" "$work/debs" | head -n 1)

@@ -5,7 +5,10 @@
 #
 #   test.sh                 all of it
 #   test.sh STEP...         only these: setup format shell deny lint build doc fuzz windows
-#                           test
+#                           test stick
+#
+# stick boots the rescue stick in QEMU, which takes minutes and downloads Debian's packages:
+# it runs only if it is named.
 #
 # Prints the current step, the time so far and the steps that follow. Ends non-zero
 # if any step fails; a failed step does not keep the others from being tried. Needs
@@ -106,6 +109,12 @@ step_test() {
     else
         cargo test --quiet --locked --workspace --no-fail-fast --lib --bins --tests
     fi
+}
+
+step_stick() {
+    scripts/setup.sh stick
+    [ -x target/release/lifeboat-maker ] || cargo build "${quiet[@]}" --locked -p lifeboat -p lifeboat-maker
+    scripts/stick-test.sh
 }
 
 step_doc() {

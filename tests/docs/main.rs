@@ -7,3 +7,4 @@ mod lines;
 mod man_pages;
 mod messages;
 mod release;
+mod stick;
