@@ -64,6 +64,13 @@ pub(super) fn has_other_names(meta: &Metadata) -> bool {
 
 /// Renames; fails if `to` exists.
 pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    rename(from, to)?;
+    // On vfat, the new entry has no content until the renamed file or folder itself is flushed:
+    // a power failure after that would leave it empty.
+    sync_folder(to)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // ntfs-3g, NFS and CIFS lack this flag. A check before the rename is as good
         // while one program uses the folder.

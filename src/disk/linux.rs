@@ -32,7 +32,12 @@ pub(super) fn attached() -> Vec<Result<Disk, DiskError>> {
     let doubled: Vec<String> = names.iter().flat_map(|name| paths_of_multipath(name)).collect();
     names.retain(|name| is_disk(name) && !doubled.contains(name) && !is_unlocked_volume(name));
     let mounts = Mounts::read();
-    names.iter().map(|name| open_disk(&Path::new("/dev").join(name), name, &mounts)).collect()
+    let opened = |name: &String| match open_disk(&Path::new("/dev").join(name), name, &mounts) {
+        // An empty drive for discs or cards. A disk without bytes that stays in is a broken one.
+        Err(DiskError::NoMedium { .. }) if hardware(name).removable => None,
+        opened => Some(opened),
+    };
+    names.iter().filter_map(opened).collect()
 }
 
 /// Whether `path` is a block device.
