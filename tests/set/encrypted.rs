@@ -130,7 +130,7 @@ fn with_the_passphrase_every_command_takes_it_and_without_none_does() {
     lifeboat(&["offload", image.arg(), "--to", text(&plain)]).expect(0);
     let key = ["--passphrase-file", text(&right)];
     let made = lifeboat(&["offload", image.arg(), "--to", text(&secret), key[0], key[1]]);
-    assert!(made.expect(0).stdout.contains("Encrypted"));
+    assert!(made.expect(0).stdout.contains("encrypted"));
     let (plain, set) = (only_set(&plain), only_set(&secret));
     unpack::sums_are_right(&set);
     let said = rescue(&set);

@@ -27,7 +27,8 @@ use crate::sets::record::{RestoreRun, add_restored};
 use crate::usmt::StoreKind;
 use crate::usmt::loadstate::{Call, ways};
 
-pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
+/// Refuses a command line that does not say where to restore to.
+fn refuse_nowhere(args: &Restore) -> Result<()> {
     if args.to.is_empty() && !args.in_place && args.into.is_none() {
         let action = "Use --in-place (each part onto the volume that it came from), --to C=ROOT \
                       (the C: part below ROOT, such as C:\\), --to DIR (into a separate folder), or \
@@ -45,6 +46,11 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         );
         return Err(Failure::new(Exit::Usage, what, action).into());
     }
+    Ok(())
+}
+
+pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
+    refuse_nowhere(args)?;
     if let (Some(user), Some(into)) = (&args.of_user, &args.into) {
         return into_profile(args, user, into, out);
     }

@@ -125,16 +125,16 @@ pub(crate) fn least_time(sample: &Sample, conditions: Conditions) -> Result<i32,
 
 /// Packs the sample, in frames.
 fn tried(sample: &Sample, level: i32) -> Result<Tried, SetError> {
-    let mut packer = Packer::new(level)?;
+    let mut zstd = Packer::new(level)?;
     let mut frame = Vec::new();
     let (mut packed, mut took) = (0_u64, Duration::ZERO);
     // A new packer's first frame pays for its tables.
     let first = sample.bytes().len().min(64 << 10);
-    packer.pack(sample.bytes().get(..first).unwrap_or_default(), &mut frame)?;
+    zstd.pack(sample.bytes().get(..first).unwrap_or_default(), &mut frame)?;
     let frame_bytes = usize::try_from(FRAME_BYTES).unwrap_or(4 << 20);
     for plain in sample.bytes().chunks(frame_bytes) {
         let since = Instant::now();
-        packer.pack(plain, &mut frame)?;
+        zstd.pack(plain, &mut frame)?;
         took += since.elapsed();
         packed += frame.len() as u64;
     }
