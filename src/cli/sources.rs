@@ -474,14 +474,6 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
     if looked == 0 && !found.closed.is_empty() {
         return nothing_read(found.closed.len());
     }
-    if looked == 0 {
-        return Failure::new(
-            Exit::NothingRead,
-            "no volume was found: whether a store is there is not known",
-            "Check that this is the right disk, and not a blank or an encrypted one. Search again \
-             before you wipe anything.",
-        );
-    }
     let searched = units::count(looked, "volume", "volumes");
     if found.closed.is_empty() && found.is_damaged() {
         return Failure::new(

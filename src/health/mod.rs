@@ -23,6 +23,6 @@ pub use deleted::{DeletedStore, check_deleted_stores, deleted_stores};
 pub use metadata::check_deleted_files;
 pub use parts::missing_parts;
 pub use read_all::StreamObserver;
-pub use store::{Check, Level, StoreReport, check_store, check_store_with};
+pub use store::{Check, Level, StoreReport, check_store, check_store_with, unfinished_capture};
 pub use usmtutils::{Extraction, Usmtutils};
 pub use verdict::Verdict;

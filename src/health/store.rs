@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::codes::STORE_ENCRYPTED;
+use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STATUS_MISSING, STORE_ENCRYPTED};
 use super::read_all::{self, StreamObserver};
 use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, verdict};
 use crate::model::finding::{Finding, Severity};
@@ -130,6 +130,28 @@ pub fn check_store_with(
     }
     report.findings = told.finish();
     report
+}
+
+/// Why the capture that made a store may not have been finished, for people: files of users may
+/// be outside of it.
+pub fn unfinished_capture(store: &Store, capture: Option<(&UsmtRun, bool)>) -> Option<String> {
+    let mut found = None;
+    let mut say = |finding: Finding| {
+        let codes = [STATUS_MISSING.name, CAPTURE_UNFINISHED.name, CAPTURE_FAILED.name];
+        if codes.contains(&finding.code) {
+            let what =
+                format!("{}: {}; the capture may be incomplete", store.display(), finding.what);
+            found.get_or_insert(what);
+        }
+    };
+    if matches!(store.kind, StoreKind::HardLink | StoreKind::Uncompressed) {
+        store.parts.iter().for_each(|part| parts::check_markers(part, &mut say));
+    }
+    // The log of another store says nothing of this one.
+    if let Some((run, true)) = capture {
+        logs::check(store, run, true, &mut say);
+    }
+    found
 }
 
 /// Collects and reports findings, at most [`TOLD_OF_ONE_CODE`] of one code.

@@ -90,7 +90,7 @@ fn stores_among_leftovers_and_decoys() {
 
 #[test]
 fn an_interrupted_store_is_saved_all_the_same() {
-    stock_tools_unpack("interrupted", 0);
+    stock_tools_unpack("interrupted", 3);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::cli::output::Out;
 use crate::cli::{keys, sets, sources};
 use crate::disk::{self, Disk};
 use crate::gate::{Candidate, Judge, Judgement, Safe, Wipes};
+use crate::health::unfinished_capture;
 use crate::model::units;
 use crate::set::read::verify::Level;
 use crate::sets::State;
@@ -28,6 +29,9 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
     let found = sources::find_with(&args.sources, global, &args.search, out)?;
     let mut why = machine_reasons(&found, &wipes);
     let stores: Vec<&Store> = found.stores.iter().filter(|store| store.kind.holds_data()).collect();
+    why.extend(stores.iter().filter_map(|store| {
+        unfinished_capture(store, found.logs.capture_of(store, &found.stores))
+    }));
     let judge = Judge {
         sets: &candidates,
         no_set: &no_set,

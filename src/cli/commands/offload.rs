@@ -16,7 +16,7 @@ use crate::cli::{folder, keys, sets, sources, users};
 use crate::destination::Destination;
 use crate::destination::preflight::{Preflight, preflight};
 use crate::disk;
-use crate::health::{Check, DeletedStore, deleted_stores};
+use crate::health::{Check, DeletedStore, deleted_stores, unfinished_capture};
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::offload::{Foreseen, OffloadRequest};
@@ -240,7 +240,11 @@ impl Job<'_> {
             store.kind.holds_data() && stores.iter().all(|saved| saved.id != store.id)
         });
         let left_out = others.map(Store::display).collect();
-        let around = Around { doubts: found.doubts(), left_out };
+        let mut doubts = found.doubts();
+        doubts.extend(stores.iter().filter_map(|store| {
+            unfinished_capture(store, found.logs.capture_of(store, &found.stores))
+        }));
+        let around = Around { doubts, left_out };
         if exit == Exit::Done && !(around.doubts.is_empty() && found.closed.is_empty()) {
             exit = Exit::Losses;
         }

@@ -594,7 +594,7 @@ impl App {
 
     /// The exit code when nothing was found, as of `detect`.
     fn nothing(&self) -> Exit {
-        let is_unread = |found: &Found| found.looked_into == 0;
+        let is_unread = |found: &Found| found.looked_into == 0 && !found.closed.is_empty();
         if self.failure.is_none() && self.found.as_deref().is_some_and(is_unread) {
             return Exit::NothingRead;
         }

@@ -18,7 +18,7 @@ use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
 use crate::destination::preflight::Preflight;
 use crate::disk::bitlocker::ProtectorKind;
-use crate::health::{Check, check_store};
+use crate::health::{Check, check_store, unfinished_capture};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::model::recovered::RecoveredCount;
@@ -195,9 +195,11 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         let on = installations.iter().map(|one| one.volume_display.clone());
         let places = Places::find(&stores, &on.collect::<Vec<_>>(), sources);
         let mut seen = Vec::new();
+        let mut doubts = found.doubts();
         for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
             let survey = Survey::of(&store, out);
             let capture = found.logs.capture_of(&store, &found.stores);
+            doubts.extend(unfinished_capture(&store, capture));
             let check = Check { capture, closed: &found.closed, ..Check::default() };
             let report = check_store(&store, &check, out);
             let (findings, deleted) = (report.findings, report.deleted);
@@ -215,7 +217,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             users,
             volumes,
             machine,
-            doubts: found.doubts(),
+            doubts,
             closed: found.closed,
             locked: found.volumes.iter().filter_map(LockedVolume::of).collect(),
             places,
