@@ -255,8 +255,8 @@ lines in plain ASCII; on consoles without VT sequences, it always does.")]
     /// Print the completions for a shell
     #[command(after_long_help = "\
 Examples:
-  lifeboat completions bash > /etc/bash_completion.d/lifeboat
-  lifeboat completions powershell >> $PROFILE")]
+  lifeboat completions bash
+  lifeboat completions powershell")]
     Completions(Completions),
 }
 

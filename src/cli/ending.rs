@@ -124,7 +124,6 @@ pub(crate) fn next_step(end: End, sets: &[&SavedSet]) -> Option<Row> {
             "next",
             "Do not wipe this disk. Look for what is missing: another disk, or a backup.",
         ),
-        End::Stopped | End::Failed => return None,
         End::Saved | End::Losses if is_closed => Row::doubtful(
             "next",
             "Do not wipe this disk yet. First read what was NOT READ (unlock or repair it), or \
@@ -135,7 +134,7 @@ pub(crate) fn next_step(end: End, sets: &[&SavedSet]) -> Option<Row> {
         }
         End::Losses => Row::doubtful("next", "Check the losses and decide."),
         End::Saved if is_store || is_users => Row::new("next", "Re-image the PC."),
-        End::Saved => return None,
+        End::Saved | End::Stopped | End::Failed => return None,
     })
 }
 

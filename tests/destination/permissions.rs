@@ -29,7 +29,7 @@ fn sid((authority, numbers): (u8, &[u32])) -> Vec<u8> {
     bytes
 }
 
-/// Gives a folder NT's permissions, as Samba's module acl_xattr keeps them: an
+/// Gives a folder NT's permissions, as the module `acl_xattr` of Samba keeps them: an
 /// `xattr_NTACL` of version 1 in NDR, and in it a self-relative security descriptor.
 fn permit(folder: &Path, entries: &[(u8, u32, Vec<u8>)]) {
     let mut list = Vec::new();

@@ -110,7 +110,7 @@ fn a_storage_pool_and_a_dynamic_disk_are_named() {
             "E75CAF8F-F680-4CEE-AFA3-B001E56EFC2D",
             &[b"SPACEDB ", &noise(99)[..]].concat(),
         ),
-        3,
+        7,
     );
     assert!(run.stdout.contains("it belongs to a storage pool"), "{}", run.stdout);
     let run = detect(&disk("dos", "42", &noise(4 * MIB)), 7);

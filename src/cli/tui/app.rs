@@ -230,6 +230,7 @@ pub(super) enum Question {
 }
 
 /// Everything that the pages show, except the running job.
+#[allow(clippy::struct_excessive_bools)] // independent
 pub(super) struct App {
     pub(super) page: Page,
     pub(super) question: Option<Question>,

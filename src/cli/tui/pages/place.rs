@@ -212,6 +212,28 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         Some(_) => lines.row(true, "clock", "same as this PC's"),
         None => {}
     }
+    deleted_rows(app, &mut lines);
+    naming_rows(app, *encrypts, &mut lines);
+    lines.blank();
+    lines.text(
+        "Lifeboat lists files that cannot be read, and saves all others. You can stop at any time \
+         and resume later.",
+        Look::Plain,
+    );
+    canvas.scrolled(&lines, &app.scroll);
+}
+
+impl Lines {
+    /// A thing that was checked, and whether it is good.
+    fn row(&mut self, good: bool, name: &str, text: &str) {
+        let (sign, look) = if good { ("[ok]", Look::Plain) } else { ("[!!]", Look::Doubtful) };
+        self.indented(17, &format!("{sign} {name}"), text, look);
+    }
+}
+
+/// Whether deleted files are recovered.
+fn deleted_rows(app: &App, lines: &mut Lines) {
+    let (deleted, gone) = (app.deleted(), app.gone());
     if deleted.files > 0 {
         let recover = if app.recover { "yes" } else { "NO" };
         let files = units::count(deleted.files, "file was", "files were");
@@ -229,6 +251,10 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         );
         lines.row(app.recover, "deleted", &text);
     }
+}
+
+/// The set's name, and whether it is encrypted.
+fn naming_rows(app: &App, encrypts: Option<&str>, lines: &mut Lines) {
     let computer = app.found.as_ref().and_then(|found| {
         let machine = &found.machine;
         machine.name.as_ref().or(machine.serial.as_ref()).map(|(name, _)| name.as_str())
@@ -242,21 +268,6 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         (None, None) => "no",
     };
     lines.row(true, "encrypted", encrypted);
-    lines.blank();
-    lines.text(
-        "Lifeboat lists files that cannot be read, and saves all others. You can stop at any time \
-         and resume later.",
-        Look::Plain,
-    );
-    canvas.scrolled(&lines, &app.scroll);
-}
-
-impl Lines {
-    /// A thing that was checked, and whether it is good.
-    fn row(&mut self, good: bool, name: &str, text: &str) {
-        let (sign, look) = if good { ("[ok]", Look::Plain) } else { ("[!!]", Look::Doubtful) };
-        self.indented(17, &format!("{sign} {name}"), text, look);
-    }
 }
 
 #[cfg(test)]

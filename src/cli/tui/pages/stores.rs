@@ -304,7 +304,9 @@ mod tests {
         findings(all.iter(), unfolded, &mut lines);
         canvas.scrolled(&lines, &Scroll::default());
         let cells = buffer.content.chunks(80);
-        cells.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n").collect()
+        cells
+            .map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n")
+            .collect()
     }
 
     #[test]
