@@ -126,6 +126,12 @@ pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     }))
 }
 
+/// The number of the device that `folder` is on, by which one mount is told from another (stat(2),
+/// `st_dev`).
+pub(super) fn device(folder: &Path) -> io::Result<u64> {
+    Ok(std::fs::metadata(folder)?.dev())
+}
+
 /// The largest possible file at `folder`, in bytes.
 pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     Ok(limit_of(rustix::fs::statfs(folder)?.f_type))
