@@ -169,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_is_told_from_what_is_below_it() {
+        let of = |path: &str| device(Path::new(path)).unwrap();
+        assert_eq!(of("/proc"), of("/proc/self"));
+        assert_ne!(of("/proc"), of("/"));
+    }
+
+    #[test]
     fn fat_holds_less_than_four_gigabytes() {
         assert_eq!(limit_of(0x4D44), (4 << 30) - 1);
         for (name, f_type) in [("exFAT", 0x2011_BAB0), ("ext4", 0xEF53), ("tmpfs", 0x0102_1994)] {

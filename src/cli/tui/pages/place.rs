@@ -168,8 +168,8 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
         let text = match bytes {
             None => format!("{name}: how much is saved is not known. {RESUMES}"),
             Some(0) => format!(
-                "{name}: nothing in it can be resumed. Saving begins at the start; if it is not of \
-                 this store, in a new set, and that one stays"
+                "{name}: nothing in it can be resumed, so saving begins at the start. If that makes \
+                 another set, you can delete this one"
             ),
             Some(bytes) => {
                 format!("{name}: {} are saved already. {RESUMES}", units::bytes(*bytes))
