@@ -1045,7 +1045,7 @@ fn what_cannot_be_resumed_is_not_said_to_be() {
     });
     terminal.press(&["q"]);
     let asked = terminal.wait_for("Stop saving?");
-    assert!(asked.contains("Too little of this set is saved"), "{asked}");
+    assert!(asked.contains("Too little may be saved to resume from"), "{asked}");
     shows_everywhere(&asked);
     terminal.press(&["s"]);
     let end = terminal.wait_for("STOPPED");
@@ -1205,4 +1205,42 @@ fn a_search_that_is_repeated_keeps_what_was_chosen() {
     terminal.wait_for("Leave?");
     terminal.press(&["C-c"]);
     desk.ended(6);
+}
+
+#[test]
+fn pulled_out_in_the_middle_it_goes_on_on_the_same_disk_alone() {
+    let disk = need!(support::mounted::Tmpfs::new());
+    fs::create_dir(disk.path().join("stick")).unwrap();
+    let stick = need!(disk.bind("stick"));
+    let desk = need!(noise_desk(40));
+    let terminal = &desk.terminal;
+    let to = stick.path().display().to_string();
+    let run = |program: &str, args: &[&str]| {
+        assert!(std::process::Command::new(program).args(args).status().unwrap().success());
+    };
+    desk.start(&format!("guide disk --to {to} --level 19 --allow-memory"));
+    desk.go_to_usb();
+    terminal.press(&["Enter"]);
+    terminal.wait_for("[>] Saving");
+    run("umount", &["-l", &to]);
+    let end = terminal.wait("the end", |screen| screen.contains("FAILED"));
+    assert!(end.contains("R Try again"), "{end}");
+    terminal.press(&["r"]);
+    let refused = terminal.wait_for("Can't save to");
+    assert!(refused.contains("is gone, and something else"), "{refused}");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
+    // Connected again.
+    run("mount", &["--bind", disk.path().join("stick").to_str().unwrap(), &to]);
+    terminal.press(&["Enter"]);
+    terminal.wait_for("> Destination");
+    terminal.press(&["Enter"]);
+    terminal.wait_for("SAVE NOW");
+    terminal.press(&["Enter"]);
+    let end = terminal.wait_for("Enter Leave");
+    assert!(end.contains("Re-image"), "{end}");
+    terminal.press(&["Enter"]);
+    desk.ended(0);
+    let sets: Vec<_> = fs::read_dir(&to).unwrap().collect();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    is_whole(&sets[0].as_ref().unwrap().path());
 }

@@ -1137,4 +1137,21 @@ mod tests {
         press(&mut app, &[Key::Char(' '), Key::Enter]);
         assert_eq!(app.page, Page::Where);
     }
+
+    #[test]
+    #[cfg(not(windows))]
+    fn a_share_without_a_user_leads_to_the_field_for_it() {
+        let mut app = app();
+        press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
+        type_in(&mut app, r"\\server\share\x");
+        assert!(matches!(app.key(Key::Enter), Effect::Nothing));
+        assert_eq!((app.page, app.form.at), (Page::Form, USER));
+        assert!(app.hint.unwrap().contains("Fill in User"));
+        type_in(&mut app, "tech");
+        let Effect::Check(wish) = app.key(Key::Enter) else { panic!("it is tried") };
+        assert_eq!(
+            (wish.to.as_str(), wish.logon.user.as_deref()),
+            ("smb://server/share/x", Some("tech"))
+        );
+    }
 }

@@ -13,8 +13,9 @@ use crate::model::units;
 /// The lines that the page has in all.
 const LINES: u16 = 18;
 
-/// Bytes that a run which is resumed may have to repeat, beside small ones.
-const REPEATED: u64 = 128 << 20;
+/// Bytes that a run which is resumed may have to repeat: those between two checkpoints, and some
+/// on their way to the destination.
+const REPEATED: u64 = 160 << 20;
 
 /// The share of a store's work that is reading and writing, per thousand. The
 /// rest is the read-back, which reads only the compressed bytes.
@@ -110,14 +111,14 @@ pub(super) fn kept(shown: &Shown) -> [&'static str; 2] {
     let stages = shown.of_this_set();
     match stages.iter().find(|stage| stage.copies()) {
         Some(copy) if copy.ended.is_none() && copy.progress.bytes < REPEATED => [
-            "Stop saving? Too little of this set is saved to",
-            "resume from: it would begin again.",
+            "Stop saving? Too little may be saved to resume from:",
+            "then saving begins again at the start.",
         ],
         Some(_) => [
             "Stop saving? The saved data is kept. To resume, start",
             "again with the same destination.",
         ],
-        None => ["Stop saving? Of this set, nothing new is", "saved yet."],
+        None => ["Stop saving? Nothing new is saved yet of this set.", "What is there is kept."],
     }
 }
 
@@ -351,5 +352,35 @@ mod tests {
         assert_eq!((clock(secs(5)), clock(secs(3723))), ("0:05".into(), "1:02:03".into()));
         assert_eq!((span(secs(89)), span(secs(90))), ("89 s".into(), "about 2 min".into()));
         assert_eq!(span(secs(7200)), "about 2 h");
+    }
+
+    #[test]
+    fn before_it_stops_it_says_what_is_kept() {
+        let shown = |bytes, ended| Shown {
+            stages: vec![stage(Stage::Plan, 0, true), stage(Stage::Copy, bytes, ended)],
+            ..Shown::default()
+        };
+        assert!(kept(&shown(1 << 20, false))[0].contains("Too little"));
+        assert!(kept(&shown(REPEATED, false))[0].contains("is kept"));
+        assert!(kept(&shown(1 << 20, true))[0].contains("is kept"), "only reading back is left");
+        assert!(kept(&Shown::default())[0].contains("Nothing new"));
+    }
+
+    #[test]
+    fn amounts_give_way_to_the_room_and_are_never_cut() {
+        use crate::cli::tui::canvas::Glyphs;
+        use ratatui::buffer::Buffer;
+        use ratatui::layout::Rect;
+        let amounts = amounts(Duration::from_secs(3723), 1023 << 20, 1023 << 20);
+        for (width, said) in [
+            (60, "1023.0 MiB of 1023.0 MiB"),
+            (80, "1023.0 MiB of 1023.0 MiB"),
+            (81, "1:02:03 1023.0 MiB of 1023.0 MiB"),
+        ] {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, width, 24));
+            measured("All", 500, &amounts, &mut Canvas::new(&mut buffer, Glyphs::ASCII));
+            let line: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
+            assert!(line.trim_end().ends_with(&format!("% {said}")), "{width}: {}", line.trim());
+        }
     }
 }
