@@ -356,9 +356,10 @@ mod tests {
 
     #[test]
     fn before_it_stops_it_says_what_is_kept() {
-        let shown = |bytes, ended| Shown {
-            stages: vec![stage(Stage::Plan, 0, true), stage(Stage::Copy, bytes, ended)],
-            ..Shown::default()
+        let shown = |bytes, ended| {
+            let mut shown = Shown::default();
+            shown.stages = vec![stage(Stage::Plan, 0, true), stage(Stage::Copy, bytes, ended)];
+            shown
         };
         assert!(kept(&shown(1 << 20, false))[0].contains("Too little"));
         assert!(kept(&shown(REPEATED, false))[0].contains("is kept"));
