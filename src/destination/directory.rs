@@ -280,6 +280,10 @@ impl Destination for DirectoryDestination {
         self.made
     }
 
+    fn device(&self) -> Option<u64> {
+        host::device(&self.root).ok()
+    }
+
     fn local_root(&self) -> Option<&Path> {
         Some(&self.root)
     }

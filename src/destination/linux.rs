@@ -133,6 +133,12 @@ pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     }))
 }
 
+/// The number of the device that `folder` is on, by which one mount is told from another (stat(2),
+/// `st_dev`).
+pub(super) fn device(folder: &Path) -> io::Result<u64> {
+    Ok(std::fs::metadata(folder)?.dev())
+}
+
 /// The largest possible file at `folder`, in bytes.
 pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     Ok(limit_of(rustix::fs::statfs(folder)?.f_type))
@@ -167,6 +173,13 @@ mod tests {
         assert!(is_in_memory(Path::new("/dev/shm")));
         assert!(!is_in_memory(Path::new("/proc")));
         assert!(!is_in_memory(Path::new("/no such folder")));
+    }
+
+    #[test]
+    fn a_mount_is_told_from_what_is_below_it() {
+        let of = |path: &str| device(Path::new(path)).unwrap();
+        assert_eq!(of("/proc"), of("/proc/self"));
+        assert_ne!(of("/proc"), of("/"));
     }
 
     #[test]

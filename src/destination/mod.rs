@@ -238,6 +238,13 @@ pub trait Destination: Send + Sync {
         false
     }
 
+    /// What is at the folder's path: a file system's number, which another disk does not share, or
+    /// the folder that is seen when a disk is taken off. `None` if that is not known, or of a
+    /// server.
+    fn device(&self) -> Option<u64> {
+        None
+    }
+
     /// The folder in this machine's file system; `None` for any other place. For walking it
     /// without following links.
     fn local_root(&self) -> Option<&std::path::Path> {

@@ -134,6 +134,10 @@ impl Destination for RetryDestination {
         self.inner.was_made()
     }
 
+    fn device(&self) -> Option<u64> {
+        self.inner.device()
+    }
+
     fn local_root(&self) -> Option<&std::path::Path> {
         self.inner.local_root()
     }

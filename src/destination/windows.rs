@@ -138,14 +138,41 @@ pub(super) fn space(folder: &Path) -> io::Result<Option<Space>> {
     Ok(Some(Space { free, total }))
 }
 
-/// The largest possible file at `folder`, in bytes. A share reports the server's
-/// file system.
-pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
+/// The serial number of the volume that `folder` is on, which formatting gives it: another disk
+/// with the same letter has another one.
+pub(super) fn device(folder: &Path) -> io::Result<u64> {
+    let root = volume_root(folder)?;
+    let mut serial = 0;
+    // SAFETY: `root` is NUL-terminated; `serial` outlives the call; the rest may be left out.
+    checked(unsafe {
+        GetVolumeInformationW(
+            root.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            &raw mut serial,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            0,
+        )
+    })?;
+    Ok(u64::from(serial))
+}
+
+/// The root of the volume that `folder` is on, NUL-terminated.
+fn volume_root(folder: &Path) -> io::Result<Vec<u16>> {
     let folder = wide(&with_end(folder));
     let mut root = vec![0_u16; folder.len().saturating_add(4)];
     let units = u32::try_from(root.len()).unwrap_or(u32::MAX);
     // SAFETY: `folder` is NUL-terminated; `root` has `units` units.
     checked(unsafe { GetVolumePathNameW(folder.as_ptr(), root.as_mut_ptr(), units) })?;
+    Ok(root)
+}
+
+/// The largest possible file at `folder`, in bytes. A share reports the server's
+/// file system.
+pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
+    let root = volume_root(folder)?;
     let mut name = [0_u16; 64];
     // SAFETY: `root` is NUL-terminated by the call before; `name` has 64 units;
     // the rest may be left out.

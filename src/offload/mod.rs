@@ -17,7 +17,7 @@ use crate::set::write::observer::MemberObserver;
 use crate::set::write::parts::{self, FolderSet};
 use crate::set::write::plan::{Plan, PlanPart, PlanTotals};
 use crate::set::write::sample::Sample;
-use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with};
+use crate::set::write::writer::{OffloadOptions, Outcome, Resume, offload_with, packed_size};
 use crate::tree::recovered::DeletedOn;
 use crate::usmt::{Machine, Part, Store};
 
@@ -198,6 +198,47 @@ impl OffloadRequest {
         let level = self.level_of(&plan, None, monitor)?;
         let estimate = estimate(&plan, level, self.write_speed, monitor)?;
         Ok(Foreseen { totals: plan.totals(), estimate, lacks: found.lacks, damage: found.damage })
+    }
+
+    /// About how many bytes the set of a store has at a destination with so many free ones, by the
+    /// sample that saving it goes by, too.
+    ///
+    /// # Errors
+    /// As for [`OffloadRequest::foresee_store`].
+    pub fn size_of_store(
+        &self,
+        store: &Store,
+        free: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<u64, SetError> {
+        let (parts, _) = self.parts_of_store(store, monitor)?;
+        self.size_of(parts, free, monitor)
+    }
+
+    /// The same of a set of folders.
+    ///
+    /// # Errors
+    /// As for a store.
+    pub fn size_of_folders(
+        &self,
+        set: FolderSet,
+        free: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<u64, SetError> {
+        monitor.stage(Stage::Plan, &set.display);
+        let (parts, _) = self.parts_of_folders(set, monitor)?;
+        self.size_of(parts, free, monitor)
+    }
+
+    fn size_of(
+        &self,
+        parts: Vec<PlanPart>,
+        free: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<u64, SetError> {
+        let plan = Plan::make(parts, monitor)?;
+        let level = self.level_of(&plan, Some(free), monitor)?;
+        Ok(packed_size(&plan, level, monitor).min(plan.totals().bytes))
     }
 
     /// Saves folders. What they `lack`, for people, makes the set an incomplete one; `closed` are

@@ -393,8 +393,8 @@ fn stopped_and_started_again_it_resumes() {
 
     let ready = slow.start("disk", "--log log");
     assert!(ready.contains("unfinished") && ready.contains("MiB are"), "{ready}");
-    // The same as Enter.
-    terminal.press(&["r"]);
+    assert!(!ready.contains("R Resume"), "Enter does it: {ready}");
+    terminal.press(&["Enter"]);
     let end = terminal.wait_for("Enter Leave");
     assert!(end.contains("verified") || end.contains("Verified"), "{end}");
     terminal.press(&["Enter"]);
@@ -491,7 +491,7 @@ fn resizing_and_signals_leave_a_sane_terminal() {
     assert!(killed.unwrap().success());
     slow.network.slow_down(0);
     let after = slow.desk.ended(6);
-    assert!(after.contains("to resume in"), "{after}");
+    assert!(after.contains("to resume"), "{after}");
 }
 
 #[test]
@@ -749,7 +749,7 @@ fn in_the_middle_of_a_hard_frame_it_lives_and_stops() {
     terminal.press(&["s"]);
     let end = terminal.wait_for("STOPPED");
     assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
-    assert!(end.contains("Press R to resume now."), "{end}");
+    assert!(end.contains("Press R to start again now."), "{end}");
     terminal.press(&["Enter"]);
     desk.ended(6);
 }
@@ -893,4 +893,354 @@ fn enter_that_cannot_go_on_says_why() {
     desk.terminal.wait_for("Leave?");
     desk.terminal.press(&["C-c"]);
     desk.ended(6);
+}
+
+/// A desk with a store in a folder: so many MiB that do not compress.
+fn noise_desk(mib: usize) -> Option<Desk> {
+    let folder = TempDir::new().unwrap();
+    make_store(&folder.path().join("disk/StateStore/USMT"), mib);
+    Desk::with(folder, None)
+}
+
+fn make_store(usmt: &Path, mib: usize) {
+    let home = usmt.join("File/C$/Users/alice");
+    fs::create_dir_all(&home).unwrap();
+    for (name, text) in [
+        ("hardlink.main", "C\t{5d1b5e49-2d5c-4a2e-9a57-3a0c4d1f7e10}\r\n"),
+        ("catalog.mig", "catalog"),
+        ("MIGSTATE.DAT", "state"),
+        ("status.~lg", ""),
+    ] {
+        fs::write(usmt.join(name), text).unwrap();
+    }
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::new();
+    while bytes.len() < mib << 20 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        bytes.extend_from_slice(&seed.to_le_bytes());
+    }
+    fs::write(home.join("video.mkv"), bytes).unwrap();
+}
+
+#[test]
+fn a_disk_that_was_taken_off_does_not_get_its_set_on_what_is_below() {
+    let disk = need!(support::mounted::Tmpfs::new());
+    let desk = need!(noise_desk(40));
+    let terminal = &desk.terminal;
+    let below = disk.path().to_owned();
+    let to = below.display().to_string();
+    desk.start(&format!("guide disk --to {to} --allow-memory"));
+    desk.go_to_usb();
+    // As it is pulled out between two keys.
+    drop(disk);
+    fs::create_dir_all(&below).unwrap();
+    terminal.press(&["Enter"]);
+    let is_gone = "is gone, and something else is there now";
+    let words = |screen: &str| screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = terminal.wait("the end", |screen| screen.contains("FAILED"));
+    assert!(words(&end).contains(is_gone), "{end}");
+    terminal.press(&["r"]);
+    let refused = terminal.wait_for("Can't save to");
+    assert!(words(&refused).contains(is_gone), "{refused}");
+    // Nor by the form.
+    terminal.press(&["Enter"]);
+    terminal.wait_for("> Destination");
+    terminal.press(&["Enter"]);
+    let refused = terminal.wait_for("Can't save to");
+    assert!(words(&refused).contains(is_gone), "{refused}");
+    shows_everywhere(&refused);
+    assert_eq!(fs::read_dir(&below).unwrap().count(), 0);
+    terminal.press(&["Enter"]);
+    terminal.wait_for("> Destination");
+    terminal.press(&["Escape"]);
+    // The result is still there; another disk is another way out.
+    terminal.wait_for("FAILED");
+    terminal.press(&["d"]);
+    terminal.wait("the destination", |screen| {
+        screen.contains("Choose a destination") || screen.contains("> Destination")
+    });
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Not everything is saved");
+    terminal.press(&["l"]);
+    desk.ended(5);
+    fs::remove_dir(&below).unwrap();
+}
+
+#[test]
+fn a_destination_that_is_too_small_is_refused_before_it_saves() {
+    let disk = need!(support::mounted::Tmpfs::new());
+    let desk = need!(noise_desk(90));
+    let terminal = &desk.terminal;
+    desk.start(&format!("guide disk --to {} --allow-memory", disk.path().display()));
+    for page in ["2 of 5", "3 of 5"] {
+        terminal.wait_for(page);
+        terminal.press(&["Enter"]);
+    }
+    let refused = terminal.wait_for("Can't save to");
+    let words = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("about 90.0 MiB are needed, but only 6"), "{refused}");
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
+    // What compresses does fit, and that is said.
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Leave?");
+    terminal.press(&["C-c"]);
+    desk.ended(6);
+    let file = desk.folder.path().join("disk/StateStore/USMT/File/C$/Users/alice/video.mkv");
+    fs::write(file, vec![b'a'; 90 << 20]).unwrap();
+    desk.start(&format!("guide disk --to {} --allow-memory", disk.path().display()));
+    let ready = desk.go_to_usb();
+    assert!(ready.contains("[ok] space") && ready.contains("are needed, by a sample"), "{ready}");
+    terminal.press(&["Enter"]);
+    terminal.wait_for("Enter Leave");
+    terminal.press(&["Enter"]);
+    desk.ended(0);
+}
+
+#[test]
+fn a_full_destination_leads_to_another_one() {
+    let disk = need!(support::mounted::Tmpfs::new());
+    let desk = need!(noise_desk(40));
+    let terminal = &desk.terminal;
+    desk.start(&format!("guide disk --to {} --allow-memory", disk.path().display()));
+    desk.go_to_usb();
+    // Something else takes the space.
+    fs::write(disk.path().join("other"), vec![1; 50 << 20]).unwrap();
+    terminal.press(&["Enter"]);
+    let failed = terminal.wait_for("D Another destination");
+    assert!(failed.contains("FAILED"), "{failed}");
+    terminal.press(&["d"]);
+    let screen = terminal.wait("the destination", |screen| {
+        screen.contains("Another folder, or a share") || screen.contains("> Destination")
+    });
+    if !screen.contains("> Destination") {
+        terminal.press(&["End", "Enter"]);
+        terminal.wait_for("> Destination");
+    }
+    for _ in 0..disk.path().display().to_string().len() {
+        terminal.press(&["BSpace"]);
+    }
+    // As a path is copied from elsewhere.
+    terminal.write(&format!("\"{}\"", desk.path("usb")));
+    terminal.press(&["Enter"]);
+    terminal.wait_for("SAVE NOW");
+    terminal.press(&["Enter"]);
+    let end = terminal.wait_for("Enter Leave");
+    assert!(end.contains("Re-image") && end.contains("/usb/"), "{end}");
+    terminal.press(&["Enter"]);
+    desk.ended(0);
+    is_whole(&desk.sets()[0]);
+}
+
+#[test]
+fn what_cannot_be_resumed_is_not_said_to_be() {
+    let desk = need!(hard_desk());
+    let terminal = &desk.terminal;
+    desk.start("guide disk --to usb --level 19");
+    desk.go_to_usb();
+    terminal.press(&["Enter"]);
+    terminal.wait("compression", |screen| {
+        screen.contains("[>] Saving") && !screen.contains("Rate        ...")
+    });
+    terminal.press(&["q"]);
+    let asked = terminal.wait_for("Stop saving?");
+    assert!(asked.contains("Too little may be saved to resume from"), "{asked}");
+    shows_everywhere(&asked);
+    terminal.press(&["s"]);
+    let end = terminal.wait_for("STOPPED");
+    assert!(end.contains("Too little is saved to resume from"), "{end}");
+    assert!(end.contains("R Start again") && !end.contains("Resume now"), "{end}");
+    terminal.press(&["Enter"]);
+    let after = desk.ended(6);
+    assert!(after.contains("Too little is saved to resume from"), "{after}");
+    assert!(!after.contains("to resume in"), "{after}");
+    // Nor the next time. Other options make another set, and that the first one stays is said.
+    desk.start("guide disk --to usb --level 1");
+    let ready = desk.go_to_usb();
+    assert!(ready.contains("[!!] unfinished") && !ready.contains("R Resume"), "{ready}");
+    let words = ready.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("nothing in it can be resumed"), "{ready}");
+    assert!(words.contains("you can delete this one"), "{ready}");
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Leave?");
+    terminal.press(&["C-c"]);
+    desk.ended(6);
+    // With the same ones, it is the same set.
+    desk.start("guide disk --to usb --level 19");
+    desk.go_to_usb();
+    terminal.press(&["Enter"]);
+    terminal.wait_for("[>] Saving");
+    assert_eq!(desk.sets().len(), 1, "{:?}", desk.sets());
+    terminal.press(&["q"]);
+    terminal.wait_for("Stop saving?");
+    terminal.press(&["s"]);
+    terminal.wait_for("STOPPED");
+    terminal.press(&["Enter"]);
+    desk.ended(6);
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn the_smallest_screen_shows_what_it_waits_for_and_no_cut_amounts() {
+    let slow = need!(Slow::new());
+    let terminal = &slow.desk.terminal;
+    terminal.resize(60, 16);
+    slow.start("disk", "");
+    slow.under_way(SLOW);
+    slow.network.cut(true);
+    let waiting = terminal
+        .wait("the wait", |screen| screen.contains("WAITING") && !screen.contains("retries: 0"));
+    assert!(waiting.contains("Losses ") && waiting.contains("All "), "{waiting}");
+    let amounts = waiting.lines().filter(|line| line.contains("% "));
+    for line in amounts {
+        assert!(!line.contains("..."), "{waiting}");
+        assert!(line.contains(" of ") && line.contains("MiB"), "{waiting}");
+    }
+    slow.network.cut(false);
+    slow.network.slow_down(0);
+    let end = terminal.wait_for("Enter Leave");
+    assert!(end.contains("Re-image"), "{end}");
+    terminal.press(&["Enter"]);
+    slow.desk.ended(0);
+}
+
+#[test]
+#[cfg(feature = "smb")]
+fn a_share_without_a_user_asks_for_the_user() {
+    let server = need!(smbd::Smbd::start());
+    let desk = need!(Desk::new("hardlink-one"));
+    let share = server.url("rescue").replace("smb://technician@", "smb://");
+    desk.start(&format!("guide disk.img --to '{share}'"));
+    desk.terminal.wait_for("2 of 5");
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("> Destination");
+    desk.terminal.press(&["Enter"]);
+    let form = desk.terminal.wait_for("Fill in User");
+    assert!(form.contains("> User"), "{form}");
+    shows_everywhere(&form);
+    desk.terminal.write("technician");
+    desk.terminal.press(&["Up"]);
+    desk.terminal.wait_for("> Destination");
+    desk.terminal.press(&["Down", "Down"]);
+    desk.terminal.wait_for("> Password");
+    desk.terminal.write(server.password());
+    desk.terminal.press(&["Enter"]);
+    desk.terminal.wait_for("SAVE NOW");
+    desk.terminal.press(&["C-c"]);
+    desk.terminal.wait_for("Leave?");
+    desk.terminal.press(&["C-c"]);
+    desk.ended(6);
+}
+
+#[test]
+fn the_name_that_a_set_gets_is_the_one_that_is_shown() {
+    let desk = need!(Desk::new("hardlink-one"));
+    let terminal = &desk.terminal;
+    desk.start("guide disk.img --to usb");
+    desk.go_to_usb();
+    terminal.press(&["n"]);
+    terminal.wait_for("> Name");
+    terminal.write("INC 4711/Müller, the third floor of the old building");
+    terminal.press(&["Enter"]);
+    let ready = terminal.wait_for("SAVE NOW");
+    let name = "INC-4711-M-ller--the-third-floor-of-the";
+    assert!(ready.contains(&format!("[!!] name        {name}, the time")), "{ready}");
+    let words = ready.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("letters, digits and -, at most 40 characters"), "{ready}");
+    terminal.press(&["Enter"]);
+    terminal.wait_for("Enter Leave");
+    terminal.press(&["Enter"]);
+    desk.ended(0);
+    let set = desk.sets()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(set.starts_with(&format!("{name}-20")), "{set}");
+}
+
+#[test]
+fn what_was_mistyped_gets_advice_that_can_be_followed() {
+    let desk = need!(Desk::new("hardlink-one"));
+    let terminal = &desk.terminal;
+    // The source where the destination belongs.
+    desk.start("guide disk.img --to disk.img");
+    for page in ["2 of 5", "3 of 5"] {
+        terminal.wait_for(page);
+        terminal.press(&["Enter"]);
+    }
+    let refused = terminal.wait_for("Can't save to");
+    assert!(refused.contains("this is the source, which is never written to"), "{refused}");
+    assert!(refused.contains("Enter a folder on another disk, or a share."), "{refused}");
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Leave?");
+    terminal.press(&["C-c"]);
+    desk.ended(6);
+    // A source that is not there.
+    desk.start("guide nosuch.img");
+    let nothing = terminal.wait_for("nosuch.img: not found");
+    assert!(nothing.contains("Check the name.") && !nothing.contains("detect"), "{nothing}");
+    terminal.press(&["Escape"]);
+    let after = terminal.wait("the end", |screen| screen.contains("ended: "));
+    assert!(after.contains("nosuch.img: not found"), "{after}");
+    assert!(!after.contains("Nothing was saved"), "{after}");
+}
+
+#[test]
+fn a_search_that_is_repeated_keeps_what_was_chosen() {
+    let folder = TempDir::new().unwrap();
+    for name in ["one", "two"] {
+        make_store(&folder.path().join(name).join("StateStore/USMT"), 1);
+    }
+    let desk = need!(Desk::with(folder, None));
+    let terminal = &desk.terminal;
+    desk.start("guide one two --to usb");
+    let is_marked = |screen: &str| screen.matches("[x]").count();
+    let both = terminal.wait_for("R Search again");
+    assert_eq!(is_marked(&both), 2, "{both}");
+    terminal.press(&["Down", "Space"]);
+    let one = terminal.wait("one choice", |screen| is_marked(screen) == 1);
+    terminal.press(&["r"]);
+    terminal.wait_for("Searching");
+    let again = terminal.wait_for("R Search again");
+    assert_eq!(again, one);
+    terminal.press(&["C-c"]);
+    terminal.wait_for("Leave?");
+    terminal.press(&["C-c"]);
+    desk.ended(6);
+}
+
+#[test]
+fn pulled_out_in_the_middle_it_goes_on_on_the_same_disk_alone() {
+    let disk = need!(support::mounted::Tmpfs::new());
+    fs::create_dir(disk.path().join("stick")).unwrap();
+    let stick = need!(disk.bind("stick"));
+    let desk = need!(noise_desk(40));
+    let terminal = &desk.terminal;
+    let to = stick.path().display().to_string();
+    let run = |program: &str, args: &[&str]| {
+        assert!(std::process::Command::new(program).args(args).status().unwrap().success());
+    };
+    desk.start(&format!("guide disk --to {to} --level 19 --allow-memory"));
+    desk.go_to_usb();
+    terminal.press(&["Enter"]);
+    terminal.wait_for("[>] Saving");
+    run("umount", &["-l", &to]);
+    let end = terminal.wait("the end", |screen| screen.contains("FAILED"));
+    assert!(end.contains("R Try again"), "{end}");
+    terminal.press(&["r"]);
+    let refused = terminal.wait_for("Can't save to");
+    assert!(refused.contains("is gone, and something else"), "{refused}");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
+    // Connected again.
+    run("mount", &["--bind", disk.path().join("stick").to_str().unwrap(), &to]);
+    terminal.press(&["Enter"]);
+    terminal.wait_for("> Destination");
+    terminal.press(&["Enter"]);
+    terminal.wait_for("SAVE NOW");
+    terminal.press(&["Enter"]);
+    let end = terminal.wait_for("Enter Leave");
+    assert!(end.contains("Re-image"), "{end}");
+    terminal.press(&["Enter"]);
+    desk.ended(0);
+    let sets: Vec<_> = fs::read_dir(&to).unwrap().collect();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    is_whole(&sets[0].as_ref().unwrap().path());
 }

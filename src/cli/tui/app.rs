@@ -1,6 +1,8 @@
 //! The state of the guided rescue: the page, the choices, and what each key
 //! does. It draws nothing and starts nothing: it returns an [`Effect`].
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -14,8 +16,8 @@ use super::super::volume_keys::typed_key;
 use super::canvas::Scroll;
 use super::jobs::{self, Checked, Done, Found, Item, LockedVolume, Order, Saved, Seen, SeenUser};
 use super::keys::{Field, Key};
-use crate::destination::ErrorKind;
 use crate::destination::address::Dest;
+use crate::destination::{Destination, ErrorKind};
 use crate::disk::bitlocker::{VolumeKey, group_hint};
 use crate::model::finding::Severity;
 use crate::model::recovered::RecoveredCount;
@@ -82,6 +84,12 @@ pub(super) struct Wish {
     pub(super) logon: Logon,
     pub(super) password: String,
     pub(super) allow_memory: bool,
+    /// The device that it was on, if it is to be the same again.
+    pub(super) device: Option<u64>,
+    /// What is to be saved there: bytes before compression, and whether deleted files are, too.
+    pub(super) items: Vec<Item>,
+    pub(super) bytes: u64,
+    pub(super) deleted: bool,
 }
 
 /// One set to make.
@@ -209,6 +217,8 @@ impl Naming {
     }
 }
 
+/// The field of [`Form`] with the user.
+pub(super) const USER: usize = 1;
 /// The field of [`Form`] with the password.
 pub(super) const PASSWORD: usize = 2;
 
@@ -217,6 +227,16 @@ impl Found {
     fn first_page(&self) -> Page {
         let is_nothing = self.stores.is_empty() && self.users.is_empty();
         if is_nothing { Page::Nothing } else { Page::Stores }
+    }
+
+    /// What tells each store, then each user, from the others, in every search.
+    fn ids(&self) -> Vec<String> {
+        let stores = self.stores.iter().map(|seen| seen.store.id.clone());
+        let users = self.users.iter().map(|user| {
+            let windows = self.installations.get(user.windows).map(Installation::path);
+            format!("{}: {}", windows.unwrap_or_default(), user.profile.path)
+        });
+        stores.chain(users).collect()
     }
 }
 
@@ -261,6 +281,10 @@ pub(super) struct App {
     pub(super) to: String,
     pub(super) checked: Option<Checked>,
     pub(super) saved: Saved,
+    /// Where each set was saved.
+    saved_at: HashMap<usize, Arc<dyn Destination>>,
+    /// What the user marked, or did not, by [`Found::ids`].
+    choices: HashMap<String, bool>,
     /// When the running job was asked to stop.
     stopping_since: Option<Instant>,
     /// Whether a job that was asked to stop still waits for a disk or a server.
@@ -308,6 +332,8 @@ impl App {
             to: String::new(),
             checked: None,
             saved: Saved::default(),
+            saved_at: HashMap::new(),
+            choices: HashMap::new(),
             stopping_since: None,
             is_stuck: false,
             resuming: false,
@@ -404,13 +430,24 @@ impl App {
         End::of_all(self.saved.sets.iter().map(|(_, set)| set), failed)
     }
 
-    /// The path of a file of a set at the destination, or of the set itself.
-    pub(super) fn path_of(&self, set: &str, file: &str) -> String {
+    /// The path of a file of a set at its destination, or of the set itself. `number` is that of
+    /// its [`Target`].
+    pub(super) fn path_of(&self, number: usize, set: &str, file: &str) -> String {
         let path = if file.is_empty() { set.to_owned() } else { format!("{set}/{file}") };
-        match &self.checked {
-            Some(checked) => checked.target.display(&path),
+        match self.saved_at.get(&number) {
+            Some(target) => target.display(&path),
             None => path,
         }
+    }
+
+    /// Whether something was saved, or was tried.
+    pub(super) fn has_ended(&self) -> bool {
+        self.saved.failure.is_some() || !self.saved.sets.is_empty()
+    }
+
+    /// Whether deleted files are saved, too.
+    fn saves_deleted(&self) -> bool {
+        self.recover && (self.deleted().files > 0 || !self.gone().is_empty())
     }
 
     /// Whether the running job was asked to stop.
@@ -448,9 +485,14 @@ impl App {
                 let is_users = found.stores.is_empty();
                 let users = std::iter::repeat_n(is_users, found.users.len());
                 let stores = std::iter::repeat_n(true, found.stores.len());
-                self.marked = stores.chain(users).collect();
-                self.proposed.clone_from(&self.marked);
-                self.store = 0;
+                let ids = found.ids();
+                self.proposed = stores.clone().chain(users.clone()).collect();
+                let marked = stores.chain(users).zip(&ids);
+                self.marked =
+                    marked.map(|(mark, id)| *self.choices.get(id).unwrap_or(&mark)).collect();
+                let before = self.found.as_ref().and_then(|f| f.ids().get(self.store).cloned());
+                let at = before.and_then(|before| ids.iter().position(|id| *id == before));
+                self.store = at.unwrap_or(0);
                 self.go_to(found.first_page());
                 if let Some(name) = self.unlock.tried.take()
                     && let Some(at) = found.locked.iter().position(|volume| volume.name == name)
@@ -478,6 +520,10 @@ impl App {
                 self.go_to(Page::Refused);
             }
             Done::Saved(saved) => {
+                if let Some(checked) = &self.checked {
+                    let numbers = saved.sets.iter().map(|(number, _)| *number);
+                    self.saved_at.extend(numbers.map(|n| (n, Arc::clone(&checked.target))));
+                }
                 self.saved.sets.extend(saved.sets);
                 self.saved.failure = saved.failure;
                 self.saved.kept = saved.kept;
@@ -565,6 +611,7 @@ impl App {
             self.question = None;
         }
         match question {
+            Question::Quit if yes && self.has_ended() => Effect::Leave(self.exit()),
             Question::Quit if yes && !self.has_store() => Effect::Leave(self.nothing()),
             Question::Quit if yes => Effect::Leave(Exit::Interrupted),
             Question::Stop if yes && self.page == Page::Saving => {
@@ -618,6 +665,8 @@ impl App {
             Key::Char(' ') => {
                 if let Some(mark) = self.marked.get_mut(self.store) {
                     *mark = !*mark;
+                    let ids = self.found.as_ref().map(|found| found.ids()).unwrap_or_default();
+                    self.choices.extend(ids.get(self.store).cloned().map(|id| (id, *mark)));
                 }
             }
             Key::Char('r' | 'R') => return self.find(),
@@ -682,10 +731,15 @@ impl App {
         Effect::Nothing
     }
 
+    /// Back from the destination: to the result, if there is one already.
+    fn before_destination(&self) -> Page {
+        if self.has_ended() { Page::End } else { Page::Stores }
+    }
+
     fn key_where(&mut self, key: Key) -> Effect {
         let places = self.found.as_ref().map_or(0, |found| found.places.found.len());
         match key {
-            Key::Esc => self.page = Page::Stores,
+            Key::Esc => self.page = self.before_destination(),
             Key::Stop => self.question = Some(Question::Quit),
             Key::Enter => {
                 let place = self.found.as_ref().and_then(|f| f.places.found.get(self.place));
@@ -707,7 +761,7 @@ impl App {
         match key {
             Key::Esc => {
                 let places = self.found.as_ref().is_some_and(|f| !f.places.found.is_empty());
-                self.page = if places { Page::Where } else { Page::Stores };
+                self.page = if places { Page::Where } else { self.before_destination() };
             }
             Key::Stop => self.question = Some(Question::Quit),
             Key::Reveal => form.reveal = !form.reveal,
@@ -733,6 +787,11 @@ impl App {
         let [to, user, password] = &self.form.fields;
         let to = jobs::destination(&to.text());
         self.to.clone_from(&to);
+        if self.lacks_user(&to) {
+            (self.page, self.form.at) = (Page::Form, USER);
+            self.hint = Some("Fill in User: a share needs a user name.");
+            return Effect::Nothing;
+        }
         let own = self.found.as_ref().and_then(|found| found.places.is_on_a_source(&to));
         if let (Some(mount), false) = (own, to.starts_with("smb:") || to.starts_with(r"\\")) {
             self.failure = Some(Failure::new(
@@ -762,9 +821,31 @@ impl App {
             return Effect::Nothing;
         }
         let logon = Logon { user, anonymous, is_typed, ..self.logon.clone() };
-        let allow_memory = self.allow_memory;
+        let password = password.text();
+        // After a failure, another disk at the same place would get a second half.
+        let before = self.checked.as_ref().filter(|checked| checked.to == to && self.has_ended());
+        let device = before.and_then(|checked| checked.device);
+        let left = self.left();
+        let items = self.found.iter().flat_map(|f| left.iter().map(|target| target.item(f)));
+        let wish = Wish {
+            to,
+            logon,
+            password,
+            allow_memory: self.allow_memory,
+            device,
+            items: items.collect(),
+            bytes: self.bytes(),
+            deleted: self.saves_deleted(),
+        };
         self.page = Page::Checking;
-        Effect::Check(Box::new(Wish { to, logon, password: password.text(), allow_memory }))
+        Effect::Check(Box::new(wish))
+    }
+
+    /// Whether it is a share that cannot be opened without a user. (Windows has one already.)
+    fn lacks_user(&self, to: &str) -> bool {
+        let is_given = !self.form.fields[USER].is_empty() || self.logon.anonymous;
+        let is_nameless = |dest| matches!(dest, Dest::Smb(place) if place.user.is_none());
+        !cfg!(windows) && !is_given && to.parse().is_ok_and(is_nameless)
     }
 
     fn key_refused(&mut self, key: Key) -> Effect {
@@ -781,7 +862,6 @@ impl App {
     }
 
     fn key_ready(&mut self, key: Key) -> Effect {
-        let is_begun = self.checked.as_ref().is_some_and(|checked| !checked.begun.is_empty());
         match key {
             Key::Esc => self.page = Page::Form,
             Key::Stop => self.question = Some(Question::Quit),
@@ -790,7 +870,6 @@ impl App {
                 self.naming.at = 0;
                 self.page = Page::Naming;
             }
-            Key::Char('r' | 'R') if is_begun => return self.save(),
             Key::Enter => return self.save(),
             key => {
                 self.scroll.key_or_line(key);
@@ -808,7 +887,7 @@ impl App {
             items: items.collect(),
             machine: found.machine.clone(),
             closed: found.closed.clone(),
-            deleted: self.recover && (self.deleted().files > 0 || !self.gone().is_empty()),
+            deleted: self.saves_deleted(),
             name: self.naming.name.clone(),
             passphrase: self.naming.passphrase.clone(),
             to: to.clone(),
@@ -866,6 +945,17 @@ impl App {
                 // What was refused has to be put right first.
                 self.resuming = matches!(effect, Effect::Check(_));
                 effect
+            }
+            // To where it is chosen; what was saved stays saved.
+            Key::Char('d' | 'D') if self.saved.failure.is_some() => {
+                if self.is_stuck {
+                    self.hint = Some("A disk or server has not answered yet. Wait, or leave.");
+                    return Effect::Nothing;
+                }
+                let places = self.found.as_ref().is_some_and(|f| !f.places.found.is_empty());
+                (self.form.at, self.place) = (0, 0);
+                self.page = if places { Page::Where } else { Page::Form };
+                Effect::Nothing
             }
             key => {
                 self.scroll.key_or_line(key);
@@ -1009,7 +1099,7 @@ mod tests {
             failure: Some(sources::interrupted()),
             ..Saved::default()
         })));
-        app.form.fields[0] = Field::new("smb://server/share");
+        app.form.fields[0] = Field::new("smb://tech@server/share");
         assert!(matches!(app.key(Key::Char('r')), Effect::Check(_)));
         assert_eq!(app.page, Page::Checking);
     }
@@ -1069,5 +1159,22 @@ mod tests {
         assert_eq!(app.page, Page::Stores, "there is nothing to save");
         press(&mut app, &[Key::Char(' '), Key::Enter]);
         assert_eq!(app.page, Page::Where);
+    }
+
+    #[test]
+    #[cfg(not(windows))]
+    fn a_share_without_a_user_leads_to_the_field_for_it() {
+        let mut app = app();
+        press(&mut app, &[Key::Enter, Key::End, Key::Enter]);
+        type_in(&mut app, r"\\server\share\x");
+        assert!(matches!(app.key(Key::Enter), Effect::Nothing));
+        assert_eq!((app.page, app.form.at), (Page::Form, USER));
+        assert!(app.hint.unwrap().contains("Fill in User"));
+        type_in(&mut app, "tech");
+        let Effect::Check(wish) = app.key(Key::Enter) else { panic!("it is tried") };
+        assert_eq!(
+            (wish.to.as_str(), wish.logon.user.as_deref()),
+            ("smb://server/share/x", Some("tech"))
+        );
     }
 }

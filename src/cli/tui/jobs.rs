@@ -1,6 +1,7 @@
 //! Long jobs on their own threads: the search, the pre-flight check, the save.
 //! Each calls the functions of the commands; the screen is drawn meanwhile.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -16,7 +17,8 @@ use super::app::Wish;
 use super::places::{PARTIAL, Places};
 use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
-use crate::destination::preflight::Preflight;
+use crate::destination::preflight::{Preflight, no_room};
+use crate::disk;
 use crate::disk::bitlocker::ProtectorKind;
 use crate::health::{Check, check_store, unfinished_capture};
 use crate::model::finding::Finding;
@@ -31,6 +33,7 @@ use crate::set::error::SetError;
 use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::parts::FolderSet;
 use crate::set::write::resume::saved_bytes;
+use crate::set::write::writer::is_too_small;
 use crate::tree::source::SourceVolume;
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Machine, Store, StoreVolume, Survey};
@@ -128,6 +131,12 @@ pub(super) struct Checked {
     /// How sets are made there; without a key.
     pub(super) request: OffloadRequest,
     pub(super) report: Preflight,
+    /// What was typed for it.
+    pub(super) to: String,
+    /// The device of its folder, by which it is known again.
+    pub(super) device: Option<u64>,
+    /// About how many bytes the sets have, if the files as they are may not fit.
+    pub(super) needed: Option<u64>,
     /// Folders of unfinished sets at the destination, and the bytes that each has, if that is
     /// known.
     pub(super) begun: Vec<(String, Option<u64>)>,
@@ -168,6 +177,10 @@ pub(super) struct Saved {
     /// Bytes of the unfinished set that are saved, if that is known.
     pub(super) kept: Option<u64>,
 }
+
+/// Said if nothing of an unfinished set can be resumed from.
+pub(super) const TOO_LITTLE: &str =
+    "Too little is saved to resume from. The next time, saving begins at the start.";
 
 /// Runs a job on a thread. The screen waits for its message, so it is sent even
 /// if no thread can be started.
@@ -263,17 +276,100 @@ fn users(
 /// `smb://server/share`. A user that is not in the address comes from the User
 /// field.
 pub(super) fn destination(typed: &str) -> String {
-    let typed = typed.trim();
+    let typed = without_marks(typed.trim());
     match typed.parse::<Dest>() {
         Err(DestError::UncOnLinux(url)) => url.replacen("smb://user@", "smb://", 1),
         _ => typed.to_owned(),
     }
 }
 
+/// A path without the quotation marks that it was copied with.
+fn without_marks(typed: &str) -> &str {
+    let between = |mark: char| typed.strip_prefix(mark)?.strip_suffix(mark);
+    between('"').or_else(|| between('\'')).map_or(typed, str::trim)
+}
+
+/// Refuses what cannot be a destination because it is a source, or is no folder at all.
+fn refuse_source(to: &str, sources: &[String]) -> Result<()> {
+    let path = Path::new(to);
+    let whole = |path: &Path| path.canonicalize().ok();
+    let is_source = sources.iter().any(|source| {
+        source == to || whole(path).is_some_and(|to| whole(Path::new(source)) == Some(to))
+    });
+    let what = if is_source {
+        "this is the source, which is never written to"
+    } else if path.is_file() {
+        "this is a file, not a folder to save sets in"
+    } else if disk::names_a_device(path) && !path.is_dir() {
+        "this is a device, not a folder to save sets in"
+    } else {
+        let folders = sources.iter().map(PathBuf::from).filter(|source| source.is_dir());
+        return sources::refuse_on_source(path, &folders.collect::<Vec<_>>());
+    };
+    let action = "Enter a folder on another disk, or a share.";
+    Err(Failure::new(Exit::Usage, format!("{to}: {what}"), action).into())
+}
+
+/// Refuses what is at the path of a destination that is gone: the folder that a disk was mounted
+/// in, or another disk. A disk that was connected again may have another number, but it has the
+/// set that was begun.
+fn refuse_other(target: &dyn Destination, to: &str, device: Option<u64>) -> Result<()> {
+    if device.is_none() || target.device() == device {
+        return Ok(());
+    }
+    let entries = target.list("").unwrap_or_default();
+    if entries.iter().any(|entry| entry.is_dir && entry.name.ends_with(PARTIAL)) {
+        return Ok(());
+    }
+    Err(gone(to).into())
+}
+
+fn gone(to: &str) -> Failure {
+    let what = format!("the disk at {to} is gone, and something else is there now");
+    Failure::new(Exit::Destination, what, "Connect the disk again, then try again.")
+}
+
+/// About how many bytes the sets of these items have at a destination with so many free ones.
+/// Refuses one that is too small, as saving does. `done` bytes are in unfinished sets there; `None`
+/// if that is not known.
+fn size_of(
+    wish: Wish,
+    done: Option<u64>,
+    request: &OffloadRequest,
+    target: &dyn Destination,
+    out: Out,
+) -> Result<Option<u64>> {
+    let Some(space) = target.space()?.filter(|space| space.free < wish.bytes) else {
+        return Ok(None);
+    };
+    let request = OffloadRequest { deleted: wish.deleted, ..request.clone() };
+    let mut needed = 0_u64;
+    for item in wish.items {
+        let bytes = match item {
+            Item::Store(of) => request.size_of_store(&of.0, space.free, out)?,
+            Item::Users(set, _) => request.size_of_folders(set, space.free, out)?,
+        };
+        needed = needed.saturating_add(bytes);
+    }
+    let left = wish.bytes.saturating_sub(done.unwrap_or(0));
+    let share = u128::from(needed) * u128::from(left) / u128::from(wish.bytes.max(1));
+    let needed = u64::try_from(share).unwrap_or(needed);
+    if done.is_some() && is_too_small(space.free, needed) && !request.despite_space {
+        return Err(no_room(target, needed, space).into());
+    }
+    Ok(Some(needed))
+}
+
 /// Opens the destination and tests everything that writing a set requires.
-pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out) -> Done {
-    let Wish { to, logon, password, allow_memory } = wish;
+pub(super) fn check(
+    wish: Wish,
+    sources: &[String],
+    name: Option<&str>,
+    level: ZstdLevel,
+    out: Out,
+) -> Done {
     let check = || -> Result<Box<Checked>> {
+        let Wish { to, logon, password, .. } = &wish;
         let mut args = Offload::to(to, logon).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
@@ -283,10 +379,15 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
         })?;
         args.name = name.map(str::to_owned);
         args.level = level;
+        refuse_source(to, sources)?;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
+        if let Err(error) = refuse_other(&*target, to, wish.device) {
+            drop(sets::Traceless(&*target));
+            return Err(error);
+        }
         sets::refuse_set(&*target, to)?;
         let (report, request) = offload::look_at(&*target, offload::request(&args, None), out)?;
-        if report.in_memory && !allow_memory {
+        if report.in_memory && !wish.allow_memory {
             let action = "Use a USB disk or a share.";
             let what = offload::in_memory(&target.display(""));
             return Err(Failure::new(Exit::Destination, what, action).into());
@@ -299,9 +400,15 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
             let bytes = saved_bytes(&*target, &name, keys).ok().flatten();
             (name, bytes)
         });
-        let begun = begun.collect();
+        let begun: Vec<(String, Option<u64>)> = begun.collect();
         let encrypts = encryption.as_ref().map(|encryption| encryption.locks.word());
-        Ok(Box::new(Checked { target, args: Arc::new(args), request, report, begun, encrypts }))
+        let (to, args, device) = (to.clone(), Arc::new(args), target.device());
+        // One of them is resumed, if it is of the store.
+        let done = begun.iter().map(|(_, bytes)| *bytes);
+        let done = done.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).unwrap_or(Some(0));
+        let needed = size_of(wish, done, &request, &*target, out)?;
+        let report = Preflight { space: target.space()?, ..report };
+        Ok(Box::new(Checked { target, args, request, report, to, device, needed, begun, encrypts }))
     };
     Done::Checked(check().map_err(|error| explain(&error)))
 }
@@ -309,7 +416,7 @@ pub(super) fn check(wish: &Wish, name: Option<&str>, level: ZstdLevel, out: Out)
 /// Saves the stores one after the other.
 pub(super) fn save(order: Order, out: Out) -> Done {
     let mut saved = Saved::default();
-    let Checked { args, target, request, .. } = &order.to;
+    let Checked { args, target, request, to, device, .. } = &order.to;
     let encryption = match &order.passphrase {
         Some(passphrase) => keys::by_passphrase(passphrase).map(Some).map_err(Into::into),
         None => keys::encryption(args, out),
@@ -327,6 +434,11 @@ pub(super) fn save(order: Order, out: Out) -> Done {
     let request = OffloadRequest { encryption, name, deleted: order.deleted, ..request.clone() };
     let job = offload::Job { request, target: &**target, dry_run: None, out };
     for (number, item) in order.items {
+        // A disk may be taken off at any time.
+        if device.is_some() && target.device() != *device {
+            saved.failure = Some(gone(to));
+            break;
+        }
         let done = match item {
             Item::Store(of) => {
                 let (store, capture) = &*of;
@@ -342,14 +454,24 @@ pub(super) fn save(order: Order, out: Out) -> Done {
         match done {
             Ok(set) => saved.sets.push((number, set)),
             Err(error) => {
-                if let Some(SetError::Cancelled { set: Some(set) }) = error.downcast_ref() {
+                let mut failure = explain(&error);
+                if let Some(SetError::Cancelled { set }) = error.downcast_ref() {
                     let entries = target.list("").unwrap_or_default().into_iter();
                     let mut names = entries.map(|entry| entry.name);
-                    let name = names.find(|name| target.display(name) == *set);
+                    let name = set
+                        .as_ref()
+                        .and_then(|set| names.find(|name| target.display(name) == *set));
                     let kept = name.map(|name| saved_bytes(&**target, &name, keys.as_ref()));
-                    saved.kept = kept.and_then(Result::ok).flatten();
+                    saved.kept = match set {
+                        Some(_) => kept.and_then(Result::ok).flatten(),
+                        // It had not begun.
+                        None => Some(0),
+                    };
+                    if saved.kept == Some(0) {
+                        failure.action = TOO_LITTLE.to_owned();
+                    }
                 }
-                saved.failure = Some(explain(&error));
+                saved.failure = Some(failure);
                 break;
             }
         }
@@ -368,5 +490,9 @@ mod tests {
         assert_eq!(destination(r" \\server\share\a b "), "smb://server/share/a b");
         assert_eq!(destination("smb://server/share"), "smb://server/share");
         assert_eq!(destination("/mnt/usb"), "/mnt/usb");
+        assert_eq!(destination(" \"/mnt/a b\" "), "/mnt/a b");
+        assert_eq!(destination("'/mnt/a b'"), "/mnt/a b");
+        assert_eq!(destination("'/mnt/a"), "'/mnt/a", "that may be a name");
+        assert_eq!(destination("\""), "\"");
     }
 }

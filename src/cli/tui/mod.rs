@@ -161,7 +161,8 @@ impl<'a> Guided<'a> {
             }
             Effect::Check(wish) => {
                 let (name, level) = (self.name.clone(), self.level);
-                self.start(move || jobs::check(&wish, name.as_deref(), level, out));
+                let sources = self.sources.clone();
+                self.start(move || jobs::check(*wish, &sources, name.as_deref(), level, out));
             }
             Effect::Save(order) => self.start(move || jobs::save(*order, out)),
         }
@@ -177,12 +178,14 @@ impl<'a> Guided<'a> {
     /// What remains on the terminal and in the log after the last page.
     fn last_words(&self, exit: Exit) {
         let saved = &self.app.saved;
-        for (_, set) in &saved.sets {
-            let at = |file: &str| self.app.path_of(&set.outcome.set, file);
+        for (number, set) in &saved.sets {
+            let at = |file: &str| self.app.path_of(*number, &set.outcome.set, file);
             // The log has it since it was saved.
             ending::print(set, &at, false, self.out);
         }
-        if let Some(failure) = &saved.failure {
+        // Without a store, the reason is why the search failed.
+        let failure = self.app.failure.as_ref().filter(|_| self.app.page == Page::Nothing);
+        if let Some(failure) = saved.failure.as_ref().or(failure) {
             self.out.error(&failure.what, &failure.action, failure.exit.code());
         } else if saved.sets.is_empty() {
             self.out.result("Nothing was saved.");

@@ -81,16 +81,21 @@ pub(crate) fn rfc3339(time: FileTime) -> String {
 /// number for an unknown machine.
 fn machine_name(machine: &Machine, volume: Option<u64>) -> String {
     let known = machine.name.as_deref().or(machine.serial.as_deref()).unwrap_or_default();
+    match (name_of_sets(known), volume) {
+        (Some(name), _) => name,
+        (None, Some(serial)) => format!("volume-{serial:016x}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// What the names of sets begin with if this name is asked for: letters, digits and `-`, at most
+/// 40. `None` if nothing is left of it.
+pub(crate) fn name_of_sets(asked: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = known.trim().chars().map(plain).take(40).collect();
+    let name: String = asked.trim().chars().map(plain).take(40).collect();
     let name = name.trim_matches('-');
     // Windows would refuse these device names.
-    let device = is_device(name);
-    match volume {
-        _ if !name.is_empty() && !device => name.to_owned(),
-        Some(serial) => format!("volume-{serial:016x}"),
-        None => "unknown".to_owned(),
-    }
+    (!name.is_empty() && !is_device(name)).then(|| name.to_owned())
 }
 
 /// Compares the written files with the intended ones: their sizes, and every byte if

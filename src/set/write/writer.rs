@@ -108,6 +108,22 @@ pub fn offload_with(
     result.map_err(|error| about(&names, error))
 }
 
+/// About how many bytes the set of a plan has, by a sample of its files.
+pub(crate) fn packed_size(plan: &Plan, level: i32, monitor: &dyn Monitor) -> u64 {
+    // Nothing could be read: half is a usual size.
+    Sample::of(plan, monitor).packed_size(level).unwrap_or(plan.totals().bytes / 2)
+}
+
+/// Whether so many free bytes are too few for about so many: a sample can be wrong by a fifth.
+pub(crate) fn is_too_small(free: u64, needed: u64) -> bool {
+    free < needed.saturating_sub(needed / 5)
+}
+
+/// Whether so many free bytes may be too few.
+pub(crate) fn may_not_fit(free: u64, needed: u64) -> bool {
+    free < needed.saturating_add(needed / 5)
+}
+
 /// What became of an unfinished set.
 enum Resumed {
     Done(Box<Outcome>),
@@ -137,16 +153,13 @@ impl Run<'_> {
         let Some(room) = self.target.space()?.filter(|room| room.free < left) else {
             return Ok(());
         };
-        let packed = Sample::of(self.plan, self.monitor).packed_size(self.options.level);
-        // Nothing could be read: half is a usual size.
-        let packed = packed.unwrap_or(bytes / 2);
+        let packed = packed_size(self.plan, self.options.level, self.monitor);
         let share = u128::from(packed) * u128::from(left) / u128::from(bytes.max(1));
         let needed = u64::try_from(share).unwrap_or(left).min(left);
-        let fifth = needed / 5;
-        if room.free < needed.saturating_sub(fifth) && !self.options.despite_space {
+        if is_too_small(room.free, needed) && !self.options.despite_space {
             return Err(no_room(self.target, needed, room).into());
         }
-        if room.free < needed.saturating_add(fifth) {
+        if may_not_fit(room.free, needed) {
             self.monitor.note(&format!(
                 "{}: about {} are needed, and {} are free: the set may not fit",
                 self.target.display(""),

@@ -18,8 +18,13 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
     let failed = app.saved.failure.as_ref();
     let mut keys = vec![("Enter", "Leave"), ("PgDn", "More")];
     if let Some(failure) = failed {
-        let does = if failure.exit == Exit::Interrupted { "Resume now" } else { "Try again" };
+        let does = match (failure.exit, app.saved.kept) {
+            (Exit::Interrupted, Some(0)) => "Start again",
+            (Exit::Interrupted, _) => "Resume now",
+            _ => "Try again",
+        };
         keys.insert(1, ("R", does));
+        keys.insert(2, ("D", "Another destination"));
     }
     canvas.frame(end.word(), &keys);
     let mut lines = Lines::new(canvas);
@@ -46,18 +51,18 @@ pub(super) fn ending(app: &App, live: &Live, canvas: &mut Canvas<'_>) {
         }
         None => {}
     }
-    for set in sets.iter().take(FEW) {
+    for (number, set) in app.saved.sets.iter().take(FEW) {
         let name = &set.outcome.set;
-        lines.pair("Set", &app.path_of(name, ""), Look::Plain);
-        let rows = ending::rows(set, &|file| app.path_of(name, file));
+        lines.pair("Set", &app.path_of(*number, name, ""), Look::Plain);
+        let rows = ending::rows(set, &|file| app.path_of(*number, name, file));
         // Those of one set are listed below.
         for row in rows.iter().filter(|row| sets.len() > 1 || row.label != "losses") {
             lines.pair(&label(row.label), &row.text, row.tone.into());
         }
         lines.blank();
     }
-    for set in sets.iter().skip(FEW) {
-        lines.pair("Set", &app.path_of(&set.outcome.set, ""), Look::Plain);
+    for (number, set) in app.saved.sets.iter().skip(FEW) {
+        lines.pair("Set", &app.path_of(*number, &set.outcome.set, ""), Look::Plain);
     }
     live.with(|shown| losses(shown.lost, &shown.losses, &mut lines));
     if failed.is_none() {
@@ -88,7 +93,7 @@ fn stopped(app: &App, live: &Live, lines: &mut Lines) {
         })
     });
     let kept = match (app.saved.kept, all) {
-        (Some(0), _) => "Too little is saved to resume from: it begins again.".to_owned(),
+        (Some(0), _) => super::super::jobs::TOO_LITTLE.to_owned(),
         (Some(kept), Some(all)) => format!(
             "{} of {} are saved. They are kept: resuming does not copy them again.",
             units::bytes(kept.min(all)),
@@ -102,8 +107,13 @@ fn stopped(app: &App, live: &Live, lines: &mut Lines) {
     lines.text(&kept, Look::Plain);
     lines.text("The disk with the store is unchanged.", Look::Plain);
     lines.blank();
-    lines.pair("Next", "Press R to resume now.", Look::Plain);
-    let later = format!("Later: start Lifeboat again and choose the same destination, {}", app.to);
+    let (now, later) = match app.saved.kept {
+        Some(0) => ("Press R to start again now.", "choose a destination"),
+        _ => ("Press R to resume now.", "choose the same destination"),
+    };
+    lines.pair("Next", now, Look::Plain);
+    let place = if app.saved.kept == Some(0) { String::new() } else { format!(", {}", app.to) };
+    let later = format!("Later: start Lifeboat again and {later}{place}");
     lines.pair("", &later, Look::Plain);
     lines.blank();
 }

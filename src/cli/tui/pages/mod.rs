@@ -41,16 +41,18 @@ pub(super) fn paint(app: &App, out: Out, tick: usize, canvas: &mut Canvas<'_>) {
     }
     match app.question {
         Some(Question::Quit) => canvas.question(&[
-            "Leave? Nothing was saved yet. The disk is unchanged.",
+            match app.has_ended() {
+                true => "Leave? Not everything is saved. The disk is unchanged.",
+                false => "Leave? Nothing was saved yet. The disk is unchanged.",
+            },
             "",
             "L  leave      Esc  stay",
         ]),
-        Some(Question::Stop) => canvas.question(&[
-            "Stop saving? The saved data is kept. To resume, start",
-            "again with the same destination.",
-            "",
-            "S  stop      Esc  continue saving",
-        ]),
+        Some(Question::Stop) => {
+            let [first, second] = out.live().with(saving::kept);
+            let keys = "S  stop      Esc  continue saving";
+            canvas.question(&[first, second, "", keys]);
+        }
         None => {}
     }
 }
@@ -70,12 +72,20 @@ fn failure(what: &str, action: &str, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// Advice without the sentences about options of the command line, which nobody can give here.
+/// Advice without the sentences about commands and options of the command line, which nobody can
+/// give here.
 fn without_switches(text: &str) -> Cow<'_, str> {
-    let has = |text: &str| text.split([' ', '(']).any(|word| word.starts_with("--"));
+    let has = |text: &str| {
+        let mut words = text.split([' ', '(', '`']);
+        words.any(|word| word.starts_with("--") || word == "lifeboat")
+    };
     if !has(text) {
         return Cow::Borrowed(text);
     }
+    let text = match text.split_once("; ") {
+        Some((first, rest)) if !has(first) && has(rest) => &format!("{first}."),
+        _ => text,
+    };
     let mut kept = String::new();
     for sentence in text.split_inclusive(". ") {
         // Advice may be two ways in one sentence: `use --split 4000M, or a destination with ...`.
@@ -177,6 +187,16 @@ mod tests {
             ("Use --password-file FILE, or set LIFEBOAT_PASSWORD.", "Set LIFEBOAT_PASSWORD."),
             ("Run verify --level full. Run offload now.", "Run offload now."),
             ("Add --to C=ROOT.", ""),
+            (
+                "Check the name; `lifeboat detect` without a source lists everything attached.",
+                "Check the name.",
+            ),
+            (
+                "Check that the right disk is attached. lifeboat detect without a source searches \
+                 all.",
+                "Check that the right disk is attached.",
+            ),
+            ("Lifeboat never writes to the source.", "Lifeboat never writes to the source."),
         ] {
             assert_eq!(without_switches(advice), said, "{advice}");
         }

@@ -6,6 +6,8 @@ use super::super::jobs::Checked;
 use super::turning;
 use crate::cli::output::live::Live;
 use crate::model::units;
+use crate::set::write::commit::name_of_sets;
+use crate::set::write::writer::may_not_fit;
 
 /// The largest clock difference that is not reported, in seconds.
 const SAME_CLOCK: u64 = 60;
@@ -145,11 +147,10 @@ pub(super) fn refused(app: &App, canvas: &mut Canvas<'_>) {
 pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
     let deleted = app.deleted();
     let gone = app.gone();
-    let Some(Checked { target, report, begun, encrypts, .. }) = &app.checked else { return };
+    let Some(Checked { target, report, begun, encrypts, needed, .. }) = &app.checked else {
+        return;
+    };
     let mut keys = vec![("Enter", "SAVE NOW"), ("N", "Name, passphrase")];
-    if !begun.is_empty() {
-        keys.insert(1, ("R", "Resume"));
-    }
     match (deleted.files > 0 || !gone.is_empty(), app.recover) {
         (false, _) => {}
         (_, true) => keys.push(("D", "Leave deleted files out")),
@@ -163,34 +164,39 @@ pub(super) fn ready(app: &App, canvas: &mut Canvas<'_>) {
     super::add_warnings(app, &mut lines);
     lines.blank();
     for (name, bytes) in begun {
-        let bytes = bytes.map_or_else(
-            || "how much is saved is not known without its passphrase".to_owned(),
-            |bytes| match bytes {
-                0 => "nothing is saved yet".to_owned(),
-                bytes => format!("{} are saved already", units::bytes(bytes)),
-            },
-        );
-        let text = format!("{name}: {bytes}. Lifeboat resumes it if it belongs to this store");
-        lines.row(true, "unfinished", &text);
+        const RESUMES: &str = "Lifeboat resumes it if it belongs to this store";
+        let text = match bytes {
+            None => format!("{name}: how much is saved is not known. {RESUMES}"),
+            Some(0) => format!(
+                "{name}: nothing in it can be resumed, so saving begins at the start. If that makes \
+                 another set, you can delete this one"
+            ),
+            Some(bytes) => {
+                format!("{name}: {} are saved already. {RESUMES}", units::bytes(*bytes))
+            }
+        };
+        lines.row(*bytes != Some(0), "unfinished", &text);
     }
     let speed = units::bytes(report.write_speed);
     lines.row(true, "reachable", "yes");
     lines.row(true, "writable", &format!("written, read back, renamed and removed; {speed}/s"));
-    let needed = app.bytes();
-    match report.space {
-        Some(space) if space.free >= needed => {
-            lines.row(true, "space", &format!("{} free", units::bytes(space.free)));
+    let free = report.space.map(|space| space.free);
+    match (free, needed) {
+        (None, _) => lines.row(false, "space", "free space is not known"),
+        (Some(free), None) => {
+            lines.row(true, "space", &format!("{} free", units::bytes(free)));
         }
-        Some(space) => lines.row(
-            false,
-            "space",
-            &format!(
-                "{} free: enough only if the files compress well. If the destination is full, the \
-                 rescue stops. Free some space to resume",
-                units::bytes(space.free)
-            ),
-        ),
-        None => lines.row(false, "space", "free space is not known"),
+        (Some(free), Some(needed)) => {
+            let (free_bytes, needed_bytes) = (units::bytes(free), units::bytes(*needed));
+            let both = format!("{free_bytes} free; about {needed_bytes} are needed, by a sample");
+            if may_not_fit(free, *needed) {
+                let then =
+                    "If the destination is full, the rescue stops. Free some space to resume";
+                lines.row(false, "space", &format!("{both}: it may not fit. {then}"));
+            } else {
+                lines.row(true, "space", &both);
+            }
+        }
     }
     if report.max_file_size < u64::MAX {
         let text = format!(
@@ -259,8 +265,17 @@ fn naming_rows(app: &App, encrypts: Option<&str>, lines: &mut Lines) {
         let machine = &found.machine;
         machine.name.as_ref().or(machine.serial.as_ref()).map(|(name, _)| name.as_str())
     });
-    let name = app.naming.name.as_deref().or(computer).unwrap_or("the volume's serial number");
-    lines.row(true, "name", &format!("{name}, the time and an id"));
+    let asked = app.naming.name.as_deref();
+    let name = asked.or(computer).and_then(name_of_sets);
+    let shown = name.as_deref().unwrap_or("the volume's serial number");
+    let text = format!("{shown}, the time and an id");
+    match asked.filter(|asked| Some(asked.trim()) != name.as_deref()) {
+        None => lines.row(true, "name", &text),
+        Some(asked) => {
+            let why = "Names of sets have letters, digits and -, at most 40 characters";
+            lines.row(false, "name", &format!("{text}. Not {asked}: {why}"));
+        }
+    }
     let encrypted = match (&app.naming.passphrase, encrypts) {
         (Some(_), _) => "with the passphrase that you typed",
         (None, Some("recipients")) => "to the recipients in the settings",

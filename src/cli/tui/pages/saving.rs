@@ -13,6 +13,10 @@ use crate::model::units;
 /// The lines that the page has in all.
 const LINES: u16 = 18;
 
+/// Bytes that a run which is resumed may have to repeat: those between two checkpoints, and some
+/// on their way to the destination.
+const REPEATED: u64 = 160 << 20;
+
 /// The share of a store's work that is reading and writing, per thousand. The
 /// rest is the read-back, which reads only the compressed bytes.
 const COPYING: u64 = 800;
@@ -41,40 +45,22 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
             _ => "Store",
         };
         canvas.line(&format!("{sign} {what} {number} of {count}: {name}"), Look::Plain);
-        canvas.line(&format!("  to {}", app.to), Look::Plain);
-        gap(canvas);
-        measured("All", all.permille, &amount(took_in_all(shown), all.done, all.bytes), canvas);
-        gap(canvas);
-        stages(shown, canvas);
-        gap(canvas);
-        let progress = shown.stages.last().map(|stage| stage.progress).unwrap_or_default();
-        let files = match progress.total_files {
-            0 => "...".to_owned(),
-            total => format!("{} of {total}", progress.files),
-        };
-        canvas.pair("Files", &files, Look::Plain);
-        let rate = shown.rate().map_or("...".into(), |rate| format!("{}/s", units::bytes(rate)));
-        let whole = all.left(shown).map_or("...".into(), span);
-        if is_low {
-            canvas.pair("Rate", &format!("{rate}, {whole} left"), Look::Plain);
-        } else {
-            canvas.pair("Rate", &rate, Look::Plain);
-            canvas.pair("Time left", &whole, Look::Plain);
+        if !is_low {
+            canvas.line(&format!("  to {}", app.to), Look::Plain);
         }
-        canvas.at(1, "File", Look::Plain);
-        canvas.at(13, &shown.file, Look::Plain);
-        canvas.next();
+        gap(canvas);
+        // What goes wrong is never what there is no room for.
         let look = if shown.lost > 0 { Look::Bad } else { Look::Plain };
         if is_low {
             let text = format!("{}, retries: {}", shown.lost, shown.retries);
             canvas.pair("Losses", &text, look);
-            if !app.is_stopping() && shown.trouble().is_none() {
-                super::warn(app, 1, canvas);
-            }
         } else {
             canvas.pair("Losses", &shown.lost.to_string(), look);
             canvas.pair("Retries", &shown.retries.to_string(), Look::Plain);
-            super::warn(app, 2, canvas);
+        }
+        let is_calm = !app.is_stopping() && shown.trouble().is_none();
+        if is_calm || !is_low {
+            super::warn(app, if is_low { 1 } else { 2 }, canvas);
         }
         if app.is_stopping() {
             canvas.text(
@@ -91,12 +77,59 @@ pub(super) fn saving(app: &App, live: &Live, tick: usize, canvas: &mut Canvas<'_
             canvas.at(13, &text, Look::Plain);
             canvas.next();
         }
+        gap(canvas);
+        measured("All", all.permille, &amounts(took_in_all(shown), all.done, all.bytes), canvas);
+        gap(canvas);
+        stages(shown, is_low, canvas);
+        gap(canvas);
+        let progress = shown.stages.last().map(|stage| stage.progress).unwrap_or_default();
+        let files = match progress.total_files {
+            0 => "...".to_owned(),
+            total => format!("{} of {total}", progress.files),
+        };
+        let rate = shown.rate().map_or("...".into(), |rate| format!("{}/s", units::bytes(rate)));
+        let whole = all.left(shown).map_or("...".into(), span);
+        if is_low {
+            canvas.pair("Rate", &format!("{rate}, {whole} left"), Look::Plain);
+            canvas.pair("Files", &files, Look::Plain);
+        } else {
+            canvas.pair("Files", &files, Look::Plain);
+            canvas.pair("Rate", &rate, Look::Plain);
+            canvas.pair("Time left", &whole, Look::Plain);
+        }
+        canvas.at(1, "File", Look::Plain);
+        canvas.at(13, &shown.file, Look::Plain);
+        canvas.next();
+        if is_low {
+            canvas.line(&format!("  to {}", app.to), Look::Plain);
+        }
     });
 }
 
-/// Draws the stages of the current store: done, running, to come.
-fn stages(shown: &Shown, canvas: &mut Canvas<'_>) {
+/// What is kept if it stops now, in two lines.
+pub(super) fn kept(shown: &Shown) -> [&'static str; 2] {
     let stages = shown.of_this_set();
+    match stages.iter().find(|stage| stage.copies()) {
+        Some(copy) if copy.ended.is_none() && copy.progress.bytes < REPEATED => [
+            "Stop saving? Too little may be saved to resume from:",
+            "then saving begins again at the start.",
+        ],
+        Some(_) => [
+            "Stop saving? The saved data is kept. To resume, start",
+            "again with the same destination.",
+        ],
+        None => ["Stop saving? Nothing new is saved yet of this set.", "What is there is kept."],
+    }
+}
+
+/// Draws the stages of the current store: done, running, to come.
+/// On a low screen, only that which runs.
+fn stages(shown: &Shown, is_low: bool, canvas: &mut Canvas<'_>) {
+    let stages = shown.of_this_set();
+    if let (Some(last), true) = (stages.last(), is_low) {
+        stage_row(last, canvas);
+        return;
+    }
     for stage in stages {
         stage_row(stage, canvas);
     }
@@ -210,20 +243,23 @@ fn stage_row(stage: &StageShown, canvas: &mut Canvas<'_>) {
     let more = match progress.total_bytes {
         0 => {
             let files = units::count(progress.files, "file", "files");
-            format!("{} {files} so far", clock(stage.took()))
+            [format!("{} {files} so far", clock(stage.took())), files.clone(), files]
         }
-        total => amount(stage.took(), progress.bytes, total),
+        total => amounts(stage.took(), progress.bytes, total),
     };
     measured(&text, permille(stage), &more, canvas);
 }
 
-/// Draws a name, a bar, a percentage, and more.
-fn measured(name: &str, permille: u64, more: &str, canvas: &mut Canvas<'_>) {
+/// Draws a name, a bar, a percentage, and the first of `more` that there is room for.
+fn measured(name: &str, permille: u64, more: &[String; 3], canvas: &mut Canvas<'_>) {
     let (bar, percent, rest) = columns(canvas);
     canvas.at(1, name, Look::Plain);
     canvas.bar(22, bar, permille);
     canvas.at(percent, &format!("{:>3}%", permille / 10), Look::Plain);
-    canvas.at(rest, more, Look::Plain);
+    let room = usize::from(canvas.width().saturating_sub(rest.saturating_add(1)));
+    if let Some(more) = more.iter().find(|text| text.chars().count() <= room) {
+        canvas.at(rest, more, Look::Plain);
+    }
     canvas.next();
 }
 
@@ -237,9 +273,10 @@ fn took_in_all(shown: &Shown) -> Duration {
     shown.stages.first().map(|stage| stage.began.elapsed()).unwrap_or_default()
 }
 
-/// `0:05 1.2 MiB of 3.0 GiB`.
-fn amount(took: Duration, done: u64, total: u64) -> String {
-    format!("{} {} of {}", clock(took), units::bytes(done), units::bytes(total))
+/// `0:05 1.2 MiB of 3.0 GiB`, and the same in less room.
+fn amounts(took: Duration, done: u64, total: u64) -> [String; 3] {
+    let of = format!("{} of {}", units::bytes(done), units::bytes(total));
+    [format!("{} {of}", clock(took)), of, units::bytes(done)]
 }
 
 /// `0:05`, `1:02:03`.
@@ -315,5 +352,34 @@ mod tests {
         assert_eq!((clock(secs(5)), clock(secs(3723))), ("0:05".into(), "1:02:03".into()));
         assert_eq!((span(secs(89)), span(secs(90))), ("89 s".into(), "about 2 min".into()));
         assert_eq!(span(secs(7200)), "about 2 h");
+    }
+
+    #[test]
+    fn before_it_stops_it_says_what_is_kept() {
+        let shown = |bytes, ended| {
+            let mut shown = Shown::default();
+            shown.stages = vec![stage(Stage::Plan, 0, true), stage(Stage::Copy, bytes, ended)];
+            shown
+        };
+        assert!(kept(&shown(1 << 20, false))[0].contains("Too little"));
+        assert!(kept(&shown(REPEATED, false))[0].contains("is kept"));
+        assert!(kept(&shown(1 << 20, true))[0].contains("is kept"), "only reading back is left");
+        assert!(kept(&Shown::default())[0].contains("Nothing new"));
+    }
+
+    #[test]
+    fn amounts_give_way_to_the_room_and_are_never_cut() {
+        use crate::cli::tui::canvas::Glyphs;
+        use ratatui::buffer::Buffer;
+        use ratatui::layout::Rect;
+        let amounts = amounts(Duration::from_secs(3723), 999 << 20, 999 << 20);
+        for (width, said) in
+            [(60, "999.0 MiB of 999.0 MiB"), (80, "1:02:03 999.0 MiB of 999.0 MiB")]
+        {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, width, 24));
+            measured("All", 500, &amounts, &mut Canvas::new(&mut buffer, Glyphs::ASCII));
+            let line: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
+            assert!(line.trim_end().ends_with(&format!("% {said}")), "{width}: {}", line.trim());
+        }
     }
 }

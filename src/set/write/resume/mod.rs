@@ -151,6 +151,12 @@ pub(crate) fn find(
             if found.as_ref().is_none_or(|(earlier, _)| *earlier < created) {
                 found = Some((created, unfinished));
             }
+        } else if wanted.is_none()
+            && of == Some(&source)
+            && is_empty(target, &entry.name, &unfinished)
+        {
+            // Nothing is lost with it, and a second one would stay beside the new set for ever.
+            sweep(target, &entry.name);
         } else if wanted.is_some() {
             return Err(SetError::SourceChanged { set: target.display(&entry.name) });
         } else if *made_of != plan.digest() && of == Some(&source) {
@@ -208,13 +214,21 @@ fn sweep(target: &dyn Destination, dir: &str) {
     let _ = target.remove_dir(dir);
 }
 
+/// Whether an unfinished set was begun, but has not a byte of a store.
+fn is_empty(target: &dyn Destination, dir: &str, unfinished: &Unfinished) -> bool {
+    let is_at_start =
+        matches!(unfinished.state, State::Copying(..)) && unfinished.state.done() == 0;
+    is_at_start && target.list(dir).is_ok_and(|entries| is_idle(&entries))
+}
+
 /// Whether nothing was begun in a folder with these entries.
 fn is_idle(entries: &[DestinationEntry]) -> bool {
     let is_idle = |name: &str| {
         let name = name.to_ascii_lowercase();
         name == names::JOURNAL || is_key(&name) || lock::is_mark(&name)
     };
-    entries.iter().all(|entry| !entry.is_dir && is_idle(&entry.name))
+    let is_without_bytes = |entry: &DestinationEntry| entry.size == 0 && names::is_own(&entry.name);
+    entries.iter().all(|entry| !entry.is_dir && (is_idle(&entry.name) || is_without_bytes(entry)))
 }
 
 /// Names for a new set that no other set has, including unfinished ones.
