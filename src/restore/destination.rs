@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::RestoreError;
+use super::existed::EXISTED;
 use super::input::Input;
 use super::names;
 use super::outcome::Verdict;
@@ -237,7 +238,7 @@ impl Places {
         self.beside(rescue, MARKER)
     }
 
-    fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
+    pub(super) fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
         let mut markers: Vec<_> = rescue
             .parts
             .iter()
@@ -254,6 +255,12 @@ impl Places {
         markers.sort();
         markers.dedup();
         markers
+    }
+
+    /// The files that a restore has beside the folders while it works, the markers first.
+    fn own_files(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
+        let others = [SETTLING, EXISTED].map(|name| self.beside(rescue, name));
+        [self.markers(rescue), others.concat()].concat()
     }
 
     /// Locks the markers that are there, for as long as this exists.
@@ -298,7 +305,7 @@ impl Places {
         rescue: &Rescue,
         may_replace: bool,
     ) -> Result<(), RestoreError> {
-        for (root, at) in [self.markers(rescue), self.beside(rescue, SETTLING)].concat() {
+        for (root, at) in self.own_files(rescue) {
             let what = match self.kind(root, &at)? {
                 Some(Kind::Folder) => "there is a folder where the mark of the restore belongs",
                 Some(Kind::Other) => "there is a link where the mark of the restore belongs",
@@ -323,7 +330,7 @@ impl Places {
         Ok(())
     }
 
-    fn kind(&mut self, root: usize, at: &[NtName]) -> Result<Option<Kind>, RestoreError> {
+    pub(super) fn kind(&mut self, root: usize, at: &[NtName]) -> Result<Option<Kind>, RestoreError> {
         let shown = self.shown(root, at);
         let Some(opened) = self.roots.get_mut(root) else { return Ok(None) };
         match opened.root.kind(at) {
@@ -550,7 +557,7 @@ impl Places {
         if cfg!(windows) {
             drop(held);
         }
-        for (root, at) in [self.markers(rescue), self.beside(rescue, SETTLING)].concat() {
+        for (root, at) in self.own_files(rescue) {
             let path = self.shown(root, &at);
             let Some(opened) = self.roots.get_mut(root) else { continue };
             match opened.root.remove(&at) {
@@ -567,7 +574,7 @@ fn settling_line(root: usize, at: &[NtName]) -> String {
     format!("takes its place: {root} {}", names.join("/"))
 }
 
-fn marker_line(rescue: &Rescue) -> String {
+pub(super) fn marker_line(rescue: &Rescue) -> String {
     format!("set {}", rescue.set)
 }
 

@@ -65,14 +65,11 @@ fn put_back<T>(
             places.refuse_too_much(input)?;
         }
     }
-    // What a merging restore made is complete; any other may have left part of a file.
-    let replace = match options.merge {
-        true => options.replace,
-        false if is_staged => is_begun,
-        false => options.replace || is_begun,
-    };
+    // In a stage, everything is of this restore.
+    let replace = if is_staged && !options.merge { is_begun } else { options.replace };
     let options = Options { replace, ..options };
     let mut job = job::Job::new(input, &mut places, options, monitor);
+    job.is_resumed = is_begun && !is_staged && !options.merge;
     job.run()?;
     if is_staged && is_begun {
         job.report_strangers()?;

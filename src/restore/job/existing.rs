@@ -65,7 +65,7 @@ impl Job<'_> {
     /// Whether an earlier attempt wrote this alternate data stream completely. A
     /// read-only file or folder would refuse it now.
     pub(super) fn is_stream_whole(&mut self, place: &Place, name: &NtName, data: &Data) -> bool {
-        if !self.may_replace(place) {
+        if !self.may_replace(place) && !self.wrote(place) {
             return false;
         }
         let mut buffer = std::mem::take(&mut self.buffer);
