@@ -330,7 +330,11 @@ impl Places {
         Ok(())
     }
 
-    pub(super) fn kind(&mut self, root: usize, at: &[NtName]) -> Result<Option<Kind>, RestoreError> {
+    pub(super) fn kind(
+        &mut self,
+        root: usize,
+        at: &[NtName],
+    ) -> Result<Option<Kind>, RestoreError> {
         let shown = self.shown(root, at);
         let Some(opened) = self.roots.get_mut(root) else { return Ok(None) };
         match opened.root.kind(at) {

@@ -70,7 +70,8 @@ impl Existed {
         loop {
             let mut line = Vec::new();
             let read = std::io::Read::take(&mut lines, LINE as u64).read_until(b'\n', &mut line);
-            let line = std::str::from_utf8(&line).ok()?.strip_suffix('\n').filter(|_| read.is_ok())?;
+            let line =
+                std::str::from_utf8(&line).ok()?.strip_suffix('\n').filter(|_| read.is_ok())?;
             if std::mem::take(&mut is_first) {
                 if line != marker_line(rescue) {
                     return None;
@@ -126,9 +127,8 @@ fn hash(root: usize, at: &[NtName]) -> u64 {
 
 /// The folder of a USMT store that is there and has this path in it: the folder above `USMT`.
 pub(super) fn store_above(places: &mut Places, root: usize, at: &[NtName]) -> Option<Vec<NtName>> {
-    let is_usmt = |name: &NtName| {
-        name.eq_ignore_ascii_case(USMT) || name.eq_ignore_ascii_case(layout::USMT3)
-    };
+    let is_usmt =
+        |name: &NtName| name.eq_ignore_ascii_case(USMT) || name.eq_ignore_ascii_case(layout::USMT3);
     let is_mark = |name: &NtName| {
         let all = [
             layout::CATALOG,

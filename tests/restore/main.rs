@@ -6,4 +6,5 @@ mod hostile;
 mod in_place;
 mod into_profile;
 mod mounted;
+mod own_files;
 mod random;
