@@ -15,7 +15,7 @@ use super::place::Kind;
 use super::platform::{self, Root};
 use super::stage::{Stages, is_below, is_same};
 use crate::model::metadata::attributes;
-use crate::model::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath, SEAL, USMT};
 use crate::set::format::rescue::{Part, Rescue};
 
 /// Is beside the store's folder during a restore.
@@ -94,6 +94,8 @@ pub(super) struct Places {
     drives: BTreeMap<String, (usize, Vec<NtName>)>,
     /// The folders of parts that are renamed at the end.
     pub(super) stages: Stages,
+    /// Whether the parts are of a store that gets its name at the end.
+    is_store: bool,
     /// The markers that this run has locked, with their text: no other restore works here.
     held: Vec<Held>,
     /// Where the folder of a part is there already in other letter case: root, the path in the
@@ -116,6 +118,7 @@ impl Places {
     pub(super) fn open(to: &Destinations, rescue: &Rescue) -> Result<Self, RestoreError> {
         if let Destinations::Staged(to) = to {
             let mut places = Self::open(to, rescue)?;
+            places.is_store = true;
             let folders = rescue.parts.iter().filter_map(|part| places.part(part));
             places.stages = Stages::new(folders.collect());
             return Ok(places);
@@ -124,6 +127,7 @@ impl Places {
             roots: Vec::new(),
             drives: BTreeMap::new(),
             stages: Stages::default(),
+            is_store: false,
             held: Vec::new(),
             other_case: Vec::new(),
         };
@@ -194,6 +198,20 @@ impl Places {
         self.other_case.sort_by_key(|(_, wanted, _)| std::cmp::Reverse(wanted.len()));
     }
 
+    /// Whether a folder with a temporary name is there.
+    pub(super) fn has_stage(&mut self) -> bool {
+        let folders = self.stages.folders();
+        folders.into_iter().any(|(root, at)| {
+            let now = self.stages.redirect(root, at);
+            !matches!(self.kind(root, &now), Ok(None))
+        })
+    }
+
+    /// From now on, the parts' folders have their final names.
+    pub(super) fn settle(&mut self) {
+        self.stages = Stages::default();
+    }
+
     /// The root of a path below a drive, and the names below that root.
     pub(super) fn find(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, at) = self.find_settled(drive, below)?;
@@ -230,7 +248,23 @@ impl Places {
     pub(super) fn part(&self, part: &Part) -> Option<(usize, Vec<NtName>)> {
         let path = format!("{}/{}", part.drive, part.path);
         let (drive, below) = names::split(path.trim_end_matches('/').as_bytes()).ok()?;
+        // At a volume's root, only this folder is the store.
+        let below = if self.is_at_root(part) { below.join(USMT) } else { below };
         self.find(&drive, &below)
+    }
+
+    fn is_at_root(&self, part: &Part) -> bool {
+        self.is_store && part.path.is_empty()
+    }
+
+    /// Whether a path is that of the seal beside a store at a volume's root.
+    pub(super) fn is_seal_at_root(&self, rescue: &Rescue, root: usize, at: &[NtName]) -> bool {
+        let Some((name, above)) = at.split_last() else { return false };
+        name.eq_ignore_ascii_case(SEAL)
+            && rescue.parts.iter().filter(|part| self.is_at_root(part)).any(|part| {
+                let folder = self.part(part);
+                folder.is_some_and(|(r, at)| r == root && at.split_last().map(|l| l.1) == Some(above))
+            })
     }
 
     /// The paths of a set's markers: beside each part's folder.
@@ -239,17 +273,27 @@ impl Places {
     }
 
     pub(super) fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
-        let mut markers: Vec<_> = rescue
+        let folders: Vec<_> = rescue
             .parts
             .iter()
-            .filter_map(|part| {
-                let (root, mut at) = self.part(part)?;
+            .filter_map(|part| Some((part, self.part(part)?)))
+            .collect();
+        // Nothing of these files may end up in a store.
+        let is_inside = |root: usize, at: &[NtName]| {
+            folders.iter().any(|(_, (r, above))| {
+                self.is_store && *r == root && at.len() > above.len() && is_below(at, above)
+            })
+        };
+        let outer = folders.iter().filter(|(_, (root, at))| !is_inside(*root, at));
+        let mut markers: Vec<_> = outer
+            .map(|(part, (root, at))| {
+                let mut at = at.clone();
                 // The marker of a part that is a whole drive is inside it.
-                if !part.path.is_empty() {
+                if !part.path.is_empty() || self.is_at_root(part) {
                     at.pop();
                 }
                 at.push(NtName::from(name));
-                Some((root, at))
+                (*root, at)
             })
             .collect();
         markers.sort();
@@ -327,7 +371,27 @@ impl Places {
                 return Err(RestoreError::InTheWay { path: self.shown(root, &at[..depth]), what });
             }
         }
+        for (root, at) in self.stages.folders() {
+            let what = match self.kind(root, &at)? {
+                Some(Kind::File) => "there is a file where a folder of the restore belongs",
+                Some(Kind::Other) => "there is a link where a folder of the restore belongs",
+                None | Some(Kind::Folder) => continue,
+            };
+            return Err(RestoreError::InTheWay { path: self.shown(root, &at), what });
+        }
         Ok(())
+    }
+
+    /// Whether the markers that are there are of no restore that can be known: empty, torn, or
+    /// none at all.
+    pub(super) fn is_unmarked(&mut self, rescue: &Rescue) -> bool {
+        let markers = self.markers(rescue);
+        let is_mark = |line: &String| {
+            line.strip_prefix("set ").is_some_and(|id| {
+                id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+        };
+        !markers.iter().any(|marker| self.marker_lines(marker).first().is_some_and(is_mark))
     }
 
     pub(super) fn kind(
@@ -364,7 +428,8 @@ impl Places {
         rescue: &Rescue,
         may_replace: bool,
     ) -> Result<(), RestoreError> {
-        let parts = || rescue.parts.iter().filter(|p| !p.path.is_empty());
+        let is_store = self.is_store;
+        let parts = || rescue.parts.iter().filter(|p| is_store || !p.path.is_empty());
         let mut folders: Vec<_> = parts().filter_map(|part| self.part(part)).collect();
         if !self.stages.is_empty() && !may_replace {
             let stages = std::mem::take(&mut self.stages);

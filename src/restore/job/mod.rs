@@ -575,7 +575,8 @@ impl<'a> Job<'a> {
             .parts
             .iter()
             .any(|part| part.root == root && (is_below(&at, &part.at) || is_below(&part.at, &at)));
-        if !is_inside {
+        let rescue = self.input.rescue();
+        if !is_inside && !self.places.is_seal_at_root(rescue, root, &at) {
             return Err("a path outside the folders of the set".to_owned());
         }
         Ok(Place { root, at })

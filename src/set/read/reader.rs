@@ -19,7 +19,7 @@ use crate::set::crypt::{CryptError, Keys};
 use crate::set::error::SetError;
 use crate::set::format::manifest::Data;
 use crate::set::format::names::{DELETING, DETAILS, MANIFEST, PARTIAL, RESCUE};
-use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
+use crate::set::format::rescue::{FORMAT_ENCRYPTED, MOST_STORE_PARTS, Rescue, What};
 use crate::set::read::decrypting_destination::{
     DecryptingDestination, details, locked, open_key, redacted,
 };
@@ -278,7 +278,12 @@ pub(crate) fn parse_rescue(
     if version.format > FORMAT_ENCRYPTED {
         return Err(SetError::TooNew { path: target.display(dir), format: version.format });
     }
-    serde_json::from_slice(bytes).map_err(damaged)
+    let rescue: Rescue = serde_json::from_slice(bytes).map_err(damaged)?;
+    if rescue.what == What::Store && rescue.parts.len() > MOST_STORE_PARTS {
+        let what = format!("{} parts of a store", rescue.parts.len());
+        return Err(damaged(serde::de::Error::custom(what)));
+    }
+    Ok(rescue)
 }
 
 /// How a set is encrypted; `None` for a plain one.
