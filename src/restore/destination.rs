@@ -263,7 +263,8 @@ impl Places {
         name.eq_ignore_ascii_case(SEAL)
             && rescue.parts.iter().filter(|part| self.is_at_root(part)).any(|part| {
                 let folder = self.part(part);
-                folder.is_some_and(|(r, at)| r == root && at.split_last().map(|l| l.1) == Some(above))
+                folder
+                    .is_some_and(|(r, at)| r == root && at.split_last().map(|l| l.1) == Some(above))
             })
     }
 
@@ -273,11 +274,8 @@ impl Places {
     }
 
     pub(super) fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
-        let folders: Vec<_> = rescue
-            .parts
-            .iter()
-            .filter_map(|part| Some((part, self.part(part)?)))
-            .collect();
+        let folders: Vec<_> =
+            rescue.parts.iter().filter_map(|part| Some((part, self.part(part)?))).collect();
         // Nothing of these files may end up in a store.
         let is_inside = |root: usize, at: &[NtName]| {
             folders.iter().any(|(_, (r, above))| {
@@ -387,9 +385,8 @@ impl Places {
     pub(super) fn is_unmarked(&mut self, rescue: &Rescue) -> bool {
         let markers = self.markers(rescue);
         let is_mark = |line: &String| {
-            line.strip_prefix("set ").is_some_and(|id| {
-                id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-            })
+            line.strip_prefix("set ")
+                .is_some_and(|id| id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
         };
         !markers.iter().any(|marker| self.marker_lines(marker).first().is_some_and(is_mark))
     }

@@ -85,7 +85,8 @@ impl Job<'_> {
             self.made.insert(hash);
         }
         let mut folders: Vec<Place> = Vec::new();
-        folders.extend(self.parts.iter().map(|part| Place { root: part.root, at: part.at.clone() }));
+        folders
+            .extend(self.parts.iter().map(|part| Place { root: part.root, at: part.at.clone() }));
         while let Some(folder) = folders.pop() {
             let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
                 return Ok(false);

@@ -81,3 +81,70 @@ fn is_name(name: &[u8], is_bounded: bool) -> bool {
     let is_long = || NtName::from_wtf8(name).is_none_or(|name| name.to_utf16().len() > MOST_UNITS);
     !matches!(name, b"" | b"." | b"..") && !(is_bounded && name.len() > MOST_UNITS && is_long())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::format::manifest::NamedStream;
+
+    fn fault(members: &[(&str, MemberKind)]) -> Option<&'static str> {
+        let mut names = Names::default();
+        members.iter().find_map(|(path, kind)| names.member(&Member::new(path.as_bytes(), *kind)))
+    }
+
+    #[test]
+    fn each_path_is_there_once_and_behind_its_folder() {
+        use MemberKind::{Directory, File, Link};
+        let sound = [("C", Directory), ("C/a", File), ("C/A", File), ("C/b", Link)];
+        assert_eq!(fault(&sound), None);
+        // A folder above a part need not be there.
+        assert_eq!(fault(&[("C/no/a", File)]), None);
+        for (members, what) in [
+            (vec![("C/a", File), ("C/a", File)], "twice"),
+            (vec![("C/a", File), ("C/a", Link)], "twice"),
+            (vec![("C/a", File), ("C/a/b", File)], "in a file"),
+            (vec![("C/a/b", File), ("C/a", Directory)], "follows"),
+            (vec![("C/a/b", File), ("C/a", File)], "no folder"),
+            (vec![("C/../a", File)], "no file can have"),
+            (vec![("C//a", File)], "no file can have"),
+            (vec![("/a", File)], "no file can have"),
+        ] {
+            let found = fault(&members).unwrap();
+            assert!(found.contains(what), "{members:?}: {found}");
+        }
+        let (long, longest) = (format!("C/{}", "\u{e9}".repeat(256)), "\u{e9}".repeat(255));
+        assert!(fault(&[(&long, File)]).is_some());
+        assert_eq!(fault(&[(&format!("C/{longest}"), File)]), None);
+        assert_eq!(fault(&[(&long.replacen('C', "deleted/C", 1), File)]), None);
+    }
+
+    #[test]
+    fn streams_have_names_that_are_theirs_alone() {
+        let with = |streams: &[&str]| {
+            let mut member = Member::new(b"C/a", MemberKind::File);
+            member.streams = streams
+                .iter()
+                .map(|name| NamedStream {
+                    name: (*name).to_owned(),
+                    raw_name: None,
+                    data: crate::set::format::manifest::Data::default(),
+                })
+                .collect();
+            Names::default().member(&member)
+        };
+        assert_eq!(with(&["a", "A", "b"]), None);
+        for streams in [&["a", "a"][..], &[""], &["a/b"], &[".."]] {
+            assert!(with(streams).is_some(), "{streams:?}");
+        }
+    }
+
+    #[test]
+    fn an_exact_path_is_the_one_that_is_shown() {
+        let mut member = Member::new(b"C/a", MemberKind::File);
+        member.raw_path = Some("Qy9i".to_owned()); // C/b
+        assert!(Names::default().member(&member).is_some());
+        let member = Member::new(b"C/\xED\xA0\x80", MemberKind::File);
+        assert!(member.raw_path.is_some());
+        assert_eq!(Names::default().member(&member), None);
+    }
+}

@@ -145,9 +145,7 @@ impl<'a> Members<'a> {
             return self.inside(part, member.path.get(self.parts[part].0.len()..)?);
         }
         let folded = fold_case(&member.path);
-        if let Some(part) =
-            self.parts.iter().position(|(_, part)| is_at_or_below(&folded, part))
-        {
+        if let Some(part) = self.parts.iter().position(|(_, part)| is_at_or_below(&folded, part)) {
             let below = folded.get(self.parts[part].1.len()..)?.to_owned();
             return self.inside(part, &below);
         }
@@ -164,8 +162,7 @@ impl<'a> Members<'a> {
         }
         let mut names = below.split('/').skip(1);
         let (first, second) = (names.next().unwrap_or_default(), names.next());
-        let is_usmt =
-            first.eq_ignore_ascii_case(USMT) || first.eq_ignore_ascii_case(layout::USMT3);
+        let is_usmt = first.eq_ignore_ascii_case(USMT) || first.eq_ignore_ascii_case(layout::USMT3);
         if is_usmt && let Some(name) = second {
             self.has_container |= name.eq_ignore_ascii_case(layout::CONTAINER)
                 || name.eq_ignore_ascii_case(layout::CONTAINER3);
@@ -202,7 +199,10 @@ impl<'a> Members<'a> {
             Some(StoreKind::Estimate) | None => false,
         };
         if is_wrong {
-            all.push(format!("\"{}\" is not the kind of the store that is in it", self.rescue.kind));
+            all.push(format!(
+                "\"{}\" is not the kind of the store that is in it",
+                self.rescue.kind
+            ));
         }
         all
     }

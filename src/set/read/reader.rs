@@ -21,7 +21,7 @@ use crate::set::format::manifest::Data;
 use crate::set::format::names::{DELETING, DETAILS, MANIFEST, PARTIAL, RESCUE};
 use crate::set::format::rescue::{FORMAT_ENCRYPTED, MOST_STORE_PARTS, Rescue, What};
 use crate::set::read::decrypting_destination::{
-    DecryptingDestination, details, locked, open_key, redacted,
+    DecryptingDestination, details, how_of_key, locked, open_key, redacted,
 };
 
 /// The largest `rescue.json` that is read, in bytes: for 100,000 volumes.
@@ -291,8 +291,10 @@ pub(crate) fn parse_rescue(
 /// # Errors
 /// There is no set.
 pub(crate) fn how_locked(target: &dyn Destination, dir: &str) -> Result<Option<String>, SetError> {
-    let rescue = read_rescue(target, dir.trim_end_matches('/'))?;
-    Ok(rescue.encryption.map(|encryption| encryption.how))
+    let dir = dir.trim_end_matches('/');
+    let Some(encryption) = read_rescue(target, dir)?.encryption else { return Ok(None) };
+    // The key itself knows; whoever changes rescue.json must not keep it from being used.
+    Ok(Some(how_of_key(target, dir).unwrap_or(encryption.how)))
 }
 
 #[derive(serde::Deserialize)]
