@@ -8,3 +8,4 @@ mod into_profile;
 mod mounted;
 mod own_files;
 mod random;
+mod repeated;
