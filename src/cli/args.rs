@@ -637,8 +637,8 @@ pub struct Restore {
     pub account: Option<String>,
     /// Replace existing data
     ///
-    /// Replace an existing store, and keep it under another name. Into a profile:
-    /// replace existing files
+    /// Replace an existing store, and keep it under another name. From a set of a
+    /// folder, and into a profile: replace existing files (never those of a store)
     #[arg(long)]
     pub replace: bool,
     /// Begin even if the destination seems too small

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::RestoreError;
+use super::existed::EXISTED;
 use super::input::Input;
 use super::names;
 use super::outcome::Verdict;
@@ -14,7 +15,7 @@ use super::place::Kind;
 use super::platform::{self, Root};
 use super::stage::{Stages, is_below, is_same};
 use crate::model::metadata::attributes;
-use crate::model::name::{NtName, NtPath};
+use crate::model::name::{NtName, NtPath, SEAL, USMT};
 use crate::set::format::rescue::{Part, Rescue};
 
 /// Is beside the store's folder during a restore.
@@ -93,6 +94,8 @@ pub(super) struct Places {
     drives: BTreeMap<String, (usize, Vec<NtName>)>,
     /// The folders of parts that are renamed at the end.
     pub(super) stages: Stages,
+    /// Whether the parts are of a store that gets its name at the end.
+    is_store: bool,
     /// The markers that this run has locked, with their text: no other restore works here.
     held: Vec<Held>,
     /// Where the folder of a part is there already in other letter case: root, the path in the
@@ -115,6 +118,7 @@ impl Places {
     pub(super) fn open(to: &Destinations, rescue: &Rescue) -> Result<Self, RestoreError> {
         if let Destinations::Staged(to) = to {
             let mut places = Self::open(to, rescue)?;
+            places.is_store = true;
             let folders = rescue.parts.iter().filter_map(|part| places.part(part));
             places.stages = Stages::new(folders.collect());
             return Ok(places);
@@ -123,6 +127,7 @@ impl Places {
             roots: Vec::new(),
             drives: BTreeMap::new(),
             stages: Stages::default(),
+            is_store: false,
             held: Vec::new(),
             other_case: Vec::new(),
         };
@@ -193,6 +198,20 @@ impl Places {
         self.other_case.sort_by_key(|(_, wanted, _)| std::cmp::Reverse(wanted.len()));
     }
 
+    /// Whether a folder with a temporary name is there.
+    pub(super) fn has_stage(&mut self) -> bool {
+        let folders = self.stages.folders();
+        folders.into_iter().any(|(root, at)| {
+            let now = self.stages.redirect(root, at);
+            !matches!(self.kind(root, &now), Ok(None))
+        })
+    }
+
+    /// From now on, the parts' folders have their final names.
+    pub(super) fn settle(&mut self) {
+        self.stages = Stages::default();
+    }
+
     /// The root of a path below a drive, and the names below that root.
     pub(super) fn find(&self, drive: &str, below: &NtPath) -> Option<(usize, Vec<NtName>)> {
         let (root, at) = self.find_settled(drive, below)?;
@@ -229,7 +248,24 @@ impl Places {
     pub(super) fn part(&self, part: &Part) -> Option<(usize, Vec<NtName>)> {
         let path = format!("{}/{}", part.drive, part.path);
         let (drive, below) = names::split(path.trim_end_matches('/').as_bytes()).ok()?;
+        // At a volume's root, only this folder is the store.
+        let below = if self.is_at_root(part) { below.join(USMT) } else { below };
         self.find(&drive, &below)
+    }
+
+    fn is_at_root(&self, part: &Part) -> bool {
+        self.is_store && part.path.is_empty()
+    }
+
+    /// Whether a path is that of the seal beside a store at a volume's root.
+    pub(super) fn is_seal_at_root(&self, rescue: &Rescue, root: usize, at: &[NtName]) -> bool {
+        let Some((name, above)) = at.split_last() else { return false };
+        name.eq_ignore_ascii_case(SEAL)
+            && rescue.parts.iter().filter(|part| self.is_at_root(part)).any(|part| {
+                let folder = self.part(part);
+                folder
+                    .is_some_and(|(r, at)| r == root && at.split_last().map(|l| l.1) == Some(above))
+            })
     }
 
     /// The paths of a set's markers: beside each part's folder.
@@ -237,23 +273,36 @@ impl Places {
         self.beside(rescue, MARKER)
     }
 
-    fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
-        let mut markers: Vec<_> = rescue
-            .parts
-            .iter()
-            .filter_map(|part| {
-                let (root, mut at) = self.part(part)?;
+    pub(super) fn beside(&self, rescue: &Rescue, name: &str) -> Vec<(usize, Vec<NtName>)> {
+        let folders: Vec<_> =
+            rescue.parts.iter().filter_map(|part| Some((part, self.part(part)?))).collect();
+        // Nothing of these files may end up in a store.
+        let is_inside = |root: usize, at: &[NtName]| {
+            folders.iter().any(|(_, (r, above))| {
+                self.is_store && *r == root && at.len() > above.len() && is_below(at, above)
+            })
+        };
+        let outer = folders.iter().filter(|(_, (root, at))| !is_inside(*root, at));
+        let mut markers: Vec<_> = outer
+            .map(|(part, (root, at))| {
+                let mut at = at.clone();
                 // The marker of a part that is a whole drive is inside it.
-                if !part.path.is_empty() {
+                if !part.path.is_empty() || self.is_at_root(part) {
                     at.pop();
                 }
                 at.push(NtName::from(name));
-                Some((root, at))
+                (*root, at)
             })
             .collect();
         markers.sort();
         markers.dedup();
         markers
+    }
+
+    /// The files that a restore has beside the folders while it works, the markers first.
+    fn own_files(&self, rescue: &Rescue) -> Vec<(usize, Vec<NtName>)> {
+        let others = [SETTLING, EXISTED].map(|name| self.beside(rescue, name));
+        [self.markers(rescue), others.concat()].concat()
     }
 
     /// Locks the markers that are there, for as long as this exists.
@@ -298,7 +347,7 @@ impl Places {
         rescue: &Rescue,
         may_replace: bool,
     ) -> Result<(), RestoreError> {
-        for (root, at) in [self.markers(rescue), self.beside(rescue, SETTLING)].concat() {
+        for (root, at) in self.own_files(rescue) {
             let what = match self.kind(root, &at)? {
                 Some(Kind::Folder) => "there is a folder where the mark of the restore belongs",
                 Some(Kind::Other) => "there is a link where the mark of the restore belongs",
@@ -320,10 +369,33 @@ impl Places {
                 return Err(RestoreError::InTheWay { path: self.shown(root, &at[..depth]), what });
             }
         }
+        for (root, at) in self.stages.folders() {
+            let what = match self.kind(root, &at)? {
+                Some(Kind::File) => "there is a file where a folder of the restore belongs",
+                Some(Kind::Other) => "there is a link where a folder of the restore belongs",
+                None | Some(Kind::Folder) => continue,
+            };
+            return Err(RestoreError::InTheWay { path: self.shown(root, &at), what });
+        }
         Ok(())
     }
 
-    fn kind(&mut self, root: usize, at: &[NtName]) -> Result<Option<Kind>, RestoreError> {
+    /// Whether the markers that are there are of no restore that can be known: empty, torn, or
+    /// none at all.
+    pub(super) fn is_unmarked(&mut self, rescue: &Rescue) -> bool {
+        let markers = self.markers(rescue);
+        let is_mark = |line: &String| {
+            line.strip_prefix("set ")
+                .is_some_and(|id| id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        !markers.iter().any(|marker| self.marker_lines(marker).first().is_some_and(is_mark))
+    }
+
+    pub(super) fn kind(
+        &mut self,
+        root: usize,
+        at: &[NtName],
+    ) -> Result<Option<Kind>, RestoreError> {
         let shown = self.shown(root, at);
         let Some(opened) = self.roots.get_mut(root) else { return Ok(None) };
         match opened.root.kind(at) {
@@ -353,7 +425,8 @@ impl Places {
         rescue: &Rescue,
         may_replace: bool,
     ) -> Result<(), RestoreError> {
-        let parts = || rescue.parts.iter().filter(|p| !p.path.is_empty());
+        let is_store = self.is_store;
+        let parts = || rescue.parts.iter().filter(|p| is_store || !p.path.is_empty());
         let mut folders: Vec<_> = parts().filter_map(|part| self.part(part)).collect();
         if !self.stages.is_empty() && !may_replace {
             let stages = std::mem::take(&mut self.stages);
@@ -550,7 +623,7 @@ impl Places {
         if cfg!(windows) {
             drop(held);
         }
-        for (root, at) in [self.markers(rescue), self.beside(rescue, SETTLING)].concat() {
+        for (root, at) in self.own_files(rescue) {
             let path = self.shown(root, &at);
             let Some(opened) = self.roots.get_mut(root) else { continue };
             match opened.root.remove(&at) {
@@ -567,7 +640,7 @@ fn settling_line(root: usize, at: &[NtName]) -> String {
     format!("takes its place: {root} {}", names.join("/"))
 }
 
-fn marker_line(rescue: &Rescue) -> String {
+pub(super) fn marker_line(rescue: &Rescue) -> String {
     format!("set {}", rescue.set)
 }
 

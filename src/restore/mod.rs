@@ -9,6 +9,7 @@ mod account;
 mod chosen;
 mod destination;
 mod error;
+mod existed;
 mod from_container;
 mod from_plain;
 mod input;

@@ -6,7 +6,7 @@ use super::input::Input;
 use super::outcome::{Options, Restored};
 use super::verify::{self, Verified};
 use super::{job, stage};
-use crate::model::monitor::Monitor;
+use crate::model::monitor::{Monitor, Progress, Silent, Stage};
 
 /// Restores a set. Compares each written stream with its SHA-256; reports losses
 /// to `monitor` and counts them.
@@ -40,7 +40,56 @@ pub fn restore_verified(
     monitor: &dyn Monitor,
 ) -> Result<(Restored, Verified), RestoreError> {
     let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), monitor);
-    put_back(input, to, options, monitor, look)
+    match put_back(input, to, options, monitor, look) {
+        Err(error @ RestoreError::AlreadyExists { .. }) if !options.replace => {
+            finished(input, to, options, monitor)?.ok_or(error)
+        }
+        done => done,
+    }
+}
+
+/// What is at the final names, if it is this set's store and nothing else: an earlier run was
+/// stopped when all was done, or somebody repeats what has succeeded.
+fn finished(
+    input: &dyn Input,
+    to: &Destinations,
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<Option<(Restored, Verified)>, RestoreError> {
+    let Destinations::Staged(inner) = to else { return Ok(None) };
+    let mut places = destination::Places::open(to, input.rescue())?;
+    if places.has_stage() {
+        return Ok(None);
+    }
+    places.settle();
+    if !job::Job::new(input, &mut places, options, &Silent).is_all_there()? {
+        return Ok(None);
+    }
+    let verified = verify::verify_restored(input, inner, &Quiet(monitor))?;
+    if verified.losses > 0 {
+        return Ok(None);
+    }
+    monitor.note("this set's store is here already, whole; nothing was written");
+    let mut job = job::Job::new(input, &mut places, options, monitor);
+    job.count()?;
+    Ok(Some((job.finish(), verified)))
+}
+
+/// Shows how far it is, and no loss: a store of another set has many.
+struct Quiet<'a>(&'a dyn Monitor);
+
+impl Monitor for Quiet<'_> {
+    fn stage(&self, stage: Stage, what: &str) {
+        self.0.stage(stage, what);
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.0.progress(progress);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
 fn put_back<T>(
@@ -60,19 +109,19 @@ fn put_back<T>(
         monitor.note("an earlier restore of this set was interrupted here; resuming it");
         stage::take_back(&mut places, rescue, monitor)?;
     } else if is_staged || !options.replace {
+        if is_staged && options.replace {
+            stage::put_aside(&mut places, rescue, monitor)?;
+        }
         places.refuse_what_is_there(rescue, options.replace)?;
         if !options.despite_space {
             places.refuse_too_much(input)?;
         }
     }
-    // What a merging restore made is complete; any other may have left part of a file.
-    let replace = match options.merge {
-        true => options.replace,
-        false if is_staged => is_begun,
-        false => options.replace || is_begun,
-    };
+    // In a stage, everything is of this restore.
+    let replace = if is_staged && !options.merge { is_begun } else { options.replace };
     let options = Options { replace, ..options };
     let mut job = job::Job::new(input, &mut places, options, monitor);
+    job.is_resumed = is_begun && !is_staged && !options.merge;
     job.run()?;
     if is_staged && is_begun {
         job.report_strangers()?;

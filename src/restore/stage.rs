@@ -114,6 +114,9 @@ pub fn settle(
         })
         .collect();
     let folders = there(&mut places);
+    if folders.is_empty() && !places.is_begun(rescue) {
+        return Ok(Vec::new()); // an earlier run has done it
+    }
     places.mark_settling(rescue, &folders)?;
     let stages = std::mem::take(&mut places.stages);
     let mut moves = Vec::new();
@@ -131,17 +134,58 @@ pub fn settle(
             return Err(error);
         }
     }
-    places.unmark(rescue)?;
-    for (root, at, times) in times {
-        if let (Some(times), Some(opened), Some((_, above))) =
-            (times, places.roots.get_mut(root), at.split_last())
-        {
-            let _ = opened.root.set(above, &[Fact::Times(times)], &mut |_, _| {});
-        }
-    }
+    // Everything is as it will be, before the marks go that say how to go on.
+    put_times(&mut places, &times);
     places.sync()?;
+    places.unmark(rescue)?;
+    put_times(&mut places, &times);
+    // Where this is lost, the marks are there again, and the next run finishes.
+    if let Err(error) = places.sync() {
+        monitor.note(&format!("the marks of this restore may come back: {error}"));
+    }
     let kept = moves.iter().filter(|moved| moved.is_aside);
     Ok(kept.map(|moved| places.shown(moved.root, &moved.to)).collect())
+}
+
+fn put_times(places: &mut Places, times: &[(usize, Vec<NtName>, Option<Times>)]) {
+    for (root, at, times) in times {
+        if let (Some(times), Some(opened), Some((_, above))) =
+            (times, places.roots.get_mut(*root), at.split_last())
+        {
+            let _ = opened.root.set(above, &[Fact::Times(*times)], &mut |_, _| {});
+        }
+    }
+}
+
+/// Keeps aside what is at the temporary names and of no restore that can be known.
+pub(super) fn put_aside(
+    places: &mut Places,
+    rescue: &Rescue,
+    monitor: &dyn Monitor,
+) -> Result<(), RestoreError> {
+    if !places.is_unmarked(rescue) {
+        return Ok(());
+    }
+    for (root, at) in there(places) {
+        let now = places.stages.redirect(root, at);
+        let shown = places.shown(root, &now);
+        let Some(opened) = places.roots.get_mut(root) else { continue };
+        let folder = &mut opened.root;
+        let failed = |error| RestoreError::Broken { path: shown.clone(), error };
+        if matches!(folder.list(&now, 1), Ok(Some(names)) if names.is_empty()) {
+            continue;
+        }
+        let Some(aside) = free_name(&now, |at| folder.kind(at).is_ok_and(|k| k.is_none())) else {
+            let what = "too many unfinished restores are kept beside it";
+            return Err(RestoreError::AlreadyExists { path: shown, what });
+        };
+        rename(folder, &shown, &now, &aside, monitor).map_err(failed)?;
+        let aside = places.shown(root, &aside);
+        monitor.note(&format!(
+            "{shown}: the mark of its restore is missing or damaged; kept as {aside}"
+        ));
+    }
+    Ok(())
 }
 
 /// The folders that have their temporary name now.

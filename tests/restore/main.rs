@@ -6,4 +6,6 @@ mod hostile;
 mod in_place;
 mod into_profile;
 mod mounted;
+mod own_files;
 mod random;
+mod repeated;

@@ -212,6 +212,43 @@ const FORGERIES: &[Forgery] = &[
     ("6: a role that no store has", "set-contradiction", |set| {
         set.rescue["parts"][0]["role"] = "folder".into();
     }),
+    ("6: a part inside another", "set-contradiction", |set| {
+        let mut part = set.rescue["parts"][0].clone();
+        part["path"] = "STATESTORE/usmt".into();
+        part["role"] = "secondary".into();
+        set.rescue["parts"].as_array_mut().unwrap().push(part);
+    }),
+    ("6: a store at a root that it is not at", "set-contradiction", |set| {
+        set.rescue["parts"][0]["path"] = "".into();
+    }),
+    ("6: a kind that nobody knows", "set-contradiction", |set| set.rescue["kind"] = "foo".into()),
+    ("6: a role that nobody knows", "set-contradiction", |set| {
+        set.rescue["parts"][0]["role"] = "foo".into();
+    }),
+    ("6: no first part, and nothing lacks", "set-contradiction", |set| {
+        set.rescue["parts"][0]["role"] = "secondary".into();
+    }),
+    ("11: the kind is of another store", "set-contradiction", |set| {
+        set.rescue["kind"] = "compressed".into();
+    }),
+    ("13: its content is of no known kind", "set-contradiction", |set| {
+        set.file()["content"] = "foo".into();
+    }),
+    ("14: a path twice", "set-contradiction", |set| {
+        set.file()["path"] = "C/StateStore/USMT/File/08".into();
+    }),
+    ("14: a file in a file", "set-contradiction", |set| {
+        set.file()["path"] = "C/StateStore/USMT/File/06/7".into();
+    }),
+    ("14: a name that leads upwards", "set-contradiction", |set| {
+        set.file()["path"] = "C/StateStore/USMT/File/..".into();
+    }),
+    ("9: the store has what is in no frame", "set-contradiction", |set| {
+        let path = set.set.join("store.tar.zst");
+        let mut store = fs::read(&path).unwrap();
+        store.splice(0..0, [0x50, 0x2A, 0x4D, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+        fs::write(path, store).unwrap();
+    }),
     ("6: a kind that no store has", "set-contradiction", |set| {
         set.rescue["kind"] = "folder".into();
     }),
@@ -401,7 +438,8 @@ fn without_the_details_of_its_own_an_encrypted_set_is_never_restored() {
     let outer = fs::read_to_string(set.join("rescue.json")).unwrap();
     let sums = fs::read_to_string(set.join("SHA256SUMS")).unwrap();
     type OuterForgery = (&'static str, fn(&mut serde_json::Value));
-    let forgeries: [OuterForgery; 6] = [
+    let forgeries: [OuterForgery; 7] = [
+        ("how it is locked", |outer| outer["encryption"]["how"] = "recipients".into()),
         ("its kind", |outer| outer["kind"] = "uncompressed".into()),
         ("a path", |outer| outer["parts"][0]["path"] = "Windows".into()),
         ("a volume", |outer| outer["parts"][0]["volume_serial"] = "0123456789abcdef".into()),
@@ -426,7 +464,12 @@ fn without_the_details_of_its_own_an_encrypted_set_is_never_restored() {
         assert!(run.stdout.contains("set-contradiction"), "{what}: {}", run.stdout);
         // Without the key, too, unless it is something that may be public.
         let run = lifeboat(&["verify", text(&set)]);
-        assert_eq!(run.code, if what == "its kind" { 0 } else { 3 }, "{what}: {}", run.stdout);
+        assert_eq!(
+            run.code,
+            if matches!(what, "its kind" | "how it is locked") { 0 } else { 3 },
+            "{what}: {}",
+            run.stdout
+        );
         let to = dir.path().join("to");
         let run = lifeboat_with(&["restore", text(&set), "--to", text(&to)], &env);
         assert_eq!(run.code, 3, "{what}: {}", run.stderr);

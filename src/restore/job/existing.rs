@@ -1,5 +1,6 @@
 //! What an earlier attempt of the same restore left and may stay.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use crate::model::name::NtName;
 use crate::restore::error::RestoreError;
 use crate::restore::place::{FactKind, Kind};
 use crate::set::format::hash::finish_hex;
-use crate::set::format::manifest::{Data, Member};
+use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind};
 
 impl Job<'_> {
     /// Reports what is in a stage and not in the set: with the stage's final name it would be in
@@ -22,6 +23,7 @@ impl Job<'_> {
         }
         while let Some(folder) = folders.pop() {
             self.go_on()?;
+            let mut seen = HashSet::new();
             let names = match self.root(&folder)?.list(&folder.at, usize::MAX) {
                 Ok(Some(names)) => names,
                 Ok(None) => continue,
@@ -37,7 +39,9 @@ impl Job<'_> {
                 let at = [&folder.at[..], &[name]].concat();
                 let place = Place { root: folder.root, at };
                 let (folded, exact) = (self.folded(&place), self.exact(&place));
-                if !self.made.contains(&folded) && !self.left.contains(&exact) {
+                // Some mounts tell names apart that are one name in Windows.
+                let is_twin = !seen.insert(folded);
+                if is_twin || !self.made.contains(&folded) && !self.left.contains(&exact) {
                     let path = self.places.shown(place.root, &place.at);
                     let detail = "it is not of the set, but in the folder of the restored store";
                     self.tally.lose(&path, LossKind::Name, detail);
@@ -45,6 +49,85 @@ impl Job<'_> {
                     folders.push(place);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Whether every file and folder of the set is there, files with their sizes, and nothing
+    /// else in the folders of the parts. Reads no file.
+    pub(in crate::restore) fn is_all_there(&mut self) -> Result<bool, RestoreError> {
+        let input = self.input;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            if matches!(member.content, Some(ContentKind::Missing | ContentKind::Cloud)) {
+                continue;
+            }
+            let Ok(place) = self.find(member.exact_path().as_deref()) else { return Ok(false) };
+            let is_folder = member.kind == MemberKind::Directory;
+            let root = self.root(&place)?;
+            let is_same = match root.kind(&place.at) {
+                Ok(Some(Kind::Folder)) => is_folder,
+                // A link, or reparse data.
+                Ok(Some(Kind::Other)) => true,
+                Ok(Some(Kind::File)) if member.content == Some(ContentKind::EfsRaw) => true,
+                Ok(Some(Kind::File)) => {
+                    let size = root.open_file(&place.at).and_then(|file| file.metadata());
+                    let wanted = member.data.as_ref().map(|data| data.size);
+                    !is_folder
+                        && size.is_ok_and(|meta| wanted.is_none_or(|wanted| wanted == meta.len()))
+                }
+                Ok(None) | Err(_) => false,
+            };
+            if !is_same {
+                return Ok(false);
+            }
+            let hash = self.exact(&place);
+            self.made.insert(hash);
+        }
+        let mut folders: Vec<Place> = Vec::new();
+        folders
+            .extend(self.parts.iter().map(|part| Place { root: part.root, at: part.at.clone() }));
+        while let Some(folder) = folders.pop() {
+            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
+                return Ok(false);
+            };
+            for name in names {
+                let at = [&folder.at[..], &[name]].concat();
+                let place = Place { root: folder.root, at };
+                if !self.made.contains(&self.exact(&place)) {
+                    return Ok(false);
+                }
+                if matches!(self.root(&place)?.kind(&place.at), Ok(Some(Kind::Folder))) {
+                    folders.push(place);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts what is there already, and reports what this destination cannot keep and what the
+    /// set lost.
+    pub(in crate::restore) fn count(&mut self) -> Result<(), RestoreError> {
+        self.check_support()?;
+        let input = self.input;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, true)? {
+            for loss in &member.losses {
+                self.tally.carry(&member.path, &loss.kind, &loss.detail);
+            }
+            match member.kind {
+                MemberKind::Directory => self.done.directories += 1,
+                MemberKind::Link => self.done.links += 1,
+                MemberKind::File if member.content == Some(ContentKind::Missing) => {}
+                MemberKind::File if member.content == Some(ContentKind::Cloud) => {
+                    self.done.cloud += 1;
+                }
+                MemberKind::File => self.done.files += 1,
+            }
+            self.done.streams += member.streams.len() as u64;
+            let streams = member.streams.iter().map(|stream| stream.data.size);
+            let bytes = streams.chain(member.data.as_ref().map(|data| data.size));
+            self.done.bytes = bytes.fold(self.done.bytes, u64::saturating_add);
         }
         Ok(())
     }
@@ -65,7 +148,7 @@ impl Job<'_> {
     /// Whether an earlier attempt wrote this alternate data stream completely. A
     /// read-only file or folder would refuse it now.
     pub(super) fn is_stream_whole(&mut self, place: &Place, name: &NtName, data: &Data) -> bool {
-        if !self.may_replace(place) {
+        if !self.may_replace(place) && !self.wrote(place) {
             return false;
         }
         let mut buffer = std::mem::take(&mut self.buffer);

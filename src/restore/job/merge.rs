@@ -56,9 +56,23 @@ impl Job<'_> {
             }
             Some(_) => {}
         }
+        self.write_beside(set, member, place, kind.is_some())
+    }
+
+    /// Writes a file under a temporary name, then gives it its own. `is_there`: another file has
+    /// that, and is replaced.
+    pub(super) fn write_beside(
+        &mut self,
+        set: &mut dyn Ordered,
+        member: &Member,
+        place: &Place,
+        is_there: bool,
+    ) -> Result<bool, RestoreError> {
         let partial = partial(place);
         // What an earlier run left there is its own.
-        if matches!(self.root(&partial)?.kind(&partial.at), Ok(Some(Kind::File)))
+        let is_own = self.options.merge || self.wrote(&partial);
+        if is_own
+            && matches!(self.root(&partial)?.kind(&partial.at), Ok(Some(Kind::File)))
             && let Err(error) = self.root(&partial)?.remove(&partial.at)
         {
             return self.refused(member, place, &error);
@@ -73,12 +87,12 @@ impl Job<'_> {
             || member.losses.iter().any(|loss| {
                 matches!(LossKind::of_name(&loss.kind), LossKind::Hole | LossKind::Unreadable)
             });
-        if is_holed {
+        if is_holed && self.options.merge {
             return self.name_damaged(member, &partial, place);
         }
         let named = (|| {
             let root = self.root(place).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
-            if kind.is_some() {
+            if is_there {
                 root.remove(&place.at)?;
             }
             root.rename(&partial.at, &place.at)
@@ -124,6 +138,12 @@ impl Job<'_> {
 
     /// Whether the link exists already, with the same data.
     pub(super) fn is_linked(&mut self, target: &Place, place: &Place) -> bool {
+        let is_same = self.has_same_bytes(target, place);
+        self.done.same += u64::from(is_same);
+        is_same
+    }
+
+    pub(super) fn has_same_bytes(&mut self, target: &Place, place: &Place) -> bool {
         let same: io::Result<bool> = (|| {
             let root = self.root(place).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
             if root.kind(&place.at)? != Some(Kind::File) {
@@ -132,12 +152,10 @@ impl Job<'_> {
             let (mut one, mut other) = (root.open_file(&target.at)?, root.open_file(&place.at)?);
             is_equal(&mut one, &mut other)
         })();
-        let is_same: bool = same.unwrap_or(false);
-        self.done.same += u64::from(is_same);
-        is_same
+        same.unwrap_or(false)
     }
 
-    fn has_same_data(&mut self, member: &Member, place: &Place) -> bool {
+    pub(super) fn has_same_data(&mut self, member: &Member, place: &Place) -> bool {
         let none = Data::default();
         let data = member.data.as_ref().unwrap_or(&none);
         let plain = Member { short_name: None, ..member.clone() };

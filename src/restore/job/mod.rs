@@ -12,6 +12,7 @@ pub(super) mod directory_reparse;
 mod existing;
 mod merge;
 mod ntfs_compression;
+mod own;
 mod reported;
 
 pub(super) use apply_metadata::times;
@@ -24,6 +25,7 @@ use std::io;
 use self::copy_stream::{CopyError, FileSink, Pull, Zeros};
 use super::destination::Places;
 use super::error::RestoreError;
+use super::existed::Existed;
 use super::input::{Input, Ordered};
 use super::outcome::{Options, Verdict};
 use super::place::{FactKind, Kind, Piece};
@@ -57,6 +59,10 @@ pub(super) struct Job<'a> {
     parts: Vec<Place>,
     /// Whether existing files are replaced, and whether others' are expected.
     options: Options,
+    /// Whether an earlier run was interrupted here that wrote to the folders themselves.
+    pub(super) is_resumed: bool,
+    /// What was there before that run, or before this one.
+    existed: Existed,
     done: Restored,
     progress: Progress,
     buffer: Vec<u8>,
@@ -97,6 +103,8 @@ impl<'a> Job<'a> {
             tally: Tally::new(monitor),
             parts,
             options,
+            is_resumed: false,
+            existed: Existed::default(),
             done: Restored::default(),
             progress: Progress {
                 bytes: 0,
@@ -121,10 +129,12 @@ impl<'a> Job<'a> {
     pub(super) fn run(&mut self) -> Result<(), RestoreError> {
         let input = self.input;
         self.check_support()?;
+        let known = self.what_existed()?;
         for (root, at) in self.places.mark(input.rescue())? {
             let hash = self.folded(&Place { root, at });
             self.made.insert(hash);
         }
+        self.note_what_exists(known)?;
         self.monitor.stage(Stage::Restore, &input.rescue().set);
         let mut set = input.in_order()?;
         set.check_headers();
@@ -217,6 +227,7 @@ impl<'a> Job<'a> {
         let whole = match member.kind {
             MemberKind::Directory => self.folder(set, member, &place),
             MemberKind::File if self.options.merge => self.merge_file(set, member, &place),
+            MemberKind::File if self.is_direct() => self.direct_file(set, member, &place),
             MemberKind::File => self.file(set, member, &place),
             MemberKind::Link => self.link(member, &place),
         }?;
@@ -241,7 +252,7 @@ impl<'a> Job<'a> {
             return Ok(false); // the root belongs to the user and keeps its metadata
         }
         let mut result = self.root(place)?.make_folder(&place.at);
-        if result.is_err() && self.may_replace(place) {
+        if result.is_err() && (self.may_replace(place) || self.wrote(place)) {
             let root = self.root(place)?;
             if root.kind(&place.at).is_ok_and(|kind| kind == Some(Kind::Other)) {
                 result = root.remove(&place.at).and_then(|()| root.make_folder(&place.at));
@@ -277,7 +288,7 @@ impl<'a> Job<'a> {
         if self.options.merge {
             return Ok(false);
         }
-        if self.options.replace {
+        if self.options.replace || self.wrote(place) {
             return Ok(true);
         }
         let names = self.root(place)?.list(&place.at, 1);
@@ -484,7 +495,7 @@ impl<'a> Job<'a> {
             return Ok(true);
         }
         let mut result = self.root(place)?.link(&target.at, &place.at);
-        if is_there(&result) && self.may_replace(place) {
+        if is_there(&result) && (self.may_replace(place) || self.is_own_link(&target, place)) {
             let root = self.root(place)?;
             result = root.remove(&place.at).and_then(|()| root.link(&target.at, &place.at));
         }
@@ -564,7 +575,8 @@ impl<'a> Job<'a> {
             .parts
             .iter()
             .any(|part| part.root == root && (is_below(&at, &part.at) || is_below(&part.at, &at)));
-        if !is_inside {
+        let rescue = self.input.rescue();
+        if !is_inside && !self.places.is_seal_at_root(rescue, root, &at) {
             return Err("a path outside the folders of the set".to_owned());
         }
         Ok(Place { root, at })

@@ -64,6 +64,11 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// Whether a `key.age` is locked with a passphrase; `None` if it is damaged.
+pub(crate) fn is_of_passphrase(file: &[u8]) -> Option<bool> {
+    Decryptor::new_buffered(file).ok().map(|sealed| sealed.is_scrypt())
+}
+
 impl Keys {
     /// Reads the set's key from its `key.age`.
     ///

@@ -196,6 +196,11 @@ pub const MAX_FRAMES: usize = 2 << 20;
 /// Bytes of the footer, which ends a table and has its size.
 pub const TABLE_FOOTER: usize = 9;
 
+/// Bytes of a whole table of so many frames.
+pub(crate) fn size_of_table(frames: usize) -> u64 {
+    frames as u64 * 8 + 8 + TABLE_FOOTER as u64
+}
+
 /// Bytes of a whole table, by its footer; `None` if the footer is not valid, or
 /// claims more than the file has or [`MAX_FRAMES`].
 pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {

@@ -110,26 +110,33 @@ const MOST_OF_ONE: usize = 1 << 16;
 
 /// Reads a list of at most [`MOST_OF_ONE`].
 fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    struct Bounded<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+    at_most::<D, T, MOST_OF_ONE>(from)
+}
+
+/// Reads a list that has a bound.
+pub(super) fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    struct Bounded<T, const MOST: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Bounded<T, MOST> {
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a list of at most {MOST_OF_ONE}")
+            write!(f, "a list of at most {MOST}")
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
             let mut all = Vec::new();
             while let Some(one) = list.next_element()? {
-                if all.len() == MOST_OF_ONE {
-                    return Err(A::Error::invalid_length(MOST_OF_ONE + 1, &self));
+                if all.len() == MOST {
+                    return Err(A::Error::invalid_length(MOST + 1, &self));
                 }
                 all.push(one);
             }
             Ok(all)
         }
     }
-    from.deserialize_seq(Bounded(PhantomData))
+    from.deserialize_seq(Bounded::<T, MOST>(PhantomData))
 }
 
 /// The bytes of one stream.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::Totals;
+use super::manifest::{Totals, at_most};
 use crate::usmt::loadstate::{LoadstatePart, LoadstateStore};
 use crate::usmt::{Role, StoreKind};
 
@@ -12,6 +12,18 @@ use crate::usmt::{Role, StoreKind};
 pub const FORMAT: u32 = 1;
 /// The format version of an encrypted set, and the latest that this program reads.
 pub const FORMAT_ENCRYPTED: u32 = 2;
+
+/// Entries of a list for people that are read, at most. (A forged list of millions of nothings
+/// would need ten times the memory of its text.)
+const MOST_WORDS: usize = 10_000;
+/// Parts that are read, at most: for folders of thousands of users.
+const MOST_PARTS: usize = 10_000;
+/// Parts of a store, at most: a volume has one.
+pub(crate) const MOST_STORE_PARTS: usize = 256;
+/// Files that are read, at most: 100,000 volumes of a store, and as many of a manifest.
+const MOST_FILES: usize = 200_010;
+/// Names that were left out of a part, at most.
+const MOST_SKIPPED: usize = 100;
 
 /// The whole of `rescue.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -31,17 +43,21 @@ pub struct Rescue {
     /// The kind of store: `hard-link`, `uncompressed`, `compressed`, `folder`.
     pub kind: String,
     /// Its parts.
+    #[serde(deserialize_with = "at_most::<_, _, MOST_PARTS>")]
     pub parts: Vec<Part>,
     /// Missing parts of the store, or parts that may be missing, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "at_most::<_, _, MOST_WORDS>")]
     pub lacks: Vec<String>,
     /// Damage that the store had before the rescue, for people: the quick check's findings of
     /// that severity, other than missing parts and files that are losses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "at_most::<_, _, MOST_WORDS>")]
     pub damage: Vec<String>,
     /// Volumes that could not be read: another store, or a part of this one, may be there. For
     /// people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "at_most::<_, _, MOST_WORDS>")]
     pub closed: Vec<String>,
     /// Counts.
     pub totals: Totals,
@@ -64,6 +80,7 @@ pub struct Rescue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
     /// The other files of the set.
+    #[serde(deserialize_with = "at_most::<_, _, MOST_FILES>")]
     pub files: Vec<SetFile>,
 }
 
@@ -153,6 +170,7 @@ pub struct Part {
     pub role: String,
     /// What was skipped by rule: `pagefile.sys`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "at_most::<_, _, MOST_SKIPPED>")]
     pub skipped: Vec<String>,
     /// The volume's serial number, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]

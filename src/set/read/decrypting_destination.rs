@@ -9,11 +9,11 @@ use crate::destination::{
     Destination, DestinationEntry, DestinationError, DestinationFile, Space, read_full,
 };
 use crate::model::metadata::FileTime;
-use crate::set::crypt::key::MAX_SMALL;
+use crate::set::crypt::key::{MAX_SMALL, is_of_passphrase};
 use crate::set::crypt::{CryptError, Keys, SetKey};
 use crate::set::error::{SetError, encryption_error};
 use crate::set::format::names::{DETAILS, KEY, MANIFEST, PARTIAL, RESCUE, STORE};
-use crate::set::format::rescue::{REDACTED_PART, Rescue};
+use crate::set::format::rescue::{MOST_STORE_PARTS, REDACTED_PART, Rescue, What};
 
 /// The largest `key.age` that is read, in bytes: one for hundreds of recipients.
 const MAX_KEY: u64 = 1 << 20;
@@ -126,6 +126,13 @@ pub(crate) fn open_key(
     keys.open(&bytes).map(Some).map_err(|error| encryption_error(target, &path, error))
 }
 
+/// How a set's `key.age` is locked; `None` if it cannot be read.
+pub(crate) fn how_of_key(target: &dyn Destination, dir: &str) -> Option<String> {
+    let bytes = small_file(target, &format!("{dir}/{KEY}"), MAX_KEY).ok()??;
+    let of_passphrase = is_of_passphrase(&bytes)?;
+    Some(if of_passphrase { "passphrase" } else { "recipients" }.to_owned())
+}
+
 /// The description for holders of the key: parts, seal, plan.
 pub(crate) fn details(
     target: &dyn Destination,
@@ -139,6 +146,9 @@ pub(crate) fn details(
     let plain = key.open(&sealed).map_err(|error| encryption_error(target, &path, error))?;
     let inner: Rescue =
         serde_json::from_slice(&plain).map_err(|_| damaged("it has other contents"))?;
+    if inner.what == What::Store && inner.parts.len() > MOST_STORE_PARTS {
+        return Err(damaged("it has more parts than a store can have"));
+    }
     // Its list has the store and the manifest; the others were not all written yet.
     if !is_bound(&inner, outer) {
         return Err(damaged("it belongs to another set"));

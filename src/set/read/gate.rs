@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::lines::Lines;
+use super::name_rules::Names;
 use super::part_rules;
 use super::positions::{Misplaced, Positions};
 use super::reader::SetReader;
@@ -16,6 +17,7 @@ use crate::destination::{Destination, ErrorKind};
 use crate::model::loss::LossKind;
 use crate::model::monitor::Monitor;
 use crate::set::error::SetError;
+use crate::set::format::frames::size_of_table;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{
     ContentKind, Data, Frame, HoleLine, Line, Member, MemberKind, Totals,
@@ -295,6 +297,7 @@ struct LineCheck<'a> {
     end: Option<Totals>,
     of_members: u64,
     members: part_rules::Members<'a>,
+    names: Names,
     positions: Positions,
     shared: &'a Shared,
 }
@@ -308,6 +311,7 @@ impl<'a> LineCheck<'a> {
             end: None,
             of_members: 0,
             members: part_rules::Members::new(rescue),
+            names: Names::default(),
             positions: Positions::new(shared),
             shared,
         }
@@ -345,7 +349,8 @@ impl<'a> LineCheck<'a> {
             }
             Line::Member(member) => {
                 self.totals.count(member);
-                let faults = [member_fault(member), self.members.member(member)];
+                let (known, named) = (self.members.member(member), self.names.member(member));
+                let faults = [member_fault(member), known, named];
                 for what in faults.into_iter().flatten() {
                     self.of_members += 1;
                     gate.fault("set-contradiction", &member.path, what);
@@ -383,9 +388,29 @@ impl<'a> LineCheck<'a> {
             && frame.plain_size <= self.rescue.options.frame_bytes
     }
 
+    /// Whether the store has bytes before, between or behind its frames and its table.
+    fn has_more(&self) -> bool {
+        let index = &self.shared.index;
+        if index.from_table {
+            return false; // it was taken only because everything adds up
+        }
+        let mut end = 0;
+        let mut is_gap = false;
+        for place in &index.places {
+            is_gap |= place.packed > 0 && place.offset != end;
+            end = place.offset.saturating_add(u64::from(place.packed));
+        }
+        let table = size_of_table(index.places.len());
+        is_gap || end.saturating_add(table) != self.shared.volumes.size()
+    }
+
     fn end(&self, gate: &mut Gate) {
-        if let Some(what) = self.members.end() {
+        for what in self.members.end() {
             gate.fault("set-contradiction", "", what);
+        }
+        if self.has_more() {
+            let what = "the store has bytes that are in no frame and in no seek table";
+            gate.fault("set-contradiction", STORE, what);
         }
         if !self.positions.ends() {
             let what = "it lacks what the store has after its last member";
@@ -442,6 +467,7 @@ fn member_fault(member: &Member) -> Option<&'static str> {
         Some(ContentKind::Missing) if !has_reason => {
             return Some("its content is missing, and no loss says so");
         }
+        Some(ContentKind::Other(_)) => return Some("its content is of a kind that is not known"),
         Some(ContentKind::Missing | ContentKind::Cloud) if !is_empty => {
             return Some("its content is missing, and yet it has data");
         }

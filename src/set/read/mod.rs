@@ -9,6 +9,7 @@ mod in_order;
 pub(crate) mod index;
 pub mod lines;
 pub mod member_stream;
+mod name_rules;
 mod part_rules;
 mod positions;
 pub mod reader;

@@ -4,17 +4,21 @@
 use std::collections::BTreeSet;
 
 use super::gate::Gate;
-use crate::model::name::{SEAL, fold_case};
+use crate::model::name::{SEAL, USMT, fold_case};
 use crate::set::format::manifest::{Line, Member, MemberKind};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
-use crate::usmt::Role;
+use crate::usmt::{Role, StoreKind, layout};
 
 /// What the parts themselves contradict. `rescue` is what a holder of the key sees.
 pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
     let mut contradicts = |what: String| gate.fault("set-contradiction", "", what);
     let is_store = rescue.what == What::Store;
-    if is_store == (rescue.kind == "folder") {
+    let is_kind = match rescue.store_kind() {
+        Some(kind) => is_store && kind != StoreKind::Estimate,
+        None => !is_store && rescue.kind == "folder",
+    };
+    if !is_kind {
         contradicts(format!("\"{}\" is not a kind of what it is", rescue.kind));
     }
     if is_store && rescue.totals.files == 0 {
@@ -32,7 +36,11 @@ pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
         if !known.insert(fold_case(&shown)) {
             contradicts(format!("it has the part {shown} twice"));
         }
-        if is_store == (part.role == "folder") {
+        let is_role = match part.role() {
+            Some(_) => is_store,
+            None => !is_store && part.role == "folder",
+        };
+        if !is_role {
             contradicts(format!("\"{}\" is not a role of {shown}", part.role));
         }
         let is_first = matches!(part.role(), Some(Role::Primary | Role::Whole));
@@ -43,6 +51,21 @@ pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
     }
     if primaries > 1 {
         contradicts(format!("it has {primaries} first parts"));
+    }
+    if is_store && primaries == 0 && !rescue.parts.is_empty() && rescue.lacks.is_empty() {
+        contradicts("it has no first part, and does not say that it lacks one".to_owned());
+    }
+    if is_store {
+        // A separator that sorts before all others, so that what is below a path follows it.
+        let mut sorted: Vec<String> =
+            known.iter().map(|path| path.trim_end_matches('/').replace('/', "\0")).collect();
+        sorted.sort_unstable();
+        let is_below = |pair: &[String]| {
+            pair[1].strip_prefix(&pair[0]).is_some_and(|rest| rest.starts_with('\0'))
+        };
+        if sorted.windows(2).any(is_below) {
+            contradicts("one of its parts is inside another".to_owned());
+        }
     }
 }
 
@@ -56,6 +79,11 @@ pub(super) struct Members<'a> {
     rescue: &'a Rescue,
     /// The parts' folders, and the same as NTFS compares them.
     parts: Vec<(String, String)>,
+    /// How many members are at or below each of them.
+    counts: Vec<u64>,
+    /// A member is the container of a compressed store; or the mark of a hard-link store.
+    has_container: bool,
+    has_mark: bool,
     /// A member is the seal of a part.
     has_seal: bool,
     /// The last member that is no link; `None` if a line was lost since.
@@ -67,7 +95,16 @@ impl<'a> Members<'a> {
         let path = |part: &Part| format!("{}/{}", part.drive, part.path);
         let path = |part| path(part).trim_end_matches('/').to_owned();
         let parts = rescue.parts.iter().map(path).map(|path| (fold_case(&path), path));
-        Self { rescue, parts: parts.map(|(f, p)| (p, f)).collect(), has_seal: false, last: None }
+        let parts: Vec<_> = parts.map(|(folded, path)| (path, folded)).collect();
+        Self {
+            rescue,
+            counts: vec![0; parts.len()],
+            parts,
+            has_container: false,
+            has_mark: false,
+            has_seal: false,
+            last: None,
+        }
     }
 
     /// A line was lost.
@@ -103,15 +140,38 @@ impl<'a> Members<'a> {
             let above = fold_case(above);
             self.has_seal |= self.parts.iter().any(|(_, folded)| *folded == above);
         }
-        if self.parts.iter().any(|(path, _)| is_at_or_below(&member.path, path)) {
-            return None;
+        let within = |(path, _): &(String, String)| is_at_or_below(&member.path, path);
+        if let Some(part) = self.parts.iter().position(within) {
+            return self.inside(part, member.path.get(self.parts[part].0.len()..)?);
         }
         let folded = fold_case(&member.path);
-        let is_inside = self.parts.iter().any(|(_, part)| {
-            let is_above = member.kind == MemberKind::Directory && is_at_or_below(part, &folded);
-            is_above || is_at_or_below(&folded, part)
-        });
-        (!is_inside).then_some("it is in no part of the set")
+        if let Some(part) = self.parts.iter().position(|(_, part)| is_at_or_below(&folded, part)) {
+            let below = folded.get(self.parts[part].1.len()..)?.to_owned();
+            return self.inside(part, &below);
+        }
+        let is_above = member.kind == MemberKind::Directory
+            && self.parts.iter().any(|(_, part)| is_at_or_below(part, &folded));
+        (!is_above).then_some("it is in no part of the set")
+    }
+
+    /// What a member of a part contradicts; `below` is its path there.
+    fn inside(&mut self, part: usize, below: &str) -> Option<&'static str> {
+        self.counts[part] += 1;
+        if self.rescue.what != What::Store {
+            return None;
+        }
+        let mut names = below.split('/').skip(1);
+        let (first, second) = (names.next().unwrap_or_default(), names.next());
+        let is_usmt = first.eq_ignore_ascii_case(USMT) || first.eq_ignore_ascii_case(layout::USMT3);
+        if is_usmt && let Some(name) = second {
+            self.has_container |= name.eq_ignore_ascii_case(layout::CONTAINER)
+                || name.eq_ignore_ascii_case(layout::CONTAINER3);
+            self.has_mark |= name.eq_ignore_ascii_case(layout::HARDLINK_MAIN);
+        }
+        // At a volume's root, only this belongs to a store.
+        let is_root = !self.parts[part].0.contains('/');
+        let is_of_store = first.is_empty() || is_usmt || first.eq_ignore_ascii_case(SEAL);
+        (is_root && !is_of_store).then_some("it is beside a store, and in no part of the set")
     }
 
     /// What another line contradicts.
@@ -121,9 +181,30 @@ impl<'a> Members<'a> {
     }
 
     /// What is contradicted when all members are known.
-    pub(super) fn end(&self) -> Option<&'static str> {
-        let lacks = self.rescue.seal.is_some() && !self.has_seal;
-        lacks.then_some("it was compared with a seal, and has no seal")
+    pub(super) fn end(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.rescue.seal.is_some() && !self.has_seal {
+            all.push("it was compared with a seal, and has no seal".to_owned());
+        }
+        for ((path, _), count) in self.parts.iter().zip(&self.counts) {
+            if *count == 0 {
+                all.push(format!("it has a part {path}, and no member of it"));
+            }
+        }
+        let kind = self.rescue.store_kind().filter(|_| self.rescue.is_of_whole_store());
+        let is_wrong = match kind {
+            Some(StoreKind::Compressed) => !self.has_container,
+            Some(StoreKind::HardLink) => self.has_container,
+            Some(StoreKind::Uncompressed) => self.has_container || self.has_mark,
+            Some(StoreKind::Estimate) | None => false,
+        };
+        if is_wrong {
+            all.push(format!(
+                "\"{}\" is not the kind of the store that is in it",
+                self.rescue.kind
+            ));
+        }
+        all
     }
 }
 

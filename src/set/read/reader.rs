@@ -19,9 +19,9 @@ use crate::set::crypt::{CryptError, Keys};
 use crate::set::error::SetError;
 use crate::set::format::manifest::Data;
 use crate::set::format::names::{DELETING, DETAILS, MANIFEST, PARTIAL, RESCUE};
-use crate::set::format::rescue::{FORMAT_ENCRYPTED, Rescue};
+use crate::set::format::rescue::{FORMAT_ENCRYPTED, MOST_STORE_PARTS, Rescue, What};
 use crate::set::read::decrypting_destination::{
-    DecryptingDestination, details, locked, open_key, redacted,
+    DecryptingDestination, details, how_of_key, locked, open_key, redacted,
 };
 
 /// The largest `rescue.json` that is read, in bytes: for 100,000 volumes.
@@ -278,7 +278,12 @@ pub(crate) fn parse_rescue(
     if version.format > FORMAT_ENCRYPTED {
         return Err(SetError::TooNew { path: target.display(dir), format: version.format });
     }
-    serde_json::from_slice(bytes).map_err(damaged)
+    let rescue: Rescue = serde_json::from_slice(bytes).map_err(damaged)?;
+    if rescue.what == What::Store && rescue.parts.len() > MOST_STORE_PARTS {
+        let what = format!("{} parts of a store", rescue.parts.len());
+        return Err(damaged(serde::de::Error::custom(what)));
+    }
+    Ok(rescue)
 }
 
 /// How a set is encrypted; `None` for a plain one.
@@ -286,8 +291,10 @@ pub(crate) fn parse_rescue(
 /// # Errors
 /// There is no set.
 pub(crate) fn how_locked(target: &dyn Destination, dir: &str) -> Result<Option<String>, SetError> {
-    let rescue = read_rescue(target, dir.trim_end_matches('/'))?;
-    Ok(rescue.encryption.map(|encryption| encryption.how))
+    let dir = dir.trim_end_matches('/');
+    let Some(encryption) = read_rescue(target, dir)?.encryption else { return Ok(None) };
+    // The key itself knows; whoever changes rescue.json must not keep it from being used.
+    Ok(Some(how_of_key(target, dir).unwrap_or(encryption.how)))
 }
 
 #[derive(serde::Deserialize)]

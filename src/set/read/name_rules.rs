@@ -1,0 +1,150 @@
+//! What must hold of the names in a manifest (docs/reference/format.md, section 16): each path
+//! once, folders before what is in them, names that NTFS can have.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::model::name::NtName;
+use crate::set::format::manifest::{Member, MemberKind, to_text};
+use crate::set::format::names::is_of_deleted;
+
+/// The longest name on NTFS, in UTF-16 units.
+const MOST_UNITS: usize = 255;
+
+/// The paths so far, as hashes: 16 bytes for a member, and less for a folder.
+#[derive(Default)]
+pub(super) struct Names {
+    hasher: RandomState,
+    all: HashSet<u64>,
+    folders: HashSet<u64>,
+    /// Folders of members.
+    parents: HashSet<u64>,
+}
+
+impl Names {
+    /// What a member's names contradict.
+    pub(super) fn member(&mut self, member: &Member) -> Option<&'static str> {
+        let Some(path) = member.exact_path() else { return Some("its path is damaged") };
+        if member.raw_path.is_some() && to_text(&path).0 != member.path {
+            return Some("it has two different paths");
+        }
+        let is_deleted = is_of_deleted(&member.path);
+        // Recovered files may get longer names than they had.
+        if !path.split(|byte| *byte == b'/').all(|name| is_name(name, !is_deleted)) {
+            return Some("its path has a name that no file can have");
+        }
+        let hash = self.hasher.hash_one(&path);
+        if !self.all.insert(hash) {
+            return Some("its path is there twice");
+        }
+        let above = path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.get(..at));
+        if let Some(above) = above {
+            let above = self.hasher.hash_one(above.to_vec());
+            if self.all.contains(&above) && !self.folders.contains(&above) {
+                return Some("it is in a file");
+            }
+            self.parents.insert(above);
+        }
+        let is_folder = member.kind == MemberKind::Directory;
+        if is_folder {
+            self.folders.insert(hash);
+        }
+        if self.parents.contains(&hash) {
+            return Some(match is_folder {
+                true => "it is a folder, and follows what is in it",
+                false => "other members are in it, and it is no folder",
+            });
+        }
+        streams(member)
+    }
+}
+
+/// What the names of its streams contradict.
+fn streams(member: &Member) -> Option<&'static str> {
+    let mut known = HashSet::new();
+    for stream in &member.streams {
+        let Some(name) = stream.exact_name() else { return Some("a stream's name is damaged") };
+        if stream.raw_name.is_some() && to_text(&name).0 != stream.name {
+            return Some("a stream has two different names");
+        }
+        if name.contains(&b'/') || !is_name(&name, true) {
+            return Some("a stream has a name that no stream can have");
+        }
+        if !known.insert(name) {
+            return Some("it has a stream twice");
+        }
+    }
+    None
+}
+
+fn is_name(name: &[u8], is_bounded: bool) -> bool {
+    let is_long = || NtName::from_wtf8(name).is_none_or(|name| name.to_utf16().len() > MOST_UNITS);
+    !matches!(name, b"" | b"." | b"..") && !(is_bounded && name.len() > MOST_UNITS && is_long())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::format::manifest::NamedStream;
+
+    fn fault(members: &[(&str, MemberKind)]) -> Option<&'static str> {
+        let mut names = Names::default();
+        members.iter().find_map(|(path, kind)| names.member(&Member::new(path.as_bytes(), *kind)))
+    }
+
+    #[test]
+    fn each_path_is_there_once_and_behind_its_folder() {
+        use MemberKind::{Directory, File, Link};
+        let sound = [("C", Directory), ("C/a", File), ("C/A", File), ("C/b", Link)];
+        assert_eq!(fault(&sound), None);
+        // A folder above a part need not be there.
+        assert_eq!(fault(&[("C/no/a", File)]), None);
+        for (members, what) in [
+            (vec![("C/a", File), ("C/a", File)], "twice"),
+            (vec![("C/a", File), ("C/a", Link)], "twice"),
+            (vec![("C/a", File), ("C/a/b", File)], "in a file"),
+            (vec![("C/a/b", File), ("C/a", Directory)], "follows"),
+            (vec![("C/a/b", File), ("C/a", File)], "no folder"),
+            (vec![("C/../a", File)], "no file can have"),
+            (vec![("C//a", File)], "no file can have"),
+            (vec![("/a", File)], "no file can have"),
+        ] {
+            let found = fault(&members).unwrap();
+            assert!(found.contains(what), "{members:?}: {found}");
+        }
+        let (long, longest) = (format!("C/{}", "\u{e9}".repeat(256)), "\u{e9}".repeat(255));
+        assert!(fault(&[(&long, File)]).is_some());
+        assert_eq!(fault(&[(&format!("C/{longest}"), File)]), None);
+        assert_eq!(fault(&[(&long.replacen('C', "deleted/C", 1), File)]), None);
+    }
+
+    #[test]
+    fn streams_have_names_that_are_theirs_alone() {
+        let with = |streams: &[&str]| {
+            let mut member = Member::new(b"C/a", MemberKind::File);
+            member.streams = streams
+                .iter()
+                .map(|name| NamedStream {
+                    name: (*name).to_owned(),
+                    raw_name: None,
+                    data: crate::set::format::manifest::Data::default(),
+                })
+                .collect();
+            Names::default().member(&member)
+        };
+        assert_eq!(with(&["a", "A", "b"]), None);
+        for streams in [&["a", "a"][..], &[""], &["a/b"], &[".."]] {
+            assert!(with(streams).is_some(), "{streams:?}");
+        }
+    }
+
+    #[test]
+    fn an_exact_path_is_the_one_that_is_shown() {
+        let mut member = Member::new(b"C/a", MemberKind::File);
+        member.raw_path = Some("Qy9i".to_owned()); // C/b
+        assert!(Names::default().member(&member).is_some());
+        let member = Member::new(b"C/\xED\xA0\x80", MemberKind::File);
+        assert!(member.raw_path.is_some());
+        assert_eq!(Names::default().member(&member), None);
+    }
+}

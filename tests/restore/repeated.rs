@@ -1,0 +1,68 @@
+//! The same restore again: it knows its own finished store, and finds a way out of what an
+//! interrupted one left without its mark.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use support::program::{Guarded, lifeboat};
+use support::text;
+
+fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = walkdir::WalkDir::new(dir).into_iter().flatten();
+    let all = all.filter(|entry| entry.file_type().is_file());
+    let below = |path: &Path| path.strip_prefix(dir).unwrap().to_owned();
+    all.map(|entry| (below(entry.path()), fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn a_finished_store_is_known_and_a_mark_that_is_gone_has_a_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = Guarded::fixture("hardlink-one");
+    let sets = dir.path().join("sets");
+    let run = lifeboat(&["offload", image.arg(), "--to", text(&sets), "--json"]).expect(0);
+    let set = run.events("set")[0]["set"].as_str().unwrap().to_owned();
+    let to = dir.path().join("to");
+    let command = ["restore", &set, "--to", text(&to)];
+    // A plain folder keeps no permissions: 3.
+    lifeboat(&command).expect(3);
+    let whole = tree(&to);
+    let run = lifeboat(&command);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("is here already"), "{}", run.stderr);
+    assert_eq!(tree(&to), whole);
+    // Another byte, or one file more: it is not ours.
+    let catalog = to.join("C/StateStore/USMT/catalog.mig");
+    let bytes = fs::read(&catalog).unwrap();
+    let mut other = bytes.clone();
+    other[0] ^= 1;
+    fs::write(&catalog, other).unwrap();
+    lifeboat(&command).expect(5);
+    fs::write(&catalog, bytes).unwrap();
+    fs::write(to.join("C/StateStore/USMT/more"), "x").unwrap();
+    lifeboat(&command).expect(5);
+
+    // What is left of a restore without its mark.
+    fs::rename(to.join("C/StateStore"), to.join("C/StateStore.lifeboat-partial")).unwrap();
+    let run = lifeboat(&command).expect(5);
+    assert!(run.stderr.contains("--replace"), "{}", run.stderr);
+    let run = lifeboat(&["restore", &set, "--to", text(&to), "--replace"]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    let kept = to.join("C/StateStore.lifeboat-partial.before-lifeboat/USMT/more");
+    assert!(kept.is_file(), "{}", run.stderr);
+    fs::remove_dir_all(kept.parent().unwrap().parent().unwrap()).unwrap();
+    assert_eq!(tree(&to), whole);
+
+    // A link in the place of a store is never replaced, and said at once.
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(to.join("C/StateStore"), &elsewhere).unwrap();
+    symlink(&elsewhere, to.join("C/StateStore")).unwrap();
+    for more in [&[][..], &["--replace"]] {
+        let run = lifeboat(&[&command[..], more].concat());
+        assert_eq!(run.code, 5, "{}", run.stderr);
+        assert!(run.stderr.contains("there is a link where a folder"), "{}", run.stderr);
+    }
+    assert_eq!(fs::read_dir(to.join("C")).unwrap().count(), 1);
+}
