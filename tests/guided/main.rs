@@ -926,15 +926,15 @@ fn make_store(usmt: &Path, mib: usize) {
 
 #[test]
 fn a_disk_that_was_taken_off_does_not_get_its_set_on_what_is_below() {
-    let disk = need!(support::mounted::Tmpfs::new());
+    let stick = need!(support::mounted::Tmpfs::new());
     let desk = need!(noise_desk(40));
     let terminal = &desk.terminal;
-    let below = disk.path().to_owned();
+    let below = stick.path().to_owned();
     let to = below.display().to_string();
     desk.start(&format!("guide disk --to {to} --allow-memory"));
     desk.go_to_usb();
     // As it is pulled out between two keys.
-    drop(disk);
+    drop(stick);
     fs::create_dir_all(&below).unwrap();
     terminal.press(&["Enter"]);
     let is_gone = "is gone, and something else is there now";
@@ -970,10 +970,10 @@ fn a_disk_that_was_taken_off_does_not_get_its_set_on_what_is_below() {
 
 #[test]
 fn a_destination_that_is_too_small_is_refused_before_it_saves() {
-    let disk = need!(support::mounted::Tmpfs::new());
+    let stick = need!(support::mounted::Tmpfs::new());
     let desk = need!(noise_desk(90));
     let terminal = &desk.terminal;
-    desk.start(&format!("guide disk --to {} --allow-memory", disk.path().display()));
+    desk.start(&format!("guide disk --to {} --allow-memory", stick.path().display()));
     for page in ["2 of 5", "3 of 5"] {
         terminal.wait_for(page);
         terminal.press(&["Enter"]);
@@ -981,7 +981,7 @@ fn a_destination_that_is_too_small_is_refused_before_it_saves() {
     let refused = terminal.wait_for("Can't save to");
     let words = refused.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("about 90.0 MiB are needed, but only 6"), "{refused}");
-    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(stick.path()).unwrap().count(), 0);
     // What compresses does fit, and that is said.
     terminal.press(&["C-c"]);
     terminal.wait_for("Leave?");
@@ -989,7 +989,7 @@ fn a_destination_that_is_too_small_is_refused_before_it_saves() {
     desk.ended(6);
     let file = desk.folder.path().join("disk/StateStore/USMT/File/C$/Users/alice/video.mkv");
     fs::write(file, vec![b'a'; 90 << 20]).unwrap();
-    desk.start(&format!("guide disk --to {} --allow-memory", disk.path().display()));
+    desk.start(&format!("guide disk --to {} --allow-memory", stick.path().display()));
     let ready = desk.go_to_usb();
     assert!(ready.contains("[ok] space") && ready.contains("are needed, by a sample"), "{ready}");
     terminal.press(&["Enter"]);
@@ -1000,13 +1000,13 @@ fn a_destination_that_is_too_small_is_refused_before_it_saves() {
 
 #[test]
 fn a_full_destination_leads_to_another_one() {
-    let disk = need!(support::mounted::Tmpfs::new());
+    let stick = need!(support::mounted::Tmpfs::new());
     let desk = need!(noise_desk(40));
     let terminal = &desk.terminal;
-    desk.start(&format!("guide disk --to {} --allow-memory", disk.path().display()));
+    desk.start(&format!("guide disk --to {} --allow-memory", stick.path().display()));
     desk.go_to_usb();
     // Something else takes the space.
-    fs::write(disk.path().join("other"), vec![1; 50 << 20]).unwrap();
+    fs::write(stick.path().join("other"), vec![1; 50 << 20]).unwrap();
     terminal.press(&["Enter"]);
     let failed = terminal.wait_for("D Another destination");
     assert!(failed.contains("FAILED"), "{failed}");
@@ -1018,7 +1018,7 @@ fn a_full_destination_leads_to_another_one() {
         terminal.press(&["End", "Enter"]);
         terminal.wait_for("> Destination");
     }
-    for _ in 0..disk.path().display().to_string().len() {
+    for _ in 0..stick.path().display().to_string().len() {
         terminal.press(&["BSpace"]);
     }
     // As a path is copied from elsewhere.
@@ -1209,9 +1209,9 @@ fn a_search_that_is_repeated_keeps_what_was_chosen() {
 
 #[test]
 fn pulled_out_in_the_middle_it_goes_on_on_the_same_disk_alone() {
-    let disk = need!(support::mounted::Tmpfs::new());
-    fs::create_dir(disk.path().join("stick")).unwrap();
-    let stick = need!(disk.bind("stick"));
+    let memory = need!(support::mounted::Tmpfs::new());
+    fs::create_dir(memory.path().join("stick")).unwrap();
+    let stick = need!(memory.bind("stick"));
     let desk = need!(noise_desk(40));
     let terminal = &desk.terminal;
     let to = stick.path().display().to_string();
@@ -1230,7 +1230,7 @@ fn pulled_out_in_the_middle_it_goes_on_on_the_same_disk_alone() {
     assert!(refused.contains("is gone, and something else"), "{refused}");
     assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
     // Connected again.
-    run("mount", &["--bind", disk.path().join("stick").to_str().unwrap(), &to]);
+    run("mount", &["--bind", memory.path().join("stick").to_str().unwrap(), &to]);
     terminal.press(&["Enter"]);
     terminal.wait_for("> Destination");
     terminal.press(&["Enter"]);

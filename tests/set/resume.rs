@@ -703,3 +703,23 @@ fn an_unfinished_set_of_another_store_is_skipped() {
     let error = offload(&plan(&tree()), &target, &this, &Silent).unwrap_err();
     assert!(error.to_string().contains("access is denied"), "{error}");
 }
+
+#[test]
+fn one_without_a_byte_does_not_stay_beside_a_new_set() {
+    let tree = tree();
+    let dir = scratch();
+    let set = PathBuf::from(stop(&tree, dir.path(), 500_000));
+    // As it is when it stops before the first frame.
+    let journal = file(dir.path(), "journal.jsonl");
+    let first = std::fs::read_to_string(&journal).unwrap();
+    let first = first.split_inclusive('\n').next().unwrap();
+    for entry in set.read_dir().unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    std::fs::write(&journal, first).unwrap();
+    let target = DirectoryDestination::open(dir.path(), Missing::Make).unwrap();
+    let other = OffloadOptions { level: 4, created: FileTime::now(), ..options() };
+    let outcome = offload(&plan(&tree), &target, &other, &Silent).unwrap();
+    assert_eq!(outcome.resumed_frames, 0);
+    assert!(!set.exists(), "the empty one stays");
+}

@@ -41,9 +41,10 @@ pub(super) fn paint(app: &App, out: Out, tick: usize, canvas: &mut Canvas<'_>) {
     }
     match app.question {
         Some(Question::Quit) => canvas.question(&[
-            match app.has_ended() {
-                true => "Leave? Not everything is saved. The disk is unchanged.",
-                false => "Leave? Nothing was saved yet. The disk is unchanged.",
+            if app.has_ended() {
+                "Leave? Not everything is saved. The disk is unchanged."
+            } else {
+                "Leave? Nothing was saved yet. The disk is unchanged."
             },
             "",
             "L  leave      Esc  stay",

@@ -378,7 +378,8 @@ mod tests {
         {
             let mut buffer = Buffer::empty(Rect::new(0, 0, width, 24));
             measured("All", 500, &amounts, &mut Canvas::new(&mut buffer, Glyphs::ASCII));
-            let line: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
+            let cells = buffer.content.iter();
+            let line: String = cells.map(ratatui::buffer::Cell::symbol).collect();
             assert!(line.trim_end().ends_with(&format!("% {said}")), "{width}: {}", line.trim());
         }
     }
