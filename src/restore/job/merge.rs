@@ -188,8 +188,9 @@ fn partial(place: &Place) -> Place {
     if let Some(name) = at.pop() {
         let mut units = name.to_utf16();
         // A long name is cut; the number keeps two such names apart.
-        if units.len() + PARTIAL.len() > MAX_NAME {
-            units.truncate(200);
+        // (Many file systems bound the bytes, not the letters.)
+        if name.as_wtf8().len() + PARTIAL.len() > MAX_NAME {
+            units.truncate(60);
             units.extend(format!("~{:016x}", fnv(name.as_wtf8())).encode_utf16());
         }
         units.extend(PARTIAL.encode_utf16());
