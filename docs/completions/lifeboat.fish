@@ -176,7 +176,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l store -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l path -d 'Save this folder instead of a store' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l of-user -d 'Save this user\'s files instead of a store' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l mapfile -d 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level: 1 (fast) to 19, or auto' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l level -d 'zstd level: -7 (fast) to 19, or auto' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l split -d 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l name -d 'First part of the set\'s name' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l recipient -d 'Encrypt the set to this age recipient (may be repeated): age1...' -r
@@ -331,7 +331,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s v -l ver
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand loadstate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l to -d 'Destination to fill in; you can change it on the screen' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l name -d 'First part of the names of the sets [default: the computer\'s name]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, 1 (fast) to 19 (small); auto: by the destination\'s speed' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l level -d 'zstd level, -7 (fast) to 19 (small); auto: what is finished first' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l user -d 'User: NAME or DOMAIN\\NAME' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l password-file -d 'File whose first line is the password' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand guide" -l passphrase-file -d 'File whose first line is the passphrase of an encrypted set' -r -F

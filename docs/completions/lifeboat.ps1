@@ -212,7 +212,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
             [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'Save this folder instead of a store')
             [CompletionResult]::new('--of-user', '--of-user', [CompletionResultType]::ParameterName, 'Save this user''s files instead of a store')
             [CompletionResult]::new('--mapfile', '--mapfile', [CompletionResultType]::ParameterName, 'The mapfile that ddrescue wrote with the image: parts that it did not read are losses, not zeros [default: the one beside the image]')
-            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level: 1 (fast) to 19, or auto')
+            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level: -7 (fast) to 19, or auto')
             [CompletionResult]::new('--split', '--split', [CompletionResultType]::ParameterName, 'Split the store into files of at most SIZE: 2G, 700M (of 1024), 700MB (of 1000)')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'First part of the set''s name')
             [CompletionResult]::new('--recipient', '--recipient', [CompletionResultType]::ParameterName, 'Encrypt the set to this age recipient (may be repeated): age1...')
@@ -386,7 +386,7 @@ Register-ArgumentCompleter -Native -CommandName 'lifeboat' -ScriptBlock {
         'lifeboat;guide' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Destination to fill in; you can change it on the screen')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'First part of the names of the sets [default: the computer''s name]')
-            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level, 1 (fast) to 19 (small); auto: by the destination''s speed')
+            [CompletionResult]::new('--level', '--level', [CompletionResultType]::ParameterName, 'zstd level, -7 (fast) to 19 (small); auto: what is finished first')
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'User: NAME or DOMAIN\NAME')
             [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File whose first line is the password')
             [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'File whose first line is the passphrase of an encrypted set')

@@ -828,7 +828,7 @@ fn the_smallest_screen_shows_the_verdict_first_and_all_by_scrolling() {
         assert!(all.contains(text), "{text} in {all}");
     }
     for said in [&run.stdout, &after] {
-        assert!(said.contains("  exit     code 3: losses"), "{said}");
+        assert!(said.contains("  exit     code 3: incomplete"), "{said}");
     }
 }
 
