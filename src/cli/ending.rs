@@ -150,7 +150,7 @@ pub(crate) fn next_step(end: End, sets: &[&SavedSet], around: &Around) -> Option
         ),
         End::Saved | End::Losses if !around.doubts.is_empty() => Row::doubtful(
             "next",
-            "Do not wipe this disk yet. A store may be there that was not found: see DOUBT.",
+            "Do not wipe this disk yet. More may be on it than was saved: see DOUBT.",
         ),
         End::Saved | End::Losses if !around.left_out.is_empty() => Row::doubtful(
             "next",

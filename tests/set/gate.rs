@@ -284,6 +284,9 @@ const FORGERIES: &[Forgery] = &[
     }),
 ];
 
+/// What is changed outside of an encrypted set, and how.
+type OuterForgery = (&'static str, fn(&mut serde_json::Value));
+
 #[test]
 fn no_command_calls_a_set_whole_that_contradicts_itself() {
     let dir = scratch();
@@ -437,7 +440,6 @@ fn without_the_details_of_its_own_an_encrypted_set_is_never_restored() {
     fs::write(&details, &sound).unwrap();
     let outer = fs::read_to_string(set.join("rescue.json")).unwrap();
     let sums = fs::read_to_string(set.join("SHA256SUMS")).unwrap();
-    type OuterForgery = (&'static str, fn(&mut serde_json::Value));
     let forgeries: [OuterForgery; 7] = [
         ("how it is locked", |outer| outer["encryption"]["how"] = "recipients".into()),
         ("its kind", |outer| outer["kind"] = "uncompressed".into()),

@@ -468,7 +468,7 @@ pub(super) fn save(order: Order, out: Out) -> Done {
                         None => Some(0),
                     };
                     if saved.kept == Some(0) {
-                        failure.action = TOO_LITTLE.to_owned();
+                        TOO_LITTLE.clone_into(&mut failure.action);
                     }
                 }
                 saved.failure = Some(failure);

@@ -33,10 +33,7 @@ impl Job<'_> {
     /// Files of a store would be replaced by those of a folder.
     pub(super) fn what_existed(&mut self) -> Result<Option<Existed>, RestoreError> {
         let input = self.input;
-        let known = match self.is_resumed {
-            true => Existed::read(self.places, input.rescue()),
-            false => None,
-        };
+        let known = if self.is_resumed { Existed::read(self.places, input.rescue()) } else { None };
         if self.is_direct() && self.options.replace && input.rescue().what == What::Folder {
             self.refuse_files_of_stores(known.as_ref())?;
         }
@@ -49,21 +46,20 @@ impl Job<'_> {
         if !self.is_direct() {
             return Ok(());
         }
-        self.existed = match known {
-            Some(known) => known,
-            None => {
-                let mut existed = Existed::default();
-                let mut set = input.in_order()?;
-                while let Some(member) = self.next(&mut *set, false)? {
-                    let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
-                    if !place.at.is_empty() && !self.made.contains(&self.folded(&place)) {
-                        existed.note(self.places, place.root, &place.at)?;
-                    }
-                }
-                existed.write(self.places, input.rescue())?;
-                existed
+        if let Some(known) = known {
+            self.existed = known;
+            return Ok(());
+        }
+        let mut existed = Existed::default();
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
+            if !place.at.is_empty() && !self.made.contains(&self.folded(&place)) {
+                existed.note(self.places, place.root, &place.at)?;
             }
-        };
+        }
+        existed.write(self.places, input.rescue())?;
+        self.existed = existed;
         Ok(())
     }
 

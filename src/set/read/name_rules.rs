@@ -50,9 +50,10 @@ impl Names {
             self.folders.insert(hash);
         }
         if self.parents.contains(&hash) {
-            return Some(match is_folder {
-                true => "it is a folder, and follows what is in it",
-                false => "other members are in it, and it is no folder",
+            return Some(if is_folder {
+                "it is a folder, and follows what is in it"
+            } else {
+                "other members are in it, and it is no folder"
             });
         }
         streams(member)
@@ -79,7 +80,8 @@ fn streams(member: &Member) -> Option<&'static str> {
 
 fn is_name(name: &[u8], is_bounded: bool) -> bool {
     let is_long = || NtName::from_wtf8(name).is_none_or(|name| name.to_utf16().len() > MOST_UNITS);
-    !matches!(name, b"" | b"." | b"..") && !(is_bounded && name.len() > MOST_UNITS && is_long())
+    let is_dots = matches!(name, b"" | b"." | b"..");
+    !(is_dots || is_bounded && name.len() > MOST_UNITS && is_long())
 }
 
 #[cfg(test)]

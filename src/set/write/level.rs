@@ -239,7 +239,7 @@ mod tests {
 
     fn chosen(conditions: Conditions) -> i32 {
         let sample = Sample::known(vec![0; 1_000_000], 10_000 * MB, 10_000);
-        let hash = Duration::from_nanos(500_000);
+        let hash = Duration::from_micros(500);
         let mut best: Option<Cost> = None;
         for (level, nanos, packed) in PROCESSOR {
             let took = Duration::from_nanos(nanos);
