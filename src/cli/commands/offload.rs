@@ -209,7 +209,6 @@ impl Job<'_> {
         let is_device = |v: &&&SourceVolume| v.attached || disk::names_a_device(Path::new(&v.disk));
         let attached = parts.filter_map(|part| volumes.get(part.volume).filter(is_device));
         let mounts = attached.filter_map(|volume| volume.mount.clone());
-        // A folder that was made at the destination before is there.
         if let Some(to) = args.to.as_deref().filter(|to| Path::new(to).is_dir()) {
             sources::refuse_on_source(Path::new(to), &mounts.collect::<Vec<_>>())?;
         }
