@@ -154,8 +154,7 @@ pub(crate) fn next_step(end: End, sets: &[&SavedSet], around: &Around) -> Option
         ),
         End::Saved | End::Losses if !around.left_out.is_empty() => Row::doubtful(
             "next",
-            "Do not wipe this disk yet. First save what was NOT SAVED, or make sure that nobody \
-             needs it.",
+            "Before the disk is wiped, save what was NOT SAVED, or make sure that nobody needs it.",
         ),
         End::Saved | End::Losses if !is_read_back => Row::doubtful(
             "next",

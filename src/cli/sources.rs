@@ -39,7 +39,10 @@ pub(crate) struct Found {
 
 /// Findings about disks and volumes of which a part is not there: a store may be in it. (Those
 /// that are damage count anyway.)
-const CUT_SHORT: [&str; 5] = [
+const CUT_SHORT: [&str; 7] = [
+    // The volume is read by the copies of what its start lost: more may be lost there.
+    "ntfs-boot-copy",
+    "ntfs-mft-mirror",
     "partition-outside",
     "partition-cut-short",
     "volume-cut-short",

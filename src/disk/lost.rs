@@ -423,6 +423,8 @@ impl Search<'_> {
                 table_of(live.start, &live_boot) == table_of(lost.start, &boot)
                     && !(is_same && is_cut)
             }
+            // A small system partition is searched, too, and begins with its own boot sector.
+            (None, None) => live.start == lost.start && lost.len <= live.len,
             _ => false,
         });
         let is_found = self.found.iter().any(|found| found.start == lost.start);

@@ -317,6 +317,9 @@ fn from_fat(head: &[u8]) -> Option<Identity> {
     let clusters = sectors.checked_sub(before_data)? / per_cluster;
     let (kind, label_at) = match clusters {
         _ if fat_sectors == 0 => return None,
+        // The drivers of Windows and Linux go by the field that only FAT32 leaves empty, before
+        // the number of clusters.
+        _ if u16_at(head, 0x16)? == 0 => (VolumeKind::Fat32, 0x47),
         0..4085 => (VolumeKind::Fat12, 0x2B),
         4085..65525 => (VolumeKind::Fat16, 0x2B),
         _ => (VolumeKind::Fat32, 0x47),

@@ -47,7 +47,7 @@ fn what_was_left_out_is_named() {
     let one = stores[0]["id"].as_str().unwrap();
     let (run, _dest) = offload(image.arg(), &["--store", one]);
     assert!(run.stdout.contains("NOT SAVED"), "{}", run.stdout);
-    assert!(run.stdout.contains("Do not wipe"), "{}", run.stdout);
+    assert!(run.stdout.contains("Before the disk is wiped"), "{}", run.stdout);
     let (all, _dest) = offload(image.arg(), &[]);
     // The mark of a finished capture is missing.
     let all = all.expect(3);

@@ -269,3 +269,26 @@ fn what_is_behind_a_lost_bitlocker_volume_is_found() {
         }
     }
 }
+
+/// An EFI system partition may hide a volume from before; it is none itself.
+#[test]
+fn the_system_partition_of_a_sound_disk_is_no_lost_one() {
+    need!("mkfs.vfat");
+    let dir = tempfile::tempdir().unwrap();
+    let efi = dir.path().join("efi");
+    fs::File::create(&efi).unwrap().set_len(40 * MIB as u64).unwrap();
+    let made = Command::new("mkfs.vfat")
+        .args(["-F32", "-s1", efi.to_str().unwrap()])
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .output();
+    assert!(made.unwrap().status.success());
+    let (efi, c) = (fs::read(&efi).unwrap(), old_volume());
+    let mut bytes = disk(60, &[(MIB, &efi), (45 * MIB, &c)]);
+    partition(&mut bytes, &[(0xEF, MIB, 40 * MIB), (0x07, 45 * MIB, c.len())]);
+    let path = dir.path().join("disk.img");
+    fs::write(&path, bytes).unwrap();
+    let run = lifeboat(&["detect", path.to_str().unwrap(), "--json"]).expect(0);
+    let findings = run.events("finding");
+    let is_lost = |finding: &&Value| finding["code"] == "lost-partition";
+    assert!(!findings.iter().any(|finding| is_lost(&finding)), "{findings:?}");
+}

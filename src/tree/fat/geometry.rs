@@ -168,6 +168,8 @@ impl Geometry {
         let data = root_at + root_bytes.div_ceil(sector);
         let clusters = sectors.checked_sub(data)? / per_cluster;
         let (flavour, bits) = match clusters {
+            // As in `disk::volume`.
+            _ if u16_at(boot, 0x16)? == 0 => (Flavour::Fat32, 32),
             0..4085 => (Flavour::Fat12, 12),
             4085..65525 => (Flavour::Fat16, 16),
             _ => (Flavour::Fat32, 32),
