@@ -123,7 +123,7 @@ fn without_the_right_key_the_exe_says_which_one_it_needs() {
     let id = u32::from_le_bytes(recovery().id()[..4].try_into().unwrap());
     let id = format!("Key ID {id:08X}");
     // Closed, as any volume that is.
-    let ran = windows.ends(3, &["detect", &path]);
+    let ran = windows.ends(7, &["detect", &path]);
     assert!(ran.stdout.contains(&id), "{}\n{}", ran.stdout, ran.stderr);
 
     let wrong = windows.file("wrong.txt", WRONG);

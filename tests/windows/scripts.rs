@@ -337,7 +337,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
     assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
-    let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap();
+    let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap().replace('\r', "");
     let wanted = "E:\\StateStore\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
     assert!(arguments.starts_with(wanted), "{arguments}");
 
