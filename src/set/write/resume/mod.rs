@@ -1,4 +1,4 @@
-//! Finds an unfinished set to resume, by its journal. [`super::resume::validate_partial`]
+//! Finds an unfinished set to resume, by its journal. `validate_partial`
 //! checks what the destination actually has of it.
 
 pub(crate) mod encrypted;
