@@ -127,7 +127,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-stick.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # --- Packages -----------------------------------------------------------------
-# apt is told of a machine with nothing installed, so that it lists everything.
+# apt gets an empty list of installed packages, so that it lists everything.
 : >"$work/status"
 apt=(apt-get -qq -o "Dir::State::status=$work/status" -o "Dir::Cache::archives=$kept/debs"
     -o "Debug::NoLocking=1" -o "APT::Sandbox::User=root" -o "APT::Architecture=amd64"
@@ -388,8 +388,8 @@ END
 sort -u -o "$work/copied" "$work/copied"
 join -t $'\t' -o 2.2 "$work/copied" "$work/owners" | sort -u >"$work/used"
 # The list must name a package for every file.
-join -t $'\t' -v 1 "$work/copied" "$work/owners" >"$work/nobody"
-[ ! -s "$work/nobody" ] || die "no package is known for these files" "$(head -n 5 "$work/nobody")"
+join -t $'\t' -v 1 "$work/copied" "$work/owners" >"$work/unowned"
+[ ! -s "$work/unowned" ] || die "no package is known for these files" "$(head -n 5 "$work/unowned")"
 : >"$work/facts"
 while IFS= read -r deb; do
     deb=$(grep "/$deb\$" "$work/debs" | head -n 1)
