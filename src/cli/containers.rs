@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::args::{Global, Inside, Logon};
 use super::exit::{Exit, Failure};
 use super::output::Out;
-use super::{sets, sources};
+use super::{protect, sets, sources};
 use crate::destination::address::Dest;
 use crate::disk;
 use crate::health::container_pieces;
@@ -49,7 +49,7 @@ pub(crate) struct PlainStore {
 impl PlainStore {
     /// Refuses a folder on a volume that the store is read from.
     pub(crate) fn refuse_on_source(&self, dir: &Path) -> Result<()> {
-        sources::refuse_on_source(dir, &self.sources)
+        protect::refuse_on_source(dir, &self.sources)
     }
 }
 
@@ -105,7 +105,7 @@ impl Container {
 
     /// Refuses a folder on the volume that the container is read from.
     pub(crate) fn refuse_on_source(&self, dir: &Path) -> Result<()> {
-        sources::refuse_on_source(dir, &self.sources)
+        protect::refuse_on_source(dir, &self.sources)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod linux;
 mod output;
 mod password;
 mod places;
+mod protect;
 mod sets;
 mod settings;
 mod sources;
@@ -30,6 +31,8 @@ use output::{Out, Output};
 use settings::Settings;
 use volume_keys::VolumeKeys;
 
+#[cfg(all(feature = "smb", target_os = "linux"))]
+use crate::destination::smb;
 use crate::model::text::visible;
 
 /// Runs the program with the process's arguments.
@@ -40,6 +43,11 @@ pub fn main() -> ExitCode {
     {
         linux::keep_running_at_the_file_size_limit();
         linux::share_a_heap_where_memory_is_limited();
+    }
+    #[cfg(all(feature = "smb", target_os = "linux"))]
+    if std::env::args_os().nth(1).is_some_and(|word| word == smb::SERVE) {
+        let done = smb::serve_reads(std::io::stdin().lock(), std::io::stdout().lock());
+        return if done.is_ok() { Exit::Done } else { Exit::Failed }.into();
     }
     // The command line is not parsed yet, and may be wrong.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");

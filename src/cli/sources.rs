@@ -394,68 +394,6 @@ pub(crate) fn choose(stores: Vec<Store>, wanted: &[String]) -> Result<Vec<Store>
     Ok(stores.into_iter().filter(|s| wanted.iter().any(|w| fits(s, w))).collect())
 }
 
-/// Refuses a folder that is in one of the sources, unless another volume is mounted there.
-pub(crate) fn refuse_on_source(dir: &Path, sources: &[PathBuf]) -> Result<()> {
-    let whole = |path: &Path| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        // What does not exist yet is where its parent folder is.
-        let known = path.ancestors().find_map(|above| {
-            let rest = path.strip_prefix(above).ok()?;
-            Some(above.canonicalize().ok()?.join(rest))
-        });
-        known.unwrap_or(path)
-    };
-    let dir = whole(dir);
-    let is_in = |source: &&PathBuf| {
-        let source = whole(source);
-        // A whole volume may be mounted at a second place.
-        let is_below = dir.starts_with(&source) || is_mount(&source);
-        is_below && is_one_volume(&dir, &source)
-    };
-    match sources.iter().find(is_in) {
-        Some(source) => Err(Failure::new(
-            Exit::Usage,
-            format!("{}: this folder is on the source, {}", dir.display(), source.display()),
-            "Lifeboat never writes to the source. Give a folder on another disk.",
-        )
-        .into()),
-        None => Ok(()),
-    }
-}
-
-/// Whether a folder is the root of a mounted volume.
-fn is_mount(folder: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
-        let above = folder.parent().and_then(device);
-        above.is_some() && above != device(folder)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        false
-    }
-}
-
-/// Whether a folder, which need not exist yet, is on the volume of the folder above it. A volume
-/// that Windows has mounted in a folder counts as that of the folder.
-fn is_one_volume(dir: &Path, source: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let there = dir.ancestors().find_map(|above| above.metadata().ok());
-        let pair = there.zip(source.metadata().ok());
-        pair.is_none_or(|(there, source)| there.dev() == source.dev())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (dir, source);
-        true
-    }
-}
-
 /// Where the volumes of the source are mounted: those of a disk of this machine, and a mounted
 /// volume that was named. A folder on a volume may be a copy, beside which files can be written.
 pub(crate) fn mounts(what: &str, volumes: &[SourceVolume]) -> Vec<PathBuf> {

@@ -45,6 +45,34 @@ pub(super) fn is_device(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.file_type().is_block_device())
 }
 
+/// The disk image that a mounted file system is in: by a loop device, or by a driver in user space
+/// that reads the file itself.
+pub(super) fn image_below(folder: &Path) -> Option<PathBuf> {
+    let number = fs::metadata(folder).ok()?.dev();
+    let number = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let source = PathBuf::from(mount_source(&mounts, &number)?);
+    if !is_device(&source) {
+        return source.canonicalize().ok().filter(|file| file.is_file());
+    }
+    let device = fs::metadata(&source).ok()?.rdev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    // Of a partition, its disk's.
+    ["loop/backing_file", "../loop/backing_file"].into_iter().find_map(|below| {
+        let name = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/{below}")).ok()?;
+        Path::new(name.trim_end_matches('\n')).canonicalize().ok()
+    })
+}
+
+/// proc(5): what is mounted, after the mark, the type of the file system.
+fn mount_source(mounts: &str, number: &str) -> Option<String> {
+    mounts.lines().find_map(|line| {
+        let (place, what) = line.split_once(" - ")?;
+        let is_it = place.split(' ').nth(2) == Some(number);
+        is_it.then(|| what.split(' ').nth(1).map(unescape)).flatten()
+    })
+}
+
 /// Opens a disk or a partition by its device file, or a link to it.
 pub(super) fn open_device(path: &Path) -> Result<Disk, DiskError> {
     let number = fs::metadata(path).map_err(|e| DiskError::from_open(path, e))?.rdev();
@@ -280,6 +308,9 @@ mod tests {
         assert_eq!(mounts.of("8:1"), ["/mnt/my disk", "/again"]);
         assert!(mounts.of("8:2").is_empty());
         assert_eq!(unescape("a\\134b\\"), "a\\b\\");
+        let fuse = "52 27 0:45 / /mnt rw shared:9 master:1 - fuse /my\\040disk.img rw,user_id=0\n";
+        assert_eq!(mount_source(fuse, "0:45").as_deref(), Some("/my disk.img"));
+        assert_eq!(mount_source(fuse, "0:4"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From what a user names, or what is attached, to a disk that is open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::device::Device;
@@ -38,6 +38,17 @@ pub fn names_a_device(name: &Path) -> bool {
     return windows_names::DeviceName::parse(&name.to_string_lossy()).is_some();
     #[cfg(not(any(target_os = "linux", windows)))]
     return false;
+}
+
+/// The disk image that holds the file system of a folder, where the host has it mounted from one.
+pub fn image_below(folder: &Path) -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    return linux::image_below(folder);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        None
+    }
 }
 
 /// Opens what a user names: a disk, a volume, or a disk image.

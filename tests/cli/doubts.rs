@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use support::ntfs_mount::Mounted;
 use support::program::{Guarded, Run, lifeboat};
+use support::{full_store, need};
 
 use crate::gate::store;
 use crate::sets::{save, with_set};
@@ -137,4 +139,27 @@ fn nothing_is_saved_to_the_source_by_another_path() {
     let run = lifeboat(&["offload", source, "--to", to]).expect(2);
     assert!(run.stderr.contains("on the source"), "{}", run.stderr);
     assert_eq!(fs::read_dir(again.path()).unwrap().count(), 0);
+}
+
+/// Offloads to a new folder on a volume that is mounted for writing, in each way.
+fn refused_on(source: &str, mount: &Path) {
+    let to = mount.join("sets");
+    let to = to.to_str().unwrap();
+    for more in [&[][..], &["--dry-run"], &["--path", r"\"], &["--deleted"]] {
+        let run = lifeboat(&[&["offload", source, "--to", to], more].concat()).expect(2);
+        assert!(run.stderr.contains("the source"), "{more:?}: {}", run.stderr);
+        assert!(!Path::new(to).exists(), "{more:?}: nothing was tried out there");
+    }
+}
+
+/// The destination is known to be on the source before anything is written to it.
+#[test]
+fn nothing_is_tried_out_on_the_source() {
+    need!("fuse");
+    let mut volume = Mounted::fresh(32);
+    full_store::make(volume.path());
+    refused_on(volume.image().to_str().unwrap(), volume.path());
+    need!("loop");
+    let device = volume.remount_by_loop();
+    refused_on(&device, volume.path());
 }

@@ -1,6 +1,6 @@
 //! `lifeboat offload`.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -11,11 +11,13 @@ use crate::cli::args::{Global, Offload};
 use crate::cli::ending::{self, Around, End, SavedSet};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
+use crate::cli::protect::{self, Protected, trees_of, trees_of_store};
+use crate::cli::sources::Found;
 use crate::cli::users::Chosen;
 use crate::cli::{folder, keys, sets, sources, users};
 use crate::destination::Destination;
+use crate::destination::address::Dest;
 use crate::destination::preflight::{Preflight, preflight};
-use crate::disk;
 use crate::health::{Check, DeletedStore, deleted_stores, unfinished_capture};
 use crate::model::monitor::Monitor;
 use crate::model::units;
@@ -26,38 +28,36 @@ use crate::set::crypt::Encryption;
 use crate::set::format::rescue::{EndState, Rescue, SealOutcome};
 use crate::set::write::parts::FolderSet;
 use crate::set::write::writer::Outcome;
+use crate::tree::Tree;
 use crate::tree::recovered::DeletedOn;
-use crate::tree::source::SourceVolume;
 use crate::usmt::{Machine, Store, StoreVolume, drive_of};
 
 pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
-    // The destination first: a wrong password should not cost a scan.
     let to = sets::given_dest(args.to.as_deref())?;
     if args.everything && !args.profiles && args.of_user.is_empty() {
         let what = "--everything belongs to --profiles or --of-user";
         return Err(Failure::new(Exit::Usage, what, "Name the users, or leave it out.").into());
     }
-    refuse_swapped(to, &args.sources)?;
-    // Likewise a passphrase that is too short.
-    let encryption = keys::encryption(args, out)?;
-    let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
-    let _traceless = args.dry_run.then(|| sets::Traceless(&*target));
-    sets::refuse_set(&*target, to)?;
-    let request = request(args, encryption);
-    let (found, request) = look_at(&*target, request, out)?;
-    if found.in_memory && !args.allow_memory {
-        let action = "Use a USB disk or a share. (--allow-memory saves there nevertheless.)";
-        return Err(Failure::new(Exit::Destination, in_memory(&target.display("")), action).into());
+    let swapped = "Did you swap SOURCE and --to? lifeboat offload SOURCE --to DEST";
+    protect::refuse_swapped(to, &args.sources, swapped)?;
+    // A passphrase that is too short, or a wrong password, should not cost a search.
+    let mut encryption = keys::encryption(args, out)?;
+    let is_share = to.parse().is_ok_and(|dest: Dest| dest.is_share());
+    let mut tried = None;
+    if is_share {
+        tried = Some(Tried::out(to, args, encryption.take(), out)?);
     }
-    let dry_run = args.dry_run.then(|| DryRun { free: found.space.map(|space| space.free) });
-    let job = Job { request, target: &*target, dry_run, out };
-    let Ran { exit, sets, around } = if args.profiles || !args.of_user.is_empty() {
-        job.users(args, global)?
-    } else if args.path.is_empty() {
-        job.stores(args, global)?
-    } else {
-        job.folders(args, global)?
+    // A folder is not even tried out before it is known to be on no volume that is saved.
+    let look = Look::at(args, global, out)?;
+    Protected::of(&look.found).refuse(to, look.saved().into_iter())?;
+    let Tried { target, request, free } = match tried {
+        Some(tried) => tried,
+        None => Tried::out(to, args, encryption, out)?,
     };
+    let _traceless = args.dry_run.then(|| sets::Traceless(&*target));
+    let dry_run = args.dry_run.then_some(DryRun { free });
+    let job = Job { request, target: &*target, dry_run, out };
+    let Ran { exit, sets, around } = job.save(look)?;
     if !args.dry_run {
         let end = End::of_all(sets.iter(), None);
         ending::print_next(end, &sets.iter().collect::<Vec<_>>(), &around, true, out);
@@ -65,6 +65,107 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
         out.field("exit", &format!("code {}: {word}", exit.code()));
     }
     Ok(exit)
+}
+
+/// A destination that passed the pre-flight check.
+struct Tried {
+    target: Arc<dyn Destination>,
+    /// With the destination's speed.
+    request: OffloadRequest,
+    /// Bytes that are free there, if that is known.
+    free: Option<u64>,
+}
+
+impl Tried {
+    fn out(to: &str, args: &Offload, encryption: Option<Encryption>, out: Out) -> Result<Self> {
+        let target = sets::open_dest(to, &args.logon, args.retry_for, out)?;
+        let look = || -> Result<(OffloadRequest, Option<u64>)> {
+            sets::refuse_set(&*target, to)?;
+            let (found, request) = look_at(&*target, request(args, encryption), out)?;
+            if found.in_memory && !args.allow_memory {
+                let what = in_memory(&target.display(""));
+                let action =
+                    "Use a USB disk or a share. (--allow-memory saves there nevertheless.)";
+                return Err(Failure::new(Exit::Destination, what, action).into());
+            }
+            Ok((request, found.space.map(|space| space.free)))
+        };
+        match look() {
+            Ok((request, free)) => Ok(Self { target, request, free }),
+            Err(error) => {
+                drop(sets::Traceless(&*target));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What there is to save. Nothing was written yet.
+struct Look {
+    found: Found,
+    what: Wanted,
+}
+
+/// What of it was asked for.
+enum Wanted {
+    /// Stores, and those that were deleted as a whole, on volumes that can be searched.
+    Stores(Vec<Store>, Vec<DeletedStore>),
+    /// Folders, stores or not.
+    Folders(Vec<FolderSet>),
+    /// Users' folders, and the users who are left out.
+    Users(Vec<Chosen>, Vec<String>),
+}
+
+impl Look {
+    fn at(args: &Offload, global: &Global, out: Out) -> Result<Self> {
+        if args.profiles || !args.of_user.is_empty() {
+            let found = sources::open(&args.sources, global, &args.search, out)?;
+            let volumes: Vec<StoreVolume> = found.searchable().collect();
+            let installations = profiles::find(&volumes, out);
+            let chosen = users::choose(args, &installations, &found, out)?;
+            let left_out = match args.of_user.as_slice() {
+                [] => Vec::new(),
+                asked => users::others(&installations, asked),
+            };
+            return Ok(Self { found, what: Wanted::Users(chosen, left_out) });
+        }
+        if !args.path.is_empty() {
+            let found = sources::open(&args.sources, global, &args.search, out)?;
+            let what = Wanted::Folders(folder::find(&args.path, &found, out)?);
+            return Ok(Self { found, what });
+        }
+        let found = sources::find_with(&args.sources, global, &args.search, out)?;
+        let stores = sources::choose(found.stores.clone(), &args.store)?;
+        let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
+        let volumes: Vec<StoreVolume> = found.searchable().collect();
+        // Of a store that was deleted as a whole, the finding says how much is left.
+        let is_for_deleted = args.deleted && args.store.is_empty() && !args.dry_run;
+        let deleted = match is_for_deleted {
+            true => deleted_stores(&volumes, &found.stores, out),
+            false => Vec::new(),
+        };
+        if stores.is_empty() && deleted.is_empty() {
+            if let Some(hint) = users::hint(&profiles::find(&volumes, &out)) {
+                out.say(&hint);
+            }
+            return Err(sources::nothing_found(&found).into());
+        }
+        Ok(Self { found, what: Wanted::Stores(stores, deleted) })
+    }
+
+    /// The volumes that have something of it.
+    fn saved(&self) -> Vec<&Arc<dyn Tree>> {
+        match &self.what {
+            Wanted::Stores(stores, deleted) => {
+                let volumes: Vec<_> =
+                    self.found.volumes.iter().filter_map(|v| v.tree.as_ref().ok()).collect();
+                let on = deleted.iter().filter_map(|one| volumes.get(one.volume).copied());
+                stores.iter().flat_map(trees_of_store).chain(on).collect()
+            }
+            Wanted::Folders(sets) => sets.iter().flat_map(trees_of).collect(),
+            Wanted::Users(chosen, _) => chosen.iter().flat_map(|one| trees_of(&one.set)).collect(),
+        }
+    }
 }
 
 /// What a run did.
@@ -79,33 +180,13 @@ pub(crate) fn in_memory(folder: &str) -> String {
     format!("{folder}: this folder is in the memory of this PC, and lost when it restarts")
 }
 
-/// What is given in each other's place costs nothing: no destination is made of a source.
-fn refuse_swapped(to: &str, named: &[String]) -> Result<()> {
-    let path = Path::new(to);
-    let whole = |path: &Path| path.canonicalize().ok();
-    let is_source = named.iter().any(|source| {
-        source == to || whole(path).is_some_and(|to| whole(Path::new(source)) == Some(to))
-    });
-    let what = if path.is_file() {
-        "this is a file, not a folder to save sets in"
-    } else if disk::names_a_device(path) && !path.is_dir() {
-        "this is a device, not a folder to save sets in"
-    } else if is_source {
-        "this is the source, which is never written to"
-    } else {
-        let folders = named.iter().map(PathBuf::from).filter(|source| source.is_dir());
-        return sources::refuse_on_source(path, &folders.collect::<Vec<_>>());
-    };
-    let action = "Did you swap SOURCE and --to? lifeboat offload SOURCE --to DEST";
-    Err(Failure::new(Exit::Usage, format!("{to}: {what}"), action).into())
-}
-
 /// The request that the command line, and the settings behind it, amount to.
 pub(crate) fn request(args: &Offload, encryption: Option<Encryption>) -> OffloadRequest {
     OffloadRequest {
         name: args.name.clone(),
         level: args.level,
         write_speed: 0,
+        reads_beside: false,
         frame_bytes: args.frame_bytes,
         split: args.split,
         read_back: !args.no_read_back,
@@ -123,7 +204,8 @@ pub(crate) fn look_at(
     out: Out,
 ) -> Result<(Preflight, OffloadRequest)> {
     let found = preflight(target, None)?;
-    let request = OffloadRequest { write_speed: found.write_speed, ..request };
+    let (write_speed, reads_beside) = (found.write_speed, found.reads_beside);
+    let request = OffloadRequest { write_speed, reads_beside, ..request };
     let level = request.zstd_level();
     out.event(
         "destination",
@@ -178,41 +260,28 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Every store, or those that were asked for.
-    fn stores(&self, args: &Offload, global: &Global) -> Result<Ran> {
+    /// All of it, a set for each.
+    fn save(&self, look: Look) -> Result<Ran> {
+        let Look { found, what } = look;
+        match what {
+            Wanted::Stores(stores, deleted) => self.stores(&found, &stores, deleted),
+            Wanted::Folders(sets) => self.folders(&found, sets),
+            Wanted::Users(chosen, left_out) => self.users(&found, chosen, left_out),
+        }
+    }
+
+    /// Stores, and those that were deleted.
+    fn stores(&self, found: &Found, stores: &[Store], deleted: Vec<DeletedStore>) -> Result<Ran> {
         let out = self.out;
-        let mut sets = Vec::new();
-        let found = sources::find_with(&args.sources, global, &args.search, out)?;
-        let stores = sources::choose(found.stores.clone(), &args.store)?;
-        let stores: Vec<Store> = stores.into_iter().filter(|s| s.kind.holds_data()).collect();
         let mut exit = Exit::Done;
-        let mut is_any = !stores.is_empty();
-        // Of a store that was deleted as a whole, the finding says how much is left.
-        let is_for_deleted = args.deleted && args.store.is_empty() && self.dry_run.is_none();
-        if is_for_deleted {
-            let deleted = self.deleted(&found)?;
-            if !deleted.is_empty() {
-                (is_any, exit) = (true, Exit::Losses);
-            }
-            sets.extend(deleted);
+        let mut sets = self.deleted(found, deleted)?;
+        if !sets.is_empty() {
+            exit = Exit::Losses;
         }
-        if !is_any {
-            let volumes: Vec<StoreVolume> = found.searchable().collect();
-            if let Some(hint) = users::hint(&profiles::find(&volumes, &out)) {
-                out.say(&hint);
-            }
-            return Err(sources::nothing_found(&found).into());
+        if stores.is_empty() && sets.is_empty() {
+            return Err(sources::nothing_found(found).into());
         }
-        let volumes: Vec<&SourceVolume> = found.volumes.iter().filter(|v| v.tree.is_ok()).collect();
-        let parts = stores.iter().flat_map(|store| &store.parts);
-        // A store in a folder may be a copy: then there is nothing to protect around it.
-        let is_device = |v: &&&SourceVolume| v.attached || disk::names_a_device(Path::new(&v.disk));
-        let attached = parts.filter_map(|part| volumes.get(part.volume).filter(is_device));
-        let mounts = attached.filter_map(|volume| volume.mount.clone());
-        if let Some(to) = args.to.as_deref().filter(|to| Path::new(to).is_dir()) {
-            sources::refuse_on_source(Path::new(to), &mounts.collect::<Vec<_>>())?;
-        }
-        for store in &stores {
+        for store in stores {
             let check = Check {
                 capture: found.logs.capture_of(store, &found.stores),
                 closed: &found.closed,
@@ -250,15 +319,15 @@ impl Job<'_> {
         Ok(Ran { exit, sets, around })
     }
 
-    /// The stores that were deleted as a whole, each into a separate set; whether there is
-    /// one. A recovered store is never a whole one.
-    fn deleted(&self, found: &sources::Found) -> Result<Vec<SavedSet>> {
+    /// The stores that were deleted as a whole, each into a separate set. A recovered store is
+    /// never a whole one.
+    fn deleted(&self, found: &Found, deleted: Vec<DeletedStore>) -> Result<Vec<SavedSet>> {
         let out = self.out;
         let volumes: Vec<StoreVolume> = found.searchable().collect();
         let mut sets = Vec::new();
-        let since = Instant::now();
-        for DeletedStore { volume, files, .. } in deleted_stores(&volumes, &found.stores, out) {
+        for DeletedStore { volume, files, .. } in deleted {
             let Some(on) = volumes.get(volume) else { continue };
+            let since = Instant::now();
             let drive = drive_of(volume, &volumes).name();
             let all = vec![DeletedOn { drive, tree: on.tree.clone(), files }];
             let saved = self.request.save_deleted(all, &found.machine, self.target, out);
@@ -296,63 +365,52 @@ impl Job<'_> {
     }
 
     /// Folders, stores or not.
-    fn folders(&self, args: &Offload, global: &Global) -> Result<Ran> {
-        let out = self.out;
-        let mut sets = Vec::new();
-        let found = sources::open(&args.sources, global, &args.search, out)?;
-        let mut exit = Exit::Done;
-        for set in folder::find(&args.path, &found, out)? {
-            if let Some(DryRun { free }) = self.dry_run {
-                if !self.foresee_folder(set, &[], &found, free)? {
-                    exit = Exit::Losses;
-                }
-                continue;
-            }
-            let saved = self.folder(set, &[], &found.closed, &found.machine)?;
-            out.say("  This is a folder, not a store: loadstate cannot use it.");
-            if saved.exit != Exit::Done {
-                exit = saved.exit;
-            }
-            sets.push(saved);
-        }
+    fn folders(&self, found: &Found, folders: Vec<FolderSet>) -> Result<Ran> {
+        let all = folders.into_iter().map(|set| Chosen { set, lacks: Vec::new() });
+        let (exit, sets) =
+            self.chosen(found, all, "This is a folder, not a store: loadstate cannot use it.")?;
         // Only these folders were asked for.
         Ok(Ran { exit, sets, around: Around::default() })
     }
 
-    /// The users' folders, store or not.
-    fn users(&self, args: &Offload, global: &Global) -> Result<Ran> {
+    /// The users' folders.
+    fn users(&self, found: &Found, chosen: Vec<Chosen>, left_out: Vec<String>) -> Result<Ran> {
         let out = self.out;
-        let mut sets = Vec::new();
-        let found = sources::open(&args.sources, global, &args.search, out)?;
-        let volumes: Vec<StoreVolume> = found.searchable().collect();
-        let installations = profiles::find(&volumes, out);
-        let mut exit = Exit::Done;
-        for Chosen { set, lacks } in users::choose(args, &installations, &found, out)? {
-            if let Some(DryRun { free }) = self.dry_run {
-                if !self.foresee_folder(set, &lacks, &found, free)? {
-                    exit = Exit::Losses;
-                }
-                continue;
-            }
-            let saved = self.folder(set, &lacks, &found.closed, &found.machine)?;
-            out.say("  These are users' files, not a store: loadstate cannot use them.");
-            if saved.exit != Exit::Done {
-                exit = saved.exit;
-            }
-            sets.push(saved);
-        }
+        let what = "These are users' files, not a store: loadstate cannot use them.";
+        let (mut exit, sets) = self.chosen(found, chosen.into_iter(), what)?;
         if !found.closed.is_empty() {
             out.result("Some volumes could not be read (see above): users' files may be there.");
         }
-        let left_out = match args.of_user.as_slice() {
-            [] => Vec::new(),
-            asked => users::others(&installations, asked),
-        };
         let around = Around { doubts: found.doubts(), left_out };
         if exit == Exit::Done && !(around.doubts.is_empty() && found.closed.is_empty()) {
             exit = Exit::Losses;
         }
         Ok(Ran { exit, sets, around })
+    }
+
+    /// Sets of folders. `what` is said of each that is saved.
+    fn chosen(
+        &self,
+        found: &Found,
+        chosen: impl Iterator<Item = Chosen>,
+        what: &str,
+    ) -> Result<(Exit, Vec<SavedSet>)> {
+        let (mut exit, mut sets) = (Exit::Done, Vec::new());
+        for Chosen { set, lacks } in chosen {
+            if let Some(DryRun { free }) = self.dry_run {
+                if !self.foresee_folder(set, &lacks, found, free)? {
+                    exit = Exit::Losses;
+                }
+                continue;
+            }
+            let saved = self.folder(set, &lacks, &found.closed, &found.machine)?;
+            self.out.say(&format!("  {what}"));
+            if saved.exit != Exit::Done {
+                exit = saved.exit;
+            }
+            sets.push(saved);
+        }
+        Ok((exit, sets))
     }
 
     /// One set of folders, and what is said of it.
@@ -379,7 +437,7 @@ impl Job<'_> {
         &self,
         set: FolderSet,
         lacks: &[String],
-        found: &sources::Found,
+        found: &Found,
         free: Option<u64>,
     ) -> Result<bool> {
         let display = set.display.clone();

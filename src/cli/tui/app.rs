@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::super::args::{Guide, Logon};
 use super::super::ending::{Around, End};
 use super::super::exit::{Exit, Failure};
+use super::super::protect::Protected;
 use super::super::sources;
 use super::super::users;
 use super::super::volume_keys::typed_key;
@@ -86,6 +87,8 @@ pub(super) struct Wish {
     pub(super) allow_memory: bool,
     /// The device that it was on, if it is to be the same again.
     pub(super) device: Option<u64>,
+    /// The volumes that nothing is written to.
+    pub(super) protected: Protected,
     /// What is to be saved there: bytes before compression, and whether deleted files are, too.
     pub(super) items: Vec<Item>,
     pub(super) bytes: u64,
@@ -833,6 +836,7 @@ impl App {
             password,
             allow_memory: self.allow_memory,
             device,
+            protected: self.found.as_ref().map(|f| f.protected.clone()).unwrap_or_default(),
             items: items.collect(),
             bytes: self.bytes(),
             deleted: self.saves_deleted(),
@@ -999,6 +1003,7 @@ mod tests {
             volumes: Vec::new(),
             machine: Machine::default(),
             places,
+            protected: Protected::default(),
             closed: Vec::new(),
             doubts: Vec::new(),
             locked: Vec::new(),

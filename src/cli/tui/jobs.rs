@@ -1,7 +1,6 @@
 //! Long jobs on their own threads: the search, the pre-flight check, the save.
 //! Each calls the functions of the commands; the screen is drawn meanwhile.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -12,13 +11,13 @@ use super::super::commands::offload;
 use super::super::ending::SavedSet;
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
+use super::super::protect::{self, Protected, trees_of, trees_of_store};
 use super::super::{keys, sets, sources};
 use super::app::Wish;
 use super::places::{PARTIAL, Places};
 use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
 use crate::destination::preflight::{Preflight, no_room};
-use crate::disk;
 use crate::disk::bitlocker::ProtectorKind;
 use crate::health::{Check, check_store, unfinished_capture};
 use crate::model::finding::Finding;
@@ -34,6 +33,7 @@ use crate::set::write::level::Level as ZstdLevel;
 use crate::set::write::parts::FolderSet;
 use crate::set::write::resume::saved_bytes;
 use crate::set::write::writer::is_too_small;
+use crate::tree::Tree;
 use crate::tree::source::SourceVolume;
 use crate::usmt::logs::UsmtRun;
 use crate::usmt::{Machine, Store, StoreVolume, Survey};
@@ -115,6 +115,8 @@ pub(super) struct Found {
     /// Those that a key may unlock.
     pub(super) locked: Vec<LockedVolume>,
     pub(super) places: Places,
+    /// The volumes that nothing is written to.
+    pub(super) protected: Protected,
     /// Findings about the volumes.
     pub(super) findings: Vec<Finding>,
     /// Volumes that could not be read, and other notes.
@@ -150,6 +152,18 @@ pub(super) enum Item {
     Store(Box<(Store, Option<Capture>)>),
     /// Of users' folders, with what they lack.
     Users(FolderSet, Vec<String>),
+}
+
+impl Item {
+    /// The volumes that have something of it.
+    fn trees(&self) -> impl Iterator<Item = &Arc<dyn Tree>> {
+        let (store, set) = match self {
+            Self::Store(of) => (Some(&of.0), None),
+            Self::Users(set, _) => (None, Some(set)),
+        };
+        let of_store = store.into_iter().flat_map(trees_of_store);
+        of_store.chain(set.into_iter().flat_map(trees_of))
+    }
 }
 
 /// What to save, and the destination.
@@ -224,6 +238,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         if out.is_cancelled() {
             return Err(sources::interrupted().into());
         }
+        let protected = Protected::of(&found);
         Ok(Box::new(Found {
             stores: seen,
             installations,
@@ -234,6 +249,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             closed: found.closed,
             locked: found.volumes.iter().filter_map(LockedVolume::of).collect(),
             places,
+            protected,
             looked_into: found.volumes.iter().filter(|volume| volume.tree.is_ok()).count(),
             findings: found.volumes.into_iter().flat_map(|volume| volume.findings).collect(),
             notes: out.live().with(|shown| shown.notes.iter().cloned().collect()),
@@ -287,27 +303,6 @@ pub(super) fn destination(typed: &str) -> String {
 fn without_marks(typed: &str) -> &str {
     let between = |mark: char| typed.strip_prefix(mark)?.strip_suffix(mark);
     between('"').or_else(|| between('\'')).map_or(typed, str::trim)
-}
-
-/// Refuses what cannot be a destination because it is a source, or is no folder at all.
-fn refuse_source(to: &str, sources: &[String]) -> Result<()> {
-    let path = Path::new(to);
-    let whole = |path: &Path| path.canonicalize().ok();
-    let is_source = sources.iter().any(|source| {
-        source == to || whole(path).is_some_and(|to| whole(Path::new(source)) == Some(to))
-    });
-    let what = if is_source {
-        "this is the source, which is never written to"
-    } else if path.is_file() {
-        "this is a file, not a folder to save sets in"
-    } else if disk::names_a_device(path) && !path.is_dir() {
-        "this is a device, not a folder to save sets in"
-    } else {
-        let folders = sources.iter().map(PathBuf::from).filter(|source| source.is_dir());
-        return sources::refuse_on_source(path, &folders.collect::<Vec<_>>());
-    };
-    let action = "Enter a folder on another disk, or a share.";
-    Err(Failure::new(Exit::Usage, format!("{to}: {what}"), action).into())
 }
 
 /// Refuses what is at the path of a destination that is gone: the folder that a disk was mounted
@@ -369,7 +364,7 @@ pub(super) fn check(
     out: Out,
 ) -> Done {
     let check = || -> Result<Box<Checked>> {
-        let Wish { to, logon, password, .. } = &wish;
+        let Wish { to, logon, password, protected, items, .. } = &wish;
         let mut args = Offload::to(to, logon).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
@@ -379,7 +374,9 @@ pub(super) fn check(
         })?;
         args.name = name.map(str::to_owned);
         args.level = level;
-        refuse_source(to, sources)?;
+        let action = "Enter a folder on another disk, or a share.";
+        protect::refuse_swapped(to, sources, action)?;
+        protected.refuse(to, items.iter().flat_map(Item::trees))?;
         let target = sets::open_dest_with(to, logon, password, args.retry_for, out)?;
         if let Err(error) = refuse_other(&*target, to, wish.device) {
             drop(sets::Traceless(&*target));

@@ -14,6 +14,8 @@ pub struct Mounted {
     _scratch: tempfile::TempDir,
     image: PathBuf,
     server: Option<Child>,
+    /// The loop device that it is mounted through.
+    device: Option<String>,
 }
 
 impl Mounted {
@@ -30,7 +32,7 @@ impl Mounted {
         run(Command::new("mkntfs").args(["-F", "-Q", "-q", "-L", "LIFEBOAT"]).arg(&image));
         let at = scratch.path().join(name);
         std::fs::create_dir(&at).unwrap();
-        let mut made = Self { at, _scratch: scratch, image, server: None };
+        let mut made = Self { at, _scratch: scratch, image, server: None, device: None };
         made.mount(ALL_FACTS);
         made
     }
@@ -44,10 +46,11 @@ impl Mounted {
     }
 
     fn mount(&mut self, options: &str) {
+        let from = self.device.as_deref().map_or(self.image.as_path(), Path::new);
         let server = Command::new("ntfs-3g")
             // In the foreground, so that its end is seen.
             .args(["-n", "-o", &format!("no_detach,{options}")])
-            .args([&self.image, &self.at])
+            .args([from, &self.at])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -90,6 +93,18 @@ impl Mounted {
         self.unmount();
         self.mount(options);
     }
+
+    /// Mounts it again through a block device, whose name it returns.
+    pub fn remount_by_loop(&mut self) -> String {
+        self.unmount();
+        let attached =
+            Command::new("losetup").args(["-f", "--show"]).arg(&self.image).output().unwrap();
+        assert!(attached.status.success(), "{attached:?}");
+        let device = String::from_utf8(attached.stdout).unwrap().trim().to_owned();
+        self.device = Some(device.clone());
+        self.mount(ALL_FACTS);
+        device
+    }
 }
 
 impl Drop for Mounted {
@@ -98,6 +113,9 @@ impl Drop for Mounted {
             let _ = Command::new("kill").args(["-CONT", &server.id().to_string()]).status();
             let _ = Command::new("fusermount").arg("-uz").arg(&self.at).status();
             let _ = server.wait();
+        }
+        if let Some(device) = &self.device {
+            let _ = Command::new("losetup").args(["-d", device]).status();
         }
     }
 }

@@ -309,6 +309,7 @@ mod tests {
             volumes: Vec::new(),
             machine: crate::usmt::Machine::default(),
             places: found,
+            protected: crate::cli::protect::Protected::default(),
             closed: Vec::new(),
             doubts: Vec::new(),
             locked: Vec::new(),
