@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::bitlocker::{Locked, VolumeHeader};
 use super::partitions::table::TableKind;
-use super::volume::{NtfsBoot, VolumeKind, from_head, identify, is_blank};
+use super::volume::{Identity, NtfsBoot, VolumeKind, from_head, identify, is_blank};
 use super::{Device, Disk, Fault, Slice, Volume};
 use crate::model::bytes::{array_at, stands_at, u16_at, u32_at, u64_at};
 
@@ -96,16 +96,8 @@ impl Device for WithBoot {
         self.device.len()
     }
 
-    fn sector_size(&self) -> u32 {
-        self.device.sector_size()
-    }
-
-    fn is_live(&self) -> bool {
-        self.device.is_live()
-    }
-
-    fn is_decrypted(&self) -> bool {
-        self.device.is_decrypted()
+    fn below(&self) -> Option<&dyn Device> {
+        Some(&self.device)
     }
 }
 
@@ -118,12 +110,15 @@ impl Disk {
             device: &self.device,
             live: self.volumes.iter().map(Live::of).collect(),
             found: Vec::new(),
+            blank: self.volumes.iter().enumerate().filter_map(Blank::of).collect(),
             failures: 0,
             until: (depth == Depth::Usual).then(|| Instant::now() + PATIENCE),
             stop,
         };
         let unsearched = search.run(depth);
         search.trim();
+        let used: Vec<usize> =
+            search.blank.iter().filter(|b| b.has_content).map(|b| b.number).collect();
         let mut found = search.found;
         found.sort_by_key(|lost| lost.start);
         for lost in found {
@@ -144,6 +139,12 @@ impl Disk {
             identity.faults.insert(0, Fault::LostPartition { over });
             let volume = Volume::lost(&self.display, window, lost.start, identity);
             self.volumes.push(volume);
+        }
+        for number in used {
+            let Some(volume) = self.volumes.get_mut(number) else { continue };
+            let faults = std::mem::take(&mut volume.faults);
+            let identity = Identity { faults, ..Identity::of(VolumeKind::Unknown) };
+            volume.replace(volume.device.clone(), identity);
         }
         let explained =
             self.volumes.iter().any(|v| v.kind.is_known() || v.kind == VolumeKind::Unknown);
@@ -184,12 +185,46 @@ impl Live {
             Some((NtfsBoot::parse(&bytes)?, u64_at(&bytes, 0x48)))
         };
         let is_ntfs = volume.kind == VolumeKind::Ntfs;
+        let ntfs = places.into_iter().filter(|_| is_ntfs).find_map(boot);
+        // What a smaller volume leaves of its partition may have another behind it.
+        let own = ntfs.and_then(|(boot, _)| boot.volume_bytes().checked_add(boot.sector_bytes));
+        let tail = own.and_then(|own| volume.len.checked_sub(own)).unwrap_or(0);
         Self {
             start: volume.offset,
-            len: volume.len,
+            len: if tail >= STEP { volume.len - tail } else { volume.len },
             is_shut: volume.kind.is_known() && !(of_system && volume.len <= SMALL),
-            ntfs: places.into_iter().filter(|_| is_ntfs).find_map(boot),
+            ntfs,
         }
+    }
+}
+
+/// A volume that is blank, as far as the samples show. The search for lost volumes sees more of it.
+struct Blank {
+    number: usize,
+    start: u64,
+    end: u64,
+    /// What it is filled with.
+    sector: [u8; 512],
+    has_content: bool,
+}
+
+impl Blank {
+    fn of((number, volume): (usize, &Volume)) -> Option<Self> {
+        if volume.kind != VolumeKind::Blank {
+            return None;
+        }
+        let mut sector = [0; 512];
+        volume.device.read_exact_at(0, &mut sector).ok()?;
+        let (start, end) = (volume.offset, volume.offset.saturating_add(volume.len));
+        Some(Self { number, start, end, sector, has_content: false })
+    }
+
+    /// Looks at whole sectors that were read at `at`.
+    fn look(&mut self, at: u64, bytes: &[u8]) {
+        let places = (at..).step_by(512).zip(bytes.chunks_exact(512));
+        self.has_content |= places
+            .filter(|(place, _)| (self.start..self.end).contains(place))
+            .any(|(_, sector)| sector != self.sector);
     }
 }
 
@@ -197,6 +232,7 @@ struct Search<'a> {
     device: &'a Arc<dyn Device>,
     live: Vec<Live>,
     found: Vec<Lost>,
+    blank: Vec<Blank>,
     failures: u32,
     until: Option<Instant>,
     stop: &'a dyn Fn(u64) -> bool,
@@ -297,6 +333,9 @@ impl Search<'_> {
     fn read(&mut self, at: u64, bytes: &mut [u8]) -> bool {
         let read = self.device.read_exact_at(at, bytes);
         self.failures += u32::from(read.is_err());
+        if read.is_ok() {
+            self.blank.iter_mut().for_each(|blank| blank.look(at, bytes));
+        }
         read.is_ok()
     }
 

@@ -131,7 +131,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn of(kind: VolumeKind) -> Self {
+    pub(super) fn of(kind: VolumeKind) -> Self {
         Self { kind, label: None, claimed_len: None, faults: Vec::new() }
     }
 }

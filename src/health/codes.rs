@@ -309,6 +309,8 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("ntfs-clusters-shared", Damage),
     ("ntfs-clusters-free", Damage),
     ("ntfs-bitmap-damaged", Warning),
+    ("ntfs-mft-bitmap-blank", Damage),
+    ("ntfs-clusters-unexplained", Damage),
     ("ntfs-folder-lost", Damage),
     ("ntfs-folder-renumbered", Damage),
     ("ntfs-orphans", Warning),

@@ -36,7 +36,7 @@ pub(crate) fn of_volume(
     list.repairs(repairs)
         .boot_copy(volume)
         .state(volume)
-        .records(report)
+        .records(report, volume.cluster_bytes())
         .folders(reattached)
         .names(report)
         .found
@@ -182,7 +182,7 @@ impl List<'_> {
         read.is_ok() && start.eq_ignore_ascii_case(b"hibr")
     }
 
-    fn records(mut self, report: &Report) -> Self {
+    fn records(mut self, report: &Report, cluster_bytes: u64) -> Self {
         let lost = "What was in them is missing: files, names, or pieces of files.";
         let records = ["file record", "file records"];
         for (code, tally, [one, many], what, meaning) in [
@@ -231,6 +231,29 @@ impl List<'_> {
                 let what = format!("{count} {is} {what}: {}.", self.examples(tally));
                 self.add(code, Severity::Damage, what, meaning, COPY_ELSEWHERE);
             }
+        }
+        if report.is_bitmap_blank {
+            self.add(
+                "ntfs-mft-bitmap-blank",
+                Severity::Damage,
+                "The file table's bitmap has no file, not even the file table itself.".into(),
+                "It was overwritten. Where file records were overwritten too, files may be missing \
+                 without a trace.",
+                COPY_ELSEWHERE,
+            );
+        }
+        if report.unexplained > 0 {
+            let what = format!(
+                "{} are in use by the volume's bitmap, and no file has them.",
+                units::bytes(report.unexplained.saturating_mul(cluster_bytes))
+            );
+            self.add(
+                "ntfs-clusters-unexplained",
+                Severity::Damage,
+                what,
+                "Their file records are gone. Files may be missing without a trace.",
+                COPY_ELSEWHERE,
+            );
         }
         if report.bitmap_sectors > 0 {
             let what = format!(

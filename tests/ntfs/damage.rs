@@ -1015,3 +1015,31 @@ fn a_record_without_its_times_or_with_unsorted_attributes_is_damaged() {
         assert!(doubts.iter().any(|doubt| doubt.contains("an attribute type")), "{doubts:?}");
     }
 }
+
+/// Records that are gone, and their bits in the file table's bitmap too: the volume's own bitmap
+/// still says that there were files.
+#[test]
+fn files_whose_records_and_bits_are_gone_are_missed_by_their_clusters() {
+    need!("fuse");
+    let image = Image::make(32 << 20, &[]);
+    image.fill(RW, |root| {
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        for i in 0..6 {
+            fs::write(root.join(format!("a/b/{i}")), noise(i, 1 << 20)).unwrap();
+        }
+    });
+    let sound = open(&image);
+    assert_eq!(codes(&sound), [""; 0]);
+    let bits = damage::record_bitmap(&image);
+    for path in walk(&sound).iter().filter(|path| path.starts_with('a')) {
+        let record = number(sound.lookup(&path.as_str().into()).unwrap());
+        image.overwrite(record_offset(&image, record), &[0; 1024]);
+        let byte = bits + record / 8;
+        image.overwrite(byte, &[image.bytes(byte, 1)[0] & !(1 << (record % 8))]);
+    }
+    assert_eq!(codes(&open(&image)), ["ntfs-clusters-unexplained"]);
+    // Without the bits of the records that every volume has.
+    image.overwrite(bits, &[0; 8]);
+    let found = codes(&open(&image));
+    assert_eq!(found, ["ntfs-mft-bitmap-blank", "ntfs-clusters-unexplained"]);
+}

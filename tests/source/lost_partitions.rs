@@ -194,6 +194,30 @@ fn a_volume_under_a_new_fat_partition_is_found_by_its_copy() {
     assert_eq!((codes(&run), run.events("store").len()), (vec![], 1), "{}", run.stdout);
 }
 
+/// As after a disk was copied onto a larger one, or a partition was formatted from its start only.
+#[test]
+fn a_volume_behind_the_end_of_a_smaller_one_in_its_partition_is_found() {
+    need!("mkntfs");
+    let (old, new) = (old_volume(), new_volume());
+    let mut bytes = disk(old.len() / MIB + 8, &[(MIB, &new), (5 * MIB, &old)]);
+    let len = bytes.len() - MIB;
+    partition(&mut bytes, &[(7, MIB, len)]);
+    let shown = run(&bytes, &["detect"], 0);
+    assert_eq!(codes(&shown), ["lost-partition"], "{}", shown.stdout);
+}
+
+/// Fewer samples than the partition has places: the search that looks for volumes sees it.
+#[test]
+fn a_partition_with_content_between_the_samples_is_not_blank() {
+    let len = 300 * MIB;
+    let mut bytes = disk(302, &[(MIB + 101 * MIB + MIB / 3, &noise(2 * MIB))]);
+    partition(&mut bytes, &[(7, MIB, len)]);
+    let shown = run(&bytes, &["detect"], 7);
+    assert_eq!(codes(&shown), ["volume-closed"], "{}", shown.stdout);
+    bytes[2 * MIB..].fill(0);
+    assert_eq!(codes(&run(&bytes, &["detect"], 4)), [""; 0]);
+}
+
 #[test]
 fn deep_finds_a_volume_at_any_sector_and_within_a_live_one() {
     need!("mkntfs");

@@ -45,6 +45,9 @@ pub(crate) struct Marked {
     pub(crate) bitmap_sectors: u64,
     /// Whether all structures of the volume are of one moment.
     pub(crate) is_at_rest: bool,
+    /// Clusters that are in use by the volume's bitmap, and that no file has: so many that a
+    /// sound volume has not, or 0.
+    pub(crate) unexplained: u64,
 }
 
 /// The clusters of all files, as far as they were met.
@@ -120,6 +123,7 @@ impl Clusters {
         self.mark_overwritten(volume, catalog);
         join(&mut self.shared);
         let mut marked = Marked { is_at_rest: is_at_rest(volume), ..Marked::default() };
+        marked.unexplained = self.unexplained(volume, marked.is_at_rest).unwrap_or(0);
         // After a crash the bitmap may be older than the files: then there is nothing to say.
         let free = if marked.is_at_rest { self.free(volume) } else { Vec::new() };
         if self.shared.is_empty() && free.is_empty() {
@@ -171,6 +175,30 @@ impl Clusters {
             set_flag(catalog, *record, entry_flag::UNALLOCATED);
         }
         Ok(marked)
+    }
+
+    /// The clusters that are in use by the volume's bitmap and that no file record has: where the
+    /// records are gone, and their bits in the file table's bitmap too, these still say that files
+    /// were there. A few may be left over on any volume (chkdsk calls them free space that is
+    /// marked as allocated); after a crash, the bitmap may be ahead of the records.
+    fn unexplained(&self, volume: &Arc<Volume>, is_at_rest: bool) -> Option<u64> {
+        if self.is_overfull || volume.medium().is_live() {
+            return None;
+        }
+        let mut bitmap = ClusterBitmap::open(volume)?;
+        let cluster_bytes = volume.cluster_bytes().max(1);
+        // The bits behind the last cluster are set.
+        let all = (volume.boot().volume_bytes() / cluster_bytes).min(bitmap.clusters());
+        let used = all.checked_sub(bitmap.free(0..all)?)?;
+        let mut explained = 0;
+        for (first, end) in &self.merged {
+            let (first, end) = ((*first).min(all), (*end).min(all));
+            explained += (end - first).checked_sub(bitmap.free(first..end)?)?;
+        }
+        let rest = used.saturating_sub(explained);
+        let (share, bytes) = if is_at_rest { (64, 4 << 20) } else { (16, 64 << 20) };
+        let is_much = rest >= used / share && rest.saturating_mul(cluster_bytes) >= bytes;
+        is_much.then_some(rest)
     }
 
     /// The clusters of files that are free by the volume's bitmap.

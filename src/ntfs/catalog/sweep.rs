@@ -75,6 +75,10 @@ pub(crate) struct Report {
     pub(crate) unallocated: Tally,
     /// Sectors of the volume's bitmap that lack the clusters of many files.
     pub(crate) bitmap_sectors: u64,
+    /// Clusters that are in use by the volume's bitmap, and that no file has.
+    pub(crate) unexplained: u64,
+    /// Whether the file table's bitmap has no record in use, not even its own.
+    pub(crate) is_bitmap_blank: bool,
     /// Whether all structures of the volume are of one moment.
     pub(crate) is_at_rest: bool,
     /// Records that are not in use, although the bitmap says so: a file may be among them.
@@ -102,11 +106,13 @@ pub(crate) fn sweep(
     let source = Source::Clusters { runs: volume.mft().clone(), sizes, unit_clusters: 0 };
     let reader = DataReader::new(Arc::clone(volume), source);
     let bitmap = bitmap(volume);
+    // The bits of `$MFT` itself and of the root: every volume has these two.
+    let is_bitmap_blank = bitmap.first().is_none_or(|first| first & 0x21 == 0);
     let in_use: u64 = bitmap.iter().map(|byte| u64::from(byte.count_ones())).sum();
     let in_use = usize::try_from(in_use.min(total)).unwrap_or(0);
     let mut sweep = Sweep {
         builder: Builder::with_capacity(in_use.min(MOST_AT_ONCE)),
-        report: Report::default(),
+        report: Report { is_bitmap_blank, ..Report::default() },
         patience: TornReadRetry::default(),
         bitmap,
         revival: Revival::default(),
@@ -146,6 +152,7 @@ pub(crate) fn sweep(
     marked.unallocated.iter().for_each(|record| report.unallocated.add(u64::from(*record)));
     report.bitmap_sectors = marked.bitmap_sectors;
     report.is_at_rest = marked.is_at_rest;
+    report.unexplained = marked.unexplained;
     report.mended.same_names = same_names::settle(volume, &mut catalog);
     report.mended.orphans = catalog.orphans() as u64;
     Ok((catalog, report))

@@ -74,6 +74,11 @@ impl ClusterBitmap {
         Some(free)
     }
 
+    /// How many clusters the bitmap counts.
+    pub(crate) fn clusters(&self) -> u64 {
+        self.size.saturating_mul(8)
+    }
+
     /// Gives `add` the first cluster and the one behind the last of each part that is free.
     /// Parts of the bitmap that cannot be read are passed over.
     pub(crate) fn free_extents(&mut self, clusters: Range<u64>, add: &mut dyn FnMut(u64, u64)) {
