@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use lifeboat::destination::directory::DirectoryDestination;
 use lifeboat::destination::preflight::preflight;
 use lifeboat::destination::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, Missing, Space,
+    Destination, DestinationEntry, DestinationError, DestinationFile, Missing,
 };
 use lifeboat::model::monitor::Silent;
 use lifeboat::offload::OffloadRequest;
@@ -154,8 +154,8 @@ impl Destination for Slow {
     fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {
         self.inner.remove_dir(path)
     }
-    fn space(&self) -> Result<Option<Space>, DestinationError> {
-        self.inner.space()
+    fn below(&self) -> Option<&dyn Destination> {
+        Some(&self.inner)
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::args::Logon;
 use super::exit::{Exit, Failure, shell_word};
 use super::output::Out;
-use super::{keys, password, sources};
+use super::{keys, password, protect};
 use crate::destination::address::{Dest, SmbPlace};
 use crate::destination::open::{Login, Options, open};
 use crate::destination::{Destination, DestinationError, ErrorKind, Missing};
@@ -28,6 +28,11 @@ pub(crate) fn given_dest(to: Option<&str>) -> Result<&str> {
     })
 }
 
+/// This program, for a second process of it; `None` where that is not known.
+fn own_program() -> Option<PathBuf> {
+    std::env::current_exe().ok().filter(|program| program.is_file())
+}
+
 /// Opens the destination of `offload --to`. Retries temporary errors for
 /// `retry_for`.
 pub(crate) fn open_dest(
@@ -36,7 +41,12 @@ pub(crate) fn open_dest(
     retry_for: Duration,
     out: Out,
 ) -> Result<Arc<dyn Destination>> {
-    open_target(text.parse()?, logon, Options { missing: Missing::Make, retry_for }, out)
+    open_target(
+        text.parse()?,
+        logon,
+        Options { missing: Missing::Make, retry_for, program: own_program() },
+        out,
+    )
 }
 
 /// The same with a password that was typed in the guided rescue. If it is
@@ -54,7 +64,7 @@ pub(crate) fn open_dest_with(
     };
     let tell = |_: &Login| Ok(password.clone().map(Secret::new));
     let monitor: Arc<dyn Monitor> = Arc::new(out);
-    let options = Options { missing: Missing::Make, retry_for };
+    let options = Options { missing: Missing::Make, retry_for, program: own_program() };
     Ok(open(&with_user(text.parse()?, logon)?, &tell, options, &monitor)?)
 }
 
@@ -132,7 +142,7 @@ pub(crate) fn refuse_in_set(set: &str, to: &Path) -> Result<()> {
         return Ok(());
     }
     let sets: [PathBuf; 1] = [set.to_owned()];
-    sources::refuse_on_source(to, &sets).map_err(|_| {
+    protect::refuse_on_source(to, &sets).map_err(|_| {
         let what = format!("{}: this is the folder of the rescue set itself", to.display());
         Failure::new(Exit::Usage, what, "Give a folder outside the set.").into()
     })

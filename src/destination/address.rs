@@ -2,8 +2,10 @@
 //! `smb://[domain;]user@server[:port]/share/dir`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf, Prefix};
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::advice::{Advice, Ending};
 
@@ -17,7 +19,7 @@ pub enum Dest {
 }
 
 /// A folder on a share, and the account for it. Holds no password.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SmbPlace {
     /// The domain, if given.
     pub domain: Option<String>,
@@ -109,6 +111,21 @@ impl FromStr for Dest {
             return Err(DestError::DriveOnLinux(text.to_owned()));
         }
         Ok(Self::Folder(PathBuf::from(text)))
+    }
+}
+
+impl Dest {
+    /// Whether it is on a server, where a password may be needed.
+    pub fn is_share(&self) -> bool {
+        match self {
+            Self::Smb(_) => true,
+            Self::Folder(path) => match path.components().next() {
+                Some(Component::Prefix(first)) => {
+                    matches!(first.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..))
+                }
+                _ => false,
+            },
+        }
     }
 }
 

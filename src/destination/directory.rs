@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::errors::{bytes_are_missing, from_io, in_the_way, no_folder_above};
 use super::ledger::Ledger;
 use super::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Missing, Space,
-    host, names,
+    BesideReader, Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind,
+    Missing, Space, host, names,
 };
 use crate::model::metadata::FileTime;
 
@@ -287,6 +287,12 @@ impl Destination for DirectoryDestination {
     fn local_root(&self) -> Option<&Path> {
         Some(&self.root)
     }
+
+    fn beside(&self) -> Option<Box<dyn BesideReader>> {
+        let reader =
+            || DirectoryReader { shown: self.display(""), root: self.root.clone(), open: None };
+        host::is_remote(&self.root).then(|| Box::new(reader()) as Box<dyn BesideReader>)
+    }
 }
 
 /// How a file is opened.
@@ -395,18 +401,7 @@ impl DestinationFile for DirectoryFile {
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DestinationError> {
-        self.with(|file| {
-            let mut done = 0;
-            while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-                match host::read_at(file, rest, offset.saturating_add(done as u64)) {
-                    Ok(0) => break,
-                    Ok(read) => done += read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(done)
-        })
+        self.with(|file| read_full_at(file, offset, buf))
     }
 
     fn size(&mut self) -> Result<u64, DestinationError> {
@@ -458,6 +453,55 @@ impl DestinationFile for DirectoryFile {
         }
         done
     }
+}
+
+/// Reads from a server what another handle writes there. The logon is that of the destination,
+/// which lives longer.
+struct DirectoryReader {
+    shown: String,
+    root: PathBuf,
+    open: Option<(String, File)>,
+}
+
+impl DirectoryReader {
+    fn read(&mut self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let file = match self.open.take() {
+            Some((of, file)) if of == path => file,
+            _ => {
+                let mut at = self.root.clone();
+                at.extend(names::split(path).map_err(io::Error::other)?);
+                host::open_past_cache(&at)?
+            }
+        };
+        let (_, file) = self.open.insert((path.to_owned(), file));
+        read_full_at(file, offset, buf)
+    }
+}
+
+impl BesideReader for DirectoryReader {
+    fn read_at(
+        &mut self,
+        path: &str,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, DestinationError> {
+        let shown = format!("{}/{path}", self.shown);
+        self.read(path, offset, buf).map_err(|error| from_io(error, shown, true))
+    }
+}
+
+/// Reads until `buf` is full or the file ends.
+fn read_full_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match host::read_at(file, rest, offset.saturating_add(done as u64)) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Makes one folder and flushes its directory entry.

@@ -4,8 +4,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{Destination, DestinationEntry, DestinationError, DestinationFile, Space};
-use crate::model::metadata::FileTime;
+use super::{Destination, DestinationEntry, DestinationError, DestinationFile};
 
 /// Who is asked.
 pub trait Guard: Send + Sync {
@@ -17,14 +16,33 @@ pub trait Guard: Send + Sync {
 }
 
 /// A destination with a guard.
-pub struct GuardedDestination<D> {
-    inner: D,
+pub struct GuardedDestination<'a> {
+    inner: Inner<'a>,
     guard: Arc<dyn Guard>,
 }
 
-impl<D: Deref<Target: Destination> + Send + Sync> GuardedDestination<D> {
+/// The destination that is guarded.
+pub enum Inner<'a> {
+    /// One that others have, too.
+    Shared(Arc<dyn Destination>),
+    /// One of the caller's.
+    Borrowed(&'a dyn Destination),
+}
+
+impl<'a> Deref for Inner<'a> {
+    type Target = dyn Destination + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Shared(inner) => &**inner,
+            Self::Borrowed(inner) => *inner,
+        }
+    }
+}
+
+impl<'a> GuardedDestination<'a> {
     /// Asks `guard` before each change of `inner`.
-    pub fn new(inner: D, guard: Arc<dyn Guard>) -> Self {
+    pub fn new(inner: Inner<'a>, guard: Arc<dyn Guard>) -> Self {
         Self { inner, guard }
     }
 
@@ -38,7 +56,7 @@ impl<D: Deref<Target: Destination> + Send + Sync> GuardedDestination<D> {
     }
 }
 
-impl<D: Deref<Target: Destination> + Send + Sync> Destination for GuardedDestination<D> {
+impl Destination for GuardedDestination<'_> {
     fn display(&self, path: &str) -> String {
         self.inner.display(path)
     }
@@ -85,16 +103,13 @@ impl<D: Deref<Target: Destination> + Send + Sync> Destination for GuardedDestina
         self.inner.remove_dir(path)
     }
 
-    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
-        self.inner.modified(path)
+    fn below(&self) -> Option<&dyn Destination> {
+        Some(&*self.inner)
     }
 
-    fn space(&self) -> Result<Option<Space>, DestinationError> {
-        self.inner.space()
-    }
-
-    fn max_file_size(&self) -> u64 {
-        self.inner.max_file_size()
+    /// A call without retries would change files without asking.
+    fn without_retry(&self) -> Option<&dyn Destination> {
+        None
     }
 }
 

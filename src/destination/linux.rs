@@ -144,6 +144,22 @@ pub(super) fn max_file_size(folder: &Path) -> io::Result<u64> {
     Ok(limit_of(rustix::fs::statfs(folder)?.f_type))
 }
 
+/// Whether a folder is on a server: on a mounted share or NFS export (statfs(2); `SMB2` is what
+/// Linux' cifs reports since 4.18).
+pub(super) fn is_remote(folder: &Path) -> bool {
+    const SMB2: u64 = 0xFE53_4D42;
+    const CIFS: u64 = 0xFF53_4D42;
+    const NFS: u64 = 0x6969;
+    let kind = rustix::fs::statfs(folder).ok().and_then(|stat| u64::try_from(stat.f_type).ok());
+    // The number is signed on some processors.
+    kind.is_some_and(|kind| [SMB2, CIFS, NFS].contains(&(kind & 0xFFFF_FFFF)))
+}
+
+/// Opens a file to read it. A flush has dropped it from the system's cache ([`drop_cache`]).
+pub(super) fn open_past_cache(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
 /// Whether a folder is in memory: on `tmpfs` or `ramfs`, or on an `overlayfs` whose changes go
 /// there, as those of a live system do. What cannot be told is not.
 pub(super) fn is_in_memory(folder: &Path) -> bool {

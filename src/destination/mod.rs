@@ -180,6 +180,21 @@ pub(crate) fn read_full(
     Ok(done)
 }
 
+/// Reads files of a destination while another handle writes to them.
+pub trait BesideReader: Send {
+    /// Reads at `offset` of the file at `path`; short only at the file's end. On Windows, the
+    /// offset, the length and the address of `buf` are multiples of 4096.
+    ///
+    /// # Errors
+    /// As for [`DestinationFile::read_at`].
+    fn read_at(
+        &mut self,
+        path: &str,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, DestinationError>;
+}
+
 /// A folder where sets are written and read.
 pub trait Destination: Send + Sync {
     /// The full path of the folder, or of a path in it, as the user knows it.
@@ -213,48 +228,62 @@ pub trait Destination: Send + Sync {
     /// Removes an empty folder.
     fn remove_dir(&self, path: &str) -> Result<(), DestinationError>;
 
+    /// The destination that it passes calls on to, if it is a layer above one: what it does not
+    /// say itself, that one says.
+    fn below(&self) -> Option<&dyn Destination> {
+        None
+    }
+
     /// When `path` was last changed, by the destination's clock; `None` if
     /// unknown.
-    fn modified(&self, _path: &str) -> Result<Option<FileTime>, DestinationError> {
-        Ok(None)
+    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
+        self.below().map_or(Ok(None), |below| below.modified(path))
     }
 
     /// Free space; `None` if unknown.
-    fn space(&self) -> Result<Option<Space>, DestinationError>;
+    fn space(&self) -> Result<Option<Space>, DestinationError> {
+        self.below().map_or(Ok(None), Destination::space)
+    }
 
     /// The largest possible file, in bytes (FAT32: 4 GiB - 1).
     fn max_file_size(&self) -> u64 {
-        u64::MAX
+        self.below().map_or(u64::MAX, Destination::max_file_size)
     }
 
     /// Whether what is written there is only in the memory of this PC, and lost when it restarts:
     /// the `X:` of WinPE, `tmpfs`, the changes to a live system.
     fn is_in_memory(&self) -> bool {
-        false
+        self.below().is_some_and(Destination::is_in_memory)
     }
 
     /// Whether the folder did not exist, and was made when it was opened.
     fn was_made(&self) -> bool {
-        false
+        self.below().is_some_and(Destination::was_made)
     }
 
     /// What is at the folder's path: a file system's number, which another disk does not share, or
     /// the folder that is seen when a disk is taken off. `None` if that is not known, or of a
     /// server.
     fn device(&self) -> Option<u64> {
-        None
+        self.below().and_then(Destination::device)
     }
 
     /// The folder in this machine's file system; `None` for any other place. For walking it
     /// without following links.
     fn local_root(&self) -> Option<&std::path::Path> {
-        None
+        self.below().and_then(Destination::local_root)
+    }
+
+    /// A second way to this folder, by which files can be read while this one writes on at the
+    /// same speed, and not from a cache of this PC; `None` if there is none, as to a single disk.
+    fn beside(&self) -> Option<Box<dyn BesideReader>> {
+        self.below().and_then(Destination::beside)
     }
 
     /// The same destination without retries, for calls that are not worth waiting
     /// for; `None` if it does not retry anyway.
     fn without_retry(&self) -> Option<&dyn Destination> {
-        None
+        self.below().and_then(Destination::without_retry)
     }
 
     /// The same destination, which asks `guard` before each change and before each repetition

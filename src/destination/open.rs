@@ -1,5 +1,6 @@
 //! Opens a destination from the address that the user gave.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +12,20 @@ use crate::model::monitor::Monitor;
 use crate::model::secret::Secret;
 
 /// How a destination is opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// What to do if the folder does not exist.
     pub missing: Missing,
     /// How long a call is retried after a transient error.
     pub retry_for: Duration,
+    /// This program, which is started a second time to read from an `smb://` share while the
+    /// first writes; without it, everything is read back at the end.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { missing: Missing::Make, retry_for: RETRY_FOR }
+        Self { missing: Missing::Make, retry_for: RETRY_FOR, program: None }
     }
 }
 
@@ -47,7 +51,7 @@ pub fn open(
 ) -> Result<Arc<dyn Destination>, DestinationError> {
     let target: Arc<dyn Destination> = match dest {
         Dest::Folder(path) => Arc::new(DirectoryDestination::open(path, options.missing)?),
-        Dest::Smb(place) => open_smb(place, password, options.missing)?,
+        Dest::Smb(place) => open_smb(place, password, &options)?,
     };
     Ok(Arc::new(RetryDestination::new(target, options.retry_for, Arc::clone(monitor))))
 }
@@ -56,22 +60,27 @@ pub fn open(
 fn open_smb(
     place: &SmbPlace,
     password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
-    missing: Missing,
+    options: &Options,
 ) -> Result<Arc<dyn Destination>, DestinationError> {
     use super::smb::{SmbDestination, TIMEOUT};
     let password = match login(place) {
         Some(login) => ask(place, &login, password)?,
         None => Secret::default(), // anonymous, or opening reports the missing user
     };
-    Ok(Arc::new(SmbDestination::open(place, &password, TIMEOUT, missing)?))
+    let target = SmbDestination::open(place, &password, TIMEOUT, options.missing)?;
+    Ok(match &options.program {
+        Some(program) => Arc::new(target.with_reader(program.clone(), place, &password)),
+        None => Arc::new(target),
+    })
 }
 
 #[cfg(windows)]
 fn open_smb(
     place: &SmbPlace,
     password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
-    missing: Missing,
+    options: &Options,
 ) -> Result<Arc<dyn Destination>, DestinationError> {
+    let missing = options.missing;
     if place.anonymous {
         // An empty name and password: WNetAddConnection2W's null session.
         let none = Secret::default();
@@ -88,7 +97,7 @@ fn open_smb(
 fn open_smb(
     place: &SmbPlace,
     _password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
-    _missing: Missing,
+    _options: &Options,
 ) -> Result<Arc<dyn Destination>, DestinationError> {
     Err(DestinationError {
         kind: ErrorKind::Unreachable,

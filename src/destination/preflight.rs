@@ -48,6 +48,8 @@ pub struct Preflight {
     pub max_file_size: u64,
     /// Bytes per second, written and flushed; a sample of a few seconds.
     pub write_speed: u64,
+    /// Whether what is written can be read back while the rest is written.
+    pub reads_beside: bool,
     /// Seconds by which the destination's clock is ahead of ours (behind, if
     /// negative); 0 if they agree, `None` if unknown.
     pub clock_ahead: Option<i64>,
@@ -84,6 +86,7 @@ pub fn preflight(
         space,
         max_file_size,
         write_speed,
+        reads_beside: target.beside().is_some(),
         clock_ahead,
         in_memory,
         refused,

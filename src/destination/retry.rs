@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::errors::Numbers;
-use super::guard::{Guard, GuardedDestination};
+use super::guard::{Guard, GuardedDestination, Inner};
 use super::watch::{STALLED, Watch};
 use super::{Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Space};
 use crate::model::metadata::FileTime;
@@ -122,24 +122,8 @@ impl Destination for RetryDestination {
         self.repeat("", |_| self.inner.space())
     }
 
-    fn max_file_size(&self) -> u64 {
-        self.inner.max_file_size()
-    }
-
-    fn is_in_memory(&self) -> bool {
-        self.inner.is_in_memory()
-    }
-
-    fn was_made(&self) -> bool {
-        self.inner.was_made()
-    }
-
-    fn device(&self) -> Option<u64> {
-        self.inner.device()
-    }
-
-    fn local_root(&self) -> Option<&std::path::Path> {
-        self.inner.local_root()
+    fn below(&self) -> Option<&dyn Destination> {
+        Some(&*self.inner)
     }
 
     fn without_retry(&self) -> Option<&dyn Destination> {
@@ -147,7 +131,8 @@ impl Destination for RetryDestination {
     }
 
     fn guarded(&self, guard: Arc<dyn Guard>) -> Option<Box<dyn Destination>> {
-        let inner = Arc::new(GuardedDestination::new(Arc::clone(&self.inner), guard));
+        let inner =
+            Arc::new(GuardedDestination::new(Inner::Shared(Arc::clone(&self.inner)), guard));
         Some(Box::new(Self { inner, policy: self.policy.clone() }))
     }
 }

@@ -22,6 +22,7 @@ use super::Space;
 use crate::disk::is_windows_pe;
 
 /// `GetDriveTypeW`: the drive is a RAM disk (winbase.h).
+const DRIVE_REMOTE: u32 = 4;
 const DRIVE_RAMDISK: u32 = 6;
 
 /// The separator between names in a path that is shown.
@@ -208,6 +209,27 @@ pub(super) fn is_in_memory(folder: &Path) -> bool {
     let is_system = system.chars().next().is_some_and(|own| own.eq_ignore_ascii_case(&letter));
     let root = std::env::var_os("SystemRoot").unwrap_or_default();
     is_system && is_windows_pe(Path::new(&root))
+}
+
+/// Whether a folder is on a server: a UNC path, or a drive letter that stands for a share
+/// (`GetDriveTypeW`).
+pub(super) fn is_remote(folder: &Path) -> bool {
+    let Some(Component::Prefix(prefix)) = folder.components().next() else { return false };
+    match prefix.kind() {
+        Prefix::UNC(..) | Prefix::VerbatimUNC(..) => true,
+        Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => {
+            let root = wide(Path::new(&format!(r"{}:\", char::from(letter))));
+            // SAFETY: `root` is NUL-terminated and outlives the call.
+            unsafe { GetDriveTypeW(root.as_ptr()) == DRIVE_REMOTE }
+        }
+        _ => false,
+    }
+}
+
+/// Opens a file to read it from the server and not from this PC's cache. Offsets, lengths and
+/// buffers must then be of whole sectors (Microsoft, "File Buffering").
+pub(super) fn open_past_cache(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new().read(true).custom_flags(FILE_FLAG_NO_BUFFERING).open(path)
 }
 
 /// FAT keeps a file's size in 32 bits (MS-FATGEN, `DIR_FileSize`).

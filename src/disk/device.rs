@@ -14,25 +14,33 @@ pub trait Device: Send + Sync {
     /// Bytes in all.
     fn len(&self) -> u64;
 
+    /// The device that it reads from, if it is a view of one: what it does not say itself, that
+    /// one says.
+    fn below(&self) -> Option<&dyn Device> {
+        None
+    }
+
     /// Whether there is nothing to read.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The smallest piece that the hardware reads, in bytes (512 or 4096).
-    fn sector_size(&self) -> u32;
+    fn sector_size(&self) -> u32 {
+        self.below().map_or(512, Device::sector_size)
+    }
 
     /// Whether it is a mounted volume, which the system may be writing to. What
     /// contradicts itself there may be consistent a moment later
     /// ([`TornReadRetry`](super::live::TornReadRetry)).
     fn is_live(&self) -> bool {
-        false
+        self.below().is_some_and(Device::is_live)
     }
 
     /// Whether what it reads was decrypted on the way: then sectors that the disk has erased, or
     /// that were never encrypted, come as noise that looks like data.
     fn is_decrypted(&self) -> bool {
-        false
+        self.below().is_some_and(Device::is_decrypted)
     }
 }
 
@@ -46,15 +54,7 @@ impl Device for Arc<dyn Device> {
         (**self).len()
     }
 
-    fn sector_size(&self) -> u32 {
-        (**self).sector_size()
-    }
-
-    fn is_live(&self) -> bool {
-        (**self).is_live()
-    }
-
-    fn is_decrypted(&self) -> bool {
-        (**self).is_decrypted()
+    fn below(&self) -> Option<&dyn Device> {
+        Some(&**self)
     }
 }

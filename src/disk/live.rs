@@ -18,8 +18,8 @@ impl Device for Live {
         self.0.len()
     }
 
-    fn sector_size(&self) -> u32 {
-        self.0.sector_size()
+    fn below(&self) -> Option<&dyn Device> {
+        Some(&self.0)
     }
 
     fn is_live(&self) -> bool {

@@ -201,8 +201,8 @@ impl Device for MappedImage {
         self.image.len()
     }
 
-    fn sector_size(&self) -> u32 {
-        self.image.sector_size()
+    fn below(&self) -> Option<&dyn Device> {
+        Some(&self.image)
     }
 }
 

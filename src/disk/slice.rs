@@ -41,16 +41,8 @@ impl Device for Slice {
         self.len
     }
 
-    fn sector_size(&self) -> u32 {
-        self.device.sector_size()
-    }
-
-    fn is_live(&self) -> bool {
-        self.device.is_live()
-    }
-
-    fn is_decrypted(&self) -> bool {
-        self.device.is_decrypted()
+    fn below(&self) -> Option<&dyn Device> {
+        Some(&self.device)
     }
 }
 

@@ -39,6 +39,8 @@ pub struct OffloadRequest {
     pub level: Level,
     /// What the destination writes, in bytes a second, as measured; for [`Level::Auto`].
     pub write_speed: u64,
+    /// Whether what was written is read back while the rest is written.
+    pub reads_beside: bool,
     /// The plain size of a frame, in bytes; `None` for the usual one.
     pub frame_bytes: Option<u64>,
     /// The largest size of a volume, in bytes; `None` for one file where that is possible.
@@ -62,6 +64,7 @@ impl Default for OffloadRequest {
             name: None,
             level: Level::Auto,
             write_speed: 0,
+            reads_beside: false,
             frame_bytes: None,
             split: None,
             read_back: true,
@@ -98,7 +101,7 @@ impl OffloadRequest {
             bytes_a_second: self.write_speed,
             free,
             cores: cores(),
-            read_back: self.read_back,
+            read_back: self.read_back && !self.reads_beside,
         };
         least_time(&Sample::of(plan, monitor), conditions)
     }
@@ -196,7 +199,7 @@ impl OffloadRequest {
             monitor.finding(&finding);
         }
         let level = self.level_of(&plan, None, monitor)?;
-        let estimate = estimate(&plan, level, self.write_speed, monitor)?;
+        let estimate = estimate(&plan, level, (self.write_speed, self.reads_beside), monitor)?;
         Ok(Foreseen { totals: plan.totals(), estimate, lacks: found.lacks, damage: found.damage })
     }
 

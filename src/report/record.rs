@@ -82,7 +82,12 @@ fn stages(rescue: &Rescue, timings: &Timings) -> Vec<(&'static str, u64, u64)> {
         stages.push(("Reading, compressing and writing", millis, timings.copied_bytes));
     }
     if let Some(millis) = timings.read_back_ms {
-        stages.push(("Reading back and comparing", millis, written));
+        let left = written.saturating_sub(timings.beside_bytes);
+        let name = match timings.beside_bytes {
+            0 => "Reading back and comparing",
+            _ => "Reading back what was not read back while writing",
+        };
+        stages.push((name, millis, left));
     }
     stages
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use support::made::noise;
+use support::ntfs3g::Image;
 use support::program::sha256_of;
 use support::wine::{self, Ran, Wine};
 use support::{exe, need, text};
@@ -153,6 +155,30 @@ fn each_reads_the_others_set_and_restores_the_same_files() {
     for sum in wanted {
         assert!(by_exe.values().any(|found| found.as_ref() == Some(sum)), "{sum} is not back");
     }
+}
+
+/// What is on the share already is read back while the rest is written, without buffering.
+#[test]
+fn a_share_is_read_back_while_it_is_written() {
+    let programs = need!(programs());
+    need!("fuse");
+    let image = Image::make(64 << 20, &[]);
+    image.fill("rw", |root| {
+        for i in 0..40 {
+            fs::write(root.join(format!("{i}")), noise(i, 1 << 20)).unwrap();
+        }
+    });
+    let scratch = TempDir::new().unwrap();
+    let share = programs.wine.share(scratch.path());
+    let source = Wine::path(&image.path());
+    let args = ["offload", &source, "--path", "\\", "--to", &share.unc, "--level", "1"];
+    programs.windows_ends(0, &[&args[..], &["--frame-bytes", "65536"]].concat());
+    let set = only_set(scratch.path());
+    let rescue: Value =
+        serde_json::from_slice(&fs::read(set.join("rescue.json")).unwrap()).unwrap();
+    let beside = rescue["timings"]["beside_bytes"].as_u64().unwrap_or(0);
+    assert!(beside > 10 << 20, "{}", rescue["timings"]);
+    Programs::linux_ends(0, &["verify", text(&set), "--level", "full"]);
 }
 
 /// The store that stands on a drive goes back to that drive, beside its place

@@ -3,14 +3,18 @@
 //! One thread owns the logon and the files (`session`); other threads send it jobs
 //! through a bounded queue and wait for the answers.
 
+mod beside;
 mod file;
 mod raw;
 mod session;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use beside::{SERVE, serve as serve_reads};
+use beside::{Second, SecondConnection};
 use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 use file::SmbFile;
 use session::{Access, Session};
@@ -18,8 +22,8 @@ use session::{Access, Session};
 use super::address::SmbPlace;
 use super::errors::{from_io, in_the_way, no_folder_above};
 use super::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind, Missing, Space,
-    names,
+    BesideReader, Destination, DestinationEntry, DestinationError, DestinationFile, ErrorKind,
+    Missing, Space, names,
 };
 use crate::model::metadata::FileTime;
 use crate::model::secret::Secret;
@@ -41,6 +45,8 @@ pub struct SmbDestination {
     base: String,
     /// It was made when it was opened.
     made: bool,
+    /// What a second connection takes, if one can be made.
+    second: Option<Second>,
 }
 
 impl SmbDestination {
@@ -72,7 +78,7 @@ impl SmbDestination {
         let names = names::split_for_windows(&place.dir)
             .map_err(|error| DestinationError { path: shown.clone(), ..error })?;
         let base: String = names.iter().flat_map(|name| ["/", name]).collect();
-        let mut target = Self { connection, shown, base, made: false };
+        let mut target = Self { connection, shown, base, made: false, second: None };
         match (target.stat("")?, missing) {
             (Some(entry), _) if entry.is_dir => {}
             (Some(_), _) => {
@@ -93,6 +99,14 @@ impl SmbDestination {
             }
         }
         Ok(target)
+    }
+
+    /// What is written can be read beside the writing, by a process of `program`, which is a
+    /// Lifeboat ([`SERVE`]).
+    #[must_use]
+    pub fn with_reader(self, program: PathBuf, place: &SmbPlace, password: &Secret) -> Self {
+        let second = Second { program, place: place.clone(), password: password.clone() };
+        Self { second: Some(second), ..self }
     }
 
     /// The path of `path` on the share.
@@ -185,6 +199,10 @@ impl Destination for SmbDestination {
 
     fn was_made(&self) -> bool {
         self.made
+    }
+
+    fn beside(&self) -> Option<Box<dyn BesideReader>> {
+        Some(Box::new(SecondConnection::new(self.second.clone()?)))
     }
 
     fn remove_dir(&self, path: &str) -> Result<(), DestinationError> {

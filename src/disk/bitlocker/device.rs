@@ -98,8 +98,8 @@ impl Device for View {
         self.device.sector_size().max(unit)
     }
 
-    fn is_live(&self) -> bool {
-        self.device.is_live()
+    fn below(&self) -> Option<&dyn Device> {
+        Some(&self.device)
     }
 
     fn is_decrypted(&self) -> bool {

@@ -15,6 +15,11 @@ pub(crate) fn xxh128_hex(bytes: &[u8]) -> String {
     to_hex(&XxHash3_128::oneshot(bytes).to_be_bytes())
 }
 
+/// Whether `data` is the whole block with this digest.
+pub(crate) fn is_block(digest: u128, data: &[u8]) -> bool {
+    data.len() == BLOCK && XxHash3_128::oneshot(data) == digest
+}
+
 /// The digests of a file's blocks, computed as it grows.
 #[derive(Default)]
 pub(crate) struct Blocks {
@@ -43,10 +48,15 @@ impl Blocks {
         }
     }
 
+    /// The digests of the whole blocks from number `first` on.
+    pub(crate) fn whole(&self, first: usize) -> &[u128] {
+        self.whole.get(first..).unwrap_or_default()
+    }
+
     /// Whether block `number` (from 0) is exactly `data`.
     pub(crate) fn has(&self, number: usize, data: &[u8]) -> bool {
         match self.whole.get(number) {
-            Some(digest) => data.len() == BLOCK && XxHash3_128::oneshot(data) == *digest,
+            Some(digest) => is_block(*digest, data),
             None => {
                 number == self.whole.len()
                     && data.len() == self.bytes

@@ -107,6 +107,14 @@ pub struct Timings {
     /// Milliseconds to read the written files back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_back_ms: Option<u64>,
+    /// Bytes of the written files that were read back before that, while the rest was written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beside_bytes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // what serde calls
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Rescue {

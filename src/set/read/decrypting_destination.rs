@@ -6,9 +6,8 @@ use std::sync::Arc;
 use super::concatenated_file::{ConcatenatedFile, Segment};
 use super::gate::is_bound;
 use crate::destination::{
-    Destination, DestinationEntry, DestinationError, DestinationFile, Space, read_full,
+    Destination, DestinationEntry, DestinationError, DestinationFile, read_full,
 };
-use crate::model::metadata::FileTime;
 use crate::set::crypt::key::{MAX_SMALL, is_of_passphrase};
 use crate::set::crypt::{CryptError, Keys, SetKey};
 use crate::set::error::{SetError, encryption_error};
@@ -98,20 +97,8 @@ impl Destination for DecryptingDestination {
         self.inner.remove_dir(path)
     }
 
-    fn modified(&self, path: &str) -> Result<Option<FileTime>, DestinationError> {
-        self.inner.modified(path)
-    }
-
-    fn space(&self) -> Result<Option<Space>, DestinationError> {
-        self.inner.space()
-    }
-
-    fn max_file_size(&self) -> u64 {
-        self.inner.max_file_size()
-    }
-
-    fn without_retry(&self) -> Option<&dyn Destination> {
-        self.inner.without_retry()
+    fn below(&self) -> Option<&dyn Destination> {
+        Some(&*self.inner)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::beside::Settled;
 use crate::destination::{Destination, DestinationFile};
 use crate::set::crypt::SetKey;
 use crate::set::crypt::stream::{CHUNK, Cipher, begin};
@@ -20,6 +21,8 @@ pub(crate) struct AppendFile {
     pub(crate) bytes: u64,
     hash: Hashes,
     sealer: Option<Sealer>,
+    /// Whole blocks of which [`Self::settled`] was asked before.
+    told: usize,
 }
 
 /// Hashes of the bytes sent to the destination.
@@ -78,7 +81,7 @@ impl AppendFile {
             let written = header.len() as u64;
             sealer = Some(Sealer { cipher, written, next: 0, waiting: Vec::new(), settled: None });
         }
-        Ok(Self { name: name.to_owned(), file, bytes: 0, hash, sealer })
+        Ok(Self { name: name.to_owned(), file, bytes: 0, hash, sealer, told: 0 })
     }
 
     /// An existing plain file, truncated to `bytes`, which have this hash.
@@ -93,7 +96,7 @@ impl AppendFile {
         let mut file = target.open_rw(&path)?;
         file.set_size(bytes)?;
         let hash = Hashes { sha256, blocks: None };
-        Ok(Self { name: name.to_owned(), file, bytes, hash, sealer: None })
+        Ok(Self { name: name.to_owned(), file, bytes, hash, sealer: None, told: 0 })
     }
 
     pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), SetError> {
@@ -150,6 +153,22 @@ impl AppendFile {
         Ok(self.file.sync()?)
     }
 
+    /// The whole blocks that the last [`AppendFile::sync`] brought to the medium, in the folder
+    /// `dir`; `None` if there are none, or an earlier run wrote the beginning.
+    pub(crate) fn settled(&mut self, dir: &str) -> Option<Settled> {
+        let digests = self.hash.blocks.as_ref()?.whole(self.told).to_vec();
+        self.told += digests.len();
+        (!digests.is_empty()).then(|| Settled {
+            path: format!("{dir}/{}", self.name),
+            name: self.final_name().to_owned(),
+            digests,
+        })
+    }
+
+    fn final_name(&self) -> &str {
+        self.name.strip_suffix(PARTIAL).unwrap_or(&self.name)
+    }
+
     /// The hash of the bytes at the destination without the last chunk, for the journal
     /// after a [`AppendFile::sync`].
     pub(crate) fn frozen(&self) -> String {
@@ -180,8 +199,8 @@ impl AppendFile {
             size = sealer.written + sealed.len() as u64;
         }
         self.file.sync()?;
+        let name = self.final_name().to_owned();
         self.file.close()?;
-        let name = self.name.strip_suffix(PARTIAL).unwrap_or(&self.name).to_owned();
         let plain_size = self.sealer.is_some().then_some(self.bytes);
         let sha256 = finish_hex(self.hash.sha256);
         Ok((SetFile { name, size, sha256, plain_size }, self.hash.blocks))

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::append_file::AppendFile;
+use super::beside::Verified;
 use super::lock::Lock;
 use super::options::{MakeReport, OffloadOptions, Report};
 use super::plan::Plan;
@@ -100,12 +101,12 @@ pub(crate) fn name_of_sets(asked: &str) -> Option<String> {
 
 /// Compares the written files with the intended ones: their sizes, and every byte if
 /// there are `proofs`: a file's blocks with their digests, or the whole file with
-/// its SHA-256 if it has no digests.
+/// its SHA-256 if it has no digests. The blocks that were verified before are not read again.
 pub(crate) fn read_back(
     target: &dyn Destination,
     dir: &str,
     written: &Written,
-    proofs: Option<&Proofs>,
+    proofs: Option<(&Proofs, &Verified)>,
     monitor: &dyn Monitor,
 ) -> Result<(), SetError> {
     Step { target, dir }.read_back(written, proofs, monitor)
@@ -254,7 +255,7 @@ pub(crate) fn prove(
     }
     let (files, totals, seal) = (rescue.files.clone(), rescue.totals, rescue.seal.clone());
     let written = Written { files, totals, seal };
-    match step.read_back(&written, Some(&Proofs::new()), monitor) {
+    match step.read_back(&written, Some((&Proofs::new(), &Verified::new())), monitor) {
         Err(SetError::Destination(error)) if error.kind == ErrorKind::Corrupted => {
             Ok(Err(error.to_string()))
         }
@@ -342,7 +343,7 @@ impl Step<'_> {
     fn read_back(
         &self,
         written: &Written,
-        proofs: Option<&Proofs>,
+        proofs: Option<(&Proofs, &Verified)>,
         monitor: &dyn Monitor,
     ) -> Result<(), SetError> {
         let total_bytes = written.files.iter().map(|file| file.size).sum();
@@ -354,12 +355,15 @@ impl Step<'_> {
             if self.size(&path)? != Some(file.size) {
                 return Err(self.differs(&path, "its size differs from what was written"));
             }
-            let Some(proofs) = proofs else { continue };
+            let Some((proofs, verified)) = proofs else { continue };
             let blocks = proofs.get(&file.name);
             let mut open = self.target.open(&path)?;
             let mut hash = Sha256::new();
             let mut buf = vec![0; BLOCK];
-            let (mut at, mut number) = (0, 0);
+            // Whole blocks only, so never more than the file has.
+            let mut number = blocks.and(verified.get(&file.name)).copied().unwrap_or(0);
+            let mut at = number as u64 * BLOCK as u64;
+            progress.bytes += at;
             while at < file.size {
                 if monitor.is_cancelled() {
                     return Err(SetError::Cancelled { set: None });

@@ -26,15 +26,15 @@ struct Sample {
     pack: Duration,
 }
 
-/// Estimates the set of a plan at a zstd level, for a destination that writes `write_speed` bytes
-/// a second.
+/// Estimates the set of a plan at a zstd level, for a destination that writes so many bytes a
+/// second, and perhaps reads back beside that.
 ///
 /// # Errors
 /// The monitor was cancelled.
 pub fn estimate(
     plan: &Plan,
     level: i32,
-    write_speed: u64,
+    (write_speed, reads_beside): (u64, bool),
     monitor: &dyn Monitor,
 ) -> Result<Estimate, SetError> {
     let read = sample::Sample::of(plan, monitor);
@@ -46,7 +46,8 @@ pub fn estimate(
     let sample =
         Sample { plain: read.plain_bytes(), packed, read: read.took, pack: since.elapsed() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    Ok(extrapolate(sample, plan.totals().bytes, plan.len() as u64, threads, write_speed))
+    let speed = (write_speed, reads_beside);
+    Ok(extrapolate(sample, plan.totals().bytes, plan.len() as u64, threads, speed))
 }
 
 fn extrapolate(
@@ -54,7 +55,7 @@ fn extrapolate(
     bytes: u64,
     members: u64,
     threads: u64,
-    write_speed: u64,
+    (write_speed, reads_beside): (u64, bool),
 ) -> Estimate {
     let overhead = members.saturating_mul(PER_FILE);
     if sample.plain == 0 {
@@ -72,7 +73,8 @@ fn extrapolate(
         let writes = packed / write_speed;
         let reads = share(millis(sample.read)) / 1000;
         let packs = share(millis(sample.pack)) / 1000 / threads.max(1);
-        writes.max(reads).max(packs).saturating_add(writes)
+        let back = if reads_beside { 0 } else { writes };
+        writes.max(reads).max(packs).saturating_add(back)
     });
     Estimate { bytes: packed, seconds }
 }
@@ -91,12 +93,15 @@ mod tests {
         };
         let gigabyte = 1_000_000_000;
         // Packing takes 40 s on one core, 10 s on four; writing 25 s at 10 MB/s.
-        let made = |threads, speed| extrapolate(sample, gigabyte, 0, threads, speed);
+        let made = |threads, speed| extrapolate(sample, gigabyte, 0, threads, (speed, false));
         assert_eq!(made(1, 10_000_000), Estimate { bytes: 250_000_000, seconds: Some(65) });
         assert_eq!(made(4, 10_000_000).seconds, Some(50));
         assert_eq!(made(4, 250_000_000).seconds, Some(11));
         assert_eq!(made(4, 0).seconds, None);
-        let nothing = extrapolate(Sample::default(), 500, 3, 1, 1000);
+        // Read back while it is written.
+        let beside = extrapolate(sample, gigabyte, 0, 4, (10_000_000, true));
+        assert_eq!(beside.seconds, Some(25));
+        let nothing = extrapolate(Sample::default(), 500, 3, 1, (1000, false));
         assert_eq!(nothing, Estimate { bytes: 500 + 3 * PER_FILE, seconds: None });
     }
 }

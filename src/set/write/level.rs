@@ -60,7 +60,7 @@ pub struct Conditions {
     pub free: Option<u64>,
     /// The cores.
     pub cores: usize,
-    /// Whether the set is read back.
+    /// Whether the set is read back after it is written.
     pub read_back: bool,
 }
 

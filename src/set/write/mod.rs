@@ -1,6 +1,7 @@
 //! Writes a set: plan, producer, compressors, sink, commit; and resumes an interrupted one.
 
 pub(crate) mod append_file;
+pub(crate) mod beside;
 pub(crate) mod commit;
 pub(crate) mod draft;
 pub mod estimate;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use crossbeam_channel::Sender;
+
 use super::append_file::AppendFile;
+use super::beside::Settled;
 use super::observer::MemberObserver;
 use crate::destination::Destination;
 use crate::set::crypt::SetKey;
@@ -125,6 +128,8 @@ pub(crate) struct Sink<'a> {
     /// Bytes of the frames of this run, plain and compressed.
     so_far: (u64, u64),
     proofs: Proofs,
+    /// Told what can be read back while the writing goes on.
+    beside: Option<Sender<Settled>>,
 }
 
 impl<'a> Sink<'a> {
@@ -176,7 +181,13 @@ impl<'a> Sink<'a> {
             checkpoints_since: 0,
             so_far: (0, 0),
             proofs: Proofs::new(),
+            beside: None,
         })
+    }
+
+    /// Says from now on what can be read back.
+    pub(crate) fn tell(&mut self, beside: Option<Sender<Settled>>) {
+        self.beside = beside;
     }
 
     /// Frames written so far.
@@ -301,6 +312,12 @@ impl<'a> Sink<'a> {
         self.checkpoints_since = 0;
         self.volume.sync()?;
         self.manifest.sync()?;
+        if let Some(beside) = &self.beside
+            && let Some(settled) = self.volume.settled(self.dir)
+        {
+            // It may have ended.
+            let _ = beside.send(settled);
+        }
         self.journal.append(&line)?;
         self.journal.sync()
     }

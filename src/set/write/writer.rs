@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::append_file::AppendFile;
+use super::beside::{self, ReadBackBeside, Verified};
 use super::commit::{self, SetNames};
 use super::lock::{Lock, LockMonitor, with_heartbeat};
 use super::observer::MemberObserver;
@@ -18,7 +19,7 @@ use super::resume::validate_partial;
 use super::resume::{self, State, Unfinished};
 use super::sample::Sample;
 use super::sink::{PackedFrame, Proofs, Sink, Start, append_line};
-use crate::destination::guard::GuardedDestination;
+use crate::destination::guard::{GuardedDestination, Inner};
 use crate::destination::preflight::no_room;
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
@@ -240,8 +241,8 @@ impl Run<'_> {
                 return Ok(done(outcome(names, *rescue, resumed_frames)));
             }
             State::Written(begin, written, checkpoints) => {
-                let proofs = Proofs::new();
-                match commit::read_back(target, &dir, &written, Some(&proofs), self.monitor) {
+                let nothing = (&Proofs::new(), &Verified::new());
+                match commit::read_back(target, &dir, &written, Some(nothing), self.monitor) {
                     Ok(()) => {
                         let (files, key) = (&written.files, self.key);
                         resume::tell_all_losses(target, &dir, files, key, self.monitor)?;
@@ -293,7 +294,7 @@ impl Run<'_> {
         let lease = lock.lease();
         let target: Box<dyn Destination + '_> = match self.target.guarded(lease.clone()) {
             Some(guarded) => guarded,
-            None => Box::new(GuardedDestination::new(self.target, lease)),
+            None => Box::new(GuardedDestination::new(Inner::Borrowed(self.target), lease)),
         };
         let run = Run { monitor: &monitor, target: &*target, ..*self };
         let result = with_heartbeat(lock, || job(&run))?;
@@ -310,13 +311,21 @@ impl Run<'_> {
     ) -> Result<Outcome, SetError> {
         let (target, dir, resumed_frames) = (self.target, names.partial(), start.frames);
         self.monitor.stage(Stage::Copy, &target.display(&names.folder));
-        let sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
+        let mut sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
         let since = Instant::now();
-        let ((written, proofs), packed) = self.pump(sink, begin, position)?;
+        let reads = if begin.options.read_back { target.beside() } else { None };
+        let (((written, proofs), packed), verified) = thread::scope(|scope| {
+            // Without a thread, everything is read afterwards.
+            let reader = reads.and_then(|reads| ReadBackBeside::start(scope, reads).ok());
+            sink.tell(reader.as_ref().and_then(ReadBackBeside::settled));
+            let pumped = self.pump(sink, begin, position)?;
+            Ok::<_, SetError>((pumped, reader.map(ReadBackBeside::stop).unwrap_or_default()))
+        })?;
         timings.copy_ms = Some(millis(since.elapsed()));
         timings.copied_bytes = packed;
+        timings.beside_bytes = beside::bytes_of(&verified);
         let since = Instant::now();
-        let proofs = begin.options.read_back.then_some(&proofs);
+        let proofs = begin.options.read_back.then_some((&proofs, &verified));
         commit::read_back(target, &dir, &written, proofs, self.monitor)?;
         timings.read_back_ms = begin.options.read_back.then(|| millis(since.elapsed()));
         self.publish(names, begin, (&written, resumed_frames), &timings, lock)

@@ -3,17 +3,48 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Default)]
 struct Shared {
-    /// Bytes a second to the server; 0: as fast as it goes.
-    rate: AtomicU64,
+    /// Each way, to the server and back: bytes a second for all connections together, 0: as fast
+    /// as it goes.
+    ways: [Way; 2],
+    /// Bytes that came back from the server, by connection.
+    back: Mutex<Vec<Arc<AtomicU64>>>,
     is_cut: AtomicBool,
+    /// Further connections are refused; 0: any number.
+    most: AtomicUsize,
     /// The connections that are open.
     open: Mutex<Vec<TcpStream>>,
+}
+
+#[derive(Default)]
+struct Way {
+    rate: AtomicU64,
+    /// Until when the wire is busy.
+    busy_until: Mutex<Option<Instant>>,
+}
+
+impl Way {
+    /// Waits until the wire has carried so many bytes.
+    fn carry(&self, bytes: usize) {
+        let rate = self.rate.load(Ordering::SeqCst);
+        let Some(nanos) = (bytes as u64 * 1_000_000_000).checked_div(rate) else { return };
+        let until = {
+            let mut busy = self.busy_until.lock().unwrap();
+            let now = Instant::now();
+            let from = busy.map_or(now, |until| until.max(now));
+            *busy.insert(from + Duration::from_nanos(nanos))
+        };
+        // Shorter sleeps take longer than they should; what is ahead now is made up for later.
+        let left = until.saturating_duration_since(Instant::now());
+        if left > Duration::from_millis(2) {
+            std::thread::sleep(left);
+        }
+    }
 }
 
 /// A port that leads to another one.
@@ -31,16 +62,25 @@ impl Relay {
         let seen = shared.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                if seen.is_cut.load(Ordering::SeqCst) {
+                let most = seen.most.load(Ordering::SeqCst);
+                let is_full = most > 0 && seen.back.lock().unwrap().len() >= most;
+                if is_full || seen.is_cut.load(Ordering::SeqCst) {
                     continue; // dropped: the connection is refused
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let ends = [&client, &server].map(|end| end.try_clone().unwrap());
                 seen.open.lock().unwrap().extend(ends);
                 let (to, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let slow = seen.clone();
-                std::thread::spawn(move || pass(client, server, Some(&slow)));
-                std::thread::spawn(move || pass(back, to, None));
+                let count = Arc::new(AtomicU64::new(0));
+                seen.back.lock().unwrap().push(count.clone());
+                let (there, here) = (seen.clone(), seen.clone());
+                std::thread::spawn(move || pass(client, server, |n| there.ways[0].carry(n)));
+                std::thread::spawn(move || {
+                    pass(back, to, |n| {
+                        here.ways[1].carry(n);
+                        count.fetch_add(n as u64, Ordering::SeqCst);
+                    });
+                });
             }
         });
         Self { port, shared }
@@ -53,7 +93,25 @@ impl Relay {
 
     /// From now on so many bytes a second go to the server; 0: no bound.
     pub fn slow_down(&self, bytes_per_second: u64) {
-        self.shared.rate.store(bytes_per_second, Ordering::SeqCst);
+        self.shared.ways[0].rate.store(bytes_per_second, Ordering::SeqCst);
+    }
+
+    /// The same, and as many from the server.
+    pub fn slow_down_both_ways(&self, bytes_per_second: u64) {
+        for way in &self.shared.ways {
+            way.rate.store(bytes_per_second, Ordering::SeqCst);
+        }
+    }
+
+    /// Lets so many connections through, counted from the start, and no others.
+    pub fn close_to_others(&self, most: usize) {
+        self.shared.most.store(most, Ordering::SeqCst);
+    }
+
+    /// Bytes that came from the server so far, by connection.
+    pub fn came_back(&self) -> Vec<u64> {
+        let counts = self.shared.back.lock().unwrap();
+        counts.iter().map(|count| count.load(Ordering::SeqCst)).collect()
     }
 
     /// Pulls the cable, or puts it back.
@@ -68,13 +126,10 @@ impl Relay {
 }
 
 /// Passes bytes on until an end is gone.
-fn pass(mut from: TcpStream, mut to: TcpStream, slow: Option<&Shared>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, carry: impl Fn(usize)) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        let rate = slow.map_or(0, |shared| shared.rate.load(Ordering::SeqCst));
-        if let Some(micros) = (read as u64 * 1_000_000).checked_div(rate) {
-            std::thread::sleep(Duration::from_micros(micros));
-        }
+        carry(read);
         if to.write_all(&buffer[..read]).is_err() {
             break;
         }
