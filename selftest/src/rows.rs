@@ -79,6 +79,7 @@ pub const ROWS: &[Row] = &[
     windows("share-password", "`net use` with a password"),
     windows("share-closed", "connections are closed again"),
     windows("share-disappears", "a share that disappears"),
+    windows("share-beside", "a share is read back while it is written"),
     manual(
         "all-winpe",
         "start in every WinPE",

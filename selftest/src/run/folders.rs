@@ -27,7 +27,7 @@ pub(super) fn wine_cannot(row: &str) -> Option<&'static str> {
 }
 
 /// Rows that need a disk or a volume of one's own.
-const NEED_DISKS: [&str; 17] = [
+const NEED_DISKS: [&str; 18] = [
     "raw-disk",
     "raw-volume",
     "sectors-4k",
@@ -44,6 +44,7 @@ const NEED_DISKS: [&str; 17] = [
     "fat-destination",
     "share-long-paths",
     "share-disappears",
+    "share-beside",
     "share-closed",
 ];
 

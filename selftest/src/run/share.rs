@@ -10,12 +10,13 @@ use crate::events::stage_of;
 use crate::made::{PREFIX, Thing};
 use crate::windows::{files, machine, verbatim};
 
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 6] = [
     "share-long-paths",
     "share-wrong-password",
     "share-password",
     "share-closed",
     "share-disappears",
+    "share-beside",
 ];
 
 impl Session {
@@ -60,6 +61,7 @@ impl Session {
             return Ok(());
         }
         self.long_paths(source, &name)?;
+        self.beside(source, &name, &folder)?;
         self.passwords(source, &name, &folder)?;
         self.disappears(source, &name, &folder)?;
         self.net(&["share", &name, "/delete", "/y"])?;
@@ -84,6 +86,32 @@ impl Session {
         let is_right = ran.code == Some(0) && verified.is_ok();
         let verified = verified.unwrap_or_else(|why| why);
         let seen = format!("{} characters: {}; verify: {verified}", set.len(), ran.ended());
+        self.ledger.check(ROW, "", is_right, seen);
+        Ok(())
+    }
+
+    /// What is on the share already is read back while the rest is written.
+    fn beside(&mut self, source: char, share: &str, folder: &Path) -> Result<(), Stopped> {
+        const ROW: &str = "share-beside";
+        let _ = fs::create_dir(folder.join("beside"));
+        let (drive, to) = (format!("{source}:"), format!(r"\\localhost\{share}\beside"));
+        // Small frames: what is on the server is said after each 32 of them.
+        let small = ["--level", "1", "--frame-bytes", "65536", "--name", "SELFTEST"];
+        let args = [&["offload", &drive, "--path", "\\", "--to", &to][..], &small].concat();
+        let ran = self.run(&args)?;
+        let rescue = ran.set().and_then(|set| fs::read(Path::new(set).join("rescue.json")).ok());
+        let rescue: Option<serde_json::Value> =
+            rescue.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Some(rescue) = rescue else {
+            self.ledger.fail(ROW, "", ran.ended());
+            return Ok(());
+        };
+        let beside = rescue["timings"]["beside_bytes"].as_u64().unwrap_or(0);
+        let bytes = rescue["totals"]["bytes"].as_u64().unwrap_or(0);
+        let verified = self.verify(ran.set())?;
+        let is_right = beside > 0 && verified.is_ok();
+        let verified = verified.unwrap_or_else(|why| why);
+        let seen = format!("{beside} bytes, of a set of {bytes} before compression; {verified}");
         self.ledger.check(ROW, "", is_right, seen);
         Ok(())
     }
