@@ -83,12 +83,12 @@ pub(crate) fn refuse_swapped(to: &str, named: &[String], action: &str) -> Result
     let is_source = named.iter().any(|source| {
         source == to || whole(path).is_some_and(|to| whole(Path::new(source)) == Some(to))
     });
-    let what = if path.is_file() {
+    let what = if is_source {
+        "this is the source, which is never written to"
+    } else if path.is_file() {
         "this is a file, not a folder to save sets in"
     } else if disk::names_a_device(path) && !path.is_dir() {
         "this is a device, not a folder to save sets in"
-    } else if is_source {
-        "this is the source, which is never written to"
     } else {
         let folders = named.iter().map(PathBuf::from).filter(|source| source.is_dir());
         return refuse_on_source(path, &folders.collect::<Vec<_>>());

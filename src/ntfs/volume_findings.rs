@@ -251,7 +251,8 @@ impl List<'_> {
                 "ntfs-clusters-unexplained",
                 Severity::Damage,
                 what,
-                "Their file records are gone. Files may be missing without a trace.",
+                "The file records that had them are gone or wrong. Files may be missing without a \
+                 trace.",
                 COPY_ELSEWHERE,
             );
         }

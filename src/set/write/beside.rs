@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -38,27 +38,23 @@ pub(crate) struct Settled {
 }
 
 /// The thread that reads back.
-pub(crate) struct ReadBackBeside<'scope> {
+pub(crate) struct ReadBackBeside {
     settled: Option<Sender<Settled>>,
     is_over: Arc<AtomicBool>,
-    thread: Option<ScopedJoinHandle<'scope, Verified>>,
+    thread: Option<JoinHandle<Verified>>,
 }
 
-impl<'scope> ReadBackBeside<'scope> {
+impl ReadBackBeside {
     /// Starts it. `target` is another way to the destination than that of the writing.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn start(
-        scope: &'scope Scope<'scope, '_>,
-        mut target: Box<dyn BesideReader>,
-    ) -> Result<Self, NoThread> {
+    pub(crate) fn start(mut target: Box<dyn BesideReader>) -> Result<Self, NoThread> {
         // Digests only: 16 bytes for each MiB that is not read yet.
         let (settled, news) = unbounded();
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
-        let thread =
-            threads::start_in(scope, "read back", move || follow(&mut *target, &news, &over))?;
+        let thread = threads::start("read back", move || follow(&mut *target, &news, &over))?;
         Ok(Self { settled: Some(settled), is_over, thread: Some(thread) })
     }
 
@@ -79,8 +75,8 @@ impl<'scope> ReadBackBeside<'scope> {
     }
 }
 
-/// An error of the writing ends it, too.
-impl Drop for ReadBackBeside<'_> {
+/// An error of the writing ends it, too. Nobody waits for it then: its server may be gone.
+impl Drop for ReadBackBeside {
     fn drop(&mut self) {
         self.end();
     }
@@ -139,23 +135,20 @@ mod tests {
     fn run(bytes: &[u8], said: &[u8]) -> Verified {
         let mut blocks = Blocks::default();
         blocks.update(said);
-        std::thread::scope(|scope| {
-            let bytes = Box::new(Bytes(bytes.to_vec()));
-            let mut reader = ReadBackBeside::start(scope, bytes).unwrap();
-            let settled = reader.settled().unwrap();
-            for digest in blocks.whole(0) {
-                let news = Settled {
-                    path: "a.partial".to_owned(),
-                    name: "a".to_owned(),
-                    digests: vec![*digest],
-                };
-                settled.send(news).unwrap();
-            }
-            drop(settled);
-            // To the end of what was said.
-            reader.settled = None;
-            reader.thread.take().unwrap().join().unwrap()
-        })
+        let mut reader = ReadBackBeside::start(Box::new(Bytes(bytes.to_vec()))).unwrap();
+        let settled = reader.settled().unwrap();
+        for digest in blocks.whole(0) {
+            let news = Settled {
+                path: "a.partial".to_owned(),
+                name: "a".to_owned(),
+                digests: vec![*digest],
+            };
+            settled.send(news).unwrap();
+        }
+        drop(settled);
+        // To the end of what was said.
+        reader.settled = None;
+        reader.thread.take().unwrap().join().unwrap()
     }
 
     #[test]

@@ -314,13 +314,11 @@ impl Run<'_> {
         let mut sink = Sink::new(target, &dir, &begin.set, begin.options.split, self.key, start)?;
         let since = Instant::now();
         let reads = if begin.options.read_back { target.beside() } else { None };
-        let (((written, proofs), packed), verified) = thread::scope(|scope| {
-            // Without a thread, everything is read afterwards.
-            let reader = reads.and_then(|reads| ReadBackBeside::start(scope, reads).ok());
-            sink.tell(reader.as_ref().and_then(ReadBackBeside::settled));
-            let pumped = self.pump(sink, begin, position)?;
-            Ok::<_, SetError>((pumped, reader.map(ReadBackBeside::stop).unwrap_or_default()))
-        })?;
+        // Without a thread, everything is read afterwards.
+        let reader = reads.and_then(|reads| ReadBackBeside::start(reads).ok());
+        sink.tell(reader.as_ref().and_then(ReadBackBeside::settled));
+        let ((written, proofs), packed) = self.pump(sink, begin, position)?;
+        let verified = reader.map(ReadBackBeside::stop).unwrap_or_default();
         timings.copy_ms = Some(millis(since.elapsed()));
         timings.copied_bytes = packed;
         timings.beside_bytes = beside::bytes_of(&verified);
