@@ -2,6 +2,7 @@
 //! is told to people.
 
 use super::bitlocker::Doubt;
+use super::raid::RaidMember;
 use super::volume::VolumeKind;
 use crate::model::finding::{Finding, Severity};
 use crate::model::units;
@@ -84,6 +85,8 @@ pub enum Fault {
     },
     /// A dynamic disk (LDM): volumes are laid out in a database of their own.
     DynamicDisk,
+    /// The disk is a part of a RAID array.
+    Raid(RaidMember),
     /// The log of a VHDX held changes; they were applied in memory.
     LogReplayed {
         /// How many.
@@ -199,6 +202,7 @@ impl Fault {
             Self::AlsoBootSector { .. } => ("table-or-volume", Info),
             Self::LostPartition { .. } => ("lost-partition", Warning),
             Self::DynamicDisk => ("dynamic-disk", Warning),
+            Self::Raid(_) => ("raid-member", Warning),
             Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
             Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
             Self::Mapfile { .. } => ("image-unread", Warning),
@@ -239,9 +243,10 @@ impl Fault {
                 format!("the list of logical partitions breaks off at byte {at}: {why}")
             }
             Self::TableUnreadable { error } => format!("the first sector cannot be read: {error}"),
-            Self::OtherUnit { unit } => {
-                format!("the partition table counts in sectors of {unit} bytes, the disk does not")
-            }
+            Self::OtherUnit { unit } => format!(
+                "the partition table counts in sectors of {unit} bytes, the disk does not: it was \
+                 partitioned in another USB enclosure or dock, or inside a PC"
+            ),
             Self::PartitionOutside { number } => {
                 format!("partition {number} starts past the end of the disk; left out")
             }
@@ -278,6 +283,7 @@ impl Fault {
             Self::DynamicDisk => "a dynamic disk (LDM): its volumes are listed in a database that \
                                   Lifeboat does not read"
                 .to_owned(),
+            Self::Raid(member) => format!("the disk is, or was, a part of {member}"),
             Self::LogReplayed { changes } => format!(
                 "the image was not closed cleanly; the {changes} changes in its log were applied \
                  in memory"
@@ -325,9 +331,29 @@ impl Fault {
     /// What it means, and what to do.
     fn consequence(&self) -> (&'static str, &'static str) {
         match self {
+            Self::OtherUnit { .. } => (
+                "Windows shows none of its volumes; Lifeboat reads them all the same",
+                "nothing for the rescue; do not let Windows initialize or format the disk",
+            ),
+            Self::Raid(member) if member.is_mirror() => (
+                "its volumes can be read alone, but another disk of the mirror may have newer files",
+                "if the PC has another disk of the array, look at both, and compare the dates",
+            ),
+            Self::Raid(RaidMember { cached: true, .. }) => (
+                "the newest files may be on the fast disk alone: what is read here may be old or \
+                 damaged",
+                "use WinPE with Intel's RST driver (drvload iaStorAC.inf or iaStorVD.inf), which \
+                 shows both disks as one",
+            ),
+            Self::Raid(_) => (
+                "a disk alone has only a part of each volume: what is read of it may be damaged, or \
+                 show none",
+                "load the array's driver (drvload), with all its disks attached and the firmware in \
+                 RAID mode; on Linux: mdadm --assemble --readonly --scan. If the array is long \
+                 gone, nothing",
+            ),
             Self::GptBackupBad { .. }
             | Self::MbrUnsigned
-            | Self::OtherUnit { .. }
             | Self::LogReplayed { .. }
             | Self::BitLocker(Doubt::BadCopies { .. })
             | Self::AlsoBootSector { .. } => (READS_ON, NOTHING),
@@ -342,9 +368,12 @@ impl Fault {
                 "there may be volumes that are not listed",
                 "if a volume is missing, name it itself, or image the disk with ddrescue",
             ),
-            Self::PartitionOutside { .. }
-            | Self::PartitionCutShort { .. }
-            | Self::ContainerCutShort { .. }
+            Self::PartitionOutside { .. } | Self::PartitionCutShort { .. } => (
+                "files that lie in the missing part cannot be read",
+                "if this is an image, copy it again. If it is a disk on USB, attach it by SATA or in \
+                 another enclosure: older ones show 2 TiB at most, or hide the end of the disk",
+            ),
+            Self::ContainerCutShort { .. }
             | Self::BitLocker(Doubt::CutShort)
             | Self::VolumeCutShort { .. } => (
                 "files that lie in the missing part cannot be read",

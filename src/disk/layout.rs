@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::bitlocker::{Encryption, KeySource, Locked, find_header};
 use super::lost::WithBoot;
 use super::partitions::table::{Layout, read_layout};
+use super::raid::RaidMember;
 use super::{
     Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable, Slice,
     VolumeKind, identify,
@@ -81,7 +82,8 @@ impl Disk {
 
     /// Looks at what a container holds.
     pub fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
-        let Container { device, format, faults } = container;
+        let Container { device, format, mut faults } = container;
+        faults.extend(RaidMember::find(&device).map(Fault::Raid));
         let (table, volumes) = match read_layout(&device) {
             Layout::Bare(identity) => {
                 let volume = Volume::new(&display, device.clone(), None, identity);

@@ -12,9 +12,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::condition::Condition;
 use super::image::container::{Container, DiskFormat};
 use super::live::Live;
-use super::{Device, Disk, DiskError, FileDevice, Hardware, VolumeKind};
+use super::{Device, Disk, DiskError, FileDevice, Hardware, Volume, VolumeKind};
 
 const SYS_BLOCK: &str = "/sys/block";
 
@@ -68,13 +69,21 @@ fn open_disk(path: &Path, name: &str, mounts: &Mounts) -> Result<Disk, DiskError
     if len == 0 {
         return Err(DiskError::NoMedium { path: path.to_owned() });
     }
-    let hardware = hardware(name);
+    let mut hardware = hardware(name);
     let sector = rustix::fs::ioctl_blksszget(&file).unwrap_or(hardware.logical_sector);
     let device: Arc<dyn Device> =
         Arc::new(FileDevice::from_parts(file, len, sector.max(512), path.to_owned()));
     let attached = Container { device, format: DiskFormat::Attached, faults: Vec::new() };
     let display = path.display().to_string();
     let mut disk = Disk::probe_container(display, path.to_owned(), attached);
+    // Partitions have no health of their own.
+    if !sys(name, "partition").exists() {
+        hardware.condition = Condition::ask(path, &hardware);
+        let is_windows = |v: &Volume| matches!(v.kind, VolumeKind::Ntfs | VolumeKind::BitLocker);
+        if !disk.volumes.iter().any(is_windows) {
+            hardware.condition.ask_for_lock(path, &hardware.transport);
+        }
+    }
     disk.hardware = Some(hardware);
     let partitions = kernel_partitions(name);
     for volume in &mut disk.volumes {
@@ -187,6 +196,7 @@ fn hardware(name: &str) -> Hardware {
         logical_sector: number("queue/logical_block_size"),
         physical_sector: number("queue/physical_block_size"),
         backing: line("loop/backing_file"),
+        condition: Condition::default(),
     }
 }
 

@@ -16,6 +16,8 @@ use super::{Device, Disk, DiskError, Hardware, VolumeKind, identify};
 
 /// More disks than a machine has. Numbers may have gaps.
 const MAX_DISKS: u32 = 64;
+/// A whole disk's device, without its number.
+const WHOLE_DISK: &str = r"\\.\PhysicalDrive";
 
 /// Every disk with a medium, then the volumes that lie on none of them (or on
 /// several).
@@ -72,7 +74,7 @@ pub(super) fn open_device(path: &Path, name: &DeviceName) -> Result<Disk, DiskEr
 /// Opens a physical disk; its partitions that are among `known` are read
 /// through their volume devices, and taken out of `known`.
 fn open_disk(number: u32, known: &mut Vec<SystemVolume>) -> Result<Disk, DiskError> {
-    let name = format!(r"\\.\PhysicalDrive{number}");
+    let name = format!("{WHOLE_DISK}{number}");
     let path = PathBuf::from(&name);
     let (device, hardware) = open_raw(&name).map_err(|error| DiskError::from_open(&path, error))?;
     if device.is_empty() {
@@ -222,7 +224,11 @@ fn open_system(system: &SystemVolume) -> io::Result<(Arc<dyn Device>, Hardware)>
 /// Opens a disk or a volume for reads of any kind.
 fn open_raw(path: &str) -> io::Result<(Arc<dyn Device>, Hardware)> {
     let raw = RawDevice::open(path)?;
-    let hardware = raw.hardware();
+    let mut hardware = raw.hardware();
+    // Volumes have no health of their own.
+    if path.starts_with(WHOLE_DISK) {
+        hardware.condition = raw.condition(&hardware.transport);
+    }
     let sector = raw.sector.unwrap_or(512);
     let Some(len) = raw.len else {
         return open_without_length(raw, sector).map(|device| (device, hardware));

@@ -1000,6 +1000,7 @@ mod tests {
             machine: Machine::default(),
             places,
             closed: Vec::new(),
+            unseen: 0,
             doubts: Vec::new(),
             locked: Vec::new(),
             findings: Vec::new(),

@@ -310,6 +310,7 @@ mod tests {
             machine: crate::usmt::Machine::default(),
             places: found,
             closed: Vec::new(),
+            unseen: 0,
             doubts: Vec::new(),
             locked: Vec::new(),
             findings: Vec::new(),
