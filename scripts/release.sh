@@ -28,8 +28,8 @@ while [ $# -gt 0 ]; do
                 out=$(realpath -m "$2")
             else
                 case $2 in
-                    x64=* | x86=*) ;;
-                    *) die "--exe $2" "Use x64=FILE or x86=FILE." ;;
+                    x64=* | x86=* | arm64=*) ;;
+                    *) die "--exe $2" "Use x64=FILE, x86=FILE or arm64=FILE." ;;
                 esac
                 [ -f "${2#*=}" ] || die "${2#*=}: there is no such file"
                 beside=$(dirname "${2#*=}")/lifeboat-selftest.exe
@@ -85,11 +85,11 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
     echo "release: this work tree has uncommitted changes; the zip includes them"
 
 if [ ${#exes[@]} = 0 ]; then
-    for arch in x86_64 i686; do
+    for arch in x86_64 i686 aarch64; do
         scripts/build-windows.sh --arch $arch
-        exes+=("$root/target/windows/$arch-win7-windows-gnu/release/lifeboat.exe")
+        exes+=("$root/target/windows/$(windows_target $arch)/release/lifeboat.exe")
     done
-    arches=(x64 x86)
+    arches=(x64 x86 arm64)
 fi
 
 # --- What goes in -------------------------------------------------------------
@@ -107,6 +107,7 @@ for i in "${!exes[@]}"; do
     case ${arches[$i]} in
         x64) target=x86_64-win7-windows-gnu ;;
         x86) target=i686-win7-windows-gnu ;;
+        arm64) target=aarch64-pc-windows-gnullvm ;;
     esac
     selftest=$(dirname "${exes[$i]}")/lifeboat-selftest.exe
     targets+=("$target")

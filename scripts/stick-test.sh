@@ -65,16 +65,12 @@ program=$(realpath "$program")
 maker=$(realpath "$maker")
 
 here=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-stick-test.XXXXXX")
-smbd_pid=''
 screen() { tmux -S "$here/tmux" "$@"; }
 clean_up() {
     trap - EXIT INT TERM
     [ ! -s "$here/qemu.pid" ] || kill "$(cat "$here/qemu.pid")" 2>/dev/null || true
     screen kill-server 2>/dev/null || true
-    if [ -n "$smbd_pid" ]; then
-        kill "$smbd_pid" 2>/dev/null || true
-        wait "$smbd_pid" 2>/dev/null || true
-    fi
+    stop_samba
     if [ -n "$keep" ]; then echo "kept: $here"; else rm -rf "$here"; fi
 }
 trap clean_up EXIT
@@ -106,47 +102,7 @@ for name in one locked big; do
 done
 
 # --- A Samba server -------------------------------------------------------------
-password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
-while
-    port=$((20000 + RANDOM % 40000))
-    (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
-do :; done
-mkdir -p share/rescue samba/{private,state,cache,lock,pid,ncalrpc,log}
-echo "$(id -un) = tech" >samba/users
-cat >samba/smb.conf <<CONF
-[global]
-  server role = standalone server
-  interfaces = lo 127.0.0.1
-  bind interfaces only = yes
-  smb ports = $port
-  disable netbios = yes
-  disable spoolss = yes
-  load printers = no
-  printcap name = /dev/null
-  map to guest = Never
-  username map = $here/samba/users
-  passdb backend = tdbsam:$here/samba/private/passdb.tdb
-  private dir = $here/samba/private
-  state directory = $here/samba/state
-  cache directory = $here/samba/cache
-  lock directory = $here/samba/lock
-  pid directory = $here/samba/pid
-  ncalrpc dir = $here/samba/ncalrpc
-  log file = $here/samba/log/smbd.log
-  server min protocol = SMB2_02
-[share]
-  path = $here/share
-  read only = no
-  map archive = no
-CONF
-printf '%s\n%s\n' "$password" "$password" | pdbedit -s samba/smb.conf -t -a -u "$(id -un)" >/dev/null
-setsid smbd -s samba/smb.conf -F --no-process-group -l samba/log </dev/null >samba/log/out 2>&1 &
-smbd_pid=$!
-for attempt in {1..100}; do
-    ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    [ "$attempt" -lt 100 ] || die "smbd does not answer on port $port" "$(tail -n 5 samba/log/smbd.log 2>&1)"
-    sleep 0.1
-done
+start_samba
 share=smb://tech@10.0.2.2:$port/share/rescue
 
 # What is put on the stick's own partition, as a technician would.

@@ -5,6 +5,7 @@
 //! and `/dev` a disk image: no machine that tests run on has such hardware.
 #![cfg(target_os = "linux")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,6 +89,17 @@ fn codes(findings: &[Value]) -> Vec<&str> {
     findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
 }
 
+/// An event has the fields that docs/reference/json.schema.json has for it.
+#[track_caller]
+fn is_documented(event: &Value) {
+    let schema = fs::read_to_string(support::root().join("docs/reference/json.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let name = event["message_type"].as_str().unwrap();
+    let known = schema["$defs"][name]["properties"].as_object().unwrap();
+    let fields = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(fields(event.as_object().unwrap()), fields(known), "{name}");
+}
+
 const VMD: (&str, &str, (&str, &str)) = ("0000:00:0e.0", "0x010400", ("0x8086", "0x9a0b"));
 
 fn with_vmd(pc: Pc) -> Pc {
@@ -104,13 +116,14 @@ fn a_vmd_without_a_driver_is_why_there_is_no_disk() {
     assert!(run.stderr.contains("a disk of this PC is not seen"), "{}", run.stderr);
     let run = pc.run(&["detect", "--json"]).expect(7);
     let controller = &run.events("controller")[0];
+    is_documented(controller);
     assert_eq!((&controller["kind"], &controller["driver"]), (&"intel-vmd".into(), &Value::Null));
     let to = pc.dir.path().join("out");
     let to = to.to_str().unwrap();
     assert_eq!(codes(&pc.findings(&["offload", "--to", to], 7)), ["no-disk"]);
     // Before a wipe, too, and where a boot image is tried.
     assert_eq!(codes(&pc.findings(&["gate"], 3)), ["no-disk"]);
-    fs::create_dir(to).unwrap();
+    fs::create_dir_all(to).unwrap();
     assert_eq!(codes(&pc.findings(&["check", "--to", to], 3)), ["no-disk"]);
 }
 
@@ -126,6 +139,7 @@ fn an_odd_controller_beside_the_disk_with_the_store_is_a_note() {
         (&"controller-no-driver".into(), &"info".into())
     );
     let disk = &run.events("disk")[0];
+    is_documented(disk);
     assert_eq!((&disk["transport"], &disk["built_in"]), (&"sata".into(), &true.into()));
     assert_eq!(run.events("store").len(), 1);
     let to = pc.dir.path().join("out");
