@@ -112,7 +112,9 @@ if defined FITS set "DRIVER=1"
 if not defined FITS echo driver not for %ARCH%, left out: %~1
 exit /b 0
 :drivers
-for /r "%DRIVERS%" %%I in (*.inf) do call :driver "%%I"
+rem Intel's driver for VMD after those for RST without VMD, as drivers.cmd does.
+for /r "%DRIVERS%" %%I in (*.inf) do if /i not "%%~nI"=="iaStorVD" call :driver "%%I"
+for /r "%DRIVERS%" %%I in (*.inf) do if /i "%%~nI"=="iaStorVD" call :driver "%%I"
 exit /b 0
 :driver
 call :is_for %1

@@ -17,7 +17,7 @@
 # Needs no root and no loop device. Packages come from apt's sources, with apt's check of
 # their signatures, and stay in target/stick. The same packages, program, files and time
 # (SOURCE_DATE_EPOCH, or that of the last commit) give the same bytes. Beside OUT it writes
-# OUT.cdx.json, the list of packages (SBOM). docs/guide/stick.md has more.
+# OUT.cdx.json, the list of packages (SBOM). docs/guide/rescue-stick.md has more.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -59,7 +59,7 @@ case $out in
     *.iso) kind=iso ;;
     *) die "$out: neither .img nor .iso" "Name the result so that it ends in .img or .iso." ;;
 esac
-[ ! -b "$out" ] || die "$out is a device" "Make an image first, then write it: docs/guide/stick.md"
+[ ! -b "$out" ] || die "$out is a device" "Make an image first, then write it: docs/guide/rescue-stick.md"
 [ ! -d "$out" ] || die "$out is a folder"
 [ -d "$(dirname "$out")" ] || die "$(dirname "$out"): there is no such folder"
 case $space in '' | *[!0-9]* | ?????*) die "--space $space" "Give whole megabytes, up to 9999." ;; esac

@@ -6,6 +6,8 @@ arguments=()
 for argument in "$@"; do
     case $argument in
         --target=* | -nolibc | --unwindlib=* | -rtlib=* | -lgcc_eh | -lgcc_s | -l:libunwind.a) ;;
+        # zig brings its own.
+        -lmsvcrt | -lmingw32 | -lmingwex | */libcompiler_builtins-*.rlib) ;;
         -Wl,--no-insert-timestamp | -Wl,--disable-auto-image-base) ;;
         *) arguments+=("$argument") ;;
     esac

@@ -219,7 +219,7 @@ fn every_option_in_a_sentence_is_there() {
     let scripts = [
         "pe-build/README.md",
         "docs/development/building.md",
-        "docs/guide/stick.md",
+        "docs/guide/rescue-stick.md",
         "fuzz/README.md",
         "CONTRIBUTING.md",
     ];

@@ -92,11 +92,13 @@ fn codes(findings: &[Value]) -> Vec<&str> {
 /// An event has the fields that docs/reference/json.schema.json has for it.
 #[track_caller]
 fn is_documented(event: &Value) {
-    let schema = fs::read_to_string(support::root().join("docs/reference/json.schema.json")).unwrap();
+    let schema =
+        fs::read_to_string(support::root().join("docs/reference/json.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();
     let name = event["message_type"].as_str().unwrap();
     let known = schema["$defs"][name]["properties"].as_object().unwrap();
-    let fields = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
+    let fields =
+        |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(fields(event.as_object().unwrap()), fields(known), "{name}");
 }
 

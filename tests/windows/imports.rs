@@ -16,7 +16,10 @@ use support::{exe, need, require};
 const DLLS: [(&str, &str); 9] = [
     ("advapi32.dll", "privileges, security descriptors, EFS; a part of every Windows"),
     ("bcrypt.dll", "BCryptGenRandom, the keys of encrypted sets; since Vista, lsass needs it"),
-    ("cfgmgr32.dll", "which storage controllers have no driver; setupapi, which loads drivers, needs it"),
+    (
+        "cfgmgr32.dll",
+        "which storage controllers have no driver; setupapi, which loads drivers, needs it",
+    ),
     ("kernel32.dll", "the base API; a part of every Windows"),
     ("mpr.dll", "WNetAddConnection2W, which `net use` calls too"),
     ("msvcrt.dll", "the C runtime that is a part of Windows itself, unlike the UCRT"),
@@ -94,7 +97,8 @@ fn every_dll_and_function_is_in_a_winpe_of_windows_7() {
             "no CreateFileW in {}: was the table read right?",
             exe.display()
         );
-        let wrong = if is_arm64(&exe) { not_in_winpe_10(&imports) } else { not_in_winpe_3(&imports) };
+        let wrong =
+            if is_arm64(&exe) { not_in_winpe_10(&imports) } else { not_in_winpe_3(&imports) };
         let wrong = wrong.join("\n");
         assert!(wrong.is_empty(), "{} cannot start in WinPE:\n{wrong}", exe.display());
     }
@@ -143,7 +147,9 @@ fn not_in_winpe_10(imports: &[(String, String)]) -> Vec<String> {
             || (dll.starts_with("api-ms-win-crt-") && dll.ends_with("-l1-1-0.dll"))
     };
     let wrong = imports.iter().filter(|(dll, _)| !is_known(dll));
-    wrong.map(|(dll, name)| format!("{name} ({dll}): from a DLL not known to be in WinPE")).collect()
+    wrong
+        .map(|(dll, name)| format!("{name} ({dll}): from a DLL not known to be in WinPE"))
+        .collect()
 }
 
 fn is_arm64(exe: &Path) -> bool {

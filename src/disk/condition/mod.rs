@@ -207,7 +207,7 @@ mod tests {
         assert!(good.findings("disk 0").is_empty());
         assert_eq!(Condition::default().health(), Health::Unknown);
         let worn = Condition { reallocated: Some(12), ..good.clone() };
-        assert_eq!(worn.health(), Health::Worn);
+        assert_eq!((worn.health(), worn.findings("disk 0")[0].code), (Health::Worn, "disk-worn"));
         let pending = Condition { pending: Some(1), ..worn.clone() };
         let findings = pending.findings("disk 0");
         assert_eq!(findings[0].code, "disk-failing");
