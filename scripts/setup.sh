@@ -165,8 +165,12 @@ needs_nextest=''
 needs_libbde=''
 [ "$mode" != test ] || cargo nextest --version >/dev/null 2>&1 || needs_nextest=1
 
-# A second reader of BitLocker volumes, for tests. Debian has no package, so it goes into a separate folder.
-[ "$mode" != test ] || "$root/target/python/bin/python3" -c 'import pybde' 2>/dev/null || needs_libbde=1
+# A second reader of BitLocker volumes and a parser of PowerShell, for tests. Debian has no packages, so
+# they go into a separate folder.
+modules=(libbde-python tree-sitter tree-sitter-powershell)
+[ "$mode" != test ] ||
+    "$root/target/python/bin/python3" -c 'import pybde, tree_sitter, tree_sitter_powershell' 2>/dev/null ||
+    needs_libbde=1
 
 # A compiler for Windows on ARM64: Debian has none.
 needs_zig=''
@@ -182,7 +186,7 @@ if [ -n "$needs_nextest" ]; then
     echo "setup: to compile and install by cargo: cargo-nextest (several minutes, once)"
 fi
 if [ -n "$needs_libbde" ]; then
-    echo "setup: to install by pip, into target/python: libbde-python"
+    echo "setup: to install by pip, into target/python: ${modules[*]}"
 fi
 if [ -n "$needs_zig" ]; then
     echo "setup: to install by pip, into target/zig: ziglang (80 MB)"
@@ -263,17 +267,17 @@ fi
 
 # --- Modules from PyPI ------------------------------------------------------
 if [ -n "$needs_libbde" ]; then
-    echo "setup: pip install libbde-python"
+    echo "setup: pip install ${modules[*]}"
     { python3 -m venv "$root/target/python" &&
-        "$root/target/python/bin/pip" install --quiet --disable-pip-version-check libbde-python; } ||
-        echo "setup: libbde-python could not be installed; the tests that need it will be skipped" >&2
+        "$root/target/python/bin/python3" -m pip install --quiet --disable-pip-version-check "${modules[@]}"; } ||
+        echo "setup: ${modules[*]} could not be installed; the tests that need them will be skipped" >&2
 fi
 
 if [ -n "$needs_zig" ]; then
     echo "setup: pip install ziglang"
     # One version: another one may link other bytes.
     python3 -m venv "$root/target/zig" &&
-        "$root/target/zig/bin/pip" install --quiet --disable-pip-version-check ziglang==0.13.0 ||
+        "$root/target/zig/bin/python3" -m pip install --quiet --disable-pip-version-check ziglang==0.13.0 ||
         die "ziglang could not be installed" "lifeboat.exe for ARM64 needs it."
     printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$root/target/zig/bin/python" >"$root/target/zig/bin/python-zig"
     chmod 755 "$root/target/zig/bin/python-zig"

@@ -122,13 +122,14 @@ impl Controller {
     pub fn finding(&self, is_any_disk_seen: bool) -> Option<Finding> {
         let trouble = self.trouble()?;
         let is_grave = self.keeps_disks_from_view(is_any_disk_seen);
+        let (code, severity) = match (self.hidden, is_grave) {
+            (1.., _) => ("controller-hides-disks", Severity::Warning),
+            (0, true) => ("no-disk", Severity::Warning),
+            (0, false) => ("controller-no-driver", Severity::Info),
+        };
         Some(Finding {
-            code: match (self.hidden, is_grave) {
-                (1.., _) => "controller-hides-disks",
-                (0, true) => "no-disk",
-                (0, false) => "controller-no-driver",
-            },
-            severity: if is_grave { Severity::Warning } else { Severity::Info },
+            code,
+            severity,
             path: self.describe(),
             what: trouble,
             meaning: if self.hidden > 0 {
