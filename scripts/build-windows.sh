@@ -55,6 +55,10 @@ if [ "$arch" = aarch64 ]; then
     export LIFEBOAT_ZIG=$zig
     export ZIG_GLOBAL_CACHE_DIR=$root/target/windows/zig ZIG_LOCAL_CACHE_DIR=$root/target/windows/zig
     compiler=$root/scripts/zig-windows.sh archiver=$root/scripts/zig-ar.sh
+    # The version resource is compiled by a windres that is found by its name.
+    mkdir -p target/windows/zig/bin
+    ln -sfn "$root/scripts/zig-windres.sh" target/windows/zig/bin/aarch64-w64-mingw32-windres
+    PATH=$root/target/windows/zig/bin:$PATH
     echo "build-windows: $("$RUSTC" --version), zig $($zig version), $target"
 else
     mingw=$arch-w64-mingw32

@@ -276,8 +276,8 @@ fi
 if [ -n "$needs_zig" ]; then
     echo "setup: pip install ziglang"
     # One version: another one may link other bytes.
-    python3 -m venv "$root/target/zig" &&
-        "$root/target/zig/bin/python3" -m pip install --quiet --disable-pip-version-check ziglang==0.13.0 ||
+    { python3 -m venv "$root/target/zig" &&
+        "$root/target/zig/bin/python3" -m pip install --quiet --disable-pip-version-check ziglang==0.17.1; } ||
         die "ziglang could not be installed" "lifeboat.exe for ARM64 needs it."
     printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$root/target/zig/bin/python" >"$root/target/zig/bin/python-zig"
     chmod 755 "$root/target/zig/bin/python-zig"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Boots the stick in QEMU and rescues with it, over the serial console: by BIOS from an
 # NVMe disk, by the guided rescue to a FAT32 disk and by command to a real Samba server;
-# the power fails in the middle of a copy; then by UEFI with Secure Boot: the copy is
-# resumed, and a BitLocker disk is saved with the settings on the stick. At the end every
-# set is verified and compared with one made on this machine, and every disk's hash is
-# what it was.
+# the disk's controller loses its driver, and gets it back; the power fails in the middle
+# of a copy; then by UEFI with Secure Boot: the copy is resumed, and a BitLocker disk is
+# saved with the settings on the stick. At the end every set is verified and compared with
+# one made on this machine, and every disk's hash is what it was.
 #
 #   stick-test.sh                  makes a stick by stick.sh, and tests it
 #   stick-test.sh --stick FILE     tests this one (an .img or .iso)
@@ -176,6 +176,14 @@ page | grep -q 'by BIOS' || die "it says nothing of BIOS"
 page | grep -q 'eth0: 10\.0\.2\.15' || { page >&2; die "it does not say which address it has"; }
 key s Enter
 wait_for 20 'Type exit'
+step "the disk's health; then its controller loses its driver"
+in_shell 60 "lifeboat detect --json | grep -c '\"health\":\"good\",\"health_from\":\"smartctl\"'" 0
+# shellcheck disable=SC2016 # for the shell on the PC
+in_shell 10 'nvme=$(ls -d /sys/bus/pci/drivers/nvme/0000:* | head -n 1); nvme=${nvme##*/}; echo $nvme >/sys/bus/pci/drivers/nvme/unbind' 0
+in_shell 60 'lifeboat detect >/tmp/detect 2>&1' 3
+in_shell 10 "grep -q 'NVMe controller 1b36:0010 .*$' /tmp/detect && grep -q 'a disk of this PC is not seen' /tmp/detect" 0
+# shellcheck disable=SC2016 # for the shell on the PC
+in_shell 60 'echo $nvme >/sys/bus/pci/drivers/nvme/bind; until [ -b /dev/nvme0n1 ]; do sleep 1; done; lifeboat detect >/dev/null' 0
 step "a command, to the Samba server"
 in_shell 120 "lifeboat offload /dev/nvme0n1 --to $share --password-file /stick/password.txt" 0
 in_shell 10 'keyboard de' 0
