@@ -38,7 +38,6 @@ const BY_HAND: &[(&str, &str)] = &[
     ("apt-get", "changes the system"),
     ("build.cmd", "pe-build/build.cmd under another roof: tests/windows/scripts.rs, /dryrun"),
     ("cargo", "what the tests themselves are built and run with"),
-    ("cargo-zigbuild", "builds for ARM64, which is tried by hand"),
     ("copy", "Windows"),
     ("ddrescue", "wants a failing disk"),
     ("demo.sh", "scripts/demo.sh in a table of scripts"),
