@@ -20,7 +20,8 @@ pub struct Hardware {
     pub physical_sector: u32,
     /// The file that a loop device shows; empty for all others.
     pub backing: String,
-    /// What it says of its health, and whether it is locked.
+    /// What it says of its health, and whether it is locked; nothing until it is asked
+    /// ([`Disk::ask_condition`](super::Disk::ask_condition)).
     pub condition: Condition,
 }
 

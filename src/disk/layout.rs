@@ -126,6 +126,20 @@ impl Disk {
         }
     }
 
+    /// Asks a disk of this machine for its health, and whether it is locked
+    /// ([`Hardware::condition`]). A disk that fails may take seconds to answer.
+    pub fn ask_condition(&mut self) {
+        let Some(mut hardware) = self.hardware.take() else { return };
+        #[cfg(target_os = "linux")]
+        let condition = super::linux::condition(self, &hardware);
+        #[cfg(windows)]
+        let condition = super::windows_disks::condition(self, &hardware);
+        #[cfg(not(any(target_os = "linux", windows)))]
+        let condition = super::condition::Condition::default();
+        hardware.condition = condition;
+        self.hardware = Some(hardware);
+    }
+
     /// What is wrong with its file, its partition table and its volumes' edges.
     pub fn findings(&self) -> Vec<Finding> {
         let own = self.faults.iter().chain(&self.table.faults);

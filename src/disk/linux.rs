@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::image::container::{Container, DiskFormat};
 use super::live::Live;
-use super::{Device, Disk, DiskError, FileDevice, Hardware, Volume, VolumeKind};
+use super::{Device, Disk, DiskError, FileDevice, Hardware, VolumeKind};
 
 const SYS_BLOCK: &str = "/sys/block";
 
@@ -69,21 +69,13 @@ fn open_disk(path: &Path, name: &str, mounts: &Mounts) -> Result<Disk, DiskError
     if len == 0 {
         return Err(DiskError::NoMedium { path: path.to_owned() });
     }
-    let mut hardware = hardware(name);
+    let hardware = hardware(name);
     let sector = rustix::fs::ioctl_blksszget(&file).unwrap_or(hardware.logical_sector);
     let device: Arc<dyn Device> =
         Arc::new(FileDevice::from_parts(file, len, sector.max(512), path.to_owned()));
     let attached = Container { device, format: DiskFormat::Attached, faults: Vec::new() };
     let display = path.display().to_string();
     let mut disk = Disk::probe_container(display, path.to_owned(), attached);
-    // Partitions have no health of their own.
-    if !sys(name, "partition").exists() {
-        hardware.condition = Condition::ask(path, &hardware);
-        let is_windows = |v: &Volume| matches!(v.kind, VolumeKind::Ntfs | VolumeKind::BitLocker);
-        if !disk.volumes.iter().any(is_windows) {
-            hardware.condition.ask_for_lock(path, &hardware.transport);
-        }
-    }
     disk.hardware = Some(hardware);
     let partitions = kernel_partitions(name);
     for volume in &mut disk.volumes {
@@ -180,6 +172,21 @@ fn unlocked_by_system(name: &str) -> Option<(Arc<dyn Device>, DeviceNumber)> {
     Some((device, read_line(&sys(&holder, "dev"))))
 }
 
+/// What a whole disk says of its health; a partition has none of its own.
+pub(super) fn condition(disk: &Disk, hardware: &Hardware) -> Condition {
+    let device = fs::canonicalize(&disk.path).unwrap_or_default();
+    let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if sys(&name, "partition").exists() {
+        return Condition::default();
+    }
+    let mut condition = Condition::ask(&disk.path, &hardware.transport);
+    let is_windows = |kind| matches!(kind, VolumeKind::Ntfs | VolumeKind::BitLocker);
+    if !disk.volumes.iter().any(|volume| is_windows(volume.kind)) {
+        condition.ask_for_lock(&disk.path, &hardware.transport);
+    }
+    condition
+}
+
 /// What sysfs says of a disk.
 fn hardware(name: &str) -> Hardware {
     let line = |file: &str| read_line(&sys(name, file));
@@ -208,6 +215,7 @@ fn transport(folder: &Path) -> &'static str {
             _ if word.starts_with("usb") => "usb",
             _ if word.starts_with("nvme") => "nvme",
             _ if word.starts_with("virtio") => "virtio",
+            _ if word.starts_with("vbd-") => "xen",
             _ if word.starts_with("mmc") => "mmc",
             _ if word.starts_with("loop") => "loop",
             "ata" => "sata",

@@ -171,6 +171,7 @@ impl Source {
         };
         let none = Keyring::default();
         let keys: &dyn KeySource = options.keys.as_deref().unwrap_or(&none);
+        disk.ask_condition();
         disk.volumes.iter_mut().for_each(|volume| volume.unlock(keys));
         let lost: Vec<(u64, u64)> =
             disk.volumes.iter().filter_map(|v| Some((v.lost_at?, v.len))).collect();

@@ -52,7 +52,6 @@ const BY_HAND: &[(&str, &str)] = &[
     ("md", "Windows"),
     ("mount", "wants a disk of its own, and root: tests/restore/mounted.rs mounts images"),
     ("net", "Windows"),
-    ("python3", "fetches the tools for ARM64, which is tried by hand"),
     ("rustup", "changes the toolchain"),
     ("schtasks", "Windows"),
     ("setup.sh", "scripts/setup.sh in a table of scripts"),

@@ -75,10 +75,11 @@ fn show_disks(out: Out) -> bool {
     let mut is_any_seen = false;
     for disk in disk::attached() {
         // One that this account may not read is there all the same.
-        let Ok(disk) = disk else {
+        let Ok(mut disk) = disk else {
             is_any_seen = true;
             continue;
         };
+        disk.ask_condition();
         let Some(hardware) = disk.hardware.as_ref().filter(|known| known.is_built_in()) else {
             continue;
         };

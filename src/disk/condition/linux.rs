@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use rustix::ioctl::{Getter, Opcode, Updater, ioctl};
 
 use super::{Condition, Lock, ata, opal, smartctl};
-use crate::disk::hardware::Hardware;
 use crate::model::threads;
 
 /// A disk that fails may answer late, or never.
@@ -25,12 +24,12 @@ const HDIO_GET_IDENTITY: Opcode = 0x030D;
 /// `NVME_IOCTL_ADMIN_CMD` (linux/nvme_ioctl.h): `_IOWR('N', 0x41, struct nvme_admin_cmd)`.
 const NVME_ADMIN: Opcode = 0xC048_4E41;
 
-pub(super) fn ask(path: &Path, hardware: &Hardware) -> Condition {
-    let mut condition = match &*hardware.transport {
+pub(super) fn ask(path: &Path, transport: &str) -> Condition {
+    let mut condition = match transport {
         "sata" | "usb" | "scsi" | "nvme" => by_smartctl(path).unwrap_or_default(),
         _ => Condition::default(),
     };
-    if hardware.transport == "sata" && condition.lock.is_none() {
+    if transport == "sata" && condition.lock.is_none() {
         condition.lock = identify(path).and_then(|data| ata::lock(&data));
     }
     condition

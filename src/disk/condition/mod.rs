@@ -15,8 +15,6 @@ pub(super) mod windows;
 #[cfg(target_os = "linux")]
 use std::path::Path;
 
-#[cfg(target_os = "linux")]
-use super::hardware::Hardware;
 use crate::model::finding::{Finding, Severity};
 use crate::model::units;
 
@@ -89,8 +87,8 @@ impl Health {
 impl Condition {
     /// Asks a disk of this machine.
     #[cfg(target_os = "linux")]
-    pub(super) fn ask(path: &Path, hardware: &Hardware) -> Self {
-        linux::ask(path, hardware)
+    pub(super) fn ask(path: &Path, transport: &str) -> Self {
+        linux::ask(path, transport)
     }
 
     /// Whether a disk that shows no volume of Windows is locked by its own encryption.
