@@ -169,7 +169,7 @@ wait_for 60 '> /media/sd.*/rescue'
 key Enter
 wait_for 60 'SAVE NOW'
 key Enter
-wait_for 120 '^ SAVED'
+wait_for 120 '^ Saved'
 key Enter
 wait_for 30 'P  power off'
 page | grep -q 'by BIOS' || die "it says nothing of BIOS"
