@@ -113,8 +113,9 @@ step_test() {
 
 step_stick() {
     scripts/setup.sh stick
-    [ -x target/release/lifeboat-maker ] || cargo build "${quiet[@]}" --locked -p lifeboat -p lifeboat-maker
-    scripts/stick-test.sh
+    # The program of the tests, which is optimized; an older release build may be here, too.
+    cargo build "${quiet[@]}" --locked -p lifeboat -p lifeboat-maker
+    scripts/stick-test.sh --program target/debug/lifeboat
 }
 
 step_doc() {

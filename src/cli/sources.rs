@@ -164,7 +164,9 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     // A disk that cannot be opened is seen, too.
     let is_built_in = |source: &Source| source.hardware.as_ref().is_some_and(Hardware::is_built_in);
     let is_any_disk_seen = !errors.is_empty() || opened.iter().any(is_built_in);
-    opened.iter().for_each(|source| show_disk(source, out));
+    for source in &opened {
+        show_disk(source, out);
+    }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
     if !sources.is_empty() && global.volume_keys.was_given() {
         refuse_wrong_key(&volumes)?;

@@ -243,10 +243,9 @@ impl Fault {
                 format!("the list of logical partitions breaks off at byte {at}: {why}")
             }
             Self::TableUnreadable { error } => format!("the first sector cannot be read: {error}"),
-            Self::OtherUnit { unit } => format!(
-                "the partition table counts in sectors of {unit} bytes, the disk does not: it was \
-                 partitioned in another USB enclosure or dock, or inside a PC"
-            ),
+            Self::OtherUnit { unit } => {
+                format!("the partition table counts in sectors of {unit} bytes, the disk does not")
+            }
             Self::PartitionOutside { number } => {
                 format!("partition {number} starts past the end of the disk; left out")
             }
@@ -332,26 +331,11 @@ impl Fault {
     fn consequence(&self) -> (&'static str, &'static str) {
         match self {
             Self::OtherUnit { .. } => (
-                "Windows shows none of its volumes; Lifeboat reads them all the same",
+                "it was partitioned in another USB enclosure or dock, or inside a PC; Windows shows \
+                 none of its volumes, Lifeboat reads them all the same",
                 "nothing for the rescue; do not let Windows initialize or format the disk",
             ),
-            Self::Raid(member) if member.is_mirror() => (
-                "its volumes can be read alone, but another disk of the mirror may have newer files",
-                "if the PC has another disk of the array, look at both, and compare the dates",
-            ),
-            Self::Raid(RaidMember { cached: true, .. }) => (
-                "the newest files may be on the fast disk alone: what is read here may be old or \
-                 damaged",
-                "use WinPE with Intel's RST driver (drvload iaStorAC.inf or iaStorVD.inf), which \
-                 shows both disks as one",
-            ),
-            Self::Raid(_) => (
-                "a disk alone has only a part of each volume: what is read of it may be damaged, or \
-                 show none",
-                "load the array's driver (drvload), with all its disks attached and the firmware in \
-                 RAID mode; on Linux: mdadm --assemble --readonly --scan. If the array is long \
-                 gone, nothing",
-            ),
+            Self::Raid(member) => member.consequence(),
             Self::GptBackupBad { .. }
             | Self::MbrUnsigned
             | Self::LogReplayed { .. }

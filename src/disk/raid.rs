@@ -56,6 +56,30 @@ impl RaidMember {
         intel(device).or_else(|| ddf(device)).or_else(|| linux(device)).or_else(|| promise(device))
     }
 
+    /// What it means for what is read of the disk alone, and what to do.
+    pub(crate) fn consequence(&self) -> (&'static str, &'static str) {
+        if self.is_mirror() {
+            return (
+                "its volumes can be read alone, but another disk of the mirror may have newer files",
+                "if the PC has another disk of the array, look at both, and compare the dates",
+            );
+        }
+        if self.cached {
+            return (
+                "the newest files may be on the fast disk alone: what is read here may be old or \
+                 damaged",
+                "use WinPE with Intel's RST driver (drvload iaStorAC.inf or iaStorVD.inf), which \
+                 shows both disks as one",
+            );
+        }
+        (
+            "a disk alone has only a part of each volume: what is read of it may be damaged, or show \
+             none",
+            "load the array's driver (drvload), with all its disks attached and the firmware in RAID \
+             mode; on Linux: mdadm --assemble --readonly --scan. If the array is long gone, nothing",
+        )
+    }
+
     /// Whether each disk has all of the data, but perhaps not the newest.
     pub fn is_mirror(&self) -> bool {
         !self.cached && self.level == Some(1)

@@ -18,10 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const SMARTCTL: [&str; 4] =
     ["/usr/sbin/smartctl", "/sbin/smartctl", "/usr/bin/smartctl", "/usr/local/sbin/smartctl"];
 
-/// `HDIO_GET_IDENTITY` (linux/hdreg.h): the identify data that the kernel read when it found the
+/// `HDIO_GET_IDENTITY` (`linux/hdreg.h`): the identify data that the kernel read when it found the
 /// disk.
 const HDIO_GET_IDENTITY: Opcode = 0x030D;
-/// `NVME_IOCTL_ADMIN_CMD` (linux/nvme_ioctl.h): `_IOWR('N', 0x41, struct nvme_admin_cmd)`.
+/// `NVME_IOCTL_ADMIN_CMD` (`linux/nvme_ioctl.h`): `_IOWR('N', 0x41, struct nvme_admin_cmd)`.
 const NVME_ADMIN: Opcode = 0xC048_4E41;
 
 pub(super) fn ask(path: &Path, transport: &str) -> Condition {
