@@ -8,6 +8,7 @@
 #
 #   stick-test.sh                  makes a stick by stick.sh, and tests it
 #   stick-test.sh --stick FILE     tests this one (an .img or .iso)
+#   --iso FILE                     boots this .iso, too, from a CD drive by UEFI
 #   --program FILE                 the Linux program [default: target/release/lifeboat, or
 #                                  target/debug/lifeboat]
 #   --maker FILE                   lifeboat-maker [default: beside the program]
@@ -22,15 +23,16 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-stick='' program='' maker='' keep=''
+stick='' iso='' program='' maker='' keep=''
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
         --keep) keep=1; shift; continue ;;
-        --stick | --program | --maker)
+        --stick | --iso | --program | --maker)
             [ $# -ge 2 ] || die "$1 requires a value" "stick-test.sh --help"
             case $1 in
                 --stick) stick=$2 ;;
+                --iso) iso=$2 ;;
                 --program) program=$2 ;;
                 --maker) maker=$2 ;;
             esac
@@ -46,7 +48,10 @@ program=$file
 [ -x "$program" ] || die "there is no Linux program here" "Run cargo build --release, or give its path: --program FILE"
 [ -n "$maker" ] || maker=$(dirname "$program")/lifeboat-maker
 [ -x "$maker" ] || die "$maker: there is no such program" "cargo build --release -p lifeboat-maker"
-[ -z "$stick" ] || [ -f "$stick" ] || die "$stick: there is no such file"
+for file in "$stick" "$iso"; do
+    [ -z "$file" ] || [ -f "$file" ] || die "$file: there is no such file"
+done
+[ -z "$iso" ] || iso=$(realpath "$iso")
 needs=()
 need() { has "$1" || needs+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
@@ -115,17 +120,20 @@ printf '%s\n' "$password" >password.txt
 on_stick password.txt ::/password.txt
 
 # --- A PC --------------------------------------------------------------------------
-# boot ARGUMENTS...: a PC with the stick and the USB disk; its serial console is a
-# window of tmux, which is the terminal.
+# boot ARGUMENTS...: a PC with the stick, or the CD if cd is set, and the USB disk; its
+# serial console is a window of tmux, which is the terminal.
+cd=''
 boot() {
     rm -f qemu.pid
+    local medium=(-drive "if=none,id=stick,file=$here/stick.img,format=raw"
+        -device "usb-storage,bus=xhci.0,drive=stick,bootindex=0")
+    [ -z "$cd" ] || medium=(-drive "if=none,id=cd,file=$cd,format=raw,media=cdrom,readonly=on"
+        -device "ide-cd,drive=cd,bus=ide.2,bootindex=0")
     # A KVM inside a virtual machine can be slower than none: only if it is asked for.
     local line=(qemu-system-x86_64 -accel "${STICK_ACCEL:-tcg}" -m 1024 -display none -pidfile "$here/qemu.pid"
         -chardev "stdio,id=serial,signal=off" -serial chardev:serial
         -monitor "unix:$here/monitor,server,nowait" -nic "user,model=e1000e"
-        -device "qemu-xhci,id=xhci"
-        -drive "if=none,id=stick,file=$here/stick.img,format=raw"
-        -device "usb-storage,bus=xhci.0,drive=stick,bootindex=0"
+        -device "qemu-xhci,id=xhci" "${medium[@]}"
         -drive "if=none,id=usb,file=$here/usb.img,format=raw,throttling.bps-write=3000000"
         -device "usb-storage,bus=xhci.0,drive=usb,removable=on" "$@")
     screen -f /dev/null new-session -d -s pc -x 80 -y 24 "$(printf '%q ' "${line[@]}") 2>qemu.err"
@@ -253,6 +261,28 @@ for attempt in {1..60}; do
     [ "$attempt" -lt 60 ] || die "the PC did not switch itself off"
     sleep 1
 done
+
+# --- The ISO in a CD drive ----------------------------------------------------------
+if [ -n "$iso" ]; then
+    step "boot the ISO from a CD drive by UEFI with Secure Boot"
+    cd=$iso
+    cp "${code%CODE_4M.ms.fd}VARS_4M.ms.fd" vars.fd
+    boot -machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on \
+        -drive "if=pflash,unit=0,readonly=on,format=raw,file=$code" \
+        -drive "if=pflash,unit=1,format=raw,file=$here/vars.fd" \
+        -drive "if=none,id=one,file=$here/one.img,format=raw" -device ide-hd,drive=one,bus=ide.0
+    wait_for 400 'press Enter to use this console'
+    key Enter
+    wait_for 180 '2 of 5'
+    page | grep -q 'Found 1 store' || { page >&2; die "the store was not found"; }
+    key Escape
+    wait_for 20 'Leave?'
+    key l
+    wait_for 30 'P  power off'
+    page | grep -q 'Secure Boot is on' || { page >&2; die "Secure Boot is not on"; }
+    kill "$(cat qemu.pid)"
+    screen kill-server 2>/dev/null || true
+fi
 
 # --- Judgement --------------------------------------------------------------------
 step "every set against the truth"

@@ -45,7 +45,7 @@ impl Pc {
         self.dir.path().join("sys/bus/pci/devices").join(address)
     }
 
-    /// NVMe disks that ahci has counted behind it.
+    /// NVMe disks that `ahci` has counted behind it.
     fn hides(self, address: &str, count: u32) -> Self {
         fs::write(self.device(address).join("remapped_nvme"), format!("{count}\n")).unwrap();
         self
