@@ -4,12 +4,12 @@ rem with the ADK and its Windows PE add-on, in the "Deployment and Imaging Tools
 rem Environment" as administrator. On Linux, inject.sh adds Lifeboat to an existing
 rem boot.wim.
 rem
-rem   build.cmd amd64|x86 FOLDER [options]
+rem   build.cmd amd64|x86|arm64 FOLDER [options]
 rem
 rem   FOLDER              a new folder for the image's files and lifeboat.iso
 rem   /settings FILE      becomes \Lifeboat\lifeboat.toml
 rem   /exe FILE           the program [default: lifeboat.exe beside this script, or else
-rem                       that of the release, in x64 or x86 one folder above]
+rem                       that of the release, in x64, x86 or arm64 one folder above]
 rem   /drivers FOLDER     drivers to add, with all subfolders: .inf files for the image's
 rem                       architecture; others are listed and left out
 rem   /ca 2011|2023       which of Microsoft's CAs signed the boot manager, if the ADK has
@@ -20,20 +20,23 @@ rem   /usb X:             also writes the stick X:. EVERYTHING ON IT IS LOST.
 rem   /dryrun             only prints what it would run
 rem
 rem The architecture is that of the PC, not of the old Windows: amd64 for all PCs of the
-rem last ten years; x86 for older ones (ADK 2004 or older).
+rem last ten years; x86 for older ones (ADK 2004 or older); arm64 for PCs with Snapdragon
+rem and other ARM processors.
 setlocal EnableExtensions DisableDelayedExpansion
 set "HERE=%~dp0"
 set "ARCH=%~1"
 set "OUT=%~2"
-if /i not "%ARCH%"=="amd64" if /i not "%ARCH%"=="x86" goto usage
+if /i not "%ARCH%"=="amd64" if /i not "%ARCH%"=="x86" if /i not "%ARCH%"=="arm64" goto usage
 if "%OUT%"=="" goto usage
 set "EXE=%HERE%lifeboat.exe"
 set "KIND=x64"
 if /i "%ARCH%"=="x86" set "KIND=x86"
+if /i "%ARCH%"=="arm64" set "KIND=arm64"
 if not exist "%EXE%" set "EXE=%HERE%..\%KIND%\lifeboat.exe"
 set "SETTINGS="
 set "BOOTFILE=bootx64.efi"
 if /i "%ARCH%"=="x86" set "BOOTFILE=bootia32.efi"
+if /i "%ARCH%"=="arm64" set "BOOTFILE=bootaa64.efi"
 set "DRIVERS="
 set "USB="
 set "CA=2023"
@@ -109,7 +112,9 @@ if defined FITS set "DRIVER=1"
 if not defined FITS echo driver not for %ARCH%, left out: %~1
 exit /b 0
 :drivers
-for /r "%DRIVERS%" %%I in (*.inf) do call :driver "%%I"
+rem Intel's driver for VMD after those for RST without VMD, as drivers.cmd does.
+for /r "%DRIVERS%" %%I in (*.inf) do if /i not "%%~nI"=="iaStorVD" call :driver "%%I"
+for /r "%DRIVERS%" %%I in (*.inf) do if /i "%%~nI"=="iaStorVD" call :driver "%%I"
 exit /b 0
 :driver
 call :is_for %1
@@ -148,5 +153,5 @@ if not defined DO Dism /Unmount-Image /MountDir:"%MOUNT%" /Discard
 echo Failed: see the lines above. Delete %OUT% before you try again.
 exit /b 1
 :usage
-echo build.cmd amd64^|x86 FOLDER [/settings FILE] [/exe FILE] [/drivers FOLDER] [/ca 2011^|2023] [/usb X:] [/dryrun]
+echo build.cmd amd64^|x86^|arm64 FOLDER [/settings FILE] [/exe FILE] [/drivers FOLDER] [/ca 2011^|2023] [/usb X:] [/dryrun]
 exit /b 2

@@ -5,8 +5,8 @@
 #   inject.sh BOOT.WIM [options]       add Lifeboat, or update it
 #   inject.sh BOOT.WIM --undo          remove it
 #
-#   --exe FILE        the program [default: that of the release, x64 or x86 like the image,
-#                     or the one that scripts/build-windows.sh built]
+#   --exe FILE        the program [default: that of the release, x64, x86 or arm64 like the
+#                     image, or the one that scripts/build-windows.sh built]
 #   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
 #   --add DIR         further files for \Lifeboat
 #   --drivers DIR     drivers for disks and network cards, with all subfolders: they are
@@ -15,7 +15,7 @@
 #   --image N         the image in the file [default: the one that boots]
 #   --start yes|no    whether Lifeboat starts automatically, from startnet.cmd [default: no
 #                     if winpeshl.ini starts something else, as in ConfigMgr images]
-#   --arch x64|x86    the architecture of the boot image, if the image does not say
+#   --arch x64|x86|arm64   the architecture of the boot image, if the image does not say
 #   --dry-run         only show what would be done
 #
 # It adds \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat` works at any
@@ -67,7 +67,7 @@ done
 [ -n "$wim" ] || die "no boot image was given" "inject.sh BOOT.WIM"
 [ -f "$wim" ] || die "$wim: there is no such file" "Give the path of a boot.wim."
 case $start in '' | yes | no) ;; *) die "--start $start" "Use yes or no." ;; esac
-case $arch in '' | x64 | x86) ;; *) die "--arch $arch" "Use x64 or x86." ;; esac
+case $arch in '' | x64 | x86 | arm64) ;; *) die "--arch $arch" "Use x64, x86 or arm64." ;; esac
 has wimlib-imagex || die "wimlib is not installed" "apt-get install wimtools"
 
 work=$(mktemp -d)
@@ -205,13 +205,13 @@ else
     if [ -n "$exe_named" ]; then
         [ -f "$exe" ] || die "$exe: there is no such file"
     else
-        case $image_arch in x86) built=i686 ;; *) built=x86_64 ;; esac
+        case $image_arch in x86) built=i686 ;; arm64) built=aarch64 ;; *) built=x86_64 ;; esac
         for exe in "$root/${image_arch:-x64}/lifeboat.exe" \
-            "$root/target/windows/$built-win7-windows-gnu/release/lifeboat.exe"; do
+            "$root/target/windows/$(windows_target $built)/release/lifeboat.exe"; do
             [ ! -f "$exe" ] || break
         done
         [ -f "$exe" ] || die "there is no lifeboat.exe for ${image_arch:-x64} here" \
-            "Run scripts/build-windows.sh (--arch i686 for x86), or give its path: --exe FILE"
+            "Run scripts/build-windows.sh --arch $built, or give its path: --exe FILE"
     fi
     exe_arch=$(pe_machine "$exe")
     [ "$exe_arch" != unknown ] || die "$exe: this is not a Windows program"

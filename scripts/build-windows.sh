@@ -2,7 +2,7 @@
 # Builds lifeboat.exe and lifeboat-selftest.exe on Linux, for the WinPE of Windows 7 and
 # every later version.
 #
-#   build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]
+#   build-windows.sh [--arch x86_64|i686|aarch64] [--profile release|dev] [--lint]
 #
 # --lint checks the Windows code with clippy instead, and builds nothing.
 #
@@ -10,6 +10,9 @@
 # have no prebuilt standard library. So this script builds that too, from the source in
 # a toolchain: a rustup toolchain with rust-src if there is one, or else the system's.
 # The same source, toolchain and mingw give the same bytes in any folder.
+#
+# Debian has no mingw for ARM64: there, zig compiles and links (from PyPI, by setup.sh). All
+# PCs with ARM64 have Windows 10 or newer, with its C runtime (UCRT).
 # At the end it prints each exe, its size and its SHA-256. See
 # docs/development/building.md.
 set -euo pipefail
@@ -29,11 +32,11 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --lint) lint=1 ;;
-        *) die "unknown argument: $1" "build-windows.sh [--arch x86_64|i686] [--profile release|dev] [--lint]" ;;
+        *) die "unknown argument: $1" "build-windows.sh [--arch x86_64|i686|aarch64] [--profile release|dev] [--lint]" ;;
     esac
     shift
 done
-case $arch in x86_64 | i686) ;; *) die "no such architecture: $arch" "Use x86_64 or i686." ;; esac
+case $arch in x86_64 | i686 | aarch64) ;; *) die "no such architecture: $arch" "Use x86_64, i686 or aarch64." ;; esac
 case $profile in
     release) folder=release ;;
     dev) folder=debug ;;
@@ -43,12 +46,25 @@ esac
 "$root/scripts/setup.sh" windows "$arch"
 cd "$root"
 
-target=$arch-win7-windows-gnu
+target=$(windows_target "$arch")
 variable=${target//-/_}
-mingw=$arch-w64-mingw32
 RUSTC=$(rustc_with_source)
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-echo "build-windows: $("$RUSTC" --version), $mingw-gcc $("$mingw-gcc" -dumpversion), $target"
+if [ "$arch" = aarch64 ]; then
+    zig=$(find_zig) || die "zig is missing" "scripts/setup.sh windows aarch64"
+    export LIFEBOAT_ZIG=$zig
+    export ZIG_GLOBAL_CACHE_DIR=$root/target/windows/zig ZIG_LOCAL_CACHE_DIR=$root/target/windows/zig
+    compiler=$root/scripts/zig-windows.sh archiver=$root/scripts/zig-ar.sh
+    # The version resource is compiled by a windres that is found by its name.
+    mkdir -p target/windows/zig/bin
+    ln -sfn "$root/scripts/zig-windres.sh" target/windows/zig/bin/aarch64-w64-mingw32-windres
+    PATH=$root/target/windows/zig/bin:$PATH
+    echo "build-windows: $("$RUSTC" --version), zig $($zig version), $target"
+else
+    mingw=$arch-w64-mingw32
+    compiler=$mingw-gcc archiver=$mingw-ar
+    echo "build-windows: $("$RUSTC" --version), $mingw-gcc $("$mingw-gcc" -dumpversion), $target"
+fi
 
 # The exe must have no path of this machine, and no build time in its header.
 flags=(
@@ -62,11 +78,11 @@ CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
 # Without CC_… and AR_…, zstd would be compiled for Linux, and the link would fail.
 export RUSTC CARGO_ENCODED_RUSTFLAGS
 export RUSTC_BOOTSTRAP=1 # build-std is an unstable option of a stable cargo
-export "CC_$variable=$mingw-gcc" "AR_$variable=$mingw-ar"
+export "CC_$variable=$compiler" "AR_$variable=$archiver"
 export "CFLAGS_$variable=-ffile-prefix-map=$cargo_home/registry/src=registry"
 # The order of imports in the exe must not depend on the path of this folder.
 upper=${variable^^}
-export "CARGO_TARGET_${upper}_LINKER=$root/scripts/link-windows.sh" "LIFEBOAT_LINKER=$mingw-gcc"
+export "CARGO_TARGET_${upper}_LINKER=$root/scripts/link-windows.sh" "LIFEBOAT_LINKER=$compiler"
 export TMPDIR=$root/target/windows/tmp
 mkdir -p "$TMPDIR"
 unset RUSTFLAGS RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER

@@ -27,7 +27,6 @@ quiet=--quiet
 (cd "$root" && cargo build $quiet --locked --release -p lifeboat -p lifeboat-maker)
 
 here=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-demo.XXXXXX")
-smbd_pid=''
 mounted=()
 clean_up() {
     local mount
@@ -35,10 +34,7 @@ clean_up() {
     for mount in "${mounted[@]}"; do
         fusermount -u "$mount" 2>/dev/null || true
     done
-    if [ -n "$smbd_pid" ]; then
-        kill "$smbd_pid" 2>/dev/null || true
-        wait "$smbd_pid" 2>/dev/null || true
-    fi
+    stop_samba
     if [ -n "$keep" ]; then
         echo "kept: $here"
     else
@@ -88,51 +84,8 @@ show "lifeboat verify $image --level full"
 
 # --- A share ----------------------------------------------------------------
 title "A Samba server on a loopback port, with a user and a password"
-password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
-while
-    port=$((20000 + RANDOM % 40000))
-    (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
-do :; done
-mkdir -p share/rescue samba/{private,state,cache,lock,pid,ncalrpc,log}
+start_samba
 (umask 077 && echo "$password" >password.txt)
-echo "$(id -un) = tech" >samba/users
-cat >samba/smb.conf <<CONF
-[global]
-  server role = standalone server
-  interfaces = lo 127.0.0.1
-  bind interfaces only = yes
-  smb ports = $port
-  disable netbios = yes
-  disable spoolss = yes
-  load printers = no
-  printcap name = /dev/null
-  map to guest = Never
-  username map = $here/samba/users
-  passdb backend = tdbsam:$here/samba/private/passdb.tdb
-  private dir = $here/samba/private
-  state directory = $here/samba/state
-  cache directory = $here/samba/cache
-  lock directory = $here/samba/lock
-  pid directory = $here/samba/pid
-  ncalrpc dir = $here/samba/ncalrpc
-  log file = $here/samba/log/smbd.log
-  server min protocol = SMB2_02
-[share]
-  path = $here/share
-  read only = no
-  map archive = no
-CONF
-printf '%s\n%s\n' "$password" "$password" |
-    pdbedit -s samba/smb.conf -t -a -u "$(id -un)" >/dev/null
-# In a process group of its own: when it ends, smbd ends all of its group.
-setsid smbd -s samba/smb.conf -F --no-process-group -l samba/log </dev/null >samba/log/out 2>&1 &
-smbd_pid=$!
-for attempt in {1..100}; do
-    ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    kill -0 $smbd_pid 2>/dev/null || die "smbd ended at once" "$(tail -n 5 samba/log/out samba/log/smbd.log 2>&1)"
-    [ "$attempt" -lt 100 ] || die "smbd does not answer on port $port" "$(tail -n 5 samba/log/smbd.log 2>&1)"
-    sleep 0.1
-done
 share=smb://tech@127.0.0.1:$port/share/rescue
 echo "$share is up: Samba $(smbd --version | sed 's/^Version //'), user tech"
 

@@ -84,6 +84,27 @@ rustc_with_source() {
     return 1
 }
 
+# The Rust target that an architecture is built for.
+windows_target() {
+    case $1 in
+        aarch64) echo aarch64-pc-windows-gnullvm ;;
+        *) echo "$1-win7-windows-gnu" ;;
+    esac
+}
+
+# A command that runs zig: LIFEBOAT_ZIG, what setup.sh has installed, or one on the PATH.
+find_zig() {
+    if [ -n "${LIFEBOAT_ZIG:-}" ]; then
+        echo "$LIFEBOAT_ZIG"
+    elif [ -x "$root/target/zig/bin/python-zig" ]; then
+        echo "$root/target/zig/bin/python-zig"
+    elif has zig; then
+        echo zig
+    else
+        return 1
+    fi
+}
+
 # Whether an image can be put behind a loop device, which can be read then.
 can_loop() {
     local image device result
@@ -111,4 +132,62 @@ can_mount() {
     local result=$?
     rm -rf "$dir"
     return $result
+}
+
+# start_samba: a Samba server in the current folder, with the share `share` (its folder
+# share/rescue) and the user `tech`, for this machine alone. Sets `port`, `password` and
+# `smbd_pid`; stop_samba ends it.
+smbd_pid=''
+start_samba() {
+    local here=$PWD attempt
+    password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
+    while
+        port=$((20000 + RANDOM % 40000))
+        (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
+    do :; done
+    mkdir -p share/rescue samba/{private,state,cache,lock,pid,ncalrpc,log}
+    echo "$(id -un) = tech" >samba/users
+    cat >samba/smb.conf <<CONF
+[global]
+  server role = standalone server
+  interfaces = lo 127.0.0.1
+  bind interfaces only = yes
+  smb ports = $port
+  disable netbios = yes
+  disable spoolss = yes
+  load printers = no
+  printcap name = /dev/null
+  map to guest = Never
+  username map = $here/samba/users
+  passdb backend = tdbsam:$here/samba/private/passdb.tdb
+  private dir = $here/samba/private
+  state directory = $here/samba/state
+  cache directory = $here/samba/cache
+  lock directory = $here/samba/lock
+  pid directory = $here/samba/pid
+  ncalrpc dir = $here/samba/ncalrpc
+  log file = $here/samba/log/smbd.log
+  server min protocol = SMB2_02
+[share]
+  path = $here/share
+  read only = no
+  map archive = no
+CONF
+    printf '%s\n%s\n' "$password" "$password" |
+        pdbedit -s samba/smb.conf -t -a -u "$(id -un)" >/dev/null
+    # In a process group of its own: when it ends, smbd ends all of its group.
+    setsid smbd -s samba/smb.conf -F --no-process-group -l samba/log </dev/null >samba/log/out 2>&1 &
+    smbd_pid=$!
+    for attempt in {1..100}; do
+        ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
+        kill -0 $smbd_pid 2>/dev/null || break
+        [ "$attempt" -eq 100 ] || sleep 0.1
+    done
+    die "smbd does not answer on port $port" "$(tail -n 5 samba/log/out samba/log/smbd.log 2>&1)"
+}
+stop_samba() {
+    [ -n "$smbd_pid" ] || return 0
+    kill "$smbd_pid" 2>/dev/null || true
+    wait "$smbd_pid" 2>/dev/null || true
+    smbd_pid=''
 }

@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# Makes the release zip: lifeboat.exe and lifeboat-selftest.exe for 64 and 32 bits, the scripts for boot images
-# and task sequences, documents, man pages, completions, licenses, an SBOM and
-# SHA256SUMS. The same commit, compiler and mingw give the same bytes.
+# Makes what is handed out, in dist: the release zip (lifeboat.exe and lifeboat-selftest.exe
+# for 64 and 32 bits and ARM64, the scripts for boot images and task sequences, documents,
+# man pages, completions, licenses, an SBOM), the rescue stick, and SHA256SUMS over them. The
+# same commit, compilers and mingw give the same bytes.
 #
-#   release.sh                        builds both programs, then dist/lifeboat-VERSION.zip
-#   release.sh --exe x64=FILE [--exe x86=FILE]     uses these instead of building, and
-#                                     lifeboat-selftest.exe beside each
+#   release.sh                        builds all programs, then dist/lifeboat-VERSION.zip
+#   release.sh --stick                also dist/lifeboat-VERSION-stick.img and .iso, with the
+#                                     list of Debian's packages (.cdx.json) beside each
+#   release.sh --exe x64=FILE [--exe x86=FILE] [--exe arm64=FILE]     uses these instead of
+#                                     building, and lifeboat-selftest.exe beside each
+#   release.sh --to-sign              builds the programs into dist/to-sign, and stops: sign
+#                                     every .exe there (docs/development/building.md)
+#   release.sh --signed DIR           packs those, if all of them are signed
+#   release.sh --minisign KEY         signs SHA256SUMS with this secret key, too
 #   release.sh --out DIR              writes to DIR instead of dist
 #   release.sh --check                does everything twice, from two clones of the last
 #                                     commit in two folders, and compares
@@ -16,20 +23,29 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 out=$root/dist
-check=''
+check='' stick='' to_sign='' signed='' minisign=''
 arches=()
 exes=()
 while [ $# -gt 0 ]; do
     case $1 in
         --check) check=1 ;;
-        --out | --exe)
+        --stick) stick=1 ;;
+        --to-sign) to_sign=1 ;;
+        --out | --exe | --signed | --minisign)
             [ $# -ge 2 ] || die "$1 needs a value" "see the top of scripts/release.sh"
             if [ "$1" = --out ]; then
                 out=$(realpath -m "$2")
+            elif [ "$1" = --signed ]; then
+                [ -d "$2" ] || die "$2: there is no such folder"
+                signed=$(realpath "$2")
+            elif [ "$1" = --minisign ]; then
+                [ -f "$2" ] || die "$2: there is no such file"
+                has minisign || die "minisign is missing" "apt-get install minisign"
+                minisign=$(realpath "$2")
             else
                 case $2 in
-                    x64=* | x86=*) ;;
-                    *) die "--exe $2" "Use x64=FILE or x86=FILE." ;;
+                    x64=* | x86=* | arm64=*) ;;
+                    *) die "--exe $2" "Use x64=FILE, x86=FILE or arm64=FILE." ;;
                 esac
                 [ -f "${2#*=}" ] || die "${2#*=}: there is no such file"
                 beside=$(dirname "${2#*=}")/lifeboat-selftest.exe
@@ -84,12 +100,50 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 [ -z "$(git status --porcelain)" ] ||
     echo "release: this work tree has uncommitted changes; the zip includes them"
 
-if [ ${#exes[@]} = 0 ]; then
-    for arch in x86_64 i686; do
-        scripts/build-windows.sh --arch $arch
-        exes+=("$root/target/windows/$arch-win7-windows-gnu/release/lifeboat.exe")
+# Whether a program has an Authenticode signature: its fifth data directory is not empty.
+is_signed() {
+    python3 - "$1" <<'END'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+try:
+    header = struct.unpack_from("<I", data, 0x3C)[0]
+    optional = header + 24
+    wide = struct.unpack_from("<H", data, optional)[0] == 0x20B
+    at, size = struct.unpack_from("<II", data, optional + (112 if wide else 96) + 4 * 8)
+except struct.error:
+    sys.exit(1)
+sys.exit(0 if size > 8 and at + size <= len(data) else 1)
+END
+}
+if [ -n "$signed" ]; then
+    for arch in x64 x86 arm64; do
+        [ -d "$signed/$arch" ] || continue
+        for name in lifeboat lifeboat-selftest; do
+            exe=$signed/$arch/$name.exe
+            [ -f "$exe" ] || die "$exe: there is no such file"
+            is_signed "$exe" || die "$exe: it is not signed" "Sign it first: docs/development/building.md"
+        done
+        arches+=("$arch")
+        exes+=("$signed/$arch/lifeboat.exe")
     done
-    arches=(x64 x86)
+    [ ${#exes[@]} -gt 0 ] || die "$signed: none of x64, x86 and arm64 is there"
+fi
+
+if [ ${#exes[@]} = 0 ]; then
+    for arch in x86_64 i686 aarch64; do
+        scripts/build-windows.sh --arch $arch
+        exes+=("$root/target/windows/$(windows_target $arch)/release/lifeboat.exe")
+    done
+    arches=(x64 x86 arm64)
+fi
+
+if [ -n "$to_sign" ]; then
+    for i in "${!exes[@]}"; do
+        mkdir -p "$out/to-sign/${arches[$i]}"
+        cp "${exes[$i]}" "$(dirname "${exes[$i]}")/lifeboat-selftest.exe" "$out/to-sign/${arches[$i]}"
+    done
+    echo "release: sign every .exe in $out/to-sign, then: scripts/release.sh --signed $out/to-sign"
+    exit
 fi
 
 # --- What goes in -------------------------------------------------------------
@@ -107,6 +161,7 @@ for i in "${!exes[@]}"; do
     case ${arches[$i]} in
         x64) target=x86_64-win7-windows-gnu ;;
         x86) target=i686-win7-windows-gnu ;;
+        arm64) target=aarch64-pc-windows-gnullvm ;;
     esac
     selftest=$(dirname "${exes[$i]}")/lifeboat-selftest.exe
     targets+=("$target")
@@ -116,16 +171,30 @@ for i in "${!exes[@]}"; do
     cp "$selftest" "$stage/${arches[$i]}/lifeboat-selftest.exe"
 done
 compiler=$("$(rustc_with_source || command -v rustc)" --version)
+zig=''
+case " ${arches[*]} " in *" arm64 "*) zig=$($(find_zig) version 2>/dev/null) || zig=unknown ;; esac
 mingw=$({ x86_64-w64-mingw32-gcc -dumpversion || i686-w64-mingw32-gcc -dumpversion; } 2>/dev/null) ||
     die "mingw-w64's gcc is missing" "scripts/setup.sh windows"
-python3 -B scripts/release/notices.py . "$compiler" "$mingw" "${targets[@]}" >"$stage/THIRD-PARTY.txt"
-python3 -B scripts/release/sbom.py . "$epoch" "$compiler" "$mingw" "${programs[@]}" >"$stage/sbom.cdx.json"
+python3 -B scripts/release/notices.py . "$compiler" "$mingw${zig:+,zig $zig}" "${targets[@]}" >"$stage/THIRD-PARTY.txt"
+python3 -B scripts/release/sbom.py . "$epoch" "$compiler" "$mingw${zig:+,zig $zig}" "${programs[@]}" >"$stage/sbom.cdx.json"
 
 # --- The zip -------------------------------------------------------------------
 mkdir -p "$out"
 zip=$out/lifeboat-$version.zip
 python3 -B scripts/release/pack.py "$stage" "$zip" "$epoch"
-(cd "$out" && sha256sum "lifeboat-$version.zip" >SHA256SUMS)
+files=("lifeboat-$version.zip")
+if [ -n "$stick" ]; then
+    cargo build --locked --release -p lifeboat
+    for kind in img iso; do
+        SOURCE_DATE_EPOCH=$epoch scripts/stick.sh "$out/lifeboat-$version-stick.$kind" \
+            --program "$root/target/release/lifeboat"
+        files+=("lifeboat-$version-stick.$kind" "lifeboat-$version-stick.$kind.cdx.json")
+    done
+fi
+(cd "$out" && sha256sum "${files[@]}" >SHA256SUMS)
+if [ -n "$minisign" ]; then
+    minisign -S -s "$minisign" -t "Lifeboat $version" -m "$out/SHA256SUMS"
+fi
 for i in "${!exes[@]}"; do
     echo "${arches[$i]}/lifeboat.exe: $(stat -c %s "${exes[$i]}") bytes"
 done

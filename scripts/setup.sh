@@ -3,7 +3,7 @@
 #
 #   setup.sh build              to build the program
 #   setup.sh demo               and to run scripts/demo.sh
-#   setup.sh windows [i686]     to build lifeboat.exe
+#   setup.sh windows [i686|aarch64]   to build lifeboat.exe
 #   setup.sh test               everything, Wine included
 #   setup.sh stick              to make the rescue stick, and to boot it in QEMU
 #
@@ -52,7 +52,9 @@ need_windows() {
     case $arch in
         x86_64) need_command x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32 ;;
         i686) need_command i686-w64-mingw32-gcc gcc-mingw-w64-i686-win32 ;;
-        *) die "no such architecture: $arch" "x86_64 or i686" ;;
+        # zig comes from PyPI, see below.
+        aarch64) find_zig >/dev/null || { need_command python3 python3 && need_package python3-venv; } ;;
+        *) die "no such architecture: $arch" "x86_64, i686 or aarch64" ;;
     esac
     rustc_with_source >/dev/null || missing+=("rust source")
 }
@@ -163,8 +165,18 @@ needs_nextest=''
 needs_libbde=''
 [ "$mode" != test ] || cargo nextest --version >/dev/null 2>&1 || needs_nextest=1
 
-# A second reader of BitLocker volumes, for tests. Debian has no package, so it goes into a separate folder.
-[ "$mode" != test ] || "$root/target/python/bin/python3" -c 'import pybde' 2>/dev/null || needs_libbde=1
+# A second reader of BitLocker volumes and a parser of PowerShell, for tests. Debian has no packages, so
+# they go into a separate folder.
+modules=(libbde-python tree-sitter tree-sitter-powershell)
+[ "$mode" != test ] ||
+    "$root/target/python/bin/python3" -c 'import pybde, tree_sitter, tree_sitter_powershell' 2>/dev/null ||
+    needs_libbde=1
+
+# A compiler for Windows on ARM64: Debian has none.
+needs_zig=''
+if [ "$mode" = windows ] && [ "$arch" = aarch64 ]; then
+    find_zig >/dev/null || needs_zig=1
+fi
 
 # What will come, before any of it does.
 if [ ${#missing[@]} -gt 0 ]; then
@@ -174,9 +186,12 @@ if [ -n "$needs_nextest" ]; then
     echo "setup: to compile and install by cargo: cargo-nextest (several minutes, once)"
 fi
 if [ -n "$needs_libbde" ]; then
-    echo "setup: to install by pip, into target/python: libbde-python"
+    echo "setup: to install by pip, into target/python: ${modules[*]}"
 fi
-if [ ${#missing[@]} -eq 0 ] && [ -z "$needs_nextest$needs_libbde" ]; then
+if [ -n "$needs_zig" ]; then
+    echo "setup: to install by pip, into target/zig: ziglang (80 MB)"
+fi
+if [ ${#missing[@]} -eq 0 ] && [ -z "$needs_nextest$needs_libbde$needs_zig" ]; then
     echo "setup: nothing to install"
 fi
 
@@ -252,8 +267,18 @@ fi
 
 # --- Modules from PyPI ------------------------------------------------------
 if [ -n "$needs_libbde" ]; then
-    echo "setup: pip install libbde-python"
+    echo "setup: pip install ${modules[*]}"
     { python3 -m venv "$root/target/python" &&
-        "$root/target/python/bin/pip" install --quiet --disable-pip-version-check libbde-python; } ||
-        echo "setup: libbde-python could not be installed; the tests that need it will be skipped" >&2
+        "$root/target/python/bin/python3" -m pip install --quiet --disable-pip-version-check "${modules[@]}"; } ||
+        echo "setup: ${modules[*]} could not be installed; the tests that need them will be skipped" >&2
+fi
+
+if [ -n "$needs_zig" ]; then
+    echo "setup: pip install ziglang"
+    # One version: another one may link other bytes.
+    { python3 -m venv "$root/target/zig" &&
+        "$root/target/zig/bin/python3" -m pip install --quiet --disable-pip-version-check ziglang==0.17.1; } ||
+        die "ziglang could not be installed" "lifeboat.exe for ARM64 needs it."
+    printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$root/target/zig/bin/python" >"$root/target/zig/bin/python-zig"
+    chmod 755 "$root/target/zig/bin/python-zig"
 fi

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Boots the stick in QEMU and rescues with it, over the serial console: by BIOS from an
 # NVMe disk, by the guided rescue to a FAT32 disk and by command to a real Samba server;
-# the power fails in the middle of a copy; then by UEFI with Secure Boot: the copy is
-# resumed, and a BitLocker disk is saved with the settings on the stick. At the end every
-# set is verified and compared with one made on this machine, and every disk's hash is
-# what it was.
+# the disk's controller loses its driver, and gets it back; the power fails in the middle
+# of a copy; then by UEFI with Secure Boot: the copy is resumed, and a BitLocker disk is
+# saved with the settings on the stick. At the end every set is verified and compared with
+# one made on this machine, and every disk's hash is what it was.
 #
 #   stick-test.sh                  makes a stick by stick.sh, and tests it
 #   stick-test.sh --stick FILE     tests this one (an .img or .iso)
+#   --iso FILE                     boots this .iso, too, from a CD drive by UEFI
 #   --program FILE                 the Linux program [default: target/release/lifeboat, or
 #                                  target/debug/lifeboat]
 #   --maker FILE                   lifeboat-maker [default: beside the program]
@@ -22,15 +23,16 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-stick='' program='' maker='' keep=''
+stick='' iso='' program='' maker='' keep=''
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
         --keep) keep=1; shift; continue ;;
-        --stick | --program | --maker)
+        --stick | --iso | --program | --maker)
             [ $# -ge 2 ] || die "$1 requires a value" "stick-test.sh --help"
             case $1 in
                 --stick) stick=$2 ;;
+                --iso) iso=$2 ;;
                 --program) program=$2 ;;
                 --maker) maker=$2 ;;
             esac
@@ -46,7 +48,10 @@ program=$file
 [ -x "$program" ] || die "there is no Linux program here" "Run cargo build --release, or give its path: --program FILE"
 [ -n "$maker" ] || maker=$(dirname "$program")/lifeboat-maker
 [ -x "$maker" ] || die "$maker: there is no such program" "cargo build --release -p lifeboat-maker"
-[ -z "$stick" ] || [ -f "$stick" ] || die "$stick: there is no such file"
+for file in "$stick" "$iso"; do
+    [ -z "$file" ] || [ -f "$file" ] || die "$file: there is no such file"
+done
+[ -z "$iso" ] || iso=$(realpath "$iso")
 needs=()
 need() { has "$1" || needs+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
@@ -65,16 +70,12 @@ program=$(realpath "$program")
 maker=$(realpath "$maker")
 
 here=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-stick-test.XXXXXX")
-smbd_pid=''
 screen() { tmux -S "$here/tmux" "$@"; }
 clean_up() {
     trap - EXIT INT TERM
     [ ! -s "$here/qemu.pid" ] || kill "$(cat "$here/qemu.pid")" 2>/dev/null || true
     screen kill-server 2>/dev/null || true
-    if [ -n "$smbd_pid" ]; then
-        kill "$smbd_pid" 2>/dev/null || true
-        wait "$smbd_pid" 2>/dev/null || true
-    fi
+    stop_samba
     if [ -n "$keep" ]; then echo "kept: $here"; else rm -rf "$here"; fi
 }
 trap clean_up EXIT
@@ -106,47 +107,7 @@ for name in one locked big; do
 done
 
 # --- A Samba server -------------------------------------------------------------
-password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
-while
-    port=$((20000 + RANDOM % 40000))
-    (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
-do :; done
-mkdir -p share/rescue samba/{private,state,cache,lock,pid,ncalrpc,log}
-echo "$(id -un) = tech" >samba/users
-cat >samba/smb.conf <<CONF
-[global]
-  server role = standalone server
-  interfaces = lo 127.0.0.1
-  bind interfaces only = yes
-  smb ports = $port
-  disable netbios = yes
-  disable spoolss = yes
-  load printers = no
-  printcap name = /dev/null
-  map to guest = Never
-  username map = $here/samba/users
-  passdb backend = tdbsam:$here/samba/private/passdb.tdb
-  private dir = $here/samba/private
-  state directory = $here/samba/state
-  cache directory = $here/samba/cache
-  lock directory = $here/samba/lock
-  pid directory = $here/samba/pid
-  ncalrpc dir = $here/samba/ncalrpc
-  log file = $here/samba/log/smbd.log
-  server min protocol = SMB2_02
-[share]
-  path = $here/share
-  read only = no
-  map archive = no
-CONF
-printf '%s\n%s\n' "$password" "$password" | pdbedit -s samba/smb.conf -t -a -u "$(id -un)" >/dev/null
-setsid smbd -s samba/smb.conf -F --no-process-group -l samba/log </dev/null >samba/log/out 2>&1 &
-smbd_pid=$!
-for attempt in {1..100}; do
-    ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    [ "$attempt" -lt 100 ] || die "smbd does not answer on port $port" "$(tail -n 5 samba/log/smbd.log 2>&1)"
-    sleep 0.1
-done
+start_samba
 share=smb://tech@10.0.2.2:$port/share/rescue
 
 # What is put on the stick's own partition, as a technician would.
@@ -159,17 +120,20 @@ printf '%s\n' "$password" >password.txt
 on_stick password.txt ::/password.txt
 
 # --- A PC --------------------------------------------------------------------------
-# boot ARGUMENTS...: a PC with the stick and the USB disk; its serial console is a
-# window of tmux, which is the terminal.
+# boot ARGUMENTS...: a PC with the stick, or the CD if cd is set, and the USB disk; its
+# serial console is a window of tmux, which is the terminal.
+cd=''
 boot() {
     rm -f qemu.pid
+    local medium=(-drive "if=none,id=stick,file=$here/stick.img,format=raw"
+        -device "usb-storage,bus=xhci.0,drive=stick,bootindex=0")
+    [ -z "$cd" ] || medium=(-drive "if=none,id=cd,file=$cd,format=raw,media=cdrom,readonly=on"
+        -device "ide-cd,drive=cd,bus=ide.2,bootindex=0")
     # A KVM inside a virtual machine can be slower than none: only if it is asked for.
     local line=(qemu-system-x86_64 -accel "${STICK_ACCEL:-tcg}" -m 1024 -display none -pidfile "$here/qemu.pid"
         -chardev "stdio,id=serial,signal=off" -serial chardev:serial
         -monitor "unix:$here/monitor,server,nowait" -nic "user,model=e1000e"
-        -device "qemu-xhci,id=xhci"
-        -drive "if=none,id=stick,file=$here/stick.img,format=raw"
-        -device "usb-storage,bus=xhci.0,drive=stick,bootindex=0"
+        -device "qemu-xhci,id=xhci" "${medium[@]}"
         -drive "if=none,id=usb,file=$here/usb.img,format=raw,throttling.bps-write=3000000"
         -device "usb-storage,bus=xhci.0,drive=usb,removable=on" "$@")
     screen -f /dev/null new-session -d -s pc -x 80 -y 24 "$(printf '%q ' "${line[@]}") 2>qemu.err"
@@ -213,13 +177,21 @@ wait_for 60 '> /media/sd.*/rescue'
 key Enter
 wait_for 60 'SAVE NOW'
 key Enter
-wait_for 120 '^ SAVED'
+wait_for 120 '^ Saved'
 key Enter
 wait_for 30 'P  power off'
 page | grep -q 'by BIOS' || die "it says nothing of BIOS"
 page | grep -q 'eth0: 10\.0\.2\.15' || { page >&2; die "it does not say which address it has"; }
 key s Enter
 wait_for 20 'Type exit'
+step "the disk's health; then its controller loses its driver"
+in_shell 60 "lifeboat detect --json | grep -c '\"health\":\"good\",\"health_from\":\"smartctl\"'" 0
+# shellcheck disable=SC2016 # for the shell on the PC
+in_shell 10 'nvme=$(ls -d /sys/bus/pci/drivers/nvme/0000:* | head -n 1); nvme=${nvme##*/}; echo $nvme >/sys/bus/pci/drivers/nvme/unbind' 0
+in_shell 60 'lifeboat detect >/tmp/detect 2>&1' 3
+in_shell 10 "grep -q 'NVMe controller 1b36:0010 .*$' /tmp/detect && grep -q 'a disk of this PC is not seen' /tmp/detect" 0
+# shellcheck disable=SC2016 # for the shell on the PC
+in_shell 60 'echo $nvme >/sys/bus/pci/drivers/nvme/bind; until [ -b /dev/nvme0n1 ]; do sleep 1; done; lifeboat detect >/dev/null' 0
 step "a command, to the Samba server"
 in_shell 120 "lifeboat offload /dev/nvme0n1 --to $share --password-file /stick/password.txt" 0
 in_shell 10 'keyboard de' 0
@@ -289,6 +261,28 @@ for attempt in {1..60}; do
     [ "$attempt" -lt 60 ] || die "the PC did not switch itself off"
     sleep 1
 done
+
+# --- The ISO in a CD drive ----------------------------------------------------------
+if [ -n "$iso" ]; then
+    step "boot the ISO from a CD drive by UEFI with Secure Boot"
+    cd=$iso
+    cp "${code%CODE_4M.ms.fd}VARS_4M.ms.fd" vars.fd
+    boot -machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on \
+        -drive "if=pflash,unit=0,readonly=on,format=raw,file=$code" \
+        -drive "if=pflash,unit=1,format=raw,file=$here/vars.fd" \
+        -drive "if=none,id=one,file=$here/one.img,format=raw" -device ide-hd,drive=one,bus=ide.0
+    wait_for 400 'press Enter to use this console'
+    key Enter
+    wait_for 180 '2 of 5'
+    page | grep -q 'Found 1 store' || { page >&2; die "the store was not found"; }
+    key Escape
+    wait_for 20 'Leave?'
+    key l
+    wait_for 30 'P  power off'
+    page | grep -q 'Secure Boot is on' || { page >&2; die "Secure Boot is not on"; }
+    kill "$(cat qemu.pid)"
+    screen kill-server 2>/dev/null || true
+fi
 
 # --- Judgement --------------------------------------------------------------------
 step "every set against the truth"

@@ -17,7 +17,7 @@
 # Needs no root and no loop device. Packages come from apt's sources, with apt's check of
 # their signatures, and stay in target/stick. The same packages, program, files and time
 # (SOURCE_DATE_EPOCH, or that of the last commit) give the same bytes. Beside OUT it writes
-# OUT.cdx.json, the list of packages (SBOM). docs/guide/stick.md has more.
+# OUT.cdx.json, the list of packages (SBOM). docs/guide/rescue-stick.md has more.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -59,7 +59,7 @@ case $out in
     *.iso) kind=iso ;;
     *) die "$out: neither .img nor .iso" "Name the result so that it ends in .img or .iso." ;;
 esac
-[ ! -b "$out" ] || die "$out is a device" "Make an image first, then write it: docs/guide/stick.md"
+[ ! -b "$out" ] || die "$out is a device" "Make an image first, then write it: docs/guide/rescue-stick.md"
 [ ! -d "$out" ] || die "$out is a folder"
 [ -d "$(dirname "$out")" ] || die "$(dirname "$out"): there is no such folder"
 case $space in '' | *[!0-9]* | ?????*) die "--space $space" "Give whole megabytes, up to 9999." ;; esac
@@ -473,13 +473,23 @@ else
     [ -z "$add" ] || cp -r "$add/." "$work/small"
     find "$work/small" -exec touch -h -d "@$epoch" {} +
     fat_volume "$work/volume" $(($(size_of "$work/small") + space)) "$work/small"
+    # What UEFI boots from a CD drive. The catalog of an ISO counts at most 32 MiB for it, so
+    # it is not the FAT partition.
+    mkdir "$work/efi"
+    (cd "$fat" && cp -rp EFI boot .disk "$work/efi")
+    find "$work/efi" -exec touch -h -d "@$epoch" {} +
+    efi_size=$(size_of "$work/efi")
+    # FAT16 needs that many clusters.
+    [ "$efi_size" -ge 12 ] || efi_size=12
+    fat_volume "$fat/boot/grub/efi.img" "$efi_size" "$work/efi"
+    [ "$efi_size" -lt 32 ] || die "what UEFI boots does not fit into 32 MiB"
     core i386-pc-eltorito "$fat/boot/grub/eltorito.img"
     find "$fat" -exec touch -h -d "@$epoch" {} +
     xorriso -as mkisofs -quiet -o "$result" -V LIFEBOAT_ISO -r -J -joliet-long \
         --modification-date="$(date -u -d "@$epoch" +%Y%m%d%H%M%S00)" --set_all_file_dates "=$epoch" \
         -b boot/grub/eltorito.img -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
         --grub2-mbr "$grub/boot_hybrid.img" -append_partition 2 0xc "$work/volume" \
-        -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot \
+        -eltorito-alt-boot -e boot/grub/efi.img -no-emul-boot \
         "$fat" >"$work/log" 2>&1 || die "xorriso failed" "$(grep -m 1 -i -e failure -e sorry -e fatal "$work/log")"
 fi
 bytes=$(stat -c %s "$result")

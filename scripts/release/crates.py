@@ -80,7 +80,24 @@ def lifeboat_version(root):
 
 
 def others(crates, compiler, mingw):
-    """What is linked in and is no crate. `compiler`: `rustc --version`; `mingw`: gcc's."""
+    """What is linked in and is no crate. `compiler`: `rustc --version`; `mingw`: gcc's, with
+    `,zig VERSION` behind it if that has linked a program."""
+    mingw, _, zig = mingw.partition(",zig ")
+    by_zig = [
+        {
+            "name": "llvm-runtimes",
+            "version": f"zig {zig}",
+            "licence": "Apache-2.0 WITH LLVM-exception",
+            "what": "compiler-rt and libunwind, in the program for ARM64, in the version that comes with "
+            "this zig; its own compiler-rt is under the MIT licence",
+        },
+        {
+            "name": "mingw-w64 (ARM64)",
+            "version": f"zig {zig}",
+            "licence": "ZPL-2.1",
+            "what": "start-up code and import libraries, in the version that comes with this zig",
+        },
+    ]
     zstd = next(c for c in crates if c["name"] == "zstd-sys")
     return [
         {
@@ -109,4 +126,5 @@ def others(crates, compiler, mingw):
             "what": "start-up code and import libraries of the mingw-w64 runtime, in the version that "
             "comes with this gcc; parts are in the public domain",
         },
+        *(by_zig if zig else []),
     ]

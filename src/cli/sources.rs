@@ -12,8 +12,10 @@ use super::output::Out;
 use super::sets;
 use crate::destination::Destination;
 use crate::destination::tree::{DestinationTree, NOT_SHOWN};
-use crate::disk::Depth;
 use crate::disk::bitlocker::{Access, Encryption, KeySource};
+use crate::disk::condition::{Health, Lock};
+use crate::disk::controllers::{Controller, Driver};
+use crate::disk::{self, Depth, Hardware};
 use crate::health::{check_clones, check_deleted_stores};
 use crate::model::advice::Advice as _;
 use crate::model::finding::{Finding, Severity};
@@ -35,6 +37,10 @@ pub(crate) struct Found {
     pub(crate) closed: Vec<String>,
     /// Stores that were deleted as a whole, of which files may be recovered.
     pub(crate) deleted: Vec<Finding>,
+    /// How many of `closed` are controllers whose disks are not seen.
+    pub(crate) unseen: usize,
+    /// Whether everything attached was searched, and no disk is built into this PC.
+    pub(crate) lacks_disk: bool,
 }
 
 /// Findings about disks and volumes of which a part is not there: a store may be in it. (Those
@@ -127,10 +133,12 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     }
     let mut opened = Vec::new();
     let mut errors = Vec::new();
+    let mut controllers = Vec::new();
     if sources.is_empty() {
         let attached;
         (attached, errors) = Source::attached(&options, out);
         opened.extend(attached);
+        controllers = disk::controllers::controllers();
     }
     if let Some(set) = sources.iter().find(|s| Path::new(s).join("rescue.json").is_file()) {
         return Err(Failure::new(
@@ -153,11 +161,92 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     if out.is_cancelled() {
         return Err(interrupted().into());
     }
+    // A disk that cannot be opened is seen, too.
+    let is_built_in = |source: &Source| source.hardware.as_ref().is_some_and(Hardware::is_built_in);
+    let is_any_disk_seen = !errors.is_empty() || opened.iter().any(is_built_in);
+    for source in &opened {
+        show_disk(source, out);
+    }
     let volumes: Vec<SourceVolume> = opened.into_iter().flat_map(|s| s.volumes).collect();
     if !sources.is_empty() && global.volume_keys.was_given() {
         refuse_wrong_key(&volumes)?;
     }
-    Ok(announce(volumes, errors, out))
+    let mut found = announce(volumes, errors, out);
+    found.lacks_disk = sources.is_empty() && !is_any_disk_seen;
+    let hidden = show_controllers(&controllers, is_any_disk_seen, out);
+    found.unseen = hidden.len();
+    found.closed.extend(hidden);
+    Ok(found)
+}
+
+/// Says which controllers keep disks from view. The disks that are not seen for that reason, for
+/// people: each counts as a volume that cannot be read.
+pub(crate) fn show_controllers(
+    controllers: &[Controller],
+    is_any_disk_seen: bool,
+    out: Out,
+) -> Vec<String> {
+    let mut hidden = Vec::new();
+    for controller in controllers {
+        let (driver, problem) = match &controller.driver {
+            Driver::Works(name) => (Some(name), None),
+            Driver::Missing => (None, None),
+            Driver::Fails(name, problem) => (Some(name), Some(*problem)),
+        };
+        out.event(
+            "controller",
+            &json!({
+                "controller": controller.describe(),
+                "kind": controller.kind(),
+                "address": controller.address,
+                "class": format!("{:06x}", controller.class),
+                "vendor": format!("{:04x}", controller.vendor),
+                "device": format!("{:04x}", controller.device),
+                "driver": driver,
+                "problem": problem,
+                "hidden_disks": controller.hidden,
+            }),
+        );
+        let Some(finding) = controller.finding(is_any_disk_seen) else { continue };
+        out.finding(&finding);
+        if controller.keeps_disks_from_view(is_any_disk_seen) {
+            out.live().note(&format!("{} {}. {}", finding.path, finding.what, finding.action));
+            hidden.push(format!("the disk behind the {}", finding.path));
+        }
+    }
+    hidden
+}
+
+/// Says what a disk of this machine is, and how it is.
+fn show_disk(source: &Source, out: Out) {
+    let Some(hardware) = &source.hardware else { return };
+    let condition = &hardware.condition;
+    out.event(
+        "disk",
+        &json!({
+            "disk": source.display,
+            "bytes": source.len,
+            "model": hardware.model,
+            "serial": hardware.serial,
+            "transport": hardware.transport,
+            "built_in": hardware.is_built_in(),
+            "logical_sector": hardware.logical_sector,
+            "physical_sector": hardware.physical_sector,
+            "health": condition.health().as_str(),
+            "health_from": Some(condition.from).filter(|from| !from.is_empty()),
+            "expects_to_fail": condition.failing,
+            "critical_warning": condition.critical_warning,
+            "reallocated": condition.reallocated,
+            "pending": condition.pending,
+            "uncorrectable": condition.uncorrectable,
+            "locked": condition.lock.map(Lock::as_str),
+        }),
+    );
+    let health = match condition.health() {
+        Health::Unknown => "its health is not known".to_owned(),
+        health => format!("health {}: {}", health.as_str(), condition.signs()),
+    };
+    out.detail(&format!("{}: {}, {health}", source.display, hardware.describe(source.len)));
 }
 
 /// A key that was given for these sources and opens none of their volumes is an error, not a
@@ -216,6 +305,8 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
         machine: Machine::default(),
         closed: Vec::new(),
         deleted: Vec::new(),
+        unseen: 0,
+        lacks_disk: false,
     };
     for error in errors {
         found.close(&error.to_string(), &error.advice(), out);
@@ -412,15 +503,34 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
         return failure;
     }
     let looked = found.volumes.iter().filter(|v| v.tree.is_ok()).count() as u64;
+    let searched = units::count(looked, "volume", "volumes");
+    if found.unseen > 0 && found.unseen == found.closed.len() {
+        return Failure::new(
+            if looked == 0 { Exit::NothingRead } else { Exit::Losses },
+            format!(
+                "no migration store found, but a disk of this PC is not seen ({searched} searched)"
+            ),
+            "A store may be there. See above: load the driver, and search again before you wipe \
+             anything.",
+        );
+    }
     if looked == 0 && !found.closed.is_empty() {
         return nothing_read(found.closed.len());
     }
-    let searched = units::count(looked, "volume", "volumes");
     if found.closed.is_empty() && found.is_damaged() {
         return Failure::new(
             Exit::Losses,
             format!("no migration store found, but a volume is damaged ({searched} searched)"),
             "A store may be in the damaged part: see above. Look before you wipe anything.",
+        );
+    }
+    if found.closed.is_empty() && found.lacks_disk {
+        return Failure::new(
+            Exit::NothingFound,
+            format!(
+                "no migration store found, and no disk of this PC is there ({searched} searched)"
+            ),
+            "Check that the firmware's settings list the disk. If not, check its cable and seat.",
         );
     }
     if found.closed.is_empty() {

@@ -124,6 +124,10 @@ const SPLIT: &str = "use --split 4000M, or a destination with NTFS or exFAT";
 const REMOVE: &str = "use another name, or another destination";
 const OPEN_ELSEWHERE: &str = "close the program that has it open (a virus scanner, a viewer)";
 const READ_ONLY: &str = "remove the write protection or use another destination";
+/// Linux makes a damaged file system read-only while it is written to.
+const MADE_READ_ONLY: &str = "remove the write protection; if there is none, the file system is \
+                              damaged and Linux protects it: check it with fsck, or use another \
+                              destination";
 const DISK: &str = "check the disk and its cable, or use another destination";
 const PLUG: &str = "plug the disk in again, then run the same command again";
 const PASSWORD: &str =
@@ -184,7 +188,7 @@ static ERRNO: &[Row] = &[
     always(26, Transient, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
     always(27, Unfit, TOO_LARGE, SPLIT),        // EFBIG
     always(28, Full, FULL, MAKE_ROOM),          // ENOSPC
-    always(30, Denied, IS_READ_ONLY, READ_ONLY), // EROFS
+    always(30, Denied, IS_READ_ONLY, MADE_READ_ONLY), // EROFS
     always(32, Transient, LOST, NETWORK),       // EPIPE
     always(36, Unfit, TOO_LONG, BAD_NAME),      // ENAMETOOLONG
     always(39, AlreadyExists, NOT_EMPTY, REMOVE), // ENOTEMPTY

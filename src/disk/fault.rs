@@ -2,6 +2,7 @@
 //! is told to people.
 
 use super::bitlocker::Doubt;
+use super::raid::RaidMember;
 use super::volume::VolumeKind;
 use crate::model::finding::{Finding, Severity};
 use crate::model::units;
@@ -84,6 +85,8 @@ pub enum Fault {
     },
     /// A dynamic disk (LDM): volumes are laid out in a database of their own.
     DynamicDisk,
+    /// The disk is a part of a RAID array.
+    Raid(RaidMember),
     /// The log of a VHDX held changes; they were applied in memory.
     LogReplayed {
         /// How many.
@@ -199,6 +202,7 @@ impl Fault {
             Self::AlsoBootSector { .. } => ("table-or-volume", Info),
             Self::LostPartition { .. } => ("lost-partition", Warning),
             Self::DynamicDisk => ("dynamic-disk", Warning),
+            Self::Raid(_) => ("raid-member", Warning),
             Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
             Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
             Self::Mapfile { .. } => ("image-unread", Warning),
@@ -278,6 +282,7 @@ impl Fault {
             Self::DynamicDisk => "a dynamic disk (LDM): its volumes are listed in a database that \
                                   Lifeboat does not read"
                 .to_owned(),
+            Self::Raid(member) => format!("the disk is, or was, a part of {member}"),
             Self::LogReplayed { changes } => format!(
                 "the image was not closed cleanly; the {changes} changes in its log were applied \
                  in memory"
@@ -325,9 +330,14 @@ impl Fault {
     /// What it means, and what to do.
     fn consequence(&self) -> (&'static str, &'static str) {
         match self {
+            Self::OtherUnit { .. } => (
+                "it was partitioned in another USB enclosure or dock, or inside a PC; Windows shows \
+                 none of its volumes, Lifeboat reads them all the same",
+                "nothing for the rescue; do not let Windows initialize or format the disk",
+            ),
+            Self::Raid(member) => member.consequence(),
             Self::GptBackupBad { .. }
             | Self::MbrUnsigned
-            | Self::OtherUnit { .. }
             | Self::LogReplayed { .. }
             | Self::BitLocker(Doubt::BadCopies { .. })
             | Self::AlsoBootSector { .. } => (READS_ON, NOTHING),
@@ -342,9 +352,12 @@ impl Fault {
                 "there may be volumes that are not listed",
                 "if a volume is missing, name it itself, or image the disk with ddrescue",
             ),
-            Self::PartitionOutside { .. }
-            | Self::PartitionCutShort { .. }
-            | Self::ContainerCutShort { .. }
+            Self::PartitionOutside { .. } | Self::PartitionCutShort { .. } => (
+                "files that lie in the missing part cannot be read",
+                "if this is an image, copy it again. If it is a disk on USB, attach it by SATA or in \
+                 another enclosure: older ones show 2 TiB at most, or hide the end of the disk",
+            ),
+            Self::ContainerCutShort { .. }
             | Self::BitLocker(Doubt::CutShort)
             | Self::VolumeCutShort { .. } => (
                 "files that lie in the missing part cannot be read",

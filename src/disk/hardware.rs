@@ -1,5 +1,6 @@
 //! What is known of the machine's own disks beyond their bytes.
 
+use super::condition::Condition;
 use crate::model::units;
 
 /// A physical disk, as the system describes it. Empty where it does not tell.
@@ -19,9 +20,19 @@ pub struct Hardware {
     pub physical_sector: u32,
     /// The file that a loop device shows; empty for all others.
     pub backing: String,
+    /// What it says of its health, and whether it is locked; nothing until it is asked
+    /// ([`Disk::ask_condition`](super::Disk::ask_condition)).
+    pub condition: Condition,
 }
 
 impl Hardware {
+    /// Whether it is a disk that a PC has built in: no stick, no USB disk, no image.
+    pub fn is_built_in(&self) -> bool {
+        let is_elsewhere =
+            matches!(&*self.transport, "" | "usb" | "loop" | "virtual" | "iscsi" | "sd");
+        !is_elsewhere && !self.removable && self.backing.is_empty()
+    }
+
     /// In a few words: `Samsung SSD 860 (sata), 238.0 GiB`.
     pub fn describe(&self, len: u64) -> String {
         let mut words = match (&*self.model, &*self.backing) {
@@ -45,7 +56,9 @@ mod tests {
         let mut hardware = Hardware::default();
         assert_eq!(hardware.describe(1 << 30), "disk, 1.0 GiB");
         hardware.model = "Samsung SSD 860".to_owned();
+        assert!(!hardware.is_built_in());
         hardware.transport = "sata".to_owned();
+        assert!(hardware.is_built_in());
         assert_eq!(hardware.describe(238 << 30), "Samsung SSD 860 (sata), 238.0 GiB");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::bitlocker::{Encryption, KeySource, Locked, find_header};
 use super::lost::WithBoot;
 use super::partitions::table::{Layout, read_layout};
+use super::raid::RaidMember;
 use super::{
     Container, Device, DiskFormat, Fault, Hardware, Identity, Partition, PartitionTable, Slice,
     VolumeKind, identify,
@@ -81,7 +82,8 @@ impl Disk {
 
     /// Looks at what a container holds.
     pub fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
-        let Container { device, format, faults } = container;
+        let Container { device, format, mut faults } = container;
+        faults.extend(RaidMember::find(&device).map(Fault::Raid));
         let (table, volumes) = match read_layout(&device) {
             Layout::Bare(identity) => {
                 let volume = Volume::new(&display, device.clone(), None, identity);
@@ -122,6 +124,20 @@ impl Disk {
             faults: Vec::new(),
             volumes: vec![volume],
         }
+    }
+
+    /// Asks a disk of this machine for its health, and whether it is locked
+    /// ([`Hardware::condition`]). A disk that fails may take seconds to answer.
+    pub fn ask_condition(&mut self) {
+        let Some(mut hardware) = self.hardware.take() else { return };
+        #[cfg(target_os = "linux")]
+        let condition = super::linux::condition(self, &hardware);
+        #[cfg(windows)]
+        let condition = super::windows_disks::condition(self, &hardware);
+        #[cfg(not(any(target_os = "linux", windows)))]
+        let condition = super::condition::Condition::default();
+        hardware.condition = condition;
+        self.hardware = Some(hardware);
     }
 
     /// What is wrong with its file, its partition table and its volumes' edges.

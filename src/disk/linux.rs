@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::condition::Condition;
 use super::image::container::{Container, DiskFormat};
 use super::live::Live;
 use super::{Device, Disk, DiskError, FileDevice, Hardware, VolumeKind};
@@ -199,6 +200,21 @@ fn unlocked_by_system(name: &str) -> Option<(Arc<dyn Device>, DeviceNumber)> {
     Some((device, read_line(&sys(&holder, "dev"))))
 }
 
+/// What a whole disk says of its health; a partition has none of its own.
+pub(super) fn condition(disk: &Disk, hardware: &Hardware) -> Condition {
+    let device = fs::canonicalize(&disk.path).unwrap_or_default();
+    let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if sys(&name, "partition").exists() {
+        return Condition::default();
+    }
+    let mut condition = Condition::ask(&disk.path, &hardware.transport);
+    let is_windows = |kind| matches!(kind, VolumeKind::Ntfs | VolumeKind::BitLocker);
+    if !disk.volumes.iter().any(|volume| is_windows(volume.kind)) {
+        condition.ask_for_lock(&disk.path, &hardware.transport);
+    }
+    condition
+}
+
 /// What sysfs says of a disk.
 fn hardware(name: &str) -> Hardware {
     let line = |file: &str| read_line(&sys(name, file));
@@ -215,6 +231,7 @@ fn hardware(name: &str) -> Hardware {
         logical_sector: number("queue/logical_block_size"),
         physical_sector: number("queue/physical_block_size"),
         backing: line("loop/backing_file"),
+        condition: Condition::default(),
     }
 }
 
@@ -226,6 +243,7 @@ fn transport(folder: &Path) -> &'static str {
             _ if word.starts_with("usb") => "usb",
             _ if word.starts_with("nvme") => "nvme",
             _ if word.starts_with("virtio") => "virtio",
+            _ if word.starts_with("vbd-") => "xen",
             _ if word.starts_with("mmc") => "mmc",
             _ if word.starts_with("loop") => "loop",
             "ata" => "sata",

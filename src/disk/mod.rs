@@ -4,6 +4,8 @@
 pub(crate) mod aligned;
 pub mod bitlocker;
 pub(crate) mod cache;
+pub mod condition;
+pub mod controllers;
 mod crc;
 mod device;
 mod error;
@@ -21,6 +23,7 @@ mod memory;
 pub(crate) mod ntfs_boot;
 mod open;
 mod partitions;
+mod raid;
 mod slice;
 mod volume;
 #[cfg(windows)]
@@ -54,5 +57,6 @@ pub use mapfile::Mapfile;
 pub use memory::MemoryDevice;
 pub use open::{attached, image_below, names_a_device, open, open_image, open_with};
 pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};
+pub use raid::RaidMember;
 pub use slice::Slice;
 pub use volume::{Identity, VolumeKind, identify};

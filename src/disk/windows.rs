@@ -46,6 +46,7 @@ use windows_sys::Win32::System::Ioctl::{
 
 use super::Hardware;
 use super::aligned::SectorReader;
+use super::condition::{self, Condition};
 use crate::model::bytes::{u32_at, u64_at};
 
 /// Units enough for `\\?\Volume{GUID}\` and its NUL.
@@ -239,7 +240,19 @@ impl RawDevice {
             logical_sector: sector,
             physical_sector: sector,
             backing: String::new(),
+            condition: Condition::default(),
         }
+    }
+}
+
+impl RawDevice {
+    /// What the disk says of its health.
+    pub(super) fn condition(&self, bus: &str) -> Condition {
+        condition::windows::ask(
+            bus,
+            |question, room| control(&self.file, IOCTL_STORAGE_QUERY_PROPERTY, question, room),
+            |room| control(&self.file, condition::windows::PREDICT_FAILURE, &[], room),
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::aligned::Aligned;
+use super::condition::Condition;
 use super::error::is_locked_by_bitlocker;
 use super::image::container::{Container, DiskFormat};
 use super::live::Live;
@@ -16,6 +17,8 @@ use super::{Device, Disk, DiskError, Hardware, VolumeKind, identify};
 
 /// More disks than a machine has. Numbers may have gaps.
 const MAX_DISKS: u32 = 64;
+/// A whole disk's device, without its number.
+const WHOLE_DISK: &str = r"\\.\PhysicalDrive";
 
 /// Every disk with a medium, then the volumes that lie on none of them (or on
 /// several).
@@ -72,9 +75,14 @@ pub(super) fn open_device(path: &Path, name: &DeviceName) -> Result<Disk, DiskEr
 /// Opens a physical disk; its partitions that are among `known` are read
 /// through their volume devices, and taken out of `known`.
 fn open_disk(number: u32, known: &mut Vec<SystemVolume>) -> Result<Disk, DiskError> {
-    let name = format!(r"\\.\PhysicalDrive{number}");
+    let name = format!("{WHOLE_DISK}{number}");
     let path = PathBuf::from(&name);
-    let (device, hardware) = open_raw(&name).map_err(|error| DiskError::from_open(&path, error))?;
+    let (device, mut hardware) =
+        open_raw(&name).map_err(|error| DiskError::from_open(&path, error))?;
+    // A disk whose driver does not say how it is attached is one of the PC all the same.
+    if hardware.transport.is_empty() {
+        "other".clone_into(&mut hardware.transport);
+    }
     if device.is_empty() {
         return Err(DiskError::NoMedium { path });
     }
@@ -92,6 +100,15 @@ fn open_disk(number: u32, known: &mut Vec<SystemVolume>) -> Result<Disk, DiskErr
         }
     }
     Ok(disk)
+}
+
+/// What a whole disk says of its health; volumes have none of their own.
+pub(super) fn condition(disk: &Disk, hardware: &Hardware) -> Condition {
+    let path = disk.path.to_string_lossy();
+    let is_whole =
+        path.get(..WHOLE_DISK.len()).is_some_and(|at| at.eq_ignore_ascii_case(WHOLE_DISK));
+    let raw = if is_whole { RawDevice::open(&path).ok() } else { None };
+    raw.map(|raw| raw.condition(&hardware.transport)).unwrap_or_default()
 }
 
 /// A volume as a disk of its own: by its device, or if BitLocker has locked that, by the sectors

@@ -14,7 +14,7 @@ use super::time_limited::TimeLimitedTree;
 use super::{Tree, TreeError, Via};
 use crate::disk::bitlocker::{Encryption, KeySource, Keyring};
 use crate::disk::{
-    self, Depth, Disk, DiskError, DiskFormat, Fault, Unsearched, Volume, VolumeKind,
+    self, Depth, Disk, DiskError, DiskFormat, Fault, Hardware, Unsearched, Volume, VolumeKind,
 };
 use crate::model::advice::Advice;
 use crate::model::finding::{Finding, Severity};
@@ -94,6 +94,10 @@ impl OpenOptions {
 pub struct Source {
     /// As the user named it.
     pub display: String,
+    /// The disk, if it is one of this machine, or a part of one.
+    pub hardware: Option<Hardware>,
+    /// Bytes; 0 for a folder.
+    pub len: u64,
     /// Its volumes, in the order they lie.
     pub volumes: Vec<SourceVolume>,
 }
@@ -129,7 +133,7 @@ impl Source {
                 why,
                 not_shown: opened.not_shown,
             };
-            Ok(Self { display: spec.to_owned(), volumes: vec![volume] })
+            Ok(Self { display: spec.to_owned(), hardware: None, len: 0, volumes: vec![volume] })
         };
         if path.is_dir() && !disk::names_a_device(path) {
             if via == Some(Via::Raw) {
@@ -167,6 +171,7 @@ impl Source {
         };
         let none = Keyring::default();
         let keys: &dyn KeySource = options.keys.as_deref().unwrap_or(&none);
+        disk.ask_condition();
         disk.volumes.iter_mut().for_each(|volume| volume.unlock(keys));
         let lost: Vec<(u64, u64)> =
             disk.volumes.iter().filter_map(|v| Some((v.lost_at?, v.len))).collect();
@@ -191,7 +196,10 @@ impl Source {
         volumes.extend(unexplained(&disk.display, unsearched));
         // A loop device shows an image.
         let attached = disk.format == DiskFormat::Attached
-            && disk.hardware.is_none_or(|hardware| hardware.backing.is_empty());
+            && disk.hardware.as_ref().is_none_or(|hardware| hardware.backing.is_empty());
+        if let Some(hardware) = &disk.hardware {
+            table_findings.extend(hardware.condition.findings(&disk.display));
+        }
         // What is wrong with a table that leads to no volume is told all the same.
         if volumes.is_empty() && !table_findings.is_empty() {
             volumes.push(no_volume(&disk.display, &table_findings));
@@ -204,7 +212,8 @@ impl Source {
             table_findings.append(&mut first.findings);
             first.findings = table_findings;
         }
-        Self { display: disk.display, volumes }
+        let len = disk.device.len();
+        Self { display: disk.display, hardware: disk.hardware, len, volumes }
     }
 }
 
@@ -260,8 +269,10 @@ fn no_volume(disk: &str, why: &[Finding]) -> SourceVolume {
         kind: VolumeKind::Unknown.as_str().to_owned(),
         tree: Err("no volume can be found on it".to_owned()),
         encryption: None,
-        // A table that is merely not as usual hides none.
-        may_hold_stores: why.iter().any(|finding| finding.severity > Severity::Info),
+        // A table that is merely not as usual hides none, nor does a disk's bad health.
+        may_hold_stores: why
+            .iter()
+            .any(|f| f.severity > Severity::Info && !matches!(f.code, "disk-failing")),
         letter: None,
         mount: None,
         disk: disk.to_owned(),

@@ -218,6 +218,7 @@ fn a_share_that_turns_read_only_ends_it_and_it_resumes_later() {
     }
     let ended = run.end();
     ended.is_refused(&server, "it is read-only");
+    assert!(ended.texts("error", "action")[0].contains("fsck"), "nobody protected it: {ended:?}");
     assert!(server.remount("rw"));
     let ended = Run::to(&server).end();
     ended.is_whole(&server, "once it could be written again");

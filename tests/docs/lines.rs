@@ -38,7 +38,6 @@ const BY_HAND: &[(&str, &str)] = &[
     ("apt-get", "changes the system"),
     ("build.cmd", "pe-build/build.cmd under another roof: tests/windows/scripts.rs, /dryrun"),
     ("cargo", "what the tests themselves are built and run with"),
-    ("cargo-zigbuild", "builds for ARM64, which is tried by hand"),
     ("copy", "Windows"),
     ("ddrescue", "wants a failing disk"),
     ("demo.sh", "scripts/demo.sh in a table of scripts"),
@@ -53,7 +52,6 @@ const BY_HAND: &[(&str, &str)] = &[
     ("md", "Windows"),
     ("mount", "wants a disk of its own, and root: tests/restore/mounted.rs mounts images"),
     ("net", "Windows"),
-    ("python3", "fetches the tools for ARM64, which is tried by hand"),
     ("rustup", "changes the toolchain"),
     ("schtasks", "Windows"),
     ("setup.sh", "scripts/setup.sh in a table of scripts"),
@@ -219,7 +217,7 @@ fn every_option_in_a_sentence_is_there() {
     let scripts = [
         "pe-build/README.md",
         "docs/development/building.md",
-        "docs/guide/stick.md",
+        "docs/guide/rescue-stick.md",
         "fuzz/README.md",
         "CONTRIBUTING.md",
     ];

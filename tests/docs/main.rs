@@ -6,5 +6,6 @@ mod licences;
 mod lines;
 mod man_pages;
 mod messages;
+mod powershell;
 mod release;
 mod stick;

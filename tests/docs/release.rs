@@ -34,8 +34,9 @@ impl Release {
         let out = dir.path().join("out");
         let script = root().join("scripts/release.sh");
         let line = format!(
-            "umask {umask} && '{}' --exe x64={} --exe x86={} --out {}",
+            "umask {umask} && '{}' --exe x64={} --exe x86={} --exe arm64={} --out {}",
             script.display(),
+            exe.display(),
             exe.display(),
             exe.display(),
             out.display()
@@ -88,6 +89,8 @@ fn everything_that_is_promised_is_in_it(release: &Release) {
         "x86/lifeboat.exe",
         "x64/lifeboat-selftest.exe",
         "x86/lifeboat-selftest.exe",
+        "arm64/lifeboat.exe",
+        "arm64/lifeboat-selftest.exe",
         "scripts/windows/usmt.ps1",
         "docs/reference/commands.md",
         "docs/run.svg",
@@ -189,4 +192,45 @@ fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
             assert!(refs.contains(one.as_str().unwrap()), "{one} is no part");
         }
     }
+}
+
+/// What is to be signed is packed only once it is.
+#[test]
+fn only_signed_programs_are_packed_as_signed() {
+    need!("python3", "git", "mingw", "openssl", "osslsigncode");
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let shell = |line: &str| {
+        let done =
+            Command::new("bash").args(["-ec", line]).current_dir(dir.path()).output().unwrap();
+        assert!(done.status.success(), "{line}: {done:?}");
+    };
+    let release = |args: &[&str]| {
+        Command::new(root().join("scripts/release.sh")).args(args).output().unwrap()
+    };
+    fs::write(path("m.c"), "int main(void) { return 0; }").unwrap();
+    shell(
+        "mkdir x && x86_64-w64-mingw32-gcc -s m.c -o x/lifeboat.exe && cp x/lifeboat.exe x/lifeboat-selftest.exe",
+    );
+    let exe = format!("x64={}", path("x/lifeboat.exe").display());
+    let out = path("out");
+    let out = out.to_str().unwrap();
+    let done = release(&["--exe", &exe, "--to-sign", "--out", out]);
+    assert!(done.status.success(), "{done:?}");
+    let to_sign = path("out/to-sign");
+    let to_sign = to_sign.to_str().unwrap();
+    let refused = release(&["--signed", to_sign, "--out", out]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("it is not signed"), "{said}");
+    assert!(!path("out/SHA256SUMS").exists());
+    shell(
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 2 -keyout k.pem -out c.pem 2>/dev/null
+         for file in out/to-sign/x64/*.exe; do
+             osslsigncode sign -certs c.pem -key k.pem -in $file -out signed.exe >/dev/null
+             mv signed.exe $file
+         done",
+    );
+    let done = release(&["--signed", to_sign, "--out", out]);
+    assert!(done.status.success(), "{done:?}");
+    shell("cd out && sha256sum -c --quiet SHA256SUMS");
 }

@@ -21,5 +21,6 @@ mod missing_parts;
 mod seal;
 mod seal_unread;
 mod two_ways;
+mod unseen_disks;
 mod users;
 mod which_way;

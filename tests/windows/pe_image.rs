@@ -197,6 +197,8 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
     refused(&["--exe", exe, "--image", "7"], "there is no image 7");
     boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=0"]);
     refused(&["--exe", exe], "the boot image is for x86, the program for x64");
+    boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=12"]);
+    refused(&["--exe", exe], "the boot image is for arm64, the program for x64");
     boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=9"]);
     assert_eq!(boot.listing(), before);
 }

@@ -509,6 +509,7 @@ fn the_boot_image_s_builder_names_each_step() {
     assert!(ran.code == 0 && !ran.stdout.contains("EFI_EX"), "{}", ran.stdout);
     for (file, text) in [
         ("fits/disk.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
+        ("a/iaStorVD.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
         ("other/net.inf", "[Manufacturer]\r\n%I%=Intel,NTarm64\r\n"),
     ] {
         let file = stick.path("drivers").join(file);
@@ -520,6 +521,26 @@ fn the_boot_image_s_builder_names_each_step() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\fits\disk.inf""#), "{ran:?}");
     assert!(ran.stdout.contains(r"left out: R:\drivers\other\net.inf"), "{ran:?}");
+    // Intel's driver for VMD is added after those without it.
+    let added = |name: &str| ran.stdout.find(&format!("Add-Driver /Driver:\"R:\\drivers\\{name}"));
+    assert!(added("fits") < added("a") && added("a").is_some(), "{}", ran.stdout);
+
+    let arm = stick.path("kit/arm64/WinPE_OCs");
+    fs::create_dir_all(&arm).unwrap();
+    fs::write(arm.join("WinPE-WMI.cab"), "").unwrap();
+    let args = &[
+        "arm64",
+        r"R:\new",
+        "/drivers",
+        r"R:\drivers",
+        "/exe",
+        r"R:\my tools\build.cmd",
+        "/dryrun",
+    ];
+    let ran = stick.run("build.cmd", args, &root);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("copype arm64") && ran.stdout.contains("bootaa64.efi"), "{ran:?}");
+    assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\other\net.inf""#), "{ran:?}");
 
     for (args, code, why) in [
         (&["arm", r"R:\new"][..], 2, "build.cmd amd64"),

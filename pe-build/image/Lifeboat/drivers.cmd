@@ -5,7 +5,10 @@ rem sequence, run it after F8:  X:\Lifeboat\drivers.cmd
 rem A driver for hardware that this PC does not have loads nothing. That is no error.
 setlocal DisableDelayedExpansion
 if not exist "%~dp0drivers\" exit /b 0
-for /r "%~dp0drivers" %%I in (*.inf) do call :load "%%I"
+rem Intel's driver for VMD comes last: where the drivers for RST without VMD are there too,
+rem they have to be loaded before it.
+for /r "%~dp0drivers" %%I in (*.inf) do if /i not "%%~nI"=="iaStorVD" call :load "%%I"
+for /r "%~dp0drivers" %%I in (*.inf) do if /i "%%~nI"=="iaStorVD" call :load "%%I"
 wpeutil initializenetwork >nul 2>nul
 exit /b 0
 :load

@@ -8,8 +8,11 @@ use crate::cli::args::{CheckArgs, Offload};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Out;
 use crate::cli::settings::Settings;
-use crate::cli::{keys, sets};
+use crate::cli::{keys, sets, sources};
 use crate::destination::address::Dest;
+use crate::disk;
+use crate::disk::controllers::controllers;
+use crate::model::monitor::Monitor as _;
 use crate::model::units;
 
 pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
@@ -59,8 +62,32 @@ pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
         let largest = format!("{}: sets are split", units::bytes(found.max_file_size));
         say("largest file", &largest, out);
     }
-    out.result("OK: sets can be saved there");
-    Ok(Exit::Done)
+    if show_disks(out) {
+        out.result("OK: sets can be saved there");
+        return Ok(Exit::Done);
+    }
+    out.result("Sets can be saved there, but a disk of this PC is NOT SEEN: see above");
+    Ok(Exit::Losses)
+}
+
+/// Shows the disks of this PC. Whether no controller keeps one from view.
+fn show_disks(out: Out) -> bool {
+    let mut is_any_seen = false;
+    for disk in disk::attached() {
+        // One that this account may not read is there all the same.
+        let Ok(mut disk) = disk else {
+            is_any_seen = true;
+            continue;
+        };
+        disk.ask_condition();
+        let Some(hardware) = disk.hardware.as_ref().filter(|known| known.is_built_in()) else {
+            continue;
+        };
+        is_any_seen = true;
+        say("disk", &hardware.describe(disk.device.len()), out);
+        hardware.condition.findings(&disk.display).iter().for_each(|finding| out.finding(finding));
+    }
+    sources::show_controllers(&controllers(), is_any_seen, out).is_empty()
 }
 
 fn say(what: &str, detail: &str, out: Out) {

@@ -1005,6 +1005,7 @@ mod tests {
             places,
             protected: Protected::default(),
             closed: Vec::new(),
+            unseen: 0,
             doubts: Vec::new(),
             locked: Vec::new(),
             findings: Vec::new(),

@@ -110,6 +110,8 @@ pub(super) struct Found {
     pub(super) machine: Machine,
     /// Volumes that could not be read.
     pub(super) closed: Vec<String>,
+    /// Controllers whose disks are not seen.
+    pub(super) unseen: usize,
     /// Why a store may be there that was not found.
     pub(super) doubts: Vec<String>,
     /// Those that a key may unlock.
@@ -246,6 +248,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             volumes,
             machine,
             doubts,
+            unseen: found.unseen,
             closed: found.closed,
             locked: found.volumes.iter().filter_map(LockedVolume::of).collect(),
             places,

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod made;
+mod raid;
 
 use std::fs::{self, File};
 use std::path::Path;

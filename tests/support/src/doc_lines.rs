@@ -17,7 +17,7 @@ pub const FOLDERS: [&str; 8] = [
 /// A command line somewhere, without its comment.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// `docs/guide/usb-stick.md:26`, or `lifeboat offload --help`.
+    /// `docs/guide/winpe-stick.md:26`, or `lifeboat offload --help`.
     pub place: String,
     pub text: String,
     /// In a block of its own or an example of the help; else it stands in a sentence.

@@ -12,12 +12,13 @@ pub fn find() -> Option<PathBuf> {
     built("x86_64")
 }
 
-/// That one, and the one for 32 bits where it was built: CI builds the first alone,
-/// `scripts/release.sh` both.
+/// That one, and those for 32 bits and ARM64 where they were built: CI builds the first alone,
+/// `scripts/release.sh` all.
 pub fn all() -> Option<Vec<PathBuf>> {
     let mut all = vec![find()?];
     if std::env::var_os("LIFEBOAT_EXE").is_none() {
         all.extend(built("i686"));
+        all.extend(built("aarch64"));
     }
     Some(all)
 }
@@ -31,7 +32,7 @@ pub fn selftest() -> Option<PathBuf> {
 /// Every program that is handed out.
 pub fn handed_out() -> Option<Vec<PathBuf>> {
     let mut all = all()?;
-    for arch in ["x86_64", "i686"] {
+    for arch in ["x86_64", "i686", "aarch64"] {
         all.extend(built_as(arch, "lifeboat-selftest.exe"));
     }
     Some(all)
@@ -42,7 +43,11 @@ fn built(arch: &str) -> Option<PathBuf> {
 }
 
 fn built_as(arch: &str, name: &str) -> Option<PathBuf> {
-    let target = crate::root().join(format!("target/windows/{arch}-win7-windows-gnu"));
+    let target = match arch {
+        "aarch64" => "aarch64-pc-windows-gnullvm".to_owned(),
+        arch => format!("{arch}-win7-windows-gnu"),
+    };
+    let target = crate::root().join("target/windows").join(target);
     ["release", "debug"]
         .map(|profile| target.join(profile).join(name))
         .into_iter()

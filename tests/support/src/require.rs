@@ -90,6 +90,7 @@ pub fn known(what: &str) -> Option<()> {
         "loop" => loop_devices(),
         "mingw" => mingw().map(drop),
         "root" => is_root(),
+        "tree-sitter-powershell" => powershell_parser().map(drop),
         // Samba's modules for NT's permissions, which Debian packs apart.
         "samba-vfs-modules" => acl_module(),
         "samba" => program("smbd").and(program("pdbedit")).map(drop),
@@ -98,11 +99,22 @@ pub fn known(what: &str) -> Option<()> {
     }
 }
 
-/// A Python with libbde's module: that of `scripts/setup.sh`, or the system's.
+/// A Python with libbde's module.
 pub fn libbde() -> Option<PathBuf> {
+    python_with("pybde")
+}
+
+/// A Python with a parser for PowerShell.
+pub fn powershell_parser() -> Option<PathBuf> {
+    python_with("tree_sitter, tree_sitter_powershell")
+}
+
+/// A Python with these modules: that of `scripts/setup.sh`, or the system's.
+fn python_with(modules: &str) -> Option<PathBuf> {
     let own = crate::root().join("target/python/bin/python3");
     [Some(own), program("python3")].into_iter().flatten().find(|python| {
-        let run = std::process::Command::new(python).args(["-c", "import pybde"]).output();
+        let run =
+            std::process::Command::new(python).args(["-c", &format!("import {modules}")]).output();
         run.is_ok_and(|run| run.status.success())
     })
 }

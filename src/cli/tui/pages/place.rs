@@ -311,6 +311,7 @@ mod tests {
             places: found,
             protected: crate::cli::protect::Protected::default(),
             closed: Vec::new(),
+            unseen: 0,
             doubts: Vec::new(),
             locked: Vec::new(),
             findings: Vec::new(),

@@ -50,7 +50,11 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
     }
     let Some(found) = &app.found else { return };
     let is_unread = found.looked_into == 0 && !found.closed.is_empty();
-    if is_unread {
+    let is_unseen = found.unseen > 0;
+    if is_unseen {
+        let text = "A DISK OF THIS PC IS NOT SEEN. Whether there is a store is not known.";
+        canvas.text(1, text, Look::Bad);
+    } else if is_unread {
         let text = "NO VOLUME COULD BE READ. Whether there is a store is not known.";
         canvas.text(1, text, Look::Bad);
     } else {
@@ -62,6 +66,9 @@ pub(super) fn nothing(app: &App, canvas: &mut Canvas<'_>) {
         super::unlock::rows(found, canvas);
         canvas.next();
         canvas.pair("Fix", "Press K and enter the recovery key.", Look::Plain);
+    } else if is_unseen {
+        let text = "Load the driver as described below, then search again.";
+        canvas.pair("Fix", text, Look::Plain);
     } else if is_unread {
         let text = "Do not wipe this disk. Make a volume readable, then search again.";
         canvas.pair("Fix", text, Look::Plain);
