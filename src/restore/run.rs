@@ -39,7 +39,7 @@ pub fn restore_verified(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<(Restored, Verified), RestoreError> {
-    let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), monitor);
+    let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), false, monitor);
     match put_back(input, to, options, monitor, look) {
         Err(error @ RestoreError::AlreadyExists { .. }) if !options.replace => {
             finished(input, to, options, monitor)?.ok_or(error)
@@ -65,7 +65,7 @@ fn finished(
     if !job::Job::new(input, &mut places, options, &Silent).is_all_there()? {
         return Ok(None);
     }
-    let verified = verify::verify_restored(input, inner, &Quiet(monitor))?;
+    let verified = verify::read_back(input, inner, None, true, &Quiet(monitor))?;
     if verified.losses > 0 {
         return Ok(None);
     }
@@ -119,11 +119,13 @@ fn put_back<T>(
     }
     // In a stage, everything is of this restore.
     let replace = if is_staged && !options.merge { is_begun } else { options.replace };
+    let hands_ids_over = is_staged && options.replace;
     let options = Options { replace, ..options };
     let mut job = job::Job::new(input, &mut places, options, monitor);
+    job.hands_ids_over = hands_ids_over;
     job.is_resumed = is_begun && !is_staged && !options.merge;
     job.run()?;
-    if is_staged && is_begun {
+    if is_staged {
         job.report_strangers()?;
     }
     let seen = look(&job)?;

@@ -8,14 +8,20 @@ use std::path::{Path, PathBuf};
 use lifeboat::model::monitor::Silent;
 use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::write::writer::offload;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use lifeboat::usmt::Role;
 use serde_json::{Value, json};
 use support::program::lifeboat;
-use support::sets::{broken_store, options, pack, scratch, target};
+use support::sets::{self, broken_store, options, pack, scratch, target};
 use support::text;
 
 fn tree() -> MemoryTree {
     let mut tree = MemoryTree::new("x", 1);
+    for name in ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"] {
+        tree.file(format!("StateStore/USMT/{name}").as_str(), MemoryData::pattern(1, 90));
+    }
     let mut last = None;
     for i in 0..40_u64 {
         let path = format!("StateStore/USMT/File/{i:02}");
@@ -225,6 +231,9 @@ const FORGERIES: &[Forgery] = &[
     ("6: a role that nobody knows", "set-contradiction", |set| {
         set.rescue["parts"][0]["role"] = "foo".into();
     }),
+    ("6: a role of another kind of store", "set-contradiction", |set| {
+        set.rescue["parts"][0]["role"] = "whole".into();
+    }),
     ("6: no first part, and nothing lacks", "set-contradiction", |set| {
         set.rescue["parts"][0]["role"] = "secondary".into();
     }),
@@ -328,6 +337,56 @@ fn no_command_calls_a_set_whole_that_contradicts_itself() {
             }
         }
         fs::remove_dir_all(copy).unwrap();
+    }
+}
+
+/// A store's part that lacks what loadstate needs, or what makes it a part, in a set that says
+/// nothing of it.
+#[test]
+fn a_part_without_its_marks_is_never_whole() {
+    let first = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
+    let second = "hardlink.distributed.{0}";
+    let all: Vec<&str> = first.into_iter().chain([second]).collect();
+    for without in [None].into_iter().chain(all.iter().copied().map(Some)) {
+        let dir = scratch();
+        let mut trees = [MemoryTree::new("x", 1), MemoryTree::new("y", 2)];
+        for (tree, drive) in trees.iter_mut().zip(["C", "D"]) {
+            let path = format!("StateStore/USMT/File/{drive}$/a");
+            tree.file(path.as_str(), MemoryData::pattern(1, 900));
+            for name in all.iter().filter(|name| Some(**name) != without) {
+                if (**name == *second) == (drive == "D") {
+                    // (The mark of a second part may be empty.)
+                    let bytes = if drive == "D" { 0 } else { 90 };
+                    let path = format!("StateStore/USMT/{name}");
+                    tree.file(path.as_str(), MemoryData::pattern(1, bytes));
+                }
+            }
+        }
+        let [c, d] = &trees;
+        let mut parts = vec![
+            sets::part(c, "C", "StateStore", &["StateStore"]),
+            sets::part(d, "D", "StateStore", &["StateStore"]),
+        ];
+        parts[0].role = Role::Primary.into();
+        parts[1].role = Role::Secondary.into();
+        let plan = Plan::make(parts, &Silent).unwrap();
+        let made = offload(&plan, &*target(dir.path()), &options(), &Silent).unwrap();
+        let set = dir.path().join(made.set);
+        let to = dir.path().join("to");
+        for command in commands(&set, &to) {
+            let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
+            let said = run.stdout + &run.stderr;
+            let Some(name) = without else {
+                // (This disk holds no rights, which is a loss of a restore.)
+                assert!(!said.contains("part of the store without"), "{command:?}: {said}");
+                assert!(run.code == 0 || command[0] == "restore", "{command:?}: {said}");
+                continue;
+            };
+            assert_eq!(run.code, 3, "without {name}: {command:?}: {said}");
+            let name = if name == second { "hardlink.distributed.*" } else { name };
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(&format!("without {name}")), "{command:?}: {said}");
+        }
     }
 }
 

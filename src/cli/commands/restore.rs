@@ -101,11 +101,12 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
             }
             restored => {
                 let (done, verified) = restored?;
-                let kept = settle(&*set, &to, args.replace, out)?;
+                let settled = settle(&*set, &to, args.replace, out)?;
                 restored_to = words(&to);
+                let done = Restored { losses: done.losses + settled.losses, ..done };
                 losses = show("Restored", done, verified, out);
                 all_restored = losses == 0;
-                for kept in kept {
+                for kept in settled.kept {
                     out.event("kept-aside", &json!({"path": kept}));
                     out.result(&format!("  The previous store is kept as {kept}"));
                 }
