@@ -3,6 +3,7 @@
 use super::destination::{self, Destinations};
 use super::error::RestoreError;
 use super::input::Input;
+use super::job::There;
 use super::outcome::{Options, Restored};
 use super::verify::{self, Verified};
 use super::{job, stage};
@@ -42,6 +43,7 @@ pub fn restore_verified(
     let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), false, monitor);
     match put_back(input, to, options, monitor, look) {
         Err(error @ RestoreError::AlreadyExists { .. }) if !options.replace => {
+            // What is there may be what an earlier run of this restore has left.
             finished(input, to, options, monitor)?.ok_or(error)
         }
         done => done,
@@ -62,8 +64,12 @@ fn finished(
         return Ok(None);
     }
     places.settle();
-    if !job::Job::new(input, &mut places, options, &Silent).is_all_there()? {
-        return Ok(None);
+    match job::Job::new(input, &mut places, options, &Silent).what_is_there()? {
+        There::All => {}
+        There::Some => {
+            return Err(RestoreError::NotWhole { path: places.first_part(input.rescue()) });
+        }
+        There::Other => return Ok(None),
     }
     let verified = verify::read_back(input, inner, None, true, &Quiet(monitor))?;
     if verified.losses > 0 {

@@ -132,7 +132,15 @@ pub fn settle(
         .collect();
     let folders = there(&mut places);
     if folders.is_empty() && !places.is_begun(rescue) {
-        return Ok(Settled::default()); // an earlier run has done it
+        // An earlier run has done it. Or the disk is no longer where it was: a path of a mount
+        // leads to what is below it then.
+        for (root, at) in std::mem::take(&mut places.stages).folders() {
+            if places.kind(root, &at)?.is_none() {
+                let error = io::Error::other("what was restored is no longer here");
+                return Err(RestoreError::Broken { path: places.shown(root, &at), error });
+            }
+        }
+        return Ok(Settled::default());
     }
     places.mark_settling(rescue, &folders)?;
     let stages = std::mem::take(&mut places.stages);

@@ -95,9 +95,11 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         let despite_space = args.despite_space;
         let options = Options { replace: args.replace, despite_space, ..Options::default() };
         match restore_verified(&*set, &to, options, out) {
-            Err(RestoreError::AlreadyExists { path, what }) if args.deleted => {
+            Err(error @ (RestoreError::AlreadyExists { .. } | RestoreError::NotWhole { .. }))
+                if args.deleted =>
+            {
                 out.clear();
-                out.note(&format!("{path}: {what}; only the deleted files are restored"));
+                out.note(&format!("{error}; only the deleted files are restored"));
             }
             restored => {
                 let (done, verified) = restored?;

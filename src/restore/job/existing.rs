@@ -13,6 +13,17 @@ use crate::restore::place::{FactKind, Kind};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind};
 
+/// What is at the final places of a set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::restore) enum There {
+    /// All of the set, and nothing else.
+    All,
+    /// Some of the set, and nothing else.
+    Some,
+    /// Something else, or nothing.
+    Other,
+}
+
 impl Job<'_> {
     /// Reports what is in a stage and not in the set: with the stage's final name it would be in
     /// the store. Nothing of it is removed.
@@ -53,16 +64,19 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Whether every file and folder of the set is there, files with their sizes, and nothing
+    /// Whether the files and folders of the set are there, files with their sizes, and nothing
     /// else in the folders of the parts. Reads no file.
-    pub(in crate::restore) fn is_all_there(&mut self) -> Result<bool, RestoreError> {
+    pub(in crate::restore) fn what_is_there(&mut self) -> Result<There, RestoreError> {
         let input = self.input;
+        let mut is_all = true;
         let mut set = input.in_order()?;
         while let Some(member) = self.next(&mut *set, false)? {
             if matches!(member.content, Some(ContentKind::Missing | ContentKind::Cloud)) {
                 continue;
             }
-            let Ok(place) = self.find(member.exact_path().as_deref()) else { return Ok(false) };
+            let Ok(place) = self.find(member.exact_path().as_deref()) else {
+                return Ok(There::Other);
+            };
             let is_folder = member.kind == MemberKind::Directory;
             let root = self.root(&place)?;
             let is_same = match root.kind(&place.at) {
@@ -76,33 +90,44 @@ impl Job<'_> {
                     !is_folder
                         && size.is_ok_and(|meta| wanted.is_none_or(|wanted| wanted == meta.len()))
                 }
-                Ok(None) | Err(_) => false,
+                Ok(None) => {
+                    is_all = false;
+                    continue;
+                }
+                Err(_) => false,
             };
             if !is_same {
-                return Ok(false);
+                return Ok(There::Other);
             }
             let hash = self.exact(&place);
             self.made.insert(hash);
         }
+        let mut is_any = false;
         let mut folders: Vec<Place> = Vec::new();
         folders
             .extend(self.parts.iter().map(|part| Place { root: part.root, at: part.at.clone() }));
         while let Some(folder) = folders.pop() {
-            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
-                return Ok(false);
+            let Ok(names) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
+                return Ok(There::Other);
             };
+            let names = names.unwrap_or_default();
+            is_any |= !names.is_empty();
             for name in names {
                 let at = [&folder.at[..], &[name]].concat();
                 let place = Place { root: folder.root, at };
                 if !self.made.contains(&self.exact(&place)) {
-                    return Ok(false);
+                    return Ok(There::Other);
                 }
                 if matches!(self.root(&place)?.kind(&place.at), Ok(Some(Kind::Folder))) {
                     folders.push(place);
                 }
             }
         }
-        Ok(true)
+        Ok(match (is_all, is_any) {
+            (true, _) => There::All,
+            (false, true) => There::Some,
+            (false, false) => There::Other,
+        })
     }
 
     /// Counts what is there already, and reports what this destination cannot keep and what the

@@ -16,6 +16,7 @@ mod own;
 mod reported;
 
 pub(super) use apply_metadata::times;
+pub(super) use existing::There;
 pub(super) use ntfs_compression::is_packed;
 
 use std::collections::{BTreeSet, HashSet};

@@ -83,8 +83,7 @@ pub(super) fn read_back(
     let tally = Tally::new(monitor);
     let buffer = vec![0; job::CHUNK];
     let above = None;
-    let mut check =
-        Check { places, trees, above, job, is_alone, monitor, tally, progress, buffer };
+    let mut check = Check { places, trees, above, job, is_alone, monitor, tally, progress, buffer };
     let mut set = input.in_order()?;
     while let Some(member) = set.next_member() {
         if monitor.is_cancelled() {

@@ -206,11 +206,7 @@ impl InOrder {
     }
 
     /// Where a member ends, or what is wrong before that; `None` beyond the store.
-    fn behind(
-        &mut self,
-        member: &Member,
-        at: At,
-    ) -> Result<Option<Result<At, String>>, SetError> {
+    fn behind(&mut self, member: &Member, at: At) -> Result<Option<Result<At, String>>, SetError> {
         let size = member.data.as_ref().map_or(0, |data| data.size);
         let mut at = match self.padded(at, size)? {
             Some(Ok(at)) => at,
