@@ -101,6 +101,10 @@ pub(super) fn hand_over(
             let fact = [Fact::ObjectId(&wanted)];
             let set = root.set(&at, &fact, &mut |_, error| failed = Some(error));
             failed = failed.or(set.err());
+            let mut has_it = || root.object_id(&at).is_ok_and(|found| is_same(&found, &wanted));
+            if failed.is_none() && !has_it() {
+                failed = Some(std::io::Error::other("it was set, and is not there"));
+            }
         }
         if let Some(error) = failed {
             losses += 1;

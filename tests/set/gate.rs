@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lifeboat::model::monitor::Silent;
+use lifeboat::set::format::frames::{Packer, TableWriter};
 use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::plan::Plan;
@@ -71,6 +72,34 @@ impl Forged {
         fs::write(self.set.join("SHA256SUMS"), sums.concat()).unwrap();
     }
 
+    /// Changes the plain bytes of the store; the frames' lines and the seek table fit again.
+    fn change_store(&mut self, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
+        let number =
+            |line: &Value, what: &str| usize::try_from(line[what].as_u64().unwrap()).unwrap();
+        let path = self.set.join("store.tar.zst");
+        let old = fs::read(&path).unwrap();
+        let lines = || self.lines.iter().filter(|line| line["type"] == "frame");
+        let plain = |line: &Value| {
+            let at = number(line, "offset");
+            zstd::decode_all(&old[at..at + number(line, "size")]).unwrap()
+        };
+        let mut frames: Vec<Vec<u8>> = lines().map(plain).collect();
+        change(&mut frames);
+        let (mut packer, mut table) = (Packer::new(3).unwrap(), TableWriter::default());
+        let (mut store, mut packed) = (Vec::new(), Vec::new());
+        let lines = self.lines.iter_mut().filter(|line| line["type"] == "frame");
+        for (line, plain) in lines.zip(&frames) {
+            packer.pack(plain, &mut packed).unwrap();
+            table.push(packed.len() as u64, plain.len() as u64).unwrap();
+            (line["offset"], line["size"]) = (store.len().into(), packed.len().into());
+            let hash = twox_hash::XxHash3_128::oneshot(&packed);
+            line["xxh128"] = format!("{hash:032x}").into();
+            store.append(&mut packed);
+        }
+        store.extend(table.to_bytes());
+        fs::write(path, store).unwrap();
+    }
+
     fn members(&mut self) -> impl Iterator<Item = &mut Value> {
         self.lines.iter_mut().filter(|line| line["type"] == "member")
     }
@@ -107,7 +136,8 @@ impl Forged {
 }
 
 fn is_file(path: &str) -> bool {
-    path.contains("/File/") || path.ends_with("/link")
+    let marks = ["/catalog.mig", "/MIGSTATE.DAT", "/hardlink.main", "/link"];
+    path.contains("/File/") || marks.iter().any(|mark| path.ends_with(mark))
 }
 
 /// What is broken, by the number of the invariant; the finding; and whether all bytes can still
@@ -340,6 +370,61 @@ fn no_command_calls_a_set_whole_that_contradicts_itself() {
     }
 }
 
+/// What only the bytes of the store show.
+#[test]
+fn bytes_that_nothing_accounts_for_are_found_by_all_that_read_them() {
+    let dir = scratch();
+    let sound = dir.path().join(pack(&tree(), dir.path(), &options()).set);
+    type Change = fn(&mut [u8], usize);
+    // (The file has 9000 bytes, and so 216 of padding.)
+    let changes: [(&str, Change); 4] = [
+        ("nothing", |_, _| {}),
+        ("padding", |frame, data| frame[data + 9100] = 1),
+        ("a header that is read as the same", |frame, data| {
+            let header = &mut frame[data - 512..data];
+            header[265] = b'x'; // the name of the owner
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }),
+        ("the end of the tar", |frame, _| *frame.last_mut().unwrap() = 1),
+    ];
+    for (number, (what, change)) in changes.into_iter().enumerate() {
+        let copy = dir.path().join(number.to_string());
+        let set = copy.join(sound.file_name().unwrap());
+        fs::create_dir_all(&set).unwrap();
+        for file in fs::read_dir(&sound).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), set.join(file.file_name())).unwrap();
+        }
+        let mut forged = Forged::open(&set);
+        // One in the last frame, so that the end of the tar is there, too.
+        let at = forged.member("C/StateStore/USMT/File/39")["data"]["at"].clone();
+        let frame = usize::try_from(at["frame"].as_u64().unwrap()).unwrap();
+        let offset = usize::try_from(at["offset"].as_u64().unwrap()).unwrap();
+        forged.change_store(|frames| {
+            assert_eq!(frame + 1, frames.len());
+            change(&mut frames[frame], offset);
+        });
+        forged.close();
+        for command in commands(&set, &copy) {
+            // These read no byte of the store.
+            if ["list", "report"].contains(&command[0].as_str()) {
+                continue;
+            }
+            let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
+            let said = run.stdout + &run.stderr;
+            let is_wrong = ["padding", "header", "continues after", "that end the tar"]
+                .iter()
+                .any(|words| said.contains(words));
+            assert_eq!(is_wrong, number > 0, "{what}: {command:?}: {said}");
+            // (This disk holds no rights, which is a loss of a restore.)
+            let code = if number > 0 || command[0] == "restore" { 3 } else { 0 };
+            assert_eq!(run.code, code, "{what}: {command:?}: {said}");
+        }
+    }
+}
+
 /// A store's part that lacks what loadstate needs, or what makes it a part, in a set that says
 /// nothing of it.
 #[test]
@@ -373,6 +458,7 @@ fn a_part_without_its_marks_is_never_whole() {
         let made = offload(&plan, &*target(dir.path()), &options(), &Silent).unwrap();
         let set = dir.path().join(made.set);
         let to = dir.path().join("to");
+        fs::create_dir(&to).unwrap();
         for command in commands(&set, &to) {
             let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
             let said = run.stdout + &run.stderr;

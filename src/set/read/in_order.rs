@@ -45,6 +45,9 @@ pub struct InOrder {
     reported: Option<u64>,
 }
 
+/// Bytes of a path that is not refused when it is restored.
+const LONGEST: usize = 256 << 10;
+
 struct Filling {
     /// The next member of the gap; `None` if no more can be found.
     at: Option<At>,
@@ -166,7 +169,10 @@ impl InOrder {
         if found != header {
             return before.and(Err(self.differs(member)));
         }
-        self.behind = Some((member.clone(), at));
+        // (A path that is too long for any file is not held twice.)
+        if member.path.len() <= LONGEST {
+            self.behind = Some((member.clone(), at));
+        }
         before
     }
 
