@@ -64,8 +64,10 @@ fn finished(
         return Ok(None);
     }
     places.settle();
-    match job::Job::new(input, &mut places, options, &Silent).what_is_there()? {
-        There::All => {}
+    let mut job = job::Job::new(input, &mut places, options, &Silent);
+    match job.what_is_there()? {
+        // The last that a restore does is that.
+        There::All => job.date_above()?,
         There::Some => {
             return Err(RestoreError::NotWhole { path: places.first_part(input.rescue()) });
         }

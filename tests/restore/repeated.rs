@@ -33,6 +33,13 @@ fn a_finished_store_is_known_and_a_mark_that_is_gone_has_a_way_out() {
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     assert!(run.stderr.contains("is here already"), "{}", run.stderr);
     assert_eq!(tree(&to), whole);
+    // Stopped after everything but the time of the folder above, which removing the mark changed.
+    let above = fs::File::open(to.join("C")).unwrap();
+    let time = above.metadata().unwrap().modified().unwrap();
+    above.set_modified(std::time::SystemTime::now()).unwrap();
+    let run = lifeboat(&command).expect(3);
+    assert!(run.stderr.contains("is here already"), "{}", run.stderr);
+    assert_eq!(above.metadata().unwrap().modified().unwrap(), time);
     // Another byte, or one file more: it is not ours.
     let catalog = to.join("C/StateStore/USMT/catalog.mig");
     let bytes = fs::read(&catalog).unwrap();

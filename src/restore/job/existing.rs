@@ -13,6 +13,11 @@ use crate::restore::place::{FactKind, Kind};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind};
 
+/// Whether a path is that of a folder above a part.
+fn is_above(parts: &[Place], root: usize, at: &[NtName]) -> bool {
+    parts.iter().any(|p| p.root == root && p.at.len() > at.len() && p.at.starts_with(at))
+}
+
 /// What is at the final places of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::restore) enum There {
@@ -128,6 +133,32 @@ impl Job<'_> {
             (false, true) => There::Some,
             (false, false) => There::Other,
         })
+    }
+
+    /// Sets the times of the folders above the parts that have nothing else in them: a restore that
+    /// was stopped at its end did not come to it.
+    pub(in crate::restore) fn date_above(&mut self) -> Result<(), RestoreError> {
+        let input = self.input;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
+            if place.at.is_empty() || !is_above(&self.parts, place.root, &place.at) {
+                continue;
+            }
+            let names = match self.root(&place)?.list(&place.at, 100) {
+                Ok(Some(names)) => names,
+                Ok(None) | Err(_) => continue,
+            };
+            let leads_to_a_part = |name: &NtName| {
+                let next = [&place.at[..], std::slice::from_ref(name)].concat();
+                let is_part = |part: &Place| part.root == place.root && part.at == next;
+                is_above(&self.parts, place.root, &next) || self.parts.iter().any(is_part)
+            };
+            if names.iter().all(leads_to_a_part) {
+                self.date(&member, &place)?;
+            }
+        }
+        Ok(())
     }
 
     /// Counts what is there already, and reports what this destination cannot keep and what the

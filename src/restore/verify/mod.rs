@@ -14,6 +14,7 @@ use super::job::{self, Job};
 use super::names;
 use super::place::{FactKind, Piece, SETTABLE};
 use super::platform::Root;
+use super::stage::is_below;
 use super::tally::Tally;
 use crate::model::descriptor;
 use crate::model::extended_attributes;
@@ -83,7 +84,9 @@ pub(super) fn read_back(
     let tally = Tally::new(monitor);
     let buffer = vec![0; job::CHUNK];
     let above = None;
-    let mut check = Check { places, trees, above, job, is_alone, monitor, tally, progress, buffer };
+    let parts = rescue.parts.iter().filter_map(|part| places.part(part)).collect();
+    let mut check =
+        Check { places, trees, above, job, is_alone, parts, monitor, tally, progress, buffer };
     let mut set = input.in_order()?;
     while let Some(member) = set.next_member() {
         if monitor.is_cancelled() {
@@ -116,6 +119,8 @@ struct Check<'a> {
     job: Option<&'a Job<'a>>,
     /// Whether everything there is to be of the set.
     is_alone: bool,
+    /// The folders of the parts.
+    parts: Vec<(usize, Vec<NtName>)>,
     monitor: &'a dyn Monitor,
     tally: Tally<'a>,
     progress: Progress,
@@ -134,7 +139,13 @@ impl Check<'_> {
             self.tally.lose(&member.path, LossKind::Name, "not restored: its path is not valid");
             return Ok(());
         };
-        let is_left = self.job.is_some_and(|job| job.has_left(root, &at));
+        // What is above a store may have been there before it, and have times of its own.
+        let is_above = self.job.is_none() && self.is_alone && {
+            self.parts
+                .iter()
+                .any(|(r, part)| *r == root && part.len() > at.len() && is_below(part, &at))
+        };
+        let is_left = is_above || self.job.is_some_and(|job| job.has_left(root, &at));
         if at.is_empty() || is_left {
             return Ok(()); // the root, which belongs to the user; or it was reported
         }
