@@ -152,7 +152,7 @@ mod tests {
             drive: "D".to_owned(),
             drive_from: String::new(),
             path: "s".to_owned(),
-            role: "whole".to_owned(),
+            role: crate::usmt::Role::Whole.into(),
             volume_serial: None,
             skipped: Vec::new(),
             volume_label: "Old".to_owned(),

@@ -198,7 +198,7 @@ impl Judge<'_> {
         let Candidate { target, path, keys } = candidate;
         // Without a key, the paths of an encrypted set are hidden: it may be of any store.
         let outer = read_rescue(&**target, path)?;
-        if outer.what != What::Store || outer.kind != store.kind.as_str() {
+        if outer.what != What::Store || outer.kind != store.kind.into() {
             return Ok(None);
         }
         if outer.encryption.is_none() && !is_of(&outer, store) {

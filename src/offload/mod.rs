@@ -10,6 +10,7 @@ use crate::report;
 use crate::seal::Guard;
 use crate::set::crypt::Encryption;
 use crate::set::error::SetError;
+use crate::set::format::kinds::SetKind;
 use crate::set::format::rescue::{Machine as SetMachine, What};
 use crate::set::write::estimate::{Estimate, estimate};
 use crate::set::write::level::{Conditions, Level, auto_level, least_time};
@@ -126,7 +127,7 @@ impl OffloadRequest {
         let observer = guard.as_mut().map(|guard| guard.observer(monitor));
         let observer = observer.as_ref().map(|observer| observer as &dyn MemberObserver);
         let found = Shortfalls::of_store(store, check, monitor)?.with_lacks(not_searched);
-        let kind = (What::Store, store.kind.as_str());
+        let kind = (What::Store, store.kind.into());
         let machine = &machine.of_store(store);
         self.save(all, kind, found, machine, observer, destination, monitor)
     }
@@ -259,7 +260,7 @@ impl OffloadRequest {
         monitor: &dyn Monitor,
     ) -> Result<Outcome, SetError> {
         monitor.stage(Stage::Plan, &set.display);
-        let kind = (What::Folder, "folder");
+        let kind = (What::Folder, SetKind::Folder);
         let found =
             Shortfalls { lacks: lacks.to_vec(), damage: Vec::new(), closed: closed.to_vec() };
         let machine = &machine.of_volumes(&[&set.volume]);
@@ -301,7 +302,7 @@ impl OffloadRequest {
         monitor: &dyn Monitor,
     ) -> Result<Option<Outcome>, SetError> {
         let Some(part) = parts::recovered(files, monitor) else { return Ok(None) };
-        let kind = (What::Folder, "folder");
+        let kind = (What::Folder, SetKind::Folder);
         let found = Shortfalls::default();
         self.save(vec![part], kind, found, machine, None, destination, monitor).map(Some)
     }
@@ -310,7 +311,7 @@ impl OffloadRequest {
     fn save(
         &self,
         parts: Vec<PlanPart>,
-        (what, kind): (What, &str),
+        (what, kind): (What, SetKind),
         found: Shortfalls,
         machine: &Machine,
         observer: Option<&dyn MemberObserver>,
@@ -332,7 +333,7 @@ impl OffloadRequest {
                 serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),
             },
             what,
-            kind: kind.to_owned(),
+            kind,
             lacks: found.lacks,
             damage: found.damage,
             closed: found.closed,

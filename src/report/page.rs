@@ -168,7 +168,7 @@ fn facts(rescue: &Rescue, figures: &Figures) -> String {
 /// A part: its original place, and how it was read.
 fn place(part: &Part) -> String {
     let path = format!("{}:\\{}", part.drive, part.path.replace('/', "\\"));
-    let mut more = vec![words::role(part.role()).to_owned()];
+    let mut more = vec![words::role(part.role.of_store()).to_owned()];
     if !part.volume_label.is_empty() {
         more.push(format!("volume {}", name(&shorten(&part.volume_label, 60))));
     }

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::model::loss::LossKind;
+use crate::set::format::kinds::{PartRole, SetKind};
 use crate::set::format::manifest::{Data, Member, MemberKind, Totals, to_text};
 use crate::set::format::rescue::{EndState, Machine, Options, Part, SetFile, Timings, What};
+use crate::usmt::{Role, StoreKind};
 
 /// A store with a part on each of these drives.
 pub(super) fn store_set(drives: &[&str]) -> Rescue {
@@ -11,7 +13,7 @@ pub(super) fn store_set(drives: &[&str]) -> Rescue {
         drive: (*drive).to_owned(),
         drive_from: "a test".to_owned(),
         path: "StateStore".to_owned(),
-        role: if number == 0 { "primary" } else { "secondary" }.to_owned(),
+        role: if number == 0 { Role::Primary } else { Role::Secondary }.into(),
         skipped: Vec::new(),
         volume_serial: None,
         volume_label: "Windows".to_owned(),
@@ -26,7 +28,7 @@ pub(super) fn store_set(drives: &[&str]) -> Rescue {
         created: "2026-11-22T15:04:05Z".to_owned(),
         machine: Machine { name: Some("PC-0815".to_owned()), serial: None },
         what: What::Store,
-        kind: "hard-link".to_owned(),
+        kind: StoreKind::HardLink.into(),
         parts: drives.iter().enumerate().map(part).collect(),
         totals: Totals::default(),
         end_state: EndState::Saved,
@@ -45,9 +47,9 @@ pub(super) fn store_set(drives: &[&str]) -> Rescue {
 /// Any folder of C:.
 pub(super) fn folder_set(path: &str) -> Rescue {
     let mut rescue = store_set(&["C"]);
-    (rescue.what, rescue.kind) = (What::Folder, "folder".to_owned());
+    (rescue.what, rescue.kind) = (What::Folder, SetKind::Folder);
     rescue.parts[0].path = path.to_owned();
-    rescue.parts[0].role = "folder".to_owned();
+    rescue.parts[0].role = PartRole::Folder;
     rescue
 }
 
@@ -118,7 +120,7 @@ fn nothing_from_a_disk_is_more_than_text() {
     part.path = format!("StateStore/{all}");
     (part.drive_from, part.volume_label, part.file_system) =
         (all.clone(), all.clone(), all.clone());
-    (part.role, part.via, part.skipped) = (all.clone(), all.clone(), vec![all.clone(); 99]);
+    (part.role, part.via, part.skipped) = (all.clone().into(), all.clone(), vec![all.clone(); 99]);
     (rescue.set, rescue.program, rescue.created) = (all.clone(), all.clone(), all.clone());
     (rescue.plan, rescue.lacks) = (all.clone(), vec![all.clone(); 99]);
     rescue.files = ["manifest.jsonl.zst", &all]
@@ -244,7 +246,7 @@ fn a_set_without_anything_has_a_page_too() {
     for (what, kind) in
         [(What::Store, "hard-link"), (What::Store, "compressed"), (What::Folder, "folder")]
     {
-        (rescue.what, rescue.kind) = (what, kind.to_owned());
+        (rescue.what, rescue.kind) = (what, kind.to_owned().into());
         check_html(&make_page(&rescue, Vec::new()));
     }
 }

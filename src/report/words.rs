@@ -111,7 +111,7 @@ pub(super) fn verdict(rescue: &Rescue, figures: &Figures) -> Verdict {
 fn lacks_primary(rescue: &Rescue) -> bool {
     rescue.store_kind() == Some(StoreKind::HardLink)
         && !rescue.parts.is_empty()
-        && rescue.parts.iter().all(|part| part.role() == Some(Role::Secondary))
+        && rescue.parts.iter().all(|part| part.role.of_store() == Some(Role::Secondary))
 }
 
 /// The verdict of the seal; empty if there is none.
@@ -252,7 +252,7 @@ mod tests {
             tone(|set| set.lacks.push("the part on drive D: was not found".to_owned())).0,
             Tone::Warn
         );
-        assert_eq!(tone(|set| set.parts[0].role = "secondary".to_owned()).0, Tone::Warn);
+        assert_eq!(tone(|set| set.parts[0].role = Role::Secondary.into()).0, Tone::Warn);
         for state in [SealState::Differs, SealState::Damaged, SealState::Other] {
             let seal = SealOutcome { state, ..SealOutcome::default() };
             assert_eq!(tone(|set| set.seal = Some(seal)).0, Tone::Warn);

@@ -6,6 +6,7 @@ use super::input::Checked;
 use super::{Bytes, Input, Ordered};
 use crate::model::name::{USMT, fold_case};
 use crate::set::error::SetError;
+use crate::set::format::kinds::PartRole;
 use crate::set::format::manifest::{Data, Line, Member, MemberKind, Totals, to_text};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
@@ -62,7 +63,7 @@ impl Chosen {
             .flat_map(|(at, path)| in_set(&rescue, &path).into_iter().map(move |path| (at, path)))
             .unzip();
         if rescue.totals.recovered.is_some() {
-            rescue.parts.push(part_of(DELETED, DELETED));
+            rescue.parts.push(part_of(DELETED, PartRole::Deleted));
         }
         let (missing, homeless) = (Vec::new(), HashSet::new());
         let mut chosen = Self { set, rescue, paths, missing, homeless, moves: Vec::new() };
@@ -149,9 +150,9 @@ impl Chosen {
             Part {
                 drive: drive.clone(),
                 path: String::new(),
-                role: "folder".to_owned(),
+                role: PartRole::Folder,
                 skipped: Vec::new(),
-                ..known.cloned().unwrap_or_else(|| part_of(drive, "folder"))
+                ..known.cloned().unwrap_or_else(|| part_of(drive, PartRole::Folder))
             }
         };
         chosen.rescue.parts = drives.iter().map(part).collect();
@@ -214,7 +215,7 @@ impl Chosen {
                 drive: drive.to_owned(),
                 drive_from: "the store's own folder names".to_owned(),
                 path: path.to_owned(),
-                role: "folder".to_owned(),
+                role: PartRole::Folder,
                 ..chosen.rescue.parts.first()?.clone()
             })
         };
@@ -268,12 +269,12 @@ impl Chosen {
 }
 
 /// A drive of recovered files of which only its name is known.
-fn part_of(drive: &str, role: &str) -> Part {
+fn part_of(drive: &str, role: PartRole) -> Part {
     Part {
         drive: drive.to_owned(),
         drive_from: "the paths of deleted files".to_owned(),
         path: String::new(),
-        role: role.to_owned(),
+        role,
         skipped: Vec::new(),
         volume_serial: None,
         volume_label: String::new(),

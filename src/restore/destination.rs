@@ -253,6 +253,12 @@ impl Places {
         self.find(&drive, &below)
     }
 
+    /// The folder of the first part, as the user knows it.
+    pub(super) fn first_part(&self, rescue: &Rescue) -> String {
+        let first = rescue.parts.iter().find_map(|part| self.part(part));
+        first.map(|(root, at)| self.shown(root, &at)).unwrap_or_default()
+    }
+
     fn is_at_root(&self, part: &Part) -> bool {
         self.is_store && part.path.is_empty()
     }

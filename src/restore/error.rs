@@ -58,6 +58,13 @@ pub enum RestoreError {
         /// What exists there.
         what: &'static str,
     },
+    /// There are only files of this set, as an earlier restore leaves them that lost some; and not
+    /// all of them.
+    #[error("{path}: this set's files are here, but not all of them")]
+    NotWhole {
+        /// The folder of the first part.
+        path: String,
+    },
     /// Something that Lifeboat does not write through or over is where the restore keeps its files
     /// or its mark.
     #[error("{path}: {what}")]
@@ -106,6 +113,7 @@ impl RestoreError {
                 | Self::Denied { .. }
                 | Self::Full { .. }
                 | Self::AlreadyExists { .. }
+                | Self::NotWhole { .. }
                 | Self::InTheWay { .. }
                 | Self::InUse { .. }
                 | Self::Broken { .. }
@@ -144,6 +152,11 @@ impl Advice for RestoreError {
             Self::AlreadyExists { .. } => {
                 "Nothing was changed. Move it away or choose another destination. Or use --replace: \
                  restore keeps the store that is there under another name, extract replaces files."
+                    .to_owned()
+            }
+            Self::NotWhole { .. } => {
+                "Nothing was changed. Add --replace to the same command: it restores all of the \
+                 set, and keeps what is there under another name."
                     .to_owned()
             }
             Self::InTheWay { .. } => {

@@ -343,6 +343,18 @@ impl Root {
         Ok(())
     }
 
+    /// A file's object id; empty if it has none.
+    pub(super) fn object_id(&mut self, at: &[NtName]) -> io::Result<Vec<u8>> {
+        let (folder, name) = self.parent(at, false)?;
+        facts::object_id(&folder, &name)
+    }
+
+    /// Takes a file's object id away.
+    pub(super) fn remove_object_id(&mut self, at: &[NtName]) -> io::Result<()> {
+        let (folder, name) = self.parent(at, false)?;
+        facts::remove_object_id(&folder, &name)
+    }
+
     /// Returns when everything is on the medium, as far as that can be known.
     pub(super) fn sync(&self) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -3,6 +3,7 @@
 use super::destination::{self, Destinations};
 use super::error::RestoreError;
 use super::input::Input;
+use super::job::There;
 use super::outcome::{Options, Restored};
 use super::verify::{self, Verified};
 use super::{job, stage};
@@ -39,9 +40,10 @@ pub fn restore_verified(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<(Restored, Verified), RestoreError> {
-    let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), monitor);
+    let look = |job: &job::Job<'_>| verify::read_back(input, to, Some(job), false, monitor);
     match put_back(input, to, options, monitor, look) {
         Err(error @ RestoreError::AlreadyExists { .. }) if !options.replace => {
+            // What is there may be what an earlier run of this restore has left.
             finished(input, to, options, monitor)?.ok_or(error)
         }
         done => done,
@@ -62,10 +64,16 @@ fn finished(
         return Ok(None);
     }
     places.settle();
-    if !job::Job::new(input, &mut places, options, &Silent).is_all_there()? {
-        return Ok(None);
+    let mut job = job::Job::new(input, &mut places, options, &Silent);
+    match job.what_is_there()? {
+        // The last that a restore does is that.
+        There::All => job.date_above()?,
+        There::Some => {
+            return Err(RestoreError::NotWhole { path: places.first_part(input.rescue()) });
+        }
+        There::Other => return Ok(None),
     }
-    let verified = verify::verify_restored(input, inner, &Quiet(monitor))?;
+    let verified = verify::read_back(input, inner, None, true, &Quiet(monitor))?;
     if verified.losses > 0 {
         return Ok(None);
     }
@@ -119,11 +127,13 @@ fn put_back<T>(
     }
     // In a stage, everything is of this restore.
     let replace = if is_staged && !options.merge { is_begun } else { options.replace };
+    let hands_ids_over = is_staged && options.replace;
     let options = Options { replace, ..options };
     let mut job = job::Job::new(input, &mut places, options, monitor);
+    job.hands_ids_over = hands_ids_over;
     job.is_resumed = is_begun && !is_staged && !options.merge;
     job.run()?;
-    if is_staged && is_begun {
+    if is_staged {
         job.report_strangers()?;
     }
     let seen = look(&job)?;

@@ -7,6 +7,7 @@ use std::io;
 use super::destination::{Destinations, Places};
 use super::error::RestoreError;
 use super::input::Input;
+use super::object_ids;
 use super::place::{Fact, Kind};
 use super::platform::Root;
 use crate::model::busy;
@@ -58,6 +59,14 @@ impl Stages {
         })
     }
 
+    /// The path under the final name, of one that is in a stage.
+    pub(super) fn final_name(&self, root: usize, now: &[NtName]) -> Option<Vec<NtName>> {
+        self.0.iter().filter(|(r, _)| *r == root).find_map(|(r, folder)| {
+            let stage = self.redirect(*r, folder.clone());
+            is_below(now, &stage).then(|| [&folder[..], &now[folder.len()..]].concat())
+        })
+    }
+
     /// The current location of a path.
     pub(super) fn redirect(&self, root: usize, mut at: Vec<NtName>) -> Vec<NtName> {
         let stage = self.0.iter().find(|(r, folder)| *r == root && is_below(&at, folder));
@@ -86,9 +95,17 @@ pub(super) fn with_ending(name: &NtName, ending: &str) -> NtName {
     NtName::from_wtf8(&bytes).unwrap_or_else(|| NtName::from(ending))
 }
 
+/// What [`settle`] did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Settled {
+    /// The paths of the stores that were there before, and are kept.
+    pub kept: Vec<String>,
+    /// Object ids that the restored files did not get: reported to the monitor.
+    pub losses: u64,
+}
+
 /// Gives a store that was restored to [`Destinations::Staged`] its final name.
-/// With `replace`, an existing store is kept aside, and the paths of those are
-/// returned. Without stages this does nothing.
+/// With `replace`, an existing store is kept aside. Without stages this does nothing.
 ///
 /// # Errors
 /// Another file is in the way, or the destination fails. Then every part of the
@@ -98,11 +115,11 @@ pub fn settle(
     to: &Destinations,
     replace: bool,
     monitor: &dyn Monitor,
-) -> Result<Vec<String>, RestoreError> {
+) -> Result<Settled, RestoreError> {
     let rescue = input.rescue();
     let mut places = Places::open(to, rescue)?;
     if places.stages.is_empty() {
-        return Ok(Vec::new()); // the restore itself has removed its markers
+        return Ok(Settled::default()); // the restore itself has removed its markers
     }
     places.lock(rescue)?;
     // Renames, and removing the marker, change the times of their folder.
@@ -115,7 +132,15 @@ pub fn settle(
         .collect();
     let folders = there(&mut places);
     if folders.is_empty() && !places.is_begun(rescue) {
-        return Ok(Vec::new()); // an earlier run has done it
+        // An earlier run has done it. Or the disk is no longer where it was: a path of a mount
+        // leads to what is below it then.
+        for (root, at) in std::mem::take(&mut places.stages).folders() {
+            if places.kind(root, &at)?.is_none() {
+                let error = io::Error::other("what was restored is no longer here");
+                return Err(RestoreError::Broken { path: places.shown(root, &at), error });
+            }
+        }
+        return Ok(Settled::default());
     }
     places.mark_settling(rescue, &folders)?;
     let stages = std::mem::take(&mut places.stages);
@@ -134,6 +159,15 @@ pub fn settle(
             return Err(error);
         }
     }
+    let may_share_ids = stages.0.iter().any(|(root, at)| {
+        let opened = places.roots.get_mut(*root);
+        opened.is_some_and(|opened| is_kept(&mut opened.root, at))
+    });
+    let losses = if replace && may_share_ids {
+        object_ids::hand_over(input, &mut places, &stages, monitor)?
+    } else {
+        0
+    };
     // Everything is as it will be, before the marks go that say how to go on.
     put_times(&mut places, &times);
     places.sync()?;
@@ -144,7 +178,13 @@ pub fn settle(
         monitor.note(&format!("the marks of this restore may come back: {error}"));
     }
     let kept = moves.iter().filter(|moved| moved.is_aside);
-    Ok(kept.map(|moved| places.shown(moved.root, &moved.to)).collect())
+    let kept = kept.map(|moved| places.shown(moved.root, &moved.to)).collect();
+    Ok(Settled { kept, losses })
+}
+
+/// Whether a replaced store is kept aside: of this run, or of one that was interrupted.
+fn is_kept(root: &mut Root, at: &[NtName]) -> bool {
+    aside_names(at).any(|aside| matches!(root.kind(&aside), Ok(Some(Kind::Folder))))
 }
 
 fn put_times(places: &mut Places, times: &[(usize, Vec<NtName>, Option<Times>)]) {
@@ -303,12 +343,19 @@ impl Renamer<'_> {
 
 /// `StateStore.before-lifeboat`, or the first free name of that form.
 fn free_name(at: &[NtName], mut is_free: impl FnMut(&[NtName]) -> bool) -> Option<Vec<NtName>> {
-    let (name, above) = at.split_last()?;
-    (1..100).find_map(|number| {
-        let ending = if number == 1 { ASIDE.to_owned() } else { format!("{ASIDE}-{number}") };
-        let mut aside = above.to_vec();
-        aside.push(with_ending(name, &ending));
-        is_free(&aside).then_some(aside)
+    aside_names(at).find(|aside| is_free(aside))
+}
+
+/// The names of stores that are kept aside.
+pub(super) fn aside_names(at: &[NtName]) -> impl Iterator<Item = Vec<NtName>> {
+    let parts = at.split_last().map(|(name, above)| (name.clone(), above.to_vec()));
+    parts.into_iter().flat_map(|(name, above)| {
+        (1..100).map(move |number| {
+            let ending = if number == 1 { ASIDE.to_owned() } else { format!("{ASIDE}-{number}") };
+            let mut aside = above.clone();
+            aside.push(with_ending(&name, &ending));
+            aside
+        })
     })
 }
 

@@ -153,7 +153,7 @@ mod tests {
             drive: drive.to_owned(),
             drive_from: String::new(),
             path: "StateStore".to_owned(),
-            role: "whole".to_owned(),
+            role: crate::usmt::Role::Whole.into(),
             volume_serial: Some(format!("{serial:016x}")),
             skipped: Vec::new(),
             volume_label: label.to_owned(),

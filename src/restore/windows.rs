@@ -11,8 +11,8 @@ use std::sync::Arc;
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Ioctl::{
-    FSCTL_GET_OBJECT_ID, FSCTL_SET_COMPRESSION, FSCTL_SET_OBJECT_ID, FSCTL_SET_REPARSE_POINT,
-    FSCTL_SET_SPARSE,
+    FSCTL_DELETE_OBJECT_ID, FSCTL_GET_OBJECT_ID, FSCTL_SET_COMPRESSION, FSCTL_SET_OBJECT_ID,
+    FSCTL_SET_REPARSE_POINT, FSCTL_SET_SPARSE,
 };
 use windows_sys::Win32::System::SystemServices as flags;
 use windows_sys::Win32::{Foundation as w, Security as sec};
@@ -358,6 +358,25 @@ impl Root {
             }
         }
         Ok(())
+    }
+
+    /// A file's object id; empty if it has none.
+    pub(super) fn object_id(&mut self, at: &[NtName]) -> io::Result<Vec<u8>> {
+        let (folder, name) = self.parent(at, false)?;
+        let file = nt::open_at(&folder, &name, How::LOOK)?;
+        match info::control(&file, FSCTL_GET_OBJECT_ID, &[], 64) {
+            // MS-FSA 2.1.5.10.12: a file without one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            found => found,
+        }
+    }
+
+    /// Takes a file's object id away.
+    pub(super) fn remove_object_id(&mut self, at: &[NtName]) -> io::Result<()> {
+        let (folder, name) = self.parent(at, false)?;
+        let access = fs::FILE_WRITE_ATTRIBUTES | fs::FILE_WRITE_DATA;
+        let file = nt::open_at(&folder, &name, How { access, ..How::LOOK })?;
+        info::control(&file, FSCTL_DELETE_OBJECT_ID, &[], 0).map(drop)
     }
 
     /// Returns when everything is on the medium, as far as that can be known. Without

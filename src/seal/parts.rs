@@ -2,6 +2,7 @@
 //! paths may have changed: in WinPE, in a copy, after MDT moved the store.
 
 use super::SealPart;
+use crate::set::format::kinds::PartRole;
 
 /// A part as it is now.
 pub(super) struct Here {
@@ -11,8 +12,8 @@ pub(super) struct Here {
     pub(super) path: String,
     /// The volume's serial number, as in `rescue.json`.
     pub(super) serial: Option<String>,
-    /// `primary`, `secondary` or `whole`.
-    pub(super) role: String,
+    /// What it is to the store.
+    pub(super) role: PartRole,
 }
 
 /// The matching sealed part for each part.
@@ -76,7 +77,7 @@ mod tests {
             drive: drive.to_owned(),
             drive_from: String::new(),
             path: path.to_owned(),
-            role: role.to_owned(),
+            role: role.to_owned().into(),
             volume_serial: Some(serial.to_owned()),
             volume_label: String::new(),
             file_system: String::new(),
@@ -93,7 +94,7 @@ mod tests {
             drive: owned(drive),
             path: owned(path),
             serial: serial.map(owned),
-            role: owned(role),
+            role: owned(role).into(),
         }
     }
 

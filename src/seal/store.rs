@@ -92,7 +92,7 @@ fn side(part: &Part) -> Side {
             drive: part.drive.name(),
             path: part.store_path().to_string(),
             serial: info.serial.map(|serial| format!("{serial:016x}")),
-            role: part.role.as_str().to_owned(),
+            role: part.role.into(),
         },
         folder: Some(folder_name(part)),
         via: info.via.as_str().to_owned(),

@@ -338,7 +338,7 @@ fn describe(set: &mut Listed, rescue: &Rescue) {
     set.serial = text(&rescue.machine.serial);
     set.created = Some(cut(&rescue.created));
     set.what = Some(rescue.what);
-    set.kind = Some(cut(&rescue.kind));
+    set.kind = Some(cut(rescue.kind.as_str()));
     set.files = Some(rescue.totals.files);
     set.bytes = Some(rescue.totals.bytes);
     set.losses = Some(rescue.totals.losses);

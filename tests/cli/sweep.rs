@@ -4,7 +4,7 @@
 //! makes it right.
 //!
 //! Here some calls of each kind; `LIFEBOAT_SWEEP=all` tries every one, `LIFEBOAT_SWEEP=5` every fifth,
-//! and both print how many.
+//! `LIFEBOAT_SWEEP=5+1` those after them (so `5+0` to `5+4` together are all), and each prints how many.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -105,10 +105,10 @@ fn run(args: &[&str], env: &[(&str, &str)]) -> Run {
 
 /// The calls to try: all, or some that differ for each fault.
 fn chosen(calls: u64, fault: Fault, some: u64) -> Vec<u64> {
-    let wanted = std::env::var("LIFEBOAT_SWEEP").ok();
-    let step = wanted.and_then(|value| if value == "all" { Some(1) } else { value.parse().ok() });
-    if let Some(step) = step {
-        let first = fault as u64 % step;
+    if let Ok(wanted) = std::env::var("LIFEBOAT_SWEEP") {
+        let (step, more) = wanted.split_once('+').unwrap_or((&wanted, "0"));
+        let step = if step == "all" { 1 } else { step.parse().unwrap() };
+        let first = (fault as u64 + more.parse::<u64>().unwrap()) % step;
         return (first..calls).step_by(usize::try_from(step).unwrap()).collect();
     }
     let seed = fault as u64 * 37;

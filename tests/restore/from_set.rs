@@ -24,6 +24,7 @@ use support::{full_store, need, sets};
 
 /// Packs a store of a tree, and opens the set.
 fn packed(tree: Arc<dyn Tree>, dir: &Path, options: &OffloadOptions) -> SetReader {
+    let options = &sets::options_for(&*tree, options);
     let part = sets::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target =

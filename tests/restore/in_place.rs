@@ -103,6 +103,90 @@ fn a_store_goes_back_to_the_volume_that_it_came_from() {
     mount.unmount().unwrap();
 }
 
+/// An object id is on a volume once: the store that is kept hands it over.
+#[test]
+fn a_replaced_store_hands_its_object_ids_over() {
+    need!("fuse");
+    let dir = TempDir::new().unwrap();
+    let mut spec = VolumeSpec::new("Data", 16 << 20);
+    spec.serial = 0xA11C_E001_0000_0000 | u64::from(std::process::id());
+    let image = dir.path().join("data.img");
+    spec.format(&image).unwrap();
+    let mount = Mount::new(&image, MountOptions::default()).unwrap();
+    make_store(mount.path());
+    let (file, id) = ("StateStore/USMT/File/D$/Users/alice/a.txt", [7_u8; 16]);
+    let set_id = |path: &Path, id: &[u8]| {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(path, "system.ntfs_object_id", id, flags).unwrap();
+    };
+    set_id(&mount.path().join(file), &id);
+    mount.unmount().unwrap();
+    let sets = dir.path().join("sets");
+    let made = lifeboat(&["offload", text(&image), "--to", text(&sets), "--json"]).expect(0);
+    let set = set_of(&made, &sets);
+
+    let mount = Mount::new(&image, MountOptions::default()).unwrap();
+    let id_of = |path: &str| {
+        let mut found = [0; 64];
+        let path = mount.path().join(path);
+        match rustix::fs::getxattr(&path, "system.ntfs_object_id", &mut found[..]) {
+            Ok(size) => found[..size.min(16)].to_vec(),
+            Err(_) => Vec::new(),
+        }
+    };
+    assert_eq!(id_of(file), id);
+    for kept in ["StateStore.before-lifeboat", "StateStore.before-lifeboat-2"] {
+        lifeboat(&["restore", text(&set), "--in-place", "--replace"]).expect(0);
+        assert_eq!(id_of(file), id, "{kept}");
+        assert!(id_of(&file.replace("StateStore", kept)).is_empty(), "{kept}");
+    }
+    // A file elsewhere has it: that is said.
+    let other = "other";
+    fs::write(mount.path().join(other), "x").unwrap();
+    rustix::fs::removexattr(mount.path().join(file), "system.ntfs_object_id").unwrap();
+    set_id(&mount.path().join(other), &id);
+    let run = lifeboat(&["restore", text(&set), "--in-place", "--replace", "--json"]).expect(3);
+    let losses = run.events("loss");
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert!(losses[0]["detail"].as_str().unwrap().contains("object id"), "{losses:?}");
+    assert_eq!(id_of(other), id);
+    mount.unmount().unwrap();
+}
+
+/// What somebody adds to a file of an unfinished restore, that keeps the file as it is.
+#[test]
+fn an_alternate_data_stream_that_is_not_in_the_set_is_told() {
+    need!("fuse");
+    let dir = TempDir::new().unwrap();
+    let set = fixture("hardlink-one", &dir.path().join("sets"));
+    let spec = VolumeSpec::new("Data", 16 << 20);
+    let image = dir.path().join("data.img");
+    spec.format(&image).unwrap();
+    let mount = Mount::new(&image, MountOptions::default()).unwrap();
+    let to = format!("C={}", text(mount.path()));
+    lifeboat(&["restore", text(&set), "--to", &to]).expect(0);
+    let (done, stage) = ("StateStore", "StateStore.lifeboat-partial");
+    fs::rename(mount.path().join(done), mount.path().join(stage)).unwrap();
+    let rescue = fs::read(set.join("rescue.json")).unwrap();
+    let rescue: serde_json::Value = serde_json::from_slice(&rescue).unwrap();
+    let marker = format!("set {}\nnot whole\n", rescue["set"].as_str().unwrap());
+    fs::write(mount.path().join(MARKER), marker).unwrap();
+    let flags = rustix::fs::XattrFlags::empty();
+    for path in ["USMT/catalog.mig", "USMT/File"] {
+        let path = mount.path().join(stage).join(path);
+        rustix::fs::setxattr(path, "user.hidden", b"x", flags).unwrap();
+    }
+    let run = lifeboat(&["restore", text(&set), "--to", &to, "--json"]).expect(3);
+    let losses = run.events("loss");
+    let told = |path: &str| losses.iter().any(|loss| loss["path"].as_str() == Some(path));
+    assert!(told("C/StateStore/USMT/catalog.mig:hidden"), "{losses:?}");
+    assert!(told("C/StateStore/USMT/File:hidden"), "{losses:?}");
+    assert_eq!(losses.len(), 2, "{losses:?}");
+    // It is not the finished store of this set either.
+    lifeboat(&["restore", text(&set), "--to", &to]).expect(5);
+    mount.unmount().unwrap();
+}
+
 #[test]
 fn what_is_in_a_stage_and_not_in_the_set_is_told() {
     let dir = TempDir::new().unwrap();
@@ -290,7 +374,7 @@ fn what_was_interrupted_resumes_and_never_looks_complete() {
     let error = settle(&set, &to, false, &lifeboat::model::monitor::Silent).unwrap_err();
     assert!(matches!(error, RestoreError::AlreadyExists { .. }), "{error}");
     assert!(partial.is_dir());
-    let kept = settle(&set, &to, true, &lifeboat::model::monitor::Silent).unwrap();
+    let kept = settle(&set, &to, true, &lifeboat::model::monitor::Silent).unwrap().kept;
     assert_eq!(kept, [text(&root.join("StateStore.before-lifeboat"))]);
     assert!(root.join("StateStore/USMT/catalog.mig").is_file());
     assert!(!partial.exists() && !root.join(MARKER).exists());
@@ -328,6 +412,29 @@ fn either_every_part_takes_its_place_or_none() {
         assert_eq!(fs::read_dir(drive).unwrap().count(), wanted, "{}", drive.display());
     }
     assert!(drives[1].join("StateStore.before-lifeboat/not ours").is_dir());
+}
+
+/// A disk is unmounted in the middle, and what comes next
+/// is looked for in the folder below the mount.
+#[test]
+fn a_disk_that_is_gone_before_the_last_rename_is_no_restored_store() {
+    let dir = TempDir::new().unwrap();
+    let name = fixture("hardlink-one", &dir.path().join("sets"));
+    let target = sets::target(name.parent().unwrap());
+    let set = SetReader::open(target, name.file_name().unwrap().to_str().unwrap()).unwrap();
+    let disk = dir.path().join("disk");
+    let to = Destinations::Staged(Box::new(Destinations::Under(disk.clone())));
+    restore(&set, &to, Options::default(), &lifeboat::model::monitor::Silent).unwrap();
+    fs::rename(&disk, dir.path().join("unmounted")).unwrap();
+    fs::create_dir(&disk).unwrap();
+    let error = settle(&set, &to, false, &lifeboat::model::monitor::Silent).unwrap_err();
+    assert!(matches!(error, RestoreError::Broken { .. }), "{error}");
+    // It is there again.
+    fs::remove_dir_all(&disk).unwrap();
+    fs::rename(dir.path().join("unmounted"), &disk).unwrap();
+    settle(&set, &to, false, &lifeboat::model::monitor::Silent).unwrap();
+    // And once more: it is done.
+    settle(&set, &to, false, &lifeboat::model::monitor::Silent).unwrap();
 }
 
 #[test]

@@ -201,10 +201,12 @@ fn random_stores_are_restored_with_all_metadata() {
         let source = raw(old.image());
         assert_eq!(source.findings(), []);
         let sets = sets::scratch();
-        let part = sets::store_part(Arc::new(raw(old.image())));
+        let tree = raw(old.image());
+        let options = sets::options_for(&tree, &sets::options());
+        let part = sets::store_part(Arc::new(tree));
         let plan = Plan::make(vec![part], &Silent).unwrap();
         let target = sets::target(sets.path());
-        let made = offload(&plan, &*target, &sets::options(), &Silent).unwrap();
+        let made = offload(&plan, &*target, &options, &Silent).unwrap();
         let rescue_set = SetReader::open(target, &made.set).unwrap();
         assert_eq!(rescue_set.rescue().totals.losses, 0);
 

@@ -6,16 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lifeboat::model::monitor::Silent;
+use lifeboat::set::format::frames::{Packer, TableWriter};
 use lifeboat::set::format::hash::sha256_hex;
 use lifeboat::set::read::verify::{Level, verify_set};
+use lifeboat::set::write::plan::Plan;
+use lifeboat::set::write::writer::offload;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use lifeboat::usmt::Role;
 use serde_json::{Value, json};
 use support::program::lifeboat;
-use support::sets::{broken_store, options, pack, scratch, target};
+use support::sets::{self, broken_store, options, pack, scratch, target};
 use support::text;
 
 fn tree() -> MemoryTree {
     let mut tree = MemoryTree::new("x", 1);
+    for name in ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"] {
+        tree.file(format!("StateStore/USMT/{name}").as_str(), MemoryData::pattern(1, 90));
+    }
     let mut last = None;
     for i in 0..40_u64 {
         let path = format!("StateStore/USMT/File/{i:02}");
@@ -65,6 +72,34 @@ impl Forged {
         fs::write(self.set.join("SHA256SUMS"), sums.concat()).unwrap();
     }
 
+    /// Changes the plain bytes of the store; the frames' lines and the seek table fit again.
+    fn change_store(&mut self, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
+        let number =
+            |line: &Value, what: &str| usize::try_from(line[what].as_u64().unwrap()).unwrap();
+        let path = self.set.join("store.tar.zst");
+        let old = fs::read(&path).unwrap();
+        let lines = || self.lines.iter().filter(|line| line["type"] == "frame");
+        let plain = |line: &Value| {
+            let at = number(line, "offset");
+            zstd::decode_all(&old[at..at + number(line, "size")]).unwrap()
+        };
+        let mut frames: Vec<Vec<u8>> = lines().map(plain).collect();
+        change(&mut frames);
+        let (mut packer, mut table) = (Packer::new(3).unwrap(), TableWriter::default());
+        let (mut store, mut packed) = (Vec::new(), Vec::new());
+        let lines = self.lines.iter_mut().filter(|line| line["type"] == "frame");
+        for (line, plain) in lines.zip(&frames) {
+            packer.pack(plain, &mut packed).unwrap();
+            table.push(packed.len() as u64, plain.len() as u64).unwrap();
+            (line["offset"], line["size"]) = (store.len().into(), packed.len().into());
+            let hash = twox_hash::XxHash3_128::oneshot(&packed);
+            line["xxh128"] = format!("{hash:032x}").into();
+            store.append(&mut packed);
+        }
+        store.extend(table.to_bytes());
+        fs::write(path, store).unwrap();
+    }
+
     fn members(&mut self) -> impl Iterator<Item = &mut Value> {
         self.lines.iter_mut().filter(|line| line["type"] == "member")
     }
@@ -101,7 +136,8 @@ impl Forged {
 }
 
 fn is_file(path: &str) -> bool {
-    path.contains("/File/") || path.ends_with("/link")
+    let marks = ["/catalog.mig", "/MIGSTATE.DAT", "/hardlink.main", "/link"];
+    path.contains("/File/") || marks.iter().any(|mark| path.ends_with(mark))
 }
 
 /// What is broken, by the number of the invariant; the finding; and whether all bytes can still
@@ -225,6 +261,9 @@ const FORGERIES: &[Forgery] = &[
     ("6: a role that nobody knows", "set-contradiction", |set| {
         set.rescue["parts"][0]["role"] = "foo".into();
     }),
+    ("6: a role of another kind of store", "set-contradiction", |set| {
+        set.rescue["parts"][0]["role"] = "whole".into();
+    }),
     ("6: no first part, and nothing lacks", "set-contradiction", |set| {
         set.rescue["parts"][0]["role"] = "secondary".into();
     }),
@@ -328,6 +367,112 @@ fn no_command_calls_a_set_whole_that_contradicts_itself() {
             }
         }
         fs::remove_dir_all(copy).unwrap();
+    }
+}
+
+/// What only the bytes of the store show.
+#[test]
+fn bytes_that_nothing_accounts_for_are_found_by_all_that_read_them() {
+    let dir = scratch();
+    let sound = dir.path().join(pack(&tree(), dir.path(), &options()).set);
+    type Change = fn(&mut [u8], usize);
+    // (The file has 9000 bytes, and so 216 of padding.)
+    let changes: [(&str, Change); 4] = [
+        ("nothing", |_, _| {}),
+        ("padding", |frame, data| frame[data + 9100] = 1),
+        ("a header that is read as the same", |frame, data| {
+            let header = &mut frame[data - 512..data];
+            header[265] = b'x'; // the name of the owner
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }),
+        ("the end of the tar", |frame, _| *frame.last_mut().unwrap() = 1),
+    ];
+    for (number, (what, change)) in changes.into_iter().enumerate() {
+        let copy = dir.path().join(number.to_string());
+        let set = copy.join(sound.file_name().unwrap());
+        fs::create_dir_all(&set).unwrap();
+        for file in fs::read_dir(&sound).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), set.join(file.file_name())).unwrap();
+        }
+        let mut forged = Forged::open(&set);
+        // One in the last frame, so that the end of the tar is there, too.
+        let at = forged.member("C/StateStore/USMT/File/39")["data"]["at"].clone();
+        let frame = usize::try_from(at["frame"].as_u64().unwrap()).unwrap();
+        let offset = usize::try_from(at["offset"].as_u64().unwrap()).unwrap();
+        forged.change_store(|frames| {
+            assert_eq!(frame + 1, frames.len());
+            change(&mut frames[frame], offset);
+        });
+        forged.close();
+        for command in commands(&set, &copy) {
+            // These read no byte of the store.
+            if ["list", "report"].contains(&command[0].as_str()) {
+                continue;
+            }
+            let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
+            let said = run.stdout + &run.stderr;
+            let is_wrong = ["padding", "header", "continues after", "that end the tar"]
+                .iter()
+                .any(|words| said.contains(words));
+            assert_eq!(is_wrong, number > 0, "{what}: {command:?}: {said}");
+            // (This disk holds no rights, which is a loss of a restore.)
+            let code = if number > 0 || command[0] == "restore" { 3 } else { 0 };
+            assert_eq!(run.code, code, "{what}: {command:?}: {said}");
+        }
+    }
+}
+
+/// A store's part that lacks what loadstate needs, or what makes it a part, in a set that says
+/// nothing of it.
+#[test]
+fn a_part_without_its_marks_is_never_whole() {
+    let first = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
+    let second = "hardlink.distributed.{0}";
+    let all: Vec<&str> = first.into_iter().chain([second]).collect();
+    for without in [None].into_iter().chain(all.iter().copied().map(Some)) {
+        let dir = scratch();
+        let mut trees = [MemoryTree::new("x", 1), MemoryTree::new("y", 2)];
+        for (tree, drive) in trees.iter_mut().zip(["C", "D"]) {
+            let path = format!("StateStore/USMT/File/{drive}$/a");
+            tree.file(path.as_str(), MemoryData::pattern(1, 900));
+            for name in all.iter().filter(|name| Some(**name) != without) {
+                if (**name == *second) == (drive == "D") {
+                    // (The mark of a second part may be empty.)
+                    let bytes = if drive == "D" { 0 } else { 90 };
+                    let path = format!("StateStore/USMT/{name}");
+                    tree.file(path.as_str(), MemoryData::pattern(1, bytes));
+                }
+            }
+        }
+        let [c, d] = &trees;
+        let mut parts = vec![
+            sets::part(c, "C", "StateStore", &["StateStore"]),
+            sets::part(d, "D", "StateStore", &["StateStore"]),
+        ];
+        parts[0].role = Role::Primary.into();
+        parts[1].role = Role::Secondary.into();
+        let plan = Plan::make(parts, &Silent).unwrap();
+        let made = offload(&plan, &*target(dir.path()), &options(), &Silent).unwrap();
+        let set = dir.path().join(made.set);
+        let to = dir.path().join("to");
+        fs::create_dir(&to).unwrap();
+        for command in commands(&set, &to) {
+            let run = lifeboat(&command.iter().map(String::as_str).collect::<Vec<_>>());
+            let said = run.stdout + &run.stderr;
+            let Some(name) = without else {
+                // (This disk holds no rights, which is a loss of a restore.)
+                assert!(!said.contains("part of the store without"), "{command:?}: {said}");
+                assert!(run.code == 0 || command[0] == "restore", "{command:?}: {said}");
+                continue;
+            };
+            assert_eq!(run.code, 3, "without {name}: {command:?}: {said}");
+            let name = if name == second { "hardlink.distributed.*" } else { name };
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(&format!("without {name}")), "{command:?}: {said}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod damage;
 mod encrypted;
 mod findings;
+mod forged_memory;
 mod format;
 mod gate;
 mod good_data_first;

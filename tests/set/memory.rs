@@ -7,6 +7,8 @@ use lifeboat::model::loss::Hole;
 use lifeboat::model::metadata::{FileTime, Metadata, Node, NodeId, NodeKind, Times};
 use lifeboat::model::monitor::Silent;
 use lifeboat::model::name::NtName;
+use lifeboat::set::format::kinds::{PartRole, SetKind};
+use lifeboat::set::format::rescue::What;
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::plan::{Plan, PlanPart};
 use lifeboat::set::write::writer::offload;
@@ -103,7 +105,7 @@ fn plan(folders: u64) -> Plan {
         drive: "C".to_owned(),
         drive_from: String::new(),
         path: "StateStore".into(),
-        role: "whole".to_owned(),
+        role: PartRole::Folder,
         take: vec!["StateStore".into()],
         skip: Vec::new(),
         user: None,
@@ -126,7 +128,11 @@ fn a_million_files_fit() {
     // tenth shows as much in a tenth of the time. The large plan stays.
     let target_dir = tempfile::tempdir().unwrap();
     let target = sets::target(target_dir.path());
-    let options = lifeboat::set::write::writer::OffloadOptions::default();
+    let options = lifeboat::set::write::writer::OffloadOptions {
+        what: What::Folder,
+        kind: SetKind::Folder,
+        ..Default::default()
+    };
     let outcome = offload(&plan(100), &*target, &options, &Silent).unwrap();
     assert!(peak() < 256, "packing took {} MiB", peak());
     let verified = verify_set(target, &outcome.set, Level::Full, &Silent).unwrap();

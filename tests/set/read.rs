@@ -274,7 +274,7 @@ fn two_volumes_are_one_set() {
         sets::part(&c, "C", "StateStore", &["statestore", "StateStore/USMT"]),
         sets::part(&d, "D", "StateStore", &["StateStore"]),
     ];
-    parts[1].role = "secondary".to_owned();
+    parts[1].role = lifeboat::usmt::Role::Secondary.into();
     let plan = lifeboat::set::write::plan::Plan::make(parts, &Silent).unwrap();
     let to = target(dir.path());
     let outcome = lifeboat::set::write::writer::offload(&plan, &*to, &options(), &Silent).unwrap();

@@ -45,7 +45,8 @@ fn what_is_not_read_back_as_it_was_written_is_never_a_set() {
         tree.file(path.as_str(), MemoryData::pattern(i, 400_000));
     }
     let plan = plan(&tree);
-    let options = OffloadOptions { resume: Resume::Auto, ..sets::options() };
+    let options =
+        OffloadOptions { resume: Resume::Auto, ..sets::options_for(&tree, &sets::options()) };
     let run = |dir: &std::path::Path, monitor: &dyn Monitor| {
         let target = DirectoryDestination::open(dir, Missing::Make).unwrap();
         offload(&plan, &target, &options, monitor)

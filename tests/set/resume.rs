@@ -15,6 +15,8 @@ use lifeboat::model::loss::{Hole, Loss};
 use lifeboat::model::metadata::FileTime;
 use lifeboat::model::monitor::{Collect, Monitor, Progress, Silent};
 use lifeboat::set::error::SetError;
+use lifeboat::set::format::kinds::SetKind;
+use lifeboat::set::format::rescue::What;
 use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
@@ -156,7 +158,8 @@ impl DestinationFile for MortalFile {
 
 /// Small frames: a checkpoint every 128 KiB.
 fn options() -> OffloadOptions {
-    OffloadOptions { frame_bytes: 4096, resume: Resume::Auto, ..sets::options() }
+    let (what, kind) = (What::Folder, SetKind::Folder);
+    OffloadOptions { frame_bytes: 4096, resume: Resume::Auto, what, kind, ..sets::options() }
 }
 
 fn never() -> OffloadOptions {

@@ -15,7 +15,7 @@ use lifeboat::set::format::manifest::{Line, Member};
 use lifeboat::set::read::reader::SetReader;
 use lifeboat::set::write::writer::{OffloadOptions, offload};
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
-use support::sets::{options, plan, scratch};
+use support::sets::{options, options_for, plan, scratch};
 
 /// A folder that counts what is read of each file, and that may hold only small
 /// files, as FAT32 does.
@@ -158,7 +158,8 @@ fn read(set: &SetReader, member: &Member) -> Result<usize, String> {
 fn one_file_costs_its_own_frames() {
     let dir = scratch();
     let target = Arc::new(Counting::new(dir.path(), u64::MAX));
-    let outcome = offload(&plan(&tree()), &*target, &options(), &Silent).unwrap();
+    let outcome =
+        offload(&plan(&tree()), &*target, &options_for(&tree(), &options()), &Silent).unwrap();
     let store: u64 = outcome.rescue.files.iter().map(|file| file.size).max().unwrap();
     assert!(store > 3_000_000, "{store} bytes are too few for this test");
     target.take();
@@ -193,7 +194,7 @@ fn one_file_costs_its_own_frames() {
 fn a_volume_that_is_gone_costs_the_files_in_it() {
     let dir = scratch();
     let target = Arc::new(Counting::new(dir.path(), u64::MAX));
-    let split = OffloadOptions { split: Some(600_000), ..options() };
+    let split = OffloadOptions { split: Some(600_000), ..options_for(&tree(), &options()) };
     let outcome = offload(&plan(&tree()), &*target, &split, &Silent).unwrap();
     let volumes = outcome.rescue.files.iter().filter(|f| f.name.starts_with("store.")).count();
     assert!(volumes >= 5, "{volumes}");
@@ -220,7 +221,8 @@ fn a_volume_that_is_gone_costs_the_files_in_it() {
 fn a_destination_for_small_files_gets_volumes_automatically() {
     let dir = scratch();
     let target = Arc::new(Counting::new(dir.path(), 1_000_000));
-    let outcome = offload(&plan(&tree()), &*target, &options(), &Silent).unwrap();
+    let outcome =
+        offload(&plan(&tree()), &*target, &options_for(&tree(), &options()), &Silent).unwrap();
     assert_eq!(outcome.rescue.options.split, Some(1_000_000));
     let files: Vec<_> = outcome.rescue.files.iter().filter(|f| f.name.contains(".0")).collect();
     assert!(files.len() > 2 && files.iter().all(|file| file.size <= 1_000_000), "{files:?}");
@@ -229,6 +231,7 @@ fn a_destination_for_small_files_gets_volumes_automatically() {
     // Where it can hold them, the store stays one file.
     let dir = scratch();
     let target = Counting::new(dir.path(), u64::MAX);
-    let outcome = offload(&plan(&tree()), &target, &options(), &Silent).unwrap();
+    let outcome =
+        offload(&plan(&tree()), &target, &options_for(&tree(), &options()), &Silent).unwrap();
     assert_eq!(outcome.rescue.options.split, None);
 }

@@ -24,10 +24,11 @@ use support::{full_store, made_set, members, need, sets};
 /// The members of a set of the tree's store, without their places in the set.
 fn saved(tree: Arc<dyn Tree>, dir: &Path) -> BTreeMap<String, Member> {
     fs::create_dir(dir).unwrap();
+    let options = sets::options_for(&*tree, &sets::options());
     let part = sets::store_part(tree);
     let plan = Plan::make(vec![part], &Silent).unwrap();
     let target = Arc::new(DirectoryDestination::open(dir, Missing::Fail).unwrap());
-    let outcome = offload(&plan, &*target, &sets::options(), &Silent).unwrap();
+    let outcome = offload(&plan, &*target, &options, &Silent).unwrap();
     members::of(&SetReader::open(target, &outcome.set).unwrap())
 }
 

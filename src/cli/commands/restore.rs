@@ -95,17 +95,20 @@ pub(crate) fn run(args: &Restore, out: Out) -> Result<Exit> {
         let despite_space = args.despite_space;
         let options = Options { replace: args.replace, despite_space, ..Options::default() };
         match restore_verified(&*set, &to, options, out) {
-            Err(RestoreError::AlreadyExists { path, what }) if args.deleted => {
+            Err(error @ (RestoreError::AlreadyExists { .. } | RestoreError::NotWhole { .. }))
+                if args.deleted =>
+            {
                 out.clear();
-                out.note(&format!("{path}: {what}; only the deleted files are restored"));
+                out.note(&format!("{error}; only the deleted files are restored"));
             }
             restored => {
                 let (done, verified) = restored?;
-                let kept = settle(&*set, &to, args.replace, out)?;
+                let settled = settle(&*set, &to, args.replace, out)?;
                 restored_to = words(&to);
+                let done = Restored { losses: done.losses + settled.losses, ..done };
                 losses = show("Restored", done, verified, out);
                 all_restored = losses == 0;
-                for kept in kept {
+                for kept in settled.kept {
                     out.event("kept-aside", &json!({"path": kept}));
                     out.result(&format!("  The previous store is kept as {kept}"));
                 }

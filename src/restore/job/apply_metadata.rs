@@ -8,7 +8,7 @@ use crate::model::name::NtName;
 use crate::restore::error::RestoreError;
 use crate::restore::outcome::Verdict;
 use crate::restore::place::{Fact, FactKind, MISSED, Piece, SETTABLE};
-use crate::restore::{names, platform};
+use crate::restore::{names, object_ids, platform};
 use crate::set::format::manifest::{Member, MemberKind, TimesLine, from_base64};
 
 /// Compact OS and the like (MS-FSCC 2.1.2.1): such a file's data is uncompressed
@@ -155,27 +155,25 @@ impl Job<'_> {
                 tally.unheld(&member.path, FactKind::CreationTime);
             }
         }
-        let mut fatal = None;
         let mut failed = Vec::new();
-        let mut mark_reported = |kind, error| {
-            failed.push(kind);
-            if platform::is_unsupported(&error) {
-                tally.unheld(&member.path, kind);
-            } else if platform::judge(&error) == Verdict::OneFile {
-                tally.fact_failed(&member.path, kind, &error);
-            } else {
-                fatal = Some(error);
-            }
-        };
+        let mut note = |kind, error| failed.push((kind, error));
         let result = match file {
             Some(file) => {
-                platform::set_by_handle(file, &wanted, &mut mark_reported);
+                platform::set_by_handle(file, &wanted, &mut note);
                 Ok(())
             }
-            None => root.set(&place.at, &wanted, &mut mark_reported),
+            None => root.set(&place.at, &wanted, &mut note),
         };
-        for kind in failed {
+        let mut fatal = None;
+        for (kind, error) in failed {
             self.mark_reported(place, Piece::Fact(kind));
+            if platform::is_unsupported(&error) {
+                self.tally.unheld(&member.path, kind);
+            } else if platform::judge(&error) != Verdict::OneFile {
+                fatal = Some(error);
+            } else if !self.gets_later(place, kind, facts) {
+                self.tally.fact_failed(&member.path, kind, &error);
+            }
         }
         if let Some(error) = fatal.or(result.err()) {
             self.fatal_at(shown, &error)?;
@@ -186,6 +184,16 @@ impl Job<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether it is an object id that the replaced store has, and hands over at the end.
+    fn gets_later(&mut self, place: &Place, kind: FactKind, facts: &[Fact<'_>]) -> bool {
+        let id = facts.iter().find_map(|fact| match fact {
+            Fact::ObjectId(id) if kind == FactKind::ObjectId => Some(*id),
+            _ => None,
+        });
+        let Some(id) = id.filter(|_| self.hands_ids_over) else { return false };
+        object_ids::will_be_handed_over(self.places, place.root, &place.at, id)
     }
 }
 

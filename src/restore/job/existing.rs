@@ -13,6 +13,22 @@ use crate::restore::place::{FactKind, Kind};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind};
 
+/// Whether a path is that of a folder above a part.
+fn is_above(parts: &[Place], root: usize, at: &[NtName]) -> bool {
+    parts.iter().any(|p| p.root == root && p.at.len() > at.len() && p.at.starts_with(at))
+}
+
+/// What is at the final places of a set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::restore) enum There {
+    /// All of the set, and nothing else.
+    All,
+    /// Some of the set, and nothing else.
+    Some,
+    /// Something else, or nothing.
+    Other,
+}
+
 impl Job<'_> {
     /// Reports what is in a stage and not in the set: with the stage's final name it would be in
     /// the store. Nothing of it is removed.
@@ -53,16 +69,19 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Whether every file and folder of the set is there, files with their sizes, and nothing
+    /// Whether the files and folders of the set are there, files with their sizes, and nothing
     /// else in the folders of the parts. Reads no file.
-    pub(in crate::restore) fn is_all_there(&mut self) -> Result<bool, RestoreError> {
+    pub(in crate::restore) fn what_is_there(&mut self) -> Result<There, RestoreError> {
         let input = self.input;
+        let mut is_all = true;
         let mut set = input.in_order()?;
         while let Some(member) = self.next(&mut *set, false)? {
             if matches!(member.content, Some(ContentKind::Missing | ContentKind::Cloud)) {
                 continue;
             }
-            let Ok(place) = self.find(member.exact_path().as_deref()) else { return Ok(false) };
+            let Ok(place) = self.find(member.exact_path().as_deref()) else {
+                return Ok(There::Other);
+            };
             let is_folder = member.kind == MemberKind::Directory;
             let root = self.root(&place)?;
             let is_same = match root.kind(&place.at) {
@@ -76,33 +95,70 @@ impl Job<'_> {
                     !is_folder
                         && size.is_ok_and(|meta| wanted.is_none_or(|wanted| wanted == meta.len()))
                 }
-                Ok(None) | Err(_) => false,
+                Ok(None) => {
+                    is_all = false;
+                    continue;
+                }
+                Err(_) => false,
             };
             if !is_same {
-                return Ok(false);
+                return Ok(There::Other);
             }
             let hash = self.exact(&place);
             self.made.insert(hash);
         }
+        let mut is_any = false;
         let mut folders: Vec<Place> = Vec::new();
         folders
             .extend(self.parts.iter().map(|part| Place { root: part.root, at: part.at.clone() }));
         while let Some(folder) = folders.pop() {
-            let Ok(Some(names)) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
-                return Ok(false);
+            let Ok(names) = self.root(&folder)?.list(&folder.at, usize::MAX) else {
+                return Ok(There::Other);
             };
+            let names = names.unwrap_or_default();
+            is_any |= !names.is_empty();
             for name in names {
                 let at = [&folder.at[..], &[name]].concat();
                 let place = Place { root: folder.root, at };
                 if !self.made.contains(&self.exact(&place)) {
-                    return Ok(false);
+                    return Ok(There::Other);
                 }
                 if matches!(self.root(&place)?.kind(&place.at), Ok(Some(Kind::Folder))) {
                     folders.push(place);
                 }
             }
         }
-        Ok(true)
+        Ok(match (is_all, is_any) {
+            (true, _) => There::All,
+            (false, true) => There::Some,
+            (false, false) => There::Other,
+        })
+    }
+
+    /// Sets the times of the folders above the parts that have nothing else in them: a restore that
+    /// was stopped at its end did not come to it.
+    pub(in crate::restore) fn date_above(&mut self) -> Result<(), RestoreError> {
+        let input = self.input;
+        let mut set = input.in_order()?;
+        while let Some(member) = self.next(&mut *set, false)? {
+            let Ok(place) = self.find(member.exact_path().as_deref()) else { continue };
+            if place.at.is_empty() || !is_above(&self.parts, place.root, &place.at) {
+                continue;
+            }
+            let names = match self.root(&place)?.list(&place.at, 100) {
+                Ok(Some(names)) => names,
+                Ok(None) | Err(_) => continue,
+            };
+            let leads_to_a_part = |name: &NtName| {
+                let next = [&place.at[..], std::slice::from_ref(name)].concat();
+                let is_part = |part: &Place| part.root == place.root && part.at == next;
+                is_above(&self.parts, place.root, &next) || self.parts.iter().any(is_part)
+            };
+            if names.iter().all(leads_to_a_part) {
+                self.date(&member, &place)?;
+            }
+        }
+        Ok(())
     }
 
     /// Counts what is there already, and reports what this destination cannot keep and what the

@@ -16,6 +16,7 @@ mod own;
 mod reported;
 
 pub(super) use apply_metadata::times;
+pub(super) use existing::There;
 pub(super) use ntfs_compression::is_packed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -61,6 +62,8 @@ pub(super) struct Job<'a> {
     options: Options,
     /// Whether an earlier run was interrupted here that wrote to the folders themselves.
     pub(super) is_resumed: bool,
+    /// Whether what is replaced hands its object ids over at the end.
+    pub(in crate::restore) hands_ids_over: bool,
     /// What was there before that run, or before this one.
     existed: Existed,
     done: Restored,
@@ -104,6 +107,7 @@ impl<'a> Job<'a> {
             parts,
             options,
             is_resumed: false,
+            hands_ids_over: false,
             existed: Existed::default(),
             done: Restored::default(),
             progress: Progress {

@@ -4,14 +4,20 @@
 
 use std::io;
 
+use sha2::{Digest, Sha256};
+
 use super::{Job, Place};
+use crate::model::metadata::Content;
 use crate::model::name::USMT;
 use crate::restore::error::RestoreError;
 use crate::restore::existed::{Existed, store_above};
 use crate::restore::input::Ordered;
 use crate::restore::place::Kind;
+use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{ContentKind, Member, MemberKind};
 use crate::set::format::rescue::What;
+use crate::tree::Tree;
+use crate::tree::host::HostTree;
 
 impl Job<'_> {
     /// Whether files go where they stay: not into a stage, and not into a profile.
@@ -103,19 +109,25 @@ impl Job<'_> {
             Ok(kind) => kind,
             Err(error) => return self.refused(member, place, &error),
         };
-        // The raw form of an encrypted file cannot be compared; it is written again.
-        let is_plain = member.content != Some(ContentKind::EfsRaw);
+        let is_raw = member.content == Some(ContentKind::EfsRaw);
         match kind {
             None => {}
-            Some(Kind::File) if self.wrote(place) && is_plain => {
-                if self.has_same_data(member, place) {
+            Some(Kind::File) if self.wrote(place) => {
+                let is_same = if is_raw {
+                    self.has_same_raw(member, place)
+                } else {
+                    self.has_same_data(member, place)
+                };
+                if is_same {
                     let size = member.data.as_ref().map_or(0, |data| data.size);
                     self.progress.files += 1;
                     self.progress.bytes = self.progress.bytes.saturating_add(size);
                     self.done.files += 1;
                     self.done.bytes = self.done.bytes.saturating_add(size);
                     self.put_short_name(member, place)?;
-                    self.streams(set, member, place)?;
+                    if !is_raw {
+                        self.streams(set, member, place)?;
+                    }
                     return Ok(true);
                 }
                 // Somebody put it there, or wrote to it.
@@ -123,7 +135,7 @@ impl Job<'_> {
                     return self.refused(member, place, &io::ErrorKind::AlreadyExists.into());
                 }
             }
-            Some(Kind::File | Kind::Other) if self.wrote(place) => {}
+            Some(Kind::Other) if self.wrote(place) => {}
             Some(Kind::File | Kind::Other) if self.may_replace(place) => {}
             Some(_) => return self.refused(member, place, &io::ErrorKind::AlreadyExists.into()),
         }
@@ -132,6 +144,30 @@ impl Job<'_> {
         let hash = self.exact(place);
         self.linked.insert(hash);
         Ok(is_whole)
+    }
+
+    /// Whether an encrypted file is, in its raw form, that of the set. Where the system does not
+    /// show that form, it is not known.
+    fn has_same_raw(&mut self, member: &Member, place: &Place) -> bool {
+        let (Some(data), Some(opened)) = (&member.data, self.places.roots.get(place.root)) else {
+            return false;
+        };
+        let Ok(tree) = HostTree::open(&opened.shown) else { return false };
+        let Ok(node) = tree.at(&place.at) else { return false };
+        if !tree.facts(node, None).is_ok_and(|facts| facts.content == Content::EfsRaw) {
+            return false;
+        }
+        let Ok(mut stream) = tree.open(node, None) else { return false };
+        let mut hash = Sha256::new();
+        let (mut buffer, mut bytes) = (vec![0; super::CHUNK], 0);
+        while let Ok(read) = stream.read(&mut buffer) {
+            if read == 0 {
+                return bytes == data.size && finish_hex(hash) == data.sha256;
+            }
+            bytes += read as u64;
+            hash.update(&buffer[..read]);
+        }
+        false
     }
 
     /// Whether an earlier run made this hard link, or a copy in place of it.

@@ -39,7 +39,7 @@ fn as_attribute<'a>(
 ) -> rustix::io::Result<(&'static str, Cow<'a, [u8]>)> {
     Ok(match *fact {
         Fact::Security(descriptor) => ("system.ntfs_acl", descriptor.into()),
-        Fact::ObjectId(id) => ("system.ntfs_object_id", id.into()),
+        Fact::ObjectId(id) => (OBJECT_ID, id.into()),
         Fact::ExtendedAttributes(list) => ("system.ntfs_ea", list.into()),
         Fact::ShortName(short) => ("system.ntfs_dos_name", short.as_wtf8().into()),
         Fact::Attributes(bits) => ("system.ntfs_attrib_be", bits.to_be_bytes().to_vec().into()),
@@ -71,6 +71,23 @@ fn set_one_by_handle(file: &File, fact: &Fact<'_>) -> rustix::io::Result<()> {
     let reported = |now: &mut [u8]| rustix::fs::fgetxattr(file, TIMES, now);
     let (attribute, value) = as_attribute(fact, reported)?;
     rustix::fs::fsetxattr(file, attribute, &value, XattrFlags::empty())
+}
+
+/// ntfs-3g's name for the object id.
+const OBJECT_ID: &str = "system.ntfs_object_id";
+
+/// The object id (MS-FSCC 2.1.3.1); empty if there is none.
+pub(super) fn object_id(folder: &OwnedFd, name: &CString) -> io::Result<Vec<u8>> {
+    let mut id = [0; 64];
+    match rustix::fs::lgetxattr(&*proc_path(folder, name), OBJECT_ID, &mut id[..]) {
+        Ok(size) => Ok(id.get(..size).unwrap_or_default().to_vec()),
+        Err(Errno::NODATA) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn remove_object_id(folder: &OwnedFd, name: &CString) -> io::Result<()> {
+    Ok(rustix::fs::lremovexattr(&*proc_path(folder, name), OBJECT_ID)?)
 }
 
 /// ntfs-3g's name for the four times.

@@ -2,6 +2,8 @@
 
 mod seen;
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 
 use self::seen::Seen;
@@ -12,6 +14,7 @@ use super::job::{self, Job};
 use super::names;
 use super::place::{FactKind, Piece, SETTABLE};
 use super::platform::Root;
+use super::stage::is_below;
 use super::tally::Tally;
 use crate::model::descriptor;
 use crate::model::extended_attributes;
@@ -48,20 +51,23 @@ pub fn verify_restored(
     to: &Destinations,
     monitor: &dyn Monitor,
 ) -> Result<Verified, RestoreError> {
-    read_back(input, to, None, monitor)
+    read_back(input, to, None, false, monitor)
 }
 
 /// The same. As part of a restore (`job`) it does not repeat that restore's
 /// reports, and sets the times again, since reading a file may change its access
-/// time.
+/// time. In a stage, or with `is_alone`, nothing else may be there: an alternate data stream that
+/// is not of the set is a loss.
 pub(super) fn read_back(
     input: &dyn Input,
     to: &Destinations,
     job: Option<&Job<'_>>,
+    is_alone: bool,
     monitor: &dyn Monitor,
 ) -> Result<Verified, RestoreError> {
     let rescue = input.rescue();
     let places = Places::open(to, rescue)?;
+    let is_alone = is_alone || job.is_some() && !places.stages.is_empty();
     let mut trees = Vec::new();
     for opened in &places.roots {
         let tree = HostTree::open(&opened.shown).map_err(|error| RestoreError::Missing {
@@ -77,7 +83,10 @@ pub(super) fn read_back(
         Progress { bytes: 0, total_bytes: totals.bytes, files: 0, total_files: totals.files };
     let tally = Tally::new(monitor);
     let buffer = vec![0; job::CHUNK];
-    let mut check = Check { places, trees, above: None, job, monitor, tally, progress, buffer };
+    let above = None;
+    let parts = rescue.parts.iter().filter_map(|part| places.part(part)).collect();
+    let mut check =
+        Check { places, trees, above, job, is_alone, parts, monitor, tally, progress, buffer };
     let mut set = input.in_order()?;
     while let Some(member) = set.next_member() {
         if monitor.is_cancelled() {
@@ -108,6 +117,10 @@ struct Check<'a> {
     /// The folder of the last member: root, names and node.
     above: Option<(usize, Vec<NtName>, NodeId)>,
     job: Option<&'a Job<'a>>,
+    /// Whether everything there is to be of the set.
+    is_alone: bool,
+    /// The folders of the parts.
+    parts: Vec<(usize, Vec<NtName>)>,
     monitor: &'a dyn Monitor,
     tally: Tally<'a>,
     progress: Progress,
@@ -126,7 +139,13 @@ impl Check<'_> {
             self.tally.lose(&member.path, LossKind::Name, "not restored: its path is not valid");
             return Ok(());
         };
-        let is_left = self.job.is_some_and(|job| job.has_left(root, &at));
+        // What is above a store may have been there before it, and have times of its own.
+        let is_above = self.job.is_none() && self.is_alone && {
+            self.parts
+                .iter()
+                .any(|(r, part)| *r == root && part.len() > at.len() && is_below(part, &at))
+        };
+        let is_left = is_above || self.job.is_some_and(|job| job.has_left(root, &at));
         if at.is_empty() || is_left {
             return Ok(()); // the root, which belongs to the user; or it was reported
         }
@@ -168,7 +187,7 @@ impl Check<'_> {
         let (Some(tree), Some(opened)) = (self.trees.get(root), self.places.roots.get(root)) else {
             return Ok(());
         };
-        let mut seen = Seen::look(tree, folder, name, member)?;
+        let mut seen = Seen::look(tree, folder, name, member, self.is_alone)?;
         let node = seen.node.clone();
         let id = node.id;
         let is_folder = member.kind == MemberKind::Directory;
@@ -192,6 +211,14 @@ impl Check<'_> {
         if !is_efs || node.attributes & attributes::ENCRYPTED != 0 {
             let facts = seen.facts(tree, name)?;
             let (job, tally) = (self.job, &mut self.tally);
+            // (The raw form of an EFS file has its streams.)
+            if self.is_alone && !is_efs && opened.root.holds(FactKind::Stream) {
+                for name in strangers(member, &facts) {
+                    let detail = "this alternate data stream is not of the set, but on a restored \
+                                  file";
+                    tally.lose(&format!("{}:{name}", member.path), LossKind::Name, detail);
+                }
+            }
             compare_facts(member, &node, &facts, &opened.root, &mut |kind| {
                 if !job.is_some_and(|job| job.was_reported(root, at, Piece::Fact(kind))) {
                     tally.fact_differs(&member.path, kind);
@@ -302,6 +329,14 @@ impl Comparison<'_> {
         }
         Ok(Ok(()))
     }
+}
+
+/// The alternate data streams of a file that its member does not have.
+fn strangers<'f>(member: &Member, facts: &'f Metadata) -> impl Iterator<Item = &'f NtName> {
+    let named = member.streams.iter().filter_map(|stream| stream.exact_name());
+    let known: Vec<NtName> = named.filter_map(|name| NtName::from_wtf8(&name)).collect();
+    let known: HashSet<NtName> = known.iter().map(NtName::folded).collect();
+    facts.streams.iter().map(|s| &s.name).filter(move |name| !known.contains(&name.folded()))
 }
 
 /// Reports the metadata that differs from the set, as far as the file system

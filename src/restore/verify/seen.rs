@@ -23,12 +23,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Reads a name in a folder, with as much metadata as the set has of the member.
+    /// Reads a name in a folder, with as much metadata as the set has of the member; with
+    /// `streams`, also the names of its streams.
     pub(super) fn look(
         tree: &HostTree,
         folder: NodeId,
         name: &NtName,
         member: &Member,
+        streams: bool,
     ) -> Result<Self, TreeError> {
         #[cfg(target_os = "linux")]
         if member.kind == crate::set::format::manifest::MemberKind::File {
@@ -37,7 +39,7 @@ impl Seen {
                 object_id: member.object_id.is_some(),
                 extended_attributes: member.extended_attributes.is_some(),
                 short_name: member.short_name.is_some(),
-                streams: false, // they are read by name
+                streams, // those of the set are read by name
             };
             if let Some(looked) = tree.look_at(folder, name, wanted)? {
                 let (facts, data, file) = (looked.facts, looked.data, looked.file);
@@ -45,7 +47,7 @@ impl Seen {
                 return Ok(Self { node: looked.node, facts, data, file });
             }
         }
-        let _ = member;
+        let _ = (member, streams);
         let node = tree.node(tree.below(folder, name)?)?;
         Ok(Self {
             node,

@@ -409,7 +409,7 @@ fn machine(rescue: &Rescue) -> String {
 }
 
 fn kind_for_people(rescue: &Rescue) -> String {
-    match (rescue.what, rescue.kind.as_str()) {
+    match (rescue.what, &rescue.kind) {
         (What::Folder, _) => "a folder (not a USMT store)".to_owned(),
         (What::Store, kind) => format!("a USMT migration store ({kind})"),
     }
@@ -433,7 +433,7 @@ mod tests {
             drive: "C".to_owned(),
             drive_from: "the store's own folder names".to_owned(),
             path: path.to_owned(),
-            role: "primary".to_owned(),
+            role: crate::usmt::Role::Primary.into(),
             volume_serial: None,
             volume_label: String::new(),
             skipped: Vec::new(),
@@ -448,7 +448,7 @@ mod tests {
             created: "2026-11-22T15:04:05Z".to_owned(),
             machine: Machine::default(),
             what: What::Store,
-            kind: kind.to_owned(),
+            kind: kind.to_owned().into(),
             parts: vec![part],
             lacks: Vec::new(),
             damage: Vec::new(),
@@ -494,7 +494,7 @@ mod tests {
         let mut two = rescue("hard-link", "StateStore");
         two.parts.push(Part {
             drive: "D".to_owned(),
-            role: "secondary".to_owned(),
+            role: crate::usmt::Role::Secondary.into(),
             ..two.parts[0].clone()
         });
         assert!(

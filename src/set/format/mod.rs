@@ -6,6 +6,7 @@ pub mod hash;
 pub(crate) mod holes;
 pub mod instructions;
 pub mod journal;
+pub mod kinds;
 pub mod manifest;
 pub mod names;
 pub mod pax;

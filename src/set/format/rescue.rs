@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kinds::{PartRole, SetKind};
 use super::manifest::{Totals, at_most};
 use crate::usmt::loadstate::{LoadstatePart, LoadstateStore};
 use crate::usmt::{Role, StoreKind};
@@ -40,8 +41,8 @@ pub struct Rescue {
     pub machine: Machine,
     /// A USMT store, or a folder that `loadstate` cannot use.
     pub what: What,
-    /// The kind of store: `hard-link`, `uncompressed`, `compressed`, `folder`.
-    pub kind: String,
+    /// The kind of store, or that it is none.
+    pub kind: SetKind,
     /// Its parts.
     #[serde(deserialize_with = "at_most::<_, _, MOST_PARTS>")]
     pub parts: Vec<Part>,
@@ -118,9 +119,9 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Rescue {
-    /// The kind of store; `None` for a folder, and for a kind that only a later program knows.
+    /// The kind of store; `None` for a folder, and for a word that is not known.
     pub fn store_kind(&self) -> Option<StoreKind> {
-        StoreKind::of_name(&self.kind)
+        self.kind.store()
     }
 
     /// The store in it, as `loadstate` must find it again.
@@ -128,7 +129,7 @@ impl Rescue {
         let part = |part: &Part| LoadstatePart {
             drive: part.drive.clone(),
             path: part.path.clone(),
-            is_secondary: part.role() == Some(Role::Secondary),
+            is_secondary: part.role.of_store() == Some(Role::Secondary),
         };
         LoadstateStore { kind: self.store_kind(), parts: self.parts.iter().map(part).collect() }
     }
@@ -174,8 +175,8 @@ pub struct Part {
     pub drive_from: String,
     /// The store path on that drive, `/` between names: `StateStore`.
     pub path: String,
-    /// `primary`, `secondary`, `whole` (a store with no other parts) or `folder`.
-    pub role: String,
+    /// What it is to the store, or that it is a folder.
+    pub role: PartRole,
     /// What was skipped by rule: `pagefile.sys`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "at_most::<_, _, MOST_SKIPPED>")]
@@ -206,13 +207,6 @@ pub struct PartUser {
     /// Which of the user's folders it is, if it was outside the profile: `Documents`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-}
-
-impl Part {
-    /// What the part is to its store; `None` for a folder.
-    pub fn role(&self) -> Option<Role> {
-        Role::of_name(&self.role)
-    }
 }
 
 /// How a rescue ended. A failed one leaves no `rescue.json`.

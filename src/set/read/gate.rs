@@ -234,7 +234,7 @@ pub(crate) fn of_manifest(
             return Err(SetError::Cancelled { set: None });
         }
         match line {
-            Ok(line) => check.line(&line, gate)?,
+            Ok(line) => check.line(&line, gate),
             Err(SetError::Damaged { .. }) => {
                 damaged += 1;
                 check.positions.lost();
@@ -317,7 +317,7 @@ impl<'a> LineCheck<'a> {
         }
     }
 
-    fn line(&mut self, line: &Line, gate: &mut Gate) -> Result<(), SetError> {
+    fn line(&mut self, line: &Line, gate: &mut Gate) {
         if let Some(what) = self.members.line(line) {
             self.of_members += 1;
             gate.fault("set-contradiction", "", what);
@@ -355,7 +355,7 @@ impl<'a> LineCheck<'a> {
                     self.of_members += 1;
                     gate.fault("set-contradiction", &member.path, what);
                 }
-                match self.positions.member(member)? {
+                match self.positions.member(member) {
                     None => {}
                     Some(Misplaced::Data) => {
                         self.of_members += 1;
@@ -371,7 +371,6 @@ impl<'a> LineCheck<'a> {
             Line::End(totals) => self.end = Some(*totals),
         }
         self.lines += 1;
-        Ok(())
     }
 
     /// Whether the store's own table has a frame where the manifest has it.

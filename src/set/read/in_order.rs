@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::data_reader::{DataReader, Frames};
 use super::lines::Lines;
 use super::source::{RandomAccessFrames, Shared};
-use super::tar_walk::{self, advance, outline, read_item, stream_outline};
+use super::tar_walk::{self, advance};
 use super::turn::SequentialCursor;
 use crate::set::error::SetError;
 use crate::set::format::manifest::{At, Data, Line, Member};
-use crate::set::format::tar_dialect::Item;
+use crate::set::format::tar_dialect::{END, member_header, stream_header};
 use crate::set::format::ustar::padding;
 
 /// The members of a set in order, with their bytes.
@@ -34,12 +34,19 @@ pub struct InOrder {
     filling: Option<Filling>,
     /// Whether the last member came from a gap.
     from_gap: bool,
-    /// What [`Self::check`] has not compared yet: the streams of the last member, and where the
-    /// header of the first one is.
-    streams: Option<(Member, At)>,
+    /// What [`Self::check`] has not compared yet: what follows the headers of the last member,
+    /// and where that is.
+    behind: Option<(Member, At)>,
+    /// Where the last member that was compared ends.
+    end: Option<At>,
+    /// The set may have members that the manifest lacks.
+    is_short: bool,
     /// The last frame whose damage [`Self::check`] has reported.
     reported: Option<u64>,
 }
+
+/// Bytes of a path that is not refused when it is restored.
+const LONGEST: usize = 256 << 10;
 
 struct Filling {
     /// The next member of the gap; `None` if no more can be found.
@@ -72,7 +79,9 @@ impl InOrder {
             last: None,
             filling: None,
             from_gap: false,
-            streams: None,
+            behind: None,
+            end: None,
+            is_short: !is_whole,
             reported: None,
         })
     }
@@ -128,18 +137,22 @@ impl InOrder {
         }
     }
 
-    /// Compares the manifest's line of the last member with its headers in the tar; those of its
-    /// streams with the next member, when their data was read, or at [`Self::check_end`].
+    /// Compares the manifest's line of the last member with its headers in the tar, byte by byte;
+    /// what follows them (its padding, the headers of its streams) with the next member, when its
+    /// data was read, or at [`Self::check_end`].
     ///
     /// # Errors
     /// They differ, or cannot be read and are not met with the member's data.
     pub fn check(&mut self, member: &Member) -> Result<(), SetError> {
-        let before = self.check_end();
+        let before = self.check_behind();
         if self.from_gap {
             return before; // it is what the tar has
         }
+        let Some(header) = member_header(member) else {
+            return before.and(Err(self.differs(member)));
+        };
         let mut at = member.start;
-        let found = match self.item(&mut at) {
+        let found = match self.bytes(&mut at, header.len()) {
             Ok(found) => found,
             // Whoever reads its data meets the damage.
             Err(SetError::Damaged { .. }) if member.data.as_ref().is_some_and(|d| d.size > 0) => {
@@ -153,47 +166,94 @@ impl InOrder {
                 return before.and(Err(error));
             }
         };
-        if found != Some(Item::Member(Box::new(outline(member)))) {
+        if found != header {
             return before.and(Err(self.differs(member)));
         }
-        if !member.streams.is_empty() {
-            let size = member.data.as_ref().map_or(0, |data| data.size);
-            let next = advance(&self.shared, at, size.saturating_add(padding(size) as u64));
-            self.streams = next.map(|next| (member.clone(), next));
+        // (A path that is too long for any file is not held twice.)
+        if member.path.len() <= LONGEST {
+            self.behind = Some((member.clone(), at));
         }
         before
     }
 
-    /// Compares the streams of the last member: see [`Self::check`].
+    /// Compares what follows the last member: see [`Self::check`]. If that is the last of all,
+    /// also the end of the tar.
     ///
     /// # Errors
     /// They differ.
     pub fn check_end(&mut self) -> Result<(), SetError> {
-        let Some((member, mut at)) = self.streams.take() else { return Ok(()) };
-        for stream in &member.streams {
-            let found = match self.item(&mut at) {
-                Ok(found) => found,
-                Err(SetError::Damaged { .. }) => return Ok(()), // met with the data
-                Err(error) => return Err(error),
-            };
-            if found != Some(Item::Stream(stream_outline(stream))) {
-                return Err(self.differs(&member));
+        let last = self.behind.as_ref().map(|(member, _)| member.start);
+        self.check_behind()?;
+        let Some(mut at) = self.end.filter(|_| last == self.last && !self.is_short) else {
+            return Ok(());
+        };
+        match self.bytes(&mut at, END) {
+            Ok(zeros) if zeros.iter().any(|byte| *byte != 0) => {
+                Err(self.shared.damaged(at.frame, "the blocks that end the tar are not zeros"))
             }
-            let size = stream.data.size.saturating_add(padding(stream.data.size) as u64);
-            let Some(next) = advance(&self.shared, at, size) else { return Ok(()) };
-            at = next;
+            Ok(_) | Err(SetError::Damaged { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
-    /// Reads headers at `at`, and advances it.
-    fn item(&mut self, at: &mut At) -> Result<Option<Item>, SetError> {
+    /// The padding of the last member, its streams and theirs.
+    fn check_behind(&mut self) -> Result<(), SetError> {
+        self.end = None;
+        let Some((member, at)) = self.behind.take() else { return Ok(()) };
+        match self.behind(&member, at) {
+            Err(SetError::Damaged { .. }) | Ok(None) => Ok(()), // met with the data
+            Err(error) => Err(error),
+            Ok(Some(Ok(at))) => {
+                self.end = Some(at);
+                Ok(())
+            }
+            Ok(Some(Err(what))) => Err(self.shared.damaged(member.start.frame, &what)),
+        }
+    }
+
+    /// Where a member ends, or what is wrong before that; `None` beyond the store.
+    fn behind(&mut self, member: &Member, at: At) -> Result<Option<Result<At, String>>, SetError> {
+        let size = member.data.as_ref().map_or(0, |data| data.size);
+        let mut at = match self.padded(at, size)? {
+            Some(Ok(at)) => at,
+            Some(Err(what)) => return Ok(Some(Err(format!("{}: {what}", member.path)))),
+            None => return Ok(None),
+        };
+        for stream in &member.streams {
+            let Some(header) = stream_header(member, stream) else { return Ok(None) };
+            if self.bytes(&mut at, header.len())? != header {
+                let path = &member.path;
+                let what = format!("{path}: a stream's tar header differs from the manifest");
+                return Ok(Some(Err(what)));
+            }
+            at = match self.padded(at, stream.data.size)? {
+                Some(Ok(at)) => at,
+                Some(Err(what)) => return Ok(Some(Err(format!("{}: {what}", member.path)))),
+                None => return Ok(None),
+            };
+        }
+        Ok(Some(Ok(at)))
+    }
+
+    /// Behind data that begins at `at`, and the zeros after it; or that they are none.
+    fn padded(&mut self, at: At, size: u64) -> Result<Option<Result<At, &'static str>>, SetError> {
+        let Some(mut at) = advance(&self.shared, at, size) else { return Ok(None) };
+        let zeros = self.bytes(&mut at, padding(size))?;
+        let is_zeros = zeros.iter().all(|byte| *byte == 0);
+        Ok(Some(if is_zeros { Ok(at) } else { Err("its padding is not zeros") }))
+    }
+
+    /// Reads bytes at `at`, and advances it.
+    fn bytes(&mut self, at: &mut At, length: usize) -> Result<Vec<u8>, SetError> {
+        if length == 0 {
+            return Ok(Vec::new());
+        }
         let mut frames = if self.turn.is_passed(at.frame) {
             Frames::Any(&mut self.any)
         } else {
             Frames::SequentialCursor(&self.turn)
         };
-        read_item(&self.shared, &mut frames, at)
+        tar_walk::read(&mut frames, at, length)
     }
 
     fn differs(&self, member: &Member) -> SetError {

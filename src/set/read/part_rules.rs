@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::gate::Gate;
 use crate::model::name::{SEAL, USMT, fold_case};
+use crate::set::format::kinds::{PartRole, SetKind};
 use crate::set::format::manifest::{Line, Member, MemberKind};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
@@ -14,9 +15,10 @@ use crate::usmt::{Role, StoreKind, layout};
 pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
     let mut contradicts = |what: String| gate.fault("set-contradiction", "", what);
     let is_store = rescue.what == What::Store;
-    let is_kind = match rescue.store_kind() {
-        Some(kind) => is_store && kind != StoreKind::Estimate,
-        None => !is_store && rescue.kind == "folder",
+    let is_kind = match &rescue.kind {
+        SetKind::Store(_) => is_store,
+        SetKind::Folder => !is_store,
+        SetKind::Unknown(_) => false,
     };
     if !is_kind {
         contradicts(format!("\"{}\" is not a kind of what it is", rescue.kind));
@@ -36,16 +38,19 @@ pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
         if !known.insert(fold_case(&shown)) {
             contradicts(format!("it has the part {shown} twice"));
         }
-        let is_role = match part.role() {
-            Some(_) => is_store,
-            None => !is_store && part.role == "folder",
+        let is_hard_link = rescue.store_kind() == Some(StoreKind::HardLink);
+        let is_role = match &part.role {
+            PartRole::Store(Role::Whole) => is_store && !is_hard_link,
+            PartRole::Store(Role::Primary | Role::Secondary) => is_store && is_hard_link,
+            PartRole::Folder => !is_store,
+            PartRole::Deleted | PartRole::Unknown(_) => false,
         };
         if !is_role {
             contradicts(format!("\"{}\" is not a role of {shown}", part.role));
         }
-        let is_first = matches!(part.role(), Some(Role::Primary | Role::Whole));
+        let is_first = matches!(part.role.of_store(), Some(Role::Primary | Role::Whole));
         primaries += u64::from(is_store && is_first);
-        if is_store && part.role() == Some(Role::Whole) && rescue.parts.len() > 1 {
+        if is_store && part.role.of_store() == Some(Role::Whole) && rescue.parts.len() > 1 {
             contradicts(format!("{shown} is the whole store, and there are other parts"));
         }
     }
@@ -74,16 +79,56 @@ fn is_drive(drive: &str) -> bool {
     !drive.is_empty() && drive != DELETED && drive.bytes().all(plain)
 }
 
+/// What a part has.
+#[derive(Clone, Default)]
+struct Marks {
+    /// Members at or below it.
+    members: u64,
+    /// The files that make its folder a part of a store.
+    catalog: bool,
+    migstate: bool,
+    main: bool,
+    distributed: bool,
+}
+
+impl Marks {
+    /// Takes note of a file in the part's `USMT` folder.
+    fn file(&mut self, name: &str, is_empty: bool) {
+        let is = |marker: &str| name.eq_ignore_ascii_case(marker);
+        self.catalog |= is(layout::CATALOG) && !is_empty;
+        self.migstate |= is(layout::MIGSTATE) && !is_empty;
+        self.main |= is(layout::HARDLINK_MAIN);
+        self.distributed |= name
+            .get(..layout::HARDLINK_DISTRIBUTED.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(layout::HARDLINK_DISTRIBUTED));
+    }
+
+    /// The files that a part must have and this one lacks.
+    fn lacks(&self, kind: StoreKind, role: Role) -> Vec<&'static str> {
+        let is_secondary = role == Role::Secondary;
+        let (is_hard, is_plain) = (kind == StoreKind::HardLink, kind != StoreKind::Compressed);
+        [
+            (self.catalog, is_plain && !is_secondary, layout::CATALOG),
+            (self.migstate, is_plain && !is_secondary, layout::MIGSTATE),
+            (self.main, is_hard && !is_secondary, layout::HARDLINK_MAIN),
+            (self.distributed, is_hard && is_secondary, "hardlink.distributed.*"),
+        ]
+        .into_iter()
+        .filter(|(has, needs, _)| *needs && !has)
+        .map(|(_, _, name)| name)
+        .collect()
+    }
+}
+
 /// Compares a manifest's members with the parts.
 pub(super) struct Members<'a> {
     rescue: &'a Rescue,
     /// The parts' folders, and the same as NTFS compares them.
     parts: Vec<(String, String)>,
-    /// How many members are at or below each of them.
-    counts: Vec<u64>,
-    /// A member is the container of a compressed store; or the mark of a hard-link store.
+    /// What each of them has.
+    marks: Vec<Marks>,
+    /// A member is the container of a compressed store.
     has_container: bool,
-    has_mark: bool,
     /// A member is the seal of a part.
     has_seal: bool,
     /// The last member that is no link; `None` if a line was lost since.
@@ -98,10 +143,9 @@ impl<'a> Members<'a> {
         let parts: Vec<_> = parts.map(|(folded, path)| (path, folded)).collect();
         Self {
             rescue,
-            counts: vec![0; parts.len()],
+            marks: vec![Marks::default(); parts.len()],
             parts,
             has_container: false,
-            has_mark: false,
             has_seal: false,
             last: None,
         }
@@ -142,12 +186,12 @@ impl<'a> Members<'a> {
         }
         let within = |(path, _): &(String, String)| is_at_or_below(&member.path, path);
         if let Some(part) = self.parts.iter().position(within) {
-            return self.inside(part, member.path.get(self.parts[part].0.len()..)?);
+            return self.inside(part, member.path.get(self.parts[part].0.len()..)?, member);
         }
         let folded = fold_case(&member.path);
         if let Some(part) = self.parts.iter().position(|(_, part)| is_at_or_below(&folded, part)) {
             let below = folded.get(self.parts[part].1.len()..)?.to_owned();
-            return self.inside(part, &below);
+            return self.inside(part, &below, member);
         }
         let is_above = member.kind == MemberKind::Directory
             && self.parts.iter().any(|(_, part)| is_at_or_below(part, &folded));
@@ -155,8 +199,8 @@ impl<'a> Members<'a> {
     }
 
     /// What a member of a part contradicts; `below` is its path there.
-    fn inside(&mut self, part: usize, below: &str) -> Option<&'static str> {
-        self.counts[part] += 1;
+    fn inside(&mut self, part: usize, below: &str, member: &Member) -> Option<&'static str> {
+        self.marks[part].members += 1;
         if self.rescue.what != What::Store {
             return None;
         }
@@ -166,7 +210,10 @@ impl<'a> Members<'a> {
         if is_usmt && let Some(name) = second {
             self.has_container |= name.eq_ignore_ascii_case(layout::CONTAINER)
                 || name.eq_ignore_ascii_case(layout::CONTAINER3);
-            self.has_mark |= name.eq_ignore_ascii_case(layout::HARDLINK_MAIN);
+            if member.kind != MemberKind::Directory && names.next().is_none() {
+                let is_empty = member.data.as_ref().is_some_and(|data| data.size == 0);
+                self.marks[part].file(name, is_empty && member.losses.is_empty());
+            }
         }
         // At a volume's root, only this belongs to a store.
         let is_root = !self.parts[part].0.contains('/');
@@ -186,8 +233,8 @@ impl<'a> Members<'a> {
         if self.rescue.seal.is_some() && !self.has_seal {
             all.push("it was compared with a seal, and has no seal".to_owned());
         }
-        for ((path, _), count) in self.parts.iter().zip(&self.counts) {
-            if *count == 0 {
+        for ((path, _), marks) in self.parts.iter().zip(&self.marks) {
+            if marks.members == 0 {
                 all.push(format!("it has a part {path}, and no member of it"));
             }
         }
@@ -195,7 +242,9 @@ impl<'a> Members<'a> {
         let is_wrong = match kind {
             Some(StoreKind::Compressed) => !self.has_container,
             Some(StoreKind::HardLink) => self.has_container,
-            Some(StoreKind::Uncompressed) => self.has_container || self.has_mark,
+            Some(StoreKind::Uncompressed) => {
+                self.has_container || self.marks.iter().any(|marks| marks.main)
+            }
             Some(StoreKind::Estimate) | None => false,
         };
         if is_wrong {
@@ -203,6 +252,13 @@ impl<'a> Members<'a> {
                 "\"{}\" is not the kind of the store that is in it",
                 self.rescue.kind
             ));
+        }
+        let parts = self.rescue.parts.iter().zip(&self.marks).zip(&self.parts);
+        for ((part, marks), (path, _)) in parts.filter(|((_, marks), _)| marks.members > 0) {
+            let (Some(kind), Some(role)) = (kind, part.role.of_store()) else { continue };
+            for name in marks.lacks(kind, role) {
+                all.push(format!("{path} is a part of the store without {name}"));
+            }
         }
         all
     }

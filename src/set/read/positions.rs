@@ -1,12 +1,10 @@
 //! Whether the manifest's members follow each other in the tar without a gap. A member's headers
-//! follow from its line, so that where it ends can be computed; the tar is asked only where the two
-//! differ.
+//! follow from its line, so that where it ends can be computed, and the tar need not be read.
 
 use std::sync::Arc;
 
-use super::source::{RandomAccessFrames, Shared};
-use super::tar_walk::{advance, read_member};
-use crate::set::error::SetError;
+use super::source::Shared;
+use super::tar_walk::advance;
 use crate::set::format::manifest::{At, Data, Member};
 use crate::set::format::tar_dialect::{END, member_header, stream_header};
 use crate::set::format::ustar::padding;
@@ -16,22 +14,20 @@ use crate::set::format::ustar::padding;
 pub(super) enum Misplaced {
     /// The tar has something between the member before and this one.
     Gap,
-    /// The tar has its data elsewhere, or cannot be read there.
+    /// By its headers, the tar has its data elsewhere.
     Data,
 }
 
 /// Follows the members of a manifest in the tar.
 pub(super) struct Positions {
     shared: Arc<Shared>,
-    /// For members whose line does not say where they end.
-    frames: Option<RandomAccessFrames>,
     /// Where the next member has to begin; `None` if it is unknown.
     next: Option<At>,
 }
 
 impl Positions {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), frames: None, next: Some(At::default()) }
+        Self { shared: Arc::clone(shared), next: Some(At::default()) }
     }
 
     /// A line was lost: the next member may begin anywhere.
@@ -40,33 +36,18 @@ impl Positions {
     }
 
     /// What is wrong with the next member's place, if anything.
-    pub(super) fn member(&mut self, member: &Member) -> Result<Option<Misplaced>, SetError> {
+    pub(super) fn member(&mut self, member: &Member) -> Option<Misplaced> {
         let expected = self.next.map(|next| advance(&self.shared, next, 0).unwrap_or(next));
         let is_gap = expected.is_some_and(|expected| expected != member.start);
         self.next = end_of(&self.shared, member);
         if is_gap {
-            return Ok(Some(Misplaced::Gap));
+            return Some(Misplaced::Gap);
         }
         if self.next.is_some() {
-            return Ok(None);
+            return None;
         }
-        // Sets of earlier programs may have other headers.
-        let frames = match &mut self.frames {
-            Some(frames) => frames,
-            none => none.insert(RandomAccessFrames::new(Arc::clone(&self.shared))?),
-        };
-        let mut at = member.start;
-        let found = match read_member(&self.shared, frames, &mut at) {
-            Ok(found) => found,
-            // A frame without a known place has a fault already.
-            Err(SetError::Damaged { .. }) if !self.is_known(member.start.frame) => return Ok(None),
-            Err(SetError::Damaged { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let is_there = found
-            .is_some_and(|found| places(&found).eq(places(member)) && found.path == member.path);
-        self.next = is_there.then_some(at);
-        Ok((!is_there).then_some(Misplaced::Data))
+        // A frame without a known place has a fault already.
+        self.is_known(member.start.frame).then_some(Misplaced::Data)
     }
 
     fn is_known(&self, frame: u64) -> bool {
@@ -79,12 +60,6 @@ impl Positions {
         let frames = self.shared.index.places.len() as u64;
         end.is_none_or(|end| end == Some(At { frame: frames, offset: 0 }))
     }
-}
-
-/// The sizes of a member's data, and where they are.
-fn places(member: &Member) -> impl Iterator<Item = (u64, Option<At>)> {
-    let streams = member.streams.iter().map(|stream| &stream.data);
-    member.data.iter().chain(streams).map(|data| (data.size, data.at))
 }
 
 /// Where a member ends, by its line; `None` if its data is not where its headers would leave it.

@@ -5,7 +5,7 @@ use tar::EntryType;
 
 use super::source::{Shared, Source};
 use crate::set::error::SetError;
-use crate::set::format::manifest::{At, Data, Member, MemberKind, NamedStream};
+use crate::set::format::manifest::{At, Member, MemberKind};
 use crate::set::format::tar_dialect::{self, Item, MAX_RECORDS};
 use crate::set::format::ustar::{BLOCK, Header, padding};
 
@@ -121,40 +121,4 @@ pub(crate) fn read_member(
         member.streams.push(stream);
         *at = next;
     }
-}
-
-/// A member according to its tar header.
-pub(crate) fn outline(member: &Member) -> Member {
-    let data = member.data.as_ref().map(|data| Data { size: data.size, ..Data::default() });
-    let (start, streams, losses) = (At::default(), Vec::new(), Vec::new());
-    let attributes = if member.kind == MemberKind::Link { 0 } else { member.attributes };
-    let (seal, recovered) = (None, None);
-    // Not by `..member.clone()`: a file may have thousands of streams.
-    Member {
-        start,
-        data,
-        attributes,
-        streams,
-        losses,
-        seal,
-        recovered,
-        path: member.path.clone(),
-        raw_path: member.raw_path.clone(),
-        kind: member.kind,
-        link_to: member.link_to.clone(),
-        raw_link_to: member.raw_link_to.clone(),
-        content: member.content.clone(),
-        times: member.times,
-        security: member.security.clone(),
-        reparse: member.reparse.clone(),
-        object_id: member.object_id.clone(),
-        extended_attributes: member.extended_attributes.clone(),
-        short_name: member.short_name.clone(),
-    }
-}
-
-/// An alternate data stream according to its tar header.
-pub(crate) fn stream_outline(stream: &NamedStream) -> NamedStream {
-    let data = Data { size: stream.data.size, ..Data::default() };
-    NamedStream { name: stream.name.clone(), raw_name: stream.raw_name.clone(), data }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::gate::{Gate, holes_fit};
 use super::reader::SetReader;
 use super::source::{ReadAheadFrames, Shared, Source};
-use super::tar_walk::{advance, outline, read, read_item, stream_outline};
+use super::tar_walk::{advance, read};
 use crate::destination::Destination;
 use crate::model::finding::{Finding, Severity};
 use crate::model::monitor::{Monitor, Progress, Stage};
@@ -20,7 +20,7 @@ use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{At, Data, Frame, Line, Member, Totals};
 use crate::set::format::names::{MANIFEST, STORE};
 use crate::set::format::rescue::{Rescue, What};
-use crate::set::format::tar_dialect::Item;
+use crate::set::format::tar_dialect::{END, member_header, stream_header};
 use crate::set::format::ustar::padding;
 
 /// The extent of the check.
@@ -314,9 +314,8 @@ impl Verifier<'_> {
         let mut at = member.start;
         // Set again only if everything is good.
         walk.here = None;
-        let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
-        let outline = outline(member);
-        if item != Some(Item::Member(Box::new(outline))) {
+        let header = member_header(member).unwrap_or_default();
+        if header.is_empty() || read(&mut walk.frames, &mut at, header.len())? != header {
             return Ok(Some("the tar header differs from the manifest".to_owned()));
         }
         if let Some(data) = &member.data
@@ -325,8 +324,8 @@ impl Verifier<'_> {
             return Ok(Some(what));
         }
         for stream in &member.streams {
-            let item = read_item(&walk.shared, &mut walk.frames, &mut at)?;
-            if item != Some(Item::Stream(stream_outline(stream))) {
+            let header = stream_header(member, stream).unwrap_or_default();
+            if header.is_empty() || read(&mut walk.frames, &mut at, header.len())? != header {
                 let what =
                     format!("stream {}: its tar header differs from the manifest", stream.name);
                 return Ok(Some(what));
@@ -422,12 +421,12 @@ impl Verifier<'_> {
     /// Whether the tar ends where the manifest does.
     fn end_of_tar(&mut self, walk: &mut Walk, whole: bool) -> Result<(), SetError> {
         if let Some(mut here) = walk.here.filter(|_| whole) {
-            let ends = match read_item(&walk.shared, &mut walk.frames, &mut here) {
-                Ok(None) => {
-                    advance(&walk.shared, here, crate::set::format::ustar::BLOCK as u64)
-                        == Some(At { frame: self.set.rescue().totals.frames, offset: 0 })
+            let end = At { frame: self.set.rescue().totals.frames, offset: 0 };
+            let ends = match read(&mut walk.frames, &mut here, END) {
+                Ok(zeros) => {
+                    zeros.iter().all(|byte| *byte == 0)
+                        && advance(&walk.shared, here, 0) == Some(end)
                 }
-                Ok(Some(_)) => false,
                 Err(SetError::Damaged { .. }) => true, // its frame was reported
                 Err(error) => return Err(error),
             };

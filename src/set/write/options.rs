@@ -6,10 +6,12 @@ use crate::model::units;
 use crate::set::crypt::Encryption;
 use crate::set::error::SetError;
 use crate::set::format::frames::{FRAME_BYTES, MAX_FRAME_BYTES, MAX_FRAMES};
+use crate::set::format::kinds::SetKind;
 use crate::set::format::manifest::Line;
 use crate::set::format::rescue::{Machine, Rescue, What};
 use crate::set::format::users::SetUser;
 use crate::set::format::ustar::BLOCK;
+use crate::usmt::StoreKind;
 
 /// What to do with an unfinished set of the same source.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,8 +48,8 @@ pub struct OffloadOptions {
     pub machine: Machine,
     /// A store, or another folder.
     pub what: What,
-    /// `hard-link`, `uncompressed`, `compressed` or `folder`.
-    pub kind: String,
+    /// The kind of store, or that it is none.
+    pub kind: SetKind,
     /// Missing parts of the store, for people. They are recorded in the set, which is
     /// then one with losses.
     pub lacks: Vec<String>,
@@ -87,7 +89,7 @@ impl Default for OffloadOptions {
         Self {
             machine: Machine::default(),
             what: What::Store,
-            kind: "hard-link".to_owned(),
+            kind: StoreKind::HardLink.into(),
             lacks: Vec::new(),
             damage: Vec::new(),
             closed: Vec::new(),

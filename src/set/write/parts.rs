@@ -9,6 +9,7 @@ use crate::model::name::{NtName, NtPath, SEAL};
 use crate::model::units;
 use crate::profiles::{Installation, Place, Profile, left_out};
 use crate::set::error::SetError;
+use crate::set::format::kinds::PartRole;
 use crate::set::format::names::DELETED;
 use crate::set::format::rescue::PartUser;
 use crate::tree::recovered::{DeletedOn, RecoveredTree};
@@ -28,7 +29,7 @@ pub(crate) fn usmt_folder(part: &Part) -> PlanPart {
         drive: part.drive.name(),
         drive_from: part.drive.from.to_string(),
         path: part.store_path(),
-        role: part.role.as_str().to_owned(),
+        role: part.role.into(),
         take: vec![part.usmt_path.clone()],
         skip: Vec::new(),
         user: None,
@@ -108,7 +109,7 @@ pub(crate) fn recovered(all: Vec<DeletedOn>, monitor: &dyn Monitor) -> Option<Pl
         drive: DELETED.to_owned(),
         drive_from: "files that were deleted".to_owned(),
         path: NtPath::root(),
-        role: DELETED.to_owned(),
+        role: PartRole::Deleted,
         take,
         skip: Vec::new(),
         user: None,
@@ -199,7 +200,7 @@ pub fn folders<'f>(
                 tree: volume.tree.clone(),
                 drive: drive.name(),
                 drive_from: drive.from.to_string(),
-                role: "folder".to_owned(),
+                role: PartRole::Folder,
                 skip: if path == NtPath::root() { skipped(&*volume.tree) } else { Vec::new() },
                 take: vec![path.clone()],
                 path,
@@ -245,7 +246,7 @@ pub fn of_profiles(
                 drive: drive_name(place, &parts, volumes),
                 drive_from: place.drive.from.to_string(),
                 path: place.path.clone(),
-                role: "folder".to_owned(),
+                role: PartRole::Folder,
                 take: vec![place.path.clone()],
                 skip: skip.into_iter().map(|(path, _)| path).collect(),
                 user: Some(owner),

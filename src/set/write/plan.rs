@@ -15,6 +15,7 @@ use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::set::error::SetError;
 use crate::set::format::hash::to_hex;
+use crate::set::format::kinds::PartRole;
 use crate::set::format::rescue::{Part, PartUser};
 use crate::tree::Tree;
 
@@ -29,8 +30,8 @@ pub struct PlanPart {
     pub drive_from: String,
     /// The store path below the volume's root (`StateStore`).
     pub path: NtPath,
-    /// `primary`, `secondary`, `whole` or `folder`.
-    pub role: String,
+    /// What it is to the store, or that it is a folder.
+    pub role: PartRole,
     /// Folders and files to include, below the volume's root.
     pub take: Vec<NtPath>,
     /// What to exclude from that, below the volume's root: skipped by rule, and recorded
@@ -214,7 +215,7 @@ impl Plan {
                 hash.update(name.as_wtf8());
             }
             hash.update(b"\0\0");
-            hash.update(part.role.as_bytes());
+            hash.update(part.role.as_str().as_bytes());
         }
         to_hex(&hash.finalize())
     }

@@ -126,7 +126,7 @@ mod tests {
             drive: "C".to_owned(),
             drive_from: String::new(),
             path: "S".into(),
-            role: "folder".to_owned(),
+            role: crate::set::format::kinds::PartRole::Folder,
             take: vec!["S".into()],
             skip: Vec::new(),
             user: None,

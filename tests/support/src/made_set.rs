@@ -11,6 +11,7 @@ use lifeboat::set::format::manifest::{
     At, Data, Member, MemberKind, NamedStream, TimesLine, Totals, to_text,
 };
 use lifeboat::set::format::rescue::{EndState, Machine, Options, Part, Rescue, What};
+use lifeboat::usmt::Role;
 
 /// The earliest time in such sets: in 2016.
 pub const TICKS: u64 = 131_000_000_000_000_000;
@@ -31,7 +32,7 @@ impl MadeSet {
             drive: drive.to_owned(),
             drive_from: "a test".to_owned(),
             path: path.to_owned(),
-            role: "whole".to_owned(),
+            role: Role::Whole.into(),
             volume_serial: None,
             volume_label: String::new(),
             skipped: Vec::new(),
@@ -46,7 +47,7 @@ impl MadeSet {
             created: "2026-11-22T00:00:00Z".to_owned(),
             machine: Machine::default(),
             what: if kind == "folder" { What::Folder } else { What::Store },
-            kind: kind.to_owned(),
+            kind: kind.to_owned().into(),
             parts: parts.iter().map(part).collect(),
             lacks: Vec::new(),
             damage: Vec::new(),

@@ -11,10 +11,13 @@ use lifeboat::model::loss::Hole;
 use lifeboat::model::metadata::{FileTime, attributes};
 use lifeboat::model::monitor::{Monitor, Silent};
 use lifeboat::model::name::NtName;
+use lifeboat::set::format::kinds::{PartRole, SetKind};
+use lifeboat::set::format::rescue::What;
 use lifeboat::set::write::plan::{Plan, PlanPart};
 use lifeboat::set::write::writer::{OffloadOptions, Outcome, Resume, offload};
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
+use lifeboat::usmt::Role;
 
 /// Frames of this size make small trees have many.
 pub const FRAME: u64 = 64 << 10;
@@ -29,6 +32,19 @@ pub fn options() -> OffloadOptions {
     }
 }
 
+/// Whether a tree has what makes `StateStore` a store. Others are saved as folders.
+fn is_store(tree: &dyn Tree) -> bool {
+    tree.lookup(&"StateStore/USMT/catalog.mig".into()).is_ok()
+}
+
+/// Options for a set of this tree.
+pub fn options_for(tree: &dyn Tree, options: &OffloadOptions) -> OffloadOptions {
+    if is_store(tree) {
+        return options.clone();
+    }
+    OffloadOptions { what: What::Folder, kind: SetKind::Folder, ..options.clone() }
+}
+
 /// A part that takes these paths of a tree.
 pub fn part(tree: &MemoryTree, drive: &str, path: &str, take: &[&str]) -> PlanPart {
     PlanPart {
@@ -36,7 +52,7 @@ pub fn part(tree: &MemoryTree, drive: &str, path: &str, take: &[&str]) -> PlanPa
         drive: drive.to_owned(),
         drive_from: "the test".to_owned(),
         path: path.into(),
-        role: "primary".to_owned(),
+        role: if is_store(tree) { Role::Primary.into() } else { PartRole::Folder },
         take: take.iter().map(|&path| path.into()).collect(),
         skip: Vec::new(),
         user: None,
@@ -45,12 +61,13 @@ pub fn part(tree: &MemoryTree, drive: &str, path: &str, take: &[&str]) -> PlanPa
 
 /// The store of a volume that was drive C.
 pub fn store_part(tree: Arc<dyn Tree>) -> PlanPart {
+    let is_store = is_store(&*tree);
     PlanPart {
         tree,
         drive: "C".to_owned(),
         drive_from: "the test".to_owned(),
         path: "StateStore".into(),
-        role: "whole".to_owned(),
+        role: if is_store { Role::Primary.into() } else { PartRole::Folder },
         take: vec!["StateStore".into()],
         skip: Vec::new(),
         user: None,
@@ -95,7 +112,7 @@ pub fn pack_watched(
     monitor: &dyn Monitor,
 ) -> Outcome {
     let target = DirectoryDestination::open(dir, lifeboat::destination::Missing::Make).unwrap();
-    offload(&plan(tree), &target, options, monitor).unwrap()
+    offload(&plan(tree), &target, &options_for(tree, options), monitor).unwrap()
 }
 
 /// A folder in memory where there is one: hundreds of sets are written there,
