@@ -1,6 +1,7 @@
 //! The verdict of a check: what was verified, what is likely, and what cannot
 //! be known. The three are never mixed.
 
+use super::codes::STATUS_MISSING;
 use super::{Level, StoreReport};
 use crate::model::finding::Severity;
 use crate::model::units;
@@ -70,6 +71,9 @@ pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
     if report.worst() < Some(Severity::Damage) {
         let words = match store.kind {
             StoreKind::Compressed => "that loadstate can use it: its structure is sound",
+            _ if report.findings.iter().any(|finding| finding.code == STATUS_MISSING.name) => {
+                "that loadstate can use it; the mark of a finished capture is missing"
+            }
             _ => "that loadstate can use it: its parts and marker files are complete",
         };
         verdict.plausible.push(words.into());

@@ -4,6 +4,7 @@
 use crate::destination::Destination;
 use crate::health::{Check, Level as CheckLevel, check_store};
 use crate::model::finding::{Finding, Severity};
+use crate::model::metadata::FileTime;
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::NtPath;
 use crate::report;
@@ -34,6 +35,9 @@ fn cores() -> usize {
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is an option of its own
 pub struct OffloadRequest {
+    /// When the run began: all its sets have this time in their names, by which they are known to
+    /// belong together.
+    pub begun: FileTime,
     /// What the set is named by; `None` for the computer's name, or else its serial number.
     pub name: Option<String>,
     /// How hard to compress.
@@ -62,6 +66,7 @@ impl Default for OffloadRequest {
     /// What `lifeboat offload --to DEST` does; the speed of the destination is not known.
     fn default() -> Self {
         Self {
+            begun: FileTime::now(),
             name: None,
             level: Level::Auto,
             write_speed: 0,
@@ -328,6 +333,7 @@ impl OffloadRequest {
         let defaults = OffloadOptions::default();
         let name = machine.name.as_ref().map(|(name, _)| name.clone());
         let options = OffloadOptions {
+            created: self.begun,
             machine: SetMachine {
                 name: self.name.clone().or(name),
                 serial: machine.serial.as_ref().map(|(serial, _)| serial.clone()),

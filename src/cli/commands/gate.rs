@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
     let no_set = no_set(args, &others);
     let found = sources::find_with(&args.sources, global, &args.search, out)?;
     let mut why = machine_reasons(&found, &wipes);
+    let is_lacking = !why.is_empty();
     let stores: Vec<&Store> = found.stores.iter().filter(|store| store.kind.holds_data()).collect();
     why.extend(stores.iter().filter_map(|store| {
         unfinished_capture(store, found.logs.capture_of(store, &found.stores))
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
         volumes: &found.volumes,
         removable: &removable(&candidates),
     };
-    let (mut unsafe_stores, mut lacks) = (0_u64, !why.is_empty());
+    let (mut unsafe_stores, mut lacks) = (0_u64, is_lacking);
     for store in &stores {
         let judged = judge.store(store, &out)?;
         out.clear();
@@ -72,7 +73,13 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
         "DO NOT WIPE: see above"
     });
     if !is_safe {
-        out.field("next", if lacks { FIND_THE_REST } else { SAVE_IT });
+        let next = match (lacks, unsafe_stores) {
+            (true, _) => FIND_THE_REST,
+            // Only the capture is in doubt.
+            (false, 0) if !stores.is_empty() => READ_THE_LOG,
+            (false, _) => SAVE_IT,
+        };
+        out.field("next", next);
     }
     Ok(if is_safe { Exit::Done } else { Exit::Losses })
 }
@@ -80,6 +87,9 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
 /// What to do where a part of a store, or of the machine, is missing.
 const FIND_THE_REST: &str = "unlock the volume or connect the disk that is missing, then run \
                              gate again; damage: save what is left with lifeboat offload";
+/// What to do where files of users may be outside of the store.
+const READ_THE_LOG: &str = "read scanstate.log: what was not captured is only in the users' folders. \
+                            lifeboat offload --profiles saves those too";
 /// What to do where a store is in no set.
 const SAVE_IT: &str = "mend what is said above, or save the store with lifeboat offload; then run \
                        gate again with that set";

@@ -19,6 +19,7 @@ use crate::destination::Destination;
 use crate::destination::address::Dest;
 use crate::destination::preflight::{Preflight, preflight};
 use crate::health::{Check, DeletedStore, deleted_stores, unfinished_capture};
+use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::offload::{Foreseen, OffloadRequest};
@@ -183,6 +184,7 @@ pub(crate) fn in_memory(folder: &str) -> String {
 /// The request that the command line, and the settings behind it, amount to.
 pub(crate) fn request(args: &Offload, encryption: Option<Encryption>) -> OffloadRequest {
     OffloadRequest {
+        begun: FileTime::now(),
         name: args.name.clone(),
         level: args.level,
         write_speed: 0,

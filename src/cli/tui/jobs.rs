@@ -21,6 +21,7 @@ use crate::destination::preflight::{Preflight, no_room};
 use crate::disk::bitlocker::ProtectorKind;
 use crate::health::{Check, check_store, unfinished_capture};
 use crate::model::finding::Finding;
+use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::recovered::RecoveredCount;
 use crate::model::secret::Secret;
@@ -431,7 +432,8 @@ pub(super) fn save(order: Order, out: Out) -> Done {
     };
     let keys = encryption.as_ref().map(|encryption| encryption.keys.clone());
     let name = order.name.clone();
-    let request = OffloadRequest { encryption, name, deleted: order.deleted, ..request.clone() };
+    let (begun, deleted) = (FileTime::now(), order.deleted);
+    let request = OffloadRequest { begun, encryption, name, deleted, ..request.clone() };
     let job = offload::Job { request, target: &**target, dry_run: None, out };
     for (number, item) in order.items {
         // A disk may be taken off at any time.

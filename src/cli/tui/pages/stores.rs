@@ -279,7 +279,9 @@ fn findings<'a>(all: impl Iterator<Item = &'a Finding>, unfolded: bool, lines: &
     if infos > 0 {
         let (count, does) = (units::count(infos, "note", "notes"), ["shows", "hides"]);
         let does = does[usize::from(unfolded)];
-        lines.pair("Info", &format!("{count} that harm nothing: I {does} them"), Look::Plain);
+        let harm = if infos == 1 { "harms nothing: I {} it" } else { "harm nothing: I {} them" };
+        let text = format!("{count} that {}", harm.replace("{}", does));
+        lines.pair("Info", &text, Look::Plain);
     }
 }
 
