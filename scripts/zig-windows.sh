@@ -9,6 +9,8 @@ for argument in "$@"; do
         # zig brings its own.
         -lmsvcrt | -lmingw32 | -lmingwex | */libcompiler_builtins-*.rlib) ;;
         -Wl,--no-insert-timestamp | -Wl,--disable-auto-image-base) ;;
+        # The import library of WaitOnAddress has another name there.
+        -lsynchronization) arguments+=(-lapi-ms-win-core-synch-l1-2-0) ;;
         *) arguments+=("$argument") ;;
     esac
 done

@@ -138,7 +138,7 @@ fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
     assert_eq!((&bom["bomFormat"], &bom["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
     assert!(bom["serialNumber"].as_str().unwrap().starts_with("urn:uuid:"));
     let programs = bom["metadata"]["component"]["components"].as_array().unwrap();
-    assert_eq!(programs.len(), 4);
+    assert_eq!(programs.len(), 6);
     let selftest = release.exe.with_file_name("lifeboat-selftest.exe");
     for program in programs {
         let is_selftest = program["name"].as_str().unwrap().starts_with("lifeboat-selftest.exe (");
