@@ -370,12 +370,14 @@ fn no_command_calls_a_set_whole_that_contradicts_itself() {
     }
 }
 
+/// Changes frames; with the number of one, and where the data of a file is in it.
+type Change = fn(&mut [Vec<u8>], usize, usize);
+
 /// What only the bytes of the store show.
 #[test]
 fn bytes_that_nothing_accounts_for_are_found_by_all_that_read_them() {
     let dir = scratch();
     let sound = dir.path().join(pack(&tree(), dir.path(), &options()).set);
-    type Change = fn(&mut [Vec<u8>], usize, usize);
     // (The file has 9000 bytes, and so 216 of padding.)
     let changes: [(&str, Change); 4] = [
         ("nothing", |_, _, _| {}),
