@@ -374,7 +374,7 @@ impl Root {
     /// Takes a file's object id away.
     pub(super) fn remove_object_id(&mut self, at: &[NtName]) -> io::Result<()> {
         let (folder, name) = self.parent(at, false)?;
-        let access = fs::FILE_WRITE_ATTRIBUTES | fs::FILE_WRITE_DATA;
+        let access = fs::FILE_WRITE_ATTRIBUTES; // as for setting one
         let file = nt::open_at(&folder, &name, How { access, ..How::LOOK })?;
         info::control(&file, FSCTL_DELETE_OBJECT_ID, &[], 0).map(drop)
     }

