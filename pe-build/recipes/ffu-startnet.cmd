@@ -15,10 +15,13 @@ rem restore.cmd, from the FFU's SetupComplete.cmd or manually (docs\guide\recipe
 wpeinit
 powercfg /s 8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c
 set "SKIP=%TEMP%\lifeboat-skip.txt"
+rem One skip counts for one run.
+if exist "%SKIP%" del /f /q "%SKIP%"
 >"%SystemRoot%\System32\skip-rescue.cmd" echo @echo skipped^>"%SKIP%" ^& exit
 :check
 cmd /c ""%SystemDrive%\Lifeboat\before-wipe.cmd""
-if not errorlevel 1 goto wipe
+rem Only 0: a program that crashed or was stopped returns a negative number.
+if "%ERRORLEVEL%"=="0" goto wipe
 echo DO NOT WIPE: see the lines above.
 echo Type lifeboat for the guided rescue, exit to check again,
 echo or skip-rescue to wipe without a rescue.

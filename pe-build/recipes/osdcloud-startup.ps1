@@ -18,6 +18,8 @@ if (-not (Test-Path -LiteralPath $script)) {
 # With this file, made by the technician in the prompt, the wipe goes on in any case.
 $skip = Join-Path $env:TEMP 'lifeboat-skip.txt'
 $command = Join-Path $env:SystemRoot 'System32\skip-rescue.cmd'
+# One skip counts for one run.
+if (Test-Path -LiteralPath $skip) { Remove-Item -LiteralPath $skip -Force }
 Set-Content -LiteralPath $command -Encoding Ascii -Value @('@echo off', "echo skipped>`"$skip`"", 'exit')
 
 do {
