@@ -6,7 +6,9 @@ rem made). It is the file of FFU Builder of 2026 with the lines of Lifeboat in i
 rem it with that of your version.
 rem
 rem Put Lifeboat into the same folder: FFUDevelopment\WinPEDeployFFUFiles\Lifeboat, with
-rem lifeboat.exe, lifeboat.toml, the scripts of scripts\task-sequence and the folder USMT.
+rem lifeboat.exe, lifeboat.toml and what it names, the scripts of scripts\task-sequence and
+rem the folder USMT. If disks need a driver: pe-build\image\Lifeboat\drivers.cmd, and the
+rem drivers in a folder named drivers beside it.
 rem
 rem Exit codes of before-wipe.cmd: 0 and the disk is cleared and the FFU applied. Anything
 rem else: a prompt; after exit it checks again. skip-rescue there goes on without.
