@@ -43,6 +43,7 @@ for %%D in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do call :look %%D:
 if not defined OLD goto nowindows
 if defined SEVERAL goto several
 :given
+if "%OLD:~-1%"=="\" set "OLD=%OLD:~0,-1%"
 if not exist "%OLD%\System32\config\SYSTEM" goto nowindows
 for %%D in ("%OLD%") do set "VOLUME=%%~dD"
 if not defined STORE set "STORE=%VOLUME%\StateStore"
@@ -122,9 +123,9 @@ exit /b 2
 :there
 echo DO NOT WIPE: there is a store already, and it may be the only copy of the users:
 echo %STORE%
-echo Nothing was captured, and nothing was changed. Save it with rescue.cmd. Then rename
-echo it and run this script again; or, if it is the capture of this deployment, set
-echo LifeboatCapture to no (CAPTURE=no).
+echo Nothing was captured, and nothing was changed. Save it: %~dp0rescue.cmd
+echo Then rename it and run this script again. If it is the capture of this deployment,
+echo set LifeboatCapture (CAPTURE) to no instead.
 exit /b 3
 :nomark
 echo %MARK% could not be written. Nothing was captured.

@@ -56,7 +56,7 @@ if defined LIFEBOAT_XML for %%X in (%LIFEBOAT_XML%) do call :xml "%%~X"
 >"%FIRST%" echo @echo off
 >>"%FIRST%" echo "%%~dp0lifeboat.exe" loadstate "C:%PLACE%" --run --usmt "%%~dp0USMT"%MORE% --log "%%SystemRoot%%\Temp\lifeboat-loadstate.log"
 rem A program that crashed returns a negative number: errorlevel 1 does not see it.
->>"%FIRST%" echo if not "%%ERRORLEVEL%%"=="0" exit /b
+>>"%FIRST%" echo if not "%%ERRORLEVEL%%"=="0" exit /b %%ERRORLEVEL%%
 >>"%FIRST%" echo rd /s /q "%%~dp0" ^& exit /b 0
 if not exist "%FIRST%" goto failed
 set "COMPLETE=%NEW%\Windows\Setup\Scripts\SetupComplete.cmd"

@@ -268,7 +268,7 @@ fn restore_takes_sets_of_exactly_this_pc() {
     set("PC-1-20260228T000000Z-33333333");
     let ran = run("PC-1");
     assert!(ran.stdout.contains("Restoring \"Q:\\sets\\PC-1-20260228"), "{ran:?}");
-    let ran = stick.run("restore.cmd", &["Q:\\no such folder"], &[]);
+    let ran = stick.run("restore.cmd", &["Q:\\nothing"], &[]);
     assert!(ran.code == 5 && ran.stdout.contains("cannot be reached"), "{ran:?}");
 }
 
@@ -408,7 +408,10 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
     assert!(first.contains(r#"loadstate "C:\StateStore" --run --usmt "%~dp0USMT""#), "{first}");
     // A crash is a negative number, and keeps the store's tools.
-    assert!(first.contains("\nif not \"%ERRORLEVEL%\"==\"0\" exit /b\r\nrd "), "{first}");
+    assert!(
+        first.contains("\nif not \"%ERRORLEVEL%\"==\"0\" exit /b %ERRORLEVEL%\r\nrd "),
+        "{first}"
+    );
     assert!(setup.join("Lifeboat/lifeboat.exe").is_file());
     assert!(setup.join("Lifeboat/USMT/loadstate.exe").is_file());
     let complete = fs::read_to_string(setup.join("Scripts/SetupComplete.cmd")).unwrap();
@@ -497,7 +500,7 @@ fn a_store_that_is_there_already_is_not_captured_over() {
     assert_eq!(run("no").code, 0);
     // Nor what was restored in between.
     fs::write(&mark, "\"V:\\StateStore\"\r\n").unwrap();
-    assert_eq!(stick.run_in_session("restore.cmd", &["V:\\no sets"], &[name]).code, 5);
+    assert_eq!(stick.run_in_session("restore.cmd", &["V:\\nothing"], &[name]).code, 5);
     refused();
 }
 
