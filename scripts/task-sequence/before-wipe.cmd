@@ -18,9 +18,10 @@ rem   [default: \StateStore there].
 rem   LifeboatSource (SOURCES): which disks to search for stores [default: all].
 rem   LifeboatCapture=no (CAPTURE=no): the tool has captured already; only seal, save
 rem   and check what is there.
-rem A store that is there already is not overwritten: it may be the only copy of the
-rem   users, and the Windows beside it empty. Only a capture that this session of WinPE
-rem   began itself is begun again; lifeboat-store.txt in TEMP says which that is.
+rem A store that is there already, or a part of one at the same place of another volume,
+rem   is not overwritten: it may be the only copy of the users, and the Windows beside it
+rem   empty. Only a capture that this session of WinPE began itself is begun again;
+rem   lifeboat-store.txt in TEMP says which that is.
 rem scanstate's temporary files, and its log outside of a task sequence, go to
 rem   \Windows\Temp\lifeboat of the old Windows: the disk of WinPE is in memory, and small.
 rem Exit codes: 0 safe to wipe; 1 the capture or the rescue failed; 2 a setting is missing
@@ -50,7 +51,12 @@ if not defined STORE set "STORE=%VOLUME%\StateStore"
 set "MARK=%TEMP%\lifeboat-store.txt"
 set "OURS="
 if exist "%MARK%" for /f "usebackq delims=" %%S in ("%MARK%") do if /i "%%~S"=="%STORE%" set "OURS=1"
-if exist "%STORE%\USMT" if not defined OURS goto there
+rem A store has a part at the same place of every volume; its first may be lost already.
+for %%S in ("%STORE%") do set "PLACE=%%~pnxS"
+set "FOUND="
+for %%D in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do if exist "%%D:%PLACE%\USMT" set "FOUND=%%D:%PLACE%"
+if exist "%STORE%\USMT" set "FOUND=%STORE%"
+if defined FOUND if not defined OURS goto there
 if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%~dp0USMT"
 if not exist "%LIFEBOAT_USMT%\scanstate.exe" goto nousmt
 if not defined LIFEBOAT_XML set "LIFEBOAT_XML=migdocs.xml migapp.xml"
@@ -72,7 +78,7 @@ if exist "%MARK%" del /f /q "%MARK%"
 if not exist "%MARK%" goto nomark
 rem /o replaces the store that is there.
 set "OVER="
-if exist "%STORE%\USMT" if defined OURS set "OVER= /o"
+if defined FOUND if defined OURS set "OVER= /o"
 rem /c: one file that cannot be read is no reason to capture nothing. Then 3 is returned.
 "%LIFEBOAT_USMT%\scanstate.exe" "%STORE%" /offlineWinDir:"%OLD%" /hardlink /nocompress /efs:hardlink%OVER% /c /v:5%XML% /l:"%LOGS%\scanstate.log"
 set "CODE=%ERRORLEVEL%"
@@ -122,7 +128,7 @@ echo for WinPE's architecture there, or set LifeboatUsmt.
 exit /b 2
 :there
 echo DO NOT WIPE: there is a store already, and it may be the only copy of the users:
-echo %STORE%
+echo %FOUND%
 echo Nothing was captured, and nothing was changed. Save it: %~dp0rescue.cmd
 echo Then rename it and run this script again. If it is the capture of this deployment,
 echo set LifeboatCapture (CAPTURE) to no instead.

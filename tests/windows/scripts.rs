@@ -358,8 +358,13 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     let other = tempfile::tempdir().unwrap();
     let _drive = stick.wine.letter('f', other.path());
     fs::create_dir(other.path().join("sets")).unwrap();
-    let env =
-        [("LIFEBOAT_TO", "F:\\sets"), ("LIFEBOAT_NAME", "PC-7"), ("SOURCES", "E:\\StateStore")];
+    let env = [
+        ("LIFEBOAT_TO", "F:\\sets"),
+        ("LIFEBOAT_NAME", "PC-7"),
+        // Not where other tests have theirs: all see the same drives.
+        ("STORE", "E:\\StoreOfE"),
+        ("SOURCES", "E:\\StoreOfE"),
+    ];
     let before = |windows: &str| stick.run_in_session("before-wipe.cmd", &[windows], &env);
 
     let ran = before("E:\\nothing");
@@ -368,14 +373,14 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert!(ran.code == 2 && ran.stdout.contains("scanstate.exe: there is no"), "{ran:?}");
 
     compile(gcc, "scanstate.c", &usmt.join("scanstate.exe"));
-    let store = stick.store();
-    fs::rename(&store, usmt.join("prepared")).unwrap();
+    let store = stick.path("StoreOfE");
+    fs::rename(stick.store(), usmt.join("prepared")).unwrap();
     let ran = before("E:\\Windows");
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
     assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
     let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap().replace('\r', "");
-    let wanted = "E:\\StateStore\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
+    let wanted = "E:\\StoreOfE\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
     assert!(arguments.starts_with(wanted), "{arguments}");
 
     // Files that scanstate could not capture; and a capture that failed.
@@ -398,7 +403,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
         assert!(ran.code == code && ran.stdout.contains(why), "{args:?}: {ran:?}");
     }
     fs::write(usmt.join("loadstate.exe"), "MZ").unwrap();
-    let ran = after(&["E:"], &[("LIFEBOAT_TO", "F:\\sets"), ("LIFEBOAT_NAME", "PC-8")]);
+    let ran = after(&["E:"], &[env[0], ("LIFEBOAT_NAME", "PC-8")]);
     assert!(ran.code == 4, "{ran:?}");
     let ran = after(&["E:"], &env);
     // Wine's drives keep no owners: that is a loss, and no reason to stop.
@@ -406,7 +411,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert!(store.join("USMT/hardlink.main").is_file());
     let setup = stick.path("Windows/Setup");
     let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
-    assert!(first.contains(r#"loadstate "C:\StateStore" --run --usmt "%~dp0USMT""#), "{first}");
+    assert!(first.contains(r#"loadstate "C:\StoreOfE" --run --usmt "%~dp0USMT""#), "{first}");
     // A crash is a negative number, and keeps the store's tools.
     assert!(
         first.contains("\nif not \"%ERRORLEVEL%\"==\"0\" exit /b %ERRORLEVEL%\r\nrd "),
@@ -463,10 +468,11 @@ fn a_store_that_is_there_already_is_not_captured_over() {
     let other = tempfile::tempdir().unwrap();
     let _drive = stick.wine.letter('y', other.path());
     fs::create_dir(other.path().join("sets")).unwrap();
-    let (to, sources) = (("LIFEBOAT_TO", "Y:\\sets"), ("SOURCES", "V:\\StateStore"));
-    let name = ("LIFEBOAT_NAME", "PC-6");
+    let (to, name) = (("LIFEBOAT_TO", "Y:\\sets"), ("LIFEBOAT_NAME", "PC-6"));
+    // Not where other tests have theirs: all see the same drives.
+    let (place, sources) = (("STORE", "V:\\StoreOfV"), ("SOURCES", "V:\\StoreOfV"));
     let run = |capture: &str| {
-        let env = [to, sources, name, ("CAPTURE", capture)];
+        let env = [to, name, place, sources, ("CAPTURE", capture)];
         stick.run_in_session("before-wipe.cmd", &["V:\\Windows"], &env)
     };
     let refused = || {
@@ -475,7 +481,8 @@ fn a_store_that_is_there_already_is_not_captured_over() {
         assert!(ran.stdout.contains("there is a store already"), "{}", ran.stdout);
         assert!(!usmt.join("arguments.txt").exists(), "scanstate was started");
     };
-    let store = stick.store();
+    let store = stick.path("StoreOfV");
+    fs::rename(stick.store(), &store).unwrap();
     refused();
     assert!(stick.path("drivers.txt").exists(), "no driver was loaded");
     // This session began another store.
@@ -483,8 +490,13 @@ fn a_store_that_is_there_already_is_not_captured_over() {
     fs::write(&mark, "\"V:\\Other\"\r\n").unwrap();
     refused();
 
-    // Out of the way, it is captured, and what this session captured once more.
     fs::rename(&store, usmt.join("prepared")).unwrap();
+    // Its first part is lost, the one on another volume is not.
+    fs::create_dir_all(other.path().join("StoreOfV/USMT")).unwrap();
+    refused();
+    fs::remove_dir_all(other.path().join("StoreOfV")).unwrap();
+
+    // Without a store, it is captured, and what this session captured once more.
     for replaces in [false, true] {
         let ran = run("yes");
         assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
@@ -499,7 +511,7 @@ fn a_store_that_is_there_already_is_not_captured_over() {
     refused();
     assert_eq!(run("no").code, 0);
     // Nor what was restored in between.
-    fs::write(&mark, "\"V:\\StateStore\"\r\n").unwrap();
+    fs::write(&mark, "\"V:\\StoreOfV\"\r\n").unwrap();
     assert_eq!(stick.run_in_session("restore.cmd", &["V:\\nothing"], &[name]).code, 5);
     refused();
 }
