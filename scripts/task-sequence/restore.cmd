@@ -54,7 +54,7 @@ if "%NAME:~0,1%"=="-" set "NAME=%NAME:~1%"& goto trim
 if "%NAME:~-1%"=="-" set "NAME=%NAME:~0,-1%"& goto trim
 rem Names end in the time and an id: the last one in order is the newest. All sets of one
 rem run have the time of its begin: then none is newer. A set without rescue.json is not
-rem complete.
+rem complete. A set of users' files or of a folder is no store: loadstate cannot use it.
 set "TIME_OF="
 for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" call :newest "%%D"
 if not defined SET goto nothing
@@ -75,6 +75,8 @@ set "AFTER=%ERRORLEVEL%"
 if not "%AFTER%"=="0" set "CODE=%AFTER%"
 exit /b %CODE%
 :newest
+call :is_store %1
+if not "%ERRORLEVEL%"=="0" exit /b 0
 set "FOLDER=%~1"
 set "SEVERAL="
 if /i "%FOLDER:~0,-9%"=="%TIME_OF%" set "SEVERAL=1"
@@ -87,15 +89,22 @@ exit /b 0
 :nowhere
 echo Where are the rescue sets? restore.cmd \\server\rescue
 exit /b 2
+:is_store
+type "%SETS%\%~1\rescue.json" | find """what"": ""store""" >nul
+exit /b %ERRORLEVEL%
+:show
+call :is_store %1
+if "%ERRORLEVEL%"=="0" echo   %SETS%\%~1
+exit /b 0
 :unreachable
 echo "%SETS%": the folder with the rescue sets cannot be reached.
 echo Log on to the share first: net use \\server\rescue /user:CORP\name
 exit /b 5
 :several
 echo The newest run saved several stores of "%LIFEBOAT_NAME%":
-for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%TIME_OF%-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" echo   %SETS%\%%D
+for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%TIME_OF%-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" call :show "%%D"
 echo Give one: restore.cmd SET. "lifeboat list SET" shows what is in it.
 exit /b 2
 :nothing
-echo "%SETS%": there is no complete rescue set of "%LIFEBOAT_NAME%".
+echo "%SETS%": there is no complete rescue set of a store of "%LIFEBOAT_NAME%".
 exit /b 4

@@ -229,11 +229,13 @@ fn a_task_sequence_seals_rescues_and_restores() {
 #[test]
 fn restore_takes_sets_of_exactly_this_pc() {
     let stick = need!(Stick::new('q'));
-    let set = |name: &str| {
+    let set_of = |what: &str, name: &str| {
         let folder = stick.path("sets").join(name);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("rescue.json"), "{}").unwrap();
+        let json = format!("{{\n  \"format\": 1,\n  \"what\": \"{what}\",\n  \"set\": \"0\"\n}}\n");
+        fs::write(folder.join("rescue.json"), json).unwrap();
     };
+    let set = |name: &str| set_of("store", name);
     set("PC-1-A-20260301T000000Z-1a2b3c4d");
     let run = |name: &str| {
         let env = [("LIFEBOAT_NAME", name), ("LIFEBOAT_LOADSTATE", "no")];
@@ -264,7 +266,11 @@ fn restore_takes_sets_of_exactly_this_pc() {
     assert!(!ran.stdout.contains("Restoring"), "{}", ran.stdout);
     // One that is not complete is no set; a newer one is.
     fs::create_dir(stick.path("sets/PC-1-20260301T000000Z-22222222")).unwrap();
-    assert_eq!(run("PC-1").code, 2);
+    // Users' files, saved with and after the stores, are nothing for loadstate.
+    set_of("folder", "PC-1-20260201T000000Z-44444444");
+    set_of("folder", "PC-1-20260202T000000Z-44444444");
+    let ran = run("PC-1");
+    assert!(ran.code == 2 && !ran.stdout.contains("44444444"), "{ran:?}");
     set("PC-1-20260228T000000Z-33333333");
     let ran = run("PC-1");
     assert!(ran.stdout.contains("Restoring \"Q:\\sets\\PC-1-20260228"), "{ran:?}");
