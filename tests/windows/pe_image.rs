@@ -178,7 +178,7 @@ fn what_was_added_stays_and_settings_whose_files_are_missing_are_refused() {
     assert_eq!(boot.text_of("/Lifeboat/password.txt"), "secret");
     assert!(boot.text_of("/Lifeboat/lifeboat.toml").contains("to = 'a'"));
     // Names that differ only in letter case are one file.
-    assert_eq!(boot.text_of("/Lifeboat/usmt/scanstate.exe"), "new");
+    assert_eq!(boot.text_of("/Lifeboat/usmt/ScanState.exe"), "new");
     assert_eq!(boot.text_of("/Lifeboat/usmt/own.xml"), "xml");
     let listing = boot.listing();
     let same = |path: &&String| path.eq_ignore_ascii_case("/Lifeboat/USMT/scanstate.exe");
