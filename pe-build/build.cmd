@@ -8,6 +8,8 @@ rem   build.cmd amd64|x86|arm64 FOLDER [options]
 rem
 rem   FOLDER              a new folder for the image's files and lifeboat.iso
 rem   /settings FILE      becomes \Lifeboat\lifeboat.toml
+rem   /add FOLDER         further files for \Lifeboat, with all subfolders: password.txt and
+rem                       what else lifeboat.toml names, the folder USMT
 rem   /exe FILE           the program [default: lifeboat.exe beside this script, or else
 rem                       that of the release, in x64, x86 or arm64 one folder above]
 rem   /drivers FOLDER     drivers to add, with all subfolders: .inf files for the image's
@@ -38,6 +40,7 @@ set "BOOTFILE=bootx64.efi"
 if /i "%ARCH%"=="x86" set "BOOTFILE=bootia32.efi"
 if /i "%ARCH%"=="arm64" set "BOOTFILE=bootaa64.efi"
 set "DRIVERS="
+set "ADD="
 set "USB="
 set "CA=2023"
 set "DO="
@@ -48,6 +51,7 @@ if "%~1"=="" goto checked
 if /i "%~1"=="/dryrun" set "DO=echo" & shift & goto options
 if "%~2"=="" goto usage
 if /i "%~1"=="/settings" set "SETTINGS=%~2" & shift & shift & goto options
+if /i "%~1"=="/add" set "ADD=%~2" & shift & shift & goto options
 if /i "%~1"=="/exe" set "EXE=%~2" & shift & shift & goto options
 if /i "%~1"=="/drivers" set "DRIVERS=%~2" & shift & shift & goto options
 if /i "%~1"=="/ca" set "CA=%~2" & shift & shift & goto options
@@ -55,8 +59,21 @@ if /i "%~1"=="/usb" set "USB=%~2" & shift & shift & goto options
 goto usage
 :checked
 if not "%CA%"=="2011" if not "%CA%"=="2023" goto usage
+rem copype changes the current folder. A backslash before a quotation mark would escape it.
+for %%I in ("%OUT%") do set "OUT=%%~fI"
+for %%I in ("%EXE%") do set "EXE=%%~fI"
+if defined SETTINGS for %%I in ("%SETTINGS%") do set "SETTINGS=%%~fI"
+if defined ADD for %%I in ("%ADD%") do set "ADD=%%~fI"
+if defined DRIVERS for %%I in ("%DRIVERS%") do set "DRIVERS=%%~fI"
+if "%OUT:~-1%"=="\" set "OUT=%OUT:~0,-1%"
+if defined ADD if "%ADD:~-1%"=="\" set "ADD=%ADD:~0,-1%"
+if defined DRIVERS if "%DRIVERS:~-1%"=="\" set "DRIVERS=%DRIVERS:~0,-1%"
 if not exist "%EXE%" echo %EXE%: there is no such file. Give its path: /exe FILE & exit /b 1
 if defined SETTINGS if not exist "%SETTINGS%" echo %SETTINGS%: there is no such file. & exit /b 1
+if defined ADD if not exist "%ADD%\" echo %ADD%: there is no such folder. & exit /b 1
+set "LACKS="
+if defined SETTINGS for /f "usebackq tokens=1,2 delims='" %%A in ("%SETTINGS%") do call :named "%%~A" "%%~B"
+if defined LACKS echo Put it into the folder that is added: /add FOLDER & exit /b 1
 if defined DRIVERS if not exist "%DRIVERS%" echo %DRIVERS%: there is no such folder. & exit /b 1
 set "DRIVER="
 if not defined DRIVERS goto nodrivers
@@ -83,19 +100,21 @@ call :run Dism /Image:"%MOUNT%" /Set-ScratchSpace:512
 call :run xcopy /e /i /y /q "%HERE%image\Lifeboat" "%MOUNT%\Lifeboat"
 call :run copy /y "%HERE%..\scripts\task-sequence\*.cmd" "%MOUNT%\Lifeboat"
 call :run copy /y "%HERE%..\scripts\task-sequence\*.vbs" "%MOUNT%\Lifeboat"
+if defined ADD call :run xcopy /e /h /i /y /q "%ADD%" "%MOUNT%\Lifeboat"
 call :run copy /y "%EXE%" "%MOUNT%\Lifeboat\lifeboat.exe"
 if defined SETTINGS call :run copy /y "%SETTINGS%" "%MOUNT%\Lifeboat\lifeboat.toml"
 if defined FAILED goto undo
 if defined DO echo add a line to "%MOUNT%\Windows\System32\startnet.cmd", write lifeboat.cmd beside it
 if not defined DO >"%MOUNT%\Windows\System32\lifeboat.cmd" echo @"%%SystemDrive%%\Lifeboat\lifeboat.exe" %%*
 if not defined DO >>"%MOUNT%\Windows\System32\startnet.cmd" echo call %%SystemDrive%%\Lifeboat\start.cmd ^& rem added by Lifeboat
+if not defined DO if not exist "%MOUNT%\Windows\System32\lifeboat.cmd" goto undo
 rem The boot manager of the stick is beside boot.wim. The one of 2023 comes from the image.
 set "EX=%MOUNT%\Windows\Boot\EFI_EX"
 if "%CA%"=="2023" if not defined DO if not exist "%EX%\bootmgfw_EX.efi" set "CA=2011"
-if "%CA%"=="2023" call :run copy /y "%EX%\bootmgfw_EX.efi" "%OUT%\media\EFI\Boot\%BOOTFILE%"
-if "%CA%"=="2023" call :run copy /y "%EX%\bootmgr_EX.efi" "%OUT%\media\bootmgr.efi"
-if "%CA%"=="2023" if exist "%OSCDImgRoot%\efisys_EX.bin" call :run copy /y "%OSCDImgRoot%\efisys_EX.bin" "%OUT%\fwfiles\efisys.bin"
+if "%CA%"=="2023" call :ca2023
+if defined FAILED goto undo
 call :run Dism /Unmount-Image /MountDir:"%MOUNT%" /Commit
+if defined FAILED goto undo
 call :run MakeWinPEMedia /ISO "%OUT%" "%OUT%\lifeboat.iso"
 if defined USB call :run MakeWinPEMedia /UFD "%OUT%" %USB%
 if defined FAILED goto failed
@@ -106,6 +125,37 @@ if "%CA%"=="2011" echo The boot manager is signed by the CA of 2011. A PC whose 
 if "%CA%"=="2011" echo refuses it with Secure Boot on: build with an ADK of December 2024 or newer for such PCs.
 exit /b 0
 
+:ca2023
+call :run copy /y "%EX%\bootmgfw_EX.efi" "%OUT%\media\EFI\Boot\%BOOTFILE%"
+if exist "%EX%\bootmgr_EX.efi" call :run copy /y "%EX%\bootmgr_EX.efi" "%OUT%\media\bootmgr.efi"
+rem The ISO boots by efisys.bin. copype puts it into fwfiles; that of the ADK 26100 and newer
+rem into bootbins, with the boot managers that MakeWinPEMedia takes, and those of 2023.
+if exist "%OUT%\bootbins\" goto bootbins
+set "SYS=%OSCDImgRoot%\..\..\%ARCH%\Oscdimg\efisys_EX.bin"
+if exist "%SYS%" call :run copy /y "%SYS%" "%OUT%\fwfiles\efisys.bin"
+exit /b 0
+:bootbins
+call :run copy /y "%EX%\bootmgfw_EX.efi" "%OUT%\bootbins\bootmgfw.efi"
+set "SYS=%OUT%\bootbins\efisys_EX.bin"
+if exist "%SYS%" call :run copy /y "%SYS%" "%OUT%\bootbins\efisys.bin"
+exit /b 0
+:named
+rem A line of lifeboat.toml, as  password-file = 'password.txt'  in \Lifeboat.
+set "FILE=%~2"
+set "KEY="
+for /f "tokens=1 delims== " %%K in ("%~1") do set "KEY=%%K"
+if not defined KEY exit /b 0
+if not defined FILE exit /b 0
+set "IS="
+for %%K in (password-file passphrase-file recovery-key-file bitlocker-password-file) do if "%KEY%"=="%%K" set "IS=1"
+if not defined IS exit /b 0
+rem The place of an absolute path is not known here.
+if "%FILE:~0,1%"=="\" exit /b 0
+if "%FILE:~1,1%"==":" exit /b 0
+if defined ADD if exist "%ADD%\%FILE%" exit /b 0
+echo %SETTINGS%: %KEY% names %FILE%, which would be missing in the boot image.
+set "LACKS=1"
+exit /b 0
 :fits
 call :is_for %1
 if defined FITS set "DRIVER=1"
@@ -132,7 +182,7 @@ if /i "%ARCH%"=="x86" if not defined OTHER set "FITS=1"
 exit /b 0
 :word
 type %1 2>nul | find "%2" >nul
-if errorlevel 1 exit /b 0
+if not "%ERRORLEVEL%"=="0" exit /b 0
 set "OTHER=1"
 if /i "%ARCH%"=="%3" set "FITS=1"
 exit /b 0
@@ -145,13 +195,17 @@ if defined FAILED exit /b 0
 if defined DO echo %*
 if defined DO exit /b 0
 call %*
-if errorlevel 1 set "FAILED=1"
+if not "%ERRORLEVEL%"=="0" set "FAILED=1"
 exit /b 0
 :undo
-if not defined DO Dism /Unmount-Image /MountDir:"%MOUNT%" /Discard
+if not defined DO call Dism /Unmount-Image /MountDir:"%MOUNT%" /Discard
 :failed
 echo Failed: see the lines above. Delete %OUT% before you try again.
+echo If it says that the folder is in use, an image is still mounted there. Run this first:
+echo Dism /Unmount-Image /MountDir:"%MOUNT%" /Discard
+echo Dism /Cleanup-Mountpoints
 exit /b 1
 :usage
-echo build.cmd amd64^|x86^|arm64 FOLDER [/settings FILE] [/exe FILE] [/drivers FOLDER] [/ca 2011^|2023] [/usb X:] [/dryrun]
+echo build.cmd amd64^|x86^|arm64 FOLDER [/settings FILE] [/add FOLDER] [/exe FILE]
+echo     [/drivers FOLDER] [/ca 2011^|2023] [/usb X:] [/dryrun]
 exit /b 2

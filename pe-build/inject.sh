@@ -8,7 +8,8 @@
 #   --exe FILE        the program [default: that of the release, x64, x86 or arm64 like the
 #                     image, or the one that scripts/build-windows.sh built]
 #   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
-#   --add DIR         further files for \Lifeboat
+#   --add DIR         further files for \Lifeboat: password.txt and what else lifeboat.toml
+#                     names, the folder USMT
 #   --drivers DIR     drivers for disks and network cards, with all subfolders: they are
 #                     loaded before Lifeboat starts. Only .inf files for the image's
 #                     architecture are taken, with the folder that they are in
@@ -20,7 +21,8 @@
 #
 # It adds \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat` works at any
 # prompt, also after F8), and a line in startnet.cmd. Nothing else in the image changes.
-# You can run it again. --undo restores what was there before.
+# You can run it again: settings, added files and drivers that are in the image stay there
+# unless new ones replace them ("=" in the list). --undo restores what was there before.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/../scripts/lib.sh"
@@ -173,6 +175,47 @@ elif in_image /Lifeboat/before/no-startnet; then
     printf 'wpeinit\r\n' >"$work/startnet.before"
 fi
 
+# What somebody put into \Lifeboat stays there. Names differ in letter case only in Unix.
+: >"$work/kept"
+keep_what_is_there() {
+    local path parent
+    local -A have=([.]=.)
+    while IFS= read -r path; do
+        have[${path,,}]=$path
+    done < <(cd "$work/Lifeboat" && find . -mindepth 1)
+    while IFS= read -r path; do
+        case ${path,,} in ./before | ./before/*) continue ;; esac
+        [ -z "${have[${path,,}]:-}" ] || continue
+        parent=${path%/*}
+        have[${path,,}]=${have[${parent,,}]}/${path##*/}
+        if [ -d "$work/there/$path" ]; then
+            mkdir "$work/Lifeboat/${have[${path,,}]}"
+        else
+            cp -p "$work/there/$path" "$work/Lifeboat/${have[${path,,}]}"
+            printf '%s\n' "${have[${path,,}]}" >>"$work/kept"
+        fi
+    done < <(cd "$work/there" && find . -mindepth 1)
+}
+
+# A file that lifeboat.toml names beside it has to be in the image too: without its password,
+# Lifeboat cannot log on.
+named_files_are_there() {
+    local toml=$work/Lifeboat/lifeboat.toml line key file
+    [ -f "$toml" ] || return 0
+    while IFS= read -r line; do
+        key=${line%%=*}
+        file=${line#*=}
+        # The place of an absolute path is not known here.
+        case $file in '' | /* | [A-Za-z]:*) continue ;; esac
+        [ -n "$(cd "$work/Lifeboat" && find . -type f | grep -ixF "./$file")" ] ||
+            die "lifeboat.toml: $key names $file, which would be missing in the image" \
+                "Put it into a folder and add that: --add FOLDER"
+    done < <(tr -d '\r' <"$toml" | sed -nE \
+        -e "s/^[[:space:]]*([a-z-]+-file)[[:space:]]*=[[:space:]]*'([^']*)'.*/\\1=\\2/" \
+        -e 's/^[[:space:]]*([a-z-]+-file)[[:space:]]*=[[:space:]]*"([^"]*)".*/\1=\2/' \
+        -e 's/\\+/\//g' -e '/^[a-z-]+-file=/p')
+}
+
 was_there=''
 commands=$work/commands
 : >"$commands"
@@ -217,7 +260,7 @@ else
     [ "$exe_arch" != unknown ] || die "$exe: this is not a Windows program"
     [ -n "$image_arch" ] ||
         die "$wim, image $image: it does not say its architecture" \
-            "Add --arch x64 or --arch x86."
+            "Add --arch x64, --arch x86 or --arch arm64."
     [ "$exe_arch" = "$image_arch" ] ||
         die "the boot image is for $image_arch, the program for $exe_arch" \
             "Build the other program, or give its path: --exe FILE"
@@ -263,6 +306,11 @@ else
         echo "drivers: $fitting for $image_arch"
     fi
     printf '@"%%SystemDrive%%\\Lifeboat\\lifeboat.exe" %%*\r\n' >"$work/lifeboat.cmd"
+    if [ -n "$was_there" ]; then
+        take /Lifeboat there
+        keep_what_is_there
+    fi
+    named_files_are_there
     # cmd requires CRLF; git and editors may have changed the line endings.
     find "$work/Lifeboat" -name '*.cmd' -exec sed -i 's/\r*$/\r/' {} +
 
@@ -288,7 +336,6 @@ else
     find "$work/Lifeboat" -not -path '*/before/startnet.cmd' -newer "$exe" -exec touch -r "$exe" {} +
     touch -r "$exe" "$work/lifeboat.cmd"
     if [ -n "$was_there" ] && ! grep -q startnet.cmd "$commands"; then
-        take /Lifeboat there
         if diff -r "$work/Lifeboat" "$work/there" >/dev/null; then
             echo "$wim, image $image: it already has this Lifeboat; nothing to do"
             exit 0
@@ -303,7 +350,11 @@ if [ -n "$undo" ]; then
     echo "  - \\Lifeboat"
     echo "  - \\Windows\\System32\\lifeboat.cmd"
 else
-    (cd "$work" && find Lifeboat -type f | sort | tr / '\134' | sed 's/^/  + \\/')
+    (cd "$work/Lifeboat" && find . -type f | sort) | while IFS= read -r path; do
+        sign=+
+        ! grep -qxF "$path" "$work/kept" || sign='='
+        printf '  %s \\Lifeboat%s\n' "$sign" "$(printf %s "${path#.}" | tr / '\134')"
+    done
     echo "  + \\Windows\\System32\\lifeboat.cmd"
 fi
 if grep -q startnet.cmd "$commands"; then

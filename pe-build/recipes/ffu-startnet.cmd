@@ -6,7 +6,9 @@ rem made). It is the file of FFU Builder of 2026 with the lines of Lifeboat in i
 rem it with that of your version.
 rem
 rem Put Lifeboat into the same folder: FFUDevelopment\WinPEDeployFFUFiles\Lifeboat, with
-rem lifeboat.exe, lifeboat.toml, the scripts of scripts\task-sequence and the folder USMT.
+rem lifeboat.exe, lifeboat.toml and what it names, the scripts of scripts\task-sequence and
+rem the folder USMT. If disks need a driver: pe-build\image\Lifeboat\drivers.cmd, and the
+rem drivers in a folder named drivers beside it.
 rem
 rem Exit codes of before-wipe.cmd: 0 and the disk is cleared and the FFU applied. Anything
 rem else: a prompt; after exit it checks again. skip-rescue there goes on without.
@@ -15,10 +17,13 @@ rem restore.cmd, from the FFU's SetupComplete.cmd or manually (docs\guide\recipe
 wpeinit
 powercfg /s 8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c
 set "SKIP=%TEMP%\lifeboat-skip.txt"
+rem One skip counts for one run.
+if exist "%SKIP%" del /f /q "%SKIP%"
 >"%SystemRoot%\System32\skip-rescue.cmd" echo @echo skipped^>"%SKIP%" ^& exit
 :check
 cmd /c ""%SystemDrive%\Lifeboat\before-wipe.cmd""
-if not errorlevel 1 goto wipe
+rem Only 0: a program that crashed or was stopped returns a negative number.
+if "%ERRORLEVEL%"=="0" goto wipe
 echo DO NOT WIPE: see the lines above.
 echo Type lifeboat for the guided rescue, exit to check again,
 echo or skip-rescue to wipe without a rescue.

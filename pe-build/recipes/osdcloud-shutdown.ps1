@@ -5,10 +5,12 @@
 # OSDCloud runs all scripts of that folder at the end, in WinPE, when the new Windows is
 # on C:. It writes its own SetupComplete.cmd before that; stage.cmd adds its line to it.
 # It needs LIFEBOAT_TO and LIFEBOAT_NAME: set both in the startup script of your own, for
-# the process, before osdcloud-startup.ps1 runs.
+# the process, before osdcloud-startup.ps1 runs. That script must log on to the share, too:
+# net use \\server\rescue /user:CORP\name
 #
-# Exit codes of stage.cmd: 0 done; 3 with losses; 4 no set of this PC, as for a new PC. For
-# all others the set is still on the share: this script says so and goes on.
+# Exit codes of stage.cmd: 0 done; 3 with losses; 4 no set of this PC, as for a new PC; 5 the
+# share cannot be reached. For all others the set is still on the share: this script says so
+# and goes on.
 #
 # Read from the source of the module OSD, 2026; not tested in OSDCloud.
 & $env:ComSpec /c 'X:\Lifeboat\stage.cmd' 'C:'
@@ -18,6 +20,7 @@ switch ($code) {
     3 { Write-Host 'Restored with losses: see the log of Lifeboat.' -ForegroundColor Yellow }
     4 { Write-Host 'There is no rescue set of this PC.' -ForegroundColor Yellow }
     default {
+        if ($code -eq 5) { Write-Host 'The share with the rescue sets cannot be reached.' -ForegroundColor Red }
         Write-Host "Not restored (exit code $code). The set is still on the share." -ForegroundColor Red
         Write-Host 'In the new Windows, as administrator: restore.cmd \\server\rescue'
     }

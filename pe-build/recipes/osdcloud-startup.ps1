@@ -3,8 +3,8 @@
 #
 # Put it in Config\Scripts\Startup of the OSDCloud workspace, then run Edit-OSDCloudWinPE.
 # OSDCloud runs all scripts of that folder in the order of their names before it clears
-# the disk. Add Lifeboat to the boot image with inject.sh, with the folder USMT in it
-# (docs/guide/recipes.md).
+# the disk. After that, add Lifeboat to the boot image with inject.sh --start no, with the
+# folder USMT in it: Edit-OSDCloudWinPE writes startnet.cmd anew (docs/guide/recipes.md).
 #
 # Exit codes: OSDCloud looks at none. So this script does not end before before-wipe.cmd
 # returns 0. Until then it opens a prompt: rescue what is missing, type exit, and it
@@ -18,6 +18,8 @@ if (-not (Test-Path -LiteralPath $script)) {
 # With this file, made by the technician in the prompt, the wipe goes on in any case.
 $skip = Join-Path $env:TEMP 'lifeboat-skip.txt'
 $command = Join-Path $env:SystemRoot 'System32\skip-rescue.cmd'
+# One skip counts for one run.
+if (Test-Path -LiteralPath $skip) { Remove-Item -LiteralPath $skip -Force }
 Set-Content -LiteralPath $command -Encoding Ascii -Value @('@echo off', "echo skipped>`"$skip`"", 'exit')
 
 do {

@@ -21,10 +21,10 @@ if not "%ERRORLEVEL%"=="0" echo before-wipe.cmd returned %ERRORLEVEL%. Nothing w
 
 rem Yours: makes the volume W: for the new Windows. THIS WIPES THE DISK.
 call "%TOOLS%\partition.cmd"
-if errorlevel 1 exit /b 11
+if not "%ERRORLEVEL%"=="0" exit /b 11
 rem Yours: applies the image to W: and makes it bootable.
 call "%TOOLS%\apply.cmd"
-if errorlevel 1 exit /b 11
+if not "%ERRORLEVEL%"=="0" exit /b 11
 
 cmd /c ""%TOOLS%\stage.cmd" W:"
 exit /b %ERRORLEVEL%

@@ -10,24 +10,29 @@ rem Manually: restore.cmd \\server\rescue   or, for one set:
 rem   restore.cmd \\server\rescue\PC-0815-20260101T000000Z-1a2b3c4d
 rem
 rem Settings: the first argument, or else LifeboatTo, or else LIFEBOAT_TO: the folder
-rem   with the sets, or a set. This session must have access to it (net use), or
-rem   lifeboat.toml must have the user and password. The script finds sets by the name
-rem   of the PC: LifeboatName, or else the computer's name.
+rem   with the sets, or a set. This session must have access to it: net use. The script
+rem   finds sets by the name of the PC: LifeboatName, or else the computer's name.
 rem   LifeboatUsmt: the folder with loadstate.exe [default: beside lifeboat.exe, the
 rem   PATH, the ADK]. LifeboatMigrationXml: the XML files of the capture, separated by
 rem   spaces [default: migdocs.xml migapp.xml].
 rem   LIFEBOAT_LOADSTATE=no restores without loadstate.
-rem Exit codes: those of lifeboat; 4 there is no set of this PC.
+rem Exit codes: those of lifeboat; 2 also if the newest run saved several stores of this
+rem   PC: they are listed, give one of them; 4 there is no set of this PC; 5 the folder
+rem   with the sets cannot be reached.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" restore
 if errorlevel 1 exit /b 1
 set "SETS=%~1"
 if not defined SETS set "SETS=%LIFEBOAT_TO%"
 if not defined SETS goto nowhere
+if "%SETS:~-1%"=="\" if not "%SETS:~-2%"==":\" set "SETS=%SETS:~0,-1%"
 if not defined LIFEBOAT_NAME set "LIFEBOAT_NAME=%COMPUTERNAME%"
+rem A store that this puts back is not a capture that before-wipe.cmd may begin again.
+if exist "%TEMP%\lifeboat-store.txt" del /f /q "%TEMP%\lifeboat-store.txt"
 set "SET="
 if exist "%SETS%\rescue.json" set "SET=%SETS%"
 if defined SET goto found
+if not exist "%SETS%\" if not exist "%SETS%\*" goto unreachable
 rem A set's folder is named as lifeboat offload names it: letters and digits of the
 rem PC's name, - for all others, at most 40, none at the ends. Then the time and an
 rem id: PC-1 has no sets of PC-1-A.
@@ -47,10 +52,13 @@ set "NAME=%NAME:~0,40%"
 if not defined NAME goto nothing
 if "%NAME:~0,1%"=="-" set "NAME=%NAME:~1%"& goto trim
 if "%NAME:~-1%"=="-" set "NAME=%NAME:~0,-1%"& goto trim
-rem Names end in the time: the last one in order is the newest. A set without
-rem rescue.json is not complete.
-for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" set "SET=%SETS%\%%D"
+rem Names end in the time and an id: the last one in order is the newest. All sets of one
+rem run have the time of its begin: then none is newer. A set without rescue.json is not
+rem complete. A set of users' files or of a folder is no store: loadstate cannot use it.
+set "TIME_OF="
+for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" call :newest "%%D"
 if not defined SET goto nothing
+if defined SEVERAL goto several
 :found
 if "%SET:~-1%"=="\" set "SET=%SET%\"
 echo Restoring "%SET%"
@@ -66,12 +74,37 @@ if defined LIFEBOAT_XML for %%X in (%LIFEBOAT_XML%) do call :xml "%%~X"
 set "AFTER=%ERRORLEVEL%"
 if not "%AFTER%"=="0" set "CODE=%AFTER%"
 exit /b %CODE%
+:newest
+call :is_store %1
+if not "%ERRORLEVEL%"=="0" exit /b 0
+set "FOLDER=%~1"
+set "SEVERAL="
+if /i "%FOLDER:~0,-9%"=="%TIME_OF%" set "SEVERAL=1"
+set "TIME_OF=%FOLDER:~0,-9%"
+set "SET=%SETS%\%FOLDER%"
+exit /b 0
 :xml
 set MORE=%MORE% --i %1
 exit /b 0
 :nowhere
 echo Where are the rescue sets? restore.cmd \\server\rescue
 exit /b 2
+:is_store
+type "%SETS%\%~1\rescue.json" | find """what"": ""store""" >nul
+exit /b %ERRORLEVEL%
+:show
+call :is_store %1
+if "%ERRORLEVEL%"=="0" echo   %SETS%\%~1
+exit /b 0
+:unreachable
+echo "%SETS%": the folder with the rescue sets cannot be reached.
+echo Log on to the share first: net use \\server\rescue /user:CORP\name
+exit /b 5
+:several
+echo The newest run saved several stores of "%LIFEBOAT_NAME%":
+for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%TIME_OF%-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" call :show "%%D"
+echo Give one: restore.cmd SET. "lifeboat list SET" shows what is in it.
+exit /b 2
 :nothing
-echo "%SETS%": there is no complete rescue set of "%LIFEBOAT_NAME%".
+echo "%SETS%": there is no complete rescue set of a store of "%LIFEBOAT_NAME%".
 exit /b 4

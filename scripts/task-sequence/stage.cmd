@@ -18,8 +18,9 @@ rem   no name of its own.
 rem   LifeboatUsmt (LIFEBOAT_USMT): the folder with loadstate.exe [default: USMT beside
 rem   this script]. LifeboatStore (STORE): as for before-wipe.cmd.
 rem Exit codes: 0 done; 3 done, with losses that are listed; 1 something could not be
-rem   written or restored; 2 a setting is missing; 4 there is no set of this PC; others
-rem   are those of lifeboat restore.
+rem   written or restored; 2 a setting is missing, or the newest run saved several stores
+rem   of this PC: they are listed, give one of them; 4 there is no set of this PC; 5 the
+rem   folder with the sets cannot be reached; others are those of lifeboat restore.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" stage
 if errorlevel 1 exit /b 1
@@ -40,6 +41,7 @@ set "LIFEBOAT_LOADSTATE=no"
 rem In a cmd of its own: it ends with its own exit code, in Wine too.
 cmd /c ""%~dp0restore.cmd" "%SETS%""
 set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="2" echo Nothing was restored. Give the set: stage.cmd %NEW% \\server\rescue\SET
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
 
 set "THERE=%NEW%\Windows\Setup\Lifeboat"
@@ -48,19 +50,20 @@ if not exist "%THERE%" md "%THERE%"
 copy /y "%LIFEBOAT%" "%THERE%\lifeboat.exe" >nul
 if errorlevel 1 goto failed
 xcopy /e /i /y /q "%LIFEBOAT_USMT%" "%THERE%\USMT" >nul
-if errorlevel 1 goto failed
+if not "%ERRORLEVEL%"=="0" goto failed
 set "MORE="
 if defined LIFEBOAT_XML for %%X in (%LIFEBOAT_XML%) do call :xml "%%~X"
 >"%FIRST%" echo @echo off
 >>"%FIRST%" echo "%%~dp0lifeboat.exe" loadstate "C:%PLACE%" --run --usmt "%%~dp0USMT"%MORE% --log "%%SystemRoot%%\Temp\lifeboat-loadstate.log"
->>"%FIRST%" echo if errorlevel 1 exit /b
+rem A program that crashed returns a negative number: errorlevel 1 does not see it.
+>>"%FIRST%" echo if not "%%ERRORLEVEL%%"=="0" exit /b %%ERRORLEVEL%%
 >>"%FIRST%" echo rd /s /q "%%~dp0" ^& exit /b 0
 if not exist "%FIRST%" goto failed
 set "COMPLETE=%NEW%\Windows\Setup\Scripts\SetupComplete.cmd"
 if not exist "%NEW%\Windows\Setup\Scripts" md "%NEW%\Windows\Setup\Scripts"
 rem A SetupComplete.cmd that is there keeps its lines, and runs ours last.
 if exist "%COMPLETE%" find "Lifeboat\first-start.cmd" "%COMPLETE%" >nul
-if exist "%COMPLETE%" if not errorlevel 1 goto done
+if exist "%COMPLETE%" if "%ERRORLEVEL%"=="0" goto done
 >>"%COMPLETE%" echo call "%%SystemRoot%%\Setup\Lifeboat\first-start.cmd"
 if not exist "%COMPLETE%" goto failed
 :done

@@ -2,8 +2,8 @@
 rem THE USB STICK: saves every migration store of the PC to the stick itself. It
 rem requires no knowledge and no network.
 rem
-rem Put this script, prepare.cmd and lifeboat.exe on the stick, in any folder. The sets
-rem   go to \Rescue on the stick. In WinPE (F8), run usb.cmd from the stick. In a boot
+rem Put this script, prepare.cmd, variables.vbs and lifeboat.exe on the stick, in any
+rem   folder. The sets go to \Rescue on the stick. In WinPE (F8), run usb.cmd from the stick. In a boot
 rem   image (pe-build), the script is at X:\Lifeboat and finds the stick by its label:
 rem   give the stick the label LIFEBOAT.
 rem The script passes its arguments to "lifeboat offload".

@@ -452,6 +452,7 @@ fn inject_sh_lines_put_it_into_a_boot_image() {
         fs::create_dir_all(&tree).unwrap();
         fs::write(tree.join("startnet.cmd"), "wpeinit\r\n").unwrap();
         fs::write(dir.path().join("lifeboat.toml"), "to = '\\\\server\\rescue'\n").unwrap();
+        fs::create_dir(dir.path().join("files")).unwrap();
         let words = words(&line.text);
         let capture = ["capture", "tree", &words[1], "PE", "--boot"];
         let made = Command::new(&wim).args(capture).current_dir(&dir).output().unwrap();

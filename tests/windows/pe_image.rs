@@ -149,6 +149,46 @@ fn new_settings_replace_the_old_and_later_changes_to_startnet_stay() {
 }
 
 #[test]
+fn what_was_added_stays_and_settings_whose_files_are_missing_are_refused() {
+    let boot = need!(Boot::new(&[]));
+    let before = boot.listing();
+    let settings = boot.path("some.toml");
+    fs::write(&settings, "to = 'a'\n  password-file = 'Password.txt' # ours\n").unwrap();
+    let settings = settings.to_str().unwrap();
+    let done = boot.run(&["--exe", boot.exe.to_str().unwrap(), "--settings", settings]);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("names Password.txt"), "{said}");
+    assert_eq!(boot.listing(), before);
+
+    for (path, text) in [
+        ("first/password.txt", "secret"),
+        ("first/USMT/scanstate.exe", "old"),
+        ("first/USMT/own.xml", "xml"),
+        ("second/usmt/ScanState.exe", "new"),
+    ] {
+        let path = boot.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let (first, second) = (boot.path("first"), boot.path("second"));
+    boot.inject(&["--settings", settings, "--add", first.to_str().unwrap()]);
+    let said = boot.inject(&["--add", second.to_str().unwrap()]);
+    assert!(said.contains("  = \\Lifeboat\\password.txt\n"), "{said}");
+    assert!(said.contains("  + \\Lifeboat\\usmt\\ScanState.exe\n"), "{said}");
+    assert_eq!(boot.text_of("/Lifeboat/password.txt"), "secret");
+    assert!(boot.text_of("/Lifeboat/lifeboat.toml").contains("to = 'a'"));
+    // Names that differ only in letter case are one file.
+    assert_eq!(boot.text_of("/Lifeboat/usmt/ScanState.exe"), "new");
+    assert_eq!(boot.text_of("/Lifeboat/usmt/own.xml"), "xml");
+    let listing = boot.listing();
+    let same = |path: &&String| path.eq_ignore_ascii_case("/Lifeboat/USMT/scanstate.exe");
+    assert_eq!(listing.keys().filter(same).count(), 1);
+    assert!(boot.inject(&[]).contains("nothing to do"));
+    boot.inject(&["--undo"]);
+    assert_eq!(boot.listing(), before);
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let boot = need!(Boot::new(&[]));
     let before = fs::read(boot.path("boot.wim")).unwrap();

@@ -2,6 +2,7 @@
 //! heads say: find the program and the settings, save, hand the exit code on.
 #![cfg(target_os = "linux")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +10,14 @@ use std::process::Command;
 use support::program::Guarded;
 use support::wine::{self, Letter, Ran, Wine};
 use support::{exe, need, require};
+
+/// Makes a program that stands in for one of Microsoft's.
+fn compile(gcc: impl AsRef<OsStr>, source: &str, exe: &Path) {
+    let source = support::root().join("tests/windows").join(source);
+    let mut compiler = Command::new(gcc);
+    compiler.args(["-O1", "-s", "-o"]).arg(exe).arg(source);
+    assert!(compiler.status().unwrap().success());
+}
 
 /// The scripts and the program in a folder of a drive, as on a stick.
 struct Stick {
@@ -44,6 +53,23 @@ impl Stick {
         let script = format!("{}:\\my tools\\{script}", self.letter);
         let all = [&["/c", &script], args].concat();
         self.wine.run_with(Path::new("cmd"), &all, env)
+    }
+
+    /// With a folder for temporary files that lasts as long as the test wants, as in a
+    /// session of WinPE; Wine takes that variable from no one.
+    fn run_in_session(&self, script: &str, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        fs::create_dir_all(self.path("temp")).unwrap();
+        let letter = self.letter;
+        let text = format!("@echo off\r\nset TEMP={letter}:\\temp\r\n\"%~dp0{script}\" %*\r\n");
+        fs::write(self.path("my tools/session.cmd"), text).unwrap();
+        self.run("session.cmd", args, env)
+    }
+
+    /// A script of `pe-build`, beside the others.
+    fn add_script(&self, path: &str) {
+        let path = support::root().join("pe-build").join(path);
+        let text = fs::read_to_string(&path).unwrap().replace('\n', "\r\n");
+        fs::write(self.path("my tools").join(path.file_name().unwrap()), text).unwrap();
     }
 
     /// Has `variables.vbs` meet a task sequence with these variables: an object of
@@ -171,10 +197,7 @@ fn a_task_sequence_seals_rescues_and_restores() {
     fs::rename(&store, stick.path("old")).unwrap();
     fs::create_dir(&usmt).unwrap();
     fs::write(usmt.join("own.xml"), "<migration/>").unwrap();
-    let source = support::root().join("tests/windows/loadstate.c");
-    let mut compiler = Command::new(gcc);
-    compiler.args(["-O1", "-s", "-o"]).arg(usmt.join("loadstate.exe")).arg(source);
-    assert!(compiler.status().unwrap().success());
+    compile(gcc, "loadstate.c", &usmt.join("loadstate.exe"));
     let ran = stick.run("restore.cmd", &[], &[]);
     // Wine's drives keep no owners: that is a loss, and no reason to stop.
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
@@ -206,11 +229,13 @@ fn a_task_sequence_seals_rescues_and_restores() {
 #[test]
 fn restore_takes_sets_of_exactly_this_pc() {
     let stick = need!(Stick::new('q'));
-    let set = |name: &str| {
+    let set_of = |what: &str, name: &str| {
         let folder = stick.path("sets").join(name);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("rescue.json"), "{}").unwrap();
+        let json = format!("{{\n  \"format\": 1,\n  \"what\": \"{what}\",\n  \"set\": \"0\"\n}}\n");
+        fs::write(folder.join("rescue.json"), json).unwrap();
     };
+    let set = |name: &str| set_of("store", name);
     set("PC-1-A-20260301T000000Z-1a2b3c4d");
     let run = |name: &str| {
         let env = [("LIFEBOAT_NAME", name), ("LIFEBOAT_LOADSTATE", "no")];
@@ -230,6 +255,27 @@ fn restore_takes_sets_of_exactly_this_pc() {
     set("PC-1-20260201T000000Z-00000000");
     let ran = run("PC-1");
     assert!(ran.stdout.contains("sets\\PC-1-20260201T000000Z"), "{}", ran.stdout);
+    // One run saved two stores: none of them is the newest.
+    set("PC-1-20260201T000000Z-11111111");
+    let ran = run("PC-1");
+    assert_eq!(ran.code, 2, "{}\n{}", ran.stdout, ran.stderr);
+    for id in ["00000000", "11111111"] {
+        let listed = format!("  Q:\\sets\\PC-1-20260201T000000Z-{id}\n");
+        assert!(ran.stdout.contains(&listed), "{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("Restoring"), "{}", ran.stdout);
+    // One that is not complete is no set; a newer one is.
+    fs::create_dir(stick.path("sets/PC-1-20260301T000000Z-22222222")).unwrap();
+    // Users' files, saved with and after the stores, are nothing for loadstate.
+    set_of("folder", "PC-1-20260201T000000Z-44444444");
+    set_of("folder", "PC-1-20260202T000000Z-44444444");
+    let ran = run("PC-1");
+    assert!(ran.code == 2 && !ran.stdout.contains("44444444"), "{ran:?}");
+    set("PC-1-20260228T000000Z-33333333");
+    let ran = run("PC-1");
+    assert!(ran.stdout.contains("Restoring \"Q:\\sets\\PC-1-20260228"), "{ran:?}");
+    let ran = stick.run("restore.cmd", &["Q:\\nothing"], &[]);
+    assert!(ran.code == 5 && ran.stdout.contains("cannot be reached"), "{ran:?}");
 }
 
 #[test]
@@ -318,27 +364,29 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     let other = tempfile::tempdir().unwrap();
     let _drive = stick.wine.letter('f', other.path());
     fs::create_dir(other.path().join("sets")).unwrap();
-    let env =
-        [("LIFEBOAT_TO", "F:\\sets"), ("LIFEBOAT_NAME", "PC-7"), ("SOURCES", "E:\\StateStore")];
-    let before = |windows: &str| stick.run("before-wipe.cmd", &[windows], &env);
+    let env = [
+        ("LIFEBOAT_TO", "F:\\sets"),
+        ("LIFEBOAT_NAME", "PC-7"),
+        // Not where other tests have theirs: all see the same drives.
+        ("STORE", "E:\\StoreOfE"),
+        ("SOURCES", "E:\\StoreOfE"),
+    ];
+    let before = |windows: &str| stick.run_in_session("before-wipe.cmd", &[windows], &env);
 
     let ran = before("E:\\nothing");
     assert!(ran.code == 4 && ran.stdout.contains("No old Windows"), "{ran:?}");
     let ran = before("E:\\Windows");
     assert!(ran.code == 2 && ran.stdout.contains("scanstate.exe: there is no"), "{ran:?}");
 
-    let mut compiler = Command::new(gcc);
-    let source = support::root().join("tests/windows/scanstate.c");
-    compiler.args(["-O1", "-s", "-o"]).arg(usmt.join("scanstate.exe")).arg(source);
-    assert!(compiler.status().unwrap().success());
-    let store = stick.store();
-    fs::rename(&store, usmt.join("prepared")).unwrap();
+    compile(gcc, "scanstate.c", &usmt.join("scanstate.exe"));
+    let store = stick.path("StoreOfE");
+    fs::rename(stick.store(), usmt.join("prepared")).unwrap();
     let ran = before("E:\\Windows");
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("SAFE TO WIPE"), "{}", ran.stdout);
     assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
     let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap().replace('\r', "");
-    let wanted = "E:\\StateStore\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
+    let wanted = "E:\\StoreOfE\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
     assert!(arguments.starts_with(wanted), "{arguments}");
 
     // Files that scanstate could not capture; and a capture that failed.
@@ -361,7 +409,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
         assert!(ran.code == code && ran.stdout.contains(why), "{args:?}: {ran:?}");
     }
     fs::write(usmt.join("loadstate.exe"), "MZ").unwrap();
-    let ran = after(&["E:"], &[("LIFEBOAT_TO", "F:\\sets"), ("LIFEBOAT_NAME", "PC-8")]);
+    let ran = after(&["E:"], &[env[0], ("LIFEBOAT_NAME", "PC-8")]);
     assert!(ran.code == 4, "{ran:?}");
     let ran = after(&["E:"], &env);
     // Wine's drives keep no owners: that is a loss, and no reason to stop.
@@ -369,7 +417,12 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert!(store.join("USMT/hardlink.main").is_file());
     let setup = stick.path("Windows/Setup");
     let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
-    assert!(first.contains(r#"loadstate "C:\StateStore" --run --usmt "%~dp0USMT""#), "{first}");
+    assert!(first.contains(r#"loadstate "C:\StoreOfE" --run --usmt "%~dp0USMT""#), "{first}");
+    // A crash is a negative number, and keeps the store's tools.
+    assert!(
+        first.contains("\nif not \"%ERRORLEVEL%\"==\"0\" exit /b %ERRORLEVEL%\r\nrd "),
+        "{first}"
+    );
     assert!(setup.join("Lifeboat/lifeboat.exe").is_file());
     assert!(setup.join("Lifeboat/USMT/loadstate.exe").is_file());
     let complete = fs::read_to_string(setup.join("Scripts/SetupComplete.cmd")).unwrap();
@@ -380,9 +433,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
 #[test]
 fn the_recipe_for_plain_winpe_wipes_nothing_that_is_not_safe() {
     let stick = need!(Stick::new('i'));
-    let recipe = support::root().join("pe-build/recipes/winpe.cmd");
-    let text = fs::read_to_string(recipe).unwrap().replace('\n', "\r\n");
-    fs::write(stick.path("my tools/winpe.cmd"), text).unwrap();
+    stick.add_script("recipes/winpe.cmd");
     let wipes = "@echo wiped> \"%~d0\\wiped.txt\"\r\n@exit /b 1\r\n";
     fs::write(stick.path("my tools/partition.cmd"), wipes).unwrap();
     let other = tempfile::tempdir().unwrap();
@@ -398,6 +449,101 @@ fn the_recipe_for_plain_winpe_wipes_nothing_that_is_not_safe() {
     let ran = run();
     assert_eq!(ran.code, 11, "{}\n{}", ran.stdout, ran.stderr);
     assert!(stick.path("wiped.txt").exists());
+    // As a program that crashed ends: nothing goes on after it.
+    fs::write(stick.path("my tools/partition.cmd"), "@exit /b -1073741819\r\n").unwrap();
+    let applies = "@echo applied> \"%~d0\\applied.txt\"\r\n";
+    fs::write(stick.path("my tools/apply.cmd"), applies).unwrap();
+    let ran = run();
+    assert_eq!(ran.code, 11, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(!stick.path("applied.txt").exists());
+}
+
+/// It may be the only copy of the users, beside a Windows that has none.
+#[test]
+fn a_store_that_is_there_already_is_not_captured_over() {
+    let stick = need!(Stick::new('v'));
+    let gcc = need!("mingw", require::mingw);
+    let usmt = stick.path("my tools/USMT");
+    fs::create_dir(&usmt).unwrap();
+    compile(gcc, "scanstate.c", &usmt.join("scanstate.exe"));
+    let config = stick.path("Windows/System32/config");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("SYSTEM"), "regf").unwrap();
+    let drivers = "@echo loaded>> \"%~d0\\drivers.txt\"\r\n";
+    fs::write(stick.path("my tools/drivers.cmd"), drivers).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let _drive = stick.wine.letter('y', other.path());
+    fs::create_dir(other.path().join("sets")).unwrap();
+    let (to, name) = (("LIFEBOAT_TO", "Y:\\sets"), ("LIFEBOAT_NAME", "PC-6"));
+    // Not where other tests have theirs: all see the same drives.
+    let (place, sources) = (("STORE", "V:\\StoreOfV"), ("SOURCES", "V:\\StoreOfV"));
+    let run = |capture: &str| {
+        let env = [to, name, place, sources, ("CAPTURE", capture)];
+        stick.run_in_session("before-wipe.cmd", &["V:\\Windows"], &env)
+    };
+    let refused = || {
+        let ran = run("yes");
+        assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("there is a store already"), "{}", ran.stdout);
+        assert!(!usmt.join("arguments.txt").exists(), "scanstate was started");
+    };
+    let store = stick.path("StoreOfV");
+    fs::rename(stick.store(), &store).unwrap();
+    refused();
+    assert!(stick.path("drivers.txt").exists(), "no driver was loaded");
+    // This session began another store.
+    let mark = stick.path("temp/lifeboat-store.txt");
+    fs::write(&mark, "\"V:\\Other\"\r\n").unwrap();
+    refused();
+
+    fs::rename(&store, usmt.join("prepared")).unwrap();
+    // Its first part is lost, the one on another volume is not.
+    fs::create_dir_all(other.path().join("StoreOfV/USMT")).unwrap();
+    refused();
+    fs::remove_dir_all(other.path().join("StoreOfV")).unwrap();
+
+    // Without a store, it is captured, and what this session captured once more.
+    for replaces in [false, true] {
+        let ran = run("yes");
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap().replace('\r', "");
+        assert_eq!(arguments.contains("\n/o\n"), replaces, "{arguments}");
+        // WinPE's own disk is in memory.
+        assert!(arguments.contains("\n/l:V:\\Windows\\Temp\\lifeboat\\"), "{arguments}");
+        fs::remove_file(usmt.join("arguments.txt")).unwrap();
+    }
+    // The next session did not; the tool's own capture is not captured.
+    fs::remove_dir_all(stick.path("temp")).unwrap();
+    refused();
+    assert_eq!(run("no").code, 0);
+    // Nor what was restored in between.
+    fs::write(&mark, "\"V:\\StoreOfV\"\r\n").unwrap();
+    assert_eq!(stick.run_in_session("restore.cmd", &["V:\\nothing"], &[name]).code, 5);
+    refused();
+}
+
+#[test]
+fn the_recipe_for_ffu_builder_takes_no_crash_and_no_old_skip_for_safe() {
+    let stick = need!(Stick::new('d'));
+    stick.add_script("recipes/ffu-startnet.cmd");
+    fs::create_dir_all(stick.path("Windows/System32")).unwrap();
+    fs::create_dir(stick.path("Lifeboat")).unwrap();
+    // It crashes at first.
+    let before = "@if exist \"%~d0\\ran.txt\" (echo safe>> \"%~d0\\log.txt\" & exit /b 0)\r\n\
+                  @echo ran> \"%~d0\\ran.txt\"\r\n@exit /b -1073741819\r\n";
+    fs::write(stick.path("Lifeboat/before-wipe.cmd"), before).unwrap();
+    let wipes = "@echo wiped>> \"%~d0\\log.txt\"\r\n";
+    fs::write(stick.path("my tools/powershell.cmd"), wipes).unwrap();
+    let boots = "@echo off\r\nset SystemDrive=D:\r\nset SystemRoot=D:\\Windows\r\n\
+                 set PATH=D:\\my tools;%PATH%\r\n\"%~dp0ffu-startnet.cmd\"\r\n";
+    fs::write(stick.path("my tools/boots.cmd"), boots).unwrap();
+    // Of an earlier run in the same session.
+    fs::create_dir(stick.path("temp")).unwrap();
+    fs::write(stick.path("temp/lifeboat-skip.txt"), "skipped").unwrap();
+    let ran = stick.run_in_session("boots.cmd", &[], &[]);
+    assert!(ran.stdout.contains("DO NOT WIPE"), "{}\n{}", ran.stdout, ran.stderr);
+    let log = fs::read_to_string(stick.path("log.txt")).unwrap();
+    assert_eq!(log.split_whitespace().collect::<Vec<_>>(), ["safe", "wiped"]);
 }
 
 #[test]
@@ -479,9 +625,7 @@ fn the_boot_image_s_builder_names_each_step() {
         fs::write(kit.with_file_name(format!("{package}.cab")), "").unwrap();
         fs::write(kit.join(format!("{package}_en-us.cab")), "").unwrap();
     }
-    let builder = support::root().join("pe-build/build.cmd");
-    let text = fs::read_to_string(builder).unwrap().replace('\n', "\r\n");
-    fs::write(stick.path("my tools/build.cmd"), text).unwrap();
+    stick.add_script("build.cmd");
     let root = [("WinPERoot", r"R:\kit")];
 
     let ran = stick.run("build.cmd", &["amd64", r"R:\new", "/dryrun"], &root);
@@ -554,6 +698,87 @@ fn the_boot_image_s_builder_names_each_step() {
         let ran = stick.run("build.cmd", args, &root);
         assert_eq!(ran.code, code, "{args:?}: {}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(why), "{args:?}: {}", ran.stdout);
+    }
+}
+
+/// With copype, Dism and MakeWinPEMedia that stand in for the ADK's.
+#[test]
+fn the_builder_knows_both_layouts_of_the_adk_and_leaves_no_image_mounted() {
+    let stick = need!(Stick::new('a'));
+    stick.add_script("build.cmd");
+    let write = |path: &str, text: &str| {
+        let path = stick.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text.replace('\n', "\r\n")).unwrap();
+    };
+    for package in ["WinPE-WMI", "WinPE-Scripting", "WinPE-SecureStartup"] {
+        write(&format!("kit/amd64/WinPE_OCs/{package}.cab"), "");
+    }
+    write("my tools/image/Lifeboat/start.cmd", "");
+    write("scripts/task-sequence/rescue.cmd", "");
+    write("scripts/task-sequence/variables.vbs", "");
+    write("tools/amd64/Oscdimg/efisys_EX.bin", "new");
+    write(
+        "bin/copype.cmd",
+        "@echo off\nmd \"%~2\\media\\EFI\\Boot\"\nmd \"%~2\\mount\"\nmd \"%~2\\%LAYOUT%\"\n\
+         echo old> \"%~2\\%LAYOUT%\\efisys.bin\"\nif \"%LAYOUT%\"==\"fwfiles\" exit /b 0\n\
+         echo new> \"%~2\\bootbins\\efisys_EX.bin\"\necho old> \"%~2\\bootbins\\bootmgfw.efi\"\n\
+         exit /b 0\n",
+    );
+    write(
+        "bin/Dism.cmd",
+        "@echo off\necho Dism %*\nif \"%~1\"==\"%FAILS%\" exit /b -2147024894\n\
+         if not \"%~1\"==\"/Mount-Image\" exit /b 0\nmd A:\\new\\mount\\Windows\\System32\n\
+         md A:\\new\\mount\\Windows\\Boot\\EFI_EX\n\
+         echo new> A:\\new\\mount\\Windows\\Boot\\EFI_EX\\bootmgfw_EX.efi\nexit /b 0\n",
+    );
+    write("bin/MakeWinPEMedia.cmd", "@echo MakeWinPEMedia %*\n@exit /b 0\n");
+    write("my tools/adk.cmd", "@set PATH=A:\\bin;%PATH%\n@\"%~dp0build.cmd\" %*\n");
+    let build = |layout: &str, fails: &str, args: &[&str]| {
+        let _ = fs::remove_dir_all(stick.path("new"));
+        let args = [&["amd64", "A:\\new"], args].concat();
+        let kit = ("WinPERoot", "A:\\kit");
+        let tools = ("OSCDImgRoot", "A:\\tools\\arm64\\Oscdimg");
+        stick.run("adk.cmd", &args, &[kit, tools, ("LAYOUT", layout), ("FAILS", fails)])
+    };
+    for (layout, files) in [
+        ("fwfiles", &["media/EFI/Boot/bootx64.efi", "fwfiles/efisys.bin"][..]),
+        (
+            "bootbins",
+            &["media/EFI/Boot/bootx64.efi", "bootbins/efisys.bin", "bootbins/bootmgfw.efi"],
+        ),
+    ] {
+        let ran = build(layout, "", &[]);
+        assert_eq!(ran.code, 0, "{layout}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("MakeWinPEMedia /ISO"), "{layout}: {}", ran.stdout);
+        for file in files {
+            let text = fs::read_to_string(stick.path("new").join(file)).unwrap();
+            assert_eq!(text.trim(), "new", "{layout}: {file}");
+        }
+    }
+    // Neither folder is there for the boot sector: a step that fails late.
+    for (layout, fails) in [("other", ""), ("bootbins", "/Unmount-Image")] {
+        let ran = build(layout, fails, &[]);
+        assert_eq!(ran.code, 1, "{layout}: {}\n{}", ran.stdout, ran.stderr);
+        // Run once, and named once for a person.
+        assert_eq!(ran.stdout.matches("/Discard\n").count(), 2, "{layout}: {}", ran.stdout);
+        assert!(ran.stdout.contains("Dism /Cleanup-Mountpoints"), "{layout}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("MakeWinPEMedia"), "{layout}: {}", ran.stdout);
+    }
+    // DISM's numbers are negative.
+    let ran = build("bootbins", "/Mount-Image", &[]);
+    assert!(ran.code == 1 && !ran.stdout.contains("/Add-Package"), "{ran:?}");
+
+    write("lifeboat.toml", "to = 'a'\npassword-file = 'password.txt'\n");
+    let ran = build("bootbins", "", &["/settings", "A:\\lifeboat.toml"]);
+    assert!(ran.code == 1 && ran.stdout.contains("password-file names password.txt"), "{ran:?}");
+    assert!(!stick.path("new").exists());
+    write("add/password.txt", "secret");
+    write("add/USMT/scanstate.exe", "MZ");
+    let ran = build("bootbins", "", &["/settings", "A:\\lifeboat.toml", "/add", "A:\\add\\"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for file in ["password.txt", "lifeboat.toml", "lifeboat.exe", "USMT/scanstate.exe"] {
+        assert!(stick.path("new/mount/Lifeboat").join(file).is_file(), "{file}");
     }
 }
 
