@@ -69,7 +69,7 @@ fn many(count: usize, item: impl Fn(usize) -> String) -> String {
 
 /// A million, or (in a test that is run often) less.
 fn million() -> usize {
-    if std::env::var_os("LIFEBOAT_SWEEP").is_some() { 1_000_000 } else { 100_000 }
+    if std::env::var_os("LIFEBOAT_SWEEP").is_some() { 1_000_000 } else { 30_000 }
 }
 
 type Forgery = (&'static str, fn(&mut Forged));

@@ -34,7 +34,8 @@ pub fn options() -> OffloadOptions {
 
 /// Whether a tree has what makes `StateStore` a store. Others are saved as folders.
 fn is_store(tree: &dyn Tree) -> bool {
-    tree.lookup(&"StateStore/USMT/catalog.mig".into()).is_ok()
+    let marks = ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"];
+    marks.iter().all(|mark| tree.lookup(&format!("StateStore/USMT/{mark}").as_str().into()).is_ok())
 }
 
 /// Options for a set of this tree.
