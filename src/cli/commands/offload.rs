@@ -378,8 +378,11 @@ impl Job<'_> {
     /// The users' folders.
     fn users(&self, found: &Found, chosen: Vec<Chosen>, left_out: Vec<String>) -> Result<Ran> {
         let out = self.out;
-        let what = "These are users' files, not a store: loadstate cannot use them.";
-        let (mut exit, sets) = self.chosen(found, chosen.into_iter(), what)?;
+        let (mut exit, sets) = self.chosen(
+            found,
+            chosen.into_iter(),
+            "These are users' files, not a store: loadstate cannot use them.",
+        )?;
         if !found.closed.is_empty() {
             out.result("Some volumes could not be read (see above): users' files may be there.");
         }
