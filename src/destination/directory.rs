@@ -105,6 +105,10 @@ impl DirectoryDestination {
                 return Err(a_folder_is_there(self.display(path)));
             }
             Err(_) if at.is_dir() => return Err(a_folder_is_there(self.display(path))),
+            // A pipe or a device: it has no content of its own, and may never give any.
+            Ok(file) if file.metadata().is_ok_and(|meta| !meta.is_file()) => {
+                return Err(in_the_way(self.display(path), "there is something that is no file"));
+            }
             Ok(file) => file,
             Err(error) => return Err(self.fail(path, error)),
         };
@@ -308,6 +312,7 @@ impl Access {
         let mut options = OpenOptions::new();
         options.read(true);
         if self == Self::Read {
+            host::wait_for_nobody(&mut options);
             return options.open(path);
         }
         host::follow_no_link(options.write(true));

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, CWD, RenameFlags};
+use rustix::fs::{Advice, CWD, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::Space;
@@ -41,10 +41,15 @@ pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<us
 /// The error of opening a link that must not be followed (open(2), `O_NOFOLLOW`).
 pub(super) const IS_LINK: i32 = Errno::LOOP.raw_os_error();
 
-/// Opens no symbolic link.
+/// Opens no symbolic link, and waits for nobody.
 pub(super) fn follow_no_link(options: &mut OpenOptions) {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits();
-    options.custom_flags(i32::try_from(flags).unwrap_or(0));
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+}
+
+/// Opening a named pipe waits for its other end, for ever if nobody comes (open(2), `O_NONBLOCK`).
+pub(super) fn wait_for_nobody(options: &mut OpenOptions) {
+    options.custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0));
 }
 
 /// Whether it is a symbolic link.

@@ -78,6 +78,9 @@ pub(super) fn follow_no_link(options: &mut OpenOptions) {
     options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
 }
 
+/// Windows has no named pipes in folders.
+pub(super) fn wait_for_nobody(_options: &mut OpenOptions) {}
+
 /// Whether it is a link or a junction: std asks for a tag that stands for another name.
 pub(super) fn is_link(meta: &Metadata) -> bool {
     meta.file_type().is_symlink()

@@ -244,6 +244,14 @@ impl Judge<'_> {
             let findings = units::count(verified.damage, "finding", "findings");
             return Ok(Some(Err(vec![format!("the set is damaged: {findings}")])));
         }
+        // It was whole when the set was made. What else changed, only a full check shows.
+        if self.level == Level::Quick
+            && verified.findings.iter().any(|finding| finding.code == "set-seek-table")
+        {
+            let what = "the set was changed or damaged since it was made (its seek table is); \
+                        --level full says how far";
+            return Ok(Some(Err(vec![what.to_owned()])));
+        }
         Ok(Some(Ok(compared)))
     }
 

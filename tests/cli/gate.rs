@@ -62,6 +62,18 @@ fn a_store_that_is_whole_in_a_set_is_safe_and_one_of_another_pc_is_not() {
     gate(nothing.arg(), 4, &["--set", all]);
 }
 
+/// The set was whole when it was made. Zeros since, of the same size, are seen without reading.
+#[test]
+fn a_set_whose_seek_table_is_damaged_is_not_safe() {
+    let (dest, name) = with_set("hardlink-one", 0, &[]);
+    let image = Guarded::fixture("hardlink-one");
+    let store = dest.path().join(&name).join("store.tar.zst");
+    let size = fs::metadata(&store).unwrap().len();
+    fs::write(&store, vec![0; usize::try_from(size).unwrap()]).unwrap();
+    let run = gate(image.arg(), 3, &["--set", dest.path().to_str().unwrap()]);
+    assert!(reasons(&run).contains("seek table"), "{}", run.stdout);
+}
+
 #[test]
 fn one_byte_more_one_file_less_or_another_time_closes_the_gate() {
     let disk = tempfile::tempdir().unwrap();

@@ -102,3 +102,19 @@ fn a_full_disk_is_full_wherever_it_shows() {
     assert_eq!(error.kind, ErrorKind::Full);
     assert!(!error.is_transient());
 }
+
+/// Nobody may ever write into it: it is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_no_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(temp.path().join("p")).status();
+    assert!(made.unwrap().success());
+    let target = target(temp.path());
+    for opened in [target.open("p"), target.open_rw("p")] {
+        let error = opened.err().unwrap();
+        assert!(error.to_string().contains("no file"), "{error}");
+    }
+    target.create("p").unwrap().write_all_at(0, b"x").unwrap();
+    assert_eq!(std::fs::read(temp.path().join("p")).unwrap(), b"x");
+}

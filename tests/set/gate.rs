@@ -308,6 +308,17 @@ const FORGERIES: &[Forgery] = &[
     ("13: holes beyond the size", "set-contradiction", |set| {
         set.file()["data"]["holes"] = json!([{"offset": 8999, "length": 10, "reason": "x"}]);
     }),
+    ("13: a file of a store that only a cloud has", "set-contradiction", |set| {
+        let empty = sha256_hex(b"");
+        let file = set.file();
+        let size = file["data"]["size"].as_u64().unwrap();
+        file["content"] = "cloud".into();
+        file["data"] = json!({"size": 0, "sha256": empty});
+        for totals in [&mut set.rescue["totals"], set.lines.last_mut().unwrap()] {
+            totals["bytes"] = (totals["bytes"].as_u64().unwrap() - size).into();
+            totals["cloud"] = 1.into();
+        }
+    }),
     ("13: missing content without a loss", "set-contradiction", |set| {
         set.file()["content"] = "missing".into();
     }),

@@ -20,6 +20,9 @@ use crate::sets::record::add_loadstate;
 use crate::usmt::loadstate::{Call, LoadstateStore, NEEDS, Way, quoted, return_code, ways};
 use crate::usmt::{Store, StoreKind};
 
+/// Faults of a set that are shown; `lifeboat verify` shows all.
+const MOST_FAULTS: usize = 5;
+
 /// A store, and its place on this machine.
 struct Asked {
     kept: LoadstateStore,
@@ -30,6 +33,8 @@ struct Asked {
     display: String,
     /// Drives of parts whose letter has changed.
     moved: Vec<String>,
+    /// The set contradicts itself: what is said of it may be wrong.
+    is_doubtful: bool,
     /// The set, if that is what was asked for: it records the outcome.
     set: Option<SetReader>,
 }
@@ -64,7 +69,14 @@ pub(crate) fn run(args: &Loadstate, global: &Global, out: Out) -> Result<Exit> {
     if let Some(file) = &args.write {
         write_script(file, first, &call, args, out)?;
     }
-    if args.run { start(args, first, call, &asked, out) } else { Ok(Exit::Done) }
+    let exit = if args.run { start(args, first, call, &asked, out)? } else { Exit::Done };
+    if asked.is_doubtful && exit == Exit::Done {
+        out.say(
+            "The set contradicts itself: lifeboat verify shows how. Do not rely on these steps.",
+        );
+        return Ok(Exit::Losses);
+    }
+    Ok(exit)
 }
 
 /// Applies `--i`, `--keyfile` and `--decrypt`.
@@ -112,7 +124,12 @@ fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
         && sets::looks_like_set(set)
     {
         let set = sets::open_set(set, &args.logon, out)?;
+        let gate = set.gate(&out)?;
+        for fault in gate.faults.iter().take(MOST_FAULTS) {
+            out.result(&format!("  DAMAGED  {}: {}", set.place_of(fault), fault.what));
+        }
         return Ok(Asked {
+            is_doubtful: !gate.is_sound(),
             kept: set.rescue().kept(),
             lacks_a_part: set.rescue().lacks_a_part(),
             here: None,
@@ -164,6 +181,7 @@ fn of_store(store: &Store, what: &[String], found: &sources::Found) -> Asked {
         here: here.filter(|_| cfg!(windows)),
         display: store.display(),
         moved: moved.collect(),
+        is_doubtful: false,
         set: None,
     }
 }

@@ -1,6 +1,6 @@
 //! What an earlier attempt of the same restore left and may stay.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ impl Job<'_> {
         }
         while let Some(folder) = folders.pop() {
             self.go_on()?;
-            let mut seen = HashSet::new();
+            let mut seen: HashMap<u64, u32> = HashMap::new();
             let names = match self.root(&folder)?.list(&folder.at, usize::MAX) {
                 Ok(Some(names)) => names,
                 Ok(None) => continue,
@@ -55,8 +55,10 @@ impl Job<'_> {
                 let at = [&folder.at[..], &[name]].concat();
                 let place = Place { root: folder.root, at };
                 let (folded, exact) = (self.folded(&place), self.exact(&place));
-                // Some mounts tell names apart that are one name in Windows.
-                let is_twin = !seen.insert(folded);
+                // Some mounts tell names apart that are one name in Windows. A set may have both.
+                let before = seen.entry(folded).or_default();
+                let is_twin = *before > self.twins.get(&folded).copied().unwrap_or(0);
+                *before += 1;
                 if is_twin || !self.made.contains(&folded) && !self.left.contains(&exact) {
                     let path = self.places.shown(place.root, &place.at);
                     let detail = "it is not of the set, but in the folder of the restored store";

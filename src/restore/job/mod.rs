@@ -19,7 +19,7 @@ pub(super) use apply_metadata::times;
 pub(super) use existing::There;
 pub(super) use ntfs_compression::is_packed;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
@@ -71,6 +71,8 @@ pub(super) struct Job<'a> {
     buffer: Vec<u8>,
     /// Hashes of the paths made, ignoring letter case.
     made: HashSet<u64>,
+    /// How many further paths of the set are the same but for letter case, by that hash.
+    twins: HashMap<u64, u32>,
     /// Hashes of the paths that were not restored, or that existed and keep their
     /// metadata.
     left: HashSet<u64>,
@@ -118,6 +120,7 @@ impl<'a> Job<'a> {
             },
             buffer: vec![0; CHUNK],
             made: HashSet::new(),
+            twins: HashMap::new(),
             left: HashSet::new(),
             same: HashSet::new(),
             metadata_set: HashSet::new(),
@@ -237,7 +240,9 @@ impl<'a> Job<'a> {
         }?;
         if whole {
             let hash = self.folded(&place);
-            self.made.insert(hash);
+            if !self.made.insert(hash) {
+                *self.twins.entry(hash).or_default() += 1;
+            }
         } else {
             let hash = self.exact(&place);
             self.left.insert(hash);

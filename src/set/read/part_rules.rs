@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::gate::Gate;
 use crate::model::name::{SEAL, USMT, fold_case};
 use crate::set::format::kinds::{PartRole, SetKind};
-use crate::set::format::manifest::{Line, Member, MemberKind};
+use crate::set::format::manifest::{ContentKind, Line, Member, MemberKind};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
 use crate::usmt::{Role, StoreKind, layout};
@@ -168,6 +168,9 @@ impl<'a> Members<'a> {
         }
         if self.rescue.seal.is_none() && member.seal.is_some() {
             return Some("it was compared with a seal, and the set has none");
+        }
+        if self.rescue.what == What::Store && member.content == Some(ContentKind::Cloud) {
+            return Some("only a cloud has it, and it is of a store, not a user's");
         }
         let is_of_deleted = is_of_deleted(&member.path);
         if is_of_deleted {

@@ -149,8 +149,8 @@ fn find(code: &'static str, kind: What, path: String, what: String) -> Finding {
         ),
         "set-seek-table" => (
             Severity::Warning,
-            "Nothing is lost: the manifest has the same data.",
-            "Make another copy of the set while it can be read.",
+            "The manifest has the same data as the table. Something changed the set since it was made.",
+            "Verify it with --level full. Make another copy of the set while it can be read.",
         ),
         "set-file-missing" | "set-file-size" => (
             Severity::Damage,
