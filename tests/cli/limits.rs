@@ -201,3 +201,17 @@ fn many_names_and_streams_of_a_file_cost_linear_time() {
         assert!(many < 8.0 * few + 1.0, "{took:?}");
     }
 }
+
+/// A list on a full disk is not all of it.
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let image = Guarded::fixture("hardlink-one");
+    for more in [&[][..], &["--json"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(path());
+        let ended = command.args(["detect", image.arg()]).args(more).stdout(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{more:?}");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(said.contains("standard output"), "{said}");
+    }
+}

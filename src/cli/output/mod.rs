@@ -31,6 +31,22 @@ use crate::model::threads;
 
 /// Set by Ctrl-C: jobs stop after the current block.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
+/// A line could not be written to standard output, as to a full disk.
+static UNPRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether something that was printed is not where it should be.
+pub(crate) fn is_output_cut() -> bool {
+    UNPRINTED.load(Ordering::Relaxed)
+}
+
+/// Prints a line on standard output. A closed pipe is not an error: whoever read it has enough.
+fn put(line: &dyn std::fmt::Display) {
+    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        UNPRINTED.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Stops the jobs, as Ctrl-C does.
 pub(crate) fn cancel() {
@@ -235,8 +251,7 @@ impl Output {
     /// Prints a result that has no foreign characters left.
     fn print(&self, text: &str) {
         if self.prints() {
-            // A closed pipe is not an error.
-            let print = || drop(writeln!(std::io::stdout(), "{text}"));
+            let print = || put(&text);
             // Lines for a file or a pipe do not collide with the bar.
             if self.on_terminal { self.bar.suspend(print) } else { print() }
         }
@@ -318,7 +333,7 @@ impl Output {
         if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
             object.extend(fields);
         }
-        let _ = writeln!(std::io::stdout(), "{}", Value::Object(object));
+        put(&Value::Object(object));
     }
 
     /// The progress of another program, as it reports it.
@@ -541,7 +556,6 @@ impl Monitor for Output {
         self.unprinted(finding);
         if self.prints() {
             self.bar.suspend(|| {
-                let mut out = std::io::stdout();
                 let severity = format!("{:<8}", finding.severity);
                 let tone = match finding.severity {
                     Severity::Info => Tone::Plain,
@@ -549,19 +563,15 @@ impl Monitor for Output {
                     Severity::Damage | Severity::Fatal => Tone::Bad,
                 };
                 let severity = tone.paint(&severity, self.colours.0);
-                let _ = writeln!(out, "{severity}{}", finding.code);
+                put(&format_args!("{severity}{}", finding.code));
                 // Paths are not wrapped, so that they can be copied.
-                let _ = writeln!(out, "  {}", visible(&finding.path));
+                put(&format_args!("  {}", visible(&finding.path)));
                 for (label, text) in [
                     ("  ", &finding.what),
                     ("  Meaning:  ", &finding.meaning),
                     ("  Fix:      ", &finding.action),
                 ] {
-                    let _ = writeln!(
-                        out,
-                        "{}",
-                        wrapped(label, &" ".repeat(label.len()), &visible(text))
-                    );
+                    put(&wrapped(label, &" ".repeat(label.len()), &visible(text)));
                 }
             });
         }
