@@ -44,7 +44,7 @@ pub(crate) fn open_dest(
     open_target(
         text.parse()?,
         logon,
-        Options { missing: Missing::Make, retry_for, program: own_program() },
+        &Options { missing: Missing::Make, retry_for, program: own_program() },
         out,
     )
 }
@@ -65,7 +65,7 @@ pub(crate) fn open_dest_with(
     let tell = |_: &Login| Ok(password.clone().map(Secret::new));
     let monitor: Arc<dyn Monitor> = Arc::new(out);
     let options = Options { missing: Missing::Make, retry_for, program: own_program() };
-    Ok(open(&with_user(text.parse()?, logon)?, &tell, options, &monitor)?)
+    Ok(open(&with_user(text.parse()?, logon)?, &tell, &options, &monitor)?)
 }
 
 /// Removes the folder of a destination that was only made to try it, when it is dropped.
@@ -95,7 +95,7 @@ pub(crate) fn open_folder(text: &str, logon: &Logon, out: Out) -> Result<Arc<dyn
         return Err(Failure::new(Exit::Usage, what, action).into());
     }
     let options = Options { missing: Missing::Fail, ..Options::default() };
-    open_target(text.parse()?, logon, options, out)
+    open_target(text.parse()?, logon, &options, out)
 }
 
 /// Refuses the folder of one set where a folder with sets is needed.
@@ -132,7 +132,7 @@ pub(crate) fn find_set(
         refuse_other(text, &above.join(&name))?;
     }
     let options = Options { missing: Missing::Fail, ..Options::default() };
-    Ok((open_target(above, logon, options, out)?, name))
+    Ok((open_target(above, logon, &options, out)?, name))
 }
 
 /// Refuses to restore or extract into a set's own folder: its files would be mixed with the set's.
@@ -219,7 +219,7 @@ fn split(dest: Dest) -> Option<(Dest, String)> {
 fn open_target(
     dest: Dest,
     logon: &Logon,
-    options: Options,
+    options: &Options,
     out: Out,
 ) -> Result<Arc<dyn Destination>> {
     let dest = with_user(dest, logon)?;

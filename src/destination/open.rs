@@ -46,12 +46,12 @@ pub struct Login {
 pub fn open(
     dest: &Dest,
     password: &dyn Fn(&Login) -> Result<Option<Secret>, DestinationError>,
-    options: Options,
+    options: &Options,
     monitor: &Arc<dyn Monitor>,
 ) -> Result<Arc<dyn Destination>, DestinationError> {
     let target: Arc<dyn Destination> = match dest {
         Dest::Folder(path) => Arc::new(DirectoryDestination::open(path, options.missing)?),
-        Dest::Smb(place) => open_smb(place, password, &options)?,
+        Dest::Smb(place) => open_smb(place, password, options)?,
     };
     Ok(Arc::new(RetryDestination::new(target, options.retry_for, Arc::clone(monitor))))
 }

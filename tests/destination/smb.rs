@@ -179,7 +179,7 @@ fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
     let temp = tempfile::tempdir().unwrap();
     let never = |_: &open::Login| -> Result<Option<Secret>, DestinationError> { panic!("asked") };
     let folder = Dest::Folder(temp.path().into());
-    open::open(&folder, &never, open::Options::default(), &monitor).unwrap();
+    open::open(&folder, &never, &open::Options::default(), &monitor).unwrap();
 
     let dest: Dest = server.url("sets").parse().unwrap();
     let asked = std::cell::RefCell::new(Vec::new());
@@ -187,12 +187,12 @@ fn a_password_is_asked_for_once_and_only_where_one_is_needed() {
         asked.borrow_mut().push(format!("{} on {}", login.account, login.server));
         Ok(Some(Secret::new(server.password())))
     };
-    let target = open::open(&dest, &password, open::Options::default(), &monitor).unwrap();
+    let target = open::open(&dest, &password, &open::Options::default(), &monitor).unwrap();
     target.create("f").unwrap().close().unwrap();
     assert_eq!(*asked.borrow(), ["technician on 127.0.0.1"]);
 
     let none = |_: &open::Login| Ok(None);
-    let error = open::open(&dest, &none, open::Options::default(), &monitor).err().unwrap();
+    let error = open::open(&dest, &none, &open::Options::default(), &monitor).err().unwrap();
     assert_eq!(error.kind, ErrorKind::Logon);
     assert!(error.action.contains("--password-file"), "{}", error.action);
 }
@@ -208,8 +208,9 @@ fn a_logon_as_guest_happens_only_on_request() {
     let url = format!("smb://127.0.0.1:{}/share", server.port());
     let monitor: Arc<dyn Monitor> = Arc::new(Collect::default());
     let never = |_: &open::Login| -> Result<Option<Secret>, DestinationError> { panic!("asked") };
-    let open =
-        |place: SmbPlace| open::open(&Dest::Smb(place), &never, open::Options::default(), &monitor);
+    let open = |place: SmbPlace| {
+        open::open(&Dest::Smb(place), &never, &open::Options::default(), &monitor)
+    };
     let error = open(place(&url)).err().unwrap();
     assert_eq!(error.kind, ErrorKind::Logon);
     assert!(error.action.contains("--anonymous"), "{}", error.action);

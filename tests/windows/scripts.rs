@@ -701,7 +701,7 @@ fn the_boot_image_s_builder_names_each_step() {
     }
 }
 
-/// With copype, Dism and MakeWinPEMedia that stand in for the ADK's.
+/// With copype, Dism and `MakeWinPEMedia` that stand in for the ADK's.
 #[test]
 fn the_builder_knows_both_layouts_of_the_adk_and_leaves_no_image_mounted() {
     let stick = need!(Stick::new('a'));

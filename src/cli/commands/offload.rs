@@ -141,10 +141,8 @@ impl Look {
         let volumes: Vec<StoreVolume> = found.searchable().collect();
         // Of a store that was deleted as a whole, the finding says how much is left.
         let is_for_deleted = args.deleted && args.store.is_empty() && !args.dry_run;
-        let deleted = match is_for_deleted {
-            true => deleted_stores(&volumes, &found.stores, out),
-            false => Vec::new(),
-        };
+        let deleted =
+            if is_for_deleted { deleted_stores(&volumes, &found.stores, out) } else { Vec::new() };
         if stores.is_empty() && deleted.is_empty() {
             if let Some(hint) = users::hint(&profiles::find(&volumes, &out)) {
                 out.say(&hint);

@@ -433,7 +433,7 @@ pub(super) fn save(order: Order, out: Out) -> Done {
     let keys = encryption.as_ref().map(|encryption| encryption.keys.clone());
     let name = order.name.clone();
     let (begun, deleted) = (FileTime::now(), order.deleted);
-    let request = OffloadRequest { begun, encryption, name, deleted, ..request.clone() };
+    let request = OffloadRequest { begun, name, deleted, encryption, ..request.clone() };
     let job = offload::Job { request, target: &**target, dry_run: None, out };
     for (number, item) in order.items {
         // A disk may be taken off at any time.
