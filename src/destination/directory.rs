@@ -105,9 +105,9 @@ impl DirectoryDestination {
                 return Err(a_folder_is_there(self.display(path)));
             }
             Err(_) if at.is_dir() => return Err(a_folder_is_there(self.display(path))),
-            // A pipe or a device: it has no content of its own, and may never give any.
-            Ok(file) if file.metadata().is_ok_and(|meta| !meta.is_file()) => {
-                return Err(in_the_way(self.display(path), "there is something that is no file"));
+            // It has no content of its own, and may never give any.
+            Ok(file) if file.metadata().is_ok_and(|meta| host::is_pipe(&meta)) => {
+                return Err(in_the_way(self.display(path), "there is a pipe, which is no file"));
             }
             Ok(file) => file,
             Err(error) => return Err(self.fail(path, error)),

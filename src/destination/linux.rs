@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, CWD, OFlags, RenameFlags};
@@ -50,6 +50,11 @@ pub(super) fn follow_no_link(options: &mut OpenOptions) {
 /// Opening a named pipe waits for its other end, for ever if nobody comes (open(2), `O_NONBLOCK`).
 pub(super) fn wait_for_nobody(options: &mut OpenOptions) {
     options.custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0));
+}
+
+/// Whether it is a named pipe.
+pub(super) fn is_pipe(meta: &Metadata) -> bool {
+    meta.file_type().is_fifo()
 }
 
 /// Whether it is a symbolic link.

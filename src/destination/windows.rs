@@ -79,6 +79,11 @@ pub(super) fn follow_no_link(options: &mut OpenOptions) {
 }
 
 /// Windows has no named pipes in folders.
+pub(super) fn is_pipe(_meta: &Metadata) -> bool {
+    false
+}
+
+/// So nothing is waited for.
 pub(super) fn wait_for_nobody(_options: &mut OpenOptions) {}
 
 /// Whether it is a link or a junction: std asks for a tag that stands for another name.

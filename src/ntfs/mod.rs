@@ -18,7 +18,7 @@ mod salvage;
 mod volume_findings;
 
 pub(crate) use catalog::sweep::sweep;
-pub(crate) use catalog::{Catalog, Entry as CatalogEntry, Folder, entry_flag};
+pub(crate) use catalog::{Catalog, Entry as CatalogEntry, Folder, ORPHANS, entry_flag};
 pub use error::NtfsError;
 pub(crate) use read::content::{Kind, kind_of};
 pub(crate) use read::efs_data::EfsData;

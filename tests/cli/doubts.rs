@@ -163,3 +163,24 @@ fn nothing_is_tried_out_on_the_source() {
     let device = volume.remount_by_loop();
     refused_on(&device, volume.path());
 }
+
+/// Both are the set's own, where the destination keeps both.
+#[test]
+fn names_that_differ_in_case_only_are_no_strangers() {
+    let (disk, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    store(disk.path());
+    let folder = disk.path().join("StateStore/USMT/File/C$/x");
+    for name in ["sub/y", "SUB/y", "readme.txt", "README.TXT"] {
+        fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+        fs::write(folder.join(name), name).unwrap();
+    }
+    let (run, dest) = offload(disk.path().to_str().unwrap(), &[]);
+    assert!([0, 3].contains(&run.code), "{}{}", run.stdout, run.stderr);
+    let set = fs::read_dir(dest.path()).unwrap().next().unwrap().unwrap().path();
+    let to = to.path().join("to");
+    let run = lifeboat(&["restore", set.to_str().unwrap(), "--to", to.to_str().unwrap()]);
+    // A plain folder does not keep every fact.
+    assert!([0, 3].contains(&run.code), "{}{}", run.stdout, run.stderr);
+    assert!(!run.stdout.contains("not of the set"), "{}", run.stdout);
+    assert!(!run.stderr.contains("not of the set"), "{}", run.stderr);
+}

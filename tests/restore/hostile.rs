@@ -218,22 +218,6 @@ fn names_that_collide_by_case_are_both_kept_or_named() {
     assert!(named(&losses, "C/Store/Name/below"), "{losses:?}");
 }
 
-/// Both are the set's own, where the destination keeps both.
-#[test]
-fn names_that_differ_in_case_only_are_no_strangers() {
-    let mut set = HostileSet::new("C", "Store");
-    for name in ["readme.txt", "README.TXT", "sub/x", "SUB/x"] {
-        set.file(&format!("C/Store/{name}"), name.as_bytes());
-    }
-    let jail = Jail::new();
-    let losses = jail.take(&set);
-    let strange = losses.iter().find(|loss| loss.detail.contains("not of the set"));
-    assert!(strange.is_none(), "{losses:?}");
-    for name in ["readme.txt", "README.TXT", "sub/x", "SUB/x"] {
-        assert_eq!(fs::read_to_string(jail.store().join(name)).unwrap(), name);
-    }
-}
-
 #[test]
 fn sizes_that_lie_are_found_out() {
     let mut set = HostileSet::new("C", "Store");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::gate::Gate;
 use crate::model::name::{SEAL, USMT, fold_case};
+use crate::ntfs::ORPHANS;
 use crate::set::format::kinds::{PartRole, SetKind};
 use crate::set::format::manifest::{ContentKind, Line, Member, MemberKind};
 use crate::set::format::names::{DELETED, is_of_deleted};
@@ -258,7 +259,10 @@ impl<'a> Members<'a> {
             ));
         }
         let parts = self.rescue.parts.iter().zip(&self.marks).zip(&self.parts);
-        for ((part, marks), (path, _)) in parts.filter(|((_, marks), _)| marks.members > 0) {
+        // On a damaged volume, a folder that lost its name stands there under a number.
+        let is_named = |part: &Part| part.path.split('/').next() != Some(ORPHANS);
+        let parts = parts.filter(|((part, marks), _)| marks.members > 0 && is_named(part));
+        for ((part, marks), (path, _)) in parts {
             let (Some(kind), Some(role)) = (kind, part.role.of_store()) else { continue };
             for name in marks.lacks(kind, role) {
                 all.push(format!("{path} is a part of the store without {name}"));
