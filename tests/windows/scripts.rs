@@ -672,15 +672,8 @@ fn the_boot_image_s_builder_names_each_step() {
     let arm = stick.path("kit/arm64/WinPE_OCs");
     fs::create_dir_all(&arm).unwrap();
     fs::write(arm.join("WinPE-WMI.cab"), "").unwrap();
-    let args = &[
-        "arm64",
-        r"R:\new",
-        "/drivers",
-        r"R:\drivers",
-        "/exe",
-        r"R:\my tools\build.cmd",
-        "/dryrun",
-    ];
+    let args = &["arm64", r"R:\new", "/drivers", r"R:\drivers", "/exe", r"R:\arm64.exe", "/dryrun"];
+    fs::write(stick.path("arm64.exe"), "").unwrap();
     let ran = stick.run("build.cmd", args, &root);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("copype arm64") && ran.stdout.contains("bootaa64.efi"), "{ran:?}");
