@@ -15,6 +15,8 @@ use crate::destination::BesideReader;
 use crate::model::threads::{self, NoThread};
 use crate::set::format::digest::{BLOCK, is_block};
 
+/// Blocks of one read: each read waits for the server.
+const AT_ONCE: usize = 4;
 /// The largest sector of a disk, in bytes.
 const SECTOR: usize = 4096;
 
@@ -63,7 +65,7 @@ impl ReadBackBeside {
         self.settled.clone()
     }
 
-    /// Ends it after the block that is being read.
+    /// Ends it after what is being read.
     pub(crate) fn stop(mut self) -> Verified {
         self.end();
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
@@ -89,21 +91,27 @@ fn follow(
     is_over: &AtomicBool,
 ) -> Verified {
     let mut verified = Verified::new();
-    let mut memory = vec![0; BLOCK + SECTOR];
+    let mut memory = vec![0; AT_ONCE * BLOCK + SECTOR];
     // Windows reads past its cache into whole sectors only.
     let start = memory.as_ptr().align_offset(SECTOR).min(SECTOR);
-    let Some(buf) = memory.get_mut(start..start + BLOCK) else { return verified };
+    let Some(buf) = memory.get_mut(start..start + AT_ONCE * BLOCK) else { return verified };
     for Settled { path, name, digests } in news {
         let known = verified.entry(name).or_default();
-        for digest in digests {
+        for digests in digests.chunks(AT_ONCE) {
             if is_over.load(Ordering::Relaxed) {
                 return verified;
             }
-            let read = target.read_at(&path, *known as u64 * BLOCK as u64, buf);
-            if !read.is_ok_and(|read| is_block(digest, &buf[..read])) {
+            let buf = &mut buf[..digests.len() * BLOCK];
+            let read = target.read_at(&path, *known as u64 * BLOCK as u64, buf).unwrap_or(0);
+            for (digest, block) in digests.iter().zip(buf[..read].chunks(BLOCK)) {
+                if !is_block(*digest, block) {
+                    return verified;
+                }
+                *known += 1;
+            }
+            if read < buf.len() {
                 return verified;
             }
-            *known += 1;
         }
     }
     verified
@@ -137,11 +145,11 @@ mod tests {
         blocks.update(said);
         let mut reader = ReadBackBeside::start(Box::new(Bytes(bytes.to_vec()))).unwrap();
         let settled = reader.settled().unwrap();
-        for digest in blocks.whole(0) {
+        for digests in blocks.whole(0).chunks(2) {
             let news = Settled {
                 path: "a.partial".to_owned(),
                 name: "a".to_owned(),
-                digests: vec![*digest],
+                digests: digests.to_vec(),
             };
             settled.send(news).unwrap();
         }
