@@ -111,6 +111,12 @@ pub const ROWS: &[Row] = &[
     manual("guided-destinations", "destinations of the guided rescue", "needs a USB stick"),
     manual("boot-image", "boot image without network or free memory", "needs a boot image"),
     manual("build-cmd", "`pe-build/build.cmd`", "needs the ADK"),
+    manual("arm64", "ARM64", "needs a PC with Windows on ARM64"),
+    manual(
+        "controllers",
+        "storage controllers and disk health",
+        "needs a PC whose disk is behind Intel VMD or RST, and a failing disk",
+    ),
     manual("usb-cmd", "`usb.cmd` in a boot image finds the stick by its label", "needs two sticks"),
     manual("variables", "`variables.vbs`: the task sequence's variables", "needs a task sequence"),
     manual(
