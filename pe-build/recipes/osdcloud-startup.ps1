@@ -4,7 +4,7 @@
 # Put it in Config\Scripts\Startup of the OSDCloud workspace, then run Edit-OSDCloudWinPE.
 # OSDCloud runs all scripts of that folder in the order of their names before it clears
 # the disk. After that, add Lifeboat to the boot image with inject.sh --start no, with the
-# folder USMT in it: Edit-OSDCloudWinPE writes startnet.cmd anew (docs/guide/recipes.md).
+# folder USMT in it: Edit-OSDCloudWinPE overwrites startnet.cmd (docs/guide/recipes.md).
 #
 # Exit codes: OSDCloud looks at none. So this script does not end before before-wipe.cmd
 # returns 0. Until then it opens a prompt: rescue what is missing, type exit, and it

@@ -1,5 +1,5 @@
 //! Reads from a share beside the connection that writes to it: by a second connection, in a
-//! process of its own. libsmbclient lets one thread of a process in at a time, also while a call
+//! separate process. libsmbclient lets one thread of a process in at a time, also while a call
 //! waits for the server, so that a second connection in this process would only take turns.
 //!
 //! The process is this program again ([`SERVE`]). It is asked by lines of JSON on its standard
