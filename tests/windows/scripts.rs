@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use support::program::Guarded;
 use support::wine::{self, Letter, Ran, Wine};
@@ -391,6 +393,8 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
 
     // Files that scanstate could not capture; and a capture that failed.
     for (returned, code) in [("3", 3), ("26", 1)] {
+        // A run is told from another by the second of its begin.
+        thread::sleep(Duration::from_millis(1100));
         fs::write(usmt.join("code.txt"), returned).unwrap();
         let ran = before("E:\\Windows");
         assert_eq!(ran.code, code, "{returned}: {}\n{}", ran.stdout, ran.stderr);
