@@ -12,6 +12,14 @@ pub struct LinkTarget {
     pub mount_point: bool,
 }
 
+/// Whether this is reparse data with a header whose length fits (MS-FSCC 2.1.2.2, 2.1.2.3: tags
+/// that are not Microsoft's have a GUID in it).
+pub(crate) fn is_whole(reparse: &[u8]) -> bool {
+    let (Some(tag), Some(length)) = (u32_at(reparse, 0), u16_at(reparse, 4)) else { return false };
+    let header = if tag & 0x8000_0000 == 0 { 24 } else { 8 };
+    reparse.len() >= header + usize::from(length)
+}
+
 /// Reads a junction's or symbolic link's reparse data (MS-FSCC 2.1.2.4,
 /// 2.1.2.5); `None` for other tags and invalid data.
 pub fn link_target(reparse: &[u8]) -> Option<LinkTarget> {

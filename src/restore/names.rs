@@ -2,6 +2,7 @@
 //! every name in it is a plain name.
 
 use crate::model::name::{NtName, NtPath, is_device};
+use crate::set::format::names::MOST_NAMES;
 
 /// The longest path, in bytes: twice what Windows can have (32,767 units), and little memory even
 /// if every name in it has one letter.
@@ -18,6 +19,9 @@ pub(super) fn split(path: &[u8]) -> Result<(String, NtPath), String> {
     }
     let mut names = Vec::new();
     for piece in path.split(|b| *b == b'/') {
+        if names.len() == MOST_NAMES {
+            return Err(format!("more than {MOST_NAMES} names, more than any path has"));
+        }
         let name = NtName::from_wtf8(piece).ok_or("a name that is not Unicode")?;
         check(&name)?;
         names.push(name);
@@ -77,6 +81,7 @@ mod tests {
         assert_eq!(path.names().len(), 4);
         assert_eq!(split(b"C").unwrap(), ("C".to_owned(), NtPath::root()));
         assert!(split(&b"a/".repeat(MAX_PATH)).is_err());
+        assert!(split(&b"a/b".repeat(MOST_NAMES)).unwrap_err().contains("names"));
     }
 
     #[test]

@@ -325,6 +325,15 @@ const FORGERIES: &[Forgery] = &[
     ("13: recovered without a loss", "set-contradiction", |set| {
         set.file()["recovered"] = "sure".into();
     }),
+    ("15: metadata that is no base64", "set-contradiction", |set| {
+        set.file()["security"] = "?".into();
+    }),
+    ("15: an object id of 15 bytes", "set-contradiction", |set| {
+        set.file()["object_id"] = "AAECAwQFBgcICQoLDA0O".into();
+    }),
+    ("15: a DOS name with a colon", "set-contradiction", |set| {
+        set.file()["short_name"] = "A:B".into();
+    }),
     ("13: a link to another file", "set-contradiction", |set| {
         set.members().find(|line| line["kind"] == "link").unwrap()["link_to"] =
             "C/StateStore/USMT/File/00".into();

@@ -13,6 +13,7 @@ use lifeboat::set::read::verify::{Level, verify_set};
 use lifeboat::set::write::plan::{Plan, PlanPart};
 use lifeboat::set::write::writer::offload;
 use lifeboat::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
+use support::made_set::descriptor_and;
 use support::memory::{alone, peak_mib};
 use support::sets;
 
@@ -79,7 +80,7 @@ impl Tree for Endless {
         })
     }
     fn facts(&self, _: NodeId, _: Option<&NtName>) -> Result<Metadata, TreeError> {
-        Ok(Metadata { security: Some(vec![1; 200]), ..Metadata::default() })
+        Ok(Metadata { security: Some(descriptor_and(&[1; 120])), ..Metadata::default() })
     }
     fn open(&self, _: NodeId, _: Option<&NtName>) -> Result<Box<dyn Stream>, TreeError> {
         Ok(Box::new(Short(0)))

@@ -15,6 +15,7 @@ use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use proptest::prelude::*;
+use support::made_set::{self, descriptor_and};
 use support::sets::{
     self, BROKEN_LOSSES, broken_store, options, pack, pack_watched, plan, store, target,
 };
@@ -419,15 +420,50 @@ fn build(files: &[RandomFile]) -> MemoryTree {
         node.node.attributes = file.attributes;
         node.node.position = file.position;
         let [security, object_id, extended_attributes, reparse] = file.blobs.clone();
-        node.facts.security = security;
-        node.facts.object_id = object_id;
+        node.facts.security = security.map(|more| descriptor_and(&more));
+        node.facts.object_id = object_id.map(|mut id| {
+            id.resize(16, 7);
+            id
+        });
         node.facts.extended_attributes = extended_attributes;
-        if let Some(mut reparse) = reparse {
-            reparse.splice(0..0, [0x99, 0, 0, 0x80]);
-            tree.reparse(id, &reparse);
+        if let Some(data) = reparse {
+            tree.reparse(id, &made_set::reparse(0x8000_0099, &data));
         }
     }
     tree
+}
+
+/// It is on the disk as it is; no restore can set it.
+#[test]
+fn metadata_that_is_damaged_on_the_disk_is_a_loss_and_its_bytes_are_kept() {
+    for which in ["security", "reparse", "object_id"] {
+        let mut tree = build(&[]);
+        let id = tree.file("StateStore/a", MemoryData::pattern(1, 9));
+        let bytes = descriptor_and(&[])[..50].to_vec();
+        match which {
+            "security" => tree.edit(id).facts.security = Some(bytes.clone()),
+            "object_id" => tree.edit(id).facts.object_id = Some(bytes.clone()),
+            _ => tree.reparse(id, &[&[0x99, 0, 0, 0x80, 43, 0, 0, 0][..], &[1; 42]].concat()),
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let outcome = pack(&tree, dir.path(), &options());
+        assert_eq!(outcome.rescue.totals.losses, 1, "{which}");
+        let set = open(dir.path(), &outcome.set);
+        let member = set
+            .lines()
+            .unwrap()
+            .find_map(|line| match line.unwrap() {
+                Line::Member(member) if member.path.ends_with("/a") => Some(member),
+                _ => None,
+            })
+            .unwrap();
+        assert!(member.losses[0].detail.contains("damaged on the disk"), "{which}: {member:?}");
+        let kept = [&member.security, &member.reparse, &member.object_id];
+        let kept = kept.into_iter().flatten().next().unwrap();
+        assert_eq!(from_base64(kept).unwrap().len(), 50, "{which}");
+        let verified = verify_set(target(dir.path()), &outcome.set, Level::Full, &Silent).unwrap();
+        assert!(verified.findings.iter().all(|f| f.code == "set-has-losses"), "{which}");
+    }
 }
 
 proptest! {

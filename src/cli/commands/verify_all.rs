@@ -254,8 +254,9 @@ fn show(rows: &[Row], out: Out) {
             out.field("", &row.detail);
         }
     }
-    out.result(&format!(
-        "{}, {bad} of them not OK",
-        units::count(rows.len() as u64, "rescue set", "rescue sets")
-    ));
+    let all = units::count(rows.len() as u64, "rescue set", "rescue sets");
+    out.result(&match bad {
+        0 => format!("{all}: all OK"),
+        _ => format!("{all}: {bad} not OK"),
+    });
 }

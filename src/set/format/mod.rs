@@ -1,6 +1,7 @@
 //! The format of a set: file names, documents, frames, the tar dialect.
 
 pub(crate) mod digest;
+pub(crate) mod facts;
 pub mod frames;
 pub mod hash;
 pub(crate) mod holes;

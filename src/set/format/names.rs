@@ -39,6 +39,9 @@ pub const DELETED: &str = "deleted";
 /// The program that wrote a set, and its version.
 pub const PROGRAM: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
 
+/// The names that a path can have: one of Windows has up to 32,767 UTF-16 units.
+pub(crate) const MOST_NAMES: usize = 16_384;
+
 /// Whether a path in a set is that of a recovered file, or of a folder above one. (A drive is a
 /// letter, or `volume-` and a number.)
 pub fn is_of_deleted(path: &str) -> bool {

@@ -17,6 +17,7 @@ use crate::destination::{Destination, ErrorKind};
 use crate::model::loss::LossKind;
 use crate::model::monitor::Monitor;
 use crate::set::error::SetError;
+use crate::set::format::facts;
 use crate::set::format::frames::size_of_table;
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{
@@ -473,7 +474,10 @@ fn member_fault(member: &Member) -> Option<&'static str> {
         _ => {}
     }
     let recovered = member.losses.iter().any(|loss| loss.kind == LossKind::Recovered.as_str());
-    (member.recovered.is_some() && !recovered).then_some("it was recovered, and no loss says so")
+    if member.recovered.is_some() && !recovered {
+        return Some("it was recovered, and no loss says so");
+    }
+    facts::fault(member)
 }
 
 /// Whether holes are in order, apart, and inside the data.

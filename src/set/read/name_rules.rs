@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::model::name::NtName;
 use crate::set::format::manifest::{Member, MemberKind, to_text};
-use crate::set::format::names::is_of_deleted;
+use crate::set::format::names::{MOST_NAMES, is_of_deleted};
 
 /// The longest name on NTFS, in UTF-16 units.
 const MOST_UNITS: usize = 255;
@@ -32,6 +32,9 @@ impl Names {
         // Recovered files may get longer names than they had.
         if !path.split(|byte| *byte == b'/').all(|name| is_name(name, !is_deleted)) {
             return Some("its path has a name that no file can have");
+        }
+        if path.split(|byte| *byte == b'/').nth(MOST_NAMES).is_some() {
+            return Some("its path has more names than a path can have");
         }
         let hash = self.hasher.hash_one(&path);
         if !self.all.insert(hash) {
@@ -114,6 +117,9 @@ mod tests {
             let found = fault(&members).unwrap();
             assert!(found.contains(what), "{members:?}: {found}");
         }
+        let deep = |names: usize| vec!["a"; names].join("/");
+        assert_eq!(fault(&[(&deep(MOST_NAMES), File)]), None);
+        assert!(fault(&[(&deep(MOST_NAMES + 1), File)]).unwrap().contains("more names"));
         let (long, longest) = (format!("C/{}", "\u{e9}".repeat(256)), "\u{e9}".repeat(255));
         assert!(fault(&[(&long, File)]).is_some());
         assert_eq!(fault(&[(&format!("C/{longest}"), File)]), None);

@@ -8,6 +8,7 @@ use crate::model::metadata::{self, Content, Metadata, Node, NodeKind};
 use crate::model::name::NtName;
 use crate::model::recovered::Certainty;
 use crate::set::error::SetError;
+use crate::set::format::facts;
 use crate::set::format::manifest::{
     ContentKind, Data, Member, MemberKind, NamedStream, to_base64, to_text,
 };
@@ -208,30 +209,38 @@ fn open(
     }
 }
 
-fn set_facts(member: &mut Member, facts: &Metadata) {
+fn set_facts(member: &mut Member, read: &Metadata) {
     let mut lost = Vec::new();
-    let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize| {
+    let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize, is_whole: facts::IsWhole| {
         let bytes = bytes?;
         if bytes.len() > max {
             lost.push(format!("{what} of {} bytes is not valid", bytes.len()));
             return None;
         }
+        // A restore cannot set it. The bytes are kept: a person may read them.
+        if !is_whole(bytes) {
+            lost.push(format!("{what} is damaged on the disk"));
+        }
         Some(to_base64(bytes))
     };
-    member.security = keep("a security descriptor", facts.security.as_ref(), MAX_SECURITY);
-    member.reparse = keep("reparse data", facts.reparse.as_ref(), MAX_REPARSE);
-    member.object_id = keep("an object id", facts.object_id.as_ref(), MAX_OBJECT_ID);
+    let (security, reparse) = (read.security.as_ref(), read.reparse.as_ref());
+    member.security = keep("a security descriptor", security, MAX_SECURITY, facts::DESCRIPTOR);
+    member.reparse = keep("reparse data", reparse, MAX_REPARSE, facts::REPARSE);
+    let object_id = read.object_id.as_ref();
+    member.object_id = keep("an object id", object_id, MAX_OBJECT_ID, facts::OBJECT_ID);
+    let list = read.extended_attributes.as_ref();
+    let is_whole = facts::EXTENDED_ATTRIBUTES;
     member.extended_attributes =
-        keep("extended attributes", facts.extended_attributes.as_ref(), MAX_EXTENDED_ATTRIBUTES);
-    if let Some((certainty, detail)) = &facts.recovered {
+        keep("extended attributes", list, MAX_EXTENDED_ATTRIBUTES, is_whole);
+    if let Some((certainty, detail)) = &read.recovered {
         member.recover(*certainty, detail);
     }
-    let doubts = facts.damaged.iter().chain(&facts.misnamed).cloned();
+    let doubts = read.damaged.iter().chain(&read.misnamed).cloned();
     for what in lost.into_iter().chain(doubts) {
         member.lose(LossKind::Fact, what);
     }
-    set_short_name(member, facts.short_name.as_ref());
-    for stream in &facts.streams {
+    set_short_name(member, read.short_name.as_ref());
+    for stream in &read.streams {
         let (name, raw_name) = to_text(&stream_name(&stream.name));
         let data = match stream.size {
             0 => empty_data(),
@@ -244,7 +253,7 @@ fn set_facts(member: &mut Member, facts: &Metadata) {
 fn set_short_name(member: &mut Member, name: Option<&NtName>) {
     let Some(name) = name else { return };
     // DOS names use a code page; a lone surrogate is damage.
-    match name.as_str().filter(|text| !text.contains('\0') && text.len() <= 36) {
+    match name.as_str().filter(|text| facts::is_short_name(text)) {
         Some(text) => member.short_name = Some(text.to_owned()),
         None => member.lose(LossKind::Fact, format!("the DOS name {name} is not valid")),
     }

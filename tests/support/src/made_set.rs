@@ -243,6 +243,11 @@ pub fn junction_to(target: &str) -> Vec<u8> {
     reparse(0xA000_0003, &buffer)
 }
 
+/// The same with bytes behind its parts, as Windows may write them.
+pub fn descriptor_and(more: &[u8]) -> Vec<u8> {
+    [&descriptor(), more].concat()
+}
+
 /// A self-relative descriptor: owner and group SYSTEM, a DACL that lets
 /// Administrators do everything (MS-DTYP 2.4.6).
 pub fn descriptor() -> Vec<u8> {

@@ -19,6 +19,8 @@ use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use lifeboat::usmt::Role;
 
+use crate::made_set::descriptor_and;
+
 /// Frames of this size make small trees have many.
 pub const FRAME: u64 = 64 << 10;
 
@@ -173,13 +175,13 @@ pub fn store() -> MemoryTree {
     node.node.attributes |= attributes::HIDDEN | attributes::SYSTEM;
     node.node.times.created = FileTime(0);
     node.node.times.modified = FileTime(116_444_735_999_999_999);
-    node.facts.security = Some((0..=255).collect());
+    node.facts.security = Some(descriptor_and(&(0..=255).collect::<Vec<u8>>()));
     node.facts.object_id = Some(vec![7; 16]);
     node.facts.extended_attributes = Some(vec![8; 300]);
     node.facts.short_name = Some("EVERYT~1".into());
     let folder = tree.dir(format!("{users}/folder with stream").as_str());
     tree.stream(folder, "s", text("on a folder"));
-    tree.edit(folder).facts.security = Some(vec![1; 100]);
+    tree.edit(folder).facts.security = Some(descriptor_and(&[1; 100]));
 
     let junction = tree.dir(format!("{users}/Application Data").as_str());
     tree.reparse(junction, &reparse(0xA000_0003, r"\??\C:\Users", r"C:\Users"));
