@@ -155,6 +155,8 @@ const NOT_A_FOLDER: &str = "there is a file where a folder is needed";
 const NOT_EMPTY: &str = "the folder is not empty";
 const TOO_LONG: &str = "the name or the path is too long";
 const TOO_LARGE: &str = "the file is too large for the destination's file system";
+const TOO_LARGE_OR_LIMIT: &str =
+    "the file is too large for the destination's file system, or for this session (ulimit -f)";
 const BAD_CHARS: &str = "the destination's file system does not allow the name";
 const IN_USE: &str = "another program has it open";
 const MEDIA: &str = "the disk failed to read or write";
@@ -186,7 +188,7 @@ static ERRNO: &[Row] = &[
     always(23, Other, NO_HANDLES, RAISE),       // ENFILE
     always(24, Other, NO_HANDLES, RAISE),       // EMFILE
     always(26, Transient, IN_USE, OPEN_ELSEWHERE), // ETXTBSY
-    always(27, Unfit, TOO_LARGE, SPLIT),        // EFBIG
+    always(27, Unfit, TOO_LARGE_OR_LIMIT, SPLIT), // EFBIG
     always(28, Full, FULL, MAKE_ROOM),          // ENOSPC
     always(30, Denied, IS_READ_ONLY, MADE_READ_ONLY), // EROFS
     always(32, Transient, LOST, NETWORK),       // EPIPE

@@ -55,6 +55,11 @@ fn entries(list: &[u8]) -> Option<Vec<Entry<'_>>> {
     Some(entries)
 }
 
+/// Whether this is a list whose entries lie within it.
+pub(crate) fn is_whole(list: &[u8]) -> bool {
+    entries(list).is_some()
+}
+
 /// The list as a call of Windows takes it, without what only the kernel can set;
 /// `None` if nothing is left. A damaged list is returned unchanged: Windows checks
 /// it and says what is wrong.

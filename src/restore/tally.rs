@@ -43,6 +43,13 @@ impl<'a> Tally<'a> {
         self.monitor.loss(&Loss { path: path.to_owned(), kind, detail: detail.into() });
     }
 
+    /// The set contradicts itself, or is damaged; `path` is the file or the member that is.
+    pub(super) fn damaged(&mut self, path: &str, offset: u64, what: &str) {
+        let at = if offset == 0 { String::new() } else { format!(" at byte {offset}") };
+        let detail = format!("the set is damaged or was changed{at}: {what}");
+        self.lose(path, LossKind::Unreadable, detail);
+    }
+
     /// A loss that the set has recorded.
     pub(super) fn carry(&mut self, path: &str, kind: &str, detail: &str) {
         let kind = LossKind::of_name(kind);

@@ -236,6 +236,17 @@ fn what_the_manifest_lost_is_read_from_the_tar() {
     assert!(codes(&set.verify()).contains(&"set-file-missing"));
 }
 
+/// Copied by way of a stick or a share that changes the case of names.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_whose_name_has_another_letter_case_is_named() {
+    let set = Damaged::new(&options());
+    std::fs::rename(set.path("manifest.jsonl.zst"), set.path("MANIFEST.JSONL.ZST")).unwrap();
+    let findings = set.verify().findings;
+    let missing = findings.iter().find(|found| found.code == "set-file-missing").unwrap();
+    assert!(missing.what.contains("MANIFEST.JSONL.ZST is there: rename it"), "{missing:?}");
+}
+
 #[test]
 fn a_missing_or_short_volume_costs_what_is_in_it() {
     let whole = whole();

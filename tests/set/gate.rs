@@ -334,6 +334,20 @@ const FORGERIES: &[Forgery] = &[
     ("15: a DOS name with a colon", "set-contradiction", |set| {
         set.file()["short_name"] = "A:B".into();
     }),
+    ("13: a file without a hash", "set-contradiction", |set| {
+        set.file()["data"]["sha256"] = "".into();
+    }),
+    ("14: a file in a junction", "set-contradiction", |set| {
+        // A mount point's tag, and no more.
+        set.member("C/StateStore/USMT/File")["reparse"] = "AwAAoAAAAAA=".into();
+    }),
+    ("1: an id that is none", "set-contradiction", |set| {
+        set.rescue["set"] = "0123abc\u{1b}".into();
+        set.lines[0]["set"] = "0123abc\u{1b}".into();
+    }),
+    ("1: frames that nobody can have", "set-contradiction", |set| {
+        set.rescue["options"]["frame_bytes"] = (1_u64 << 40).into();
+    }),
     ("13: a link to another file", "set-contradiction", |set| {
         set.members().find(|line| line["kind"] == "link").unwrap()["link_to"] =
             "C/StateStore/USMT/File/00".into();

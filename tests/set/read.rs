@@ -15,7 +15,7 @@ use lifeboat::set::write::writer::OffloadOptions;
 use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use proptest::prelude::*;
-use support::made_set::{self, descriptor_and};
+use support::made_set::{self, attribute, descriptor_and};
 use support::sets::{
     self, BROKEN_LOSSES, broken_store, options, pack, pack_watched, plan, store, target,
 };
@@ -425,7 +425,7 @@ fn build(files: &[RandomFile]) -> MemoryTree {
             id.resize(16, 7);
             id
         });
-        node.facts.extended_attributes = extended_attributes;
+        node.facts.extended_attributes = extended_attributes.map(|value| attribute(&value));
         if let Some(data) = reparse {
             tree.reparse(id, &made_set::reparse(0x8000_0099, &data));
         }

@@ -581,7 +581,9 @@ impl Monitor for Output {
             state.losses += 1;
             state.losses
         });
-        let text = format!("lost ({}): {}: {}", loss.kind, loss.path, loss.detail);
+        // One without a path is of several files.
+        let colon = if loss.path.is_empty() { "" } else { ": " };
+        let text = format!("lost ({}): {}{colon}{}", loss.kind, loss.path, loss.detail);
         self.log(Importance::Error, &text);
         self.event(
             "loss",

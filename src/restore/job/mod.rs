@@ -203,10 +203,9 @@ impl<'a> Job<'a> {
             match set.next_member() {
                 None => return Ok(None),
                 Some(Ok(member)) => return Ok(Some(member)),
-                Some(Err(error @ SetError::Damaged { .. })) => {
+                Some(Err(SetError::Damaged { path, offset, what })) => {
                     if is_first_pass {
-                        let detail = format!("files may be missing here: {error}");
-                        self.tally.lose("", LossKind::Unreadable, detail);
+                        self.tally.damaged(&path, offset, &what);
                     }
                 }
                 Some(Err(error)) => return Err(error.into()),

@@ -97,9 +97,8 @@ pub(super) fn read_back(
         match member {
             Ok(member) => check.member(&member)?,
             Err(SetError::Damaged { .. }) if job.is_some() => {}
-            Err(error @ SetError::Damaged { .. }) => {
-                let detail = format!("files may be missing here: {error}");
-                check.tally.lose("", LossKind::Unreadable, detail);
+            Err(SetError::Damaged { path, offset, what }) => {
+                check.tally.damaged(&path, offset, &what);
             }
             Err(error) => return Err(error.into()),
         }

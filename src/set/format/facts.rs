@@ -2,8 +2,11 @@
 //! section 16). A damaged disk may have others: then the member has a loss.
 
 use super::manifest::{Member, from_base64};
+use crate::model::bytes::u32_at;
 use crate::model::descriptor;
+use crate::model::extended_attributes;
 use crate::model::loss::LossKind;
+use crate::model::metadata::is_name_surrogate;
 use crate::model::reparse;
 
 /// Whether these bytes are what they should be.
@@ -16,12 +19,20 @@ pub(crate) const REPARSE: IsWhole = reparse::is_whole;
 /// `$OBJECT_ID`: the id, and up to three more ids of its birth (MS-FSCC 2.1.3).
 pub(crate) const OBJECT_ID: IsWhole =
     |bytes| matches!(bytes.len(), 16..=64) && bytes.len().is_multiple_of(16);
-/// Extended attributes: what Windows takes for a sound list is known only in part.
-pub(crate) const EXTENDED_ATTRIBUTES: IsWhole = |_| true;
+/// A list of extended attributes (MS-FSCC 2.4.16).
+pub(crate) const EXTENDED_ATTRIBUTES: IsWhole = extended_attributes::is_whole;
+
+const DAMAGED_LIST: &str = "its extended attributes are damaged, and no loss says so";
 
 /// Whether this can be a DOS name: 8.3 characters, of up to 3 bytes each.
 pub(crate) fn is_short_name(name: &str) -> bool {
     matches!(name.len(), 1..=36) && !name.contains(['\0', '/', '\\', ':'])
+}
+
+/// Whether a member is a link or a junction: its reparse data stands for another place.
+pub(crate) fn is_elsewhere(member: &Member) -> bool {
+    let data = member.reparse.as_deref().and_then(from_base64);
+    data.and_then(|data| u32_at(&data, 0)).is_some_and(is_name_surrogate)
 }
 
 /// What the metadata of a member contradicts.
@@ -31,7 +42,7 @@ pub(crate) fn fault(member: &Member) -> Option<&'static str> {
         (&member.security, DESCRIPTOR, "its security descriptor is damaged, and no loss says so"),
         (&member.reparse, REPARSE, "its reparse data is damaged, and no loss says so"),
         (&member.object_id, OBJECT_ID, "its object id is damaged, and no loss says so"),
-        (&member.extended_attributes, EXTENDED_ATTRIBUTES, ""),
+        (&member.extended_attributes, EXTENDED_ATTRIBUTES, DAMAGED_LIST),
     ] {
         let Some(text) = text else { continue };
         match from_base64(text) {
@@ -75,6 +86,10 @@ mod tests {
         assert_eq!(object(&[7; 16]), (true, true));
         assert_eq!(object(&[7; 64]), (true, true));
         assert_eq!(object(&[7; 15]), (false, true));
+        let list =
+            |bytes: &[u8]| with(&|member| member.extended_attributes = Some(to_base64(bytes)));
+        assert_eq!(list(&[0, 0, 0, 0, 0, 1, 1, 0, b'A', 0, 7]), (true, true));
+        assert_eq!(list(&[0, 0, 0, 0, 0, 1, 2, 0, b'A', 0, 7]), (false, true));
         assert_eq!(with(&|member| member.security = Some("?".to_owned())), (false, false));
         for name in ["", "A/B", "A:B", &"A".repeat(37)] {
             let found = with(&|member| member.short_name = Some(name.to_owned()));

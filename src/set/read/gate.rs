@@ -18,7 +18,7 @@ use crate::model::loss::LossKind;
 use crate::model::monitor::Monitor;
 use crate::set::error::SetError;
 use crate::set::format::facts;
-use crate::set::format::frames::size_of_table;
+use crate::set::format::frames::{MAX_FRAME_BYTES, size_of_table};
 use crate::set::format::hash::finish_hex;
 use crate::set::format::manifest::{
     ContentKind, Data, Frame, HoleLine, Line, Member, MemberKind, Totals,
@@ -89,6 +89,12 @@ pub(crate) fn of_description(rescue: &Rescue) -> Gate {
             rescue.format,
             if is_encrypted { "" } else { "not " }
         ));
+    }
+    if rescue.set.len() != 8 || !is_hex(&rescue.set) {
+        contradicts("its id is not eight hex digits".to_owned());
+    }
+    if !(BLOCK as u64..=MAX_FRAME_BYTES).contains(&rescue.options.frame_bytes) {
+        contradicts(format!("no frame has {} bytes", rescue.options.frame_bytes));
     }
     let (losses, is_short) = (rescue.totals.losses, !rescue.is_of_whole_store());
     let fits = match rescue.end_state {
@@ -161,8 +167,7 @@ fn files(rescue: &Rescue, gate: &mut Gate) {
         if expected != name || !known.insert(name) {
             gate.fault("set-file-name", "", format!("rescue.json lists {name:?}"));
         }
-        let is_hash = file.sha256.len() == 64
-            && file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let is_hash = is_sha256(&file.sha256);
         let is_piece = is_encrypted && (name.starts_with(STORE) || name.starts_with(MANIFEST));
         if !is_hash || file.plain_size.is_some() != is_piece {
             gate.fault("set-contradiction", name, "rescue.json has no valid entry for it");
@@ -177,6 +182,15 @@ fn files(rescue: &Rescue, gate: &mut Gate) {
             gate.fault("set-contradiction", "", format!("rescue.json does not list {needed}"));
         }
     }
+}
+
+/// Whether this is a SHA-256 as sets have it.
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && is_hex(text)
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The same for the description inside an encrypted set, and the public one outside.
@@ -240,6 +254,7 @@ pub(crate) fn of_manifest(
                 damaged += 1;
                 check.positions.lost();
                 check.members.lost();
+                check.is_unbroken = false;
             }
             Err(error) => return Err(error),
         }
@@ -299,6 +314,8 @@ struct LineCheck<'a> {
     of_members: u64,
     members: part_rules::Members<'a>,
     names: Names,
+    /// No line was damaged: each folder before this line is known.
+    is_unbroken: bool,
     positions: Positions,
     shared: &'a Shared,
 }
@@ -313,6 +330,7 @@ impl<'a> LineCheck<'a> {
             of_members: 0,
             members: part_rules::Members::new(rescue),
             names: Names::default(),
+            is_unbroken: true,
             positions: Positions::new(shared),
             shared,
         }
@@ -350,7 +368,9 @@ impl<'a> LineCheck<'a> {
             }
             Line::Member(member) => {
                 self.totals.count(member);
-                let (known, named) = (self.members.member(member), self.names.member(member));
+                let needs_folder = self.is_unbroken && self.members.has_folder_of(member);
+                let known = self.members.member(member);
+                let named = self.names.member(member, needs_folder);
                 let faults = [member_fault(member), known, named];
                 for what in faults.into_iter().flatten() {
                     self.of_members += 1;
@@ -451,6 +471,9 @@ fn member_fault(member: &Member) -> Option<&'static str> {
     }
     if member.link_to.is_some() != (member.kind == MemberKind::Link) {
         return Some("it is a link that leads nowhere, or leads somewhere and is no link");
+    }
+    if all().any(|data| data.size > 0 && !is_sha256(&data.sha256)) {
+        return Some("it has no valid hash");
     }
     if all().any(|data| !holes_fit(&data.holes, data.size)) {
         return Some("its holes are outside its size");

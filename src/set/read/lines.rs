@@ -38,7 +38,11 @@ impl Lines {
     pub(crate) fn open(target: &dyn Destination, path: &str) -> Result<Self, SetError> {
         let shown = target.display(path);
         let mut file = target.open(path).map_err(|error| match error.kind {
-            ErrorKind::NotFound => damaged(&shown, 0, "this file of the set is missing".into()),
+            ErrorKind::NotFound => {
+                let what =
+                    format!("this file of the set is missing{}", in_other_case(target, path));
+                damaged(&shown, 0, what)
+            }
             _ => error.into(),
         })?;
         let size = file.size()?;
@@ -171,6 +175,17 @@ fn frames(file: &mut dyn DestinationFile, size: u64) -> Result<Option<Frames>, S
 /// Whether an encrypted file is damaged or missing, rather than unreachable.
 fn is_damage(error: &DestinationError) -> bool {
     matches!(error.kind, ErrorKind::Corrupted | ErrorKind::NotFound)
+}
+
+/// What to say of a missing file whose name is there in another letter case: some shares and
+/// sticks change it, and where case matters the file is not found any more.
+pub(super) fn in_other_case(target: &dyn Destination, path: &str) -> String {
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let all = target.list(dir).unwrap_or_default();
+    match all.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name)) {
+        Some(entry) => format!("; {} is there: rename it to {name}", entry.name),
+        None => String::new(),
+    }
 }
 
 fn damaged(path: &str, offset: u64, what: String) -> SetError {

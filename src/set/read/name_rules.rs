@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::model::name::NtName;
+use crate::set::format::facts;
 use crate::set::format::manifest::{Member, MemberKind, to_text};
 use crate::set::format::names::{MOST_NAMES, is_of_deleted};
 
@@ -19,11 +20,14 @@ pub(super) struct Names {
     folders: HashSet<u64>,
     /// Folders of members.
     parents: HashSet<u64>,
+    /// Links and junctions: what stands for another place has nothing in it.
+    elsewhere: HashSet<u64>,
 }
 
 impl Names {
-    /// What a member's names contradict.
-    pub(super) fn member(&mut self, member: &Member) -> Option<&'static str> {
+    /// What a member's names contradict. `needs_folder`: the folder that it is in is at or below
+    /// the path of a part.
+    pub(super) fn member(&mut self, member: &Member, needs_folder: bool) -> Option<&'static str> {
         let Some(path) = member.exact_path() else { return Some("its path is damaged") };
         if member.raw_path.is_some() && to_text(&path).0 != member.path {
             return Some("it has two different paths");
@@ -46,9 +50,18 @@ impl Names {
             if self.all.contains(&above) && !self.folders.contains(&above) {
                 return Some("it is in a file");
             }
+            if self.elsewhere.contains(&above) {
+                return Some("it is in a link or a junction");
+            }
+            if needs_folder && !self.folders.contains(&above) {
+                return Some("the folder that it is in is missing");
+            }
             self.parents.insert(above);
         }
         let is_folder = member.kind == MemberKind::Directory;
+        if facts::is_elsewhere(member) {
+            self.elsewhere.insert(hash);
+        }
         if is_folder {
             self.folders.insert(hash);
         }
@@ -90,11 +103,13 @@ fn is_name(name: &[u8], is_bounded: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::set::format::manifest::NamedStream;
+    use crate::set::format::manifest::{NamedStream, to_base64};
 
     fn fault(members: &[(&str, MemberKind)]) -> Option<&'static str> {
         let mut names = Names::default();
-        members.iter().find_map(|(path, kind)| names.member(&Member::new(path.as_bytes(), *kind)))
+        members
+            .iter()
+            .find_map(|(path, kind)| names.member(&Member::new(path.as_bytes(), *kind), false))
     }
 
     #[test]
@@ -127,6 +142,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_in_a_link_or_in_a_folder_that_is_missing() {
+        let folder = |path: &[u8], tag: Option<u32>| {
+            let mut folder = Member::new(path, MemberKind::Directory);
+            let data = |tag: u32| [&tag.to_le_bytes()[..], &[0; 4]].concat();
+            folder.reparse = tag.map(|tag| to_base64(&data(tag)));
+            folder
+        };
+        let file = |path: &[u8]| Member::new(path, MemberKind::File);
+        for (tag, is_link) in [(None, false), (Some(0x9000_001A), false), (Some(0xA000_0003), true)]
+        {
+            let mut names = Names::default();
+            assert_eq!(names.member(&folder(b"C", None), false), None);
+            assert_eq!(names.member(&folder(b"C/a", tag), true), None);
+            let found = names.member(&file(b"C/a/b"), true);
+            assert_eq!(found.is_some(), is_link, "{tag:x?}: {found:?}");
+            assert!(names.member(&file(b"C/b/c"), true).unwrap().contains("missing"));
+            assert_eq!(names.member(&file(b"C/b/d"), false), None, "above a part");
+        }
+    }
+
+    #[test]
     fn streams_have_names_that_are_theirs_alone() {
         let with = |streams: &[&str]| {
             let mut member = Member::new(b"C/a", MemberKind::File);
@@ -138,7 +174,7 @@ mod tests {
                     data: crate::set::format::manifest::Data::default(),
                 })
                 .collect();
-            Names::default().member(&member)
+            Names::default().member(&member, false)
         };
         assert_eq!(with(&["a", "A", "b"]), None);
         for streams in [&["a", "a"][..], &[""], &["a/b"], &[".."]] {
@@ -150,9 +186,9 @@ mod tests {
     fn an_exact_path_is_the_one_that_is_shown() {
         let mut member = Member::new(b"C/a", MemberKind::File);
         member.raw_path = Some("Qy9i".to_owned()); // C/b
-        assert!(Names::default().member(&member).is_some());
+        assert!(Names::default().member(&member, false).is_some());
         let member = Member::new(b"C/\xED\xA0\x80", MemberKind::File);
         assert!(member.raw_path.is_some());
-        assert_eq!(Names::default().member(&member), None);
+        assert_eq!(Names::default().member(&member, false), None);
     }
 }

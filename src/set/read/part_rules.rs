@@ -203,6 +203,16 @@ impl<'a> Members<'a> {
         (!is_above).then_some("it is in no part of the set")
     }
 
+    /// Whether the folder of a member is at or below the path of a part.
+    pub(super) fn has_folder_of(&self, member: &Member) -> bool {
+        let Some((above, _)) = member.path.rsplit_once('/') else { return false };
+        let is_within = |part: &(String, String)| is_at_or_below(above, &part.0);
+        self.parts.iter().any(is_within) || {
+            let folded = fold_case(above);
+            self.parts.iter().any(|(_, part)| is_at_or_below(&folded, part))
+        }
+    }
+
     /// What a member of a part contradicts; `below` is its path there.
     fn inside(&mut self, part: usize, below: &str, member: &Member) -> Option<&'static str> {
         self.marks[part].members += 1;

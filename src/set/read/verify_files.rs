@@ -4,6 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::lines::in_other_case;
 use super::verify::Verifier;
 use crate::set::error::SetError;
 use crate::set::format::hash::finish_hex;
@@ -28,7 +29,10 @@ impl Verifier<'_> {
                     let what = format!("{} bytes, but {size} were written", entry.size);
                     self.tell("set-file-size", self.shown(name), what);
                 }
-                None => self.tell("set-file-missing", self.shown(name), "missing"),
+                None => {
+                    let other = in_other_case(&**self.set.target(), &self.path(name));
+                    self.tell("set-file-missing", self.shown(name), format!("missing{other}"));
+                }
             }
         }
         if !self.set.shared().index.from_table {

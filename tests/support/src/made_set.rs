@@ -243,9 +243,10 @@ pub fn junction_to(target: &str) -> Vec<u8> {
     reparse(0xA000_0003, &buffer)
 }
 
-/// The same with bytes behind its parts, as Windows may write them.
-pub fn descriptor_and(more: &[u8]) -> Vec<u8> {
-    [&descriptor(), more].concat()
+/// A list of one extended attribute (MS-FSCC 2.4.16).
+pub fn attribute(value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap().to_le_bytes();
+    [&[0, 0, 0, 0, 0, 1][..], &length, b"A\0", value].concat()
 }
 
 /// A self-relative descriptor: owner and group SYSTEM, a DACL that lets
@@ -263,4 +264,9 @@ pub fn descriptor() -> Vec<u8> {
     sd.extend([0, 3, 24, 0, 0xFF, 0x01, 0x1F, 0x00]);
     sd.extend(admins);
     sd
+}
+
+/// The same with bytes behind its parts, as Windows may write them.
+pub fn descriptor_and(more: &[u8]) -> Vec<u8> {
+    [&descriptor(), more].concat()
 }

@@ -19,7 +19,7 @@ use lifeboat::tree::Tree;
 use lifeboat::tree::memory::{MemoryData, MemoryTree};
 use lifeboat::usmt::Role;
 
-use crate::made_set::descriptor_and;
+use crate::made_set::{attribute, descriptor_and};
 
 /// Frames of this size make small trees have many.
 pub const FRAME: u64 = 64 << 10;
@@ -177,7 +177,7 @@ pub fn store() -> MemoryTree {
     node.node.times.modified = FileTime(116_444_735_999_999_999);
     node.facts.security = Some(descriptor_and(&(0..=255).collect::<Vec<u8>>()));
     node.facts.object_id = Some(vec![7; 16]);
-    node.facts.extended_attributes = Some(vec![8; 300]);
+    node.facts.extended_attributes = Some(attribute(&[8; 300]));
     node.facts.short_name = Some("EVERYT~1".into());
     let folder = tree.dir(format!("{users}/folder with stream").as_str());
     tree.stream(folder, "s", text("on a folder"));
