@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::args::Global;
+use super::args::BitLockerArgs;
 use super::exit::{Exit, Failure};
 use crate::disk::Guid;
 use crate::disk::bitlocker::{
@@ -54,9 +54,8 @@ impl std::fmt::Debug for VolumeKeys {
 impl VolumeKeys {
     /// Reads what the options, the variable and the settings (`from_settings`: files that are
     /// theirs) give.
-    pub(crate) fn load(global: &Global, from_settings: bool) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn load(options: &BitLockerArgs, from_settings: bool) -> Result<Arc<Self>, Failure> {
         let mut ring = Keyring::default();
-        let options = &global.bitlocker;
         for path in &options.recovery_key_file {
             ring.files.push(key_file(path)?);
         }
