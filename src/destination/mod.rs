@@ -7,7 +7,7 @@
 pub mod address;
 pub mod directory;
 pub mod errors;
-pub mod guard;
+pub(crate) mod guard;
 mod ledger;
 #[cfg(target_os = "linux")]
 mod linux;

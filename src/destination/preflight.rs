@@ -35,7 +35,7 @@ const WHOLE: &str = "store.tar.zst";
 /// Without this file there is no set.
 const REQUIRED: &str = "rescue.json";
 /// Files that a set can do without.
-pub const OPTIONAL: [&str; 2] = ["restore.cmd", "report.html"];
+pub(crate) const OPTIONAL: [&str; 2] = ["restore.cmd", "report.html"];
 /// The ending of a name until its file is complete.
 const PARTIAL: &str = ".partial";
 
@@ -152,7 +152,7 @@ fn try_small(target: &dyn Destination, path: &str) -> Result<(), DestinationErro
 }
 
 /// Checks that at least `needed` bytes are free.
-pub fn check_room(
+pub(crate) fn check_room(
     target: &dyn Destination,
     needed: u64,
 ) -> Result<Option<Space>, DestinationError> {

@@ -81,7 +81,7 @@ impl Disk {
     }
 
     /// Looks at what a container holds.
-    pub fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
+    pub(crate) fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
         let Container { device, format, mut faults } = container;
         faults.extend(RaidMember::find(&device).map(Fault::Raid));
         let (table, volumes) = match read_layout(&device) {
@@ -128,7 +128,7 @@ impl Disk {
 
     /// Asks a disk of this machine for its health, and whether it is locked
     /// ([`Hardware::condition`]). A disk that fails may take seconds to answer.
-    pub fn ask_condition(&mut self) {
+    pub(crate) fn ask_condition(&mut self) {
         let Some(mut hardware) = self.hardware.take() else { return };
         #[cfg(target_os = "linux")]
         let condition = super::linux::condition(self, &hardware);

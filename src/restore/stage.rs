@@ -19,9 +19,9 @@ use crate::tree::Tree;
 use crate::tree::host::HostTree;
 
 /// Suffix of a store's folder while it is incomplete.
-pub const PARTIAL: &str = ".lifeboat-partial";
+pub(crate) const PARTIAL: &str = ".lifeboat-partial";
 /// Suffix of a store that was replaced.
-pub const ASIDE: &str = ".before-lifeboat";
+pub(crate) const ASIDE: &str = ".before-lifeboat";
 
 /// The folders that have a temporary name.
 #[derive(Default)]

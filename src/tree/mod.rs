@@ -8,7 +8,7 @@ pub mod ntfs;
 pub mod recovered;
 pub mod source;
 pub mod subtree;
-pub mod time_limited;
+pub(crate) mod time_limited;
 
 use crate::model::exhausted;
 use crate::model::finding::Finding;
@@ -123,7 +123,7 @@ impl TreeError {
 
 impl TreeError {
     /// Whether this PC has no more memory or open files: that is no loss of this one file.
-    pub fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         match self {
             Self::Ntfs(error) => error.is_exhausted(),
             Self::Host { error, .. } => exhausted::is_exhausted(error),

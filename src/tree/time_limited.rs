@@ -18,14 +18,14 @@ use crate::model::name::{NtName, NtPath};
 const MOST_WAITING: usize = 200_000;
 
 /// See the module.
-pub struct TimeLimitedTree {
+pub(crate) struct TimeLimitedTree {
     inner: Arc<dyn Tree>,
     time: Duration,
 }
 
 impl TimeLimitedTree {
     /// Lets the tree be searched for so long.
-    pub fn new(inner: Arc<dyn Tree>, time: Duration) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Tree>, time: Duration) -> Self {
         Self { inner, time }
     }
 

@@ -129,7 +129,7 @@ fn describe(
 
 /// The drive that volume `number` of a list was in Windows, judging by the
 /// volumes themselves.
-pub fn drive_of(number: usize, volumes: &[StoreVolume]) -> Drive {
+pub(crate) fn drive_of(number: usize, volumes: &[StoreVolume]) -> Drive {
     let volume = &volumes[number];
     // A folder that is often on C: says nothing if another volume has Windows.
     let is_windows = has(volume, &["Windows"])

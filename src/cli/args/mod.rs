@@ -1,5 +1,4 @@
 //! What may be typed. What it means is decided by the commands.
-#![allow(missing_docs)] // doc comments here are the help texts; what needs none has none
 
 mod files;
 mod find;
@@ -15,13 +14,15 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use self::files::{Extract, List};
-pub use self::find::{Detect, Verify};
-pub use self::restore::{Loadstate, Restore, WayArg};
-pub use self::save::{CheckArgs, Guide, Offload};
-pub use self::sets::{Prune, Report, Sets};
-pub use self::shared::{Algorithm, BitLockerArgs, Inside, LevelArg, Logon, Search, Unlock, ViaArg};
-pub use self::wipe::{Gate, Seal};
+pub(crate) use self::files::{Extract, List};
+pub(crate) use self::find::{Detect, Verify};
+pub(crate) use self::restore::{Loadstate, Restore, WayArg};
+pub(crate) use self::save::{CheckArgs, Guide, Offload};
+pub(crate) use self::sets::{Prune, Report, Sets};
+pub(crate) use self::shared::{
+    Algorithm, BitLockerArgs, Inside, LevelArg, Logon, Search, Unlock, ViaArg,
+};
+pub(crate) use self::wipe::{Gate, Seal};
 use super::volume_keys::VolumeKeys;
 
 const ABOUT: &str = "Rescues USMT migration stores after a failed re-image";
@@ -51,37 +52,37 @@ losses or damage; 4 nothing found; 5 a problem with the destination;
 )]
 pub struct Cli {
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 }
 
 /// Options of every command.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Output")]
-pub struct Global {
+pub(crate) struct Global {
     /// One JSON event a line, for scripts
     ///
     /// Print one JSON event per line on standard output, a summary last
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Also write a log to FILE (CMTrace format)
     ///
     /// Also write a log to FILE, in the format of CMTrace
     #[arg(long, global = true, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+    pub(crate) log: Option<PathBuf>,
     /// Print only results and errors
     #[arg(hide_short_help = true, short, long, global = true)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Print more about each step
     #[arg(hide_short_help = true, short, long, global = true)]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
     /// Read volumes from the raw device or through the system's file API
     /// [default: raw where possible; the output says which and why]
     #[arg(hide_short_help = true, long, global = true, value_enum, value_name = "WAY")]
-    pub via: Option<ViaArg>,
+    pub(crate) via: Option<ViaArg>,
     #[command(flatten)]
-    pub bitlocker: BitLockerArgs,
+    pub(crate) bitlocker: BitLockerArgs,
     /// The keys that were read.
     #[arg(skip)]
     pub(crate) volume_keys: Arc<VolumeKeys>,
@@ -89,7 +90,7 @@ pub struct Global {
 
 /// The commands.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Find the stores on all attached volumes, or in the sources given
     #[command(after_long_help = "\
 Examples:
@@ -247,15 +248,15 @@ Examples:
 }
 
 #[derive(Args, Debug)]
-pub struct Completions {
+pub(crate) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL", value_enum)]
-    pub shell: clap_complete::Shell,
+    pub(crate) shell: clap_complete::Shell,
 }
 
 impl Offload {
     /// `lifeboat offload --to DEST`, with all its defaults.
-    pub fn to(dest: &str, logon: &Logon) -> Option<Self> {
+    pub(crate) fn to(dest: &str, logon: &Logon) -> Option<Self> {
         let to = format!("--to={dest}");
         let cli = Cli::try_parse_from(["lifeboat", "offload", &to]).ok()?;
         match cli.command {

@@ -1,6 +1,4 @@
 //! Back onto a PC: `restore`, `loadstate`.
-#![allow(missing_docs)] // as in mod.rs
-
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -10,29 +8,29 @@ use super::values::parse_renamed;
 
 #[derive(Args, Debug)]
 #[allow(clippy::struct_excessive_bools)] // flags of the command line
-pub struct Restore {
+pub(crate) struct Restore {
     /// The rescue set: folder or URL
     #[arg(value_name = "SET")]
-    pub set: String,
+    pub(crate) set: String,
     /// Restore into DIR; or C=ROOT: the C: part below ROOT
     ///
     /// DIR: parts to DIR/C, DIR/D ...; C=ROOT: the C: part below ROOT
     #[arg(long, value_name = "DIR|X=ROOT")]
-    pub to: Vec<String>,
+    pub(crate) to: Vec<String>,
     /// Restore each part onto the volume it came from
     ///
     /// Find each part's volume, and restore the part to its original path
     #[arg(long)]
-    pub in_place: bool,
+    pub(crate) in_place: bool,
     /// Only the part of this drive, such as C
     #[arg(hide_short_help = true, long, value_name = "DRIVE")]
-    pub part: Option<String>,
+    pub(crate) part: Option<String>,
     /// Only this user's files, with --into
     ///
     /// Only this user's files, into the profile that --into names: no settings,
     /// and no loadstate
     #[arg(long, value_name = "NAME", requires = "into")]
-    pub of_user: Option<String>,
+    pub(crate) of_user: Option<String>,
     /// Existing profile folder for those files
     ///
     /// Existing profile folder for the files of --of-user: C:\Users\alice.new.
@@ -43,79 +41,79 @@ pub struct Restore {
         requires = "of_user",
         conflicts_with_all = ["to", "in_place", "part"]
     )]
-    pub into: Option<PathBuf>,
+    pub(crate) into: Option<PathBuf>,
     /// Account that gets those files: SID or NAME
     ///
     /// The account that gets the files of --of-user [default: the one that the
     /// permissions of the folder show]
     #[arg(long = "as", value_name = "SID|NAME", requires = "into")]
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Replace existing data
     ///
     /// Replace an existing store, and keep it under another name. From a set of a
     /// folder, and into a profile: replace existing files (never those of a store)
     #[arg(long)]
-    pub replace: bool,
+    pub(crate) replace: bool,
     /// Begin even if the destination seems too small
     #[arg(hide_short_help = true, long)]
-    pub despite_space: bool,
+    pub(crate) despite_space: bool,
     /// Restore recovered deleted files too
     ///
     /// Restore the recovered deleted files too: to their old paths, or beside what
     /// is there. If the store is there already, only they are restored
     #[arg(long, conflicts_with_all = ["part", "replace", "into"])]
-    pub deleted: bool,
+    pub(crate) deleted: bool,
     #[command(flatten)]
-    pub logon: Logon,
+    pub(crate) logon: Logon,
 }
 
 #[derive(Args, Debug)]
-pub struct Loadstate {
+pub(crate) struct Loadstate {
     /// A rescue set, or the restored store: its folder or drives
     #[arg(value_name = "SET|STORE", required = true)]
-    pub what: Vec<String>,
+    pub(crate) what: Vec<String>,
     /// Only this store: its id or its path, as detect shows them
     #[arg(long, value_name = "ID|PATH")]
-    pub store: Option<String>,
+    pub(crate) store: Option<String>,
     /// a: as Microsoft documents it; b: what may help if a fails
     #[arg(hide_short_help = true, long, value_enum, value_name = "WAY")]
-    pub way: Option<WayArg>,
+    pub(crate) way: Option<WayArg>,
     /// Migration file of the capture [default: migdocs.xml migapp.xml]
     #[arg(hide_short_help = true, long, value_name = "FILE")]
-    pub i: Vec<String>,
+    pub(crate) i: Vec<String>,
     /// File with the key of an encrypted store
     #[arg(hide_short_help = true, long, value_name = "FILE")]
-    pub keyfile: Option<String>,
+    pub(crate) keyfile: Option<String>,
     // Help text: shown without Markdown's brackets.
     #[allow(clippy::doc_markdown)]
     /// Its algorithm, such as AES_256 [default: loadstate's own]
     #[arg(hide_short_help = true, long, value_name = "ALG", requires = "keyfile")]
-    pub decrypt: Option<Algorithm>,
+    pub(crate) decrypt: Option<Algorithm>,
     /// Restore the old account as another: CORP\alice:NEW\anna (may be repeated)
     #[arg(long, value_name = "OLD:NEW", value_parser = parse_renamed)]
-    pub mu: Vec<(String, String)>,
+    pub(crate) mu: Vec<(String, String)>,
     /// Restore only this account: CORP\alice (may be repeated; * is a wildcard)
     #[arg(hide_short_help = true, long, value_name = "DOMAIN\\USER")]
-    pub ui: Vec<String>,
+    pub(crate) ui: Vec<String>,
     /// Do not restore this account (may be repeated; * is a wildcard)
     #[arg(hide_short_help = true, long, value_name = "DOMAIN\\USER")]
-    pub ue: Vec<String>,
+    pub(crate) ue: Vec<String>,
     /// Folder with loadstate.exe
     #[arg(hide_short_help = true, long, value_name = "DIR")]
-    pub usmt: Option<PathBuf>,
+    pub(crate) usmt: Option<PathBuf>,
     /// Also write the command as a script to FILE, which must not exist
     #[arg(long, value_name = "FILE")]
-    pub write: Option<PathBuf>,
+    pub(crate) write: Option<PathBuf>,
     /// Run it and follow its progress
     #[arg(long)]
-    pub run: bool,
+    pub(crate) run: bool,
     #[command(flatten)]
-    pub logon: Logon,
+    pub(crate) logon: Logon,
 }
 
 /// The ways to restore a store.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WayArg {
+pub(crate) enum WayArg {
     /// As Microsoft documents it
     A,
     /// What may help if a fails

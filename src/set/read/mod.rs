@@ -8,7 +8,7 @@ pub mod gate;
 mod in_order;
 pub(crate) mod index;
 pub mod lines;
-pub mod member_stream;
+pub(crate) mod member_stream;
 mod name_rules;
 mod part_rules;
 mod positions;

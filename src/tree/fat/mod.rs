@@ -135,7 +135,7 @@ impl FatTree {
 
     /// The same, with what is wrong below its file system ([`Tree::damage`]).
     #[must_use]
-    pub fn on_damaged(self, damage: Vec<String>) -> Self {
+    pub(crate) fn on_damaged(self, damage: Vec<String>) -> Self {
         Self { damage, ..self }
     }
 
