@@ -35,7 +35,7 @@ const WHOLE: &str = "store.tar.zst";
 /// Without this file there is no set.
 const REQUIRED: &str = "rescue.json";
 /// Files that a set can do without.
-pub(crate) const OPTIONAL: [&str; 2] = ["restore.cmd", "report.html"];
+pub const OPTIONAL: [&str; 2] = ["restore.cmd", "report.html"];
 /// The ending of a name until its file is complete.
 const PARTIAL: &str = ".partial";
 

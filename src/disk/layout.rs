@@ -128,7 +128,7 @@ impl Disk {
 
     /// Asks a disk of this machine for its health, and whether it is locked
     /// ([`Hardware::condition`]). A disk that fails may take seconds to answer.
-    pub(crate) fn ask_condition(&mut self) {
+    pub fn ask_condition(&mut self) {
         let Some(mut hardware) = self.hardware.take() else { return };
         #[cfg(target_os = "linux")]
         let condition = super::linux::condition(self, &hardware);

@@ -121,7 +121,11 @@ impl Judge<'_> {
     ///
     /// # Errors
     /// The store cannot be read; a destination is lost; the monitor was cancelled.
-    pub(crate) fn store(&self, store: &Store, monitor: &dyn Monitor) -> Result<Judgement, SetError> {
+    pub(crate) fn store(
+        &self,
+        store: &Store,
+        monitor: &dyn Monitor,
+    ) -> Result<Judgement, SetError> {
         let mut reasons: Vec<String> = store
             .lacks(self.closed)
             .iter()

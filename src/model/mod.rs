@@ -18,5 +18,6 @@ pub mod reparse;
 pub mod secret;
 pub mod sid;
 pub(crate) mod text;
+#[doc(hidden)] // for tests
 pub mod threads;
 pub mod units;

@@ -14,7 +14,7 @@ impl Secret {
     }
 
     /// The password itself, for a logon.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

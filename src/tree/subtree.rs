@@ -24,7 +24,11 @@ pub(crate) struct SubtreeView {
 impl SubtreeView {
     /// Shows only what is in `folder`, and the way to it. `source` is what the
     /// user called the folder.
-    pub(crate) fn new(inner: Arc<dyn Tree>, folder: &NtPath, source: String) -> Result<Self, TreeError> {
+    pub(crate) fn new(
+        inner: Arc<dyn Tree>,
+        folder: &NtPath,
+        source: String,
+    ) -> Result<Self, TreeError> {
         let mut way = Vec::new();
         let mut at = inner.root();
         for name in folder.names() {

@@ -9,7 +9,7 @@ use super::huffman::Huffman;
 use super::{Codec, CodecError, copy_match};
 
 /// The most plain bytes in a chunk: the window.
-pub(crate) const MAX_CHUNK: usize = 32_768;
+pub const MAX_CHUNK: usize = 32_768;
 
 const CODEC: Codec = Codec::Lzx;
 

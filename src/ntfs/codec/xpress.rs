@@ -11,7 +11,7 @@ use super::{Codec, CodecError, copy_match};
 
 /// The most plain bytes that one table of code lengths serves (MS-XCA 2.2.4).
 /// WOF's chunks have 4 to 16 KiB.
-pub(crate) const MAX_CHUNK: usize = 65_536;
+pub const MAX_CHUNK: usize = 65_536;
 
 const CODEC: Codec = Codec::Xpress;
 

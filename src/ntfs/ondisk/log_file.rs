@@ -9,7 +9,7 @@ use super::fixup;
 use crate::model::bytes::{u16_at, u32_at, u64_at};
 
 /// How many bytes of `$LogFile` hold the restart pages, whatever their size.
-pub(crate) const RESTART_BYTES: usize = 2 * MAX_PAGE_BYTES;
+pub const RESTART_BYTES: usize = 2 * MAX_PAGE_BYTES;
 const MAX_PAGE_BYTES: usize = 65_536;
 /// No client of the log is active.
 const NO_CLIENT: u16 = 0xFFFF;

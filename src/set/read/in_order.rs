@@ -182,7 +182,7 @@ impl InOrder {
     ///
     /// # Errors
     /// They differ.
-    pub(crate) fn check_end(&mut self) -> Result<(), SetError> {
+    pub fn check_end(&mut self) -> Result<(), SetError> {
         let last = self.behind.as_ref().map(|(member, _)| member.start);
         self.check_behind()?;
         let Some(mut at) = self.end.filter(|_| last == self.last && !self.is_short) else {

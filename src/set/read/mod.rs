@@ -7,6 +7,7 @@ pub(crate) mod decrypting_destination;
 pub mod gate;
 mod in_order;
 pub(crate) mod index;
+#[doc(hidden)] // for fuzz targets
 pub mod lines;
 pub(crate) mod member_stream;
 mod name_rules;

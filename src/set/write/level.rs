@@ -22,12 +22,12 @@ pub enum Level {
 }
 
 /// zstd's fastest level that is used.
-pub(crate) const FASTEST: i32 = -7;
+pub const FASTEST: i32 = -7;
 /// zstd's strongest level that is used.
-pub(crate) const STRONGEST: i32 = 19;
+pub const STRONGEST: i32 = 19;
 
 /// Whether a set can have this level. 0 is zstd's name for its default.
-pub(crate) fn is_level(level: i32) -> bool {
+pub fn is_level(level: i32) -> bool {
     (FASTEST..=STRONGEST).contains(&level) && level != 0
 }
 

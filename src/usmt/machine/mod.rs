@@ -68,7 +68,7 @@ impl Machine {
     /// have Windows of several names, only the one on the same disk counts: a wrong name is
     /// worse than none.
     #[must_use]
-    pub(crate) fn of_volumes(&self, volumes: &[&str]) -> Self {
+    pub fn of_volumes(&self, volumes: &[&str]) -> Self {
         if self.names().len() < 2 {
             return self.clone();
         }
