@@ -149,6 +149,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// A folder of which nothing is known but that it is there.
+    pub(crate) fn bare_folder(id: NodeId) -> Self {
+        Self {
+            id,
+            kind: NodeKind::Directory,
+            attributes: attributes::DIRECTORY,
+            times: Times::default(),
+            size: 0,
+            allocated: 0,
+            links: 1,
+            reparse_tag: None,
+            position: None,
+        }
+    }
+
     /// Whether it is a directory with its own children: not a junction, a mount
     /// point or a link, whose reparse tag refers to another place. A folder in
     /// the cloud (`OneDrive`) is one.

@@ -127,6 +127,29 @@ pub(super) struct Found {
     pub(super) looked_into: usize,
 }
 
+#[cfg(test)]
+impl Found {
+    /// One volume was searched, without a store.
+    pub(super) fn of_places(places: Places) -> Self {
+        Self {
+            stores: Vec::new(),
+            installations: Vec::new(),
+            users: Vec::new(),
+            volumes: Vec::new(),
+            machine: Machine::default(),
+            places,
+            protected: Protected::default(),
+            closed: Vec::new(),
+            unseen: 0,
+            doubts: Vec::new(),
+            locked: Vec::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            looked_into: 1,
+        }
+    }
+}
+
 /// A destination that passed the pre-flight check.
 #[derive(Clone)]
 pub(super) struct Checked {

@@ -1,32 +1,15 @@
 use super::destination::USER;
 use super::*;
-use crate::cli::protect::Protected;
 use crate::cli::tui::places::Places;
 use crate::cli::tui::places::tests::place;
 use crate::model::secret::Secret;
-use crate::usmt::Machine;
 
 /// One store, and two sticks attached.
 fn app() -> App {
     let mut places = Places::default();
     places.found = vec![place("E:/rescue"), place("F:/rescue")];
     let mut app = App::new(&Guide::default());
-    app.found = Some(Box::new(Found {
-        stores: Vec::new(),
-        installations: Vec::new(),
-        users: Vec::new(),
-        volumes: Vec::new(),
-        machine: Machine::default(),
-        places,
-        protected: Protected::default(),
-        closed: Vec::new(),
-        unseen: 0,
-        doubts: Vec::new(),
-        locked: Vec::new(),
-        findings: Vec::new(),
-        notes: Vec::new(),
-        looked_into: 1,
-    }));
+    app.found = Some(Box::new(Found::of_places(places)));
     app.marked = vec![true];
     app.page = Page::Stores;
     app
