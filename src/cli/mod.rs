@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
     out.summary(command.name(), exit);
     if exit == Exit::Done && output::is_output_cut() {
         // Whoever reads the output must not take it for all there is.
-        eprintln!("error: standard output could not be written: what is there is not all of it");
+        eprintln!("error: standard output could not be written: the output is incomplete");
         eprintln!("fix: Free some space there, or print to another place. Run the command again.");
         return Exit::Failed.into();
     }

@@ -186,7 +186,7 @@ fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Failure> {
         refused(path, &format!("this file cannot be read: {error}"), action)
     };
     if path.metadata().map_err(unreadable)?.len() > longest {
-        return Err(refused(path, "this file is too long to be one of keys", action));
+        return Err(refused(path, "this file is too long for a file of keys", action));
     }
     std::fs::read(path).map_err(unreadable)
 }

@@ -1,5 +1,5 @@
-//! Asks before each change of a destination whether it may still be made: whoever slept may
-//! have lost what it was writing to another run.
+//! Asks before each change of a destination whether this run may still make it: after sleep,
+//! another run may have taken over the set.
 
 use std::ops::Deref;
 use std::sync::Arc;

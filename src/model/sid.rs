@@ -1,4 +1,4 @@
-//! Security identifiers (MS-DTYP 2.4.2): whose file it is, whoever has which name.
+//! Security identifiers (MS-DTYP 2.4.2): they say whose a file is, whatever the account is called.
 
 use std::fmt;
 use std::str::FromStr;

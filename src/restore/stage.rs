@@ -286,7 +286,7 @@ fn rename(
         a.as_ref().map(Vec::len) == b.as_ref().map(Vec::len)
     };
     if root.kind(from)?.is_some() || !same(&root.list(to, 100)?, &before) {
-        return Err(io::Error::other("the rename was reported, but not made"));
+        return Err(io::Error::other("the system reported the rename as done, but it was not"));
     }
     Ok(())
 }

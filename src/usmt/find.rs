@@ -357,7 +357,7 @@ fn name_drive(part: &mut Part, listed: &Listed) {
 /// The parts that `hardlink.main` lists: drive and GUID.
 type Listed = [(char, String)];
 
-/// Gives each store an id of its own: on a clone of a disk, the serial number
+/// Makes the ids of the stores differ: on a clone of a disk, the serial number
 /// and the path are the same.
 fn part_ids(stores: &mut [Store]) {
     let mut taken = Vec::new();
