@@ -106,7 +106,7 @@ impl Encryption {
     }
 
     /// Of a volume that the system has unlocked.
-    pub(crate) fn by_system(locked: &Locked) -> Self {
+    pub fn by_system(locked: &Locked) -> Self {
         Self { access: Access::UnlockedBySystem, ..Self::of(locked, None) }
     }
 
