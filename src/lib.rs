@@ -58,14 +58,17 @@
 //! # }
 //! ```
 //!
-//! The command line and the guided rescue are in `cli`, which is not part of the library's
-//! interface.
+//! # What is not the library's interface
+//!
+//! What only the program needs is `pub(crate)`. A module that is public but hidden from this
+//! documentation (`cli`, and the bytes of NTFS and of the sets) is a door for this project's own
+//! tests and fuzz targets.
 
 #[doc(hidden)]
 pub mod cli;
 pub mod destination;
 pub mod disk;
-pub mod gate;
+pub(crate) mod gate;
 pub mod health;
 pub mod model;
 pub mod ntfs;

@@ -17,6 +17,7 @@ mod sets;
 mod settings;
 mod sources;
 mod tui;
+mod usage;
 mod users;
 mod volume_keys;
 
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
     let mut cli = match Cli::try_parse_from(asks_for_help(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            return output::fail_early(json, "", &exit::of_command_line(&error));
+            return output::fail_early(json, "", &usage::of_command_line(&error));
         }
         Err(error) => {
             let _ = error.print();
@@ -66,7 +67,7 @@ pub fn main() -> ExitCode {
     match Settings::load() {
         Ok(settings) => {
             let from_settings = settings.fill(&mut cli);
-            match VolumeKeys::load(&cli.global, from_settings) {
+            match VolumeKeys::load(&cli.global.bitlocker, from_settings) {
                 Ok(keys) => cli.global.volume_keys = keys,
                 Err(failure) => return output::fail_early(json, name, &failure),
             }
@@ -94,7 +95,7 @@ pub fn main() -> ExitCode {
     out.summary(command.name(), exit);
     if exit == Exit::Done && output::is_output_cut() {
         // Whoever reads the output must not take it for all there is.
-        eprintln!("error: standard output could not be written: what is there is not all of it");
+        eprintln!("error: standard output could not be written: the output is incomplete");
         eprintln!("fix: Free some space there, or print to another place. Run the command again.");
         return Exit::Failed.into();
     }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::args::Global;
+use super::args::BitLockerArgs;
 use super::exit::{Exit, Failure};
 use crate::disk::Guid;
 use crate::disk::bitlocker::{
@@ -54,9 +54,8 @@ impl std::fmt::Debug for VolumeKeys {
 impl VolumeKeys {
     /// Reads what the options, the variable and the settings (`from_settings`: files that are
     /// theirs) give.
-    pub(crate) fn load(global: &Global, from_settings: bool) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn load(options: &BitLockerArgs, from_settings: bool) -> Result<Arc<Self>, Failure> {
         let mut ring = Keyring::default();
-        let options = &global.bitlocker;
         for path in &options.recovery_key_file {
             ring.files.push(key_file(path)?);
         }
@@ -187,7 +186,7 @@ fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Failure> {
         refused(path, &format!("this file cannot be read: {error}"), action)
     };
     if path.metadata().map_err(unreadable)?.len() > longest {
-        return Err(refused(path, "this file is too long to be one of keys", action));
+        return Err(refused(path, "this file is too long for a file of keys", action));
     }
     std::fs::read(path).map_err(unreadable)
 }

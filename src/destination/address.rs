@@ -116,7 +116,7 @@ impl FromStr for Dest {
 
 impl Dest {
     /// Whether it is on a server, where a password may be needed.
-    pub fn is_share(&self) -> bool {
+    pub(crate) fn is_share(&self) -> bool {
         match self {
             Self::Smb(_) => true,
             Self::Folder(path) => match path.components().next() {
@@ -140,7 +140,7 @@ impl fmt::Display for Dest {
 
 impl SmbPlace {
     /// `smb://server[:port]`, for libsmbclient.
-    pub fn server_url(&self) -> String {
+    pub(crate) fn server_url(&self) -> String {
         let mut url = String::from("smb://");
         if self.server.contains(':') {
             url.push('[');

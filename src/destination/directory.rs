@@ -107,7 +107,10 @@ impl DirectoryDestination {
             Err(_) if at.is_dir() => return Err(a_folder_is_there(self.display(path))),
             // It has no content of its own, and may never give any.
             Ok(file) if file.metadata().is_ok_and(|meta| host::is_pipe(&meta)) => {
-                return Err(in_the_way(self.display(path), "there is a pipe, which is no file"));
+                return Err(in_the_way(
+                    self.display(path),
+                    "there is a named pipe where a file is needed",
+                ));
             }
             Ok(file) => file,
             Err(error) => return Err(self.fail(path, error)),
@@ -312,7 +315,7 @@ impl Access {
         let mut options = OpenOptions::new();
         options.read(true);
         if self == Self::Read {
-            host::wait_for_nobody(&mut options);
+            host::do_not_wait(&mut options);
             return options.open(path);
         }
         host::follow_no_link(options.write(true));

@@ -50,7 +50,7 @@ pub fn row(numbers: Numbers, code: i32) -> Option<&'static Row> {
 
 /// Converts an error of the host's file API. `opened` says whether the
 /// destination has already answered once.
-pub fn from_io(error: io::Error, path: String, opened: bool) -> DestinationError {
+pub(crate) fn from_io(error: io::Error, path: String, opened: bool) -> DestinationError {
     let found = error.raw_os_error().and_then(|code| row(Numbers::HERE, code));
     let Some(row) = found else { return unnamed(error, path) };
     DestinationError {

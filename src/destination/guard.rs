@@ -1,5 +1,5 @@
-//! Asks before each change of a destination whether it may still be made: whoever slept may
-//! have lost what it was writing to another run.
+//! Asks before each change of a destination whether this run may still make it: after sleep,
+//! another run may have taken over the set.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ pub trait Guard: Send + Sync {
 }
 
 /// A destination with a guard.
-pub struct GuardedDestination<'a> {
+pub(crate) struct GuardedDestination<'a> {
     inner: Inner<'a>,
     guard: Arc<dyn Guard>,
 }
 
 /// The destination that is guarded.
-pub enum Inner<'a> {
+pub(crate) enum Inner<'a> {
     /// One that others have, too.
     Shared(Arc<dyn Destination>),
     /// One of the caller's.
@@ -42,7 +42,7 @@ impl<'a> Deref for Inner<'a> {
 
 impl<'a> GuardedDestination<'a> {
     /// Asks `guard` before each change of `inner`.
-    pub fn new(inner: Inner<'a>, guard: Arc<dyn Guard>) -> Self {
+    pub(crate) fn new(inner: Inner<'a>, guard: Arc<dyn Guard>) -> Self {
         Self { inner, guard }
     }
 

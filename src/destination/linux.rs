@@ -41,14 +41,14 @@ pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<us
 /// The error of opening a link that must not be followed (open(2), `O_NOFOLLOW`).
 pub(super) const IS_LINK: i32 = Errno::LOOP.raw_os_error();
 
-/// Opens no symbolic link, and waits for nobody.
+/// Opens no symbolic link, and does not wait for the other end of a pipe.
 pub(super) fn follow_no_link(options: &mut OpenOptions) {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
 }
 
-/// Opening a named pipe waits for its other end, for ever if nobody comes (open(2), `O_NONBLOCK`).
-pub(super) fn wait_for_nobody(options: &mut OpenOptions) {
+/// Opening a named pipe waits for its other end, for ever if there is none (open(2), `O_NONBLOCK`).
+pub(super) fn do_not_wait(options: &mut OpenOptions) {
     options.custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0));
 }
 

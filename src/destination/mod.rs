@@ -7,7 +7,7 @@
 pub mod address;
 pub mod directory;
 pub mod errors;
-pub mod guard;
+pub(crate) mod guard;
 mod ledger;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -287,7 +287,7 @@ pub trait Destination: Send + Sync {
     }
 
     /// The same destination, which asks `guard` before each change and before each repetition
-    /// of one; `None` if it repeats nothing: then [`guard::GuardedDestination`] does the same.
+    /// of one; `None` if it repeats nothing: then `guard::GuardedDestination` does the same.
     fn guarded(&self, _guard: std::sync::Arc<dyn guard::Guard>) -> Option<Box<dyn Destination>> {
         None
     }

@@ -152,7 +152,7 @@ fn try_small(target: &dyn Destination, path: &str) -> Result<(), DestinationErro
 }
 
 /// Checks that at least `needed` bytes are free.
-pub fn check_room(
+pub(crate) fn check_room(
     target: &dyn Destination,
     needed: u64,
 ) -> Result<Option<Space>, DestinationError> {

@@ -11,7 +11,7 @@ use crate::model::name::NtName;
 use crate::tree::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 
 /// What such a tree does not show of any file, for people.
-pub const NOT_SHOWN: &[&str] = &[
+pub(crate) const NOT_SHOWN: &[&str] = &[
     "owners and permissions",
     "attributes",
     "alternate data streams",
@@ -20,7 +20,7 @@ pub const NOT_SHOWN: &[&str] = &[
 ];
 
 /// A folder at a destination. Each folder is listed once, on first use.
-pub struct DestinationTree {
+pub(crate) struct DestinationTree {
     target: Arc<dyn Destination>,
     /// The folder, as the target names it.
     dir: String,
@@ -43,7 +43,7 @@ impl DestinationTree {
     ///
     /// # Errors
     /// It does not exist, or is not a folder.
-    pub fn open(
+    pub(crate) fn open(
         target: Arc<dyn Destination>,
         dir: &str,
         file_system: &str,

@@ -84,7 +84,7 @@ pub(super) fn is_pipe(_meta: &Metadata) -> bool {
 }
 
 /// So nothing is waited for.
-pub(super) fn wait_for_nobody(_options: &mut OpenOptions) {}
+pub(super) fn do_not_wait(_options: &mut OpenOptions) {}
 
 /// Whether it is a link or a junction: std asks for a tag that stands for another name.
 pub(super) fn is_link(meta: &Metadata) -> bool {

@@ -64,14 +64,14 @@ impl BlockCache {
 
 /// A device whose last blocks are kept, whole and aligned. Reads of more than a block
 /// go past it: file data is read once.
-pub struct Cached {
+pub(crate) struct Cached {
     device: Arc<dyn Device>,
     blocks: BlockCache,
 }
 
 impl Cached {
     /// Keeps up to `bytes` of blocks (one block at least).
-    pub fn new(device: Arc<dyn Device>, bytes: usize) -> Self {
+    pub(crate) fn new(device: Arc<dyn Device>, bytes: usize) -> Self {
         Self { device, blocks: BlockCache::new(bytes / BLOCK) }
     }
 

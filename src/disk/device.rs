@@ -32,7 +32,7 @@ pub trait Device: Send + Sync {
 
     /// Whether it is a mounted volume, which the system may be writing to. What
     /// contradicts itself there may be consistent a moment later
-    /// ([`TornReadRetry`](super::live::TornReadRetry)).
+    /// (`live::TornReadRetry`).
     fn is_live(&self) -> bool {
         self.below().is_some_and(Device::is_live)
     }

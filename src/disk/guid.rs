@@ -7,7 +7,7 @@ pub struct Guid(pub [u8; 16]);
 
 impl Guid {
     /// From the digits as a GUID is written, without the hyphens.
-    pub const fn from_digits(digits: u128) -> Self {
+    pub(crate) const fn from_digits(digits: u128) -> Self {
         let d = digits.to_be_bytes();
         Self([
             d[3], d[2], d[1], d[0], d[5], d[4], d[7], d[6], d[8], d[9], d[10], d[11], d[12], d[13],
@@ -16,7 +16,7 @@ impl Guid {
     }
 
     /// Whether all bytes are zero.
-    pub fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         self.0 == [0; 16]
     }
 }

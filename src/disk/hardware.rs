@@ -27,7 +27,7 @@ pub struct Hardware {
 
 impl Hardware {
     /// Whether it is a disk that a PC has built in: no stick, no USB disk, no image.
-    pub fn is_built_in(&self) -> bool {
+    pub(crate) fn is_built_in(&self) -> bool {
         let is_elsewhere =
             matches!(&*self.transport, "" | "usb" | "loop" | "virtual" | "iscsi" | "sd");
         !is_elsewhere && !self.removable && self.backing.is_empty()

@@ -81,7 +81,7 @@ impl Disk {
     }
 
     /// Looks at what a container holds.
-    pub fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
+    pub(crate) fn probe_container(display: String, path: PathBuf, container: Container) -> Self {
         let Container { device, format, mut faults } = container;
         faults.extend(RaidMember::find(&device).map(Fault::Raid));
         let (table, volumes) = match read_layout(&device) {

@@ -37,7 +37,7 @@ const WAITS: [Duration; 3] =
 
 /// Reads again what contradicts itself on a live device.
 #[derive(Debug)]
-pub struct TornReadRetry {
+pub(crate) struct TornReadRetry {
     left: Duration,
 }
 
@@ -52,7 +52,7 @@ impl TornReadRetry {
     /// the device `is_live`: the structure may have been caught half written.
     /// The last result is returned. `read` must go to the device, not to a
     /// cache.
-    pub fn until_whole<T, E>(
+    pub(crate) fn until_whole<T, E>(
         &mut self,
         is_live: bool,
         mut read: impl FnMut() -> Result<T, E>,

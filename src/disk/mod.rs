@@ -4,7 +4,7 @@
 pub(crate) mod aligned;
 pub mod bitlocker;
 pub(crate) mod cache;
-pub mod condition;
+pub(crate) mod condition;
 pub mod controllers;
 mod crc;
 mod device;
@@ -40,7 +40,7 @@ pub(crate) fn is_windows_pe(system_root: &std::path::Path) -> bool {
     system_root.join("System32").join("wpeutil.exe").is_file()
 }
 
-pub use cache::Cached;
+pub(crate) use cache::Cached;
 pub use device::Device;
 pub use error::DiskError;
 pub(crate) use error::is_gone;
@@ -51,12 +51,13 @@ pub use image::container::{Container, DiskFormat, open_container};
 pub use image::file::FileDevice;
 pub use image::foreign::Foreign;
 pub use layout::{Disk, Volume};
-pub use live::TornReadRetry;
+pub(crate) use live::TornReadRetry;
 pub use lost::{Depth, Unsearched};
 pub use mapfile::Mapfile;
 pub use memory::MemoryDevice;
-pub use open::{attached, image_below, names_a_device, open, open_image, open_with};
+pub use open::{attached, open, open_image, open_with};
+pub(crate) use open::{image_below, names_a_device};
 pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};
 pub use raid::RaidMember;
-pub use slice::Slice;
+pub(crate) use slice::Slice;
 pub use volume::{Identity, VolumeKind, identify};

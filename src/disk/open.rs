@@ -31,7 +31,7 @@ pub fn attached() -> Vec<Result<Disk, DiskError>> {
 
 /// Whether `name` is a disk or a volume of this machine, not a file: `/dev/sda1`;
 /// `C:`, `C:\`, `\\.\C:`, `\\?\Volume{…}`, `\\.\PhysicalDrive0`.
-pub fn names_a_device(name: &Path) -> bool {
+pub(crate) fn names_a_device(name: &Path) -> bool {
     #[cfg(target_os = "linux")]
     return linux::is_device(name);
     #[cfg(windows)]
@@ -41,7 +41,7 @@ pub fn names_a_device(name: &Path) -> bool {
 }
 
 /// The disk image that holds the file system of a folder, where the host has it mounted from one.
-pub fn image_below(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn image_below(folder: &Path) -> Option<PathBuf> {
     #[cfg(target_os = "linux")]
     return linux::image_below(folder);
     #[cfg(not(target_os = "linux"))]

@@ -81,7 +81,7 @@ impl RaidMember {
     }
 
     /// Whether each disk has all of the data, but perhaps not the newest.
-    pub fn is_mirror(&self) -> bool {
+    pub(crate) fn is_mirror(&self) -> bool {
         !self.cached && self.level == Some(1)
     }
 }

@@ -7,7 +7,7 @@ use crate::disk::device::Device;
 
 /// `len` bytes of a device from `offset` on.
 #[derive(Clone)]
-pub struct Slice {
+pub(crate) struct Slice {
     device: Arc<dyn Device>,
     offset: u64,
     len: u64,
@@ -15,15 +15,10 @@ pub struct Slice {
 
 impl Slice {
     /// The window; what would lie past the device's end is cut off.
-    pub fn new(device: Arc<dyn Device>, offset: u64, len: u64) -> Self {
+    pub(crate) fn new(device: Arc<dyn Device>, offset: u64, len: u64) -> Self {
         let offset = offset.min(device.len());
         let len = len.min(device.len() - offset);
         Self { device, offset, len }
-    }
-
-    /// Where it starts on the device.
-    pub fn offset(&self) -> u64 {
-        self.offset
     }
 }
 

@@ -35,7 +35,7 @@ const MAX_SETS: usize = 5;
 
 /// Which volumes will be wiped.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Wipes {
+pub(crate) enum Wipes {
     /// All of them.
     Everything,
     /// Those with these letters, in capitals: now, or in the Windows that the store is from.
@@ -44,7 +44,7 @@ pub enum Wipes {
 
 impl Wipes {
     /// Whether a volume with these letters certainly stays.
-    pub fn spares(&self, now: Option<char>, in_windows: Option<char>) -> bool {
+    pub(crate) fn spares(&self, now: Option<char>, in_windows: Option<char>) -> bool {
         let Self::Letters(letters) = self else { return false };
         let known = [now, in_windows];
         let mut known = known.iter().flatten().peekable();
@@ -59,7 +59,7 @@ impl Wipes {
 
 /// A set that may have a store.
 #[derive(Clone)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Where it is.
     pub target: Arc<dyn Destination>,
     /// Its folder there.
@@ -69,7 +69,7 @@ pub struct Candidate {
 }
 
 /// What stores are judged by.
-pub struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     /// The sets that may have them.
     pub sets: &'a [Candidate],
     /// Why there is none, for people, if there is none.
@@ -88,7 +88,7 @@ pub struct Judge<'a> {
 
 /// Why a store is safe.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Safe {
+pub(crate) enum Safe {
     /// All of it is in this set, by its full path.
     InSet {
         /// The set's full path.
@@ -107,7 +107,7 @@ pub enum Safe {
 
 /// The judgement of a store.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judgement {
+pub(crate) struct Judgement {
     /// Parts of it are missing, so that no set can have all of it.
     pub lacks: bool,
     /// Why it is safe; `None` if it is not.
@@ -121,7 +121,11 @@ impl Judge<'_> {
     ///
     /// # Errors
     /// The store cannot be read; a destination is lost; the monitor was cancelled.
-    pub fn store(&self, store: &Store, monitor: &dyn Monitor) -> Result<Judgement, SetError> {
+    pub(crate) fn store(
+        &self,
+        store: &Store,
+        monitor: &dyn Monitor,
+    ) -> Result<Judgement, SetError> {
         let mut reasons: Vec<String> = store
             .lacks(self.closed)
             .iter()

@@ -12,7 +12,7 @@ const MAX_NAMED: usize = 6;
 
 /// Reports volumes with the same NTFS serial number, all in one finding. Windows
 /// makes a random one of 64 bits when it formats.
-pub fn check_clones(volumes: &[StoreVolume], monitor: &dyn Monitor) {
+pub(crate) fn check_clones(volumes: &[StoreVolume], monitor: &dyn Monitor) {
     let mut by_serial: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
     for volume in volumes {
         if let Some(serial) = volume.tree.info().serial.filter(|serial| *serial != 0) {

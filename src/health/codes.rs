@@ -1,7 +1,8 @@
-//! Every code that a [`Finding`] may have, with its texts.
+//! Every code that a [`Finding`] about a store may have, with its texts.
 //!
+//! Findings about disks, volumes, seals and sets have theirs where they are made.
 //! Scripts match codes: never rename or remove one. docs/reference/findings.md
-//! is the same list for people, and a test compares the two.
+//! lists all of them for people, and a test compares the two.
 
 use Severity::{Damage, Fatal, Info, Warning};
 

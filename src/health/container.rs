@@ -18,7 +18,7 @@ use crate::usmt::{ContainerReport, Markers, Part, Problem, check_container};
 const NAMED_PROBLEMS: usize = 100;
 
 /// Why a container counts as encrypted.
-pub const PASSWORD_POSITION: &str =
+pub(crate) const PASSWORD_POSITION: &str =
     "its first record has the position of a store with a password (inferred)";
 
 /// Checks the container of `part`; returns what was verified, for display.
@@ -60,7 +60,7 @@ pub(super) fn check(
 }
 
 /// What is wrong with the pieces of a container, by their names and sizes.
-pub fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
+pub(crate) fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
     let name = markers.container_name();
     let pieces = markers.pieces();
     let Some((0, first)) = pieces.first() else {
@@ -79,7 +79,7 @@ pub fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
 }
 
 /// A problem in the container at `at`.
-pub fn container_problem(problem: &Problem, at: &str) -> Finding {
+pub(crate) fn container_problem(problem: &Problem, at: &str) -> Finding {
     let record = problem.record.as_deref().unwrap_or("a record");
     let what = format!("{record}, at byte {}: {}", problem.offset, problem.what);
     CONTAINER_DAMAGED.at(at, what)

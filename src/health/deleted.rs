@@ -54,7 +54,7 @@ pub fn deleted_stores(
 }
 
 /// Reports deleted stores on volumes that have no store now.
-pub fn check_deleted_stores(
+pub(crate) fn check_deleted_stores(
     volumes: &[StoreVolume],
     stores: &[Store],
     monitor: &dyn Monitor,

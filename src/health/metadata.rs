@@ -288,7 +288,7 @@ pub(super) fn unreadable(error: &crate::tree::TreeError) -> String {
 
 /// Reports the files of a part that were deleted, and counts them. If a file has the same path
 /// today, the deleted one was replaced, not lost.
-pub fn check_deleted_files(
+pub(crate) fn check_deleted_files(
     part: &Part,
     monitor: &dyn Monitor,
     say: &mut dyn FnMut(Finding),

@@ -16,7 +16,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// Receives a store's data while it is read, so that it need not be read a
 /// second time.
-pub trait StreamObserver {
+pub(crate) trait StreamObserver {
     /// A file begins: `part` is the part's index in its store, `below` the path
     /// below the part's `USMT` folder.
     fn file(&mut self, part: usize, below: &NtPath, node: NodeId, facts: &Metadata);

@@ -88,7 +88,7 @@ pub fn check_store(store: &Store, check: &Check<'_>, monitor: &dyn Monitor) -> S
 
 /// Like [`check_store`]; at [`Level::Full`], `observer` receives the data that
 /// is read.
-pub fn check_store_with(
+pub(crate) fn check_store_with(
     store: &Store,
     check: &Check<'_>,
     observer: Option<&mut dyn StreamObserver>,
@@ -134,7 +134,10 @@ pub fn check_store_with(
 
 /// Why the capture that made a store may not have been finished, for people: files of users may
 /// be outside of it.
-pub fn unfinished_capture(store: &Store, capture: Option<(&UsmtRun, bool)>) -> Option<String> {
+pub(crate) fn unfinished_capture(
+    store: &Store,
+    capture: Option<(&UsmtRun, bool)>,
+) -> Option<String> {
     let mut found = None;
     let mut say = |finding: Finding| {
         let codes = [STATUS_MISSING.name, CAPTURE_UNFINISHED.name, CAPTURE_FAILED.name];

@@ -4,11 +4,11 @@
 use std::io;
 
 /// What to do.
-pub const ADVICE: &str = "Close other programs, or raise the limit of open files and memory \
+pub(crate) const ADVICE: &str = "Close other programs, or raise the limit of open files and memory \
     (ulimit -n, ulimit -v). Then run the same command again: it resumes.";
 
 /// Whether the PC, not the file, is what the error is about.
-pub fn is_exhausted(error: &io::Error) -> bool {
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     let is_code = |code| {
         if cfg!(windows) {
             // TOO_MANY_OPEN_FILES, NOT_ENOUGH_MEMORY, OUTOFMEMORY, NO_SYSTEM_RESOURCES,

@@ -74,7 +74,7 @@ impl LossKind {
 
     /// The kind of that stable name. A name that a later program wrote is taken for the worst:
     /// no loss is left out for its kind.
-    pub fn of_name(name: &str) -> Self {
+    pub(crate) fn of_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Self::Unreadable)
     }
 }

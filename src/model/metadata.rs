@@ -15,7 +15,7 @@ impl FileTime {
     const UNIX_EPOCH: i128 = 116_444_736_000_000_000;
 
     /// Seconds since 1970 (may be negative) and nanoseconds in that second.
-    pub fn to_unix(self) -> (i64, u32) {
+    pub(crate) fn to_unix(self) -> (i64, u32) {
         let ticks = i128::from(self.0) - Self::UNIX_EPOCH;
         let secs = ticks.div_euclid(10_000_000);
         let nanos = ticks.rem_euclid(10_000_000) * 100;
@@ -103,9 +103,9 @@ pub mod attributes {
     /// Encrypted (EFS), or new files in this directory will be.
     pub const ENCRYPTED: u32 = 0x4000;
     /// Opening it fetches it from the cloud.
-    pub const RECALL_ON_OPEN: u32 = 0x4_0000;
+    pub(crate) const RECALL_ON_OPEN: u32 = 0x4_0000;
     /// Reading it fetches it from the cloud.
-    pub const RECALL_ON_DATA_ACCESS: u32 = 0x40_0000;
+    pub(crate) const RECALL_ON_DATA_ACCESS: u32 = 0x40_0000;
 }
 
 /// A file's identity in its tree: the NTFS file reference (record number, with
@@ -149,6 +149,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// A folder of which nothing is known but that it is there.
+    pub(crate) fn bare_folder(id: NodeId) -> Self {
+        Self {
+            id,
+            kind: NodeKind::Directory,
+            attributes: attributes::DIRECTORY,
+            times: Times::default(),
+            size: 0,
+            allocated: 0,
+            links: 1,
+            reparse_tag: None,
+            position: None,
+        }
+    }
+
     /// Whether it is a directory with its own children: not a junction, a mount
     /// point or a link, whose reparse tag refers to another place. A folder in
     /// the cloud (`OneDrive`) is one.
@@ -159,13 +174,13 @@ impl Node {
 
 /// Whether a reparse tag refers to another place (its bit N, MS-FSCC 2.1.2.1).
 /// A file with another tag has its own data; a folder, its own children.
-pub fn is_name_surrogate(tag: u32) -> bool {
+pub(crate) fn is_name_surrogate(tag: u32) -> bool {
     tag & 0x2000_0000 != 0
 }
 
 /// Whether a reparse tag is that of a file whose data a cloud has: `IO_REPARSE_TAG_CLOUD` and
 /// its 15 others, those of OneDrive before Windows 10 1709, Azure File Sync (MS-FSCC 2.1.2.1).
-pub fn is_cloud(tag: u32) -> bool {
+pub(crate) fn is_cloud(tag: u32) -> bool {
     tag & 0xFFFF_0FFF == 0x9000_001A || matches!(tag, 0x8000_0015 | 0x8000_001E | 0x8000_0021)
 }
 

@@ -5,7 +5,7 @@ pub mod advice;
 pub(crate) mod busy;
 pub(crate) mod bytes;
 pub(crate) mod descriptor;
-pub mod exhausted;
+pub(crate) mod exhausted;
 pub(crate) mod extended_attributes;
 pub mod finding;
 pub(crate) mod inherit;
@@ -18,5 +18,6 @@ pub mod reparse;
 pub mod secret;
 pub mod sid;
 pub(crate) mod text;
+#[doc(hidden)] // for tests
 pub mod threads;
 pub mod units;

@@ -28,7 +28,7 @@ impl NtName {
     }
 
     /// From WTF-8 bytes (ntfs-3g's names); `None` if they are not WTF-8.
-    pub fn from_wtf8(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_wtf8(bytes: &[u8]) -> Option<Self> {
         decode_wtf8(bytes)?;
         Some(Self(bytes.into()))
     }
@@ -190,7 +190,7 @@ pub(crate) fn is_device(name: &str) -> bool {
 
 /// Appends UTF-16 units as WTF-8: surrogate pairs become four-byte sequences,
 /// lone surrogates the three-byte sequence of their value.
-pub fn push_utf16_as_wtf8(units: &[u16], out: &mut Vec<u8>) {
+pub(crate) fn push_utf16_as_wtf8(units: &[u16], out: &mut Vec<u8>) {
     for unit in char::decode_utf16(units.iter().copied()) {
         match unit {
             Ok(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -270,7 +270,7 @@ impl NtPath {
     }
 
     /// As a Windows path on `drive`, for messages: `C:\StateStore\USMT`.
-    pub fn on_drive(&self, drive: &str) -> String {
+    pub(crate) fn on_drive(&self, drive: &str) -> String {
         let mut text = format!("{drive}:\\");
         for (i, name) in self.0.iter().enumerate() {
             if i > 0 {

@@ -38,7 +38,7 @@ impl Certainty {
     }
 
     /// The one of that stable name. A name that a later program wrote is not taken for sure.
-    pub fn of_name(name: &str) -> Self {
+    pub(crate) fn of_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|own| own.as_str() == name).unwrap_or(Self::Unproven)
     }
 }

@@ -1,4 +1,4 @@
-//! Security identifiers (MS-DTYP 2.4.2): whose file it is, whoever has which name.
+//! Security identifiers (MS-DTYP 2.4.2): they say whose a file is, whatever the account is called.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,13 +41,13 @@ impl Sid {
     }
 
     /// The subauthorities, in order.
-    pub fn subauthorities(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn subauthorities(&self) -> impl Iterator<Item = u32> + '_ {
         let words = self.0.get(8..).unwrap_or_default().chunks_exact(4);
         words.map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
     }
 
     /// Whether it is SYSTEM, LOCAL SERVICE or NETWORK SERVICE.
-    pub fn is_of_system(&self) -> bool {
+    pub(crate) fn is_of_system(&self) -> bool {
         self.authority() == 5 && matches!(self.subauthorities().next(), Some(18..=20))
     }
 

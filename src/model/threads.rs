@@ -11,7 +11,7 @@ pub struct NoThread(#[from] io::Error);
 
 impl NoThread {
     /// What to do.
-    pub const ADVICE: &'static str =
+    pub(crate) const ADVICE: &'static str =
         "Close other programs, or raise the limit of processes and memory (ulimit -u, ulimit -v).";
 }
 
@@ -30,7 +30,7 @@ pub fn start<T: Send + 'static>(
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn start_in<'scope, T: Send + 'scope>(
+pub(crate) fn start_in<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
     job: impl FnOnce() -> T + Send + 'scope,

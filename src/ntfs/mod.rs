@@ -10,8 +10,10 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+#[doc(hidden)] // for tests, benches and fuzz targets
 pub mod codec;
 pub mod error;
+#[doc(hidden)] // likewise
 pub mod ondisk;
 pub mod read;
 mod salvage;

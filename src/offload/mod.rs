@@ -85,7 +85,7 @@ impl Default for OffloadRequest {
 impl OffloadRequest {
     /// The zstd level that follows from the request, on this machine, before the files are
     /// known.
-    pub fn zstd_level(&self) -> i32 {
+    pub(crate) fn zstd_level(&self) -> i32 {
         match self.level {
             Level::Fixed(level) => level,
             Level::Auto => auto_level(self.write_speed, cores()),
@@ -164,7 +164,7 @@ impl OffloadRequest {
     ///
     /// # Errors
     /// As for [`OffloadRequest::save_store`], but for the destination.
-    pub fn foresee_store(
+    pub(crate) fn foresee_store(
         &self,
         store: &Store,
         check: &Check<'_>,
@@ -179,7 +179,7 @@ impl OffloadRequest {
     ///
     /// # Errors
     /// As for a store.
-    pub fn foresee_folders(
+    pub(crate) fn foresee_folders(
         &self,
         set: FolderSet,
         lacks: &[String],
@@ -214,7 +214,7 @@ impl OffloadRequest {
     ///
     /// # Errors
     /// As for [`OffloadRequest::foresee_store`].
-    pub fn size_of_store(
+    pub(crate) fn size_of_store(
         &self,
         store: &Store,
         free: u64,
@@ -228,7 +228,7 @@ impl OffloadRequest {
     ///
     /// # Errors
     /// As for a store.
-    pub fn size_of_folders(
+    pub(crate) fn size_of_folders(
         &self,
         set: FolderSet,
         free: u64,
@@ -299,7 +299,7 @@ impl OffloadRequest {
     ///
     /// # Errors
     /// As for a store.
-    pub fn save_deleted(
+    pub(crate) fn save_deleted(
         &self,
         files: Vec<DeletedOn>,
         machine: &Machine,
@@ -407,7 +407,7 @@ impl Shortfalls {
 
 /// What an offload would do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Foreseen {
+pub(crate) struct Foreseen {
     /// Files, folders and bytes.
     pub totals: PlanTotals,
     /// How large the set would be, and how long it would take.

@@ -515,7 +515,7 @@ impl Search<'_> {
         let mut fitting: Vec<(bool, bool, Place)> = others
             .filter_map(|number| {
                 let mut drive = drive_of(number, self.volumes);
-                // A Windows of its own has letters of its own.
+                // Another Windows has its own letters.
                 let is_other = drive.from == DriveFrom::WindowsFolder;
                 let is_letter = drive.letter == Some(letter);
                 if !is_letter {

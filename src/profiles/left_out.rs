@@ -52,7 +52,7 @@ pub const RULES: &[&str] = &[
 
 /// What the rules leave out of the profile at `path`, as far as it is there: paths below the
 /// volume's root, and the nodes.
-pub fn left_out(tree: &dyn Tree, path: &NtPath, profile: NodeId) -> Vec<(NtPath, NodeId)> {
+pub(crate) fn left_out(tree: &dyn Tree, path: &NtPath, profile: NodeId) -> Vec<(NtPath, NodeId)> {
     let mut found = Vec::new();
     for rule in RULES {
         let mut at = vec![(path.clone(), profile)];

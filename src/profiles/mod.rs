@@ -11,7 +11,8 @@ use std::fmt;
 
 pub use contents::Contents;
 pub use find::find;
-pub use left_out::{RULES, left_out};
+pub use left_out::RULES;
+pub(crate) use left_out::left_out;
 
 use crate::model::metadata::NodeId;
 use crate::model::name::NtPath;

@@ -36,7 +36,8 @@ use crate::set::write::writer::Report;
 
 /// The largest page, in bytes: the lists are bounded so that the page stays
 /// below.
-pub const MAX_BYTES: usize = 300 << 10;
+#[cfg(test)]
+const MAX_BYTES: usize = 300 << 10;
 /// The number of characters of a user's name that are kept; Windows allows 104.
 const MAX_NAME: usize = 120;
 
@@ -57,7 +58,7 @@ pub fn make(
 ///
 /// # Errors
 /// As for [`make`].
-pub fn make_with_users(
+pub(crate) fn make_with_users(
     rescue: &Rescue,
     lines: &mut dyn Iterator<Item = Result<Line, SetError>>,
 ) -> Result<Report, SetError> {

@@ -55,7 +55,7 @@ table.parentNode.insertBefore(box,table);
 })();"#;
 
 /// What a list page has near its start: by this, an earlier one is known.
-pub const TITLE: &str = "<title>Rescue sets</title>";
+pub(crate) const TITLE: &str = "<title>Rescue sets</title>";
 
 /// Makes the page. `place` is the destination, for people; `made` the time (RFC 3339).
 pub fn make(rows: &[Row<'_>], place: &str, made: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use crate::model::sid::Sid;
 ///
 /// # Errors
 /// Why there is none, for people. Only Windows knows accounts.
-pub fn lookup_account(name: &str) -> Result<Sid, String> {
+pub(crate) fn lookup_account(name: &str) -> Result<Sid, String> {
     #[cfg(windows)]
     return windows::sid_of(name).map_err(|error| error.to_string());
     #[cfg(not(windows))]

@@ -110,7 +110,7 @@ impl Chosen {
     ///
     /// # Errors
     /// The manifest cannot be read.
-    pub fn without_recovered(set: SetReader) -> Result<Self, SetError> {
+    pub(crate) fn without_recovered(set: SetReader) -> Result<Self, SetError> {
         let drives: Vec<String> =
             set.rescue().parts.iter().map(|part| part.drive.clone()).collect();
         // No paths would select everything.

@@ -18,7 +18,7 @@ use crate::usmt::plain::{PlainEntry, PlainFiles};
 ///
 /// # Errors
 /// The destination cannot be used, or the monitor was cancelled.
-pub fn extract_plain(
+pub(crate) fn extract_plain(
     store: &Store,
     choice: &Choice,
     dir: &Path,

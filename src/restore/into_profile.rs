@@ -32,7 +32,7 @@ const REGISTRY: [(&str, &str); 2] =
     [("", "ntuser."), ("AppData/Local/Microsoft/Windows/", "usrclass.dat")];
 
 /// The files of one user of a set, moved into another profile.
-pub struct IntoProfile {
+pub(crate) struct IntoProfile {
     chosen: Chosen,
     /// Whose rights become whose; `None` where the profile's file system has no rights.
     change: Option<Change>,
@@ -49,7 +49,7 @@ pub struct IntoProfile {
 
 /// Why a user's files cannot be restored into a profile.
 #[derive(Debug, thiserror::Error)]
-pub enum IntoProfileError {
+pub(crate) enum IntoProfileError {
     /// The set has no such user.
     #[error("{set}: there are no files of {user} in this set")]
     NoUser {
@@ -131,7 +131,7 @@ impl IntoProfile {
     ///
     /// # Errors
     /// No such user, no such folder, or it is not known whose it is; the set cannot be read.
-    pub fn new(
+    pub(crate) fn new(
         set: SetReader,
         user: &str,
         into: &Path,
@@ -195,7 +195,7 @@ impl IntoProfile {
     }
 
     /// Why owners and permissions are not set, if [`accounts`](Self::accounts) has none.
-    pub fn why_not_set(&self) -> &'static str {
+    pub(crate) fn why_not_set(&self) -> &'static str {
         if self.has_rights {
             "the set does not show which account the files belonged to"
         } else {
@@ -204,12 +204,12 @@ impl IntoProfile {
     }
 
     /// The old account and the new one, if rights are changed.
-    pub fn accounts(&self) -> Option<(&Sid, &Sid)> {
+    pub(crate) fn accounts(&self) -> Option<(&Sid, &Sid)> {
         self.change.as_ref().map(|change| (&change.from, &change.to))
     }
 
     /// How many files and links were left out, in the last reading of the set.
-    pub fn left_out(&self) -> u64 {
+    pub(crate) fn left_out(&self) -> u64 {
         self.left_out.get()
     }
 

@@ -35,16 +35,18 @@ mod platform;
 #[path = "windows.rs"]
 mod platform;
 
-pub use account::lookup_account;
+pub(crate) use account::lookup_account;
 pub use chosen::Chosen;
 pub use destination::{Destinations, MARKER};
 pub use error::RestoreError;
 pub use from_container::{Choice, Extracted, Notice, extract_container};
-pub use from_plain::extract_plain;
+pub(crate) use from_plain::extract_plain;
 pub use input::{Bytes, Input, Ordered};
-pub use into_profile::{IntoProfile, IntoProfileError, PROFILE};
+pub use into_profile::PROFILE;
+pub(crate) use into_profile::{IntoProfile, IntoProfileError};
 pub use outcome::{Options, Restored};
-pub use recovered::{Recovered, restore_recovered};
+pub use recovered::Recovered;
+pub(crate) use recovered::restore_recovered;
 pub use run::{restore, restore_verified};
-pub use stage::{ASIDE, PARTIAL, Settled, settle};
+pub use stage::{Settled, settle};
 pub use verify::{Verified, verify_restored};

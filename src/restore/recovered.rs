@@ -31,7 +31,7 @@ const MAX_TRIES: u32 = 1000;
 ///
 /// # Errors
 /// As of a restore.
-pub fn restore_recovered(
+pub(crate) fn restore_recovered(
     files: &Recovered,
     to: &Destinations,
     monitor: &dyn Monitor,

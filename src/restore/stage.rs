@@ -19,9 +19,9 @@ use crate::tree::Tree;
 use crate::tree::host::HostTree;
 
 /// Suffix of a store's folder while it is incomplete.
-pub const PARTIAL: &str = ".lifeboat-partial";
+pub(crate) const PARTIAL: &str = ".lifeboat-partial";
 /// Suffix of a store that was replaced.
-pub const ASIDE: &str = ".before-lifeboat";
+pub(crate) const ASIDE: &str = ".before-lifeboat";
 
 /// The folders that have a temporary name.
 #[derive(Default)]
@@ -286,7 +286,7 @@ fn rename(
         a.as_ref().map(Vec::len) == b.as_ref().map(Vec::len)
     };
     if root.kind(from)?.is_some() || !same(&root.list(to, 100)?, &before) {
-        return Err(io::Error::other("the rename was reported, but not made"));
+        return Err(io::Error::other("the system reported the rename as done, but it was not"));
     }
     Ok(())
 }

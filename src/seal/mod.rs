@@ -24,8 +24,8 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use read::{Seal, Unsound};
-pub use set::check_set;
-pub use store::{Guard, StoreCheck};
+pub(crate) use set::check_set;
+pub(crate) use store::{Guard, StoreCheck};
 pub use words::{Looked, verdict};
 pub use write::{Made, SealError, SealOptions, seal_store};
 
@@ -36,7 +36,7 @@ use crate::set::format::rescue::{Machine, Part};
 pub const NAME: &str = crate::model::name::SEAL;
 
 /// The version of the format that this program writes.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// One line of a seal.
 #[derive(Serialize, Deserialize)]

@@ -19,7 +19,10 @@ use crate::set::read::reader::{DataReader, SetReader};
 ///
 /// # Errors
 /// The set cannot be reached.
-pub fn check_set(set: &SetReader, monitor: &dyn Monitor) -> Result<Option<SealOutcome>, SetError> {
+pub(crate) fn check_set(
+    set: &SetReader,
+    monitor: &dyn Monitor,
+) -> Result<Option<SealOutcome>, SetError> {
     if set.rescue().what != What::Store {
         return Ok(None);
     }

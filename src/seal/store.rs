@@ -27,7 +27,7 @@ use crate::usmt::{Part, Store};
 const SLACK: u64 = 20_000_000;
 
 /// The seal beside a store.
-pub struct Guard {
+pub(crate) struct Guard {
     /// Its path, for display.
     shown: String,
     seal: Option<Seal>,
@@ -39,7 +39,7 @@ pub struct Guard {
 impl Guard {
     /// Looks for the seal of a store, beside its first part and then beside the
     /// others; `None` if there is none. Reports a damaged one.
-    pub fn of(store: &Store, monitor: &dyn Monitor) -> Option<Self> {
+    pub(crate) fn of(store: &Store, monitor: &dyn Monitor) -> Option<Self> {
         let (part, found) =
             store.parts.iter().find_map(|part| Seal::beside(part).map(|found| (part, found)))?;
         let shown = part.store_path().join(NAME).on_drive(&part.drive.name());
@@ -76,7 +76,7 @@ impl Guard {
     }
 
     /// An observer for saving the store.
-    pub fn observer<'a>(&'a mut self, monitor: &'a dyn Monitor) -> impl MemberObserver + 'a {
+    pub(crate) fn observer<'a>(&'a mut self, monitor: &'a dyn Monitor) -> impl MemberObserver + 'a {
         let state = match self.compare(Depth::Members, monitor) {
             Ok(comparer) => Testimony::Comparing(Box::new(comparer)),
             Err(outcome) => Testimony::Over(outcome),
@@ -120,7 +120,7 @@ fn markers(number: usize, part: &Part) -> Vec<(usize, Vec<u8>, u64, u64)> {
 
 /// A store being verified against its seal: first by its metadata, then, where
 /// every byte is read, as an onlooker of that.
-pub struct StoreCheck<'a> {
+pub(crate) struct StoreCheck<'a> {
     comparer: Result<Box<Comparer<'a>>, SealOutcome>,
     hashers: Hashers<Asked>,
     /// For files with several hard links: the first name.
@@ -139,7 +139,7 @@ impl<'a> StoreCheck<'a> {
     ///
     /// # Errors
     /// The store cannot be walked; the monitor was cancelled.
-    pub fn begin(
+    pub(crate) fn begin(
         store: &'a Store,
         guard: &'a mut Guard,
         full: bool,
@@ -163,7 +163,7 @@ impl<'a> StoreCheck<'a> {
     }
 
     /// The outcome.
-    pub fn finish(mut self) -> SealOutcome {
+    pub(crate) fn finish(mut self) -> SealOutcome {
         self.take_hashes(true);
         let mut comparer = match self.comparer {
             Ok(comparer) => comparer,

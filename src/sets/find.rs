@@ -6,7 +6,7 @@ use crate::model::monitor::Monitor;
 use crate::set::format::names::{DELETING, JOURNAL, MANIFEST, PARTIAL, RESCUE, STORE};
 
 /// How many folders below the destination a set may be: `DEST/site/department/set`.
-pub const MAX_DEPTH: usize = 3;
+pub(crate) const MAX_DEPTH: usize = 3;
 
 /// Folders that systems and file servers keep for themselves: what was deleted, earlier states,
 /// thumbnails. A set in one of them is none that anybody should restore, or delete.

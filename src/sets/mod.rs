@@ -15,5 +15,6 @@ pub mod prune;
 pub mod record;
 mod summary;
 
-pub use find::{MAX_DEPTH, SetFolder, Walked, walk};
+pub(crate) use find::MAX_DEPTH;
+pub use find::{SetFolder, Walked, walk};
 pub use summary::{Filter, Listed, State, read};

@@ -42,7 +42,7 @@ pub enum Choice {
 
 /// Decides about all sets of a destination. Sets with the same id stay: a server may show a link
 /// as a folder, and deleting the one that is a link would empty the other.
-pub fn choose_all(sets: Vec<Listed>, rule: &Rule, now: FileTime) -> Vec<(Listed, Choice)> {
+pub(crate) fn choose_all(sets: Vec<Listed>, rule: &Rule, now: FileTime) -> Vec<(Listed, Choice)> {
     let mut ids: BTreeMap<String, u64> = BTreeMap::new();
     for id in sets.iter().filter_map(|set| set.id.clone()) {
         *ids.entry(id).or_default() += 1;

@@ -88,7 +88,7 @@ impl RestoreRun {
 
     /// Whether nothing of the set is needed any more, as far as this can say: all of it was
     /// restored, and loadstate, where it was run, succeeded.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.whole && self.loadstate.unwrap_or(0) == 0
     }
 }
@@ -97,7 +97,7 @@ impl RestoreRun {
 ///
 /// # Errors
 /// The destination refuses, which is no failure of the verification.
-pub fn add_verified(
+pub(crate) fn add_verified(
     target: &dyn Destination,
     dir: &str,
     run: VerifyRun,
@@ -109,7 +109,7 @@ pub fn add_verified(
 ///
 /// # Errors
 /// The destination refuses, which is no failure of the restore.
-pub fn add_restored(
+pub(crate) fn add_restored(
     target: &dyn Destination,
     dir: &str,
     run: RestoreRun,
@@ -122,7 +122,7 @@ pub fn add_restored(
 ///
 /// # Errors
 /// The destination refuses, which is no failure of loadstate.
-pub fn add_loadstate(
+pub(crate) fn add_loadstate(
     target: &dyn Destination,
     dir: &str,
     code: i32,

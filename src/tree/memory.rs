@@ -108,7 +108,7 @@ pub struct MemoryNode {
     pub facts: Metadata,
     /// The unnamed stream.
     pub data: MemoryData,
-    /// Named streams, with the sizes that are told of them.
+    /// Alternate data streams, with their reported sizes.
     pub streams: BTreeMap<NtName, MemoryData>,
     /// Asking for its facts at all fails, with this reason.
     pub unknowable: Option<String>,

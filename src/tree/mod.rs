@@ -8,7 +8,7 @@ pub mod ntfs;
 pub mod recovered;
 pub mod source;
 pub mod subtree;
-pub mod time_limited;
+pub(crate) mod time_limited;
 
 use crate::model::exhausted;
 use crate::model::finding::Finding;
@@ -62,7 +62,7 @@ pub struct TreeInfo {
     pub source: String,
     /// File system, for people: `NTFS`, or what the host calls it.
     pub file_system: String,
-    /// The volume's label; empty when it has none or nobody can say.
+    /// The volume's label; empty if it has none, or if it is not known.
     pub label: String,
     /// The 64-bit NTFS serial number; `None` where the host does not tell.
     pub serial: Option<u64>,
@@ -123,7 +123,7 @@ impl TreeError {
 
 impl TreeError {
     /// Whether this PC has no more memory or open files: that is no loss of this one file.
-    pub fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         match self {
             Self::Ntfs(error) => error.is_exhausted(),
             Self::Host { error, .. } => exhausted::is_exhausted(error),
@@ -160,8 +160,8 @@ pub trait Stream: Send {
     }
 
     /// From now on a failing medium is not asked again, in smaller pieces: once
-    /// there is a hole, all that follows may come as one, unread. For whoever
-    /// opens the stream a second time then, when everything else is saved.
+    /// there is a hole, all that follows may come as one, unread. The caller opens
+    /// the stream again when everything else is saved.
     fn set_fail_fast(&mut self, _hasty: bool) {}
 }
 
@@ -233,7 +233,7 @@ pub trait Tree: Send + Sync {
     /// Every file or directory called one of `names` (ASCII case ignored), with
     /// its path below the root. The raw tree answers from its sweep, without
     /// walking; stops early when the monitor is cancelled. Folders that cannot be
-    /// looked into are noted.
+    /// read are noted.
     fn find_named(
         &self,
         names: &[&str],

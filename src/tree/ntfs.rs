@@ -17,15 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use many::{ManyNames, another_name};
-use stream::{Efs, Plain, Wof};
+use stream::Plain;
 
 use super::{Entry, Stream, Tree, TreeError, TreeInfo, Via};
 use crate::disk::Device;
 use crate::model::bytes::utf16;
 use crate::model::finding::{Finding, Severity};
-use crate::model::metadata::{
-    Content, Metadata, Node, NodeId, NodeKind, StreamInfo, Times, attributes,
-};
+use crate::model::metadata::{Content, Metadata, Node, NodeId, NodeKind, StreamInfo};
 use crate::model::monitor::{Monitor, Stage};
 use crate::model::name::{NtName, NtPath};
 use crate::model::units;
@@ -166,7 +164,7 @@ impl NtfsTree {
 
     /// The same, with what is wrong below its file system ([`Tree::damage`]).
     #[must_use]
-    pub fn on_damaged(self, damage: Vec<String>) -> Self {
+    pub(crate) fn on_damaged(self, damage: Vec<String>) -> Self {
         Self { damage, ..self }
     }
 
@@ -213,7 +211,7 @@ impl NtfsTree {
                 return Some(Arc::clone(comparison));
             }
         }
-        // Without the lock: a slow disk holds up nobody else.
+        // Without the lock, so that a slow disk does not block other threads.
         let comparison = compare(&self.volume, &self.catalog, record, self.is_at_rest);
         let mut known = known();
         if comparison.is_clean() {
@@ -386,7 +384,7 @@ impl Tree for NtfsTree {
 
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
         if self.is_made_up(id) {
-            return Ok(made_up(id));
+            return Ok(Node::bare_folder(id));
         }
         let entry = self.entry(id)?;
         let is_directory = entry.is_directory();
@@ -501,12 +499,12 @@ impl Tree for NtfsTree {
                         .find(kind::DATA, Some(&packed))
                         .ok_or_else(|| file.missing("the compressed data"))?;
                     let reader = file.reader(&self.volume, packed)?;
-                    return Ok(Box::new(Wof(WofData::new(algorithm, data.size(), reader))));
+                    return Ok(Box::new(WofData::new(algorithm, data.size(), reader)));
                 }
                 Kind::Encrypted => {
                     let export = EfsData::new(&self.volume, &file);
                     return match export {
-                        Ok(export) => Ok(Box::new(Efs(export))),
+                        Ok(export) => Ok(Box::new(export)),
                         Err(reason) => Err(self.no_data(id, reason)),
                     };
                 }
@@ -609,20 +607,6 @@ impl Tree for NtfsTree {
             })?;
         }
         Ok(at)
-    }
-}
-
-fn made_up(id: NodeId) -> Node {
-    Node {
-        id,
-        kind: NodeKind::Directory,
-        attributes: attributes::DIRECTORY,
-        times: Times::default(),
-        size: 0,
-        allocated: 0,
-        links: 1,
-        reparse_tag: None,
-        position: None,
     }
 }
 

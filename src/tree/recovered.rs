@@ -15,7 +15,7 @@ use crate::ntfs::DeletedFile;
 const MAX_SAME: u32 = 10_000;
 
 /// Deleted files of one volume.
-pub struct DeletedOn {
+pub(crate) struct DeletedOn {
     /// What the volume's folder is called: `C`.
     pub drive: String,
     /// The volume.
@@ -25,7 +25,7 @@ pub struct DeletedOn {
 }
 
 /// See the module.
-pub struct RecoveredTree {
+pub(crate) struct RecoveredTree {
     info: TreeInfo,
     volumes: Vec<Arc<dyn Tree>>,
     /// The root first.
@@ -46,7 +46,7 @@ struct Item {
 impl RecoveredTree {
     /// Puts the files together. Two with the same path both stay: the second one's name gets a
     /// number.
-    pub fn new(all: Vec<DeletedOn>) -> Self {
+    pub(crate) fn new(all: Vec<DeletedOn>) -> Self {
         let first = all.first().map(|on| on.tree.info().clone());
         let info = TreeInfo {
             via: Via::Raw,
@@ -76,17 +76,17 @@ impl RecoveredTree {
     }
 
     /// How many files are how sure.
-    pub fn count(&self) -> RecoveredCount {
+    pub(crate) fn count(&self) -> RecoveredCount {
         self.count
     }
 
     /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.iter().all(|item| item.deleted.is_none())
     }
 
     /// The folders of the drives.
-    pub fn drives(&self) -> Vec<NtPath> {
+    pub(crate) fn drives(&self) -> Vec<NtPath> {
         let root = self.items.first().map(|root| &root.children);
         root.into_iter()
             .flatten()

@@ -54,10 +54,10 @@ pub struct SourceVolume {
     /// The disk, image or folder that it is on, for people.
     pub disk: String,
     /// Whether no partition table leads to it: it is from before the disk was
-    /// cleaned or partitioned anew.
+    /// cleaned or repartitioned.
     pub is_lost: bool,
-    /// Whether it is on a disk of this machine. Not so an image, and nobody can
-    /// say of a folder.
+    /// Whether it is on a disk of this machine. `false` for an image, and for a
+    /// folder, of which that is not known.
     pub attached: bool,
     /// What was noticed while opening.
     pub findings: Vec<Finding>,
@@ -67,13 +67,13 @@ pub struct SourceVolume {
     pub not_shown: Vec<&'static str>,
 }
 
-/// How long a volume that nobody named is searched through the host.
+/// How long the host's file API searches a volume that was not given by name.
 const UNNAMED: Duration = Duration::from_mins(1);
 
 /// How a source is opened.
 #[derive(Clone, Default)]
 pub struct OpenOptions {
-    /// The way that was asked for; `None`: whatever serves.
+    /// The way that was asked for; `None`: whichever works.
     pub via: Option<Via>,
     /// How thoroughly to search for volumes that no partition table leads to.
     pub depth: Depth,
@@ -413,7 +413,7 @@ fn is_fat(kind: VolumeKind) -> bool {
     matches!(kind, Fat12 | Fat16 | Fat32 | ExFat)
 }
 
-/// Whether USMT can have put a store there, or nobody knows.
+/// Whether USMT may have put a store there, as far as is known.
 fn may_hold_stores(kind: VolumeKind) -> bool {
     matches!(
         kind,

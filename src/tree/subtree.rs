@@ -10,7 +10,7 @@ use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::name::{NtName, NtPath, SEAL, USMT};
 
 /// See the module.
-pub struct SubtreeView {
+pub(crate) struct SubtreeView {
     inner: Arc<dyn Tree>,
     /// The folders on the way, each with the one entry that is shown in it.
     /// They are never listed: beside the way there may be a million files, or a
@@ -24,7 +24,11 @@ pub struct SubtreeView {
 impl SubtreeView {
     /// Shows only what is in `folder`, and the way to it. `source` is what the
     /// user called the folder.
-    pub fn new(inner: Arc<dyn Tree>, folder: &NtPath, source: String) -> Result<Self, TreeError> {
+    pub(crate) fn new(
+        inner: Arc<dyn Tree>,
+        folder: &NtPath,
+        source: String,
+    ) -> Result<Self, TreeError> {
         let mut way = Vec::new();
         let mut at = inner.root();
         for name in folder.names() {

@@ -1,8 +1,9 @@
-//! A tree that nobody named, read through the host: searched for a while only.
+//! A tree that was not given by name, read through the host's file API: the search has a
+//! time limit.
 //!
-//! To read a whole system drive that way takes minutes, and what looks like a
+//! Reading a whole system drive that way takes minutes, and what looks like a
 //! drive may lead anywhere. So the folders near the top, where stores are, are
-//! searched first; where the time does not last that is a finding.
+//! searched first. If the time runs out, that is a finding.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,14 +19,14 @@ use crate::model::name::{NtName, NtPath};
 const MOST_WAITING: usize = 200_000;
 
 /// See the module.
-pub struct TimeLimitedTree {
+pub(crate) struct TimeLimitedTree {
     inner: Arc<dyn Tree>,
     time: Duration,
 }
 
 impl TimeLimitedTree {
     /// Lets the tree be searched for so long.
-    pub fn new(inner: Arc<dyn Tree>, time: Duration) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Tree>, time: Duration) -> Self {
         Self { inner, time }
     }
 

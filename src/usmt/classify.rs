@@ -44,7 +44,7 @@ pub struct Markers {
 /// and, perhaps on FAT, `USMT.MIG01` and so on; `USMT3.MIG` of USMT 3. Any
 /// ending is accepted: one file too many costs nothing, one too few costs the
 /// store.
-pub fn is_container_name(name: &str) -> bool {
+pub(crate) fn is_container_name(name: &str) -> bool {
     after_container(name).is_some()
 }
 
@@ -58,7 +58,7 @@ fn after_container(name: &str) -> Option<&str> {
 
 /// The number of a piece of a compressed store: `USMT.MIG` is 0, `USMT.MIG01`
 /// is 1. `None` for a name that only begins like one.
-pub fn piece_number(name: &str) -> Option<u32> {
+pub(crate) fn piece_number(name: &str) -> Option<u32> {
     match after_container(name)? {
         "" => Some(0),
         digits if digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -80,7 +80,7 @@ impl Markers {
     }
 
     /// The numbers of pieces that are missing before one that is there.
-    pub fn missing_pieces(&self) -> Vec<u32> {
+    pub(crate) fn missing_pieces(&self) -> Vec<u32> {
         let pieces = self.pieces();
         let last = pieces.last().map_or(0, |(number, _)| *number);
         (0..last).filter(|n| pieces.iter().all(|(number, _)| number != n)).collect()
@@ -88,7 +88,7 @@ impl Markers {
 
     /// The name of the container that loadstate starts with; of USMT 3 if the
     /// folder has only that one.
-    pub fn container_name(&self) -> &'static str {
+    pub(crate) fn container_name(&self) -> &'static str {
         let is_old = |(name, _): &(String, Marker)| {
             name.get(..CONTAINER3.len()).is_some_and(|n| n.eq_ignore_ascii_case(CONTAINER3))
         };

@@ -129,7 +129,7 @@ fn describe(
 
 /// The drive that volume `number` of a list was in Windows, judging by the
 /// volumes themselves.
-pub fn drive_of(number: usize, volumes: &[StoreVolume]) -> Drive {
+pub(crate) fn drive_of(number: usize, volumes: &[StoreVolume]) -> Drive {
     let volume = &volumes[number];
     // A folder that is often on C: says nothing if another volume has Windows.
     let is_windows = has(volume, &["Windows"])
@@ -357,7 +357,7 @@ fn name_drive(part: &mut Part, listed: &Listed) {
 /// The parts that `hardlink.main` lists: drive and GUID.
 type Listed = [(char, String)];
 
-/// Gives each store an id of its own: on a clone of a disk, the serial number
+/// Makes the ids of the stores differ: on a clone of a disk, the serial number
 /// and the path are the same.
 fn part_ids(stores: &mut [Store]) {
     let mut taken = Vec::new();

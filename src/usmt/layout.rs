@@ -13,16 +13,16 @@ pub const MIGSTATE: &str = "MIGSTATE.DAT";
 /// 0 bytes, written last (inferred).
 pub const STATUS: &str = "status.~lg";
 /// On the primary volume of a hard-link store. MDT looks for exactly this file.
-pub const HARDLINK_MAIN: &str = "hardlink.main";
+pub(crate) const HARDLINK_MAIN: &str = "hardlink.main";
 /// On secondary volumes of a hard-link store, followed by a GUID.
-pub const HARDLINK_DISTRIBUTED: &str = "hardlink.distributed.";
+pub(crate) const HARDLINK_DISTRIBUTED: &str = "hardlink.distributed.";
 /// A compressed store; `USMT.MIG01` and so on are further pieces, perhaps, on FAT.
-pub const CONTAINER: &str = "USMT.MIG";
+pub(crate) const CONTAINER: &str = "USMT.MIG";
 /// A compressed store of USMT 3, in [`USMT3`]: MDT's wizard looks for exactly this file. Its format
 /// is not known.
-pub const CONTAINER3: &str = "USMT3.MIG";
+pub(crate) const CONTAINER3: &str = "USMT3.MIG";
 /// What `scanstate /p` leaves: an estimate, not a store.
-pub const ESTIMATE: &str = "USMTSIZE.TXT";
+pub(crate) const ESTIMATE: &str = "USMTSIZE.TXT";
 /// The folder with the files of a store that is not compressed: `File\C$\Users\...`.
 pub const FILE: &str = "File";
 

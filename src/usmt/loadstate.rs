@@ -7,12 +7,12 @@ use crate::usmt::StoreKind;
 mod codes;
 pub mod unsure;
 
-pub use codes::{Meaning, return_code};
+pub(crate) use codes::return_code;
 
 use self::unsure::Answer;
 
 /// What every command here requires.
-pub const NEEDS: &str = "Run it as administrator in Windows (loadstate does not run in WinPE), \
+pub(crate) const NEEDS: &str = "Run it as administrator in Windows (loadstate does not run in WinPE), \
                          with the same /i: files as at the capture.";
 
 /// A store as `loadstate` must find it.

@@ -17,15 +17,19 @@ mod tally;
 use std::fmt;
 use std::sync::Arc;
 
-pub use classify::{Markers, is_container_name, piece_number};
-pub use container::{ContainerReport, OpenPieces, Problem, check_container};
+pub use classify::Markers;
+pub(crate) use classify::{is_container_name, piece_number};
+pub(crate) use container::OpenPieces;
+pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
-pub use find::{drive_of, find_stores};
+pub(crate) use find::drive_of;
+pub use find::find_stores;
 pub use layout::Place;
 pub use logs::Logs;
 pub(crate) use machine::hive;
 pub use machine::{DiskName, Machine};
-pub use tally::{Survey, Tally};
+pub(crate) use tally::Survey;
+pub use tally::Tally;
 
 use crate::model::metadata::NodeId;
 use crate::model::name::NtPath;
@@ -51,7 +55,7 @@ impl StoreKind {
         [Self::HardLink, Self::Uncompressed, Self::Compressed, Self::Estimate];
 
     /// The kind of that stable name.
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
@@ -66,7 +70,7 @@ impl StoreKind {
     }
 
     /// Whether such a store contains user data.
-    pub fn holds_data(self) -> bool {
+    pub(crate) fn holds_data(self) -> bool {
         self != Self::Estimate
     }
 }
@@ -84,7 +88,7 @@ pub enum Role {
 
 impl Role {
     /// The role of that stable name.
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         let all = [Self::Whole, Self::Primary, Self::Secondary];
         all.into_iter().find(|role| role.as_str() == name)
     }
@@ -156,7 +160,7 @@ pub struct Part {
 
 impl Part {
     /// The store path for `loadstate`: the folder above `USMT`.
-    pub fn store_path(&self) -> NtPath {
+    pub(crate) fn store_path(&self) -> NtPath {
         self.usmt_path.parent().unwrap_or_default()
     }
 
@@ -172,7 +176,7 @@ impl Part {
     }
 
     /// The Windows path of a path below the `USMT` folder.
-    pub fn path_of(&self, below: &NtPath) -> String {
+    pub(crate) fn path_of(&self, below: &NtPath) -> String {
         let whole: NtPath = self.usmt_path.names().iter().chain(below.names()).cloned().collect();
         whole.on_drive(&self.drive.name())
     }
@@ -259,7 +263,7 @@ impl Store {
     }
 
     /// Whether only secondary parts were found.
-    pub fn lacks_primary(&self) -> bool {
+    pub(crate) fn lacks_primary(&self) -> bool {
         self.kind == StoreKind::HardLink && self.parts.iter().all(|p| p.role == Role::Secondary)
     }
 

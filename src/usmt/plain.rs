@@ -8,7 +8,7 @@ use crate::usmt::layout::FILE;
 
 /// A file or folder below `File\C$`.
 #[derive(Clone, Debug)]
-pub struct PlainEntry {
+pub(crate) struct PlainEntry {
     /// Its name in the store: `File\C$\Users\alice\a.txt`. A folder's ends with a separator, as
     /// in a container.
     pub name: NtName,
@@ -18,18 +18,18 @@ pub struct PlainEntry {
 
 impl PlainEntry {
     /// Whether it is a link, a junction or a mount point: its data is elsewhere.
-    pub fn is_link(&self) -> bool {
+    pub(crate) fn is_link(&self) -> bool {
         self.node.reparse_tag.is_some_and(crate::model::metadata::is_name_surrogate)
     }
 
     /// Whether it is a folder.
-    pub fn is_folder(&self) -> bool {
+    pub(crate) fn is_folder(&self) -> bool {
         self.node.kind == NodeKind::Directory
     }
 }
 
 /// All files and folders below the drives of a part, folder by folder.
-pub struct PlainFiles<'a> {
+pub(crate) struct PlainFiles<'a> {
     part: &'a Part,
     /// Folders that are still to be listed.
     folders: Vec<(NtName, NodeId)>,
@@ -38,7 +38,7 @@ pub struct PlainFiles<'a> {
 
 impl<'a> PlainFiles<'a> {
     /// Those of a part.
-    pub fn of(part: &'a Part) -> Self {
+    pub(crate) fn of(part: &'a Part) -> Self {
         let folders = part.markers.file_folder.map(|node| (NtName::from(FILE), node));
         Self { part, folders: folders.into_iter().collect(), entries: Vec::new().into_iter() }
     }

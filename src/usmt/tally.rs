@@ -33,7 +33,7 @@ impl Tally {
 
 /// The contents of a store, in total and by user.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// All of it, including markers and catalog.
     pub total: Tally,
     /// By profile folder below `File\X$\Users`, including `Public` and similar.
@@ -63,7 +63,7 @@ enum Place {
 
 impl Survey {
     /// Counts all parts of `store`.
-    pub fn of(store: &Store, monitor: &dyn Monitor) -> Self {
+    pub(crate) fn of(store: &Store, monitor: &dyn Monitor) -> Self {
         let mut survey = Self::default();
         if store.kind == StoreKind::Compressed {
             survey.container = store.parts.first().and_then(|part| look_into(part, monitor));

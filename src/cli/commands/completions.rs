@@ -14,7 +14,7 @@ const NAME: &str = "lifeboat";
 
 pub(crate) fn run(args: &Completions, out: Out) -> Result<Exit> {
     if out.is_json() {
-        let what = "the script for a shell is not printed as events";
+        let what = "--json: completions are a script, not events";
         return Err(Failure::new(Exit::Usage, what, "Leave out --json.").into());
     }
     let mut script = Vec::new();

@@ -372,7 +372,7 @@ fn start(args: &Loadstate, way: &Way, mut call: Call, asked: &Asked, out: Out) -
         *xml = settle(xml, &exe).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
-                format!("--i {xml}: not found, neither here nor beside {}", exe.display()),
+                format!("--i {xml}: not found, here or beside {}", exe.display()),
                 "Give the files that were used at the capture, each with its path.",
             )
         })?;

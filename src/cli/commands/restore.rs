@@ -33,7 +33,7 @@ fn refuse_nowhere(args: &Restore) -> Result<()> {
         let action = "Use --in-place (each part onto the volume that it came from), --to C=ROOT \
                       (the C: part below ROOT, such as C:\\), --to DIR (into a separate folder), or \
                       --of-user NAME --into FOLDER (one user's files into a profile).";
-        let what = format!("{}: it is not said where to restore to", args.set);
+        let what = format!("{}: no destination to restore to was given", args.set);
         return Err(Failure::new(Exit::Usage, what, action).into());
     }
     if args.of_user.is_some() && args.into.is_none() {

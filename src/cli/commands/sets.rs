@@ -276,7 +276,7 @@ fn refuse_other_file(to: &Path) -> Result<()> {
     if is_page {
         return Ok(());
     }
-    let what = format!("{}: this is no page that Lifeboat made", to.display());
+    let what = format!("{}: Lifeboat did not make this page", to.display());
     let action = "Give the name of a new file, or of an earlier page.";
     Err(Failure::new(Exit::Usage, what, action).into())
 }

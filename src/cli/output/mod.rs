@@ -1,6 +1,7 @@
 //! Prints everything: text for people, or JSON events for programs; the
-//! progress bar; the log file.
+//! progress bar (`bar.rs`); the log file (`log.rs`).
 
+mod bar;
 pub(crate) mod colour;
 pub(crate) mod live;
 mod log;
@@ -9,12 +10,12 @@ mod steps;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use bar::Bar;
 use colour::Tone;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use live::Live;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     log: Option<Mutex<Log>>,
-    bar: ProgressBar,
+    bar: Bar,
     /// Whether standard output is a terminal.
     on_terminal: bool,
     /// Whether standard output and standard error take colours.
@@ -91,8 +92,6 @@ pub(crate) struct Output {
     /// printed.
     live: Live,
     on_screen: AtomicBool,
-    /// Whether a stage has begun: from then on, there is a bar.
-    has_begun: AtomicBool,
 }
 
 struct State {
@@ -124,21 +123,12 @@ impl Output {
             }
         });
         let show_bar = !global.json && !global.quiet && std::io::stderr().is_terminal();
-        let bar = ProgressBar::with_draw_target(
-            None,
-            if show_bar {
-                ProgressDrawTarget::stderr_with_hz(5)
-            } else {
-                ProgressDrawTarget::hidden()
-            },
-        )
-        .with_style(style(false));
         let out: Out = Box::leak(Box::new(Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             log,
-            bar,
+            bar: Bar::new(show_bar),
             on_terminal: std::io::stdout().is_terminal(),
             colours: (
                 colour::is_on(std::io::stdout().is_terminal()),
@@ -153,25 +143,13 @@ impl Output {
             }),
             live: Live::default(),
             on_screen: AtomicBool::new(false),
-            has_begun: AtomicBool::new(false),
         }));
         let _ = ANSWERS.set(out);
         if show_bar {
             // Without it, only the sign of life is missing.
-            let _ = threads::start("bar", || out.turn_bar());
+            let _ = threads::start("bar", || out.bar.turn());
         }
         Ok(out)
-    }
-
-    /// A sign of life each second, whatever the job waits for. Not while something is asked for:
-    /// then the bar is cleared.
-    fn turn_bar(&self) {
-        loop {
-            std::thread::sleep(PROGRESS_EVERY);
-            if self.has_begun.load(Ordering::SeqCst) && !self.bar.is_finished() {
-                self.bar.tick();
-            }
-        }
     }
 
     /// From now on this command runs, which has steps of its own.
@@ -197,7 +175,7 @@ impl Output {
     pub(crate) fn take_screen(&self, taken: bool) {
         self.on_screen.store(taken, Ordering::SeqCst);
         if taken {
-            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+            self.bar.hide();
         }
     }
 
@@ -342,18 +320,12 @@ impl Output {
             self.event("progress", &json!({"stage": "loadstate", "percent": percent}));
             return;
         }
-        if self.bar.length() != Some(100) {
-            self.bar.reset();
-            self.bar.set_style(plain_style("{wide_msg}\n[{bar:28}] {percent:>3}% {elapsed}"));
-            self.bar.set_length(100);
-        }
-        self.bar.set_message(visible(what).into_owned());
-        self.bar.set_position(percent.into());
+        self.bar.percent(what, percent);
     }
 
     /// A failure: two lines on standard error, or an event.
     pub(crate) fn error(&self, what: &str, action: &str, exit_code: u8) {
-        self.bar.finish_and_clear();
+        self.bar.clear();
         self.log(Importance::Error, what);
         if !action.is_empty() {
             self.log(Importance::Error, action);
@@ -367,7 +339,7 @@ impl Output {
 
     /// Removes the progress bar.
     pub(crate) fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.bar.clear();
     }
 
     fn log(&self, importance: Importance, text: &str) {
@@ -480,34 +452,8 @@ impl Output {
                     "total_files": progress.total_files,
                 }),
             );
-        } else if done.total_bytes > 0 {
-            let begins = self.bar.length().is_none();
-            if self.bar.length() != Some(done.total_bytes) {
-                self.bar.set_style(style(true));
-                self.bar.set_length(done.total_bytes);
-            }
-            show_files(done.files, done.total_files);
-            self.bar.set_position(done.bytes);
-            if begins {
-                // What an earlier run did must not count for the rate.
-                self.bar.reset_eta();
-            }
-        } else if progress.total_files > 0 {
-            if self.bar.length() != Some(progress.total_files) {
-                self.bar.set_style(plain_style(
-                    "{wide_msg}\n[{bar:28}] {percent:>3}% {human_pos} of {human_len} files {eta}",
-                ));
-                self.bar.set_length(progress.total_files);
-            }
-            self.bar.set_position(progress.files);
         } else {
-            if progress.files > 0 {
-                if self.bar.position() == 0 {
-                    self.bar.set_style(plain_style("{spinner} {wide_msg} {human_pos} files"));
-                }
-                self.bar.set_position(progress.files);
-            }
-            self.bar.tick();
+            self.bar.progress(progress, done);
         }
     }
 }
@@ -522,13 +468,8 @@ impl Monitor for Output {
         }
         self.log(Importance::Info, &format!("{}: {on}", stage.as_str()));
         self.event("stage", &json!({"stage": stage.as_str(), "on": on}));
-        self.bar.reset();
-        self.bar.unset_length();
-        self.bar.set_style(style(false));
         let on_screen = format!("{step}{}: {}", words(stage), visible(on));
-        show_files(0, 0);
-        self.has_begun.store(true, Ordering::SeqCst);
-        self.bar.set_message(on_screen.clone());
+        self.bar.stage(on_screen.clone());
         self.live.stage(stage, on);
         if self.verbose && self.prints() && !self.quiet {
             self.bar.suspend(|| {
@@ -675,39 +616,6 @@ pub(crate) fn words(stage: Stage) -> &'static str {
         Stage::Metadata => "Setting times and permissions",
         Stage::List => "Listing",
     }
-}
-
-/// Plain ASCII: code page 437 and serial consoles may have nothing else.
-fn style(with_total: bool) -> ProgressStyle {
-    let template = if with_total {
-        "{wide_msg}\n[{bar:12}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} {files}"
-    } else {
-        "{spinner} {wide_msg}"
-    };
-    plain_style(template)
-}
-
-/// Files that are done and files in all, for the bar.
-static FILES: (AtomicU64, AtomicU64) = (AtomicU64::new(0), AtomicU64::new(0));
-
-fn show_files(done: u64, all: u64) {
-    FILES.0.store(done, Ordering::Relaxed);
-    FILES.1.store(all, Ordering::Relaxed);
-}
-
-fn write_files(_: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let (done, all) = (FILES.0.load(Ordering::Relaxed), FILES.1.load(Ordering::Relaxed));
-    if all > 0 {
-        let _ = write!(out, "{done}/{all} files");
-    }
-}
-
-fn plain_style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("files", write_files)
-        .progress_chars("=> ")
-        .tick_chars("|/-\\ ")
 }
 
 #[cfg(test)]

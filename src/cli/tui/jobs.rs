@@ -6,14 +6,13 @@ use std::sync::mpsc::Sender;
 
 use anyhow::Result;
 
-use super::super::args::{Global, Offload};
+use super::super::args::{Global, Logon, Offload};
 use super::super::commands::offload;
 use super::super::ending::SavedSet;
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
 use super::super::protect::{self, Protected, trees_of, trees_of_store};
 use super::super::{keys, sets, sources};
-use super::app::Wish;
 use super::places::{PARTIAL, Places};
 use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
@@ -128,6 +127,29 @@ pub(super) struct Found {
     pub(super) looked_into: usize,
 }
 
+#[cfg(test)]
+impl Found {
+    /// One volume was searched, without a store.
+    pub(super) fn of_places(places: Places) -> Self {
+        Self {
+            stores: Vec::new(),
+            installations: Vec::new(),
+            users: Vec::new(),
+            volumes: Vec::new(),
+            machine: Machine::default(),
+            places,
+            protected: Protected::default(),
+            closed: Vec::new(),
+            unseen: 0,
+            doubts: Vec::new(),
+            locked: Vec::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            looked_into: 1,
+        }
+    }
+}
+
 /// A destination that passed the pre-flight check.
 #[derive(Clone)]
 pub(super) struct Checked {
@@ -167,6 +189,22 @@ impl Item {
         let of_store = store.into_iter().flat_map(trees_of_store);
         of_store.chain(set.into_iter().flat_map(trees_of))
     }
+}
+
+/// A destination that was chosen or typed.
+pub(super) struct Wish {
+    pub(super) to: String,
+    pub(super) logon: Logon,
+    pub(super) password: String,
+    pub(super) allow_memory: bool,
+    /// The device that it was on, if it is to be the same again.
+    pub(super) device: Option<u64>,
+    /// The volumes that nothing is written to.
+    pub(super) protected: Protected,
+    /// What is to be saved there: bytes before compression, and whether deleted files are, too.
+    pub(super) items: Vec<Item>,
+    pub(super) bytes: u64,
+    pub(super) deleted: bool,
 }
 
 /// What to save, and the destination.

@@ -21,7 +21,7 @@ use crate::destination::{
 use crate::model::secret::Secret;
 
 /// The only argument of a process that reads for another.
-pub const SERVE: &str = "--serve-smb-reads";
+pub(crate) const SERVE: &str = "--serve-smb-reads";
 
 /// More than is ever asked for at once.
 const MOST: usize = 16 << 20;

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use beside::{SERVE, serve as serve_reads};
+pub(crate) use beside::SERVE;
+pub use beside::serve as serve_reads;
 use beside::{Second, SecondConnection};
 use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 use file::SmbFile;
@@ -104,7 +105,7 @@ impl SmbDestination {
     /// What is written can be read beside the writing, by a process of `program`, which is a
     /// Lifeboat ([`SERVE`]).
     #[must_use]
-    pub fn with_reader(self, program: PathBuf, place: &SmbPlace, password: &Secret) -> Self {
+    pub(crate) fn with_reader(self, program: PathBuf, place: &SmbPlace, password: &Secret) -> Self {
         let second = Second { program, place: place.clone(), password: password.clone() };
         Self { second: Some(second), ..self }
     }

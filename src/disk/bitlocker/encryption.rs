@@ -125,7 +125,7 @@ impl Encryption {
     }
 
     /// Whether any key that people can have opens it.
-    pub fn takes_a_key(&self) -> bool {
+    pub(crate) fn takes_a_key(&self) -> bool {
         self.protectors.iter().any(|kind| kind.is_key())
     }
 
@@ -135,7 +135,7 @@ impl Encryption {
     }
 
     /// What to look for to open it, for people; begins with a small letter.
-    pub fn what_to_find(&self) -> String {
+    pub(crate) fn what_to_find(&self) -> String {
         let has = |kind| self.protectors.contains(&kind);
         let mut ways = Vec::new();
         if has(ProtectorKind::RecoveryKey) {
@@ -151,12 +151,12 @@ impl Encryption {
     }
 
     /// Whether it is locked, and a key may open it.
-    pub fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         matches!(self.access, Access::Locked | Access::WrongKey)
     }
 
     /// The stable name of [`access`](Self::access), as in `--json`.
-    pub fn access_name(&self) -> &'static str {
+    pub(crate) fn access_name(&self) -> &'static str {
         match self.access {
             Access::Locked => "locked",
             Access::WrongKey => "wrong-key",

@@ -85,7 +85,7 @@ impl RecoveryKey {
 
     /// The first group, counted from 1, that is complete and mistyped: for a key that is being
     /// typed.
-    pub fn wrong_group(typed: &str) -> Option<usize> {
+    pub(crate) fn wrong_group(typed: &str) -> Option<usize> {
         let digits: Zeroizing<Vec<u32>> =
             Zeroizing::new(typed.chars().filter_map(|c| c.to_digit(10)).collect());
         digits.chunks_exact(6).take(GROUPS).enumerate().find_map(|(i, group)| {

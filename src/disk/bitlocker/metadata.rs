@@ -145,7 +145,7 @@ impl Metadata {
     }
 
     /// The cipher, as `manage-bde` calls it.
-    pub fn cipher_name(&self) -> &'static str {
+    pub(crate) fn cipher_name(&self) -> &'static str {
         CipherKind::from_code(self.cipher).map_or("unknown", CipherKind::name)
     }
 

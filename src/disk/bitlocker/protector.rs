@@ -50,7 +50,7 @@ impl ProtectorKind {
     }
 
     /// Whether people can have what opens it.
-    pub fn is_key(self) -> bool {
+    pub(crate) fn is_key(self) -> bool {
         matches!(self, Self::RecoveryKey | Self::Password | Self::StartupKey)
     }
 

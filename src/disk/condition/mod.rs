@@ -117,7 +117,7 @@ impl Condition {
     }
 
     /// What it says, in one line: `12 reallocated sectors, 3 pending sectors`.
-    pub fn signs(&self) -> String {
+    pub(crate) fn signs(&self) -> String {
         let mut signs = Vec::new();
         if self.failing == Some(true) {
             signs.push("it expects to fail".to_owned());

@@ -55,12 +55,6 @@ pub fn controllers() -> Vec<Controller> {
     return Vec::new();
 }
 
-/// The controllers below a folder that is like Linux' `/sys`.
-#[cfg(target_os = "linux")]
-pub fn controllers_of(sysfs: &std::path::Path) -> Vec<Controller> {
-    linux::controllers(sysfs)
-}
-
 impl Controller {
     fn family(&self) -> Option<Family> {
         Family::of(self.class, self.vendor, self.device)
@@ -77,7 +71,7 @@ impl Controller {
     }
 
     /// Whether it is sure, or where no disk of the PC is seen, likely that a disk is not seen.
-    pub fn keeps_disks_from_view(&self, is_any_disk_seen: bool) -> bool {
+    pub(crate) fn keeps_disks_from_view(&self, is_any_disk_seen: bool) -> bool {
         let may = self.hides() && self.family().is_some_and(Family::is_for_built_in_disks);
         self.hidden > 0 || (may && !is_any_disk_seen)
     }

@@ -46,7 +46,7 @@ impl PartitionType {
     /// Whether a migration store may be in such a partition. Not in those that
     /// start or repair a system, nor in those of other systems; what no table
     /// explains may hold anything.
-    pub fn may_hold_stores(self) -> bool {
+    pub(crate) fn may_hold_stores(self) -> bool {
         match self {
             Self::Mbr(byte) => mbr::may_hold_stores(byte),
             Self::Gpt(guid) => gpt::may_hold_stores(&guid),

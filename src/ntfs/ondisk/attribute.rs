@@ -9,7 +9,7 @@ const WHAT: &str = "attribute";
 /// Attribute types.
 pub mod kind {
     /// `$STANDARD_INFORMATION`: times, attributes, security id.
-    pub const STANDARD_INFORMATION: u32 = 0x10;
+    pub(crate) const STANDARD_INFORMATION: u32 = 0x10;
     /// `$ATTRIBUTE_LIST`: where the other attributes are.
     pub const ATTRIBUTE_LIST: u32 = 0x20;
     /// `$FILE_NAME`: one name in one directory.
@@ -17,9 +17,9 @@ pub mod kind {
     /// `$OBJECT_ID`.
     pub const OBJECT_ID: u32 = 0x40;
     /// `$SECURITY_DESCRIPTOR`, the old style (NTFS 1.2, and ntfs-3g).
-    pub const SECURITY_DESCRIPTOR: u32 = 0x50;
+    pub(crate) const SECURITY_DESCRIPTOR: u32 = 0x50;
     /// `$VOLUME_NAME`: the label.
-    pub const VOLUME_NAME: u32 = 0x60;
+    pub(crate) const VOLUME_NAME: u32 = 0x60;
     /// `$VOLUME_INFORMATION`: version, dirty flag.
     pub const VOLUME_INFORMATION: u32 = 0x70;
     /// `$DATA`: a stream.
@@ -35,7 +35,7 @@ pub mod kind {
     /// `$EA`: extended attributes.
     pub const EA: u32 = 0xE0;
     /// `$LOGGED_UTILITY_STREAM`: `$EFS` is one.
-    pub const LOGGED_UTILITY_STREAM: u32 = 0x100;
+    pub(crate) const LOGGED_UTILITY_STREAM: u32 = 0x100;
 }
 
 /// Bits of [`Attribute::flags`].

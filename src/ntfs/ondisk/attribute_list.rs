@@ -9,7 +9,7 @@ use crate::ntfs::error::{NtfsError, damaged};
 const WHAT: &str = "attribute list";
 
 /// Longer lists are not believed. NTFS itself stops at 256 KiB.
-pub const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// An entry without a name, and its padding.
 const LEAST_BYTES: usize = 0x20;

@@ -47,20 +47,16 @@ impl fmt::Debug for FileRef {
 pub mod known {
     /// `$MFT` itself.
     pub const MFT: u64 = 0;
-    /// `$MFTMirr`, the copy of the first records.
-    pub const MFT_MIRROR: u64 = 1;
     /// `$LogFile`.
-    pub const LOG_FILE: u64 = 2;
+    pub(crate) const LOG_FILE: u64 = 2;
     /// `$Volume`: label, version, dirty flag.
     pub const VOLUME: u64 = 3;
     /// The root directory.
     pub const ROOT: u64 = 5;
     /// `$Secure`: security descriptors.
-    pub const SECURE: u64 = 9;
-    /// `$Extend`, the directory of further system files.
-    pub const EXTEND: u64 = 11;
+    pub(crate) const SECURE: u64 = 9;
     /// Ordinary files start here.
-    pub const FIRST_USER: u64 = 24;
+    pub(crate) const FIRST_USER: u64 = 24;
 }
 
 /// A file record after its fix-up.
@@ -87,7 +83,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Whether these bytes start like a file record.
-    pub fn has_signature(bytes: &[u8]) -> bool {
+    pub(crate) fn has_signature(bytes: &[u8]) -> bool {
         bytes.starts_with(b"FILE")
     }
 

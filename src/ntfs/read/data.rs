@@ -24,7 +24,7 @@ pub(crate) const NO_PLACE: &str = "no file record has the position of this part"
 
 /// The holes of a stream, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Holes(Vec<Hole>);
+pub(crate) struct Holes(Vec<Hole>);
 
 impl Holes {
     /// Adds one behind all others.
@@ -42,7 +42,7 @@ impl Holes {
     }
 
     /// The holes so far.
-    pub fn list(&self) -> &[Hole] {
+    pub(crate) fn list(&self) -> &[Hole] {
         &self.0
     }
 }

@@ -56,7 +56,7 @@ impl Medium {
     }
 
     /// Whether it is decrypted on the way ([`Device::is_decrypted`]).
-    pub fn is_decrypted(&self) -> bool {
+    pub(crate) fn is_decrypted(&self) -> bool {
         self.device.is_decrypted()
     }
 
@@ -80,7 +80,7 @@ impl Medium {
     /// told of (range in `buf`, reason). An error only where the whole device
     /// is gone: then nothing further will come. In haste all of `buf` is a hole
     /// where one read cannot fill it.
-    pub fn read_around_holes(
+    pub(crate) fn read_around_holes(
         &self,
         what: &'static str,
         offset: u64,

@@ -171,7 +171,7 @@ impl Volume {
     }
 
     /// The bytes of a record, read anew.
-    pub fn read_record_again(&self, number: u64) -> Result<Vec<u8>, NtfsError> {
+    pub(crate) fn read_record_again(&self, number: u64) -> Result<Vec<u8>, NtfsError> {
         let mut bytes = vec![0; self.record_bytes()];
         self.read_mft(number.saturating_mul(bytes.len() as u64), &mut bytes)?;
         Ok(bytes)

@@ -78,7 +78,7 @@ fn architecture(around: &Around<'_>) -> &'static str {
 }
 
 /// Whether this is WinPE, where `loadstate` does not run.
-pub fn is_windows_pe(around: &Around<'_>) -> bool {
+pub(crate) fn is_windows_pe(around: &Around<'_>) -> bool {
     (around.variable)("SystemRoot").is_some_and(|root| disk::is_windows_pe(Path::new(&root)))
 }
 

@@ -5,6 +5,7 @@ mod find;
 mod progress;
 mod run;
 
-pub use find::{Around, find, is_windows_pe};
-pub use progress::{Said, Watcher};
+pub(crate) use find::is_windows_pe;
+pub use find::{Around, find};
+pub use progress::Said;
 pub use run::{Ended, run};

@@ -65,7 +65,7 @@ const LONGEST: usize = 64 << 10;
 
 /// Reads the log as it grows.
 #[derive(Debug, Default)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     pending: Vec<u8>,
     encoding: Option<Encoding>,
     /// The rest of a line that was too long is skipped.
@@ -81,7 +81,7 @@ enum Encoding {
 
 impl Watcher {
     /// Takes the next bytes of the log; returns what the complete lines say.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Said> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Vec<Said> {
         self.pending.extend_from_slice(bytes);
         let encoding = match (self.encoding, self.pending.as_slice()) {
             (Some(encoding), _) => encoding,

@@ -18,7 +18,7 @@ const MAX_WORK: u8 = 18;
 /// The minimum length of a passphrase, in characters.
 const SHORTEST: usize = 12;
 /// The largest file that is decrypted in memory, in bytes.
-pub const MAX_SMALL: u64 = 64 << 20;
+pub(crate) const MAX_SMALL: u64 = 64 << 20;
 
 /// How a new set's key is encrypted.
 #[derive(Clone, Debug)]
@@ -188,7 +188,7 @@ fn secret(passphrase: &Secret) -> SecretString {
 ///
 /// # Errors
 /// [`CryptError::WeakPassphrase`] with the reason.
-pub fn check_passphrase(passphrase: &Secret) -> Result<(), CryptError> {
+pub(crate) fn check_passphrase(passphrase: &Secret) -> Result<(), CryptError> {
     let text = passphrase.expose();
     let mut letters: Vec<char> = text.chars().collect();
     let count = letters.len();
@@ -212,7 +212,7 @@ pub fn check_passphrase(passphrase: &Secret) -> Result<(), CryptError> {
 ///
 /// # Errors
 /// A line is not a recipient.
-pub fn parse_recipients(text: &str) -> Result<Vec<x25519::Recipient>, CryptError> {
+pub(crate) fn parse_recipients(text: &str) -> Result<Vec<x25519::Recipient>, CryptError> {
     let parse = |line: &str| {
         line.parse::<x25519::Recipient>()
             .map_err(|_| CryptError::NotAKey(format!("'{line}' is not a recipient (age1...)")))

@@ -18,7 +18,7 @@ pub const FRAME_BYTES: u64 = 4 << 20;
 
 /// The largest plain size of a frame that is read: limits what a forged set can make
 /// a reader allocate.
-pub const MAX_FRAME_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_FRAME_BYTES: u64 = 64 << 20;
 
 /// From this level on, a frame takes seconds: it is compressed in steps, so that a job can show
 /// that it is alive, and stop.
@@ -113,17 +113,17 @@ fn internal(error: &std::io::Error) -> SetError {
 }
 
 /// Decompresses frames, within limits whatever they claim.
-pub struct Unpacker(Decompressor<'static>);
+pub(crate) struct Unpacker(Decompressor<'static>);
 
 impl Unpacker {
     /// Creates one.
-    pub fn new() -> Result<Self, SetError> {
+    pub(crate) fn new() -> Result<Self, SetError> {
         Decompressor::new().map(Self).map_err(|e| internal(&e))
     }
 
     /// Decompresses a frame that must yield exactly `plain_size` bytes, which replace
     /// the content of `plain`. The error says what is wrong with the frame.
-    pub fn unpack(
+    pub(crate) fn unpack(
         &mut self,
         packed: &[u8],
         plain_size: u64,
@@ -146,7 +146,7 @@ impl Unpacker {
 
 /// The sizes of one frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FrameSizes {
+pub(crate) struct FrameSizes {
     /// Bytes, compressed.
     pub packed: u32,
     /// Bytes, plain.
@@ -191,10 +191,10 @@ impl TableWriter {
 /// The most frames of a file: 8 TiB at the usual size. A reader keeps all their
 /// positions in memory, 100 MiB for this many; a forged table must not require
 /// more.
-pub const MAX_FRAMES: usize = 2 << 20;
+pub(crate) const MAX_FRAMES: usize = 2 << 20;
 
 /// Bytes of the footer, which ends a table and has its size.
-pub const TABLE_FOOTER: usize = 9;
+pub(crate) const TABLE_FOOTER: usize = 9;
 
 /// Bytes of a whole table of so many frames.
 pub(crate) fn size_of_table(frames: usize) -> u64 {
@@ -203,7 +203,7 @@ pub(crate) fn size_of_table(frames: usize) -> u64 {
 
 /// Bytes of a whole table, by its footer; `None` if the footer is not valid, or
 /// claims more than the file has or [`MAX_FRAMES`].
-pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
+pub(crate) fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
     let [a, b, c, d, descriptor, magic @ ..] = *footer;
     if u32::from_le_bytes(magic) != 0x8F92_EAB1 || descriptor & 0x7C != 0 {
         return None;
@@ -215,7 +215,7 @@ pub fn table_size(footer: &[u8; TABLE_FOOTER], file_size: u64) -> Option<u64> {
 }
 
 /// Reads a whole table; `None` if it is not valid.
-pub fn read_table(bytes: &[u8]) -> Option<Vec<FrameSizes>> {
+pub(crate) fn read_table(bytes: &[u8]) -> Option<Vec<FrameSizes>> {
     let footer = bytes.last_chunk()?;
     if table_size(footer, bytes.len() as u64)? != bytes.len() as u64 {
         return None;

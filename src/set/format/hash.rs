@@ -15,7 +15,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
 }
 
 /// Hex to bytes; `None` if the text is not hex.
-pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let bytes = text.as_bytes();
     let pairs = bytes.chunks_exact(2);
@@ -31,7 +31,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// The finished hash, in hex.
-pub fn finish_hex(hash: Sha256) -> String {
+pub(crate) fn finish_hex(hash: Sha256) -> String {
     to_hex(&hash.finalize())
 }
 

@@ -11,7 +11,7 @@ use crate::usmt::loadstate::{Call, unsure, ways};
 
 /// `RESTORE.txt`, with `\n` between lines. `has_script`: whether the set has
 /// `restore.cmd`, which a destination may refuse.
-pub fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
+pub(crate) fn restore_txt(rescue: &Rescue, has_script: bool) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(&ascii(line));
@@ -280,7 +280,7 @@ pub(crate) fn destinations(rescue: &Rescue) -> (String, bool) {
 }
 
 /// `restore.cmd`, with `\n` between lines.
-pub fn restore_cmd(rescue: &Rescue) -> String {
+pub(crate) fn restore_cmd(rescue: &Rescue) -> String {
     let (to, known) = destinations(rescue);
     let restore = if known {
         format!("\"%LIFEBOAT%\" restore \"%~dp0.\" {to}")

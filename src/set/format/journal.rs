@@ -15,7 +15,7 @@ use crate::set::crypt::{CryptError, SetKey};
 
 /// The longest journal that is read, in bytes: with a line per 128 MiB of a store,
 /// this covers about 10 TiB.
-pub const MAX_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -146,14 +146,14 @@ pub fn to_bytes(line: &Line) -> Result<Vec<u8>, serde_json::Error> {
 ///
 /// # Errors
 /// None is known.
-pub fn to_sealed(line: &[u8], key: &SetKey) -> Result<Vec<u8>, CryptError> {
+pub(crate) fn to_sealed(line: &[u8], key: &SetKey) -> Result<Vec<u8>, CryptError> {
     let mut text = BASE64_STANDARD.encode(key.seal(line)?).into_bytes();
     text.push(b'\n');
     Ok(text)
 }
 
 /// The lines of an encrypted journal, as from [`read`].
-pub fn read_sealed(bytes: &[u8], key: &SetKey) -> Vec<(Line, u64)> {
+pub(crate) fn read_sealed(bytes: &[u8], key: &SetKey) -> Vec<(Line, u64)> {
     let mut lines = Vec::new();
     let mut end = 0;
     for text in bytes.split_inclusive(|&b| b == b'\n') {

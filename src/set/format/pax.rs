@@ -58,7 +58,7 @@ pub fn parse(mut bytes: &[u8]) -> Option<Vec<Record<'_>>> {
 }
 
 /// A decimal number of digits only.
-pub fn decimal(text: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -66,7 +66,7 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 /// A time as seconds since 1970 with a fraction, exact to the 100 ns of NTFS.
-pub fn format_time(time: FileTime) -> String {
+pub(crate) fn format_time(time: FileTime) -> String {
     let (mut secs, nanos) = time.to_unix();
     let mut ticks = nanos / 100;
     let mut sign = "";
@@ -87,7 +87,7 @@ pub fn format_time(time: FileTime) -> String {
 }
 
 /// Parses [`format_time`]; finer fractions are truncated.
-pub fn parse_time(text: &[u8]) -> Option<FileTime> {
+pub(crate) fn parse_time(text: &[u8]) -> Option<FileTime> {
     let (negative, text) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, text),

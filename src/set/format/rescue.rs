@@ -10,9 +10,9 @@ use crate::usmt::loadstate::{LoadstatePart, LoadstateStore};
 use crate::usmt::{Role, StoreKind};
 
 /// The format version that this program writes.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 /// The format version of an encrypted set, and the latest that this program reads.
-pub const FORMAT_ENCRYPTED: u32 = 2;
+pub(crate) const FORMAT_ENCRYPTED: u32 = 2;
 
 /// Entries of a list for people that are read, at most. (A forged list of millions of nothings
 /// would need ten times the memory of its text.)
@@ -120,7 +120,7 @@ fn is_zero(number: &u64) -> bool {
 
 impl Rescue {
     /// The kind of store; `None` for a folder, and for a word that is not known.
-    pub fn store_kind(&self) -> Option<StoreKind> {
+    pub(crate) fn store_kind(&self) -> Option<StoreKind> {
         self.kind.store()
     }
 
@@ -246,20 +246,20 @@ pub(crate) const REDACTED_PART: &str =
 impl Rescue {
     /// What the store did not have when it was saved: a label (`MISSING`, `DAMAGED`), and a
     /// text for people.
-    pub fn shortfalls(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(crate) fn shortfalls(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let missing = self.lacks.iter().map(|text| ("MISSING", text.as_str()));
         missing.chain(self.damage.iter().map(|text| ("DAMAGED", text.as_str())))
     }
 
     /// Whether a part of the store is missing for certain, so that `loadstate` refuses the store
     /// (return code 38). A part that may be missing is not.
-    pub fn lacks_a_part(&self) -> bool {
+    pub(crate) fn lacks_a_part(&self) -> bool {
         let is_part = |lack: &String| PART_LACKS.iter().any(|start| lack.starts_with(start));
         self.what == What::Store && self.lacks.iter().any(is_part)
     }
 
     /// Whether the store was whole when it was saved, as far as the quick check shows.
-    pub fn is_of_whole_store(&self) -> bool {
+    pub(crate) fn is_of_whole_store(&self) -> bool {
         self.lacks.is_empty() && self.damage.is_empty()
     }
 }

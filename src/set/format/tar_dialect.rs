@@ -18,7 +18,7 @@ use crate::model::reparse::link_target;
 /// (security descriptor, reparse data, extended attributes and a path of 32,767
 /// units, in base64) is half of that. Go's and libarchive's readers have the same
 /// limit.
-pub const MAX_RECORDS: u64 = 1 << 20;
+pub(crate) const MAX_RECORDS: u64 = 1 << 20;
 
 /// The blocks of zeros that end a tar.
 pub const END: usize = 2 * BLOCK;
@@ -94,7 +94,7 @@ pub fn member_header(member: &Member) -> Option<Vec<u8>> {
 }
 
 /// The headers of an alternate data stream, a member with the name `path:stream`.
-pub fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
+pub(crate) fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
     let name = stream.exact_name()?;
     let path = [&member.exact_path()?, &b":"[..], &name].concat();
     let mut records = Records::default();
@@ -105,7 +105,7 @@ pub fn stream_header(member: &Member, stream: &NamedStream) -> Option<Vec<u8>> {
 
 /// Bytes of a member in the tar: its finished header, data and streams, with
 /// padding. `None` if the line is damaged.
-pub fn whole_size(member: &Member, header: &[u8]) -> Option<u64> {
+pub(crate) fn whole_size(member: &Member, header: &[u8]) -> Option<u64> {
     let filled = |size: u64| size.checked_add(padding(size) as u64);
     let mut sum = header.len() as u64;
     sum = sum.checked_add(filled(member.data.as_ref().map_or(0, |data| data.size))?)?;

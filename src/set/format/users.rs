@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this program writes.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 /// The largest file that is read, in bytes: 2,000 users with long names.
-pub const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// The whole file.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct SetUsers {
+pub(crate) struct SetUsers {
     /// The version of the format.
     pub format: u32,
     /// The set's id, as in `rescue.json`.

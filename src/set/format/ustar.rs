@@ -22,11 +22,11 @@ pub struct Header<'a> {
 }
 
 /// The largest number of an 11-digit octal field: 8 GiB - 1.
-pub const LARGEST: u64 = 0o77_777_777_777;
+pub(crate) const LARGEST: u64 = 0o77_777_777_777;
 
 impl<'a> Header<'a> {
     /// The header's bytes. Names are truncated to 100 bytes, numbers to their field.
-    pub fn to_block(&self) -> [u8; BLOCK] {
+    pub(crate) fn to_block(&self) -> [u8; BLOCK] {
         let mut header = tar::Header::new_ustar();
         header.set_mode(if self.entry_type == EntryType::Directory { 0o755 } else { 0o644 });
         header.set_uid(0);

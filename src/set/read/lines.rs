@@ -10,7 +10,7 @@ use crate::set::format::manifest::Line;
 
 /// The longest line that is read, in bytes: a file with thousands of streams and holes
 /// needs a tenth of it.
-pub const MAX_LINE: usize = 16 << 20;
+pub(crate) const MAX_LINE: usize = 16 << 20;
 /// Bytes per read if there is no seek table.
 const CHUNK: usize = 256 << 10;
 
@@ -60,7 +60,7 @@ impl Lines {
     }
 
     /// Whether the manifest's own seek table is intact.
-    pub fn has_table(&self) -> bool {
+    pub(crate) fn has_table(&self) -> bool {
         matches!(self.source, Source::Frames { .. })
     }
 

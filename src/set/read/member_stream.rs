@@ -11,7 +11,7 @@ use crate::tree::{Stream, TreeError};
 const HOLE_LIMIT: usize = 1000;
 
 /// The unnamed stream of a member. Damaged frames come as zeros, and are holes.
-pub struct MemberStream {
+pub(crate) struct MemberStream {
     path: String,
     data: DataReader<'static>,
     position: u64,
@@ -26,7 +26,7 @@ impl MemberStream {
     ///
     /// # Errors
     /// The set cannot be read.
-    pub fn open(set: &SetReader, member: &Member) -> Result<Self, SetError> {
+    pub(crate) fn open(set: &SetReader, member: &Member) -> Result<Self, SetError> {
         let none = Data::default();
         let data = member.data.as_ref().unwrap_or(&none);
         let hole = |line: &HoleLine| Hole {

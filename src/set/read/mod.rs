@@ -7,8 +7,9 @@ pub(crate) mod decrypting_destination;
 pub mod gate;
 mod in_order;
 pub(crate) mod index;
+#[doc(hidden)] // for fuzz targets
 pub mod lines;
-pub mod member_stream;
+pub(crate) mod member_stream;
 mod name_rules;
 mod part_rules;
 mod positions;

@@ -71,7 +71,7 @@ impl SetReader {
     ///
     /// # Errors
     /// Those of [`SetReader::open`], and none of the keys opens it.
-    pub fn open_without_details(
+    pub(crate) fn open_without_details(
         target: Arc<dyn Destination>,
         path: &str,
         keys: &Keys,

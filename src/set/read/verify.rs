@@ -69,7 +69,7 @@ pub fn verify_set(
 ///
 /// # Errors
 /// Those of [`verify_set`], and none of the keys opens it.
-pub fn verify_set_with(
+pub(crate) fn verify_set_with(
     target: Arc<dyn Destination>,
     path: &str,
     keys: Option<&Keys>,

@@ -53,7 +53,7 @@ const SAME: u128 = 50;
 
 /// What the choice depends on, besides the files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Conditions {
+pub(crate) struct Conditions {
     /// What the destination writes, as measured; 0 is not known.
     pub bytes_a_second: u64,
     /// Bytes that are free there, if that is known.
@@ -192,7 +192,7 @@ fn better(best: Cost, next: Cost, conditions: Conditions) -> Cost {
 
 /// The strongest level at which this many cores keep up with a destination that takes
 /// `bytes_a_second`; a fast one if none does. For before the files are known.
-pub fn auto_level(bytes_a_second: u64, cores: usize) -> i32 {
+pub(crate) fn auto_level(bytes_a_second: u64, cores: usize) -> i32 {
     let cores = u64::try_from(cores).unwrap_or(1).max(1);
     let keeps_up = |speed: u64| {
         let packed = speed.saturating_mul(1_000_000).saturating_mul(cores) / 100 * LEFT_PERCENT;

@@ -7,7 +7,7 @@ use crate::set::format::names::is_of_deleted;
 use crate::set::format::rescue::SealOutcome;
 
 /// See the module. Called by one thread at a time, but not always the same.
-pub trait MemberObserver: Sync {
+pub(crate) trait MemberObserver: Sync {
     /// Calls the one of the two for a member that fits it.
     fn see(&self, member: &mut Member) {
         if is_of_deleted(&member.path) { self.recovered(member) } else { self.member(member) }

@@ -27,7 +27,7 @@ pub enum Resume {
 
 /// Makes the report of a set from its description and the lines of its
 /// manifest.
-pub type MakeReport =
+pub(crate) type MakeReport =
     fn(&Rescue, &mut dyn Iterator<Item = Result<Line, SetError>>) -> Result<Report, SetError>;
 
 /// What a plain set gets besides its data.

@@ -218,7 +218,7 @@ pub fn folders<'f>(
 
 /// The folders of these users of one Windows, as one set. With `everything`, also what the
 /// rules leave out ([`left_out`]).
-pub fn of_profiles(
+pub(crate) fn of_profiles(
     installation: &Installation,
     users: &[&Profile],
     volumes: &[StoreVolume],

@@ -204,7 +204,7 @@ impl Plan {
 
     /// Identifies the store or folder, whatever its content: SHA-256 over drives, volumes
     /// and paths of the parts, in hex.
-    pub fn source_id(&self) -> String {
+    pub(crate) fn source_id(&self) -> String {
         let mut hash = Sha256::new();
         for part in &self.parts {
             hash.update(b"\0part\0");

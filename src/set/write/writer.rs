@@ -12,7 +12,7 @@ use super::beside::{self, ReadBackBeside, Verified};
 use super::commit::{self, SetNames};
 use super::lock::{Lock, LockMonitor, with_heartbeat};
 use super::observer::MemberObserver;
-pub use super::options::{MakeReport, OffloadOptions, Outcome, Report, Resume};
+pub use super::options::{OffloadOptions, Outcome, Report, Resume};
 use super::plan::{Plan, PlanPart};
 use super::producer::{FullFrame, Producer};
 use super::resume::validate_partial;
@@ -56,7 +56,7 @@ pub fn offload(
 ///
 /// # Errors
 /// Those of [`offload`].
-pub fn offload_with(
+pub(crate) fn offload_with(
     plan: &Plan,
     target: &dyn Destination,
     options: &OffloadOptions,

@@ -11,7 +11,7 @@ use crate::model::units;
 
 /// More clusters are not compared: the table has 64 MiB then.
 const MAX_CLUSTERS: u32 = 1 << 24;
-/// So many lost chains are looked into for names.
+/// The most lost chains that are searched for names.
 const MAX_LOOKED_INTO: usize = 4096;
 /// A disk loses whole sectors.
 const SECTOR: usize = 512;

@@ -194,7 +194,7 @@ fn fat_entry(name: NtName, raw: &[u8; 32], flavour: Flavour) -> FatEntry {
 }
 
 /// A date and a time of day; hundredths of a second on top, and minutes east of
-/// UTC. FAT has the local time of a zone that nobody knows: taken as UTC.
+/// UTC. FAT has local time without its zone: it is taken as UTC.
 fn dos_time(date: u16, time: u16, hundredths: u8, east: i64) -> FileTime {
     let (year, month, day) = (1980 + i64::from(date >> 9), date >> 5 & 0xF, date & 0x1F);
     if month == 0 || day == 0 {

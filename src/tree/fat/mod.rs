@@ -6,7 +6,7 @@
 //! listed in part and says so. A folder is read to the end of its clusters, also
 //! behind its end mark, where only zeros should be.
 //!
-//! No crate serves. `fatfs` (0.3.6, of January 2023) takes only what it could also
+//! No crate fits. `fatfs` (0.3.6, January 2023) accepts only what it could also
 //! write to, follows a chain that leads in a circle for ever, and does not say
 //! where a file lies, which the holes and the order of reading need. The crates
 //! for exFAT are below 1.0 and were not tried. Reading is little code: two kinds of
@@ -135,7 +135,7 @@ impl FatTree {
 
     /// The same, with what is wrong below its file system ([`Tree::damage`]).
     #[must_use]
-    pub fn on_damaged(self, damage: Vec<String>) -> Self {
+    pub(crate) fn on_damaged(self, damage: Vec<String>) -> Self {
         Self { damage, ..self }
     }
 

@@ -1,9 +1,9 @@
 //! A mounted folder on Linux.
 //!
 //! Every file is reached from the root's handle, one name at a time and never
-//! through a link, so depth has no limit and nobody can lead us elsewhere. On
-//! an ntfs-3g mount all NTFS facts are had by its `system.ntfs_*` attributes,
-//! which `listxattr` does not show: they are asked for by name.
+//! through a link, so depth has no limit and no link can lead elsewhere. On
+//! an ntfs-3g mount, all NTFS metadata comes from its `system.ntfs_*` attributes,
+//! which `listxattr` does not list: they are read by name.
 //!
 //! Elsewhere (ext4, FAT, a share) a file has size, times and a name. There a
 //! symbolic link is a file with reparse data of the tag that Windows itself
@@ -329,7 +329,8 @@ impl Tree for HostTree {
     fn node(&self, id: NodeId) -> Result<Node, TreeError> {
         let slot = self.files.slot(id)?;
         if self.is_mount_point(slot, None) {
-            return Ok(foreign_node(id));
+            // A mount point, which is not even looked at.
+            return Ok(Node::bare_folder(id));
         }
         let place = self.place(slot)?;
         let stat = self.stat(&place)?;
@@ -445,21 +446,6 @@ impl Tree for HostTree {
             FileType::Directory => Err(self.files.failed(place.slot, Errno::ISDIR)),
             _ => Ok(Box::new(BytesStream::new(bytes))),
         }
-    }
-}
-
-/// The node of a mount point, which is not even looked at.
-fn foreign_node(id: NodeId) -> Node {
-    Node {
-        id,
-        kind: NodeKind::Directory,
-        attributes: attributes::DIRECTORY,
-        times: Times::default(),
-        size: 0,
-        allocated: 0,
-        links: 1,
-        reparse_tag: None,
-        position: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deleted files of the raw tree: their facts, and what is left of their data.
 
-use super::stream::{Efs, Plain, Wof};
+use super::stream::Plain;
 use super::{NtfsTree, standard_information};
 use crate::model::loss::Hole;
 use crate::model::metadata::{Content, Metadata};
@@ -73,7 +73,7 @@ impl NtfsTree {
                 Kind::NotHere(reason) => return Err(lost(&reason)),
                 Kind::Encrypted => {
                     return match EfsData::new(&self.volume, &file) {
-                        Ok(export) => Ok(Box::new(Efs(export))),
+                        Ok(export) => Ok(Box::new(export)),
                         Err(reason) => Err(lost(&reason)),
                     };
                 }
@@ -83,7 +83,7 @@ impl NtfsTree {
                         .find(kind::DATA, Some(&packed))
                         .ok_or_else(|| file.missing("the compressed data"))?;
                     let (reader, _) = self.masked(deleted, &file, packed)?;
-                    let wof = Wof(WofData::new(algorithm, data.size(), reader));
+                    let wof = WofData::new(algorithm, data.size(), reader);
                     return Ok(Box::new(Left::new(Box::new(wof), 0, (Vec::new(), 0))));
                 }
                 Kind::Plain => {}

@@ -31,54 +31,33 @@ impl Stream for Plain {
     }
 }
 
-/// The plain data of a file compressed by WOF.
-pub(super) struct Wof(pub(super) WofData);
+/// Streams that are made on the way, in order: the plain data of a file compressed by WOF, and the
+/// raw export form of an encrypted file.
+macro_rules! stream_in_order {
+    ($($data:ty),*) => {$(
+        impl Stream for $data {
+            fn len(&self) -> u64 {
+                self.len()
+            }
 
-impl Stream for Wof {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
+            fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
+                Ok(self.read(buf)?)
+            }
 
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
-        Ok(self.0.read(buf)?)
-    }
+            fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
+                self.skip(bytes);
+                Ok(())
+            }
 
-    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
-        self.0.skip(bytes);
-        Ok(())
-    }
+            fn holes(&self) -> &[Hole] {
+                self.holes()
+            }
 
-    fn holes(&self) -> &[Hole] {
-        self.0.holes()
-    }
-
-    fn set_fail_fast(&mut self, hasty: bool) {
-        self.0.haste().set(hasty);
-    }
+            fn set_fail_fast(&mut self, hasty: bool) {
+                self.haste().set(hasty);
+            }
+        }
+    )*};
 }
 
-/// The raw export form of an encrypted file.
-pub(super) struct Efs(pub(super) EfsData);
-
-impl Stream for Efs {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, TreeError> {
-        Ok(self.0.read(buf)?)
-    }
-
-    fn skip(&mut self, bytes: u64) -> Result<(), TreeError> {
-        self.0.skip(bytes);
-        Ok(())
-    }
-
-    fn holes(&self) -> &[Hole] {
-        self.0.holes()
-    }
-
-    fn set_fail_fast(&mut self, hasty: bool) {
-        self.0.haste().set(hasty);
-    }
-}
+stream_in_order!(WofData, EfsData);

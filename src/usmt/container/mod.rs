@@ -23,8 +23,9 @@ mod records;
 mod unpack;
 
 pub use check::{ContainerReport, check_container};
-pub use names::{Pattern, Place, is_catalog, record_names};
-pub use pieces::OpenPieces;
+pub use names::{Pattern, Place};
+pub(crate) use names::{is_catalog, record_names};
+pub(crate) use pieces::OpenPieces;
 pub use records::{Item, Record, Records, Start};
 pub use unpack::{Payload, PayloadError};
 

@@ -10,7 +10,7 @@ const PROFILES: [&str; 2] = ["Users", "Documents and Settings"];
 const CATALOG: &str = "CATALOG.IMG";
 
 /// Whether a record is the catalog, which has the settings.
-pub fn is_catalog(name: &NtName) -> bool {
+pub(crate) fn is_catalog(name: &NtName) -> bool {
     name.eq_ignore_ascii_case(CATALOG)
 }
 
@@ -65,7 +65,7 @@ impl Place {
 }
 
 /// The names of a path in a record's name.
-pub fn record_names(name: &NtName) -> Vec<NtName> {
+pub(crate) fn record_names(name: &NtName) -> Vec<NtName> {
     // A part of WTF-8 at an ASCII byte is WTF-8.
     name.as_wtf8().split(|b| *b == b'\\').filter_map(NtName::from_wtf8).collect()
 }

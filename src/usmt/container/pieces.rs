@@ -4,7 +4,7 @@ use crate::model::loss::Hole;
 use crate::tree::{Stream, TreeError};
 
 /// Opens the pieces of a container from their first byte, in order.
-pub type OpenPieces<'a> = Box<dyn Fn() -> Result<Vec<Box<dyn Stream>>, TreeError> + 'a>;
+pub(crate) type OpenPieces<'a> = Box<dyn Fn() -> Result<Vec<Box<dyn Stream>>, TreeError> + 'a>;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 64 << 10;

@@ -3,7 +3,7 @@
 
 /// What a return code means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Meaning {
+pub(crate) struct Meaning {
     /// What happened, in one sentence.
     pub what: &'static str,
     /// What to do; empty if nothing.
@@ -15,7 +15,7 @@ const fn meaning(what: &'static str, action: &'static str) -> Meaning {
 }
 
 /// What a return code of `loadstate` means, and what to do.
-pub fn return_code(code: i32) -> Option<Meaning> {
+pub(crate) fn return_code(code: i32) -> Option<Meaning> {
     Some(match code {
         0 => meaning("Everything was restored.", ""),
         1 => meaning("It only showed its help.", "Check the command line."),

@@ -183,7 +183,7 @@ impl Logs {
 
 impl Logs {
     /// The newest run of loadstate whose command line has the path of `store`.
-    pub fn restore_of(&self, store: &Store) -> Option<&UsmtRun> {
+    pub(crate) fn restore_of(&self, store: &Store) -> Option<&UsmtRun> {
         let restores = self.runs.iter().filter(|run| run.tool == Tool::Loadstate);
         restores.filter(|run| names(run, store)).max_by(|a, b| a.time().cmp(&b.time()))
     }

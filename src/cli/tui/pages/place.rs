@@ -302,22 +302,7 @@ mod tests {
         let mut found = Places::default();
         found.found = vec![place("E:/rescue"), place("F:/rescue")];
         let mut app = App::new(&Guide::default());
-        app.found = Some(Box::new(Found {
-            stores: Vec::new(),
-            installations: Vec::new(),
-            users: Vec::new(),
-            volumes: Vec::new(),
-            machine: crate::usmt::Machine::default(),
-            places: found,
-            protected: crate::cli::protect::Protected::default(),
-            closed: Vec::new(),
-            unseen: 0,
-            doubts: Vec::new(),
-            locked: Vec::new(),
-            findings: Vec::new(),
-            notes: Vec::new(),
-            looked_into: 1,
-        }));
+        app.found = Some(Box::new(Found::of_places(found)));
         let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
         places(&app, &mut Canvas::new(&mut buffer, Glyphs::ASCII));
         let line = |y: u16| -> String {

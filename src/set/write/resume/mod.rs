@@ -63,7 +63,7 @@ impl State {
 ///
 /// # Errors
 /// The destination fails.
-pub fn saved_bytes(
+pub(crate) fn saved_bytes(
     target: &dyn Destination,
     name: &str,
     keys: Option<&Keys>,

@@ -1,7 +1,7 @@
 //! A file looked at through one open handle: what it is, its facts and its data.
 //!
-//! On a FUSE mount each call by a path asks about folder and file anew, each time
-//! a round trip to the file system's process. Calls by a handle do not.
+//! On a FUSE mount, each call by path looks up folder and file again, at the cost of
+//! a round trip to the file system's process. Calls by handle do not.
 
 use std::ffi::CString;
 use std::fs::File;

@@ -119,8 +119,8 @@ impl HostTree {
     /// The bytes of a file that ntfs-3g shows as a link, pipe or device, since it
     /// is marked SYSTEM and has the form that Interix gave those: `IntxLNK`, 1
     /// and the target in UTF-16; nothing for a pipe; `IntxCHR` or `IntxBLK`, 0,
-    /// and the device's numbers (ntfs-3g's `layout.h`). `None` for a socket: one
-    /// byte that nobody can know.
+    /// and the device's numbers (ntfs-3g's `layout.h`). `None` for a socket, whose
+    /// one byte is not known.
     pub(super) fn interix(
         &self,
         place: &Place,

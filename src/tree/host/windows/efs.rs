@@ -85,7 +85,7 @@ struct Maker {
 
 impl EfsStream {
     /// `path` ends in NUL. Goes through the export once to learn its length,
-    /// which nobody can tell beforehand.
+    /// which is not known beforehand.
     pub(super) fn open(path: Vec<u16>, shown: String) -> Result<Self, TreeError> {
         let mut length = 0;
         let counted = Raw::open(&path, 0).and_then(|raw| {

@@ -13,8 +13,8 @@ use windows_sys::Win32::Security::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-/// To read anything; to write anything and any owner; to read and write audit
-/// lists; to take what nobody may touch; to make symbolic links.
+/// To read anything; to write anything and set any owner; to read and write audit
+/// lists; to take ownership; to make symbolic links.
 const WANTED: [&str; 5] = [
     "SeBackupPrivilege",
     "SeRestorePrivilege",
