@@ -12,6 +12,7 @@ use super::{Check, Level};
 use crate::model::finding::Finding;
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
+use crate::model::units;
 use crate::usmt::{ContainerReport, Markers, Part, Problem, check_container};
 
 /// The number of damaged records that are listed; the others are counted.
@@ -59,6 +60,9 @@ pub(super) fn check(
     proofs
 }
 
+/// A container with the name of one file has more, whatever its format.
+const LEAST_BYTES: u64 = 64;
+
 /// What is wrong with the pieces of a container, by their names and sizes.
 pub(crate) fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
     let name = markers.container_name();
@@ -67,8 +71,13 @@ pub(crate) fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
         let what = format!("a compressed store has pieces, but {name} itself is missing");
         return vec![CONTAINER_MISSING.at(at, what)];
     };
-    if first.size == 0 {
-        return vec![CONTAINER_EMPTY.at(at, format!("{name} is empty"))];
+    match first.size {
+        0 => return vec![CONTAINER_EMPTY.at(at, format!("{name} is empty"))],
+        size if size < LEAST_BYTES => {
+            let what = format!("{name} has only {}", units::count(size, "byte", "bytes"));
+            return vec![CONTAINER_EMPTY.at(at, what)];
+        }
+        _ => {}
     }
     let last = pieces.last().map_or(0, |(number, _)| *number);
     let missing = |number: u32| {

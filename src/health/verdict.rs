@@ -1,7 +1,7 @@
 //! The verdict of a check: what was verified, what is likely, and what cannot
 //! be known. The three are never mixed.
 
-use super::codes::STATUS_MISSING;
+use super::codes::{CONTAINER_UNKNOWN, STATUS_MISSING};
 use super::{Level, StoreReport};
 use crate::model::finding::Severity;
 use crate::model::units;
@@ -65,13 +65,20 @@ pub(super) fn of(store: &Store, level: Level, report: &StoreReport) -> Verdict {
                 .push(format!("the contents of {}, which is not on this disk", count(skipped)));
         }
     } else {
-        verdict.proved.push(format!("{} are listed; no file was read", count(report.files_seen)));
+        let is = if report.files_seen == 1 { "is" } else { "are" };
+        let files = count(report.files_seen);
+        verdict.proved.push(format!("{files} {is} listed; no file was read"));
         verdict.unknown.push("whether the files can be read (--level full reads them)".into());
     }
-    if report.worst() < Some(Severity::Damage) {
+    let has = |code: &str| report.findings.iter().any(|finding| finding.code == code);
+    if has(CONTAINER_UNKNOWN.name) {
+        let what = "whether it is a store that loadstate can use: its container has no format that \
+                    Lifeboat knows";
+        verdict.unknown.push(what.into());
+    } else if report.worst() < Some(Severity::Damage) {
         let words = match store.kind {
             StoreKind::Compressed => "that loadstate can use it: its structure is sound",
-            _ if report.findings.iter().any(|finding| finding.code == STATUS_MISSING.name) => {
+            _ if has(STATUS_MISSING.name) => {
                 "that loadstate can use it; the mark of a finished capture is missing"
             }
             _ => "that loadstate can use it: its parts and marker files are complete",

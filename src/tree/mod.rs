@@ -11,15 +11,16 @@ pub mod subtree;
 pub(crate) mod time_limited;
 
 use crate::model::exhausted;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Severity};
 use crate::model::loss::Hole;
 use crate::model::metadata::{Metadata, Node, NodeId};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
+use crate::model::units;
 use crate::ntfs::DeletedFile;
 
 /// How many folders that cannot be searched are named.
-const MAX_UNLISTED: usize = 3;
+const MAX_UNSEARCHED: usize = 3;
 
 /// A name in a directory. DOS (8.3) names are no entries; see
 /// [`Metadata::short_name`].
@@ -109,7 +110,22 @@ pub enum TreeError {
     },
 }
 
+/// Whether a folder is one that the system closes to all others, and that has nobody's files.
+fn is_of_system(path: &NtPath) -> bool {
+    let closed = ["System Volume Information", "lost+found"];
+    matches!(path.names(), [name] if closed.iter().any(|closed| name.eq_ignore_ascii_case(closed)))
+}
+
 impl TreeError {
+    /// Whether it is not there, or not any more.
+    fn is_not_found(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Host { error, .. } => error.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// Whether the whole source is no longer there (a disk that was unplugged):
     /// that is no loss of this one file, and nothing further will come.
     pub fn is_gone(&self) -> bool {
@@ -233,15 +249,15 @@ pub trait Tree: Send + Sync {
     /// Every file or directory called one of `names` (ASCII case ignored), with
     /// its path below the root. The raw tree answers from its sweep, without
     /// walking; stops early when the monitor is cancelled. Folders that cannot be
-    /// read are noted.
+    /// searched are a finding.
     fn find_named(
         &self,
         names: &[&str],
         monitor: &dyn Monitor,
     ) -> Result<Vec<(NtPath, NodeId)>, TreeError> {
         let mut found = Vec::new();
-        let mut unlisted = Vec::new();
-        let mut more_unlisted = 0_u64;
+        let mut unsearched = Vec::new();
+        let mut more = 0_u64;
         let mut pending = vec![(NtPath::root(), self.root())];
         while let Some((path, dir)) = pending.pop() {
             if monitor.is_cancelled() {
@@ -250,12 +266,13 @@ pub trait Tree: Send + Sync {
             let entries = match self.children(dir) {
                 Ok(entries) => entries,
                 // It hides its own, not the others.
-                Err(error) if unlisted.len() < MAX_UNLISTED => {
-                    unlisted.push(error.to_string());
+                Err(error) if is_of_system(&path) || error.is_not_found() => continue,
+                Err(error) if unsearched.len() < MAX_UNSEARCHED => {
+                    unsearched.push(error.to_string());
                     continue;
                 }
                 Err(_) => {
-                    more_unlisted += 1;
+                    more += 1;
                     continue;
                 }
             };
@@ -270,11 +287,20 @@ pub trait Tree: Send + Sync {
                 }
             }
         }
-        for error in unlisted {
-            monitor.note(&format!("not searched: {error}"));
-        }
-        if more_unlisted > 0 {
-            monitor.note(&format!("not searched: {more_unlisted} more folders"));
+        if !unsearched.is_empty() {
+            let more = match more {
+                0 => String::new(),
+                more => format!("; and {}", units::count(more, "more folder", "more folders")),
+            };
+            monitor.finding(&Finding {
+                code: "search-cut-short",
+                severity: Severity::Warning,
+                path: self.info().source.clone(),
+                what: format!("not searched: {}{more}", unsearched.join("; ")),
+                meaning: "A store in there was not found.".into(),
+                action: "Run Lifeboat as administrator (root), or give it access to these folders."
+                    .into(),
+            });
         }
         found.sort();
         Ok(found)

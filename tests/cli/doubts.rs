@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use support::ntfs_mount::Mounted;
-use support::program::{Guarded, Run, lifeboat};
+use support::program::{Guarded, Run, lifeboat, path};
 use support::{full_store, need};
 
 use crate::gate::store;
@@ -183,4 +184,61 @@ fn names_that_differ_in_case_only_are_no_strangers() {
     assert!([0, 3].contains(&run.code), "{}{}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("not of the set"), "{}", run.stdout);
     assert!(!run.stderr.contains("not of the set"), "{}", run.stderr);
+}
+
+/// A store may be in it: without administrator's rights, or on a mount that hides it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_searched_is_a_doubt() {
+    use std::os::unix::fs::PermissionsExt;
+    need!("setpriv");
+    need!("root", || rustix::process::geteuid().is_root().then_some(()));
+    let dir = tempfile::tempdir().unwrap();
+    let allow = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let program = dir.path().join("lifeboat");
+    fs::copy(path(), &program).unwrap();
+    let (source, dest) = (dir.path().join("volume"), dir.path().join("sets"));
+    store(&source);
+    for folder in [&dest, &source.join("lost+found"), &source.join("_SMSTaskSequence")] {
+        fs::create_dir_all(folder).unwrap();
+        allow(folder, 0o777);
+    }
+    allow(dir.path(), 0o755);
+    allow(&source.join("lost+found"), 0o700);
+    let run = |args: &[&str]| {
+        let output = Command::new("setpriv")
+            .args(["--reuid=64322", "--regid=64322", "--clear-groups"])
+            .arg(&program)
+            .args(args)
+            .env("LIFEBOAT_ALLOW_MEMORY", "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (source_arg, dest_arg) = (source.to_str().unwrap(), dest.to_str().unwrap());
+    let (code, said) = run(&["offload", source_arg, "--to", dest_arg]);
+    let is_of_search = said.contains("search-cut-short") || said.contains("not searched");
+    assert!(!is_of_search, "that of lost+found is nobody's: {code:?} {said}");
+
+    allow(&source.join("_SMSTaskSequence"), 0o700);
+    for args in [
+        &["detect", source_arg][..],
+        &["offload", source_arg, "--to", dest_arg, "--fresh"],
+        &["gate", source_arg, "--set", dest_arg],
+    ] {
+        let (code, said) = run(args);
+        assert!(code == Some(3) && said.contains("_SMSTaskSequence"), "{args:?}: {code:?} {said}");
+        assert!(!said.contains("Re-image the PC") && !said.contains("SAFE TO WIPE"), "{said}");
+    }
+    // The only store is not seen.
+    allow(&source.join("StateStore"), 0o700);
+    for command in ["detect", "gate"] {
+        let args = [command, source_arg, "--set", dest_arg];
+        let (code, said) = run(if command == "gate" { &args } else { &args[..2] });
+        assert!(matches!(code, Some(3 | 7)) && said.contains("StateStore"), "{code:?} {said}");
+    }
 }
