@@ -55,7 +55,9 @@ pub use live::TornReadRetry;
 pub use lost::{Depth, Unsearched};
 pub use mapfile::Mapfile;
 pub use memory::MemoryDevice;
-pub use open::{attached, image_below, names_a_device, open, open_image, open_with};
+pub use open::{
+    attached, image_below, is_name_of_disk, names_a_device, open, open_image, open_with,
+};
 pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};
 pub use raid::RaidMember;
 pub use slice::Slice;
