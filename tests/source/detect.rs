@@ -45,7 +45,7 @@ fn finds_what_is_there(fixture: &str) {
         assert_eq!(one["files"], numbers.len(), "{one}");
         assert_eq!(one["bytes"], bytes, "{one}");
     }
-    assert_eq!(run.events("summary")[0]["exit_code"], 0);
+    assert_eq!(run.events("summary")[0]["exit_code"], code);
 }
 
 #[test]
