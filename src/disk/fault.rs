@@ -246,13 +246,7 @@ impl Fault {
                 format!("the list of logical partitions breaks off at byte {at}: {why}")
             }
             Self::TableUnreadable { error } => format!("the first sector cannot be read: {error}"),
-            Self::OtherUnit { unit, of_image: false } => {
-                format!("the partition table counts in sectors of {unit} bytes, the disk does not")
-            }
-            Self::OtherUnit { unit, of_image: true } => format!(
-                "the partition table counts in sectors of {unit} bytes, which an image file does \
-                 not show"
-            ),
+            Self::OtherUnit { unit, of_image } => other_unit(*unit, *of_image),
             Self::PartitionOutside { number } => {
                 format!("partition {number} starts past the end of the disk; left out")
             }
@@ -427,6 +421,12 @@ impl Fault {
             }
         }
     }
+}
+
+/// What a table that counts in other sectors says.
+fn other_unit(unit: u32, of_image: bool) -> String {
+    let but = if of_image { "which an image file does not show" } else { "the disk does not" };
+    format!("the partition table counts in sectors of {unit} bytes, {but}")
 }
 
 #[cfg(test)]

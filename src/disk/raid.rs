@@ -272,7 +272,7 @@ fn linux(device: &Arc<dyn Device>) -> Option<RaidMember> {
 
 /// Whether a disk of an md array has only a part of the data, by the array's level and layout.
 fn md_is_spread(level: Option<u32>, layout: Option<u32>, disks: u32) -> bool {
-    /// One disk after the other (LEVEL_LINEAR, -1).
+    /// One disk after the other (`LEVEL_LINEAR`, -1).
     const LINEAR: u32 = u32::MAX;
     match level {
         Some(0 | 4 | 5 | 6 | LINEAR) => true,
