@@ -15,6 +15,11 @@ CAS = {
     "2023": b"Windows UEFI CA 2023",
     "2011": b"Microsoft Windows Production PCA 2011",
 }
+# Those that sign the loaders of other systems, such as the shim of the rescue stick.
+OTHERS = {
+    "2023": b"Microsoft UEFI CA 2023",
+    "2011": b"Microsoft Corporation UEFI CA 2011",
+}
 SVN_NAME = "BOOTMGRSECURITYVERSIONNUMBER"
 RT_RCDATA = 10
 
@@ -46,10 +51,18 @@ class Pe:
     def directory(self, number):
         return struct.unpack_from("<II", self.data, self.directories + 8 * number)
 
-    def signature(self):
-        """The bytes of the certificates; their address is an offset in the file."""
+    def signatures(self):
+        """The PKCS #7 signatures that firmware looks at; their address is an offset in the file."""
         offset, size = self.directory(4)
-        return self.data[offset : offset + size] if offset else b""
+        table = self.data[offset : offset + size] if offset else b""
+        at = 0
+        while at + 8 <= len(table):
+            length, _revision, kind = struct.unpack_from("<IHH", table, at)
+            if length < 8:
+                break
+            if kind == 2:
+                yield table[at + 8 : at + length]
+            at += (length + 7) & ~7
 
     def offset(self, address):
         for _name, _virtual_size, start, raw_size, raw in self.sections:
@@ -90,11 +103,48 @@ class Pe:
         return None
 
 
+def element(der, at):
+    """The tag of the DER element at a place, and where its content begins and ends."""
+    tag, length, start = der[at], der[at + 1], at + 2
+    if length & 0x80:
+        count = length & 0x7F
+        length = int.from_bytes(der[start : start + count], "big")
+        start += count
+    if start + length > len(der):
+        raise IndexError
+    return tag, start, start + length
+
+
+def children(der, start, end):
+    while start < end:
+        tag, first, start = element(der, start)
+        yield tag, first, start
+
+
+def issuers(der):
+    """Who issued the certificates of the signers (RFC 5652, 5.1 and 5.3). A signature that is
+    nested in another one does not count: firmware does not look at it."""
+    _tag, start, end = element(der, 0)  # ContentInfo: type, [0] SignedData
+    _type, (_tag, start, _end) = children(der, start, end)
+    _tag, start, end = element(der, start)
+    *_others, (_tag, start, end) = children(der, start, end)  # the last: the signers
+    for _tag, start, end in children(der, start, end):
+        _version, (_tag, start, end), *_others = children(der, start, end)
+        _tag, start, end = element(der, start)  # the issuer's name, before the serial number
+        yield der[start:end]
+
+
 def judge(data):
-    """The authorities that are named in a file's signature, and its SVN."""
+    """The authorities that a file is signed under, those for other systems, and its SVN."""
     pe = Pe(data)
-    signature = pe.signature()
-    return [year for year, name in CAS.items() if name in signature], pe.svn()
+    names = []
+    for signature in pe.signatures():
+        try:
+            names += issuers(signature)
+        except (IndexError, ValueError):
+            pass
+    signed = lambda cas: [year for year, ca in cas.items() if any(ca in name for name in names)]
+    return signed(CAS), signed(OTHERS), pe.svn()
 
 
 def main():
@@ -105,7 +155,7 @@ def main():
     for path in sys.argv[1:]:
         try:
             with open(path, "rb") as file:
-                years, svn = judge(file.read())
+                years, others, svn = judge(file.read())
         except OSError as error:
             print(f"{path}: {error.strerror}", file=sys.stderr)
             return 1
@@ -113,13 +163,19 @@ def main():
             print(f"{path}: this is not a boot manager", file=sys.stderr)
             return 1
         number = f"SVN {svn[0]}.{svn[1]}" if svn else "SVN not in the file"
-        if "2023" in years:
+        if "2023" in years and "2011" not in years:
             print(f"{path}: signed by the CA of 2023, {number}")
             continue
         worst = 3
-        if "2011" in years:
+        if "2023" in years:
+            print(f"{path}: signed by the CAs of 2011 and 2023, {number}")
+            print("  With Secure Boot, a PC whose firmware has revoked that of 2011 refuses it all the same.")
+        elif "2011" in years:
             print(f"{path}: signed by the CA of 2011, {number}")
             print("  With Secure Boot, a PC whose firmware has revoked that CA refuses it.")
+        elif others:
+            print(f"{path}: not of Windows: signed by the UEFI CA of {' and '.join(sorted(others))} for other systems")
+            print("  With Secure Boot, the firmware must allow the Microsoft 3rd Party UEFI CA.")
         else:
             print(f"{path}: signed by neither Microsoft CA for Windows, {number}")
             print("  It is not the boot manager of a Windows: with Secure Boot, PCs may refuse it.")

@@ -290,6 +290,12 @@ else
             fitting=$((fitting + 1))
             folder=$(dirname "$inf")
             folder=drivers/$(realpath --relative-to="$drivers" "$folder")
+            # drvload takes no path of more than 259 characters, which vendors' packages have.
+            longest=$(find "$(dirname "$inf")" -type f -printf '%P\n' | wc -L)
+            if [ $((${#folder} + longest)) -gt 240 ]; then
+                folder=drivers/$(printf %s "$folder" | sha256sum | cut -c -12)
+                echo "its path is too long for WinPE, it becomes \\Lifeboat\\${folder/\//\\}: $inf"
+            fi
             mkdir -p "$work/Lifeboat/$folder"
             cp -rp "$(dirname "$inf")/." "$work/Lifeboat/$folder"
         done < <(find "$drivers" -type f -iname '*.inf' -print0 | sort -z)

@@ -225,6 +225,23 @@ if [ ${#missing[@]} -gt 0 ]; then
         fi
     done
 
+    # QEMU's packages have to be of one release. A qemu-utils of a newer one (backports) keeps
+    # out this Debian's QEMU. Whose machine it is decides, except in CI.
+    downgrade=()
+    case " ${packages[*]} " in
+        *" qemu-system-x86 "*)
+            installed=$(dpkg-query -W -f '${Version}' qemu-utils 2>/dev/null) || installed=''
+            offered=$(apt-cache madison qemu-utils | cut -d '|' -f 2 | tr -d ' ' | head -n 1)
+            if [ -n "$installed" ] && [ -n "$offered" ] &&
+                dpkg --compare-versions "$installed" gt "$offered"; then
+                [ "${CI:-}" = true ] ||
+                    die "qemu-utils $installed is from another release, and keeps out this one's QEMU" \
+                        "Take both from one: apt-get install --allow-downgrades qemu-utils=$offered qemu-system-x86"
+                packages+=("qemu-utils=$offered")
+                downgrade=(--allow-downgrades)
+            fi
+            ;;
+    esac
     if [ ${#packages[@]} -gt 0 ]; then
         echo "setup: apt-get install ${packages[*]}"
         # It is asked, says no, and says how much it would have been.
@@ -245,7 +262,10 @@ if [ ${#missing[@]} -gt 0 ]; then
         fi
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-remove \
             --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-            "${packages[@]}" >/dev/null 2> >(grep -v -e '^debconf: ' -e '^invoke-rc.d: ' >&2)
+            "${downgrade[@]}" "${packages[@]}" >/dev/null 2> >(grep -v -e '^debconf: ' -e '^invoke-rc.d: ' >&2) ||
+            die "apt could not install: ${packages[*]}" \
+                "It says why: apt-get install --simulate ${packages[*]}
+  If it would remove a package, that one is from another release (backports): take both from one."
         if [ -n "$hold_services" ]; then
             as_root rm -f $policy
             trap - EXIT
@@ -278,7 +298,8 @@ if [ -n "$needs_zig" ]; then
     # One version: another one may link other bytes.
     { python3 -m venv "$root/target/zig" &&
         "$root/target/zig/bin/python3" -m pip install --quiet --disable-pip-version-check ziglang==0.17.1; } ||
-        die "ziglang could not be installed" "lifeboat.exe for ARM64 needs it."
+        die "ziglang 0.17.1 could not be installed: see pip's message above" \
+            "It comes from PyPI. Without it, name a zig that is there: LIFEBOAT_ZIG=/path/to/zig"
     printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$root/target/zig/bin/python" >"$root/target/zig/bin/python-zig"
     chmod 755 "$root/target/zig/bin/python-zig"
 fi

@@ -209,7 +209,13 @@ END
 in_shell 60 'until [ -b /dev/nvme1n1 ]; do sleep 1; done' 0
 key -l 'clear; lifeboat offload /dev/nvme1n1 --to /media/sd*/rescue'
 key Enter
-wait_for 180 '[1-9][0-9]*%'
+# Percents are shown from the search on: it is in the copy when the set is begun on the disk.
+begun() { mdir -b -i usb.img ::/rescue 2>/dev/null | tr -d '\r' | grep -q '\.partial/\?$'; }
+for ((end = SECONDS + 180 * patience; SECONDS < end; )); do
+    ! begun || break
+    sleep 1
+done
+begun || { page >&2; die "no set was begun"; }
 sleep 5
 ! page | grep -q '^Saved' || die "the rescue had ended before the power failed: the disk is too small"
 kill -9 "$(cat qemu.pid)"

@@ -115,7 +115,7 @@ impl From<Ending> for Exit {
 }
 
 /// An action as a sentence. The library's may go on a line with others.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let Some(first) = letters.next() else { return String::new() };
     let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };

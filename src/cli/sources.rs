@@ -7,15 +7,15 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::{Global, Search, ViaArg};
-use super::exit::{Exit, Failure, shell_word};
+use super::exit::{Exit, Failure, sentence, shell_word};
 use super::output::Out;
 use super::sets;
 use crate::destination::Destination;
 use crate::destination::tree::{DestinationTree, NOT_SHOWN};
 use crate::disk::bitlocker::{Access, Encryption, KeySource};
 use crate::disk::condition::{Health, Lock};
-use crate::disk::controllers::{Controller, Driver};
-use crate::disk::{self, Depth, Hardware};
+use crate::disk::controllers::{Controller, Driver, controllers};
+use crate::disk::{self, Depth, Disk, DiskError, Hardware};
 use crate::health::{check_clones, check_deleted_stores};
 use crate::model::advice::Advice as _;
 use crate::model::finding::{Finding, Severity};
@@ -45,7 +45,8 @@ pub(crate) struct Found {
 
 /// Findings about disks and volumes of which a part is not there: a store may be in it. (Those
 /// that are damage count anyway.)
-const CUT_SHORT: [&str; 7] = [
+const CUT_SHORT: [&str; 8] = [
+    "raid-part",
     // The volume is read by the copies of what its start lost: more may be lost there.
     "ntfs-boot-copy",
     "ntfs-mft-mirror",
@@ -133,12 +134,12 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     }
     let mut opened = Vec::new();
     let mut errors = Vec::new();
-    let mut controllers = Vec::new();
+    let mut known = Vec::new();
     if sources.is_empty() {
         let attached;
         (attached, errors) = Source::attached(&options, out);
         opened.extend(attached);
-        controllers = disk::controllers::controllers();
+        known = controllers();
     }
     if let Some(set) = sources.iter().find(|s| Path::new(s).join("rescue.json").is_file()) {
         return Err(Failure::new(
@@ -155,7 +156,8 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
         .into());
     }
     for spec in sources {
-        opened.push(Source::open_with(spec, &options, out)?);
+        let source = Source::open_with(spec, &options, out);
+        opened.push(source.map_err(|error| why_missing(error, out))?);
     }
     // While a key was asked for, too.
     if out.is_cancelled() {
@@ -173,10 +175,40 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     }
     let mut found = announce(volumes, errors, out);
     found.lacks_disk = sources.is_empty() && !is_any_disk_seen;
-    let hidden = show_controllers(&controllers, is_any_disk_seen, out);
+    let hidden = show_controllers(&known, is_any_disk_seen, out);
     found.unseen = hidden.len();
     found.closed.extend(hidden);
     Ok(found)
+}
+
+/// The error about a source that cannot be opened. A disk that was named and is not there may be
+/// behind a controller without a driver.
+fn why_missing(error: SourceError, out: Out) -> anyhow::Error {
+    let is_missing_disk = matches!(&error, SourceError::Disk(DiskError::NotFound { path })
+        if disk::is_name_of_disk(path));
+    if !is_missing_disk {
+        return error.into();
+    }
+    let all = controllers();
+    let is_built_in = |disk: &Disk| disk.hardware.as_ref().is_some_and(Hardware::is_built_in);
+    let is_any_disk_seen =
+        disk::attached().iter().any(|disk| disk.as_ref().map_or(true, is_built_in));
+    show_controllers(&all, is_any_disk_seen, out);
+    let Some(suspect) = all.iter().find(|one| one.keeps_disks_from_view(false)) else {
+        return error.into();
+    };
+    let trouble = suspect.trouble().unwrap_or_default();
+    Failure::new(
+        Exit::Failed,
+        error.to_string(),
+        format!(
+            "Check the name: lifeboat detect without a source lists everything attached. Or the \
+             disk is behind the {}, which {trouble}: {}",
+            suspect.describe(),
+            suspect.advice()
+        ),
+    )
+    .into()
 }
 
 /// Says which controllers keep disks from view. The disks that are not seen for that reason, for
@@ -309,7 +341,7 @@ fn announce(volumes: Vec<SourceVolume>, errors: Vec<SourceError>, out: Out) -> F
         lacks_disk: false,
     };
     for error in errors {
-        found.close(&error.to_string(), &error.advice(), out);
+        found.close_disk(&error, out);
     }
     let mut closed = Vec::new();
     for volume in &found.volumes {
@@ -398,10 +430,24 @@ impl Found {
         self.closed.push(display.to_owned());
     }
 
+    /// The same of a disk of this machine that cannot be opened.
+    fn close_disk(&mut self, error: &SourceError, out: Out) {
+        let finding = closed_disk(error);
+        out.finding(&finding);
+        out.live().note(&format!("{}: {}", finding.path, finding.what));
+        self.closed.push(finding.path);
+    }
+
     /// Whether a volume, or the image that it is in, is damaged.
     pub(crate) fn is_damaged(&self) -> bool {
         let mut findings = self.volumes.iter().flat_map(|volume| &volume.findings);
         findings.any(|finding| finding.severity >= Severity::Damage)
+    }
+
+    /// Whether a disk has only a part of the data of its RAID array.
+    fn is_part_of_array(&self) -> bool {
+        let mut findings = self.volumes.iter().flat_map(|volume| &volume.findings);
+        findings.any(|finding| finding.code == "raid-part")
     }
 
     /// Why the disks must not be wiped yet although what was found on them is saved, for people.
@@ -413,8 +459,11 @@ impl Found {
                 finding.severity >= Severity::Damage || CUT_SHORT.contains(&finding.code)
             };
             let Some(first) = volume.findings.iter().find(hides) else { continue };
-            let doubt =
-                format!("{}: {}: a store may be in the damaged part", first.path, first.what);
+            let place = match first.code {
+                "raid-part" => "on its other disks",
+                _ => "in the damaged part",
+            };
+            let doubt = format!("{}: {}: a store may be {place}", first.path, first.what);
             if !doubts.contains(&doubt) {
                 doubts.push(doubt);
             }
@@ -426,6 +475,23 @@ impl Found {
     /// The volumes that can be read.
     pub(crate) fn searchable(&self) -> impl Iterator<Item = StoreVolume> {
         self.volumes.iter().filter_map(StoreVolume::of)
+    }
+}
+
+/// The finding about a disk of this machine that cannot be opened.
+pub(crate) fn closed_disk(error: &SourceError) -> Finding {
+    let (path, what) = match error {
+        SourceError::Disk(error) => (error.path(), error.what()),
+        SourceError::Tree(_) | SourceError::FolderRaw(_) => (error.to_string(), String::new()),
+    };
+    let reason = if what.is_empty() { String::new() } else { format!(": {what}") };
+    Finding {
+        code: "volume-closed",
+        severity: Severity::Warning,
+        path,
+        what: format!("the disk cannot be read{reason}"),
+        meaning: "A store, or a part of one, may be there.".to_owned(),
+        action: sentence(&error.advice()),
     }
 }
 
@@ -522,6 +588,15 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
             Exit::Losses,
             format!("no migration store found, but a volume is damaged ({searched} searched)"),
             "A store may be in the damaged part: see above. Look before you wipe anything.",
+        );
+    }
+    if found.closed.is_empty() && found.is_part_of_array() {
+        return Failure::new(
+            Exit::Losses,
+            format!(
+                "no migration store found, but the disk is a part of an array ({searched} searched)"
+            ),
+            "A store may be on its other disks: see above. Look before you wipe anything.",
         );
     }
     if found.closed.is_empty() && found.lacks_disk {

@@ -22,6 +22,14 @@ pub enum DiskError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// The system refused, to an account that may do anything.
+    #[error("{}: access refused, although Lifeboat runs with full rights: {error}", path.display())]
+    Closed {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// Another program has it to itself.
     #[error("{}: in use by another program", path.display())]
     Busy {
@@ -125,6 +133,7 @@ impl DiskError {
         }
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { path },
+            io::ErrorKind::PermissionDenied if has_full_rights() => Self::Closed { path, error },
             io::ErrorKind::PermissionDenied => Self::Denied { path },
             io::ErrorKind::ResourceBusy => Self::Busy { path },
             // ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED: no device to read from.
@@ -142,6 +151,17 @@ impl DiskError {
             _ => Self::Io { path, doing: "opening it", error },
         }
     }
+}
+
+/// Whether this account is root, or an administrator with all of its rights: then it is not for
+/// want of rights that a disk cannot be opened.
+fn has_full_rights() -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::process::geteuid().is_root();
+    #[cfg(windows)]
+    return super::windows::is_elevated();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return false;
 }
 
 /// What to do about a BitLocker volume that Windows has locked, and whose disk cannot be read.
@@ -191,6 +211,35 @@ fn is_no_medium(error: &io::Error) -> bool {
     }
 }
 
+impl DiskError {
+    /// What was asked for.
+    pub fn path(&self) -> String {
+        match self {
+            Self::NotFound { path }
+            | Self::Denied { path }
+            | Self::Closed { path, .. }
+            | Self::Busy { path }
+            | Self::IsDirectory { path }
+            | Self::Empty { path }
+            | Self::NoMedium { path }
+            | Self::NotAnImage { path, .. }
+            | Self::Mapfile { path, .. }
+            | Self::Foreign { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Io { path, .. } => path.display().to_string(),
+            Self::Locked { volume } => volume.clone(),
+        }
+    }
+
+    /// What happened to it: the message without the path in front.
+    pub fn what(&self) -> String {
+        let text = self.to_string();
+        let start = format!("{}: ", self.path());
+        text.strip_prefix(&start).map(str::to_owned).unwrap_or(text)
+    }
+}
+
 impl Advice for DiskError {
     fn advice(&self) -> String {
         match self {
@@ -201,6 +250,21 @@ impl Advice for DiskError {
                 "run Lifeboat as Administrator (in WinPE it always is)".to_owned()
             }
             Self::Denied { .. } => "run Lifeboat as root (sudo)".to_owned(),
+            Self::Closed { .. } if cfg!(windows) => {
+                "its permissions, a program or a policy keep it closed (disk encryption, a virus \
+                 scanner, device control): run Lifeboat in WinPE or from the rescue stick"
+            }
+            .to_owned(),
+            Self::Closed { path, .. } if super::names_a_device(path) => {
+                "a container, a virtual machine or a security policy keeps it from all programs: \
+                 run Lifeboat outside of it, or from the rescue stick"
+            }
+            .to_owned(),
+            Self::Closed { .. } => {
+                "its file system refuses root (a share, another user's mount): run Lifeboat as \
+                 the user that may read it, or copy the image"
+            }
+            .to_owned(),
             Self::Busy { .. } => "close the program or virtual machine that uses it".to_owned(),
             Self::IsDirectory { .. } => "name the disk image, not the folder it is in".to_owned(),
             Self::Empty { .. } => "the image is incomplete; copy it again".to_owned(),
@@ -236,6 +300,19 @@ mod tests {
         assert!(with_letter.contains("manage-bde -unlock C: -rp"), "{with_letter}");
         let without = DiskError::Locked { volume: "disk.img, partition 3".to_owned() }.advice();
         assert!(without.contains("manage-bde -unlock <drive letter>: -rp"), "{without}");
+    }
+
+    #[test]
+    fn who_has_all_rights_is_not_told_to_get_more() {
+        let error = DiskError::from_open(Path::new("/dev/x"), io::Error::from_raw_os_error(1));
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        let is_root = has_full_rights();
+        assert_eq!(matches!(error, DiskError::Closed { .. }), is_root, "{error}");
+        assert_eq!(error.advice().contains("as root"), !is_root, "{}", error.advice());
+        assert_eq!(error.path(), "/dev/x");
+        assert!(!error.what().contains("/dev/x"), "{}", error.what());
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub enum Fault {
     OtherUnit {
         /// Bytes per unit in the table.
         unit: u32,
+        /// Whether it is the table of an image, of whose disk nothing else is known.
+        of_image: bool,
     },
     /// A partition starts past the end of the disk.
     PartitionOutside {
@@ -202,6 +204,7 @@ impl Fault {
             Self::AlsoBootSector { .. } => ("table-or-volume", Info),
             Self::LostPartition { .. } => ("lost-partition", Warning),
             Self::DynamicDisk => ("dynamic-disk", Warning),
+            Self::Raid(member) if member.is_spread => ("raid-part", Warning),
             Self::Raid(_) => ("raid-member", Warning),
             Self::LogReplayed { .. } => ("vhdx-log-replayed", Info),
             Self::LogUnusable { .. } => ("vhdx-log-unusable", Damage),
@@ -243,9 +246,7 @@ impl Fault {
                 format!("the list of logical partitions breaks off at byte {at}: {why}")
             }
             Self::TableUnreadable { error } => format!("the first sector cannot be read: {error}"),
-            Self::OtherUnit { unit } => {
-                format!("the partition table counts in sectors of {unit} bytes, the disk does not")
-            }
+            Self::OtherUnit { unit, of_image } => other_unit(*unit, *of_image),
             Self::PartitionOutside { number } => {
                 format!("partition {number} starts past the end of the disk; left out")
             }
@@ -330,7 +331,12 @@ impl Fault {
     /// What it means, and what to do.
     fn consequence(&self) -> (&'static str, &'static str) {
         match self {
-            Self::OtherUnit { .. } => (
+            Self::OtherUnit { of_image: true, .. } => (
+                "the image is of a disk with such sectors, or in such a USB enclosure; other \
+                 programs may find no volume in it, Lifeboat reads them all the same",
+                "nothing for the rescue",
+            ),
+            Self::OtherUnit { of_image: false, .. } => (
                 "it was partitioned in another USB enclosure or dock, or inside a PC; Windows shows \
                  none of its volumes, Lifeboat reads them all the same",
                 "nothing for the rescue; do not let Windows initialize or format the disk",
@@ -415,6 +421,12 @@ impl Fault {
             }
         }
     }
+}
+
+/// What a table that counts in other sectors says.
+fn other_unit(unit: u32, of_image: bool) -> String {
+    let but = if of_image { "which an image file does not show" } else { "the disk does not" };
+    format!("the partition table counts in sectors of {unit} bytes, {but}")
 }
 
 #[cfg(test)]

@@ -89,7 +89,12 @@ impl Disk {
                 let volume = Volume::new(&display, device.clone(), None, identity);
                 (PartitionTable::none(&device), vec![volume])
             }
-            Layout::Table(table) => {
+            Layout::Table(mut table) => {
+                for fault in &mut table.faults {
+                    if let Fault::OtherUnit { of_image, .. } = fault {
+                        *of_image = format != DiskFormat::Attached;
+                    }
+                }
                 let volumes = table.partitions.iter().map(|partition| {
                     let (offset, len) = (partition.offset, partition.len);
                     let window: Arc<dyn Device> = Arc::new(Slice::new(device.clone(), offset, len));

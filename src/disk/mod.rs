@@ -56,7 +56,7 @@ pub use lost::{Depth, Unsearched};
 pub use mapfile::Mapfile;
 pub use memory::MemoryDevice;
 pub use open::{attached, open, open_image, open_with};
-pub(crate) use open::{image_below, names_a_device};
+pub(crate) use open::{image_below, is_name_of_disk, names_a_device};
 pub use partitions::table::{Partition, PartitionTable, PartitionType, TableKind};
 pub use raid::RaidMember;
 pub(crate) use slice::Slice;

@@ -23,6 +23,9 @@ pub struct RaidMember {
     pub name: String,
     /// Whether a fast disk (Optane memory) caches this array.
     pub cached: bool,
+    /// Whether it is known that the other disks have a part of the data. Not for a mirror or an
+    /// array of one disk, and not where the level is not read.
+    pub is_spread: bool,
 }
 
 /// Who wrote RAID metadata.
@@ -58,6 +61,9 @@ impl RaidMember {
 
     /// What it means for what is read of the disk alone, and what to do.
     pub(crate) fn consequence(&self) -> (&'static str, &'static str) {
+        if self.disks == 1 && !self.cached && !self.is_spread {
+            return ("the array has only this disk: its volumes are read all the same", "nothing");
+        }
         if self.is_mirror() {
             return (
                 "its volumes can be read alone, but another disk of the mirror may have newer files",
@@ -82,7 +88,21 @@ impl RaidMember {
 
     /// Whether each disk has all of the data, but perhaps not the newest.
     pub(crate) fn is_mirror(&self) -> bool {
-        !self.cached && self.level == Some(1)
+        !self.cached && !self.is_spread && matches!(self.level, Some(1 | 10))
+    }
+
+    /// Why a volume that is unknown by its own bytes is not read, and what to do.
+    pub(crate) fn reason(&self) -> String {
+        let what_to_do = match self.maker {
+            RaidMaker::LinuxMd => {
+                "on Linux, mdadm --assemble --readonly --scan; then name the array (/dev/md0, \
+                 /dev/md127)"
+            }
+            RaidMaker::Intel | RaidMaker::Ddf | RaidMaker::Promise => {
+                "attach all its disks, load the array's driver, and name the array's disk"
+            }
+        };
+        format!("it belongs to {self}: {what_to_do}")
     }
 }
 
@@ -134,7 +154,6 @@ fn intel(device: &Arc<dyn Device>) -> Option<RaidMember> {
     const MOST: u32 = 2210 * 512;
     const DISKS_AT: usize = 0xD8;
     const DISK: usize = 48;
-    const DEVICE_MAP: usize = 112;
     sectors(device).into_iter().find_map(|sector| {
         let size = sector as usize;
         let mut block = at_end(device, u64::from(sector) * 2, size)?;
@@ -156,19 +175,45 @@ fn intel(device: &Arc<dyn Device>) -> Option<RaidMember> {
         if sum != stored || arrays == 0 {
             return None;
         }
-        let array = block.get(DISKS_AT + DISK * usize::from(disks)..)?;
-        let map = array.get(DEVICE_MAP..)?;
-        // Level 1 over four disks is what others call 10.
-        let (level, members) = (*map.get(15)?, *map.get(16)?);
-        let level = if level == 1 && members > 2 { 10 } else { u32::from(level) };
-        Some(RaidMember {
-            maker: RaidMaker::Intel,
-            level: Some(level),
-            disks: u32::from(members),
-            name: text(slice(array, 0, 16)?),
-            cached: *array.get(42)? != 0,
-        })
+        let mut at = DISKS_AT.checked_add(DISK * usize::from(disks))?;
+        let mut found: Option<RaidMember> = None;
+        for _ in 0..arrays {
+            let Some((member, len)) = block.get(at..).and_then(intel_array) else { break };
+            // Of several arrays on the same disks, the one that a lone disk has only a part of.
+            if found.as_ref().is_none_or(|found| !found.is_spread && member.is_spread) {
+                found = Some(member);
+            }
+            at = at.checked_add(len)?;
+        }
+        found
     })
+}
+
+/// One of Intel's arrays (`imsm_dev`), and its length.
+fn intel_array(array: &[u8]) -> Option<(RaidMember, usize)> {
+    /// `imsm_vol.migr_state`: a second map follows, of what the array becomes.
+    const MIGRATES_AT: usize = 88;
+    const MAP_AT: usize = 112;
+    /// `imsm_map` without its table of disks, 4 bytes for each.
+    const MAP: usize = 48;
+    let map_len = |at: usize| Some(MAP + 4 * usize::from(*array.get(at + 16)?));
+    let (level, members) = (*array.get(MAP_AT + 15)?, *array.get(MAP_AT + 16)?);
+    // Level 1 over four disks is what others call 10.
+    let level = if level == 1 && members > 2 { 10 } else { u32::from(level) };
+    let cached = *array.get(42)? != 0;
+    let member = RaidMember {
+        maker: RaidMaker::Intel,
+        level: Some(level),
+        disks: u32::from(members),
+        name: text(slice(array, 0, 16)?),
+        cached,
+        is_spread: cached || (level != 1 && members > 1),
+    };
+    let mut len = MAP_AT + map_len(MAP_AT)?;
+    if *array.get(MIGRATES_AT)? != 0 {
+        len += map_len(len)?;
+    }
+    Some((member, len))
 }
 
 /// DDF: the anchor header in the last sector.
@@ -183,6 +228,7 @@ fn ddf(device: &Arc<dyn Device>) -> Option<RaidMember> {
             disks: 0,
             name: String::new(),
             cached: false,
+            is_spread: false,
         })
     })
 }
@@ -191,12 +237,16 @@ fn ddf(device: &Arc<dyn Device>) -> Option<RaidMember> {
 fn linux(device: &Arc<dyn Device>) -> Option<RaidMember> {
     const MAGIC: [u8; 4] = 0xA92B_4EFC_u32.to_le_bytes();
     let len = device.len();
-    let md = |level: Option<u32>, disks: Option<u32>, name: String| RaidMember {
-        maker: RaidMaker::LinuxMd,
-        level: level.filter(|level| *level < 100),
-        disks: disks.filter(|disks| *disks < 1024).unwrap_or(0),
-        name,
-        cached: false,
+    let md = |level: Option<u32>, layout: Option<u32>, disks: Option<u32>, name: String| {
+        let disks = disks.filter(|disks| *disks < 1024).unwrap_or(0);
+        RaidMember {
+            maker: RaidMaker::LinuxMd,
+            level: level.filter(|level| *level < 100),
+            disks,
+            name,
+            cached: false,
+            is_spread: disks > 1 && md_is_spread(level, layout, disks),
+        }
     };
     // Version 1.x: at the start, 4 KiB behind it, or 8 KiB before the end.
     let last = (len & !511).checked_sub(8192).map(|at| at & !4095);
@@ -206,14 +256,30 @@ fn linux(device: &Arc<dyn Device>) -> Option<RaidMember> {
         let own = crate::model::bytes::u64_at(&block, 144);
         if block.starts_with(&MAGIC) && u32_at(&block, 4) == Some(1) && own == Some(at / 512) {
             let name = slice(&block, 32, 32).map(text).unwrap_or_default();
-            return Some(md(u32_at(&block, 72), u32_at(&block, 92), name));
+            let (level, layout) = (u32_at(&block, 72), u32_at(&block, 76));
+            return Some(md(level, layout, u32_at(&block, 92), name));
         }
     }
     // Version 0.90: in the last whole 64 KiB.
     let at = (len & !0xFFFF).checked_sub(0x1_0000)?;
     let block = read(device, at, 512)?;
     let is_old = block.starts_with(&MAGIC) && u32_at(&block, 4) == Some(0);
-    is_old.then(|| md(u32_at(&block, 28), u32_at(&block, 40), String::new()))
+    is_old.then(|| {
+        let (level, layout) = (u32_at(&block, 28), u32_at(&block, 256));
+        md(level, layout, u32_at(&block, 40), String::new())
+    })
+}
+
+/// Whether a disk of an md array has only a part of the data, by the array's level and layout.
+fn md_is_spread(level: Option<u32>, layout: Option<u32>, disks: u32) -> bool {
+    /// One disk after the other (`LEVEL_LINEAR`, -1).
+    const LINEAR: u32 = u32::MAX;
+    match level {
+        Some(0 | 4 | 5 | 6 | LINEAR) => true,
+        // As many near copies as disks, and no far ones: a mirror under another name.
+        Some(10) => layout != Some(0x100 | disks),
+        _ => false,
+    }
 }
 
 /// Promise's and AMD's: a signature some sectors before the end.
@@ -232,6 +298,7 @@ fn promise(device: &Arc<dyn Device>) -> Option<RaidMember> {
         disks: 0,
         name: String::new(),
         cached: false,
+        is_spread: false,
     })
 }
 
@@ -281,13 +348,35 @@ mod tests {
             disks: 2,
             name: "Volume0".to_owned(),
             cached: false,
+            is_spread: true,
         };
         let all = "an Intel RST or VROC array (\"Volume0\", RAID 0, 2 disks)";
         assert_eq!(member.to_string(), all);
         assert!(!member.is_mirror());
         member = RaidMember { level: Some(1), cached: true, ..member };
         assert!(!member.is_mirror(), "what a cache has is not on the disk");
-        member = RaidMember { cached: false, ..member };
+        member = RaidMember { cached: false, is_spread: false, ..member };
         assert!(member.is_mirror());
+    }
+
+    #[test]
+    fn which_md_arrays_are_spread_over_their_disks() {
+        for (level, layout, disks, is_spread) in [
+            (0, 0, 2, true),
+            (1, 0, 2, false),
+            (5, 2, 3, true),
+            (u32::MAX, 0, 2, true),
+            // Near copies: two of two disks, two of four.
+            (10, 0x102, 2, false),
+            (10, 0x102, 4, true),
+            // Far copies: the second half of each disk has the other's data.
+            (10, 0x201, 2, true),
+            // Multipath, a container, a level of the future.
+            (u32::MAX - 3, 0, 2, false),
+            (u32::MAX - 99, 0, 2, false),
+            (77, 0, 2, false),
+        ] {
+            assert_eq!(md_is_spread(Some(level), Some(layout), disks), is_spread, "{level}");
+        }
     }
 }

@@ -271,6 +271,7 @@ pub static ELSEWHERE: &[(&str, Severity)] = &[
     ("lost-partition", Warning),
     ("dynamic-disk", Warning),
     ("raid-member", Warning),
+    ("raid-part", Warning),
     ("controller-no-driver", Info),
     ("no-disk", Warning),
     ("controller-hides-disks", Warning),

@@ -14,7 +14,8 @@ use super::time_limited::TimeLimitedTree;
 use super::{Tree, TreeError, Via};
 use crate::disk::bitlocker::{Encryption, KeySource, Keyring};
 use crate::disk::{
-    self, Depth, Disk, DiskError, DiskFormat, Fault, Hardware, Unsearched, Volume, VolumeKind,
+    self, Depth, Disk, DiskError, DiskFormat, Fault, Hardware, RaidMember, Unsearched, Volume,
+    VolumeKind,
 };
 use crate::model::advice::Advice;
 use crate::model::finding::{Finding, Severity};
@@ -178,6 +179,10 @@ impl Source {
         let own = disk.faults.iter().chain(&disk.table.faults);
         let mut table_findings: Vec<Finding> =
             own.map(|fault| fault.finding(&disk.display)).collect();
+        let array = disk.faults.iter().find_map(|fault| match fault {
+            Fault::Raid(member) => Some(member.clone()),
+            _ => None,
+        });
         let mut volumes: Vec<SourceVolume> = disk
             .volumes
             .into_iter()
@@ -188,7 +193,14 @@ impl Source {
                 let within = lost.iter().filter(|(at, _)| !is_lost && range.contains(at));
                 let found: u64 = within.map(|(_, len)| *len).fold(0, u64::saturating_add);
                 let is_explained = volume.kind == VolumeKind::Unknown && found > volume.len / 2;
+                // Of a partition, the array may be its own.
+                let array = (volume.kind == VolumeKind::Unknown)
+                    .then(|| RaidMember::find(&volume.device).or_else(|| array.clone()))
+                    .flatten();
                 let mut volume = open_volume(volume, via, asked, monitor);
+                if let (Err(reason), Some(array)) = (&mut volume.tree, array) {
+                    *reason = array.reason();
+                }
                 volume.may_hold_stores &= !is_explained;
                 volume
             })

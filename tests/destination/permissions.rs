@@ -110,7 +110,8 @@ fn the_advised_permissions_suffice_to_save_resume_and_commit() {
     };
     let url = server.url("");
     let checked = run(&["check", "--to", &url]).output().unwrap();
-    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(program::exit_of_check()), "{said}");
     assert_eq!(names(&share), ["PC1-20260101T000000Z-1a2b3c4d"], "nothing is left of the test");
 
     // A store that takes a while, so that it can be interrupted.

@@ -87,6 +87,20 @@ fn a_partition_with_unknown_content_is_closed_and_exit_7() {
     }
 }
 
+/// What was found is not all that may be there.
+#[test]
+fn a_store_beside_a_dark_partition_is_found_and_exit_3() {
+    need!("sfdisk");
+    let store = fs::read(Guarded::fixture("hardlink-one").path()).unwrap();
+    let script = "label: dos\nstart=2048, size=16384, type=7\nstart=18432, size=4096, type=7\n";
+    let mut bytes = sfdisk(script, 12 * MIB);
+    bytes[MIB..MIB + store.len()].copy_from_slice(&store);
+    assert_eq!(closed(&detect(&bytes, 0)), 0);
+    bytes[9 * MIB..11 * MIB].copy_from_slice(&noise(2 * MIB));
+    let run = detect(&bytes, 3);
+    assert_eq!((closed(&run), run.events("store").len()), (1, 1), "{}", run.stdout);
+}
+
 /// An encrypted partition that its table calls NTFS, before one of Linux and free
 /// space: the first is closed, the others are not.
 #[test]

@@ -11,7 +11,9 @@ use support::program::{Guarded, lifeboat};
 fn finds_what_is_there(fixture: &str) {
     let image = Guarded::fixture(fixture);
     let truth = lifeboat_maker::expected(fixture).unwrap();
-    let run = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
+    // Beside the leftovers there is a locked volume: these stores may not be all.
+    let code = if fixture == "leftovers" { 3 } else { 0 };
+    let run = lifeboat(&["detect", image.arg(), "--json"]).expect(code);
     let mut found = run.events("store");
     // An estimate holds no data; the maker does not count it as a store.
     found.retain(|store| store["kind"] != "estimate");
@@ -43,7 +45,7 @@ fn finds_what_is_there(fixture: &str) {
         assert_eq!(one["files"], numbers.len(), "{one}");
         assert_eq!(one["bytes"], bytes, "{one}");
     }
-    assert_eq!(run.events("summary")[0]["exit_code"], 0);
+    assert_eq!(run.events("summary")[0]["exit_code"], code);
 }
 
 #[test]
@@ -89,7 +91,7 @@ fn a_primary_whose_secondary_is_gone() {
 #[test]
 fn a_locked_volume_is_never_no_store() {
     let image = Guarded::fixture("leftovers");
-    let run = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
+    let run = lifeboat(&["detect", image.arg(), "--json"]).expect(3);
     let locked = run
         .events("volume")
         .into_iter()
@@ -102,7 +104,7 @@ fn a_locked_volume_is_never_no_store() {
 #[test]
 fn the_computer_the_capture_and_the_wipes_log_are_shown() {
     let image = Guarded::fixture("leftovers");
-    let run = lifeboat(&["detect", image.arg(), "--json"]).expect(0);
+    let run = lifeboat(&["detect", image.arg(), "--json"]).expect(3);
     let machine = &run.events("machine")[0];
     assert_eq!(machine["name"], "PC-0815");
     assert!(machine["name_from"].as_str().unwrap().contains("SYSTEM hive"), "{machine}");

@@ -464,7 +464,8 @@ fn a_fat_folder_that_lost_its_last_sector_or_a_name_is_in_doubt() {
     let said = doubts(&volume.open(), "SHORT");
     assert!(said[0].contains("a name is marked as deleted"), "{said:?}");
     fs::write(&image, &volume.bytes).unwrap();
-    let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(0);
+    // The folder is not listed completely: a store may be there.
+    let found = lifeboat(&["detect", Guarded::new(image.clone()).arg()]).expect(3);
     assert!(found.stdout.contains("fat-clusters-lost"), "{}", found.stdout);
 }
 

@@ -66,9 +66,21 @@ impl Pc {
         self
     }
 
+    /// A disk that the system opens for nobody: its device file is where none may be used.
+    fn closed_disk(self, name: &str, bus: &str) -> Self {
+        let image = self.dir.path().join("image");
+        fs::File::create(&image).unwrap().set_len(1 << 20).unwrap();
+        let pc = self.disk(name, &image, bus);
+        let file = pc.dir.path().join("dev").join(name);
+        fs::remove_file(&file).unwrap();
+        let made = Command::new("mknod").arg(&file).args(["b", "7", "250"]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        pc
+    }
+
     fn run(&self, args: &[&str]) -> Run {
-        let script = "mount --bind \"$1/dev\" /dev && mount --bind \"$1/sys\" /sys && shift && \
-                      exec \"$@\"";
+        let script = "mount --bind \"$1/dev\" /dev && mount -o remount,bind,nodev /dev && \
+                      mount --bind \"$1/sys\" /sys && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
         command.arg(self.dir.path()).arg(program::path()).args(args);
@@ -180,10 +192,51 @@ fn disks_that_rst_hides_are_missing_also_beside_another() {
         .controller(sata, "0x010601", ("0x8086", "0x282a"), "ahci")
         .hides(sata, 1)
         .disk("sda", image.path(), "pci0000:00/ata1");
-    let findings = pc.findings(&["detect"], 0);
+    // A store was found, and there may be more on what is not seen.
+    let findings = pc.findings(&["detect"], 3);
     assert_eq!(codes(&findings), ["controller-hides-disks"]);
     assert!(findings[0]["action"].as_str().unwrap().contains("RAID to AHCI"), "{findings:?}");
     // What was found is saved; the PC must not be wiped for it.
     let run = pc.run(&["gate"]).expect(3);
     assert!(run.stdout.contains("the disk behind the SATA controller"), "{}", run.stdout);
+}
+
+#[test]
+fn a_named_disk_that_is_not_there_may_be_behind_a_controller_without_a_driver() {
+    need!("root", "unshare");
+    let image = Guarded::fixture("hardlink-one");
+    let vmd = |pc| with_vmd(pc).run(&["detect", "/dev/nvme0n1"]).expect(1);
+    // Also where another disk of the PC is seen.
+    for run in [vmd(Pc::new()), vmd(Pc::new().disk("sda", image.path(), "pci0000:00/ata1"))] {
+        assert!(run.stderr.contains("/dev/nvme0n1: not found"), "{}", run.stderr);
+        assert!(run.stderr.contains("behind the Intel VMD controller 8086:9a0b"), "{}", run.stderr);
+        assert!(run.stderr.contains("modprobe vmd"), "{}", run.stderr);
+    }
+    // Nothing explains it, or it is not the name of a disk.
+    let run = Pc::new().run(&["detect", "/dev/nvme0n1"]).expect(1);
+    assert!(!run.stderr.contains("controller"), "{}", run.stderr);
+    let run = with_vmd(Pc::new()).run(&["detect", "/no/such.img"]).expect(1);
+    assert!(!run.stderr.contains("controller"), "{}", run.stderr);
+}
+
+#[test]
+fn a_disk_that_is_closed_to_root_is_not_told_to_want_root() {
+    need!("root", "unshare");
+    let pc = || Pc::new().closed_disk("sda", "pci0000:00/ata1");
+    let run = pc().run(&["detect"]).expect(7);
+    let said = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("access refused, although Lifeboat runs with full rights"), "{said}");
+    assert!(!said.contains("as root"), "{said}");
+    let findings = pc().findings(&["detect"], 7);
+    assert_eq!(codes(&findings), ["volume-closed"]);
+    assert_eq!(findings[0]["path"], "/dev/sda");
+    // Where a boot image is tried, too.
+    let pc = pc();
+    let to = pc.dir.path().join("out");
+    fs::create_dir_all(&to).unwrap();
+    let check = ["check", "--to", to.to_str().unwrap()];
+    assert_eq!(codes(&pc.findings(&check, 3)), ["volume-closed"]);
+    let run = pc.run(&check).expect(3);
+    assert!(run.stdout.contains("disk          /dev/sda: access refused"), "{}", run.stdout);
+    assert!(run.stdout.contains("CANNOT BE READ"), "{}", run.stdout);
 }

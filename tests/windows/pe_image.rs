@@ -272,6 +272,19 @@ fn drivers_for_the_image_s_architecture_go_in_and_others_are_named() {
     ] {
         assert_eq!(listing.contains_key(path), is_there, "{path}");
     }
+    // Paths as in a vendor's package, too long for drvload behind \\Lifeboat\\drivers.
+    let deep = format!("{}/RAID/f6vmdflpy-x64", ["Latitude 3410 (09EC) & others"; 8].join("/"));
+    inf(&format!("{deep}/iaStorVD.inf"), b"[Manufacturer]\r\n%I% = Intel,NTamd64.10.0\r\n");
+    inf(&format!("{deep}/iaStorVD.sys"), b"MZ");
+    let said = boot.inject(&["--drivers", drivers.to_str().unwrap()]);
+    assert!(said.contains(r"too long for WinPE, it becomes \Lifeboat\drivers\"), "{said}");
+    let listing = boot.listing();
+    let is_there = |name: &str| listing.keys().filter(|path| path.ends_with(name)).count();
+    // The one from before, and the new one.
+    assert_eq!((is_there("/iaStorVD.inf"), is_there("/iaStorVD.sys")), (2, 2));
+    let longest = listing.keys().map(|path| path.chars().count()).max();
+    assert!(longest.is_some_and(|len| len < 250), "{listing:?}");
+    assert!(boot.inject(&[]).contains("nothing to do"));
     // None that fits.
     let exe = boot.exe.to_str().unwrap();
     let nic = drivers.join("nic");
@@ -299,6 +312,22 @@ fn boot_manager(dir: &Path, ca: &str) -> PathBuf {
     dir.join("signed.efi")
 }
 
+/// A signed program with the signature of another one behind its own.
+fn with_signature_of(mut file: Vec<u8>, other: &[u8]) -> Vec<u8> {
+    // The fifth data directory of a PE32+ (PE/COFF 3.4.3): where the signatures are, and their length.
+    let place = |file: &[u8]| {
+        let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        let directory = number(0x3C) + 24 + 112 + 4 * 8;
+        (directory, number(directory), number(directory + 4))
+    };
+    let (_, from, len) = place(other);
+    file.extend_from_slice(&other[from..from + len]);
+    let (directory, _, own) = place(&file);
+    let both = u32::try_from(own + len).unwrap();
+    file[directory + 4..directory + 8].copy_from_slice(&both.to_le_bytes());
+    file
+}
+
 #[test]
 fn by_which_ca_a_boot_manager_is_signed_is_said() {
     need!("mingw", "openssl", "osslsigncode", "python3");
@@ -315,9 +344,30 @@ fn by_which_ca_a_boot_manager_is_signed_is_said() {
     let (code, said) = run(&old);
     assert!(code == Some(3) && said.contains("by the CA of 2011, SVN 7.1"), "{said}");
     assert!(said.contains("refuses it"), "{said}");
+    let shim = boot_manager(&dir.path().join("shim"), "Microsoft UEFI CA 2023");
+    let (code, said) = run(&shim);
+    assert!(code == Some(3) && said.contains("by the UEFI CA of 2023 for other systems"), "{said}");
     let (code, said) = run(&dir.path().join("new/m.exe"));
     assert!(code == Some(3) && said.contains("neither"), "{said}");
     assert_eq!(run(&dir.path().join("new/r.rc")).0, Some(1));
+
+    // Signed by both. Of a signature within a signature, firmware knows nothing; of two beside
+    // each other, the one that is revoked is enough to refuse the file.
+    let keys = dir.path().join("new");
+    let nest = |out: &str, args: &[&str]| {
+        let mut command = Command::new("osslsigncode");
+        command.args(["sign", "-certs", "leaf.pem", "-key", "leaf.key", "-out", out]);
+        let done = command.args(args).current_dir(&keys).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        keys.join(out)
+    };
+    let nested = nest("nested.efi", &["-nest", "-in", old.to_str().unwrap()]);
+    let (code, said) = run(&nested);
+    assert!(code == Some(3) && said.contains("by the CA of 2011,"), "{said}");
+    let both = keys.join("both.efi");
+    fs::write(&both, with_signature_of(fs::read(&old).unwrap(), &fs::read(&new).unwrap())).unwrap();
+    let (code, said) = run(&both);
+    assert!(code == Some(3) && said.contains("by the CAs of 2011 and 2023"), "{said}");
 
     // And of the image that Lifeboat goes into.
     let boot = need!(Boot::new(&[]));

@@ -74,7 +74,12 @@ fn it_finds_the_same_stores() {
     for fixture in lifeboat_maker::fixtures::all() {
         let image = lifeboat_maker::fixture(fixture.name).unwrap();
         let before = sha256_of(&image);
-        let code = if fixture.stores.is_empty() { 4 } else { 0 };
+        let code = match fixture.name {
+            _ if fixture.stores.is_empty() => 4,
+            // Beside its stores there is a locked volume.
+            "leftovers" => 3,
+            _ => 0,
+        };
         let (unix, windows) = (image.to_str().unwrap(), Wine::path(&image));
         let here = Programs::linux_ends(code, &["detect", "--json", unix]);
         let there = programs.windows_ends(code, &["detect", "--json", &windows]).stdout;

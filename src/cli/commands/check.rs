@@ -10,8 +10,8 @@ use crate::cli::output::Out;
 use crate::cli::settings::Settings;
 use crate::cli::{keys, sets, sources};
 use crate::destination::address::Dest;
-use crate::disk;
 use crate::disk::controllers::controllers;
+use crate::disk::{self, DiskError};
 use crate::model::monitor::Monitor as _;
 use crate::model::units;
 
@@ -62,22 +62,47 @@ pub(crate) fn run(args: &CheckArgs, out: Out) -> Result<Exit> {
         let largest = format!("{}: sets are split", units::bytes(found.max_file_size));
         say("largest file", &largest, out);
     }
-    if show_disks(out) {
-        out.result("OK: sets can be saved there");
-        return Ok(Exit::Done);
+    match show_disks(out) {
+        Disks::Seen => {
+            out.result("OK: sets can be saved there");
+            return Ok(Exit::Done);
+        }
+        Disks::NotSeen => {
+            out.result("Sets can be saved there, but a disk of this PC is NOT SEEN: see above");
+        }
+        Disks::NotRead => {
+            out.result("Sets can be saved there, but a disk of this PC CANNOT BE READ: see above");
+        }
     }
-    out.result("Sets can be saved there, but a disk of this PC is NOT SEEN: see above");
     Ok(Exit::Losses)
 }
 
-/// Shows the disks of this PC. Whether no controller keeps one from view.
-fn show_disks(out: Out) -> bool {
-    let mut is_any_seen = false;
+/// What became of the disks of this PC.
+enum Disks {
+    /// All that the system shows can be read.
+    Seen,
+    /// A controller keeps one from view.
+    NotSeen,
+    /// One cannot be opened.
+    NotRead,
+}
+
+/// Shows the disks of this PC.
+fn show_disks(out: Out) -> Disks {
+    let (mut is_any_seen, mut is_any_closed) = (false, false);
     for disk in disk::attached() {
-        // One that this account may not read is there all the same.
-        let Ok(mut disk) = disk else {
-            is_any_seen = true;
-            continue;
+        let mut disk = match disk {
+            Ok(disk) => disk,
+            // One that cannot be read is there all the same.
+            Err(error) => {
+                is_any_seen = true;
+                // Who tries a destination need not be the one who rescues.
+                let is_for_want_of_rights = matches!(error, DiskError::Denied { .. });
+                is_any_closed |= !is_for_want_of_rights;
+                say("disk", &format!("{error}: NOT READ"), out);
+                out.finding(&sources::closed_disk(&error.into()));
+                continue;
+            }
         };
         disk.ask_condition();
         let Some(hardware) = disk.hardware.as_ref().filter(|known| known.is_built_in()) else {
@@ -87,7 +112,13 @@ fn show_disks(out: Out) -> bool {
         say("disk", &hardware.describe(disk.device.len()), out);
         hardware.condition.findings(&disk.display).iter().for_each(|finding| out.finding(finding));
     }
-    sources::show_controllers(&controllers(), is_any_seen, out).is_empty()
+    if !sources::show_controllers(&controllers(), is_any_seen, out).is_empty() {
+        Disks::NotSeen
+    } else if is_any_closed {
+        Disks::NotRead
+    } else {
+        Disks::Seen
+    }
 }
 
 fn say(what: &str, detail: &str, out: Out) {

@@ -39,7 +39,19 @@ pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
         }
         return Err(sources::nothing_found(&found).into());
     }
-    Ok(Exit::Done)
+    Ok(doubt(&found, out))
+}
+
+/// Stores were found; whether they are all that may be there.
+fn doubt(found: &Found, out: Out) -> Exit {
+    let doubts = found.doubts();
+    for doubt in &doubts {
+        out.result(&format!("DOUBT: {doubt}"));
+    }
+    if !found.closed.is_empty() {
+        out.result("Some volumes could not be read (see above): a store may be there.");
+    }
+    if doubts.is_empty() && found.closed.is_empty() { Exit::Done } else { Exit::Losses }
 }
 
 /// Shows the computer, and what the logs say about the wipe.

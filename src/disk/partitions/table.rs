@@ -204,7 +204,7 @@ pub(crate) fn read_layout(device: &Arc<dyn Device>) -> Layout {
 /// Settles the table, with what else is wrong with it.
 fn finish(mut table: PartitionTable, device: &dyn Device, more: Option<Fault>) -> Layout {
     if table.unit != device.sector_size() {
-        table.faults.push(Fault::OtherUnit { unit: table.unit });
+        table.faults.push(Fault::OtherUnit { unit: table.unit, of_image: false });
     }
     table.settle(device.len());
     if table.partitions.iter().any(|p| p.kind.to_string() == gpt::DYNAMIC) {
@@ -345,7 +345,7 @@ mod tests {
         for unit in [512, 4096] {
             let mut disk = gpt_disk(unit, 300);
             let faults = table(layout(&disk)).faults;
-            let other = [Fault::OtherUnit { unit: u32::try_from(unit).unwrap() }];
+            let other = [Fault::OtherUnit { unit: u32::try_from(unit).unwrap(), of_image: false }];
             assert_eq!(faults, if unit == 512 { &[][..] } else { &other[..] });
             disk[..512].fill(0);
             let table = table(layout(&disk));

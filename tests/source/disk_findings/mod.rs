@@ -82,6 +82,16 @@ shows! {
     a_volume_that_is_cut_off: "volume-cut-short", plain(), plain().cut(made::LEN / 2);
 }
 
+/// Nothing is known of the disk that an image is of: it is not said that it counts otherwise.
+#[test]
+fn a_table_of_other_sectors_in_an_image_is_told_of_the_image() {
+    need!("sfdisk", "mkntfs");
+    let found = gpt().on_sectors_of(4096).findings();
+    let told = found.iter().find(|finding| finding.code == "table-unit").unwrap();
+    assert!(told.what.contains("an image file") && !told.what.contains("the disk"), "{told:?}");
+    assert!(!told.action.contains("disk"), "{told:?}");
+}
+
 /// A dynamic VHDX of a disk with a volume; `change` damages the file.
 fn vhdx(change: impl FnOnce(&str)) -> Vec<Finding> {
     let dir = tempfile::tempdir().unwrap();
