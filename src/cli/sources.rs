@@ -612,7 +612,7 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
         return Failure::new(
             Exit::NothingFound,
             format!("no migration store found ({searched} searched)"),
-            "Check that the right disk is attached. lifeboat detect without a source searches all.",
+            right_disk(found, looked),
         );
     }
     let closed = units::count(found.closed.len() as u64, "volume", "volumes");
@@ -621,6 +621,21 @@ pub(crate) fn nothing_found(found: &Found) -> Failure {
         format!("no migration store found, but {closed} could not be read ({searched} searched)"),
         "A store may be there: see above. Make it readable before you wipe anything.",
     )
+}
+
+/// What to do where no store is, and what is there instead, if nothing could be searched.
+fn right_disk(found: &Found, looked: u64) -> String {
+    let check = "Check that the right disk is attached. lifeboat detect without a source searches \
+                 all.";
+    let other = |volume: &SourceVolume| {
+        let why = volume.tree.as_ref().err()?;
+        Some(format!("{}: {why}", volume.display))
+    };
+    let others: Vec<String> = found.volumes.iter().filter_map(other).take(3).collect();
+    if looked > 0 || others.is_empty() {
+        return check.to_owned();
+    }
+    format!("Not searched: {}. {check}", others.join("; "))
 }
 
 /// The error when volumes are there, and none could be read.

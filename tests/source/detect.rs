@@ -284,3 +284,18 @@ fn long_logs_of_several_runs_are_read_at_both_ends() {
         assert!(!text.contains("/key top"), "{text}");
     }
 }
+
+/// A disk of Linux, or an empty one: what it is instead is said, not only that no store was found.
+#[test]
+fn where_nothing_can_be_searched_it_says_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("disk.img");
+    let mut luks = vec![0x5A; 4 << 20];
+    luks[..8].copy_from_slice(b"LUKS\xBA\xBE\0\x02");
+    for (bytes, what) in [(luks, "LUKS"), (vec![0; 4 << 20], "no volume can be found")] {
+        std::fs::write(&image, bytes).unwrap();
+        let run = support::program::lifeboat(&["detect", image.to_str().unwrap()]).expect(4);
+        let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("Not searched") && said.contains(what), "{said}");
+    }
+}
