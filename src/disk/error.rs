@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::image::foreign::Foreign;
+use super::name::is_name_of_disk;
+use super::rights::has_full_rights;
 use crate::model::advice::Advice;
 
 /// Why a disk, an image or a volume cannot be had. The message says what
@@ -153,17 +155,6 @@ impl DiskError {
     }
 }
 
-/// Whether this account is root, or an administrator with all of its rights: then it is not for
-/// want of rights that a disk cannot be opened.
-fn has_full_rights() -> bool {
-    #[cfg(target_os = "linux")]
-    return rustix::process::geteuid().is_root();
-    #[cfg(windows)]
-    return super::windows::is_elevated();
-    #[cfg(not(any(target_os = "linux", windows)))]
-    return false;
-}
-
 /// What to do about a BitLocker volume that Windows has locked, and whose disk cannot be read.
 /// `volume` is how `manage-bde` may be told which one: a letter, or what people know it by.
 pub(crate) fn unlock_advice(volume: &str) -> String {
@@ -255,7 +246,7 @@ impl Advice for DiskError {
                  scanner, device control): run Lifeboat in WinPE or from the rescue stick"
             }
             .to_owned(),
-            Self::Closed { path, .. } if super::names_a_device(path) => {
+            Self::Closed { path, .. } if is_name_of_disk(path) => {
                 "a container, a virtual machine or a security policy keeps it from all programs: \
                  run Lifeboat outside of it, or from the rescue stick"
             }

@@ -40,17 +40,6 @@ pub(crate) fn names_a_device(name: &Path) -> bool {
     return false;
 }
 
-/// Whether `name` is how a disk is named, there or not: `/dev/nvme0n1`, `\\.\PhysicalDrive0`.
-pub(crate) fn is_name_of_disk(name: &Path) -> bool {
-    #[cfg(windows)]
-    return matches!(
-        windows_names::DeviceName::parse(&name.to_string_lossy()),
-        Some(windows_names::DeviceName::Disk(_))
-    );
-    #[cfg(not(windows))]
-    return name.starts_with("/dev");
-}
-
 /// The disk image that holds the file system of a folder, where the host has it mounted from one.
 pub(crate) fn image_below(folder: &Path) -> Option<PathBuf> {
     #[cfg(target_os = "linux")]

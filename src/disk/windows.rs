@@ -27,14 +27,10 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::ptr::null_mut;
+use std::os::windows::io::AsRawHandle;
 
 use windows_sys::Win32::Foundation::{
     ERROR_MORE_DATA, ERROR_NO_MORE_FILES, GENERIC_READ, HANDLE, INVALID_HANDLE_VALUE,
-};
-use windows_sys::Win32::Security::{
-    GetTokenInformation, TOKEN_ELEVATION, TOKEN_QUERY, TokenElevation,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FindFirstVolumeW, FindNextVolumeW,
@@ -47,7 +43,6 @@ use windows_sys::Win32::System::Ioctl::{
     FSCTL_ALLOW_EXTENDED_DASD_IO, IOCTL_DISK_GET_DRIVE_GEOMETRY, IOCTL_DISK_GET_LENGTH_INFO,
     IOCTL_STORAGE_QUERY_PROPERTY,
 };
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::Hardware;
 use super::aligned::SectorReader;
@@ -84,27 +79,6 @@ pub(super) struct Extent {
 pub(crate) fn be_quiet() {
     // SAFETY: sets a flag of this process; there is nothing to get wrong.
     unsafe { SetErrorMode(SEM_FAILCRITICALERRORS) };
-}
-
-/// Whether this process has all rights of an administrator.
-pub(super) fn is_elevated() -> bool {
-    let mut token: HANDLE = null_mut();
-    // SAFETY: the process handle is the constant for "this one"; `token` takes the new handle,
-    // which nobody else closes.
-    let token = unsafe {
-        if OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) == 0 {
-            return false;
-        }
-        OwnedHandle::from_raw_handle(token)
-    };
-    let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
-    let (size, mut len) = (size_of::<TOKEN_ELEVATION>() as u32, 0);
-    // SAFETY: `elevation` has `size` bytes, the whole answer of this class.
-    let told = unsafe {
-        let place = (&raw mut elevation).cast();
-        GetTokenInformation(token.as_raw_handle(), TokenElevation, place, size, &raw mut len)
-    };
-    told != 0 && elevation.TokenIsElevated != 0
 }
 
 /// All volumes that are no optical discs.

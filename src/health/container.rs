@@ -71,13 +71,12 @@ pub(crate) fn container_pieces(markers: &Markers, at: &str) -> Vec<Finding> {
         let what = format!("a compressed store has pieces, but {name} itself is missing");
         return vec![CONTAINER_MISSING.at(at, what)];
     };
-    match first.size {
-        0 => return vec![CONTAINER_EMPTY.at(at, format!("{name} is empty"))],
-        size if size < LEAST_BYTES => {
-            let what = format!("{name} has only {}", units::count(size, "byte", "bytes"));
-            return vec![CONTAINER_EMPTY.at(at, what)];
-        }
-        _ => {}
+    if first.size == 0 {
+        return vec![CONTAINER_EMPTY.at(at, format!("{name} is empty"))];
+    }
+    if pieces.len() == 1 && first.size < LEAST_BYTES {
+        let what = format!("{name} has only {}", units::count(first.size, "byte", "bytes"));
+        return vec![CONTAINER_EMPTY.at(at, what)];
     }
     let last = pieces.last().map_or(0, |(number, _)| *number);
     let missing = |number: u32| {

@@ -113,7 +113,8 @@ pub enum TreeError {
 /// Whether a folder is one that the system closes to all others, and that has nobody's files.
 fn is_of_system(path: &NtPath) -> bool {
     let closed = ["System Volume Information", "lost+found"];
-    matches!(path.names(), [name] if closed.iter().any(|closed| name.eq_ignore_ascii_case(closed)))
+    let is = |name: &NtName| closed.iter().any(|closed| name.eq_ignore_ascii_case(closed));
+    path.names().last().is_some_and(is)
 }
 
 impl TreeError {
