@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::args::{Global, Inside, Logon};
+use super::args::{Global, Logon, Within};
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{protect, sets, sources};
@@ -112,7 +112,7 @@ impl Container {
 /// The store that `what` means; `None` if it is a rescue set whose own files are meant.
 pub(crate) fn find(
     what: &str,
-    inside: &Inside,
+    inside: &Within,
     logon: &Logon,
     global: &Global,
     out: Out,
@@ -194,7 +194,7 @@ fn of_file(what: &str) -> Result<Container> {
 }
 
 /// The one store of a source.
-fn of_found(what: &str, found: &sources::Found, inside: &Inside) -> Result<Target> {
+fn of_found(what: &str, found: &sources::Found, inside: &Within) -> Result<Target> {
     let wanted: Vec<String> = inside.store.iter().cloned().collect();
     let stores = sources::choose(found.stores.clone(), &wanted)?;
     let with_data: Vec<&Store> = stores.iter().filter(|store| store.kind.holds_data()).collect();
@@ -254,7 +254,7 @@ fn missing(lack: &Lack) -> String {
 }
 
 /// The compressed store in a set.
-fn of_set(what: &str, inside: &Inside, logon: &Logon, out: Out) -> Result<Container> {
+fn of_set(what: &str, inside: &Within, logon: &Logon, out: Out) -> Result<Container> {
     let set = sets::open_set(what, logon, out)?;
     let mut folders: Vec<(String, Vec<(u32, Member)>)> = Vec::new();
     for line in set.lines()? {

@@ -258,7 +258,7 @@ pub trait Tree: Send + Sync {
     ) -> Result<Vec<(NtPath, NodeId)>, TreeError> {
         let mut found = Vec::new();
         let mut unsearched = Vec::new();
-        let mut more = 0_u64;
+        let (mut more, mut hidden) = (0_u64, 0);
         let mut pending = vec![(NtPath::root(), self.root())];
         while let Some((path, dir)) = pending.pop() {
             if monitor.is_cancelled() {
@@ -268,6 +268,14 @@ pub trait Tree: Send + Sync {
                 Ok(entries) => entries,
                 // It hides its own, not the others.
                 Err(error) if is_of_system(&path) || error.is_not_found() => continue,
+                // A mount that cannot show the folders of a cloud: no store is in them.
+                Err(error @ TreeError::NoData { .. }) => {
+                    if hidden < MAX_UNSEARCHED {
+                        monitor.note(&format!("not searched: {error}"));
+                    }
+                    hidden += 1;
+                    continue;
+                }
                 Err(error) if unsearched.len() < MAX_UNSEARCHED => {
                     unsearched.push(error.to_string());
                     continue;

@@ -292,7 +292,7 @@ fn where_nothing_can_be_searched_it_says_what_is_there() {
     let image = dir.path().join("disk.img");
     let mut luks = vec![0x5A; 4 << 20];
     luks[..8].copy_from_slice(b"LUKS\xBA\xBE\0\x02");
-    for (bytes, what) in [(luks, "LUKS"), (vec![0; 4 << 20], "no volume can be found")] {
+    for (bytes, what) in [(luks, "LUKS"), (vec![0; 4 << 20], "it is blank")] {
         std::fs::write(&image, bytes).unwrap();
         let run = support::program::lifeboat(&["detect", image.to_str().unwrap()]).expect(4);
         let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{Algorithm, Inside, Logon};
+use super::shared::{Algorithm, Logon, Within};
 
 #[derive(Args, Debug)]
 pub(crate) struct List {
@@ -12,7 +12,7 @@ pub(crate) struct List {
     #[arg(value_name = "SET|STORE")]
     pub(crate) set: String,
     #[command(flatten)]
-    pub(crate) inside: Inside,
+    pub(crate) inside: Within,
     #[command(flatten)]
     pub(crate) logon: Logon,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Extract {
     #[arg(long)]
     pub(crate) replace: bool,
     #[command(flatten)]
-    pub(crate) inside: Inside,
+    pub(crate) inside: Within,
     /// Folder with usmtutils, to extract from a compressed store with it (Windows)
     #[arg(hide_short_help = true, long, value_name = "DIR", conflicts_with = "of_user")]
     pub(crate) usmt: Option<PathBuf>,

@@ -20,7 +20,7 @@ pub(crate) use self::restore::{Loadstate, Restore, WayArg};
 pub(crate) use self::save::{CheckArgs, Guide, Offload};
 pub(crate) use self::sets::{Prune, Report, Sets};
 pub(crate) use self::shared::{
-    Algorithm, BitLockerArgs, Inside, LevelArg, Logon, Search, Unlock, ViaArg,
+    Algorithm, BitLockerArgs, LevelArg, Logon, Search, Unlock, ViaArg, Within,
 };
 pub(crate) use self::wipe::{Gate, Seal};
 use super::volume_keys::VolumeKeys;

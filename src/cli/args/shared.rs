@@ -52,7 +52,7 @@ pub(crate) enum LevelArg {
 
 /// Which store to look into.
 #[derive(Args, Debug, Clone, Default)]
-pub(crate) struct Inside {
+pub(crate) struct Within {
     /// Of a set: the files inside its USMT.MIG, not those of the set
     #[arg(long)]
     pub(crate) inside: bool,

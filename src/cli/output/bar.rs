@@ -20,9 +20,10 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn new(is_shown: bool) -> Self {
-        let target = match is_shown {
-            true => ProgressDrawTarget::stderr_with_hz(5),
-            false => ProgressDrawTarget::hidden(),
+        let target = if is_shown {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(None, target).with_style(style(false));
         Self { bar, has_begun: AtomicBool::new(false) }

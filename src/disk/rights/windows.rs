@@ -22,7 +22,7 @@ pub(super) fn is_elevated() -> bool {
         OwnedHandle::from_raw_handle(token)
     };
     let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
-    let (size, mut len) = (size_of::<TOKEN_ELEVATION>() as u32, 0);
+    let (size, mut len) = (u32::try_from(size_of::<TOKEN_ELEVATION>()).unwrap_or(0), 0);
     // SAFETY: `elevation` has `size` bytes, the whole answer of this class.
     let told = unsafe {
         let place = (&raw mut elevation).cast();

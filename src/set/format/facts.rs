@@ -95,6 +95,6 @@ mod tests {
             let found = with(&|member| member.short_name = Some(name.to_owned()));
             assert_eq!(found, (false, false), "{name}");
         }
-        assert_eq!(with(&|member| member.short_name = Some("PROGRA~1.EXE".to_owned())).0, true);
+        assert!(with(&|member| member.short_name = Some("PROGRA~1.EXE".to_owned())).0);
     }
 }

@@ -209,7 +209,7 @@ fn open(
     }
 }
 
-fn set_facts(member: &mut Member, read: &Metadata) {
+fn set_facts(member: &mut Member, found: &Metadata) {
     let mut lost = Vec::new();
     let mut keep = |what: &str, bytes: Option<&Vec<u8>>, max: usize, is_whole: facts::IsWhole| {
         let bytes = bytes?;
@@ -223,24 +223,24 @@ fn set_facts(member: &mut Member, read: &Metadata) {
         }
         Some(to_base64(bytes))
     };
-    let (security, reparse) = (read.security.as_ref(), read.reparse.as_ref());
+    let (security, reparse) = (found.security.as_ref(), found.reparse.as_ref());
     member.security = keep("a security descriptor", security, MAX_SECURITY, facts::DESCRIPTOR);
     member.reparse = keep("reparse data", reparse, MAX_REPARSE, facts::REPARSE);
-    let object_id = read.object_id.as_ref();
+    let object_id = found.object_id.as_ref();
     member.object_id = keep("an object id", object_id, MAX_OBJECT_ID, facts::OBJECT_ID);
-    let list = read.extended_attributes.as_ref();
+    let attributes = found.extended_attributes.as_ref();
     let is_whole = facts::EXTENDED_ATTRIBUTES;
     member.extended_attributes =
-        keep("extended attributes", list, MAX_EXTENDED_ATTRIBUTES, is_whole);
-    if let Some((certainty, detail)) = &read.recovered {
+        keep("extended attributes", attributes, MAX_EXTENDED_ATTRIBUTES, is_whole);
+    if let Some((certainty, detail)) = &found.recovered {
         member.recover(*certainty, detail);
     }
-    let doubts = read.damaged.iter().chain(&read.misnamed).cloned();
+    let doubts = found.damaged.iter().chain(&found.misnamed).cloned();
     for what in lost.into_iter().chain(doubts) {
         member.lose(LossKind::Fact, what);
     }
-    set_short_name(member, read.short_name.as_ref());
-    for stream in &read.streams {
+    set_short_name(member, found.short_name.as_ref());
+    for stream in &found.streams {
         let (name, raw_name) = to_text(&stream_name(&stream.name));
         let data = match stream.size {
             0 => empty_data(),

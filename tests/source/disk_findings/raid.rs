@@ -27,10 +27,8 @@ fn by_blkid(bytes: &[u8]) -> String {
 fn is_member(kind: &str, made: Made, is_part: bool) -> Finding {
     assert_eq!(by_blkid(made.bytes()), kind);
     let found = made.findings();
-    let (code, other) = match is_part {
-        true => ("raid-part", "raid-member"),
-        false => ("raid-member", "raid-part"),
-    };
+    let (code, other) =
+        if is_part { ("raid-part", "raid-member") } else { ("raid-member", "raid-part") };
     shows(code, &found, &dos().findings());
     assert!(found.iter().all(|finding| finding.code != other), "{found:?}");
     found.into_iter().find(|finding| finding.code == code).unwrap()
