@@ -211,11 +211,12 @@ set "IS="
 if /i "%USB%"=="%SystemDrive%" echo /usb %USB%: Windows is there. Give the letter of the stick. & exit /b 1
 if /i "%USB%"=="%OUT:~0,2%" echo /usb %USB%: %OUT% is there. Give another folder or another stick. & exit /b 1
 if /i "%USB%"=="%HERE:~0,2%" echo /usb %USB%: this script is there. Copy it to a disk first. & exit /b 1
-rem System.IO.DriveType: 2 is removable, 3 fixed.
-call powershell -NoProfile -Command "exit [int](New-Object IO.DriveInfo %USB%).DriveType"
-if "%ERRORLEVEL%"=="2" set "IS=1"
+rem These names are in no other language. Without an answer, the drive is not taken.
+set "TYPE=unknown"
+for /f %%T in ('powershell -NoProfile -Command "(New-Object IO.DriveInfo %USB%).DriveType"') do set "TYPE=%%T"
+if "%TYPE%"=="Removable" set "IS=1"
 if defined IS exit /b 0
-echo /usb %USB%: this is no removable drive. Give the letter of the stick.
+echo /usb %USB%: this is no removable drive (%TYPE%). Give the letter of the stick.
 echo For a USB disk that Windows takes for a fixed one, leave out /usb. Then run:
 echo MakeWinPEMedia /UFD "%OUT%" X:
 exit /b 1
@@ -237,13 +238,21 @@ exit /b 0
 rem [Manufacturer] lists NTamd64 or NTx86 behind a driver's name; type reads UTF-16 files,
 rem too. What has no such word is for x86.
 set "FITS="
-set "WORD=NT%ARCH%"
-type %1 2>nul | findstr /i "%WORD%" >nul
-if "%ERRORLEVEL%"=="0" set "FITS=1"
+call :word %1 NT%ARCH%
+if defined FOUND set "FITS=1"
 if defined FITS exit /b 0
 if /i not "%ARCH%"=="x86" exit /b 0
-type %1 2>nul | findstr /i "NTamd64 NTarm64" >nul
-if not "%ERRORLEVEL%"=="0" set "FITS=1"
+call :word %1 NTamd64
+if not defined FOUND call :word %1 NTarm64
+if not defined FOUND set "FITS=1"
+exit /b 0
+:word
+rem As nearly all write it, and then in any letter case, which Wine's find does not know.
+set "FOUND=1"
+type %1 2>nul | find "%2" >nul
+if "%ERRORLEVEL%"=="0" exit /b 0
+type %1 2>nul | find /i "%2" >nul
+if not "%ERRORLEVEL%"=="0" set "FOUND="
 exit /b 0
 :package
 call :run Dism /Image:"%MOUNT%" /Add-Package /PackagePath:"%OCS%\%1.cab"

@@ -659,7 +659,7 @@ fn the_boot_image_s_builder_names_each_step() {
         ("fits/disk.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
         ("a/iaStorVD.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
         ("other/net.inf", "[Manufacturer]\r\n%I%=Intel,NTarm64\r\n"),
-        ("case/any.inf", "[manufacturer]\r\n%I%=Intel,nTaMd64\r\n"),
+        ("bom/any.inf", "\u{feff}[Manufacturer]\r\n\"A; B\"=Intel,\\\r\nNTamd64\r\n"),
     ] {
         let file = stick.path("drivers").join(file);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -669,7 +669,7 @@ fn the_boot_image_s_builder_names_each_step() {
     let ran = stick.run("build.cmd", drivers, &root);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\fits\disk.inf""#), "{ran:?}");
-    assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\case\any.inf""#), "{ran:?}");
+    assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\bom\any.inf""#), "{ran:?}");
     assert!(ran.stdout.contains(r"left out: R:\drivers\other\net.inf"), "{ran:?}");
     // Intel's driver for VMD is added after those without it.
     let added = |name: &str| ran.stdout.find(&format!("Add-Driver /Driver:\"R:\\drivers\\{name}"));
@@ -809,20 +809,20 @@ fn the_builder_takes_only_a_removable_drive_for_a_stick() {
     fs::create_dir_all(&kit).unwrap();
     fs::write(kit.join("WinPE-WMI.cab"), "").unwrap();
     fs::create_dir_all(stick.path("bin")).unwrap();
-    fs::write(stick.path("bin/powershell.cmd"), "@exit /b %KIND%\r\n").unwrap();
+    fs::write(stick.path("bin/powershell.cmd"), "@echo %IT_IS%\r\n").unwrap();
     let text = "@set PATH=S:\\bin;%PATH%\r\n@\"%~dp0build.cmd\" %*\r\n";
     fs::write(stick.path("my tools/adk.cmd"), text).unwrap();
     for (drive, kind, code, why) in [
-        ("f:", "2", 0, "MakeWinPEMedia /UFD \"S:\\new\" f:"),
-        ("F:\\", "2", 0, "MakeWinPEMedia /UFD \"S:\\new\" F:"),
-        ("f:", "3", 1, "no removable drive"),
-        ("f:", "9009", 1, "no removable drive"),
-        ("c:\\", "2", 1, "Windows is there"),
-        ("s:", "2", 1, "S:\\new is there"),
-        ("F:\\folder", "2", 1, "give the letter of the stick"),
-        ("stick", "2", 1, "give the letter of the stick"),
+        ("f:", "Removable", 0, "MakeWinPEMedia /UFD \"S:\\new\" f:"),
+        ("F:\\", "Removable", 0, "MakeWinPEMedia /UFD \"S:\\new\" F:"),
+        ("f:", "Fixed", 1, "no removable drive (Fixed)"),
+        ("f:", "", 1, "no removable drive"),
+        ("c:\\", "Removable", 1, "Windows is there"),
+        ("s:", "Removable", 1, "S:\\new is there"),
+        ("F:\\folder", "Removable", 1, "give the letter of the stick"),
+        ("stick", "Removable", 1, "give the letter of the stick"),
     ] {
-        let env = [("WinPERoot", "S:\\kit"), ("KIND", kind)];
+        let env = [("WinPERoot", "S:\\kit"), ("IT_IS", kind)];
         let ran = stick.run("adk.cmd", &["amd64", "S:\\new", "/usb", drive, "/dryrun"], &env);
         assert_eq!(ran.code, code, "{drive} {kind}: {}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(why), "{drive} {kind}: {}", ran.stdout);
