@@ -7,7 +7,8 @@
 #
 #   --exe FILE        the program [default: that of the release, x64, x86 or arm64 like the
 #                     image, or the one that scripts/build-windows.sh built]
-#   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
+#   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md). It has to
+#                     be one that Lifeboat understands
 #   --add DIR         further files for \Lifeboat: password.txt and what else lifeboat.toml
 #                     names, the folder USMT
 #   --drivers DIR     drivers for disks and network cards, with all subfolders: they are
@@ -23,7 +24,8 @@
 # It adds \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat` works at any
 # prompt, also after F8), and a line in startnet.cmd. Nothing else in the image changes.
 # You can run it again: settings, added files and drivers that are in the image stay there
-# unless new ones replace them ("=" in the list). --undo restores what was there before.
+# unless new ones replace them ("=" in the list). --undo restores what was there before, but
+# no call of \Lifeboat\start.cmd, as build.cmd makes it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/../scripts/lib.sh"
@@ -109,8 +111,11 @@ in_image() {
 take() {
     mkdir "$work/$2.d"
     wimlib-imagex extract "$wim" "$image" "$1" --dest-dir="$work/$2.d" --no-acls \
-        >"$work/out" 2>"$work/error" ||
-        die "$wim: $1 cannot be read" "$(tail -n 1 "$work/error")"
+        >"$work/out" 2>"$work/error" || {
+        local why
+        why=$(tail -n 1 "$work/error")
+        die "$wim: $1 cannot be copied to $(dirname "$work")" "${why:-$full}"
+    }
     mv "$work/$2.d"/* "$work/$2"
 }
 
@@ -443,12 +448,14 @@ fi
 # What PXE and some tools boot is the image's own boot manager. That of a stick or an ISO is
 # beside boot.wim: bootmgr.py tells the same of it.
 if [ -z "$undo" ] && has python3; then
+    names=()
     for path in /Windows/Boot/EFI/bootmgfw.efi /Windows/Boot/EFI_EX/bootmgfw_EX.efi; do
         in_image $path || continue
         name=$(basename $path)
         take $path "$name"
-        (cd "$work" && python3 -B "$root/pe-build/bootmgr.py" "$name") || true
+        names+=("$name")
     done
+    [ ${#names[@]} -eq 0 ] || (cd "$work" && python3 -B "$root/pe-build/bootmgr.py" "${names[@]}") || true
 fi
 if [ -n "$dry_run" ]; then
     echo "Nothing was changed (--dry-run)."
