@@ -1,25 +1,29 @@
 #!/usr/bin/env python3
 """Which of Microsoft's certificate authorities signed a boot manager, and its security
-version number (SVN). Newer firmware refuses boot managers by both.
+version number (SVN). With Secure Boot, either can keep it from starting on an updated PC.
 
 bootmgr.py FILE.efi...    bootx64.efi of a stick, bootmgfw.efi of an image
 
-A line for each file, and what follows from it. Exit codes: 0 all are signed by the CA of
-2023; 3 one is not, or it cannot be told; 1 a file cannot be read.
+A line for each file, and what follows from it. It reads whose certificate signed the file;
+it does not verify the signature. Exit codes: 0 all are signed by the CA of 2023; 3 one is
+not, or it cannot be told; 1 a file cannot be read; 2 no file was given.
 """
 
 import struct
 import sys
 
 CAS = {
-    "2023": b"Windows UEFI CA 2023",
-    "2011": b"Microsoft Windows Production PCA 2011",
+    "2023": "Windows UEFI CA 2023",
+    "2011": "Microsoft Windows Production PCA 2011",
 }
 # Those that sign the loaders of other systems, such as the shim of the rescue stick.
 OTHERS = {
-    "2023": b"Microsoft UEFI CA 2023",
-    "2011": b"Microsoft Corporation UEFI CA 2011",
+    "2023": "Microsoft UEFI CA 2023",
+    "2011": "Microsoft Corporation UEFI CA 2011",
 }
+# What the Windows updates of April 2026 can store in a PC's firmware; later ones may have more.
+PUBLISHED_SVN = (8, 0)
+COMMON_NAME = bytes.fromhex("550403")  # 2.5.4.3
 SVN_NAME = "BOOTMGRSECURITYVERSIONNUMBER"
 RT_RCDATA = 10
 
@@ -131,43 +135,59 @@ def issuers(der):
     for _tag, start, end in children(der, start, end):
         _version, (_tag, start, end), *_others = children(der, start, end)
         _tag, start, end = element(der, start)  # the issuer's name, before the serial number
-        yield der[start:end]
+        yield common_name(der, start, end)
+
+
+def common_name(der, start, end):
+    """The common name in a Name (RFC 5280, 4.1.2.4), or "". Another part of the name, or a
+    name that only contains that of a CA, is not the CA."""
+    for _tag, first, last in children(der, start, end):
+        for _tag, first, last in children(der, first, last):
+            (_tag, of, to), (kind, first, last) = children(der, first, last)
+            if der[of:to] == COMMON_NAME:
+                # A BMPString has two bytes for each character.
+                return der[first:last].decode("utf-16-be" if kind == 0x1E else "utf-8", "replace")
+    return ""
 
 
 def judge(data):
-    """The authorities that a file is signed under, those for other systems, and its SVN."""
+    """The authorities that a file is signed under, those for other systems, its SVN, and
+    whether it has a signature at all."""
     pe = Pe(data)
-    names = []
+    names, is_signed = [], False
     for signature in pe.signatures():
+        is_signed = True
         try:
             names += issuers(signature)
         except (IndexError, ValueError):
             pass
-    signed = lambda cas: [year for year, ca in cas.items() if any(ca in name for name in names)]
-    return signed(CAS), signed(OTHERS), pe.svn()
+    signed = lambda cas: [year for year, ca in cas.items() if ca in names]
+    return signed(CAS), signed(OTHERS), pe.svn(), is_signed
 
 
 def main():
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         print(__doc__)
         return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
-    worst = 0
+    unread, doubts, unverified = False, False, False
     for path in sys.argv[1:]:
         try:
             with open(path, "rb") as file:
-                years, others, svn = judge(file.read())
+                years, others, svn, is_signed = judge(file.read())
         except OSError as error:
             print(f"{path}: {error.strerror}", file=sys.stderr)
-            return 1
+            unread = True
+            continue
         except NotPe:
             print(f"{path}: this is not a boot manager", file=sys.stderr)
-            return 1
-        number = f"SVN {svn[0]}.{svn[1]}" if svn else "SVN not in the file"
-        if "2023" in years and "2011" not in years:
-            print(f"{path}: signed by the CA of 2023, {number}")
+            unread = True
             continue
-        worst = 3
-        if "2023" in years:
+        number = f"SVN {svn[0]}.{svn[1]}" if svn else "SVN not in the file"
+        doubts |= years != ["2023"]
+        unverified |= is_signed
+        if years == ["2023"]:
+            print(f"{path}: signed by the CA of 2023, {number}")
+        elif "2023" in years:
             print(f"{path}: signed by the CAs of 2011 and 2023, {number}")
             print("  With Secure Boot, a PC whose firmware has revoked that of 2011 refuses it all the same.")
         elif "2011" in years:
@@ -176,10 +196,23 @@ def main():
         elif others:
             print(f"{path}: not of Windows: signed by the UEFI CA of {' and '.join(sorted(others))} for other systems")
             print("  With Secure Boot, the firmware must allow the Microsoft 3rd Party UEFI CA.")
+        elif not is_signed:
+            print(f"{path}: unsigned, {number}")
+            print("  With Secure Boot, PCs refuse it.")
         else:
             print(f"{path}: signed by neither Microsoft CA for Windows, {number}")
             print("  It is not the boot manager of a Windows: with Secure Boot, PCs may refuse it.")
-    return worst
+        if years and svn:
+            # KB5025885: the boot manager compares the two itself when it starts.
+            print("  With Secure Boot, it does not start on a PC whose firmware stores a higher SVN.")
+            if svn < PUBLISHED_SVN:
+                least = f"{PUBLISHED_SVN[0]}.{PUBLISHED_SVN[1]}"
+                print(f"  The Windows updates of April 2026 have {least}. They store it only on request.")
+        elif years and not svn:
+            print("  A PC whose firmware stores an SVN may not start it: that was not tried.")
+    if unverified:
+        print("The signatures were not verified: this is whose certificate they name.")
+    return 1 if unread else 3 if doubts else 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ rem   /ca 2011|2023       which of Microsoft's CAs signed the boot manager, if t
 rem                       both [default: 2023]. A PC whose firmware does not know that CA
 rem                       (not updated since 2023) needs 2011; one that has revoked 2011
 rem                       needs 2023 (docs/guide/winpe.md)
-rem   /usb X:             also writes the stick X:. EVERYTHING ON IT IS LOST.
+rem   /usb X:             also writes the stick X:. EVERYTHING ON IT IS LOST. Only a removable
+rem                       drive is taken
 rem   /dryrun             only prints what it would run
 rem
 rem The architecture is that of the PC, not of the old Windows: amd64 for all PCs of the
@@ -44,6 +45,9 @@ set "ADD="
 set "USB="
 set "CA=2023"
 set "DO="
+rem The keys of lifeboat.toml, as in src\cli\settings.rs, and those that name a file or a folder.
+set "KNOWN=to user password-file passphrase-file recovery-key-file bitlocker-password-file bitlocker-keys recipient name log"
+set "FILES=password-file passphrase-file recovery-key-file bitlocker-password-file bitlocker-keys"
 shift
 shift
 :options
@@ -71,9 +75,25 @@ if defined DRIVERS if "%DRIVERS:~-1%"=="\" set "DRIVERS=%DRIVERS:~0,-1%"
 if not exist "%EXE%" echo %EXE%: there is no such file. Give its path: /exe FILE & exit /b 1
 if defined SETTINGS if not exist "%SETTINGS%" echo %SETTINGS%: there is no such file. & exit /b 1
 if defined ADD if not exist "%ADD%\" echo %ADD%: there is no such folder. & exit /b 1
+set "WRONG="
 set "LACKS="
-if defined SETTINGS for /f "usebackq tokens=1,2 delims='" %%A in ("%SETTINGS%") do call :named "%%~A" "%%~B"
-if defined LACKS echo Put it into the folder that is added: /add FOLDER & exit /b 1
+set "FIRST=1"
+if not defined SETTINGS goto nosettings
+rem Between the two are blanks, tabs and the equals sign.
+for /f "usebackq tokens=1,* delims==	 " %%A in ("%SETTINGS%") do (
+    set "KEY=%%A"
+    set "VALUE=%%B"
+    call :named
+)
+if defined WRONG echo Lifeboat would not start. Write lines such as: to = '\\server\share\folder'
+if defined LACKS echo Put it into the folder that is added: /add FOLDER
+if defined WRONG exit /b 1
+if defined LACKS exit /b 1
+:nosettings
+if not defined USB goto nousb
+call :stick
+if not defined IS exit /b 1
+:nousb
 if defined DRIVERS if not exist "%DRIVERS%" echo %DRIVERS%: there is no such folder. & exit /b 1
 set "DRIVER="
 if not defined DRIVERS goto nodrivers
@@ -140,22 +160,66 @@ set "SYS=%OUT%\bootbins\efisys_EX.bin"
 if exist "%SYS%" call :run copy /y "%SYS%" "%OUT%\bootbins\efisys.bin"
 exit /b 0
 :named
-rem A line of lifeboat.toml, as  password-file = 'password.txt'  in \Lifeboat.
-set "FILE=%~2"
-set "KEY="
-for /f "tokens=1 delims== " %%K in ("%~1") do set "KEY=%%K"
+rem A line of lifeboat.toml, as  password-file = 'password.txt'  in \Lifeboat. Quotation marks
+rem become apostrophes: cmd cannot take a line apart at quotation marks.
 if not defined KEY exit /b 0
-if not defined FILE exit /b 0
+set "KEY=%KEY:"=%"
+if not defined KEY exit /b 0
+rem Notepad writes a byte order mark: one character or three, by the code page.
+if defined FIRST for %%K in (%KNOWN% #) do if "%KEY:~1%"=="%%K" set "KEY=%%K"
+if defined FIRST for %%K in (%KNOWN% #) do if "%KEY:~3%"=="%%K" set "KEY=%%K"
+set "FIRST="
+if "%KEY:~0,1%"=="#" exit /b 0
 set "IS="
-for %%K in (password-file passphrase-file recovery-key-file bitlocker-password-file) do if "%KEY%"=="%%K" set "IS=1"
+for %%K in (%KNOWN%) do if "%KEY%"=="%%K" set "IS=1"
+if not defined IS echo %SETTINGS%: "%KEY%" is no setting of Lifeboat.
+if not defined IS set "WRONG=1"
+if not defined IS exit /b 0
+if not defined VALUE exit /b 0
+set "BARE=x%VALUE:"=%"
+set "VALUE=x%VALUE:"='%"
+set "FILE="
+for /f "tokens=2 delims='" %%V in ("%VALUE%") do set "FILE=%%V"
+if not defined FILE exit /b 0
+rem In quotation marks, a single backslash is none.
+set "REST=x%FILE:\\=%"
+if not "%BARE:~1,1%"=="'" if not "%REST:\=%"=="%REST%" goto mangled
+set "IS="
+for %%K in (%FILES%) do if "%KEY%"=="%%K" set "IS=1"
 if not defined IS exit /b 0
 rem The place of an absolute path is not known here.
 if "%FILE:~0,1%"=="\" exit /b 0
 if "%FILE:~1,1%"==":" exit /b 0
-if defined ADD if exist "%ADD%\%FILE%" exit /b 0
+if "%FILE:~-1%"=="\" set "FILE=%FILE:~0,-1%"
+if not "%KEY%"=="bitlocker-keys" if defined ADD if exist "%ADD%\%FILE%" exit /b 0
+if "%KEY%"=="bitlocker-keys" if defined ADD if exist "%ADD%\%FILE%\" exit /b 0
 echo %SETTINGS%: %KEY% names %FILE%, which would be missing in the boot image.
 set "LACKS=1"
 exit /b 0
+:mangled
+echo %SETTINGS%: %KEY%: a single backslash in double quotes is not a backslash.
+set "WRONG=1"
+exit /b 0
+:stick
+rem Everything on it will be lost: never a disk of this PC, nor the drive that is read.
+if "%USB:~2%"=="\" set "USB=%USB:~0,2%"
+set "IS="
+for %%L in (A B C D E F G H I J K L M N O P Q R S T U V W X Y Z) do if /i "%USB%"=="%%L:" set "IS=1"
+if not defined IS echo /usb %USB%: give the letter of the stick, such as F:
+if not defined IS exit /b 1
+set "IS="
+if /i "%USB%"=="%SystemDrive%" echo /usb %USB%: Windows is there. Give the letter of the stick. & exit /b 1
+if /i "%USB%"=="%OUT:~0,2%" echo /usb %USB%: %OUT% is there. Give another folder or another stick. & exit /b 1
+if /i "%USB%"=="%HERE:~0,2%" echo /usb %USB%: this script is there. Copy it to a disk first. & exit /b 1
+rem These names are in no other language. Without an answer, the drive is not taken.
+set "TYPE=unknown"
+for /f %%T in ('powershell -NoProfile -Command "(New-Object IO.DriveInfo %USB%).DriveType"') do set "TYPE=%%T"
+if "%TYPE%"=="Removable" set "IS=1"
+if defined IS exit /b 0
+echo /usb %USB%: this is no removable drive (%TYPE%). Give the letter of the stick.
+echo For a USB disk that Windows takes for a fixed one, leave out /usb. Then run:
+echo MakeWinPEMedia /UFD "%OUT%" X:
+exit /b 1
 :fits
 call :is_for %1
 if defined FITS set "DRIVER=1"
@@ -174,17 +238,21 @@ exit /b 0
 rem [Manufacturer] lists NTamd64 or NTx86 behind a driver's name; type reads UTF-16 files,
 rem too. What has no such word is for x86.
 set "FITS="
-set "OTHER="
-for %%W in (NTamd64 NTAMD64 ntamd64 NTAmd64) do call :word %1 %%W amd64
-for %%W in (NTarm64 NTARM64 ntarm64 NTArm64) do call :word %1 %%W arm64
-for %%W in (NTx86 NTX86 ntx86) do call :word %1 %%W x86
-if /i "%ARCH%"=="x86" if not defined OTHER set "FITS=1"
+call :word %1 NT%ARCH%
+if defined FOUND set "FITS=1"
+if defined FITS exit /b 0
+if /i not "%ARCH%"=="x86" exit /b 0
+call :word %1 NTamd64
+if not defined FOUND call :word %1 NTarm64
+if not defined FOUND set "FITS=1"
 exit /b 0
 :word
+rem As nearly all write it, and then in any letter case, which Wine's find does not know.
+set "FOUND=1"
 type %1 2>nul | find "%2" >nul
-if not "%ERRORLEVEL%"=="0" exit /b 0
-set "OTHER=1"
-if /i "%ARCH%"=="%3" set "FITS=1"
+if "%ERRORLEVEL%"=="0" exit /b 0
+type %1 2>nul | find /i "%2" >nul
+if not "%ERRORLEVEL%"=="0" set "FOUND="
 exit /b 0
 :package
 call :run Dism /Image:"%MOUNT%" /Add-Package /PackagePath:"%OCS%\%1.cab"

@@ -7,12 +7,14 @@
 #
 #   --exe FILE        the program [default: that of the release, x64, x86 or arm64 like the
 #                     image, or the one that scripts/build-windows.sh built]
-#   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md)
+#   --settings FILE   becomes \Lifeboat\lifeboat.toml (shares, users; see README.md). It has to
+#                     be one that Lifeboat understands
 #   --add DIR         further files for \Lifeboat: password.txt and what else lifeboat.toml
 #                     names, the folder USMT
 #   --drivers DIR     drivers for disks and network cards, with all subfolders: they are
 #                     loaded before Lifeboat starts. Only .inf files for the image's
-#                     architecture are taken, with the folder that they are in
+#                     architecture are taken, with the folder that they are in. They stay in
+#                     the image until --undo
 #   --image N         the image in the file [default: the one that boots]
 #   --start yes|no    whether Lifeboat starts automatically, from startnet.cmd [default: no
 #                     if winpeshl.ini starts something else, as in ConfigMgr images]
@@ -22,7 +24,8 @@
 # It adds \Lifeboat\*, \Windows\System32\lifeboat.cmd (so that `lifeboat` works at any
 # prompt, also after F8), and a line in startnet.cmd. Nothing else in the image changes.
 # You can run it again: settings, added files and drivers that are in the image stay there
-# unless new ones replace them ("=" in the list). --undo restores what was there before.
+# unless new ones replace them ("=" in the list). --undo restores what was there before, but
+# no call of \Lifeboat\start.cmd, as build.cmd makes it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/../scripts/lib.sh"
@@ -31,6 +34,9 @@ source "$(dirname "$0")/../scripts/lib.sh"
 export WIMLIB_IMAGEX_IGNORE_CASE=1
 system32=/Windows/System32
 mark='rem added by Lifeboat'
+# The keys of lifeboat.toml, as in src/cli/settings.rs, and those that name a file or a folder.
+known_keys='to user password-file passphrase-file recovery-key-file bitlocker-password-file bitlocker-keys recipient name log'
+file_keys='password-file passphrase-file recovery-key-file bitlocker-password-file bitlocker-keys'
 
 wim='' image='' settings='' add='' drivers='' start='' arch='' dry_run='' undo=''
 exe='' exe_named=''
@@ -70,9 +76,11 @@ done
 [ -f "$wim" ] || die "$wim: there is no such file" "Give the path of a boot.wim."
 case $start in '' | yes | no) ;; *) die "--start $start" "Use yes or no." ;; esac
 case $arch in '' | x64 | x86 | arm64) ;; *) die "--arch $arch" "Use x64, x86 or arm64." ;; esac
+case $image in *[!0-9]*) die "--image $image" "Give the number of one image, such as --image 2." ;; esac
 has wimlib-imagex || die "wimlib is not installed" "apt-get install wimtools"
 
-work=$(mktemp -d)
+full="Is it full? Use a folder with more room: TMPDIR=FOLDER $0"
+work=$(mktemp -d) || die "there is no folder for temporary files" "$full"
 trap 'rm -rf "$work"' EXIT
 
 wimlib-imagex info "$wim" >"$work/info" 2>"$work/error" ||
@@ -91,6 +99,10 @@ fi
 wimlib-imagex info "$wim" "$image" >"$work/info" 2>"$work/error" ||
     die "$wim: there is no image $image in it"
 
+copy() {
+    cp -p "$@" || die "the files could not be copied to $(dirname "$work")" "$full"
+}
+
 in_image() {
     wimlib-imagex dir "$wim" "$image" --path="$1" >/dev/null 2>&1
 }
@@ -99,8 +111,11 @@ in_image() {
 take() {
     mkdir "$work/$2.d"
     wimlib-imagex extract "$wim" "$image" "$1" --dest-dir="$work/$2.d" --no-acls \
-        >"$work/out" 2>"$work/error" ||
-        die "$wim: $1 cannot be read" "$(tail -n 1 "$work/error")"
+        >"$work/out" 2>"$work/error" || {
+        local why
+        why=$(tail -n 1 "$work/error")
+        die "$wim: $1 cannot be copied to $(dirname "$work")" "${why:-$full}"
+    }
     mv "$work/$2.d"/* "$work/$2"
 }
 
@@ -122,12 +137,18 @@ pe_machine() {
 # %Name% = Section, NTamd64, NTamd64.10.0. Without one, it is for x86.
 inf_arches() {
     local encoding=latin1
-    case $(od -An -tx1 -N2 "$1" | tr -d ' ') in
-        fffe) encoding=utf-16 ;;
-        feff) encoding=utf-16 ;;
+    case $(od -An -tx1 -N4 "$1" | tr -d ' ') in
+        fffe* | feff*) encoding=utf-16 ;;
+        00??*) encoding=utf-16be ;;
+        ??00*) encoding=utf-16le ;;
+        efbbbf*) encoding=utf-8 ;;
     esac
-    iconv -f $encoding -t utf-8 "$1" 2>/dev/null | tr -d '\r' | awk '
-        { sub(/;.*/, ""); line = tolower($0); gsub(/[ \t"]/, "", line) }
+    # What is in quotation marks is a name, whatever it contains. A line that ends with a
+    # backslash goes on in the next one.
+    iconv -f $encoding -t utf-8 "$1" 2>/dev/null | tr -d '\r' | LC_ALL=C awk '
+        NR == 1 { sub(/^\357\273\277/, "") }
+        { gsub(/"[^"]*"/, ""); sub(/;.*/, ""); gsub(/[ \t]/, ""); line = held tolower($0); held = "" }
+        line ~ /\\$/ { held = substr(line, 1, length(line) - 1); next }
         line ~ /^\[/ { inside = line == "[manufacturer]"; next }
         inside && line ~ /=/ {
             count = split(substr(line, index(line, "=") + 1), part, ",")
@@ -162,17 +183,22 @@ hooked() {
     [ -z "$(tail -c 1 "$1")" ] || printf '\r\n'
     printf '%s\r\n' "$hook"
 }
-cp -p "$work/startnet.now" "$work/startnet.before"
+base=startnet.now
 if in_image /Lifeboat/before/startnet.cmd; then
     take /Lifeboat/before/startnet.cmd startnet.kept
-    if hooked "$work/startnet.kept" | cmp -s - "$work/startnet.now"; then
-        cp -p "$work/startnet.kept" "$work/startnet.before"
-    else # it was changed since: keep the changes, without our line
-        grep -avF "$mark" "$work/startnet.now" >"$work/startnet.before" || true
-    fi
+    # If it was changed since, the changes stay.
+    ! hooked "$work/startnet.kept" | cmp -s - "$work/startnet.now" || base=startnet.kept
 elif in_image /Lifeboat/before/no-startnet; then
     had_startnet=''
-    printf 'wpeinit\r\n' >"$work/startnet.before"
+    base=startnet.none
+    printf 'wpeinit\r\n' >"$work/$base"
+fi
+# Without our line, also that of build.cmd, and without the call of an image made by hand: it
+# would run twice, and --undo would leave a call of a file that is deleted.
+call='^[[:space:]]*@?(call[[:space:]]+)?"?[^"[:space:]]*\\lifeboat\\start\.cmd"?[[:space:]]*$'
+copy "$work/$base" "$work/startnet.before"
+if LC_ALL=C grep -qaiE -e "$call" -e "$mark" "$work/$base"; then
+    LC_ALL=C grep -vaiE -e "$call" -e "$mark" "$work/$base" >"$work/startnet.before" || true
 fi
 
 # What somebody put into \Lifeboat stays there. Names differ in letter case only in Unix.
@@ -191,29 +217,74 @@ keep_what_is_there() {
         if [ -d "$work/there/$path" ]; then
             mkdir "$work/Lifeboat/${have[${path,,}]}"
         else
-            cp -p "$work/there/$path" "$work/Lifeboat/${have[${path,,}]}"
+            copy "$work/there/$path" "$work/Lifeboat/${have[${path,,}]}"
             printf '%s\n' "${have[${path,,}]}" >>"$work/kept"
         fi
     done < <(cd "$work/there" && find . -mindepth 1)
 }
 
-# A file that lifeboat.toml names beside it has to be in the image too: without its password,
-# Lifeboat cannot log on.
-named_files_are_there() {
-    local toml=$work/Lifeboat/lifeboat.toml line key file
+# settings_lines FILE: key=value of each line, or "!" and what Lifeboat would stop at. It knows
+# the plain form of TOML: key = 'value', or "value" with doubled backslashes.
+settings_lines() {
+    LC_ALL=C awk -v keys=" $known_keys " '
+        function wrong(what) { print "!line " NR ": " what; exit }
+        { sub(/\r$/, "") }
+        NR == 1 { sub(/^\357\273\277/, "") }
+        /^[ \t]*(#.*)?$/ { next }
+        {
+            if (!match($0, /^[ \t]*[A-Za-z0-9_-]+[ \t]*=[ \t]*/)) wrong("this is no setting")
+            key = substr($0, 1, RLENGTH); rest = substr($0, RLENGTH + 1)
+            gsub(/[ \t=]/, "", key)
+            if (!index(keys, " " key " ")) wrong(key " is no setting of Lifeboat")
+            if (key in seen) wrong(key " is there twice")
+            seen[key] = 1
+            quote = substr(rest, 1, 1); value = ""; at = 2
+            if (quote != "\047" && quote != "\"") wrong("the value of " key " needs quotes")
+            for (; at <= length(rest) && substr(rest, at, 1) != quote; at++) {
+                c = substr(rest, at, 1)
+                if (quote == "\"" && c == "\\") {
+                    c = substr(rest, ++at, 1)
+                    if (c != "\\" && c != "\"")
+                        wrong("a single backslash in double quotes is not a backslash")
+                }
+                value = value c
+            }
+            if (at > length(rest)) wrong("the value of " key " has no quote at its end")
+            if (substr(rest, at + 1) !~ /^[ \t]*(#.*)?$/) wrong("there is something behind the value of " key)
+            if (value ~ /[\001-\037\177]/) wrong("the value of " key " has a control character")
+            if (key == "to" && value ~ /^\\($|[^\\])/) wrong("a share begins with two backslashes")
+            print key "=" value
+        }' "$1"
+}
+
+# Settings that Lifeboat cannot use would stop it in the field. A file that lifeboat.toml names
+# beside it has to be in the image too: without its password, Lifeboat cannot log on.
+settings_are_sound() {
+    local toml=$work/Lifeboat/lifeboat.toml line key file kind
     [ -f "$toml" ] || return 0
+    iconv -f utf-8 -t utf-8 "$toml" >/dev/null 2>&1 ||
+        die "lifeboat.toml: this is not a text in UTF-8" "Save it as UTF-8."
+    settings_lines "$toml" >"$work/settings"
     while IFS= read -r line; do
+        case $line in
+            !*)
+                die "lifeboat.toml: ${line#!}: Lifeboat would not start" \
+                    "Write lines such as: to = '\\\\server\\share\\folder'"
+                ;;
+        esac
         key=${line%%=*}
         file=${line#*=}
+        case " $file_keys " in *" $key "*) ;; *) continue ;; esac
+        file=${file//\\//}
         # The place of an absolute path is not known here.
         case $file in '' | /* | [A-Za-z]:*) continue ;; esac
-        [ -n "$(cd "$work/Lifeboat" && find . -type f | grep -ixF "./$file")" ] ||
+        file=${file#./}
+        kind=f
+        [ "$key" != bitlocker-keys ] || kind=d
+        [ -n "$(cd "$work/Lifeboat" && find . -type $kind | grep -ixF "./${file%/}")" ] ||
             die "lifeboat.toml: $key names $file, which would be missing in the image" \
                 "Put it into a folder and add that: --add FOLDER"
-    done < <(tr -d '\r' <"$toml" | sed -nE \
-        -e "s/^[[:space:]]*([a-z-]+-file)[[:space:]]*=[[:space:]]*'([^']*)'.*/\\1=\\2/" \
-        -e 's/^[[:space:]]*([a-z-]+-file)[[:space:]]*=[[:space:]]*"([^"]*)".*/\1=\2/' \
-        -e 's/\\+/\//g' -e '/^[a-z-]+-file=/p')
+    done <"$work/settings"
 }
 
 was_there=''
@@ -235,7 +306,7 @@ fi
 startnet() {
     cmp -s "$1" "$work/startnet.now" && in_image $system32/startnet.cmd && return
     echo "delete --force $system32/startnet.cmd" >>"$commands"
-    echo "add '$1' $system32/startnet.cmd" >>"$commands"
+    echo "add $(basename "$1") $system32/startnet.cmd" >>"$commands"
 }
 
 if [ -n "$undo" ]; then
@@ -267,14 +338,19 @@ else
     [ -z "$settings" ] || [ -f "$settings" ] || die "$settings: there is no such file"
     [ -z "$add" ] || [ -d "$add" ] || die "$add: there is no such folder"
     [ -z "$drivers" ] || [ -d "$drivers" ] || die "$drivers: there is no such folder"
+    drivers=${drivers:+${drivers%/}/}
 
     mkdir -p "$work/Lifeboat/before"
-    cp -rp "$root/pe-build/image/Lifeboat/." "$work/Lifeboat"
+    copy -r "$root/pe-build/image/Lifeboat/." "$work/Lifeboat"
     find "$root/scripts/task-sequence" -maxdepth 1 -type f \( -name '*.cmd' -o -name '*.vbs' \) \
-        -exec cp -p {} "$work/Lifeboat" ';'
-    [ -z "$add" ] || cp -rp "$add/." "$work/Lifeboat"
-    cp -p "$exe" "$work/Lifeboat/lifeboat.exe"
-    [ -z "$settings" ] || cp -p "$settings" "$work/Lifeboat/lifeboat.toml"
+        -print0 >"$work/scripts"
+    while IFS= read -r -d '' path; do
+        copy "$path" "$work/Lifeboat"
+    done <"$work/scripts"
+    # Links become what they lead to: Windows does not know them.
+    [ -z "$add" ] || copy -rL "$add/." "$work/Lifeboat"
+    copy "$exe" "$work/Lifeboat/lifeboat.exe"
+    [ -z "$settings" ] || copy "$settings" "$work/Lifeboat/lifeboat.toml"
     if [ -n "$drivers" ]; then
         # By the folder: a driver is its .inf and the files beside and below it.
         fitting=0
@@ -288,17 +364,17 @@ else
                     ;;
             esac
             fitting=$((fitting + 1))
-            folder=$(dirname "$inf")
-            folder=drivers/$(realpath --relative-to="$drivers" "$folder")
+            folder=drivers/${inf#"$drivers"}
+            folder=${folder%/*}
             # drvload takes no path of more than 259 characters, which vendors' packages have.
-            longest=$(find "$(dirname "$inf")" -type f -printf '%P\n' | wc -L)
+            longest=$(find -L "$(dirname "$inf")" -type f -printf '%P\n' | wc -L)
             if [ $((${#folder} + longest)) -gt 240 ]; then
                 folder=drivers/$(printf %s "$folder" | sha256sum | cut -c -12)
                 echo "its path is too long for WinPE, it becomes \\Lifeboat\\${folder/\//\\}: $inf"
             fi
             mkdir -p "$work/Lifeboat/$folder"
-            cp -rp "$(dirname "$inf")/." "$work/Lifeboat/$folder"
-        done < <(find "$drivers" -type f -iname '*.inf' -print0 | sort -z)
+            copy -rL "$(dirname "$inf")/." "$work/Lifeboat/$folder"
+        done < <(find -L "$drivers" -type f -iname '*.inf' -print0 | sort -z)
         [ "$fitting" -gt 0 ] ||
             die "$drivers: no driver (.inf) for $image_arch is in it" \
                 "Unpack the vendor's drivers for WinPE of $image_arch there; an .exe or .cab is no driver yet."
@@ -316,7 +392,7 @@ else
         take /Lifeboat there
         keep_what_is_there
     fi
-    named_files_are_there
+    settings_are_sound
     # cmd requires CRLF; git and editors may have changed the line endings.
     find "$work/Lifeboat" -name '*.cmd' -exec sed -i 's/\r*$/\r/' {} +
 
@@ -326,9 +402,12 @@ else
             start=no
             echo "winpeshl.ini starts something else in this image: Lifeboat does not start automatically."
         fi
+    elif [ "$start" = yes ] && in_image $system32/winpeshl.ini; then
+        echo "winpeshl.ini starts something else in this image: startnet.cmd, which gets the call, does"
+        echo "  not run unless winpeshl.ini or what it starts runs it."
     fi
     if [ -n "$had_startnet" ]; then
-        cp -p "$work/startnet.before" "$work/Lifeboat/before/startnet.cmd"
+        copy "$work/startnet.before" "$work/Lifeboat/before/startnet.cmd"
     else
         : >"$work/Lifeboat/before/no-startnet"
     fi
@@ -347,8 +426,8 @@ else
             exit 0
         fi
     fi
-    echo "add '$work/Lifeboat' /Lifeboat" >>"$commands"
-    echo "add '$work/lifeboat.cmd' $system32/lifeboat.cmd" >>"$commands"
+    echo "add Lifeboat /Lifeboat" >>"$commands"
+    echo "add lifeboat.cmd $system32/lifeboat.cmd" >>"$commands"
 fi
 
 echo "$wim, image $image:"
@@ -369,18 +448,22 @@ fi
 # What PXE and some tools boot is the image's own boot manager. That of a stick or an ISO is
 # beside boot.wim: bootmgr.py tells the same of it.
 if [ -z "$undo" ] && has python3; then
+    names=()
     for path in /Windows/Boot/EFI/bootmgfw.efi /Windows/Boot/EFI_EX/bootmgfw_EX.efi; do
         in_image $path || continue
         name=$(basename $path)
         take $path "$name"
-        (cd "$work" && python3 -B "$root/pe-build/bootmgr.py" "$name") || true
+        names+=("$name")
     done
+    [ ${#names[@]} -eq 0 ] || (cd "$work" && python3 -B "$root/pe-build/bootmgr.py" "${names[@]}") || true
 fi
 if [ -n "$dry_run" ]; then
     echo "Nothing was changed (--dry-run)."
     exit 0
 fi
-wimlib-imagex update "$wim" "$image" <"$commands" >"$work/out" 2>"$work/error" ||
+# The commands name files of $work by their names: a path may have any quotation mark.
+wim_path=$(realpath "$wim")
+(cd "$work" && wimlib-imagex update "$wim_path" "$image" <"$commands" >"$work/out" 2>"$work/error") ||
     die "$wim: it could not be changed" "$(tail -n 1 "$work/error")"
 wimlib-imagex verify "$wim" >"$work/out" 2>"$work/error" ||
     die "$wim: it is damaged" "$(tail -n 1 "$work/error")"

@@ -148,6 +148,110 @@ fn new_settings_replace_the_old_and_later_changes_to_startnet_stay() {
     assert_eq!(left, "wpeinit\r\ndrvload x.inf\r\n");
 }
 
+/// The image of `build.cmd` has our line; one made by hand, after winpe.md, a plain call.
+#[test]
+fn an_image_made_otherwise_starts_it_once_and_undo_leaves_no_call() {
+    let by_hand = "call %SystemDrive%\\Lifeboat\\start.cmd\r\n";
+    let quoted = "  @CALL \"X:\\lifeboat\\Start.cmd\"\r\n";
+    for calls in [HOOK.to_owned(), by_hand.to_owned(), quoted.to_owned(), [HOOK, by_hand].concat()]
+    {
+        let text = format!("wpeinit\r\n{calls}echo call \\Lifeboat\\start.cmd later\r\n");
+        let boot = need!(Boot::new(&[
+            ("Windows/System32/startnet.cmd", &text),
+            ("Lifeboat/lifeboat.exe", "MZ"),
+            ("Lifeboat/start.cmd", "old"),
+        ]));
+        let rest = "wpeinit\r\necho call \\Lifeboat\\start.cmd later\r\n";
+        let now = || boot.text_of("/Windows/System32/startnet.cmd");
+        boot.inject(&["--start", "yes"]);
+        assert_eq!(now(), format!("{rest}{HOOK}"), "{calls}");
+        assert!(boot.inject(&["--start", "yes"]).contains("nothing to do"), "{calls}");
+        boot.inject(&["--start", "no"]);
+        assert_eq!(now(), rest, "{calls}");
+        boot.inject(&["--undo"]);
+        assert_eq!(now(), rest, "{calls}");
+        assert!(!boot.listing().contains_key("/Lifeboat"), "{calls}");
+    }
+}
+
+/// What the program would stop at (`src/cli/settings.rs`) must not get into an image.
+#[test]
+fn settings_that_would_stop_lifeboat_are_refused() {
+    let boot = need!(Boot::new(&[]));
+    let settings = boot.path("some.toml");
+    let exe = boot.exe.to_str().unwrap();
+    let run = |text: &[u8], more: &[&str]| {
+        fs::write(&settings, text).unwrap();
+        let args = ["--exe", exe, "--dry-run", "--settings", settings.to_str().unwrap()];
+        let done = boot.run(&[&args, more].concat());
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let folder = boot.path("add");
+    fs::create_dir_all(folder.join("keys")).unwrap();
+    fs::write(folder.join("password.txt"), "secret").unwrap();
+    let add = ["--add", folder.to_str().unwrap()];
+    for (text, why) in [
+        ("to = 'a\n", "line 1: the value of to has no quote at its end"),
+        ("# a\n\nto = a\n", "line 3: the value of to needs quotes"),
+        ("to 'a'\n", "line 1: this is no setting"),
+        ("[server]\nto = 'a'\n", "line 1: this is no setting"),
+        (r#"to = "\\server\rescue""#, "a single backslash in double quotes"),
+        (r#"to = "\\server\\rescue""#, "a share begins with two backslashes"),
+        (r"to = '\server'", "a share begins with two backslashes"),
+        ("to = 'a' 'b'\n", "something behind the value of to"),
+        ("to = 'a'\nto = 'b'\n", "line 2: to is there twice"),
+        ("pasword-file = 'password.txt'\n", "line 1: pasword-file is no setting of Lifeboat"),
+        ("\u{feff}password-file = 'none.txt'\n", "password-file names none.txt"),
+        ("bitlocker-keys = 'none'\n", "bitlocker-keys names none"),
+        ("bitlocker-keys = 'password.txt'\n", "bitlocker-keys names password.txt"),
+        ("password-file = 'keys'\n", "password-file names keys"),
+    ] {
+        let (code, said) = run(text.as_bytes(), &add);
+        assert!(code == Some(1) && said.contains(why), "{text}: {said}");
+    }
+    let (code, said) = run(b"\xff\xfet\0o\0", &[]);
+    assert!(code == Some(1) && said.contains("UTF-8"), "{said}");
+    for text in [
+        "\u{feff}to = '\\\\server\\rescue'\r\nuser='CORP\\svc' # ours\r\n\r\n",
+        r#"to = "\\\\server\\rescue" # "doubled""#,
+        "password-file = \"password.txt\"\nbitlocker-keys = 'Keys\\'\nlog = 'X:\\a.log'\n",
+        "bitlocker-keys = 'E:\\'\nname = 'Büro'\n",
+    ] {
+        let (code, said) = run(text.as_bytes(), &add);
+        assert_eq!(code, Some(0), "{text}: {said}");
+    }
+}
+
+/// The scripts know the settings that the program knows.
+#[test]
+fn the_scripts_know_the_settings_of_the_program() {
+    let read = |path: &str| fs::read_to_string(support::root().join(path)).unwrap();
+    let source = read("src/cli/settings.rs");
+    let from = source.find("struct Settings {").unwrap();
+    let body = &source[from..from + source[from..].find("\n}").unwrap()];
+    let fields: Vec<(String, bool)> = body
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("pub(crate) ").split_once(": Option<"))
+        .map(|(name, kind)| (name.replace('_', "-"), kind.starts_with("PathBuf")))
+        .collect();
+    assert!(fields.len() > 5, "{fields:?}");
+    let all: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    // The log is written, not read: it need not be there.
+    let files = fields.iter().filter(|(name, is_path)| *is_path && name != "log");
+    let files: Vec<&str> = files.map(|(name, _)| name.as_str()).collect();
+    for (script, key, end, wanted) in [
+        ("pe-build/inject.sh", "\nknown_keys='", "'", &all),
+        ("pe-build/inject.sh", "\nfile_keys='", "'", &files),
+        ("pe-build/build.cmd", "\nset \"KNOWN=", "\"", &all),
+        ("pe-build/build.cmd", "\nset \"FILES=", "\"", &files),
+    ] {
+        let text = read(script);
+        let from = text.find(key).unwrap_or_else(|| panic!("{script}: {key}")) + key.len();
+        let list = &text[from..from + text[from..].find(end).unwrap()];
+        assert_eq!(&list.split_whitespace().collect::<Vec<_>>(), wanted, "{script}: {key}");
+    }
+}
+
 #[test]
 fn what_was_added_stays_and_settings_whose_files_are_missing_are_refused() {
     let boot = need!(Boot::new(&[]));
@@ -209,7 +313,8 @@ fn where_another_shell_starts_it_waits_to_be_called() {
         let boot = need!(Boot::new(&[shell]));
         boot.inject(&[]);
         assert_eq!(boot.text_of("/Windows/System32/startnet.cmd"), "wpeinit\r\n");
-        boot.inject(&["--start", "yes"]);
+        let said = boot.inject(&["--start", "yes"]);
+        assert!(said.contains("startnet.cmd, which gets the call, does\n  not run"), "{said}");
         assert!(boot.text_of("/Windows/System32/startnet.cmd").ends_with(HOOK));
         assert_eq!(boot.text_of("/Windows/System32/WINPESHL.INI"), text);
         boot.inject(&["--undo"]);
@@ -235,6 +340,7 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
     );
     refused(&["--exe", exe, "--settings", "/no/such.toml"], "there is no such file");
     refused(&["--exe", exe, "--image", "7"], "there is no image 7");
+    refused(&["--exe", exe, "--image", "all"], "Give the number of one image");
     boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=0"]);
     refused(&["--exe", exe], "the boot image is for x86, the program for x64");
     boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=12"]);
@@ -293,6 +399,71 @@ fn drivers_for_the_image_s_architecture_go_in_and_others_are_named() {
     assert!(done.status.code() == Some(1) && said.contains("no driver (.inf) for x64"), "{said}");
 }
 
+/// As vendors write them: what Windows reads is read here too.
+#[test]
+fn every_sound_inf_is_read_also_behind_a_link() {
+    let boot = need!(Boot::new(&[]));
+    let plain = "[Manufacturer]\r\n%I% = Intel,NTamd64\r\n";
+    let wide = |text: &str, of: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(of).collect();
+    let cases: [(&str, Vec<u8>); 7] = [
+        ("bom", format!("\u{feff}{plain}").into_bytes()),
+        ("continued", b"[Manufacturer]\r\n%I% = Intel, \\\r\n  NTamd64 ; x\r\n".to_vec()),
+        ("semicolon", b"[Manufacturer]\r\n\"Intel; Corp\"=Models,NTamd64\r\n".to_vec()),
+        ("equals", b"[Manufacturer]\r\n\"A=B, C\"=Models,NTamd64\r\n".to_vec()),
+        ("wide", wide(plain, u16::to_le_bytes)),
+        ("wide-bom", wide(&format!("\u{feff}{plain}"), u16::to_be_bytes)),
+        ("lower", b"[manufacturer]\n%i%=intel,ntAMD64.10.0...16299\n".to_vec()),
+    ];
+    for (name, text) in &cases {
+        let folder = boot.path("real").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("x.inf"), text).unwrap();
+    }
+    fs::write(boot.path("real/top.inf"), plain).unwrap();
+    // Another folder, by a link in this one.
+    fs::create_dir(boot.path("linked")).unwrap();
+    fs::write(boot.path("linked/y.inf"), plain).unwrap();
+    std::os::unix::fs::symlink(boot.path("linked"), boot.path("real/more")).unwrap();
+    std::os::unix::fs::symlink(boot.path("real"), boot.path("drivers")).unwrap();
+    let said = boot.inject(&["--drivers", boot.path("drivers").to_str().unwrap()]);
+    let listing = boot.listing();
+    for (name, _) in &cases {
+        assert!(listing.contains_key(&format!("/Lifeboat/drivers/{name}/x.inf")), "{name}: {said}");
+    }
+    assert!(listing.contains_key("/Lifeboat/drivers/top.inf"), "{said}");
+    assert!(listing.contains_key("/Lifeboat/drivers/more/y.inf"), "{said}");
+}
+
+#[test]
+fn its_temporary_folder_may_have_any_name_and_says_so_when_it_is_full() {
+    let boot = need!(Boot::new(&[]));
+    let odd = boot.path("it's \"here\"");
+    fs::create_dir(&odd).unwrap();
+    let run = |tmp: &Path| {
+        let mut command = Command::new(support::root().join("pe-build/inject.sh"));
+        command.arg(boot.path("boot.wim")).arg("--exe").arg(&boot.exe).env("TMPDIR", tmp);
+        command.output().unwrap()
+    };
+    let done = run(&odd);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(boot.text_of("/Windows/System32/startnet.cmd").ends_with(HOOK));
+    assert_eq!(fs::read_dir(&odd).unwrap().count(), 0);
+    let done = run(&boot.path("none"));
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("TMPDIR=FOLDER"), "{said}");
+    // A `cp` that fails stands in for a full disk.
+    let bin = boot.path("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("cp"), "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(bin.join("cp"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let mut command = Command::new(support::root().join("pe-build/inject.sh"));
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    command.arg(boot.path("boot.wim")).arg("--exe").arg(&boot.exe).env("PATH", path);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("could not be copied") && said.contains("TMPDIR=FOLDER"), "{said}");
+}
+
 /// A boot manager of the tests' own, signed under a CA of this name.
 fn boot_manager(dir: &Path, ca: &str) -> PathBuf {
     let steps = r#"
@@ -300,14 +471,15 @@ fn boot_manager(dir: &Path, ca: &str) -> PathBuf {
         printf 'int main(void) { return 0; }\n' > m.c
         x86_64-w64-mingw32-windres r.rc -O coff -o r.o
         x86_64-w64-mingw32-gcc -s m.c r.o -o m.exe
-        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj "/CN=$1"
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj "$1"
         openssl req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=Leaf
         openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem
         osslsigncode sign -certs leaf.pem -key leaf.key -in m.exe -out signed.efi
     "#;
+    let subject = if ca.starts_with('/') { ca.to_owned() } else { format!("/CN={ca}") };
     fs::create_dir_all(dir).unwrap();
     let mut shell = Command::new("bash");
-    let done = shell.args(["-ec", steps, "bash", ca]).current_dir(dir).output().unwrap();
+    let done = shell.args(["-ec", steps, "bash", &subject]).current_dir(dir).output().unwrap();
     assert!(done.status.success(), "{done:?}");
     dir.join("signed.efi")
 }
@@ -341,6 +513,8 @@ fn by_which_ca_a_boot_manager_is_signed_is_said() {
     };
     let (code, said) = run(&new);
     assert!(code == Some(0) && said.contains("by the CA of 2023, SVN 7.1"), "{said}");
+    assert!(said.contains("firmware stores a higher SVN") && said.contains("have 8.0"), "{said}");
+    assert!(said.contains("were not verified"), "{said}");
     let (code, said) = run(&old);
     assert!(code == Some(3) && said.contains("by the CA of 2011, SVN 7.1"), "{said}");
     assert!(said.contains("refuses it"), "{said}");
@@ -348,8 +522,23 @@ fn by_which_ca_a_boot_manager_is_signed_is_said() {
     let (code, said) = run(&shim);
     assert!(code == Some(3) && said.contains("by the UEFI CA of 2023 for other systems"), "{said}");
     let (code, said) = run(&dir.path().join("new/m.exe"));
-    assert!(code == Some(3) && said.contains("neither"), "{said}");
+    assert!(code == Some(3) && said.contains("m.exe: unsigned, SVN 7.1\n"), "{said}");
+    assert!(!said.contains("verified"), "{said}");
     assert_eq!(run(&dir.path().join("new/r.rc")).0, Some(1));
+    // Only the common name is the CA's, and only as a whole.
+    for (at, subject) in ["/O=Windows UEFI CA 2023/CN=Mallory", "/CN=Not the Windows UEFI CA 2023"]
+        .iter()
+        .enumerate()
+    {
+        let alike = boot_manager(&dir.path().join(format!("alike{at}")), subject);
+        let (code, said) = run(&alike);
+        assert!(code == Some(3) && said.contains("signed by neither"), "{subject}: {said}");
+    }
+    // A file that cannot be read does not hide the others.
+    let mut command = Command::new(support::root().join("pe-build/bootmgr.py"));
+    let done = command.arg(dir.path().join("none")).arg(&new).output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("by the CA of 2023"), "{said}");
 
     // Signed by both. Of a signature within a signature, firmware knows nothing; of two beside
     // each other, the one that is revoked is enough to refuse the file.

@@ -659,6 +659,7 @@ fn the_boot_image_s_builder_names_each_step() {
         ("fits/disk.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
         ("a/iaStorVD.inf", "[Manufacturer]\r\n%I%=Intel,NTamd64\r\n"),
         ("other/net.inf", "[Manufacturer]\r\n%I%=Intel,NTarm64\r\n"),
+        ("bom/any.inf", "\u{feff}[Manufacturer]\r\n\"A; B\"=Intel,\\\r\nNTamd64\r\n"),
     ] {
         let file = stick.path("drivers").join(file);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -668,6 +669,7 @@ fn the_boot_image_s_builder_names_each_step() {
     let ran = stick.run("build.cmd", drivers, &root);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\fits\disk.inf""#), "{ran:?}");
+    assert!(ran.stdout.contains(r#"/Add-Driver /Driver:"R:\drivers\bom\any.inf""#), "{ran:?}");
     assert!(ran.stdout.contains(r"left out: R:\drivers\other\net.inf"), "{ran:?}");
     // Intel's driver for VMD is added after those without it.
     let added = |name: &str| ran.stdout.find(&format!("Add-Driver /Driver:\"R:\\drivers\\{name}"));
@@ -772,10 +774,59 @@ fn the_builder_knows_both_layouts_of_the_adk_and_leaves_no_image_mounted() {
     assert!(!stick.path("new").exists());
     write("add/password.txt", "secret");
     write("add/USMT/scanstate.exe", "MZ");
+    // Each is said before anything is made, as inject.sh does.
+    for (text, why) in [
+        ("password-file = \"password.txt\"\n", "password-file names password.txt"),
+        ("bitlocker-keys = 'keys'\n", "bitlocker-keys names keys"),
+        ("\u{feff}bitlocker-keys='keys\\'\n", "bitlocker-keys names keys"),
+        ("pasword-file = 'password.txt'\n", "\"pasword-file\" is no setting of Lifeboat"),
+        ("to = \"\\\\server\\rescue\"\n", "to: a single backslash in double quotes"),
+    ] {
+        write("lifeboat.toml", text);
+        let ran = build("bootbins", "", &["/settings", "A:\\lifeboat.toml"]);
+        assert!(ran.code == 1 && ran.stdout.contains(why), "{text}: {ran:?}");
+        assert!(!stick.path("new").exists(), "{text}");
+    }
+    write("add/keys/1.bek", "key");
+    write(
+        "lifeboat.toml",
+        "\u{feff}# don't \"&\" mind\n\nto\t= '\\\\server\\a & b' # \"x\"\nlog = \"X:\\\\a.log\"\n\
+         password-file = \"password.txt\" # ours\nbitlocker-keys='keys'\n",
+    );
     let ran = build("bootbins", "", &["/settings", "A:\\lifeboat.toml", "/add", "A:\\add\\"]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     for file in ["password.txt", "lifeboat.toml", "lifeboat.exe", "USMT/scanstate.exe"] {
         assert!(stick.path("new/mount/Lifeboat").join(file).is_file(), "{file}");
+    }
+}
+
+/// PowerShell knows what kind of drive it is; here, `powershell.cmd` stands in for it.
+#[test]
+fn the_builder_takes_only_a_removable_drive_for_a_stick() {
+    let stick = need!(Stick::new('s'));
+    stick.add_script("build.cmd");
+    let kit = stick.path("kit/amd64/WinPE_OCs");
+    fs::create_dir_all(&kit).unwrap();
+    fs::write(kit.join("WinPE-WMI.cab"), "").unwrap();
+    fs::create_dir_all(stick.path("bin")).unwrap();
+    fs::write(stick.path("bin/powershell.cmd"), "@echo %IT_IS%\r\n").unwrap();
+    let text = "@set PATH=S:\\bin;%PATH%\r\n@\"%~dp0build.cmd\" %*\r\n";
+    fs::write(stick.path("my tools/adk.cmd"), text).unwrap();
+    for (drive, kind, code, why) in [
+        ("f:", "Removable", 0, "MakeWinPEMedia /UFD \"S:\\new\" f:"),
+        ("F:\\", "Removable", 0, "MakeWinPEMedia /UFD \"S:\\new\" F:"),
+        ("f:", "Fixed", 1, "no removable drive (Fixed)"),
+        ("f:", "", 1, "no removable drive"),
+        ("c:\\", "Removable", 1, "Windows is there"),
+        ("s:", "Removable", 1, "S:\\new is there"),
+        ("F:\\folder", "Removable", 1, "give the letter of the stick"),
+        ("stick", "Removable", 1, "give the letter of the stick"),
+    ] {
+        let env = [("WinPERoot", "S:\\kit"), ("IT_IS", kind)];
+        let ran = stick.run("adk.cmd", &["amd64", "S:\\new", "/usb", drive, "/dryrun"], &env);
+        assert_eq!(ran.code, code, "{drive} {kind}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(why), "{drive} {kind}: {}", ran.stdout);
+        assert!(code == 0 || !ran.stdout.contains("MakeWinPEMedia /UFD \"S:\\new\" f"), "{ran:?}");
     }
 }
 
