@@ -25,7 +25,11 @@ set "LIFEBOAT_NAME=%~2"
 set "TOOLS=%SystemDrive%\Lifeboat"
 if not exist "%TOOLS%\before-wipe.cmd" set "TOOLS=%~dp0."
 if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%TOOLS%\USMT"
-if not exist "%LIFEBOAT_TO%\" if not exist "%LIFEBOAT_TO%\*" goto unreachable
+set "FOLDER=%LIFEBOAT_TO%"
+if "%FOLDER:~-1%"=="\" set "FOLDER=%FOLDER:~0,-1%"
+rem lifeboat makes the folder when it saves: so does this.
+if not exist "%FOLDER%\" if not exist "%FOLDER%\*" md "%FOLDER%" 2>nul
+if not exist "%FOLDER%\" if not exist "%FOLDER%\*" goto unreachable
 set "MISSING=%LIFEBOAT_USMT%\loadstate.exe"
 if not exist "%MISSING%" goto missing
 for %%F in (stage.cmd restore.cmd partition.cmd apply.cmd) do if not exist "%TOOLS%\%%F" set "MISSING=%TOOLS%\%%F"
@@ -33,14 +37,14 @@ if not exist "%MISSING%" goto missing
 
 cmd /c ""%TOOLS%\before-wipe.cmd""
 set "BEFORE=%ERRORLEVEL%"
-if not "%BEFORE%"=="0" if not "%BEFORE%"=="4" echo before-wipe.cmd returned %BEFORE%. Nothing was wiped. & exit /b 10
+if not "%BEFORE%"=="0" if not "%BEFORE%"=="4" goto unsafe
 rem Which set would be restored: none is right only if there was nothing to save.
 set "LIFEBOAT_RESTORE=no"
 cmd /c ""%TOOLS%\restore.cmd""
 set "FOUND=%ERRORLEVEL%"
 set "LIFEBOAT_RESTORE="
 if "%FOUND%"=="4" if "%BEFORE%"=="4" goto wipe
-if not "%FOUND%"=="0" echo Nothing could be restored (%FOUND%). Nothing was wiped. & exit /b 12
+if not "%FOUND%"=="0" goto unclear
 :wipe
 
 rem Yours: makes the volume W: for the new Windows. THIS WIPES THE DISK.
@@ -50,13 +54,22 @@ rem Yours: applies the image to W: and makes it bootable.
 call "%TOOLS%\apply.cmd"
 if not "%ERRORLEVEL%"=="0" exit /b 11
 
-if "%FOUND%"=="4" echo The new Windows is applied. There was nothing to restore. & exit /b 0
+if "%FOUND%"=="4" goto new
 cmd /c ""%TOOLS%\stage.cmd" W:"
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="0" exit /b 0
 if "%CODE%"=="3" exit /b 3
 echo stage.cmd returned %CODE%. The new Windows is applied, and the set is still on the share.
 exit /b 13
+:new
+echo The new Windows is applied. There was nothing to restore.
+exit /b 0
+:unsafe
+echo before-wipe.cmd returned %BEFORE%. Nothing was wiped.
+exit /b 10
+:unclear
+echo restore.cmd returned %FOUND%: there is not exactly one set. Nothing was wiped.
+exit /b 12
 :unreachable
 echo "%LIFEBOAT_TO%" cannot be reached. Nothing was wiped. Log on to the share first:
 echo net use \\server\rescue /user:CORP\name
