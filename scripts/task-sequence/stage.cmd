@@ -73,7 +73,8 @@ echo Restoring "%SET%"
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="3" echo Restored with losses: see the lines above and the log.
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
-if not exist "%NEW%%PLACE%\USMT\" goto nostore
+rem USMT, or USMT3 of an old version.
+if not exist "%NEW%%PLACE%\USMT*" goto nostore
 
 set "FIRST=%THERE%\first-start.cmd"
 set "FAILED=%THERE%"

@@ -487,39 +487,39 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
 /// The very scene of a wipe that failed: nothing to capture, and perhaps a store.
 #[test]
 fn beside_a_windows_that_is_gone_stores_are_saved_and_4_means_nothing_is_there() {
-    let stick = need!(Stick::new('z'));
+    let stick = need!(Stick::new('b'));
     fs::create_dir(stick.path("sets")).unwrap();
-    let to = [("LIFEBOAT_TO", "Z:\\sets"), ("LIFEBOAT_NAME", "PC-5")];
+    let to = [("LIFEBOAT_TO", "B:\\sets"), ("LIFEBOAT_NAME", "PC-5")];
     let run = |image: &str, windows: &str| {
-        let env = [to[0], to[1], ("SOURCES", image), ("STORE", "Z:\\StoreOfZ")];
+        let env = [to[0], to[1], ("SOURCES", image), ("STORE", "B:\\StoreOfB")];
         stick.run_in_session("before-wipe.cmd", &[windows], &env)
     };
     let image = |name: &str| Guarded::fixture(name);
     let path = |image: &Guarded| Wine::path(Path::new(image.arg()));
 
     let store = image("hardlink-one");
-    let ran = run(&path(&store), "Z:\\gone");
+    let ran = run(&path(&store), "B:\\gone");
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("nothing was captured. The stores are saved"), "{}", ran.stdout);
     assert_eq!(stick.sets("sets").len(), 1);
     // A volume beside it is locked.
     let locked = image("leftovers");
-    let ran = run(&path(&locked), "Z:\\gone");
+    let ran = run(&path(&locked), "B:\\gone");
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
     // Users, and no store.
     let users = image("users");
-    let ran = run(&path(&users), "Z:\\gone");
+    let ran = run(&path(&users), "B:\\gone");
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("there is no store, but there is a Windows"), "{}", ran.stdout);
     // A disk that was never used.
     fs::write(stick.path("blank.img"), vec![0; 8 << 20]).unwrap();
-    let ran = run("Z:\\blank.img", "Z:\\gone");
+    let ran = run("B:\\blank.img", "B:\\gone");
     assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
     // One that is not NTFS, and cannot be read.
     let noise: Vec<u8> =
         (0..8u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     fs::write(stick.path("noise.img"), noise).unwrap();
-    let ran = run("Z:\\noise.img", "Z:\\gone");
+    let ran = run("B:\\noise.img", "B:\\gone");
     assert_eq!(ran.code, 7, "{}\n{}", ran.stdout, ran.stderr);
 }
 
@@ -541,7 +541,9 @@ fn the_recipe_for_plain_winpe_wipes_nothing_that_is_not_safe() {
     assert!(ran.code == 2 && ran.stdout.contains("loadstate.exe: there is no"), "{ran:?}");
     fs::create_dir(stick.path("my tools/USMT")).unwrap();
     fs::write(stick.path("my tools/USMT/loadstate.exe"), "MZ").unwrap();
-    let ran = stick.run("winpe.cmd", &["J:\\nothing", "PC-9"], &env);
+    // A file is there, where the folder would be made.
+    fs::write(other.path().join("file"), "").unwrap();
+    let ran = stick.run("winpe.cmd", &["J:\\file\\below", "PC-9"], &env);
     assert!(ran.code == 5 && ran.stdout.contains("cannot be reached"), "{ran:?}");
     // No store is there: before-wipe.cmd does not end with 0.
     let ran = run();
@@ -575,6 +577,7 @@ fn the_recipe_for_plain_winpe_wipes_nothing_that_is_not_safe() {
     // Its set is on the share already: stage.cmd fails here, there is no W:.
     let ran = new("PC-9");
     assert!(ran.code == 13 && ran.stdout.contains("stage.cmd returned 2"), "{ran:?}");
+    fs::rename(stick.path("moved"), &store).unwrap();
     // As a program that crashed ends: nothing goes on after it.
     fs::write(stick.path("my tools/partition.cmd"), "@exit /b -1073741819\r\n").unwrap();
     let applies = "@echo applied> \"%~d0\\applied.txt\"\r\n";
