@@ -30,10 +30,10 @@ rem   \Windows\Temp\lifeboat of the old Windows: the disk of WinPE is in memory,
 rem Exit codes: 0 safe to wipe; 1 the capture or the rescue failed; 2 a setting is missing
 rem   or wrong; 3 not safe: losses or doubts, files that scanstate could not capture, a
 rem   store that was there already (then nothing was captured), or no store, but a Windows;
-rem   4 every volume was read, and there is neither a store nor a Windows: nothing to lose;
-rem   5 the share; 6 stopped; 7 no volume could be read. Stop the deployment for everything
-rem   but 0. 4 is a success for a PC that never had a Windows, and for no other: there, a
-rem   disk is missing or the users are gone already.
+rem   4 every volume was read, and there is neither a store nor a Windows (files of another
+rem   kind are not looked at); 5 the share; 6 stopped; 7 no volume could be read. Stop the
+rem   deployment for everything but 0. 4 is a success for a PC that never had a Windows, and
+rem   for no other: there, a disk is missing or the users are gone already.
 rem   If the save ends with 3 and the check with 0, this script ends with 3. A seal that
 rem   fails changes no code: without it, the check cannot say what was changed since.
 setlocal EnableExtensions DisableDelayedExpansion
