@@ -3,7 +3,11 @@
 #
 # Put it in Config\Scripts\Shutdown of the OSDCloud workspace, then run Edit-OSDCloudWinPE.
 # OSDCloud runs all scripts of that folder at the end, in WinPE, when the new Windows is
-# on C:. It writes its own SetupComplete.cmd before that; stage.cmd adds its line to it.
+# on C:. It writes its own SetupComplete.cmd before that, which calls a SetupComplete.ps1
+# that restarts the PC at its end. stage.cmd puts its line before that call, so loadstate
+# ends first. To leave out that restart, too, before Start-OSDCloud:
+# $Global:MyOSDCloud = @{ SetupCompleteNoRestart = $true }
+# ($Global:OSDCloud.SetupCompleteNoRestart in a startup script does the same).
 # It needs LIFEBOAT_TO and LIFEBOAT_NAME: set both in the startup script of your own, for
 # the process, before osdcloud-startup.ps1 runs. That script must log on to the share, too:
 # net use \\server\rescue /user:CORP\name

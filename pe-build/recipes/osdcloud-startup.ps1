@@ -7,8 +7,9 @@
 # folder USMT in it: Edit-OSDCloudWinPE overwrites startnet.cmd (docs/guide/recipes.md).
 #
 # Exit codes: OSDCloud looks at none. So this script does not end before before-wipe.cmd
-# returns 0. Until then it opens a prompt: rescue what is missing, type exit, and it
-# checks again. Type skip-rescue in the prompt only if nothing on this PC is needed.
+# returns 0, or 4: every volume was read, and there is neither a store nor a Windows, as on
+# a new PC. Until then it opens a prompt: rescue what is missing, type exit, and it checks
+# again. Type skip-rescue in the prompt only if nothing on this PC is needed.
 #
 # Read from the source of the module OSD, 2026; not tested in OSDCloud.
 $script = 'X:\Lifeboat\before-wipe.cmd'
@@ -27,10 +28,10 @@ do {
     $code = $LASTEXITCODE
     if ($code -eq 0) { break }
     if ($code -eq 4) {
-        Write-Host 'There is no old Windows with users on this PC, or it could not be read.' -ForegroundColor Yellow
-    } else {
-        Write-Host "DO NOT WIPE: before-wipe.cmd returned $code. See the lines above." -ForegroundColor Red
+        Write-Host 'Nothing to save on this PC. OSDCloud goes on.' -ForegroundColor Green
+        break
     }
+    Write-Host "DO NOT WIPE: before-wipe.cmd returned $code. See the lines above." -ForegroundColor Red
     Write-Host 'Type lifeboat for the guided rescue, exit to check again,'
     Write-Host 'or skip-rescue to wipe without a rescue.'
     & $env:ComSpec /k

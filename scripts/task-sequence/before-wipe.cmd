@@ -20,18 +20,28 @@ rem   LifeboatCapture=no (CAPTURE=no): the tool has captured already; only seal,
 rem   and check what is there.
 rem A store that is there already, or a part of one at the same place of another volume,
 rem   is not overwritten: it may be the only copy of the users, and the Windows beside it
-rem   empty. Only a capture that this session of WinPE began itself is begun again;
-rem   lifeboat-store.txt in TEMP says which that is.
+rem   empty. Only an unfinished capture of this session of WinPE, of the same Windows, is
+rem   begun again (lifeboat-store.txt in TEMP). A store that this session captured to its
+rem   end (lifeboat-captured.txt) is saved and checked again, and not captured again.
+rem If there is no old Windows, nothing is captured, and stores that are there are saved
+rem   and checked all the same: after a wipe that failed, they are all that is left.
 rem scanstate's temporary files, and its log outside of a task sequence, go to
 rem   \Windows\Temp\lifeboat of the old Windows: the disk of WinPE is in memory, and small.
 rem Exit codes: 0 safe to wipe; 1 the capture or the rescue failed; 2 a setting is missing
-rem   or wrong; 3 not safe: losses, files that scanstate could not capture, or a store that
-rem   was there already (then nothing was captured); 4 there is no old Windows, or no store;
-rem   5 the share; 6 stopped. Stop the deployment for everything but 0.
+rem   or wrong; 3 not safe: losses or doubts, files that scanstate could not capture, a
+rem   store that was there already (then nothing was captured), or no store, but a Windows;
+rem   4 every volume was read, and there is neither a store nor a Windows (files of another
+rem   kind are not looked at); 5 the share; 6 stopped; 7 no volume could be read. Stop the
+rem   deployment for everything but 0. 4 is a success for a PC that never had a Windows, and
+rem   for no other: there, a disk is missing or the users are gone already.
+rem   If the save ends with 3 and the check with 0, this script ends with 3. A seal that
+rem   fails changes no code: without it, the check cannot say what was changed since.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" before-wipe
 if errorlevel 1 exit /b 1
 set "LOST="
+set "GONE="
+set "DOUBT="
 rem Without start.cmd, nothing has loaded the drivers of inject.sh --drivers yet.
 if not exist "%TEMP%\lifeboat-drivers.txt" if exist "%~dp0drivers.cmd" call "%~dp0drivers.cmd"
 if /i "%CAPTURE%"=="no" goto save
@@ -48,14 +58,24 @@ if "%OLD:~-1%"=="\" set "OLD=%OLD:~0,-1%"
 if not exist "%OLD%\System32\config\SYSTEM" goto nowindows
 for %%D in ("%OLD%") do set "VOLUME=%%~dD"
 if not defined STORE set "STORE=%VOLUME%\StateStore"
+call :stamp
 set "MARK=%TEMP%\lifeboat-store.txt"
+set "DONE=%TEMP%\lifeboat-captured.txt"
 set "OURS="
-if exist "%MARK%" for /f "usebackq delims=" %%S in ("%MARK%") do if /i "%%~S"=="%STORE%" set "OURS=1"
+if exist "%MARK%" for /f "usebackq tokens=1,2 delims=|" %%A in ("%MARK%") do if /i "%%~A"=="%STORE%" if "%%~B"=="%STAMP%" set "OURS=1"
+set "CAPTURED="
+set "SAME="
+if exist "%DONE%" for /f "usebackq tokens=1-3 delims=|" %%A in ("%DONE%") do if /i "%%~A"=="%STORE%" (
+    set "CAPTURED=%%~C"
+    if "%%~B"=="%STAMP%" set "SAME=1"
+)
 rem A store has a part at the same place of every volume; its first may be lost already.
 for %%S in ("%STORE%") do set "PLACE=%%~pnxS"
 set "FOUND="
 for %%D in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do if exist "%%D:%PLACE%\USMT" set "FOUND=%%D:%PLACE%"
 if exist "%STORE%\USMT" set "FOUND=%STORE%"
+if defined FOUND if defined CAPTURED goto again
+if defined CAPTURED if not defined SAME goto another
 if defined FOUND if not defined OURS goto there
 if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%~dp0USMT"
 if not exist "%LIFEBOAT_USMT%\scanstate.exe" goto nousmt
@@ -73,8 +93,10 @@ if exist "%OLD%\Temp\lifeboat\" set "WORK=%OLD%\Temp\lifeboat"
 if not defined USMT_WORKING_DIR set "USMT_WORKING_DIR=%WORK%"
 if /i "%LOGS%"=="%TEMP%" set "LOGS=%WORK%"
 rem Before scanstate: what it leaves when it is stopped is this session's own.
+if exist "%DONE%" del /f /q "%DONE%"
 if exist "%MARK%" del /f /q "%MARK%"
->"%MARK%" echo "%STORE%"
+if exist "%MARK%" goto nomark
+>"%MARK%" echo "%STORE%"^|"%STAMP%"
 if not exist "%MARK%" goto nomark
 rem /o replaces the store that is there.
 set "OVER="
@@ -82,27 +104,50 @@ if defined FOUND if defined OURS set "OVER= /o"
 rem /c: one file that cannot be read is no reason to capture nothing. Then 3 is returned.
 "%LIFEBOAT_USMT%\scanstate.exe" "%STORE%" /offlineWinDir:"%OLD%" /hardlink /nocompress /efs:hardlink%OVER% /c /v:5%XML% /l:"%LOGS%\scanstate.log"
 set "CODE=%ERRORLEVEL%"
+rem scanstate opens the registry of that Windows, which may change the file's time.
+call :stamp
+if not "%CODE%"=="0" if not "%CODE%"=="3" goto failed
+rem From here on, the store is saved again, and never captured over.
+>"%DONE%" echo "%STORE%"^|"%STAMP%"^|%CODE%
+del /f /q "%MARK%"
+if exist "%MARK%" goto nomark
 if "%CODE%"=="0" goto save
-echo scanstate returned %CODE%. See %LOGS%\scanstate.log
-if not "%CODE%"=="3" exit /b 1
+echo scanstate returned 3. See %LOGS%\scanstate.log
 set "LOST=1"
 
 :save
 rem What scanstate could not capture is still saved with the rest: seal, rescue and gate
 rem run in any case, and 3 stays 3.
 echo [2/4] Seal
-if defined STORE if exist "%STORE%" "%LIFEBOAT%" seal "%STORE%"
+set "CODE=0"
+if defined STORE if exist "%STORE%" call :seal
+if not "%CODE%"=="0" echo The seal returned %CODE%. That is no reason to stop.
 echo [3/4] Save
 "%LIFEBOAT%" offload %SOURCES%
 set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="4" goto nothing
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
+if "%CODE%"=="3" set "DOUBT=1"
 echo [4/4] Check
 "%LIFEBOAT%" gate %SOURCES%
 set "CODE=%ERRORLEVEL%"
 if not "%CODE%"=="0" exit /b %CODE%
 if defined LOST goto lost
+if defined DOUBT goto doubt
+if defined GONE echo No old Windows was found, and nothing was captured. The stores are saved.
 exit /b 0
 
+:seal
+"%LIFEBOAT%" seal "%STORE%"
+set "CODE=%ERRORLEVEL%"
+exit /b 0
+rem What tells this Windows from one that is applied later: the volume's serial number,
+rem which a format changes, and the time and size of its registry.
+:stamp
+set "STAMP="
+for /f "delims=" %%L in ('vol %VOLUME% 2^>nul') do set "STAMP=%%L"
+for %%F in ("%OLD%\System32\config\SYSTEM") do set "STAMP=%STAMP% %%~tF %%~zF"
+exit /b 0
 :look
 if /i "%1"=="%SystemDrive%" exit /b 0
 if not exist "%1\Windows\System32\config\SYSTEM" exit /b 0
@@ -115,10 +160,34 @@ if exist "%LIFEBOAT_USMT%\%NAME%" set "NAME=%LIFEBOAT_USMT%\%NAME%"
 set XML=%XML% /i:"%NAME%"
 exit /b 0
 :nowindows
-echo No old Windows was found. Give its folder: before-wipe.cmd D:\Windows
-echo If the PC has none, there is nothing to capture. If a BitLocker volume is locked,
-echo unlock it first: manage-bde -unlock D: -RecoveryPassword ...
+echo No old Windows was found: nothing is captured. If there is one, give its folder:
+echo before-wipe.cmd D:\Windows
+set "GONE=1"
+goto save
+:nothing
+rem No store, and every volume was read. A Windows without one: its users are not saved.
+set "SEEN=%TEMP%\lifeboat-seen.txt"
+if exist "%SEEN%" del /f /q "%SEEN%"
+"%LIFEBOAT%" detect --json %SOURCES% >"%SEEN%"
+set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="0" set "CODE=3"
+if not "%CODE%"=="4" echo DO NOT WIPE: lifeboat detect returned %CODE%.
+if not "%CODE%"=="4" exit /b %CODE%
+find """message_type"":""summary""" "%SEEN%" >nul
+if not "%ERRORLEVEL%"=="0" goto unseen
+find """message_type"":""windows""" "%SEEN%" >nul
+if "%ERRORLEVEL%"=="0" goto unsaved
+echo Every volume was read: there is neither a store nor a Windows on this PC.
 exit /b 4
+:unseen
+echo DO NOT WIPE: %SEEN% could not be written, so it is not known what is on this PC.
+exit /b 3
+:unsaved
+echo DO NOT WIPE: there is no store, but there is a Windows, or what is left of one. Its
+echo users are not saved. See who they are:  lifeboat detect
+echo Capture them:     before-wipe.cmd D:\Windows
+echo Save their files: lifeboat offload --profiles
+exit /b 3
 :several
 echo There are several Windows on this PC. Give the one to capture: before-wipe.cmd D:\Windows
 exit /b 2
@@ -134,8 +203,28 @@ echo Then rename it and run this script again. If it is the capture of this depl
 echo set LifeboatCapture (CAPTURE) to no instead.
 exit /b 3
 :nomark
-echo %MARK% could not be written. Nothing was captured.
+echo DO NOT WIPE: %MARK% cannot be written or deleted.
 exit /b 1
+:failed
+>"%MARK%" echo "%STORE%"^|"%STAMP%"
+echo DO NOT WIPE: scanstate returned %CODE%. See %LOGS%\scanstate.log
+exit /b 1
+:again
+echo This session captured the store already: %FOUND%
+echo It is saved again, and not captured again. To capture again, rename it first.
+if "%CAPTURED%"=="3" set "LOST=1"
+if not defined LOGS set "LOGS=%OLD%\Temp\lifeboat"
+goto save
+:another
+echo DO NOT WIPE: this session captured %STORE% already. Now that store
+echo is gone, and the Windows is another one. Nothing was captured: an empty capture would
+echo become the newest set of this PC. If the first one is saved, go on with stage.cmd. If
+echo this is another PC, or you do want to capture this Windows, delete
+echo %DONE%
+exit /b 3
+:doubt
+echo BUT DO NOT WIPE YET: the save ended with losses or doubts. See the lines above.
+exit /b 3
 :lost
 echo BUT DO NOT WIPE YET: the store is saved, and scanstate could not capture every file.
 echo Read %LOGS%\scanstate.log. To save the rest too: lifeboat offload --profiles

@@ -11,8 +11,10 @@ rem Settings: the sets are in LifeboatTo, or else in the destination of lifeboat
 rem   LifeboatWipes lists the drives that will be wiped, as C: or C: D: -- a sealed store
 rem   on another drive may then stay on the disk. Without it, everything counts as wiped.
 rem   The script passes its arguments to "lifeboat gate".
-rem Exit codes: those of lifeboat. 0 safe to wipe; 3 not safe; 4 there is no store on this
-rem   PC (if that is usual, add 4 to the success codes of the step); 5 the share.
+rem Exit codes: those of lifeboat. 0 safe to wipe; 3 not safe; 4 every volume was read, and
+rem   there is no store on this PC (add 4 to the success codes of the step only for PCs
+rem   that had no users); 5 the share; 7 no volume could be read: whether there is a store
+rem   is not known.
 setlocal DisableDelayedExpansion
 call "%~dp0prepare.cmd" gate
 if errorlevel 1 exit /b 1

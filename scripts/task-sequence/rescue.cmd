@@ -15,8 +15,9 @@ rem Settings: the variables of the task sequence LifeboatTo, LifeboatUser,
 rem   LifeboatPassword, LifeboatName (hide the password: "Do not display this
 rem   value"); or else lifeboat.toml beside lifeboat.exe. The script passes its
 rem   arguments to "lifeboat offload".
-rem Exit codes: those of lifeboat. 0 saved; 3 saved with losses; 4 no store found;
-rem   5 the share; 6 stopped (run it again to resume); 1, 2 failed.
+rem Exit codes: those of lifeboat. 0 saved; 3 saved with losses or doubts; 4 no store found,
+rem   and every volume was read; 5 the share; 6 stopped (run it again to resume); 7 no volume
+rem   could be read: whether there is a store is not known; 1, 2 failed.
 setlocal DisableDelayedExpansion
 call "%~dp0prepare.cmd" rescue
 if errorlevel 1 exit /b 1

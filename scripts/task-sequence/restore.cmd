@@ -15,7 +15,10 @@ rem   finds sets by the name of the PC: LifeboatName, or else the computer's nam
 rem   LifeboatUsmt: the folder with loadstate.exe [default: beside lifeboat.exe, the
 rem   PATH, the ADK]. LifeboatMigrationXml: the XML files of the capture, separated by
 rem   spaces [default: migdocs.xml migapp.xml].
-rem   LIFEBOAT_LOADSTATE=no restores without loadstate.
+rem   LIFEBOAT_LOADSTATE=no restores without loadstate. LIFEBOAT_RESTORE=no restores
+rem   nothing: it only says which set it would be, with the same exit codes 2, 4 and 5.
+rem   Of lifeboat.toml, only the account and what lifeboat itself reads count here: "to"
+rem   and "name" do not.
 rem Exit codes: those of lifeboat; 2 also if the newest run saved several stores of this
 rem   PC: they are listed, give one of them; 4 there is no set of this PC; 5 the folder
 rem   with the sets cannot be reached.
@@ -28,7 +31,7 @@ if not defined SETS goto nowhere
 if "%SETS:~-1%"=="\" if not "%SETS:~-2%"==":\" set "SETS=%SETS:~0,-1%"
 if not defined LIFEBOAT_NAME set "LIFEBOAT_NAME=%COMPUTERNAME%"
 rem A store that this puts back is not a capture that before-wipe.cmd may begin again.
-if exist "%TEMP%\lifeboat-store.txt" del /f /q "%TEMP%\lifeboat-store.txt"
+if /i not "%LIFEBOAT_RESTORE%"=="no" if exist "%TEMP%\lifeboat-store.txt" del /f /q "%TEMP%\lifeboat-store.txt"
 set "SET="
 if exist "%SETS%\rescue.json" set "SET=%SETS%"
 if defined SET goto found
@@ -60,6 +63,7 @@ for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-???????
 if not defined SET goto nothing
 if defined SEVERAL goto several
 :found
+if /i "%LIFEBOAT_RESTORE%"=="no" goto only
 if "%SET:~-1%"=="\" set "SET=%SET%\"
 echo Restoring "%SET%"
 "%LIFEBOAT%" restore "%SET%" --in-place
@@ -85,6 +89,10 @@ set "SET=%SETS%\%FOLDER%"
 exit /b 0
 :xml
 set MORE=%MORE% --i %1
+exit /b 0
+:only
+echo The set to restore: "%SET%"
+if defined LIFEBOAT_CHOSEN >"%LIFEBOAT_CHOSEN%" echo "%SET%"
 exit /b 0
 :nowhere
 echo Where are the rescue sets? restore.cmd \\server\rescue

@@ -7,25 +7,29 @@ rem
 rem   stage.cmd W: [\\server\rescue]     W: is the volume of the new Windows in WinPE
 rem
 rem It copies lifeboat.exe and the folder USMT to \Windows\Setup\Lifeboat on that volume,
-rem and adds a line to \Windows\Setup\Scripts\SetupComplete.cmd. Windows Setup runs that
+rem and adds a line to \Windows\Setup\Scripts\SetupComplete.cmd: the first one, because
+rem what is there may end or restart Windows before its last line. Windows Setup runs that
 rem file as SYSTEM, before the first logon. Windows does not run it if the PC has an OEM
 rem product key: then run \Windows\Setup\Lifeboat\first-start.cmd as administrator.
 rem
 rem Settings: LifeboatTo (LIFEBOAT_TO): the folder with the sets, if it is not given. This
 rem   session must have access to it (net use). LifeboatName (LIFEBOAT_NAME): the name
 rem   under which before-wipe.cmd saved the set, which must be set: in WinPE, the PC has
-rem   no name of its own.
+rem   no name of its own. "to" and "name" in lifeboat.toml do not count here.
 rem   LifeboatUsmt (LIFEBOAT_USMT): the folder with loadstate.exe [default: USMT beside
-rem   this script]. LifeboatStore (STORE): as for before-wipe.cmd.
+rem   this script]. LifeboatMigrationXml (LIFEBOAT_XML): as for before-wipe.cmd; files
+rem   outside of the folder USMT are copied too. The store's folder is that of the set.
 rem Exit codes: 0 done; 3 done, with losses that are listed; 1 something could not be
-rem   written or restored; 2 a setting is missing, or the newest run saved several stores
-rem   of this PC: they are listed, give one of them; 4 there is no set of this PC; 5 the
-rem   folder with the sets cannot be reached; others are those of lifeboat restore.
+rem   written or restored, or is not there when it is read back; 2 a setting or a file is
+rem   missing, or the newest run saved several stores of this PC: they are listed, give one
+rem   of them; 4 there is no set of this PC; 5 the folder with the sets cannot be reached;
+rem   others are those of lifeboat restore. The new Windows runs loadstate only after 0 and 3.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" stage
 if errorlevel 1 exit /b 1
 set "NEW=%~1"
 if not defined NEW goto usage
+if "%NEW:~-1%"=="\" set "NEW=%NEW:~0,-1%"
 if not exist "%NEW%\Windows\System32\config\SYSTEM" goto nowindows
 set "SETS=%~2"
 if not defined SETS set "SETS=%LIFEBOAT_TO%"
@@ -33,45 +37,147 @@ if not defined SETS goto usage
 if not defined LIFEBOAT_NAME if not exist "%SETS%\rescue.json" goto noname
 if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%~dp0USMT"
 if not exist "%LIFEBOAT_USMT%\loadstate.exe" goto nousmt
-rem The store comes to the drive that it is from: in the new Windows, C:.
-set "PLACE=\StateStore"
-if defined STORE for %%S in ("%STORE%") do set "PLACE=%%~pnxS"
+set "THERE=%NEW%\Windows\Setup\Lifeboat"
+set "MORE="
+set "EXTRA="
+set "NOXML="
+if defined LIFEBOAT_XML for %%X in (%LIFEBOAT_XML%) do call :xml "%%~X"
+if defined NOXML goto noxml
 
-set "LIFEBOAT_LOADSTATE=no"
+set "LIFEBOAT_RESTORE=no"
+set "LIFEBOAT_CHOSEN=%TEMP%\lifeboat-chosen.txt"
+if exist "%LIFEBOAT_CHOSEN%" del /f /q "%LIFEBOAT_CHOSEN%"
 rem In a cmd of its own: it ends with its own exit code, in Wine too.
 cmd /c ""%~dp0restore.cmd" "%SETS%""
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="2" echo Nothing was restored. Give the set: stage.cmd %NEW% \\server\rescue\SET
-if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
+if not "%CODE%"=="0" exit /b %CODE%
+set "SET="
+if exist "%LIFEBOAT_CHOSEN%" for /f "usebackq delims=" %%S in ("%LIFEBOAT_CHOSEN%") do set "SET=%%~S"
+if not defined SET goto unread
+rem Where the store was: the part with the role primary or whole.
+set "DRIVE="
+set "PLACE="
+for /f "usebackq tokens=1,* delims=:" %%A in ("%SET%\rescue.json") do (
+    set "KEY=%%A"
+    set "VALUE=%%B"
+    call :field
+)
+if not defined PLACE goto unread
+if "%SET:~-1%"=="\" set "SET=%SET%\"
 
-set "THERE=%NEW%\Windows\Setup\Lifeboat"
+rem A store that this puts back is not a capture that before-wipe.cmd may begin again.
+if exist "%TEMP%\lifeboat-store.txt" del /f /q "%TEMP%\lifeboat-store.txt"
+echo Restoring "%SET%"
+"%LIFEBOAT%" restore "%SET%" --in-place --to "%DRIVE%=%NEW%\\"
+set "CODE=%ERRORLEVEL%"
+if "%CODE%"=="3" echo Restored with losses: see the lines above and the log.
+if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
+rem USMT, or USMT3 of an old version.
+if not exist "%NEW%%PLACE%\USMT*" goto nostore
+
 set "FIRST=%THERE%\first-start.cmd"
+set "FAILED=%THERE%"
 if not exist "%THERE%" md "%THERE%"
 copy /y "%LIFEBOAT%" "%THERE%\lifeboat.exe" >nul
-if errorlevel 1 goto failed
+if not "%ERRORLEVEL%"=="0" goto failed
 xcopy /e /i /y /q "%LIFEBOAT_USMT%" "%THERE%\USMT" >nul
 if not "%ERRORLEVEL%"=="0" goto failed
-set "MORE="
-if defined LIFEBOAT_XML for %%X in (%LIFEBOAT_XML%) do call :xml "%%~X"
+if not exist "%THERE%\USMT\loadstate.exe" goto failed
+if defined EXTRA for %%X in (%EXTRA%) do call :extra "%%~X"
+if defined NOXML goto failed
+set "FAILED=%FIRST%"
+if exist "%FIRST%" del /f /q "%FIRST%"
+if exist "%FIRST%" goto failed
 >"%FIRST%" echo @echo off
 >>"%FIRST%" echo "%%~dp0lifeboat.exe" loadstate "C:%PLACE%" --run --usmt "%%~dp0USMT"%MORE% --log "%%SystemRoot%%\Temp\lifeboat-loadstate.log"
 rem A program that crashed returns a negative number: errorlevel 1 does not see it.
 >>"%FIRST%" echo if not "%%ERRORLEVEL%%"=="0" exit /b %%ERRORLEVEL%%
 >>"%FIRST%" echo rd /s /q "%%~dp0" ^& exit /b 0
-if not exist "%FIRST%" goto failed
+>>"%FIRST%" echo rem complete
+call :lines "%FIRST%"
+if not "%COUNT% %LAST%"=="5 rem complete" goto failed
+
 set "COMPLETE=%NEW%\Windows\Setup\Scripts\SetupComplete.cmd"
+set "FAILED=%COMPLETE%"
+set "WANTED=@call %%SystemRoot%%\Setup\Lifeboat\first-start.cmd"
 if not exist "%NEW%\Windows\Setup\Scripts" md "%NEW%\Windows\Setup\Scripts"
-rem A SetupComplete.cmd that is there keeps its lines, and runs ours last.
-if exist "%COMPLETE%" find "Lifeboat\first-start.cmd" "%COMPLETE%" >nul
-if exist "%COMPLETE%" if "%ERRORLEVEL%"=="0" goto done
->>"%COMPLETE%" echo call "%%SystemRoot%%\Setup\Lifeboat\first-start.cmd"
-if not exist "%COMPLETE%" goto failed
+call :lines "%COMPLETE%"
+if "%HEAD%"=="%WANTED%" goto done
+rem Its bytes stay as they are, behind our line: even without a line break at its end.
+>"%THERE%\complete.1" echo @call "%%SystemRoot%%\Setup\Lifeboat\first-start.cmd"
+if exist "%COMPLETE%" attrib -r -h -s "%COMPLETE%"
+if exist "%COMPLETE%" copy /y /b "%THERE%\complete.1"+"%COMPLETE%" "%THERE%\complete.2" >nul
+if not exist "%COMPLETE%" copy /y /b "%THERE%\complete.1" "%THERE%\complete.2" >nul
+if not exist "%THERE%\complete.2" goto failed
+copy /y /b "%THERE%\complete.2" "%COMPLETE%" >nul
+call :lines "%COMPLETE%"
+if not "%HEAD%"=="%WANTED%" goto failed
+set "SIZE="
+for %%F in ("%COMPLETE%") do set "SIZE=%%~zF"
+for %%F in ("%THERE%\complete.2") do if not "%%~zF"=="%SIZE%" goto failed
 :done
-echo The store is on %NEW%. The new Windows runs loadstate at its first start.
+if exist "%THERE%\complete.?" del /f /q "%THERE%\complete.?"
+echo The store is at %NEW%%PLACE%. The new Windows runs loadstate at its first start.
 exit /b %CODE%
-:xml
-set MORE=%MORE% --i "%%~dp0USMT\%~nx1"
+rem One line of rescue.json: "path": "StateStore",
+:field
+if not defined VALUE exit /b 0
+set "KEY=%KEY:"=%"
+set "KEY=%KEY: =%"
+set "VALUE=%VALUE:"=%"
+set "VALUE=%VALUE:~1%"
+if not defined VALUE exit /b 0
+if "%VALUE:~-1%"=="," set "VALUE=%VALUE:~0,-1%"
+if "%KEY%"=="drive" set "ITS_DRIVE=%VALUE%"
+if "%KEY%"=="path" set "ITS_PATH=%VALUE:/=\%"
+if not "%KEY%"=="role" exit /b 0
+if defined PLACE exit /b 0
+if not "%VALUE%"=="primary" if not "%VALUE%"=="whole" exit /b 0
+set "DRIVE=%ITS_DRIVE%"
+set "PLACE=\%ITS_PATH%"
 exit /b 0
+rem The first and the last line of a file, without quotation marks, and their number.
+:lines
+set "HEAD="
+set "LAST="
+set "COUNT=0"
+if not exist %1 exit /b 0
+for /f "usebackq delims=" %%L in (%1) do (
+    set "LAST=%%L"
+    call :line
+)
+exit /b 0
+:line
+set /a COUNT+=1
+set "LAST=%LAST:"=%"
+if "%COUNT%"=="1" set "HEAD=%LAST%"
+exit /b 0
+:xml
+rem lifeboat loadstate finds the name in the folder USMT.
+if exist "%LIFEBOAT_USMT%\%~1" set MORE=%MORE% --i "%~1"
+if exist "%LIFEBOAT_USMT%\%~1" exit /b 0
+if not exist "%~1" set "NOXML=%~1"
+set EXTRA=%EXTRA% "%~f1"
+set MORE=%MORE% --i "%~nx1"
+exit /b 0
+:extra
+copy /y %1 "%THERE%\USMT\%~nx1" >nul
+if not "%ERRORLEVEL%"=="0" set "NOXML=%~1"
+exit /b 0
+:noxml
+echo %NOXML%: there is no such file, neither in %LIFEBOAT_USMT% nor by itself.
+echo LifeboatMigrationXml lists it. Nothing was restored.
+exit /b 2
+:unread
+echo %SETS%: it is not known where the store of this set was. Nothing was restored.
+echo Restore it in the new Windows, as administrator: restore.cmd SET
+exit /b 1
+:nostore
+echo %NEW%%PLACE%: the store is not there after the restore. The new Windows would not
+echo find it. In the new Windows, as administrator: restore.cmd
+echo "%SET%"
+exit /b 1
 :usage
 echo Where is the new Windows, and where are the rescue sets? stage.cmd W: \\server\rescue
 exit /b 2
@@ -87,5 +193,7 @@ echo %LIFEBOAT_USMT%\loadstate.exe: there is no such file. Copy the folder of th
 echo for the new Windows' architecture there, or set LifeboatUsmt.
 exit /b 2
 :failed
-echo %THERE% could not be written.
+echo %FAILED% could not be written. The store is at %NEW%%PLACE%,
+echo and the new Windows does not run loadstate by itself. Run it there, as administrator:
+echo restore.cmd "%SET%"
 exit /b 1

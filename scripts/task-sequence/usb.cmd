@@ -7,7 +7,7 @@ rem   folder. The sets go to \Rescue on the stick. In WinPE (F8), run usb.cmd fr
 rem   image (pe-build), the script is at X:\Lifeboat and finds the stick by its label:
 rem   give the stick the label LIFEBOAT.
 rem The script passes its arguments to "lifeboat offload".
-rem Exit codes: those of lifeboat; 5 also if there is no stick.
+rem Exit codes: those of lifeboat, as in rescue.cmd; 5 also if there is no stick.
 setlocal DisableDelayedExpansion
 call "%~dp0prepare.cmd" usb
 if errorlevel 1 exit /b 1

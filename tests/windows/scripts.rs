@@ -375,8 +375,6 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     ];
     let before = |windows: &str| stick.run_in_session("before-wipe.cmd", &[windows], &env);
 
-    let ran = before("E:\\nothing");
-    assert!(ran.code == 4 && ran.stdout.contains("No old Windows"), "{ran:?}");
     let ran = before("E:\\Windows");
     assert!(ran.code == 2 && ran.stdout.contains("scanstate.exe: there is no"), "{ran:?}");
 
@@ -391,15 +389,24 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     let wanted = "E:\\StoreOfE\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
     assert!(arguments.starts_with(wanted), "{arguments}");
 
-    // Files that scanstate could not capture; and a capture that failed.
-    for (returned, code) in [("3", 3), ("26", 1)] {
+    // A new session. Files that scanstate could not capture, and a capture that failed.
+    for (returned, code) in [("26", 1), ("3", 3)] {
         // A run is told from another by the second of its begin.
         thread::sleep(Duration::from_millis(1100));
+        fs::remove_dir_all(stick.path("temp")).unwrap();
+        fs::rename(&store, usmt.join("prepared")).unwrap();
         fs::write(usmt.join("code.txt"), returned).unwrap();
         let ran = before("E:\\Windows");
         assert_eq!(ran.code, code, "{returned}: {}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(&format!("scanstate returned {returned}")), "{ran:?}");
     }
+    // What it did not capture is not captured the second time either.
+    thread::sleep(Duration::from_millis(1100));
+    fs::remove_file(usmt.join("arguments.txt")).unwrap();
+    let ran = before("E:\\Windows");
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("could not capture every file"), "{}", ran.stdout);
+    assert!(!usmt.join("arguments.txt").exists(), "scanstate was started");
 
     // The new Windows, on the wiped volume.
     fs::rename(&store, stick.path("wiped")).unwrap();
@@ -429,8 +436,91 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     );
     assert!(setup.join("Lifeboat/lifeboat.exe").is_file());
     assert!(setup.join("Lifeboat/USMT/loadstate.exe").is_file());
-    let complete = fs::read_to_string(setup.join("Scripts/SetupComplete.cmd")).unwrap();
-    assert_eq!(complete, "call \"%SystemRoot%\\Setup\\Lifeboat\\first-start.cmd\"\r\n");
+    let complete = setup.join("Scripts/SetupComplete.cmd");
+    let ours = "@call \"%SystemRoot%\\Setup\\Lifeboat\\first-start.cmd\"\r\n";
+    assert_eq!(fs::read_to_string(&complete).unwrap(), ours);
+    // Once.
+    assert_eq!(after(&["E:"], &env).code, 3);
+    assert_eq!(fs::read_to_string(&complete).unwrap(), ours);
+
+    // One that is there keeps its lines, whatever they are, and runs ours first.
+    let own = "@echo off\r\nrem before Lifeboat\\first-start.cmd\r\nexit /b 0";
+    fs::write(&complete, own).unwrap();
+    fs::write(stick.path("own.xml"), "<migration/>").unwrap();
+    fs::write(usmt.join("in.xml"), "<migration/>").unwrap();
+    let xml = ("LIFEBOAT_XML", "in.xml E:\\own.xml");
+    let with = [env[0], env[1], xml];
+    let ran = after(&["E:\\"], &with);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(&complete).unwrap(), format!("{ours}{own}"));
+    let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
+    assert!(first.contains(r#" --i "in.xml" --i "own.xml""#), "{first}");
+    assert!(setup.join("Lifeboat/USMT/own.xml").is_file());
+    let ran = after(&["E:"], &[env[0], env[1], ("LIFEBOAT_XML", "no.xml")]);
+    assert!(ran.code == 2 && ran.stdout.contains("no.xml: there is no such file"), "{ran:?}");
+
+    // What cannot be written is not said to be done.
+    for (at, named) in
+        [("Scripts", "SetupComplete.cmd"), ("Lifeboat/first-start.cmd", "first-start.cmd")]
+    {
+        let at = setup.join(at);
+        let kept = at.with_extension("kept");
+        fs::rename(&at, &kept).unwrap();
+        // A file where a folder has to be, and the other way round.
+        if kept.is_dir() {
+            fs::write(&at, "").unwrap();
+        } else {
+            fs::create_dir(&at).unwrap();
+        }
+        let ran = after(&["E:"], &env);
+        assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(&format!("{named} could not be written")), "{ran:?}");
+        if at.is_dir() {
+            fs::remove_dir(&at).unwrap();
+        } else {
+            fs::remove_file(&at).unwrap();
+        }
+        fs::rename(&kept, &at).unwrap();
+    }
+}
+
+/// The very scene of a wipe that failed: nothing to capture, and perhaps a store.
+#[test]
+fn beside_a_windows_that_is_gone_stores_are_saved_and_4_means_nothing_is_there() {
+    let stick = need!(Stick::new('b'));
+    fs::create_dir(stick.path("sets")).unwrap();
+    let to = [("LIFEBOAT_TO", "B:\\sets"), ("LIFEBOAT_NAME", "PC-5")];
+    let run = |image: &str, windows: &str| {
+        let env = [to[0], to[1], ("SOURCES", image), ("STORE", "B:\\StoreOfB")];
+        stick.run_in_session("before-wipe.cmd", &[windows], &env)
+    };
+    let image = |name: &str| Guarded::fixture(name);
+    let path = |image: &Guarded| Wine::path(Path::new(image.arg()));
+
+    let store = image("hardlink-one");
+    let ran = run(&path(&store), "B:\\gone");
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("nothing was captured. The stores are saved"), "{}", ran.stdout);
+    assert_eq!(stick.sets("sets").len(), 1);
+    // A volume beside it is locked.
+    let locked = image("leftovers");
+    let ran = run(&path(&locked), "B:\\gone");
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    // Users, and no store.
+    let users = image("users");
+    let ran = run(&path(&users), "B:\\gone");
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("there is no store, but there is a Windows"), "{}", ran.stdout);
+    // A disk that was never used.
+    fs::write(stick.path("blank.img"), vec![0; 8 << 20]).unwrap();
+    let ran = run("B:\\blank.img", "B:\\gone");
+    assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
+    // One that is not NTFS, and cannot be read.
+    let noise: Vec<u8> =
+        (0..8u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(stick.path("noise.img"), noise).unwrap();
+    let ran = run("B:\\noise.img", "B:\\gone");
+    assert_eq!(ran.code, 7, "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// The whole re-image of `pe-build/recipes/winpe.cmd`, up to the first step that is the user's.
@@ -445,14 +535,49 @@ fn the_recipe_for_plain_winpe_wipes_nothing_that_is_not_safe() {
     fs::create_dir(other.path().join("sets")).unwrap();
     let env = [("CAPTURE", "no"), ("SOURCES", "I:\\StateStore")];
     let run = || stick.run("winpe.cmd", &["J:\\sets", "PC-9"], &env);
+    fs::write(stick.path("my tools/apply.cmd"), "@exit /b 0\r\n").unwrap();
+    // What it needs after the wipe, it looks for before.
+    let ran = run();
+    assert!(ran.code == 2 && ran.stdout.contains("loadstate.exe: there is no"), "{ran:?}");
+    fs::create_dir(stick.path("my tools/USMT")).unwrap();
+    fs::write(stick.path("my tools/USMT/loadstate.exe"), "MZ").unwrap();
+    // A file is there, where the folder would be made.
+    fs::write(other.path().join("file"), "").unwrap();
+    let ran = stick.run("winpe.cmd", &["J:\\file\\below", "PC-9"], &env);
+    assert!(ran.code == 5 && ran.stdout.contains("cannot be reached"), "{ran:?}");
     // No store is there: before-wipe.cmd does not end with 0.
     let ran = run();
     assert!(ran.code == 10 && ran.stdout.contains("Nothing was wiped"), "{ran:?}");
     assert!(!stick.path("wiped.txt").exists());
-    stick.store();
+    let store = stick.store();
+    // Several stores of one run: stage.cmd would not know which.
+    let before = stick.path("my tools/before-wipe.cmd");
+    let kept = fs::read(&before).unwrap();
+    fs::write(&before, "@exit /b 0\r\n").unwrap();
+    for id in ["00000000", "11111111"] {
+        let set = other.path().join(format!("sets/PC-9-20260101T000000Z-{id}"));
+        fs::create_dir(&set).unwrap();
+        fs::write(set.join("rescue.json"), "{\n  \"what\": \"store\"\n}\n").unwrap();
+    }
+    let ran = run();
+    assert_eq!(ran.code, 12, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(!stick.path("wiped.txt").exists());
+    fs::write(&before, kept).unwrap();
     let ran = run();
     assert_eq!(ran.code, 11, "{}\n{}", ran.stdout, ran.stderr);
     assert!(stick.path("wiped.txt").exists());
+    // A new PC: neither a store nor a Windows, and no set.
+    fs::rename(&store, stick.path("moved")).unwrap();
+    fs::write(stick.path("my tools/partition.cmd"), "@exit /b 0\r\n").unwrap();
+    fs::write(stick.path("blank.img"), vec![0; 8 << 20]).unwrap();
+    let blank = [env[0], ("SOURCES", "I:\\blank.img")];
+    let new = |name: &str| stick.run("winpe.cmd", &["J:\\sets", name], &blank);
+    let ran = new("PC-NEW");
+    assert!(ran.code == 0 && ran.stdout.contains("nothing to restore"), "{ran:?}");
+    // Its set is on the share already: stage.cmd fails here, there is no W:.
+    let ran = new("PC-9");
+    assert!(ran.code == 13 && ran.stdout.contains("stage.cmd returned 2"), "{ran:?}");
+    fs::rename(stick.path("moved"), &store).unwrap();
     // As a program that crashed ends: nothing goes on after it.
     fs::write(stick.path("my tools/partition.cmd"), "@exit /b -1073741819\r\n").unwrap();
     let applies = "@echo applied> \"%~d0\\applied.txt\"\r\n";
@@ -506,24 +631,54 @@ fn a_store_that_is_there_already_is_not_captured_over() {
     refused();
     fs::remove_dir_all(other.path().join("StoreOfV")).unwrap();
 
-    // Without a store, it is captured, and what this session captured once more.
-    for replaces in [false, true] {
+    // Without a store, it is captured; a capture that failed is begun again.
+    for (returned, code, replaces) in [("26", 1, false), ("0", 0, true)] {
+        fs::write(usmt.join("code.txt"), returned).unwrap();
         let ran = run("yes");
-        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, code, "{}\n{}", ran.stdout, ran.stderr);
         let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap().replace('\r', "");
         assert_eq!(arguments.contains("\n/o\n"), replaces, "{arguments}");
         // WinPE's own disk is in memory.
         assert!(arguments.contains("\n/l:V:\\Windows\\Temp\\lifeboat\\"), "{arguments}");
         fs::remove_file(usmt.join("arguments.txt")).unwrap();
     }
-    // The next session did not; the tool's own capture is not captured.
+    // One that ended is saved again, beside the old Windows or a new one.
+    let hive = config.join("SYSTEM");
+    for text in ["regf", "another Windows"] {
+        fs::write(&hive, text).unwrap();
+        thread::sleep(Duration::from_millis(1100)); // a set is named by its second
+        let ran = run("yes");
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("captured the store already"), "{}", ran.stdout);
+        assert!(!usmt.join("arguments.txt").exists(), "scanstate was started");
+    }
+    // Nor is an empty Windows captured in place of the one that this session saved.
+    fs::rename(&store, usmt.join("prepared")).unwrap();
+    let ran = run("yes");
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("the Windows is another one"), "{}", ran.stdout);
+    assert!(!usmt.join("arguments.txt").exists(), "scanstate was started");
+    fs::rename(usmt.join("prepared"), &store).unwrap();
+    // The next session did not capture; the tool's own capture is not captured.
     fs::remove_dir_all(stick.path("temp")).unwrap();
     refused();
     assert_eq!(run("no").code, 0);
-    // Nor what was restored in between.
-    fs::write(&mark, "\"V:\\StoreOfV\"\r\n").unwrap();
-    assert_eq!(stick.run_in_session("restore.cmd", &["V:\\nothing"], &[name]).code, 5);
-    refused();
+
+    // An unfinished capture counts for its own Windows, and not for what was restored.
+    for restored in [false, true] {
+        fs::rename(&store, usmt.join("prepared")).unwrap();
+        fs::write(usmt.join("code.txt"), "26").unwrap();
+        assert_eq!(run("yes").code, 1);
+        assert!(mark.exists());
+        fs::remove_file(usmt.join("arguments.txt")).unwrap();
+        if restored {
+            assert_eq!(stick.run_in_session("restore.cmd", &["V:\\nothing"], &[name]).code, 5);
+        } else {
+            fs::write(&hive, "a Windows that was applied in between").unwrap();
+        }
+        refused();
+        fs::remove_dir_all(stick.path("temp")).unwrap();
+    }
 }
 
 #[test]
@@ -536,7 +691,8 @@ fn the_recipe_for_ffu_builder_takes_no_crash_and_no_old_skip_for_safe() {
     let before = "@if exist \"%~d0\\ran.txt\" (echo safe>> \"%~d0\\log.txt\" & exit /b 0)\r\n\
                   @echo ran> \"%~d0\\ran.txt\"\r\n@exit /b -1073741819\r\n";
     fs::write(stick.path("Lifeboat/before-wipe.cmd"), before).unwrap();
-    let wipes = "@echo wiped>> \"%~d0\\log.txt\"\r\n";
+    let wipes = "@if \"%2\"==\"-Command\" (echo SN-4711& exit /b 0)\r\n\
+                 @echo wiped %LIFEBOAT_NAME%>> \"%~d0\\log.txt\"\r\n";
     fs::write(stick.path("my tools/powershell.cmd"), wipes).unwrap();
     let boots = "@echo off\r\nset SystemDrive=D:\r\nset SystemRoot=D:\\Windows\r\n\
                  set PATH=D:\\my tools;%PATH%\r\n\"%~dp0ffu-startnet.cmd\"\r\n";
@@ -546,8 +702,18 @@ fn the_recipe_for_ffu_builder_takes_no_crash_and_no_old_skip_for_safe() {
     fs::write(stick.path("temp/lifeboat-skip.txt"), "skipped").unwrap();
     let ran = stick.run_in_session("boots.cmd", &[], &[]);
     assert!(ran.stdout.contains("DO NOT WIPE"), "{}\n{}", ran.stdout, ran.stderr);
-    let log = fs::read_to_string(stick.path("log.txt")).unwrap();
-    assert_eq!(log.split_whitespace().collect::<Vec<_>>(), ["safe", "wiped"]);
+    let log = || {
+        let log = fs::read_to_string(stick.path("log.txt")).unwrap();
+        log.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // The set's name is the serial number: the new Windows has another name.
+    assert_eq!(log(), ["safe", "wiped", "SN-4711"]);
+    // A new PC: no prompt.
+    fs::write(stick.path("Lifeboat/before-wipe.cmd"), "@exit /b 4\r\n").unwrap();
+    fs::remove_file(stick.path("log.txt")).unwrap();
+    let ran = stick.run_in_session("boots.cmd", &[], &[]);
+    assert!(ran.stdout.contains("Nothing to save"), "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(log(), ["wiped", "SN-4711"]);
 }
 
 #[test]
