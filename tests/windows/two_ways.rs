@@ -104,7 +104,8 @@ fn volumes_that_were_not_listed_are_searched_for_a_limited_time() {
     let start = Instant::now();
     let ran = wine.run(&exe, &["detect", "--json"]);
     assert!(start.elapsed() < Duration::from_mins(3));
-    assert!([0, 4].contains(&ran.code), "{}\n{}", ran.stdout, ran.stderr);
+    // 3: a drive of this machine cannot be read.
+    assert!([0, 3, 4].contains(&ran.code), "{}\n{}", ran.stdout, ran.stderr);
     let events: Vec<Value> =
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let volumes = events.iter().filter(|e| e["message_type"] == "volume").count();
