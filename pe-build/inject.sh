@@ -193,8 +193,8 @@ elif in_image /Lifeboat/before/no-startnet; then
     base=startnet.none
     printf 'wpeinit\r\n' >"$work/$base"
 fi
-# Without our line, also that of build.cmd, and without the call of an image made by hand: it
-# would run twice, and --undo would leave a call of a file that is deleted.
+# Remove Lifeboat's line, that of build.cmd, and the call in an image made manually: it would
+# run twice, and --undo would leave a call to a deleted file.
 call='^[[:space:]]*@?(call[[:space:]]+)?"?[^"[:space:]]*\\lifeboat\\start\.cmd"?[[:space:]]*$'
 copy "$work/$base" "$work/startnet.before"
 if LC_ALL=C grep -qaiE -e "$call" -e "$mark" "$work/$base"; then

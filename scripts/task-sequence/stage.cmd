@@ -14,8 +14,8 @@ rem product key: then run \Windows\Setup\Lifeboat\first-start.cmd as administrat
 rem
 rem Settings: LifeboatTo (LIFEBOAT_TO): the folder with the sets, if it is not given. This
 rem   session must have access to it (net use). LifeboatName (LIFEBOAT_NAME): the name
-rem   under which before-wipe.cmd saved the set, which must be set: in WinPE, the PC has
-rem   no name of its own. "to" and "name" in lifeboat.toml do not count here.
+rem   under which before-wipe.cmd saved the set, which must be set: WinPE does not know
+rem   the PC's name. "to" and "name" in lifeboat.toml do not count here.
 rem   LifeboatUsmt (LIFEBOAT_USMT): the folder with loadstate.exe [default: USMT beside
 rem   this script]. LifeboatMigrationXml (LIFEBOAT_XML): as for before-wipe.cmd; files
 rem   outside of the folder USMT are copied too. The store's folder is that of the set.
