@@ -12,6 +12,7 @@ use super::args::{Global, Logon, Within};
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::{protect, sets, sources};
+use crate::cli::nothing_found::nothing_found;
 use crate::destination::address::Dest;
 use crate::disk;
 use crate::health::container_pieces;
@@ -199,7 +200,7 @@ fn of_found(what: &str, found: &sources::Found, inside: &Within) -> Result<Targe
     let stores = sources::choose(found.stores.clone(), &wanted)?;
     let with_data: Vec<&Store> = stores.iter().filter(|store| store.kind.holds_data()).collect();
     if with_data.is_empty() {
-        return Err(sources::nothing_found(found).into());
+        return Err(nothing_found(found).into());
     }
     let [store] = *with_data.as_slice() else {
         let all: Vec<String> =
@@ -221,7 +222,7 @@ fn of_found(what: &str, found: &sources::Found, inside: &Within) -> Result<Targe
             sources,
         }));
     }
-    let part = store.first().ok_or_else(|| sources::nothing_found(found))?;
+    let part = store.first().ok_or_else(|| nothing_found(found))?;
     let name = part.markers.container_name();
     let display = format!("{}\\{name}", part.windows_path());
     let capture = found.logs.capture_of(store, &found.stores);

@@ -114,6 +114,11 @@ impl From<Ending> for Exit {
     }
 }
 
+/// Ctrl-C.
+pub(crate) fn interrupted() -> Failure {
+    Failure::new(Exit::Interrupted, "interrupted", "Run the same command again to resume.")
+}
+
 /// An action as a sentence. The library's may go on a line with others.
 pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();

@@ -9,6 +9,7 @@ mod folder;
 mod keys;
 #[cfg(target_os = "linux")]
 pub mod linux;
+mod nothing_found;
 mod output;
 mod password;
 mod places;

@@ -8,8 +8,7 @@ use anyhow::Result;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
 
-use super::exit::{Exit, Failure};
-use super::sources;
+use super::exit::{Exit, Failure, interrupted};
 use crate::model::text::visible;
 
 const VARIABLE: &str = "LIFEBOAT_PASSWORD";
@@ -77,9 +76,9 @@ pub(crate) fn prompt_with(what: &str, hint: &dyn Fn(&str) -> Option<String>) -> 
         }
         match key.code {
             KeyCode::Enter => return Ok(typed),
-            KeyCode::Esc => return Err(sources::interrupted().into()),
+            KeyCode::Esc => return Err(interrupted().into()),
             KeyCode::Char('c' | 'd') if is_control(key.modifiers) => {
-                return Err(sources::interrupted().into());
+                return Err(interrupted().into());
             }
             KeyCode::F(2) => shown = !shown,
             KeyCode::Backspace => {

@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::cli::args::{Detect, Global};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, interrupted};
+use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
 use crate::cli::sources::{self, Found};
 use crate::cli::users;
@@ -31,13 +32,13 @@ pub(crate) fn run(args: &Detect, global: &Global, out: Out) -> Result<Exit> {
     out.clear();
     users::show(&installations, &volumes, out);
     if out.is_cancelled() {
-        return Err(sources::interrupted().into());
+        return Err(interrupted().into());
     }
     if with_data == 0 {
         if let Some(hint) = users::hint(&installations) {
             out.result(&hint);
         }
-        return Err(sources::nothing_found(&found).into());
+        return Err(nothing_found(&found).into());
     }
     Ok(doubt(&found, out))
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::sets::each;
 use crate::cli::args::{Gate, Global, LevelArg};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
 use crate::cli::{keys, sets, sources};
 use crate::disk::{self, Disk};
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
         show(store, &judged, out);
     }
     if stores.is_empty() && why.is_empty() {
-        return Err(sources::nothing_found(&found).into());
+        return Err(nothing_found(&found).into());
     }
     let is_safe = unsafe_stores == 0 && why.is_empty();
     if is_safe && args.level == LevelArg::Quick {

@@ -7,9 +7,8 @@ use serde_json::json;
 
 use crate::cli::args::{Algorithm, Extract};
 use crate::cli::containers::Container;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, interrupted};
 use crate::cli::output::Out;
-use crate::cli::sources;
 use crate::health::codes::{
     CONTAINER_DAMAGED, CONTAINER_NO_CATALOG, CONTAINER_UNKNOWN, CONTAINER_UNREADABLE,
 };
@@ -36,7 +35,7 @@ pub(crate) fn list(container: &Container, out: Out) -> Result<Exit> {
     out.stage(Stage::List, &container.display);
     let unread = loop {
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         match records.next_item() {
             Ok(Some(Item::Record(record))) => {

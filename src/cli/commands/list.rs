@@ -7,9 +7,9 @@ use anyhow::Result;
 use super::{inside, plain};
 use crate::cli::args::{Global, List};
 use crate::cli::containers::Target;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, interrupted};
 use crate::cli::output::Out;
-use crate::cli::{containers, sets, sources};
+use crate::cli::{containers, sets};
 use crate::model::advice::Advice as _;
 use crate::model::loss::LossKind;
 use crate::model::metadata::FileTime;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &List, global: &Global, out: Out) -> Result<Exit> {
     }
     for line in set.lines()? {
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         match line {
             Ok(Line::Member(member)) => {

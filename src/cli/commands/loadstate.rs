@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::args::{Global, Loadstate, WayArg};
 use crate::cli::exit::{Exit, Failure, shell_word};
+use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
 use crate::cli::{sets, sources};
 use crate::model::monitor::Monitor;
@@ -144,7 +145,7 @@ fn ask(args: &Loadstate, global: &Global, out: Out) -> Result<Asked> {
     stores.retain(|store| store.kind.holds_data());
     out.clear();
     match stores.as_slice() {
-        [] => Err(sources::nothing_found(&found).into()),
+        [] => Err(nothing_found(&found).into()),
         [store] => Ok(of_store(store, &args.what, &found)),
         several => {
             let ids: Vec<&str> = several.iter().map(|store| store.id.as_str()).collect();

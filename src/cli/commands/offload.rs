@@ -10,6 +10,7 @@ use super::seal;
 use crate::cli::args::{Global, Offload};
 use crate::cli::ending::{self, Around, End, SavedSet};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
 use crate::cli::protect::{self, Protected, trees_of, trees_of_store};
 use crate::cli::sources::Found;
@@ -147,7 +148,7 @@ impl Look {
             if let Some(hint) = users::hint(&profiles::find(&volumes, &out)) {
                 out.say(&hint);
             }
-            return Err(sources::nothing_found(&found).into());
+            return Err(nothing_found(&found).into());
         }
         Ok(Self { found, what: Wanted::Stores(stores, deleted) })
     }
@@ -279,7 +280,7 @@ impl Job<'_> {
             exit = Exit::Losses;
         }
         if stores.is_empty() && sets.is_empty() {
-            return Err(sources::nothing_found(found).into());
+            return Err(nothing_found(found).into());
         }
         for store in stores {
             let check = Check {

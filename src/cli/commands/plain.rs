@@ -7,9 +7,8 @@ use serde_json::json;
 use super::inside::{choice, ended, nothing, renamed, summary};
 use crate::cli::args::Extract;
 use crate::cli::containers::PlainStore;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, interrupted};
 use crate::cli::output::Out;
-use crate::cli::sources;
 use crate::health::check_deleted_files;
 use crate::model::finding::{Finding, Severity};
 use crate::model::loss::{Loss, LossKind};
@@ -26,7 +25,7 @@ pub(crate) fn list(store: &PlainStore, out: Out) -> Result<Exit> {
     let (mut files, mut folders, mut bytes, mut lost) = (0_u64, 0_u64, 0_u64, 0_u64);
     for item in store.store.parts.iter().flat_map(PlainFiles::of) {
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         match item {
             Ok(entry) => {

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::sets::{each, head, show};
 use crate::cli::args::Prune;
-use crate::cli::exit::{Exit, Failure, explain};
+use crate::cli::exit::{Exit, Failure, explain, interrupted};
 use crate::cli::output::Out;
-use crate::cli::{sets, sources};
+use crate::cli::sets;
 use crate::destination::Destination;
 use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
@@ -101,7 +101,7 @@ fn delete_all(
     let (mut done, mut freed) = (0_u64, 0_u64);
     for set in chosen {
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         match delete(target, &set.path, &out) {
             Ok(deleted) => {

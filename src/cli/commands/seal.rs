@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::args::{Global, Seal, ViaArg};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
 use crate::cli::sources;
 use crate::disk;
@@ -68,7 +69,7 @@ fn nothing_to_seal(found: &sources::Found) -> anyhow::Error {
             "Mount it for writing and give the folder. In Windows, give the drive.",
         )
         .into(),
-        None => sources::nothing_found(found).into(),
+        None => nothing_found(found).into(),
     }
 }
 

@@ -8,9 +8,9 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::cli::args::Sets;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, interrupted};
 use crate::cli::output::Out;
-use crate::cli::{sets, sources};
+use crate::cli::sets;
 use crate::destination::{Destination, DestinationError};
 use crate::model::advice::Advice as _;
 use crate::model::monitor::{Monitor, Progress, Stage};
@@ -92,7 +92,7 @@ pub(crate) fn each(
     let mut progress = Progress::default();
     let walked = walk::<anyhow::Error>(target, &out, &mut |folder| {
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         progress.files += 1;
         out.progress(progress);
@@ -100,7 +100,7 @@ pub(crate) fn each(
         with(set)
     })?;
     if out.is_cancelled() {
-        return Err(sources::interrupted().into());
+        return Err(interrupted().into());
     }
     for error in &walked.failed {
         failed(error, out);

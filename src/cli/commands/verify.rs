@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{detect, seal, verify_all};
 use crate::cli::args::{Global, LevelArg, Verify};
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, interrupted};
+use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
 use crate::cli::{keys, sets, sources};
 use crate::health::{
@@ -55,7 +56,7 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
     let wanted: Vec<String> = args.store.iter().cloned().collect();
     let stores = sources::choose(found.stores.clone(), &wanted)?;
     if !stores.iter().any(|s| s.kind.holds_data()) {
-        return Err(sources::nothing_found(found).into());
+        return Err(nothing_found(found).into());
     }
     // A damaged volume counts as damage, even if the store looks intact.
     let mut damaged = found.is_damaged();
@@ -81,7 +82,7 @@ fn verify_found(found: &sources::Found, args: &Verify, out: Out) -> Result<Exit>
         let observer = sealed.as_mut().map(|sealed| sealed as &mut dyn StreamObserver);
         let mut report = check_store_with(store, &check, observer, out);
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         out.clear();
         damaged |= report.worst() >= Some(Severity::Damage);

@@ -14,6 +14,7 @@ use super::super::output::Out;
 use super::super::protect::{self, Protected, trees_of, trees_of_store};
 use super::super::{keys, sets, sources};
 use super::places::{PARTIAL, Places};
+use crate::cli::exit::interrupted;
 use crate::destination::Destination;
 use crate::destination::address::{Dest, DestError};
 use crate::destination::preflight::{Preflight, no_room};
@@ -277,7 +278,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
             seen.push(Seen { store, survey, capture, findings, deleted, seal, lacks });
         }
         if out.is_cancelled() {
-            return Err(sources::interrupted().into());
+            return Err(interrupted().into());
         }
         let protected = Protected::of(&found);
         Ok(Box::new(Found {

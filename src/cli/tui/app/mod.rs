@@ -22,10 +22,10 @@ use unlock::Unlock;
 use super::super::args::{Guide, Logon};
 use super::super::ending::{Around, End};
 use super::super::exit::{Exit, Failure};
-use super::super::sources;
 use super::canvas::Scroll;
 use super::jobs::{Checked, Done, Found, Order, Saved, Wish};
 use super::keys::{Field, Key};
+use crate::cli::exit::interrupted;
 use crate::destination::Destination;
 use crate::disk::bitlocker::VolumeKey;
 use crate::model::finding::Severity;
@@ -246,7 +246,7 @@ impl App {
         let is_late = |since: Instant| now.saturating_duration_since(since) >= STOPS_WITHIN;
         if self.page == Page::Saving && self.stopping_since.is_some_and(is_late) {
             self.is_stuck = true;
-            self.saved.failure = Some(sources::interrupted());
+            self.saved.failure = Some(interrupted());
             self.saved.kept = None;
             self.go_to(Page::End);
         }

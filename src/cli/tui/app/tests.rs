@@ -1,5 +1,6 @@
 use super::destination::USER;
 use super::*;
+use crate::cli::exit::interrupted;
 use crate::cli::tui::places::Places;
 use crate::cli::tui::places::tests::place;
 use crate::model::secret::Secret;
@@ -99,10 +100,7 @@ fn a_job_that_does_not_stop_is_not_waited_for() {
     assert_eq!((app.page, app.exit(), app.end()), (Page::End, Exit::Interrupted, End::Stopped));
     app.key(Key::Char('r'));
     assert!(app.page == Page::End && app.hint.is_some(), "it would meet itself");
-    app.done(Done::Saved(Box::new(Saved {
-        failure: Some(sources::interrupted()),
-        ..Saved::default()
-    })));
+    app.done(Done::Saved(Box::new(Saved { failure: Some(interrupted()), ..Saved::default() })));
     app.form.fields[0] = Field::new("smb://tech@server/share");
     assert!(matches!(app.key(Key::Char('r')), Effect::Check(_)));
     assert_eq!(app.page, Page::Checking);
