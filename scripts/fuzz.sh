@@ -5,8 +5,8 @@
 #   fuzz.sh 600                    every target for 10 minutes
 #   fuzz.sh 600 lznt1 xpress       these two
 #
-# Runs of less than a minute are of a program that is compiled with less care, in less
-# time. Ends with 1 when a target found something; the input is in fuzz/artifacts/.
+# Runs of less than a minute are of a program that is compiled in less time: what the library
+# depends on is that of the tests' build, and gives the fuzzer no coverage. Ends with 1 when a target found something; the input is in fuzz/artifacts/.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -34,27 +34,22 @@ for target in "${targets[@]}"; do
     esac
 done
 
-# What `cargo fuzz build -s none` would pass. No sanitizer: those need a nightly
-# compiler, and there is no unsafe code to watch. Overflow checks are on.
-flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
-    -Cllvm-args=-sanitizer-coverage-pc-table
-    -Cllvm-args=-sanitizer-coverage-trace-compares
-    -Cllvm-args=-sanitizer-coverage-stack-depth
-    -Cllvm-args=-simplifycfg-branch-fold-threshold=0
-    --cfg fuzzing -Cdebug-assertions"
-profile=release folder=release
+# No sanitizer: those need a nightly compiler, and there is no unsafe code to watch.
+# Overflow checks and debug assertions are on.
 if [ "$seconds" -lt 60 ]; then
-    profile=dev folder=debug
+    # The library alone is compiled for this, once more; the rest is that of the tests.
+    RUSTC_WORKSPACE_WRAPPER=$root/scripts/instrumented.sh \
+        cargo build --quiet --locked -p lifeboat-fuzz --target-dir "$root/target"
+    fuzz=$root/target/debug/fuzz
 else
-    # Else nothing is taken inline from other crates once it is instrumented.
-    flags+=" -Ccodegen-units=1"
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    # With --target the flags are not for build scripts and macros.
+    RUSTFLAGS=$("$root/scripts/instrumented.sh" --flags) CARGO_INCREMENTAL=0 \
+        cargo build --quiet --locked --profile fuzz -p lifeboat-fuzz \
+        --target "$host" --target-dir target
+    fuzz=target/$host/fuzz/fuzz
 fi
-host=$(rustc -vV | sed -n 's/^host: //p')
-# With --target the flags are not for build scripts and macros.
-RUSTFLAGS=$flags CARGO_INCREMENTAL=0 cargo build --quiet --locked --profile "$profile" \
-    --target "$host" --target-dir target
-fuzz=target/$host/$folder/fuzz
+mkdir -p target
 
 run() {
     local target=$1 learned=target/corpus/$1 longest

@@ -66,7 +66,7 @@ step_lint() {
 
 step_build() {
     # The benches are looked at by the lints.
-    cargo build "${quiet[@]}" --locked --workspace --lib --bins --tests
+    cargo build "${quiet[@]}" --locked --workspace --exclude lifeboat-fuzz --lib --bins --tests
     local minimum
     minimum=$(msrv)
     case $(rustc_version rustc) in
