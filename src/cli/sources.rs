@@ -174,7 +174,8 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     }
     let mut found = announce(volumes, errors, out);
     found.lacks_disk = sources.is_empty() && !is_any_disk_seen;
-    let hidden = show_controllers(&known, is_any_disk_seen, out);
+    // A blank disk beside a controller without a driver is not the one that was looked for.
+    let hidden = show_controllers(&known, is_any_disk_seen && found.has_something(), out);
     found.unseen = hidden.len();
     found.closed.extend(hidden);
     Ok(found)
@@ -469,6 +470,19 @@ impl Found {
         }
         doubts.extend(self.deleted.iter().map(|one| format!("{}: {}", one.path, one.what)));
         doubts
+    }
+
+    /// Whether a store, a Windows, or something that could not be read was found.
+    fn has_something(&self) -> bool {
+        // WinPE itself runs from X:.
+        let has_windows = |volume: &SourceVolume| {
+            let windows = "Windows/System32".into();
+            volume.letter != Some('X')
+                && volume.tree.as_ref().is_ok_and(|tree| tree.lookup(&windows).is_ok())
+        };
+        !self.closed.is_empty()
+            || self.stores.iter().any(|store| store.kind.holds_data())
+            || self.volumes.iter().any(has_windows)
     }
 
     /// The volumes that can be read.

@@ -7,12 +7,13 @@ use super::args::Offload;
 use super::exit::{Exit, Failure};
 use super::output::Out;
 use super::sources::Found;
+use crate::health::has_no_user;
 use crate::model::monitor::Monitor;
 use crate::model::name::fold_case;
 use crate::model::units;
-use crate::profiles::{Contents, Installation, Profile, ProfileKind};
+use crate::profiles::{self, Contents, Installation, Profile, ProfileKind};
 use crate::set::write::parts::{FolderSet, of_profiles};
-use crate::usmt::StoreVolume;
+use crate::usmt::{Store, StoreVolume};
 
 /// What is saved of one installation.
 pub(crate) struct Chosen {
@@ -128,6 +129,33 @@ fn show_user(one: &Installation, profile: &Profile, contents: &Contents, out: Ou
     if contents.unreadable > 0 {
         out.result(&format!("  UNREADABLE  {} files or folders", contents.unreadable));
     }
+}
+
+/// Why a store in which there is no user may not be all of this PC, for people: a Windows beside
+/// it has users with files.
+pub(crate) fn outside_of(stores: &[&Store], found: &Found, out: Out) -> Vec<String> {
+    let without: Vec<&&Store> = stores.iter().filter(|store| has_no_user(store)).collect();
+    if without.is_empty() {
+        return Vec::new();
+    }
+    let volumes: Vec<StoreVolume> = found.searchable().collect();
+    let mut names = Vec::new();
+    for profile in profiles::find(&volumes, &out).iter().flat_map(|one| &one.profiles) {
+        let is_person = profile.kind == ProfileKind::Person && profile.place.is_some();
+        if is_person && Contents::of(profile, &volumes, &out).files > 0 {
+            names.push(profile.path.clone());
+        }
+    }
+    let Some(first) = names.first() else { return Vec::new() };
+    let others = match names.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {}", units::count(more as u64, "other folder", "other folders")),
+    };
+    let doubt = |store: &&&Store| {
+        let store = store.display();
+        format!("{store}: no user's files are in it, but there are some in {first}{others}")
+    };
+    without.iter().map(doubt).collect()
 }
 
 /// The users that `--of-user` and `--profiles` mean, as one set for each installation.

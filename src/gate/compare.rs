@@ -1,18 +1,22 @@
 //! Compares a store on the disk with the manifest of a set: is each file and folder of the store
-//! in the set, as it is now? By name, kind, size and time of the last write; [`super::contents`]
-//! compares the bytes.
+//! in the set, as it is now? By name, kind, size, time of the last write, and its streams' names and
+//! sizes; where the disk itself is read, also by its reparse data. [`super::contents`] compares the
+//! bytes.
 //!
-//! Of each member of the set 24 bytes are kept, so a set of millions fits into the memory.
+//! Of each member of the set 24 bytes are kept, and 16 of each stream, so a set of millions fits
+//! into the memory.
 
 use sha2::{Digest, Sha256};
 
 use crate::model::monitor::{Monitor, Progress, Stage};
 use crate::model::name::NtName;
 use crate::set::error::SetError;
-use crate::set::format::manifest::{ContentKind, Line, Member, MemberKind};
+use crate::set::format::manifest::{ContentKind, Line, Member, MemberKind, from_base64};
 use crate::set::read::reader::SetReader;
+use crate::set::write::draft::stream_name;
 use crate::set::write::parts::usmt_folder;
 use crate::set::write::plan::{Plan, PlanKind};
+use crate::tree::Via;
 use crate::usmt::Store;
 
 /// The attribute of a file that EFS encrypts (MS-FSCC 2.6). A set has its raw export, of another
@@ -59,6 +63,55 @@ fn number(digest: &[u8]) -> u128 {
     digest.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
 
+/// A digest of a stream of a member.
+fn stream_digest(path: &[u8], name: &[u8], size: u64) -> u128 {
+    beside(path, b"stream", name, &size.to_le_bytes())
+}
+
+/// A digest of the reparse data of a member.
+fn reparse_digest(path: &[u8], data: &[u8]) -> u128 {
+    beside(path, b"reparse", b"", data)
+}
+
+/// A digest of something that a member has. A path has no zero in it, nor a name.
+fn beside(path: &[u8], what: &[u8], name: &[u8], data: &[u8]) -> u128 {
+    let mut hash = Sha256::new();
+    for piece in [path, what, name] {
+        hash.update(piece);
+        hash.update([0]);
+    }
+    hash.update(data);
+    number(&hash.finalize())
+}
+
+/// What of a member of the store is not in the set, for people, beside its data: a stream, or
+/// where it leads to.
+fn lacks_beside(plan: &Plan, index: usize, path: &[u8], whole: &[u128]) -> Option<String> {
+    let member = plan.member(index)?;
+    // The first name of the file has them.
+    if matches!(member.kind, PlanKind::Link(_)) {
+        return None;
+    }
+    let shown = || shown(path);
+    let facts = match member.tree.facts(member.node, None) {
+        Ok(facts) => facts,
+        Err(error) => return Some(format!("{}: its streams cannot be read: {error}", shown())),
+    };
+    for stream in &facts.streams {
+        let digest = stream_digest(path, &stream_name(&stream.name), stream.size);
+        if whole.binary_search(&digest).is_err() {
+            let name = &stream.name;
+            return Some(format!("{}: the set does not have its stream {name}", shown()));
+        }
+    }
+    // The host has links of its own kind, and other sets have those.
+    let reparse = facts.reparse.filter(|_| member.tree.info().via == Via::Raw)?;
+    if whole.binary_search(&reparse_digest(path, &reparse)).is_ok() {
+        return None;
+    }
+    Some(format!("{}: its reparse data (where a link leads to) is another in the set", shown()))
+}
+
 /// The number of files, folders and links of the store that were looked for, and how they differ
 /// from the set, for people: none if all are in it.
 pub(super) fn differences(
@@ -91,6 +144,13 @@ pub(super) fn differences(
         let (all, alone) = last.digests(&path);
         whole.push(all);
         paths.push(alone);
+        for stream in &member.streams {
+            let Some(name) = stream.exact_name() else { continue };
+            whole.push(stream_digest(&path, &name, stream.data.size));
+        }
+        if let Some(data) = member.reparse.as_deref().and_then(from_base64) {
+            whole.push(reparse_digest(&path, &data));
+        }
     }
     whole.sort_unstable();
     paths.sort_unstable();
@@ -105,16 +165,19 @@ pub(super) fn differences(
         monitor.progress(progress);
         let path = plan.path(index);
         let (all, alone) = of_plan(plan, index).digests(&path);
-        if whole.binary_search(&all).is_ok() {
-            continue;
-        }
-        count += 1;
-        if described.len() < DESCRIBED {
+        let differs = if whole.binary_search(&all).is_ok() {
+            lacks_beside(plan, index, &path, &whole)
+        } else {
             let shown = shown(&path);
-            described.push(match paths.binary_search(&alone) {
+            Some(match paths.binary_search(&alone) {
                 Ok(_) => format!("{shown} was changed after the set was made"),
                 Err(_) => format!("{shown} is not in the set"),
-            });
+            })
+        };
+        let Some(differs) = differs else { continue };
+        count += 1;
+        if described.len() < DESCRIBED {
+            described.push(differs);
         }
     }
     let more = count.saturating_sub(described.len() as u64);

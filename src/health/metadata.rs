@@ -11,11 +11,11 @@ use super::deleted::left;
 use super::many::Many;
 use super::names;
 use crate::model::finding::Finding;
-use crate::model::metadata::{Content, Node, NodeKind, attributes};
+use crate::model::metadata::{Content, Node, NodeId, NodeKind, attributes};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::model::recovered::RecoveredCount;
-use crate::tree::{Entry, Via};
+use crate::tree::{Entry, TreeError, Via};
 use crate::usmt::{Part, Role, Store, StoreKind, is_container_name};
 
 /// The longest path for programs without long-path support, in UTF-16 units
@@ -57,6 +57,32 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
         say(NO_USERS.at(store.display(), "it contains no user profile (File\\X$\\Users)"));
     }
     looked
+}
+
+/// Whether a hard-link or uncompressed store has the folder of no user. `false` if its folders
+/// cannot be listed.
+pub(crate) fn has_no_user(store: &Store) -> bool {
+    let has_user = |part: &Part| -> Result<bool, TreeError> {
+        let tree = &*part.tree;
+        let named = |folder: NodeId, name: &str| -> Result<Vec<Entry>, TreeError> {
+            let mut entries = tree.children(folder)?;
+            entries.retain(|entry| entry.name.eq_ignore_ascii_case(name));
+            Ok(entries)
+        };
+        for file in named(tree.lookup(&part.usmt_path)?, "File")? {
+            for drive in tree.children(file.node)? {
+                for users in named(drive.node, "Users")? {
+                    let mut entries = tree.children(users.node)?.into_iter();
+                    if entries.any(|entry| is_somebody(&entry.name)) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    };
+    matches!(store.kind, StoreKind::HardLink | StoreKind::Uncompressed)
+        && store.parts.iter().all(|part| has_user(part).is_ok_and(|has| !has))
 }
 
 /// The position of a folder in a store.

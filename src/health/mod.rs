@@ -22,6 +22,7 @@ pub(crate) use container::{PASSWORD_POSITION, container_pieces, container_proble
 pub(crate) use deleted::check_deleted_stores;
 pub use deleted::{DeletedStore, deleted_stores};
 pub(crate) use metadata::check_deleted_files;
+pub(crate) use metadata::has_no_user;
 pub use parts::missing_parts;
 pub(crate) use read_all::StreamObserver;
 pub use store::{Check, Level, StoreReport, check_store};

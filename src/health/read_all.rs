@@ -46,15 +46,16 @@ pub(super) fn read_store(
     };
     let mut buffer = vec![0; BUFFER_BYTES];
     for (number, (part, listing)) in listings.iter().enumerate() {
-        for file in &listing.files {
+        for file in listing.files.iter().chain(&listing.with_streams) {
             if monitor.is_cancelled() {
                 return;
             }
-            let path = || part.path_of(&listing.path_of(file));
+            let below = listing.path_of(file);
+            let path = || part.path_of(&below);
             let mut look = observer.as_deref_mut().map(|observer| Look {
                 observer,
                 part: number,
-                below: listing.path_of(file),
+                below: below.clone(),
             });
             let mut read = |bytes: u64| {
                 report.bytes_read += bytes;
@@ -62,8 +63,11 @@ pub(super) fn read_store(
                 monitor.progress(progress);
                 !monitor.is_cancelled()
             };
-            match read_file(&*part.tree, file.node, look.as_mut(), &mut buffer, &mut read) {
+            let what = (file.node, file.is_folder);
+            match read_file(&*part.tree, what, look.as_mut(), &mut buffer, &mut read) {
                 Ok(Read::Stopped) => return,
+                // A folder is no file that was read; what it lacks counts.
+                Ok(Read::Done(troubles)) if file.is_folder && troubles.is_empty() => continue,
                 Ok(Read::NotHere) => report.files_skipped += 1,
                 Ok(Read::Done(troubles)) => {
                     let is_whole = |t: &Trouble| matches!(t, Trouble::Zeros { .. });
@@ -106,12 +110,15 @@ struct Look<'a> {
     below: NtPath,
 }
 
-/// A file to read.
+/// A file to read, or a folder with streams.
 struct File {
     position: u64,
     node: NodeId,
+    /// That it is in; if it is a folder that can be entered, its own number.
     folder: u32,
+    /// Empty for such a folder.
     name: NtName,
+    is_folder: bool,
 }
 
 /// A part's files in disk order, each with the number of its folder, so that a
@@ -119,6 +126,8 @@ struct File {
 struct Listing {
     folders: Vec<(u32, NtName)>,
     files: Vec<File>,
+    /// The folders that have streams.
+    with_streams: Vec<File>,
     bytes: u64,
 }
 
@@ -126,13 +135,19 @@ impl Listing {
     /// Ignores errors: the metadata check has already reported them.
     fn of(part: &Part, monitor: &dyn Monitor) -> Self {
         let tree = &*part.tree;
-        let mut listing = Self { folders: vec![(0, NtName::default())], files: vec![], bytes: 0 };
+        let mut listing = Self {
+            folders: vec![(0, NtName::default())],
+            files: vec![],
+            with_streams: vec![],
+            bytes: 0,
+        };
         let mut linked = HashSet::new();
         let mut pending = vec![(0_u32, part.usmt)];
         while let Some((number, folder)) = pending.pop() {
             if monitor.is_cancelled() {
                 break;
             }
+            listing.folder(tree, folder, number, NtName::default());
             for entry in tree.children(folder).unwrap_or_default() {
                 let Ok(node) = tree.node(entry.node) else { continue };
                 if node.kind == NodeKind::File {
@@ -145,17 +160,30 @@ impl Listing {
                         node: entry.node,
                         folder: number,
                         name: entry.name,
+                        is_folder: false,
                     });
                 } else if node.is_plain_directory()
                     && let Ok(next) = u32::try_from(listing.folders.len())
                 {
                     listing.folders.push((number, entry.name));
                     pending.push((next, entry.node));
+                } else {
+                    listing.folder(tree, entry.node, number, entry.name);
                 }
             }
         }
         listing.files.sort_unstable_by_key(|f| (f.position, f.node));
         listing
+    }
+
+    /// Lists a folder if it has streams.
+    fn folder(&mut self, tree: &dyn Tree, node: NodeId, folder: u32, name: NtName) {
+        let streams = tree.facts(node, None).map(|facts| facts.streams).unwrap_or_default();
+        let bytes = streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.size));
+        self.bytes = self.bytes.saturating_add(bytes);
+        if !streams.is_empty() {
+            self.with_streams.push(File { position: 0, node, folder, name, is_folder: true });
+        }
     }
 
     /// Below the `USMT` folder.
@@ -170,7 +198,8 @@ impl Listing {
     }
 
     fn path_of(&self, file: &File) -> NtPath {
-        self.folder_path(file.folder).join(file.name.clone())
+        let folder = self.folder_path(file.folder);
+        if file.name.is_empty() { folder } else { folder.join(file.name.clone()) }
     }
 }
 
@@ -198,11 +227,11 @@ enum Trouble {
     },
 }
 
-/// Reads every stream of a file. `read` receives the number of bytes after each
+/// Reads every stream of a file, or of a folder, which has no unnamed one. `read` receives the number of bytes after each
 /// block and returns whether to continue: one file may be most of a store.
 fn read_file(
     tree: &dyn Tree,
-    node: NodeId,
+    (node, is_folder): (NodeId, bool),
     mut look: Option<&mut Look<'_>>,
     buffer: &mut [u8],
     read: &mut dyn FnMut(u64) -> bool,
@@ -217,7 +246,8 @@ fn read_file(
     let mut troubles: Vec<Trouble> = facts.damaged.into_iter().map(Trouble::Metadata).collect();
     // The raw export of an EFS file contains all its streams.
     let named: &[_] = if facts.content == Content::EfsRaw { &[] } else { &facts.streams };
-    for name in std::iter::once(None).chain(named.iter().map(|s| Some(&s.name))) {
+    let unnamed = (!is_folder).then_some(None);
+    for name in unnamed.into_iter().chain(named.iter().map(|s| Some(&s.name))) {
         let mut stream = tree.open(node, name)?;
         if let Some(look) = &mut look {
             look.observer.stream(name);
@@ -300,7 +330,8 @@ mod tests {
         };
         let mut observer = Count::default();
         let mut look = Look { observer: &mut observer, part: 0, below: "mail.pst".into() };
-        let came = read_file(&tree, mail, Some(&mut look), &mut buffer, &mut read).unwrap();
+        let came =
+            read_file(&tree, (mail, false), Some(&mut look), &mut buffer, &mut read).unwrap();
         assert!(matches!(came, Read::Stopped));
         assert_eq!(pieces, [4096; 3]);
         assert_eq!(observer.0, 1, "a file's turn comes once");

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::codes::{CAPTURE_FAILED, CAPTURE_UNFINISHED, STATUS_MISSING, STORE_ENCRYPTED};
+use super::codes::{
+    CAPTURE_FAILED, CAPTURE_PROFILES, CAPTURE_UNFINISHED, STATUS_MISSING, STORE_ENCRYPTED,
+};
 use super::read_all::{self, StreamObserver};
 use super::{Usmtutils, Verdict, container, copy, logs, metadata, parts, verdict};
 use crate::model::finding::{Finding, Severity};
@@ -132,20 +134,24 @@ pub(crate) fn check_store_with(
     report
 }
 
-/// Why the capture that made a store may not have been finished, for people: files of users may
-/// be outside of it.
+/// Why the capture that made a store does not have everything, for people: files of users may be
+/// outside of it.
 pub(crate) fn unfinished_capture(
     store: &Store,
     capture: Option<(&UsmtRun, bool)>,
 ) -> Option<String> {
     let mut found = None;
     let mut say = |finding: Finding| {
-        let codes = [STATUS_MISSING.name, CAPTURE_UNFINISHED.name, CAPTURE_FAILED.name];
-        if codes.contains(&finding.code) {
-            let what =
-                format!("{}: {}; the capture may be incomplete", store.display(), finding.what);
-            found.get_or_insert(what);
-        }
+        let says = match finding.code {
+            code if code == CAPTURE_PROFILES.name => "that user's files are not in the store",
+            code if [STATUS_MISSING.name, CAPTURE_UNFINISHED.name, CAPTURE_FAILED.name]
+                .contains(&code) =>
+            {
+                "the capture may be incomplete"
+            }
+            _ => return,
+        };
+        found.get_or_insert(format!("{}: {}; {says}", store.display(), finding.what));
     };
     if matches!(store.kind, StoreKind::HardLink | StoreKind::Uncompressed) {
         store.parts.iter().for_each(|part| parts::check_markers(part, &mut say));

@@ -176,6 +176,12 @@ pub trait Stream: Send {
         None
     }
 
+    /// Whether the file was written since it was opened: what was read may then be of two
+    /// versions. `false` where that cannot be asked.
+    fn was_written(&self) -> bool {
+        false
+    }
+
     /// From now on a failing medium is not asked again, in smaller pieces: once
     /// there is a hole, all that follows may come as one, unread. The caller opens
     /// the stream again when everything else is saved.

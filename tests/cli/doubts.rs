@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::ntfs_mount::Mounted;
+use support::ntfs_mount::{ALL_FACTS, Mounted};
 use support::program::{Guarded, Run, lifeboat, path};
 use support::{full_store, need};
 
@@ -241,4 +241,66 @@ fn a_folder_that_cannot_be_searched_is_a_doubt() {
         let (code, said) = run(if command == "gate" { &args } else { &args[..2] });
         assert!(matches!(code, Some(3 | 7)) && said.contains("StateStore"), "{code:?} {said}");
     }
+}
+
+/// The next step of "SAFE TO WIPE" is a disk without those files.
+#[test]
+fn users_whom_the_capture_left_out_are_a_doubt() {
+    let disk = tempfile::tempdir().unwrap();
+    let source = disk.path().to_str().unwrap();
+    store(disk.path());
+    let log = disk.path().join("StateStore/scanstate.log");
+    let write = |more: &str| {
+        let text = "2026-11-30 09:20:00, Info [0x000000] USMT Started at 2026/11/30:09:20:00.000\r\n\
+                    2026-11-30 09:20:00, Info [0x000000] Command line: scanstate.exe C:\\StateStore \
+                    /o /c /hardlink /nocompress\r\n";
+        let end = "2026-11-30 09:25:00, Info [0x000000] USMT Completed at \
+                   2026/11/30:09:25:00.000\r\n";
+        fs::write(&log, format!("{text}{more}{end}")).unwrap();
+        let captured = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_796_030_700);
+        for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
+            let file = disk.path().join("StateStore/USMT").join(name);
+            fs::File::options().write(true).open(file).unwrap().set_modified(captured).unwrap();
+        }
+    };
+    write("");
+    let (run, dest) = offload(source, &[]);
+    assert!(run.code == 0 && run.stdout.contains("Re-image the PC"), "{}", run.stdout);
+    gate(source, dest.path(), 0, &[]);
+    write(
+        "2026-11-30 09:21:00, Warning [0x0803ba] Found valid profile but can't get user \
+         credentials. Will ignore due to error code: 0x00000534 User SID: S-1-5-21-1-2-3-1640\r\n",
+    );
+    let (run, dest) = offload(source, &[]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stdout.contains(NOT_YET) && run.stdout.contains("1640"), "{}", run.stdout);
+    let run = gate(source, dest.path(), 3, &[]);
+    assert!(run.stdout.contains("--profiles"), "{}", run.stdout);
+}
+
+#[test]
+fn a_store_without_users_beside_a_windows_with_users_is_a_doubt() {
+    need!("fuse");
+    let mut disk = Mounted::fresh(32);
+    let image = disk.image().to_str().unwrap().to_owned();
+    store(disk.path());
+    let drive = disk.path().join("StateStore/USMT/File/C$");
+    fs::rename(drive.join("Users"), drive.join("Data")).unwrap();
+    disk.unmount();
+    let (run, dest) = offload(&image, &[]);
+    // The users are gone with their Windows: nothing is known to be left out.
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    gate(&image, dest.path(), 0, &[]);
+    disk.remount(ALL_FACTS);
+    let alice = disk.path().join("Users/alice");
+    fs::create_dir_all(alice.join("Documents")).unwrap();
+    fs::create_dir_all(disk.path().join("Windows/System32")).unwrap();
+    fs::write(alice.join("NTUSER.DAT"), "x").unwrap();
+    fs::write(alice.join("Documents/letter.txt"), "Dear Bob").unwrap();
+    disk.unmount();
+    let (run, dest) = offload(&image, &[]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stdout.contains("no user's files are in it"), "{}", run.stdout);
+    let run = gate(&image, dest.path(), 3, &[]);
+    assert!(run.stdout.contains("no user's files are in it"), "{}", run.stdout);
 }

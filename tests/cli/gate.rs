@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use support::need;
+use support::ntfs_mount::{ALL_FACTS, Mounted};
 use support::program::{Guarded, Run, lifeboat};
 
 use crate::sets::{save, with_set};
@@ -325,4 +327,71 @@ fn a_set_that_does_not_count_is_named_and_what_to_do_is_said() {
     fs::remove_dir_all(&partial).unwrap();
     let run = gate(image.arg(), 3, &["--set", sets]);
     assert!(reasons(&run).contains("no rescue set is in"), "{}", run.stdout);
+}
+
+/// Names, sizes and times of the files are the same.
+#[test]
+fn a_stream_of_a_folder_or_another_target_of_a_junction_closes_the_gate() {
+    need!("fuse");
+    let mut disk = Mounted::fresh(32);
+    store(disk.path());
+    let alice = disk.path().join("StateStore/USMT/File/C$/Users/alice");
+    let junction = alice.join("junction");
+    fs::create_dir(&junction).unwrap();
+    let lead_to = |target: &str| {
+        let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let (to, shown) = (wide(&format!(r"\??\{target}")), wide(target));
+        let size = |bytes: usize| u16::try_from(bytes).unwrap().to_le_bytes();
+        let names = [0, to.len(), to.len() + 2, shown.len()].map(size).concat();
+        let body = [&names[..], &to, &[0, 0], &shown, &[0, 0]].concat();
+        let head = [&0xA000_0003_u32.to_le_bytes()[..], &size(body.len()), &[0, 0]].concat();
+        xattr::set(&junction, "system.ntfs_reparse_data", &[head, body].concat()).unwrap();
+    };
+    lead_to(r"C:\One\A");
+    disk.unmount();
+    let dest = tempfile::tempdir_in("/dev/shm").unwrap();
+    let sets = dest.path().to_str().unwrap();
+    let image = disk.image().to_str().unwrap().to_owned();
+    assert_eq!(offload(&image, dest.path(), &[]).code, 0);
+    let judge = |code: i32, why: &str| {
+        for level in ["quick", "full"] {
+            let run = gate(&image, code, &["--set", sets, "--level", level]);
+            assert!(reasons(&run).contains(why), "{level}: {}", run.stdout);
+        }
+    };
+    judge(0, "");
+    disk.remount(ALL_FACTS);
+    xattr::set(&alice, "user.note", b"of the folder").unwrap();
+    disk.unmount();
+    judge(3, "alice: the set does not have its stream note");
+    disk.remount(ALL_FACTS);
+    xattr::remove(&alice, "user.note").unwrap();
+    lead_to(r"C:\Two\B");
+    disk.unmount();
+    judge(3, "junction: its reparse data");
+}
+
+/// `verify` reads the streams of folders, too.
+#[test]
+fn a_stream_of_a_folder_is_compared_with_the_seal() {
+    need!("fuse");
+    let mut disk = Mounted::fresh(32);
+    store(disk.path());
+    let alice = disk.path().join("StateStore/USMT/File/C$/Users/alice");
+    xattr::set(&alice, "user.note", b"of the folder").unwrap();
+    lifeboat(&["seal", disk.path().to_str().unwrap()]).expect(0);
+    let verify = |disk: &mut Mounted, code: i32| {
+        disk.unmount();
+        let run = lifeboat(&["verify", disk.image().to_str().unwrap(), "--level", "full"]);
+        disk.remount(ALL_FACTS);
+        run.expect(code)
+    };
+    verify(&mut disk, 0);
+    xattr::set(&alice, "user.note", b"of another one").unwrap();
+    verify(&mut disk, 3);
+    xattr::set(&alice, "user.note", b"of the folder").unwrap();
+    verify(&mut disk, 0);
+    xattr::set(&alice, "user.more", b"more").unwrap();
+    let run = verify(&mut disk, 3);
+    assert!(run.stdout.contains("more was added"), "{}", run.stdout);
 }

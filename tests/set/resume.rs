@@ -442,6 +442,30 @@ fn a_changed_source_is_never_mixed_in() {
     assert!(outcome.resumed_frames > 0);
 }
 
+/// One large file, of which a run saved a part.
+fn large(seed: u64) -> MemoryTree {
+    let mut tree = MemoryTree::new("x", 1);
+    tree.file("StateStore/USMT/File/mail.pst", MemoryData::pattern(seed, 1_000_000));
+    tree
+}
+
+/// The plan has sizes and times; a disk that was imaged or mended in between may have others'
+/// bytes under them.
+#[test]
+fn a_file_whose_bytes_were_changed_between_two_runs_is_not_mixed() {
+    let dir = scratch();
+    stop(&large(1), dir.path(), 500_000);
+    let target =
+        DirectoryDestination::open(dir.path(), lifeboat::destination::Missing::Make).unwrap();
+    let refused = offload(&plan(&large(2)), &target, &options(), &Silent);
+    let Err(SetError::SourceChanged { set }) = &refused else { panic!("{refused:?}") };
+    assert!(set.ends_with("mail.pst"), "{set}");
+    let (outcome, _) = go_on(&large(1), dir.path(), &options());
+    assert!(outcome.resumed_frames > 0);
+    let (whole, _) = reference(&large(1), &options());
+    same(&contents(dir.path()), &whole, "after the right bytes were there again");
+}
+
 #[test]
 fn what_rotted_meanwhile_is_written_again() {
     let tree = tree();

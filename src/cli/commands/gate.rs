@@ -10,7 +10,7 @@ use crate::cli::args::{Gate, Global, LevelArg};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::nothing_found::nothing_found;
 use crate::cli::output::Out;
-use crate::cli::{keys, sets, sources};
+use crate::cli::{keys, sets, sources, users};
 use crate::disk::{self, Disk};
 use crate::gate::{Candidate, Judge, Judgement, Safe, Wipes};
 use crate::health::unfinished_capture;
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
     why.extend(stores.iter().filter_map(|store| {
         unfinished_capture(store, found.logs.capture_of(store, &found.stores))
     }));
+    why.extend(users::outside_of(&stores, &found, out));
     let judge = Judge {
         sets: &candidates,
         no_set: &no_set,

@@ -313,6 +313,7 @@ impl Job<'_> {
         doubts.extend(stores.iter().filter_map(|store| {
             unfinished_capture(store, found.logs.capture_of(store, &found.stores))
         }));
+        doubts.extend(users::outside_of(&stores.iter().collect::<Vec<_>>(), found, out));
         let around = Around { doubts, left_out };
         if exit == Exit::Done && !(around.doubts.is_empty() && found.closed.is_empty()) {
             exit = Exit::Losses;

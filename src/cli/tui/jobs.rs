@@ -12,6 +12,7 @@ use super::super::ending::SavedSet;
 use super::super::exit::{Exit, Failure, explain};
 use super::super::output::Out;
 use super::super::protect::{self, Protected, trees_of, trees_of_store};
+use super::super::users::outside_of;
 use super::super::{keys, sets, sources};
 use super::places::{PARTIAL, Places};
 use crate::cli::exit::interrupted;
@@ -265,6 +266,8 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         let places = Places::find(&stores, &on.collect::<Vec<_>>(), sources);
         let mut seen = Vec::new();
         let mut doubts = found.doubts();
+        let with_data: Vec<&Store> = stores.iter().filter(|one| one.kind.holds_data()).collect();
+        doubts.extend(outside_of(&with_data, &found, out));
         for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
             let survey = Survey::of(&store, out);
             let capture = found.logs.capture_of(&store, &found.stores);

@@ -70,7 +70,8 @@ impl Controller {
         self.hidden > 0 || !matches!(self.driver, Driver::Works(_))
     }
 
-    /// Whether it is sure, or where no disk of the PC is seen, likely that a disk is not seen.
+    /// Whether it is sure that a disk is not seen; or likely, since no disk of the PC is seen that
+    /// has anything of it.
     pub(crate) fn keeps_disks_from_view(&self, is_any_disk_seen: bool) -> bool {
         let may = self.hides() && self.family().is_some_and(Family::is_for_built_in_disks);
         self.hidden > 0 || (may && !is_any_disk_seen)
@@ -129,7 +130,8 @@ impl Controller {
             meaning: if self.hidden > 0 {
                 "Disks are in this PC that cannot be read: a store may be there.".to_owned()
             } else if is_grave {
-                "No disk of this PC is seen: it is probably attached to this controller.".to_owned()
+                "No disk with a Windows or a store is seen: it may be attached to this controller."
+                    .to_owned()
             } else {
                 "Disks that are attached to it are not seen. Other disks are.".to_owned()
             },

@@ -342,6 +342,9 @@ impl<'a, E: Emit> Producer<'a, E> {
             self.set_hash(Some(Sha256::new()));
         }
         let earlier = std::mem::take(&mut self.data(index)?.holes);
+        if from > 0 && earlier.is_empty() {
+            self.compare_again(index, from)?;
+        }
         let mut holes = Holes::new(earlier, from);
         let mut source = match opened {
             Some(stream) => Ok(stream),
@@ -409,6 +412,9 @@ impl<'a, E: Emit> Producer<'a, E> {
                 holes.see(stream.holes(), at);
             }
         }
+        if source.as_ref().is_ok_and(|stream| stream.was_written()) {
+            self.name_change(index)?;
+        }
         self.doubt(source.ok().and_then(|stream| stream.doubt()));
         let sha256 = self.current.as_mut().and_then(|c| c.hash.take()).map(finish_hex);
         let data = self.data(index)?;
@@ -471,6 +477,49 @@ impl<'a, E: Emit> Producer<'a, E> {
         if let Some(current) = &mut self.current {
             current.hash = hash;
         }
+    }
+
+    /// Reads the first `from` bytes of a stream again, which an earlier run has saved: a disk
+    /// whose bytes were changed meanwhile would make a file of two versions, although its size
+    /// and times are the same. What cannot be read now proves nothing.
+    fn compare_again(&mut self, index: Option<usize>, from: u64) -> Result<(), SetError> {
+        let Some(saved) = self.current.as_ref().and_then(|c| c.hash.as_ref()).map(freeze) else {
+            return Ok(());
+        };
+        let Ok(mut stream) = self.open_again(index, 0) else { return Ok(()) };
+        stream.set_fail_fast(true);
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; CHUNK];
+        let mut left = from;
+        while left > 0 {
+            if self.monitor.is_cancelled() {
+                return Err(SetError::Cancelled { set: None });
+            }
+            let wanted = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+            let read = match stream.read(&mut buffer[..wanted]) {
+                Ok(read) if read > 0 && stream.holes().is_empty() => read.min(wanted),
+                Ok(_) => return Ok(()),
+                Err(error) => return still_there(error).map(|_| ()),
+            };
+            hash.update(&buffer[..read]);
+            left -= read as u64;
+        }
+        if freeze(&hash) == saved {
+            return Ok(());
+        }
+        Err(SetError::SourceChanged { set: self.line()?.path.clone() })
+    }
+
+    /// The file was written while it was read.
+    fn name_change(&mut self, index: Option<usize>) -> Result<(), SetError> {
+        const WHAT: &str = "it was written while it was read: what was saved may be a mixture";
+        let Some(current) = &mut self.current else { return Err(unwritable()) };
+        let detail = match index {
+            None => WHAT.to_owned(),
+            Some(index) => format!("stream {}: {WHAT}", current.line.streams[index].name),
+        };
+        current.line.lose(LossKind::Changed, detail);
+        Ok(())
     }
 
     /// One loss for all holes of a stream.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::time::SystemTime;
 
 #[cfg(any(windows, test))]
 use crate::disk::Device;
@@ -27,6 +28,8 @@ pub(super) struct FileStream {
     /// For messages.
     path: String,
     length: u64,
+    /// Size and last write when it was opened.
+    opened: (u64, Option<SystemTime>),
     at: u64,
     holes: Vec<Hole>,
     /// What the host says has data on the disk, at or after `at`: the rest need
@@ -48,6 +51,7 @@ impl FileStream {
                     in_sectors: None,
                     path,
                     length,
+                    opened: state(&meta),
                     at: 0,
                     holes: Vec::new(),
                     data,
@@ -207,6 +211,10 @@ impl Stream for FileStream {
         &self.holes
     }
 
+    fn was_written(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| state(&meta) != self.opened)
+    }
+
     fn set_fail_fast(&mut self, hasty: bool) {
         self.hasty = hasty;
     }
@@ -301,6 +309,11 @@ fn is_medium_error(error: &io::Error) -> bool {
         ];
         error.raw_os_error().is_some_and(|e| BAD.contains(&e.cast_unsigned()))
     }
+}
+
+/// What changes when a file is written.
+fn state(meta: &std::fs::Metadata) -> (u64, Option<SystemTime>) {
+    (meta.len(), meta.modified().ok())
 }
 
 /// Whether a file may have ranges without data.
