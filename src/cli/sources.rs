@@ -68,7 +68,10 @@ pub(crate) fn find_with(
     how: &Search,
     out: Out,
 ) -> Result<Found> {
-    search(open(sources, global, how, out)?, out)
+    let (found, controllers) = open_all(sources, global, how, out)?;
+    let mut found = search(found, out)?;
+    found.show_hidden(&controllers, out);
+    Ok(found)
 }
 
 /// Finds manually copied stores in a folder at a destination.
@@ -115,6 +118,25 @@ fn search(mut found: Found, out: Out) -> Result<Found> {
 /// Opens the sources, or everything attached if there are none. Reports the
 /// volumes that cannot be read: "locked" must never look like "no store".
 pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) -> Result<Found> {
+    let (mut found, controllers) = open_all(sources, global, how, out)?;
+    found.show_hidden(&controllers, out);
+    Ok(found)
+}
+
+/// The controllers of the machine, and whether a disk that is built in is seen.
+struct Controllers {
+    all: Vec<Controller>,
+    is_any_disk_seen: bool,
+}
+
+/// The same, without the controllers that keep disks from view: whether they do, what is found
+/// says.
+fn open_all(
+    sources: &[String],
+    global: &Global,
+    how: &Search,
+    out: Out,
+) -> Result<(Found, Controllers)> {
     let via = global.via.map(|via| match via {
         ViaArg::Raw => Via::Raw,
         ViaArg::Host => Via::Host,
@@ -174,11 +196,7 @@ pub(crate) fn open(sources: &[String], global: &Global, how: &Search, out: Out) 
     }
     let mut found = announce(volumes, errors, out);
     found.lacks_disk = sources.is_empty() && !is_any_disk_seen;
-    // A blank disk beside a controller without a driver is not the one that was looked for.
-    let hidden = show_controllers(&known, is_any_disk_seen && found.has_something(), out);
-    found.unseen = hidden.len();
-    found.closed.extend(hidden);
-    Ok(found)
+    Ok((found, Controllers { all: known, is_any_disk_seen }))
 }
 
 /// The error about a source that cannot be opened. A disk that was named and is not there may be
@@ -470,6 +488,15 @@ impl Found {
         }
         doubts.extend(self.deleted.iter().map(|one| format!("{}: {}", one.path, one.what)));
         doubts
+    }
+
+    /// Says which controllers keep disks from view. A blank disk beside one without a driver is not
+    /// the disk that is looked for.
+    fn show_hidden(&mut self, controllers: &Controllers, out: Out) {
+        let is_any_disk_seen = controllers.is_any_disk_seen && self.has_something();
+        let hidden = show_controllers(&controllers.all, is_any_disk_seen, out);
+        self.unseen = hidden.len();
+        self.closed.extend(hidden);
     }
 
     /// Whether a store, a Windows, or something that could not be read was found.

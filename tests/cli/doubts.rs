@@ -246,11 +246,13 @@ fn a_folder_that_cannot_be_searched_is_a_doubt() {
 /// The next step of "SAFE TO WIPE" is a disk without those files.
 #[test]
 fn users_whom_the_capture_left_out_are_a_doubt() {
-    let disk = tempfile::tempdir().unwrap();
-    let source = disk.path().to_str().unwrap();
+    need!("fuse");
+    let mut disk = Mounted::fresh(32);
+    let image = disk.image().to_str().unwrap().to_owned();
+    let source = image.as_str();
     store(disk.path());
     let log = disk.path().join("StateStore/scanstate.log");
-    let write = |more: &str| {
+    let write = |disk: &mut Mounted, more: &str| {
         let text = "2026-11-30 09:20:00, Info [0x000000] USMT Started at 2026/11/30:09:20:00.000\r\n\
                     2026-11-30 09:20:00, Info [0x000000] Command line: scanstate.exe C:\\StateStore \
                     /o /c /hardlink /nocompress\r\n";
@@ -262,12 +264,15 @@ fn users_whom_the_capture_left_out_are_a_doubt() {
             let file = disk.path().join("StateStore/USMT").join(name);
             fs::File::options().write(true).open(file).unwrap().set_modified(captured).unwrap();
         }
+        disk.unmount();
     };
-    write("");
+    write(&mut disk, "");
     let (run, dest) = offload(source, &[]);
     assert!(run.code == 0 && run.stdout.contains("Re-image the PC"), "{}", run.stdout);
     gate(source, dest.path(), 0, &[]);
+    disk.remount(ALL_FACTS);
     write(
+        &mut disk,
         "2026-11-30 09:21:00, Warning [0x0803ba] Found valid profile but can't get user \
          credentials. Will ignore due to error code: 0x00000534 User SID: S-1-5-21-1-2-3-1640\r\n",
     );

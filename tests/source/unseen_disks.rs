@@ -160,6 +160,21 @@ fn an_odd_controller_beside_the_disk_with_the_store_is_a_note() {
     pc.run(&["offload", "--to", to.to_str().unwrap()]).expect(0);
 }
 
+/// Exit code 4 is what a task sequence wipes after.
+#[test]
+fn a_blank_disk_beside_an_odd_controller_is_not_the_disk_that_is_looked_for() {
+    need!("root", "unshare");
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("blank.img");
+    fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
+    let pc = with_vmd(Pc::new()).disk("sda", &image, "pci0000:00/ata1");
+    assert_eq!(codes(&pc.findings(&["detect"], 7)), ["no-disk"]);
+    assert_eq!(codes(&pc.findings(&["gate"], 3)), ["no-disk"]);
+    // Without one, the PC has no store.
+    let pc = Pc::new().disk("sda", &image, "pci0000:00/ata1");
+    pc.run(&["detect"]).expect(4);
+}
+
 #[test]
 fn a_stick_is_not_the_disk_of_the_pc() {
     need!("root", "unshare");
