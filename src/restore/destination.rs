@@ -13,7 +13,7 @@ use super::names;
 use super::outcome::Verdict;
 use super::place::Kind;
 use super::platform::{self, Root};
-use super::stage::{Stages, is_below, is_same};
+use super::stage::{Stages, is_below, is_beside, is_same};
 use crate::model::metadata::attributes;
 use crate::model::name::{NtName, NtPath, SEAL, USMT};
 use crate::set::format::rescue::{Part, Rescue};
@@ -384,6 +384,53 @@ impl Places {
             return Err(RestoreError::InTheWay { path: self.shown(root, &at), what });
         }
         Ok(())
+    }
+
+    /// Refuses roots of two drives that are one folder, if their parts would meet there.
+    ///
+    /// # Errors
+    /// [`RestoreError::BadDestination`].
+    pub(super) fn refuse_one_place(&self, rescue: &Rescue) -> Result<(), RestoreError> {
+        let real =
+            |opened: &Opened| opened.shown.canonicalize().unwrap_or_else(|_| opened.shown.clone());
+        let real: Vec<PathBuf> = self.roots.iter().map(real).collect();
+        let markers = self.markers(rescue);
+        for (number, (root, at)) in markers.iter().enumerate() {
+            let meets = |(other, there): &&(usize, Vec<NtName>)| {
+                other != root && real.get(*other) == real.get(*root) && is_below(at, there)
+            };
+            if markers[..number].iter().any(|other| meets(&other)) {
+                let text = self.shown(*root, &[]);
+                return Err(RestoreError::BadDestination {
+                    text,
+                    what: "two drives have the same place",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a set with a part where the restore keeps its own files.
+    ///
+    /// # Errors
+    /// [`RestoreError::OwnName`].
+    pub(super) fn refuse_own_names(&self, rescue: &Rescue) -> Result<(), RestoreError> {
+        let place = |part: &Part| {
+            let path = format!("{}/{}", part.drive, part.path);
+            let (drive, below) = names::split(path.trim_end_matches('/').as_bytes()).ok()?;
+            self.find_settled(&drive, &below)
+        };
+        let parts: Vec<_> = rescue.parts.iter().filter_map(place).collect();
+        let own = self.own_files(rescue);
+        let stages = self.stages.folders();
+        let is_own = |(root, at): &&(usize, Vec<NtName>)| {
+            own.iter().any(|(r, own)| r == root && is_below(at, own))
+                || stages.iter().any(|(r, folder)| r == root && is_beside(at, folder))
+        };
+        match parts.iter().find(is_own) {
+            Some((root, at)) => Err(RestoreError::OwnName { path: self.shown(*root, at) }),
+            None => Ok(()),
+        }
     }
 
     /// Whether the markers that are there are of no restore that can be known: empty, torn, or

@@ -74,6 +74,12 @@ pub enum RestoreError {
         /// What it is.
         what: &'static str,
     },
+    /// A part of the set belongs where the restore has its own files. No sound set has one.
+    #[error("{path}: a part of the set belongs where the restore keeps its own files")]
+    OwnName {
+        /// Where that is.
+        path: String,
+    },
     /// Another restore is writing there.
     #[error("{path}: another restore is writing here")]
     InUse {
@@ -162,6 +168,11 @@ impl Advice for RestoreError {
             Self::InTheWay { .. } => {
                 "Nothing was changed. Find out who put it there, move it away, and run the same \
                  command again."
+                    .to_owned()
+            }
+            Self::OwnName { .. } => {
+                "Nothing was changed. Find out where this set comes from. lifeboat extract gets \
+                 its files."
                     .to_owned()
             }
             Self::InUse { .. } => {

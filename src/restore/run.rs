@@ -109,6 +109,8 @@ fn put_back<T>(
 ) -> Result<(Restored, T), RestoreError> {
     let rescue = input.rescue();
     let mut places = destination::Places::open(to, rescue)?;
+    places.refuse_one_place(rescue)?;
+    places.refuse_own_names(rescue)?;
     places.refuse_what_is_in_the_way(rescue, options.replace)?;
     places.lock(rescue)?;
     let is_begun = places.is_begun(rescue);

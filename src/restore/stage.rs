@@ -86,6 +86,17 @@ pub(super) fn is_below(at: &[NtName], folder: &[NtName]) -> bool {
     at.len() >= folder.len() && at.iter().zip(folder).all(|(a, b)| is_same(a, b))
 }
 
+/// Whether a path is at or below a temporary name of this folder, or one of those under which a
+/// folder that was there before is kept.
+pub(super) fn is_beside(at: &[NtName], folder: &[NtName]) -> bool {
+    let Some((name, above)) = folder.split_last() else { return false };
+    let Some(there) = at.get(above.len()).filter(|_| is_below(at, above)) else { return false };
+    let (there, name) = (there.folded(), name.folded());
+    let Some(ending) = there.as_wtf8().strip_prefix(name.as_wtf8()) else { return false };
+    let starts = |known: &str| ending.starts_with(NtName::from(known).folded().as_wtf8());
+    starts(PARTIAL) || starts(ASIDE)
+}
+
 pub(super) fn is_same(a: &NtName, b: &NtName) -> bool {
     a == b || a.folded() == b.folded()
 }
@@ -391,6 +402,19 @@ mod tests {
         assert!(stages.has_stage(0, &path("a/store.LIFEBOAT-partial/x")));
         assert!(!stages.has_stage(0, &path("a/Store/x")));
         assert_eq!(stages.redirect(1, path("b/x")), path("b/x"), "another root");
+    }
+
+    #[test]
+    fn what_a_restore_has_beside_a_folder_is_known() {
+        let folder = path("a/Store");
+        for own in
+            ["a/STORE.Lifeboat-Partial", "a/Store.before-lifeboat/x", "a/Store.before-lifeboat-2"]
+        {
+            assert!(is_beside(&path(own), &folder), "{own}");
+        }
+        for other in ["a", "a/Store", "a/Store/x", "a/Store2", "b/Store.before-lifeboat", "Store"] {
+            assert!(!is_beside(&path(other), &folder), "{other}");
+        }
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Finds the folders of sets below a destination.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use super::name::by_name;
 use crate::destination::{Destination, DestinationEntry, DestinationError, ErrorKind};
 use crate::model::monitor::Monitor;
 use crate::set::format::names::{DELETING, JOURNAL, MANIFEST, PARTIAL, RESCUE, STORE};
 
-/// How many folders below the destination a set may be: `DEST/site/department/set`.
+/// How many folders may be between the destination and a set that is listed:
+/// `DEST/country/site/department/set`.
 pub(crate) const MAX_DEPTH: usize = 3;
+/// The same where every set is to be found. A loop that a server makes of a link ends here.
+pub(crate) const MOST_DEPTH: usize = 64;
 
 /// Folders that systems and file servers keep for themselves: what was deleted, earlier states,
 /// thumbnails. A set in one of them is none that anybody should restore, or delete.
@@ -48,28 +53,56 @@ pub struct Walked {
     pub found: u64,
     /// Folders that could not be listed: a set may be there.
     pub failed: Vec<DestinationError>,
+    /// Folders that were not entered, since they are too deep, or show the same as one above them.
+    pub deep: Vec<String>,
+    /// Links to folders, which are not followed.
+    pub links: Vec<String>,
+    /// Folders that systems and servers keep for themselves, which are not entered.
+    pub system: Vec<String>,
 }
 
-/// Calls `each` for the folder of each set below the destination, in the order of their paths.
-/// Links are not followed in a folder of this machine.
+/// A folder to be searched.
+struct Below {
+    path: String,
+    /// How many folders are between it and the destination.
+    depth: usize,
+    /// What the folders above it have, as hashes: a server may show a link as a folder.
+    above: Vec<u64>,
+}
+
+/// Calls `each` for the folder of each set below the destination, in the order of their paths, with
+/// at most `most` folders between them. Links are not followed in a folder of this machine.
 ///
 /// # Errors
 /// The destination itself cannot be listed, or is lost; `each` fails.
 pub fn walk<E: From<DestinationError>>(
     target: &dyn Destination,
     monitor: &dyn Monitor,
+    most: usize,
     each: &mut dyn FnMut(SetFolder) -> Result<(), E>,
 ) -> Result<Walked, E> {
     let mut walked = Walked::default();
-    let top = entries(target, "")?;
-    // Reversed, so that the first is the last of the stack.
-    let mut stack: Vec<(String, usize)> = folders("", &top).map(|path| (path, 1)).collect();
-    stack.reverse();
-    while let Some((path, depth)) = stack.pop() {
+    let top = entries(target, "", &mut walked)?;
+    let hasher = RandomState::new();
+    let hash = |entries: &[DestinationEntry]| {
+        let mut names: Vec<_> = entries.iter().map(|e| (&e.name, e.is_dir, e.size)).collect();
+        names.sort_unstable();
+        hasher.hash_one(names)
+    };
+    // A short search ends soon enough, and must not miss anything.
+    let may_loop = target.local_root().is_none() && most > MAX_DEPTH;
+    let mut stack = Vec::new();
+    // The last first, so that the first is the top of the stack.
+    let below = |folders: Vec<String>, depth, above: &[u64]| {
+        let one = move |path| Below { path, depth, above: above.to_vec() };
+        folders.into_iter().rev().map(one).collect::<Vec<_>>()
+    };
+    stack.extend(below(folders("", &top, &mut walked), 0, &[hash(&top)]));
+    while let Some(Below { path, depth, above }) = stack.pop() {
         if monitor.is_cancelled() {
             break;
         }
-        let entries = match entries(target, &path) {
+        let entries = match entries(target, &path, &mut walked) {
             Ok(entries) => entries,
             // Deleted or renamed since.
             Err(error) if error.kind == ErrorKind::NotFound => continue,
@@ -82,9 +115,18 @@ pub fn walk<E: From<DestinationError>>(
         if is_set(&path, &entries) {
             walked.found += 1;
             each(SetFolder { path, entries })?;
-        } else if depth < MAX_DEPTH {
-            let below: Vec<_> = folders(&path, &entries).map(|path| (path, depth + 1)).collect();
-            stack.extend(below.into_iter().rev());
+            continue;
+        }
+        let folders = folders(&path, &entries, &mut walked);
+        if folders.is_empty() {
+            continue;
+        }
+        let own = hash(&entries);
+        let is_loop = may_loop && above.contains(&own);
+        if depth >= most || is_loop {
+            walked.deep.push(path);
+        } else {
+            stack.extend(below(folders, depth + 1, &[&above[..], &[own]].concat()));
         }
     }
     Ok(walked)
@@ -109,22 +151,27 @@ fn is_lost(error: &DestinationError) -> bool {
     matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Logon | ErrorKind::Transient)
 }
 
-fn folders<'a>(
-    above: &'a str,
-    entries: &'a [DestinationEntry],
-) -> impl Iterator<Item = String> + 'a {
+/// The folders to be searched; takes note of the others.
+fn folders(above: &str, entries: &[DestinationEntry], walked: &mut Walked) -> Vec<String> {
     let is_system = |name: &str| {
         name.starts_with('.') || SYSTEM.iter().any(|known| known.eq_ignore_ascii_case(name))
     };
-    let is_one = move |entry: &&DestinationEntry| entry.is_dir && !is_system(&entry.name);
-    entries.iter().filter(is_one).map(move |entry| match above {
-        "" => entry.name.clone(),
-        above => format!("{above}/{}", entry.name),
-    })
+    let all = entries.iter().filter(|entry| entry.is_dir);
+    let (system, folders): (Vec<_>, Vec<_>) = all.partition(|entry| is_system(&entry.name));
+    walked.system.extend(system.into_iter().map(|entry| below(above, &entry.name)));
+    folders.into_iter().map(|entry| below(above, &entry.name)).collect()
 }
 
-/// The entries of a folder, sorted by name.
-fn entries(target: &dyn Destination, dir: &str) -> Result<Vec<DestinationEntry>, DestinationError> {
+fn below(above: &str, name: &str) -> String {
+    if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
+}
+
+/// The entries of a folder, sorted by name. Takes note of links to folders.
+fn entries(
+    target: &dyn Destination,
+    dir: &str,
+    walked: &mut Walked,
+) -> Result<Vec<DestinationEntry>, DestinationError> {
     let Some(root) = target.local_root() else { return target.list(dir) };
     let folder = root.join(dir);
     let mut entries = Vec::new();
@@ -138,6 +185,9 @@ fn entries(target: &dyn Destination, dir: &str) -> Result<Vec<DestinationEntry>,
             _ => 0,
         };
         let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path_is_symlink() && entry.path().is_dir() {
+            walked.links.push(below(dir, &name));
+        }
         entries.push(DestinationEntry { name, is_dir, size });
     }
     Ok(entries)

@@ -15,6 +15,6 @@ pub mod prune;
 pub mod record;
 mod summary;
 
-pub(crate) use find::MAX_DEPTH;
+pub(crate) use find::{MAX_DEPTH, MOST_DEPTH};
 pub use find::{SetFolder, Walked, walk};
 pub use summary::{Filter, Listed, State, read};

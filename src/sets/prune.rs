@@ -5,16 +5,18 @@
 //! of it, and [`choose`] finishes what was begun. Files that are not a set's own are never
 //! removed: the folder gets its name back, with them in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::age;
+use super::record::read_small;
 use super::summary::{Listed, State};
 use crate::destination::{Destination, ErrorKind};
 use crate::model::metadata::FileTime;
 use crate::model::monitor::Monitor;
 use crate::model::units;
 use crate::set::error::SetError;
-use crate::set::format::names::{DELETING, PARTIAL, RESCUE, is_own};
+use crate::set::format::names::{DELETING, PARTIAL, RESCUE, SUMS, has_file, is_own};
+use crate::set::read::reader::{MAX_RESCUE, parse_rescue};
 use crate::set::write::lock::Lock;
 
 /// Which sets are to be deleted.
@@ -140,6 +142,48 @@ pub struct Deleted {
     pub others: Vec<String>,
 }
 
+/// Which files in a folder are the set's.
+enum Own {
+    /// Those that it lists itself, and those beside them.
+    Listed(BTreeSet<String>),
+    /// Its description is lost, or it was never finished: those with a name of a set's file.
+    Named,
+}
+
+impl Own {
+    fn at(target: &dyn Destination, dir: &str) -> Result<Self, SetError> {
+        let plain = dir.strip_suffix(DELETING).unwrap_or(dir);
+        if plain.ends_with(PARTIAL) {
+            return Ok(Self::Named);
+        }
+        let read = |name: &str| -> Result<Option<Vec<u8>>, SetError> {
+            let path = format!("{dir}/{name}");
+            let there = target.stat(&path)?.filter(|entry| !entry.is_dir);
+            let Some(entry) = there else { return Ok(None) };
+            Ok(read_small(target, &path, entry.size, MAX_RESCUE)?)
+        };
+        if let Some(bytes) = read(RESCUE)?
+            && let Ok(rescue) = parse_rescue(target, dir, &bytes)
+        {
+            let names = rescue.files.into_iter().map(|file| file.name);
+            return Ok(Self::Listed(names.collect()));
+        }
+        // The description goes first, this list last.
+        let Some(sums) = read(SUMS)? else { return Ok(Self::Named) };
+        let sums = String::from_utf8_lossy(&sums).into_owned();
+        let names = sums.lines().filter_map(|line| line.split_once(" *"));
+        let names: BTreeSet<_> = names.map(|(_, name)| name.to_owned()).collect();
+        Ok(if names.contains(RESCUE) { Self::Listed(names) } else { Self::Named })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Listed(names) => has_file(name, |name| names.contains(name)),
+            Self::Named => is_own(name),
+        }
+    }
+}
+
 /// Deletes a set's own files, and the folder if nothing else is in it. Repeat it to finish a
 /// deletion that was interrupted.
 ///
@@ -151,6 +195,7 @@ pub fn delete(
     monitor: &dyn Monitor,
 ) -> Result<Deleted, SetError> {
     let path = path.trim_end_matches('/');
+    let own = Own::at(target, path)?;
     let (name, dir) = if let Some(name) = path.strip_suffix(DELETING) {
         (name, path.to_owned())
     } else {
@@ -164,12 +209,13 @@ pub fn delete(
     };
     let mut deleted = Deleted::default();
     let mut entries = target.list(&dir)?;
-    entries.sort_by_key(|entry| entry.name != RESCUE); // the description first
+    // The description first; last what says which files are the set's.
+    entries.sort_by_key(|entry| (entry.name != RESCUE, entry.name == SUMS));
     for entry in entries {
         if monitor.is_cancelled() {
             return Err(SetError::Cancelled { set: None });
         }
-        if entry.is_dir || !is_own(&entry.name) {
+        if entry.is_dir || !own.has(&entry.name) {
             deleted.others.push(entry.name);
             continue;
         }

@@ -229,6 +229,7 @@ pub fn read(target: &dyn Destination, folder: &SetFolder) -> Result<Listed, Dest
     }
     let hash = sha256_hex(&bytes);
     describe(&mut set, &rescue);
+    sort_out(&mut set, folder, |name| rescue.has_file(name));
     let entry = |name: &str| folder.entries.iter().find(|e| !e.is_dir && e.name == name);
     // An error here costs what it is about, unless the destination is lost.
     if let Some(entry) = entry(USERS).filter(|_| rescue.encryption.is_none()) {
@@ -295,16 +296,11 @@ fn unreadable(mut set: Listed, error: DestinationError) -> Result<Listed, Destin
 /// What the folder alone shows.
 fn of_folder(folder: &SetFolder) -> Listed {
     let name = folder.path.rsplit('/').next().unwrap_or_default();
-    let is_own =
-        |entry: &&crate::destination::DestinationEntry| !entry.is_dir && is_own(&entry.name);
-    let own = folder.entries.iter().filter(is_own);
-    let others: Vec<&str> =
-        folder.entries.iter().filter(|e| !is_own(e)).map(|e| e.name.as_str()).collect();
     let (computer, created, id) = match by_name(name) {
         Some((computer, created, id)) => (Some(computer), Some(created), Some(id)),
         None => (None, None, None),
     };
-    Listed {
+    let mut set = Listed {
         path: folder.path.clone(),
         name: name.to_owned(),
         id,
@@ -320,15 +316,26 @@ fn of_folder(folder: &SetFolder) -> Listed {
         bytes: None,
         losses: None,
         lacks: 0,
-        set_bytes: own.fold(0, |sum, entry| sum.saturating_add(entry.size)),
+        set_bytes: 0,
         encryption: None,
         read_back: false,
         verified: None,
         restored: None,
         has_report: folder.entries.iter().any(|e| !e.is_dir && e.name == REPORT),
-        others: others.iter().take(MAX_OTHERS).map(|name| cut(name)).collect(),
-        others_count: others.len() as u64,
-    }
+        others: Vec::new(),
+        others_count: 0,
+    };
+    sort_out(&mut set, folder, is_own);
+    set
+}
+
+/// Which entries of the folder are the set's.
+fn sort_out(set: &mut Listed, folder: &SetFolder, is_own: impl Fn(&str) -> bool) {
+    let is_own = |entry: &&DestinationEntry| !entry.is_dir && is_own(&entry.name);
+    let (own, others): (Vec<_>, Vec<_>) = folder.entries.iter().partition(is_own);
+    set.set_bytes = own.iter().fold(0, |sum, entry| sum.saturating_add(entry.size));
+    set.others = others.iter().take(MAX_OTHERS).map(|entry| cut(&entry.name)).collect();
+    set.others_count = others.len() as u64;
 }
 
 fn describe(set: &mut Listed, rescue: &Rescue) {

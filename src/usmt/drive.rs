@@ -58,9 +58,12 @@ impl Drive {
     }
 }
 
+/// The largest `hardlink.main` that is read, in bytes.
+pub(crate) const MOST_MAIN: usize = 64 * 1024;
+
 /// The lines of `hardlink.main`: a drive letter, a tab, a GUID (inferred).
 /// Other lines are skipped.
-pub(super) fn parse_hardlink_main(bytes: &[u8]) -> Vec<(char, String)> {
+pub(crate) fn parse_hardlink_main(bytes: &[u8]) -> Vec<(char, String)> {
     // UTF-8 or UTF-16: which one is not documented.
     let text = if let Some(marked) = bytes.strip_prefix(&[0xFF, 0xFE]) {
         String::from_utf16_lossy(&utf16(marked))

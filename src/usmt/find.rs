@@ -102,7 +102,7 @@ fn describe(
     let tree = volume.tree.clone();
     let listed = markers
         .hardlink_main
-        .and_then(|m| drive::read_small(&*tree, m.node, 64 * 1024))
+        .and_then(|m| drive::read_small(&*tree, m.node, drive::MOST_MAIN))
         .map(|bytes| drive::parse_hardlink_main(&bytes))
         .unwrap_or_default();
     // A part of a hard-link store contains only files of its own volume. For

@@ -22,6 +22,7 @@ pub(crate) use classify::{is_container_name, piece_number};
 pub(crate) use container::OpenPieces;
 pub use container::{ContainerReport, Problem, check_container};
 pub use drive::{Drive, DriveFrom};
+pub(crate) use drive::{MOST_MAIN, parse_hardlink_main};
 pub(crate) use find::drive_of;
 pub use find::find_stores;
 pub use layout::Place;

@@ -112,6 +112,9 @@ fn what_is_not_the_set_s_own_stays_and_links_lead_nowhere() {
     fs::write(set.join("notes of the technician.txt"), "notes").unwrap();
     fs::create_dir(set.join("@eaDir")).unwrap();
     fs::write(set.join("@eaDir/rescue.json"), "x").unwrap();
+    for name in ["store.tar.zst.002", "journal.jsonl", "in-use"] {
+        fs::write(set.join(name), "mine").unwrap();
+    }
     symlink(outside.path(), set.join("key.age")).unwrap();
     symlink(outside.path().join("precious.txt"), set.join("details.json.age")).unwrap();
     // A link to a set is none; a set under another name is left to people.
@@ -121,6 +124,9 @@ fn what_is_not_the_set_s_own_stays_and_links_lead_nowhere() {
 
     let run = prune(dest.path(), 4, &["latest", "--yes"]);
     assert!(run.events("pruned").is_empty());
+    let verified = lifeboat(&["verify", set.to_str().unwrap()]);
+    let said = verified.stdout + &verified.stderr;
+    assert!(said.contains("details.json.age: not a file of the set"), "{said}");
     let run = prune(dest.path(), 3, &["do not touch", "--yes"]);
     assert!(run.stdout.contains("has another name"), "{}", run.stdout);
     let run = prune(dest.path(), 0, &[&name, "--yes"]);
@@ -128,13 +134,37 @@ fn what_is_not_the_set_s_own_stays_and_links_lead_nowhere() {
     let mut others: Vec<&str> =
         others.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     others.sort_unstable();
-    assert_eq!(others, ["@eaDir", "key.age", "notes of the technician.txt"]);
-    let left = names(&set);
-    assert_eq!(left, ["@eaDir", "key.age", "notes of the technician.txt"]);
+    // (Of a plain set, `key.age` is none of its files; and others only look like it.)
+    let strangers = [
+        "@eaDir",
+        "details.json.age",
+        "in-use",
+        "journal.jsonl",
+        "key.age",
+        "notes of the technician.txt",
+        "store.tar.zst.002",
+    ];
+    assert_eq!(others, strangers);
+    assert_eq!(names(&set), strangers);
     assert_eq!(fs::read_to_string(outside.path().join("precious.txt")).unwrap(), "precious");
-    // It is no set any more.
+    // It is no set any more, once what looks like one's data is gone.
+    fs::remove_file(set.join("store.tar.zst.002")).unwrap();
+    fs::remove_file(set.join("journal.jsonl")).unwrap();
     let listed = states(&list(dest.path(), 0, &[]));
     assert!(listed.iter().all(|(listed, _)| *listed != name), "{listed:?}");
+}
+
+/// After `rescue.json`, `SHA256SUMS` says which files are the set's.
+#[test]
+fn a_deletion_that_is_finished_later_leaves_what_is_not_the_set_s() {
+    let (dest, fresh) = with_set("hardlink-one", 0, &[]);
+    let half = dest.path().join(format!("{fresh}.deleting"));
+    fs::rename(dest.path().join(&fresh), &half).unwrap();
+    fs::remove_file(half.join("rescue.json")).unwrap();
+    fs::write(half.join("store.tar.zst.002"), "mine").unwrap();
+    let run = prune(dest.path(), 0, &[&fresh, "--yes"]);
+    assert_eq!(run.events("pruned")[0]["others"], json!(["store.tar.zst.002"]));
+    assert_eq!(names(&dest.path().join(&fresh)), ["store.tar.zst.002"]);
 }
 
 /// A deletion that stops after any of its steps.

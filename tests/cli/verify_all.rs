@@ -74,6 +74,38 @@ fn bad_and_unfinished_sets_do_not_stop_it_and_the_worst_counts() {
 }
 
 #[test]
+fn sets_are_found_at_any_depth_and_what_is_not_searched_is_named() {
+    let (dest, good) = with_set("hardlink-one", 0, &[]);
+    let set = dest.path().join(&good);
+    let deep = dest.path().join("1/2/3/4/5/6/7").join(&good);
+    fs::create_dir_all(&deep).unwrap();
+    for file in fs::read_dir(&set).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), deep.join(file.file_name())).unwrap();
+    }
+    std::os::unix::fs::symlink(&set, dest.path().join("latest")).unwrap();
+    fs::create_dir(dest.path().join("#recycle")).unwrap();
+    let run = verify(dest.path(), 0, &[]);
+    assert_eq!(rows(&run).len(), 2, "{:?}", rows(&run));
+    let said = run.stdout + &run.stderr;
+    assert!(said.contains("latest: a link, not followed"), "{said}");
+    assert!(said.contains("#recycle"), "{said}");
+    fs::write(deep.join("store.tar.zst"), "x").unwrap();
+    let run = verify(dest.path(), 3, &[]);
+    assert_eq!(run.events("verify-end")[0]["bad"], 1);
+    // `sets` looks up to three folders below.
+    assert_eq!(list(dest.path(), 0, &[]).events("rescue-set").len(), 1);
+    fs::rename(&deep, dest.path().join("1/2/3").join(&good)).unwrap();
+    assert_eq!(list(dest.path(), 3, &[]).events("rescue-set").len(), 2);
+    // What nobody will look into is a doubt.
+    let deeper = dest.path().join("d/".repeat(70));
+    fs::create_dir_all(deeper).unwrap();
+    let run = verify(dest.path(), 3, &[]);
+    let said = run.stdout + &run.stderr;
+    assert!(said.contains("not searched for rescue sets"), "{said}");
+}
+
+#[test]
 fn losses_of_a_set_and_a_share_that_is_not_there_have_their_codes() {
     let (dest, _) = with_set("primary-alone", 3, &[]);
     let run = verify(dest.path(), 3, &[]);

@@ -110,3 +110,79 @@ fn a_store_that_is_there_is_not_mixed_with_the_files_of_a_folder() {
         assert_eq!(fs::read(&note).unwrap(), b"of no store");
     }
 }
+
+/// A place for two drives is a slip of the pen, not another restore.
+#[test]
+fn two_drives_with_one_place_are_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = Guarded::fixture("hardlink-two");
+    let sets = dir.path().join("sets");
+    let args = ["offload", image.arg(), "--to", text(&sets), "--json"];
+    let run = lifeboat(&args).expect(0);
+    let set = run.events("set")[0]["set"].as_str().unwrap().to_owned();
+    let (one, link, other) =
+        (dir.path().join("one"), dir.path().join("link"), dir.path().join("two"));
+    fs::create_dir(&one).unwrap();
+    fs::create_dir(&other).unwrap();
+    std::os::unix::fs::symlink(&one, &link).unwrap();
+    let to = |drive: &str, dir: &Path| format!("{drive}={}", dir.display());
+    for second in [&one, &link] {
+        let run = lifeboat(&["restore", &set, "--to", &to("C", &one), "--to", &to("D", second)]);
+        let run = run.expect(2);
+        assert!(run.stderr.contains("two drives have the same place"), "{}", run.stderr);
+        assert_eq!(fs::read_dir(&one).unwrap().count(), 0);
+    }
+    let run = lifeboat(&["restore", &set, "--to", &to("C", &one), "--to", &to("D", &other)]);
+    assert_ne!(run.code, 2, "{}", run.stderr);
+}
+
+/// A part in the place of what the restore itself has there: only a forged set has one.
+#[test]
+fn a_part_in_the_place_of_the_restore_s_own_files_is_refused_before_anything_is_made() {
+    use std::sync::Arc;
+
+    use lifeboat::model::monitor::Silent;
+    use lifeboat::set::write::plan::Plan;
+    use lifeboat::set::write::writer::offload;
+    use lifeboat::tree::memory::{MemoryData, MemoryTree};
+    use lifeboat::usmt::Role;
+    use support::sets;
+
+    for (name, is_refused) in [
+        ("StateStore.lifeboat-partial", true),
+        ("statestore.before-lifeboat-2", true),
+        ("lifeboat-restore.partial", true),
+        ("lifeboat-restore.existed", true),
+        ("StateStore2", false),
+    ] {
+        let dir = sets::scratch();
+        let mut tree = MemoryTree::new("x", 1);
+        for file in ["catalog.mig", "MIGSTATE.DAT", "hardlink.main"] {
+            let path = format!("StateStore/USMT/{file}");
+            tree.file(path.as_str(), MemoryData::pattern(1, 90));
+        }
+        let path = format!("{name}/USMT/hardlink.distributed.{{0}}");
+        tree.file(path.as_str(), MemoryData::pattern(1, 90));
+        let mut parts = vec![
+            sets::part(&tree, "C", "StateStore", &["StateStore"]),
+            sets::part(&tree, "C", name, &[name]),
+        ];
+        parts[1].tree = Arc::clone(&parts[0].tree);
+        parts[1].role = Role::Secondary.into();
+        let plan = Plan::make(parts, &Silent).unwrap();
+        let target = sets::target(dir.path());
+        let made = offload(&plan, &*target, &sets::options(), &Silent).unwrap();
+        let (set, to) = (dir.path().join(made.set), dir.path().join("to"));
+        fs::create_dir(&to).unwrap();
+        let run = lifeboat(&["restore", text(&set), "--to", text(&to)]);
+        let said = run.stdout + &run.stderr;
+        if is_refused {
+            assert_eq!(run.code, 1, "{name}: {said}");
+            assert!(said.contains("keeps its own files"), "{name}: {said}");
+            assert_eq!(fs::read_dir(&to).unwrap().count(), 0, "{name}");
+        } else {
+            assert!(matches!(run.code, 0 | 3), "{name}: {said}");
+            assert!(to.join("C/StateStore2/USMT").is_dir(), "{name}");
+        }
+    }
+}

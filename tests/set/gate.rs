@@ -352,6 +352,24 @@ const FORGERIES: &[Forgery] = &[
         set.members().find(|line| line["kind"] == "link").unwrap()["link_to"] =
             "C/StateStore/USMT/File/00".into();
     }),
+    ("13: a link with a stream", "set-contradiction", |set| {
+        let data = json!({"size": 0, "sha256": sha256_hex(b"")});
+        let link = set.members().find(|line| line["kind"] == "link").unwrap();
+        link["streams"] = json!([{"name": "a", "size": 0, "sha256": data["sha256"]}]);
+        for totals in [&mut set.rescue["totals"], set.lines.last_mut().unwrap()] {
+            totals["streams"] = 1.into();
+        }
+    }),
+    ("13: a link with attributes", "set-contradiction", |set| {
+        set.members().find(|line| line["kind"] == "link").unwrap()["attributes"] = 33.into();
+    }),
+    ("13: a link with a time", "set-contradiction", |set| {
+        let link = set.members().find(|line| line["kind"] == "link").unwrap();
+        link["times"]["modified"] = 134_398_386_270_000_000_u64.into();
+    }),
+    ("13: a folder with content", "set-contradiction", |set| {
+        set.member("C/StateStore/USMT/File")["content"] = "wof".into();
+    }),
     ("13: a link that leads nowhere", "set-contradiction", |set| {
         set.file()["kind"] = "link".into();
     }),
@@ -510,6 +528,131 @@ fn a_part_without_its_marks_is_never_whole() {
             assert!(said.contains(&format!("without {name}")), "{command:?}: {said}");
         }
     }
+}
+
+/// A store on two drives, whose `hardlink.main` lists both.
+fn two_drives(dir: &Path, drive_from: &str) -> PathBuf {
+    let mut trees = [MemoryTree::new("x", 1), MemoryTree::new("y", 2)];
+    for (tree, drive) in trees.iter_mut().zip(["C", "D"]) {
+        let path = format!("StateStore/USMT/File/{drive}$/a");
+        tree.file(path.as_str(), MemoryData::pattern(1, 900));
+        let marks: &[&str] = if drive == "C" {
+            &["catalog.mig", "MIGSTATE.DAT", "hardlink.main"]
+        } else {
+            &["hardlink.distributed.{1}"]
+        };
+        for name in marks {
+            let path = format!("StateStore/USMT/{name}");
+            let text = MemoryData::new(b"C\t{0}\r\nD\t{1}\r\n".to_vec());
+            tree.file(path.as_str(), text);
+        }
+    }
+    let [c, d] = &trees;
+    let mut parts = vec![
+        sets::part(c, "C", "StateStore", &["StateStore"]),
+        sets::part(d, "D", "StateStore", &["StateStore"]),
+    ];
+    for (part, role) in parts.iter_mut().zip([Role::Primary, Role::Secondary]) {
+        part.role = role.into();
+        drive_from.clone_into(&mut part.drive_from);
+    }
+    let plan = Plan::make(parts, &Silent).unwrap();
+    dir.join(offload(&plan, &*target(dir), &options(), &Silent).unwrap().set)
+}
+
+/// The findings of a set, with what they say.
+fn contradictions(set: &Path) -> Vec<String> {
+    let (above, name) = (set.parent().unwrap(), set.file_name().unwrap());
+    let level = Level::Quick;
+    let verified = verify_set(target(above), name.to_str().unwrap(), level, &Silent).unwrap();
+    let found = verified.findings.into_iter();
+    found.filter(|finding| finding.code == "set-contradiction").map(|found| found.what).collect()
+}
+
+#[test]
+fn a_part_that_hardlink_main_lists_is_there_or_lacking() {
+    let dir = scratch();
+    let set = two_drives(dir.path(), "from the store's File folder");
+    assert_eq!(contradictions(&set), Vec::<String>::new());
+    // As if there never was a second part.
+    let mut forged = Forged::open(&set);
+    forged.rescue["parts"][1]["drive"] = "E".into();
+    for line in forged.members() {
+        let path = line["path"].as_str().unwrap();
+        if let Some(rest) = path.strip_prefix('D') {
+            line["path"] = format!("E{rest}").replace("D$", "E$").into();
+        }
+    }
+    forged.close();
+    let found = contradictions(&set);
+    assert!(found.iter().any(|what| what.contains("lists drive D:")), "{found:?}");
+    for args in [vec!["list", text(&set)], vec!["verify", text(&set)]] {
+        assert_eq!(lifeboat(&args).code, 3, "{args:?}");
+    }
+    // One that says what it lacks is sound.
+    forged.rescue["lacks"] = json!(["the part on drive D: was not found and is not in the set"]);
+    forged.rescue["end_state"] = "incomplete".into();
+    forged.close();
+    assert_eq!(contradictions(&set), Vec::<String>::new());
+}
+
+#[test]
+fn parts_do_not_change_their_drives() {
+    for (from, is_wrong) in [("from the store's File folder", true), ("the test", false)] {
+        let dir = scratch();
+        let set = two_drives(dir.path(), from);
+        let mut forged = Forged::open(&set);
+        for (part, drive) in [(0, "D"), (1, "C")] {
+            forged.rescue["parts"][part]["drive"] = drive.into();
+        }
+        for line in forged.members() {
+            let path = line["path"].as_str().unwrap();
+            let (drive, rest) = path.split_at(1);
+            let drive = if drive == "C" { "D" } else { "C" };
+            line["path"] = format!("{drive}{rest}").into();
+        }
+        forged.close();
+        let found = contradictions(&set);
+        let is_found = found.iter().any(|what| what.contains("has the files of another drive"));
+        assert_eq!(is_found, is_wrong, "{from}: {found:?}");
+    }
+}
+
+#[test]
+fn a_link_stays_on_the_drive_of_its_file() {
+    let dir = scratch();
+    let set = two_drives(dir.path(), "the test");
+    let mut forged = Forged::open(&set);
+    let is_first = |line: &Value| line["path"] == "D/StateStore/USMT/hardlink.distributed.{1}";
+    let at = forged.lines.iter().position(is_first).unwrap();
+    let last = (0..at).rev().find(|at| forged.lines[*at]["kind"] == "file").unwrap();
+    let to = forged.lines[last]["path"].clone();
+    let link = json!({"type": "member", "path": "D/link", "kind": "link", "link_to": to,
+        "start": {"frame": 0, "offset": 0}, "attributes": 0,
+        "times": {"created": 0, "modified": 0, "changed": 0, "accessed": 0}});
+    forged.lines.insert(last + 1, link);
+    forged.close();
+    let found = contradictions(&set);
+    assert!(found.iter().any(|what| what.contains("file on another drive")), "{found:?}");
+}
+
+/// A damaged disk may have streams that NTFS cannot have.
+#[test]
+fn streams_that_ntfs_cannot_have_are_saved_with_a_loss() {
+    let dir = scratch();
+    let mut tree = tree();
+    let file = tree.file("StateStore/USMT/File/streams", MemoryData::pattern(1, 10));
+    for name in ["a", "A", "a:$DATA"] {
+        tree.stream(file, name, MemoryData::pattern(2, 10));
+    }
+    let set = dir.path().join(pack(&tree, dir.path(), &options()).set);
+    assert_eq!(contradictions(&set), Vec::<String>::new());
+    let mut forged = Forged::open(&set);
+    let losses = forged.member("C/StateStore/USMT/File/streams")["losses"].take();
+    assert_eq!(losses.as_array().unwrap().len(), 2, "{losses}");
+    forged.member("C/StateStore/USMT/File/streams")["losses"] = json!([]);
+    forged.close();
+    assert_eq!(contradictions(&set).len(), 1);
 }
 
 fn commands(set: &Path, to: &Path) -> Vec<Vec<String>> {

@@ -88,9 +88,19 @@ pub(crate) fn each(
     out: Out,
     with: &mut dyn FnMut(Listed) -> Result<()>,
 ) -> Result<Walked> {
+    each_within(target, MAX_DEPTH, out, with)
+}
+
+/// The same, with at most `most` folders between the destination and a set.
+pub(crate) fn each_within(
+    target: &dyn Destination,
+    most: usize,
+    out: Out,
+    with: &mut dyn FnMut(Listed) -> Result<()>,
+) -> Result<Walked> {
     out.stage(Stage::List, &target.display(""));
     let mut progress = Progress::default();
-    let walked = walk::<anyhow::Error>(target, &out, &mut |folder| {
+    let walked = walk::<anyhow::Error>(target, &out, most, &mut |folder| {
         if out.is_cancelled() {
             return Err(interrupted().into());
         }

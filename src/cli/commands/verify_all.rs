@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::seal;
-use super::sets::each;
+use super::sets::each_within;
 use crate::cli::args::{LevelArg, Verify};
 use crate::cli::exit::{Exit, explain, shell_word};
 use crate::cli::output::Out;
@@ -22,7 +22,7 @@ use crate::set::error::SetError;
 use crate::set::read::reader::SetReader;
 use crate::set::read::verify::{Level, verify_set_with};
 use crate::sets::record::{VerifyRun, add_verified};
-use crate::sets::{Listed, State};
+use crate::sets::{Listed, MOST_DEPTH, State, Walked};
 
 /// How a set fared.
 struct Row {
@@ -44,11 +44,11 @@ pub(crate) fn run(args: &Verify, out: Out) -> Result<Exit> {
         let target = sets::open_folder(dest, &args.logon, out)?;
         sets::refuse_set(&*target, dest)?;
         let mut all: Vec<Listed> = Vec::new();
-        let walked = each(&*target, out, &mut |set| {
+        let walked = each_within(&*target, MOST_DEPTH, out, &mut |set| {
             all.push(set);
             Ok(())
         })?;
-        if !walked.failed.is_empty() {
+        if tell_what_was_not_searched(&walked, &*target, out) {
             worst = worse(worst, Exit::Losses);
         }
         for set in &all {
@@ -77,6 +77,30 @@ pub(crate) fn run(args: &Verify, out: Out) -> Result<Exit> {
     show(&rows, out);
     Ok(worst)
 }
+
+/// Says where sets may be that were not looked for; whether that is a doubt.
+fn tell_what_was_not_searched(walked: &Walked, target: &dyn Destination, out: Out) -> bool {
+    for path in &walked.deep {
+        let shown = target.display(path);
+        let what = format!("{shown}: not searched for rescue sets: too deep, or a loop of folders");
+        let action = "Give this folder itself to lifeboat verify --all, if it may have sets.";
+        out.error(&what, action, Exit::Losses.code());
+    }
+    for path in &walked.links {
+        out.note(&format!("{}: a link, not followed", target.display(path)));
+    }
+    let (shown, more) = walked.system.split_at(walked.system.len().min(SHOWN));
+    if !shown.is_empty() {
+        let more =
+            if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let shown = shown.join(", ");
+        out.note(&format!("not searched, kept by a system or a server: {shown}{more}"));
+    }
+    !walked.failed.is_empty() || !walked.deep.is_empty()
+}
+
+/// The number of folders of systems that are named.
+const SHOWN: usize = 5;
 
 /// Prints the first findings of a set: one damaged place can hit thousands of files. Programs and
 /// the log get all.

@@ -48,6 +48,11 @@ pub(crate) fn is_of_deleted(path: &str) -> bool {
     path.strip_prefix(DELETED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether a file of this name is one of a complete set, which lists its files.
+pub(crate) fn has_file(name: &str, lists: impl Fn(&str) -> bool) -> bool {
+    [RESCUE, SUMS, VERIFIED, RESTORED].contains(&name) || is_own(name) && lists(name)
+}
+
 /// Whether a file of this name in a set's folder is one that this program writes there.
 pub fn is_own(name: &str) -> bool {
     const FIXED: [&str; 12] = [

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kinds::{PartRole, SetKind};
 use super::manifest::{Totals, at_most};
+use super::names;
 use crate::usmt::loadstate::{LoadstatePart, LoadstateStore};
 use crate::usmt::{Role, StoreKind};
 
@@ -256,6 +257,12 @@ impl Rescue {
     pub(crate) fn lacks_a_part(&self) -> bool {
         let is_part = |lack: &String| PART_LACKS.iter().any(|start| lack.starts_with(start));
         self.what == What::Store && self.lacks.iter().any(is_part)
+    }
+
+    /// Whether a file in the set's folder is the set's: one that it lists, or that is beside
+    /// those.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        names::has_file(name, |name| self.files.iter().any(|file| file.name == name))
     }
 
     /// Whether the store was whole when it was saved, as far as the quick check shows.

@@ -19,9 +19,9 @@ use crate::model::monitor::Monitor;
 use crate::set::error::SetError;
 use crate::set::format::facts;
 use crate::set::format::frames::{MAX_FRAME_BYTES, size_of_table};
-use crate::set::format::hash::finish_hex;
+use crate::set::format::hash::{finish_hex, sha256_hex};
 use crate::set::format::manifest::{
-    ContentKind, Data, Frame, HoleLine, Line, Member, MemberKind, Totals,
+    ContentKind, Data, Frame, HoleLine, Line, Member, MemberKind, TimesLine, Totals,
 };
 use crate::set::format::names::{
     DETAILS, INSTRUCTIONS, KEY, MANIFEST, REPORT, SCRIPT, STORE, USERS, piece_name, volume_name,
@@ -261,6 +261,9 @@ pub(crate) fn of_manifest(
     }
     if damaged == 0 {
         check.end(gate);
+        if gate.count == before {
+            check.read_main(gate, set);
+        }
     }
     // A fault of one member leaves the list of them whole.
     gate.manifest_is_whole &= damaged == 0 && gate.count == before + check.of_members;
@@ -424,6 +427,27 @@ impl<'a> LineCheck<'a> {
         is_gap || end.saturating_add(table) != self.shared.volumes.size()
     }
 
+    /// What `hardlink.main` says of the parts. Damage of its bytes is left to those who read all.
+    fn read_main(&mut self, gate: &mut Gate, set: &SetReader) {
+        let Some(data) = self.members.main_to_read() else { return };
+        let Ok(mut open) = set.open_data(data) else { return };
+        let mut bytes = vec![0; usize::try_from(data.size).unwrap_or(0)];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match open.read(rest) {
+                Ok(read @ 1..) => filled += read,
+                _ => return,
+            }
+        }
+        if sha256_hex(&bytes) != data.sha256 {
+            return;
+        }
+        for what in self.members.main(&bytes) {
+            self.of_members += 1;
+            gate.fault("set-contradiction", "", what);
+        }
+    }
+
     fn end(&self, gate: &mut Gate) {
         for what in self.members.end() {
             gate.fault("set-contradiction", "", what);
@@ -499,6 +523,22 @@ fn member_fault(member: &Member) -> Option<&'static str> {
     let recovered = member.losses.iter().any(|loss| loss.kind == LossKind::Recovered.as_str());
     if member.recovered.is_some() && !recovered {
         return Some("it was recovered, and no loss says so");
+    }
+    let has_facts =
+        [&member.security, &member.reparse, &member.object_id, &member.extended_attributes]
+            .iter()
+            .any(|fact| fact.is_some());
+    if member.kind == MemberKind::Link
+        && (has_facts
+            || !member.streams.is_empty()
+            || member.content.is_some()
+            || member.attributes != 0
+            || member.times != TimesLine::default())
+    {
+        return Some("it is a link, and has what only its file can have");
+    }
+    if member.kind == MemberKind::Directory && member.content.is_some() {
+        return Some("it is a folder, and has the content of a file");
     }
     facts::fault(member)
 }

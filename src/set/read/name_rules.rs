@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use crate::model::loss::LossKind;
 use crate::model::name::NtName;
 use crate::set::format::facts;
 use crate::set::format::manifest::{Member, MemberKind, to_text};
@@ -76,9 +77,12 @@ impl Names {
     }
 }
 
-/// What the names of its streams contradict.
+/// What the names of its streams contradict. A damaged disk may have names that NTFS does not
+/// have: then the member has a loss.
 fn streams(member: &Member) -> Option<&'static str> {
     let mut known = HashSet::new();
+    let mut folded = HashSet::new();
+    let has_loss = member.losses.iter().any(|loss| LossKind::of_name(&loss.kind) == LossKind::Fact);
     for stream in &member.streams {
         let Some(name) = stream.exact_name() else { return Some("a stream's name is damaged") };
         if stream.raw_name.is_some() && to_text(&name).0 != stream.name {
@@ -87,8 +91,15 @@ fn streams(member: &Member) -> Option<&'static str> {
         if name.contains(&b'/') || !is_name(&name, true) {
             return Some("a stream has a name that no stream can have");
         }
-        if !known.insert(name) {
+        if name.contains(&b':') && !has_loss {
+            return Some("a stream has a name with a colon, and no loss says so");
+        }
+        if !known.insert(name.clone()) {
             return Some("it has a stream twice");
+        }
+        let is_new = NtName::from_wtf8(&name).is_none_or(|name| folded.insert(name.folded()));
+        if !is_new && !has_loss {
+            return Some("it has two streams that are one on NTFS, and no loss says so");
         }
     }
     None
@@ -176,8 +187,17 @@ mod tests {
                 .collect();
             Names::default().member(&member, false)
         };
-        assert_eq!(with(&["a", "A", "b"]), None);
-        for streams in [&["a", "a"][..], &[""], &["a/b"], &[".."]] {
+        assert_eq!(with(&["a", "$DATA", "b"]), None);
+        for streams in [
+            &["a", "a"][..],
+            &["a", "A"],
+            &["\u{e9}", "\u{c9}"],
+            &[""],
+            &["a/b"],
+            &[".."],
+            &["a:$DATA"],
+            &[":$DATA"],
+        ] {
             assert!(with(streams).is_some(), "{streams:?}");
         }
     }

@@ -7,10 +7,10 @@ use super::gate::Gate;
 use crate::model::name::{SEAL, USMT, fold_case};
 use crate::ntfs::ORPHANS;
 use crate::set::format::kinds::{PartRole, SetKind};
-use crate::set::format::manifest::{ContentKind, Line, Member, MemberKind};
+use crate::set::format::manifest::{ContentKind, Data, Line, Member, MemberKind};
 use crate::set::format::names::{DELETED, is_of_deleted};
 use crate::set::format::rescue::{Part, Rescue, What};
-use crate::usmt::{Role, StoreKind, layout};
+use crate::usmt::{DriveFrom, MOST_MAIN, Role, StoreKind, layout, parse_hardlink_main};
 
 /// What the parts themselves contradict. `rescue` is what a holder of the key sees.
 pub(super) fn of_parts(rescue: &Rescue, gate: &mut Gate) {
@@ -91,12 +91,21 @@ struct Marks {
     migstate: bool,
     main: bool,
     distributed: bool,
+    /// The data of `hardlink.main`, if it was saved without a loss, and there is one.
+    main_data: Option<Data>,
+    /// The drives of its `File` folder: `C` for `File/C$`.
+    drives: BTreeSet<char>,
 }
 
 impl Marks {
     /// Takes note of a file in the part's `USMT` folder.
-    fn file(&mut self, name: &str, is_empty: bool) {
+    fn file(&mut self, name: &str, is_empty: bool, member: &Member) {
         let is = |marker: &str| name.eq_ignore_ascii_case(marker);
+        if is(layout::HARDLINK_MAIN) {
+            // NTFS may have two of them, in two letter cases: then nobody knows which counts.
+            let is_plain = !self.main && member.losses.is_empty() && member.content.is_none();
+            self.main_data = member.data.clone().filter(|_| is_plain);
+        }
         self.catalog |= is(layout::CATALOG) && !is_empty;
         self.migstate |= is(layout::MIGSTATE) && !is_empty;
         self.main |= is(layout::HARDLINK_MAIN);
@@ -166,6 +175,10 @@ impl<'a> Members<'a> {
             && (*kind != MemberKind::File || member.exact_link_to().as_ref() != Some(path))
         {
             return Some("it is a link, and the file that it leads to is not before it");
+        } else if let Some(to) = &member.link_to
+            && to.split('/').next() != member.path.split('/').next()
+        {
+            return Some("it is a link to a file on another drive");
         }
         if self.rescue.seal.is_none() && member.seal.is_some() {
             return Some("it was compared with a seal, and the set has none");
@@ -223,11 +236,18 @@ impl<'a> Members<'a> {
         let (first, second) = (names.next().unwrap_or_default(), names.next());
         let is_usmt = first.eq_ignore_ascii_case(USMT) || first.eq_ignore_ascii_case(layout::USMT3);
         if is_usmt && let Some(name) = second {
+            let third = names.next();
+            if name.eq_ignore_ascii_case(layout::FILE)
+                && let Some([letter, b'$']) = third.map(str::as_bytes)
+                && letter.is_ascii_alphabetic()
+            {
+                self.marks[part].drives.insert(char::from(letter.to_ascii_uppercase()));
+            }
             self.has_container |= name.eq_ignore_ascii_case(layout::CONTAINER)
                 || name.eq_ignore_ascii_case(layout::CONTAINER3);
-            if member.kind != MemberKind::Directory && names.next().is_none() {
+            if member.kind != MemberKind::Directory && third.is_none() {
                 let is_empty = member.data.as_ref().is_some_and(|data| data.size == 0);
-                self.marks[part].file(name, is_empty && member.losses.is_empty());
+                self.marks[part].file(name, is_empty && member.losses.is_empty(), member);
             }
         }
         // At a volume's root, only this belongs to a store.
@@ -242,9 +262,52 @@ impl<'a> Members<'a> {
         is_missing.then_some("it lists what a seal has, and the set has none")
     }
 
+    /// The data of `hardlink.main`, if its bytes say what the set must have.
+    pub(super) fn main_to_read(&self) -> Option<&Data> {
+        let is_asked =
+            self.rescue.store_kind() == Some(StoreKind::HardLink) && self.rescue.lacks.is_empty();
+        let parts = self.rescue.parts.iter().zip(&self.marks).filter(|_| is_asked);
+        let first = parts.filter(|(part, _)| part.role.of_store() == Some(Role::Primary));
+        first
+            .filter_map(|(_, marks)| marks.main_data.as_ref())
+            .next()
+            .filter(|data| data.holes.is_empty() && (1..=MOST_MAIN as u64).contains(&data.size))
+    }
+
+    /// What the bytes of `hardlink.main` contradict: an offload reads them in the same way, and
+    /// says that a part on a drive that they list is lacking.
+    pub(super) fn main(&self, bytes: &[u8]) -> Vec<String> {
+        let has = |letter: char| {
+            let is_it =
+                |part: &Part| part.drive.eq_ignore_ascii_case(letter.encode_utf8(&mut [0; 4]));
+            self.rescue.parts.iter().any(is_it)
+        };
+        let listed = parse_hardlink_main(bytes).into_iter().map(|(letter, _)| letter);
+        let missing: BTreeSet<char> = listed.filter(|letter| !has(*letter)).collect();
+        let say = |letter| {
+            format!(
+                "its hardlink.main lists drive {letter}:, and it neither has nor lacks that part"
+            )
+        };
+        missing.into_iter().map(say).collect()
+    }
+
     /// What is contradicted when all members are known.
     pub(super) fn end(&self) -> Vec<String> {
         let mut all = Vec::new();
+        let of_folder = DriveFrom::FileFolder.to_string();
+        for (part, marks) in self.rescue.parts.iter().zip(&self.marks) {
+            let mut letters = marks.drives.iter().map(char::to_string);
+            if part.drive_from == of_folder
+                && !marks.drives.is_empty()
+                && !letters.any(|letter| part.drive.eq_ignore_ascii_case(&letter))
+            {
+                all.push(format!(
+                    "its part of drive {} has the files of another drive",
+                    part.drive
+                ));
+            }
+        }
         if self.rescue.seal.is_some() && !self.has_seal {
             all.push("it was compared with a seal, and has no seal".to_owned());
         }

@@ -14,6 +14,9 @@ use crate::set::format::rescue::{EndState, SetFile};
 /// The largest file, other than store and manifest, that is read, in bytes.
 const MAX_SMALL: u64 = 64 << 20;
 
+/// How many files that are not the set's are named.
+const NAMED: usize = 5;
+
 impl Verifier<'_> {
     /// Whether all files exist with their sizes.
     pub(crate) fn files(&mut self) -> Result<(), SetError> {
@@ -39,6 +42,7 @@ impl Verifier<'_> {
             let what = "its seek table is damaged";
             self.tell("set-seek-table", self.shown(STORE), what);
         }
+        self.strangers()?;
         for lack in &rescue.lacks {
             self.tell("set-lacks-part", self.set.display(), lack.clone());
         }
@@ -48,6 +52,27 @@ impl Verifier<'_> {
         if rescue.end_state != EndState::Saved && rescue.totals.losses > 0 {
             let what = format!("saved with {} losses", rescue.totals.losses);
             self.tell("set-has-losses", self.set.display(), what);
+        }
+        Ok(())
+    }
+
+    /// Names what is in the set's folder and not the set's. It harms nobody.
+    fn strangers(&self) -> Result<(), SetError> {
+        let (rescue, dir) = (self.set.rescue(), self.set.dir());
+        let mut names: Vec<String> = self
+            .set
+            .target()
+            .list(dir)?
+            .into_iter()
+            .filter(|entry| entry.is_dir || !rescue.has_file(&entry.name))
+            .map(|entry| entry.name)
+            .collect();
+        names.sort_unstable();
+        for name in names.iter().take(NAMED) {
+            self.monitor.note(&format!("{}: not a file of the set", self.shown(name)));
+        }
+        if let Some(more) = names.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            self.monitor.note(&format!("{more} more files and folders are not the set's"));
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! A member's line before its data is read: its metadata, the losses so far, and its
 //! size.
 
+use std::collections::HashSet;
+
 use super::plan::{Plan, PlanKind, PlanMember, Trouble};
 use super::producer::empty_data;
 use crate::model::loss::LossKind;
@@ -240,7 +242,13 @@ fn set_facts(member: &mut Member, found: &Metadata) {
         member.lose(LossKind::Fact, what);
     }
     set_short_name(member, found.short_name.as_ref());
+    let mut known = HashSet::new();
     for stream in &found.streams {
+        let is_twice = !known.insert(stream.name.folded());
+        if is_twice || stream.name.as_wtf8().contains(&b':') {
+            let what = format!("NTFS cannot have the stream {} beside the others", stream.name);
+            member.lose(LossKind::Fact, what);
+        }
         let (name, raw_name) = to_text(&stream_name(&stream.name));
         let data = match stream.size {
             0 => empty_data(),
