@@ -74,17 +74,25 @@ set "SET="
 if exist "%LIFEBOAT_CHOSEN%" for /f "usebackq delims=" %%S in ("%LIFEBOAT_CHOSEN%") do set "SET=%%~S"
 if not defined SET goto unread
 if "%SET:~-1%"=="\" set "SET=%SET%\"
-rem Where the store was. Only lifeboat can read that in an encrypted set.
+rem Can it be opened?
 set "READ=%TEMP%\lifeboat-read.txt"
 "%LIFEBOAT%" loadstate "%SET%" --json %KEYS% >"%READ%"
 set "CODE=%ERRORLEVEL%"
-if not "%CODE%"=="0" if not "%CODE%"=="3" type "%READ%"
+if not "%CODE%"=="0" if not "%CODE%"=="3" "%LIFEBOAT%" loadstate "%SET%" %KEYS% <nul
 if not "%CODE%"=="0" if not "%CODE%"=="3" goto closed
+rem Where the store was: the part with the role primary or whole. In an encrypted set,
+rem rescue.json does not say it: then it is in the command that lifeboat printed.
+set "DRIVE="
+set "PLACE="
+for /f "usebackq tokens=1,* delims=:" %%A in ("%SET%\rescue.json") do (
+    set "KEY=%%A"
+    set "VALUE=%%B"
+    call :field
+)
 set "LINE="
 type "%READ%" | find """message_type"":""loadstate""" >"%LIFEBOAT_CHOSEN%"
 for /f "usebackq delims=" %%L in ("%LIFEBOAT_CHOSEN%") do if not defined LINE set "LINE=%%L"
-set "PLACE="
-if defined LINE call :place
+if not defined PLACE if defined LINE call :place
 if not defined PLACE goto unread
 set "ODD="
 for /f "delims=abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\:.,;_-+=()[]{}$#@~'&^!%% " %%A in ("%PLACE%") do set "ODD=%%A"
@@ -159,12 +167,11 @@ exit /b 2
 rem The options behind the arguments. cmd takes --to D=E:\ apart at the equals sign.
 :options
 if "%~1"=="" exit /b 0
-set "OPTION= %1"
 if "%~1"=="--to" goto root
-for %%K in (--passphrase-file --identity --user --password-file) do if "%~1"=="%%K" set OPTION= %1 "%~2"
-if not "%OPTION%"==" %1" set KEYS=%KEYS%%OPTION%
-if not "%OPTION%"==" %1" shift
-set WITH=%WITH%%OPTION%
+set "KEY="
+for %%K in (--passphrase-file --identity --user --password-file) do if "%~1"=="%%K" set "KEY=1"
+if defined KEY set KEYS=%KEYS% %1 "%~2"
+set WITH=%WITH% %1
 shift
 goto options
 :root
@@ -176,12 +183,33 @@ set WITH=%WITH% --to "%ROOT%"
 shift
 shift
 goto options
+rem One line of rescue.json: "path": "StateStore",
+:field
+if not defined VALUE exit /b 0
+set "KEY=%KEY:"=%"
+set "KEY=%KEY: =%"
+set "VALUE=%VALUE:"=%"
+set "VALUE=%VALUE:~1%"
+if not defined VALUE exit /b 0
+if "%VALUE:~-1%"=="," set "VALUE=%VALUE:~0,-1%"
+if "%KEY%"=="path" set "ITS_PATH="
+if not defined VALUE exit /b 0
+if "%KEY%"=="drive" set "ITS_DRIVE=%VALUE%"
+if "%KEY%"=="path" set "ITS_PATH=%VALUE:/=\%"
+if not "%KEY%"=="role" exit /b 0
+if defined PLACE exit /b 0
+if not defined ITS_PATH exit /b 0
+if not "%VALUE%"=="primary" if not "%VALUE%"=="whole" exit /b 0
+set "DRIVE=%ITS_DRIVE%"
+set "PLACE=\%ITS_PATH%"
+exit /b 0
 rem From the line of JSON: "command":"loadstate C:\\StateStore /hardlink ...". If the path has
 rem spaces, it is in escaped quotation marks. cmd cannot take a line apart at those.
 :place
 set "LINE=%LINE:"=?%"
 set "REST=%LINE:*?command?:?loadstate =%"
 if "%REST%"=="%LINE%" exit /b 0
+if "%REST:~0,1%"=="<" exit /b 0
 set "UNTIL= "
 if "%REST:~0,2%"=="\?" set "UNTIL=?"
 if "%UNTIL%"=="?" set "REST=%REST:~2%"
