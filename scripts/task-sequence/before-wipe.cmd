@@ -234,9 +234,6 @@ set "CODE=%ERRORLEVEL%"
 set "PERSONS=0"
 type "%SEEN%" | find """kind"":""person""" | find """found"":true" >"%ROW%"
 for /f "usebackq delims=" %%L in ("%ROW%") do set /a PERSONS+=1 >nul
-rem Where its list of users could not be read, there may be some.
-type "%SEEN%" | find """message_type"":""windows""" | find """unlisted"":""" >"%ROW%"
-for /f "usebackq delims=" %%L in ("%ROW%") do set /a PERSONS+=1 >nul
 exit /b 0
 
 :seal
@@ -297,19 +294,19 @@ echo Capture them:     before-wipe.cmd D:\Windows
 echo Save their files: lifeboat offload --profiles
 exit /b 3
 :unlisted
-echo DO NOT WIPE: this store is not among those that were saved and checked:
+echo BUT DO NOT WIPE: this store is not among those that were saved and checked:
 echo "%STORE%"
 if defined SOURCES echo LifeboatSource (SOURCES) must have its disk or volume: %SOURCES%
 exit /b 3
 :unsure
-echo DO NOT WIPE: no old Windows was found, and lifeboat detect returned %CODE%.
+echo BUT DO NOT WIPE: no old Windows was found, and lifeboat detect returned %CODE%.
 exit /b 3
 :others
 if defined GONE echo No old Windows was found, but lifeboat sees one with users that cmd cannot read.
 if not defined GONE echo There is another Windows with users on this PC. They were not captured.
 echo See who they are:  lifeboat detect
 for %%A in (%ACCEPT%) do if /i "%%A"=="windows" goto end
-echo DO NOT WIPE. Save their files: lifeboat offload --profiles
+echo BUT DO NOT WIPE. Save their files: lifeboat offload --profiles
 echo Or capture them: unlock the volume, give it a letter, then before-wipe.cmd D:\Windows
 echo If nobody needs them, set LifeboatAccept (ACCEPT) to windows, and run this again.
 exit /b 3
