@@ -525,6 +525,16 @@ fn by_which_ca_a_boot_manager_is_signed_is_said() {
     assert!(code == Some(3) && said.contains("m.exe: unsigned, SVN 7.1\n"), "{said}");
     assert!(!said.contains("verified"), "{said}");
     assert_eq!(run(&dir.path().join("new/r.rc")).0, Some(1));
+    // A file that was not copied to its end is not an unsigned one.
+    let whole = fs::read(&new).unwrap();
+    for length in [whole.len() - 8, whole.len() / 2, 100] {
+        let cut = dir.path().join("cut.efi");
+        fs::write(&cut, &whole[..length]).unwrap();
+        let mut command = Command::new(support::root().join("pe-build/bootmgr.py"));
+        let done = command.arg(&cut).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(1) && said.contains("cut short"), "{length}: {said}");
+    }
     // Only the common name is the CA's, and only as a whole.
     for (at, subject) in ["/O=Windows UEFI CA 2023/CN=Mallory", "/CN=Not the Windows UEFI CA 2023"]
         .iter()
