@@ -84,7 +84,7 @@ if [ -n "$settings" ]; then
         *"$(realpath "$settings"):"*) die "$(sed -n 's/^error: //p;q' <<<"$said")" "$(sed -n 's/^fix: //p' <<<"$said")" ;;
     esac
     ! grep -q '^[[:space:]]*to[[:space:]]*=[[:space:]]*.[\]' "$settings" ||
-        die "$settings: \\server\share is for Windows, and the stick is Linux" \
+        die "$settings: \\\\server\\share is for Windows, and the stick is Linux" \
             "Write: to = 'smb://server/share/folder'"
 fi
 # ELF, 64-bit, x86-64.

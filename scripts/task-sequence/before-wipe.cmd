@@ -18,6 +18,8 @@ rem   [default: \StateStore there].
 rem   LifeboatSource (SOURCES): which disks to search for stores [default: all].
 rem   LifeboatCapture=no (CAPTURE=no): the tool has captured already; only seal, save
 rem   and check what is there.
+rem   LifeboatEncrypt=yes (ENCRYPT=yes): encrypts the set, with passphrase-file of
+rem   lifeboat.toml or LIFEBOAT_PASSPHRASE. stage.cmd needs the same.
 rem   LifeboatAccept (ACCEPT), words separated by spaces, for what you looked at and do not
 rem   need: lost, the files that scanstate could not capture; windows, the users of another
 rem   Windows on this PC. Without them, both are 3.
@@ -56,6 +58,8 @@ set "DOUBT="
 set "NOLOG="
 set "OLD="
 set "PLACE="
+set "HOW="
+if /i "%ENCRYPT%"=="yes" set "HOW=--encrypt"
 set "SEEN=%TEMP%\lifeboat-seen.txt"
 set "ROW=%TEMP%\lifeboat-row.txt"
 set "SAVED=%TEMP%\lifeboat-saved.txt"
@@ -159,7 +163,7 @@ if defined STORE if exist "%STORE%" call :seal
 if not "%CODE%"=="0" echo The seal returned %CODE%. That is no reason to stop.
 echo [3/4] Save
 if defined PLACE if defined SOURCES call :cover
-"%LIFEBOAT%" offload %SOURCES%
+"%LIFEBOAT%" offload %HOW% %SOURCES%
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="4" goto nothing
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%

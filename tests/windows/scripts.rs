@@ -611,6 +611,16 @@ fn beside_a_windows_that_is_gone_stores_are_saved_and_4_means_nothing_is_there()
     fs::write(stick.path("noise.img"), noise).unwrap();
     let ran = run("B:\\noise.img");
     assert_eq!(ran.code, 7, "{}\n{}", ran.stdout, ran.stderr);
+    // Encrypted, and checked with the same passphrase.
+    fs::remove_dir_all(stick.path("temp")).unwrap();
+    fs::remove_dir_all(stick.path("sets")).unwrap();
+    let source = path(&store);
+    let secret = ("LIFEBOAT_PASSPHRASE", "correct horse battery staple");
+    let env = [to[0], to[1], ("SOURCES", source.as_str()), ("ENCRYPT", "yes"), secret];
+    let ran = stick.run_in_session("before-wipe.cmd", &[], &env);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let set = fs::read_to_string(stick.sets("sets")[0].join("rescue.json")).unwrap();
+    assert!(set.contains("\"how\": \"passphrase\""), "{set}");
 }
 
 /// The whole re-image of `pe-build/recipes/winpe.cmd`, up to the first step that is the user's.
