@@ -396,7 +396,10 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
         // Not where other tests have theirs: all see the same drives.
         ("STORE", "E:\\StoreOfE"),
         ("SOURCES", "E:\\StoreOfE"),
+        // On another drive than the store.
+        ("LOGS", "F:\\logs"),
     ];
+    fs::create_dir(other.path().join("logs")).unwrap();
     let before = |windows: &str| stick.run_in_session("before-wipe.cmd", &[windows], &env);
 
     let ran = before("E:\\Windows");
@@ -456,6 +459,14 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &accepts);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert_eq!(saved(), number);
+    // The sources leave out the volume of the store: it is added.
+    let elsewhere = Guarded::fixture("hardlink-one");
+    let elsewhere = Wine::path(Path::new(elsewhere.arg()));
+    let to = ("LIFEBOAT_TO", "F:\\covered");
+    let without = [to, env[1], env[2], ("SOURCES", elsewhere.as_str()), accepts[4]];
+    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &without);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("E:\\StoreOfE\\USMT: safe"), "{}", ran.stdout);
     // Without a log, it is not known whom scanstate left out.
     fs::rename(store.join("scanstate.log"), stick.path("kept.log")).unwrap();
     let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &accepts);
