@@ -309,7 +309,7 @@ exit /b 3
 if defined GONE echo No old Windows was found, but lifeboat sees one with users that cmd cannot read.
 if not defined GONE echo There is another Windows with users on this PC. They were not captured.
 echo See who they are:  lifeboat detect
-for %%A in (%ACCEPT%) do if /i "%%A"=="windows" goto end
+if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="windows" goto end
 echo BUT DO NOT WIPE. Save their files: lifeboat offload --profiles
 echo Or capture them: unlock the volume, give it a letter, then before-wipe.cmd D:\Windows
 echo If nobody needs them, set LifeboatAccept (ACCEPT) to windows, and run this again.
@@ -361,7 +361,7 @@ exit /b 3
 :lost
 echo The store is saved, but scanstate could not capture every file. Read
 echo "%STORE%\scanstate.log"
-for %%A in (%ACCEPT%) do if /i "%%A"=="lost" goto accepted
+if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="lost" goto accepted
 echo BUT DO NOT WIPE YET. To save the rest too: lifeboat offload --profiles
 echo Then, or if nobody needs those files, set LifeboatAccept (ACCEPT) to lost and run
 echo this script again: it is no reason to stop any more.
