@@ -30,12 +30,15 @@ rem   outside of the folder USMT are copied too. The store's folder is that of t
 rem Exit codes: 0 done; 3 done, with losses that are listed; 1 something could not be
 rem   written or restored, or is not there when it is read back; 2 a setting or a file is
 rem   missing, or the newest run saved several stores of this PC: they are listed, give one
-rem   of them; or a newer set is not complete; or there is no volume for a part; 4 there is no set of this PC; 5 the folder with the sets cannot be reached;
+rem   of them; or a newer set is not complete, a set cannot be opened, or there is no volume
+rem   for a part; 4 there is no set of this PC; 5 the folder with the sets cannot be reached,
 rem   or a store is there already, or the disk is too small: see the lines above it; others
 rem   are those of lifeboat restore. The new Windows runs loadstate only after 0 and 3.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" stage
 if errorlevel 1 exit /b 1
+rem shift moves the first argument to the script's own place.
+set "HERE=%~dp0"
 set "NEW=%~1"
 if not defined NEW goto usage
 if "%NEW:~-1%"=="\" set "NEW=%NEW:~0,-1%"
@@ -53,7 +56,7 @@ call :options %1 %2 %3 %4 %5 %6 %7 %8 %9
 if not defined SETS set "SETS=%LIFEBOAT_TO%"
 if not defined SETS goto usage
 if not defined LIFEBOAT_NAME if not exist "%TEMP%\lifeboat-set.txt" if not exist "%SETS%\rescue.json" goto noname
-if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%~dp0USMT"
+if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%HERE%USMT"
 if not exist "%LIFEBOAT_USMT%\loadstate.exe" goto nousmt
 set "THERE=%NEW%\Windows\Setup\Lifeboat"
 set "MORE="
@@ -66,7 +69,7 @@ set "LIFEBOAT_RESTORE=no"
 set "LIFEBOAT_CHOSEN=%TEMP%\lifeboat-chosen.txt"
 if exist "%LIFEBOAT_CHOSEN%" del /f /q "%LIFEBOAT_CHOSEN%"
 rem In a cmd of its own: it ends with its own exit code, in Wine too.
-cmd /c ""%~dp0restore.cmd" "%SETS%""
+cmd /c ""%HERE%restore.cmd" "%SETS%""
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="2" echo Nothing was restored. Give the set: stage.cmd %NEW% \\server\rescue\SET
 if not "%CODE%"=="0" exit /b %CODE%
