@@ -10,9 +10,9 @@ rem
 rem Before the wipe, it checks what it needs after it: access to the share, loadstate.exe,
 rem that there is exactly one set to restore, that it can be opened, and that each of its
 rem parts has a volume, or a root: --to D=E:\ (stage.cmd with LIFEBOAT_RESTORE=no). It
-rem restores the set that before-wipe.cmd saved, whatever the time in its name. A PC that has neither a store nor a
-rem Windows (4 of before-wipe.cmd) is installed, and a set that is on the share already
-rem under NAME is restored.
+rem restores the set that before-wipe.cmd saved, whatever the time in its name. A PC that
+rem has neither a store nor a Windows (4 of before-wipe.cmd) is installed, and a set that is
+rem on the share already under NAME is restored.
 rem
 rem Exit codes: 0 re-imaged, the users come back at the first start, or there were none;
 rem 3 the same, with losses that are listed; 2 an argument or a file is missing; 5 the share
