@@ -339,6 +339,19 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
         "not a Windows",
     );
     refused(&["--exe", exe, "--settings", "/no/such.toml"], "there is no such file");
+    // USMT for another architecture: scanstate.exe would not start.
+    let usmt = boot.path("add/USMT");
+    fs::create_dir_all(&usmt).unwrap();
+    let mut program = fs::read(exe).unwrap();
+    let header = u32::from_le_bytes(program[0x3C..0x40].try_into().unwrap()) as usize;
+    program[header + 4..header + 6].copy_from_slice(&0x014C_u16.to_le_bytes());
+    fs::write(usmt.join("ScanState.exe"), program).unwrap();
+    let add = boot.path("add");
+    let add = add.to_str().unwrap();
+    refused(
+        &["--exe", exe, "--add", add],
+        "the boot image is for x64, USMT's scanstate.exe for x86",
+    );
     refused(&["--exe", exe, "--image", "7"], "there is no image 7");
     refused(&["--exe", exe, "--image", "all"], "Give the number of one image");
     boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=0"]);
