@@ -32,6 +32,10 @@ class NotPe(Exception):
     """The bytes are not a program for firmware or Windows."""
 
 
+class CutShort(Exception):
+    """The file ends before what its own header says is in it."""
+
+
 class Pe:
     def __init__(self, data):
         self.data = data
@@ -49,8 +53,18 @@ class Pe:
             self.directories = optional + {0x10B: 96, 0x20B: 112}[magic]
             sections = optional + optional_size
             self.sections = [struct.unpack_from("<8sIIII", data, sections + 40 * at) for at in range(count)]
-        except (struct.error, KeyError):
+        except struct.error:
+            raise CutShort from None
+        except KeyError:
             raise NotPe from None
+        ends = [raw + size for _name, _virtual_size, _start, size, raw in self.sections]
+        try:
+            # The signatures are the last in the file.
+            ends.append(sum(self.directory(4)))
+        except struct.error:
+            raise CutShort from None
+        if max(ends) > len(data):
+            raise CutShort
 
     def directory(self, number):
         return struct.unpack_from("<II", self.data, self.directories + 8 * number)
@@ -180,6 +194,10 @@ def main():
             continue
         except NotPe:
             print(f"{path}: this is not a boot manager", file=sys.stderr)
+            unread = True
+            continue
+        except CutShort:
+            print(f"{path}: cut short: copy the file again", file=sys.stderr)
             unread = True
             continue
         number = f"SVN {svn[0]}.{svn[1]}" if svn else "SVN not in the file"

@@ -7,7 +7,7 @@ rem
 rem   build.cmd amd64|x86|arm64 FOLDER [options]
 rem
 rem   FOLDER              a new folder for the image's files and lifeboat.iso
-rem   /settings FILE      becomes \Lifeboat\lifeboat.toml
+rem   /settings FILE      becomes \Lifeboat\lifeboat.toml, if Lifeboat understands it
 rem   /add FOLDER         further files for \Lifeboat, with all subfolders: password.txt and
 rem                       what else lifeboat.toml names, the folder USMT
 rem   /exe FILE           the program [default: lifeboat.exe beside this script, or else
@@ -15,7 +15,7 @@ rem                       that of the release, in x64, x86 or arm64 one folder a
 rem   /drivers FOLDER     drivers to add, with all subfolders: .inf files for the image's
 rem                       architecture; others are listed and left out
 rem   /ca 2011|2023       which of Microsoft's CAs signed the boot manager, if the ADK has
-rem                       both [default: 2023]. A PC whose firmware does not know that CA
+rem                       both [default: 2023 if it has]. A PC whose firmware does not know that CA
 rem                       (not updated since 2023) needs 2011; one that has revoked 2011
 rem                       needs 2023 (docs/guide/winpe.md)
 rem   /usb X:             also writes the stick X:. EVERYTHING ON IT IS LOST. Only a removable
@@ -44,6 +44,7 @@ set "DRIVERS="
 set "ADD="
 set "USB="
 set "CA=2023"
+set "CAGIVEN="
 set "DO="
 rem The keys of lifeboat.toml, as in src\cli\settings.rs, and those that name a file or a folder.
 set "KNOWN=to user password-file passphrase-file recovery-key-file bitlocker-password-file bitlocker-keys recipient name log"
@@ -58,7 +59,7 @@ if /i "%~1"=="/settings" set "SETTINGS=%~2" & shift & shift & goto options
 if /i "%~1"=="/add" set "ADD=%~2" & shift & shift & goto options
 if /i "%~1"=="/exe" set "EXE=%~2" & shift & shift & goto options
 if /i "%~1"=="/drivers" set "DRIVERS=%~2" & shift & shift & goto options
-if /i "%~1"=="/ca" set "CA=%~2" & shift & shift & goto options
+if /i "%~1"=="/ca" set "CA=%~2" & set "CAGIVEN=1" & shift & shift & goto options
 if /i "%~1"=="/usb" set "USB=%~2" & shift & shift & goto options
 goto usage
 :checked
@@ -89,7 +90,26 @@ if defined WRONG echo Lifeboat would not start. Write lines such as: to = '\\ser
 if defined LACKS echo Put it into the folder that is added: /add FOLDER
 if defined WRONG exit /b 1
 if defined LACKS exit /b 1
+rem The program itself knows best. It reads its settings first: then, this set is not there.
+if /i "%KIND%"=="arm64" goto nosettings
+set "SAID=%TEMP%\lifeboat-build.txt"
+set "LIFEBOAT_SETTINGS=%SETTINGS%"
+set "LIFEBOAT_LOG=%TEMP%\lifeboat-build.log"
+"%EXE%" list "%SAID%.none" >"%SAID%" 2>&1
+set "LIFEBOAT_SETTINGS="
+type "%SAID%" | find "%SETTINGS%:"
+if "%ERRORLEVEL%"=="0" set "WRONG=1"
+del /f /q "%SAID%"
+if exist "%LIFEBOAT_LOG%" del /f /q "%LIFEBOAT_LOG%"
+set "LIFEBOAT_LOG="
+if defined WRONG echo Lifeboat would not start. Write lines such as: to = '\\server\share\folder'
+if defined WRONG exit /b 1
 :nosettings
+rem A WinPE runs programs of its own architecture only: a 64-bit one has no WoW64.
+call :machine "%EXE%"
+if defined OTHER exit /b 1
+if defined ADD if exist "%ADD%\USMT\scanstate.exe" call :machine "%ADD%\USMT\scanstate.exe"
+if defined OTHER exit /b 1
 if not defined USB goto nousb
 call :stick
 if not defined IS exit /b 1
@@ -130,7 +150,11 @@ if not defined DO >>"%MOUNT%\Windows\System32\startnet.cmd" echo call %%SystemDr
 if not defined DO if not exist "%MOUNT%\Windows\System32\lifeboat.cmd" goto undo
 rem The boot manager of the stick is beside boot.wim. The one of 2023 comes from the image.
 set "EX=%MOUNT%\Windows\Boot\EFI_EX"
-if "%CA%"=="2023" if not defined DO if not exist "%EX%\bootmgfw_EX.efi" set "CA=2011"
+set "OLDER="
+if "%CA%"=="2023" if not defined DO if not exist "%EX%\bootmgfw_EX.efi" set "OLDER=1"
+if defined OLDER if defined CAGIVEN echo /ca 2023: this ADK has no boot manager of the CA of 2023. Use one of December 2024 or newer.
+if defined OLDER if defined CAGIVEN goto undo
+if defined OLDER set "CA=2011"
 if "%CA%"=="2023" call :ca2023
 if defined FAILED goto undo
 call :run Dism /Unmount-Image /MountDir:"%MOUNT%" /Commit
@@ -200,6 +224,22 @@ exit /b 0
 echo %SETTINGS%: %KEY%: a single backslash in double quotes is not a backslash.
 set "WRONG=1"
 exit /b 0
+:machine
+rem PowerShell reads the number in the file (8664, 14c or AA64 in hexadecimal); without an answer, this is not checked.
+set "OTHER="
+set "LBFILE=%~1"
+set "TYPE="
+for /f %%T in ('powershell -NoProfile -Command "$b = [IO.File]::ReadAllBytes($env:LBFILE); [BitConverter]::ToUInt16($b, [BitConverter]::ToInt32($b, 60) + 4)" 2^>nul') do set "TYPE=%%T"
+set "IS="
+if /i "%TYPE%"=="34404" set "IS=amd64"
+if /i "%TYPE%"=="332" set "IS=x86"
+if /i "%TYPE%"=="43620" set "IS=arm64"
+if not defined IS echo "%~1": its architecture was not checked.
+if not defined IS exit /b 0
+if /i "%IS%"=="%ARCH%" exit /b 0
+echo "%~1": a program for %IS%. In WinPE for %ARCH% it would not start.
+set "OTHER=1"
+exit /b 0
 :stick
 rem Everything on it will be lost: never a disk of this PC, nor the drive that is read.
 if "%USB:~2%"=="\" set "USB=%USB:~0,2%"
@@ -248,11 +288,40 @@ if not defined FOUND set "FITS=1"
 exit /b 0
 :word
 rem As nearly all write it, and then in any letter case, which Wine's find does not know.
-set "FOUND=1"
-type %1 2>nul | find "%2" >nul
-if "%ERRORLEVEL%"=="0" exit /b 0
-type %1 2>nul | find /i "%2" >nul
-if not "%ERRORLEVEL%"=="0" set "FOUND="
+set "FOUND="
+set "LINES=%TEMP%\lifeboat-inf.txt"
+type %1 2>nul | find "%2" >"%LINES%"
+call :lines %2
+if defined FOUND exit /b 0
+type %1 2>nul | find /i "%2" >"%LINES%"
+call :lines %2
+exit /b 0
+:lines
+for /f "usebackq delims=" %%L in ("%LINES%") do (
+    set "LINE=%%L"
+    call :code %1
+)
+del /f /q "%LINES%"
+exit /b 0
+:code
+rem Behind the equals sign and before a semicolon: "A; B" = Intel,NTamd64 ; and no comment
+set "LINE=%LINE:"='%"
+if "%LINE:~0,1%"==";" exit /b 0
+for /f "tokens=1,* delims==" %%A in ("%LINE%") do (
+    set "LEFT=%%A"
+    set "LINE=%%B"
+)
+if not "%LEFT:'=%"=="%LEFT%" set "LEFT='"
+set "CODE="
+for /f "delims=;" %%C in ("%LEFT%") do set "CODE=%%C"
+rem The equals sign is in a comment, or there is none.
+if not "%CODE%"=="%LEFT%" set "LINE="
+if not defined LINE set "LINE=%CODE%"
+set "CODE="
+for /f "delims=;" %%C in ("%LINE%") do set "CODE=%%C"
+if not defined CODE exit /b 0
+call set "REST=%%CODE:%1=%%"
+if not "%REST%"=="%CODE%" set "FOUND=1"
 exit /b 0
 :package
 call :run Dism /Image:"%MOUNT%" /Add-Package /PackagePath:"%OCS%\%1.cab"

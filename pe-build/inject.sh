@@ -349,6 +349,13 @@ else
     done <"$work/scripts"
     # Links become what they lead to: Windows does not know them.
     [ -z "$add" ] || copy -rL "$add/." "$work/Lifeboat"
+    # loadstate.exe beside it runs in the new Windows, which may have another architecture.
+    while IFS= read -r -d '' path; do
+        usmt_arch=$(pe_machine "$path")
+        [ "$usmt_arch" = "$image_arch" ] || [ "$usmt_arch" = unknown ] ||
+            die "the boot image is for $image_arch, USMT's scanstate.exe for $usmt_arch" \
+                "Copy the ADK's folder of USMT for $image_arch."
+    done < <(find "$work/Lifeboat" -ipath '*/usmt/scanstate.exe' -print0)
     copy "$exe" "$work/Lifeboat/lifeboat.exe"
     [ -z "$settings" ] || copy "$settings" "$work/Lifeboat/lifeboat.toml"
     if [ -n "$drivers" ]; then

@@ -8,10 +8,12 @@
 #   release.sh --stick                also dist/lifeboat-VERSION-stick.img and .iso, with the
 #                                     list of Debian's packages (.cdx.json) beside each
 #   release.sh --exe x64=FILE [--exe x86=FILE] [--exe arm64=FILE]     uses these instead of
-#                                     building, and lifeboat-selftest.exe beside each
+#                                     building, and lifeboat-selftest.exe beside each, if
+#                                     they are what they are said to be (release/program.py)
 #   release.sh --to-sign              builds the programs into dist/to-sign, and stops: sign
 #                                     every .exe there (docs/development/building.md)
-#   release.sh --signed DIR           packs those, if all of them are signed
+#   release.sh --signed DIR           packs those, if all of them are signed; says which
+#                                     architecture is missing
 #   release.sh --minisign KEY         signs SHA256SUMS with this secret key, too
 #   release.sh --out DIR              writes to DIR instead of dist
 #   release.sh --check                does everything twice, from two clones of the last
@@ -137,6 +139,14 @@ if [ ${#exes[@]} = 0 ]; then
     arches=(x64 x86 arm64)
 fi
 
+# What was not built here may be anything.
+for i in "${!exes[@]}"; do
+    selftest=$(dirname "${exes[$i]}")/lifeboat-selftest.exe
+    why=$(python3 -B scripts/release/program.py "${exes[$i]}" "${arches[$i]}" "$version") ||
+        die "${exes[$i]}: $why"
+    why=$(python3 -B scripts/release/program.py "$selftest" "${arches[$i]}") || die "$selftest: $why"
+done
+
 if [ -n "$to_sign" ]; then
     for i in "${!exes[@]}"; do
         mkdir -p "$out/to-sign/${arches[$i]}"
@@ -199,3 +209,9 @@ for i in "${!exes[@]}"; do
     echo "${arches[$i]}/lifeboat.exe: $(stat -c %s "${exes[$i]}") bytes"
 done
 echo "$zip: $(stat -c %s "$zip") bytes"
+for arch in x64 x86 arm64; do
+    case " ${arches[*]} " in *" $arch "*) ;; *) echo "release: NO PROGRAM for $arch is in this zip" >&2 ;; esac
+done
+if awk '/^## /{ inside = /Unreleased/ } inside && /^- /{ found = 1 } END { exit !found }' CHANGELOG.md; then
+    echo "release: CHANGELOG.md has entries under [Unreleased]: in this zip, they belong under [$version]" >&2
+fi

@@ -76,6 +76,17 @@ if [ -z "$program" ]; then
         "Run cargo build --release, or give its path: --program FILE"
 fi
 [ -f "$program" ] || die "$program: there is no such file"
+# Settings that Lifeboat cannot use would stop it in the field. It reads them before it finds
+# that this set is not there.
+if [ -n "$settings" ]; then
+    said=$(LIFEBOAT_SETTINGS=$(realpath "$settings") LIFEBOAT_LOG=/dev/null "$program" list /nonexistent/set 2>&1) || true
+    case $said in
+        *"$(realpath "$settings"):"*) die "$(sed -n 's/^error: //p;q' <<<"$said")" "$(sed -n 's/^fix: //p' <<<"$said")" ;;
+    esac
+    ! grep -q '^[[:space:]]*to[[:space:]]*=[[:space:]]*.[\]' "$settings" ||
+        die "$settings: \\\\server\\share is for Windows, and the stick is Linux" \
+            "Write: to = 'smb://server/share/folder'"
+fi
 # ELF, 64-bit, x86-64.
 case $(od -An -tx1 -N20 "$program" | tr -d ' \n') in
     7f454c4602*3e00) ;;

@@ -5,12 +5,14 @@ rem with Lifeboat in X:\Lifeboat (inject.sh or build.cmd) and the folder USMT be
 rem with scanstate.exe and loadstate.exe. Log on to the share first:
 rem
 rem   net use \\server\rescue /user:CORP\name
-rem   winpe.cmd \\server\rescue NAME
+rem   winpe.cmd \\server\rescue NAME [options]     options: those of stage.cmd
 rem
 rem Before the wipe, it checks what it needs after it: access to the share, loadstate.exe,
-rem and that there is exactly one set to restore. A PC that has neither a store nor a
-rem Windows (4 of before-wipe.cmd) is installed, and a set that is on the share already
-rem under NAME is restored.
+rem that there is exactly one set to restore, that it can be opened, and that each of its
+rem parts has a volume, or a root: --to D=E:\ (stage.cmd with LIFEBOAT_RESTORE=no). It
+rem restores the set that before-wipe.cmd saved, whatever the time in its name. A PC that
+rem has neither a store nor a Windows (4 of before-wipe.cmd) is installed, and a set that is
+rem on the share already under NAME is restored.
 rem
 rem Exit codes: 0 re-imaged, the users come back at the first start, or there were none;
 rem 3 the same, with losses that are listed; 2 an argument or a file is missing; 5 the share
@@ -22,6 +24,7 @@ setlocal EnableExtensions DisableDelayedExpansion
 if "%~2"=="" echo winpe.cmd \\server\rescue NAME & exit /b 2
 set "LIFEBOAT_TO=%~1"
 set "LIFEBOAT_NAME=%~2"
+set OPTIONS=%3 %4 %5 %6 %7 %8 %9
 set "TOOLS=%SystemDrive%\Lifeboat"
 if not exist "%TOOLS%\before-wipe.cmd" set "TOOLS=%~dp0."
 if not defined LIFEBOAT_USMT set "LIFEBOAT_USMT=%TOOLS%\USMT"
@@ -38,9 +41,10 @@ if not exist "%MISSING%" goto missing
 cmd /c ""%TOOLS%\before-wipe.cmd""
 set "BEFORE=%ERRORLEVEL%"
 if not "%BEFORE%"=="0" if not "%BEFORE%"=="4" goto unsafe
-rem Which set would be restored: none is right only if there was nothing to save.
+rem Which set would be restored, and can it be: none is right only if there was nothing to
+rem save.
 set "LIFEBOAT_RESTORE=no"
-cmd /c ""%TOOLS%\restore.cmd""
+cmd /c ""%TOOLS%\stage.cmd" W: "%FOLDER%" %OPTIONS%"
 set "FOUND=%ERRORLEVEL%"
 set "LIFEBOAT_RESTORE="
 if "%FOUND%"=="4" if "%BEFORE%"=="4" goto wipe
@@ -55,7 +59,7 @@ call "%TOOLS%\apply.cmd"
 if not "%ERRORLEVEL%"=="0" exit /b 11
 
 if "%FOUND%"=="4" goto new
-cmd /c ""%TOOLS%\stage.cmd" W:"
+cmd /c ""%TOOLS%\stage.cmd" W: "%FOLDER%" %OPTIONS%"
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="0" exit /b 0
 if "%CODE%"=="3" exit /b 3
@@ -68,7 +72,7 @@ exit /b 0
 echo before-wipe.cmd returned %BEFORE%. Nothing was wiped.
 exit /b 10
 :unclear
-echo restore.cmd returned %FOUND%: there is not exactly one set. Nothing was wiped.
+echo stage.cmd could not restore: it returned %FOUND%. Nothing was wiped.
 exit /b 12
 :unreachable
 echo "%LIFEBOAT_TO%" cannot be reached. Nothing was wiped. Log on to the share first:

@@ -100,8 +100,9 @@ def sources():
 
 The programs on this stick, other than Lifeboat, are Debian's packages, unchanged. Many
 are under the GNU General Public License, which gives everyone who gets the stick the
-right to their source. Debian's snapshot archive keeps the source of every version. On a
-Debian with "deb-src" in apt's sources, this downloads one:
+right to their source. Debian's snapshot archive keeps the source of every version:
+https://snapshot.debian.org (for each: /package/NAME/VERSION/). On a Debian with "deb-src" in
+apt's sources, this downloads one:
 
   apt-get source --download-only NAME=VERSION
 

@@ -18,18 +18,31 @@ rem   [default: \StateStore there].
 rem   LifeboatSource (SOURCES): which disks to search for stores [default: all].
 rem   LifeboatCapture=no (CAPTURE=no): the tool has captured already; only seal, save
 rem   and check what is there.
+rem   LifeboatEncrypt=yes (ENCRYPT=yes): encrypts the set, with passphrase-file of
+rem   lifeboat.toml or LIFEBOAT_PASSPHRASE. stage.cmd needs the same.
+rem   LifeboatAccept (ACCEPT), words separated by spaces, for what you looked at and do not
+rem   need: lost, the files that scanstate could not capture; windows, the users of another
+rem   Windows on this PC. Without them, both are 3.
 rem A store that is there already, or a part of one at the same place of another volume,
 rem   is not overwritten: it may be the only copy of the users, and the Windows beside it
 rem   empty. Only an unfinished capture of this session of WinPE, of the same Windows, is
 rem   begun again (lifeboat-store.txt in TEMP). A store that this session captured to its
 rem   end (lifeboat-captured.txt) is saved and checked again, and not captured again.
+rem   What was saved and is safe is not saved again in the same session.
 rem If there is no old Windows, nothing is captured, and stores that are there are saved
-rem   and checked all the same: after a wipe that failed, they are all that is left.
+rem   and checked all the same: after a wipe that failed, they are all that is left. But
+rem   lifeboat detect must see no Windows with users then: it reads disks that cmd cannot.
 rem scanstate's temporary files, and its log outside of a task sequence, go to
 rem   \Windows\Temp\lifeboat of the old Windows: the disk of WinPE is in memory, and small.
+rem   A copy of the log goes into the store's folder, where lifeboat reads it.
+rem The name of the set that has the captured store is written to lifeboat-set.txt in TEMP:
+rem   stage.cmd and restore.cmd restore that one in this session, whatever its time is.
+rem Paths: the old Windows and the store need paths of ASCII letters. cmd reads no others.
 rem Exit codes: 0 safe to wipe; 1 the capture or the rescue failed; 2 a setting is missing
-rem   or wrong; 3 not safe: losses or doubts, files that scanstate could not capture, a
-rem   store that was there already (then nothing was captured), or no store, but a Windows;
+rem   or wrong, or there is no Windows in the folder that was given; 3 not safe: losses or
+rem   doubts, files that scanstate could not capture, a store that was there already (then
+rem   nothing was captured), a store that is not among the saved ones, or a Windows whose
+rem   users were not captured;
 rem   4 every volume was read, and there is neither a store nor a Windows (files of another
 rem   kind are not looked at); 5 the share; 6 stopped; 7 no volume could be read. Stop the
 rem   deployment for everything but 0. 4 is a success for a PC that never had a Windows, and
@@ -42,8 +55,18 @@ if errorlevel 1 exit /b 1
 set "LOST="
 set "GONE="
 set "DOUBT="
-rem Without start.cmd, nothing has loaded the drivers of inject.sh --drivers yet.
-if not exist "%TEMP%\lifeboat-drivers.txt" if exist "%~dp0drivers.cmd" call "%~dp0drivers.cmd"
+set "NOLOG="
+set "OLD="
+set "PLACE="
+set "HOW="
+if /i "%ENCRYPT%"=="yes" set "HOW=--encrypt"
+set "SEEN=%TEMP%\lifeboat-seen.txt"
+set "ROW=%TEMP%\lifeboat-row.txt"
+set "SAVED=%TEMP%\lifeboat-saved.txt"
+set "CHOSEN=%TEMP%\lifeboat-set.txt"
+if exist "%CHOSEN%" del /f /q "%CHOSEN%"
+if exist "%CHOSEN%" set "MARK=%CHOSEN%"
+if exist "%CHOSEN%" goto nomark
 if /i "%CAPTURE%"=="no" goto save
 
 echo [1/4] Capture
@@ -55,9 +78,12 @@ if not defined OLD goto nowindows
 if defined SEVERAL goto several
 :given
 if "%OLD:~-1%"=="\" set "OLD=%OLD:~0,-1%"
-if not exist "%OLD%\System32\config\SYSTEM" goto nowindows
+if not exist "%OLD%\System32\config\SYSTEM" goto notthere
 for %%D in ("%OLD%") do set "VOLUME=%%~dD"
 if not defined STORE set "STORE=%VOLUME%\StateStore"
+set "ODD="
+for /f "delims=abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\:.,;_-+=()[]{}$#@~'&^!%% " %%A in ("%STORE%%OLD%") do set "ODD=%%A"
+if defined ODD goto odd
 call :stamp
 set "MARK=%TEMP%\lifeboat-store.txt"
 set "DONE=%TEMP%\lifeboat-captured.txt"
@@ -98,6 +124,8 @@ if exist "%MARK%" del /f /q "%MARK%"
 if exist "%MARK%" goto nomark
 >"%MARK%" echo "%STORE%"^|"%STAMP%"
 if not exist "%MARK%" goto nomark
+rem Neither a seal nor a code of an earlier save counts for it.
+if exist "%SAVED%" del /f /q "%SAVED%"
 rem /o replaces the store that is there.
 set "OVER="
 if defined FOUND if defined OURS set "OVER= /o"
@@ -107,34 +135,109 @@ set "CODE=%ERRORLEVEL%"
 rem scanstate opens the registry of that Windows, which may change the file's time.
 call :stamp
 if not "%CODE%"=="0" if not "%CODE%"=="3" goto failed
+if not exist "%STORE%\USMT\" goto failed
+rem lifeboat reads a log that is beside a store, and it stays with it.
+if exist "%LOGS%\scanstate.log" copy /y "%LOGS%\scanstate.log" "%STORE%\scanstate.log" >nul
 rem From here on, the store is saved again, and never captured over.
 >"%DONE%" echo "%STORE%"^|"%STAMP%"^|%CODE%
 del /f /q "%MARK%"
 if exist "%MARK%" goto nomark
 if "%CODE%"=="0" goto save
-echo scanstate returned 3. See %LOGS%\scanstate.log
+echo scanstate returned 3. See "%STORE%\scanstate.log"
 set "LOST=1"
 
 :save
 rem What scanstate could not capture is still saved with the rest: seal, rescue and gate
 rem run in any case, and 3 stays 3.
+if defined OLD if not exist "%STORE%\scanstate.log" set "NOLOG=1"
+rem The place of the store as lifeboat prints it in JSON. A store on a share is not looked for.
+set "PLACE="
+if defined STORE if "%STORE:~1,1%"==":" if exist "%STORE%\USMT\" for %%S in ("%STORE%") do set "PLACE=%%~pnxS"
+if defined PLACE set "PLACE=%PLACE:\=\\%"
+set "CODE="
+if exist "%SAVED%" call :gated
+if "%CODE%"=="0" goto saved
 echo [2/4] Seal
 set "CODE=0"
 if defined STORE if exist "%STORE%" call :seal
 if not "%CODE%"=="0" echo The seal returned %CODE%. That is no reason to stop.
 echo [3/4] Save
-"%LIFEBOAT%" offload %SOURCES%
+if defined PLACE if defined SOURCES call :cover
+"%LIFEBOAT%" offload %HOW% %SOURCES%
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="4" goto nothing
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
+>"%SAVED%" echo "%CODE%"
+goto check
+:saved
+echo [3/4] Save: this session saved every store already. They are not saved again.
+for /f "usebackq" %%C in ("%SAVED%") do set "CODE=%%~C"
+:check
 if "%CODE%"=="3" set "DOUBT=1"
 echo [4/4] Check
 "%LIFEBOAT%" gate %SOURCES%
 set "CODE=%ERRORLEVEL%"
 if not "%CODE%"=="0" exit /b %CODE%
+rem Which set has the store: of several sets, the one with the latest time may be another.
+call :gated
+if not "%CODE%"=="0" exit /b %CODE%
+call :row
+if defined PLACE if not defined SET goto unlisted
+if defined SET >"%CHOSEN%" echo %SET%
+if /i "%CAPTURE%"=="no" goto end
+rem Is there a Windows with users that was not captured?
+set "OTHERS=0"
+if defined OLD call :persons "%VOLUME%"
+if defined OLD set "OTHERS=%PERSONS%"
+call :persons %SOURCES%
+find """message_type"":""summary""" "%SEEN%" >nul
+if not "%ERRORLEVEL%"=="0" goto unseen
+if defined GONE if not "%CODE%"=="0" goto unsure
+if %PERSONS% gtr %OTHERS% goto others
+:end
+if defined NOLOG goto nolog
 if defined LOST goto lost
 if defined DOUBT goto doubt
 if defined GONE echo No old Windows was found, and nothing was captured. The stores are saved.
+exit /b 0
+
+rem The gate's answer for each store, as JSON: is it safe, and in which set?
+:gated
+"%LIFEBOAT%" gate --json %SOURCES% >"%SEEN%"
+set "CODE=%ERRORLEVEL%"
+exit /b 0
+rem The set of the captured store, or of the only one.
+:row
+set "SET="
+type "%SEEN%" | find """message_type"":""gate"",""" >"%ROW%"
+if defined PLACE type "%SEEN%" | find ":%PLACE%\\USMT""" >"%ROW%"
+set "ROWS=0"
+for /f "usebackq delims=" %%L in ("%ROW%") do (
+    set /a ROWS+=1 >nul
+    set "SET=%%L"
+)
+if not defined PLACE if not "%ROWS%"=="1" set "SET="
+if not defined SET exit /b 0
+rem cmd cannot take a line apart at quotation marks.
+set "SET=%SET:"=?%"
+set "SET=%SET:*?set?:?=%"
+for /f "delims=?" %%S in ("%SET%") do set "SET=%%S"
+set "SET=%SET:\\=\%"
+for %%S in ("%SET%") do set "SET=%%~nxS"
+exit /b 0
+rem LifeboatSource may leave out the volume of the store that was just captured.
+:cover
+call :gated
+call :row
+if not defined SET for %%S in ("%STORE%") do set SOURCES=%SOURCES% %%~dS
+exit /b 0
+rem The persons whose profiles lifeboat finds in a Windows.
+:persons
+"%LIFEBOAT%" detect --json %* >"%SEEN%"
+set "CODE=%ERRORLEVEL%"
+set "PERSONS=0"
+type "%SEEN%" | find """kind"":""person""" | find """found"":true" >"%ROW%"
+for /f "usebackq delims=" %%L in ("%ROW%") do set /a PERSONS+=1 >nul
 exit /b 0
 
 :seal
@@ -164,9 +267,15 @@ echo No old Windows was found: nothing is captured. If there is one, give its fo
 echo before-wipe.cmd D:\Windows
 set "GONE=1"
 goto save
+:notthere
+echo "%OLD%": there is no Windows in this folder. Nothing was captured.
+exit /b 2
+:odd
+echo "%STORE%", "%OLD%": a letter is not ASCII ("%ODD%"). cmd cannot read such paths back.
+echo Nothing was captured. Give another folder for the store: LifeboatStore (STORE).
+exit /b 2
 :nothing
 rem No store, and every volume was read. A Windows without one: its users are not saved.
-set "SEEN=%TEMP%\lifeboat-seen.txt"
 if exist "%SEEN%" del /f /q "%SEEN%"
 "%LIFEBOAT%" detect --json %SOURCES% >"%SEEN%"
 set "CODE=%ERRORLEVEL%"
@@ -180,7 +289,7 @@ if "%ERRORLEVEL%"=="0" goto unsaved
 echo Every volume was read: there is neither a store nor a Windows on this PC.
 exit /b 4
 :unseen
-echo DO NOT WIPE: %SEEN% could not be written, so it is not known what is on this PC.
+echo DO NOT WIPE: "%SEEN%" could not be written, so it is not known what is on this PC.
 exit /b 3
 :unsaved
 echo DO NOT WIPE: there is no store, but there is a Windows, or what is left of one. Its
@@ -188,44 +297,76 @@ echo users are not saved. See who they are:  lifeboat detect
 echo Capture them:     before-wipe.cmd D:\Windows
 echo Save their files: lifeboat offload --profiles
 exit /b 3
+:unlisted
+echo BUT DO NOT WIPE: this store is not among those that were saved and checked:
+echo "%STORE%"
+if defined SOURCES echo LifeboatSource (SOURCES) must have its disk or volume: %SOURCES%
+exit /b 3
+:unsure
+echo BUT DO NOT WIPE: no old Windows was found, and lifeboat detect returned %CODE%.
+exit /b 3
+:others
+if defined GONE echo No old Windows was found, but lifeboat sees one with users that cmd cannot read.
+if not defined GONE echo There is another Windows with users on this PC. They were not captured.
+echo See who they are:  lifeboat detect
+if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="windows" goto end
+echo BUT DO NOT WIPE. Save their files: lifeboat offload --profiles
+echo Or capture them: unlock the volume, give it a letter, then before-wipe.cmd D:\Windows
+echo If nobody needs them, set LifeboatAccept (ACCEPT) to windows, and run this again.
+exit /b 3
 :several
 echo There are several Windows on this PC. Give the one to capture: before-wipe.cmd D:\Windows
 exit /b 2
 :nousmt
-echo %LIFEBOAT_USMT%\scanstate.exe: there is no such file. Copy the folder of the ADK's USMT
-echo for WinPE's architecture there, or set LifeboatUsmt.
+echo "%LIFEBOAT_USMT%\scanstate.exe": there is no such file. Copy the folder of the ADK's
+echo USMT for WinPE's architecture there, or set LifeboatUsmt.
 exit /b 2
 :there
 echo DO NOT WIPE: there is a store already, and it may be the only copy of the users:
-echo %FOUND%
-echo Nothing was captured, and nothing was changed. Save it: %~dp0rescue.cmd
-echo Then rename it and run this script again. If it is the capture of this deployment,
-echo set LifeboatCapture (CAPTURE) to no instead.
+echo "%FOUND%"
+echo Nothing was captured, and nothing was changed. If it is the capture of this
+echo deployment, set LifeboatCapture (CAPTURE) to no, and run this script again.
+echo If not, save it: "%~dp0rescue.cmd"
+echo Then move it to a disk that is not in this PC, or delete it, and run this again. If
+echo it is only renamed, it is saved once more, as a second store of this PC: restore.cmd
+echo in the new Windows then lists both sets, and restores none.
 exit /b 3
 :nomark
-echo DO NOT WIPE: %MARK% cannot be written or deleted.
+echo DO NOT WIPE: "%MARK%" cannot be written or deleted.
 exit /b 1
 :failed
 >"%MARK%" echo "%STORE%"^|"%STAMP%"
-echo DO NOT WIPE: scanstate returned %CODE%. See %LOGS%\scanstate.log
+echo DO NOT WIPE: scanstate returned %CODE%. See "%LOGS%\scanstate.log"
+if not exist "%STORE%\USMT\" echo "%STORE%\USMT": it left no store there.
 exit /b 1
 :again
-echo This session captured the store already: %FOUND%
-echo It is saved again, and not captured again. To capture again, rename it first.
+echo This session captured the store already: "%FOUND%"
+echo It is not captured again. To do that, delete it first, if it is not the only copy.
 if "%CAPTURED%"=="3" set "LOST=1"
-if not defined LOGS set "LOGS=%OLD%\Temp\lifeboat"
 goto save
 :another
-echo DO NOT WIPE: this session captured %STORE% already. Now that store
-echo is gone, and the Windows is another one. Nothing was captured: an empty capture would
+echo DO NOT WIPE: this session captured "%STORE%" already. Now that
+echo store is gone, and the Windows is another one. Nothing was captured: an empty capture would
 echo become the newest set of this PC. If the first one is saved, go on with stage.cmd. If
 echo this is another PC, or you do want to capture this Windows, delete
-echo %DONE%
+echo "%DONE%"
 exit /b 3
 :doubt
 echo BUT DO NOT WIPE YET: the save ended with losses or doubts. See the lines above.
 exit /b 3
-:lost
-echo BUT DO NOT WIPE YET: the store is saved, and scanstate could not capture every file.
-echo Read %LOGS%\scanstate.log. To save the rest too: lifeboat offload --profiles
+:nolog
+echo BUT DO NOT WIPE YET: scanstate left no log, so it is not known whom it left out:
+echo "%STORE%\scanstate.log"
 exit /b 3
+:lost
+echo The store is saved, but scanstate could not capture every file. Read
+echo "%STORE%\scanstate.log"
+if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="lost" goto accepted
+echo BUT DO NOT WIPE YET. To save the rest too: lifeboat offload --profiles
+echo Then, or if nobody needs those files, set LifeboatAccept (ACCEPT) to lost and run
+echo this script again: it is no reason to stop any more.
+exit /b 3
+:accepted
+echo LifeboatAccept says that they are not needed.
+set "LOST="
+goto end

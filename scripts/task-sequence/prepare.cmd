@@ -6,6 +6,8 @@ if exist "%~dp0lifeboat.exe" set "LIFEBOAT=%~dp0lifeboat.exe"
 if not defined LIFEBOAT if exist "%SystemDrive%\Lifeboat\lifeboat.exe" set "LIFEBOAT=%SystemDrive%\Lifeboat\lifeboat.exe"
 if not defined LIFEBOAT for %%I in (lifeboat.exe) do set "LIFEBOAT=%%~$PATH:I"
 if not defined LIFEBOAT goto missing
+rem Without start.cmd, nothing has loaded the drivers of inject.sh --drivers yet.
+if not exist "%TEMP%\lifeboat-drivers.txt" if exist "%~dp0drivers.cmd" call "%~dp0drivers.cmd"
 rem The variables of a task sequence override those of the environment.
 rem The whole line is one token: a value may begin with an equals sign.
 for /f "delims=" %%A in ('cscript.exe //nologo "%~dp0variables.vbs" 2^>nul') do set "%%A"

@@ -19,9 +19,12 @@ rem   LIFEBOAT_LOADSTATE=no restores without loadstate. LIFEBOAT_RESTORE=no rest
 rem   nothing: it only says which set it would be, with the same exit codes 2, 4 and 5.
 rem   Of lifeboat.toml, only the account and what lifeboat itself reads count here: "to"
 rem   and "name" do not.
+rem   In the session of WinPE in which before-wipe.cmd saved a set, that set is restored,
+rem   not the newest by its name: a clock may have been wrong.
 rem Exit codes: those of lifeboat; 2 also if the newest run saved several stores of this
-rem   PC: they are listed, give one of them; 4 there is no set of this PC; 5 the folder
-rem   with the sets cannot be reached.
+rem   PC: they are listed, give one of them; or if a newer set is not complete; 4 there is
+rem   no set of this PC, or not the one that before-wipe.cmd saved; 5 the folder with the
+rem   sets cannot be reached; also if a store is there already, or the disk is too small.
 setlocal EnableExtensions DisableDelayedExpansion
 call "%~dp0prepare.cmd" restore
 if errorlevel 1 exit /b 1
@@ -36,6 +39,12 @@ set "SET="
 if exist "%SETS%\rescue.json" set "SET=%SETS%"
 if defined SET goto found
 if not exist "%SETS%\" if not exist "%SETS%\*" goto unreachable
+rem before-wipe.cmd wrote down which set has the store of this deployment.
+set "KNOWN="
+if exist "%TEMP%\lifeboat-set.txt" for /f "usebackq delims=" %%S in ("%TEMP%\lifeboat-set.txt") do set "KNOWN=%%S"
+if defined KNOWN if not exist "%SETS%\%KNOWN%\rescue.json" goto notthere
+if defined KNOWN set "SET=%SETS%\%KNOWN%"
+if defined SET goto found
 rem A set's folder is named as lifeboat offload names it: letters and digits of the
 rem PC's name, - for all others, at most 40, none at the ends. Then the time and an
 rem id: PC-1 has no sets of PC-1-A.
@@ -57,9 +66,12 @@ if "%NAME:~0,1%"=="-" set "NAME=%NAME:~1%"& goto trim
 if "%NAME:~-1%"=="-" set "NAME=%NAME:~0,-1%"& goto trim
 rem Names end in the time and an id: the last one in order is the newest. All sets of one
 rem run have the time of its begin: then none is newer. A set without rescue.json is not
-rem complete. A set of users' files or of a folder is no store: loadstate cannot use it.
+rem complete: an older one in its place would be old files. A set of users' files or of a
+rem folder is no store: loadstate cannot use it.
 set "TIME_OF="
-for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-????????" 2^>nul') do if exist "%SETS%\%%D\rescue.json" call :newest "%%D"
+set "UNFINISHED="
+for /f "delims=" %%D in ('dir /b /ad /on "%SETS%\%NAME%-????????T??????Z-*" 2^>nul') do call :newest "%%D"
+if defined UNFINISHED goto unfinished
 if not defined SET goto nothing
 if defined SEVERAL goto several
 :found
@@ -69,6 +81,7 @@ echo Restoring "%SET%"
 "%LIFEBOAT%" restore "%SET%" --in-place
 set "CODE=%ERRORLEVEL%"
 if "%CODE%"=="3" echo Restored with losses: see the lines above and the log.
+if not "%CODE%"=="0" if not "%CODE%"=="3" echo Not restored: see the lines above. The set is still there.
 if not "%CODE%"=="0" if not "%CODE%"=="3" exit /b %CODE%
 if /i "%LIFEBOAT_LOADSTATE%"=="no" exit /b %CODE%
 set "MORE="
@@ -79,13 +92,21 @@ set "AFTER=%ERRORLEVEL%"
 if not "%AFTER%"=="0" set "CODE=%AFTER%"
 exit /b %CODE%
 :newest
+set "FOLDER=%~1"
+set "WHOLE=%FOLDER:.partial=%"
+if not "%WHOLE%"=="%FOLDER%" goto incomplete
+if not exist "%SETS%\%FOLDER%\rescue.json" goto incomplete
 call :is_store %1
 if not "%ERRORLEVEL%"=="0" exit /b 0
-set "FOLDER=%~1"
+if defined UNFINISHED if /i not "%FOLDER:~0,-9%"=="%SINCE%" set "UNFINISHED="
 set "SEVERAL="
 if /i "%FOLDER:~0,-9%"=="%TIME_OF%" set "SEVERAL=1"
 set "TIME_OF=%FOLDER:~0,-9%"
 set "SET=%SETS%\%FOLDER%"
+exit /b 0
+:incomplete
+set "UNFINISHED=%FOLDER%"
+set "SINCE=%WHOLE:~0,-9%"
 exit /b 0
 :xml
 set MORE=%MORE% --i %1
@@ -102,8 +123,19 @@ type "%SETS%\%~1\rescue.json" | find """what"": ""store""" >nul
 exit /b %ERRORLEVEL%
 :show
 call :is_store %1
-if "%ERRORLEVEL%"=="0" echo   %SETS%\%~1
+if "%ERRORLEVEL%"=="0" echo   "%SETS%\%~1"
 exit /b 0
+:notthere
+echo "%SETS%": the set that before-wipe.cmd saved is not there:
+echo %KNOWN%
+echo Give the folder with that set; or a set itself, to restore another one.
+exit /b 4
+:unfinished
+echo "%SETS%": a set is newer, but not complete:
+echo %UNFINISHED%
+echo An older one would bring back old files. Finish it: rescue.cmd, if the store is still
+echo there. If it is not needed, delete it, or give the set to restore: restore.cmd SET
+exit /b 2
 :unreachable
 echo "%SETS%": the folder with the rescue sets cannot be reached.
 echo Log on to the share first: net use \\server\rescue /user:CORP\name

@@ -3,9 +3,9 @@ rem THE USB STICK: saves every migration store of the PC to the stick itself. It
 rem requires no knowledge and no network.
 rem
 rem Put this script, prepare.cmd, variables.vbs and lifeboat.exe on the stick, in any
-rem   folder. The sets go to \Rescue on the stick. In WinPE (F8), run usb.cmd from the stick. In a boot
-rem   image (pe-build), the script is at X:\Lifeboat and finds the stick by its label:
-rem   give the stick the label LIFEBOAT.
+rem   folder. The sets go to \Rescue on the stick. In WinPE (F8), run usb.cmd from the
+rem   stick. In a boot image (pe-build), the script is at X:\Lifeboat and finds the stick
+rem   by its label: give the stick the label LIFEBOAT.
 rem The script passes its arguments to "lifeboat offload".
 rem Exit codes: those of lifeboat, as in rescue.cmd; 5 also if there is no stick.
 setlocal DisableDelayedExpansion

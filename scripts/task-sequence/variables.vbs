@@ -20,7 +20,8 @@ known = Array( _
     "StatePath STORE", "OSDStateStorePath STORE", _
     "LifeboatStore STORE", "LifeboatSeal SEAL", "LifeboatWipes WIPES", _
     "LifeboatCapture CAPTURE", "LifeboatSource SOURCES", "LifeboatUsmt LIFEBOAT_USMT", _
-    "LifeboatMigrationXml LIFEBOAT_XML")
+    "LifeboatMigrationXml LIFEBOAT_XML", "LifeboatAccept ACCEPT", _
+    "LifeboatEncrypt ENCRYPT")
 
 For Each pair In known
     pair = Split(pair)

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +21,25 @@ struct Release {
     _dir: tempfile::TempDir,
     zip: Vec<u8>,
     folder: PathBuf,
-    exe: PathBuf,
+    said: String,
+}
+
+/// The architectures, their numbers in a program, and how a compiler's target begins.
+const ARCHES: [(&str, u16, &str); 3] =
+    [("x64", 0x8664, "x86_64"), ("x86", 0x014C, "i686"), ("arm64", 0xAA64, "aarch64")];
+
+/// The least that is a program for Windows, with a version, and does nothing.
+fn program_for(machine: u16, version: &str) -> Vec<u8> {
+    let mut bytes = vec![0; 64 + 24 + 224];
+    bytes[..2].copy_from_slice(b"MZ");
+    bytes[0x3C] = 64;
+    bytes[64..68].copy_from_slice(b"PE\0\0");
+    bytes[68..70].copy_from_slice(&machine.to_le_bytes());
+    bytes[84] = 224; // the size of the optional header
+    bytes[88..90].copy_from_slice(&0x010B_u16.to_le_bytes());
+    let text = format!("FileVersion\0\0{version}\0");
+    bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    bytes
 }
 
 impl Release {
@@ -28,19 +47,19 @@ impl Release {
     fn new(umask: &str, zone: &str) -> Option<Self> {
         need!("python3", "git", "mingw");
         let dir = tempfile::tempdir().unwrap();
-        let exe = dir.path().join("any.exe");
-        fs::write(&exe, "MZ, and no program").unwrap();
-        fs::write(dir.path().join("lifeboat-selftest.exe"), "MZ, another").unwrap();
+        let mut exes = String::new();
+        for (arch, machine, _target) in ARCHES {
+            let folder = dir.path().join(arch);
+            fs::create_dir(&folder).unwrap();
+            let exe = folder.join("any.exe");
+            fs::write(&exe, program_for(machine, env!("CARGO_PKG_VERSION"))).unwrap();
+            fs::write(folder.join("lifeboat-selftest.exe"), program_for(machine, "")).unwrap();
+            write!(exes, " --exe {arch}={}", exe.display()).unwrap();
+        }
         let out = dir.path().join("out");
         let script = root().join("scripts/release.sh");
-        let line = format!(
-            "umask {umask} && '{}' --exe x64={} --exe x86={} --exe arm64={} --out {}",
-            script.display(),
-            exe.display(),
-            exe.display(),
-            exe.display(),
-            out.display()
-        );
+        let line =
+            format!("umask {umask} && '{}' {exes} --out {}", script.display(), out.display());
         let done = Command::new("bash").args(["-c", &line]).env("TZ", zone).output().unwrap();
         assert!(done.status.success(), "{done:?}");
         let name = format!("lifeboat-{}", env!("CARGO_PKG_VERSION"));
@@ -49,7 +68,8 @@ impl Release {
         let unpacked = Command::new("python3").args(unpack).args([&zip, &out]).status().unwrap();
         assert!(unpacked.success());
         let zip = fs::read(zip).unwrap();
-        Some(Self { zip, folder: out.join(name), exe, _dir: dir })
+        let said = String::from_utf8(done.stderr).unwrap();
+        Some(Self { zip, folder: out.join(name), said, _dir: dir })
     }
 
     fn text(&self, name: &str) -> String {
@@ -72,6 +92,11 @@ fn a_release_is_the_same_bytes_each_time_and_holds_what_is_promised() {
     let one = need!(Release::new("022", "UTC"));
     let two = need!(Release::new("077", "Pacific/Auckland"));
     assert!(one.zip == two.zip, "two packings differ");
+    assert!(!one.said.contains("NO PROGRAM"), "{}", one.said);
+    // What is not released yet is not in a release.
+    let changes = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let unreleased = changes.split("\n## [").find(|part| part.starts_with("Unreleased]")).unwrap();
+    assert_eq!(one.said.contains("[Unreleased]"), unreleased.contains("\n- "), "{}", one.said);
     everything_that_is_promised_is_in_it(&one);
     the_list_of_parts_is_what_cargo_lock_says(&one);
 }
@@ -139,11 +164,12 @@ fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
     assert!(bom["serialNumber"].as_str().unwrap().starts_with("urn:uuid:"));
     let programs = bom["metadata"]["component"]["components"].as_array().unwrap();
     assert_eq!(programs.len(), 6);
-    let selftest = release.exe.with_file_name("lifeboat-selftest.exe");
     for program in programs {
-        let is_selftest = program["name"].as_str().unwrap().starts_with("lifeboat-selftest.exe (");
-        let file = if is_selftest { &selftest } else { &release.exe };
-        assert_eq!(program["hashes"][0]["content"], program::sha256_of(file));
+        let name = program["name"].as_str().unwrap();
+        let (file, target) = name.split_once(" (").unwrap();
+        let (arch, ..) = ARCHES.into_iter().find(|(.., start)| target.starts_with(start)).unwrap();
+        let file = release.folder.join(arch).join(file);
+        assert_eq!(program["hashes"][0]["content"], program::sha256_of(&file));
     }
 
     let locked = locked();
@@ -194,6 +220,33 @@ fn the_list_of_parts_is_what_cargo_lock_says(release: &Release) {
     }
 }
 
+/// A file of another kind is not packed because its name is right.
+#[test]
+fn a_program_for_another_pc_is_not_packed() {
+    need!("python3", "git");
+    let dir = tempfile::tempdir().unwrap();
+    let exe = dir.path().join("lifeboat.exe");
+    let selftest = dir.path().join("lifeboat-selftest.exe");
+    let version = env!("CARGO_PKG_VERSION");
+    let good = program_for(0xAA64, version);
+    for (program, other, why) in [
+        (b"MZ, and no program".to_vec(), good.clone(), "is cut short"),
+        (b"a text".to_vec(), good.clone(), "this is not a Windows program"),
+        (program_for(0x8664, version), good.clone(), "this is a program for x64, not for arm64"),
+        (program_for(0xAA64, "0.0.9"), good.clone(), "its version is 0.0.9"),
+        (good, program_for(0x014C, ""), "this is a program for x86, not for arm64"),
+    ] {
+        fs::write(&exe, program).unwrap();
+        fs::write(&selftest, other).unwrap();
+        let named = format!("arm64={}", exe.display());
+        let mut release = Command::new(root().join("scripts/release.sh"));
+        let done = release.args(["--exe", &named, "--out"]).arg(dir.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(why), "{why}: {said}");
+        assert!(!dir.path().join("SHA256SUMS").exists());
+    }
+}
+
 /// What is to be signed is packed only once it is.
 #[test]
 fn only_signed_programs_are_packed_as_signed() {
@@ -208,7 +261,11 @@ fn only_signed_programs_are_packed_as_signed() {
     let release = |args: &[&str]| {
         Command::new(root().join("scripts/release.sh")).args(args).output().unwrap()
     };
-    fs::write(path("m.c"), "int main(void) { return 0; }").unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let source = format!(
+        "int main(int n, char **a) {{ return *((const short *)L\"FileVersion\\0\" L\"{version}\" + n); }}"
+    );
+    fs::write(path("m.c"), source).unwrap();
     shell(
         "mkdir x && x86_64-w64-mingw32-gcc -s m.c -o x/lifeboat.exe && cp x/lifeboat.exe x/lifeboat-selftest.exe",
     );
@@ -232,5 +289,9 @@ fn only_signed_programs_are_packed_as_signed() {
     );
     let done = release(&["--signed", to_sign, "--out", out]);
     assert!(done.status.success(), "{done:?}");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    for missing in ["x86", "arm64"] {
+        assert!(said.contains(&format!("NO PROGRAM for {missing} is in this zip")), "{said}");
+    }
     shell("cd out && sha256sum -c --quiet SHA256SUMS");
 }

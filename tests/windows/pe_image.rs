@@ -339,6 +339,19 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
         "not a Windows",
     );
     refused(&["--exe", exe, "--settings", "/no/such.toml"], "there is no such file");
+    // USMT for another architecture: scanstate.exe would not start.
+    let usmt = boot.path("add/USMT");
+    fs::create_dir_all(&usmt).unwrap();
+    let mut program = fs::read(exe).unwrap();
+    let header = u32::from_le_bytes(program[0x3C..0x40].try_into().unwrap()) as usize;
+    program[header + 4..header + 6].copy_from_slice(&0x014C_u16.to_le_bytes());
+    fs::write(usmt.join("ScanState.exe"), program).unwrap();
+    let add = boot.path("add");
+    let add = add.to_str().unwrap();
+    refused(
+        &["--exe", exe, "--add", add],
+        "the boot image is for x64, USMT's scanstate.exe for x86",
+    );
     refused(&["--exe", exe, "--image", "7"], "there is no image 7");
     refused(&["--exe", exe, "--image", "all"], "Give the number of one image");
     boot.wimlib(&["info", "boot.wim", "1", "--image-property", "WINDOWS/ARCH=0"]);
@@ -525,6 +538,16 @@ fn by_which_ca_a_boot_manager_is_signed_is_said() {
     assert!(code == Some(3) && said.contains("m.exe: unsigned, SVN 7.1\n"), "{said}");
     assert!(!said.contains("verified"), "{said}");
     assert_eq!(run(&dir.path().join("new/r.rc")).0, Some(1));
+    // A file that was not copied to its end is not an unsigned one.
+    let whole = fs::read(&new).unwrap();
+    for length in [whole.len() - 8, whole.len() / 2, 100] {
+        let cut = dir.path().join("cut.efi");
+        fs::write(&cut, &whole[..length]).unwrap();
+        let mut command = Command::new(support::root().join("pe-build/bootmgr.py"));
+        let done = command.arg(&cut).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(1) && said.contains("cut short"), "{length}: {said}");
+    }
     // Only the common name is the CA's, and only as a whole.
     for (at, subject) in ["/O=Windows UEFI CA 2023/CN=Mallory", "/CN=Not the Windows UEFI CA 2023"]
         .iter()

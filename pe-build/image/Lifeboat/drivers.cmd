@@ -1,7 +1,7 @@
 @echo off
 rem Loads the drivers that inject.sh --drivers added: disks, then their volumes appear, and
-rem network cards. start.cmd and before-wipe.cmd call it. In an image whose winpeshl.ini
-rem starts a task sequence, run it after F8:  X:\Lifeboat\drivers.cmd
+rem network cards. start.cmd and the scripts for task sequences call it once. Before
+rem lifeboat itself, in an image that starts a task sequence (F8):  X:\Lifeboat\drivers.cmd
 rem A driver for hardware that this PC does not have loads nothing. That is no error.
 setlocal DisableDelayedExpansion
 if not exist "%~dp0drivers\" exit /b 0
@@ -10,7 +10,7 @@ rem they have to be loaded before it.
 for /r "%~dp0drivers" %%I in (*.inf) do if /i not "%%~nI"=="iaStorVD" call :load "%%I"
 for /r "%~dp0drivers" %%I in (*.inf) do if /i "%%~nI"=="iaStorVD" call :load "%%I"
 wpeutil initializenetwork >nul 2>nul
-rem before-wipe.cmd does not do it a second time.
+rem The other scripts do not do it a second time.
 >"%TEMP%\lifeboat-drivers.txt" echo loaded
 exit /b 0
 :load
