@@ -259,7 +259,7 @@ fn users_whom_the_capture_left_out_are_a_doubt() {
         let end = "2026-11-30 09:25:00, Info [0x000000] USMT Completed at \
                    2026/11/30:09:25:00.000\r\n";
         fs::write(&log, format!("{text}{more}{end}")).unwrap();
-        let captured = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_796_030_700);
+        let captured = std::time::UNIX_EPOCH + std::time::Duration::from_mins(29_933_845);
         for name in ["catalog.mig", "MIGSTATE.DAT", "status.~lg"] {
             let file = disk.path().join("StateStore/USMT").join(name);
             fs::File::options().write(true).open(file).unwrap().set_modified(captured).unwrap();
