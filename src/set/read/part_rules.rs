@@ -267,10 +267,9 @@ impl<'a> Members<'a> {
         let is_asked =
             self.rescue.store_kind() == Some(StoreKind::HardLink) && self.rescue.lacks.is_empty();
         let parts = self.rescue.parts.iter().zip(&self.marks).filter(|_| is_asked);
-        let first = parts.filter(|(part, _)| part.role.of_store() == Some(Role::Primary));
+        let mut first = parts.filter(|(part, _)| part.role.of_store() == Some(Role::Primary));
         first
-            .filter_map(|(_, marks)| marks.main_data.as_ref())
-            .next()
+            .find_map(|(_, marks)| marks.main_data.as_ref())
             .filter(|data| data.holes.is_empty() && (1..=MOST_MAIN as u64).contains(&data.size))
     }
 
