@@ -81,7 +81,7 @@ impl Names {
 /// have: then the member has a loss.
 fn streams(member: &Member) -> Option<&'static str> {
     let mut known = HashSet::new();
-    let mut folded = HashSet::new();
+    let (hasher, mut folded) = (RandomState::new(), HashSet::<u64>::new());
     let has_loss = member.losses.iter().any(|loss| LossKind::of_name(&loss.kind) == LossKind::Fact);
     for stream in &member.streams {
         let Some(name) = stream.exact_name() else { return Some("a stream's name is damaged") };
@@ -97,7 +97,8 @@ fn streams(member: &Member) -> Option<&'static str> {
         if !known.insert(name.clone()) {
             return Some("it has a stream twice");
         }
-        let is_new = NtName::from_wtf8(&name).is_none_or(|name| folded.insert(name.folded()));
+        let fold = |name: NtName| hasher.hash_one(name.folded());
+        let is_new = NtName::from_wtf8(&name).is_none_or(|name| folded.insert(fold(name)));
         if !is_new && !has_loss {
             return Some("it has two streams that are one on NTFS, and no loss says so");
         }

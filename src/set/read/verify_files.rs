@@ -42,7 +42,7 @@ impl Verifier<'_> {
             let what = "its seek table is damaged";
             self.tell("set-seek-table", self.shown(STORE), what);
         }
-        self.strangers()?;
+        self.strangers();
         for lack in &rescue.lacks {
             self.tell("set-lacks-part", self.set.display(), lack.clone());
         }
@@ -57,24 +57,18 @@ impl Verifier<'_> {
     }
 
     /// Names what is in the set's folder and not the set's. It harms nobody.
-    fn strangers(&self) -> Result<(), SetError> {
+    fn strangers(&self) {
         let (rescue, dir) = (self.set.rescue(), self.set.dir());
-        let mut names: Vec<String> = self
-            .set
-            .target()
-            .list(dir)?
-            .into_iter()
-            .filter(|entry| entry.is_dir || !rescue.has_file(&entry.name))
-            .map(|entry| entry.name)
-            .collect();
-        names.sort_unstable();
-        for name in names.iter().take(NAMED) {
-            self.monitor.note(&format!("{}: not a file of the set", self.shown(name)));
+        // An account may be allowed to read the files, and not to list the folder.
+        let mut entries = self.set.target().list(dir).unwrap_or_default();
+        entries.retain(|entry| entry.is_dir || !rescue.has_file(&entry.name));
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in entries.iter().take(NAMED) {
+            self.monitor.note(&format!("{}: not a file of the set", self.shown(&entry.name)));
         }
-        if let Some(more) = names.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        if let Some(more) = entries.len().checked_sub(NAMED).filter(|more| *more > 0) {
             self.monitor.note(&format!("{more} more files and folders are not the set's"));
         }
-        Ok(())
     }
 
     /// The hashes of all files except the store's, and whether `SHA256SUMS` matches
