@@ -43,6 +43,8 @@ class Pe:
             raise NotPe
         try:
             header = struct.unpack_from("<I", data, 0x3C)[0]
+            if len(data) < header + 4:
+                raise CutShort
             if data[header : header + 4] != b"PE\0\0":
                 raise NotPe
             self.machine, count = struct.unpack_from("<HH", data, header + 4)
