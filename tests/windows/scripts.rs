@@ -485,22 +485,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert_eq!(after(&["E:"], &env).code, 3);
     assert_eq!(fs::read_to_string(&complete).unwrap(), ours);
 
-    // One that is there keeps its lines, whatever they are, and runs ours first.
-    let own = "@echo off\r\nrem before Lifeboat\\first-start.cmd\r\nexit /b 0";
-    fs::write(&complete, own).unwrap();
-    fs::write(stick.path("own.xml"), "<migration/>").unwrap();
-    fs::write(usmt.join("in.xml"), "<migration/>").unwrap();
-    let xml = ("LIFEBOAT_XML", "in.xml E:\\own.xml");
-    let with = [env[0], env[1], xml];
-    let ran = after(&["E:\\"], &with);
-    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
-    assert_eq!(fs::read_to_string(&complete).unwrap(), format!("{ours}{own}"));
-    let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
-    assert!(first.contains(r#" --i "in.xml" --i "own.xml""#), "{first}");
-    assert!(setup.join("Lifeboat/USMT/own.xml").is_file());
-    let ran = after(&["E:"], &[env[0], env[1], ("LIFEBOAT_XML", "no.xml")]);
-    assert!(ran.code == 2 && ran.stdout.contains("\"no.xml\": there is no such file"), "{ran:?}");
-
+    what_is_there_keeps_its_lines(&stick, ours, &env, &after);
     unwritten_is_not_done(&setup, &|| after(&["E:"], &env));
 }
 
@@ -547,6 +532,32 @@ fn there_is_a_way_on(stick: &Stick, env: &[(&str, &str); 5], other: &Path) {
     assert!(ran.stdout.contains(&format!("restore: \"F:\\sets\\{name}\"")), "{}", ran.stdout);
     fs::remove_dir_all(later).unwrap();
     fs::remove_file(usmt.join("loadstate.exe")).unwrap();
+}
+
+fn what_is_there_keeps_its_lines(
+    stick: &Stick,
+    ours: &str,
+    env: &[(&str, &str); 5],
+    after: &dyn Fn(&[&str], &[(&str, &str)]) -> Ran,
+) {
+    let usmt = stick.path("my tools/USMT");
+    let setup = stick.path("Windows/Setup");
+    let complete = setup.join("Scripts/SetupComplete.cmd");
+    // One that is there keeps its lines, whatever they are, and runs ours first.
+    let own = "@echo off\r\nrem before Lifeboat\\first-start.cmd\r\nexit /b 0";
+    fs::write(&complete, own).unwrap();
+    fs::write(stick.path("own.xml"), "<migration/>").unwrap();
+    fs::write(usmt.join("in.xml"), "<migration/>").unwrap();
+    let xml = ("LIFEBOAT_XML", "in.xml E:\\own.xml");
+    let with = [env[0], env[1], xml];
+    let ran = after(&["E:\\"], &with);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(&complete).unwrap(), format!("{ours}{own}"));
+    let first = fs::read_to_string(setup.join("Lifeboat/first-start.cmd")).unwrap();
+    assert!(first.contains(r#" --i "in.xml" --i "own.xml""#), "{first}");
+    assert!(setup.join("Lifeboat/USMT/own.xml").is_file());
+    let ran = after(&["E:"], &[env[0], env[1], ("LIFEBOAT_XML", "no.xml")]);
+    assert!(ran.code == 2 && ran.stdout.contains("\"no.xml\": there is no such file"), "{ran:?}");
 }
 
 /// What cannot be written is not said to be done.
