@@ -485,7 +485,7 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert_eq!(after(&["E:"], &env).code, 3);
     assert_eq!(fs::read_to_string(&complete).unwrap(), ours);
 
-    what_is_there_keeps_its_lines(&stick, ours, &env, &after);
+    what_is_there_keeps_its_lines(&stick, ours, &env);
     unwritten_is_not_done(&setup, &|| after(&["E:"], &env));
 }
 
@@ -534,12 +534,8 @@ fn there_is_a_way_on(stick: &Stick, env: &[(&str, &str); 5], other: &Path) {
     fs::remove_file(usmt.join("loadstate.exe")).unwrap();
 }
 
-fn what_is_there_keeps_its_lines(
-    stick: &Stick,
-    ours: &str,
-    env: &[(&str, &str); 5],
-    after: &dyn Fn(&[&str], &[(&str, &str)]) -> Ran,
-) {
+fn what_is_there_keeps_its_lines(stick: &Stick, ours: &str, env: &[(&str, &str); 5]) {
+    let after = |args: &[&str], env: &[(&str, &str)]| stick.run("stage.cmd", args, env);
     let usmt = stick.path("my tools/USMT");
     let setup = stick.path("Windows/Setup");
     let complete = setup.join("Scripts/SetupComplete.cmd");
