@@ -422,13 +422,8 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert!(store.join("lifeboat.seal").is_file(), "{}", ran.stdout);
     // What lifeboat reads of the capture, and which set has it.
     assert!(store.join("scanstate.log").is_file(), "{}", ran.stdout);
-    let known = || {
-        let name = fs::read_to_string(stick.path("temp/lifeboat-set.txt")).unwrap();
-        let set = other.path().join("sets").join(name.trim());
-        assert!(set.join("rescue.json").is_file(), "{name}");
-        set
-    };
-    known();
+    let name = fs::read_to_string(stick.path("temp/lifeboat-set.txt")).unwrap();
+    assert!(other.path().join("sets").join(name.trim()).join("rescue.json").is_file(), "{name}");
     let arguments = fs::read_to_string(usmt.join("arguments.txt")).unwrap().replace('\r', "");
     let wanted = "E:\\StoreOfE\n/offlineWinDir:E:\\Windows\n/hardlink\n/nocompress\n";
     assert!(arguments.starts_with(wanted), "{arguments}");
@@ -448,44 +443,12 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     // What it did not capture is not captured the second time either.
     thread::sleep(Duration::from_millis(1100));
     fs::remove_file(usmt.join("arguments.txt")).unwrap();
-    let saved = || fs::read_dir(other.path().join("sets")).unwrap().count();
-    let number = saved();
     let ran = before("E:\\Windows");
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
     let log = "could not capture every file. Read\n\"E:\\StoreOfE\\scanstate.log\"\n";
     assert!(ran.stdout.contains(log), "{}", ran.stdout);
     assert!(!usmt.join("arguments.txt").exists(), "scanstate was started");
-    // Nor is what is safe saved again. And there is a way on.
-    let accepts = [env[0], env[1], env[2], env[3], ("ACCEPT", "windows LOST")];
-    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &accepts);
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    assert_eq!(saved(), number);
-    // The sources leave out the volume of the store: it is added.
-    let elsewhere = Guarded::fixture("hardlink-one");
-    let elsewhere = Wine::path(Path::new(elsewhere.arg()));
-    let to = ("LIFEBOAT_TO", "F:\\covered");
-    let without = [to, env[1], env[2], ("SOURCES", elsewhere.as_str()), accepts[4]];
-    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &without);
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("E:\\StoreOfE\\USMT: safe"), "{}", ran.stdout);
-    // Without a log, it is not known whom scanstate left out.
-    fs::rename(store.join("scanstate.log"), stick.path("kept.log")).unwrap();
-    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &accepts);
-    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
-    fs::rename(stick.path("kept.log"), store.join("scanstate.log")).unwrap();
-    // A set with a later time in its name, as by a clock that was wrong, is not taken.
-    let set = known();
-    let name = set.file_name().unwrap().to_str().unwrap().to_owned();
-    let later = set.with_file_name("PC-7-20391231T000000Z-00000000");
-    fs::create_dir(&later).unwrap();
-    fs::copy(set.join("rescue.json"), later.join("rescue.json")).unwrap();
-    fs::write(usmt.join("loadstate.exe"), "MZ").unwrap();
-    let check = [env[0], env[1], ("LIFEBOAT_RESTORE", "no")];
-    let ran = stick.run_in_session("stage.cmd", &["E:"], &check);
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains(&format!("restore: \"F:\\sets\\{name}\"")), "{}", ran.stdout);
-    fs::remove_dir_all(later).unwrap();
-    fs::remove_file(usmt.join("loadstate.exe")).unwrap();
+    there_is_a_way_on(&stick, &env, other.path());
 
     // The new Windows, on the wiped volume.
     fs::rename(&store, stick.path("wiped")).unwrap();
@@ -523,6 +486,60 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert_eq!(after(&["E:"], &env).code, 3);
     assert_eq!(fs::read_to_string(&complete).unwrap(), ours);
 
+    what_is_there_keeps_its_lines(&stick, ours, &env);
+    unwritten_is_not_done(&setup, &|| after(&["E:"], &env));
+}
+
+/// After a capture that left out files: what is done is not done again, and can be accepted.
+fn there_is_a_way_on(stick: &Stick, env: &[(&str, &str); 5], other: &Path) {
+    let usmt = stick.path("my tools/USMT");
+    let store = stick.path("StoreOfE");
+    let saved = || fs::read_dir(other.join("sets")).unwrap().count();
+    let number = saved();
+    let known = || {
+        let name = fs::read_to_string(stick.path("temp/lifeboat-set.txt")).unwrap();
+        let set = other.join("sets").join(name.trim());
+        assert!(set.join("rescue.json").is_file(), "{name}");
+        set
+    };
+    // Nor is what is safe saved again. And there is a way on.
+    let accepts = [env[0], env[1], env[2], env[3], ("ACCEPT", "windows LOST")];
+    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &accepts);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(saved(), number);
+    // The sources leave out the volume of the store: it is added.
+    let elsewhere = Guarded::fixture("hardlink-one");
+    let elsewhere = Wine::path(Path::new(elsewhere.arg()));
+    let to = ("LIFEBOAT_TO", "F:\\covered");
+    let without = [to, env[1], env[2], ("SOURCES", elsewhere.as_str()), accepts[4]];
+    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &without);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("E:\\StoreOfE\\USMT: safe"), "{}", ran.stdout);
+    // Without a log, it is not known whom scanstate left out.
+    fs::rename(store.join("scanstate.log"), stick.path("kept.log")).unwrap();
+    let ran = stick.run_in_session("before-wipe.cmd", &["E:\\Windows"], &accepts);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    fs::rename(stick.path("kept.log"), store.join("scanstate.log")).unwrap();
+    // A set with a later time in its name, as by a clock that was wrong, is not taken.
+    let set = known();
+    let name = set.file_name().unwrap().to_str().unwrap().to_owned();
+    let later = set.with_file_name("PC-7-20391231T000000Z-00000000");
+    fs::create_dir(&later).unwrap();
+    fs::copy(set.join("rescue.json"), later.join("rescue.json")).unwrap();
+    fs::write(usmt.join("loadstate.exe"), "MZ").unwrap();
+    let check = [env[0], env[1], ("LIFEBOAT_RESTORE", "no")];
+    let ran = stick.run_in_session("stage.cmd", &["E:"], &check);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains(&format!("restore: \"F:\\sets\\{name}\"")), "{}", ran.stdout);
+    fs::remove_dir_all(later).unwrap();
+    fs::remove_file(usmt.join("loadstate.exe")).unwrap();
+}
+
+fn what_is_there_keeps_its_lines(stick: &Stick, ours: &str, env: &[(&str, &str); 5]) {
+    let after = |args: &[&str], env: &[(&str, &str)]| stick.run("stage.cmd", args, env);
+    let usmt = stick.path("my tools/USMT");
+    let setup = stick.path("Windows/Setup");
+    let complete = setup.join("Scripts/SetupComplete.cmd");
     // One that is there keeps its lines, whatever they are, and runs ours first.
     let own = "@echo off\r\nrem before Lifeboat\\first-start.cmd\r\nexit /b 0";
     fs::write(&complete, own).unwrap();
@@ -538,8 +555,6 @@ fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     assert!(setup.join("Lifeboat/USMT/own.xml").is_file());
     let ran = after(&["E:"], &[env[0], env[1], ("LIFEBOAT_XML", "no.xml")]);
     assert!(ran.code == 2 && ran.stdout.contains("\"no.xml\": there is no such file"), "{ran:?}");
-
-    unwritten_is_not_done(&setup, &|| after(&["E:"], &env));
 }
 
 /// What cannot be written is not said to be done.
@@ -1134,6 +1149,26 @@ fn the_builder_knows_both_layouts_of_the_adk_and_leaves_no_image_mounted() {
         assert!(ran.code == 1 && ran.stdout.contains(why), "{text}: {ran:?}");
         assert!(!stick.path("new").exists(), "{text}");
     }
+    programs_and_the_ca_are_looked_at(&stick, &write, &build);
+    write("add/keys/1.bek", "key");
+    write(
+        "lifeboat.toml",
+        "\u{feff}# don't \"&\" mind\n\nto\t= '\\\\server\\a & b' # \"x\"\nlog = \"X:\\\\a.log\"\n\
+         password-file = \"password.txt\" # ours\nbitlocker-keys='keys'\n",
+    );
+    let ran = build("bootbins", "", &["/settings", "A:\\lifeboat.toml", "/add", "A:\\add\\"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for file in ["password.txt", "lifeboat.toml", "lifeboat.exe", "USMT/scanstate.exe"] {
+        assert!(stick.path("new/mount/Lifeboat").join(file).is_file(), "{file}");
+    }
+}
+
+/// Of the architecture of the image, and with the boot manager that was asked for.
+fn programs_and_the_ca_are_looked_at(
+    stick: &Stick,
+    write: &dyn Fn(&str, &str),
+    build: &dyn Fn(&str, &str, &[&str]) -> Ran,
+) {
     // Programs of another architecture: 332 is that of x86. PowerShell reads it from the file.
     write("lifeboat.toml", "to = 'a'\n");
     write("bin/powershell.cmd", "@echo %MACHINE%\n");
@@ -1168,17 +1203,6 @@ fn the_builder_knows_both_layouts_of_the_adk_and_leaves_no_image_mounted() {
     let ran = build("bootbins", "", &[]);
     assert!(ran.code == 0 && ran.stdout.contains("signed by the CA of 2011"), "{ran:?}");
     write("bin/Dism.cmd", &dism.replace("\r\n", "\n"));
-    write("add/keys/1.bek", "key");
-    write(
-        "lifeboat.toml",
-        "\u{feff}# don't \"&\" mind\n\nto\t= '\\\\server\\a & b' # \"x\"\nlog = \"X:\\\\a.log\"\n\
-         password-file = \"password.txt\" # ours\nbitlocker-keys='keys'\n",
-    );
-    let ran = build("bootbins", "", &["/settings", "A:\\lifeboat.toml", "/add", "A:\\add\\"]);
-    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    for file in ["password.txt", "lifeboat.toml", "lifeboat.exe", "USMT/scanstate.exe"] {
-        assert!(stick.path("new/mount/Lifeboat").join(file).is_file(), "{file}");
-    }
 }
 
 /// PowerShell knows what kind of drive it is; here, `powershell.cmd` stands in for it.
