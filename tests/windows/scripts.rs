@@ -379,7 +379,6 @@ fn a_stick_is_found_by_its_label() {
 
 /// As the recipes of `docs/guide/recipes.md` call it, with a scanstate that stands in.
 #[test]
-#[allow(clippy::too_many_lines)] // one story
 fn before_the_wipe_all_is_captured_and_saved_and_after_it_comes_back() {
     let stick = need!(Stick::new('e'));
     let gcc = need!("mingw", require::mingw);
@@ -1058,7 +1057,6 @@ fn the_boot_image_s_builder_names_each_step() {
 
 /// With copype, Dism and `MakeWinPEMedia` that stand in for the ADK's.
 #[test]
-#[allow(clippy::too_many_lines)] // one story
 fn the_builder_knows_both_layouts_of_the_adk_and_leaves_no_image_mounted() {
     let stick = need!(Stick::new('a'));
     stick.add_script("build.cmd");
