@@ -310,7 +310,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__gate)
-            opts="-q -v -h --set --wipes --level --deep --mapfile --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --set --wipes --level --accept-ignored --deep --mapfile --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -586,7 +586,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__offload)
-            opts="-q -v -h --to --store --path --of-user --profiles --everything --deleted --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --dry-run --despite-space --allow-memory --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
+            opts="-q -v -h --to --store --path --of-user --profiles --everything --deleted --deep --mapfile --level --split --name --fresh --no-read-back --encrypt --recipient --recipients-file --retry-for --dry-run --despite-space --accept-ignored --allow-memory --frame-bytes --user --password-file --anonymous --passphrase-file --identity --json --log --quiet --verbose --via --recovery-key-file --bitlocker-password-file --bitlocker-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -21,8 +21,8 @@ rem   and check what is there.
 rem   LifeboatEncrypt=yes (ENCRYPT=yes): encrypts the set, with passphrase-file of
 rem   lifeboat.toml or LIFEBOAT_PASSPHRASE. stage.cmd needs the same.
 rem   LifeboatAccept (ACCEPT), words separated by spaces, for what you looked at and do not
-rem   need: lost, the files that scanstate could not capture; windows, the users of another
-rem   Windows on this PC. Without them, both are 3.
+rem   need: lost, the files that scanstate could not capture, and the users whom it ignored;
+rem   windows, the users of another Windows on this PC. Without them, both are 3.
 rem A store that is there already, or a part of one at the same place of another volume,
 rem   is not overwritten: it may be the only copy of the users, and the Windows beside it
 rem   empty. Only an unfinished capture of this session of WinPE, of the same Windows, is
@@ -60,6 +60,8 @@ set "OLD="
 set "PLACE="
 set "HOW="
 if /i "%ENCRYPT%"=="yes" set "HOW=--encrypt"
+rem For lifeboat offload and gate: profiles that scanstate ignored, by its log.
+if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="lost" set "LIFEBOAT_ACCEPT_IGNORED=yes"
 set "SEEN=%TEMP%\lifeboat-seen.txt"
 set "ROW=%TEMP%\lifeboat-row.txt"
 set "SAVED=%TEMP%\lifeboat-saved.txt"

@@ -12,6 +12,8 @@ use super::exit::{Exit, Failure};
 
 /// The path of another file than `lifeboat.toml` beside the program.
 const VARIABLE: &str = "LIFEBOAT_SETTINGS";
+/// The variable of `--accept-ignored`.
+const ACCEPT_IGNORED: &str = "LIFEBOAT_ACCEPT_IGNORED";
 const FILE: &str = "lifeboat.toml";
 /// Far longer than any settings file.
 const LONGEST: u64 = 1 << 20;
@@ -130,6 +132,7 @@ impl Settings {
                 let name = variable("LIFEBOAT_NAME").or_else(|| self.name.clone());
                 args.name = args.name.take().or(name);
                 args.allow_memory |= variable("LIFEBOAT_ALLOW_MEMORY").is_some();
+                args.accept_ignored |= variable(ACCEPT_IGNORED).is_some();
                 let to = args.to.clone().unwrap_or_default();
                 self.fill_logon(&mut args.logon, &[&to]);
                 let is_named = !args.recipient.is_empty() || !args.recipients_file.is_empty();
@@ -151,6 +154,7 @@ impl Settings {
                 if args.set.is_empty() {
                     args.set.extend(self.destination());
                 }
+                args.accept_ignored |= variable(ACCEPT_IGNORED).is_some();
                 let sets: Vec<&str> = args.set.iter().map(String::as_str).collect();
                 self.fill_logon(&mut args.logon, &sets);
             }

@@ -135,15 +135,18 @@ pub(crate) fn check_store_with(
 }
 
 /// Why the capture that made a store does not have everything, for people: files of users may be
-/// outside of it.
+/// outside of it. With `accept_ignored`, profiles that scanstate ignored are no reason.
 pub(crate) fn unfinished_capture(
     store: &Store,
     capture: Option<(&UsmtRun, bool)>,
+    accept_ignored: bool,
 ) -> Option<String> {
     let mut found = None;
     let mut say = |finding: Finding| {
         let says = match finding.code {
-            code if code == CAPTURE_PROFILES.name => "that user's files are not in the store",
+            code if code == CAPTURE_PROFILES.name && !accept_ignored => {
+                "that user's files are not in the store"
+            }
             code if [STATUS_MISSING.name, CAPTURE_UNFINISHED.name, CAPTURE_FAILED.name]
                 .contains(&code) =>
             {

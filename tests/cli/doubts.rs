@@ -281,6 +281,12 @@ fn users_whom_the_capture_left_out_are_a_doubt() {
     assert!(run.stdout.contains(NOT_YET) && run.stdout.contains("1640"), "{}", run.stdout);
     let run = gate(source, dest.path(), 3, &[]);
     assert!(run.stdout.contains("--profiles"), "{}", run.stdout);
+    // It was looked at.
+    gate(source, dest.path(), 0, &["--accept-ignored"]);
+    assert_eq!(offload(source, &["--accept-ignored"]).0.code, 0);
+    let args = ["gate", source, "--set", dest.path().to_str().unwrap()];
+    let run = Command::new(path()).args(args).env("LIFEBOAT_ACCEPT_IGNORED", "yes").output();
+    assert!(run.unwrap().status.success());
 }
 
 #[test]

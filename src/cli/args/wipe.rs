@@ -33,6 +33,10 @@ pub(crate) struct Gate {
     /// How thorough to check sets, and stores that stay
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) level: LevelArg,
+    /// A user's profile that scanstate ignored, by its log, is no reason: nobody needs
+    /// its files
+    #[arg(hide_short_help = true, long)]
+    pub(crate) accept_ignored: bool,
     #[command(flatten)]
     pub(crate) search: Search,
     #[command(flatten)]

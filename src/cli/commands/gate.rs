@@ -32,7 +32,8 @@ pub(crate) fn run(args: &Gate, global: &Global, out: Out) -> Result<Exit> {
     let is_lacking = !why.is_empty();
     let stores: Vec<&Store> = found.stores.iter().filter(|store| store.kind.holds_data()).collect();
     why.extend(stores.iter().filter_map(|store| {
-        unfinished_capture(store, found.logs.capture_of(store, &found.stores))
+        let capture = found.logs.capture_of(store, &found.stores);
+        unfinished_capture(store, capture, args.accept_ignored)
     }));
     why.extend(users::outside_of(&stores, &found, out));
     let judge = Judge {
@@ -97,7 +98,8 @@ const FIND_THE_REST: &str = "unlock the volume or connect the disk that is missi
                              gate again; damage: save what is left with lifeboat offload";
 /// What to do where files of users may be outside of the store.
 const READ_THE_LOG: &str = "read scanstate.log: what was not captured is only in the users' folders. \
-                            lifeboat offload --profiles saves those too";
+                            lifeboat offload --profiles saves those too; --accept-ignored, if \
+                            nobody needs them";
 /// What to do where a store is in no set.
 const SAVE_IT: &str = "mend what is said above, or save the store with lifeboat offload; then run \
                        gate again with that set";

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Offload, global: &Global, out: Out) -> Result<Exit> {
     };
     let _traceless = args.dry_run.then(|| sets::Traceless(&*target));
     let dry_run = args.dry_run.then_some(DryRun { free });
-    let job = Job { request, target: &*target, dry_run, out };
+    let job = Job { request, target: &*target, dry_run, accept_ignored: args.accept_ignored, out };
     let Ran { exit, sets, around } = job.save(look)?;
     if !args.dry_run {
         let end = End::of_all(sets.iter(), None);
@@ -257,6 +257,8 @@ pub(crate) struct Job<'a> {
     pub(crate) target: &'a dyn Destination,
     /// Only say what would be saved.
     pub(crate) dry_run: Option<DryRun>,
+    /// Profiles that scanstate ignored are no doubt.
+    pub(crate) accept_ignored: bool,
     pub(crate) out: Out,
 }
 
@@ -311,7 +313,8 @@ impl Job<'_> {
         let left_out = others.map(Store::display).collect();
         let mut doubts = found.doubts();
         doubts.extend(stores.iter().filter_map(|store| {
-            unfinished_capture(store, found.logs.capture_of(store, &found.stores))
+            let capture = found.logs.capture_of(store, &found.stores);
+            unfinished_capture(store, capture, self.accept_ignored)
         }));
         doubts.extend(users::outside_of(&stores.iter().collect::<Vec<_>>(), found, out));
         let around = Around { doubts, left_out };

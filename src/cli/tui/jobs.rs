@@ -271,7 +271,7 @@ pub(super) fn find(sources: &[String], global: &Global, out: Out) -> Done {
         for store in stores.into_iter().filter(|store| store.kind.holds_data()) {
             let survey = Survey::of(&store, out);
             let capture = found.logs.capture_of(&store, &found.stores);
-            doubts.extend(unfinished_capture(&store, capture));
+            doubts.extend(unfinished_capture(&store, capture, false));
             let check = Check { capture, closed: &found.closed, ..Check::default() };
             let report = check_store(&store, &check, out);
             let (findings, deleted) = (report.findings, report.deleted);
@@ -476,7 +476,8 @@ pub(super) fn save(order: Order, out: Out) -> Done {
     let name = order.name.clone();
     let (begun, deleted) = (FileTime::now(), order.deleted);
     let request = OffloadRequest { begun, name, deleted, encryption, ..request.clone() };
-    let job = offload::Job { request, target: &**target, dry_run: None, out };
+    let job =
+        offload::Job { request, target: &**target, dry_run: None, accept_ignored: false, out };
     for (number, item) in order.items {
         // A disk may be taken off at any time.
         if device.is_some() && target.device() != *device {
