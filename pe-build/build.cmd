@@ -71,6 +71,9 @@ if defined SETTINGS for %%I in ("%SETTINGS%") do set "SETTINGS=%%~fI"
 if defined ADD for %%I in ("%ADD%") do set "ADD=%%~fI"
 if defined DRIVERS for %%I in ("%DRIVERS%") do set "DRIVERS=%%~fI"
 if "%OUT:~-1%"=="\" set "OUT=%OUT:~0,-1%"
+rem Temporary files are named by it: two images may be built at once.
+set "BY=%OUT::=%"
+set "BY=%BY:\=-%"
 if defined ADD if "%ADD:~-1%"=="\" set "ADD=%ADD:~0,-1%"
 if defined DRIVERS if "%DRIVERS:~-1%"=="\" set "DRIVERS=%DRIVERS:~0,-1%"
 if not exist "%EXE%" echo %EXE%: there is no such file. Give its path: /exe FILE & exit /b 1
@@ -92,9 +95,9 @@ if defined WRONG exit /b 1
 if defined LACKS exit /b 1
 rem The program itself knows best. It reads its settings first: then, this set is not there.
 if /i "%KIND%"=="arm64" goto nosettings
-set "SAID=%TEMP%\lifeboat-build.txt"
+set "SAID=%TEMP%\lifeboat-%BY%.txt"
 set "LIFEBOAT_SETTINGS=%SETTINGS%"
-set "LIFEBOAT_LOG=%TEMP%\lifeboat-build.log"
+set "LIFEBOAT_LOG=%TEMP%\lifeboat-%BY%.log"
 "%EXE%" list "%SAID%.none" >"%SAID%" 2>&1
 set "LIFEBOAT_SETTINGS="
 type "%SAID%" | find "%SETTINGS%:"
@@ -289,7 +292,7 @@ exit /b 0
 :word
 rem As nearly all write it, and then in any letter case, which Wine's find does not know.
 set "FOUND="
-set "LINES=%TEMP%\lifeboat-inf.txt"
+set "LINES=%TEMP%\lifeboat-%BY%.inf.txt"
 type %1 2>nul | find "%2" >"%LINES%"
 call :lines %2
 if defined FOUND exit /b 0
