@@ -136,7 +136,7 @@ host\t'The file API'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l recovery-key-file -d 'Text file with recovery keys of BitLocker volumes, such as an export from Active Directory or Entra ID (may be repeated)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l bitlocker-password-file -d 'File whose first line is the password of a BitLocker volume' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l bitlocker-keys -d 'Folder with startup keys (.BEK) of BitLocker volumes' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l accept-ignored -d 'A user\'s profile that scanstate ignored, by its log, is no reason: nobody needs its files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l accept-ignored -d 'Accept that scanstate ignored a user\'s profile, by its log: that user\'s files are not needed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l deep -d 'Search each disk completely for volumes from before it was repartitioned (slow: every sector outside partitions is read)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand gate" -l json -d 'One JSON event a line, for scripts'
@@ -203,7 +203,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l no-read-ba
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l encrypt -d 'Encrypt the set with a passphrase (from a prompt)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l dry-run -d 'Only say what would be saved, where, how large and how long; save nothing'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l despite-space -d 'Begin although DEST seems too small'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l accept-ignored -d 'A user\'s profile that scanstate ignored, by its log, is no doubt: nobody needs its files'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l accept-ignored -d 'Accept that scanstate ignored a user\'s profile, by its log: that user\'s files are not needed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l allow-memory -d 'Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the PC restarts'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l anonymous -d 'Log on without an account, to a share where everyone may write'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand offload" -l json -d 'One JSON event a line, for scripts'

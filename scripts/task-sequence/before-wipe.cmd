@@ -314,7 +314,7 @@ echo See who they are:  lifeboat detect
 if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="windows" goto end
 echo BUT DO NOT WIPE. Save their files: lifeboat offload --profiles
 echo Or capture them: unlock the volume, give it a letter, then before-wipe.cmd D:\Windows
-echo If nobody needs them, set LifeboatAccept (ACCEPT) to windows, and run this again.
+echo If they are not needed, set LifeboatAccept (ACCEPT) to windows, and run this again.
 exit /b 3
 :several
 echo There are several Windows on this PC. Give the one to capture: before-wipe.cmd D:\Windows
@@ -365,7 +365,7 @@ echo The store is saved, but scanstate could not capture every file. Read
 echo "%STORE%\scanstate.log"
 if defined ACCEPT for %%A in (%ACCEPT%) do if /i "%%A"=="lost" goto accepted
 echo BUT DO NOT WIPE YET. To save the rest too: lifeboat offload --profiles
-echo Then, or if nobody needs those files, set LifeboatAccept (ACCEPT) to lost and run
+echo Then, or if they are not needed, set LifeboatAccept (ACCEPT) to lost and run
 echo this script again: it is no reason to stop any more.
 exit /b 3
 :accepted

@@ -94,8 +94,8 @@ pub(crate) struct Offload {
     /// Begin although DEST seems too small
     #[arg(hide_short_help = true, long)]
     pub(crate) despite_space: bool,
-    /// A user's profile that scanstate ignored, by its log, is no doubt: nobody needs
-    /// its files
+    /// Accept that scanstate ignored a user's profile, by its log: that user's files
+    /// are not needed
     #[arg(hide_short_help = true, long)]
     pub(crate) accept_ignored: bool,
     /// Save to a folder in memory too (X: of WinPE, tmpfs), which is lost when the

@@ -33,8 +33,8 @@ pub(crate) struct Gate {
     /// How thorough to check sets, and stores that stay
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) level: LevelArg,
-    /// A user's profile that scanstate ignored, by its log, is no reason: nobody needs
-    /// its files
+    /// Accept that scanstate ignored a user's profile, by its log: that user's files
+    /// are not needed
     #[arg(hide_short_help = true, long)]
     pub(crate) accept_ignored: bool,
     #[command(flatten)]

@@ -98,8 +98,8 @@ const FIND_THE_REST: &str = "unlock the volume or connect the disk that is missi
                              gate again; damage: save what is left with lifeboat offload";
 /// What to do where files of users may be outside of the store.
 const READ_THE_LOG: &str = "read scanstate.log: what was not captured is only in the users' folders. \
-                            lifeboat offload --profiles saves those too; --accept-ignored, if \
-                            nobody needs them";
+                            lifeboat offload --profiles saves those too; if they \
+                            are not needed, use --accept-ignored";
 /// What to do where a store is in no set.
 const SAVE_IT: &str = "mend what is said above, or save the store with lifeboat offload; then run \
                        gate again with that set";

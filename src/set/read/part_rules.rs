@@ -102,7 +102,7 @@ impl Marks {
     fn file(&mut self, name: &str, is_empty: bool, member: &Member) {
         let is = |marker: &str| name.eq_ignore_ascii_case(marker);
         if is(layout::HARDLINK_MAIN) {
-            // NTFS may have two of them, in two letter cases: then nobody knows which counts.
+            // NTFS may have two of them, in two letter cases: then it is not known which counts.
             let is_plain = !self.main && member.losses.is_empty() && member.content.is_none();
             self.main_data = member.data.clone().filter(|_| is_plain);
         }

@@ -56,7 +56,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Names what is in the set's folder and not the set's. It harms nobody.
+    /// Names what is in the set's folder and not the set's: no damage.
     fn strangers(&self) {
         let (rescue, dir) = (self.set.rescue(), self.set.dir());
         // An account may be allowed to read the files, and not to list the folder.
