@@ -11,11 +11,12 @@ use super::deleted::left;
 use super::many::Many;
 use super::names;
 use crate::model::finding::Finding;
-use crate::model::metadata::{Content, Node, NodeId, NodeKind, attributes};
+use crate::model::metadata::{Content, Node, NodeKind, attributes};
 use crate::model::monitor::Monitor;
 use crate::model::name::{NtName, NtPath};
 use crate::model::recovered::RecoveredCount;
 use crate::tree::{Entry, TreeError, Via};
+use crate::usmt::layout::{FILE, is_profiles_folder};
 use crate::usmt::{Part, Role, Store, StoreKind, is_container_name};
 
 /// The longest path for programs without long-path support, in UTF-16 units
@@ -63,19 +64,13 @@ pub(super) fn look(store: &Store, monitor: &dyn Monitor, say: &mut dyn FnMut(Fin
 /// cannot be listed.
 pub(crate) fn has_no_user(store: &Store) -> bool {
     let has_user = |part: &Part| -> Result<bool, TreeError> {
-        let tree = &*part.tree;
-        let named = |folder: NodeId, name: &str| -> Result<Vec<Entry>, TreeError> {
-            let mut entries = tree.children(folder)?;
-            entries.retain(|entry| entry.name.eq_ignore_ascii_case(name));
-            Ok(entries)
-        };
-        for file in named(tree.lookup(&part.usmt_path)?, "File")? {
-            for drive in tree.children(file.node)? {
-                for users in named(drive.node, "Users")? {
-                    let mut entries = tree.children(users.node)?.into_iter();
-                    if entries.any(|entry| is_somebody(&entry.name)) {
-                        return Ok(true);
-                    }
+        let mut pending = vec![(Place::Usmt, part.usmt)];
+        while let Some((place, folder)) = pending.pop() {
+            for entry in part.tree.children(folder)? {
+                match place.inside(&entry.name) {
+                    _ if place == Place::Users && is_somebody(&entry.name) => return Ok(true),
+                    Place::Below => {}
+                    next => pending.push((next, entry.node)),
                 }
             }
         }
@@ -281,16 +276,11 @@ impl Place {
     /// What the folder `name` in this one is.
     fn inside(self, name: &NtName) -> Self {
         match self {
-            Self::Usmt if name.eq_ignore_ascii_case("File") => Self::File,
+            Self::Usmt if name.eq_ignore_ascii_case(FILE) => Self::File,
             Self::File if matches!(name.as_wtf8(), [letter, b'$'] if letter.is_ascii_alphabetic()) => {
                 Self::Drive
             }
-            Self::Drive
-                if name.eq_ignore_ascii_case("Users")
-                    || name.eq_ignore_ascii_case("Documents and Settings") =>
-            {
-                Self::Users
-            }
+            Self::Drive if is_profiles_folder(name) => Self::Users,
             _ => Self::Below,
         }
     }

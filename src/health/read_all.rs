@@ -50,12 +50,11 @@ pub(super) fn read_store(
             if monitor.is_cancelled() {
                 return;
             }
-            let below = listing.path_of(file);
-            let path = || part.path_of(&below);
+            let path = || part.path_of(&listing.path_of(file));
             let mut look = observer.as_deref_mut().map(|observer| Look {
                 observer,
                 part: number,
-                below: below.clone(),
+                below: listing.path_of(file),
             });
             let mut read = |bytes: u64| {
                 report.bytes_read += bytes;
@@ -227,8 +226,9 @@ enum Trouble {
     },
 }
 
-/// Reads every stream of a file, or of a folder, which has no unnamed one. `read` receives the number of bytes after each
-/// block and returns whether to continue: one file may be most of a store.
+/// Reads every stream of a file, or of a folder, which has no unnamed one. `read` receives the
+/// number of bytes after each block and returns whether to continue: one file may be most of a
+/// store.
 fn read_file(
     tree: &dyn Tree,
     (node, is_folder): (NodeId, bool),

@@ -1,8 +1,8 @@
 //! The names that USMT uses, and the places where tools keep stores. Which of it is known how
 //! surely: docs/reference/format.md is about sets; for stores see [`super`].
 
-use crate::model::name::NtPath;
 pub use crate::model::name::USMT;
+use crate::model::name::{NtName, NtPath};
 
 /// The folder of a USMT 3 store, in place of [`USMT`].
 pub const USMT3: &str = "USMT3";
@@ -25,6 +25,12 @@ pub(crate) const CONTAINER3: &str = "USMT3.MIG";
 pub(crate) const ESTIMATE: &str = "USMTSIZE.TXT";
 /// The folder with the files of a store that is not compressed: `File\C$\Users\...`.
 pub const FILE: &str = "File";
+
+/// Whether a folder of a drive has the profiles of users. Windows XP's were elsewhere; USMT 4 and 5
+/// could take them.
+pub(crate) fn is_profiles_folder(name: &NtName) -> bool {
+    ["Users", "Documents and Settings"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 /// The tool that put a store there, judging by its path alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

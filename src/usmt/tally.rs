@@ -7,7 +7,7 @@ use crate::model::metadata::{NodeId, NodeKind};
 use crate::model::monitor::Monitor;
 use crate::model::name::NtName;
 use crate::tree::{Tree, TreeError};
-use crate::usmt::layout::FILE;
+use crate::usmt::layout::{FILE, is_profiles_folder};
 
 /// Files, folders and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -145,13 +145,7 @@ impl Place {
             Self::File if matches!(name.as_wtf8(), [letter, b'$'] if letter.is_ascii_alphabetic()) => {
                 Self::Drive
             }
-            // Windows XP's profiles were elsewhere; USMT 4 and 5 could take them.
-            Self::Drive
-                if name.eq_ignore_ascii_case("Users")
-                    || name.eq_ignore_ascii_case("Documents and Settings") =>
-            {
-                Self::Users
-            }
+            Self::Drive if is_profiles_folder(name) => Self::Users,
             Self::Users => {
                 users.push((name.to_string_lossy(), Tally::default()));
                 Self::User(users.len() - 1)

@@ -314,4 +314,12 @@ fn a_store_without_users_beside_a_windows_with_users_is_a_doubt() {
     assert!(run.stdout.contains("no user's files are in it"), "{}", run.stdout);
     let run = gate(&image, dest.path(), 3, &[]);
     assert!(run.stdout.contains("no user's files are in it"), "{}", run.stdout);
+    // Windows XP's users are in it.
+    disk.remount(ALL_FACTS);
+    let drive = disk.path().join("StateStore/USMT/File/C$");
+    fs::rename(drive.join("Data"), drive.join("Documents and Settings")).unwrap();
+    disk.unmount();
+    let (run, dest) = offload(&image, &[]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    gate(&image, dest.path(), 0, &[]);
 }

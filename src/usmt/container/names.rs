@@ -2,10 +2,8 @@
 //! choose among them.
 
 use crate::model::name::NtName;
-use crate::usmt::layout::FILE;
+use crate::usmt::layout::{FILE, is_profiles_folder};
 
-/// The folders of users' profiles.
-const PROFILES: [&str; 2] = ["Users", "Documents and Settings"];
 /// The catalog of a container.
 const CATALOG: &str = "CATALOG.IMG";
 
@@ -46,7 +44,7 @@ impl Place {
     /// The user whose profile it is in, by its folder's name.
     pub fn user(&self) -> Option<String> {
         let [profiles, user, _, ..] = self.names.as_slice() else { return None };
-        let is_profile = PROFILES.iter().any(|name| profiles.eq_ignore_ascii_case(name));
+        let is_profile = is_profiles_folder(profiles);
         is_profile.then(|| user.to_string_lossy())
     }
 
